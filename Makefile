@@ -1,0 +1,64 @@
+# Everything a person or CI does. The two that matter: `make bench` and `make test`.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& { echo "$$p"; break; }; done)
+STUDY ?= overview
+STORE ?= runs/$(STUDY)
+TEST ?= tests
+
+.PHONY: help bench test lint types format lock clean environment bench-performance
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
+
+environment: $(READY) ## the virtual environment, from the lock
+
+# uv if it can be had (20 seconds), else pip (some minutes). Both check the hashes.
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11, 3.12 or 3.13 is needed; set PYTHON=/path/to/python"; exit 2; }
+	@if command -v uv >/dev/null 2>&1; then \
+		test -x $(BIN)/python || uv venv --quiet --python "$$(command -v $(PYTHON))" $(VENV); \
+		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock && \
+		uv pip install --quiet --python $(BIN)/python --no-deps -e .; \
+	else \
+		test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); \
+		$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock && \
+		$(BIN)/python -m pip install --quiet --no-deps -e .; \
+	fi
+	@touch $@
+
+bench: $(READY) ## run the default study on embedded data and build its report
+	@status=0; $(BIN)/attnbench sweep $(STUDY) --store $(STORE) || status=$$?; \
+	test $$status -le 1 || exit $$status; \
+	$(BIN)/attnbench report $(STORE) && exit $$status
+
+test: $(READY) ## the whole suite
+	$(BIN)/python -m pytest $(TEST) -m "not performance"
+
+bench-performance: $(READY) ## measured figures, as tables (asserts nothing)
+	$(BIN)/python -m pytest tests/performance -m performance -s
+
+lint: $(READY) ## style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY) ## mend style and formatting
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(READY) ## type checker
+	$(BIN)/mypy
+
+lock: ## pin every dependency with hashes (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
+
+clean: ## remove the environment, caches and runs
+	rm -rf $(VENV) runs report build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

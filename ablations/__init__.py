@@ -1,0 +1,1 @@
+"""Studies, trials and sweeps: from a YAML file to results in a store."""

@@ -1,0 +1,174 @@
+"""The interface of an attention mechanism. Ours and other people's keep to the same one.
+
+A mechanism is a module that is given queries and a memory and returns a context per query, with
+the weights it used. What it must remember between steps goes in and comes out as an
+`AttentionState`; nothing is cached on the module, so one module serves many batches, beams and
+threads at once.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from bench.attention.memory import Memory
+
+# Where a mechanism stands in its model:
+#   fixed          no attention; the context is the memory's summary at every step
+#   before         a recurrent decoder attends with its previous state, the context enters the cell
+#   after          a recurrent decoder attends with its current state (Luong 2015)
+#   transformer    in every layer of a Transformer encoder and decoder
+#   convolutional  in every layer of a convolutional decoder
+Placement = Literal["fixed", "before", "after", "transformer", "convolutional"]
+
+
+class AttentionOptions(BaseModel):
+    """Options of a mechanism: frozen, unknown keys refused. Subclass to add fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    normaliser: str = "softmax"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes a mechanism is built for.
+
+    Attributes:
+        query: Q, size of a query.
+        memory: D, size of a memory state.
+        length_ratio: mean source length over mean target length of the training data; `local-*`
+            needs it to walk along a source much longer than the target.
+    """
+
+    query: int
+    memory: int
+    length_ratio: float = 1.0
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A memory made ready once per batch: what need not be computed again at every step.
+
+    `tensors` holds what the mechanism projected (batch first), by names of its own.
+    """
+
+    memory: Memory
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def select(self, index: Tensor) -> Keys:
+        """The rows `index` of the batch; used by beams and to drop finished sentences."""
+        return Keys(
+            self.memory.select(index),
+            {name: tensor[index] for name, tensor in self.tensors.items()},
+        )
+
+
+@dataclass(frozen=True)
+class AttentionState:
+    """What a mechanism remembers between steps.
+
+    Attributes:
+        position: number of target steps already made.
+        tensors: batch-first tensors by name ("previous" weights B,S or B,H,S, "prefix", ...).
+    """
+
+    position: int = 0
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def select(self, index: Tensor) -> AttentionState:
+        return AttentionState(
+            self.position, {name: tensor[index] for name, tensor in self.tensors.items()}
+        )
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What REINFORCE needs of sampled locations: log-probabilities and entropies, both B,T."""
+
+    log_prob: Tensor
+    entropy: Tensor
+
+
+@dataclass(frozen=True)
+class Attended:
+    """What a mechanism returns.
+
+    Attributes:
+        context: B,T,C, with C the mechanism's `context_size`.
+        state: what to hand in with the next query.
+        weights: B,T,S, rows sum to 1 and are 0 on padding; None where they were not asked for or
+            do not exist (`none`). Means over heads where there are several.
+        parts: further B,T,S tensors by name ("head 1", "segments", ...) for traces.
+        sampled: set by `hard` while it samples.
+    """
+
+    context: Tensor
+    state: AttentionState
+    weights: Tensor | None = None
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+    sampled: Sampled | None = None
+
+
+class Attention(nn.Module, ABC):
+    """Base class of all mechanisms.
+
+    A subclass sets the class attributes, may declare its options, and is built as
+    `Mechanism(sizes, score, options)`. It is registered with `@attentions.register(name)` or by
+    an entry point of the group `attnbench.attentions`.
+    """
+
+    #: One line: what it is.
+    summary: ClassVar[str] = ""
+    #: The paper, e.g. "Bahdanau 2015".
+    source: ClassVar[str] = ""
+    placement: ClassVar[Placement] = "after"
+    #: Score of its paper, used where none is named.
+    classic_score: ClassVar[str] = "dot"
+    #: True if a step needs what the step before produced, even in training.
+    stepwise: ClassVar[bool] = False
+    Options: ClassVar[type[AttentionOptions]] = AttentionOptions
+
+    #: C, size of the context; set by the constructor.
+    context_size: int
+
+    def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
+        super().__init__()
+        self.context_size = sizes.memory
+
+    @classmethod
+    def refusal(cls, score: str) -> str | None:
+        """Why this mechanism cannot be used with that score, or None if it can."""
+        return None
+
+    @abstractmethod
+    def prepare(self, memory: Memory) -> Keys:
+        """Project the memory, once per batch."""
+
+    def initial_state(self, keys: Keys) -> AttentionState:
+        """The state before the first step."""
+        return AttentionState()
+
+    @abstractmethod
+    def forward(
+        self, query: Tensor, keys: Keys, state: AttentionState, *, need_weights: bool = True
+    ) -> Attended:
+        """Attend with all queries at once.
+
+        Args:
+            query: B,T,Q. T is 1 in stepwise decoding; with larger T the result equals that of T
+                calls with one query each, the state handed on.
+            keys: what `prepare` returned.
+            state: where decoding stands.
+            need_weights: False allows a fused kernel that never forms the weights; the context
+                is the same to float tolerance.
+        """
+
+    def extra_metadata(self) -> dict[str, Any]:
+        """Facts for the result record (window width, heads, ...). JSON data."""
+        return {}

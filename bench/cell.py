@@ -1,0 +1,88 @@
+"""One point of the grid, and its name.
+
+The SHA-256 of a cell's canonical JSON names its result everywhere: in the store, as W&B run id,
+in file names. A cell is a plain frozen value; whether its names exist and its options fit is
+decided where the registries are known (`tasks.plan`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+Scalar = bool | int | float | str | None
+
+# Raised when the meaning of an unchanged cell changes (another default, another algorithm):
+# results of the old meaning are then not taken for results of the new one.
+CELL_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Task, data set, attention, score, options, budget, seed.
+
+    `options` holds only what differs from the defaults, sorted by key; `tasks.plan.make_cell`
+    sees to that, so that the same trial never has two names.
+    """
+
+    task: str
+    dataset: str
+    attention: str
+    score: str
+    budget: str = "laptop"
+    seed: int = 1
+    options: Mapping[str, Scalar] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", dict(sorted(self.options.items())))
+
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
+    def to_json(self) -> dict[str, Any]:
+        """The cell as plain JSON data; `from_json` gives an equal cell back."""
+        return {
+            "version": CELL_VERSION,
+            "task": self.task,
+            "dataset": self.dataset,
+            "attention": self.attention,
+            "score": self.score,
+            "budget": self.budget,
+            "seed": self.seed,
+            "options": dict(self.options),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Cell:
+        fields = {key: value for key, value in data.items() if key != "version"}
+        return cls(**fields)
+
+    @cached_property
+    def canonical(self) -> str:
+        """JSON with sorted keys and no spaces: the text that is hashed."""
+        return json.dumps(
+            self.to_json(),
+            sort_keys=True,
+            separators=(",", ":"),
+            ensure_ascii=False,
+            allow_nan=False,
+        )
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the canonical JSON, 64 hexadecimal digits."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
+
+    @property
+    def label(self) -> str:
+        """A line for people: `translation/probe soft+concat seed 1 (steps=20)`."""
+        options = ", ".join(f"{key}={value}" for key, value in self.options.items())
+        tail = f" ({options})" if options else ""
+        return f"{self.task}/{self.dataset} {self.attention}+{self.score} seed {self.seed}{tail}"
+
+    def with_seed(self, seed: int) -> Cell:
+        return replace(self, seed=seed)

@@ -1,0 +1,54 @@
+"""The errors a user can cause, each said in one line: what, where, and what would do.
+
+The command line turns a `UsageError` into that line and exit status 2; nothing else is caught,
+so a defect of ours still shows its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UsageError(ValueError):
+    """Input that cannot be used.
+
+    Args:
+        what: what is wrong, as a sentence without its full stop.
+        where: the file, line, option or axis it was found in.
+        remedy: what would do instead.
+    """
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
+        self.what, self.where, self.remedy = what, where, remedy
+        line = f"{where}: {what}" if where else what
+        super().__init__(" ".join((f"{line}; {remedy}" if remedy else line).split()))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only arguments do not survive the default pickling between Ray workers.
+        return (_rebuild, (type(self), self.what, self.where, self.remedy))
+
+
+class NotApplicable(UsageError):
+    """A combination of axes that has no meaning; `what` is the reason shown in reports."""
+
+
+def _rebuild(kind: type[UsageError], what: str, where: str, remedy: str) -> UsageError:
+    return kind(what, where=where, remedy=remedy)
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], *, where: str = "") -> UsageError:
+    """The error for a name that is not registered, with the nearest one that is.
+
+    The nearest name is found regardless of case and of '_' against '-'.
+    """
+    names = sorted(known)
+    folded = {_fold(candidate): candidate for candidate in names}
+    near = get_close_matches(_fold(name), folded, n=1, cutoff=0.5)
+    listed = f"known: {', '.join(names)}" if names else "none is known"
+    remedy = f"did you mean '{folded[near[0]]}'? ({listed})" if near else listed
+    return UsageError(f"unknown {kind} '{name}'", where=where, remedy=remedy)
+
+
+def _fold(name: str) -> str:
+    return name.lower().replace("_", "-")

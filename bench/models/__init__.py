@@ -1,0 +1,1 @@
+"""Encoders, decoders and search, in three families: recurrent, Transformer, convolutional."""

@@ -1,0 +1,135 @@
+"""The interfaces of encoders and decoders.
+
+An encoder turns features B,S,E into a `Memory`; a decoder reads target tokens and a memory and
+returns features for a head (vocabulary or classes). Both come in three families, chosen by the
+placement of the attention: recurrent, Transformer, convolutional.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+from torch import Tensor, nn
+
+from bench.attention.base import Sampled
+from bench.attention.memory import Memory
+
+
+@dataclass(frozen=True)
+class ModelSizes:
+    """Sizes and choices of an encoder-decoder.
+
+    Attributes:
+        embedding: E, size of token embeddings (and of the features under a tied output layer).
+        hidden: size of encoder states D and of decoder states.
+        encoder_layers, decoder_layers: numbers of layers.
+        cell: "gru" or "lstm".
+        bidirectional: whether the recurrent encoder reads both ways (D is then 2 x hidden/2).
+        heads, feed_forward: of the Transformer.
+        kernel: width of the convolutions.
+        dropout: probability, between layers and on embeddings.
+        input_feeding: Luong 2015, section 3.3: the attentional vector enters the next step.
+        max_positions: longest sequence with a learned position.
+    """
+
+    embedding: int = 128
+    hidden: int = 128
+    encoder_layers: int = 1
+    decoder_layers: int = 1
+    cell: str = "gru"
+    bidirectional: bool = True
+    heads: int = 4
+    feed_forward: int = 256
+    kernel: int = 3
+    dropout: float = 0.1
+    input_feeding: bool = False
+    max_positions: int = 1024
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What a decoder returns for B sentences and T target positions (T is 1 for a step).
+
+    Attributes:
+        features: B,T,F for the head.
+        weights: B,T,S or None (not asked for, or no attention).
+        parts: B,T,S tensors by name ("layer 1 head 2", ...).
+        sampled: log-probabilities and entropies of sampled locations, B,T each (`hard`).
+        contexts: B,T,C what was attended to at each position; heads that compare use it.
+        hidden: B,T,H the decoder's own state at each position.
+    """
+
+    features: Tensor
+    weights: Tensor | None = None
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+    sampled: Sampled | None = None
+    contexts: Tensor | None = None
+    hidden: Tensor | None = None
+
+
+State = TypeVar("State")
+
+
+def select_rows(state: State, index: Tensor) -> State:
+    """The rows `index` of every batch-first tensor in a nest of dataclasses, tuples and dicts.
+
+    Things that are not tensors stay as they are.
+    """
+    return _map_tensors(state, lambda tensor: tensor[index])
+
+
+def _map_tensors(value: Any, change: Any) -> Any:
+    if isinstance(value, Tensor):
+        return change(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(
+            value, **{f.name: _map_tensors(getattr(value, f.name), change) for f in fields(value)}
+        )
+    if isinstance(value, tuple):
+        return tuple(_map_tensors(item, change) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _map_tensors(item, change) for key, item in value.items()}
+    return value
+
+
+class Encoder(nn.Module, ABC):
+    """Features to memory."""
+
+    #: D, size of the memory's states.
+    output_size: int
+
+    @abstractmethod
+    def forward(self, features: Tensor, mask: Tensor, segments: Tensor | None = None) -> Memory:
+        """Encode.
+
+        Args:
+            features: B,S,E (embedded tokens, frames, annotation vectors).
+            mask: B,S bool, True where real. Padding changes nothing.
+            segments: B,S int64 or None, handed on into the memory.
+        """
+
+
+class Decoder(nn.Module, ABC):
+    """Target tokens and a memory to features.
+
+    `forward` reads all targets at once; `step` reads one token a sentence with the state that
+    `start` or the step before returned. Both give the same features.
+    """
+
+    #: F, size of the features.
+    output_size: int
+
+    @abstractmethod
+    def start(self, memory: Memory) -> Any:
+        """The state before the first token: a frozen dataclass of batch-first tensors."""
+
+    @abstractmethod
+    def forward(self, tokens: Tensor, memory: Memory, *, need_weights: bool = False) -> Decoded:
+        """Read B,T int64 tokens (the first is the begin token)."""
+
+    @abstractmethod
+    def step(self, tokens: Tensor, state: Any, *, need_weights: bool = True) -> tuple[Decoded, Any]:
+        """Read B int64 tokens, one each; returns features B,1,F and the next state."""

@@ -1,0 +1,110 @@
+"""Registries: names to things, filled by our own modules and by other people's packages.
+
+A registry knows a package of ours, whose modules register themselves when imported, and an
+entry-point group, under which installed packages announce theirs. Neither is imported before the
+first look-up. Adding a thing therefore touches one file of its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import pkgutil
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from bench.errors import UsageError, unknown_name
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Names of one kind of thing.
+
+    Args:
+        kind: what the things are, for messages ("attention", "score", ...).
+        package: dotted package whose modules hold ours, or None.
+        group: entry-point group of other people's packages, or None.
+        nested: dotted sub-module to import from each sub-package instead of the modules of the
+            package itself ("task" imports `tasks.*.task`).
+    """
+
+    def __init__(
+        self, kind: str, *, package: str | None, group: str | None = None, nested: str | None = None
+    ) -> None:
+        self.kind = kind
+        self._package, self._group, self._nested = package, group, nested
+        self._things: dict[str, T] = {}
+        self._loaded = False
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Decorator that files a thing under `name`. A name in use raises ValueError."""
+
+        def file(thing: T) -> T:
+            held = self._things.get(name)
+            if held is not None and _identity(held) != _identity(thing):
+                raise ValueError(f"two {self.kind} entries are named '{name}': {held}, {thing}")
+            self._things[name] = thing
+            return thing
+
+        return file
+
+    def get(self, name: str, *, where: str = "") -> T:
+        """The thing of that name. Raises UsageError naming the nearest one otherwise."""
+        self._load()
+        if name not in self._things:
+            raise unknown_name(self.kind, name, self._things, where=where)
+        return self._things[name]
+
+    def names(self) -> list[str]:
+        """All names, in the order of registration (ours first)."""
+        self._load()
+        return list(self._things)
+
+    def items(self) -> Iterator[tuple[str, T]]:
+        self._load()
+        return iter(list(self._things.items()))
+
+    def __contains__(self, name: str) -> bool:
+        self._load()
+        return name in self._things
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True  # set first: a module being imported may look names up itself
+        if self._package:
+            _import_members(self._package, self._nested)
+        if self._group:
+            for point in importlib.metadata.entry_points(group=self._group):
+                self._load_plugin(point)
+
+    def _load_plugin(self, point: importlib.metadata.EntryPoint) -> None:
+        # Somebody else's broken package must not take the suite down with it.
+        try:
+            thing = point.load()
+        except Exception as error:
+            warnings.warn(f"{self.kind} plugin '{point.name}' cannot be loaded: {error}", stacklevel=2)
+            return
+        try:
+            self.register(point.name)(thing)
+        except ValueError as error:
+            raise UsageError(str(error), where=f"entry point {point.value}") from None
+
+
+def _identity(thing: object) -> tuple[str, str]:
+    # A reloaded module registers an equal class that is another object.
+    kind = thing if isinstance(thing, type) else type(thing)
+    return kind.__module__, kind.__qualname__
+
+
+def _import_members(package: str, nested: str | None) -> None:
+    root = importlib.import_module(package)
+    for module in sorted(pkgutil.iter_modules(root.__path__), key=lambda found: found.name):
+        name = f"{package}.{module.name}"
+        if nested is None:
+            importlib.import_module(name)
+        elif module.ispkg and importlib.util.find_spec(f"{name}.{nested}"):
+            importlib.import_module(f"{name}.{nested}")

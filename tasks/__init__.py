@@ -1,0 +1,1 @@
+"""The five applications: data, Lightning modules, metrics. Knows nothing of sweeps and reports."""

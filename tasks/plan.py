@@ -1,0 +1,164 @@
+"""From names to a cell, and from a cell to everything its trial needs.
+
+Here the axes meet the registries: names are looked up, invalid pairs refused with their reason,
+options checked against the schema of whoever owns them, and what equals its default dropped, so
+that one trial has one name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from bench.attention.registries import attentions, scores
+from bench.cell import Cell, Scalar
+from bench.errors import NotApplicable, UsageError, unknown_name
+from tasks.base import Dataset, Plan, Task
+from tasks.registries import datasets, tasks
+from tasks.settings import BUDGETS
+
+#: Score of an attention that has none.
+NO_SCORE = "none"
+
+
+def make_cell(
+    task: str,
+    attention: str,
+    score: str | None = None,
+    *,
+    dataset: str | None = None,
+    budget: str = "laptop",
+    seed: int = 1,
+    options: Mapping[str, Any] | None = None,
+) -> Cell:
+    """The cell of these names.
+
+    Args:
+        score: None for the attention's classic score. `none` attends to nothing, so every score
+            gives the same cell there.
+        options: values by option name; defaults may be repeated, they are dropped.
+
+    Raises:
+        UsageError: unknown names or options, values that do not fit.
+        NotApplicable: pairs without a meaning, with the reason.
+    """
+    kind, owner = attentions.get(attention), tasks.get(task)
+    if seed < 0:
+        raise UsageError(f"a seed is a whole number from 0, not {seed}", where="--seed")
+    if score is not None and score != NO_SCORE:
+        scores.get(score)
+    if kind.placement == "fixed":
+        score = NO_SCORE
+    elif score is None:
+        score = kind.classic_score
+    reason = refusal(owner, attention, score)
+    if reason:
+        raise NotApplicable(reason, where=f"{attention} with {score}")
+    dataset = dataset or owner.default_dataset
+    draft = Cell(task, dataset, attention, score, budget, seed, dict(options or {}))
+    return Cell(task, dataset, attention, score, budget, seed, _explicit_options(draft))
+
+
+def refusal(task: type[Task], attention: str, score: str) -> str | None:
+    """Why this pair means nothing for this task, or None. Names must be known."""
+    kind = attentions.get(attention)
+    if kind.placement == "fixed":
+        return None
+    if score == NO_SCORE:
+        return f"{attention} needs a score function"
+    return kind.refusal(score) or task.refusal(kind, score)
+
+
+def resolve(cell: Cell) -> Plan:
+    """Everything the trial of a cell needs. Raises as `make_cell` does."""
+    task, source, attention = _owners(cell)
+    base = _base_settings(task, source, cell, attention.placement)
+    parts = _split_options(cell.options, attention.Options, task.Settings, source.Options)
+    return Plan(
+        cell=cell,
+        task=task,
+        dataset=source,
+        attention=attention,
+        attention_options=_validated(attention.Options, parts[0]),
+        dataset_options=_validated(source.Options, parts[2]),
+        settings=_validated(task.Settings, {**base, **parts[1]}),
+    )
+
+
+def option_schemas(cell: Cell) -> dict[str, type[BaseModel]]:
+    """Who owns which options for this cell: for `list` and for messages."""
+    task, source, attention = _owners(cell)
+    return {
+        "attention": attention.Options,
+        "settings": task.Settings,
+        "data set": source.Options,
+    }
+
+
+def _owners(cell: Cell) -> tuple[type[Task], type[Dataset], Any]:
+    if cell.budget not in BUDGETS:
+        raise unknown_name("budget", cell.budget, BUDGETS)
+    task = tasks.get(cell.task)
+    source = datasets(cell.task).get(cell.dataset, where=f"task {cell.task}")
+    return task, source, attentions.get(cell.attention)
+
+
+def _base_settings(
+    task: type[Task], source: type[Dataset], cell: Cell, placement: Any
+) -> dict[str, Any]:
+    return dict(source.settings(cell.budget, placement))
+
+
+def _split_options(
+    options: Mapping[str, Any], *schemas: type[BaseModel]
+) -> list[dict[str, Any]]:
+    """The options by owner; a name belongs to the first schema that has it."""
+    parts: list[dict[str, Any]] = [{} for _ in schemas]
+    for name, value in options.items():
+        for part, schema in zip(parts, schemas, strict=True):
+            if name in schema.model_fields:
+                part[name] = value
+                break
+        else:
+            known = [field for schema in schemas for field in schema.model_fields]
+            raise unknown_name("option", name, known, where="--set")
+    return parts
+
+
+def _validated(schema: type[BaseModel], values: Mapping[str, Any]) -> Any:
+    try:
+        return schema.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]) or schema.__name__
+        raise UsageError(
+            f"{name}={first.get('input')!r} cannot be used",
+            where="--set",
+            remedy=first["msg"].removeprefix("Value error, ").lower(),
+        ) from None
+
+
+def _explicit_options(draft: Cell) -> dict[str, Scalar]:
+    """The options that differ from what they would be anyway, as their types have them."""
+    given, plain = resolve(draft), resolve(Cell(**{**_axes(draft), "options": {}}))
+    explicit: dict[str, Scalar] = {}
+    for name in draft.options:
+        for have, default in zip(_models(given), _models(plain), strict=True):
+            if name in type(have).model_fields:
+                value = getattr(have, name)
+                if value != getattr(default, name):
+                    explicit[name] = value
+                break
+    return explicit
+
+
+def _models(plan: Plan) -> tuple[BaseModel, ...]:
+    return plan.attention_options, plan.settings, plan.dataset_options
+
+
+def _axes(cell: Cell) -> dict[str, Any]:
+    axes = cell.to_json()
+    axes.pop("version")
+    return axes

@@ -1,0 +1,64 @@
+"""Everything about a trial that is not an axis: model sizes, training, decoding.
+
+One flat, typed, frozen object. Its defaults come from the data set and the budget
+(`Dataset.settings`), single values are changed by `--set key=value`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+BUDGETS: dict[str, str] = {
+    "smoke": "seconds on one core: proves that everything runs, learns next to nothing",
+    "laptop": "the default: small models on embedded or small data, made for 2 cores",
+    "gpu": "published model sizes on real data, made for one GPU per trial or more",
+}
+
+
+class Settings(BaseModel):
+    """Settings that every task shares; a task adds its own by subclassing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # training
+    steps: int = Field(300, ge=1, description="optimiser steps")
+    batch_units: int = Field(
+        1500, ge=1, description="target units (tokens) a batch holds at most, padding counted"
+    )
+    learning_rate: float = Field(2e-3, gt=0, description="peak learning rate of AdamW")
+    warmup: float = Field(0.1, ge=0, le=1, description="share of the steps spent warming up")
+    schedule: Literal["constant", "linear", "cosine", "inverse-sqrt"] = Field(
+        "cosine", description="how the learning rate falls after warm-up"
+    )
+    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")
+    clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    validations: int = Field(5, ge=1, description="validation passes, evenly spaced")
+    precision: Literal["32", "bf16"] = "32"
+
+    # model
+    embedding: int = Field(64, ge=1, description="size of token embeddings")
+    hidden: int = Field(128, ge=2, description="size of encoder and decoder states")
+    encoder_layers: int = Field(1, ge=1)
+    decoder_layers: int = Field(1, ge=1)
+    cell: Literal["gru", "lstm"] = "gru"
+    bidirectional: bool = True
+    heads: int = Field(4, ge=1, description="heads of the Transformer")
+    feed_forward: int = Field(256, ge=1, description="inner size of the Transformer")
+    kernel: int = Field(3, ge=1, description="width of the convolutions")
+    input_feeding: bool = Field(
+        False, description="Luong 2015: the attentional vector enters the next step"
+    )
+    tied: bool = Field(True, description="the output layer shares the target embeddings")
+
+    # decoding and what is kept
+    beam: int = Field(1, ge=1, description="beam width at test; 1 is greedy")
+    length_penalty: float = Field(1.0, ge=0, description="exponent of Wu 2016, equation 14")
+    coverage_penalty: float = Field(0.0, ge=0, description="weight of Wu 2016, equation 14")
+    max_length: int = Field(100, ge=1, description="longest output, in units")
+    train_limit: int = Field(0, ge=0, description="use the first N training examples; 0 is all")
+    test_limit: int = Field(0, ge=0, description="use the first N test examples; 0 is all")
+    traces: int = Field(8, ge=0, description="examples whose attention is kept, per test set")

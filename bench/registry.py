@@ -86,7 +86,9 @@ class Registry(Generic[T]):
         try:
             thing = point.load()
         except Exception as error:
-            warnings.warn(f"{self.kind} plugin '{point.name}' cannot be loaded: {error}", stacklevel=2)
+            warnings.warn(
+                f"{self.kind} plugin '{point.name}' cannot be loaded: {error}", stacklevel=2
+            )
             return
         try:
             self.register(point.name)(thing)

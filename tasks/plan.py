@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from bench.attention.registries import attentions, scores
+from bench.attention.registries import attentions, normalisers, scores
 from bench.cell import Cell, Scalar
 from bench.errors import NotApplicable, UsageError, unknown_name
 from tasks.base import Dataset, Plan, Task
@@ -76,12 +76,14 @@ def resolve(cell: Cell) -> Plan:
     task, source, attention = _owners(cell)
     base = _base_settings(task, source, cell, attention.placement)
     parts = _split_options(cell.options, attention.Options, task.Settings, source.Options)
+    attention_options = _validated(attention.Options, parts[0])
+    normalisers.get(attention_options.normaliser, where="--set normaliser")
     return Plan(
         cell=cell,
         task=task,
         dataset=source,
         attention=attention,
-        attention_options=_validated(attention.Options, parts[0]),
+        attention_options=attention_options,
         dataset_options=_validated(source.Options, parts[2]),
         settings=_validated(task.Settings, {**base, **parts[1]}),
     )
@@ -111,9 +113,7 @@ def _base_settings(
     return dict(source.settings(cell.budget, placement))
 
 
-def _split_options(
-    options: Mapping[str, Any], *schemas: type[BaseModel]
-) -> list[dict[str, Any]]:
+def _split_options(options: Mapping[str, Any], *schemas: type[BaseModel]) -> list[dict[str, Any]]:
     """The options by owner; a name belongs to the first schema that has it."""
     parts: list[dict[str, Any]] = [{} for _ in schemas]
     for name, value in options.items():

@@ -1,1 +1,1 @@
-"""Attention = score x window x normaliser x aggregation, and the mechanisms put together from them."""
+"""Attention = score x window x normaliser x aggregation, and the mechanisms made of them."""

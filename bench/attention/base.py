@@ -44,11 +44,16 @@ class Sizes:
         memory: D, size of a memory state.
         length_ratio: mean source length over mean target length of the training data; `local-*`
             needs it to walk along a source much longer than the target.
+        heads: H, heads of `self`; the other mechanisms have one.
+        axes: 1 for sequences, 2 for pictures (a memory with a grid); `local-p` predicts a point
+            of so many coordinates.
     """
 
     query: int
     memory: int
     length_ratio: float = 1.0
+    heads: int = 1
+    axes: int = 1
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor, nn
 
@@ -32,6 +32,8 @@ class ModelSizes:
         kernel: width of the convolutions.
         dropout: probability, between layers and on embeddings.
         input_feeding: Luong 2015, section 3.3: the attentional vector enters the next step.
+        attention_layers: decoder layers that attend, counted from 1, in the convolutional
+            decoder (the ablation of Gehring 2017, section 5.5); None for all.
         max_positions: longest sequence with a learned position.
     """
 
@@ -46,6 +48,7 @@ class ModelSizes:
     kernel: int = 3
     dropout: float = 0.1
     input_feeding: bool = False
+    attention_layers: tuple[int, ...] | None = None
     max_positions: int = 1024
 
 
@@ -68,6 +71,24 @@ class Decoded:
     sampled: Sampled | None = None
     contexts: Tensor | None = None
     hidden: Tensor | None = None
+
+
+Source = TypeVar("Source")
+Progress = TypeVar("Progress")
+
+
+@dataclass(frozen=True)
+class DecoderState(Generic[Source, Progress]):
+    """Where decoding stands, batch-first throughout.
+
+    Attributes:
+        source: what depends on the sentence alone (projected keys, the summary). The beams of a
+            sentence share it, so reordering them leaves it where it is.
+        progress: what depends on the tokens read so far.
+    """
+
+    source: Source
+    progress: Progress
 
 
 State = TypeVar("State")
@@ -103,11 +124,11 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, features: Tensor, mask: Tensor, segments: Tensor | None = None) -> Memory:
-        """Encode.
+        """Encode. Dropout of the features is the business of whoever made them.
 
         Args:
             features: B,S,E (embedded tokens, frames, annotation vectors).
-            mask: B,S bool, True where real. Padding changes nothing.
+            mask: B,S bool, True where real, False at the end. Padding changes nothing.
             segments: B,S int64 or None, handed on into the memory.
         """
 
@@ -119,17 +140,21 @@ class Decoder(nn.Module, ABC):
     `start` or the step before returned. Both give the same features.
     """
 
-    #: F, size of the features.
+    #: F, size of the features; that of the embeddings, so that the output layer can be tied.
     output_size: int
+    #: Target embeddings V,E; token 0 is padding.
+    embedding: nn.Embedding
 
     @abstractmethod
-    def start(self, memory: Memory) -> Any:
-        """The state before the first token: a frozen dataclass of batch-first tensors."""
+    def start(self, memory: Memory) -> DecoderState[Any, Any]:
+        """The state before the first token."""
 
     @abstractmethod
     def forward(self, tokens: Tensor, memory: Memory, *, need_weights: bool = False) -> Decoded:
         """Read B,T int64 tokens (the first is the begin token)."""
 
     @abstractmethod
-    def step(self, tokens: Tensor, state: Any, *, need_weights: bool = True) -> tuple[Decoded, Any]:
+    def step(
+        self, tokens: Tensor, state: DecoderState[Any, Any], *, need_weights: bool = True
+    ) -> tuple[Decoded, DecoderState[Any, Any]]:
         """Read B int64 tokens, one each; returns features B,1,F and the next state."""

@@ -1,0 +1,193 @@
+"""Starting and ending Ray for a sweep: a private cluster on this machine, or one that runs.
+
+A private cluster writes only below the store and leaves nothing behind, neither files nor
+processes, however the sweep ends: Ray's processes die with the driver, and the folder of a
+driver that was killed is removed by the next sweep.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ablations.stopping import descendants, end_processes
+from bench.errors import UsageError
+
+#: The longest path of a Unix socket is 107 bytes, and Ray adds
+#: `/session_<date>_<time>_<microseconds>_<pid>/sockets/plasma_store` to its folder.
+_LONGEST_FOLDER = 107 - 66
+
+_OBJECT_STORE_BYTES = 100 * 1024**2  # results do not go through it
+
+
+@contextlib.contextmanager
+def cluster(address: str | None, folder: Path, cpus_per_trial: float) -> Iterator[Path]:
+    """Ray, started or joined, for as long as the block lasts.
+
+    Args:
+        address: None starts a private cluster; "auto" or host:port joins one that runs.
+        folder: for Ray's files (`Store.ray`); what is left of killed sweeps in it is removed.
+        cpus_per_trial: sets the threads of the numerical libraries in workers.
+
+    Yields:
+        A folder for Tune's files, removed afterwards.
+
+    Raises:
+        UsageError: no cluster answers at that address.
+    """
+    before = {process.pid for process in descendants()}
+    variables = _variables(cpus_per_trial, address is None)
+    # Ray tells standard output about every process that dies; the sweep makes results of that.
+    silence = contextlib.redirect_stdout(io.StringIO())
+    with _folder(folder) as own, _environment(variables), silence:
+        try:
+            _start(address, own.short, cpus_per_trial)
+            yield own.path / "tune"
+        finally:
+            _end(before)
+
+
+def _start(address: str | None, folder: Path, cpus_per_trial: float) -> None:
+    # Importing Tune takes as long as Ray's processes take to start. Ray itself must be started
+    # in the main thread: its processes are told to die with the thread that started them.
+    side = threading.Thread(target=_import_tune)
+    import ray
+
+    logging.getLogger("ray").setLevel(logging.CRITICAL)  # what matters arrives as exceptions
+    side.start()
+    try:
+        if address is None:
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                log_to_driver=False,
+                configure_logging=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                _temp_dir=str(folder),
+            )
+        else:
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                configure_logging=False,
+                runtime_env={"env_vars": _worker_variables(cpus_per_trial)},
+            )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"Ray cannot be used ({' '.join(str(error).split())})",
+            where=f"--address {address}" if address else "",
+        ) from error
+    finally:
+        side.join()
+
+
+def _import_tune() -> None:
+    import ray.tune  # noqa: F401
+
+
+def _end(before: set[int]) -> None:
+    """End Ray and everything it started, also where starting it did not get to the end."""
+    import ray
+
+    ours = [process for process in descendants() if process.pid not in before]
+    try:
+        ray.shutdown()
+    finally:
+        end_processes(ours)
+
+
+def kill_all() -> None:
+    """Kill everything below this process; for those who will not wait."""
+    end_processes(descendants(), patience=0.0)
+
+
+def _variables(cpus_per_trial: float, private: bool) -> dict[str, str]:
+    variables = {
+        **_worker_variables(cpus_per_trial),
+        # Tune's own result files: ours go to the store.
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",
+        # Tune's snapshots, which we never resume from.
+        "TUNE_GLOBAL_CHECKPOINT_S": "86400",
+        "TUNE_FUNCTION_THREAD_TIMEOUT_S": "30",
+        "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1000000000",
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    if private and "RAY_AUTH_MODE" not in os.environ:
+        # A secret for this sweep alone; Ray would otherwise put one into the user's home.
+        variables |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    return variables
+
+
+def _worker_variables(cpus_per_trial: float) -> dict[str, str]:
+    threads = str(max(1, int(cpus_per_trial)))
+    return {
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        # Fewer arenas: the memory of a long-lived worker stays flat.
+        "MALLOC_ARENA_MAX": "2",
+    }
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for a while; Ray's processes inherit them."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """Ray's folder of one sweep, and a path to it that is short enough for sockets."""
+
+    path: Path
+    short: Path
+
+
+@contextlib.contextmanager
+def _folder(parent: Path) -> Iterator[_Folder]:
+    parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(parent)
+    path = parent / secrets.token_hex(3)
+    lock_file = parent / f"{path.name}.lock"
+    with contextlib.ExitStack() as stack:
+        # Held for as long as this process lives, however it ends.
+        fcntl.flock(stack.enter_context(lock_file.open("w")), fcntl.LOCK_EX)
+        stack.callback(lock_file.unlink, missing_ok=True)
+        path.mkdir()
+        stack.callback(shutil.rmtree, path, ignore_errors=True)
+        short = path
+        if len(os.fsencode(path)) > _LONGEST_FOLDER:
+            short = Path(tempfile.gettempdir()) / f"attnbench-{path.name}"
+            short.symlink_to(path)
+            stack.callback(short.unlink, missing_ok=True)
+        yield _Folder(path, short)
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove the folders of sweeps whose process is gone, which is when their lock is free."""
+    for lock_file in parent.glob("*.lock"):
+        with contextlib.suppress(OSError), lock_file.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock_file.with_suffix(""), ignore_errors=True)
+            lock_file.unlink(missing_ok=True)

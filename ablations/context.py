@@ -1,0 +1,48 @@
+"""What a trial is told besides its cell: where to store, where data lies, what it may use.
+
+Plain data that travels to workers. Nothing in here may change a figure: whatever does is an
+option of the cell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.tracking import Mode
+    from tasks.base import Paths
+
+
+@dataclass(frozen=True)
+class TrialContext:
+    """The surroundings of one trial.
+
+    Attributes:
+        store_address: folder or URL of the store the trial writes its result to (`Store.open`);
+            None keeps nothing (`attnbench run` without `--store`).
+        data_root: folder of the real data sets, or None.
+        cache: folder for prepared data, shared by all trials of a machine; a leading `~` is the
+            home of whoever runs the worker.
+        threads: threads that torch may use.
+        device: "cpu", "cuda" or "cuda:<index>".
+        study: name of the study the trial belongs to, for the record and as W&B group.
+        wandb: what `bench.tracking.decide` chose, once for all trials of a sweep.
+    """
+
+    store_address: str | None
+    data_root: str | None
+    cache: str
+    threads: int = 1
+    device: str = "cpu"
+    study: str | None = None
+    wandb: Mode = "off"
+
+    def paths(self) -> Paths:
+        """Where the task may read and write; the cache folder is made."""
+        from tasks.base import Paths
+
+        cache = Path(self.cache).expanduser()
+        cache.mkdir(parents=True, exist_ok=True)
+        return Paths(None if self.data_root is None else Path(self.data_root), cache)

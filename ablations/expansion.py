@@ -1,0 +1,181 @@
+"""From a study to its cells: products of axes, what the command line changes, what is refused."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from ablations.study import Axes, Study
+from bench.attention.registries import attentions, scores
+from bench.cell import Cell, Scalar
+from bench.errors import NotApplicable, UsageError, unknown_name
+from tasks.plan import make_cell
+from tasks.registries import tasks
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A pair that is not run, and why."""
+
+    task: str
+    attention: str
+    score: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What the command line changes of a study; None leaves it as it is.
+
+    Attributes:
+        tasks, attentions, scores: keep only the cells of these.
+        datasets, budget, seeds, options: take these instead of the study's (options are joined).
+    """
+
+    tasks: tuple[str, ...] | None = None
+    attentions: tuple[str, ...] | None = None
+    scores: tuple[str, ...] | None = None
+    datasets: tuple[str, ...] | None = None
+    budget: str | None = None
+    seeds: int | None = None
+    options: Mapping[str, Scalar] | None = None
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """The cells of a study, and the pairs that "all" brought up and that mean nothing."""
+
+    cells: tuple[Cell, ...]
+    refused: tuple[Refused, ...] = ()
+
+
+def expand(study: Study, changes: Changes = Changes()) -> Expansion:
+    """All cells of a study.
+
+    Raises:
+        UsageError: names that do not exist, options that do not fit, no cell left.
+        NotApplicable: a listed pair that means nothing.
+    """
+    _check_names(changes)
+    cells: dict[str, Cell] = {}
+    refused: dict[Refused, None] = {}
+    for number, block in enumerate(study.blocks, start=1):
+        try:
+            for found in _block(_changed(block.over(_axes(study)), changes), changes):
+                if isinstance(found, Refused):
+                    refused[found] = None
+                else:
+                    cells.setdefault(found.hash, found)
+        except UsageError as error:
+            where = f"study '{study.name}', block {number}"
+            located = f"{where}, {error.where}" if error.where else where
+            raise type(error)(error.what, where=located, remedy=error.remedy) from None
+    if not cells:
+        raise UsageError(
+            f"no cell of study '{study.name}' is left",
+            where="--task, --attention, --score",
+            remedy="study 'full' has every valid pair",
+        )
+    return Expansion(tuple(cells.values()), tuple(refused))
+
+
+def _axes(study: Study) -> Axes:
+    return Axes(**{name: getattr(study, name) for name in Axes.model_fields})
+
+
+def _changed(axes: Axes, changes: Changes) -> Axes:
+    update: dict[str, Any] = {
+        name: value
+        for name in ("datasets", "budget", "seeds")
+        if (value := getattr(changes, name)) is not None
+    }
+    return axes.model_copy(
+        update={**update, "options": {**axes.options, **(changes.options or {})}}
+    )
+
+
+def _check_names(changes: Changes) -> None:
+    """A filter that matches nothing because it is misspelt deserves a better answer."""
+    for registry, names, option in (
+        (tasks, changes.tasks, "--task"),
+        (attentions, changes.attentions, "--attention"),
+        (scores, changes.scores, "--score"),
+    ):
+        for name in names or ():
+            if not (registry is scores and name == "none"):
+                registry.get(name, where=option)
+
+
+def _block(axes: Axes, changes: Changes) -> Iterator[Cell | Refused]:
+    listed = isinstance(axes.attentions, tuple) and isinstance(axes.scores, tuple)
+    for task in _kept(_names(axes.tasks or "all", tasks.names()), changes.tasks):
+        for attention in _kept(_attentions(axes), changes.attentions):
+            for score in _scores(axes, attention):
+                try:
+                    yield from _pair(axes, changes, task, attention, score)
+                except NotApplicable as error:
+                    if listed and isinstance(axes.tasks, tuple):
+                        raise
+                    assert score is not None, "an attention takes its classic score"
+                    yield Refused(task, attention, score, error.what)
+
+
+def _pair(
+    axes: Axes, changes: Changes, task: str, attention: str, score: str | None
+) -> Iterator[Cell]:
+    for dataset in _datasets(axes, task):
+        for options in _grid(axes.options):
+            cell = make_cell(
+                task,
+                attention,
+                score,
+                dataset=dataset,
+                budget=axes.budget or "laptop",
+                options=options,
+            )
+            if changes.scores is None or cell.score in changes.scores:
+                for seed in _seeds(axes.seeds):
+                    yield replace(cell, seed=seed)
+
+
+def _names(wanted: Literal["all"] | tuple[str, ...], known: list[str]) -> list[str]:
+    return known if wanted == "all" else list(wanted)
+
+
+def _kept(names: Sequence[str], filter: tuple[str, ...] | None) -> list[str]:
+    return [name for name in names if filter is None or name in filter]
+
+
+def _attentions(axes: Axes) -> list[str]:
+    if axes.attentions is None:
+        raise UsageError("names no attentions", remedy="list them, or say 'attentions: all'")
+    return _names(axes.attentions, attentions.names())
+
+
+def _scores(axes: Axes, attention: str) -> list[str | None]:
+    if axes.scores is None or axes.scores == "classic":
+        return [None]
+    if attentions.get(attention).placement == "fixed":
+        return [None]  # no score goes with it, so it is one cell whatever is listed
+    return list(_names(axes.scores, scores.names()))
+
+
+def _datasets(axes: Axes, task: str) -> Sequence[str | None]:
+    if isinstance(axes.datasets, dict):
+        for name in axes.datasets:
+            if name not in tasks:
+                raise unknown_name("task", name, tasks.names(), where="datasets")
+        return axes.datasets.get(task, (None,))
+    return axes.datasets or (None,)
+
+
+def _grid(options: Mapping[str, Scalar | tuple[Scalar, ...]]) -> Iterator[dict[str, Scalar]]:
+    listed = [value if isinstance(value, tuple) else (value,) for value in options.values()]
+    for values in itertools.product(*listed):
+        yield dict(zip(options, values, strict=True))
+
+
+def _seeds(seeds: int | tuple[int, ...] | None) -> Sequence[int]:
+    return range(1, seeds + 1) if isinstance(seeds, int) else seeds or (1,)

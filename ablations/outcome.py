@@ -1,0 +1,87 @@
+"""What a worker tells the driver of a finished trial; the result itself goes to the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from bench.cell import Cell
+from bench.provenance import provenance
+from bench.result import Failure, Result
+
+#: Kinds of failure that the sweep itself names; trials add theirs.
+WORKER_DIED = "worker died"
+OUT_OF_MEMORY = "out of memory"
+NOT_STORED = "not stored"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One finished trial in brief.
+
+    Attributes:
+        hash: of the cell.
+        status: of the result.
+        figure: headline figure by name, as in ("BLEU", 31.2); None for a failure.
+        failure: kind and message; None for a finished trial.
+        seconds: of the whole trial; 0 for one that another sweep had stored meanwhile.
+        stored: whether the store holds the result.
+    """
+
+    hash: str
+    status: Literal["done", "failed"]
+    figure: tuple[str, float] | None = None
+    failure: tuple[str, str] | None = None
+    seconds: float = 0.0
+    stored: bool = True
+
+    @classmethod
+    def of(cls, result: Result, seconds: float = 0.0, *, stored: bool = True) -> Outcome:
+        """The outcome that a result amounts to."""
+        primary, failure = result.primary, result.failure
+        return cls(
+            hash=result.hash,
+            status=result.status,
+            figure=None if primary is None else (primary.name, primary.value),
+            failure=None if failure is None else (failure.kind, failure.message),
+            seconds=seconds,
+            stored=stored,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Outcome:
+        names = ("hash", "status", "figure", "failure", "seconds", "stored")
+        fields = {name: data[name] for name in names}  # Ray's reports hold more
+        for name in ("figure", "failure"):
+            fields[name] = tuple(fields[name]) if fields[name] else None
+        return cls(**fields)
+
+
+def failed_result(
+    cell: Cell,
+    kind: str,
+    message: str,
+    *,
+    started: str,
+    device: str = "cpu",
+    threads: int = 1,
+    study: str | None = None,
+) -> Result:
+    """The record of a trial that came to nothing.
+
+    Args:
+        kind: short and countable ("diverged", an exception's class name).
+        message: anything; it is made one line.
+        started: `bench.provenance.utc_now()` of its beginning.
+    """
+    return Result(
+        hash=cell.hash,
+        cell=cell.to_json(),
+        status="failed",
+        failure=Failure(kind=kind, message=" ".join(message.split())),
+        provenance=provenance(started=started, device=device, threads=threads, study=study),
+    )

@@ -1,0 +1,120 @@
+"""Studies: axes declared in YAML. `ablations.expansion` makes cells of them.
+
+A study is a list of blocks. Each block is the product of its axes; the cells of a study are the
+union of its blocks, without duplicates. Axes set beside the blocks are the blocks' defaults.
+
+    title: Luong 2015
+    seeds: 3                      # seeds 1 to 3, or a list
+    tasks: [translation]          # or all
+    blocks:
+      - attentions: [global]      # or all
+        scores: [dot, general]    # or classic, or all
+        options: {input_feeding: [true, false]}
+
+Pairs without a meaning are left out, with their reason, where "all" brought them up, and are an
+error where they are listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from bench.cell import Cell, Scalar
+
+All = Literal["all"]
+
+
+class StudyModel(BaseModel):
+    """Frozen data that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Axes(StudyModel):
+    """The axes of a block. What is left out comes from the study, or is the default named here.
+
+    Attributes:
+        tasks: names, or all that are registered (the default).
+        datasets: names, or names by task; each task's default data set if left out.
+        attentions, scores: names or "all"; "classic" is each attention's own score (the default).
+        options: values by option name, single or listed; their product is taken.
+        seeds: a number n for seeds 1 to n, or the seeds; 1 if left out.
+        budget: "laptop" if left out.
+    """
+
+    tasks: All | tuple[str, ...] | None = None
+    datasets: tuple[str, ...] | dict[str, tuple[str, ...]] | None = None
+    attentions: All | tuple[str, ...] | None = None
+    scores: Literal["all", "classic"] | tuple[str, ...] | None = None
+    options: dict[str, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
+    seeds: int | tuple[int, ...] | None = None
+    budget: str | None = None
+
+    @model_validator(mode="after")
+    def _usable(self) -> Axes:
+        if isinstance(self.seeds, int) and self.seeds < 1:
+            raise ValueError("seeds: a number of seeds is at least 1")
+        for name, value in self:
+            if value == () or (value == {} and name == "datasets"):
+                raise ValueError(f"{name}: an empty list makes no cells")
+        return self
+
+    def over(self, defaults: Axes) -> Axes:
+        """These axes, with those of the study where they say nothing; options are joined."""
+        mine = {name: value for name, value in self if value is not None and name != "options"}
+        return defaults.model_copy(update={**mine, "options": {**defaults.options, **self.options}})
+
+
+class Selector(StudyModel):
+    """The cells of a study that stand for a row of a published table: those of this attention
+    and score whose options, as far as the paper's rows differ in them, are these."""
+
+    attention: str
+    score: str = "none"
+    options: dict[str, Scalar] = Field(default_factory=dict)
+
+
+class Comparison(StudyModel):
+    """A column of a published table, and our cells for its rows.
+
+    Attributes:
+        dataset, metric: as in published_figures.csv.
+        ours: name among our metrics, or "primary".
+        rows: selectors by the row's name in published_figures.csv.
+    """
+
+    dataset: str
+    metric: str
+    ours: str = "primary"
+    rows: dict[str, Selector]
+
+    def cells(self, row: str, cells: Sequence[Cell]) -> list[Cell]:
+        """The cells that stand for a row."""
+        wanted = self.rows[row]
+        varied = {name for selector in self.rows.values() for name in selector.options}
+        return [
+            cell
+            for cell in cells
+            if (cell.attention, cell.score) == (wanted.attention, wanted.score)
+            and {k: v for k, v in cell.options.items() if k in varied} == wanted.options
+        ]
+
+
+class Paper(StudyModel):
+    """The paper whose ordering is put beside ours; `name` as in published_figures.csv."""
+
+    name: str
+    comparisons: tuple[Comparison, ...]
+
+
+class Study(Axes):
+    """A study as its file has it. `load_study` finds and reads one."""
+
+    name: str = ""
+    title: str = ""
+    description: str = ""
+    blocks: tuple[Axes, ...] = (Axes(attentions="all"),)
+    paper: Paper | None = None

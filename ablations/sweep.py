@@ -1,0 +1,203 @@
+"""Many cells: what is to be run, running it, and what became of it.
+
+The store is the only memory. What it holds as `done` is skipped, so "run again" is "resume";
+failed cells are run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ablations.context import TrialContext
+from ablations.order import kind, longest_first
+from ablations.outcome import Outcome
+from ablations.progress import Progress
+from ablations.stopping import Stopped, stop_signals
+from bench.cell import Cell
+from bench.errors import UsageError
+from bench.store import Store
+
+Order = Callable[[Sequence[Cell], Mapping[str, float]], Sequence[Cell]]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a sweep runs on.
+
+    Attributes:
+        address: None for a cluster of this machine alone, "auto" or host:port to join one.
+        cpus_per_trial: cores a trial holds; its threads. Never more trials than cores.
+        gpus_per_trial: GPUs a trial holds; fractions share one.
+        retries: how often a trial whose process died is run again before that is its result.
+    """
+
+    address: str | None = None
+    cpus_per_trial: float = 1
+    gpus_per_trial: float = 0
+    retries: int = 1
+
+    def __post_init__(self) -> None:
+        if self.cpus_per_trial <= 0:
+            raise UsageError(
+                f"a trial needs CPUs, not {self.cpus_per_trial:g}", where="--cpus-per-trial"
+            )
+        if self.gpus_per_trial < 0:
+            raise UsageError(
+                f"{self.gpus_per_trial:g} GPUs are less than none", where="--gpus-per-trial"
+            )
+
+    @property
+    def threads(self) -> int:
+        return max(1, int(self.cpus_per_trial))
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """The cells of a sweep: all of them, those finished before, those to run in this order."""
+
+    cells: tuple[Cell, ...]
+    held: tuple[Cell, ...]
+    to_run: tuple[Cell, ...]
+
+    def __str__(self) -> str:
+        return f"{len(self.cells)} cells, {len(self.to_run)} to run"
+
+
+@dataclass(frozen=True)
+class SweepSummary:
+    """What became of a sweep.
+
+    Attributes:
+        held: finished before it began.
+        outcomes: of this sweep, in the order they came in.
+        stopped: exit status asked for by Ctrl-C or SIGTERM, None if it ran to its end.
+    """
+
+    plan: SweepPlan
+    outcomes: tuple[Outcome, ...] = ()
+    stopped: int | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
+
+    @property
+    def exit_status(self) -> int:
+        """0 all well, 1 some failed, 130 or 143 stopped."""
+        if self.stopped is not None:
+            return self.stopped
+        return 1 if self.failed else 0
+
+
+def plan_sweep(
+    cells: Iterable[Cell],
+    store: Store | None,
+    *,
+    limit: int | None = None,
+    order: Order = longest_first,
+) -> SweepPlan:
+    """Which of these cells are to be run, and in which order.
+
+    Args:
+        store: None where there is none yet; all cells are then to be run.
+        limit: run at most so many of them.
+        order: puts cells in order, given the seconds that cells took, by `order.kind`.
+    """
+    unique = tuple({cell.hash: cell for cell in cells}.values())
+    done: set[str] = set()
+    seconds: dict[str, float] = {}
+    for result in store.results(problems=[]) if store else ():
+        if result.status == "done":
+            done.add(result.hash)
+            if result.cost.total_seconds is not None:
+                seconds[kind(result.key)] = result.cost.total_seconds
+    held = tuple(cell for cell in unique if cell.hash in done)
+    to_run = order([cell for cell in unique if cell.hash not in done], seconds)
+    return SweepPlan(unique, held, tuple(to_run[:limit]))
+
+
+def run_sweep(
+    plan: SweepPlan,
+    context: TrialContext,
+    resources: Resources,
+    progress: Progress,
+    *,
+    trial_function: str = "ablations.trial:run_trial",
+) -> SweepSummary:
+    """Run the cells of a plan in warm workers; their results are in the store afterwards.
+
+    Ctrl-C and SIGTERM end it at once with what is finished stored and no process left.
+
+    Args:
+        context: handed to every trial; it names the store.
+        trial_function: dotted name "package.module:function" of the trial; workers import it.
+
+    Raises:
+        UsageError: the store cannot be written, no cluster at that address, or trials that need
+            more than the cluster has.
+    """
+    assert context.store_address is not None, "a sweep needs a store"
+    store = Store.open(context.store_address, create=True)
+    labels = {cell.hash: cell.label for cell in plan.to_run}
+    if not plan.to_run:
+        return SweepSummary(plan, labels=labels)
+
+    from ablations.cluster import cluster, kill_all
+
+    outcomes: list[Outcome] = []
+    stopped: int | None = None
+    with stop_signals(at_second=kill_all) as request:
+        try:
+            progress.begin("starting Ray and its workers")
+            with cluster(resources.address, store.ray, resources.cpus_per_trial) as folder:
+                request.arm()
+                request.check()
+                # Imported here: ray.tune was loaded while Ray's processes were starting.
+                from ablations.tuning import run_trials
+
+                run_trials(
+                    plan.to_run,
+                    context,
+                    resources,
+                    folder,
+                    trial_function,
+                    _Listener(outcomes, progress),
+                    request,
+                )
+        except Stopped as stop:
+            stopped = stop.status
+        finally:
+            progress.end()
+    return SweepSummary(plan, tuple(outcomes), stopped, labels)
+
+
+class _Listener:
+    """Keeps the outcomes and shows them."""
+
+    def __init__(self, outcomes: list[Outcome], progress: Progress) -> None:
+        self._outcomes, self._progress = outcomes, progress
+
+    def ready(self, slots: int) -> None:
+        self._progress.ready(slots)
+
+    def started(self, hash: str) -> None:
+        self._progress.started(hash)
+
+    def finished(self, outcome: Outcome) -> None:
+        self._outcomes.append(outcome)
+        self._progress.finished(outcome)
+
+    def tick(self) -> None:
+        self._progress.tick()
+
+
+def describe_failures(summary: SweepSummary) -> Sequence[str]:
+    """One line per failed cell."""
+    lines = []
+    for outcome in summary.failed:
+        kind, message = outcome.failure or ("failed", "")
+        kept = "" if outcome.stored else " (this could not be stored)"
+        lines.append(f"{summary.labels[outcome.hash]}: {kind}: {message}{kept}")
+    return lines

@@ -1,0 +1,184 @@
+"""`attnbench sweep`: run the cells of a study."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ablations.options import add_cell_options, add_tracking, data_root_of, settings_of
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from ablations.expansion import Changes, Expansion
+    from ablations.study import Study
+    from ablations.sweep import SweepPlan, SweepSummary
+    from bench.store import Store
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "study",
+        metavar="STUDY",
+        nargs="?",
+        default="overview",
+        help="name of a study or path of its YAML file (default: overview)",
+    )
+    parser.add_argument(
+        "--store",
+        metavar="STORE",
+        help="folder or URL for results (default: runs/STUDY); what it has is not run again",
+    )
+    parser.add_argument("--task", metavar="T", nargs="+", help="only these tasks")
+    parser.add_argument("--attention", metavar="A", nargs="+", help="only these attentions")
+    parser.add_argument("--score", metavar="S", nargs="+", help="only these scores")
+    parser.add_argument("--dataset", metavar="D", nargs="+", help="these instead of the study's")
+    parser.add_argument("--seeds", metavar="N", type=int, help="seeds 1 to N")
+    add_cell_options(parser)
+    parser.add_argument("--limit", metavar="N", type=int, help="run at most so many cells")
+    parser.add_argument("--dry-run", action="store_true", help="list the cells, run none")
+    parser.add_argument(
+        "--address",
+        metavar="HOST",
+        help="join a Ray cluster: auto, or host:port (default: one of this machine alone)",
+    )
+    parser.add_argument("--cpus-per-trial", metavar="C", type=float, default=1.0)
+    parser.add_argument(
+        "--gpus-per-trial",
+        metavar="G",
+        type=float,
+        help="fractions share a GPU (default: 1 where this machine has one, else 0)",
+    )
+    add_tracking(parser, default="auto")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 if all cells are done, 1 if some failed, 130 or 143 if stopped.
+
+    Raises UsageError for a study, names, options, data, a store or a cluster that cannot be used.
+    """
+    from ablations.expansion import expand
+    from ablations.study_files import load_study
+
+    _check_counts(args)
+    study = load_study(args.study)
+    expansion = expand(study, _changes(args))
+    address = args.store or f"runs/{study.name}"
+    if args.dry_run:
+        return _dry_run(expansion, address, args.limit)
+    return _sweep(study, expansion, address, args)
+
+
+def _check_counts(args: argparse.Namespace) -> None:
+    for option, value in (("--seeds", args.seeds), ("--limit", args.limit)):
+        if value is not None and value < 1:
+            raise UsageError(f"{value} is too few", where=option, remedy="1 or more")
+
+
+def _changes(args: argparse.Namespace) -> Changes:
+    from ablations.expansion import Changes
+
+    return Changes(
+        tasks=_tuple(args.task),
+        attentions=_tuple(args.attention),
+        scores=_tuple(args.score),
+        datasets=_tuple(args.dataset),
+        budget=args.budget,
+        seeds=args.seeds,
+        options=settings_of(args.settings),
+    )
+
+
+def _tuple(names: list[str] | None) -> tuple[str, ...] | None:
+    return tuple(names) if names else None
+
+
+def _dry_run(expansion: Expansion, address: str, limit: int | None) -> int:
+    from ablations.sweep import plan_sweep
+
+    plan = plan_sweep(expansion.cells, _existing(address), limit=limit)
+    held, to_run = set(plan.held), set(plan.to_run)
+    for cell in plan.cells:
+        word = "done" if cell in held else "run" if cell in to_run else "later"
+        sys.stdout.write(f"{word:5}  {cell.hash[:12]}  {cell.label} [{cell.budget}]\n")
+    for pair in expansion.refused:
+        name = f"{pair.task} {pair.attention}+{pair.score}"
+        sys.stdout.write(f"not applicable: {name}: {pair.reason}\n")
+    sys.stdout.write(f"{plan}\n")
+    return 0
+
+
+def _existing(address: str) -> Store | None:
+    """The store, where there is one to resume from; a dry run makes none."""
+    from bench.store import Store
+
+    try:
+        return Store.open(address)
+    except UsageError:
+        return None
+
+
+def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Namespace) -> int:
+    from ablations.context import TrialContext
+    from ablations.preflight import check_data
+    from ablations.progress import open_progress
+    from ablations.sweep import Resources, plan_sweep, run_sweep
+    from bench.store import Store
+    from bench.tracking import decide
+
+    gpus = _gpus() if args.gpus_per_trial is None else args.gpus_per_trial
+    resources = Resources(args.address, args.cpus_per_trial, gpus)
+    data_root = data_root_of(args.data_root)
+    store = Store.open(address, create=True)
+    plan = plan_sweep(expansion.cells, store, limit=args.limit)
+    check_data(plan.to_run, data_root)
+    tracking = decide(args.wandb)
+    _announce(study, plan, store, f"W&B {tracking.mode} ({tracking.reason})")
+    context = TrialContext(
+        store_address=store.address,
+        data_root=None if data_root is None else str(data_root),
+        cache=str(store.cache),
+        threads=resources.threads,
+        device="cuda" if gpus else "cpu",
+        study=study.name,
+        wandb=tracking.mode,
+    )
+    labels = {cell.hash: cell.label for cell in plan.to_run}
+    begun = time.perf_counter()
+    progress = open_progress(labels, len(plan.held), sys.stderr)
+    summary = run_sweep(plan, context, resources, progress)
+    _conclude(summary, address, time.perf_counter() - begun)
+    return summary.exit_status
+
+
+def _gpus() -> float:
+    import torch
+
+    return 1.0 if torch.cuda.is_available() else 0.0
+
+
+def _announce(study: Study, plan: SweepPlan, store: Store, tracking: str) -> None:
+    sys.stdout.write(f"{study.name}: {plan}; results in {store.address}; {tracking}\n")
+    sys.stdout.flush()
+
+
+def _conclude(summary: SweepSummary, address: str, seconds: float) -> None:
+    from ablations.progress import duration
+    from ablations.sweep import describe_failures
+
+    for line in describe_failures(summary):
+        sys.stderr.write(f"failed: {line}\n")
+    done = sum(outcome.status == "done" for outcome in summary.outcomes)
+    left = len(summary.plan.cells) - len(summary.plan.held) - done - len(summary.failed)
+    parts = [f"{done} done"]
+    if summary.plan.held:
+        parts.append(f"{len(summary.plan.held)} were done before")
+    if summary.failed:
+        parts.append(f"{len(summary.failed)} failed")
+    if left:
+        parts.append(f"{left} left, run the same command again")
+    sys.stdout.write(f"{', '.join(parts)}; {duration(seconds)}\n")
+    shown = address if "://" in address else str(Path(address))
+    sys.stdout.write(f"next: attnbench report {shown}\n")

@@ -1,0 +1,147 @@
+"""The part of a sweep that talks to Ray Tune. Imports Ray; imported only while a sweep runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import ray
+from ray import tune
+
+from ablations.context import TrialContext
+from ablations.outcome import OUT_OF_MEMORY, WORKER_DIED, Outcome, failed_result
+from ablations.stopping import StopRequest
+from ablations.sweep import Resources
+from ablations.workers import store_quietly, trainable
+from bench.cell import Cell
+from bench.errors import UsageError
+from bench.provenance import utc_now
+
+
+class Listener(Protocol):
+    """Hears of what happens, in the driver's main thread."""
+
+    def ready(self, slots: int) -> None:
+        """Trials begin, at most `slots` at a time."""
+
+    def started(self, hash: str) -> None: ...
+
+    def finished(self, outcome: Outcome) -> None: ...
+
+    def tick(self) -> None:
+        """Called several times a second."""
+
+
+def run_trials(
+    cells: Sequence[Cell],
+    context: TrialContext,
+    resources: Resources,
+    folder: Path,
+    trial_function: str,
+    listener: Listener,
+    request: StopRequest,
+) -> None:
+    """Run the trials of these cells on the Ray cluster that this process is connected to.
+
+    They start in the order given, as near as reused workers allow.
+    """
+    slots = _slots(resources)
+    listener.ready(slots)
+    # Tune starts any of its pending trials, so few may be pending if the order is to be kept.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)
+    needs = {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
+    tuner = tune.Tuner(
+        tune.with_resources(trainable(context, trial_function), needs),
+        param_space={"cell": tune.grid_search([cell.to_json() for cell in cells])},
+        tune_config=tune.TuneConfig(
+            reuse_actors=True, trial_dirname_creator=lambda trial: str(trial.trial_id)
+        ),
+        run_config=tune.RunConfig(
+            name="trials",
+            storage_path=str(folder),
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=resources.retries),
+            callbacks=[_Watch(listener, request, context)],
+        ),
+    )
+    tuner.fit()
+
+
+def _slots(resources: Resources) -> int:
+    """How many trials run at once. Raises UsageError where not even one can."""
+    have = ray.cluster_resources()
+    largest = {"CPU": 0.0, "GPU": 0.0}
+    slots = 0
+    for node in ray.nodes():
+        if node["Alive"]:
+            slots += _fitting(node["Resources"], resources)
+            for kind in largest:
+                largest[kind] = max(largest[kind], node["Resources"].get(kind, 0.0))
+    if slots == 0:
+        raise UsageError(
+            f"a trial that needs {resources.cpus_per_trial:g} CPUs and "
+            f"{resources.gpus_per_trial:g} GPUs fits on no machine of the cluster",
+            where="--cpus-per-trial, --gpus-per-trial",
+            remedy=f"the largest has {largest['CPU']:g} CPUs and {largest['GPU']:g} GPUs "
+            f"(all together {have.get('CPU', 0.0):g} and {have.get('GPU', 0.0):g})",
+        )
+    return slots
+
+
+def _fitting(have: dict[str, float], resources: Resources) -> int:
+    by_cpu = int(have.get("CPU", 0.0) / resources.cpus_per_trial + 1e-9)
+    if not resources.gpus_per_trial:
+        return by_cpu
+    return min(by_cpu, int(have.get("GPU", 0.0) / resources.gpus_per_trial + 1e-9))
+
+
+class _Watch(tune.Callback):
+    """Tune's events, told to the listener; deaths of workers become results."""
+
+    def __init__(self, listener: Listener, request: StopRequest, context: TrialContext) -> None:
+        self._listener, self._request, self._context = listener, request, context
+        self._started: dict[str, str] = {}
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self._request.check()
+        self._listener.tick()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        cell = _cell(trial)
+        self._started[cell.hash] = utc_now()
+        self._listener.started(cell.hash)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._listener.finished(Outcome.from_json(trial.last_result))
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        cell = _cell(trial)
+        result = failed_result(
+            cell,
+            *_cause(trial),
+            started=self._started.get(cell.hash, utc_now()),
+            threads=self._context.threads,
+            study=self._context.study,
+        )
+        stored = store_quietly(result, self._context.store_address)
+        self._listener.finished(Outcome.of(result, stored=stored))
+
+
+def _cell(trial: Any) -> Cell:
+    return Cell.from_json(trial.config["cell"])
+
+
+def _cause(trial: Any) -> tuple[str, str]:
+    """Kind and message from what Ray wrote down of the deaths of a trial's processes."""
+    try:
+        said = Path(trial.error_file).read_text()
+    except (OSError, TypeError):
+        return WORKER_DIED, "its process ended without a word"
+    times = said.count("Failure # ")
+    again = f", {times} times" if times > 1 else ""
+    if "low on memory" in said or "OutOfMemory" in said:
+        return OUT_OF_MEMORY, f"its process was killed because the machine ran low on memory{again}"
+    detail = said.rpartition("Worker exit detail:")[2].partition(" Some common causes")[0]
+    return WORKER_DIED, f"its process was killed or crashed{again} ({' '.join(detail.split())})"

@@ -1,0 +1,103 @@
+"""What happens in a worker of a sweep: trial after trial in one warm process.
+
+A trial that raises would cost the worker its life, and the next trial eight seconds of imports;
+so everything short of the process dying becomes a result.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ablations.context import TrialContext
+from ablations.outcome import NOT_STORED, Outcome, failed_result
+from bench.cell import Cell
+from bench.provenance import utc_now
+from bench.result import Result
+from bench.store import Store
+
+TrialFunction = Callable[[Cell, TrialContext], Result]
+
+_log = logging.getLogger(__name__)
+
+
+def trainable(context: TrialContext, trial_function: str) -> Callable[[Mapping[str, Any]], None]:
+    """The function that Ray Tune calls with `{"cell": Cell.to_json()}`, once per trial.
+
+    Args:
+        trial_function: dotted name "package.module:function" of the trial; workers import it.
+    """
+
+    def work(config: Mapping[str, Any]) -> None:
+        from ray import tune
+
+        outcome = run_cell(Cell.from_json(config["cell"]), context, trial_function)
+        # No handler around this: Tune ends stopped trials by raising SystemExit here.
+        tune.report(outcome.to_json())
+
+    return work
+
+
+def run_cell(cell: Cell, context: TrialContext, trial_function: str) -> Outcome:
+    """Run the trial of a cell unless the store holds its result by now; never raises Exception.
+
+    The store may hold it because a worker died after storing, or another sweep was faster.
+    """
+    held = _held(cell, context)
+    if held is not None:
+        return Outcome.of(held)
+    clock, started = time.perf_counter(), utc_now()
+    try:
+        result = _load(trial_function)(cell, context)
+    except Exception as error:
+        _log.exception("the trial of %s raised", cell.label)
+        return _failure(cell, context, error, started, time.perf_counter() - clock)
+    return Outcome.of(result, time.perf_counter() - clock)
+
+
+def _held(cell: Cell, context: TrialContext) -> Result | None:
+    if context.store_address is None:
+        return None
+    try:
+        result = Store.open(context.store_address).get(cell.hash)
+    except (KeyError, ValueError, OSError):  # none, or unusable: the trial writes it anew
+        return None
+    return result if result.status == "done" else None
+
+
+def _failure(
+    cell: Cell, context: TrialContext, error: Exception, started: str, seconds: float
+) -> Outcome:
+    # A trial makes results of its own failures; what it raises is mostly the store's.
+    kind = NOT_STORED if isinstance(error, OSError) else type(error).__name__
+    result = failed_result(
+        cell,
+        kind,
+        str(error) or type(error).__name__,
+        started=started,
+        device=context.device,
+        threads=context.threads,
+        study=context.study,
+    )
+    return Outcome.of(result, seconds, stored=store_quietly(result, context.store_address))
+
+
+def store_quietly(result: Result, address: str | None) -> bool:
+    """Whether the result is in the store now; says why not in the log."""
+    if address is None:
+        return False
+    try:
+        Store.open(address).put(result)
+    except (ValueError, OSError) as error:
+        _log.error("%s cannot be stored: %s", result.hash[:12], error)
+        return False
+    return True
+
+
+def _load(name: str) -> TrialFunction:
+    module, _, function = name.partition(":")
+    loaded: TrialFunction = getattr(importlib.import_module(module), function)
+    return loaded

@@ -1,0 +1,51 @@
+"""Aggregation: from weights and values to a context. Expectation here, sampling beside it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from bench.attention.base import Keys, Sampled
+from bench.attention.heads import merge_heads
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What was taken from a memory.
+
+    Attributes:
+        context: B,T,C.
+        weights: B,H,T,S, the weights that made the context (one-hot where a location was drawn).
+        sampled: of the locations drawn, or None.
+    """
+
+    context: Tensor
+    weights: Tensor
+    sampled: Sampled | None = None
+
+
+class Aggregation(nn.Module, ABC):
+    """Base class of aggregations."""
+
+    def initial_tensors(self, keys: Keys) -> Mapping[str, Tensor]:
+        """Batch-first tensors that go into the first state and stay there."""
+        return {}
+
+    @abstractmethod
+    def forward(self, weights: Tensor, values: Tensor, tensors: Mapping[str, Tensor]) -> Taken:
+        """Combine values B,H,S,V by weights B,H,T,S; `tensors` are those of the state."""
+
+
+class Expectation(Aggregation):
+    """The weighted mean: c = sum_s a_s v_s."""
+
+    def forward(self, weights: Tensor, values: Tensor, tensors: Mapping[str, Tensor]) -> Taken:
+        return Taken(weighted_mean(weights, values), weights)
+
+
+def weighted_mean(weights: Tensor, values: Tensor) -> Tensor:
+    """B,H,T,S and B,H,S,V to B,T,H*V."""
+    return merge_heads(weights.to(values.dtype) @ values)

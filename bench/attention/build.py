@@ -1,0 +1,48 @@
+"""Mechanisms from names."""
+
+from __future__ import annotations
+
+from bench.attention.base import Attention, AttentionOptions, Sizes
+from bench.attention.registries import attentions, scores
+from bench.errors import NotApplicable
+
+#: Score of a mechanism that has none.
+NO_SCORE = "none"
+
+
+def build_attention(
+    attention: str | type[Attention],
+    sizes: Sizes,
+    score: str | None = None,
+    options: AttentionOptions | None = None,
+) -> Attention:
+    """The mechanism of that name or class.
+
+    Args:
+        score: name of the score; None for the mechanism's classic one.
+        options: an instance of the mechanism's `Options`; None for their defaults.
+
+    Raises:
+        UsageError: unknown names.
+        NotApplicable: a score that the mechanism or the sizes refuse.
+    """
+    kind = attentions.get(attention) if isinstance(attention, str) else attention
+    score = kind.classic_score if score is None else score
+    reason = None if kind.placement == "fixed" else kind.refusal(score)
+    if reason:
+        raise NotApplicable(reason, where=f"{attention} with {score}")
+    return kind(sizes, score, kind.Options() if options is None else options)
+
+
+def valid_pairs() -> list[tuple[str, str, str | None]]:
+    """Every registered attention with every score: names, and the reason where refused.
+
+    An attention without scores has one pair, with the score "none".
+    """
+    pairs: list[tuple[str, str, str | None]] = []
+    for name, kind in attentions.items():
+        if kind.placement == "fixed":
+            pairs.append((name, NO_SCORE, None))
+        else:
+            pairs.extend((name, score, kind.refusal(score)) for score in scores.names())
+    return pairs

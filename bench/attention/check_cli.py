@@ -1,0 +1,87 @@
+"""`attnbench check package.module:Class`: conformance of a mechanism of your own."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.attention.base import Attention
+    from bench.attention.conformance import Finding
+
+REMEDY = "name it as package.module:Class; the current folder is searched too"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "mechanism", metavar="package.module:Class", help="a subclass of bench Attention"
+    )
+    parser.add_argument("--score", help="score to check it with; its classic one if left out")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check and print; 0 where all is well, 1 where a check failed.
+
+    Raises:
+        UsageError: something that cannot be imported, is no mechanism, or a score it refuses.
+    """
+    kind = load_mechanism(args.mechanism)
+    from bench.attention.conformance import check_mechanism
+
+    findings = check_mechanism(kind, args.score)
+    print(_as_json(findings) if args.json else _as_text(findings))  # noqa: T201
+    return 0 if all(finding.passed for finding in findings) else 1
+
+
+def load_mechanism(target: str) -> type[Attention]:
+    """The class named `package.module:Class`. Raises UsageError."""
+    from bench.attention.base import Attention
+
+    module_name, _, class_name = target.partition(":")
+    if not module_name or not class_name.isidentifier():
+        raise UsageError(f"'{target}' names no class", where="check", remedy=REMEDY)
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        # Whatever their module raises is theirs to repair; --debug shows where it came from.
+        reason = f"{type(error).__name__}: {error}"
+        raise UsageError(
+            f"cannot import {module_name} ({reason})", where="check", remedy=REMEDY
+        ) from error
+    kind = getattr(module, class_name, None)
+    if kind is None:
+        raise UsageError(f"{module_name} has no '{class_name}'", where="check", remedy=REMEDY)
+    if not (isinstance(kind, type) and issubclass(kind, Attention)):
+        raise UsageError(
+            f"{target} is no mechanism",
+            where="check",
+            remedy="it must be a subclass of bench.attention.base.Attention",
+        )
+    if inspect.isabstract(kind):
+        missing = ", ".join(sorted(kind.__abstractmethods__))
+        raise UsageError(f"{target} is abstract", where="check", remedy=f"it must define {missing}")
+    return kind
+
+
+def _as_text(findings: list[Finding]) -> str:
+    width = max(len(finding.name) for finding in findings)
+    return "\n".join(
+        f"{'ok' if finding.passed else 'FAILED':<6}  {finding.name:<{width}}  {finding.message}"
+        for finding in findings
+    )
+
+
+def _as_json(findings: list[Finding]) -> str:
+    return json.dumps([asdict(finding) for finding in findings], indent=2)

@@ -1,0 +1,216 @@
+"""Attention put together from its parts: score x window x normaliser x aggregation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.attention.aggregation import Aggregation, Expectation, Taken
+from bench.attention.base import Attended, Attention, AttentionOptions, AttentionState, Keys, Sizes
+from bench.attention.heads import merge_heads, split_heads
+from bench.attention.memory import Memory
+from bench.attention.registries import normalisers, scores
+from bench.attention.scores import Score
+from bench.attention.stepping import join_steps
+from bench.attention.windows import Everywhere, Window
+
+
+class ScoredOptions(AttentionOptions):
+    """Options of every mechanism that scores; each score reads what concerns it."""
+
+    attention_size: int | None = Field(
+        None, ge=1, description="size of the additive score's hidden layer; that of a key if unset"
+    )
+    location_filters: int = Field(10, ge=1, description="convolutions over the previous weights")
+    location_kernel: int = Field(15, ge=1, description="their width in positions; odd")
+
+    @field_validator("location_kernel")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError("a convolution centred on a position has an odd width")
+        return value
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """What a mechanism makes of the energies.
+
+    Attributes:
+        weights: B,H,T,S.
+        tensors: what goes into the next state.
+        parts: further B,T,S tensors for traces.
+    """
+
+    weights: Tensor
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class ScoredAttention(Attention):
+    """The composed mechanism. Ours differ in the parts they put in, and in little else.
+
+    Args:
+        score: name of the score.
+        window: default is no window.
+        aggregation: default is the expectation.
+        gate: whether sigmoid(w . h + b) scales the context (Xu 2015, section 4.2.1).
+
+    Raises:
+        UsageError: an unknown score or normaliser.
+        NotApplicable: a score that does not suit the sizes.
+    """
+
+    Options: ClassVar[type[AttentionOptions]] = ScoredOptions
+    #: Whether `weigh` is score, window and normaliser and no more; then a fused kernel may do it.
+    plain: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        sizes: Sizes,
+        score: str,
+        options: AttentionOptions,
+        *,
+        window: Window | None = None,
+        aggregation: Aggregation | None = None,
+        gate: bool = False,
+    ) -> None:
+        super().__init__(sizes, score, options)
+        self.options = options
+        self.score = self._make_score(score, sizes)
+        self.window = window or Everywhere()
+        self.normaliser = normalisers.get(options.normaliser, where="normaliser")
+        self.aggregation = aggregation or Expectation()
+        self.gate = nn.Linear(sizes.query, 1) if gate else None
+        self.fusable = (
+            self.plain
+            and self.normaliser.fused
+            and isinstance(self.window, Everywhere)
+            and isinstance(self.aggregation, Expectation)
+        )
+
+    def _make_score(self, name: str, sizes: Sizes) -> Score:
+        kind = scores.get(name, where="score")
+        return kind.build(sizes.query, sizes.memory, options=self.options)
+
+    def prepare(self, memory: Memory) -> Keys:
+        # Padding is zeroed once, so that nothing it holds (NaN included) reaches a product.
+        padding = ~memory.mask[..., None]
+        states = memory.states.masked_fill(padding, 0.0)
+        values = states if memory.values is None else memory.values.masked_fill(padding, 0.0)
+        return Keys(
+            memory,
+            {
+                "keys": self.score.project_keys(states),  # B,H,S,K
+                "values": split_heads(values, 1),  # B,1,S,D
+                "mask": memory.mask[:, None, None],  # B,1,1,S
+                **self.window.prepare(memory),
+            },
+        )
+
+    def initial_state(self, keys: Keys) -> AttentionState:
+        tensors = dict(self.aggregation.initial_tensors(keys))
+        if self.score.needs_previous:
+            tensors["previous"] = first_position(keys.memory.mask, keys.tensors["values"].dtype)
+        return AttentionState(0, tensors)
+
+    def forward(
+        self, query: Tensor, keys: Keys, state: AttentionState, *, need_weights: bool = True
+    ) -> Attended:
+        return self._attend(query, keys, state, keys.tensors.get("mask"), need_weights)
+
+    def _attend(
+        self,
+        query: Tensor,
+        keys: Keys,
+        state: AttentionState,
+        mask: Tensor | None,
+        need_weights: bool,
+    ) -> Attended:
+        """`forward` with a mask (broadcastable to B,1,T,S) of the caller's."""
+        steps = query.shape[1]
+        if steps > 1 and self.score.needs_previous:
+            return self._step_by_step(query, keys, state, need_weights)
+        if not need_weights and self.fusable:
+            dot = self.score.as_dot(query)
+            if dot is not None:
+                context = fused(*dot, keys, mask)
+                context = self.finish(context, query, keys)
+                return Attended(context, AttentionState(state.position + steps, state.tensors))
+        energies = self.score(query, keys.tensors["keys"], state.tensors.get("previous"))
+        weighed = self.weigh(energies, query, keys, state, mask)
+        taken = self.aggregation(weighed.weights, keys.tensors["values"], state.tensors)
+        tensors = {**state.tensors, **weighed.tensors}
+        if self.score.needs_previous:
+            tensors["previous"] = taken.weights[:, :, -1]  # B,H,S
+        return Attended(
+            self.finish(taken.context, query, keys),
+            AttentionState(state.position + steps, tensors),
+            mean_over_heads(taken.weights) if need_weights else None,
+            self._parts(weighed, taken) if need_weights else {},
+            taken.sampled,
+        )
+
+    def weigh(
+        self,
+        energies: Tensor,
+        query: Tensor,
+        keys: Keys,
+        state: AttentionState,
+        mask: Tensor | None,
+    ) -> Weighed:
+        """Energies B,H,T,S to weights: window, normaliser, gain."""
+        focus = self.window(query, keys, state.position, mask)
+        return Weighed(focus.apply_gain(self.normaliser(energies, focus.mask)))
+
+    def finish(self, context: Tensor, query: Tensor, keys: Keys) -> Tensor:
+        """What happens to the context B,T,C last."""
+        return context if self.gate is None else context * torch.sigmoid(self.gate(query))
+
+    def _parts(self, weighed: Weighed, taken: Taken) -> Mapping[str, Tensor]:
+        heads = taken.weights.shape[1]
+        if heads == 1:
+            return weighed.parts
+        named = {f"head {head + 1}": taken.weights[:, head] for head in range(heads)}
+        return {**weighed.parts, **named}
+
+    def _step_by_step(
+        self, query: Tensor, keys: Keys, state: AttentionState, need_weights: bool
+    ) -> Attended:
+        """Each score needs the weights before it: here, and only here, there is a loop."""
+        outputs = []
+        for step in query.split(1, dim=1):
+            outputs.append(self.forward(step, keys, state, need_weights=need_weights))
+            state = outputs[-1].state
+        return join_steps(outputs)
+
+    def extra_metadata(self) -> dict[str, Any]:
+        return {"normaliser": self.options.normaliser, "heads": self.score.heads}
+
+
+def fused(queries: Tensor, factor: float, keys: Keys, mask: Tensor | None) -> Tensor:
+    """Context B,T,C by torch's kernel, which never forms the weights."""
+    context = F.scaled_dot_product_attention(
+        queries, keys.tensors["keys"], keys.tensors["values"], attn_mask=mask, scale=factor
+    )
+    return merge_heads(context)
+
+
+def mean_over_heads(weights: Tensor) -> Tensor:
+    """B,H,T,S to B,T,S."""
+    return weights[:, 0] if weights.shape[1] == 1 else weights.mean(1)
+
+
+def first_position(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """B,1,S with all weight on the first real position.
+
+    These are the "previous weights" of the first step, as in the code of Chorowski 2015.
+    """
+    first = mask & (mask.cumsum(1) == 1)
+    return first[:, None].to(dtype)

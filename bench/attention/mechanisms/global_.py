@@ -1,0 +1,19 @@
+"""Attention with the current decoder state."""
+
+from __future__ import annotations
+
+from bench.attention.core import ScoredAttention
+from bench.attention.registries import attentions
+
+
+@attentions.register("global")
+class GlobalAttention(ScoredAttention):
+    """The expectation under a current-state query (Luong 2015, section 3.1).
+
+    The attentional vector tanh(W [c ; h]) and input feeding belong to the decoder.
+    """
+
+    summary = "attends with the current decoder state; then the attentional vector"
+    source = "Luong 2015"
+    placement = "after"
+    classic_score = "general"

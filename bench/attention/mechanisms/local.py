@@ -1,0 +1,120 @@
+"""Attention inside a window that moves."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from bench.attention.aggregation import weighted_mean
+from bench.attention.base import Attended, AttentionOptions, AttentionState, Keys, Sizes
+from bench.attention.core import ScoredAttention, ScoredOptions
+from bench.attention.registries import attentions
+from bench.attention.scores import DotScore
+from bench.attention.windows import MonotonicWindow, PointWindow, PredictiveWindow
+
+#: How many times as long as a window a memory must be for gathering to pay, as measured on a CPU:
+#: a product over all keys is cheap beside copying the near ones, the additive score is not.
+GATHER_FROM_PRODUCT, GATHER_FROM = 16, 2
+
+
+class LocalOptions(ScoredOptions):
+    window: int = Field(
+        5, ge=1, description="D, positions on either side of the centre; Luong 2015 has 10"
+    )
+
+
+class PredictiveOptions(LocalOptions):
+    renormalise: bool = Field(
+        True, description="weights under the Gaussian sum to 1 again; equation 10 does not"
+    )
+
+
+class LocalAttention(ScoredAttention):
+    """What both kinds share."""
+
+    source = "Luong 2015"
+    placement = "after"
+    classic_score = "general"
+    Options: ClassVar[type[AttentionOptions]] = LocalOptions
+
+    def __init__(
+        self, sizes: Sizes, score: str, options: AttentionOptions, *, window: PointWindow
+    ) -> None:
+        super().__init__(sizes, score, options, window=window)
+
+    @property
+    def point_window(self) -> PointWindow:
+        assert isinstance(self.window, PointWindow)
+        return self.window
+
+    def forward(
+        self, query: Tensor, keys: Keys, state: AttentionState, *, need_weights: bool = True
+    ) -> Attended:
+        if self._gathering_pays(keys):
+            return self._attend_nearby(query, keys, state, need_weights)
+        return super().forward(query, keys, state, need_weights=need_weights)
+
+    def _gathering_pays(self, keys: Keys) -> bool:
+        if keys.memory.grid is not None or self.score.needs_previous:
+            return False
+        times = GATHER_FROM_PRODUCT if isinstance(self.score, DotScore) else GATHER_FROM
+        return keys.memory.mask.shape[1] >= times * (2 * self.point_window.width + 1)
+
+    def _attend_nearby(
+        self, query: Tensor, keys: Keys, state: AttentionState, need_weights: bool
+    ) -> Attended:
+        """As `forward`, scoring only the positions inside the window."""
+        B, T, _ = query.shape
+        index, focus = self.point_window.nearby(query, keys, state.position)  # B,T,W
+        near_keys = take_rows(keys.tensors["keys"], index)  # B*T,1,W,K
+        energies = self.score(query.reshape(B * T, 1, -1), near_keys).view(B, 1, *index.shape[1:])
+        near = focus.apply_gain(self.normaliser(energies, focus.mask))  # B,1,T,W
+        near_values = take_rows(keys.tensors["values"], index)  # B*T,1,W,V
+        context = weighted_mean(near.view(B * T, 1, 1, -1), near_values).view(B, T, -1)
+        weights = None
+        if need_weights:
+            empty = near.new_zeros(B, T, keys.memory.mask.shape[1])
+            weights = empty.scatter_add(-1, index, near[:, 0])
+        state = AttentionState(state.position + T, state.tensors)
+        return Attended(self.finish(context, query, keys), state, weights)
+
+    def extra_metadata(self) -> dict[str, Any]:
+        return {**super().extra_metadata(), "window": self.point_window.width}
+
+
+@attentions.register("local-m")
+class LocalMonotonic(LocalAttention):
+    """A window around step t, or t x length ratio (Luong 2015, section 3.2)."""
+
+    summary = "a window of 2D+1 positions that moves with the step"
+
+    def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
+        assert isinstance(options, LocalOptions)
+        window = MonotonicWindow(options.window, sizes.length_ratio)
+        super().__init__(sizes, score, options, window=window)
+
+
+@attentions.register("local-p")
+class LocalPredictive(LocalAttention):
+    """A window with a Gaussian around a predicted position (Luong 2015, equations 9, 10)."""
+
+    summary = "a window of 2D+1 positions around a predicted one, with a Gaussian"
+    Options: ClassVar[type[AttentionOptions]] = PredictiveOptions
+
+    def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
+        assert isinstance(options, PredictiveOptions)
+        window = PredictiveWindow(
+            sizes.query, options.window, axes=sizes.axes, renormalise=options.renormalise
+        )
+        super().__init__(sizes, score, options, window=window)
+
+
+def take_rows(table: Tensor, index: Tensor) -> Tensor:
+    """Rows of B,1,S,K at B,T,W: B*T,1,W,K."""
+    B, _, S, K = table.shape
+    rows = index + torch.arange(0, B * S, S, device=index.device)[:, None, None]
+    taken = table.reshape(B * S, K).index_select(0, rows.flatten())
+    return taken.view(-1, 1, index.shape[2], K)

@@ -1,0 +1,54 @@
+"""Attention in every layer of a convolutional decoder."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+from torch import Tensor
+
+from bench.attention.base import AttentionOptions, Keys, Sizes
+from bench.attention.core import ScoredAttention, ScoredOptions
+from bench.attention.memory import Memory
+from bench.attention.refusals import no_previous_step
+from bench.attention.registries import attentions
+
+
+class MultiStepOptions(ScoredOptions):
+    scale_context: bool = Field(
+        True, description="the context times S sqrt(1/S), S real positions (Gehring 2017, 3.5)"
+    )
+
+
+@attentions.register("multi-step")
+class MultiStepAttention(ScoredAttention):
+    """One layer's attention of Gehring 2017, section 3.3; each decoder layer has one.
+
+    The query is the projected decoder state plus the target embedding (the decoder's business),
+    keys are encoder outputs z, values z plus source embeddings (`Memory.values`).
+    """
+
+    summary = "convolutional encoder and decoder, attention in every decoder layer"
+    source = "Gehring 2017"
+    placement = "convolutional"
+    classic_score = "dot"
+    Options: ClassVar[type[AttentionOptions]] = MultiStepOptions
+
+    def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
+        assert isinstance(options, MultiStepOptions)
+        super().__init__(sizes, score, options)
+        self.scale_context = options.scale_context
+
+    @classmethod
+    def refusal(cls, score: str) -> str | None:
+        return no_previous_step("multi-step", score)
+
+    def prepare(self, memory: Memory) -> Keys:
+        keys = super().prepare(memory)
+        if not self.scale_context:
+            return keys
+        root = memory.lengths.to(memory.states.dtype).sqrt()[:, None, None]  # B,1,1
+        return Keys(memory, {**keys.tensors, "scale": root})
+
+    def finish(self, context: Tensor, query: Tensor, keys: Keys) -> Tensor:
+        return context * keys.tensors["scale"] if self.scale_context else context

@@ -1,0 +1,111 @@
+"""Attention over attention."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from bench.attention.base import Attended, AttentionOptions, AttentionState, Keys, Sizes
+from bench.attention.chunks import in_chunks
+from bench.attention.core import ScoredAttention, ScoredOptions, Weighed
+from bench.attention.refusals import no_previous_step
+from bench.attention.registries import attentions
+
+
+class OverOptions(ScoredOptions):
+    causal: bool = Field(
+        True, description="rows are the target prefix only; false takes the full pair matrix"
+    )
+
+
+@attentions.register("over")
+class AttentionOverAttention(ScoredAttention):
+    """Both softmaxes of the matrix of energies M between target and source (Cui 2017, 3.2-3.3).
+
+    alpha_j is normalised over the source for target row j; beta_s over the rows for source
+    position s. The weights are sum_j mean_s(beta_s)_j alpha_j. In generation row t sees the rows
+    up to t only, which the paper, reading a whole query, need not ask for; with `causal` off all
+    rows count and every row has the paper's one vector of weights.
+
+    The state carries the energies and alphas of the prefix.
+    """
+
+    summary = "attention over attention: column-wise and row-wise softmax of the pair matrix"
+    source = "Cui 2017"
+    placement = "after"
+    classic_score = "dot"
+    Options: ClassVar[type[AttentionOptions]] = OverOptions
+    plain = False
+
+    def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
+        assert isinstance(options, OverOptions)
+        super().__init__(sizes, score, options)
+        self.causal = options.causal
+
+    @classmethod
+    def refusal(cls, score: str) -> str | None:
+        return no_previous_step("over", score)
+
+    def initial_state(self, keys: Keys) -> AttentionState:
+        values = keys.tensors["values"]  # B,1,S,D
+        empty = values.new_zeros(len(values), 0, values.shape[2])  # B,0,S
+        rows = torch.zeros(len(values), 0, dtype=torch.bool, device=values.device)
+        return AttentionState(0, {"energies": empty, "alphas": empty, "rows": rows})
+
+    def forward(
+        self,
+        query: Tensor,
+        keys: Keys,
+        state: AttentionState,
+        *,
+        need_weights: bool = True,
+        query_mask: Tensor | None = None,
+    ) -> Attended:
+        """As the base class says.
+
+        Args:
+            query_mask: B,T bool, True where a query is real; others are no rows of the matrix.
+                None if all are. The first row of every example must be real.
+        """
+        new = query_mask
+        if new is None:
+            new = torch.ones(query.shape[:2], dtype=torch.bool, device=query.device)
+        rows = torch.cat([state.tensors["rows"], new], 1)  # B,P
+        state = AttentionState(state.position, {**state.tensors, "rows": rows})
+        return super().forward(query, keys, state, need_weights=need_weights)
+
+    def weigh(
+        self,
+        energies: Tensor,
+        query: Tensor,
+        keys: Keys,
+        state: AttentionState,
+        mask: Tensor | None,
+    ) -> Weighed:
+        before = state.tensors
+        alphas = torch.cat([before["alphas"], self.normaliser(energies, mask)[:, 0]], 1)  # B,P,S
+        matrix = torch.cat([before["energies"], energies[:, 0]], 1)  # B,P,S
+        beta = self._row_weights(matrix, before["rows"], keys.memory.mask, query.shape[1])
+        weights = beta.to(alphas.dtype) @ alphas  # B,T,S
+        return Weighed(weights[:, None], {"energies": matrix, "alphas": alphas})
+
+    def _row_weights(self, matrix: Tensor, rows: Tensor, real: Tensor, steps: int) -> Tensor:
+        """The mean of beta over real source positions: B,T,P."""
+        B, P, S = matrix.shape
+        columns = matrix.transpose(1, 2)[:, None]  # B,1,S,P
+        seen = rows[:, None].expand(B, steps, P)  # B,T,P
+        if self.causal:
+            row = torch.arange(P, device=matrix.device)
+            seen = seen & (row <= row[P - steps :, None])
+        precise = torch.float64 if matrix.dtype == torch.float64 else torch.float32
+        share = real.to(precise) / real.sum(1, keepdim=True)  # B,S
+
+        def mean_beta(seen: Tensor) -> Tensor:
+            T = seen.shape[1]
+            beta = self.normaliser(columns.expand(B, T, S, P), seen[:, :, None])  # B,T,S,P
+            return torch.einsum("btsp,bs->btp", beta.to(precise), share)
+
+        return in_chunks(mean_beta, seen, dim=1, row_size=B * S * P)

@@ -1,0 +1,33 @@
+"""Attention with the previous decoder state."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from bench.attention.base import AttentionOptions, Sizes
+from bench.attention.core import ScoredAttention, ScoredOptions
+from bench.attention.registries import attentions
+
+
+class SoftOptions(ScoredOptions):
+    gate: bool = Field(False, description="Xu 2015: sigmoid(w . h + b) scales the context")
+
+
+@attentions.register("soft")
+class SoftAttention(ScoredAttention):
+    """The expectation under a previous-state query enters the cell (Bahdanau 2015, equation 5).
+
+    The gate is that of Xu 2015, section 4.2.1.
+    """
+
+    summary = "attends with the previous decoder state; the context enters the cell"
+    source = "Bahdanau 2015, Xu 2015"
+    placement = "before"
+    classic_score = "concat"
+    Options: ClassVar[type[AttentionOptions]] = SoftOptions
+
+    def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
+        assert isinstance(options, SoftOptions)
+        super().__init__(sizes, score, options, gate=options.gate)

@@ -1,0 +1,63 @@
+"""The additive score."""
+
+from __future__ import annotations
+
+import math
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from bench.attention.base import AttentionOptions
+from bench.attention.chunks import in_chunks
+from bench.attention.heads import HeadLinear
+from bench.attention.registries import scores
+from bench.attention.scores import Score
+
+
+@scores.register("concat")
+class Concat(Score):
+    """e = v . tanh(W [h ; s] + b) (Bahdanau 2015, appendix A.1.2; Luong 2015, equation 8).
+
+    W is kept as two maps, W_q h + W_k s, so that keys are projected once. The attention size is
+    that of a key unless `attention_size` says otherwise; per head where there are heads.
+    """
+
+    summary = "additive: a hidden layer over query and key"
+    formula = "v . tanh(W [h ; s])"
+    source = "Bahdanau 2015"
+
+    def __init__(
+        self, query_size: int, key_size: int, heads: int = 1, attention_size: int | None = None
+    ) -> None:
+        super().__init__(query_size, key_size, heads)
+        size = attention_size or key_size // heads
+        bound = 1 / math.sqrt(size)
+        self.query = HeadLinear(query_size, size, heads, bias=False)
+        self.key = HeadLinear(key_size, size, heads)
+        self.vector = nn.Parameter(torch.empty(heads, size).uniform_(-bound, bound))
+
+    @classmethod
+    def _from_options(
+        cls, query_size: int, key_size: int, heads: int, options: AttentionOptions | None
+    ) -> Self:
+        return cls(query_size, key_size, heads, getattr(options, "attention_size", None))
+
+    def project_keys(self, keys: Tensor) -> Tensor:
+        projected: Tensor = self.key(keys)
+        return projected  # B,H,S,A
+
+    def forward(self, query: Tensor, projected: Tensor, previous: Tensor | None = None) -> Tensor:
+        return additive(self.query(query), projected, self.vector)
+
+
+def additive(queries: Tensor, keys: Tensor, vector: Tensor) -> Tensor:
+    """v . tanh(query + key) for all pairs: B,H,T,A and B,H,S,A and H,A to B,H,T,S."""
+
+    def energies(rows: Tensor) -> Tensor:
+        hidden = (rows.unsqueeze(-2) + keys.unsqueeze(-3)).tanh_()  # B,H,T,S,A
+        if len(vector) == 1:
+            return hidden @ vector[0]
+        return torch.einsum("bhtsa,ha->bhts", hidden, vector)
+
+    return in_chunks(energies, queries, dim=2, row_size=keys.numel())

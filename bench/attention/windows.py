@@ -1,0 +1,192 @@
+"""Windows: which positions a query may look at, and how much each counts.
+
+A window works in coordinates: one per position of a sequence (its place among the real ones),
+two per cell of a picture (row and column). Around a centre p it lets positions through that are
+at most `width` away along every axis; clamping the centre keeps it from being empty.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from bench.attention.base import Keys
+from bench.attention.memory import Memory
+
+#: Length ratios in here count as equal: the window then moves one position a step.
+EQUAL_LENGTHS = (0.8, 1.25)
+
+
+@dataclass(frozen=True)
+class Focus:
+    """What a window lets through.
+
+    Attributes:
+        mask: bool, broadcastable to B,H,T,S, True where a query may look; None for everywhere.
+        gain: B,1,T,S factors for the normalised weights, or None for 1.
+        renormalise: whether the weights sum to 1 again after the gain.
+    """
+
+    mask: Tensor | None
+    gain: Tensor | None = None
+    renormalise: bool = True
+
+    def apply_gain(self, weights: Tensor) -> Tensor:
+        """Weights B,H,T,S with the gain applied."""
+        if self.gain is None:
+            return weights
+        weights = weights * self.gain.to(weights.dtype)
+        return weights / weights.sum(-1, keepdim=True) if self.renormalise else weights
+
+
+class Window(nn.Module, ABC):
+    """Base class of windows. It remembers nothing: the position comes in with each call."""
+
+    def prepare(self, memory: Memory) -> Mapping[str, Tensor]:
+        """Batch-first tensors to put into the keys."""
+        return {}
+
+    @abstractmethod
+    def forward(self, query: Tensor, keys: Keys, position: int, mask: Tensor | None) -> Focus:
+        """The focus of queries B,T,Q, the first of which stands at target step `position`.
+
+        `mask` is that of the memory (and of causality), broadcastable to B,1,T,S.
+        """
+
+
+class Everywhere(Window):
+    """No window: every real position."""
+
+    def forward(self, query: Tensor, keys: Keys, position: int, mask: Tensor | None) -> Focus:
+        return Focus(mask)
+
+
+class PointWindow(Window):
+    """A window around a point.
+
+    Args:
+        width: D, positions on either side of the centre, at least 1.
+        gaussian: whether weights fall off as exp(-|s - p|^2 / (2 sigma^2)), sigma = D/2
+            (Luong 2015, equation 10).
+        renormalise: whether weights under the Gaussian sum to 1 again. Equation 10 does not; its
+            weights then sum to less than 1, and its context shrinks where p lies off position.
+    """
+
+    def __init__(self, width: int, *, gaussian: bool = False, renormalise: bool = True) -> None:
+        super().__init__()
+        assert width >= 1, "a narrower window could be empty"
+        self.width, self.gaussian, self.renormalise = width, gaussian, renormalise
+
+    def prepare(self, memory: Memory) -> Mapping[str, Tensor]:
+        dtype = _precise(memory.states.dtype)
+        if memory.grid is not None:
+            return _grid_coordinates(memory.grid, memory.mask, dtype)
+        return {
+            "coordinates": (memory.mask.cumsum(1) - 1)[..., None].to(dtype),  # B,S,1
+            "extent": memory.lengths[:, None].to(dtype),  # B,1
+            # Real positions first, in their order; so that a place leads to a position.
+            "order": memory.mask.long().argsort(stable=True, dim=1, descending=True),  # B,S
+        }
+
+    @abstractmethod
+    def centre(self, query: Tensor, keys: Keys, position: int) -> Tensor:
+        """The points p: B,T,A in coordinates, A axes, float32 or wider."""
+
+    def forward(self, query: Tensor, keys: Keys, position: int, mask: Tensor | None) -> Focus:
+        centre = self.centre(query, keys, position)
+        offset = keys.tensors["coordinates"][:, None] - centre[:, :, None]  # B,T,S,A
+        inside = (offset.abs() <= self.width).all(-1)[:, None]  # B,1,T,S
+        gain = self.gain(offset)[:, None] if self.gaussian else None
+        return Focus(inside if mask is None else inside & mask, gain, self.renormalise)
+
+    def nearby(self, query: Tensor, keys: Keys, position: int) -> tuple[Tensor, Focus]:
+        """The window of a sequence as W = 2D+1 positions per query, instead of a mask over all.
+
+        Returns:
+            B,T,W int64 positions, repeated where fewer lie inside; and a focus over them (mask
+            and gain B,1,T,W) that is False on the repeated ones.
+        """
+        centre = self.centre(query, keys, position)  # B,T,1
+        start = torch.ceil(centre - self.width)
+        place = start + torch.arange(2 * self.width + 1, device=centre.device)  # B,T,W
+        last = keys.tensors["extent"][:, None] - 1  # B,1,1
+        offset = place - centre
+        inside = (offset <= self.width) & (place >= 0) & (place <= last)
+        gain = self.gain(offset[..., None])[:, None] if self.gaussian else None
+        place = torch.minimum(place.clamp_min(0), last).long()
+        index = keys.tensors["order"].gather(1, place.flatten(1)).view_as(place)
+        return index, Focus(inside[:, None], gain, self.renormalise)
+
+    def gain(self, offset: Tensor) -> Tensor:
+        """The Gaussian of offsets ...,A from the centre: ..."""
+        sigma = self.width / 2
+        return torch.exp(offset.square().sum(-1) / (-2 * sigma * sigma))
+
+
+class MonotonicWindow(PointWindow):
+    """`local-m`: p_t = t (Luong 2015, section 3.2), at most the last real position.
+
+    Where source and target differ much in length, p_t = t x length ratio. Over a picture p_t walks
+    along the raster, row by row.
+    """
+
+    def __init__(self, width: int, length_ratio: float) -> None:
+        super().__init__(width)
+        low, high = EQUAL_LENGTHS
+        self.ratio = 1.0 if low <= length_ratio <= high else length_ratio
+
+    def centre(self, query: Tensor, keys: Keys, position: int) -> Tensor:
+        extent = keys.tensors["extent"]  # B,A
+        steps = torch.arange(position, position + query.shape[1], device=extent.device)
+        walked = (steps * self.ratio).to(extent.dtype)[None]  # 1,T
+        place = torch.minimum(walked, extent.prod(1, keepdim=True) - 1)  # B,T
+        if extent.shape[1] == 1:
+            return place[..., None]
+        columns = extent[:, 1:]
+        place = place.round()
+        row = torch.floor(place / columns)
+        return torch.stack([row, place - row * columns], -1)
+
+
+class PredictiveWindow(PointWindow):
+    """`local-p`: p_t = S sigmoid(v . tanh(W h_t)) (Luong 2015, equation 9), with a Gaussian.
+
+    Over a picture v is a pair of vectors and p_t a point: rows x sigmoid, columns x sigmoid.
+    """
+
+    def __init__(
+        self, query_size: int, width: int, *, axes: int = 1, renormalise: bool = True
+    ) -> None:
+        super().__init__(width, gaussian=True, renormalise=renormalise)
+        self.hidden = nn.Linear(query_size, query_size, bias=False)
+        self.point = nn.Linear(query_size, axes, bias=False)
+
+    def centre(self, query: Tensor, keys: Keys, position: int) -> Tensor:
+        extent = keys.tensors["extent"]  # B,A
+        axes = self.point.out_features
+        assert extent.shape[1] == axes, f"Sizes.axes is {axes}, the memory has {extent.shape[1]}"
+        raw = self.point(torch.tanh(self.hidden(query)))  # B,T,A
+        return extent[:, None] * torch.sigmoid(raw.to(extent.dtype))
+
+
+def _grid_coordinates(
+    grid: tuple[int, int], mask: Tensor, dtype: torch.dtype
+) -> Mapping[str, Tensor]:
+    rows, columns = grid
+    assert mask.shape[1] == rows * columns, f"{mask.shape[1]} positions are no {rows} x {columns}"
+    cell = torch.arange(rows * columns, device=mask.device)
+    points = torch.stack([cell // columns, cell % columns], -1).to(dtype)  # S,2
+    extent = torch.tensor([rows, columns], device=mask.device, dtype=dtype)
+    return {
+        "coordinates": points.expand(len(mask), -1, -1),  # B,S,2
+        "extent": extent.expand(len(mask), -1),  # B,2
+    }
+
+
+def _precise(dtype: torch.dtype) -> torch.dtype:
+    # Half precision cannot count past 256 (bfloat16) or 2048 positions.
+    return torch.float32 if dtype in (torch.bfloat16, torch.float16) else dtype

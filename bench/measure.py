@@ -1,0 +1,182 @@
+"""What a trial costs: seconds, bytes, parameters."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_SAMPLING_SECONDS = 0.02
+
+
+class Stopwatch:
+    """Adds up wall time: `with watch: ...`, as often as wanted, then `watch.seconds`.
+
+    `device` "cuda..." waits for the kernels under way at both ends, which would otherwise be
+    charged to whoever comes next.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.seconds = 0.0
+        self._cuda = device.startswith("cuda")
+        self._started: float | None = None
+
+    def __enter__(self) -> Stopwatch:
+        self._synchronise()
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        assert self._started is not None, "leave what was entered"
+        self._synchronise()
+        self.seconds += time.perf_counter() - self._started
+        self._started = None
+
+    def _synchronise(self) -> None:
+        if self._cuda:
+            import torch
+
+            torch.cuda.synchronize()
+
+
+class PeakMemory:
+    """Most memory that a piece of work held at any time: `with PeakMemory() as peak: ...`, then
+    `peak.bytes`.
+
+    On CUDA: of the allocator's tensors. On the CPU: resident memory of the process. Both are
+    counted from what was held at the start, so that a warm worker, which has libraries and its
+    predecessors' arenas in memory, measures the same as a fresh one.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.bytes = 0
+        self._meter: _Meter = _CudaMeter(device) if device.startswith("cuda") else _cpu_meter()
+        self._before = 0
+
+    def __enter__(self) -> PeakMemory:
+        release_memory()
+        self._before = self._meter.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bytes = max(0, self._meter.stop() - self._before)
+
+
+def release_memory() -> None:
+    """Give back what is no longer used: between trials, and before memory is measured."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    if sys.platform == "linux":
+        try:
+            ctypes.CDLL(None).malloc_trim(0)
+        except (OSError, AttributeError):  # a libc other than glibc
+            return
+
+
+class _Meter(Protocol):
+    """`start` returns the bytes held now, `stop` the most that were held since."""
+
+    def start(self) -> int: ...
+
+    def stop(self) -> int: ...
+
+
+class _KernelMeter:
+    """Linux keeps the high-water mark of resident memory and lets it be reset."""
+
+    def start(self) -> int:
+        Path("/proc/self/clear_refs").write_text("5")
+        return self.stop()
+
+    def stop(self) -> int:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+        raise OSError("no VmHWM in /proc/self/status")
+
+
+class _SamplingMeter:
+    """Looks at resident memory fifty times a second; short peaks are missed."""
+
+    def __init__(self) -> None:
+        import psutil
+
+        self._process = psutil.Process()
+        self._peak = 0
+        self._done = threading.Event()
+
+    def start(self) -> int:
+        self._peak = self._held()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self._peak
+
+    def stop(self) -> int:
+        self._done.set()
+        self._thread.join()
+        return max(self._peak, self._held())
+
+    def _held(self) -> int:
+        return int(self._process.memory_info().rss)
+
+    def _watch(self) -> None:
+        while not self._done.wait(_SAMPLING_SECONDS):
+            self._peak = max(self._peak, self._held())
+
+
+class _CudaMeter:
+    """The allocator keeps its own high-water mark."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+
+    def start(self) -> int:
+        import torch
+
+        torch.cuda.reset_peak_memory_stats(self._device)
+        return int(torch.cuda.memory_allocated(self._device))
+
+    def stop(self) -> int:
+        import torch
+
+        return int(torch.cuda.max_memory_allocated(self._device))
+
+
+def _cpu_meter() -> _Meter:
+    meter = _KernelMeter()
+    try:
+        meter.start()
+    except OSError:  # not Linux, or a container that forbids it
+        return _SamplingMeter()
+    return meter
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Trainable parameters; shared ones count once."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+
+
+def count_attention_parameters(module: nn.Module) -> int:
+    """Those of them that belong to attention mechanisms."""
+    from bench.attention.base import Attention
+
+    found: dict[int, Any] = {}
+    for part in module.modules():
+        if isinstance(part, Attention):
+            found.update((id(p), p) for p in part.parameters() if p.requires_grad)
+    return sum(parameter.numel() for parameter in found.values())

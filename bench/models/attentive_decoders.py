@@ -1,0 +1,164 @@
+"""Recurrent decoders that attend: with the previous state, or with the current one."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bench.attention.base import Attended, Attention, Keys
+from bench.attention.memory import Memory
+from bench.models.base import Decoded, DecoderState, ModelSizes
+from bench.models.layers import join_parts, join_sampled, join_weights
+from bench.models.recurrent_decoder import RecurrentDecoder, RecurrentProgress, RecurrentState
+
+
+class AttentiveDecoder(RecurrentDecoder):
+    """What the two share: the mechanism and its keys."""
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        memory_size: int,
+        sizes: ModelSizes,
+        attention: Attention,
+        *,
+        extra_size: int,
+        readout_size: int,
+    ) -> None:
+        super().__init__(
+            vocabulary_size,
+            memory_size,
+            sizes,
+            extra_size=extra_size,
+            readout_size=readout_size,
+        )
+        self.attention = attention
+
+    def start(self, memory: Memory) -> RecurrentState:
+        keys = self.attention.prepare(memory)
+        cells = self.bridge(memory.summary)
+        fed = self._first_fed(cells.hidden[-1])
+        return DecoderState(keys, RecurrentProgress(cells, self.attention.initial_state(keys), fed))
+
+    def _first_fed(self, hidden: Tensor) -> Tensor | None:
+        return None
+
+
+class BeforeDecoder(AttentiveDecoder):
+    """Attention with the previous state of the top layer; the context enters the first layer's
+    cell (Bahdanau 2015, appendix A.2.2).
+
+    The loop holds attention, the context's part of the input projection, and the cells. The
+    readout tanh(W [h; c; y]) is made for all positions after it.
+    """
+
+    def __init__(
+        self, vocabulary_size: int, memory_size: int, sizes: ModelSizes, attention: Attention
+    ) -> None:
+        context = attention.context_size
+        super().__init__(
+            vocabulary_size,
+            memory_size,
+            sizes,
+            attention,
+            extra_size=context,
+            readout_size=sizes.hidden + context + sizes.embedding,
+        )
+
+    def _read(
+        self, tokens: Tensor, state: RecurrentState, *, need_weights: bool
+    ) -> tuple[Decoded, RecurrentState]:
+        keys, cells = state.source, state.progress.cells
+        remembered = state.progress.attention
+        embedded = self._embed(tokens)  # B,T,E
+        advance = self.stack.steps(embedded)
+        attended: list[Attended] = []
+        tops: list[Tensor] = []
+        for step in range(tokens.shape[1]):
+            query = cells.hidden[-1][:, None]  # B,1,H
+            now = self.attention(query, keys, remembered, need_weights=need_weights)
+            remembered = now.state
+            cells = advance(step, now.context[:, 0], cells)
+            attended.append(now)
+            tops.append(cells.hidden[-1])
+        hidden = torch.stack(tops, dim=1)  # B,T,H
+        contexts = torch.cat([one.context for one in attended], dim=1)  # B,T,C
+        features = self._drop(self._vector(self._drop(hidden), contexts, embedded))
+        decoded = _joined(features, contexts, hidden, attended)
+        return decoded, DecoderState(keys, RecurrentProgress(cells, remembered))
+
+
+class AfterDecoder(AttentiveDecoder):
+    """Attention with the current state of the top layer, then the attentional vector
+    tanh(W [c; h]) (Luong 2015, section 3).
+
+    Without input feeding no cell waits for a context: the cells run over the whole target in one
+    fused call and all queries attend at once. With it (section 3.3) the attentional vector enters
+    the next step's first cell, and everything but the embeddings' projection is stepwise.
+    """
+
+    def __init__(
+        self, vocabulary_size: int, memory_size: int, sizes: ModelSizes, attention: Attention
+    ) -> None:
+        super().__init__(
+            vocabulary_size,
+            memory_size,
+            sizes,
+            attention,
+            extra_size=sizes.embedding if sizes.input_feeding else 0,
+            readout_size=attention.context_size + sizes.hidden,
+        )
+        self.input_feeding = sizes.input_feeding
+
+    def _first_fed(self, hidden: Tensor) -> Tensor | None:
+        if not self.input_feeding:
+            return None
+        return hidden.new_zeros(hidden.shape[0], self.output_size)
+
+    def _read(
+        self, tokens: Tensor, state: RecurrentState, *, need_weights: bool
+    ) -> tuple[Decoded, RecurrentState]:
+        if state.progress.fed is not None:
+            return self._read_fed(tokens, state, state.progress.fed, need_weights=need_weights)
+        hidden, cells = self.stack(self._embed(tokens), state.progress.cells)  # B,T,H
+        attended = self.attention(
+            hidden, state.source, state.progress.attention, need_weights=need_weights
+        )
+        features = self._drop(self._vector(attended.context, self._drop(hidden)))
+        decoded = _joined(features, attended.context, hidden, [attended])
+        return decoded, DecoderState(state.source, RecurrentProgress(cells, attended.state))
+
+    def _read_fed(
+        self, tokens: Tensor, state: RecurrentState, fed: Tensor, *, need_weights: bool
+    ) -> tuple[Decoded, RecurrentState]:
+        keys: Keys = state.source
+        cells, remembered = state.progress.cells, state.progress.attention
+        advance = self.stack.steps(self._embed(tokens))
+        attended: list[Attended] = []
+        tops: list[Tensor] = []
+        vectors: list[Tensor] = []
+        for step in range(tokens.shape[1]):
+            cells = advance(step, fed, cells)
+            top = cells.hidden[-1]  # B,H
+            now = self.attention(top[:, None], keys, remembered, need_weights=need_weights)
+            remembered = now.state
+            fed = self._drop(self._vector(now.context[:, 0], self._drop(top)))  # B,E
+            attended.append(now)
+            tops.append(top)
+            vectors.append(fed)
+        contexts = torch.cat([one.context for one in attended], dim=1)  # B,T,C
+        decoded = _joined(torch.stack(vectors, dim=1), contexts, torch.stack(tops, dim=1), attended)
+        return decoded, DecoderState(keys, RecurrentProgress(cells, remembered, fed))
+
+
+def _joined(
+    features: Tensor, contexts: Tensor, hidden: Tensor, attended: list[Attended]
+) -> Decoded:
+    return Decoded(
+        features,
+        weights=join_weights(attended),
+        parts=join_parts(attended),
+        sampled=join_sampled(attended),
+        contexts=contexts,
+        hidden=hidden,
+    )

@@ -1,0 +1,82 @@
+"""Small parts that several families share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from bench.attention.base import Attended, Sampled
+
+
+def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the real positions: B,S,D and B,S to B,D."""
+    shares = mask.to(states.dtype) / mask.sum(dim=1, keepdim=True)  # B,S
+    return torch.bmm(shares[:, None].to(states.dtype), states).squeeze(1)
+
+
+def zero_padding(states: Tensor, mask: Tensor) -> Tensor:
+    """B,S,D with zeros where B,S is False, whatever stood there."""
+    return states.masked_fill(~mask[:, :, None], 0.0)
+
+
+def token_embedding(vocabulary_size: int, size: int) -> nn.Embedding:
+    """Embeddings of which token 0 is padding and stays 0; their variance 1/E keeps the logits of
+    a tied output layer at a sensible size."""
+    embedding = nn.Embedding(vocabulary_size, size, padding_idx=0)
+    nn.init.normal_(embedding.weight, std=size**-0.5)
+    embedding.weight.data[0] = 0.0
+    return embedding
+
+
+def linear(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:
+    """A linear layer with Xavier's initialisation and biases 0."""
+    layer = nn.Linear(inputs, outputs, bias=bias)
+    nn.init.xavier_uniform_(layer.weight)
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def resize(inputs: int, outputs: int) -> nn.Module:
+    """A linear layer where sizes differ, nothing where they agree."""
+    return nn.Identity() if inputs == outputs else linear(inputs, outputs)
+
+
+def join_sampled(steps: Sequence[Attended]) -> Sampled | None:
+    """What was sampled at each of several calls, side by side: B,T each, or None."""
+    sampled = [step.sampled for step in steps if step.sampled is not None]
+    if not sampled:
+        return None
+    return Sampled(
+        torch.cat([one.log_prob for one in sampled], dim=1),
+        torch.cat([one.entropy for one in sampled], dim=1),
+    )
+
+
+def join_weights(steps: Sequence[Attended]) -> Tensor | None:
+    """Weights of consecutive calls: B,T,S, or None."""
+    weights = [step.weights for step in steps if step.weights is not None]
+    return torch.cat(weights, dim=1) if weights else None
+
+
+def join_parts(steps: Sequence[Attended]) -> dict[str, Tensor]:
+    """Parts of consecutive calls, by name: B,T,S."""
+    return {name: torch.cat([step.parts[name] for step in steps], dim=1) for name in steps[0].parts}
+
+
+def layer_weights(layers: Mapping[int, Attended]) -> tuple[Tensor | None, dict[str, Tensor]]:
+    """The mean of the weights over attending layers, and every layer's parts.
+
+    A layer with parts of its own (heads) gives "layer i <part>", one without gives "layer i".
+    """
+    parts: dict[str, Tensor] = {}
+    weights: list[Tensor] = []
+    for number, attended in layers.items():
+        if attended.weights is None:
+            continue
+        weights.append(attended.weights)
+        own = {f"layer {number} {name}": part for name, part in attended.parts.items()}
+        parts |= own or {f"layer {number}": attended.weights}
+    return (torch.stack(weights).mean(dim=0) if weights else None), parts

@@ -1,0 +1,188 @@
+"""Where a store keeps its files: a local folder, or any address that fsspec knows (`s3://...`).
+
+Both write a file whole or not at all, and neither needs a rename on an object store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UsageError
+
+
+class Files(ABC):
+    """Small files by relative name ("trials/x.json") under one address."""
+
+    #: Absolute path or URL; another process opens the same files with it.
+    address: str
+
+    @abstractmethod
+    def write(self, name: str, chunks: Iterable[bytes]) -> None:
+        """Write a file; readers see the old content or the new, never a part. Raises OSError."""
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """Raises FileNotFoundError (an OSError) where there is none."""
+
+    @abstractmethod
+    def names(self, folder: str) -> list[str]:
+        """Names (without the folder) of the files in a folder, in one listing, unsorted."""
+
+    @abstractmethod
+    def exists(self, name: str) -> bool: ...
+
+    @abstractmethod
+    def remove(self, name: str) -> None:
+        """Remove a file; nothing happens where there is none."""
+
+    @abstractmethod
+    def make(self) -> None:
+        """Make the address ready for writing."""
+
+    def read_many(self, names: Sequence[str]) -> dict[str, bytes | Exception]:
+        """Several files at once; what cannot be read stands there as its exception."""
+        found: dict[str, bytes | Exception] = {}
+        for name in names:
+            try:
+                found[name] = self.read(name)
+            except OSError as error:
+                found[name] = error
+        return found
+
+
+class LocalFiles(Files):
+    """A folder. Atomic by a temporary file beside the target, fsync and rename."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.address = str(root)
+
+    def write(self, name: str, chunks: Iterable[bytes]) -> None:
+        target = self.root / name
+        # The dot hides unfinished files from listings; a killed writer leaves one behind.
+        draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+        try:
+            with draft.open("wb") as file:
+                file.writelines(chunks)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(target)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+        _sync_folder(target.parent)
+
+    def read(self, name: str) -> bytes:
+        return (self.root / name).read_bytes()
+
+    def names(self, folder: str) -> list[str]:
+        try:
+            with os.scandir(self.root / folder) as entries:
+                return [entry.name for entry in entries if not entry.name.startswith(".")]
+        except FileNotFoundError:
+            return []
+
+    def exists(self, name: str) -> bool:
+        return (self.root / name).is_file()
+
+    def remove(self, name: str) -> None:
+        (self.root / name).unlink(missing_ok=True)
+
+    def make(self) -> None:
+        (self.root / "trials").mkdir(parents=True, exist_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut, where the file system lets folders be synced."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+class RemoteFiles(Files):
+    """An fsspec file system. Atomic because an object is put whole in a single call."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address.rstrip("/")
+        self._system, self._root = _file_system(self.address)
+
+    def write(self, name: str, chunks: Iterable[bytes]) -> None:
+        self._system.pipe_file(self._path(name), b"".join(chunks))
+
+    def read(self, name: str) -> bytes:
+        content: bytes = self._system.cat_file(self._path(name))
+        return content
+
+    def read_many(self, names: Sequence[str]) -> dict[str, bytes | Exception]:
+        # One call: fsspec's asynchronous file systems then fetch many objects at a time.
+        paths = [self._path(name) for name in names]
+        if not paths:
+            return {}
+        found = self._system.cat(paths, on_error="return")
+        found = found if isinstance(found, dict) else {paths[0]: found}
+        by_path = {self._system._strip_protocol(path): value for path, value in found.items()}
+        return {
+            name: by_path[self._system._strip_protocol(path)]
+            for name, path in zip(names, paths, strict=True)
+        }
+
+    def names(self, folder: str) -> list[str]:
+        try:
+            listed = self._system.ls(self._path(folder), detail=True, refresh=True)
+        except FileNotFoundError:
+            return []
+        paths = [entry["name"] for entry in listed if entry["type"] == "file"]
+        return [path.rsplit("/", 1)[-1] for path in paths]
+
+    def exists(self, name: str) -> bool:
+        return bool(self._system.isfile(self._path(name)))
+
+    def remove(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._system.rm_file(self._path(name))
+
+    def make(self) -> None:
+        """Nothing: object stores have no folders. (`check_writable` finds missing buckets.)"""
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+
+def _file_system(address: str) -> tuple[Any, str]:
+    import fsspec
+
+    try:
+        # Other machines write to the same store, so remembered listings would be wrong.
+        system, root = fsspec.url_to_fs(address, use_listings_cache=False)
+    except ImportError as error:
+        raise UsageError(
+            f"no support for {address.split('://')[0]}:// is installed",
+            where=address,
+            remedy=f"install it ({_first_line(error)})",
+        ) from None
+    except ValueError as error:
+        raise UsageError(_first_line(error), where=address) from None
+    return system, root.rstrip("/")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def open_files(address: str | os.PathLike[str]) -> Files:
+    """The files at an address: `s3://...` and other URLs remotely, everything else locally."""
+    text = os.fspath(address)
+    if text.startswith("file://"):
+        text = text.removeprefix("file://")
+    if "://" in text:
+        return RemoteFiles(text)
+    return LocalFiles(Path(text).expanduser().absolute())

@@ -1,0 +1,253 @@
+"""What a frame shows: estimates, who cannot be told apart, and how small a difference counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.result import Result
+from reports.aggregators import Aggregator, bounds, candidates, fitting
+from reports.frames import Contender, Frame
+from reports.resampling import DRAWS, Resampler, difference_variances, percentiles
+from reports.samples import Sample, read_samples
+from reports.significance import (
+    Estimate,
+    Spread,
+    detectable_difference,
+    holm_pairs,
+    interval,
+    moderated_spread,
+    pairwise_p,
+    tie_groups,
+)
+from reports.significance import difference_variances as with_seeds
+
+if TYPE_CHECKING:
+    from bench.store import Store
+
+#: What the headline test set is called where no examples say so.
+HEADLINE = "test"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The headline figure of all contenders on one test set.
+
+    Attributes:
+        estimates: per contender of the frame, None where there is nothing.
+        groups: per contender its tie group; 1 holds the best and what is not separable from it.
+        adjusted: V,V p of each pair's difference after Holm over all pairs; NaN where two cannot
+            be compared.
+        detectable: smallest difference found with 80 % power, None with fewer than two.
+    """
+
+    subset: str
+    estimates: tuple[Estimate | None, ...]
+    groups: tuple[int | None, ...]
+    adjusted: np.ndarray
+    detectable: float | None
+
+    def best(self) -> list[int]:
+        """Places of the contenders in group 1."""
+        return [place for place, group in enumerate(self.groups) if group == 1]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A frame with its statistics; `subsets` starts with the headline test set."""
+
+    frame: Frame
+    subsets: tuple[Scores, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def headline(self) -> Scores:
+        return self.subsets[0]
+
+    def subset(self, name: str) -> Scores | None:
+        return next((scores for scores in self.subsets if scores.subset == name), None)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """One trained model on one test set. Without kept examples there are no draws."""
+
+    value: float
+    variance: float
+    low: float
+    high: float
+    examples: int
+    draws: np.ndarray | None = None
+    test_set: str | None = None
+
+
+@dataclass(frozen=True)
+class _Summed:
+    """A contender on one test set, over its seeds."""
+
+    values: tuple[float, ...]
+    variance: float
+    low: float
+    high: float
+    examples: int
+    draws: np.ndarray | None
+    test_set: str | None
+
+
+class Analyst:
+    """Reads a frame's examples once and keeps only their draws."""
+
+    def __init__(self, frame: Frame, store: Store, draws: int = DRAWS) -> None:
+        self.frame, self.store = frame, store
+        self.resampler = Resampler(draws)
+        self.aggregator: Aggregator | None = None
+        self.first: str | None = None  # the test set of the headline figure comes first
+        self.notes: list[str] = []
+
+    def analyse(self) -> Analysis:
+        """Statistics of the frame on every test set."""
+        measured = [self._contender(contender) for contender in self.frame.contenders]
+        found = [name for one in measured for result in one for name in result]
+        names = dict.fromkeys([None, *found])
+        subsets = tuple(self._scores(name, measured) for name in names)
+        return Analysis(self.frame, subsets, tuple(dict.fromkeys(self.notes)))
+
+    def _contender(self, contender: Contender) -> list[dict[str | None, _Measured]]:
+        """By test set; the one of the headline figure goes by None until all have been read."""
+        return [
+            self._result(result)
+            for result in contender.done
+            if result.primary is not None and result.primary.name == self.frame.headline
+        ]
+
+    def _result(self, result: Result) -> dict[str | None, _Measured]:
+        assert result.primary is not None
+        found, problem = read_samples(self.store, result.hash)
+        if problem:
+            self.notes.append(problem)
+        if found and self.first is None:
+            self.first = next(iter(found))
+        aggregator = self._aggregator(found.get(self.first or ""), result.primary.value)
+        if aggregator is None:
+            if found:
+                self.notes.append(
+                    f"{result.key.label}: its kept examples do not give its stored "
+                    f"{result.primary.name}, so its own interval is shown and nothing is paired"
+                )
+            return {None: _stored(result)}
+        return {
+            None if name == self.first else name: self._measure(sample, summands, aggregator)
+            for name, sample in found.items()
+            if (summands := aggregator.table(sample.statistics, sample.scores)) is not None
+        }
+
+    def _measure(self, sample: Sample, summands: np.ndarray, aggregator: Aggregator) -> _Measured:
+        draws = self.resampler.figures(sample.test_set, summands, aggregator)
+        low, high = percentiles(draws)
+        value = aggregator.figure(summands)
+        variance = float(np.var(draws, ddof=1))
+        return _Measured(value, variance, low, high, len(sample), draws, sample.test_set)
+
+    def _aggregator(self, sample: Sample | None, stored: float) -> Aggregator | None:
+        """The aggregator that makes the stored figure of the examples; one for all results."""
+        if sample is None:
+            return None
+        tried = [self.aggregator] if self.aggregator else candidates(self.frame.headline)
+        found = fitting(tried, sample.statistics, sample.scores, stored)
+        self.aggregator = self.aggregator or found
+        return found
+
+    def _scores(self, key: str | None, measured: list[list[dict[str | None, _Measured]]]) -> Scores:
+        subset = key or self.first or HEADLINE
+        summed = [_over_seeds([one[key] for one in each if key in one]) for each in measured]
+        present = [place for place, one in enumerate(summed) if one is not None]
+        kept = [one for one in summed if one is not None]
+        spread = moderated_spread([one.values for one in kept])
+        limits = bounds(self.frame.headline)
+        estimates: list[Estimate | None] = [None] * len(summed)
+        groups: list[int | None] = [None] * len(summed)
+        adjusted = np.full((len(summed), len(summed)), np.nan)
+        if not kept:
+            return Scores(subset, tuple(estimates), tuple(groups), adjusted, None)
+        p, detectable = _compare(kept, spread)
+        values = np.array([np.mean(one.values) for one in kept])
+        ties = tie_groups(values, p, higher_is_better=self.frame.higher_is_better)
+        adjusted[np.ix_(present, present)] = p
+        for index, place in enumerate(present):
+            estimates[place] = _estimate(kept[index], spread, index, limits)
+            groups[place] = ties[index]
+        return Scores(subset, tuple(estimates), tuple(groups), adjusted, detectable)
+
+
+def analyse(frame: Frame, store: Store, draws: int = DRAWS) -> Analysis:
+    """Statistics of a frame from the examples its store keeps."""
+    return Analyst(frame, store, draws).analyse()
+
+
+def _compare(kept: Sequence[_Summed], spread: Spread) -> tuple[np.ndarray, float | None]:
+    over_examples = difference_variances(
+        [one.draws for one in kept],
+        np.array([one.variance for one in kept]),
+        [one.test_set for one in kept],
+    )
+    seeds = np.array([len(one.values) for one in kept])
+    values = np.array([np.mean(one.values) for one in kept])
+    adjusted = holm_pairs(pairwise_p(values, over_examples, spread, seeds))
+    upper = np.triu_indices(len(kept), k=1)
+    variance, freedom = with_seeds(over_examples, spread, seeds)
+    known = ~np.isnan(variance[upper])
+    if not known.any():
+        return adjusted, None
+    return adjusted, detectable_difference(
+        float(np.sqrt(np.median(variance[upper][known]))),
+        float(np.median(freedom[upper][known])),
+        comparisons=int(known.sum()),
+    )
+
+
+def _estimate(one: _Summed, spread: Spread, index: int, limits: tuple[float, float]) -> Estimate:
+    value, seeds = float(np.mean(one.values)), len(one.values)
+    if np.isnan(spread.variance[index]):
+        return Estimate(value, one.low, one.high, seeds, one.examples, "examples")
+    low, high = interval(
+        value,
+        example_variance=one.variance,
+        seed_variance=float(spread.variance[index]),
+        seeds=seeds,
+        freedom=float(spread.freedom[index]),
+        bounds=limits,
+    )
+    return Estimate(value, low, high, seeds, one.examples, "seeds and examples")
+
+
+def _over_seeds(found: Sequence[_Measured]) -> _Summed | None:
+    if not found:
+        return None
+    values = tuple(one.value for one in found)
+    examples = max(one.examples for one in found)
+    draws = [one.draws for one in found if one.draws is not None]
+    if len(draws) < len(found):
+        variance = float(np.mean([one.variance for one in found]))
+        low, high = (float(np.mean(ends)) for ends in zip(*_ends(found), strict=True))
+        return _Summed(values, variance, low, high, examples, None, None)
+    mean = np.mean(draws, axis=0)
+    low, high = percentiles(mean)
+    # Seeds that were tested on different examples pair only with seeds tested likewise.
+    test_set = "+".join(dict.fromkeys(one.test_set or "" for one in found))
+    variance = float(np.var(mean, ddof=1))
+    return _Summed(values, variance, low, high, examples, mean, test_set)
+
+
+def _ends(found: Sequence[_Measured]) -> list[tuple[float, float]]:
+    return [(one.low, one.high) for one in found]
+
+
+def _stored(result: Result) -> _Measured:
+    primary = result.primary
+    assert primary is not None
+    # The record's interval is a 95 % one: 3.92 standard errors wide.
+    variance = ((primary.high - primary.low) / 3.92) ** 2
+    return _Measured(primary.value, variance, primary.low, primary.high, 0)

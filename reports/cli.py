@@ -1,0 +1,48 @@
+"""`attnbench report STORE`: the site, report.md, tables and figures of a store."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Make the report of a store: a site, report.md, tables and figures."
+    parser.add_argument("store", metavar="STORE", help="folder or URL of the results")
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="where to write it (default: STORE/report, or ./report for a remote store)",
+    )
+    parser.add_argument("--study", metavar="NAME", help="only the results of this study")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the report. Failed trials are shown in it and do not make this command fail."""
+    from bench.store import Store
+    from reports.formats import plural
+    from reports.report import build
+    from reports.writing import write
+
+    begun = time.perf_counter()
+    store = Store.open(args.store)
+    out = folder(store.address, args.out)
+    report = build(store, study=args.study)
+    write(report, out)
+    failed = sum(result.status == "failed" for result in report.collection.results)
+    trials = plural(len(report.collection.results), "trial")
+    told = f", {failed} failed" if failed else ""
+    seconds = time.perf_counter() - begun
+    sys.stdout.write(f"{out / 'index.html'}: {trials}{told}, {seconds:.1f} s\n")
+    for problem in report.collection.problems:
+        sys.stderr.write(f"left out: {problem}\n")
+    return 0
+
+
+def folder(address: str, out: str | None) -> Path:
+    """Where the report goes."""
+    if out is not None:
+        return Path(out).expanduser()
+    return Path("report") if "://" in address else Path(address) / "report"

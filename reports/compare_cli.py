@@ -1,0 +1,113 @@
+"""`attnbench compare STORE STORE [...]`: what got better, worse, or cannot be told apart."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reports.compare import Comparison, Difference
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Compare stores cell by cell: the first one with each of the others. Shared cells are "
+        "judged example by example where predictions are kept."
+    )
+    parser.add_argument("stores", metavar="STORE", nargs="+", help="two stores or more")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the comparisons."""
+    from bench.errors import UsageError
+    from bench.store import Store
+    from reports.compare import compare
+
+    if len(args.stores) < 2:
+        raise UsageError(
+            "one store alone cannot be compared",
+            where="attnbench compare",
+            remedy="name two stores or more",
+        )
+    first, *others = [Store.open(address) for address in args.stores]
+    comparisons = [compare(first, other) for other in others]
+    if args.json:
+        plain = [_plain(comparison) for comparison in comparisons]
+        sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write("\n".join(text(comparison) for comparison in comparisons))
+    return 0
+
+
+def _plain(comparison: Comparison) -> dict[str, Any]:
+    return dataclasses.asdict(comparison)
+
+
+def text(comparison: Comparison) -> str:
+    """The comparison as a table for a terminal, with its counts last."""
+    return "\n".join(_lines(comparison)) + "\n"
+
+
+def _lines(comparison: Comparison) -> Iterator[str]:
+    yield f"{comparison.before}  ->  {comparison.after}"
+    settings = dict.fromkeys(one.setting for one in comparison.differences)
+    for setting in settings:
+        own = [one for one in comparison.differences if one.setting == setting]
+        yield f"\n{setting.task}: {setting.label}, {own[0].metric}"
+        yield from _aligned([_HEAD, *(_cells(one) for one in own)])
+    yield ""
+    for what, names in (
+        ("only in the first", comparison.only_before),
+        ("only in the second", comparison.only_after),
+        ("finished in the first, failed in the second", comparison.newly_failed),
+        ("failed in the first, finished in the second", comparison.newly_finished),
+    ):
+        if names:
+            yield f"{what}: {len(names)}"
+            yield from (f"  {name}" for name in names)
+    yield _counts(comparison.differences)
+
+
+_HEAD = ("attention + score", "before", "after", "difference", "95 % interval", "p", "verdict")
+
+
+def _cells(one: Difference) -> tuple[str, ...]:
+    from reports import formats
+
+    digits = formats.decimals(one.metric)
+    seeds = f", {formats.plural(len(one.seeds), 'seed')}"
+    covered = f" ({one.basis}{seeds})" if not one.reason else f" ({one.reason})"
+    return (
+        one.contender,
+        formats.number(one.before, digits),
+        formats.number(one.after, digits),
+        formats.signed(one.after - one.before, digits),
+        "" if one.low is None or one.high is None else formats.interval(one.low, one.high, digits),
+        "" if one.p is None else f"{one.p:.3f}",
+        f"{one.verdict}{covered}",
+    )
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Columns as wide as their widest cell; first and last to the left, figures to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    last = len(widths) - 1
+    for row in rows:
+        cells = [
+            cell.ljust(width) if place in (0, last) else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def _counts(differences: Sequence[Difference]) -> str:
+    order = ("better", "worse", "cannot be told apart", "identical", "not comparable")
+    counted = {name: sum(one.verdict == name for one in differences) for name in order}
+    return ", ".join(f"{number} {name}" for name, number in counted.items() if number) or (
+        "no shared cell has finished in both"
+    )

@@ -1,0 +1,212 @@
+"""The charts of one frame: training curves, the figure by source length, quality against cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from bench.result import Result
+from reports import formats
+from reports.analysis import Analysis
+from reports.catalogue import NO_SCORE, TaskEntry
+from reports.charts import Axes, Series, legend, legend_width, line_panels
+from reports.drawing import Drawing, stacked, tiled
+from reports.frames import Contender, Frame
+from reports.scatter import Spot, scatter
+from reports.tables import mean_known
+from reports.theme import Style, style
+
+#: Keys of a training curve that are not figures of their own.
+_NOT_FIGURES = ("step", "seconds", "epoch", "learning_rate", "units")
+_COLUMNS = 4
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A titled set of panels with one legend; as a file it is a single drawing."""
+
+    name: str
+    title: str
+    caption: str
+    panels: tuple[Drawing, ...]
+    entries: tuple[tuple[str, Style], ...] = ()
+    columns: int = _COLUMNS
+
+    @property
+    def legend_entries(self) -> tuple[Drawing, ...]:
+        """The legend as one small picture an entry, for pages that wrap them."""
+        return tuple(legend([entry], legend_width(entry[0])) for entry in self.entries)
+
+    def drawing(self) -> Drawing:
+        """All panels and the legend in one picture."""
+        grid = tiled(self.panels, self.columns, title=self.title)
+        if not self.entries:
+            return grid
+        return stacked([legend(self.entries, grid.width), grid], title=self.title)
+
+
+class Styles:
+    """Colour, dash and marker by score, the same in every figure of a frame."""
+
+    def __init__(self, frame: Frame, scores: Sequence[str]) -> None:
+        run = [contender.score for contender in frame.contenders]
+        names = dict.fromkeys([*scores, *(name for name in run if name != NO_SCORE)])
+        self._by_score = {name: style(place) for place, name in enumerate(names)}
+        self._by_score[NO_SCORE] = style(len(names))
+
+    def of(self, contender: Contender) -> Style:
+        return self._by_score[contender.score]
+
+    def entries(self, contenders: Sequence[Contender]) -> tuple[tuple[str, Style], ...]:
+        """Legend of the scores that these contenders use."""
+        used = {contender.score for contender in contenders}
+        return tuple(
+            ("no score function" if name == NO_SCORE else name, styled)
+            for name, styled in self._by_score.items()
+            if name in used
+        )
+
+
+def training_curves(analysis: Analysis, styles: Styles) -> list[Figure]:
+    """One figure for each figure that was recorded while training (loss, validation, ...)."""
+    frame = analysis.frame
+    keys = dict.fromkeys(key for result in frame.done for point in result.curve for key in point)
+    figures = []
+    for key in keys:
+        if key in _NOT_FIGURES:
+            continue
+        series = _series(frame, styles, partial(_curve, key=key))
+        name = formats.metric_name(key)
+        panels = line_panels(series, Axes("step", name))
+        if panels:
+            figures.append(
+                Figure(
+                    f"{frame.setting.slug}-curve-{key}".replace("_", "-"),
+                    f"{name[:1].upper()}{name[1:]} while training",
+                    "One panel per attention, one line per seed; all other attentions in grey.",
+                    tuple(panels),
+                    styles.entries([one for one in frame.contenders if one.done]),
+                )
+            )
+    return figures
+
+
+def by_length(analysis: Analysis, styles: Styles, task: TaskEntry) -> Figure | None:
+    """The headline figure by source length, with lengths beyond the test set's shaded."""
+    frame = analysis.frame
+    name = formats.metric_name(frame.headline)
+    bins = [entry for result in frame.done for entry in result.by_length]
+    if not bins:
+        return None
+    first = analysis.headline.subset
+    longest = max((entry.high for entry in bins if entry.subset == first), default=None)
+    beyond = longest is not None and any(entry.high > longest for entry in bins)
+    axes = Axes(task.length_unit, name, longest if beyond else None, from_zero=True)
+    panels = line_panels(_series(frame, styles, _lengths), axes)
+    shaded = "Shaded: longer than anything in training and in the test set. " if beyond else ""
+    return Figure(
+        f"{frame.setting.slug}-by-length",
+        f"{name} by source length",
+        f"{shaded}One panel per attention, one line per seed; all other attentions in grey.",
+        tuple(panels),
+        styles.entries([one for one in frame.contenders if one.done]),
+    )
+
+
+_COSTS: tuple[tuple[str, str, bool], ...] = (
+    ("train_seconds", "training seconds", True),
+    ("parameters", "parameters", True),
+    ("decode_per_second", "decoded examples per second", False),
+    ("peak_memory_bytes", "peak memory (MiB)", True),
+)
+
+
+def quality_against_cost(analysis: Analysis, styles: Styles) -> Figure | None:
+    """A scatter plot with its Pareto front for each cost that was measured."""
+    frame = analysis.frame
+    name = formats.metric_name(frame.headline)
+    panels = []
+    for key, label, lower in _COSTS:
+        spots = _spots(analysis, styles, key)
+        if len(spots) > 1:
+            sense = "less is better" if lower else "more is better"
+            panels.append(
+                scatter(
+                    spots,
+                    title=f"{name} against {label}",
+                    x_label=f"{label}, {sense}",
+                    y_label=name,
+                    lower_x=lower,
+                    higher_y=frame.higher_is_better,
+                )
+            )
+    if not panels:
+        return None
+    return Figure(
+        f"{frame.setting.slug}-cost",
+        f"{name} against cost",
+        "Means over seeds with 95 % intervals. The dashed line joins what nothing else beats in "
+        "one respect without losing in the other (the Pareto front).",
+        tuple(panels),
+        styles.entries([one for one in frame.contenders if one.done]),
+        columns=2,
+    )
+
+
+def _spots(analysis: Analysis, styles: Styles, key: str) -> list[Spot]:
+    spots = []
+    scale = 1 / 2**20 if key.endswith("bytes") else 1.0
+    for contender, estimate in zip(
+        analysis.frame.contenders, analysis.headline.estimates, strict=True
+    ):
+        cost, _ = mean_known([getattr(result.cost, key) for result in contender.done])
+        if estimate is not None and cost is not None:
+            spots.append(
+                Spot(
+                    contender.name,
+                    contender.attention,
+                    cost * scale,
+                    estimate.value,
+                    estimate.low,
+                    estimate.high,
+                    styles.of(contender),
+                )
+            )
+    return spots
+
+
+def _series(
+    frame: Frame, styles: Styles, lines: Callable[[Result], list[list[tuple[float, float]]]]
+) -> list[Series]:
+    return [
+        Series(
+            f"{contender.name}, seed {result.cell['seed']}",
+            contender.attention,
+            tuple(points),
+            styles.of(contender),
+        )
+        for contender in frame.contenders
+        for result in contender.done
+        for points in lines(result)
+        if points
+    ]
+
+
+def _curve(result: Result, key: str) -> list[list[tuple[float, float]]]:
+    return [
+        [(point["step"], point[key]) for point in result.curve if "step" in point and key in point]
+    ]
+
+
+def _lengths(result: Result) -> list[list[tuple[float, float]]]:
+    """One line per test set: (middle of the bin, figure)."""
+    subsets = dict.fromkeys(entry.subset for entry in result.by_length)
+    return [
+        sorted(
+            ((entry.low + entry.high) / 2, entry.value)
+            for entry in result.by_length
+            if entry.subset == subset
+        )
+        for subset in subsets
+    ]

@@ -1,0 +1,97 @@
+"""How figures are written: decimals, units, intervals."""
+
+from __future__ import annotations
+
+import re
+
+# BLEU, chrF and TER run to 100 as in sacrebleu; perplexities are of that size too.
+_ONE_DECIMAL = ("bleu", "chrf", "ter", "perplexity", "ppl")
+_NAMES = {
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "cider": "CIDEr",
+    "rouge": "ROUGE",
+    "meteor": "METEOR",
+    "per": "PER",
+    "wer": "WER",
+    "cer": "CER",
+    "aer": "AER",
+    "f1": "F1",
+    "l": "L",
+}
+_BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
+_DECIMAL = (("G", 1e9), ("M", 1e6), ("k", 1e3))
+
+
+def decimals(metric: str) -> int:
+    """Decimals a metric is shown with: 1 for figures to 100, 3 for fractions."""
+    words = re.split(r"[^a-z0-9]+", metric.lower())
+    return 1 if any(word.startswith(_ONE_DECIMAL) for word in words) else 3
+
+
+def metric_name(metric: str) -> str:
+    """A metric's name as papers write it: `rouge_l` becomes `ROUGE-L`, `macro_f1` `macro F1`."""
+    words = re.split(r"[_\s-]+", metric)
+    shown = " ".join(_NAMES.get(word.lower(), word) for word in words)
+    return re.sub(r"\b(ROUGE|BLEU) (?=[L0-9])", r"\1-", shown)
+
+
+def number(value: float, digits: int) -> str:
+    """With a real minus sign and never "-0.0"."""
+    text = f"{value:,.{digits}f}"
+    if float(text.replace(",", "")) == 0:
+        text = text.removeprefix("-")
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def interval(low: float, high: float, digits: int) -> str:
+    return f"[{number(low, digits)}, {number(high, digits)}]"
+
+
+def signed(value: float, digits: int) -> str:
+    text = number(value, digits)
+    return f"+{text}" if value > 0 and text.strip("0.,") else text
+
+
+def count(value: float) -> str:
+    """Large counts short: 12, 4.3k, 1.20M."""
+    for suffix, size in _DECIMAL:
+        if abs(value) >= size:
+            scaled = value / size
+            return f"{scaled:.{2 if scaled < 10 else 1 if scaled < 100 else 0}f}{suffix}"
+    return f"{value:.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.3g}"
+
+
+def seconds(value: float) -> str:
+    """12.3 s, 4 min 05 s, 2 h 10 min."""
+    if value < 90:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(value / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def size(value: float) -> str:
+    """Bytes in binary units: 512 B, 1.5 GiB."""
+    power = 0
+    while value >= 1024 and power < len(_BINARY) - 1:
+        value, power = value / 1024, power + 1
+    return (
+        f"{value:.0f} {_BINARY[power]}"
+        if value >= 100 or power == 0
+        else (f"{value:.1f} {_BINARY[power]}")
+    )
+
+
+def plural(number: int, noun: str, nouns: str = "") -> str:
+    """`1 seed`, `3 seeds`."""
+    return f"{number} {noun if number == 1 else nouns or noun + 's'}"
+
+
+def listed(names: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"

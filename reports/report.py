@@ -1,0 +1,184 @@
+"""A whole report as data: every frame worked out, ready to be written in any form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import UsageError
+from bench.result import Result
+from reports import catalogue as catalogues
+from reports import frames
+from reports.analysis import Analysis, analyse
+from reports.catalogue import Catalogue
+from reports.figures import Figure, Styles, by_length, quality_against_cost, training_curves
+from reports.findings import findings
+from reports.frames import Collection, Frame, Setting
+from reports.gallery import Exhibit, gallery
+from reports.matrix import score_matrix
+from reports.overview import Fact, overview_table, results_table, run_notes, signatures
+from reports.tables import Table
+from reports.task_tables import (
+    alignment_table,
+    by_merit,
+    cost_table,
+    failures_table,
+    metrics_table,
+    subsets_table,
+)
+
+if TYPE_CHECKING:
+    from bench.store import Store
+
+
+@dataclass(frozen=True)
+class Section:
+    """Everything that is shown of one frame; None where there is nothing to show."""
+
+    setting: Setting
+    analysis: Analysis
+    findings: tuple[str, ...]
+    matrix: Table
+    metrics: Table
+    subsets: Table | None
+    alignment: Table | None
+    cost: Table
+    failures: Table | None
+    curves: tuple[Figure, ...]
+    by_length: Figure | None
+    against_cost: Figure | None
+    exhibits: tuple[Exhibit, ...]
+    signatures: tuple[Fact, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All tables, in the order of the page."""
+        every = (
+            self.matrix,
+            self.metrics,
+            self.subsets,
+            self.cost,
+            self.alignment,
+            self.failures,
+        )
+        return tuple(table for table in every if table is not None)
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """All charts, in the order of the page."""
+        every = (*self.curves, self.by_length, self.against_cost)
+        return tuple(figure for figure in every if figure is not None)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A store's results, worked out."""
+
+    collection: Collection
+    catalogue: Catalogue
+    sections: tuple[Section, ...]
+
+    @cached_property
+    def overview(self) -> Table:
+        return overview_table([section.analysis for section in self.sections], self.catalogue)
+
+    @cached_property
+    def failures(self) -> Table | None:
+        every = [one for frame in self.collection.frames for one in frame.contenders]
+        return failures_table(every, "failures")
+
+    @cached_property
+    def results(self) -> Table:
+        return results_table(self.collection.results)
+
+    def of_task(self, task: str) -> tuple[Section, ...]:
+        return tuple(section for section in self.sections if section.setting.task == task)
+
+
+def build(store: Store, *, study: str | None = None, catalogue: Catalogue | None = None) -> Report:
+    """Work out everything that a store holds.
+
+    Args:
+        study: only the results of this study.
+        catalogue: what is registered; by default that of this installation.
+
+    Raises UsageError for a store without results, and for a study that none of them is from.
+    """
+    results, problems = frames.read(store)
+    if not results:
+        why = f" ({problems[0]})" if problems else ""
+        raise UsageError(
+            f"the store holds no results{why}",
+            where=store.address,
+            remedy="`attnbench sweep --store` makes some",
+        )
+    if study is not None:
+        results = of_study(results, study)
+    known = catalogue or catalogues.from_registries(result.key for result in results)
+    collection = frames.collect(store.address, results, known, problems)
+    sections = tuple(_section(frame, store, known) for frame in collection.frames)
+    return Report(collection, known, sections)
+
+
+def of_study(results: Sequence[Result], study: str) -> list[Result]:
+    """The results of one study: those run for it, and those of its cells that were there before.
+
+    Args:
+        study: its name, or the path of its file.
+
+    Raises UsageError where there are none.
+    """
+    name = Path(study).stem if _is_path(study) else study
+    cells = _cells_of(study)
+    found = [
+        result for result in results if result.provenance.study == name or result.hash in cells
+    ]
+    if not found:
+        known = sorted({result.provenance.study for result in results if result.provenance.study})
+        remedy = f"studies in this store: {', '.join(known)}" if known else "leave --study out"
+        raise UsageError(f"no result of study '{study}'", where="--study", remedy=remedy)
+    return found
+
+
+def _cells_of(study: str) -> frozenset[str]:
+    """Hashes of a study's cells: a sweep takes over what the store already had, under the name
+    of the study that ran it. Empty for the name of a study that is not installed here."""
+    from ablations.study import expand
+    from ablations.study_files import load_study, study_files
+
+    if not _is_path(study) and study not in study_files():
+        return frozenset()
+    return frozenset(cell.hash for cell in expand(load_study(study)).cells)
+
+
+def _is_path(study: str) -> bool:
+    return "/" in study or study.endswith((".yaml", ".yml"))
+
+
+def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:
+    analysis = analyse(frame, store)
+    styles = Styles(frame, [entry.name for entry in catalogue.scores])
+    task = catalogue.task(frame.setting.task)
+    order = by_merit(analysis)
+    exhibits, notes = gallery(frame, order, analysis.headline.subset, store)
+    return Section(
+        setting=frame.setting,
+        analysis=analysis,
+        findings=findings(analysis, catalogue),
+        matrix=score_matrix(analysis, catalogue),
+        metrics=metrics_table(analysis),
+        subsets=subsets_table(analysis) if len(analysis.subsets) > 1 else None,
+        alignment=alignment_table(analysis),
+        cost=cost_table(analysis, task.train_unit),
+        failures=failures_table(frame.contenders, f"{frame.setting.slug}-failures"),
+        curves=tuple(training_curves(analysis, styles)),
+        by_length=by_length(analysis, styles, task),
+        against_cost=quality_against_cost(analysis, styles),
+        exhibits=exhibits,
+        signatures=signatures(frame.done),
+        notes=(*analysis.notes, *notes, *run_notes(frame.done)),
+    )

@@ -1,0 +1,89 @@
+"""Bootstrap over test examples (Efron 1979; for translation Koehn 2004), vectorised.
+
+Everything measured on one test set is resampled with the same draws. Figures of two contenders
+are then paired by construction: what a draw does to both cancels in their difference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from reports.aggregators import Aggregator
+
+DRAWS = 1000
+
+
+@dataclass
+class Resampler:
+    """Draws with replacement, made once per test set and then shared.
+
+    The draws follow from the test set's name alone, so that a report of the same results is the
+    same report. Make one per frame: it holds draws x N counts for each test set it has seen.
+    """
+
+    draws: int = DRAWS
+    _counts: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
+
+    def figures(self, test_set: str, table: np.ndarray, aggregator: Aggregator) -> np.ndarray:
+        """The aggregated figure of every draw.
+
+        Args:
+            test_set: hexadecimal digest that names the examples.
+            table: N,K summands (`Aggregator.table`).
+        """
+        counts = self._counts_of(test_set, len(table))
+        # Counts of words and errors are small whole numbers: single precision sums them exactly.
+        sums = counts @ table.astype(np.float32)  # draws,K
+        return aggregator.combine(sums.astype(np.float64))
+
+    def _counts_of(self, test_set: str, examples: int) -> np.ndarray:
+        key = test_set, examples
+        if key not in self._counts:
+            self._counts[key] = _counts(examples, self.draws, int(test_set[:16], 16))
+        return self._counts[key]
+
+
+def percentiles(figures: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """The percentile interval of the draws."""
+    tail = (1 - level) / 2 * 100
+    low, high = np.percentile(figures, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def difference_variances(
+    draws: list[np.ndarray | None], variances: np.ndarray, test_sets: list[str | None]
+) -> np.ndarray:
+    """Variance over examples of every pair's difference, V,V.
+
+    Args:
+        draws: per contender its figure in every draw, or None where no examples are kept.
+        variances: V, the variance of each figure by itself.
+        test_sets: per contender what its draws were made of, or None.
+
+    Pairs on one test set are paired. Where examples are missing the two variances are added,
+    which is right for independent figures and cautious for others. Two different test sets must
+    not be compared: NaN.
+    """
+    total = variances[:, None] + variances[None, :]
+    names = np.array([name or "" for name in test_sets])
+    both = (names[:, None] != "") & (names[None, :] != "")
+    result = np.where(both & (names[:, None] != names[None, :]), np.nan, total)
+    for name in sorted(set(names) - {""}):
+        members = np.flatnonzero(names == name)
+        stacked = np.stack([figures for i in members if (figures := draws[i]) is not None])
+        covariance = np.atleast_2d(np.cov(stacked))
+        own = np.diag(covariance)
+        paired = own[:, None] + own[None, :] - 2 * covariance
+        floor = 1e-10 * (own[:, None] + own[None, :])  # rounding, not variance
+        result[np.ix_(members, members)] = np.where(paired <= floor, 0.0, paired)
+    return result
+
+
+def _counts(examples: int, draws: int, seed: int) -> np.ndarray:
+    """How often each draw holds each example: draws,N; rows sum to N."""
+    picked = np.random.default_rng(seed).integers(0, examples, size=(draws, examples))
+    flat = picked + np.arange(draws)[:, None] * examples
+    counts = np.bincount(flat.ravel(), minlength=draws * examples)
+    return counts.reshape(draws, examples).astype(np.float32)

@@ -1,0 +1,76 @@
+"""What trained models did example by example, read from a store as arrays."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.store import Store
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One trained model on one test set; N examples in the order of their names.
+
+    Attributes:
+        test_set: digest of names and references. Samples may be paired where it is equal.
+        scores: N figures per example.
+        statistics: N,K sufficient statistics of the headline figure; K may be 0.
+    """
+
+    test_set: str
+    scores: np.ndarray
+    statistics: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+def read_samples(store: Store, hash: str) -> tuple[dict[str, Sample], str | None]:
+    """Samples by test set name, and why there are none where the kept predictions are unusable.
+
+    A result without predictions gives no samples and no reason.
+    """
+    try:
+        rows = store.predictions(hash)
+    except KeyError:
+        return {}, None
+    except UsageError as error:
+        return {}, str(error)
+    try:
+        return samples(rows), None
+    except (KeyError, TypeError, ValueError) as error:
+        return {}, f"predictions of {hash[:12]} are unusable ({type(error).__name__}: {error})"
+
+
+def samples(rows: Iterable[Mapping[str, Any]]) -> dict[str, Sample]:
+    """Samples by test set name, in order of appearance.
+
+    Raises KeyError, TypeError or ValueError for rows that are not predictions, and ValueError
+    where two examples of a test set have one name.
+    """
+    by_subset: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_subset[str(row["subset"])].append(row)
+    return {subset: _sample(subset, members) for subset, members in by_subset.items()}
+
+
+def _sample(subset: str, rows: list[Mapping[str, Any]]) -> Sample:
+    rows = sorted(rows, key=lambda row: str(row["example"]))
+    names = [str(row["example"]) for row in rows]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two examples of {subset} have the same name")
+    digest = hashlib.sha256()
+    for name, row in zip(names, rows, strict=True):
+        digest.update("\0".join([name, *map(str, row["references"]), ""]).encode())
+    scores = np.array([row["score"] for row in rows], dtype=np.float64)
+    statistics = np.array([row.get("statistics") or () for row in rows], dtype=np.float64)
+    return Sample(digest.hexdigest(), scores, statistics.reshape(len(rows), -1))

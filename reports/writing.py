@@ -1,0 +1,82 @@
+"""Writing a report: pages, report.md, tables and figures, into one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.errors import UsageError
+from reports import pdf, svg
+from reports.csv_tables import csv_text
+from reports.drawing import Drawing, tiled
+from reports.gallery import Exhibit
+from reports.latex import latex_text
+from reports.markdown_report import report_text
+from reports.pdf_fonts import fonts_for
+from reports.report import Report, Section
+from reports.site import pages
+from reports.tables import Table
+
+
+def write(report: Report, out: Path) -> list[Path]:
+    """Write everything; returns the files. Files of an earlier report are replaced.
+
+    Raises UsageError where the folder cannot be written.
+    """
+    files: dict[str, str] = {**pages(report), "report.md": report_text(report)}
+    for table in _tables(report):
+        files[f"tables/{table.name}.csv"] = csv_text(table)
+        files[f"tables/{table.name}.tex"] = latex_text(table)
+    files["tables/results.csv"] = csv_text(report.results)
+    drawings = dict(_drawings(report))
+    for name, drawing in drawings.items():
+        files[f"figures/{name}.svg"] = svg.document(drawing)
+    # One set of glyphs for all files: making it takes longer than writing them.
+    fonts = fonts_for(pdf.texts(drawings.values()))
+    written = []
+    try:
+        for folder in (out, out / "tables", out / "figures"):
+            folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (out / name).write_text(text, encoding="utf-8")
+            written.append(out / name)
+        for name, drawing in drawings.items():
+            target = out / "figures" / f"{name}.pdf"
+            target.write_bytes(pdf.document(drawing, fonts))
+            written.append(target)
+    except OSError as error:
+        raise UsageError(
+            f"the report cannot be written ({(error.strerror or str(error)).lower()})",
+            where=str(out),
+            remedy="choose another folder with --out",
+        ) from None
+    return written
+
+
+def _tables(report: Report) -> Iterator[Table]:
+    yield report.overview
+    if report.failures:
+        yield report.failures
+    for section in report.sections:
+        yield from section.tables
+
+
+def _drawings(report: Report) -> Iterator[tuple[str, Drawing]]:
+    for section in report.sections:
+        for figure in section.figures:
+            yield figure.name, figure.drawing()
+        yield from _exhibit_drawings(section)
+
+
+def _exhibit_drawings(section: Section) -> Iterator[tuple[str, Drawing]]:
+    for place, exhibit in enumerate(section.exhibits, start=1):
+        for mode in ("free", "forced"):
+            maps = _named_maps(exhibit, mode)
+            if maps:
+                name = f"{section.setting.slug}-attention-{place}-{mode}"
+                yield name, tiled(maps, 3, title=exhibit.title, gap=28)
+
+
+def _named_maps(exhibit: Exhibit, mode: str) -> list[Drawing]:
+    maps = exhibit.free if mode == "free" else exhibit.forced
+    return [one.named() for one in maps]

@@ -1,0 +1,250 @@
+"""Scenes of coloured shapes to pixels.
+
+Shapes are signed distances to their outline, cut off over one pixel: that is their anti-aliasing.
+Only operations that IEEE 754 fixes to the last bit are used on pixels (no sines, no matrix
+products), so the same scene gives the same bytes everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from tasks.captioning.corpus import Box, Drawn
+
+# Raised when the same scene would give other pixels than before.
+VERSION = 1
+
+#: RGB from 0 to 1.
+COLOURS: dict[str, tuple[float, float, float]] = {
+    "red": (0.85, 0.12, 0.12),
+    "green": (0.12, 0.62, 0.18),
+    "blue": (0.15, 0.25, 0.85),
+    "yellow": (0.92, 0.85, 0.12),
+    "purple": (0.55, 0.15, 0.65),
+    "orange": (0.95, 0.52, 0.08),
+}
+BACKGROUND = 0.5
+STRIPE_PERIOD = 0.56  # of the radius: two and a half stripes a shape and more
+STRIPE_DARKNESS = 0.35
+CLUTTER_BLOCKS = 16  # blocks of clutter along each side
+# Scenes drawn at once: few enough that the working set stays in the cache.
+CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One shape. Lengths are relative to the picture's side.
+
+    Attributes:
+        x, y: centre.
+        radius: of the circle that holds the shape.
+        turn: tangent of half the angle it is turned by.
+        tint: added to its colour, per channel.
+    """
+
+    shape: str
+    colour: str
+    striped: bool
+    x: float
+    y: float
+    radius: float
+    turn: float = 0.0
+    tint: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    @property
+    def box(self) -> Box:
+        """The smallest box around it."""
+        cosine, sine = _rotation(self.turn)
+        corners = CORNERS[self.shape]
+        if corners is None:  # round
+            reach = [(-1.0, -1.0), (1.0, 1.0)]
+        else:
+            reach = [(u * cosine - v * sine, u * sine + v * cosine) for u, v in corners]
+        across, down = zip(*reach, strict=True)
+        return Box(
+            left=max(0.0, self.x + self.radius * min(across)),
+            top=max(0.0, self.y + self.radius * min(down)),
+            right=min(1.0, self.x + self.radius * max(across)),
+            bottom=min(1.0, self.y + self.radius * max(down)),
+        )
+
+
+@dataclass(frozen=True)
+class Scene(Drawn):
+    """Shapes that do not overlap, on a background.
+
+    Attributes:
+        noise: 0 for a plain background; up to 1 adds gradients, grey blocks and pixel noise.
+        seed: draws the background.
+    """
+
+    things: tuple[Thing, ...]
+    noise: float
+    seed: int
+
+    @property
+    def key(self) -> str:
+        return json.dumps((VERSION, *astuple(self)))
+
+    @classmethod
+    def draw(cls, pictures: Sequence[Drawn], size: int) -> np.ndarray:
+        scenes = [picture for picture in pictures if isinstance(picture, Scene)]
+        assert len(scenes) == len(pictures), "scenes are drawn with scenes"
+        pixels = np.empty((len(scenes), size, size, 3), dtype=np.uint8)
+        for start in range(0, len(scenes), CHUNK):
+            pixels[start : start + CHUNK] = _draw(scenes[start : start + CHUNK], size)
+        return pixels
+
+
+def _draw(scenes: Sequence[Scene], size: int) -> np.ndarray:
+    """N scenes to N,H,W,3 uint8."""
+    layers = [_background(scene, size) for scene in scenes]
+    canvas = np.stack([below for below, _ in layers])  # N,H,W,3
+    for name, distance in SHAPES.items():
+        placed = [
+            (number, thing)
+            for number, scene in enumerate(scenes)
+            for thing in scene.things
+            if thing.shape == name
+        ]
+        # A scene may hold a shape several times, but is painted by one at a time.
+        while placed:
+            turn = dict(reversed(placed))
+            _paint(canvas, turn, distance)
+            placed = [(number, thing) for number, thing in placed if turn[number] is not thing]
+    canvas += np.stack([above for _, above in layers])
+    return (np.clip(canvas, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+
+
+def _background(scene: Scene, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """What lies below the shapes, and the noise over everything: H,W,3 float32 each."""
+    below = np.full((size, size, 3), BACKGROUND, dtype=np.float32)
+    if not scene.noise:
+        return below, np.zeros_like(below)
+    rng = np.random.default_rng(scene.seed)
+    noise = np.float32(scene.noise)
+    ramp = (np.arange(size, dtype=np.float32) + 0.5) / np.float32(size) - np.float32(0.5)
+    base, across, down = (rng.random((3, 3), dtype=np.float32) - np.float32(0.5)) * noise
+    below += base * np.float32(0.3) + across * ramp[:, None] * np.float32(0.5)
+    below += (down * np.float32(0.5)) * ramp[:, None, None]
+    blocks = rng.random((CLUTTER_BLOCKS, CLUTTER_BLOCKS), dtype=np.float32)
+    tones = (rng.random((CLUTTER_BLOCKS, CLUTTER_BLOCKS), dtype=np.float32) - np.float32(0.5)) * (
+        blocks < np.float32(0.3) * noise
+    )
+    place = np.arange(size) * CLUTTER_BLOCKS // size
+    below += tones[place][:, place, None] * np.float32(0.8)
+    grain = rng.random((size, size, 3), dtype=np.float32) - np.float32(0.5)
+    return below, grain * (np.float32(0.5) * noise)
+
+
+def _paint(canvas: np.ndarray, things: dict[int, Thing], distance: Distance) -> None:
+    """Paint one shape of the same kind into each of several scenes, in place."""
+    size = canvas.shape[1]
+    rows = np.fromiter(things, dtype=np.int64)
+    x, y, radius, turn = np.array(
+        [(thing.x, thing.y, thing.radius, thing.turn) for thing in things.values()]
+    ).T[..., None, None]  # 4 of G,1,1
+    colours = np.array(
+        [np.add(COLOURS[thing.colour], thing.tint) for thing in things.values()]
+    )  # G,3
+    striped = np.array([thing.striped for thing in things.values()])[:, None, None]  # G,1,1
+    centres = (np.arange(size) + 0.5) / size
+    cosine, sine = _rotation(turn)
+    across, down = (centres - x) / radius, (centres[:, None] - y) / radius  # G,1,W and G,H,1
+    u = across * cosine + down * sine  # G,H,W, in radii along the shape's own axes
+    v = down * cosine - across * sine
+    pixel = radius * size  # a radius in pixels
+    cover = np.clip(0.5 - distance(u, v) * pixel, 0.0, 1.0)  # G,H,W
+    phase = v / STRIPE_PERIOD
+    wave = np.abs(phase - np.floor(phase) - 0.5) - 0.25  # -1/4..1/4 over half a period
+    dark = striped * np.clip(0.5 + wave * (STRIPE_PERIOD * pixel), 0.0, 1.0)
+    shade = 1.0 - (1.0 - STRIPE_DARKNESS) * dark
+    paint = shade[..., None] * colours[:, None, None, :]  # G,H,W,3
+    below = canvas[rows]
+    canvas[rows] = below + (paint - below) * cover[..., None]
+
+
+Number = TypeVar("Number", float, np.ndarray)
+
+
+def _rotation(turn: Number) -> tuple[Number, Number]:
+    """Cosine and sine of the angle with that half tangent."""
+    square = turn * turn
+    return (1.0 - square) / (1.0 + square), 2.0 * turn / (1.0 + square)
+
+
+#: Signed distance in radii (negative inside) of points u,v in radii.
+Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+# Cosines and sines of 72 and 36 degrees; tips of a five-pointed star, the first one up.
+_C72, _S72, _C36, _S36 = (
+    0.3090169943749474,
+    0.9510565162951535,
+    0.8090169943749475,
+    0.5877852522924731,
+)
+_TIPS = ((0.0, -1.0), (-_S72, -_C72), (_S72, -_C72), (-_S36, _C36), (_S36, _C36))
+_SQUARE = 0.7  # half a side
+_ARM = 0.3  # half the width of a cross's arm
+_ARM_END = 0.95
+_RING = (0.55, 1.0)  # inner and outer radius
+_HALF_ROOT_3 = 0.8660254037844386
+
+
+def _circle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return np.sqrt(u * u + v * v) - 1.0
+
+
+def _square(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return np.maximum(np.abs(u), np.abs(v)) - _SQUARE
+
+
+def _triangle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return np.maximum(v, np.abs(u) * _HALF_ROOT_3 - v * 0.5) - 0.5
+
+
+def _cross(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    across, down = np.abs(u), np.abs(v)
+    longer, shorter = np.maximum(across, down), np.minimum(across, down)
+    return np.maximum(longer - _ARM_END, shorter - _ARM)
+
+
+def _ring(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    middle, half = sum(_RING) / 2, (_RING[1] - _RING[0]) / 2
+    return np.abs(np.sqrt(u * u + v * v) - middle) - half
+
+
+def _star(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    # Its five lines run across the tips; inside are the points beyond at most one of them.
+    lines = np.sort(np.stack([u * a + v * b for a, b in _TIPS]), axis=0)
+    return lines[-2] - _C72
+
+
+SHAPES: dict[str, Distance] = {
+    "circle": _circle,
+    "square": _square,
+    "triangle": _triangle,
+    "star": _star,
+    "cross": _cross,
+    "ring": _ring,
+}
+
+#: Outermost points, in radii; None for round shapes.
+CORNERS: dict[str, tuple[tuple[float, float], ...] | None] = {
+    "circle": None,
+    "ring": None,
+    "square": tuple((u, v) for u in (-_SQUARE, _SQUARE) for v in (-_SQUARE, _SQUARE)),
+    "triangle": ((0.0, -1.0), (-_HALF_ROOT_3, 0.5), (_HALF_ROOT_3, 0.5)),
+    "star": _TIPS,
+    "cross": tuple(
+        point
+        for end in (-_ARM_END, _ARM_END)
+        for side in (-_ARM, _ARM)
+        for point in ((end, side), (side, end))
+    ),
+}

@@ -1,0 +1,180 @@
+"""Any folder of pictures with a file of captions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from bench.errors import UsageError, unknown_name
+from tasks.base import DatasetOptions
+from tasks.captioning.corpus import Caption, CaptionCorpus, Picture, median_length
+from tasks.captioning.entries import Columns, Entry, by_picture, read_entries
+from tasks.captioning.problems import CaptionFiles, Problem, Scan, required_root
+from tasks.registries import datasets
+
+#: Looked for where `captions` is not given.
+CAPTION_FILES = ("captions.tsv", "captions.csv", "captions.jsonl", "captions.txt")
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "restval": "train",  # of the splits of Karpathy and Fei-Fei (2015)
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+# Of pictures without a split, one in ten is for validation and one in ten for the test.
+TENTH = 10
+
+
+class FolderOptions(DatasetOptions):
+    size: int = Field(96, ge=16, le=512, description="width and height of pictures in pixels")
+    captions: str = Field(
+        "", description=f"file below the data root; by default {', '.join(CAPTION_FILES)}"
+    )
+    pictures: str = Field("", description="folder below the data root that holds the pictures")
+    picture_column: str = Field("image", description="column or key with the picture's file name")
+    caption_column: str = Field("caption", description="column or key with the caption")
+    split_column: str = Field(
+        "split", description="column or key with train, validation or test, if there is one"
+    )
+
+
+@datasets("captioning").register("folder")
+class CaptionFolder(CaptionFiles):
+    """Pictures of one's own: `--data-root` is the folder."""
+
+    name: ClassVar[str] = "folder"
+    summary: ClassVar[str] = "any folder of pictures with captions in TSV, CSV, JSONL or token form"
+    licence: ClassVar[str] = "the user's own"
+    Options: ClassVar[type[DatasetOptions]] = FolderOptions
+
+    @classmethod
+    def scan(cls, options: DatasetOptions, data_root: Path | None) -> Scan:
+        """Read the captions and look for their pictures.
+
+        Raises UsageError: no caption file, one that cannot be used, a split that is empty.
+        """
+        assert isinstance(options, FolderOptions)
+        root = required_root(data_root, cls.name)
+        path = _caption_file(root, options.captions)
+        pictures = root / options.pictures
+        if not pictures.is_dir():
+            raise UsageError("no such folder", where=f"--set pictures: {pictures}")
+        columns = Columns(options.picture_column, options.caption_column, options.split_column)
+        entries, problems = read_entries(path, columns)
+        groups = by_picture(entries)
+        missing = {name for name in groups if not (pictures / name).is_file()}
+        problems += [
+            Problem(
+                f"no picture '{name}'",
+                groups[name][0].where,
+                "captions without pictures",
+                f"put it into {pictures}, or set pictures to its folder",
+            )
+            for name in groups
+            if name in missing
+        ]
+        usable = {name: group for name, group in groups.items() if name not in missing}
+        homes, bad = _homes(usable)
+        problems += bad
+        splits = _splits(pictures, usable, homes)
+        empty = [split for split, part in splits.items() if not part]
+        if empty and not problems:
+            raise UsageError(
+                f"no picture for the {empty[0]} split among {len(homes)}",
+                where=str(path),
+                remedy="three pictures are the least; or add a split column",
+            )
+        corpus = CaptionCorpus(
+            train=splits["train"],
+            validation=splits["validation"],
+            tests={"test": splits["test"]},
+            size=options.size,
+            notes=_notes(pictures, usable),
+        )
+        return Scan(corpus, tuple(problems))
+
+
+def _caption_file(root: Path, given: str) -> Path:
+    if given:
+        if not (root / given).is_file():
+            raise UsageError("no such file", where=f"--set captions: {root / given}")
+        return root / given
+    for name in CAPTION_FILES:
+        if (root / name).is_file():
+            return root / name
+    raise UsageError(
+        f"no file of captions ({', '.join(CAPTION_FILES)})",
+        where=str(root),
+        remedy="name it: --set captions=FILE",
+    )
+
+
+def _homes(groups: Mapping[str, Sequence[Entry]]) -> tuple[dict[str, str], list[Problem]]:
+    """The split of every picture, and what is wrong with the splits the file names.
+
+    A file names a split for every picture or for none; for none, a hash of the name decides.
+    """
+    named = {name: {entry.split for entry in group} for name, group in groups.items()}
+    if not any(splits - {""} for splits in named.values()):
+        return _dealt(list(groups)), []
+    homes: dict[str, str] = {}
+    problems: list[Problem] = []
+    for name, splits in named.items():
+        where = groups[name][0].where
+        known = {SPLIT_NAMES.get(split.lower()) for split in splits}
+        if len(known) > 1:
+            problems.append(
+                Problem(
+                    f"'{name}' is in several splits ({', '.join(sorted(splits))})",
+                    where,
+                    "pictures in several splits",
+                    "give all its captions the same split",
+                )
+            )
+        elif (home := known.pop()) is None:
+            error = unknown_name("split", min(splits), SPLIT_NAMES)
+            problems.append(Problem(error.what, where, "unknown splits", error.remedy))
+        else:
+            homes[name] = home
+    return homes, problems
+
+
+def _dealt(names: Sequence[str]) -> dict[str, str]:
+    """Splits for pictures that have none: four fifths, a tenth, a tenth."""
+    order = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
+    tenth = max(1, len(order) // TENTH)
+    return {
+        name: "test" if place < tenth else "validation" if place < 2 * tenth else "train"
+        for place, name in enumerate(order)
+    }
+
+
+def _splits(
+    folder: Path, groups: Mapping[str, Sequence[Entry]], homes: Mapping[str, str]
+) -> dict[str, list[Picture]]:
+    splits: dict[str, list[Picture]] = {"train": [], "validation": [], "test": []}
+    for name, home in homes.items():
+        captions = tuple(Caption(entry.text) for entry in groups[name])
+        splits[home].append(Picture(name, folder / name, captions, median_length(captions)))
+    return splits
+
+
+def _notes(folder: Path, groups: Mapping[str, Sequence[Entry]]) -> tuple[str, ...]:
+    notes = []
+    if not any(entry.split for group in groups.values() for entry in group):
+        notes.append("no split column: pictures dealt 8:1:1 by a hash of their names")
+    suffixes = {Path(name).suffix.lower() for name in groups}
+    spare = sum(
+        path.suffix.lower() in suffixes for path in folder.iterdir() if path.name not in groups
+    )
+    if spare:
+        notes.append(f"{spare} pictures in {folder.name} have no caption and are not used")
+    return tuple(notes)

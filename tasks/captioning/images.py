@@ -1,0 +1,141 @@
+"""Pictures to one array of pixels on disk, read or drawn once and shared by all trials."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import PIL
+from PIL import Image, ImageOps
+
+from bench.errors import UsageError
+from tasks.cache import cached, digest
+from tasks.captioning.corpus import Drawn, Picture
+from tasks.captioning.problems import Problem, summary
+
+# Raised when the same pictures would give other pixels than before.
+VERSION = 1
+# Pictures brought into memory at once.
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The pictures of a split.
+
+    Attributes:
+        array: N,size,size,3 uint8 RGB, memory-mapped read-only; index it with a batch's places
+            to get a copy.
+        fingerprint: digest of the array's bytes.
+    """
+
+    array: np.ndarray
+    fingerprint: str
+
+
+def pixels(pictures: Sequence[Picture], size: int, cache: Path) -> Pixels:
+    """All pictures as squares of `size` pixels, squashed where they are not square.
+
+    Args:
+        cache: folder for prepared data. Files are named by what they are made from (name, size
+            and time of every picture file; the scene of every drawing), so a picture that was
+            changed is read anew; several processes may ask at once.
+
+    Raises:
+        UsageError: pictures that cannot be read, counted, the first named; the cache cannot be
+            written.
+    """
+    key = digest("pixels", VERSION, PIL.__version__, size, list(map(_identity, pictures)))
+    folder = cache / "pictures"
+    path = cached(folder, key, lambda temporary: _write(temporary, pictures, size), suffix=".npy")
+    seal = cached(folder, key, lambda temporary: _seal(temporary, path), suffix=".sha256")
+    return Pixels(np.load(path, mmap_mode="r"), seal.read_text("ascii"))
+
+
+def read_picture(path: Path, size: int) -> np.ndarray:
+    """One picture file as RGB, size,size,3 uint8.
+
+    Raises UsageError: missing, not a picture, truncated, or absurdly large.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Of sizes that could exhaust the memory Pillow makes an error, of half that a warning.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                upright = ImageOps.exif_transpose(image)
+                small = upright.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
+                return np.asarray(small)
+    # Pillow's decoders raise whatever a broken file drives them to.
+    except Exception as error:
+        kind = str(error).replace(f"'{path}'", "").strip() or type(error).__name__
+        raise UsageError(
+            f"cannot be read as a picture ({kind})",
+            where=str(path),
+            remedy="replace or remove it",
+        ) from None
+
+
+def picture_problem(error: UsageError) -> Problem:
+    """The error of `read_picture` as a problem, to be counted with its like."""
+    return Problem(error.what, error.where, "pictures that cannot be read", error.remedy)
+
+
+def _identity(picture: Picture) -> str:
+    if isinstance(picture.image, Drawn):
+        return picture.image.key
+    try:
+        stat = picture.image.stat()
+    except OSError as error:
+        raise UsageError(
+            f"cannot be read ({error.strerror})",
+            where=str(picture.image),
+            remedy="replace or remove it",
+        ) from None
+    return f"{os.fspath(picture.image)}:{stat.st_size}:{stat.st_mtime_ns}"
+
+
+def _write(path: Path, pictures: Sequence[Picture], size: int) -> None:
+    shape = (len(pictures), size, size, 3)
+    stack = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    problems: list[Problem] = []
+    done = 0
+    for kind, group in itertools.groupby(
+        (picture.image for picture in pictures), key=lambda image: isinstance(image, Drawn)
+    ):
+        images = list(group)
+        for start in range(0, len(images), CHUNK):
+            chunk = images[start : start + CHUNK]
+            place = slice(done + start, done + start + len(chunk))
+            stack[place] = _drawn(chunk, size) if kind else _read(chunk, size, problems)
+        done += len(images)
+    if problems:
+        raise summary(problems)
+    stack.flush()
+
+
+def _drawn(images: Sequence[Path | Drawn], size: int) -> np.ndarray:
+    drawings = [image for image in images if isinstance(image, Drawn)]
+    return type(drawings[0]).draw(drawings, size)
+
+
+def _read(images: Sequence[Path | Drawn], size: int, problems: list[Problem]) -> np.ndarray:
+    """N,size,size,3; files that cannot be read are added to `problems`."""
+    chunk = np.zeros((len(images), size, size, 3), dtype=np.uint8)
+    for number, path in enumerate(images):
+        assert isinstance(path, Path)
+        try:
+            chunk[number] = read_picture(path, size)
+        except UsageError as error:
+            problems.append(picture_problem(error))
+    return chunk
+
+
+def _seal(path: Path, array: Path) -> None:
+    with array.open("rb") as file:
+        path.write_text(hashlib.file_digest(file, "sha256").hexdigest(), "ascii")

@@ -1,0 +1,242 @@
+"""Agreement of attention over a picture's grid with the boxes of phrases.
+
+The unit judged is the phrase: the mean of the weights over its words (or those of its noun, taken
+to be its last word), compared with the region its boxes cover together. Weights are T,S over
+words and the cells of a grid in raster order; boxes are relative, so they lie over any grid.
+
+- mass in the box: each cell counts with the share of its area that is covered, so even weights
+  get the region's share of the picture;
+- pointing (Zhang et al. 2016): whether the centre of the cell with the largest weight lies in a
+  box;
+- alignment error rate: 1 - |A & P| / |A| with one link a phrase to that cell, possible where more
+  than half of the cell is covered; of a region that covers no cell by half, the cell it covers
+  most.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import numpy as np
+
+from bench.result import AlignmentFigures
+from tasks.captioning.corpus import Box, Caption, Phrase
+
+#: Rows and columns.
+Grid = tuple[int, int]
+Unit = Literal["phrase", "noun"]
+
+#: Left out at the head of a phrase when phrases are looked for in free text.
+DETERMINERS = frozenset(
+    ("a", "an", "the", "this", "that", "these", "those", "his", "her", "its", "their", "some")
+)
+
+
+@dataclass(frozen=True)
+class RegionAgreement:
+    """Sums over phrases.
+
+    Attributes:
+        judged: phrases whose weights were compared.
+        mass, pointed, linked: summed mass in the box, phrases whose largest weight lies in a box,
+            and whose link is possible. Where several weights are equally the largest, each counts
+            its share, so that even weights get what chance would get.
+        expected: phrases that could have been judged.
+    """
+
+    judged: float = 0.0
+    mass: float = 0.0
+    pointed: float = 0.0
+    linked: float = 0.0
+    expected: float = 0.0
+
+    def figures(self) -> AlignmentFigures:
+        """Means over phrases. None where nothing was judged."""
+        covered = min(1.0, self.judged / self.expected) if self.expected else None
+        if not self.judged:
+            return AlignmentFigures(covered=covered)
+        return AlignmentFigures(
+            aer=1.0 - self.linked / self.judged,
+            mass_on_gold=self.mass / self.judged,
+            pointing=self.pointed / self.judged,
+            covered=covered,
+        )
+
+
+def total(agreements: Iterable[RegionAgreement]) -> RegionAgreement:
+    """The sums of all pictures together."""
+    rows = [[getattr(one, field.name) for field in fields(RegionAgreement)] for one in agreements]
+    return RegionAgreement(*np.sum(rows, axis=0).tolist()) if rows else RegionAgreement()
+
+
+def forced_agreement(
+    weights: np.ndarray, caption: Caption, grid: Grid, *, unit: Unit = "phrase"
+) -> RegionAgreement:
+    """Judge how a reference was read.
+
+    Args:
+        weights: T,S over the words of the caption (`Caption.words`), or over the first T of them
+            where reading was cut short.
+    """
+    phrases = [phrase for phrase in caption.phrases if phrase.end <= len(weights)]
+    return _judge(weights, phrases, grid, unit, expected=len(caption.phrases))
+
+
+def free_agreement(
+    weights: np.ndarray,
+    written: Sequence[str],
+    references: Sequence[Caption],
+    grid: Grid,
+    *,
+    unit: Unit = "phrase",
+) -> RegionAgreement:
+    """Judge how a caption was written: its phrases that some reference has too.
+
+    `expected` is the mean number of phrases of the references that have any.
+
+    Args:
+        weights: T,S over the T words written.
+    """
+    assert len(weights) == len(written), (weights.shape, written)
+    counts = [len(caption.phrases) for caption in references if caption.phrases]
+    expected = sum(counts) / len(counts) if counts else 0.0
+    return _judge(weights, matched_phrases(written, references), grid, unit, expected=expected)
+
+
+def matched_phrases(written: Sequence[str], references: Sequence[Caption]) -> list[Phrase]:
+    """The phrases of the references that occur in a written caption, at their places there.
+
+    All words must be equal but for determiners in front. Longer phrases come first and phrases do
+    not overlap; where references give the same words different boxes, any of them is right.
+    """
+    known: dict[tuple[str, ...], dict[Box, None]] = {}
+    for caption in references:
+        words = caption.words
+        for phrase in caption.phrases:
+            named = words[phrase.start : phrase.end]
+            while len(named) > 1 and named[0] in DETERMINERS:
+                named = named[1:]
+            known.setdefault(named, {}).update(dict.fromkeys(phrase.boxes))
+    written, taken = tuple(written), [False] * len(written)
+    found = []
+    for named, boxes in sorted(known.items(), key=lambda item: (-len(item[0]), item[0])):
+        for start in range(len(written) - len(named) + 1):
+            end = start + len(named)
+            if written[start:end] == named and not any(taken[start:end]):
+                taken[start:end] = [True] * len(named)
+                found.append(Phrase(start, end, tuple(boxes)))
+    return sorted(found, key=lambda phrase: phrase.start)
+
+
+def control_figures(
+    references: Iterable[Sequence[Caption]], grid: Grid
+) -> dict[str, AlignmentFigures]:
+    """What weights get that know nothing: `uniform`, and `centre` (all on the middle of the
+    picture), over all phrases of all references of all pictures."""
+    cells = grid[0] * grid[1]
+    weights = {"uniform": np.full(cells, 1.0 / cells), "centre": centre_weights(grid)}
+    # Captions of a picture name the same things: each region is worked out once.
+    regions = Counter(
+        phrase.boxes for group in references for caption in group for phrase in caption.phrases
+    )
+    found = {name: RegionAgreement() for name in weights}
+    if regions:
+        truth = Regions.of(list(regions), grid)
+        times = np.fromiter(regions.values(), dtype=np.float64)
+        found = {
+            name: truth.judge(np.tile(row, (len(times), 1)), times) for name, row in weights.items()
+        }
+    return {name: agreement.figures() for name, agreement in found.items()}
+
+
+def centre_weights(grid: Grid) -> np.ndarray:
+    """S weights on the cell in the middle, shared between two or four where there is none."""
+    rows, columns = ((np.abs(np.arange(size) - (size - 1) / 2) < 1).astype(float) for size in grid)
+    weights = np.outer(rows, columns)
+    return (weights / weights.sum()).ravel()
+
+
+@dataclass(frozen=True)
+class Regions:
+    """What P regions cover of a grid.
+
+    Attributes:
+        cover: P,S share of each cell's area.
+        inside: P,S whether the centre of the cell is covered.
+        possible: P,S whether a link to the cell is right.
+    """
+
+    cover: np.ndarray
+    inside: np.ndarray
+    possible: np.ndarray
+
+    @classmethod
+    def of(cls, regions: Sequence[Sequence[Box]], grid: Grid) -> Regions:
+        cover = np.stack([coverage(boxes, grid) for boxes in regions])
+        y, x = ((np.arange(size) + 0.5) / size for size in grid)
+        inside = np.stack([_inside(y, x, boxes).ravel() for boxes in regions])
+        most = cover.max(axis=1, keepdims=True)
+        return cls(cover, inside, np.where(most > 0.5, cover > 0.5, cover == most))
+
+    def judge(
+        self, weights: np.ndarray, times: np.ndarray, expected: float | None = None
+    ) -> RegionAgreement:
+        """Compare weights P,S with the regions; each counts `times` (P)."""
+        largest = weights == weights.max(axis=1, keepdims=True)
+        share = largest / largest.sum(axis=1, keepdims=True)
+        judged = float(times.sum())
+        return RegionAgreement(
+            judged=judged,
+            mass=float(times @ (weights * self.cover).sum(axis=1)),
+            pointed=float(times @ (share * self.inside).sum(axis=1)),
+            linked=float(times @ (share * self.possible).sum(axis=1)),
+            expected=judged if expected is None else expected,
+        )
+
+
+def coverage(boxes: Sequence[Box], grid: Grid) -> np.ndarray:
+    """S: the share of each cell's area that the boxes cover together."""
+    rows, columns = grid
+    # Between neighbouring edges of boxes and cells, everything is covered or nothing is.
+    down = _edges(rows, [edge for box in boxes for edge in (box.top, box.bottom)])
+    across = _edges(columns, [edge for box in boxes for edge in (box.left, box.right)])
+    y, x = (down[:-1] + down[1:]) / 2, (across[:-1] + across[1:]) / 2
+    areas = _inside(y, x, boxes) * np.outer(np.diff(down), np.diff(across))  # Y,X
+    row, column = (y * rows).astype(int), (x * columns).astype(int)
+    place = row[:, None] * columns + column
+    cells = np.bincount(place.ravel(), areas.ravel(), minlength=rows * columns)
+    return np.clip(cells * (rows * columns), 0.0, 1.0)
+
+
+def _judge(
+    weights: np.ndarray, phrases: Sequence[Phrase], grid: Grid, unit: Unit, *, expected: float
+) -> RegionAgreement:
+    if not phrases:
+        return RegionAgreement(expected=expected)
+    rows, columns = grid
+    assert weights.shape[1] == rows * columns, (weights.shape, grid)
+    starts = [phrase.end - 1 if unit == "noun" else phrase.start for phrase in phrases]
+    used = np.stack(
+        [
+            weights[start : phrase.end].mean(axis=0, dtype=np.float64)
+            for start, phrase in zip(starts, phrases, strict=True)
+        ]
+    )  # P,S
+    regions = Regions.of([phrase.boxes for phrase in phrases], grid)
+    return regions.judge(used, np.ones(len(used)), expected)
+
+
+def _edges(cells: int, edges: Sequence[float]) -> np.ndarray:
+    return np.unique(np.concatenate([np.arange(cells + 1) / cells, edges]))
+
+
+def _inside(y: np.ndarray, x: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
+    """Y,X: whether each point lies in one of the boxes."""
+    top, bottom, left, right = np.array(
+        [(box.top, box.bottom, box.left, box.right) for box in boxes]
+    ).T[:, :, None]  # 4 of K,1
+    down, across = (y >= top) & (y < bottom), (x >= left) & (x < right)  # K,Y and K,X
+    return (down[:, :, None] & across[:, None, :]).any(axis=0)

@@ -1,0 +1,183 @@
+"""Testing a trained generator: what it writes freely, and how it reads the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor
+
+from bench.attention.memory import Memory
+from bench.measure import Stopwatch
+from bench.models.search import Hypotheses, beam_search, greedy_search
+from bench.models.search.hypotheses import with_weights
+from tasks.generation import Batch, GenerationModule
+from tasks.settings import Settings
+from tasks.text.tokenise import BOS, EOS, PAD, UNK
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written for one example.
+
+    Attributes:
+        index: place of the example in its split.
+        tokens: T ids, without the end token.
+        score: log-probability of the output, end token included.
+        weights: T,S over the example's own source positions, or None.
+        parts: further T,S matrices by name, where they were asked for.
+    """
+
+    index: int
+    tokens: np.ndarray
+    score: float
+    weights: np.ndarray | None = None
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Read:
+    """How the reference of one example was read, teacher-forced.
+
+    Attributes:
+        nll: summed negative log-likelihood in nats, end token included.
+        units: units summed over.
+        weights, parts: as in `Written`, for the tokens of the reference.
+    """
+
+    index: int
+    nll: float
+    units: int
+    weights: np.ndarray | None = None
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """Everything decoded of one split, in the order of the split, and the seconds it took."""
+
+    written: list[Written]
+    read: list[Read]
+    seconds: float
+
+
+#: Longest output allowed for every example of a batch: batch -> B int64.
+LengthLimit = Callable[[Batch], Tensor]
+
+
+def decode(
+    module: GenerationModule,
+    batches: Iterable[Batch],
+    limit: LengthLimit,
+    *,
+    keep_parts: int = 0,
+    device: str = "cpu",
+) -> Decoding:
+    """Write and read all examples of a split.
+
+    Args:
+        batches: any order; results come sorted by index.
+        keep_parts: heads and layers are kept for examples with a smaller index than this.
+        device: where the module is, for the stopwatch.
+    """
+    watch = Stopwatch(device)
+    written: list[Written] = []
+    read: list[Read] = []
+    for batch in batches:
+        batch = batch.to(module.device)
+        with watch:
+            memory = module.encode(batch)
+            found = _search(module, memory, limit(batch))
+        written += _unpack(module, found, memory, batch, keep_parts)
+        read += _read(module, memory, batch, keep_parts)
+    written.sort(key=lambda one: one.index)
+    read.sort(key=lambda one: one.index)
+    return Decoding(written, read, watch.seconds)
+
+
+def _search(module: GenerationModule, memory: Memory, limit: Tensor) -> Hypotheses:
+    settings: Settings = module.settings
+    ends = {"bos": BOS, "eos": EOS, "forbidden": (PAD, BOS, UNK)}
+    if settings.beam == 1 and not settings.coverage_penalty:
+        return greedy_search(module.decoder, module.head, memory, max_length=limit, **ends)
+    return beam_search(
+        module.decoder,
+        module.head,
+        memory,
+        max_length=limit,
+        beam=settings.beam,
+        length_penalty=settings.length_penalty,
+        coverage_penalty=settings.coverage_penalty,
+        **ends,
+    )
+
+
+def _unpack(
+    module: GenerationModule, found: Hypotheses, memory: Memory, batch: Batch, keep_parts: int
+) -> list[Written]:
+    found = with_weights(
+        found, module.decoder, memory, BOS, parts=bool((batch.index < keep_parts).any())
+    )
+    tokens, lengths = found.tokens.cpu().numpy(), found.lengths.tolist()
+    sources = batch.source_mask.sum(dim=1).tolist()
+    scores = found.log_probs.tolist()
+    weights = _numpy(found.weights)
+    parts = {name: _numpy(part) for name, part in found.parts.items()}
+    rows = []
+    for row, index in enumerate(batch.index.tolist()):
+        length = lengths[row]
+        if length and tokens[row, length - 1] == EOS:
+            length -= 1
+        rows.append(
+            Written(
+                index=index,
+                tokens=tokens[row, :length],
+                score=scores[row],
+                weights=_cut(weights, row, length, sources[row]),
+                parts=_cut_parts(parts, row, length, sources[row], index < keep_parts),
+            )
+        )
+    return rows
+
+
+def _read(module: GenerationModule, memory: Memory, batch: Batch, keep_parts: int) -> list[Read]:
+    decoded = module.decoder(batch.inputs, memory, need_weights=True)
+    real = batch.outputs != PAD  # B,T
+    logits = module.head(decoded.features[real]).float()
+    token_nll = decoded.features.new_zeros(real.shape).float()
+    token_nll[real] = F.cross_entropy(logits, batch.outputs[real], reduction="none")
+    nll = token_nll.sum(dim=1).tolist()
+    units, sources = real.sum(dim=1).tolist(), batch.source_mask.sum(dim=1).tolist()
+    weights = _numpy(decoded.weights)
+    parts = {name: _numpy(part) for name, part in decoded.parts.items()}
+    return [
+        Read(
+            index=index,
+            nll=nll[row],
+            units=units[row],
+            weights=_cut(weights, row, units[row] - 1, sources[row]),
+            parts=_cut_parts(parts, row, units[row] - 1, sources[row], index < keep_parts),
+        )
+        for row, index in enumerate(batch.index.tolist())
+    ]
+
+
+def _numpy(tensor: Tensor | None) -> np.ndarray | None:
+    return None if tensor is None else tensor.float().cpu().numpy()
+
+
+def _cut(weights: np.ndarray | None, row: int, length: int, source: int) -> np.ndarray | None:
+    # A copy: a view would keep the whole batch in memory.
+    return None if weights is None else weights[row, :length, :source].copy()
+
+
+def _cut_parts(
+    parts: Mapping[str, np.ndarray | None], row: int, length: int, source: int, wanted: bool
+) -> dict[str, np.ndarray]:
+    if not wanted:
+        return {}
+    return {
+        name: part[row, :length, :source].copy() for name, part in parts.items() if part is not None
+    }

@@ -1,0 +1,192 @@
+"""One file over HTTPS: resumable, checked, and complete or not there at all."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from bench.errors import UsageError
+
+CHUNK = 1 << 20
+#: Tries of one file; each goes on where the one before broke off.
+TRIES = 4
+TIMEOUT_SECONDS = 30.0
+# Pause before the second try; doubled before each further one.
+_PAUSE_SECONDS = 0.5
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+#: Set by the hub: the commit a branch name stood for.
+COMMIT_HEADER = "X-Repo-Commit"
+
+
+@dataclass(frozen=True)
+class Downloaded:
+    """What is known of a file that was got.
+
+    Attributes:
+        sha256: hexadecimal digest of its contents.
+        commit: revision it belongs to, if the server says so.
+    """
+
+    size: int
+    sha256: str
+    commit: str | None
+
+
+class _BrokenError(Exception):
+    """The connection broke off or the server is busy: trying again may help."""
+
+
+def download(
+    url: str, path: Path, *, sha256: str | None = None, timeout: float = TIMEOUT_SECONDS
+) -> Downloaded:
+    """Get a file. What has arrived is kept in `<path>.part` until it is complete, so that a second
+    call goes on where the first one was cut off; `path` itself only ever holds the whole file.
+
+    Args:
+        sha256: hexadecimal digest the contents must have, or None.
+        timeout: seconds without a byte before a connection counts as broken.
+
+    Raises:
+        UsageError: no HTTPS, not found, no connection, contents other than expected, no space.
+    """
+    _require_https(url)
+    part, tag = _part(path), _tag(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        commit = _with_retries(url, part, tag, timeout)
+        found = _digest(part)
+        if sha256 is not None and found != sha256.lower():
+            part.unlink()
+            raise UsageError(
+                f"the contents are not what was published (SHA-256 {found[:12]}...)",
+                where=url,
+                remedy=f"expected {sha256[:12]}...; get it again, or ask who serves it",
+            )
+        size = part.stat().st_size
+        part.replace(path)
+        tag.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot be written ({error.strerror or error})", where=str(path)
+        ) from None
+    return Downloaded(size, found, commit)
+
+
+def _with_retries(url: str, part: Path, tag: Path, timeout: float) -> str | None:
+    pause = _PAUSE_SECONDS
+    for attempt in range(1, TRIES + 1):
+        try:
+            return _fetch(url, part, tag, timeout)
+        except _BrokenError as error:
+            if attempt == TRIES:
+                raise UsageError(
+                    f"cannot be got ({error})",
+                    where=url,
+                    remedy="check the network or the endpoint; what has arrived is kept",
+                ) from None
+        time.sleep(pause)
+        pause *= 2
+    raise AssertionError("the last try returns or raises")
+
+
+def _fetch(url: str, part: Path, tag: Path, timeout: float) -> str | None:
+    """One try: the rest of the file, or all of it where the server does not resume."""
+    have = part.stat().st_size if part.exists() and tag.exists() else 0
+    headers = {"User-Agent": "attention-bench"}
+    if have:
+        # If-Range: the rest of that very file, or else the whole of the new one.
+        headers |= {"Range": f"bytes={have}-", "If-Range": tag.read_text("utf-8")}
+    redirects = _Redirects()
+    opener = urllib.request.build_opener(redirects)
+    try:
+        with opener.open(urllib.request.Request(url, headers=headers), timeout=timeout) as reply:
+            resumed = reply.status == http.HTTPStatus.PARTIAL_CONTENT
+            _remember(tag, reply.headers)
+            with part.open("ab" if resumed else "wb") as file:
+                _copy(reply, file)
+            return reply.headers.get(COMMIT_HEADER) or redirects.commit
+    except urllib.error.HTTPError as error:
+        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            # All of it had arrived, or it is another file by now: from the start, to be sure.
+            part.unlink(missing_ok=True)
+            raise _BrokenError("it changed meanwhile") from None
+        if error.code >= 500 or error.code == http.HTTPStatus.TOO_MANY_REQUESTS:
+            raise _BrokenError(f"HTTP {error.code}") from None
+        raise _refused(url, error) from None
+    except urllib.error.URLError as error:
+        raise _BrokenError(str(error.reason)) from None
+    except (http.client.HTTPException, TimeoutError, ConnectionError, ssl.SSLError) as error:
+        raise _BrokenError(str(error) or type(error).__name__) from None
+
+
+def _copy(reply: Any, file: IO[bytes]) -> None:
+    expected = reply.headers.get("Content-Length")
+    got = 0
+    while block := reply.read(CHUNK):
+        file.write(block)
+        got += len(block)
+    if expected is not None and got < int(expected):
+        raise _BrokenError(f"{got} of {expected} bytes arrived")
+
+
+def _remember(tag: Path, headers: Mapping[str, str]) -> None:
+    """Keep what identifies the file's version; without it no try is resumed."""
+    version = headers.get("ETag")
+    # A weak tag does not promise the same bytes.
+    if version and not version.startswith("W/"):
+        tag.write_text(version, "utf-8")
+    else:
+        tag.unlink(missing_ok=True)
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, HTTPS only, and keeps the commit named on the way: the hub names it when
+    it sends on to where large files lie."""
+
+    commit: str | None = None
+
+    def redirect_request(
+        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        _require_https(newurl)
+        self.commit = self.commit or headers.get(COMMIT_HEADER)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _require_https(url: str) -> None:
+    address = urlsplit(url)
+    if address.scheme == "https" or (address.scheme == "http" and address.hostname in _LOOPBACK):
+        return
+    raise UsageError(
+        f"'{address.scheme or 'no'}' addresses are refused", where=url, remedy="use https"
+    )
+
+
+def _refused(url: str, error: urllib.error.HTTPError) -> UsageError:
+    if error.code == http.HTTPStatus.NOT_FOUND:
+        return UsageError(
+            "not found", where=url, remedy="the data set may have moved; check its card"
+        )
+    return UsageError(f"refused (HTTP {error.code} {error.reason})", where=url)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")
+
+
+def _tag(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part.etag")

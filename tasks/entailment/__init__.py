@@ -1,0 +1,1 @@
+"""Does the premise entail the hypothesis, contradict it, or neither?"""

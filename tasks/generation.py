@@ -1,0 +1,192 @@
+"""The Lightning module of the tasks that write: translation, captions, transcripts, headlines.
+
+A front end turns what the task reads into features B,S,E; encoder, decoder with attention and
+vocabulary head are the same for all. A task chooses the front end and keeps what is special to
+it in its own folder.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from bench.attention.reinforce import Baseline, reinforce_loss
+from torch import Tensor, nn
+
+from bench.attention.base import AttentionOptions
+from bench.attention.memory import Memory
+from bench.models.base import Decoded, Decoder, Encoder
+from bench.models.head import VocabularyHead
+from tasks.settings import Settings
+from tasks.text.tokenise import PAD
+from tasks.training import TrainingModule
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B examples with padded sources and targets.
+
+    Attributes:
+        index: B int64, places of the examples in their split.
+        source: what the front end reads: B,S int64 tokens, or B,S,F features, or pictures.
+        source_mask: B,S bool, True where real.
+        inputs: B,T int64, begin token and targets; PAD after the end.
+        outputs: B,T int64, targets and end token; PAD after it.
+        segments: B,S int64 segment of every source position, or None.
+        units: real target units in `outputs`, counted without asking the device.
+    """
+
+    index: Tensor
+    source: Tensor
+    source_mask: Tensor
+    inputs: Tensor
+    outputs: Tensor
+    segments: Tensor | None = None
+    units: int = 0
+
+    def to(self, device: torch.device | str) -> Batch:
+        moved = {
+            name: value.to(device, non_blocking=True)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
+        return replace(self, **moved)
+
+
+class TokenFront(nn.Module):
+    """Source tokens to features: an embedding with dropout. B,S -> B,S,E."""
+
+    def __init__(self, vocabulary: int, embedding: int, dropout: float) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=PAD)
+        nn.init.normal_(self.embedding.weight, std=embedding**-0.5)
+        with torch.no_grad():
+            self.embedding.weight[PAD].zero_()
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, source: Tensor) -> Tensor:
+        return self.dropout(self.embedding(source))
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """What a batch's loss is made of; sums over its target units.
+
+    Attributes:
+        loss: scalar to minimise, a mean per unit.
+        nll: sum of negative log-likelihoods in nats, without smoothing and penalties.
+        right: units whose most probable token is the right one.
+        units: number of units.
+    """
+
+    loss: Tensor
+    nll: Tensor
+    right: Tensor
+    units: Tensor
+
+
+class GenerationModule(TrainingModule):
+    """Encoder-decoder that writes tokens.
+
+    Args:
+        front: source to features B,S,E.
+        attention_options: read for the terms a mechanism adds to the loss.
+    """
+
+    def __init__(
+        self,
+        front: nn.Module,
+        encoder: Encoder,
+        decoder: Decoder,
+        head: VocabularyHead,
+        settings: Settings,
+        attention_options: AttentionOptions,
+    ) -> None:
+        super().__init__(settings)
+        self.front, self.encoder, self.decoder, self.head = front, encoder, decoder, head
+        self.attention_options = attention_options
+        self._baseline = Baseline.start(
+            -math.log(head.projection.out_features),
+            getattr(attention_options, "baseline_decay", 0.9),
+        )
+
+    def encode(self, batch: Batch) -> Memory:
+        """The memory of a batch."""
+        return self.encoder(self.front(batch.source), batch.source_mask, batch.segments)
+
+    def read(self, batch: Batch, *, need_weights: bool = False) -> Decoded:
+        """Teacher-forced pass: features for every target position."""
+        return self.decoder(batch.inputs, self.encode(batch), need_weights=need_weights)
+
+    def training_loss(self, batch: Batch) -> Tensor:
+        return self.loss_terms(batch, self.settings.label_smoothing).loss
+
+    def loss_terms(self, batch: Batch, smoothing: float = 0.0) -> LossTerms:
+        """Cross-entropy with label smoothing, and what the mechanism adds to it."""
+        penalty = getattr(self.attention_options, "doubly_stochastic", 0.0)
+        decoded = self.read(batch, need_weights=penalty > 0)
+        real = batch.outputs != PAD  # B,T
+        # Only real positions meet the vocabulary: it is the dearest product of the step.
+        logits = self.head(decoded.features[real])  # N,V
+        labels = batch.outputs[real]  # N
+        loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
+        with torch.no_grad():
+            nll = F.cross_entropy(logits, labels, reduction="none") if smoothing else None
+            right = (logits.argmax(dim=-1) == labels).sum()
+        if decoded.sampled is not None and self.training:
+            loss = loss + self._sampling_loss(decoded, logits, labels, real)
+        if penalty:
+            assert decoded.weights is not None
+            loss = loss + penalty * doubly_stochastic_penalty(
+                decoded.weights, real, batch.source_mask
+            )
+        units = real.sum()
+        return LossTerms(loss, loss.detach() * units if nll is None else nll.sum(), right, units)
+
+    def validation_sums(self, batch: Batch) -> Tensor:
+        terms = self.loss_terms(batch)
+        return torch.stack([terms.nll, terms.right.float(), terms.units.float()])
+
+    def validation_figures(self, sums: Tensor) -> dict[str, float]:
+        return {"validation_accuracy": float(sums[1] / sums[2])}
+
+    def count_units(self, batch: Batch) -> int:
+        return batch.units
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        return batch if device.type == "cpu" else batch.to(device)
+
+    def _sampling_loss(
+        self, decoded: Decoded, logits: Tensor, labels: Tensor, real: Tensor
+    ) -> Tensor:
+        """REINFORCE for the locations that were sampled (Xu 2015, equation 11)."""
+        assert decoded.sampled is not None
+        with torch.no_grad():
+            reward = torch.zeros(real.shape, device=logits.device)  # B,T
+            reward[real] = -F.cross_entropy(logits, labels, reduction="none").float()
+        names = ("reinforce_weight", "entropy_weight", "discount")
+        options = self.attention_options.model_dump(include=set(names))
+        loss, self._baseline = reinforce_loss(
+            decoded.sampled, reward, real, self._baseline, **options
+        )
+        return loss
+
+
+def doubly_stochastic_penalty(weights: Tensor, real: Tensor, source_mask: Tensor) -> Tensor:
+    """Xu 2015, section 4.2.1: every source position should get about the same attention in all.
+
+    The paper has sum over t = 1 for captions as long as the grid is large; what is asked for here
+    is the even share T/S. Mean over examples of the sum over positions.
+
+    Args:
+        weights: B,T,S.
+        real: B,T target positions that count.
+        source_mask: B,S.
+    """
+    total = (weights * real[..., None]).sum(dim=1)  # B,S
+    share = real.sum(dim=1, keepdim=True) / source_mask.sum(dim=1, keepdim=True)  # B,1
+    return ((share - total).square() * source_mask).sum(dim=1).mean()

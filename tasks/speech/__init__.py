@@ -1,0 +1,1 @@
+"""Speech: from sound to phones, characters or words (Chorowski 2015)."""

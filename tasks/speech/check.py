@@ -1,0 +1,84 @@
+"""`attnbench data check` for speech: everything that is wrong, with file and position."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bench.errors import UsageError
+from tasks.base import DatasetOptions
+from tasks.registries import datasets
+from tasks.speech.corpus import Scan, SpeechCorpus, SpeechDataset, Utterance
+
+#: A waveform whose samples all lie below this is taken for silence.
+SILENT = 1e-4
+# Utterances read at once.
+BLOCK = 256
+
+
+def check(dataset: str, data_root: Path | None, options: DatasetOptions) -> list[str]:
+    """Problems of a data set, one line each; none means that it can be used.
+
+    Every sound is read to its end, which `load` leaves to the first training.
+
+    Raises:
+        UsageError: there is no such data set.
+    """
+    kind = datasets("speech").get(dataset)
+    try:
+        # Other people's data sets may have no scan; they can only be tried.
+        if issubclass(kind, SpeechDataset):
+            found = kind.scan(options, data_root)
+        else:
+            found = Scan(kind.load(options, data_root))
+    except UsageError as error:
+        return [str(error)]
+    lines = [str(problem) for problem in found.problems]
+    if found.corpus is not None:
+        lines += _sound_problems(found.corpus)
+    elif not lines:
+        lines.append(f"{data_root}: data set '{dataset}' holds no utterances")
+    return list(dict.fromkeys(lines))
+
+
+def _sound_problems(corpus: SpeechCorpus) -> list[str]:
+    lines = []
+    first: dict[bytes, tuple[str, str]] = {}
+    for part, utterances in corpus.parts():
+        for low in range(0, len(utterances), BLOCK):
+            block = utterances[low : low + BLOCK]
+            sounds, unreadable = _read(corpus, block)
+            lines += unreadable
+            for utterance, sound in zip(block, sounds, strict=True):
+                if sound is None:
+                    continue
+                if corpus.reader.kind == "waveforms" and np.abs(sound).max(initial=0) < SILENT:
+                    lines.append(f"{_where(utterance)}: nothing but silence")
+                key = hashlib.sha256(sound.tobytes()).digest()
+                other, place = first.setdefault(key, (part, _where(utterance)))
+                if other != part:
+                    lines.append(
+                        f"{_where(utterance)}: this sound of {part} is also in {other} ({place})"
+                    )
+    return lines
+
+
+def _read(
+    corpus: SpeechCorpus, block: Sequence[Utterance]
+) -> tuple[list[np.ndarray | None], list[str]]:
+    """The sounds of some utterances, None where they cannot be read, and why not."""
+    try:
+        return [*corpus.reader.read(block)], []
+    except UsageError as error:
+        if len(block) == 1:
+            return [None], [str(error)]
+        # One by one, to find all that cannot be read.
+        each = [_read(corpus, [utterance]) for utterance in block]
+        return [one for some, _ in each for one in some], [x for _, why in each for x in why]
+
+
+def _where(utterance: Utterance) -> str:
+    return str(utterance.sound) if isinstance(utterance.sound, Path) else utterance.id

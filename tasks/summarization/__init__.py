@@ -1,0 +1,1 @@
+"""A news lead or a whole document to its headline."""

@@ -1,0 +1,138 @@
+"""ROUGE as rouge-score computes it, with intervals, and how much of a summary is the writer's own.
+
+ROUGE-1, -2 and -L are F1 values per example (Lin 2004), averaged over examples; rouge-score
+lower-cases, keeps letters and digits only, and here stems with Porter's stemmer, as published
+figures on news mostly do. All figures are fractions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import numpy as np
+
+from bench.result import LengthBin
+from tasks import intervals
+from tasks.intervals import Interval
+from tasks.summarization.corpus import Document
+
+ROUGE = ("rouge1", "rouge2", "rougeL")
+#: The headline figure's column in `Scores.examples`.
+HEADLINE = ROUGE.index("rougeL")
+USE_STEMMER = True
+# Novelty is measured on n-grams up to this length.
+ORDER = 3
+
+
+@dataclass(frozen=True)
+class Scores:
+    """ROUGE of one test set.
+
+    Attributes:
+        intervals: mean F1 with its interval, by the names in `ROUGE`.
+        examples: N,3 F1 per example, in the order of `ROUGE`.
+    """
+
+    intervals: Mapping[str, Interval]
+    examples: np.ndarray
+
+    @property
+    def headline(self) -> Interval:
+        """ROUGE-L."""
+        return self.intervals[ROUGE[HEADLINE]]
+
+    @property
+    def statistics(self) -> np.ndarray:
+        """N,2: ROUGE-L and 1; sums of rows give the figure by `intervals.ratio`."""
+        return _with_counts(self.examples[:, HEADLINE])
+
+    def figures(self) -> dict[str, float]:
+        """The figures by name, with `_low` and `_high` (95 %)."""
+        found: dict[str, float] = {}
+        for name, interval in self.intervals.items():
+            found |= {name: interval.value, f"{name}_low": interval.low}
+            found[f"{name}_high"] = interval.high
+        return found
+
+
+def score(predictions: Sequence[str], references: Sequence[str]) -> Scores:
+    """Score texts against one reference each."""
+    assert len(predictions) == len(references) > 0
+    examples = rouge(predictions, references)
+    found = {
+        name: intervals.bootstrap(_with_counts(column), intervals.ratio)
+        for name, column in zip(ROUGE, examples.T, strict=True)
+    }
+    return Scores(found, examples)
+
+
+def rouge(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
+    """F1 of ROUGE-1, -2 and -L per example: N,3 in the order of `ROUGE`."""
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer(list(ROUGE), use_stemmer=USE_STEMMER)
+    rows = []
+    for prediction, reference in zip(predictions, references, strict=True):
+        scores = scorer.score(reference, prediction)
+        rows.append([scores[name].fmeasure for name in ROUGE])
+    return np.asarray(rows, dtype=np.float64).reshape(-1, len(ROUGE))
+
+
+def signature() -> str:
+    """What the figures depend on besides the texts."""
+    stemmer = "porter" if USE_STEMMER else "none"
+    return f"rouge-score {version('rouge-score')}|f1|stemmer:{stemmer}|mean over examples"
+
+
+def own_words(
+    predictions: Sequence[Sequence[str]], documents: Sequence[Document]
+) -> dict[str, float]:
+    """How summaries relate to their sources and references; words are compared as they stand.
+
+    copy_rate: share of the words written that stand in the source.
+    novelty_<n>: share of the n-grams written that do not, n = 1 to 3 (See et al. 2017).
+    length_ratio: words written over words of the references.
+    The same of the references themselves: reference_copy_rate, reference_novelty_<n>.
+
+    Args:
+        predictions: the words of each summary written.
+    """
+    written = sum(map(len, predictions))
+    wanted = sum(len(document.summary) for document in documents)
+    found = {"length_ratio": written / wanted if wanted else 0.0}
+    references = [document.summary for document in documents]
+    for prefix, summaries in (("", predictions), ("reference_", references)):
+        counts = _novel_counts(summaries, documents)  # ORDER,2
+        shares = intervals.ratio(counts)
+        found[f"{prefix}copy_rate"] = float(1 - shares[0]) if counts[0, 1] else 0.0
+        for order, share in enumerate(shares, start=1):
+            found[f"{prefix}novelty_{order}"] = float(share)
+    return found
+
+
+def by_length(subset: str, documents: Sequence[Document], scores: Scores) -> list[LengthBin]:
+    """ROUGE-L by length of the document in words."""
+    lengths = np.fromiter((len(document.words) for document in documents), dtype=np.int64)
+    return intervals.by_length(subset, lengths, scores.statistics, intervals.ratio)
+
+
+def _novel_counts(summaries: Sequence[Sequence[str]], documents: Sequence[Document]) -> np.ndarray:
+    """ORDER,2: n-grams that do not stand in the source, and all n-grams, by n."""
+    counts = np.zeros((ORDER, 2))
+    for summary, document in zip(summaries, documents, strict=True):
+        source = document.words
+        for order in range(1, ORDER + 1):
+            there = set(_grams(source, order))
+            grams = _grams(summary, order)
+            counts[order - 1] += sum(gram not in there for gram in grams), len(grams)
+    return counts
+
+
+def _grams(words: Sequence[str], order: int) -> list[tuple[str, ...]]:
+    return list(zip(*(words[start:] for start in range(order)), strict=False))
+
+
+def _with_counts(values: np.ndarray) -> np.ndarray:
+    return np.stack([values, np.ones_like(values)], axis=1)

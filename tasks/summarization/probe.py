@@ -1,0 +1,200 @@
+"""The embedded summarization data: generated reports of which one sentence is the news.
+
+All sentences tell events in the same words; the one that has certainly happened and is not taken
+back later makes the headline, wherever it stands. A writer has to find that sentence among the
+others (attention) and to put its parts into the words of headlines. The words taken over are known,
+changed ones included.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import ClassVar
+
+from pydantic import Field, model_validator
+
+from bench.errors import UsageError
+from tasks.base import Dataset, DatasetOptions
+from tasks.registries import datasets
+from tasks.summarization.corpus import Document, Links, SummaryCorpus
+from tasks.summarization.newsroom import (
+    ACTIONS,
+    AGENTS,
+    CERTAIN,
+    DENIALS,
+    GOODS,
+    NUMBERS,
+    OPENERS,
+    PLACES,
+    UNCERTAIN,
+    Event,
+    Said,
+    denial,
+    headline,
+    sentence,
+)
+
+# Draws of a report before giving up on new ones.
+_ATTEMPTS = 200
+_PLACED = 0.5
+
+
+class ProbeOptions(DatasetOptions):
+    """Knobs of the generator."""
+
+    fewest: int = Field(3, ge=1, description="sentences of the shortest reports")
+    sentences: int = Field(
+        8, ge=1, description="sentences of the longest reports; those of 'long' have twice as many"
+    )
+    noise: float = Field(
+        0.3, ge=0, le=1, description="share of sentences that open with words of no use"
+    )
+    same_agent: float = Field(
+        0.2, ge=0, le=1, description="share of the other events that have the main event's agent"
+    )
+    decoys: float = Field(
+        0.4,
+        ge=0,
+        le=1,
+        description="share of reports (of 3 sentences or more) with a second event that is told as"
+        " certain and denied later",
+    )
+    rewording: float = Field(
+        0.1, ge=0, le=1, description="share of headlines with the rarer verb, which cannot be told"
+    )
+    train_size: int = Field(6000, ge=1, description="training reports")
+    validation_size: int = Field(300, ge=1, description="validation reports")
+    test_size: int = Field(500, ge=1, description="reports in each of the two test sets")
+    data_seed: int = Field(1, ge=0, description="draws the reports; not the trial's seed")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ProbeOptions:
+        if self.fewest > self.sentences:
+            raise ValueError("fewest must not be above sentences")
+        return self
+
+
+@dataclass(frozen=True)
+class _Part:
+    name: str
+    reports: int
+    fewest: int
+    most: int
+
+
+@datasets("summarization").register("probe")
+class Probe(Dataset):
+    """Generated reports with the positions of the words taken over."""
+
+    name: ClassVar[str] = "probe"
+    summary: ClassVar[str] = "generated reports with one main event, told again as a headline"
+    external: ClassVar[bool] = False
+    gold: ClassVar[bool] = True
+    Options: ClassVar[type[DatasetOptions]] = ProbeOptions
+
+    @classmethod
+    def load(cls, options: DatasetOptions, data_root: Path | None) -> SummaryCorpus:
+        """Generate the corpus; the same options give the same bytes."""
+        assert isinstance(options, ProbeOptions)
+        return generate(options)
+
+
+def generate(options: ProbeOptions) -> SummaryCorpus:
+    """All parts of the probe. Raises UsageError if there are not so many different reports."""
+    few, most = options.fewest, options.sentences
+    # Training comes last: the other parts do not depend on its size.
+    parts = [
+        _Part("test", options.test_size, few, most),
+        _Part("long", options.test_size, max(most + 1, 2 * most - most // 4), 2 * most),
+        _Part("validation", options.validation_size, few, most),
+        _Part("train", options.train_size, few, most),
+    ]
+    seen: set[str] = set()
+    made = {part.name: _reports(part, options, seen) for part in parts}
+    return SummaryCorpus(
+        name="probe",
+        train=made["train"],
+        validation=made["validation"],
+        tests={"test": made["test"], "long": made["long"]},
+        notes=(
+            f"probe: {few} to {most} sentences a report,"
+            f" {parts[1].fewest} to {parts[1].most} in 'long';"
+            f" {options.rewording:.0%} of the headlines use a rarer verb",
+        ),
+    )
+
+
+def _reports(part: _Part, options: ProbeOptions, seen: set[str]) -> tuple[Document, ...]:
+    rng = Random(f"summarization probe {options.data_seed} {part.name}")
+    reports = []
+    for number in range(part.reports):
+        drawn = (_report(rng, part, options) for _ in range(_ATTEMPTS))
+        report = next((report for report in drawn if report.source_text not in seen), None)
+        if report is None:
+            raise UsageError(
+                f"there are no {part.reports} different reports of up to {part.most} sentences",
+                where=f"summarization probe, part '{part.name}'",
+                remedy="ask for fewer reports or more sentences",
+            )
+        seen.add(report.source_text)
+        reports.append(replace(report, id=f"{part.name}-{number}"))
+    return tuple(reports)
+
+
+def _report(rng: Random, part: _Part, options: ProbeOptions) -> Document:
+    """A report; its id is the caller's."""
+    main = _event(rng, rng.choice(AGENTS))
+    told = _others(rng, rng.randint(part.fewest, part.most) - 1, main.agent, options)
+    at = rng.randint(0, len(told))
+    told.insert(at, sentence(main, rng.choice(CERTAIN), _opener(rng, options)))
+    written = headline(main, rare=rng.random() < options.rewording)
+    begin = sum(map(len, told[:at]))
+    return Document(
+        id="",
+        sentences=tuple(tuple(word for word, _ in said) for said in told),
+        summary=tuple(word for word, _ in written),
+        links=_links(written, told[at], begin),
+    )
+
+
+def _others(rng: Random, count: int, main: str, options: ProbeOptions) -> list[list[Said]]:
+    """So many sentences that are not the news."""
+    told: list[list[Said]] = []
+    decoy = count >= 2 and rng.random() < options.decoys
+    for _ in range(count - 2 * decoy):
+        agent = main if rng.random() < options.same_agent else rng.choice(AGENTS)
+        told.append(sentence(_event(rng, agent), rng.choice(UNCERTAIN), _opener(rng, options)))
+    if decoy:
+        agent = rng.choice([agent for agent in AGENTS if agent != main])
+        first, second = sorted(rng.sample(range(count), 2))
+        told.insert(first, sentence(_event(rng, agent), rng.choice(CERTAIN), _opener(rng, options)))
+        told.insert(second, denial(agent, rng.choice(DENIALS)))
+    return told
+
+
+def _links(written: list[Said], told: list[Said], begin: int) -> Links:
+    """What tells the same part of the event belongs together."""
+    return tuple(
+        (place, begin + other)
+        for place, (_, part) in enumerate(written)
+        for other, (_, same) in enumerate(told)
+        if part == same
+    )
+
+
+def _event(rng: Random, agent: str) -> Event:
+    action = rng.choice(ACTIONS)
+    return Event(
+        agent=agent,
+        action=action,
+        told=rng.choice(action.told),
+        number=rng.choice(list(NUMBERS)),
+        goods=rng.choice(GOODS),
+        place=rng.choice(PLACES) if rng.random() < _PLACED else None,
+    )
+
+
+def _opener(rng: Random, options: ProbeOptions) -> tuple[str, ...]:
+    return rng.choice(OPENERS) if rng.random() < options.noise else ()

@@ -1,0 +1,1 @@
+"""What tasks share for text: words, subwords, encoded corpora on disk."""

@@ -1,0 +1,89 @@
+"""What all task modules share as Lightning modules: optimiser, curve, divergence, counting."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import abstractmethod
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from tasks.optimisation import optimiser_and_schedule
+from tasks.settings import Settings
+
+
+class DivergedError(ArithmeticError):
+    """The training loss is no longer finite."""
+
+
+class TrainingModule(pl.LightningModule):
+    """Base of the task modules.
+
+    Attributes:
+        trained_units: target units trained on so far.
+        curve: a point per validation: step, seconds, loss (mean since the point before),
+            validation_loss, and what `validation_figures` adds.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.trained_units = 0
+        self.curve: list[dict[str, float]] = []
+        self._begun = 0.0
+        # Losses are gathered as tensors: reading one waits for the device.
+        self._losses: list[Tensor] = []
+        self._validation: list[Tensor] = []
+
+    @abstractmethod
+    def training_loss(self, batch: Any) -> Tensor:
+        """Mean loss of a batch."""
+
+    @abstractmethod
+    def validation_sums(self, batch: Any) -> Tensor:
+        """Sums over a batch, the first entry the loss, the last its count; 1-dimensional."""
+
+    def validation_figures(self, sums: Tensor) -> dict[str, float]:
+        """Further figures for the curve from the sums over the whole validation set."""
+        return {}
+
+    @abstractmethod
+    def count_units(self, batch: Any) -> int:
+        """Target units of a batch, padding not counted."""
+
+    def on_fit_start(self) -> None:
+        self._begun = time.perf_counter()
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        loss = self.training_loss(batch)
+        self._losses.append(loss.detach())
+        self.trained_units += self.count_units(batch)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        self._validation = []
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self._validation.append(self.validation_sums(batch))
+
+    def on_validation_epoch_end(self) -> None:
+        loss = float(torch.stack(self._losses).mean()) if self._losses else math.nan
+        self._losses = []
+        if not math.isfinite(loss):
+            raise DivergedError(f"the training loss was {loss} by step {self.global_step}")
+        sums = torch.stack(self._validation).sum(dim=0)
+        self.curve.append(
+            {
+                "step": float(self.global_step),
+                "seconds": time.perf_counter() - self._begun,
+                "loss": loss,
+                "validation_loss": float(sums[0] / sums[-1]),
+                **self.validation_figures(sums),
+            }
+        )
+
+    def configure_optimizers(self) -> Any:
+        return optimiser_and_schedule(self, self.settings)

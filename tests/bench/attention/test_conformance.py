@@ -1,0 +1,290 @@
+"""Every registered mechanism x valid score x normaliser conforms; broken ones are found out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+
+from bench.attention.base import Attended, Attention, AttentionOptions, AttentionState, Keys, Sizes
+from bench.attention.build import build_attention, valid_pairs
+from bench.attention.conformance import Finding, check_mechanism
+from bench.attention.conformance_checks import CHECKS
+from bench.attention.core import ScoredAttention
+from bench.attention.memory import Memory
+from bench.attention.registries import attentions, normalisers
+from bench.errors import NotApplicable, UsageError
+
+PAIRS = [(attention, score) for attention, score, reason in valid_pairs() if reason is None]
+
+#: Options under which other code runs than under the defaults.
+VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
+    ("soft", "concat", {"gate": True}),
+    ("soft", "concat", {"attention_size": 3}),
+    ("soft", "location-aware", {"location_filters": 2, "location_kernel": 3}),
+    ("hard", "concat", {"gate": True, "estimator": "gumbel"}),
+    ("local-m", "general", {"window": 1}),
+    ("local-m", "concat", {"window": 1}),
+    ("local-p", "general", {"window": 1}),
+    ("local-p", "concat", {"window": 1}),
+    ("local-p", "location-aware", {"window": 2}),
+    ("multi-step", "dot", {"scale_context": False}),
+]
+
+
+def failures(findings: list[Finding]) -> list[str]:
+    return [f"{finding.name}: {finding.message}" for finding in findings if not finding.passed]
+
+
+@pytest.mark.parametrize("normaliser", normalisers.names())
+@pytest.mark.parametrize(("attention", "score"), PAIRS)
+def test_registered_mechanisms_conform(attention: str, score: str, normaliser: str) -> None:
+    kind = attentions.get(attention)
+    findings = check_mechanism(kind, score, options=kind.Options(normaliser=normaliser))
+    assert [finding.name for finding in findings] == list(CHECKS)
+    assert not failures(findings)
+
+
+@pytest.mark.parametrize(("attention", "score", "options"), VARIANTS)
+def test_options_keep_mechanisms_conforming(
+    attention: str, score: str, options: dict[str, Any]
+) -> None:
+    kind = attentions.get(attention)
+    assert not failures(check_mechanism(kind, score, options=kind.Options(**options)))
+
+
+@pytest.mark.parametrize(("attention", "score"), PAIRS)
+def test_queries_and_states_of_different_sizes(attention: str, score: str) -> None:
+    sizes = Sizes(query=6, memory=8, heads=3)
+    kind = attentions.get(attention)
+    if attention != "self" and score in ("dot", "scaled-dot"):
+        with pytest.raises(NotApplicable, match="needs equal sizes"):
+            check_mechanism(kind, score, sizes=sizes)
+    else:
+        assert not failures(check_mechanism(kind, score, sizes=sizes))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize(("attention", "score"), PAIRS)
+def test_other_precisions(attention: str, score: str, dtype: torch.dtype) -> None:
+    """The context is near that of float64, and rows sum to 1 as nearly as the dtype allows."""
+    module = build_attention(attention, Sizes(6, 6, heads=2), score).double().eval()
+    states = torch.randn(2, 9, 6, dtype=torch.float64)
+    mask = torch.arange(9) < torch.tensor([[9], [5]])
+    memory = Memory(states, mask, states[:, 0])
+    query = torch.randn(2, 3, 6, dtype=torch.float64)
+    keys = module.prepare(memory)
+    exact = module(query, keys, module.initial_state(keys))
+    module = module.to(dtype)
+    memory = replace(memory, states=states.to(dtype), summary=memory.summary.to(dtype))
+    keys = module.prepare(memory)
+    rough = module(query.to(dtype), keys, module.initial_state(keys))
+    assert rough.context.dtype == dtype
+    loose = 0.1 if dtype == torch.bfloat16 else 1e-5
+    if attention != "hard":  # an arg max may fall on the other side
+        torch.testing.assert_close(rough.context.double(), exact.context, atol=loose, rtol=loose)
+    if rough.weights is not None:
+        sums = rough.weights.double().sum(-1)
+        torch.testing.assert_close(sums, torch.ones_like(sums), atol=loose / 5, rtol=0)
+        assert (rough.weights.masked_select(~mask[:, None]) == 0).all()
+
+
+@pytest.mark.parametrize(("attention", "score"), PAIRS)
+def test_autocast(attention: str, score: str) -> None:
+    module = build_attention(attention, Sizes(6, 6, heads=2), score)
+    mask = torch.arange(5) < torch.tensor([[5], [2]])
+    states = torch.randn(2, 5, 6, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        keys = module.prepare(Memory(states, mask, states.mean(1)))
+        result = module(torch.randn(2, 3, 6), keys, module.initial_state(keys))
+    inputs = [states, *module.parameters()]
+    gradients = torch.autograd.grad(result.context.float().sum(), inputs, allow_unused=True)
+    for tensor in (result.context, *gradients):
+        assert tensor is None or torch.isfinite(tensor).all()
+
+
+class Leaky(ScoredAttention):
+    """Forgets the mask of the memory."""
+
+    def forward(
+        self, query: Tensor, keys: Keys, state: AttentionState, *, need_weights: bool = True
+    ) -> Attended:
+        return self._attend(query, keys, state, None, need_weights)
+
+
+class Unnormalised(ScoredAttention):
+    """Its weights sum to 2."""
+
+    def weigh(self, *args: Any) -> Any:
+        weighed = super().weigh(*args)
+        return replace(weighed, weights=2 * weighed.weights)
+
+
+class Negative(ScoredAttention):
+    """Its rows sum to 1 with weights below 0."""
+
+    def weigh(self, *args: Any) -> Any:
+        weighed = super().weigh(*args)
+        shift = torch.zeros_like(weighed.weights)
+        shift[..., 0] = -3.0
+        return replace(weighed, weights=weighed.weights * 4 + shift)
+
+
+class Coupled(ScoredAttention):
+    """Centres its queries on the mean of the batch."""
+
+    def forward(self, query: Tensor, *args: Any, **kwargs: Any) -> Attended:
+        return super().forward(query - query.mean(0), *args, **kwargs)
+
+
+class Remembering(ScoredAttention):
+    """Adds the context of the call before, kept on the module."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Attended:
+        result = super().forward(*args, **kwargs)
+        before = getattr(self, "before", 0.0)
+        self.before = result.context.detach().mean().item()
+        return replace(result, context=result.context + before)
+
+
+class Counting(ScoredAttention):
+    """Counts its calls in a list; the result is right."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.calls: list[int] = []
+
+    def forward(self, *args: Any, **kwargs: Any) -> Attended:
+        self.calls.append(1)
+        return super().forward(*args, **kwargs)
+
+
+class Detached(ScoredAttention):
+    """Lets no gradient pass to its queries."""
+
+    def forward(self, query: Tensor, *args: Any, **kwargs: Any) -> Attended:
+        return super().forward(query.detach(), *args, **kwargs)
+
+
+class Positionless(ScoredAttention):
+    """Depends on the step, but does not count steps."""
+
+    def forward(self, query: Tensor, keys: Keys, state: AttentionState, **kwargs: Any) -> Attended:
+        steps = torch.arange(query.shape[1])[:, None] + state.position
+        return super().forward(query * (1 + steps), keys, AttentionState(), **kwargs)
+
+
+class Approximate(ScoredAttention):
+    """Gives another context where weights are not asked for."""
+
+    def forward(self, *args: Any, need_weights: bool = True) -> Attended:
+        result = super().forward(*args, need_weights=need_weights)
+        return result if need_weights else replace(result, context=result.context.half().double())
+
+
+class Stuck(ScoredAttention):
+    """Its keys hold a tensor that is not batch-first."""
+
+    def prepare(self, memory: Memory) -> Keys:
+        keys = super().prepare(memory)
+        return Keys(memory, {**keys.tensors, "mask": keys.tensors["mask"].transpose(0, -1)})
+
+    def forward(
+        self, query: Tensor, keys: Keys, state: AttentionState, *, need_weights: bool = True
+    ) -> Attended:
+        mask = keys.tensors["mask"].transpose(0, -1)
+        return self._attend(query, keys, state, mask, need_weights)
+
+
+class Misshapen(ScoredAttention):
+    """Announces another size of context than it returns."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.context_size = 99
+
+
+@pytest.mark.parametrize(
+    ("kind", "caught"),
+    [
+        (Leaky, {"padding gets 0", "an example does not depend on its batch"}),
+        (Unnormalised, {"rows sum to 1"}),
+        (Negative, {"rows sum to 1"}),
+        (Coupled, {"an example does not depend on its batch"}),
+        (Remembering, {"state is explicit", "a call leaves the module as it was"}),
+        (Counting, {"a call leaves the module as it was"}),
+        (Detached, {"gradients agree with finite differences"}),
+        (Positionless, {"stepping equals the parallel pass"}),
+        (Approximate, {"with and without weights the same context"}),
+        (Stuck, {"keys and state can be selected"}),
+        (Misshapen, {"shapes"}),
+    ],
+)
+def test_broken_mechanisms_are_found_out(kind: type[Attention], caught: set[str]) -> None:
+    findings = check_mechanism(kind, "general")
+    assert caught <= {finding.name for finding in findings if not finding.passed}
+    for finding in findings:
+        assert finding.message and "\n" not in finding.message
+
+
+def test_what_they_are_broken_from_conforms() -> None:
+    assert not failures(check_mechanism(ScoredAttention, "general"))
+
+
+class Unbuildable(ScoredAttention):
+    def __init__(self, *args: Any) -> None:
+        raise RuntimeError("no such\nluck")
+
+
+def test_a_constructor_that_fails_is_a_finding() -> None:
+    assert check_mechanism(Unbuildable) == [
+        Finding("can be built", False, "RuntimeError: no such luck")
+    ]
+
+
+def test_scores_that_cannot_be_are_said_to_the_user() -> None:
+    with pytest.raises(NotApplicable, match="no previous step"):
+        check_mechanism(attentions.get("self"), "location-aware")
+    with pytest.raises(UsageError, match="did you mean 'concat'"):
+        check_mechanism(attentions.get("soft"), "concta")
+
+
+def test_the_control_has_no_weights_and_passes() -> None:
+    told = {finding.name: finding.message for finding in check_mechanism(attentions.get("none"))}
+    assert told["rows sum to 1"] == told["padding gets 0"] == "has no weights"
+
+
+def test_checking_leaves_the_random_state_alone() -> None:
+    before = torch.get_rng_state()
+    check_mechanism(attentions.get("soft"))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+class OwnOptions(AttentionOptions):
+    strength: float = 0.5
+
+
+class MeanOfAll(Attention):
+    """A third party's mechanism that shares nothing with ours but the interface."""
+
+    Options: ClassVar[type[AttentionOptions]] = OwnOptions
+
+    def prepare(self, memory: Memory) -> Keys:
+        return Keys(memory, {"weights": memory.mask / memory.mask.sum(1, keepdim=True)})
+
+    def forward(
+        self, query: Tensor, keys: Keys, state: AttentionState, *, need_weights: bool = True
+    ) -> Attended:
+        T = query.shape[1]
+        states = keys.memory.states.masked_fill(~keys.memory.mask[..., None], 0.0)
+        weights = keys.memory.mask.to(states.dtype)
+        weights = (weights / weights.sum(1, keepdim=True))[:, None].expand(-1, T, -1)
+        shown = weights if need_weights else None
+        return Attended(weights @ states, AttentionState(state.position + T), shown)
+
+
+def test_a_mechanism_from_elsewhere_conforms() -> None:
+    assert not failures(check_mechanism(MeanOfAll))

@@ -1,0 +1,166 @@
+"""Every score against its formula, written out with loops in float64."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from bench.attention.heads import merge_heads, split_heads
+from bench.attention.registries import scores
+from bench.attention.scores import Score
+from bench.attention.scores import concat as concat_module
+from bench.errors import NotApplicable, UsageError
+
+B, T, S, Q, D = 2, 3, 5, 6, 6
+
+
+def energies_of(score: Score, query: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:
+    """B,H,T,S; step by step, so that scores with a previous step can be tried alike."""
+    projected = score.project_keys(keys)
+    steps = [score(step, projected, previous) for step in query.split(1, dim=1)]
+    return torch.cat(steps, 2)
+
+
+def pair_energy(score: Score, head: int, h: Tensor, s: Tensor, located: Tensor) -> Tensor:
+    """The formula for one head's slices of one query and one key."""
+    name = next(name for name, kind in scores.items() if type(score) is kind)
+    if name == "dot":
+        return sum(h[i] * s[i] for i in range(len(h)))
+    if name == "scaled-dot":
+        return sum(h[i] * s[i] for i in range(len(h))) / math.sqrt(len(h))
+    if name == "general":
+        W = score.matrix.weight[head]
+        return sum(h[i] * W[i, j] * s[j] for i in range(len(h)) for j in range(len(s)))
+    hidden = score.query.weight[head] @ h + score.key.weight[head] @ s + score.key.bias[head]
+    if name == "location-aware":
+        hidden = hidden + score.location.weight @ located
+    else:
+        assert name == "concat", f"no formula is written down for the score '{name}'"
+    return sum(score.vector[head][a] * torch.tanh(hidden[a]) for a in range(len(hidden)))
+
+
+def convolved(score: Score, previous: Tensor, s: int) -> Tensor:
+    """The filters over the previous weights around position s (Chorowski 2015, equation 8)."""
+    filters = score.convolution.weight[:, 0]  # F,K
+    half = filters.shape[1] // 2
+    total = torch.zeros(len(filters), dtype=previous.dtype)
+    for k in range(filters.shape[1]):
+        position = s + k - half
+        if 0 <= position < len(previous):
+            total = total + filters[:, k] * previous[position]
+    return total
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+@pytest.mark.parametrize("name", scores.names())
+def test_energies_are_those_of_the_formula(name: str, heads: int) -> None:
+    score = scores.get(name).build(Q, D, heads).double()
+    query = torch.randn(B, T, Q, dtype=torch.float64)
+    keys = torch.randn(B, S, D, dtype=torch.float64)
+    previous = torch.rand(B, heads, S, dtype=torch.float64).softmax(-1)
+    found = energies_of(score, query, keys, previous if score.needs_previous else None)
+    assert found.shape == (B, heads, T, S)
+    for b in range(B):
+        for head in range(heads):
+            for t in range(T):
+                for s in range(S):
+                    h = query[b, t].chunk(heads)[head]
+                    key = keys[b, s].chunk(heads)[head]
+                    located = convolved(score, previous[b, head], s) if score.needs_previous else h
+                    expected = pair_energy(score, head, h, key, located)
+                    assert found[b, head, t, s].item() == pytest.approx(expected.item(), abs=1e-10)
+
+
+@pytest.mark.parametrize("name", scores.names())
+def test_projecting_keys_is_affine(name: str) -> None:
+    """What `hierarchical` relies on: projected mixtures are mixtures of projected keys."""
+    score = scores.get(name).build(Q, D).double()
+    keys = torch.randn(1, S, D, dtype=torch.float64)
+    mixing = torch.rand(1, 1, S, dtype=torch.float64).softmax(-1)
+    mixed_first = score.project_keys(mixing @ keys)
+    mixed_last = mixing[:, None] @ score.project_keys(keys)
+    torch.testing.assert_close(mixed_first, mixed_last)
+
+
+@pytest.mark.parametrize("name", scores.names())
+def test_the_dot_form_gives_the_same_energies(name: str) -> None:
+    score = scores.get(name).build(Q, D, 2).double()
+    query = torch.randn(B, 1, Q, dtype=torch.float64)
+    projected = score.project_keys(torch.randn(B, S, D, dtype=torch.float64))
+    dot = score.as_dot(query)
+    if dot is None:
+        assert name in ("concat", "location-aware")
+        return
+    vectors, factor = dot
+    expected = factor * torch.einsum("bhtk,bhsk->bhts", vectors, projected)
+    torch.testing.assert_close(score(query, projected), expected)
+
+
+@pytest.mark.parametrize("name", scores.names())
+def test_sizes_that_differ(name: str) -> None:
+    kind = scores.get(name)
+    if kind.refusal(4, 6) is None:
+        score = kind.build(4, 6)
+        previous = torch.ones(B, 1, S) if score.needs_previous else None
+        projected = score.project_keys(torch.randn(B, S, 6))
+        assert score(torch.randn(B, 1, 4), projected, previous).shape == (B, 1, 1, S)
+        return
+    with pytest.raises(NotApplicable, match="needs equal sizes, queries have 4 and keys 6"):
+        kind.build(4, 6)
+
+
+def test_only_the_dot_products_refuse_sizes() -> None:
+    assert {name for name, kind in scores.items() if kind.refusal(4, 6)} == {"dot", "scaled-dot"}
+
+
+@pytest.mark.parametrize("name", scores.names())
+def test_every_score_says_what_it_is(name: str) -> None:
+    kind = scores.get(name)
+    assert kind.summary and kind.formula and kind.source
+
+
+def test_a_wrong_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean 'scaled-dot'"):
+        scores.get("scaled_dott")
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_concat_in_chunks_equals_concat_at_once(
+    heads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score = scores.get("concat").build(Q, D, heads).double()
+    inputs = [torch.randn(B, n, D, dtype=torch.float64, requires_grad=True) for n in (T, S)]
+    pieces: list[int] = []
+
+    def run() -> tuple[Tensor, ...]:
+        found = score(inputs[0], score.project_keys(inputs[1]))
+        gradients = torch.autograd.grad(found.sin().sum(), [*inputs, *score.parameters()])
+        return found, *gradients
+
+    def counted(function: Callable[[Tensor], Tensor], rows: Tensor, **kwargs: int) -> Tensor:
+        def counting(piece: Tensor) -> Tensor:
+            pieces.append(piece.shape[kwargs["dim"]])
+            return function(piece)
+
+        return real(counting, rows, **kwargs)
+
+    whole = run()
+    real = functools.partial(concat_module.in_chunks, limit=2 * B * S * D)
+    monkeypatch.setattr(concat_module, "in_chunks", counted)
+    for one, other in zip(whole, run(), strict=True):
+        torch.testing.assert_close(one, other)
+    assert pieces[:2] == [2, 1], "two rows fit into the limit"
+
+
+def test_heads_split_and_merge() -> None:
+    vectors = torch.randn(B, S, D)
+    for heads in (1, 2, 3):
+        split = split_heads(vectors, heads)
+        assert split.shape == (B, heads, S, D // heads)
+        torch.testing.assert_close(split[:, -1], vectors[..., -(D // heads) :])
+        torch.testing.assert_close(merge_heads(split), vectors)

@@ -1,0 +1,335 @@
+"""A store as a sweep would leave it: 14 mechanisms on a made-up language, told apart by how often
+they err, with predictions, traces, a failure and two seeds of some. Everything is computed from
+texts and weights made here; nothing is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.cell import Cell
+from bench.result import (
+    Alignment,
+    Cost,
+    Failure,
+    Primary,
+    Provenance,
+    Result,
+)
+from bench.store import Store
+from bench.trace import Trace
+from reports.catalogue import AxisEntry, Catalogue, TaskEntry
+from tasks.alignment import agreement, diagonal_weights, total, uniform_weights
+from tasks.base import Prediction
+from tasks.intervals import bootstrap, by_length
+from tasks.translation.metrics import bleu, bleu_statistics
+
+# Word for word: SOURCE[i] translates to TARGET[i].
+SOURCE = ("der", "kleine", "hund", "jagt", "eine", "alte", "katze", "durch", "wald", "und", "bellt")
+TARGET = ("the", "little", "dog", "chases", "an", "old", "cat", "through", "forest", "and", "barks")
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """How well a made-up mechanism does: its rate of wrong words, how much worse it gets with
+    each source word, how sharp and how wrong its weights are, and what it costs."""
+
+    attention: str
+    score: str
+    errors: float
+    per_word: float
+    sharpness: float
+    parameters: int
+    seconds: float
+    seeds: tuple[int, ...] = (1,)
+
+
+MECHANISMS = (
+    Mechanism("none", "none", 0.34, 0.022, 0.0, 310_000, 9.2, (1, 2)),
+    Mechanism("soft", "concat", 0.06, 0.002, 4.0, 402_000, 14.8, (1, 2)),
+    Mechanism("hard", "concat", 0.13, 0.004, 9.0, 402_000, 16.1, (1, 2)),
+    Mechanism("global", "dot", 0.08, 0.002, 3.6, 389_000, 11.9),
+    Mechanism("global", "scaled-dot", 0.09, 0.002, 2.8, 389_000, 12.0),
+    Mechanism("global", "general", 0.06, 0.002, 4.2, 405_000, 12.3, (1, 2)),
+    Mechanism("global", "concat", 0.07, 0.002, 4.0, 421_000, 14.1),
+    Mechanism("local-m", "general", 0.12, 0.012, 4.0, 405_000, 12.9),
+    Mechanism("local-p", "general", 0.10, 0.006, 4.4, 423_000, 13.8),
+    Mechanism("self", "scaled-dot", 0.11, 0.008, 3.0, 512_000, 8.7, (1, 2)),
+    Mechanism("hierarchical", "concat", 0.09, 0.003, 3.4, 455_000, 17.2),
+    Mechanism("over", "dot", 0.15, 0.004, 2.4, 391_000, 13.0),
+    Mechanism("multi-step", "dot", 0.12, 0.009, 3.2, 468_000, 7.9),
+)
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A pair of sentences with its word links; the target is the source, some words swapped."""
+
+    name: str
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    links: tuple[tuple[int, int], ...]
+
+
+def sentences(subset: str, count: int, lengths: tuple[int, int]) -> list[Sentence]:
+    rng = np.random.default_rng(len(subset))
+    made = []
+    for place in range(count):
+        length = int(rng.integers(*lengths, endpoint=True))
+        words = rng.integers(0, len(SOURCE), length)
+        order = np.arange(length)
+        for start in range(0, length - 1, 2):
+            if rng.random() < 0.4:
+                order[[start, start + 1]] = order[[start + 1, start]]
+        made.append(
+            Sentence(
+                f"{subset}-{place:03d}",
+                tuple(SOURCE[word] for word in words),
+                tuple(TARGET[words[at]] for at in order),
+                tuple((t, int(s)) for t, s in enumerate(order)),
+            )
+        )
+    return made
+
+
+@dataclass
+class StoreMaker:
+    """Fills a store with made-up results."""
+
+    store: Store
+    examples: int = 120
+    study: str = "overview"
+    tests: dict[str, list[Sentence]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.tests = {
+            "test": sentences("test", self.examples, (4, 12)),
+            "long": sentences("long", self.examples // 2, (14, 24)),
+        }
+
+    def add(self, mechanism: Mechanism, seed: int, **axes: object) -> Result:
+        """One finished trial, with its predictions and traces."""
+        cell = Cell("translation", "probe", mechanism.attention, mechanism.score, seed=seed, **axes)  # type: ignore[arg-type]
+        rng = np.random.default_rng(int(cell.hash[:8], 16))
+        luck = 1 + 0.03 * rng.standard_normal()
+        rows, statistics, metrics, bins = [], {}, {}, []
+        for subset, pairs in self.tests.items():
+            texts = [self._write(pair, mechanism, rng, luck) for pair in pairs]
+            counts = bleu_statistics(
+                [" ".join(t) for t in texts], [" ".join(p.target) for p in pairs]
+            )
+            statistics[subset] = counts
+            bins += by_length(
+                subset, np.array([len(p.source) for p in pairs]), counts, bleu, bins=4
+            )
+            prefix = "" if subset == "test" else f"{subset}_"
+            metrics[f"{prefix}bleu"] = float(bleu(counts.sum(axis=0)))
+            metrics[f"{prefix}perplexity"] = 1.5 + 10 * mechanism.errors * luck
+            rows += [
+                _prediction(pair, subset, text, count)
+                for pair, text, count in zip(pairs, texts, counts, strict=True)
+            ]
+        interval = bootstrap(statistics["test"], bleu, resamples=200)
+        result = Result(
+            hash=cell.hash,
+            cell=cell.to_json(),
+            status="done",
+            metrics=metrics,
+            primary=Primary(
+                name="bleu",
+                value=interval.value,
+                low=interval.low,
+                high=interval.high,
+                higher_is_better=True,
+            ),
+            by_length=tuple(bins),
+            alignment=self._alignment(mechanism, rng),
+            cost=Cost(
+                parameters=mechanism.parameters,
+                attention_parameters=mechanism.parameters - 310_000,
+                train_seconds=mechanism.seconds * luck,
+                train_units_per_second=60_000 / mechanism.seconds,
+                decode_per_second=900 / mechanism.seconds,
+                peak_memory_bytes=int(mechanism.parameters * 900),
+                total_seconds=mechanism.seconds + 2,
+            ),
+            curve=tuple(
+                {
+                    "step": float(step),
+                    "seconds": step / 30,
+                    "loss": 4.2 * float(np.exp(-step / 120)) + 3 * mechanism.errors,
+                    "validation_loss": 4.0 * float(np.exp(-step / 130)) + 3.4 * mechanism.errors,
+                }
+                for step in range(60, 361, 60)
+            ),
+            provenance=self.provenance(),
+        )
+        self.store.put(result, [asdict(row) for row in rows], self._traces(mechanism, rng))
+        return result
+
+    def fail(self, cell: Cell, kind: str, message: str) -> Result:
+        """One failed trial."""
+        result = Result(
+            hash=cell.hash,
+            cell=cell.to_json(),
+            status="failed",
+            failure=Failure(kind=kind, message=message),
+            provenance=self.provenance(),
+        )
+        self.store.put(result)
+        return result
+
+    def provenance(self) -> Provenance:
+        return Provenance(
+            package_version="0.1.0",
+            commit="0123456789abcdef0123456789abcdef01234567",
+            libraries={"python": "3.11.9", "torch": "2.11.0", "sacrebleu": "2.5.1"},
+            device="Some Processor (1 thread)",
+            signatures={"bleu": "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.5.1"},
+            study=self.study,
+            started="2025-01-31T12:00:00.000Z",
+            finished="2025-01-31T12:04:10.000Z",
+        )
+
+    def _write(
+        self, pair: Sentence, mechanism: Mechanism, rng: np.random.Generator, luck: float
+    ) -> list[str]:
+        rate = min(0.9, (mechanism.errors + mechanism.per_word * len(pair.source)) * luck)
+        wrong = rng.random(len(pair.target)) < rate
+        other = rng.integers(0, len(TARGET), len(pair.target))
+        return [TARGET[other[t]] if wrong[t] else word for t, word in enumerate(pair.target)]
+
+    def _weights(
+        self, pair: Sentence, mechanism: Mechanism, rng: np.random.Generator
+    ) -> np.ndarray:
+        logits = 0.8 * rng.standard_normal((len(pair.target), len(pair.source)))
+        for t, s in pair.links:
+            if rng.random() > mechanism.errors:
+                logits[t, s] += mechanism.sharpness
+        if mechanism.attention == "hard":
+            logits = logits * 40
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return weights / weights.sum(axis=1, keepdims=True)
+
+    def _alignment(self, mechanism: Mechanism, rng: np.random.Generator) -> Alignment | None:
+        if not mechanism.sharpness:
+            return None
+        pairs = self.tests["test"][:40]
+
+        def judged(make: Callable[[Sentence], np.ndarray]) -> Alignment:
+            figures = total(agreement(make(pair), pair.links) for pair in pairs).figures()
+            return Alignment(**figures.model_dump())
+
+        own = judged(lambda pair: self._weights(pair, mechanism, rng))
+        return own.model_copy(
+            update={
+                "forced": judged(lambda pair: self._weights(pair, mechanism, rng)),
+                "controls": {
+                    "uniform": judged(
+                        lambda pair: uniform_weights(len(pair.target), len(pair.source))
+                    ),
+                    "diagonal": judged(
+                        lambda pair: diagonal_weights(len(pair.target), len(pair.source))
+                    ),
+                },
+            }
+        )
+
+    def _traces(self, mechanism: Mechanism, rng: np.random.Generator) -> list[dict[str, object]]:
+        if not mechanism.sharpness:
+            return []
+        return [
+            Trace(
+                example=pair.name,
+                subset=subset,
+                mode=mode,
+                kind="words",
+                source=(*pair.source, "</s>"),
+                target=pair.target,
+                weights=np.pad(self._weights(pair, mechanism, rng), ((0, 0), (0, 1))),
+                gold=pair.links,
+            ).to_json()
+            for subset, pairs in self.tests.items()
+            for pair in pairs[:4]
+            for mode in ("free", "forced")
+        ]
+
+
+def _prediction(pair: Sentence, subset: str, text: list[str], count: np.ndarray) -> Prediction:
+    right = sum(a == b for a, b in zip(text, pair.target, strict=True))
+    return Prediction(
+        example=pair.name,
+        subset=subset,
+        source=" ".join(pair.source),
+        references=(" ".join(pair.target),),
+        prediction=" ".join(text),
+        length=len(pair.source),
+        score=100 * right / len(text),
+        statistics=tuple(count.tolist()),
+    )
+
+
+def fill(folder: Path, **knobs: object) -> StoreMaker:
+    """A store with all mechanisms and one failure."""
+    maker = StoreMaker(Store.open(folder, create=True), **knobs)  # type: ignore[arg-type]
+    for mechanism in MECHANISMS:
+        for seed in mechanism.seeds:
+            maker.add(mechanism, seed)
+    maker.fail(
+        Cell("translation", "probe", "global", "location-aware"),
+        "diverged",
+        "the training loss was nan by step 60",
+    )
+    return maker
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> StoreMaker:
+    return fill(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="session")
+def store(made: StoreMaker) -> Store:
+    return made.store
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    """The axes as registered, without importing torch."""
+    attentions = (
+        ("none", "Sutskever 2014"),
+        ("soft", "Bahdanau 2015"),
+        ("hard", "Xu 2015"),
+        ("global", "Luong 2015"),
+        ("local-m", "Luong 2015"),
+        ("local-p", "Luong 2015"),
+        ("self", "Vaswani 2017"),
+        ("hierarchical", "Yang 2016"),
+        ("multi-step", "Gehring 2017"),
+        ("over", "Cui 2017"),
+    )
+    scores = ("dot", "scaled-dot", "general", "concat", "location-aware")
+    parallel = ("self", "over", "multi-step")
+    return Catalogue(
+        attentions=tuple(
+            AxisEntry(name, f"what {name} does", source) for name, source in attentions
+        ),
+        scores=tuple(AxisEntry(name, f"the formula of {name}") for name in scores),
+        tasks={
+            "translation": TaskEntry(
+                "translation", "a sentence to a sentence", "source words", "target tokens"
+            )
+        },
+        refusals={
+            ("translation", name, "location-aware"): (
+                f"{name} takes all steps at once: there is no previous step to look at"
+            )
+            for name in parallel
+        },
+        controls=frozenset({"none"}),
+        data_options={("translation", "probe"): frozenset({"length", "noise"})},
+    )

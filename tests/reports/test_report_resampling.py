@@ -1,0 +1,70 @@
+"""The bootstrap over examples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from reports.aggregators import MEAN, RATIO
+from reports.resampling import Resampler, difference_variances, percentiles
+
+KEY = "ab" * 32
+OTHER = "cd" * 32
+
+
+def test_draws_are_the_same_in_every_report_and_differ_between_test_sets():
+    table = np.column_stack([np.arange(50.0), np.ones(50)])
+    first = Resampler(200).figures(KEY, table, MEAN)
+    assert np.array_equal(first, Resampler(200).figures(KEY, table, MEAN))
+    assert not np.array_equal(first, Resampler(200).figures(OTHER, table, MEAN))
+
+
+def test_spread_of_the_draws_is_the_standard_error_of_a_mean():
+    scores = np.random.default_rng(0).normal(5, 2, 400)
+    draws = Resampler(4000).figures(KEY, np.column_stack([scores, np.ones(400)]), MEAN)
+    assert draws.mean() == pytest.approx(scores.mean(), abs=0.02)
+    assert draws.std() == pytest.approx(scores.std() / 20, rel=0.06)
+
+
+def test_every_draw_holds_as_many_examples_as_there_are():
+    table = np.column_stack([np.ones(30), np.full(30, 3.0)])
+    assert np.allclose(Resampler(100).figures(KEY, table, RATIO), 1 / 3)
+
+
+def test_interval_covers_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(1)
+    resampler = Resampler(400)
+    covered = 0
+    for _ in range(400):
+        table = np.column_stack([rng.normal(0, 1, 100), np.ones(100)])
+        low, high = percentiles(resampler.figures(KEY, table, MEAN))
+        covered += low <= 0 <= high
+    assert 0.91 <= covered / 400 <= 0.98
+
+
+def test_pairs_cancel_what_both_share():
+    rng = np.random.default_rng(2)
+    hard = rng.normal(0, 1, 300)  # how hard each example is, for everybody
+    scores = [hard + 0.05 * rng.normal(0, 1, 300) for _ in range(2)]
+    resampler = Resampler(2000)
+    draws = [
+        resampler.figures(KEY, np.column_stack([one, np.ones(300)]), MEAN) for one in scores
+    ]
+    variances = np.array([one.var(ddof=1) for one in draws])
+    paired = difference_variances(draws, variances, [KEY, KEY])[0, 1]
+    unpaired = difference_variances([None, None], variances, [None, None])[0, 1]
+    assert paired == pytest.approx(np.var(scores[0] - scores[1]) / 300, rel=0.15)
+    assert paired < unpaired / 50
+
+
+def test_different_test_sets_are_not_compared():
+    draws = [np.random.default_rng(i).normal(size=100) for i in range(2)]
+    found = difference_variances(draws, np.ones(2), [KEY, OTHER])
+    assert np.isnan(found[0, 1])
+    assert found[0, 0] == 0
+
+
+def test_equal_draws_have_no_difference_at_all():
+    draws = np.random.default_rng(0).normal(size=500)
+    found = difference_variances([draws, draws + 1e-12], np.ones(2), [KEY, KEY])
+    assert found[0, 1] == 0

@@ -1,0 +1,81 @@
+"""Trials that train nothing, for tests of what surrounds them. Workers import this module.
+
+What a trial does is told by its cell's options, so that it needs no memory of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from ablations.context import TrialContext
+from ablations.outcome import failed_result
+from bench.cell import Cell
+from bench.provenance import provenance, utc_now
+from bench.result import Cost, Primary, Result
+from bench.store import Store
+from bench.tracking import open_tracker
+
+PREDICTIONS = [{"example": "0", "subset": "test", "prediction": "x"}]
+
+
+def fake_cell(number: int, **options: Any) -> Cell:
+    """A cell by number; its seed tells it from the others."""
+    return Cell("translation", "probe", "soft", "concat", "smoke", number, options)
+
+
+def fake_result(cell: Cell, value: float | None = None, **provenance_fields: Any) -> Result:
+    """A finished result whose figure follows from the cell alone."""
+    figure = float(cell.seed) if value is None else value
+    return Result(
+        hash=cell.hash,
+        cell=cell.to_json(),
+        status="done",
+        metrics={"bleu": figure},
+        primary=Primary(
+            name="BLEU", value=figure, low=figure - 1, high=figure + 1, higher_is_better=True
+        ),
+        cost=Cost(total_seconds=cell.options.get("sleep", 0.0)),  # type: ignore[arg-type]
+        provenance=provenance(started=utc_now(), **provenance_fields),
+    )
+
+
+def run(cell: Cell, context: TrialContext) -> Result:
+    """Sleep for `sleep` seconds, then do what `does` says.
+
+    raise, fail, kill (this process dies), kill once (only the first time).
+    """
+    _sign_in(cell, context)
+    time.sleep(float(cell.options.get("sleep") or 0.0))
+    does = cell.options.get("does")
+    if does == "raise":
+        raise RuntimeError("as told,\nin two lines")
+    if does == "kill" or (does == "kill once" and _visits(cell, context) == 1):
+        os.kill(os.getpid(), signal.SIGKILL)
+    assert context.store_address is not None
+    store = Store.open(context.store_address)
+    if does == "fail":
+        result = failed_result(cell, "diverged", "the loss is nan", started=utc_now())
+        store.put(result)
+        return result
+    with open_tracker(context.wandb, cell, store.wandb, context.study) as tracker:
+        tracker.log(1, {"loss": 1.0})
+        result = fake_result(cell, study=context.study, notes=(str(os.getpid()),))
+        store.put(result, PREDICTIONS, [])
+        tracker.finish(result)
+    return result
+
+
+def _sign_in(cell: Cell, context: TrialContext) -> None:
+    """One line a visit, so that tests can count how often a cell was run."""
+    log = Path(context.cache) / "visits" / cell.hash
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as file:
+        file.write(f"{os.getpid()}\n")
+
+
+def _visits(cell: Cell, context: TrialContext) -> int:
+    return len((Path(context.cache) / "visits" / cell.hash).read_text().splitlines())

@@ -1,0 +1,160 @@
+"""Attention against boxes: coverage of cells, phrases found in free text, figures, controls."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.result import AlignmentFigures
+from tasks.captioning.corpus import Box, Caption, Phrase
+from tasks.captioning.regions import (
+    RegionAgreement,
+    centre_weights,
+    control_figures,
+    coverage,
+    forced_agreement,
+    free_agreement,
+    matched_phrases,
+    total,
+)
+
+LEFT = Box(0.0, 0.0, 0.5, 1.0)
+CORNER = Box(0.75, 0.8, 1.0, 1.0)
+GRID = (2, 4)
+
+
+def intervals() -> st.SearchStrategy[tuple[float, float]]:
+    edges = st.tuples(st.integers(0, 40), st.integers(0, 40)).filter(lambda pair: pair[0] < pair[1])
+    return edges.map(lambda pair: (pair[0] / 40, pair[1] / 40))
+
+
+BOXES = st.lists(
+    st.builds(lambda x, y: Box(x[0], y[0], x[1], y[1]), intervals(), intervals()),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(BOXES, st.integers(1, 7), st.integers(1, 7))
+def test_coverage_is_the_painted_share_of_each_cell(
+    boxes: list[Box], rows: int, columns: int
+) -> None:
+    # Edges at multiples of 1/40 and of the cells all fall on the pixels of this canvas.
+    canvas = np.zeros((rows * 40, columns * 40))
+    for box in boxes:
+        down = slice(round(box.top * rows * 40), round(box.bottom * rows * 40))
+        across = slice(round(box.left * columns * 40), round(box.right * columns * 40))
+        canvas[down, across] = 1
+    expected = canvas.reshape(rows, 40, columns, 40).mean(axis=(1, 3)).ravel()
+    np.testing.assert_allclose(coverage(boxes, (rows, columns)), expected, atol=1e-9)
+
+
+def caption(text: str, *phrases: tuple[int, int, Box]) -> Caption:
+    return Caption(text, tuple(Phrase(start, end, (box,)) for start, end, box in phrases))
+
+
+def on(cell: int) -> np.ndarray:
+    return np.eye(8)[cell]
+
+
+READ = caption("a dog sees a red cat", (0, 2, LEFT), (3, 6, CORNER))
+
+
+def test_forced_figures_by_hand() -> None:
+    weights = np.stack([on(0), on(1), on(2), on(7), on(6), on(7)])
+    found = forced_agreement(weights, READ, GRID)
+    # "a dog": cells 0 and 1, both in the box, a tie within it. "a red cat": the corner covers less
+    # than half of cell 7 and not its centre; 7 is the cell it covers most, hence possible.
+    assert found == RegionAgreement(
+        judged=2, mass=pytest.approx(1 + 2 / 3 * 0.4), pointed=1.0, linked=2.0, expected=2
+    )
+    figures = found.figures()
+    assert figures.aer == 0 and figures.pointing == 0.5 and figures.covered == 1
+    assert figures.mass_on_gold == pytest.approx((1 + 0.8 / 3) / 2)
+
+
+def test_the_noun_alone() -> None:
+    weights = np.stack([on(7), on(0), on(2), on(0), on(0), on(7)])
+    assert forced_agreement(weights, READ, GRID, unit="noun").linked == 2
+    assert forced_agreement(weights, READ, GRID).linked == pytest.approx(0.5)
+
+
+def test_reading_that_was_cut_short_is_not_covered() -> None:
+    found = forced_agreement(np.stack([on(0)] * 4), READ, GRID)
+    assert found.judged == 1 and found.figures().covered == 0.5
+
+
+def test_ties_count_their_share() -> None:
+    even = np.full((6, 8), 1 / 8)
+    figures = forced_agreement(even, READ, GRID).figures()
+    assert figures.pointing == pytest.approx((4 / 8 + 0) / 2)
+    assert figures.mass_on_gold == pytest.approx((0.5 + 0.4 / 8) / 2)
+    assert figures.aer == pytest.approx(1 - (4 / 8 + 1 / 8) / 2)
+
+
+REFERENCES = (
+    caption("a red dog sees a cat", (0, 3, LEFT), (4, 6, CORNER)),
+    caption("the dog and a bird", (0, 2, CORNER)),
+    caption("nobody knows"),
+)
+
+
+def test_phrases_are_found_by_their_words_but_for_determiners() -> None:
+    found = matched_phrases(
+        ["the", "red", "dog", "and", "one", "dog", "near", "a", "cat"], REFERENCES
+    )
+    assert found == [
+        Phrase(1, 3, (LEFT,)),  # the longest: "red dog", not "dog" in it
+        Phrase(5, 6, (CORNER,)),
+        Phrase(8, 9, (CORNER,)),
+    ]
+    assert matched_phrases(["a", "red", "cow"], REFERENCES) == []
+    assert matched_phrases([], REFERENCES) == []
+
+
+def test_references_that_disagree_are_both_right() -> None:
+    twice = (caption("a dog", (0, 2, LEFT)), caption("dog", (0, 1, CORNER)))
+    assert matched_phrases(["dog"], twice) == [Phrase(0, 1, (LEFT, CORNER))]
+
+
+def test_free_figures_and_what_they_cover() -> None:
+    written = ["a", "dog", "runs"]
+    found = free_agreement(np.stack([on(0), on(7), on(0)]), written, REFERENCES, GRID)
+    # References name 2 phrases and 1; of the 1.5 to be expected one was written.
+    assert found.judged == 1 and found.expected == 1.5 and found.linked == 1
+    assert found.figures().covered == pytest.approx(1 / 1.5)
+    nothing = free_agreement(np.zeros((0, 8)), [], REFERENCES, GRID)
+    assert nothing.figures() == AlignmentFigures(covered=0.0)
+
+
+def test_sums_and_empty_sums() -> None:
+    one = RegionAgreement(2, 1.0, 1.0, 2.0, 2)
+    assert total([one, one]).figures() == one.figures()
+    assert total([]).figures() == AlignmentFigures()
+
+
+@pytest.mark.parametrize(
+    ("grid", "expected"),
+    [
+        ((3, 3), [0, 0, 0, 0, 1, 0, 0, 0, 0]),
+        ((2, 2), [0.25] * 4),
+        ((1, 4), [0, 0.5, 0.5, 0]),
+    ],
+)
+def test_centre(grid: tuple[int, int], expected: list[float]) -> None:
+    assert centre_weights(grid).tolist() == expected
+
+
+def test_controls_are_what_such_weights_would_get() -> None:
+    groups = [REFERENCES, (READ, READ)]
+    found = control_figures(groups, GRID)
+    for name, row in {"uniform": np.full(8, 1 / 8), "centre": centre_weights(GRID)}.items():
+        expected = total(
+            forced_agreement(np.tile(row, (len(one.words), 1)), one, GRID)
+            for group in groups
+            for one in group
+        ).figures()
+        assert found[name].model_dump() == pytest.approx(expected.model_dump())
+    assert control_figures([], GRID)["uniform"] == AlignmentFigures()

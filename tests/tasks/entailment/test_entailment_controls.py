@@ -1,0 +1,108 @@
+"""The baselines: right where there is something to find, and always the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from tasks.entailment.controls import controls, hypothesis_features, overlap_features
+from tasks.entailment.corpus import LABELS, EntailmentCorpus, PairExample
+from tasks.entailment.metrics import correctness, gold_classes
+from tasks.entailment.softmax_regression import FeatureSpace, fit, predict
+
+
+def pair(premise: str, hypothesis: str, label: int = 0) -> PairExample:
+    return PairExample(
+        f"{premise}/{hypothesis}", tuple(premise.split()), tuple(hypothesis.split()), LABELS[label]
+    )
+
+
+def corpus_of(make: list[PairExample]) -> EntailmentCorpus:
+    return EntailmentCorpus(
+        "toy", tuple(make[:120]), tuple(make[120:150]), {"test": tuple(make[150:])}
+    )
+
+
+def accuracies(corpus: EntailmentCorpus) -> dict[str, float]:
+    gold = gold_classes(corpus.tests["test"])
+    return {
+        control.name: float(correctness(gold, control.predictions["test"]).mean())
+        for control in controls(corpus)
+    }
+
+
+def test_labels_readable_from_the_hypothesis_are_found_by_that_control() -> None:
+    words = ["outside", "sleeping", "sad"]
+    pairs = [pair(f"p{n}", f"somebody is {words[n % 3]}", n % 3) for n in range(210)]
+    assert accuracies(corpus_of(pairs))["hypothesis only"] == 1.0
+
+
+def test_labels_readable_from_overlap_alone_are_found_by_that_control() -> None:
+    def make(n: int) -> PairExample:
+        premise = f"a{n % 7} b{n % 5} c{n % 11}"
+        hypothesis = [premise, f"x{n % 5} y{n % 7} z{n % 3}", f"not {premise}"][n % 3]
+        return pair(premise, hypothesis, n % 3)
+
+    found = accuracies(corpus_of([make(n) for n in range(210)]))
+    assert found["overlap"] == 1.0
+    assert found["majority"] == pytest.approx(1 / 3)
+
+
+def test_the_majority_is_that_of_the_training_pairs() -> None:
+    pairs = [pair(f"p{n}", "h", 2 if n < 100 else 1) for n in range(180)]
+    assert accuracies(corpus_of(pairs))["majority"] == 0.0
+
+
+def test_controls_give_the_same_predictions_twice() -> None:
+    rng = np.random.default_rng(0)
+    pairs = [
+        pair(" ".join(f"w{w}" for w in rng.integers(0, 20, 6)), f"w{rng.integers(20)} h", n % 3)
+        for n in range(200)
+    ]
+    for one, other in zip(controls(corpus_of(pairs)), controls(corpus_of(pairs)), strict=True):
+        assert (one.predictions["test"] == other.predictions["test"]).all()
+
+
+def test_overlap_features_of_a_pair() -> None:
+    found = overlap_features(pair("a big dog runs fast", "no dog runs"))
+    assert found["hypothesis covered"] == pytest.approx(2 / 3)
+    assert found["hypothesis covered, squared"] == pytest.approx(4 / 9)
+    assert found["premise covered"] == pytest.approx(2 / 5)
+    assert found["words shared"] == pytest.approx(2 / 6)
+    assert found["neighbours covered"] == pytest.approx(1 / 2)
+    assert found["premise longer"] == 2 and "hypothesis longer" not in found
+    assert found["only the hypothesis denies"] == 1
+    assert found["hypothesis has no"] == 1 and found["premise has big"] == 1
+    assert "hypothesis has dog" not in found and "all matched" not in found
+    assert overlap_features(pair("a b", "b a"))["all matched"] == 1
+
+
+def test_hypothesis_features_do_not_look_at_the_premise() -> None:
+    found = hypothesis_features(pair("anything at all", "a dog runs"))
+    assert set(found) == {"a", "dog", "runs", "a_dog", "dog_runs"}
+
+
+def test_the_regression_finds_scikit_learns_optimum() -> None:
+    rng = np.random.default_rng(1)
+    inputs = rng.normal(size=(300, 4))
+    classes = (inputs @ rng.normal(size=(4, 3)) + rng.gumbel(size=(300, 3))).argmax(axis=1)
+    penalty = 0.01
+    with_bias = FeatureSpace({str(n): n for n in range(4)}, np.ones(4)).matrix(
+        {str(n): value for n, value in enumerate(row)} for row in inputs
+    )
+    weights = fit(with_bias, classes, 3, penalty)
+    # scikit-learn minimises C x summed loss + |w|^2 / 2.
+    reference = LogisticRegression(C=1 / (penalty * 300), tol=1e-10, max_iter=2000)
+    reference.fit(inputs, classes)
+    assert weights[:4] - weights[:4].mean(axis=1, keepdims=True) == pytest.approx(
+        reference.coef_.T - reference.coef_.T.mean(axis=1, keepdims=True), abs=2e-3
+    )
+    assert (predict(with_bias, weights) == reference.predict(inputs)).mean() > 0.99
+
+
+def test_features_unknown_or_rare_in_training_are_left_out() -> None:
+    space = FeatureSpace.of([{"a": 2.0, "b": 1.0}, {"a": -4.0}], at_least=2)
+    assert dict(space.columns) == {"a": 0}
+    matrix = space.matrix([{"a": 2.0, "c": 5.0}, {}]).toarray()
+    assert matrix.tolist() == [[0.5, 1.0], [0.0, 1.0]]

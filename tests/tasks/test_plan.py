@@ -1,0 +1,103 @@
+"""Names to cells: refusals, options, one name per trial."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.attention.registries import attentions, scores
+from bench.errors import NotApplicable, UsageError
+from tasks.plan import NO_SCORE, make_cell, option_schemas, refusal, resolve
+from tasks.registries import datasets, tasks
+from tasks.settings import BUDGETS
+
+
+def test_the_classic_score_is_taken_where_none_is_named() -> None:
+    assert make_cell("translation", "soft").score == attentions.get("soft").classic_score
+
+
+def test_no_attention_is_one_cell_whatever_the_score() -> None:
+    cells = {make_cell("translation", "none", score).hash for score in (None, "dot", "concat")}
+    assert len(cells) == 1
+    assert make_cell("translation", "none").score == NO_SCORE
+
+
+def test_options_that_equal_their_defaults_do_not_name_another_trial() -> None:
+    plain = make_cell("translation", "soft")
+    steps = resolve(plain).settings.steps
+    assert make_cell("translation", "soft", options={"steps": steps}) == plain
+    assert make_cell("translation", "soft", options={"steps": steps + 1}) != plain
+
+
+def test_options_are_kept_as_their_type_has_them() -> None:
+    cells = [
+        make_cell("translation", "soft", options={"dropout": value}) for value in (0.25, "0.25")
+    ]
+    assert cells[0] == cells[1]
+    assert cells[0].options == {"dropout": 0.25}
+
+
+def test_a_plan_holds_what_was_set() -> None:
+    options = {"window": 3, "hidden": 48, "length": 8}
+    plan = resolve(make_cell("translation", "local-m", options=options))
+    assert plan.attention_options.model_dump()["window"] == 3
+    assert plan.settings.hidden == 48
+    assert plan.dataset_options.model_dump()["length"] == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"attention": "sofft"}, "did you mean 'soft'"),
+        ({"attention": "global", "score": "generall"}, "did you mean 'general'"),
+        ({"attention": "soft", "task": "translaton"}, "did you mean 'translation'"),
+        ({"attention": "soft", "dataset": "multi30"}, "did you mean 'multi30k'"),
+        ({"attention": "soft", "budget": "lptop"}, "did you mean 'laptop'"),
+        ({"attention": "soft", "options": {"step": 5}}, "did you mean 'steps'"),
+        ({"attention": "soft", "options": {"steps": 0}}, "greater than or equal to 1"),
+        ({"attention": "soft", "options": {"normaliser": "softmx"}}, "did you mean 'softmax'"),
+        ({"attention": "soft", "seed": -1}, "whole number"),
+    ],
+)
+def test_unusable_names_and_values_are_refused_in_one_line(arguments: dict, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        make_cell(**{"task": "translation", **arguments})
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("attention", ["self", "over", "multi-step"])
+def test_location_aware_needs_a_previous_step(attention: str) -> None:
+    with pytest.raises(NotApplicable, match="previous"):
+        make_cell("translation", attention, "location-aware")
+
+
+@pytest.mark.parametrize("task", tasks.names())
+@pytest.mark.parametrize("attention", attentions.names())
+def test_every_pair_is_either_planned_or_refused_with_a_reason(task: str, attention: str) -> None:
+    owner = tasks.get(task)
+    for score in scores.names():
+        reason = refusal(owner, attention, score)
+        if reason:
+            with pytest.raises(NotApplicable, match="."):
+                make_cell(task, attention, score)
+        else:
+            assert resolve(make_cell(task, attention, score)).task is owner
+
+
+@pytest.mark.parametrize("task", tasks.names())
+def test_owners_of_options_do_not_share_names(task: str) -> None:
+    """`--set name=value` goes to one owner: a name held twice could not reach the other."""
+    for source in datasets(task).names():
+        for attention in attentions.names():
+            schemas = option_schemas(make_cell(task, attention, dataset=source))
+            names = [name for schema in schemas.values() for name in schema.model_fields]
+            assert len(names) == len(set(names)), (source, attention)
+
+
+@pytest.mark.parametrize("task", tasks.names())
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_every_data_set_has_settings_for_every_budget(task: str, budget: str) -> None:
+    for source in datasets(task).names():
+        for attention in attentions.names():
+            plan = resolve(make_cell(task, attention, dataset=source, budget=budget))
+            assert plan.settings.steps >= 1

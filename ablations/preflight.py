@@ -26,12 +26,9 @@ def check_data(cells: Iterable[Cell], data_root: Path | None) -> None:
         seen.add(key)
         problems = find_problems(cell, data_root)
         if problems:
-            more = f"{len(problems) - 1} more: " if len(problems) > 1 else ""
-            raise UsageError(
-                problems[0],
-                remedy=f"{more}see `attnbench data check --task {cell.task} "
-                f"--dataset {cell.dataset}`",
-            )
+            command = f"attnbench data check --task {cell.task} --dataset {cell.dataset}"
+            more = f"and {len(problems) - 1} more, see `{command}`" if len(problems) > 1 else ""
+            raise UsageError(problems[0], remedy=more)
 
 
 def find_problems(cell: Cell, data_root: Path | None) -> list[str]:

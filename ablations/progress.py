@@ -10,6 +10,7 @@ from typing import IO, Protocol
 from ablations.outcome import Outcome
 
 _LINE_SECONDS = 8.0
+_SAME_LINE_SECONDS = 60.0
 
 Clock = Callable[[], float]
 
@@ -107,11 +108,14 @@ def _said(outcome: Outcome) -> str:
 
 
 class LineProgress:
-    """A line now and then: for logs, and for terminals that are none."""
+    """A line now and then: for logs, and for terminals that are none.
+
+    At most one in 8 seconds, failures apart; one a minute where nothing changes.
+    """
 
     def __init__(self, tally: Tally, stream: IO[str], clock: Clock = time.monotonic) -> None:
         self._tally, self._stream, self._clock = tally, stream, clock
-        self._said = float("-inf")
+        self._at, self._line = float("-inf"), ""
 
     def begin(self, message: str) -> None:
         self._say(message)
@@ -128,14 +132,18 @@ class LineProgress:
             self._say(self._tally.last)
 
     def tick(self) -> None:
-        if self._clock() - self._said >= _LINE_SECONDS:
-            self._say(self._tally.line(self._clock()))
+        passed = self._clock() - self._at
+        if passed >= _LINE_SECONDS:
+            line = self._tally.line(self._clock())
+            # The time left changes by itself, so that only a sweep's first minutes say the same.
+            if line != self._line or passed >= _SAME_LINE_SECONDS:
+                self._say(line)
 
     def end(self) -> None:
         self._say(self._tally.line(self._clock()))
 
     def _say(self, line: str) -> None:
-        self._said = self._clock()
+        self._at, self._line = self._clock(), line
         self._stream.write(line + "\n")
         self._stream.flush()
 

@@ -114,7 +114,7 @@ def _as_usage_error(error: ValidationError, tree: yaml.Node | None, path: Path) 
         model = _MODELS[inner[:3]]
         return unknown_name("key", str(place[-1]), model.model_fields, where=where)
     dotted = ".".join(str(part) for part in place if not str(part).startswith(("tuple", "literal")))
-    message = str(first["msg"]).removeprefix("Value error, ")
+    message = str(first["msg"]).removeprefix("Value error, ").replace("valid tuple", "list")
     return UsageError(f"{dotted}: {message}" if dotted else message, where=where)
 
 

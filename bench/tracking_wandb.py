@@ -45,6 +45,9 @@ class WandbTracker:
         self.problem: str | None = None
         self._exit_code = 1
         folder.mkdir(parents=True, exist_ok=True)
+        # Logs and staged tables would otherwise go to the user's home.
+        os.environ.setdefault("WANDB_CACHE_DIR", str(folder / "cache"))
+        os.environ.setdefault("WANDB_DATA_DIR", str(folder / "data"))
         # Set by ourselves below after a failure, so that no later trial waits for the same thing.
         if os.environ.get("WANDB_MODE") == "offline":
             mode = "offline"
@@ -144,13 +147,13 @@ def _summary(result: Result) -> dict[str, Any]:
 
 
 def _pictures(traces: Sequence[Trace]) -> dict[str, Any]:
-    if not traces:
-        return {}
-    images = [
-        wandb.Image(heatmap(trace), caption=f"{trace.subset} {trace.example} ({trace.mode})")
-        for trace in traces[:_PICTURES]
-    ]
-    return {"alignments": images}
+    # One key each: a list of pictures has to be of one size.
+    return {
+        f"alignment {number}": wandb.Image(
+            heatmap(trace), caption=f"{trace.subset} {trace.example} ({trace.mode})"
+        )
+        for number, trace in enumerate(traces[:_PICTURES], start=1)
+    }
 
 
 def _table(predictions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

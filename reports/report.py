@@ -147,11 +147,12 @@ def of_study(results: Sequence[Result], study: str) -> list[Result]:
 def _cells_of(study: str) -> frozenset[str]:
     """Hashes of a study's cells: a sweep takes over what the store already had, under the name
     of the study that ran it. Empty for the name of a study that is not installed here."""
-    from ablations.study import expand
     from ablations.study_files import load_study, study_files
 
     if not _is_path(study) and study not in study_files():
         return frozenset()
+    from ablations.expansion import expand  # asks the registries, which import torch
+
     return frozenset(cell.hash for cell in expand(load_study(study)).cells)
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from bench.attention.reinforce import Baseline, reinforce_loss
 from torch import Tensor, nn
 
 from bench.attention.base import AttentionOptions
 from bench.attention.memory import Memory
+from bench.attention.reinforce import Baseline, reinforce_loss
 from bench.models.base import Decoded, Decoder, Encoder
 from bench.models.head import VocabularyHead
 from tasks.settings import Settings
@@ -110,6 +110,7 @@ class GenerationModule(TrainingModule):
         self._baseline = Baseline.start(
             -math.log(head.projection.out_features),
             getattr(attention_options, "baseline_decay", 0.9),
+            groups=head.projection.out_features,
         )
 
     def encode(self, batch: Batch) -> Memory:
@@ -136,7 +137,7 @@ class GenerationModule(TrainingModule):
             nll = F.cross_entropy(logits, labels, reduction="none") if smoothing else None
             right = (logits.argmax(dim=-1) == labels).sum()
         if decoded.sampled is not None and self.training:
-            loss = loss + self._sampling_loss(decoded, logits, labels, real)
+            loss = loss + self._sampling_loss(decoded, logits, batch.outputs, real)
         if penalty:
             assert decoded.weights is not None
             loss = loss + penalty * doubly_stochastic_penalty(
@@ -161,17 +162,17 @@ class GenerationModule(TrainingModule):
         return batch if device.type == "cpu" else batch.to(device)
 
     def _sampling_loss(
-        self, decoded: Decoded, logits: Tensor, labels: Tensor, real: Tensor
+        self, decoded: Decoded, logits: Tensor, outputs: Tensor, real: Tensor
     ) -> Tensor:
         """REINFORCE for the locations that were sampled (Xu 2015, equation 11)."""
         assert decoded.sampled is not None
         with torch.no_grad():
             reward = torch.zeros(real.shape, device=logits.device)  # B,T
-            reward[real] = -F.cross_entropy(logits, labels, reduction="none").float()
+            reward[real] = -F.cross_entropy(logits, outputs[real], reduction="none").float()
         names = ("reinforce_weight", "entropy_weight", "discount")
         options = self.attention_options.model_dump(include=set(names))
         loss, self._baseline = reinforce_loss(
-            decoded.sampled, reward, real, self._baseline, **options
+            decoded.sampled, reward, real, self._baseline, groups=outputs, **options
         )
         return loss
 

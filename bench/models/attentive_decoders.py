@@ -7,8 +7,8 @@ from torch import Tensor
 
 from bench.attention.base import Attended, Attention, Keys
 from bench.attention.memory import Memory
+from bench.attention.stepping import join_steps
 from bench.models.base import Decoded, DecoderState, ModelSizes
-from bench.models.layers import join_parts, join_sampled, join_weights
 from bench.models.recurrent_decoder import RecurrentDecoder, RecurrentProgress, RecurrentState
 
 
@@ -82,10 +82,10 @@ class BeforeDecoder(AttentiveDecoder):
             attended.append(now)
             tops.append(cells.hidden[-1])
         hidden = torch.stack(tops, dim=1)  # B,T,H
-        contexts = torch.cat([one.context for one in attended], dim=1)  # B,T,C
-        features = self._drop(self._vector(self._drop(hidden), contexts, embedded))
-        decoded = _joined(features, contexts, hidden, attended)
-        return decoded, DecoderState(keys, RecurrentProgress(cells, remembered))
+        every = join_steps(attended)
+        features = self._drop(self._vector(self._drop(hidden), every.context, embedded))
+        after = RecurrentProgress(cells, remembered)
+        return _decoded(features, hidden, every), DecoderState(keys, after)
 
 
 class AfterDecoder(AttentiveDecoder):
@@ -125,8 +125,8 @@ class AfterDecoder(AttentiveDecoder):
             hidden, state.source, state.progress.attention, need_weights=need_weights
         )
         features = self._drop(self._vector(attended.context, self._drop(hidden)))
-        decoded = _joined(features, attended.context, hidden, [attended])
-        return decoded, DecoderState(state.source, RecurrentProgress(cells, attended.state))
+        after = RecurrentProgress(cells, attended.state)
+        return _decoded(features, hidden, attended), DecoderState(state.source, after)
 
     def _read_fed(
         self, tokens: Tensor, state: RecurrentState, fed: Tensor, *, need_weights: bool
@@ -146,19 +146,18 @@ class AfterDecoder(AttentiveDecoder):
             attended.append(now)
             tops.append(top)
             vectors.append(fed)
-        contexts = torch.cat([one.context for one in attended], dim=1)  # B,T,C
-        decoded = _joined(torch.stack(vectors, dim=1), contexts, torch.stack(tops, dim=1), attended)
+        decoded = _decoded(
+            torch.stack(vectors, dim=1), torch.stack(tops, dim=1), join_steps(attended)
+        )
         return decoded, DecoderState(keys, RecurrentProgress(cells, remembered, fed))
 
 
-def _joined(
-    features: Tensor, contexts: Tensor, hidden: Tensor, attended: list[Attended]
-) -> Decoded:
+def _decoded(features: Tensor, hidden: Tensor, attended: Attended) -> Decoded:
     return Decoded(
         features,
-        weights=join_weights(attended),
-        parts=join_parts(attended),
-        sampled=join_sampled(attended),
-        contexts=contexts,
+        weights=attended.weights,
+        parts=attended.parts,
+        sampled=attended.sampled,
+        contexts=attended.context,
         hidden=hidden,
     )

@@ -8,7 +8,7 @@ placement of the attention: recurrent, Transformer, convolutional.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -97,22 +97,26 @@ State = TypeVar("State")
 def select_rows(state: State, index: Tensor) -> State:
     """The rows `index` of every batch-first tensor in a nest of dataclasses, tuples and dicts.
 
-    Things that are not tensors stay as they are.
+    Things that are not tensors stay as they are. A tensor that stands in several places (the
+    memory, in the keys of every layer) is selected from once.
     """
-    return _map_tensors(state, lambda tensor: tensor[index])
+    return _map_tensors(state, lambda tensor: tensor.index_select(0, index), {})
 
 
-def _map_tensors(value: Any, change: Any) -> Any:
+def _map_tensors(value: Any, change: Callable[[Tensor], Tensor], done: dict[int, Tensor]) -> Any:
     if isinstance(value, Tensor):
-        return change(value)
+        if id(value) not in done:
+            done[id(value)] = change(value)
+        return done[id(value)]
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(
-            value, **{f.name: _map_tensors(getattr(value, f.name), change) for f in fields(value)}
-        )
+        changed = {
+            f.name: _map_tensors(getattr(value, f.name), change, done) for f in fields(value)
+        }
+        return replace(value, **changed)
     if isinstance(value, tuple):
-        return tuple(_map_tensors(item, change) for item in value)
+        return tuple(_map_tensors(item, change, done) for item in value)
     if isinstance(value, Mapping):
-        return {key: _map_tensors(item, change) for key, item in value.items()}
+        return {key: _map_tensors(item, change, done) for key, item in value.items()}
     return value
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from bench.attention.base import Attended, Sampled
+from bench.attention.base import Attended
 
 
 def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
@@ -42,28 +42,6 @@ def linear(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:
 def resize(inputs: int, outputs: int) -> nn.Module:
     """A linear layer where sizes differ, nothing where they agree."""
     return nn.Identity() if inputs == outputs else linear(inputs, outputs)
-
-
-def join_sampled(steps: Sequence[Attended]) -> Sampled | None:
-    """What was sampled at each of several calls, side by side: B,T each, or None."""
-    sampled = [step.sampled for step in steps if step.sampled is not None]
-    if not sampled:
-        return None
-    return Sampled(
-        torch.cat([one.log_prob for one in sampled], dim=1),
-        torch.cat([one.entropy for one in sampled], dim=1),
-    )
-
-
-def join_weights(steps: Sequence[Attended]) -> Tensor | None:
-    """Weights of consecutive calls: B,T,S, or None."""
-    weights = [step.weights for step in steps if step.weights is not None]
-    return torch.cat(weights, dim=1) if weights else None
-
-
-def join_parts(steps: Sequence[Attended]) -> dict[str, Tensor]:
-    """Parts of consecutive calls, by name: B,T,S."""
-    return {name: torch.cat([step.parts[name] for step in steps], dim=1) for name in steps[0].parts}
 
 
 def layer_weights(layers: Mapping[int, Attended]) -> tuple[Tensor | None, dict[str, Tensor]]:

@@ -131,8 +131,7 @@ class FixedDecoder(RecurrentDecoder):
             torch.cat((embedded, contexts), dim=2), state.progress.cells
         )  # B,T,H
         features = self._drop(self._vector(self._drop(hidden), contexts, embedded))
-        position = state.progress.attention.position + tokens.shape[1]
-        progress = RecurrentProgress(cells, AttentionState(position))
+        progress = RecurrentProgress(cells, state.progress.attention)
         return (
             Decoded(features, contexts=contexts, hidden=hidden),
             DecoderState(state.source, progress),

@@ -34,6 +34,8 @@ _FILES = "reuters-*.json"
 # Paragraphs begin on a new line with blanks in front.
 _PARAGRAPH = re.compile(r"\n(?:[ \t]{2,}|\t|[ \t]*\n\s*)")
 _SIGNATURE = re.compile(r"(?:\s+reuters?)?[\s\x00-\x1f]*\Z", re.IGNORECASE)
+# The signature is looked for in so many last characters.
+_SIGNATURE_LENGTH = 40
 # Tables of earnings compare figures with "vs" and are no sentence, or begin with what their first
 # row is of.
 _VERSUS = re.compile(r"\bvs\b.*[^.]\Z", re.IGNORECASE | re.DOTALL)
@@ -158,7 +160,7 @@ def _unusable(title: str, lead: str) -> str | None:
 
 def paragraphs(body: str) -> Iterator[str]:
     """The paragraphs of a story on one line each; the agency's signature is left out."""
-    signature = _SIGNATURE.search(body)
+    signature = _SIGNATURE.search(body, max(len(body) - _SIGNATURE_LENGTH, 0))
     begin, end = 0, signature.start() if signature else len(body)
     while begin < end:
         border = _PARAGRAPH.search(body, begin, end)

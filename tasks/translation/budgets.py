@@ -82,9 +82,9 @@ def parallel_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
         return {**text, "steps": 20000, "validations": 20, **_PUBLISHED[family(placement)]}
     base = {
         **text,
-        "steps": 1800,
+        "steps": 1200,
         "batch_units": 2000,
-        "validations": 9,
+        "validations": 8,
         "hidden": 256,
         "embedding": 256,
         "learning_rate": 3e-3,

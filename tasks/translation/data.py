@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 
 from bench.errors import UsageError
 from tasks.base import Paths, TaskData
 from tasks.batching import BucketBatches, sorted_batches
 from tasks.cache import digest
+from tasks.datamodule import Stream, StreamModule
 from tasks.generation import Batch
 from tasks.text.encoded import EncodedTexts, encode
 from tasks.text.tokenise import Tokeniser
@@ -46,9 +46,9 @@ class Split:
             units=int(outputs.lengths.sum()),
         )
 
-    def in_order_of_length(self, units: int) -> Iterator[Batch]:
+    def in_order_of_length(self, units: int) -> Stream:
         """All examples once, shortest sources first, `units` padded source tokens a batch."""
-        return (self.batch(rows) for rows in sorted_batches(self.source.lengths + 1, units))
+        return Stream(self.batch, sorted_batches(self.source.lengths + 1, units))
 
 
 @dataclass(frozen=True)
@@ -80,49 +80,17 @@ class TranslationData(TaskData):
             (self.train.source.lengths + 1).mean() / (self.train.target.lengths + 1).mean()
         )
 
-    def datamodule(self, seed: int) -> pl.LightningDataModule:
-        return _Batches(self, seed)
-
-
-@dataclass(frozen=True)
-class _Stream:
-    """Training batches without end. Sorted by target length, so most padding is avoided."""
-
-    split: Split
-    order: BucketBatches
-
-    def __iter__(self) -> Iterator[Batch]:
-        return (self.split.batch(indices) for indices in self.order)
-
-
-@dataclass(frozen=True)
-class _Once:
-    """Every example once."""
-
-    split: Split
-    units: int
-
-    def __iter__(self) -> Iterator[Batch]:
-        return self.split.in_order_of_length(self.units)
-
-
-class _Batches(pl.LightningDataModule):
-    def __init__(self, data: TranslationData, seed: int) -> None:
-        super().__init__()
-        self._data, self._seed = data, seed
-
-    def train_dataloader(self) -> _Stream:
-        split = self._data.train
-        order = BucketBatches(
-            lengths=split.target.lengths + 1,
-            batch_units=self._data.settings.batch_units,
-            seed=self._seed,
-            ties=split.source.lengths,
+    def datamodule(self, seed: int) -> StreamModule:
+        train = BucketBatches(
+            lengths=self.train.target.lengths + 1,
+            batch_units=self.settings.batch_units,
+            seed=seed,
+            ties=self.train.source.lengths,
         )
-        return _Stream(split, order)
-
-    def val_dataloader(self) -> _Once:
-        return _Once(self._data.validation, self._data.settings.eval_units)
+        return StreamModule(
+            Stream(self.train.batch, train),
+            self.validation.in_order_of_length(self.settings.eval_units),
+        )
 
 
 def prepare(corpus: Corpus, settings: TranslationSettings, paths: Paths) -> TranslationData:

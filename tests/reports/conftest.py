@@ -23,6 +23,8 @@ from bench.result import (
 from bench.store import Store
 from bench.trace import Trace
 from reports.catalogue import AxisEntry, Catalogue, TaskEntry
+from reports.report import Report, build
+from reports.writing import write
 from tasks.alignment import agreement, diagonal_weights, total, uniform_weights
 from tasks.base import Prediction
 from tasks.intervals import bootstrap, by_length
@@ -333,3 +335,16 @@ def catalogue() -> Catalogue:
         controls=frozenset({"none"}),
         data_options={("translation", "probe"): frozenset({"length", "noise"})},
     )
+
+
+@pytest.fixture(scope="session")
+def report(store: Store, catalogue: Catalogue) -> Report:
+    return build(store, catalogue=catalogue)
+
+
+@pytest.fixture(scope="session")
+def site(report: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a written report."""
+    folder = tmp_path_factory.mktemp("report")
+    write(report, folder)
+    return folder

@@ -47,9 +47,7 @@ def test_pairs_cancel_what_both_share():
     hard = rng.normal(0, 1, 300)  # how hard each example is, for everybody
     scores = [hard + 0.05 * rng.normal(0, 1, 300) for _ in range(2)]
     resampler = Resampler(2000)
-    draws = [
-        resampler.figures(KEY, np.column_stack([one, np.ones(300)]), MEAN) for one in scores
-    ]
+    draws = [resampler.figures(KEY, np.column_stack([one, np.ones(300)]), MEAN) for one in scores]
     variances = np.array([one.var(ddof=1) for one in draws])
     paired = difference_variances(draws, variances, [KEY, KEY])[0, 1]
     unpaired = difference_variances([None, None], variances, [None, None])[0, 1]

@@ -13,13 +13,16 @@ from bench.attention.registries import attentions
 
 class SoftOptions(ScoredOptions):
     gate: bool = Field(False, description="Xu 2015: sigmoid(w . h + b) scales the context")
+    doubly_stochastic: float = Field(
+        0.0, ge=0, description="weight of Xu 2015's penalty on unevenly attended positions"
+    )
 
 
 @attentions.register("soft")
 class SoftAttention(ScoredAttention):
     """The expectation under a previous-state query enters the cell (Bahdanau 2015, equation 5).
 
-    The gate is that of Xu 2015, section 4.2.1.
+    The gate and the penalty are those of Xu 2015, section 4.2.1; who trains adds the penalty.
     """
 
     summary = "attends with the previous decoder state; the context enters the cell"

@@ -232,7 +232,7 @@ def test_padding_counts_for_nothing_and_weights_scale_their_terms() -> None:
     credit = (-1.0 - 3.0, -3.0)  # returns to go of reward - baseline
     gain = (-1.0 * credit[0] + -2.0 * credit[1]) / 2
     assert loss.item() == pytest.approx(-2.0 * gain - 0.1 * 0.4)
-    assert baseline.value.item() == pytest.approx(0.75 * -3.0 + 0.25 * -5.0)
+    assert baseline.values.item() == pytest.approx(0.75 * -3.0 + 0.25 * -5.0)
     (gradient,) = torch.autograd.grad(loss, log_prob)
     torch.testing.assert_close(gradient, torch.tensor([[4.0, 3.0, 0.0]]))
 
@@ -243,7 +243,7 @@ def test_rewards_pass_no_gradient() -> None:
     mask = torch.ones(1, 2, dtype=torch.bool)
     loss, baseline = reinforce_loss(Sampled(log_prob, log_prob), reward, mask, Baseline.start())
     assert torch.autograd.grad(loss, reward, allow_unused=True) == (None,)
-    assert not baseline.value.requires_grad
+    assert not baseline.values.requires_grad
 
 
 @pytest.mark.parametrize("discount", [0.0, 0.5, 1.0])
@@ -264,5 +264,19 @@ def test_a_moving_average_forgets() -> None:
     mask = torch.ones(1, 4, dtype=torch.bool)
     for _ in range(200):
         baseline = baseline.updated(torch.full((1, 4), -2.5), mask)
-    assert baseline.value.item() == pytest.approx(-2.5)
+    assert baseline.values.item() == pytest.approx(-2.5)
     assert baseline.decay == 0.9
+
+
+def test_groups_have_averages_of_their_own() -> None:
+    reward = torch.tensor([[-1.0, -8.0, -3.0]])
+    groups = torch.tensor([[0, 1, 0]])
+    mask = torch.tensor([[True, True, False]])
+    baseline = Baseline.start(-2.0, decay=0.5, groups=3).updated(reward, mask, groups)
+    torch.testing.assert_close(baseline.values, torch.tensor([-1.5, -5.0, -2.0]))
+    log_prob = torch.zeros(1, 3, requires_grad=True)
+    sampled = Sampled(log_prob, torch.zeros(1, 3))
+    loss, _ = reinforce_loss(sampled, reward, mask, baseline, groups=groups, discount=0.0)
+    (gradient,) = torch.autograd.grad(loss, log_prob)
+    # minus the advantage of each unit over its own group, a mean over two units
+    torch.testing.assert_close(gradient, torch.tensor([[-0.25, 1.5, 0.0]]))

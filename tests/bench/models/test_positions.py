@@ -29,5 +29,5 @@ def test_a_step_gets_the_row_of_the_whole_and_positions_differ() -> None:
 def test_a_position_that_was_never_learned_is_refused() -> None:
     positions = LearnedPositions(5, 4)
     torch.testing.assert_close(positions(3, 2), positions.table.weight[3:5])
-    with pytest.raises(UsageError, match="6 units has only 5 learned positions.*max_positions"):
+    with pytest.raises(UsageError, match=r"6 units has only 5 learned positions.*max_positions"):
         positions(3, 3)

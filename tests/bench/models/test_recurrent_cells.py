@@ -100,5 +100,5 @@ def test_an_lstm_starts_with_its_forget_gates_open() -> None:
 
 
 def test_an_unknown_cell_is_refused() -> None:
-    with pytest.raises(UsageError, match="unknown cell 'grup'.*did you mean 'gru'"):
+    with pytest.raises(UsageError, match=r"unknown cell 'grup'.*did you mean 'gru'"):
         RecurrentStack("grup", E, H)

@@ -140,7 +140,7 @@ def test_the_mini_edition_tests_on_its_dev_set(tmp_path: Path, name: str) -> Non
 
 def test_the_full_edition_is_preferred_and_can_be_asked_for(tmp_path: Path) -> None:
     write_mini(tmp_path)
-    with pytest.raises(UsageError, match="expected a folder snli_1.0 or snli in it"):
+    with pytest.raises(UsageError, match=r"expected a folder snli_1\.0 or snli in it"):
         load("snli", tmp_path, edition="full")
     rows = [snli_row("neutral", "full", "edition")]
     for part in ("train", "dev", "test"):

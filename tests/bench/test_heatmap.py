@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bench.heatmap import heatmap
+from bench.trace import Trace
+
+
+def trace(rows: int, columns: int, gold: tuple[tuple[int, int], ...] | None = None) -> Trace:
+    weights = np.zeros((rows, columns))
+    weights[:, 0] = 1.0
+    units = lambda count: tuple(f"u{n}" for n in range(count))  # noqa: E731
+    return Trace("0", "test", "free", "words", units(columns), units(rows), weights, gold=gold)
+
+
+def test_weights_are_dark_where_they_are_large() -> None:
+    pixels = heatmap(trace(4, 4))
+    assert pixels.dtype == np.uint8
+    assert pixels.shape[2] == 3
+    # The first of four columns is black all the way down, the others are white.
+    dark = (pixels.max(axis=2) < 30).mean(axis=0)
+    inside = np.flatnonzero(dark > 0.5)
+    assert inside.size > 0
+    width = pixels.shape[1]
+    assert inside.max() - inside.min() < width / 4
+    assert inside.max() < width / 2
+
+
+def test_gold_is_framed() -> None:
+    def red(pixels: np.ndarray) -> int:
+        r, g, b = pixels.astype(int).transpose(2, 0, 1)
+        return int(((r - g > 100) & (r - b > 100)).sum())
+
+    assert red(heatmap(trace(4, 4))) == 0
+    assert red(heatmap(trace(4, 4, gold=((0, 0), (3, 3))))) > 20
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 400), (200, 2)])
+def test_any_size_can_be_drawn(rows: int, columns: int) -> None:
+    height, width, _ = heatmap(trace(rows, columns, gold=())).shape
+    assert max(height, width) <= 72 * (1.5 + 0.25 * 60) + 1

@@ -1,0 +1,172 @@
+"""What W&B has on disk afterwards, read back from its own files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_trials import fake_cell, fake_result
+from wandb_files import offline_runs
+
+from ablations.outcome import failed_result
+from bench.cell import Cell
+from bench.result import Alignment, Cost, Result
+from bench.trace import Trace
+from bench.tracking import open_tracker
+
+wandb = pytest.importorskip("wandb")
+
+PREDICTIONS = [
+    {
+        "subset": "test",
+        "example": str(number),
+        "source": "a b",
+        "references": ["x", "y"],
+        "prediction": "x",
+        "score": 1.0,
+    }
+    for number in range(30)
+]
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    for name in ("WANDB_CACHE_DIR", "WANDB_DATA_DIR"):  # set by the first run of a process
+        monkeypatch.setenv(name, "x")
+        monkeypatch.delenv(name)
+    yield
+    wandb.teardown()
+
+
+def trace(example: str) -> Trace:
+    return Trace(
+        example=example,
+        subset="test",
+        mode="free",
+        kind="words",
+        source=("der", "Hund"),
+        target=("the", "dog", "</s>"),
+        weights=np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]]),
+        gold=((0, 0), (1, 1)),
+    )
+
+
+def full_result(cell: Cell) -> Result:
+    return fake_result(cell).model_copy(
+        update={
+            "alignment": Alignment(aer=0.2, mass_on_gold=0.7),
+            "cost": Cost(parameters=100, train_seconds=1.5),
+        }
+    )
+
+
+def test_one_run_per_trial_with_all_that_belongs_to_it(tmp_path: Path) -> None:
+    cells = [fake_cell(1), fake_cell(2, steps=20)]
+    for cell in cells:  # one after the other in one process, as in a warm worker
+        with open_tracker("offline", cell, tmp_path, "overview") as tracker:
+            for step in (10, 20):
+                tracker.log(step, {"loss": cell.seed + 1 / step})
+            tracker.finish(full_result(cell), PREDICTIONS, [trace(str(n)) for n in range(4)])
+        assert tracker.problem is None
+
+    runs = offline_runs(tmp_path)
+    assert set(runs) == {cell.hash for cell in cells}
+    for cell in cells:
+        run = runs[cell.hash]
+        assert (run.group, run.job_type) == ("overview", "translation")
+        assert run.name == cell.label
+        assert set(run.tags) == {"soft", "concat", "probe", "smoke"}
+        assert run.config["seed"] == cell.seed
+        assert run.config["options"] == dict(cell.options)
+        curve = [(row["step"], row["loss"]) for row in run.history if "loss" in row]
+        assert curve == [(10, cell.seed + 0.1), (20, cell.seed + 0.05)]
+        assert run.summary["primary"] == cell.seed
+        assert run.summary["bleu"] == cell.seed
+        assert run.summary["status"] == "done"
+        assert run.summary["alignment/aer"] == 0.2
+        assert run.summary["cost/parameters"] == 100
+        assert "cost/peak_memory_bytes" not in run.summary
+        assert run.exit_code == 0
+
+    shown = runs[cells[0].hash].history[-1]
+    assert shown["alignment 1/caption"] == "test 0 (free)"
+    assert shown["alignment 2/_type"] == "image-file"
+    assert "alignment 3/_type" not in shown
+    assert (shown["predictions/_type"], shown["predictions/nrows"]) == ("table-file", 20)
+    assert len(list(tmp_path.rglob("*.png"))) == 4
+
+
+def test_nothing_is_written_outside_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(home)
+    cell = fake_cell(1)
+    with open_tracker("offline", cell, tmp_path / "w") as tracker:
+        tracker.finish(full_result(cell), PREDICTIONS, [trace("0")])
+    wandb.teardown()
+    assert tracker.problem is None
+    assert cell.hash in offline_runs(tmp_path / "w")
+    assert list(home.rglob("*")) == []
+
+
+def test_a_failed_trial_is_a_failed_run(tmp_path: Path) -> None:
+    cell = fake_cell(1)
+    with open_tracker("offline", cell, tmp_path) as tracker:
+        tracker.log(1, {"loss": 1.0})
+        tracker.finish(failed_result(cell, "diverged", "nan", started="2025-01-01T00:00:00Z"))
+    run = offline_runs(tmp_path)[cell.hash]
+    assert run.exit_code == 1
+    assert run.summary["failure"] == "diverged"
+    assert run.summary["failure_message"] == "nan"
+
+
+def test_a_trial_that_was_torn_away_leaves_a_failed_run_and_no_open_one(tmp_path: Path) -> None:
+    cell = fake_cell(1)
+    with pytest.raises(SystemExit), open_tracker("offline", cell, tmp_path):
+        raise SystemExit
+    assert wandb.run is None
+    assert offline_runs(tmp_path)[cell.hash].exit_code == 1
+
+
+def test_a_failure_of_tracking_is_no_failure_of_the_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = fake_cell(1)
+    with open_tracker("offline", cell, tmp_path) as tracker:
+        monkeypatch.setattr(tracker._run, "log", lambda *a, **k: 1 / 0)  # type: ignore[union-attr]
+        tracker.log(1, {"loss": 1.0})
+        tracker.finish(fake_result(cell), PREDICTIONS, [trace("0")])
+    assert "ZeroDivisionError" in (tracker.problem or "")
+    run = offline_runs(tmp_path)[cell.hash]
+    assert run.exit_code == 0
+    assert run.summary["status"] == "done", "the other parts still went through"
+
+
+def test_a_network_that_went_away_leads_offline_for_the_rest_of_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, modes = wandb.init, []
+
+    def init(**arguments: object) -> object:
+        mode = arguments["settings"].mode  # type: ignore[attr-defined]
+        modes.append(mode)
+        if mode == "online":
+            raise wandb.errors.CommError("no network")
+        return real(**arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(wandb, "init", init)
+    monkeypatch.setenv("WANDB_MODE", "online")
+    for number in (1, 2):
+        cell = fake_cell(number)
+        with open_tracker("online", cell, tmp_path) as tracker:
+            tracker.finish(fake_result(cell))
+        assert cell.hash in offline_runs(tmp_path)
+    assert modes == ["online", "offline", "offline"]

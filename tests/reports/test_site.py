@@ -1,0 +1,208 @@
+"""The pages as text: escaped, linked, self-contained, well-formed."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from bench.cell import Cell
+from bench.store import Store
+from reports.report import build
+from reports.writing import write
+
+VOID = {"meta", "link", "br", "img", "input", "hr", "path", "rect", "circle"}
+SCRIPT = "<script>alert(1)</script>"
+
+
+class Page(HTMLParser):
+    """Reads a page, and what is wrong with it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.stack: list[str] = []
+        self.errors: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.labels: list[str] = []
+        self.headings: list[int] = []
+        self.scripts = 0
+        self.handlers: list[str] = []
+        self.feed(text)
+        self.close()
+        if self.stack:
+            self.errors.append(f"never closed: {self.stack}")
+
+    def handle_starttag(self, tag, attrs):
+        named = dict(attrs)
+        if len(named) < len(attrs):
+            self.errors.append(f"an attribute twice in <{tag}>")
+        if tag not in VOID:
+            self.stack.append(tag)
+        self.ids += [value for name, value in attrs if name == "id"]
+        self.labels += [value for name, value in attrs if name == "aria-labelledby"]
+        self.links += [value for name, value in attrs if name in ("href", "src")]
+        self.handlers += [name for name, _ in attrs if name.startswith("on")]
+        self.scripts += tag == "script"
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.stack.pop()
+
+    def handle_endtag(self, tag):
+        if tag in VOID:  # SVG shapes may hold a title
+            return
+        if not self.stack or self.stack.pop() != tag:
+            self.errors.append(f"</{tag}> closes something else, line {self.getpos()}")
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[str, Page]:
+    return {path.name: Page(path.read_text("utf-8")) for path in site.glob("*.html")}
+
+
+def test_there_is_an_overview_and_a_page_per_task(pages):
+    assert set(pages) == {"index.html", "translation.html"}
+
+
+def test_pages_are_well_formed(pages):
+    for name, page in pages.items():
+        assert page.errors == [], name
+        assert len(page.ids) == len(set(page.ids)), name
+        assert set(page.labels) <= set(page.ids), name
+
+
+def test_headings_go_down_one_level_at_a_time(pages):
+    for name, page in pages.items():
+        assert page.headings[0] == 1, name
+        assert page.headings.count(1) == 1, name
+        steps = zip(page.headings, page.headings[1:], strict=False)
+        assert all(after - before <= 1 for before, after in steps), name
+
+
+def test_every_link_leads_somewhere_on_this_disk(pages, site):
+    for name, page in pages.items():
+        for link in page.links:
+            target, _, anchor = link.partition("#")
+            assert "://" not in link, (name, link)
+            assert not link.startswith("//"), (name, link)
+            if target:
+                assert (site / target).exists(), (name, link)
+            if anchor:
+                assert anchor in pages[target or name].ids, (name, link)
+
+
+def test_nothing_is_loaded_from_a_network(site):
+    for path in site.glob("*.html"):
+        text = path.read_text("utf-8")
+        assert not re.findall(r"""(?:src|href|url\(|@import)\s*=?\s*["'(]?https?:""", text)
+        assert "default-src &#39;none&#39;" in text
+
+
+def test_only_our_own_script_may_run(pages, site):
+    import base64
+    import hashlib
+
+    for name, page in pages.items():
+        assert page.scripts == 1, name
+        assert page.handlers == [], name
+        text = (site / name).read_text("utf-8")
+        script = text.split("<script>")[1].split("</script>")[0]
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"sha256-{digest}" in text
+
+
+def test_pages_stay_small(site):
+    for path in site.glob("*.html"):
+        assert path.stat().st_size < 2_000_000, path.name
+
+
+def test_missing_figures_are_named_on_the_page(site):
+    text = (site / "translation.html").read_text("utf-8")
+    assert "not run" in text
+    assert "not applicable: self takes all steps at once" in text
+    assert "failed: diverged: the training loss was nan by step 60" in text
+
+
+def test_everything_is_there_in_other_forms(site, report):
+    names = {str(path.relative_to(site)) for path in site.rglob("*") if path.is_file()}
+    (section,) = report.sections
+    for table in [report.overview, report.failures, *section.tables]:
+        assert {f"tables/{table.name}.csv", f"tables/{table.name}.tex"} <= names
+    for figure in section.figures:
+        assert {f"figures/{figure.name}.svg", f"figures/{figure.name}.pdf"} <= names
+    assert "report.md" in names
+    assert "tables/results.csv" in names
+
+
+def test_the_same_results_make_the_same_report(site, store, catalogue, tmp_path):
+    write(build(store, catalogue=catalogue), tmp_path)
+    for path in sorted(site.rglob("*")):
+        if path.is_file():
+            assert path.read_bytes() == (tmp_path / path.relative_to(site)).read_bytes(), path
+
+
+@pytest.fixture(scope="module")
+def hostile(made, catalogue, tmp_path_factory) -> Path:
+    """A report on results whose every text is markup."""
+    folder = tmp_path_factory.mktemp("hostile")
+    store = Store.open(folder / "store", create=True)
+    result = next(one for one in made.store.results() if one.cell["attention"] == "soft")
+    cell = Cell("translation", SCRIPT, "soft", "concat", options={"x": f'"{SCRIPT}'})
+    marked = result.model_copy(
+        update={
+            "hash": cell.hash,
+            "cell": cell.to_json(),
+            "metrics": {**result.metrics, SCRIPT: 1.0},
+            "provenance": result.provenance.model_copy(
+                update={"device": SCRIPT, "study": SCRIPT, "notes": (SCRIPT,)}
+            ),
+        }
+    )
+    predictions = [
+        {**row, "source": SCRIPT, "prediction": SCRIPT + "\x00\x1b", "references": [SCRIPT]}
+        for row in made.store.predictions(result.hash)
+    ]
+    traces = [
+        {
+            **row,
+            "source": [SCRIPT, *row["source"][1:]],
+            "target": ['"><img src=x onerror=alert(1)>', *row["target"][1:]],
+        }
+        for row in made.store.traces(result.hash)
+    ]
+    store.put(marked, predictions, traces)
+    failing = Cell("../../climb", "probe", "soft", SCRIPT)
+    made_there = type(made)(store, examples=2)
+    made_there.fail(failing, SCRIPT, f"</style>{SCRIPT}")
+    write(build(store, catalogue=catalogue), folder / "out" / "report")
+    return folder / "out" / "report"
+
+
+def test_markup_in_data_stays_text(hostile):
+    for path in hostile.glob("*.html"):
+        text = path.read_text("utf-8")
+        page = Page(text)
+        assert page.errors == []
+        assert page.scripts == 1
+        assert page.handlers == []
+        assert "alert(1)" in text
+        assert SCRIPT not in text
+        assert "\x00" not in text
+
+
+def test_names_never_climb_out_of_the_folder(hostile):
+    written = list(hostile.parent.parent.rglob("*.html"))
+    assert {path.parent for path in written} == {hostile}
+    assert (hostile / "climb.html").exists()
+
+
+def test_markup_in_data_stays_text_in_other_forms(hostile):
+    assert SCRIPT not in (hostile / "report.md").read_text("utf-8")
+    for path in (hostile / "figures").glob("*.svg"):
+        assert SCRIPT not in path.read_text("utf-8")

@@ -1,0 +1,187 @@
+"""Cards: what is fetched from a hub, where it lies, how it is read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bench.errors import UsageError
+from tasks.hub import MANIFEST, Card, commit, fetch, paths
+from tasks.hub_rows import read_split
+
+CARD = Card(
+    name="toy",
+    identifier="owner/toy",
+    revision="refs/convert/parquet",
+    format="parquet",
+    files={"train": ("d/train/0.parquet", "d/train/1.parquet"), "test": ("d/test/0.parquet",)},
+    columns={"source": "document", "summary": "summary"},
+    licence="none",
+    citation="none",
+)
+
+
+def parquet(*rows: tuple[str | None, str | None], group: int = 2) -> bytes:
+    sink = io.BytesIO()
+    columns = list(zip(*rows, strict=True))
+    table = pa.table({"id": list(range(len(rows))), "document": columns[0], "summary": columns[1]})
+    pq.write_table(table, sink, row_group_size=group)
+    return sink.getvalue()
+
+
+def serve(hub: Any, card: Card, bodies: dict[str, bytes]) -> None:
+    """The hub has the card's files: it sends on to where they lie."""
+    for name, body in bodies.items():
+        address = card.url(name, hub.endpoint).removeprefix(f"{hub.endpoint}/")
+        hub.redirects[address] = hub.url(f"blobs/{name}")
+        hub.files[f"blobs/{name}"] = body
+
+
+def toy(hub: Any) -> None:
+    serve(
+        hub,
+        CARD,
+        {
+            "d/train/0.parquet": parquet(("a", "1"), ("b", "2"), ("c", "3")),
+            "d/train/1.parquet": parquet(("d", None), ("e", "5")),
+            "d/test/0.parquet": parquet(("f", "6")),
+        },
+    )
+
+
+def test_a_card_is_fetched_once(hub: Any, tmp_path: Path) -> None:
+    toy(hub)
+    lines: list[str] = []
+    first = fetch(CARD, tmp_path, hub.endpoint, report=lines.append)
+    assert first.folder == tmp_path / "hub" / "owner--toy" / "refs--convert--parquet"
+    assert first.got == ("d/train/0.parquet", "d/train/1.parquet", "d/test/0.parquet")
+    assert lines[0] == "toy: d/train/0.parquet"
+    asked = len(hub.seen)
+    assert any("refs%2Fconvert%2Fparquet" in path for path, _ in hub.seen)
+    second = fetch(CARD, tmp_path, hub.endpoint)
+    assert second.got == () and second.kept == first.got and len(hub.seen) == asked
+    # A file that was cut or lost is got again, the others are kept.
+    (first.folder / "d/test/0.parquet").write_bytes(b"x")
+    assert fetch(CARD, tmp_path, hub.endpoint).got == ("d/test/0.parquet",)
+
+
+def test_the_commit_behind_a_branch_is_recorded(hub: Any, tmp_path: Path) -> None:
+    toy(hub)
+    folder = fetch(CARD, tmp_path, hub.endpoint).folder
+    assert commit(CARD, tmp_path) == hub.commit
+    record = json.loads((folder / MANIFEST).read_text())
+    body = hub.files["blobs/d/test/0.parquet"]
+    assert record["d/test/0.parquet"] == {
+        "size": len(body), "sha256": hashlib.sha256(body).hexdigest(), "commit": hub.commit,
+    }  # fmt: skip
+    assert commit(CARD, tmp_path / "elsewhere") is None
+
+
+def test_published_digests_are_checked(hub: Any, tmp_path: Path) -> None:
+    toy(hub)
+    card = replace(CARD, sha256={"d/test/0.parquet": "0" * 64})
+    with pytest.raises(UsageError, match="not what was published"):
+        fetch(card, tmp_path, hub.endpoint)
+    # What came before it is kept.
+    assert fetch(CARD, tmp_path, hub.endpoint).got == ("d/test/0.parquet",)
+
+
+def test_parquet_rows_run_over_files_and_row_groups(hub: Any, tmp_path: Path) -> None:
+    toy(hub)
+    fetch(CARD, tmp_path, hub.endpoint)
+    rows = read_split(CARD, tmp_path, "train")
+    expected = [("a", "1"), ("b", "2"), ("c", "3"), ("d", ""), ("e", "5")]
+    assert list(rows) == expected and len(rows) == 5
+    assert [rows[place] for place in range(-5, 5)] == expected * 2
+    assert rows[1:4] == expected[1:4]
+    with pytest.raises(IndexError):
+        rows[5]
+
+
+def test_missing_columns_and_broken_files_are_named(hub: Any, tmp_path: Path) -> None:
+    toy(hub)
+    folder = fetch(CARD, tmp_path, hub.endpoint).folder
+    other = replace(CARD, columns={"source": "text"})
+    with pytest.raises(UsageError, match="no column 'text'; it has id, document, summary"):
+        read_split(other, tmp_path, "test")
+    (folder / "d/test/0.parquet").write_bytes(b"PAR1 but not really")
+    with pytest.raises(UsageError, match=r"0\.parquet: no readable Parquet file"):
+        read_split(CARD, tmp_path, "test")
+
+
+def test_files_that_were_not_got_say_how_to_get_them(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="`attnbench data get toy --data-root"):
+        paths(CARD, tmp_path, "test")
+    with pytest.raises(UsageError, match="--data-root: data set 'toy' needs its files"):
+        paths(CARD, None, "test")
+
+
+ZIPPED = replace(
+    CARD,
+    format="lines",
+    revision="a" * 40,
+    files={"train": ("o/train.src.txt", "o/train.tgt.txt")},
+    archive="data/all.zip",
+)
+
+
+def zipped(**members: str) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in members.items():
+            archive.writestr(f"o/{name.replace('_', '.')}.txt", text)
+        archive.writestr("../escaped.txt", "no")
+    return sink.getvalue()
+
+
+def test_an_archive_is_unpacked_and_read_line_by_line(hub: Any, tmp_path: Path) -> None:
+    serve(hub, ZIPPED, {"data/all.zip": zipped(train_src="a b\nc\n", train_tgt="1\n2\n")})
+    folder = fetch(ZIPPED, tmp_path, hub.endpoint).folder
+    rows = read_split(ZIPPED, tmp_path, "train")
+    assert list(rows) == [("a b", "1"), ("c", "2")] == rows[:2]
+    assert rows[1] == ("c", "2")
+    # Only what the card names comes out, and again if it was lost.
+    assert not list(tmp_path.rglob("escaped.txt"))
+    (folder / "o/train.src.txt").unlink()
+    assert fetch(ZIPPED, tmp_path, hub.endpoint).kept == ("data/all.zip",)
+    assert len(read_split(ZIPPED, tmp_path, "train")) == 2
+
+
+def test_archives_that_lack_files_or_are_none_are_named(hub: Any, tmp_path: Path) -> None:
+    serve(hub, ZIPPED, {"data/all.zip": zipped(train_src="a\n")})
+    with pytest.raises(UsageError, match=r"all\.zip: the archive lacks .*train\.tgt\.txt"):
+        fetch(ZIPPED, tmp_path / "lacks", hub.endpoint)
+    hub.files["blobs/data/all.zip"] = b"no archive"
+    with pytest.raises(UsageError, match=r"all\.zip: no ZIP archive"):
+        fetch(ZIPPED, tmp_path / "none", hub.endpoint)
+
+
+def test_lines_must_be_in_parallel(hub: Any, tmp_path: Path) -> None:
+    serve(hub, ZIPPED, {"data/all.zip": zipped(train_src="a\nb\n", train_tgt="1\n")})
+    fetch(ZIPPED, tmp_path, hub.endpoint)
+    with pytest.raises(UsageError, match=r"tgt\.txt: 1 lines, but train\.src\.txt has 2"):
+        read_split(ZIPPED, tmp_path, "train")
+
+
+def test_json_lines_of_a_card(hub: Any, tmp_path: Path) -> None:
+    card = replace(CARD, format="jsonl", files={"test": ("t.jsonl",)})
+    serve(hub, card, {"t.jsonl": b'{"summary": "s", "document": "d", "id": 1}\n'})
+    fetch(card, tmp_path, hub.endpoint)
+    assert list(read_split(card, tmp_path, "test")) == [("d", "s")]
+
+
+def test_a_spoilt_record_of_downloads_is_named(tmp_path: Path) -> None:
+    folder = CARD.folder(tmp_path)
+    folder.mkdir(parents=True)
+    (folder / MANIFEST).write_text('{"a": {"bytes": 1}}')
+    with pytest.raises(UsageError, match="not a record of downloads"):
+        fetch(CARD, tmp_path, "https://localhost")

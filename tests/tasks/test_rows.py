@@ -1,0 +1,93 @@
+"""Rows of TSV and JSON-lines files, and what is said of those that cannot be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.errors import UsageError
+from tasks.rows import (
+    Problems,
+    Row,
+    data_folder,
+    read_json,
+    read_json_lines,
+    read_lines,
+    read_rows,
+    read_tsv,
+)
+
+
+def write(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def test_lines_end_at_line_ends_only(tmp_path: Path) -> None:
+    path = write(tmp_path / "t", "\ufeffa\u2028b\r\nc\x0cd\ne".encode())
+    assert list(read_lines(path)) == [(1, "a\u2028b"), (2, "c\x0cd"), (3, "e")]
+
+
+def test_tsv_keeps_quotes_and_skips_blank_lines(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.tsv", b'a\tb\n"x\ty"\n\n1\t\n')
+    rows = list(read_rows(path))
+    assert [dict(row.values) for row in rows] == [{"a": '"x', "b": 'y"'}, {"a": "1", "b": ""}]
+    assert rows[1].where == f"{path}:4"
+
+
+def test_json_lines_by_ending(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.NDJSON", b'\n{"a": 1}\n')
+    [row] = read_rows(path)
+    assert (row.line, row.text("a")) == (2, "1")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [(None, "NoneType"), (True, "bool"), (["x"], "list"), ({}, "dict")]
+)
+def test_what_is_no_text_is_refused(tmp_path: Path, value: object, kind: str) -> None:
+    with pytest.raises(UsageError, match=f"f:3: column 'a' holds no text but {kind}"):
+        Row(Path("f"), 3, {"a": value}).text("a")
+
+
+def test_a_missing_column_names_those_there_are() -> None:
+    with pytest.raises(UsageError, match="f:3: no column 'a'; it has b, c"):
+        Row(Path("f"), 3, {"b": "", "c": ""}).text("a")
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b"\xef\xbb\xbf\n"])
+def test_empty_files_are_refused(tmp_path: Path, data: bytes) -> None:
+    path = write(tmp_path / "t", data)
+    for read in (read_tsv, read_json_lines):
+        with pytest.raises(UsageError, match="the file is empty"):
+            list(read(path))
+    with pytest.raises(UsageError, match="the file is empty"):
+        read_json(path)
+
+
+def test_problems_are_gathered_line_by_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.tsv", b"a\tb\n1\n1\t2\n\xff\t2\n1\t2\t3\n")
+    problems = Problems()
+    assert [row.line for row in read_tsv(path, problems)] == [3]
+    assert [line.split(":")[1] for line in problems.lines()] == ["2", "4", "5"]
+    path = write(tmp_path / "t.jsonl", b'{"a": 1}\n{"a": \n[]\n{"a": 2}\n')
+    problems = Problems(most=1)
+    assert [row.line for row in read_json_lines(path, problems)] == [1, 4]
+    assert len(problems.lines()) == 2 and problems.lines()[1] == "and 1 more problems"
+
+
+def test_json_files_name_the_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.json", b'[\n{"a": 1},\n{"a" 2}]')
+    with pytest.raises(UsageError, match=r"t\.json:3: not JSON"):
+        read_json(path)
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_json(tmp_path / "none.json")
+
+
+def test_the_first_folder_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    assert data_folder(tmp_path, "x", ["a", "b"]) == tmp_path / "b"
+    with pytest.raises(UsageError, match="data set 'x' is not there; expected a folder a or c"):
+        data_folder(tmp_path, "x", ["a", "c"])
+    with pytest.raises(UsageError, match="--data-root"):
+        data_folder(None, "x", ["a"])

@@ -8,6 +8,7 @@ its figures do not depend on who ran it or what ran there before.
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import math
 import os
@@ -25,6 +26,7 @@ import pytorch_lightning as pl
 import torch
 
 from ablations.context import TrialContext
+from ablations.outcome import OUT_OF_MEMORY, failed_result
 from bench.cell import Cell
 from bench.errors import UsageError
 from bench.measure import (
@@ -34,7 +36,7 @@ from bench.measure import (
     release_memory,
 )
 from bench.provenance import provenance, utc_now
-from bench.result import Cost, Failure, Result
+from bench.result import Cost, Result
 from bench.store import Store
 from bench.tracking import Tracker, open_tracker
 from tasks.base import Evaluation, Plan, TaskData
@@ -51,27 +53,37 @@ UNUSABLE = "unusable input"
 def run_trial(cell: Cell, context: TrialContext) -> Result:
     """Train, test, measure and store one cell.
 
-    Never raises an Exception: what goes wrong becomes a failed result, which is stored like any
-    other (a finished result of the same cell is never replaced by it).
+    What goes wrong in the cell becomes a failed result, which is stored like any other (a
+    finished result of the same cell is never replaced by it).
+
+    Raises:
+        OSError, UsageError: the store cannot be written.
     """
     started, clock = utc_now(), time.perf_counter()
     store = None if context.store_address is None else Store.open(context.store_address)
     folder = Path(context.cache) if store is None else store.wandb
     with open_tracker(context.wandb, cell, folder, context.study) as tracker:
-        evaluation: Evaluation | None = None
         try:
             with _clean(cell.seed, context):
                 evaluation, result = _attempt(cell, context, tracker, started, clock)
+            rows = [dataclasses.asdict(prediction) for prediction in evaluation.predictions]
+            traces = list(evaluation.traces)
+            _check_finite(rows)
         except Exception as error:
-            result = _failed(cell, context, error, started, clock)
-        predictions = () if evaluation is None else evaluation.predictions
-        traces = () if evaluation is None else evaluation.traces
-        rows = [dataclasses.asdict(prediction) for prediction in predictions]
+            result, rows, traces = _failed(cell, context, error, started), [], []
         if store is not None:
             store.put(result, rows, [trace.to_json() for trace in traces])
         tracker.finish(result, rows[:20], traces)
     release_memory()
     return result
+
+
+def _check_finite(rows: list[dict[str, Any]]) -> None:
+    """Raise DivergedError where a prediction carries a figure that JSON cannot hold."""
+    try:
+        json.dumps(rows, allow_nan=False)
+    except ValueError:
+        raise DivergedError("a figure of a prediction is not finite") from None
 
 
 def _attempt(
@@ -170,7 +182,8 @@ def _clean(seed: int, context: TrialContext) -> Iterator[None]:
     deterministic = torch.are_deterministic_algorithms_enabled()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or cuBLAS is not repeatable
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # guards nothing here, costs time
+    # Filling new memory guards nothing here and costs time.
+    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010 - untyped
     _seed(seed)
     talker = logging.getLogger("pytorch_lightning")
     level = talker.level
@@ -191,18 +204,15 @@ def _seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def _failed(
-    cell: Cell, context: TrialContext, error: Exception, started: str, clock: float
-) -> Result:
-    return Result(
-        hash=cell.hash,
-        cell=cell.to_json(),
-        status="failed",
-        failure=Failure(kind=_kind(error), message=_one_line(error)),
-        cost=Cost(total_seconds=round(time.perf_counter() - clock, 3)),
-        provenance=provenance(
-            started=started, device=context.device, threads=context.threads, study=context.study
-        ),
+def _failed(cell: Cell, context: TrialContext, error: Exception, started: str) -> Result:
+    return failed_result(
+        cell,
+        _kind(error),
+        str(error) or type(error).__name__,
+        started=started,
+        device=context.device,
+        threads=context.threads,
+        study=context.study,
     )
 
 
@@ -213,13 +223,8 @@ def _kind(error: Exception) -> str:
         return "diverged"
     memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
     if memory or "not enough memory" in str(error) or "out of memory" in str(error).lower():
-        return "out of memory"
+        return OUT_OF_MEMORY
     return type(error).__name__
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 500 else text[:499] + "…"
 
 
 def _curve(module: Any) -> tuple[dict[str, float], ...]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from bench.cell import Cell
 
-SCHEMA = 1
+SCHEMA: Final = 1
 
 
 def _finite(value: float) -> float:

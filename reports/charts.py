@@ -114,7 +114,7 @@ def _frame(x: Scale, y: Scale, x_label: str) -> list[Shape]:
     for value in ticks(y, 4):
         shapes.append(Path(((x.start, y(value)), (x.end, y(value))), "grid"))
         shapes.append(
-            Text(x.start - 5, y(value) + 3.5, formats.count(value), "muted", "end", _SIZE - 1)
+            Text(x.start - 5, y(value) + 3.5, formats.short(value), "muted", "end", _SIZE - 1)
         )
     bottom = y.start
     shapes.append(Path(((x.start, bottom), (x.end, bottom)), "context"))
@@ -122,7 +122,7 @@ def _frame(x: Scale, y: Scale, x_label: str) -> list[Shape]:
     for value in shown:
         shapes.append(Path(((x(value), bottom), (x(value), bottom + 3)), "context"))
         shapes.append(
-            Text(x(value), bottom + 13, formats.count(value), "muted", "middle", _SIZE - 1)
+            Text(x(value), bottom + 13, formats.short(value), "muted", "middle", _SIZE - 1)
         )
     shapes.append(Text((x.start + x.end) / 2, bottom + 26, x_label, "muted", "middle", _SIZE - 1))
     return shapes

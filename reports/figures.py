@@ -12,14 +12,21 @@ from reports.analysis import Analysis
 from reports.catalogue import NO_SCORE, TaskEntry
 from reports.charts import Axes, Series, legend, legend_width, line_panels
 from reports.drawing import Drawing, stacked, tiled
-from reports.frames import Contender, Frame
+from reports.frames import Contender, Frame, slug
 from reports.scatter import Spot, scatter
 from reports.tables import mean_known
+from reports.task_tables import by_merit
 from reports.theme import Style, style
 
 #: Keys of a training curve that are not figures of their own.
 _NOT_FIGURES = ("step", "seconds", "epoch", "learning_rate", "units")
 _COLUMNS = 4
+
+#: At most so many contenders have lines, best first, so that pages stay small.
+CONTENDERS = 40
+
+#: A result's lines by name, each from x to y.
+Lines = dict[str, dict[float, float]]
 
 
 @dataclass(frozen=True)
@@ -76,15 +83,15 @@ def training_curves(analysis: Analysis, styles: Styles) -> list[Figure]:
     for key in keys:
         if key in _NOT_FIGURES:
             continue
-        series = _series(frame, styles, partial(_curve, key=key))
+        series = _series(_chosen(analysis), styles, partial(_curve, key=key))
         name = formats.metric_name(key)
         panels = line_panels(series, Axes("step", name))
         if panels:
             figures.append(
                 Figure(
-                    f"{frame.setting.slug}-curve-{key}".replace("_", "-"),
+                    f"{frame.setting.slug}-curve-{slug(key)}",
                     f"{name[:1].upper()}{name[1:]} while training",
-                    "One panel per attention, one line per seed; all other attentions in grey.",
+                    _caption(analysis),
                     tuple(panels),
                     styles.entries([one for one in frame.contenders if one.done]),
                 )
@@ -103,12 +110,12 @@ def by_length(analysis: Analysis, styles: Styles, task: TaskEntry) -> Figure | N
     longest = max((entry.high for entry in bins if entry.subset == first), default=None)
     beyond = longest is not None and any(entry.high > longest for entry in bins)
     axes = Axes(task.length_unit, name, longest if beyond else None, from_zero=True)
-    panels = line_panels(_series(frame, styles, _lengths), axes)
+    panels = line_panels(_series(_chosen(analysis), styles, _lengths), axes)
     shaded = "Shaded: longer than anything in training and in the test set. " if beyond else ""
     return Figure(
         f"{frame.setting.slug}-by-length",
         f"{name} by source length",
-        f"{shaded}One panel per attention, one line per seed; all other attentions in grey.",
+        f"{shaded}{_caption(analysis)}",
         tuple(panels),
         styles.entries([one for one in frame.contenders if one.done]),
     )
@@ -176,37 +183,49 @@ def _spots(analysis: Analysis, styles: Styles, key: str) -> list[Spot]:
     return spots
 
 
+def _chosen(analysis: Analysis) -> list[Contender]:
+    """The contenders whose lines are drawn: the best ones, in the order of the frame."""
+    places = sorted(by_merit(analysis)[:CONTENDERS])
+    return [one for place in places if (one := analysis.frame.contenders[place]).done]
+
+
+def _caption(analysis: Analysis) -> str:
+    done = sum(1 for one in analysis.frame.contenders if one.done)
+    left_out = f" The {CONTENDERS} best of {done} are drawn." if done > CONTENDERS else ""
+    return (
+        "One panel per attention, lines are means over seeds; all other attentions in grey."
+        f"{left_out}"
+    )
+
+
 def _series(
-    frame: Frame, styles: Styles, lines: Callable[[Result], list[list[tuple[float, float]]]]
+    contenders: Sequence[Contender], styles: Styles, lines: Callable[[Result], Lines]
 ) -> list[Series]:
     return [
-        Series(
-            f"{contender.name}, seed {result.cell['seed']}",
-            contender.attention,
-            tuple(points),
-            styles.of(contender),
-        )
-        for contender in frame.contenders
-        for result in contender.done
-        for points in lines(result)
+        Series(contender.name, contender.attention, points, styles.of(contender))
+        for contender in contenders
+        for points in _means([lines(result) for result in contender.done])
         if points
     ]
 
 
-def _curve(result: Result, key: str) -> list[list[tuple[float, float]]]:
-    return [
-        [(point["step"], point[key]) for point in result.curve if "step" in point and key in point]
-    ]
+def _means(per_seed: Sequence[Lines]) -> list[tuple[tuple[float, float], ...]]:
+    """Each line's mean over the seeds that have it, at the places that all of those have."""
+    means = []
+    for name in dict.fromkeys(name for lines in per_seed for name in lines):
+        held = [lines[name] for lines in per_seed if name in lines]
+        shared = [x for x in sorted(held[0]) if all(x in line for line in held)]
+        means.append(tuple((x, sum(line[x] for line in held) / len(held)) for x in shared))
+    return means
 
 
-def _lengths(result: Result) -> list[list[tuple[float, float]]]:
-    """One line per test set: (middle of the bin, figure)."""
-    subsets = dict.fromkeys(entry.subset for entry in result.by_length)
-    return [
-        sorted(
-            ((entry.low + entry.high) / 2, entry.value)
-            for entry in result.by_length
-            if entry.subset == subset
-        )
-        for subset in subsets
-    ]
+def _curve(result: Result, key: str) -> Lines:
+    return {key: {point["step"]: point[key] for point in result.curve if {"step", key} <= {*point}}}
+
+
+def _lengths(result: Result) -> Lines:
+    """One line per test set, from the middle of a bin to its figure."""
+    lines: Lines = {}
+    for entry in result.by_length:
+        lines.setdefault(entry.subset, {})[(entry.low + entry.high) / 2] = entry.value
+    return lines

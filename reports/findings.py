@@ -36,7 +36,9 @@ def _best(analysis: Analysis) -> str:
     if others:
         return f"{sentence} Not to be told apart from it: {_names(analysis, others)}."
     if sum(one is not None for one in analysis.headline.estimates) > 1:
-        return f"{sentence} It is ahead of everything else beyond chance."
+        known = {one.basis for one in analysis.headline.estimates if one is not None}
+        doubt = "" if "seeds and examples" in known else ", as far as a single seed can tell"
+        return f"{sentence} It is ahead of everything else beyond chance{doubt}."
     return sentence
 
 

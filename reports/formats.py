@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-# BLEU, chrF and TER run to 100 as in sacrebleu; perplexities are of that size too.
-_ONE_DECIMAL = ("bleu", "chrf", "ter", "perplexity", "ppl")
+# BLEU, chrF and TER run to 100 as in sacrebleu; perplexities begin at 1.
+_DECIMALS = {"bleu": 1, "chrf": 1, "ter": 1, "perplexity": 2, "ppl": 2}
 _NAMES = {
     "bleu": "BLEU",
     "chrf": "chrF",
@@ -24,9 +24,9 @@ _DECIMAL = (("G", 1e9), ("M", 1e6), ("k", 1e3))
 
 
 def decimals(metric: str) -> int:
-    """Decimals a metric is shown with: 1 for figures to 100, 3 for fractions."""
-    words = re.split(r"[^a-z0-9]+", metric.lower())
-    return 1 if any(word.startswith(_ONE_DECIMAL) for word in words) else 3
+    """Decimals a metric is shown with; fractions take 3."""
+    words = re.split(r"[^a-z]+", metric.lower())
+    return next((_DECIMALS[word] for word in words if word in _DECIMALS), 3)
 
 
 def metric_name(metric: str) -> str:
@@ -60,6 +60,14 @@ def count(value: float) -> str:
             scaled = value / size
             return f"{scaled:.{2 if scaled < 10 else 1 if scaled < 100 else 0}f}{suffix}"
     return f"{value:.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.3g}"
+
+
+def short(value: float) -> str:
+    """For the marks of an axis: 12, 4.5k, 3k."""
+    for suffix, size in _DECIMAL:
+        if abs(value) >= size:
+            return f"{value / size:.4g}{suffix}"
+    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
 
 
 def seconds(value: float) -> str:

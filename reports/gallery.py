@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Key = tuple[str, str]  # test set, example
 
 #: At most so many mechanisms a page, best first, so that pages stay small.
-CONTENDERS = 20
+CONTENDERS = 16
 _FROM_HEADLINE, _FROM_OTHERS = 2, 1
 _READABLE = 16  # source words that fit a phone
 

@@ -136,7 +136,7 @@ def _position(
     steps: Sequence[Rectangle],
 ) -> tuple[float, float, Rectangle] | None:
     left, top = place
-    width = text_width(label, _SIZE)
+    width = text_width(label, _SIZE) * 1.15  # some are bold
     options = (
         (left + 7, top + 3.5),
         (left - 7 - width, top + 3.5),

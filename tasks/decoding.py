@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -16,6 +17,9 @@ from bench.models.search.hypotheses import with_weights
 from tasks.generation import Batch, GenerationModule
 from tasks.settings import Settings
 from tasks.text.tokenise import BOS, EOS, PAD, UNK
+from tasks.training import DivergedError
+
+NEVER_WRITTEN = (PAD, BOS, UNK)
 
 
 @dataclass(frozen=True)
@@ -99,18 +103,27 @@ def decode(
 
 def _search(module: GenerationModule, memory: Memory, limit: Tensor) -> Hypotheses:
     settings: Settings = module.settings
-    ends = {"bos": BOS, "eos": EOS, "forbidden": (PAD, BOS, UNK)}
     if settings.beam == 1 and not settings.coverage_penalty:
-        return greedy_search(module.decoder, module.head, memory, max_length=limit, **ends)
+        return greedy_search(
+            module.decoder,
+            module.head,
+            memory,
+            bos=BOS,
+            eos=EOS,
+            max_length=limit,
+            forbidden=NEVER_WRITTEN,
+        )
     return beam_search(
         module.decoder,
         module.head,
         memory,
+        bos=BOS,
+        eos=EOS,
         max_length=limit,
         beam=settings.beam,
         length_penalty=settings.length_penalty,
         coverage_penalty=settings.coverage_penalty,
-        **ends,
+        forbidden=NEVER_WRITTEN,
     )
 
 
@@ -149,6 +162,8 @@ def _read(module: GenerationModule, memory: Memory, batch: Batch, keep_parts: in
     token_nll = decoded.features.new_zeros(real.shape).float()
     token_nll[real] = F.cross_entropy(logits, batch.outputs[real], reduction="none")
     nll = token_nll.sum(dim=1).tolist()
+    if not all(map(math.isfinite, nll)):
+        raise DivergedError("the trained model gives references a likelihood that is not finite")
     units, sources = real.sum(dim=1).tolist(), batch.source_mask.sum(dim=1).tolist()
     weights = _numpy(decoded.weights)
     parts = {name: _numpy(part) for name, part in decoded.parts.items()}

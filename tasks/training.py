@@ -72,9 +72,10 @@ class TrainingModule(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         loss = float(torch.stack(self._losses).mean()) if self._losses else math.nan
         self._losses = []
-        if not math.isfinite(loss):
-            raise DivergedError(f"the training loss was {loss} by step {self.global_step}")
         sums = torch.stack(self._validation).sum(dim=0)
+        for name, value in (("training", loss), ("validation", float(sums[0]))):
+            if not math.isfinite(value):
+                raise DivergedError(f"the {name} loss was {value} by step {self.global_step}")
         self.curve.append(
             {
                 "step": float(self.global_step),

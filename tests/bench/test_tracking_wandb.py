@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_trials import fake_cell, fake_result
-from wandb_files import offline_runs
+from wandb_files import OfflineRun, offline_runs
 
 from ablations.outcome import failed_result
 from bench.cell import Cell
@@ -43,6 +43,11 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     wandb.teardown()
 
 
+def runs_in(folder: Path) -> dict[str, OfflineRun]:
+    wandb.teardown()  # its process writes a little behind
+    return offline_runs(folder)
+
+
 def trace(example: str) -> Trace:
     return Trace(
         example=example,
@@ -74,7 +79,7 @@ def test_one_run_per_trial_with_all_that_belongs_to_it(tmp_path: Path) -> None:
             tracker.finish(full_result(cell), PREDICTIONS, [trace(str(n)) for n in range(4)])
         assert tracker.problem is None
 
-    runs = offline_runs(tmp_path)
+    runs = runs_in(tmp_path)
     assert set(runs) == {cell.hash for cell in cells}
     for cell in cells:
         run = runs[cell.hash]
@@ -111,9 +116,8 @@ def test_nothing_is_written_outside_the_folder(
     cell = fake_cell(1)
     with open_tracker("offline", cell, tmp_path / "w") as tracker:
         tracker.finish(full_result(cell), PREDICTIONS, [trace("0")])
-    wandb.teardown()
     assert tracker.problem is None
-    assert cell.hash in offline_runs(tmp_path / "w")
+    assert cell.hash in runs_in(tmp_path / "w")
     assert list(home.rglob("*")) == []
 
 
@@ -122,7 +126,7 @@ def test_a_failed_trial_is_a_failed_run(tmp_path: Path) -> None:
     with open_tracker("offline", cell, tmp_path) as tracker:
         tracker.log(1, {"loss": 1.0})
         tracker.finish(failed_result(cell, "diverged", "nan", started="2025-01-01T00:00:00Z"))
-    run = offline_runs(tmp_path)[cell.hash]
+    run = runs_in(tmp_path)[cell.hash]
     assert run.exit_code == 1
     assert run.summary["failure"] == "diverged"
     assert run.summary["failure_message"] == "nan"
@@ -133,7 +137,7 @@ def test_a_trial_that_was_torn_away_leaves_a_failed_run_and_no_open_one(tmp_path
     with pytest.raises(SystemExit), open_tracker("offline", cell, tmp_path):
         raise SystemExit
     assert wandb.run is None
-    assert offline_runs(tmp_path)[cell.hash].exit_code == 1
+    assert runs_in(tmp_path)[cell.hash].exit_code == 1
 
 
 def test_a_failure_of_tracking_is_no_failure_of_the_trial(
@@ -145,7 +149,7 @@ def test_a_failure_of_tracking_is_no_failure_of_the_trial(
         tracker.log(1, {"loss": 1.0})
         tracker.finish(fake_result(cell), PREDICTIONS, [trace("0")])
     assert "ZeroDivisionError" in (tracker.problem or "")
-    run = offline_runs(tmp_path)[cell.hash]
+    run = runs_in(tmp_path)[cell.hash]
     assert run.exit_code == 0
     assert run.summary["status"] == "done", "the other parts still went through"
 
@@ -168,5 +172,5 @@ def test_a_network_that_went_away_leads_offline_for_the_rest_of_the_process(
         cell = fake_cell(number)
         with open_tracker("online", cell, tmp_path) as tracker:
             tracker.finish(fake_result(cell))
-        assert cell.hash in offline_runs(tmp_path)
+    assert set(runs_in(tmp_path)) == {fake_cell(1).hash, fake_cell(2).hash}
     assert modes == ["online", "offline", "offline"]

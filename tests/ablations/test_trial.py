@@ -1,0 +1,126 @@
+"""One cell from its names to its stored result."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from ablations.context import TrialContext
+from ablations.trial import UNUSABLE, run_trial
+from bench.attention.registries import attentions
+from bench.cell import Cell
+from bench.result import Result
+from bench.store import Store
+from bench.trace import Trace
+from tasks.plan import make_cell
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> TrialContext:
+    folder = tmp_path_factory.mktemp("store")
+    Store.open(folder, create=True)
+    return TrialContext(store_address=str(folder), data_root=None, cache=str(folder / "cache"))
+
+
+def cell(attention: str, score: str | None = None, **options: object) -> Cell:
+    return make_cell("translation", attention, score, budget="smoke", options=options)
+
+
+def figures(result: Result) -> dict:
+    """Everything that must repeat to the last bit: not times, not memory."""
+    record = result.to_json()
+    curve = [{k: v for k, v in point.items() if k != "seconds"} for point in record["curve"]]
+    kept = ("hash", "metrics", "primary", "by_length", "alignment")
+    return {name: record[name] for name in kept} | {"curve": curve}
+
+
+@pytest.mark.parametrize("attention", attentions.names())
+def test_every_attention_gives_a_whole_result(attention: str, context: TrialContext) -> None:
+    result = run_trial(cell(attention), context)
+    assert result.status == "done", result.failure
+    store = Store.open(context.store_address or "")
+    assert store.get(result.hash) == result
+    assert {"bleu", "chrf", "perplexity", "long_bleu"} <= set(result.metrics)
+    assert result.primary is not None and result.primary.low <= result.primary.value
+    assert [int(point["step"]) for point in result.curve] == [6, 12]
+    predictions = store.predictions(result.hash)
+    assert {row["subset"] for row in predictions} == {"test", "long"}
+    assert len(predictions) == 2 * 24
+    traces = [Trace.from_json(row) for row in store.traces(result.hash)]
+    if attention == "none":
+        assert not traces and result.alignment is None
+        assert result.cost.attention_parameters == 0
+    else:
+        assert {trace.mode for trace in traces} == {"free", "forced"}
+        assert all(abs(trace.weights.sum(axis=1) - 1).max(initial=0) < 1e-2 for trace in traces)
+        assert result.alignment is not None and "uniform" in result.alignment.controls
+        scored_by_dot = attentions.get(attention).classic_score == "dot"  # has no parameters
+        assert (result.cost.attention_parameters == 0) == scored_by_dot
+    assert (result.cost.parameters or 0) > 0 and (result.cost.train_units_per_second or 0) > 0
+
+
+def test_the_same_cell_repeats_to_the_last_bit_whatever_ran_before(
+    context: TrialContext, tmp_path: Path
+) -> None:
+    apart = dataclasses.replace(context, store_address=None)
+    first = run_trial(cell("hard"), apart)
+    run_trial(cell("self", normaliser="entmax"), apart)
+    again = run_trial(cell("hard"), apart)
+    assert figures(first) == figures(again)
+    script = (
+        "import sys, json\n"
+        "from ablations.context import TrialContext\n"
+        "from ablations.trial import run_trial\n"
+        "from bench.cell import Cell\n"
+        "cell = Cell.from_json(json.loads(sys.argv[1]))\n"
+        "context = TrialContext(store_address=None, data_root=None, cache=sys.argv[2])\n"
+        "print(json.dumps(run_trial(cell, context).to_json()))\n"
+    )
+    arguments = [json.dumps(cell("hard").to_json()), str(tmp_path)]  # and an empty cache
+    other = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True
+    )
+    elsewhere = Result.from_json(json.loads(other.stdout.splitlines()[-1]))
+    assert figures(elsewhere) == figures(first)
+
+
+def test_seeds_make_different_models(context: TrialContext) -> None:
+    apart = dataclasses.replace(context, store_address=None)
+    losses = [run_trial(cell("soft").with_seed(seed), apart).curve[0]["loss"] for seed in (1, 2)]
+    assert losses[0] != losses[1]
+
+
+def test_what_the_user_must_mend_is_named_as_such(context: TrialContext) -> None:
+    bad = make_cell("translation", "soft", dataset="multi30k", budget="smoke")
+    result = run_trial(bad, context)
+    assert result.status == "failed" and result.failure is not None
+    assert result.failure.kind == UNUSABLE
+    assert "multi30k" in result.failure.message or "data-root" in result.failure.message
+
+
+def test_a_diverging_trial_fails_with_its_reason(context: TrialContext) -> None:
+    wild = cell("soft", learning_rate=1e30, clip=1e30, warmup=0.0)
+    result = run_trial(wild, context)
+    assert result.failure is not None and result.failure.kind == "diverged"
+    assert "loss" in result.failure.message or "finite" in result.failure.message
+
+
+def test_a_trial_leaves_no_setting_behind(context: TrialContext) -> None:
+    before = torch.are_deterministic_algorithms_enabled()
+    run_trial(cell("global"), dataclasses.replace(context, store_address=None))
+    assert torch.are_deterministic_algorithms_enabled() == before
+
+
+def test_importing_a_trial_needs_neither_ray_nor_wandb() -> None:
+    check = (
+        "import sys, ablations.trial, tasks.translation.task; "
+        "print(sorted({'ray', 'wandb'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"

@@ -54,11 +54,13 @@ def text(comparison: Comparison) -> str:
 
 
 def _lines(comparison: Comparison) -> Iterator[str]:
+    from reports.formats import metric_name
+
     yield f"{comparison.before}  ->  {comparison.after}"
     settings = dict.fromkeys(one.setting for one in comparison.differences)
     for setting in settings:
         own = [one for one in comparison.differences if one.setting == setting]
-        yield f"\n{setting.task}: {setting.label}, {own[0].metric}"
+        yield f"\n{setting.task}: {setting.label}, {metric_name(own[0].metric)}"
         yield from _aligned([_HEAD, *(_cells(one) for one in own)])
     yield ""
     for what, names in (

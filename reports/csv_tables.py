@@ -22,7 +22,7 @@ def csv_text(table: Table) -> str:
     if extra:
         keys = [table.spanning_key, *keys]
     grid = [_csv_entries(row, table, extra) for row in table.rows]
-    parts = [_csv_parts([line[place] for line in grid]) for place in range(len(keys))]
+    parts = [_csv_parts([line[place] for line in grid], table) for place in range(len(keys))]
     header = [f"{key}{part}" for key, own in zip(keys, parts, strict=True) for part in own]
     writer.writerow([table.corner, *header])
     for row, line in zip(table.rows, grid, strict=True):
@@ -43,19 +43,23 @@ def _csv_entries(row: Row, table: Table, extra: bool) -> list[Entry]:
     return [Missing("not applicable", f"{row.label} needs a score function"), *row.entries]
 
 
-def _csv_parts(entries: Sequence[Entry]) -> list[str]:
+def _csv_parts(entries: Sequence[Entry], table: Table) -> list[str]:
     numbers = [entry for entry in entries if isinstance(entry, Number)]
     parts = [""]
     if any(number.low is not None for number in numbers):
         parts += ["_low", "_high"]
     if any(number.group is not None for number in numbers):
         parts.append("_group")
+    if table.tells:
+        parts.append("_note")
     return parts
 
 
 def _csv_field(entry: Entry, part: str) -> str:
     if not isinstance(entry, Number):
         return _safe(entry.text) if part == "" else ""
+    if part == "_note":
+        return _safe(entry.note)
     value = {
         "": entry.value,
         "_low": entry.low,

@@ -45,9 +45,9 @@ def latex_text(table: Table) -> str:
     ]
     for row in table.rows:
         if row.spanning:
-            cells = [rf"\multicolumn{{{width}}}{{c}}{{{_latex_entry(row.spanning)}}}"]
+            cells = [rf"\multicolumn{{{width}}}{{c}}{{{_latex_entry(row.spanning, tells=table.tells)}}}"]
         else:
-            cells = [_latex_entry(entry) for entry in row.entries]
+            cells = [_latex_entry(entry, tells=table.tells) for entry in row.entries]
         lines.append(" & ".join([_latex(row.label), *cells]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
     reasons = dict.fromkeys(
@@ -78,7 +78,7 @@ def _latex_heads(table: Table) -> list[str]:
     return [" & ".join(cells) + r" \\", "".join(rules), *heads]
 
 
-def _latex_entry(entry: Entry) -> str:
+def _latex_entry(entry: Entry, *, tells: bool) -> str:
     match entry:
         case Number():
             text = _latex(entry.text)

@@ -43,11 +43,12 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _markdown_entry(entry: Entry, reasons: dict[str, int]) -> str:
+def _markdown_entry(entry: Entry, reasons: dict[str, int], *, tells: bool) -> str:
     match entry:
         case Number():
             text = f"**{entry.text}**" if entry.group == 1 else entry.text
-            return f"{text} {entry.interval}".rstrip()
+            note = f"({escaped(entry.note)})" if tells and entry.note else ""
+            return " ".join(part for part in (text, entry.interval, note) if part)
         case Missing():
             short = "n/a" if entry.kind == "not applicable" else entry.kind
             if not entry.reason:

@@ -55,10 +55,13 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
     ]
     notes = (
         "Each attention with the score function (and options) that did best on the test set, "
-        "named below the figure; where several were tried, that flatters it a little.",
+        "named beside the figure; where several were tried, that flatters it a little.",
         "Group 1 holds the best of a column and all that cannot be told apart from it.",
     )
-    return Table("overview", "Attention by task", "attention", tuple(columns), tuple(rows), notes)
+    title = "Attention by task"
+    return Table(
+        "overview", title, "attention", tuple(columns), tuple(rows), notes, tells=True
+    )
 
 
 def _best(analysis: Analysis, attention: str, entries: Sequence[Entry]) -> Entry:

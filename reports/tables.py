@@ -121,6 +121,7 @@ class Table:
         name: file name without suffix.
         corner: heading over the row headings.
         spanning_key: CSV column for entries that span all columns.
+        tells: the notes of its numbers belong to what it says, and are shown beside them.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     spanning_key: str = ""
+    tells: bool = False
 
     def __post_init__(self) -> None:
         for row in self.rows:

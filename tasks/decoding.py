@@ -16,6 +16,7 @@ from bench.models.search import Hypotheses, beam_search, greedy_search
 from bench.models.search.hypotheses import with_weights
 from tasks.generation import Batch, GenerationModule
 from tasks.settings import Settings
+from tasks.tensors import Matrices
 from tasks.text.tokenise import BOS, EOS, PAD, UNK
 from tasks.training import DivergedError
 
@@ -134,22 +135,22 @@ def _unpack(
         found, module.decoder, memory, BOS, parts=bool((batch.index < keep_parts).any())
     )
     tokens, lengths = found.tokens.cpu().numpy(), found.lengths.tolist()
-    sources = batch.source_mask.sum(dim=1).tolist()
+    sources = memory.lengths.tolist()
     scores = found.log_probs.tolist()
-    weights = _numpy(found.weights)
-    parts = {name: _numpy(part) for name, part in found.parts.items()}
+    matrices = Matrices.of(found.weights, found.parts)
     rows = []
     for row, index in enumerate(batch.index.tolist()):
         length = lengths[row]
         if length and tokens[row, length - 1] == EOS:
             length -= 1
+        weights, parts = matrices.example(row, length, sources[row], with_parts=index < keep_parts)
         rows.append(
             Written(
                 index=index,
                 tokens=tokens[row, :length],
                 score=scores[row],
-                weights=_cut(weights, row, length, sources[row]),
-                parts=_cut_parts(parts, row, length, sources[row], index < keep_parts),
+                weights=weights,
+                parts=parts,
             )
         )
     return rows
@@ -164,35 +165,12 @@ def _read(module: GenerationModule, memory: Memory, batch: Batch, keep_parts: in
     nll = token_nll.sum(dim=1).tolist()
     if not all(map(math.isfinite, nll)):
         raise DivergedError("the trained model gives references a likelihood that is not finite")
-    units, sources = real.sum(dim=1).tolist(), batch.source_mask.sum(dim=1).tolist()
-    weights = _numpy(decoded.weights)
-    parts = {name: _numpy(part) for name, part in decoded.parts.items()}
-    return [
-        Read(
-            index=index,
-            nll=nll[row],
-            units=units[row],
-            weights=_cut(weights, row, units[row] - 1, sources[row]),
-            parts=_cut_parts(parts, row, units[row] - 1, sources[row], index < keep_parts),
+    units, sources = real.sum(dim=1).tolist(), memory.lengths.tolist()
+    matrices = Matrices.of(decoded.weights, decoded.parts)
+    rows = []
+    for row, index in enumerate(batch.index.tolist()):
+        weights, parts = matrices.example(
+            row, units[row] - 1, sources[row], with_parts=index < keep_parts
         )
-        for row, index in enumerate(batch.index.tolist())
-    ]
-
-
-def _numpy(tensor: Tensor | None) -> np.ndarray | None:
-    return None if tensor is None else tensor.float().cpu().numpy()
-
-
-def _cut(weights: np.ndarray | None, row: int, length: int, source: int) -> np.ndarray | None:
-    # A copy: a view would keep the whole batch in memory.
-    return None if weights is None else weights[row, :length, :source].copy()
-
-
-def _cut_parts(
-    parts: Mapping[str, np.ndarray | None], row: int, length: int, source: int, wanted: bool
-) -> dict[str, np.ndarray]:
-    if not wanted:
-        return {}
-    return {
-        name: part[row, :length, :source].copy() for name, part in parts.items() if part is not None
-    }
+        rows.append(Read(index, nll[row], units[row], weights, parts))
+    return rows

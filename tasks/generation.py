@@ -8,8 +8,7 @@ it in its own folder.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -21,12 +20,13 @@ from bench.attention.reinforce import Baseline, reinforce_loss
 from bench.models.base import Decoded, Decoder, Encoder
 from bench.models.head import VocabularyHead
 from tasks.settings import Settings
+from tasks.tensors import TensorBatch
 from tasks.text.tokenise import PAD
 from tasks.training import TrainingModule
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(TensorBatch):
     """B examples with padded sources and targets.
 
     Attributes:
@@ -46,14 +46,6 @@ class Batch:
     outputs: Tensor
     segments: Tensor | None = None
     units: int = 0
-
-    def to(self, device: torch.device | str) -> Batch:
-        moved: dict[str, Any] = {
-            name: value.to(device, non_blocking=True)
-            for name, value in vars(self).items()
-            if isinstance(value, Tensor)
-        }
-        return replace(self, **moved)
 
 
 class TokenFront(nn.Module):
@@ -118,17 +110,19 @@ class GenerationModule(TrainingModule):
         """The memory of a batch."""
         return self.encoder(self.front(batch.source), batch.source_mask, batch.segments)
 
-    def read(self, batch: Batch, *, need_weights: bool = False) -> Decoded:
-        """Teacher-forced pass: features for every target position."""
-        return self.decoder(batch.inputs, self.encode(batch), need_weights=need_weights)
+    def auxiliary_loss(self, memory: Memory, batch: Batch) -> Tensor | None:
+        """A further term of the training loss that needs the memory alone, weighted; None for
+        none. Tasks override it."""
+        return None
 
     def training_loss(self, batch: Batch) -> Tensor:
         return self.loss_terms(batch, self.settings.label_smoothing).loss
 
     def loss_terms(self, batch: Batch, smoothing: float = 0.0) -> LossTerms:
-        """Cross-entropy with label smoothing, and what the mechanism adds to it."""
+        """Cross-entropy with label smoothing, and what the mechanism and the task add to it."""
         penalty = getattr(self.attention_options, "doubly_stochastic", 0.0)
-        decoded = self.read(batch, need_weights=penalty > 0)
+        memory = self.encode(batch)
+        decoded: Decoded = self.decoder(batch.inputs, memory, need_weights=penalty > 0)
         real = batch.outputs != PAD  # B,T
         # Only real positions meet the vocabulary: it is the dearest product of the step.
         logits = self.head(decoded.features[real])  # N,V
@@ -141,9 +135,10 @@ class GenerationModule(TrainingModule):
             loss = loss + self._sampling_loss(decoded, logits, batch.outputs, real)
         if penalty:
             assert decoded.weights is not None
-            loss = loss + penalty * doubly_stochastic_penalty(
-                decoded.weights, real, batch.source_mask
-            )
+            loss = loss + penalty * doubly_stochastic_penalty(decoded.weights, real, memory.mask)
+        auxiliary = self.auxiliary_loss(memory, batch) if self.training else None
+        if auxiliary is not None:
+            loss = loss + auxiliary
         units = real.sum()
         return LossTerms(loss, loss.detach() * units if nll is None else nll.sum(), right, units)
 
@@ -156,11 +151,6 @@ class GenerationModule(TrainingModule):
 
     def count_units(self, batch: Batch) -> int:
         return batch.units
-
-    def transfer_batch_to_device(
-        self, batch: Batch, device: torch.device, dataloader_idx: int
-    ) -> Batch:
-        return batch if device.type == "cpu" else batch.to(device)
 
     def _sampling_loss(
         self, decoded: Decoded, logits: Tensor, outputs: Tensor, real: Tensor

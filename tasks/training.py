@@ -54,6 +54,11 @@ class TrainingModule(pl.LightningModule):
     def count_units(self, batch: Any) -> int:
         """Target units of a batch, padding not counted."""
 
+    def transfer_batch_to_device(
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> Any:
+        return batch if device.type == "cpu" else batch.to(device)
+
     def on_fit_start(self) -> None:
         self._begun = time.perf_counter()
 

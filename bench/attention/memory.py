@@ -17,8 +17,8 @@ class Memory:
         mask: B,S bool, True where a position is real. Every row has at least one.
         summary: B,D the fixed vector, all that the control `none` may see.
         values: B,S,D what is averaged where that differs from what is scored (Gehring 2017).
-        segments: B,S int64, number of the segment each position belongs to, counted from 0 and
-            never falling along S; padding may hold anything. Used by `hierarchical`.
+        segments: B,S int64, number of the segment each position belongs to, counted from 0, in
+            any order along S; padding may hold anything. Used by `hierarchical`.
         grid: rows and columns where positions are cells of a picture, in raster order.
     """
 

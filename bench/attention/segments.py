@@ -32,7 +32,10 @@ def segment_layout(memory: Memory, width: int) -> SegmentLayout:
     """The layout of `memory.segments`, or of segments of `width` positions where it has none."""
     mask = memory.mask
     rank = mask.cumsum(1) - 1  # B,S place among the real ones
-    segments = rank // width if memory.segments is None else memory.segments
+    if memory.segments is None:
+        segments = rank // width
+    else:
+        segments, rank = memory.segments, _sorted_rank(memory.segments, mask)
     segments = torch.where(mask, segments, 0)  # padding may hold anything
     G = int(segments.max()) + 1
     counts = mask.new_zeros(len(mask), G, dtype=torch.int64)
@@ -50,3 +53,12 @@ def segment_layout(memory: Memory, width: int) -> SegmentLayout:
         real=counts > 0,
         place=torch.where(mask, place, 0),
     )
+
+
+def _sorted_rank(segments: Tensor, mask: Tensor) -> Tensor:
+    """B,S: the place of each real position where they are sorted by segment and then by place. A
+    region of a picture is several stretches of its raster."""
+    last = torch.iinfo(torch.int64).max
+    order = torch.where(mask, segments, last).argsort(dim=1, stable=True)  # padding comes last
+    ranks = torch.arange(mask.shape[1], device=mask.device).expand_as(order)
+    return torch.empty_like(order).scatter_(1, order, ranks)

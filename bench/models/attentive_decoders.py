@@ -28,6 +28,7 @@ class AttentiveDecoder(RecurrentDecoder):
         super().__init__(
             vocabulary_size,
             memory_size,
+            attention.context_size,
             sizes,
             extra_size=extra_size,
             readout_size=readout_size,

@@ -146,6 +146,9 @@ class Decoder(nn.Module, ABC):
 
     #: F, size of the features; that of the embeddings, so that the output layer can be tied.
     output_size: int
+    #: H and C, sizes of `Decoded.hidden` and `Decoded.contexts`.
+    state_size: int
+    context_size: int
     #: Target embeddings V,E; token 0 is padding.
     embedding: nn.Embedding
 

@@ -92,6 +92,8 @@ class ConvolutionalDecoder(Decoder):
             AttentionStep(factory, sizes, memory_size) for _ in self.attending
         )
         self.narrow = projection(sizes.hidden, sizes.embedding)
+        self.state_size = sizes.hidden
+        self.context_size = self.attend[-1].attention.context_size  # type: ignore[union-attr, assignment]
 
     def start(self, memory: Memory) -> ConvolutionalState:
         mechanisms: list[Attention] = [step.attention for step in self.attend]  # type: ignore[misc]

@@ -55,6 +55,7 @@ class RecurrentDecoder(Decoder):
         self,
         vocabulary_size: int,
         memory_size: int,
+        context_size: int,
         sizes: ModelSizes,
         *,
         extra_size: int,
@@ -62,6 +63,7 @@ class RecurrentDecoder(Decoder):
     ) -> None:
         super().__init__()
         self.output_size = sizes.embedding
+        self.state_size, self.context_size = sizes.hidden, context_size
         self.dropout = sizes.dropout
         self.embedding = token_embedding(vocabulary_size, sizes.embedding)
         self.bridge = Bridge(memory_size, sizes.cell, sizes.hidden, sizes.decoder_layers)
@@ -111,6 +113,7 @@ class FixedDecoder(RecurrentDecoder):
     def __init__(self, vocabulary_size: int, memory_size: int, sizes: ModelSizes) -> None:
         super().__init__(
             vocabulary_size,
+            memory_size,
             memory_size,
             sizes,
             extra_size=memory_size,

@@ -64,6 +64,8 @@ class TransformerDecoder(Decoder):
         self.feed = nn.ModuleList(FeedForward(sizes) for _ in layers)
         self.norm = nn.LayerNorm(sizes.hidden)
         self.leave = resize(sizes.hidden, sizes.embedding)
+        self.state_size = sizes.hidden
+        self.context_size = self._mechanisms()[-1].context_size
 
     def start(self, memory: Memory) -> TransformerState:
         keys = tuple(attention.prepare(memory) for attention in self._mechanisms())

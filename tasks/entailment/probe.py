@@ -15,20 +15,24 @@ negation, a taxonomy, modifiers. The rules:
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions
+from tasks.entailment.budgets import probe_settings
 from tasks.entailment.corpus import LABELS, EntailmentCorpus, Label, PairExample
 from tasks.entailment.grammar import FORMS, LEXICONS, Clause, Lexicon, Size, clause, denies
 from tasks.entailment.logic import Statement, Term, relation
 from tasks.registries import datasets
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
 
 #: Shares of pairs that differ in one and in two roles.
 _EDITS = (0.8, 0.2)
@@ -91,6 +95,10 @@ class Probe(Dataset):
     external: ClassVar[bool] = False
     gold: ClassVar[bool] = True
     Options: ClassVar[type[DatasetOptions]] = ProbeOptions
+
+    @classmethod
+    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+        return probe_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None) -> EntailmentCorpus:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions
+from tasks.entailment.budgets import sentences_settings
 from tasks.entailment.corpus import EntailmentCorpus
 from tasks.entailment.reading import LOWER_CASED, Columns, dropped_note, read_pairs
 from tasks.entailment.rte2 import aligned_sets
 from tasks.registries import datasets
 from tasks.rows import OnError, Row, data_folder, fail, read_tsv
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
 
 _COLUMNS = Columns("sentence_A", "sentence_B", "entailment_label")
 _PART = "SemEval_set"
@@ -29,6 +34,10 @@ class Sick(Dataset):
         "Marelli et al. 2014: A SICK cure for the evaluation of compositional distributional"
         " semantic models. LREC."
     )
+
+    @classmethod
+    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+        return sentences_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None) -> EntailmentCorpus:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from tasks.base import Dataset, DatasetOptions
+from tasks.entailment.budgets import sentences_settings
 from tasks.entailment.corpus import EntailmentCorpus
 from tasks.entailment.reading import (
     LOWER_CASED,
@@ -20,6 +22,9 @@ from tasks.entailment.reading import (
 from tasks.entailment.rte2 import aligned_sets
 from tasks.registries import datasets
 from tasks.rows import OnError, data_folder, fail, read_json_lines
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
 
 _COLUMNS = Columns("sentence1", "sentence2", "gold_label")
 _FULL = ("snli_1.0", "snli")
@@ -50,6 +55,10 @@ class Snli(Dataset):
         " EMNLP."
     )
     Options: ClassVar[type[DatasetOptions]] = SnliOptions
+
+    @classmethod
+    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+        return sentences_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None) -> EntailmentCorpus:

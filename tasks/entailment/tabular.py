@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions
+from tasks.entailment.budgets import sentences_settings
 from tasks.entailment.corpus import LABELS, EntailmentCorpus, Label
 from tasks.entailment.reading import (
     LOWER_CASED,
@@ -21,6 +22,9 @@ from tasks.entailment.reading import (
 )
 from tasks.registries import datasets
 from tasks.rows import OnError, fail, read_rows
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
 
 
 class TabularOptions(DatasetOptions):
@@ -49,6 +53,10 @@ class Tabular(Dataset):
     summary: ClassVar[str] = "your own pairs: TSV or JSON lines with named columns"
     licence: ClassVar[str] = "the files' own"
     Options: ClassVar[type[DatasetOptions]] = TabularOptions
+
+    @classmethod
+    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+        return sentences_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None) -> EntailmentCorpus:

@@ -1,7 +1,7 @@
 """Encoded texts on disk: memory-mapped token ids, gathered into padded batches.
 
-An Arrow file holds, per text, the token ids and the word of every token, in blocks of `ROWS`
-texts. Opening it reads next to nothing; a batch touches the pages of its own texts only, so a
+An Arrow file holds, per text, the token ids, the word of every token and, where texts come in
+segments (sentences of a document), the segment of every token, in blocks of `ROWS` texts. Opening it reads next to nothing; a batch touches the pages of its own texts only, so a
 corpus may be larger than memory. The lengths of all texts are the index that batching needs.
 """
 
@@ -11,18 +11,30 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from tasks.cache import cached, digest, digest_texts
-from tasks.text.tokenise import BOS, EOS, PAD, Tokeniser
+from tasks.text.tokenise import BOS, EOS, PAD, Segmented
 
 ROWS = 1 << 16
 # Raised when the same tokeniser and texts would give another file than before.
 VERSION = 1
 
-_SCHEMA = pa.schema([("tokens", pa.large_list(pa.int32())), ("words", pa.large_list(pa.int32()))])
+_COLUMN = pa.large_list(pa.int32())
+
+
+class Encoder(Protocol):
+    """Whatever cuts texts into token ids (`Tokeniser`, a task's own vocabulary)."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of all that decides how texts are encoded."""
+
+    def segment_batch(self, texts: Iterable[str]) -> list[Segmented]:
+        """Token ids with the word of each token."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +44,13 @@ class Padded:
     Attributes:
         tokens: B,T int64, PAD after the end.
         lengths: B int64, tokens of each text, begin and end counted where they were asked for.
+        segments: B,T int64, the segment of every token, 0 where padding; None where texts have no
+            segments. The begin token counts to the first segment, the end token to the last.
     """
 
     tokens: np.ndarray
     lengths: np.ndarray
+    segments: np.ndarray | None = None
 
     @property
     def mask(self) -> np.ndarray:
@@ -48,6 +63,7 @@ class _Block:
     offsets: np.ndarray  # rows+1
     tokens: np.ndarray  # int32, all texts of the block in a row
     words: np.ndarray
+    segments: np.ndarray | None
 
 
 class EncodedTexts:
@@ -60,12 +76,8 @@ class EncodedTexts:
 
     def __init__(self, path: Path, fingerprint: str) -> None:
         table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-        self._blocks = [
-            _views(tokens, words)
-            for tokens, words in zip(
-                table.column("tokens").chunks, table.column("words").chunks, strict=True
-            )
-        ]
+        self._blocks = [_views(batch) for batch in table.to_batches()]
+        self._segmented = "segments" in table.column_names
         self.fingerprint = fingerprint
         self.lengths = np.concatenate(
             [np.zeros(0, np.int64), *(np.diff(block.offsets) for block in self._blocks)]
@@ -94,17 +106,24 @@ class EncodedTexts:
         indices = np.asarray(indices, dtype=np.int64)
         lengths = self.lengths[indices]
         width = int(lengths.max(initial=0))
-        out = np.full((len(indices), begin + width + end), PAD, dtype=np.int64)
+        shape = (len(indices), begin + width + end)
+        out = np.full(shape, PAD, dtype=np.int64)
+        segments = np.zeros(shape, dtype=np.int64) if self._segmented else None
         for number in np.unique(indices // ROWS):  # one block unless the corpus is large
             rows = np.flatnonzero(indices // ROWS == number)
-            out[rows, begin : begin + width] = _gather(
-                self._blocks[number], indices[rows] % ROWS, width
-            )
+            block, local = self._blocks[number], indices[rows] % ROWS
+            inside = slice(begin, begin + width)
+            out[rows, inside] = _gather(block.tokens, block.offsets, local, width, PAD)
+            if segments is not None and block.segments is not None:
+                segments[rows, inside] = _gather(block.segments, block.offsets, local, width, 0)
+        every, last = np.arange(len(indices)), begin + lengths
         if begin:
             out[:, 0] = BOS
         if end:
-            out[np.arange(len(indices)), begin + lengths] = EOS
-        return Padded(out, lengths + begin + end)
+            out[every, last] = EOS
+            if segments is not None:
+                segments[every, last] = segments[every, np.maximum(last - 1, 0)]
+        return Padded(out, lengths + begin + end, segments)
 
     def _place(self, index: int) -> tuple[_Block, int, int]:
         block = self._blocks[index // ROWS]
@@ -112,45 +131,80 @@ class EncodedTexts:
         return block, int(low), int(high)
 
 
-def encode(texts: Sequence[str], tokeniser: Tokeniser, cache: Path) -> EncodedTexts:
+def encode(
+    texts: Sequence[str],
+    tokeniser: Encoder,
+    cache: Path,
+    *,
+    segments: Iterable[Sequence[int]] | None = None,
+) -> EncodedTexts:
     """Encode texts once and keep them in the cache; equal requests find them ready.
 
     Args:
         texts: read twice, never held as a whole.
+        segments: for every text the segment of each of its words, from 0 and never falling; gone
+            through twice.
 
     Raises:
         UsageError: the cache cannot be written.
     """
-    key = digest("encoded", VERSION, tokeniser.fingerprint, digest_texts(texts))
+    parts = ["encoded", VERSION, tokeniser.fingerprint, digest_texts(texts)]
+    if segments is not None:
+        parts.append(digest_texts(map(repr, segments)))
+    key = digest(*parts)
     path = cached(
-        cache / "encoded", key, lambda target: _write(target, texts, tokeniser), suffix=".arrow"
+        cache / "encoded",
+        key,
+        lambda target: _write(target, texts, tokeniser, segments),
+        suffix=".arrow",
     )
     return EncodedTexts(path, key)
 
 
-def _write(path: Path, texts: Iterable[str], tokeniser: Tokeniser) -> None:
-    remaining = iter(texts)
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, _SCHEMA) as writer:
+def _write(
+    path: Path,
+    texts: Iterable[str],
+    tokeniser: Encoder,
+    segments: Iterable[Sequence[int]] | None,
+) -> None:
+    names = ["tokens", "words"] + ([] if segments is None else ["segments"])
+    schema = pa.schema([(name, _COLUMN) for name in names])
+    remaining, numbers = iter(texts), iter(segments or ())
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         while block := list(itertools.islice(remaining, ROWS)):
             segmented = tokeniser.segment_batch(block)
-            columns = [[one.ids for one in segmented], [one.words for one in segmented]]
-            arrays = [pa.array(column, type=_SCHEMA[0].type) for column in columns]
-            writer.write_batch(pa.record_batch(arrays, schema=_SCHEMA))
+            columns: list[list[Any]] = [
+                [one.ids for one in segmented],
+                [one.words for one in segmented],
+            ]
+            if segments is not None:
+                of_words = itertools.islice(numbers, len(block))
+                columns.append(list(map(_of_tokens, of_words, segmented)))
+            arrays = [pa.array(column, type=_COLUMN) for column in columns]
+            writer.write_batch(pa.record_batch(arrays, schema=schema))
 
 
-def _views(tokens: pa.LargeListArray, words: pa.LargeListArray) -> _Block:
+def _of_tokens(of_words: Sequence[int], text: Segmented) -> np.ndarray:
+    """T, the segment of every token."""
+    return np.asarray(of_words, dtype=np.int32)[np.asarray(text.words, dtype=np.int64)]
+
+
+def _views(batch: pa.RecordBatch) -> _Block:
     # Zero-copy: these arrays are the mapped file itself.
-    return _Block(
-        tokens.offsets.to_numpy(zero_copy_only=True),
-        tokens.values.to_numpy(zero_copy_only=True),
-        words.values.to_numpy(zero_copy_only=True),
-    )
+    values = {
+        name: batch.column(name).values.to_numpy(zero_copy_only=True) for name in batch.schema.names
+    }
+    offsets = batch.column("tokens").offsets.to_numpy(zero_copy_only=True)
+    return _Block(offsets, values["tokens"], values["words"], values.get("segments"))
 
 
-def _gather(block: _Block, rows: np.ndarray, width: int) -> np.ndarray:
-    starts, ends = block.offsets[rows], block.offsets[rows + 1]  # B
+def _gather(
+    values: np.ndarray, offsets: np.ndarray, rows: np.ndarray, width: int, filling: int
+) -> np.ndarray:
+    """Rows of a ragged array, padded: B,T."""
+    starts, ends = offsets[rows], offsets[rows + 1]  # B
     places = starts[:, None] + np.arange(width)  # B,T
     inside = places < ends[:, None]
     if width == 0:
         return np.zeros((len(rows), 0), dtype=np.int32)
-    return np.where(inside, block.tokens[np.where(inside, places, 0)], PAD)
+    return np.where(inside, values[np.where(inside, places, 0)], filling)

@@ -6,16 +6,17 @@ from typing import ClassVar
 
 import pytorch_lightning as pl
 
-from bench.models.build import AttentionChoice, build_decoder, build_encoder
-from bench.models.head import VocabularyHead
 from tasks.base import Evaluation, Paths, Plan, Task, TaskData
-from tasks.generation import GenerationModule, TokenFront
-from tasks.model_sizes import model_sizes
+from tasks.generation import GenerationModule
 from tasks.registries import tasks
 from tasks.settings import Settings
-from tasks.translation.data import TranslationData, prepare
-from tasks.translation.settings import TranslationSettings
-from tasks.translation.testing import evaluate
+from tasks.text_to_text.data import TextData
+from tasks.text_to_text.model import text_module
+from tasks.text_to_text.settings import TextSettings
+from tasks.text_to_text.testing import evaluate
+from tasks.translation.corpus import Pair
+from tasks.translation.data import prepare
+from tasks.translation.testing import SCORING, word_pair
 
 
 @tasks.register("translation")
@@ -24,32 +25,23 @@ class Translation(Task):
 
     name: ClassVar[str] = "translation"
     summary: ClassVar[str] = "a sentence in one language to the same in another"
-    headline: ClassVar[str] = "bleu"
+    headline: ClassVar[str] = SCORING.name
     length_unit: ClassVar[str] = "source words"
     train_unit: ClassVar[str] = "target tokens"
-    Settings: ClassVar[type[Settings]] = TranslationSettings
+    Settings: ClassVar[type[Settings]] = TextSettings
 
     @classmethod
-    def prepare(cls, plan: Plan, paths: Paths) -> TranslationData:
+    def prepare(cls, plan: Plan, paths: Paths) -> TextData[Pair]:
         corpus = plan.dataset.load(plan.dataset_options, paths.data_root)
-        assert isinstance(plan.settings, TranslationSettings)
+        assert isinstance(plan.settings, TextSettings)
         return prepare(corpus, plan.settings, paths)
 
     @classmethod
     def module(cls, plan: Plan, data: TaskData) -> GenerationModule:
-        assert isinstance(data, TranslationData)
-        settings = plan.settings
-        sizes = model_sizes(settings)
-        choice = AttentionChoice(
-            plan.attention, plan.cell.score, plan.attention_options, data.length_ratio
-        )
-        front = TokenFront(data.source_tokeniser.size, settings.embedding, settings.dropout)
-        encoder = build_encoder(choice, settings.embedding, sizes)
-        decoder = build_decoder(choice, encoder.output_size, data.target_tokeniser.size, sizes)
-        head = VocabularyHead(decoder.output_size, decoder.embedding, tied=settings.tied)
-        return GenerationModule(front, encoder, decoder, head, settings, plan.attention_options)
+        assert isinstance(data, TextData)
+        return text_module(plan, data)
 
     @classmethod
     def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
-        assert isinstance(module, GenerationModule) and isinstance(data, TranslationData)
-        return evaluate(module, data)
+        assert isinstance(module, GenerationModule) and isinstance(data, TextData)
+        return evaluate(module, data, SCORING, word_pair)

@@ -135,7 +135,8 @@ def test_figures_in_coloured_cells_can_be_read(opened, scheme):
     page = opened("translation.html", color_scheme=scheme)
     ratios = page.evaluate(
         """() => {
-          const paint = document.createElement('canvas').getContext('2d');
+          const canvas = document.createElement('canvas');
+          const paint = canvas.getContext('2d', {willReadFrequently: true});
           const rgb = (colour) => {
             paint.fillStyle = colour; paint.fillRect(0, 0, 1, 1);
             return [...paint.getImageData(0, 0, 1, 1).data].slice(0, 3);

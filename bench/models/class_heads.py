@@ -1,0 +1,84 @@
+"""Heads for classes: from a text read over a memory to the scores of its classes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from bench.models.dropout import dropout
+from bench.models.layers import linear, masked_mean
+
+
+class ClassHead(nn.Module, ABC):
+    """States and what they attend to, to logits."""
+
+    @abstractmethod
+    def forward(self, states: Tensor, contexts: Tensor, mask: Tensor) -> Tensor:
+        """B,T,H states, B,T,C contexts and B,T real positions to B,K logits."""
+
+
+class ComparisonHead(ClassHead):
+    """Every state h is compared with its context a: [h; a; |h - a|; h * a], a layer, mean and
+    maximum over positions, a layer, classes.
+
+    The comparison is that of Chen 2017 (ESIM, section 3.2) with Mou 2016's absolute difference;
+    h and a come from different networks, so both are projected into one space first.
+
+    Args:
+        state_size, context_size: H and C.
+        size: of that space and of the layers.
+        classes: K.
+        dropout: probability, on what enters each layer.
+    """
+
+    def __init__(
+        self, state_size: int, context_size: int, size: int, classes: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.state, self.context = linear(state_size, size), linear(context_size, size)
+        self.compare = linear(4 * size, size)
+        self.join = linear(2 * size, size)
+        self.classify = linear(size, classes)
+
+    def forward(self, states: Tensor, contexts: Tensor, mask: Tensor) -> Tensor:
+        h, a = self.state(self._drop(states)), self.context(self._drop(contexts))  # B,T,K
+        pairs = torch.cat((h, a, (h - a).abs(), h * a), dim=2)  # B,T,4K
+        compared = torch.relu(self.compare(self._drop(pairs)))  # B,T,K
+        largest = compared.masked_fill(~mask[..., None], 0.0).amax(dim=1)  # none is below 0
+        pooled = torch.cat((masked_mean(compared, mask), largest), dim=1)  # B,2K
+        joined = torch.tanh(self.join(self._drop(pooled)))  # B,K
+        return self.classify(self._drop(joined))
+
+    def _drop(self, tensor: Tensor) -> Tensor:
+        return dropout(tensor, self.dropout, self.training)
+
+
+class LastStateHead(ClassHead):
+    """Only the last state h and its context r count: W tanh(W_p r + W_x h), the reader of
+    Rocktaschel 2016, sections 2.3 and 2.4.
+
+    Args:
+        context_size: 0 leaves the context out: conditional encoding, the paper's section 2.2.
+    """
+
+    def __init__(
+        self, state_size: int, context_size: int, size: int, classes: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.state = linear(state_size, size)
+        self.context = linear(context_size, size, bias=False) if context_size else None
+        self.classify = linear(size, classes)
+
+    def forward(self, states: Tensor, contexts: Tensor, mask: Tensor) -> Tensor:
+        last = mask.sum(dim=1) - 1  # B
+        rows = torch.arange(len(last), device=last.device)
+        joined = self.state(dropout(states[rows, last], self.dropout, self.training))  # B,K
+        if self.context is not None:
+            joined = joined + self.context(
+                dropout(contexts[rows, last], self.dropout, self.training)
+            )
+        return self.classify(torch.tanh(joined))

@@ -1,0 +1,121 @@
+"""From pixels to annotation vectors: a small convolutional network over pictures."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.errors import UsageError
+from bench.models.dropout import dropout
+
+#: Pixels are centred and scaled to about unit variance.
+_CENTRE, _SPREAD = 127.5, 64.0
+
+
+class PictureFront(nn.Module):
+    """Pictures B,H,W,3 (uint8, RGB) to annotation vectors B,L,D in raster order (Xu 2015, 3.1.1).
+
+    Square patches of `stem` pixels are projected to `width` channels; each stage then halves the
+    picture and doubles the channels, with pre-activation residual blocks (He 2016) behind the
+    convolution that does so. Every cell of the last map is projected to D. Trained from scratch:
+    layer norms over channels in place of batch norms, so that an example's result does not depend
+    on its batch.
+
+    Args:
+        size: pixels along each side of the picture.
+        output_size: D.
+        stem: pixels along each side of a patch.
+        width: channels of a patch.
+        stages: how often the picture is halved.
+        blocks: residual blocks of each stage.
+        dropout: probability, on the annotation vectors.
+
+    Attributes:
+        grid: rows and columns of the L cells.
+
+    Raises:
+        UsageError: a size that cells do not divide.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        output_size: int,
+        *,
+        stem: int = 4,
+        width: int = 64,
+        stages: int = 1,
+        blocks: int = 1,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.grid = grid_of(size, stem, stages)
+        self.output_size, self.dropout = output_size, dropout
+        layers: list[nn.Module] = [_convolution(3, width, stem, stride=stem)]
+        for _ in range(stages):
+            layers += [_Activated(_convolution(width, 2 * width, 3, stride=2), width)]
+            width *= 2
+            layers += [_Residual(width) for _ in range(blocks)]
+        self.layers = nn.Sequential(*layers).to(memory_format=torch.channels_last)
+        self.norm = nn.LayerNorm(width)
+        self.project = nn.Linear(width, output_size)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        pixels = (pictures.to(self.project.weight.dtype) - _CENTRE) / _SPREAD
+        # The pixels' own order in memory is channels last, the fastest for convolutions.
+        cells = self.layers(pixels.permute(0, 3, 1, 2))  # B,C,rows,columns
+        vectors = self.norm(cells.permute(0, 2, 3, 1).flatten(1, 2))  # B,L,C
+        projected: Tensor = self.project(F.relu(vectors))  # B,L,D
+        return dropout(projected, self.dropout, self.training)
+
+
+def grid_of(size: int, stem: int, stages: int) -> tuple[int, int]:
+    """Rows and columns of the annotation vectors of a picture of `size` pixels.
+
+    Raises UsageError: a size that cells do not divide.
+    """
+    cell = stem * 2**stages
+    if size % cell:
+        raise UsageError(
+            f"pictures of {size} pixels do not divide into cells of {cell}",
+            where="--set size",
+            remedy=f"choose a multiple of {cell}, or other values of stem and stages",
+        )
+    return size // cell, size // cell
+
+
+class _Activated(nn.Module):
+    """Norm over channels and ReLU, then a layer. B,C,H,W."""
+
+    def __init__(self, layer: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.norm, self.layer = nn.LayerNorm(channels), layer
+
+    def forward(self, maps: Tensor) -> Tensor:
+        normal = self.norm(maps.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        out: Tensor = self.layer(F.relu(normal))
+        return out
+
+
+class _Residual(nn.Module):
+    """x + conv(relu(norm(conv(relu(norm(x)))))), which begins as the identity. B,C,H,W."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = _Activated(_convolution(channels, channels, 3), channels)
+        self.second = _Activated(_convolution(channels, channels, 3), channels)
+        nn.init.zeros_(self.second.layer.weight)  # type: ignore[arg-type]
+
+    def forward(self, maps: Tensor) -> Tensor:
+        out: Tensor = maps + self.second(self.first(maps))
+        return out
+
+
+def _convolution(inputs: int, outputs: int, kernel: int, *, stride: int = 1) -> nn.Conv2d:
+    # A patch that is as large as its stride needs no padding.
+    padding = 0 if kernel == stride else kernel // 2
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer

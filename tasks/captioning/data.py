@@ -1,0 +1,206 @@
+"""Captioning data made ready: pixels in one array, captions tokenised, both cached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import overload
+
+import numpy as np
+import torch
+
+from bench.models.picture_front import grid_of
+from tasks.base import Paths, TaskData
+from tasks.cache import digest
+from tasks.captioning.batches import CaptionBatch, CaptionOrder
+from tasks.captioning.controls import CaptionControls, controls
+from tasks.captioning.corpus import CaptionCorpus, Picture
+from tasks.captioning.images import Pixels, pixels
+from tasks.captioning.settings import CaptioningSettings
+from tasks.datamodule import Stream, StreamModule
+from tasks.text.encoded import EncodedTexts, encode
+from tasks.text.tokenise import Tokeniser
+
+
+class CaptionTexts(Sequence[str]):
+    """The captions of some pictures, numbered through."""
+
+    def __init__(self, pictures: Sequence[Picture]) -> None:
+        self._texts = [text for picture in pictures for text in picture.references]
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        return self._texts[index]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Pictures with their pixels and captions.
+
+    Attributes:
+        captions: of all pictures, numbered through.
+        first: N+1, number of each picture's first caption.
+        cells: L, cells of the grid.
+        words: V, size of the vocabulary where batches shall say which words the captions of a
+            picture use; 0 elsewhere.
+    """
+
+    pictures: Sequence[Picture]
+    pixels: Pixels
+    captions: EncodedTexts
+    first: np.ndarray
+    cells: int
+    words: int = 0
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    @cached_property
+    def owner(self) -> np.ndarray:
+        """The picture of every caption."""
+        return np.repeat(np.arange(len(self)), np.diff(self.first))
+
+    def batch(self, captions: np.ndarray) -> CaptionBatch:
+        """These captions with their pictures. Captions of a picture must lie side by side."""
+        owners = self.owner[captions]
+        fresh = np.diff(owners, prepend=-1) != 0
+        pictures = owners[fresh]  # P
+        inputs = self.captions.batch(captions, begin=True)
+        outputs = self.captions.batch(captions, end=True)
+        return CaptionBatch(
+            index=torch.from_numpy(captions),
+            source=torch.from_numpy(self.pixels.array[pictures]),
+            source_mask=torch.ones(len(captions), self.cells, dtype=torch.bool),
+            inputs=torch.from_numpy(inputs.tokens),
+            outputs=torch.from_numpy(outputs.tokens),
+            units=int(outputs.lengths.sum()),
+            owner=torch.from_numpy(np.cumsum(fresh) - 1),
+            words=torch.from_numpy(self._word_shares(pictures)) if self.words else None,
+        )
+
+    def _word_shares(self, pictures: np.ndarray) -> np.ndarray:
+        """P,V float32: the share of each picture's captions that use each word."""
+        counts = np.diff(self.first)[pictures]  # P
+        rows = np.repeat(np.arange(len(pictures)), counts)
+        places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        found = self.captions.batch(self.first[pictures][rows] + places)
+        used = np.zeros((len(rows), self.words), dtype=np.float32)  # captions,V
+        used[np.arange(len(rows))[:, None], found.tokens] = 1.0
+        starts = np.cumsum(counts) - counts
+        shares: np.ndarray = np.add.reduceat(used, starts, axis=0) / counts[:, None]
+        return shares.astype(np.float32)
+
+    def written(self, pictures: np.ndarray) -> CaptionBatch:
+        """These pictures with the first caption of each; `index` counts pictures."""
+        batch = self.batch(self.first[pictures])
+        return replace(batch, index=torch.from_numpy(pictures))
+
+    def each_picture(self, size: int) -> Stream:
+        """Every picture once, `size` a batch, with its first caption."""
+        return Stream(self.written, _parts(np.arange(len(self)), size))
+
+    def each_caption(self, size: int) -> Stream:
+        """Every caption once, those of `size` pictures a batch."""
+        return Stream(
+            self.batch,
+            [np.arange(self.first[part[0]], self.first[part[-1] + 1]) for part in
+             _parts(np.arange(len(self)), size)],
+        )
+
+
+@dataclass(frozen=True)
+class CaptioningData(TaskData):
+    """Everything a trial needs of its corpus.
+
+    Attributes:
+        controls: of every test set, by name.
+        grid: rows and columns of annotation vectors.
+    """
+
+    corpus: CaptionCorpus
+    tokeniser: Tokeniser
+    train: Split
+    validation: Split
+    tests: Mapping[str, Split]
+    controls: Mapping[str, CaptionControls]
+    grid: tuple[int, int]
+    settings: CaptioningSettings
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def fingerprint(self) -> str:  # type: ignore[override]
+        splits = [self.train, self.validation, *self.tests.values()]
+        return digest(
+            "captioning",
+            self.corpus.fingerprint,
+            self.tokeniser.fingerprint,
+            [split.pixels.fingerprint for split in splits],
+        )
+
+    @property
+    def length_ratio(self) -> float:
+        """Cells over the mean length of a training caption, end tokens counted."""
+        return float(self.train.cells / (self.train.captions.lengths + 1).mean())
+
+    def datamodule(self, seed: int) -> StreamModule:
+        settings = self.settings
+        order = CaptionOrder(
+            self.train.first,
+            self.train.captions.lengths + 1,
+            settings.captions,
+            settings.batch_units,
+            seed,
+        )
+        return StreamModule(
+            Stream(self.train.batch, order), self.validation.each_picture(settings.eval_pictures)
+        )
+
+
+def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -> CaptioningData:
+    """Bring the pictures to one size, learn the words of the training captions, encode them.
+
+    Raises UsageError: pictures that cannot be read, a size that cells do not divide, a cache that
+    cannot be written.
+    """
+    corpus = corpus.limited(settings.train_limit, settings.test_limit)
+    grid = grid_of(corpus.size, settings.stem, settings.stages)
+    tokeniser = Tokeniser.train(
+        CaptionTexts(corpus.train), kind="word", size=settings.vocabulary, cache=paths.cache
+    )
+
+    def split(pictures: Sequence[Picture], words: int = 0) -> Split:
+        counts = [len(picture.captions) for picture in pictures]
+        return Split(
+            pictures,
+            pixels(pictures, corpus.size, paths.cache),
+            encode(CaptionTexts(pictures), tokeniser, paths.cache),
+            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            grid[0] * grid[1],
+            words,
+        )
+
+    return CaptioningData(
+        corpus=corpus,
+        tokeniser=tokeniser,
+        train=split(corpus.train, tokeniser.size if settings.words_weight else 0),
+        validation=split(corpus.validation),
+        tests={name: split(pictures) for name, pictures in corpus.tests.items()},
+        controls=controls(corpus, paths.cache),
+        grid=grid,
+        settings=settings,
+        notes=corpus.notes,
+    )
+
+
+def _parts(places: np.ndarray, size: int) -> list[np.ndarray]:
+    return np.split(places, range(size, len(places), size))

@@ -1,0 +1,53 @@
+"""What each budget means for each entailment data set. Chosen on validation data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
+
+_SMOKE: Mapping[str, Any] = {
+    "steps": 12,
+    "batch_units": 300,
+    "validations": 2,
+    "hidden": 32,
+    "embedding": 32,
+    "heads": 2,
+    "feed_forward": 64,
+    "train_limit": 400,
+    "test_limit": 24,
+    "traces": 2,
+}
+
+
+def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
+    """The probe: some 12 core-seconds a cell under `laptop`."""
+    special = {"segments": "clauses", "unknown_embeddings": 1}
+    if budget == "smoke":
+        return {**_SMOKE, **special}
+    return {
+        **special,
+        "steps": 500,
+        "batch_units": 450,
+        "hidden": 64,
+        "embedding": 64,
+        "validations": 5,
+        "learning_rate": 5e-3,
+    }
+
+
+def sentences_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
+    """Real sentences."""
+    if budget == "smoke":
+        return _SMOKE
+    return {
+        "steps": 1500,
+        "batch_units": 700,
+        "hidden": 128,
+        "embedding": 128,
+        "validations": 15,
+        "dropout": 0.3,
+        "learning_rate": 2e-3,
+    }

@@ -1,0 +1,166 @@
+"""Entailment data made ready: encoded once, cached by fingerprint, batched by length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate
+from typing import Literal, overload
+
+import numpy as np
+import torch
+
+from tasks.base import Paths, TaskData
+from tasks.batching import BucketBatches, sorted_batches
+from tasks.cache import digest
+from tasks.classification import LabelledBatch
+from tasks.datamodule import Stream, StreamModule
+from tasks.entailment.control_figures import control_figures
+from tasks.entailment.corpus import EntailmentCorpus, PairExample, Pairs
+from tasks.entailment.settings import EntailmentSettings
+from tasks.entailment.vocabulary import Vocabulary
+from tasks.text.encoded import EncodedTexts, encode
+
+#: Words that end a clause.
+_CLAUSE_ENDS = frozenset([",", ";", ":", "."])
+
+
+@dataclass(frozen=True)
+class Split:
+    """Pairs with their tokens, which are their words. Both sides end with EOS."""
+
+    pairs: Pairs
+    premises: EncodedTexts
+    hypotheses: EncodedTexts
+    labels: np.ndarray  # N int64, -1 where there is none
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def batch(self, indices: np.ndarray) -> LabelledBatch:
+        """The pairs at these places, padded."""
+        premises = self.premises.batch(indices, end=True)
+        hypotheses = self.hypotheses.batch(indices, end=True)
+        segments = premises.segments
+        return LabelledBatch(
+            index=torch.from_numpy(np.ascontiguousarray(indices)),
+            source=torch.from_numpy(premises.tokens),
+            source_mask=torch.from_numpy(premises.mask),
+            text=torch.from_numpy(hypotheses.tokens),
+            labels=torch.from_numpy(self.labels[indices]),
+            segments=None if segments is None else torch.from_numpy(segments),
+            units=int(self.hypotheses.lengths[indices].sum()),
+        )
+
+    def in_order_of_length(self, units: int) -> Stream:
+        """All pairs once, shortest premises first, `units` padded premise words a batch."""
+        return Stream(self.batch, sorted_batches(self.premises.lengths + 1, units))
+
+
+@dataclass(frozen=True)
+class EntailmentData(TaskData):
+    """Everything a trial needs of its corpus.
+
+    Attributes:
+        aligned: sets whose gold links are judged, and whose labels are not.
+        controls: accuracy of the baselines, by test set and baseline.
+    """
+
+    corpus: EntailmentCorpus
+    vocabulary: Vocabulary
+    train: Split
+    validation: Split
+    tests: Mapping[str, Split]
+    aligned: Mapping[str, Split]
+    controls: Mapping[str, Mapping[str, float]]
+    settings: EntailmentSettings
+    notes: tuple[str, ...] = field(default=())
+
+    @cached_property
+    def fingerprint(self) -> str:  # type: ignore[override]
+        return digest("entailment", self.corpus.fingerprint, self.vocabulary.fingerprint)
+
+    @property
+    def length_ratio(self) -> float:
+        """Mean premise length over mean hypothesis length, end tokens counted."""
+        premises, hypotheses = self.train.premises.lengths, self.train.hypotheses.lengths
+        return float((premises + 1).mean() / (hypotheses + 1).mean())
+
+    def datamodule(self, seed: int) -> StreamModule:
+        train = BucketBatches(
+            lengths=self.train.hypotheses.lengths + 1,
+            batch_units=self.settings.batch_units,
+            seed=seed,
+            ties=self.train.premises.lengths,
+        )
+        return StreamModule(
+            Stream(self.train.batch, train),
+            self.validation.in_order_of_length(self.settings.eval_units),
+        )
+
+
+def prepare(corpus: EntailmentCorpus, settings: EntailmentSettings, paths: Paths) -> EntailmentData:
+    """Count the training words, encode every split, find what the baselines reach.
+
+    Raises UsageError where the cache cannot be written.
+    """
+    corpus = corpus.limited(settings.train_limit, settings.test_limit)
+    vocabulary = Vocabulary.of(
+        corpus.train, least_count=settings.least_count, unknown=settings.unknown_embeddings
+    )
+
+    def split(pairs: Pairs) -> Split:
+        clauses = Clauses(pairs) if settings.segments == "clauses" else None
+        return Split(
+            pairs,
+            encode(Side(pairs, "premise"), vocabulary, paths.cache, segments=clauses),
+            encode(Side(pairs, "hypothesis"), vocabulary, paths.cache),
+            np.array([-1 if p.label is None else p.class_index for p in pairs], dtype=np.int64),
+        )
+
+    return EntailmentData(
+        corpus=corpus,
+        vocabulary=vocabulary,
+        train=split(corpus.train),
+        validation=split(corpus.validation),
+        tests={name: split(pairs) for name, pairs in corpus.tests.items()},
+        aligned={name: split(pairs) for name, pairs in corpus.aligned.items()},
+        controls=control_figures(corpus, paths.cache),
+        settings=settings,
+        notes=corpus.notes,
+    )
+
+
+@dataclass(frozen=True)
+class Side(Sequence[str]):
+    """One side of some pairs as texts, words joined by blanks."""
+
+    pairs: Pairs
+    side: Literal["premise", "hypothesis"]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Side: ...
+    def __getitem__(self, index: int | slice) -> str | Side:
+        if isinstance(index, slice):
+            return Side(self.pairs[index], self.side)
+        return " ".join(getattr(self.pairs[index], self.side))
+
+
+@dataclass(frozen=True)
+class Clauses:
+    """For every pair the clause that each premise word belongs to, counted from 0; a comma or
+    full stop ends its clause. Made as it is gone through."""
+
+    pairs: Sequence[PairExample]
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return (
+            list(accumulate((word in _CLAUSE_ENDS for word in pair.premise[:-1]), initial=0))
+            for pair in self.pairs
+        )

@@ -1,0 +1,78 @@
+"""Entailment: a premise and a hypothesis to one of three classes."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytorch_lightning as pl
+
+from bench.models.build import AttentionChoice, build_decoder, build_encoder
+from bench.models.class_heads import ClassHead, ComparisonHead, LastStateHead
+from tasks.base import Evaluation, Paths, Plan, Task, TaskData
+from tasks.classification import ClassificationModule
+from tasks.entailment.corpus import LABELS
+from tasks.entailment.data import EntailmentData, prepare
+from tasks.entailment.settings import EntailmentSettings
+from tasks.entailment.testing import evaluate
+from tasks.generation import TokenFront
+from tasks.model_sizes import model_sizes
+from tasks.registries import tasks
+from tasks.settings import Settings
+
+
+@tasks.register("entailment")
+class Entailment(Task):
+    """The hypothesis is read word by word with attention over the premise (Rocktaschel 2016)."""
+
+    name: ClassVar[str] = "entailment"
+    summary: ClassVar[str] = "a premise and a hypothesis: entailed, contradicted, or neither"
+    headline: ClassVar[str] = "accuracy"
+    length_unit: ClassVar[str] = "premise words"
+    train_unit: ClassVar[str] = "hypothesis words"
+    Settings: ClassVar[type[Settings]] = EntailmentSettings
+
+    @classmethod
+    def prepare(cls, plan: Plan, paths: Paths) -> EntailmentData:
+        corpus = plan.dataset.load(plan.dataset_options, paths.data_root)
+        assert isinstance(plan.settings, EntailmentSettings)
+        return prepare(corpus, plan.settings, paths)
+
+    @classmethod
+    def module(cls, plan: Plan, data: TaskData) -> ClassificationModule:
+        assert isinstance(data, EntailmentData)
+        settings, placement = plan.settings, plan.attention.placement
+        sizes = model_sizes(settings)
+        choice = AttentionChoice(
+            plan.attention, plan.cell.score, plan.attention_options, data.length_ratio
+        )
+        front = TokenFront(data.vocabulary.size, settings.embedding, settings.dropout)
+        encoder = build_encoder(choice, settings.embedding, sizes)
+        decoder = build_decoder(choice, encoder.output_size, data.vocabulary.size, sizes)
+        front.embedding = decoder.embedding  # one language on both sides
+        return ClassificationModule(
+            front,
+            encoder,
+            decoder,
+            _head(plan, decoder.state_size, decoder.context_size),
+            placement,
+            len(LABELS),
+            settings,
+            plan.attention_options,
+        )
+
+    @classmethod
+    def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
+        assert isinstance(module, ClassificationModule) and isinstance(data, EntailmentData)
+        return evaluate(module, data)
+
+
+def _head(plan: Plan, state_size: int, context_size: int) -> ClassHead:
+    settings = plan.settings
+    assert isinstance(settings, EntailmentSettings)
+    if settings.head == "compare":
+        kind: type[ComparisonHead | LastStateHead] = ComparisonHead
+    else:
+        kind = LastStateHead
+        if plan.attention.placement == "fixed":
+            context_size = 0  # plain conditional encoding
+    return kind(state_size, context_size, settings.hidden, len(LABELS), settings.dropout)

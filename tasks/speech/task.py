@@ -1,0 +1,71 @@
+"""Speech: from sound to phones, characters or words."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytorch_lightning as pl
+
+from bench.models.build import AttentionChoice, build_decoder, build_encoder
+from bench.models.ctc import CtcHead
+from bench.models.head import VocabularyHead
+from tasks.base import Evaluation, Paths, Plan, Task, TaskData
+from tasks.model_sizes import model_sizes
+from tasks.registries import tasks
+from tasks.settings import Settings
+from tasks.speech.data import SpeechData, prepare
+from tasks.speech.module import SpeechModule, build_augment, build_front
+from tasks.speech.settings import SpeechSettings
+from tasks.speech.testing import evaluate
+
+
+@tasks.register("speech")
+class Speech(Task):
+    """Sound to symbols (Chorowski 2015, Chan 2016).
+
+    The headline is the error rate of the corpus's units: per, cer or wer."""
+
+    name: ClassVar[str] = "speech"
+    summary: ClassVar[str] = "a recording to the phones, characters or words spoken in it"
+    headline: ClassVar[str] = "per"
+    higher_is_better: ClassVar[bool] = False
+    length_unit: ClassVar[str] = "seconds x 10"
+    train_unit: ClassVar[str] = "target units"
+    Settings: ClassVar[type[Settings]] = SpeechSettings
+
+    @classmethod
+    def prepare(cls, plan: Plan, paths: Paths) -> SpeechData:
+        corpus = plan.dataset.load(plan.dataset_options, paths.data_root)
+        assert isinstance(plan.settings, SpeechSettings)
+        return prepare(corpus, plan.settings, paths)
+
+    @classmethod
+    def module(cls, plan: Plan, data: TaskData) -> SpeechModule:
+        assert isinstance(data, SpeechData)
+        settings, sizes = data.settings, model_sizes(data.settings)
+        front = build_front(data.store.size, settings)
+        choice = AttentionChoice(
+            plan.attention,
+            plan.cell.score,
+            plan.attention_options,
+            data.length_ratio(front.stride),
+        )
+        encoder = build_encoder(choice, front.output_size, sizes)
+        decoder = build_decoder(choice, encoder.output_size, data.symbols.size, sizes)
+        head = VocabularyHead(decoder.output_size, decoder.embedding, tied=settings.tied)
+        ctc = CtcHead(encoder.output_size, data.symbols.size) if settings.ctc_weight else None
+        return SpeechModule(
+            front,
+            encoder,
+            decoder,
+            head,
+            settings,
+            plan.attention_options,
+            ctc=ctc,
+            augment=build_augment(data.store.size, settings),
+        )
+
+    @classmethod
+    def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
+        assert isinstance(module, SpeechModule) and isinstance(data, SpeechData)
+        return evaluate(module, data)

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from ablations.expansion import Changes, Expansion, expand
+from ablations.study import Comparison, Study
+from bench.attention.registries import attentions, scores
+from bench.cell import Cell
+from bench.errors import NotApplicable, UsageError
+
+
+def study(*blocks: dict[str, Any], **axes: Any) -> Study:
+    return Study.model_validate(
+        {"name": "s", "tasks": ["translation"], "blocks": list(blocks), **axes}
+    )
+
+
+def pairs(expansion: Expansion) -> list[tuple[str, str]]:
+    return [(cell.attention, cell.score) for cell in expansion.cells]
+
+
+def test_a_block_is_the_product_of_its_axes() -> None:
+    found = expand(
+        study(
+            {
+                "attentions": ["soft", "global"],
+                "scores": ["dot", "concat"],
+                "options": {"steps": [10, 20], "hidden": 32},
+                "seeds": [3, 5],
+                "budget": "smoke",
+            }
+        )
+    )
+    expected = itertools.product(["soft", "global"], ["dot", "concat"], [10, 20], [3, 5])
+    assert [
+        (cell.attention, cell.score, cell.options["steps"], cell.seed) for cell in found.cells
+    ] == list(expected)
+    assert {cell.budget for cell in found.cells} == {"smoke"}
+    assert found.refused == ()
+
+
+def test_blocks_are_joined_without_duplicates() -> None:
+    found = expand(
+        study({"attentions": "all"}, {"attentions": ["global"], "scores": "all"}, seeds=2)
+    )
+    classic = {
+        (name, "none" if kind.placement == "fixed" else kind.classic_score)
+        for name, kind in attentions.items()
+    }
+    every = {("global", score) for score in scores.names()}
+    assert set(pairs(found)) == classic | every
+    assert len(found.cells) == 2 * len(classic | every)
+    assert len({cell.hash for cell in found.cells}) == len(found.cells)
+
+
+def test_blocks_take_what_they_do_not_say_from_the_study() -> None:
+    found = expand(
+        study(
+            {"attentions": ["soft"], "seeds": [7], "options": {"hidden": 64}},
+            {"attentions": ["none"]},
+            seeds=2,
+            budget="smoke",
+            options={"steps": 5, "hidden": 48},
+        )
+    )
+    by_attention = {
+        name: [cell for cell in found.cells if cell.attention == name] for name in ("soft", "none")
+    }
+    assert [cell.seed for cell in by_attention["soft"]] == [7]
+    assert [cell.seed for cell in by_attention["none"]] == [1, 2]
+    assert by_attention["soft"][0].options == {"hidden": 64, "steps": 5}
+    assert by_attention["none"][0].options == {"hidden": 48, "steps": 5}
+    assert {cell.budget for cell in found.cells} == {"smoke"}
+
+
+def test_an_option_that_repeats_its_default_makes_no_second_cell() -> None:
+    plain = expand(study({"attentions": ["soft"]}))
+    both = expand(study({"attentions": ["soft"], "options": {"normaliser": ["softmax", "entmax"]}}))
+    assert plain.cells[0] in both.cells
+    assert len(both.cells) == 2
+
+
+def test_pairs_that_all_brings_up_are_left_out_with_their_reason() -> None:
+    found = expand(study({"attentions": ["self", "none"], "scores": "all"}))
+    assert [(pair.attention, pair.score) for pair in found.refused] == [("self", "location-aware")]
+    assert "no previous step" in found.refused[0].reason
+    assert ("self", "location-aware") not in pairs(found)
+    assert pairs(found).count(("none", "none")) == 1
+
+
+def test_pairs_that_are_listed_must_have_a_meaning() -> None:
+    with pytest.raises(NotApplicable) as caught:
+        expand(
+            study({"attentions": ["none"]}, {"attentions": ["self"], "scores": ["location-aware"]})
+        )
+    assert "study 's', block 2" in str(caught.value)
+    assert "no previous step" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        ({"attentions": ["sotf"]}, "unknown attention 'sotf'; did you mean 'soft'?"),
+        ({"attentions": ["soft"], "scores": ["dott"]}, "did you mean 'dot'?"),
+        ({"attentions": ["soft"], "tasks": ["translatio"]}, "did you mean 'translation'?"),
+        ({"attentions": ["soft"], "datasets": ["multi3k"]}, "did you mean 'multi30k'?"),
+        ({"attentions": ["soft"], "datasets": {"x": ["probe"]}}, "unknown task 'x'"),
+        ({"attentions": ["soft"], "budget": "lap"}, "did you mean 'laptop'?"),
+        ({"attentions": ["soft"], "options": {"stps": 1}}, "did you mean 'steps'?"),
+        ({"attentions": ["soft"], "options": {"steps": 0}}, "steps=0 cannot be used"),
+        ({"scores": "all"}, "names no attentions"),
+    ],
+)
+def test_mistakes_name_the_block(block: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        expand(study({"attentions": ["none"]}, block))
+    assert "study 's', block 2" in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_data_sets_by_task() -> None:
+    found = expand(
+        study({"attentions": ["none"], "datasets": {"translation": ["probe", "multi30k"]}})
+    )
+    assert [cell.dataset for cell in found.cells] == ["probe", "multi30k"]
+
+
+def test_the_command_line_filters_and_replaces() -> None:
+    whole = study({"attentions": "all", "scores": "all"}, seeds=3)
+    found = expand(
+        whole,
+        Changes(
+            attentions=("soft", "global"),
+            scores=("dot",),
+            seeds=2,
+            budget="smoke",
+            datasets=("multi30k",),
+            options={"steps": 7},
+        ),
+    )
+    assert {cell.hash for cell in found.cells} == {
+        Cell("translation", "multi30k", attention, "dot", "smoke", seed, {"steps": 7}).hash
+        for attention in ("global", "soft")
+        for seed in (1, 2)
+    }
+    assert len(found.cells) == 4
+
+
+def test_a_filter_for_none_keeps_the_control() -> None:
+    found = expand(study({"attentions": "all", "scores": "all"}), Changes(scores=("none",)))
+    assert pairs(found) == [("none", "none")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (Changes(attentions=("sotf",)), "--attention: unknown attention 'sotf'"),
+        (Changes(scores=("doot",)), "--score: unknown score 'doot'"),
+        (Changes(tasks=("speach",)), "--task: unknown task 'speach'"),
+        (Changes(attentions=("self",)), "no cell of study 's' is left"),
+    ],
+)
+def test_filters_that_leave_nothing_are_mistakes(changes: Changes, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        expand(study({"attentions": ["soft"]}), changes)
+    assert said in str(caught.value)
+
+
+def test_a_comparison_selects_by_the_options_its_rows_differ_in() -> None:
+    comparison = Comparison.model_validate(
+        {
+            "dataset": "d",
+            "metric": "m",
+            "rows": {
+                "plain": {"attention": "soft", "score": "concat"},
+                "fed": {"attention": "soft", "score": "concat", "options": {"input_feeding": True}},
+            },
+        }
+    )
+    # What the rows do not differ in (here: steps) does not matter.
+    cells = expand(
+        study(
+            {
+                "attentions": ["soft", "none"],
+                "options": {"input_feeding": [False, True], "steps": 9},
+            }
+        )
+    ).cells
+    for row, fed in (("plain", False), ("fed", True)):
+        found = comparison.cells(row, cells)
+        assert [cell.attention for cell in found] == ["soft"]
+        assert found[0].options.get("input_feeding", False) == fed

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ablations.options import data_root_of, settings_of
+from bench.errors import UsageError
+
+
+def test_values_are_yaml_scalars() -> None:
+    given = ["a=1", "b=0.5", "c=true", "d=de-en", "e=", "f=x=y", "g=2024-01-01", "h=[", "i=1e-3"]
+    assert settings_of(given) == {
+        "a": 1,
+        "b": 0.5,
+        "c": True,
+        "d": "de-en",
+        "e": None,
+        "f": "x=y",
+        "g": "2024-01-01",
+        "h": "[",
+        "i": "1e-3",
+    }
+
+
+def test_the_last_of_a_name_counts() -> None:
+    assert settings_of(["a=1", "a=2"]) == {"a": 2}
+
+
+@pytest.mark.parametrize("pair", ["steps", "=1", "a=[1, 2]", "a={b: 1}"])
+def test_what_is_no_key_and_value_is_refused(pair: str) -> None:
+    with pytest.raises(UsageError, match="--set"):
+        settings_of([pair])
+
+
+def test_data_roots_are_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    assert data_root_of("data") == tmp_path / "data"
+    assert data_root_of(None) is None
+    with pytest.raises(UsageError, match="--data-root nowhere: no such folder"):
+        data_root_of("nowhere")

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+
+import pytest
+
+from ablations import study_files
+from ablations.expansion import expand
+from ablations.published import published, published_rows
+from ablations.study_files import find_study, load_study, read_study
+from bench.errors import UsageError
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        (
+            "blocks:\n  - attentions: all\n    scors: all\n",
+            3,
+            "key 'scors'; did you mean 'scores'?",
+        ),
+        ("titel: x\nblocks: []\n", 1, "key 'titel'; did you mean 'title'?"),
+        ("seeds: 1\npaper:\n  nam: x\n  comparisons: []\n", 3, "did you mean 'name'?"),
+        (
+            "paper:\n  name: Luong 2015\n  comparisons:\n    - dataset: d\n      metric: m\n"
+            "      rows:\n        global (dot): {attention: global, scor: dot}\n",
+            7,
+            "key 'scor'; did you mean 'score'?",
+        ),
+        ("title: x\nseeds: many\n", 2, "seeds"),
+        ("seeds: 1\nseeds: 2\n", 2, "key 'seeds' is there twice"),
+        ("blocks:\n  - attentions: [\n", 3, "not valid YAML"),
+        ("seeds: 1\n\nblocks: none\n", 3, "blocks: Input should be a list"),
+        ("blocks:\n  - tasks: []\n    attentions: all\n", 2, "tasks: an empty list makes no cells"),
+        ("blocks:\n  - attentions: all\n  - seeds: 0\n", 3, "at least 1"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, line: int, said: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(UsageError) as caught:
+        read_study(path)
+    assert str(caught.value).startswith(f"{path}:{line}: ")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"- a\n- b\n", b"", b"\xff\xfe"])
+def test_what_is_no_study_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"x\.yaml"):
+        read_study(path)
+
+
+def test_a_study_file_of_ones_own(tmp_path: Path) -> None:
+    study = load_study(str(write(tmp_path, "title: Mine\nblocks:\n  - attentions: [none]\n")))
+    assert (study.name, study.title) == ("mine", "Mine")
+    assert [cell.attention for cell in expand(study).cells]
+
+
+def test_unknown_studies_are_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean 'overview'"):
+        find_study("overveiw")
+    with pytest.raises(UsageError, match="no such file"):
+        find_study("nowhere/overview.yaml")
+
+
+def test_studies_of_other_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, "blocks:\n  - attentions: [soft]\n")
+    points = [
+        importlib.metadata.EntryPoint("theirs", "some_studies:PATH", study_files.GROUP),
+        importlib.metadata.EntryPoint("broken", "no_such_package:PATH", study_files.GROUP),
+    ]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: points)
+    (tmp_path / "some_studies.py").write_text(f"PATH = {str(path)!r}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.warns(UserWarning, match="study plugin 'broken'"):
+        assert find_study("theirs") == path
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in study_files.FOLDER.glob("*.yaml")))
+def test_our_studies_can_be_read_and_have_cells(name: str) -> None:
+    study = load_study(name)
+    assert study.name == name
+    assert study.title
+    assert study.description
+    cells = expand(study).cells
+    assert len({cell.hash for cell in cells}) == len(cells) > 0
+
+
+@pytest.mark.parametrize("name", ["bahdanau2015", "luong2015"])
+def test_every_published_row_of_a_papers_study_has_cells(name: str) -> None:
+    study = load_study(name)
+    assert study.paper is not None
+    cells = expand(study).cells
+    for comparison in study.paper.comparisons:
+        figures = published_rows(study.paper.name, comparison.dataset, comparison.metric)
+        stand_ins = {row: comparison.cells(row, cells) for row in comparison.rows}
+        for row, found in stand_ins.items():
+            assert {cell.seed for cell in found} == {1, 2, 3}, row
+            assert len(found) == 3, "one setting a row, else their mean would mix two"
+            assert figures[row].attention == found[0].attention
+            assert figures[row].score in (found[0].score, "")
+        hashes = [cell.hash for found in stand_ins.values() for cell in found]
+        assert len(hashes) == len(set(hashes)), "no cell stands for two rows"
+
+
+def test_published_figures_are_those_of_the_papers() -> None:
+    figures = published()
+    assert len(figures) > 100
+    row = published_rows("Bahdanau 2015", "WMT14 en-fr newstest2014", "BLEU")["RNNsearch-50"]
+    assert (row.value, row.higher_is_better, row.certainty) == (26.75, True, "secondary")
+    aer = published_rows("Luong 2015", "RWTH en-de alignments", "AER")
+    assert aer["local-m (general)"].value == 0.34
+    assert not aer["local-m (general)"].higher_is_better
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("Luong 2015", "Luong 2016"), "unknown paper 'Luong 2016'; did you mean 'Luong 2015'?"),
+        (("dataset: WMT14", "dataset: WMT15"), "unknown published data set"),
+        (("metric: BLEU", "metric: BLUE"), "unknown published metric 'BLUE'"),
+        (("global (dot)", "global (dott)"), "unknown published row 'global (dott)'"),
+    ],
+)
+def test_what_no_paper_published_is_refused(
+    tmp_path: Path, change: tuple[str, str], said: str
+) -> None:
+    text = (study_files.FOLDER / "luong2015.yaml").read_text()
+    head, _, paper = text.partition("\npaper:")
+    with pytest.raises(UsageError) as caught:
+        read_study(write(tmp_path, head + "\npaper:" + paper.replace(*change)))
+    assert said in str(caught.value)

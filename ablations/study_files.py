@@ -105,7 +105,8 @@ def _refuse_repeated_keys(node: yaml.Node | None, path: Path) -> None:
 
 
 def _as_usage_error(error: ValidationError, tree: yaml.Node | None, path: Path) -> UsageError:
-    first = error.errors()[0]
+    # A misspelt key often leaves another one missing; the misspelling is the cause.
+    first = sorted(error.errors(), key=lambda found: found["type"] != "extra_forbidden")[0]
     place = first["loc"]
     where = f"{path}:{_line(tree, place)}"
     if first["type"] == "extra_forbidden":

@@ -45,19 +45,18 @@ def latex_text(table: Table) -> str:
     ]
     for row in table.rows:
         if row.spanning:
-            cells = [rf"\multicolumn{{{width}}}{{c}}{{{_latex_entry(row.spanning, tells=table.tells)}}}"]
+            cells = [
+                rf"\multicolumn{{{width}}}{{c}}{{{_latex_entry(row.spanning, tells=table.tells)}}}"
+            ]
         else:
             cells = [_latex_entry(entry, tells=table.tells) for entry in row.entries]
         lines.append(" & ".join([_latex(row.label), *cells]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
-    reasons = dict.fromkeys(
-        entry.text
-        for row in table.rows
-        for entry in (*row.entries, row.spanning)
-        if isinstance(entry, Missing) and entry.reason
-    )
-    notes = [*table.notes, *(f"{reason}." for reason in reasons)]
-    if any(isinstance(e, Number) and e.group == 1 for row in table.rows for e in row.entries):
+    entries = [entry for row in table.rows for entry in (*row.entries, row.spanning) if entry]
+    reasons = [one.text for one in entries if isinstance(one, Missing) and one.reason]
+    sentences = [f"{reason[:1].upper()}{reason[1:]}." for reason in dict.fromkeys(reasons)]
+    notes = [*table.notes, *sentences]
+    if any(isinstance(one, Number) and one.group == 1 for one in entries):
         notes.append("Bold: the best and what cannot be told apart from it.")
     if notes:
         lines.append(rf"\par\smallskip{{\footnotesize {' '.join(map(_latex, notes))}\par}}")
@@ -83,7 +82,9 @@ def _latex_entry(entry: Entry, *, tells: bool) -> str:
         case Number():
             text = _latex(entry.text)
             text = rf"\textbf{{{text}}}" if entry.group == 1 else text
-            return rf"{text} {{\scriptsize {_latex(entry.interval)}}}" if entry.interval else text
+            told = [entry.interval, entry.note if tells else ""]
+            small = " ".join(_latex(part) for part in told if part)
+            return rf"{text} {{\scriptsize {small}}}" if small else text
         case Missing():
             short = "n/a" if entry.kind == "not applicable" else entry.kind
             return rf"\textit{{{short}}}"

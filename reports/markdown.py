@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from reports.tables import Entry, Label, Missing, Number, Table
+from reports.tables import Entry, Label, Missing, Number, Row, Table
 
 
 def markdown_text(table: Table) -> str:
@@ -23,20 +23,24 @@ def markdown_text(table: Table) -> str:
         _line(["---", *("---:" for _ in heads)]),
     ]
     for row in table.rows:
-        entries = list(row.entries)
-        if spans:
-            blank = Missing("not applicable")
-            entries = (
-                [row.spanning, *(blank for _ in table.columns)]
-                if row.spanning
-                else [blank, *entries]
-            )
-        cells = [_markdown_entry(entry, reasons) for entry in entries]
+        cells = [
+            _markdown_entry(entry, reasons, tells=table.tells) for entry in _entries(row, table)
+        ]
         lines.append(_line([escaped(row.label), *cells]))
     lines.append("")
     lines += [f"- {escaped(note)}" for note in table.notes]
     lines += [f"- ({place}) {escaped(reason)}" for reason, place in reasons.items()]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _entries(row: Row, table: Table) -> list[Entry]:
+    """The entries of a row, one a column; Markdown cannot span columns."""
+    if not table.has_spanning_column:
+        return [row.spanning] * len(table.columns) if row.spanning else list(row.entries)
+    if row.spanning:
+        blank = Missing("not applicable", f"{row.label} has no score function")
+        return [row.spanning, *(blank for _ in table.columns)]
+    return [Missing("not applicable", "this needs a score function"), *row.entries]
 
 
 def _line(cells: Sequence[str]) -> str:

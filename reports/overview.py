@@ -59,9 +59,7 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
         "Group 1 holds the best of a column and all that cannot be told apart from it.",
     )
     title = "Attention by task"
-    return Table(
-        "overview", title, "attention", tuple(columns), tuple(rows), notes, tells=True
-    )
+    return Table("overview", title, "attention", tuple(columns), tuple(rows), notes, tells=True)
 
 
 def _best(analysis: Analysis, attention: str, entries: Sequence[Entry]) -> Entry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 import pytest
 
@@ -58,8 +59,8 @@ def test_markdown_is_one_table_with_numbered_reasons():
     pipes = [line.replace("\\|", "").count("|") for line in table]
     assert set(pipes) == {5}
     assert "**41.2** [40.1, 42.3]" in table[3]
-    assert "n/a (1)" in table[4]
-    assert "- (1) not applicable: no step\\_1" in lines
+    assert table[4] == "| self | n/a (2) | 0.5 | n/a (3) |"
+    assert "- (3) not applicable: no step\\_1" in lines
 
 
 def test_markdown_text_is_never_markup():
@@ -87,3 +88,11 @@ def test_latex_groups_headings(report):
     text = latex_text(report.sections[0].alignment)
     assert r"\multicolumn{4}{c}{decoding freely}" in text
     assert r"\cmidrule(lr){2-5}\cmidrule(lr){6-9}" in text
+
+
+def test_what_a_number_tells_goes_with_it_in_every_form(report):
+    assert re.search(r"\| global \| .* \(with [a-z-]+\) \|", markdown_text(report.overview))
+    assert re.search(r"global & .*\] with [a-z-]+} ", latex_text(report.overview))
+    rows = list(csv.DictReader(io.StringIO(csv_text(report.overview))))
+    told = {row["attention"]: row["translation-probe-laptop_note"] for row in rows}
+    assert told["soft"] == "with concat"

@@ -1,25 +1,41 @@
-"""A sweep of fake trials in a process of its own, to be killed: STORE CELLS SLEEP [WANDB]."""
+"""A sweep of fake trials in a process of its own: STORE SPECIFICATION.
+
+The specification is JSON: `cells`, a list of [number, options]; `wandb`; `resources`. Prints the
+plan as the command does, and on the last line what became of it, as JSON.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import asdict
 
 from fake_trials import fake_cell
 
 from ablations.context import TrialContext
 from ablations.progress import open_progress
-from ablations.sweep import Resources, plan_sweep, run_sweep
+from ablations.sweep import Resources, describe_failures, plan_sweep, run_sweep
 from bench.store import Store
 
 
-def main(address: str, cells: str, sleep: str, wandb: str = "off") -> int:
+def main(address: str, specification: str) -> int:
+    wanted = json.loads(specification)
     store = Store.open(address, create=True)
-    wanted = [fake_cell(number, sleep=float(sleep)) for number in range(int(cells))]
-    plan = plan_sweep(wanted, store, order=lambda cells, seconds: cells)
+    cells = [fake_cell(number, **options) for number, options in wanted["cells"]]
+    plan = plan_sweep(cells, store, order=lambda cells, seconds: cells)
     print(plan, flush=True)
-    context = TrialContext(store.address, None, str(store.cache), wandb=wandb)  # type: ignore[arg-type]
-    progress = open_progress({c.hash: c.label for c in plan.to_run}, len(plan.held), sys.stderr)
-    summary = run_sweep(plan, context, Resources(), progress, trial_function="fake_trials:run")
+    context = TrialContext(
+        store.address, None, str(store.cache), study="fake", wandb=wanted.get("wandb", "off")
+    )
+    labels = {cell.hash: cell.label for cell in plan.to_run}
+    progress = open_progress(labels, len(plan.held), sys.stderr)
+    resources = Resources(**wanted.get("resources", {}))
+    summary = run_sweep(plan, context, resources, progress, trial_function="fake_trials:run")
+    told = {
+        "outcomes": [asdict(outcome) for outcome in summary.outcomes],
+        "failures": list(describe_failures(summary)),
+    }
+    print(json.dumps(told))
     return summary.exit_status
 
 

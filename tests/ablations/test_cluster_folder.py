@@ -1,0 +1,70 @@
+"""Where Ray's files go, without starting Ray."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from ablations.cluster import _LONGEST_FOLDER, _environment, _folder, _variables
+
+
+def test_a_folder_of_its_own_that_is_gone_afterwards(tmp_path: Path) -> None:
+    parent = Path(tempfile.mkdtemp(dir="/tmp", prefix="ab"))
+    with _folder(parent) as one, _folder(parent) as other:
+        assert one.path != other.path
+        assert one.path.parent == parent
+        assert one.short == one.path
+        (one.path / "session").mkdir()
+        (one.path / "session" / "log").touch()
+    assert list(parent.iterdir()) == []
+    parent.rmdir()
+
+
+def test_long_paths_get_a_short_link_for_sockets(tmp_path: Path) -> None:
+    parent = tmp_path / ("x" * 100)
+    with _folder(parent) as folder:
+        assert len(os.fsencode(folder.short)) <= _LONGEST_FOLDER
+        assert folder.short.resolve() == folder.path.resolve()
+        link = folder.short
+    assert not link.is_symlink()
+    assert list(parent.iterdir()) == []
+
+
+def test_what_a_killed_sweep_left_is_removed_and_a_living_ones_is_not(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; from ablations.cluster import _folder\n"
+        "with _folder(Path(sys.argv[1])) as folder:\n"
+        "    (folder.path / 'session').mkdir()\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert len(left) == 2, "its folder and its lock"
+    with _folder(tmp_path) as living:
+        assert not left & {path.name for path in tmp_path.iterdir()}
+        with _folder(tmp_path):
+            assert living.path.is_dir()
+
+
+def test_the_environment_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    with _environment(_variables(2.5, private=True)):
+        assert os.environ["OMP_NUM_THREADS"] == "2"
+        assert os.environ["RAY_AUTH_MODE"] == "token"
+        assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert "RAY_AUTH_TOKEN" not in os.environ
+
+
+def test_what_users_say_about_authentication_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    assert "RAY_AUTH_TOKEN" not in _variables(1, private=True)
+    monkeypatch.delenv("RAY_AUTH_MODE")
+    assert "RAY_AUTH_TOKEN" not in _variables(1, private=False)

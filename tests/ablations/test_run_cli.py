@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_trials import PREDICTIONS, fake_result
+
+from ablations.context import TrialContext
+from ablations.outcome import failed_result
+from ablations.trial import UNUSABLE
+from bench import cli
+from bench.cell import Cell
+from bench.result import Result
+from bench.store import Store
+
+RUN = ["run", "--task", "translation", "--attention", "soft", "--budget", "smoke"]
+
+
+@pytest.fixture
+def trials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Cell, TrialContext]]:
+    """Trials that train nothing; what they were asked for."""
+    asked: list[tuple[Cell, TrialContext]] = []
+
+    def run_trial(cell: Cell, context: TrialContext) -> Result:
+        asked.append((cell, context))
+        result = fake_result(cell, 30.0 + len(asked))
+        if context.store_address:
+            Store.open(context.store_address).put(result, PREDICTIONS)
+        return result
+
+    monkeypatch.setattr("ablations.trial.run_trial", run_trial)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("ATTNBENCH_DATA", raising=False)
+    return asked
+
+
+def test_a_summary_for_people(
+    trials: list[tuple[Cell, TrialContext]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(RUN) == 0
+    printed = capsys.readouterr().out
+    assert "translation/probe soft+concat seed 1 [smoke]" in printed
+    assert "BLEU  31  (95 %: 30 to 32)" in printed
+    (cell, context), *_ = trials
+    assert (cell.score, cell.budget, cell.seed) == ("concat", "smoke", 1)
+    assert context.store_address is None
+    assert context.wandb == "off"
+    assert context.threads == 1
+
+
+def test_json_is_the_record_and_nothing_else(
+    trials: list[tuple[Cell, TrialContext]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*RUN, "--json", "--seed", "4", "--set", "steps=7"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert Result.from_json(record).key == trials[0][0]
+    assert (record["cell"]["seed"], record["cell"]["options"]) == (4, {"steps": 7})
+
+
+def test_a_stored_result_is_shown_instead_of_run_again(
+    trials: list[tuple[Cell, TrialContext]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*RUN, "--json", "--store", str(tmp_path / "s")]
+    assert cli.main(command) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert cli.main(command) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == first
+    assert "from the store" in captured.err
+    assert len(trials) == 1
+
+    assert cli.main([*command, "--force"]) == 0
+    assert json.loads(capsys.readouterr().out)["metrics"] != first["metrics"]
+    assert len(trials) == 2
+
+
+def test_a_failed_cell_is_named_and_its_status_is_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_trial(cell: Cell, context: TrialContext) -> Result:
+        return failed_result(cell, "diverged", "the loss is nan", started="2025-01-01T00:00:00Z")
+
+    monkeypatch.setattr("ablations.trial.run_trial", run_trial)
+    assert cli.main([*RUN, "--json"]) == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["failure"]["kind"] == "diverged"
+    assert captured.err == (
+        "failed: translation/probe soft+concat seed 1: diverged: the loss is nan\n"
+    )
+
+
+def test_what_the_user_must_mend_is_no_failed_cell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_trial(cell: Cell, context: TrialContext) -> Result:
+        return failed_result(cell, UNUSABLE, "a.txt:3: empty", started="2025-01-01T00:00:00Z")
+
+    monkeypatch.setattr("ablations.trial.run_trial", run_trial)
+    assert cli.main(RUN) == 2
+    assert capsys.readouterr().err == "attnbench: error: a.txt:3: empty\n"
+
+
+MISTAKES: list[tuple[list[str], str]] = [
+    (["--attention", "sfot"], "unknown attention 'sfot'; did you mean 'soft'?"),
+    (["--score", "conact"], "unknown score 'conact'; did you mean 'concat'?"),
+    (["--attention", "self", "--score", "location-aware"], "self takes all steps at once"),
+    (["--task", "translaton"], "unknown task 'translaton'; did you mean 'translation'?"),
+    (["--dataset", "multi30"], "unknown data set 'multi30'; did you mean 'multi30k'?"),
+    (["--budget", "laptp"], "unknown budget 'laptp'; did you mean 'laptop'?"),
+    (["--set", "stepz=3"], "unknown option 'stepz'; did you mean 'steps'?"),
+    (["--set", "steps=0"], "steps=0 cannot be used"),
+    (["--set", "steps"], "'steps' is no KEY=VALUE"),
+    (["--seed", "-1"], "a seed is a whole number from 0"),
+    (["--threads", "0"], "--threads"),
+    (["--device", "gpu"], "no device 'gpu'; auto, cpu, cuda or cuda:<index>"),
+    (["--device", "cuda:99"], "no device 'cuda:99'"),
+    (["--dataset", "multi30k"], "multi30k needs --data-root"),
+    (["--dataset", "multi30k", "--data-root", "/nowhere"], "--data-root /nowhere: no such folder"),
+    (["--wandb", "online"], "W&B keeps its files in a store; add --store"),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), MISTAKES)
+def test_mistakes_are_answered_in_one_line_with_status_2(
+    trials: list[Any], capsys: pytest.CaptureFixture[str], changes: list[str], said: str
+) -> None:
+    assert cli.main([*RUN, *changes]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("attnbench: error: ")
+    assert captured.err.count("\n") == 1
+    assert said in captured.err
+    assert trials == []
+
+
+def test_a_store_that_cannot_be_written_is_found_before_training(
+    trials: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert cli.main([*RUN, "--store", str(tmp_path / "file" / "s")]) == 2
+    assert "the store cannot be written (not a directory)" in capsys.readouterr().err
+    assert trials == []
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({}, "train.src: no such file"),
+        ({"train.src": b"a\n", "train.tgt": b""}, "empty"),
+        ({"train.src": b"a\nb\n", "train.tgt": b"a\n"}, "2 lines"),
+        ({"train.src": b"a\nb\xff\n", "train.tgt": b"a\nb\n"}, "UTF-8"),
+    ],
+)
+def test_data_that_cannot_be_used_is_found_before_training(
+    trials: list[Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    files: dict[str, bytes],
+    said: str,
+) -> None:
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    assert cli.main([*RUN, "--dataset", "parallel", "--data-root", str(tmp_path)]) == 2
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert said in printed
+    assert str(tmp_path) in printed
+    assert trials == []
+
+
+def test_a_real_cell_from_end_to_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    store = tmp_path / "s"
+    assert cli.main([*RUN, "--json", "--set", "steps=4", "--store", str(store)]) == 0
+    result = Result.from_json(json.loads(capsys.readouterr().out))
+    assert result.primary is not None
+    assert result.primary.name == "bleu"
+    stored = Store.open(store)
+    assert stored.get(result.hash) == result
+    assert stored.predictions(result.hash)
+    assert stored.traces(result.hash)
+    assert {path.name for path in store.iterdir()} <= {"trials", "cache"}

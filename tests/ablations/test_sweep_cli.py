@@ -1,0 +1,167 @@
+"""The command without Ray: what it asks for, and what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_trials import fake_result
+
+from ablations.context import TrialContext
+from ablations.outcome import Outcome, failed_result
+from ablations.sweep import Resources, SweepPlan, SweepSummary
+from bench import cli
+from bench.result import Result
+from bench.store import Store
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("ATTNBENCH_DATA", raising=False)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def sweeps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SweepPlan, TrialContext, Resources]]:
+    """Sweeps that finish at once: attention `none` fails, the others are done."""
+    asked = []
+
+    def run_sweep(
+        plan: SweepPlan, context: TrialContext, resources: Resources, progress: Any
+    ) -> SweepSummary:
+        asked.append((plan, context, resources))
+        assert context.store_address is not None
+        store, outcomes = Store.open(context.store_address), []
+        for cell in plan.to_run:
+            result: Result = fake_result(cell)
+            if cell.attention == "none":
+                result = failed_result(cell, "diverged", "nan", started="2025-01-01T00:00:00Z")
+            store.put(result)
+            outcomes.append(Outcome.of(result, 1.0))
+        labels = {cell.hash: cell.label for cell in plan.to_run}
+        return SweepSummary(plan, tuple(outcomes), None, labels)
+
+    monkeypatch.setattr("ablations.sweep.run_sweep", run_sweep)
+    return asked
+
+
+def test_a_dry_run_lists_cells_and_ends_with_their_number(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert cli.main(["sweep", "--task", "translation", "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "14 cells, 14 to run"
+    assert len(lines) == 15
+    assert sum("translation/probe global+" in line for line in lines) == 5
+    assert list(tmp_path.iterdir()) == [], "a dry run makes no store"
+
+
+def test_a_dry_run_names_what_does_not_apply(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["sweep", "full", "--task", "translation", "--attention", "self", "none", "--dry-run"]
+    assert cli.main(command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "5 cells, 5 to run"
+    reasons = [line for line in lines if line.startswith("not applicable: ")]
+    assert len(reasons) == 1
+    assert "translation self+location-aware: self takes all steps at once" in reasons[0]
+
+
+def test_a_sweep_resumes(
+    sweeps: list[tuple[SweepPlan, TrialContext, Resources]],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    command = ["sweep", "--task", "translation", "--attention", "soft", "none", "--seeds", "2"]
+    assert cli.main(command) == 1
+    captured = capsys.readouterr()
+    assert "4 cells, 4 to run" in captured.out
+    assert "2 done, 2 failed" in captured.out
+    assert "attnbench report runs/overview" in captured.out
+    assert "failed: translation/probe none+none seed 2: diverged: nan\n" in captured.err
+
+    assert cli.main(command) == 1
+    captured = capsys.readouterr()
+    assert "4 cells, 2 to run" in captured.out, "the failed ones"
+    assert "0 done, 2 were done before, 2 failed" in captured.out
+    assert [len(plan.to_run) for plan, _, _ in sweeps] == [4, 2]
+
+    assert cli.main([*command, "--dry-run"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed[:-1]].count("done") == 2
+    assert listed[-1] == "4 cells, 2 to run"
+
+    context = sweeps[0][1]
+    assert context.store_address == str(tmp_path / "runs" / "overview")
+    assert (context.study, context.wandb, context.threads) == ("overview", "offline", 1)
+
+
+def test_options_reach_the_trials(
+    sweeps: list[tuple[SweepPlan, TrialContext, Resources]], tmp_path: Path
+) -> None:
+    study = tmp_path / "mine.yaml"
+    study.write_text("blocks:\n  - attentions: [soft]\n    scores: [dot, concat]\n")
+    command = [
+        "sweep", str(study), "--task", "translation", "--score", "dot", "--set", "steps=3",
+        "--budget", "smoke", "--cpus-per-trial", "2", "--gpus-per-trial", "0.25",
+        "--address", "auto", "--wandb", "off", "--store", "elsewhere",
+    ]  # fmt: skip
+    assert cli.main(command) == 0
+    plan, context, resources = sweeps[0]
+    (cell,) = plan.to_run
+    assert (cell.score, cell.budget, dict(cell.options)) == ("dot", "smoke", {"steps": 3})
+    assert resources == Resources("auto", 2, 0.25)
+    assert (context.threads, context.device, context.wandb) == (2, "cuda", "off")
+    assert context.store_address == str(tmp_path / "elsewhere")
+    assert context.study == "mine"
+
+
+def test_a_limit_leaves_the_rest_for_later(
+    sweeps: list[tuple[SweepPlan, TrialContext, Resources]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["sweep", "--task", "translation", "--attention", "global", "--limit", "2"]
+    assert cli.main(command) == 0
+    printed = capsys.readouterr().out
+    assert "5 cells, 2 to run" in printed
+    assert "2 done, 3 left, run the same command again" in printed
+
+
+MISTAKES: list[tuple[list[str], str]] = [
+    (["overveiw"], "unknown study 'overveiw'; did you mean 'overview'?"),
+    (["nowhere.yaml"], "nowhere.yaml: no such file"),
+    (["--attention", "sfot"], "--attention: unknown attention 'sfot'; did you mean 'soft'?"),
+    (["--score", "conact"], "--score: unknown score 'conact'; did you mean 'concat'?"),
+    (["--task", "translaton"], "--task: unknown task 'translaton'"),
+    (["--dataset", "mulit30k"], "unknown data set 'mulit30k'"),
+    (["--budget", "laptp"], "unknown budget 'laptp'; did you mean 'laptop'?"),
+    (["--set", "steps=0"], "steps=0 cannot be used"),
+    (["--set", "stepz=1"], "unknown option 'stepz'; did you mean 'steps'?"),
+    (["--seeds", "0"], "--seeds: 0 is too few"),
+    (["--limit", "0"], "--limit: 0 is too few"),
+    (["--cpus-per-trial", "0"], "--cpus-per-trial: a trial needs CPUs"),
+    (["--attention", "soft", "--score", "dot"], "no cell of study 'overview' is left"),
+    (["--task", "translation", "--dataset", "multi30k"], "multi30k needs --data-root"),
+    (["--store", "file/x"], "the store cannot be written (not a directory)"),
+    (["--store", "file"], "the store cannot be written"),
+    (["study.yaml"], "study.yaml:2: unknown key 'attention'; did you mean 'attentions'?"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), MISTAKES)
+def test_mistakes_are_answered_in_one_line_with_status_2(
+    sweeps: list[Any],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    arguments: list[str],
+    said: str,
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "study.yaml").write_text("blocks:\n  - attention: all\n")
+    assert cli.main(["sweep", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("attnbench: error: ")
+    assert captured.err.count("\n") == 1
+    assert said in captured.err
+    assert sweeps == []

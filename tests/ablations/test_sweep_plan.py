@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fake_trials import fake_cell, fake_result
+
+from ablations.order import kind
+from ablations.outcome import Outcome, failed_result
+from ablations.sweep import Resources, SweepPlan, SweepSummary, describe_failures, plan_sweep
+from bench.errors import UsageError
+from bench.store import Store
+
+CELLS = [fake_cell(number) for number in range(6)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.open(tmp_path, create=True)
+
+
+def test_everything_is_to_be_run_at_first(store: Store) -> None:
+    for where in (None, store):
+        plan = plan_sweep(CELLS, where)
+        assert (plan.cells, plan.held, plan.to_run) == (tuple(CELLS), (), tuple(CELLS))
+        assert str(plan) == "6 cells, 6 to run"
+
+
+def test_finished_cells_are_skipped_and_failed_ones_are_not(store: Store) -> None:
+    store.put(fake_result(CELLS[0]))
+    store.put(fake_result(fake_cell(99)))  # of another study
+    store.put(failed_result(CELLS[1], "diverged", "nan", started="2025-01-01T00:00:00Z"))
+    (Path(store.address) / "trials" / f"{CELLS[2].hash}.json").write_text("{")
+    plan = plan_sweep(CELLS, store)
+    assert plan.held == (CELLS[0],)
+    assert set(plan.to_run) == set(CELLS[1:])
+    assert str(plan) == "6 cells, 5 to run"
+
+
+def test_the_same_cell_twice_is_one_cell() -> None:
+    assert str(plan_sweep([*CELLS, *CELLS], None)) == "6 cells, 6 to run"
+
+
+def test_a_limit_counts_what_is_run(store: Store) -> None:
+    store.put(fake_result(CELLS[0]))
+    plan = plan_sweep(CELLS, store, limit=2)
+    assert str(plan) == "6 cells, 2 to run"
+    assert CELLS[0] not in plan.to_run
+
+
+def test_the_order_knows_what_cells_took(store: Store) -> None:
+    store.put(fake_result(fake_cell(10, sleep=0.5)))
+    seen = {}
+
+    def order(cells: object, seconds: object) -> list[object]:
+        seen.update(seconds)  # type: ignore[call-overload]
+        return list(reversed(cells))  # type: ignore[call-overload]
+
+    plan = plan_sweep(CELLS, store, order=order)  # type: ignore[arg-type]
+    assert seen == {kind(fake_cell(1, sleep=0.5)): 0.5}
+    assert plan.to_run == tuple(reversed(CELLS))
+
+
+def test_summaries() -> None:
+    plan = SweepPlan(tuple(CELLS), (), tuple(CELLS))
+    labels = {"a": "cell a", "b": "cell b"}
+    done = Outcome("a", "done", figure=("BLEU", 1.0))
+    failed = Outcome("b", "failed", failure=("diverged", "nan"), stored=False)
+    assert SweepSummary(plan, (done,), None, labels).exit_status == 0
+    assert SweepSummary(plan, (done,), 130, labels).exit_status == 130
+    both = SweepSummary(plan, (done, failed), None, labels)
+    assert both.exit_status == 1
+    assert describe_failures(both) == ["cell b: diverged: nan (this could not be stored)"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "option"),
+    [
+        ({"cpus_per_trial": 0}, "--cpus-per-trial"),
+        ({"cpus_per_trial": -1}, "--cpus-per-trial"),
+        ({"gpus_per_trial": -0.5}, "--gpus-per-trial"),
+    ],
+)
+def test_resources_that_make_no_sense_are_refused(fields: dict[str, float], option: str) -> None:
+    with pytest.raises(UsageError, match=option):
+        Resources(**fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("cpus", "threads"), [(1, 1), (0.5, 1), (2.7, 2)])
+def test_threads_are_the_whole_cpus(cpus: float, threads: int) -> None:
+    assert Resources(cpus_per_trial=cpus).threads == threads

@@ -23,13 +23,11 @@ def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
         "hidden": 128,
         "embedding": 64,
         "validations": 6,
-        "learning_rate": 5e-3,
+        "learning_rate": 8e-3,
     }
-    if placement == "transformer":
-        return {**base, "encoder_layers": 2, "decoder_layers": 2}
-    if placement == "convolutional":
-        return {**base, "encoder_layers": 2, "decoder_layers": 2}
-    return base
+    if family(placement) == "recurrent":
+        return base
+    return {**base, "encoder_layers": 2, "decoder_layers": 2, "learning_rate": 5e-3}
 
 
 def parallel_settings(budget: str, placement: Placement) -> Mapping[str, Any]:

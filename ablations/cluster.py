@@ -46,10 +46,13 @@ def cluster(address: str | None, folder: Path, cpus_per_trial: float) -> Iterato
         UsageError: no cluster answers at that address.
     """
     before = {process.pid for process in descendants()}
-    variables = _variables(cpus_per_trial, address is None)
     # Ray tells standard output about every process that dies; the sweep makes results of that.
     silence = contextlib.redirect_stdout(io.StringIO())
-    with _folder(folder) as own, _environment(variables), silence:
+    with _folder(folder) as own, silence, contextlib.ExitStack() as stack:
+        variables = _variables(cpus_per_trial)
+        if address is None:
+            variables |= _private_variables(own.short)
+        stack.enter_context(_environment(variables))
         try:
             _start(address, own.short, cpus_per_trial)
             yield own.path / "tune"
@@ -82,7 +85,7 @@ def _start(address: str | None, folder: Path, cpus_per_trial: float) -> None:
                 configure_logging=False,
                 runtime_env={"env_vars": _worker_variables(cpus_per_trial)},
             )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise UsageError(
             f"Ray cannot be used ({' '.join(str(error).split())})",
             where=f"--address {address}" if address else "",
@@ -111,8 +114,8 @@ def kill_all() -> None:
     end_processes(descendants(), patience=0.0)
 
 
-def _variables(cpus_per_trial: float, private: bool) -> dict[str, str]:
-    variables = {
+def _variables(cpus_per_trial: float) -> dict[str, str]:
+    return {
         **_worker_variables(cpus_per_trial),
         # Tune's own result files: ours go to the store.
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -125,7 +128,18 @@ def _variables(cpus_per_trial: float, private: bool) -> dict[str, str]:
         "RAY_AIR_NEW_OUTPUT": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
     }
-    if private and "RAY_AUTH_MODE" not in os.environ:
+
+
+def _private_variables(folder: Path) -> dict[str, str]:
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    variables = {
+        # What workers leave there when they are killed goes with the folder.
+        "TMPDIR": str(temporary),
+        # The helpers of a driver that was killed look for it a minute long otherwise.
+        "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
+    }
+    if "RAY_AUTH_MODE" not in os.environ:
         # A secret for this sweep alone; Ray would otherwise put one into the user's home.
         variables |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     return variables
@@ -178,10 +192,23 @@ def _folder(parent: Path) -> Iterator[_Folder]:
         stack.callback(shutil.rmtree, path, ignore_errors=True)
         short = path
         if len(os.fsencode(path)) > _LONGEST_FOLDER:
-            short = Path(tempfile.gettempdir()) / f"attnbench-{path.name}"
+            short = _short_name(path.name)
             short.symlink_to(path)
             stack.callback(short.unlink, missing_ok=True)
         yield _Folder(path, short)
+
+
+def _short_name(name: str) -> Path:
+    """Where a link to a folder can lie whose own path is too long."""
+    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
+        path = Path(parent) / f"attnbench-{name}"
+        if len(os.fsencode(path)) <= _LONGEST_FOLDER and os.access(parent, os.W_OK):
+            return path
+    raise UsageError(
+        "there is no folder with a path short enough for Ray's sockets",
+        where=f"TMPDIR={tempfile.gettempdir()}",
+        remedy="set TMPDIR to a short one",
+    )
 
 
 def _remove_abandoned(parent: Path) -> None:

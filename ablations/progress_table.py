@@ -59,7 +59,9 @@ class TableProgress:
             running.add_row("", "", f"and {len(tally.running) - _SHOWN_RUNNING} more")
         total = len(tally.labels) + tally.held
         bar = ProgressBar(total=total, completed=tally.held + tally.done + tally.failed, width=40)
-        parts: list[RenderableType] = [bar, Text(self._message or self._counts(now))]
+        head = Table.grid(padding=(0, 2))
+        head.add_row(bar, Text(self._message or self._counts(now)))
+        parts: list[RenderableType] = [head]
         if tally.running:
             parts.append(running)
         if tally.last:

@@ -104,6 +104,11 @@ class _Watch(tune.Callback):
         self._listener, self._request, self._context = listener, request, context
         self._started: dict[str, str] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles its callbacks for a resumption of its own, which we have no use for; a
+        # terminal cannot be pickled.
+        return {}
+
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self._request.check()
         self._listener.tick()

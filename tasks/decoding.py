@@ -102,6 +102,16 @@ def decode(
     return Decoding(written, read, watch.seconds)
 
 
+def read_references(module: GenerationModule, batches: Iterable[Batch]) -> list[Read]:
+    """Read references, teacher-forced, where an example has several: `decode` reads one of each.
+    In the order of their indices."""
+    read: list[Read] = []
+    for batch in batches:
+        batch = batch.to(module.device)
+        read += _read(module, module.encode(batch), batch, keep_parts=0)
+    return sorted(read, key=lambda one: one.index)
+
+
 def _search(module: GenerationModule, memory: Memory, limit: Tensor) -> Hypotheses:
     settings: Settings = module.settings
     if settings.beam == 1 and not settings.coverage_penalty:

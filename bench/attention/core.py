@@ -18,7 +18,7 @@ from bench.attention.memory import Memory
 from bench.attention.registries import normalisers, scores
 from bench.attention.scores import Score
 from bench.attention.stepping import join_steps
-from bench.attention.windows import Everywhere, Window
+from bench.attention.windows import Everywhere, MedianWindow, Window
 
 
 class ScoredOptions(AttentionOptions):
@@ -36,6 +36,21 @@ class ScoredOptions(AttentionOptions):
         if value % 2 == 0:
             raise ValueError("a convolution centred on a position has an odd width")
         return value
+
+
+class WindowedOptions(ScoredOptions):
+    """Options of the mechanisms that have no window of their own in training."""
+
+    test_window: int = Field(
+        0,
+        ge=0,
+        description="Chorowski 2015: at test only so many positions on either side of the median "
+        "of the previous weights; 0 for all",
+    )
+
+    def window(self) -> Window:
+        """The window that they ask for."""
+        return MedianWindow(self.test_window) if self.test_window else Everywhere()
 
 
 @dataclass(frozen=True)
@@ -99,6 +114,11 @@ class ScoredAttention(Attention):
         kind = scores.get(name, where="score")
         return kind.build(sizes.query, sizes.memory, options=self.options)
 
+    @property
+    def needs_previous(self) -> bool:
+        """Whether a step needs the weights of the one before, as things are now."""
+        return self.score.needs_previous or self.window.needs_previous
+
     def prepare(self, memory: Memory) -> Keys:
         # Padding is zeroed once, so that nothing it holds (NaN included) reaches a product.
         padding = ~memory.mask[..., None]
@@ -116,7 +136,7 @@ class ScoredAttention(Attention):
 
     def initial_state(self, keys: Keys) -> AttentionState:
         tensors = dict(self.aggregation.initial_tensors(keys))
-        if self.score.needs_previous:
+        if self.needs_previous:
             tensors["previous"] = first_position(keys.memory.mask, keys.tensors["values"].dtype)
         return AttentionState(0, tensors)
 
@@ -135,7 +155,7 @@ class ScoredAttention(Attention):
     ) -> Attended:
         """`forward` with a mask (broadcastable to B,1,T,S) of the caller's."""
         steps = query.shape[1]
-        if steps > 1 and self.score.needs_previous:
+        if steps > 1 and self.needs_previous:
             return self._step_by_step(query, keys, state, need_weights)
         if not need_weights and self.fusable:
             dot = self.score.as_dot(query)
@@ -147,7 +167,7 @@ class ScoredAttention(Attention):
         weighed = self.weigh(energies, query, keys, state, mask)
         taken = self.aggregation(weighed.weights, keys.tensors["values"], state.tensors)
         tensors = {**state.tensors, **weighed.tensors}
-        if self.score.needs_previous:
+        if self.needs_previous:
             tensors["previous"] = taken.weights[:, :, -1]  # B,H,S
         return Attended(
             self.finish(taken.context, query, keys),
@@ -166,7 +186,7 @@ class ScoredAttention(Attention):
         mask: Tensor | None,
     ) -> Weighed:
         """Energies B,H,T,S to weights: window, normaliser, gain."""
-        focus = self.window(query, keys, state.position, mask)
+        focus = self.window(query, keys, state, mask)
         return Weighed(focus.apply_gain(self.normaliser(energies, focus.mask)))
 
     def finish(self, context: Tensor, query: Tensor, keys: Keys) -> Tensor:

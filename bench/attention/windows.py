@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bench.attention.base import Keys
+from bench.attention.base import AttentionState, Keys
 from bench.attention.memory import Memory
 
 #: Length ratios in here count as equal: the window then moves one position a step.
@@ -44,25 +44,70 @@ class Focus:
 
 
 class Window(nn.Module, ABC):
-    """Base class of windows. It remembers nothing: the position comes in with each call."""
+    """Base class of windows. It remembers nothing: the state comes in with each call."""
+
+    @property
+    def needs_previous(self) -> bool:
+        """Whether it reads the weights of the step before ("previous" in the state)."""
+        return False
 
     def prepare(self, memory: Memory) -> Mapping[str, Tensor]:
         """Batch-first tensors to put into the keys."""
         return {}
 
     @abstractmethod
-    def forward(self, query: Tensor, keys: Keys, position: int, mask: Tensor | None) -> Focus:
-        """The focus of queries B,T,Q, the first of which stands at target step `position`.
+    def forward(
+        self, query: Tensor, keys: Keys, state: AttentionState, mask: Tensor | None
+    ) -> Focus:
+        """The focus of queries B,T,Q (T is 1 where `needs_previous`).
 
-        `mask` is that of the memory (and of causality), broadcastable to B,1,T,S.
+        `state` is the one before the first of them; `mask` is that of the memory (and of
+        causality), broadcastable to B,1,T,S.
         """
 
 
 class Everywhere(Window):
     """No window: every real position."""
 
-    def forward(self, query: Tensor, keys: Keys, position: int, mask: Tensor | None) -> Focus:
+    def forward(
+        self, query: Tensor, keys: Keys, state: AttentionState, mask: Tensor | None
+    ) -> Focus:
         return Focus(mask)
+
+
+class MedianWindow(Window):
+    """Around the median of the weights of the step before, and at test only (Chorowski 2015,
+    section 2.3): keeps attention to an input longer than any in training from jumping.
+
+    Positions of a picture are taken in raster order.
+
+    Args:
+        width: positions on either side of the median.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        assert width >= 1, "a narrower window could not move"
+        self.width = width
+
+    @property
+    def needs_previous(self) -> bool:
+        return not self.training
+
+    def prepare(self, memory: Memory) -> Mapping[str, Tensor]:
+        return {"places": memory.mask.cumsum(1) - 1}  # B,S among the real positions
+
+    def forward(
+        self, query: Tensor, keys: Keys, state: AttentionState, mask: Tensor | None
+    ) -> Focus:
+        if self.training:
+            return Focus(mask)
+        previous = state.tensors["previous"].mean(1)  # B,S over heads
+        reached = previous.cumsum(1) >= previous.sum(1, keepdim=True) / 2
+        places = keys.tensors["places"]  # B,S
+        median = places.gather(1, reached.long().argmax(1, keepdim=True))  # B,1
+        inside = ((places - median).abs() <= self.width)[:, None, None]  # B,1,1,S
+        return Focus(inside if mask is None else inside & mask)
 
 
 class PointWindow(Window):
@@ -96,8 +141,10 @@ class PointWindow(Window):
     def centre(self, query: Tensor, keys: Keys, position: int) -> Tensor:
         """The points p: B,T,A in coordinates, A axes, float32 or wider."""
 
-    def forward(self, query: Tensor, keys: Keys, position: int, mask: Tensor | None) -> Focus:
-        centre = self.centre(query, keys, position)
+    def forward(
+        self, query: Tensor, keys: Keys, state: AttentionState, mask: Tensor | None
+    ) -> Focus:
+        centre = self.centre(query, keys, state.position)
         offset = keys.tensors["coordinates"][:, None] - centre[:, :, None]  # B,T,S,A
         inside = (offset.abs() <= self.width).all(-1)[:, None]  # B,1,T,S
         gain = self.gain(offset)[:, None] if self.gaussian else None

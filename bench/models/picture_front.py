@@ -10,7 +10,7 @@ from bench.errors import UsageError
 from bench.models.dropout import dropout
 
 #: Pixels are centred and scaled to about unit variance.
-_CENTRE, _SPREAD = 127.5, 64.0
+_CENTRE, _SPREAD = 127.5, 32.0
 
 
 class PictureFront(nn.Module):
@@ -54,18 +54,18 @@ class PictureFront(nn.Module):
         self.output_size, self.dropout = output_size, dropout
         layers: list[nn.Module] = [_convolution(3, width, stem, stride=stem)]
         for _ in range(stages):
-            layers += [_Activated(_convolution(width, 2 * width, 3, stride=2), width)]
+            layers += [_Activated(_convolution(width, 2 * width, 3, stride=2))]
             width *= 2
             layers += [_Residual(width) for _ in range(blocks)]
-        self.layers = nn.Sequential(*layers).to(memory_format=torch.channels_last)
-        self.norm = nn.LayerNorm(width)
+        self.layers = nn.Sequential(*layers)
+        self.layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.project = nn.Linear(width, output_size)
 
     def forward(self, pictures: Tensor) -> Tensor:
         pixels = (pictures.to(self.project.weight.dtype) - _CENTRE) / _SPREAD
         # The pixels' own order in memory is channels last, the fastest for convolutions.
         cells = self.layers(pixels.permute(0, 3, 1, 2))  # B,C,rows,columns
-        vectors = self.norm(cells.permute(0, 2, 3, 1).flatten(1, 2))  # B,L,C
+        vectors = cells.permute(0, 2, 3, 1).flatten(1, 2)  # B,L,C
         projected: Tensor = self.project(F.relu(vectors))  # B,L,D
         return dropout(projected, self.dropout, self.training)
 
@@ -86,25 +86,24 @@ def grid_of(size: int, stem: int, stages: int) -> tuple[int, int]:
 
 
 class _Activated(nn.Module):
-    """Norm over channels and ReLU, then a layer. B,C,H,W."""
+    """ReLU, then a layer."""
 
-    def __init__(self, layer: nn.Module, channels: int) -> None:
+    def __init__(self, layer: nn.Module) -> None:
         super().__init__()
-        self.norm, self.layer = nn.LayerNorm(channels), layer
+        self.layer = layer
 
     def forward(self, maps: Tensor) -> Tensor:
-        normal = self.norm(maps.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        out: Tensor = self.layer(F.relu(normal))
+        out: Tensor = self.layer(F.relu(maps))
         return out
 
 
 class _Residual(nn.Module):
-    """x + conv(relu(norm(conv(relu(norm(x)))))), which begins as the identity. B,C,H,W."""
+    """x + conv(relu(conv(relu(x)))), which begins as the identity. B,C,H,W."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = _Activated(_convolution(channels, channels, 3), channels)
-        self.second = _Activated(_convolution(channels, channels, 3), channels)
+        self.first = _Activated(_convolution(channels, channels, 3))
+        self.second = _Activated(_convolution(channels, channels, 3))
         nn.init.zeros_(self.second.layer.weight)  # type: ignore[arg-type]
 
     def forward(self, maps: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from torch import Tensor
@@ -14,14 +14,14 @@ from tasks.generation import Batch
 
 @dataclass(frozen=True)
 class CaptionBatch(Batch):
-    """B captions of P pictures. `source` holds the pictures, P,H,W,3 uint8.
+    """B captions of P pictures. `source` is P,H,W,3 uint8 and `source_mask` P,L.
 
     Attributes:
-        owner: B int64, the picture of each caption, as its place in `source`; never falling.
+        owner: B int64, the picture of each caption, as its place in `source`.
         words: P,V share of each picture's captions that use each word, or None.
     """
 
-    owner: Tensor | None = None
+    owner: Tensor = field(kw_only=True)
     words: Tensor | None = None
 
 

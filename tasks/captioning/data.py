@@ -50,6 +50,8 @@ class Split:
     Attributes:
         captions: of all pictures, numbered through.
         first: N+1, number of each picture's first caption.
+        shown: N, number of the caption with the most phrases of each picture, the first of them:
+            what is read where one caption stands for a picture.
         cells: L, cells of the grid.
         words: V, size of the vocabulary where batches shall say which words the captions of a
             picture use; 0 elsewhere.
@@ -59,6 +61,7 @@ class Split:
     pixels: Pixels
     captions: EncodedTexts
     first: np.ndarray
+    shown: np.ndarray
     cells: int
     words: int = 0
 
@@ -80,7 +83,7 @@ class Split:
         return CaptionBatch(
             index=torch.from_numpy(captions),
             source=torch.from_numpy(self.pixels.array[pictures]),
-            source_mask=torch.ones(len(captions), self.cells, dtype=torch.bool),
+            source_mask=torch.ones(len(pictures), self.cells, dtype=torch.bool),
             inputs=torch.from_numpy(inputs.tokens),
             outputs=torch.from_numpy(outputs.tokens),
             units=int(outputs.lengths.sum()),
@@ -100,22 +103,18 @@ class Split:
         shares: np.ndarray = np.add.reduceat(used, starts, axis=0) / counts[:, None]
         return shares.astype(np.float32)
 
-    def written(self, pictures: np.ndarray) -> CaptionBatch:
-        """These pictures with the first caption of each; `index` counts pictures."""
-        batch = self.batch(self.first[pictures])
-        return replace(batch, index=torch.from_numpy(pictures))
+    def one_each(self, pictures: np.ndarray) -> CaptionBatch:
+        """These pictures with one caption of each; `index` counts pictures."""
+        return replace(self.batch(self.shown[pictures]), index=torch.from_numpy(pictures))
 
-    def each_picture(self, size: int) -> Stream:
-        """Every picture once, `size` a batch, with its first caption."""
-        return Stream(self.written, _parts(np.arange(len(self)), size))
+    def by_picture(self, size: int) -> Stream:
+        """Every picture once, `size` a batch, with one caption."""
+        return Stream(self.one_each, np.split(np.arange(len(self)), range(size, len(self), size)))
 
-    def each_caption(self, size: int) -> Stream:
+    def by_caption(self, size: int) -> Stream:
         """Every caption once, those of `size` pictures a batch."""
-        return Stream(
-            self.batch,
-            [np.arange(self.first[part[0]], self.first[part[-1] + 1]) for part in
-             _parts(np.arange(len(self)), size)],
-        )
+        numbers = np.arange(len(self.captions))
+        return Stream(self.batch, np.split(numbers, self.first[size : len(self) : size]))
 
 
 @dataclass(frozen=True)
@@ -162,7 +161,7 @@ class CaptioningData(TaskData):
             seed,
         )
         return StreamModule(
-            Stream(self.train.batch, order), self.validation.each_picture(settings.eval_pictures)
+            Stream(self.train.batch, order), self.validation.by_picture(settings.eval_pictures)
         )
 
 
@@ -179,12 +178,14 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
     )
 
     def split(pictures: Sequence[Picture], words: int = 0) -> Split:
-        counts = [len(picture.captions) for picture in pictures]
+        counts = np.array([len(picture.captions) for picture in pictures])
+        first = np.concatenate([[0], np.cumsum(counts)])
         return Split(
             pictures,
             pixels(pictures, corpus.size, paths.cache),
             encode(CaptionTexts(pictures), tokeniser, paths.cache),
-            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            first,
+            first[:-1] + np.array([_most_phrases(picture) for picture in pictures]),
             grid[0] * grid[1],
             words,
         )
@@ -202,5 +203,6 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
     )
 
 
-def _parts(places: np.ndarray, size: int) -> list[np.ndarray]:
-    return np.split(places, range(size, len(places), size))
+def _most_phrases(picture: Picture) -> int:
+    counts = [len(caption.phrases) for caption in picture.captions]
+    return counts.index(max(counts))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions
+from tasks.captioning.budgets import probe_settings
 from tasks.captioning.corpus import CaptionCorpus, Picture
 from tasks.captioning.scenes import (
     Named,
@@ -23,6 +24,9 @@ from tasks.captioning.scenes import (
     random_description,
 )
 from tasks.registries import datasets
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
 
 #: Shares of all descriptions: training may use these, validation those up to the next bound.
 TRAIN_SHARE, VALIDATION_SHARE = 0.8, 0.9
@@ -69,6 +73,10 @@ class ProbeDataset(Dataset):
     external: ClassVar[bool] = False
     gold: ClassVar[bool] = True
     Options: ClassVar[type[DatasetOptions]] = ProbeOptions
+
+    @classmethod
+    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+        return probe_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None = None) -> CaptionCorpus:

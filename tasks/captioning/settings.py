@@ -36,7 +36,9 @@ class CaptioningSettings(Settings):
         0.0, ge=0, lt=1, description="how far brightness, contrast and colours vary in training"
     )
     words_weight: float = Field(
-        0.0, ge=0, description="weight of the helper loss: which words the captions of a picture use"
+        0.0,
+        ge=0,
+        description="weight of the helper loss: which words a picture's captions use",
     )
     words_share: float = Field(
         0.0, ge=0, lt=1, description="share of the steps that train by the helper loss alone"

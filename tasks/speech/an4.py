@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
@@ -16,6 +16,7 @@ from tasks.base import DatasetOptions
 from tasks.registries import datasets
 from tasks.rows import data_folder, read_lines
 from tasks.speech.audio import file_identity, read_sphinx
+from tasks.speech.budgets import recorded_settings
 from tasks.speech.corpus import (
     Problem,
     Scan,
@@ -27,6 +28,9 @@ from tasks.speech.corpus import (
     split_text,
     symbols_of,
 )
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
 
 FRAME_RATE = 100
 CEPSTRA = 13
@@ -67,6 +71,10 @@ class An4(SpeechDataset):
     licence = "BSD-style (Carnegie Mellon University)"
     citation = "Acero 1993, Acoustical and Environmental Robustness in ASR"
     Options = An4Options
+
+    @classmethod
+    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+        return recorded_settings(budget, placement)
 
     @classmethod
     def scan(cls, options: Any, data_root: Path | None) -> Scan:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -16,6 +16,7 @@ from tasks.base import DatasetOptions
 from tasks.registries import datasets
 from tasks.rows import data_folder
 from tasks.speech.audio import HeaderCheck, file_identity, read_sound
+from tasks.speech.budgets import recorded_settings
 from tasks.speech.corpus import (
     Problem,
     Scan,
@@ -27,6 +28,9 @@ from tasks.speech.corpus import (
     split_text,
     symbols_of,
 )
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 RATE = 8000
@@ -117,6 +121,10 @@ class Fsdd(SpeechDataset):
     citation = "Jackson et al., Free Spoken Digit Dataset, doi:10.5281/zenodo.1342401"
     gold = True
     Options = FsddOptions
+
+    @classmethod
+    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+        return recorded_settings(budget, placement)
 
     @classmethod
     def scan(cls, options: Any, data_root: Path | None) -> Scan:

@@ -6,8 +6,9 @@ chapter's transcript again for every utterance in it, so the same tree is read h
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -16,6 +17,7 @@ from tasks.base import DatasetOptions
 from tasks.registries import datasets
 from tasks.rows import data_folder, read_lines
 from tasks.speech.audio import FileReader, HeaderCheck
+from tasks.speech.budgets import recorded_settings
 from tasks.speech.corpus import (
     Problem,
     Scan,
@@ -26,6 +28,9 @@ from tasks.speech.corpus import (
     symbols_of,
     unseen_note,
 )
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
 
 RATE = 16000
 
@@ -48,6 +53,10 @@ class LibriSpeech(SpeechDataset):
     licence = "CC BY 4.0"
     citation = "Panayotov et al. 2015, LibriSpeech: an ASR corpus based on public domain books"
     Options = LibriSpeechOptions
+
+    @classmethod
+    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+        return recorded_settings(budget, placement)
 
     @classmethod
     def scan(cls, options: Any, data_root: Path | None) -> Scan:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from tasks.registries import datasets
 from tasks.rows import Row, read_tsv
 from tasks.speech.an4 import read_lexicon
 from tasks.speech.audio import FileReader, HeaderCheck
+from tasks.speech.budgets import recorded_settings
 from tasks.speech.corpus import (
     Problem,
     Scan,
@@ -26,6 +27,9 @@ from tasks.speech.corpus import (
     symbols_of,
     unseen_note,
 )
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
 
 #: Names people give the validation part.
 _VALIDATION = ("validation", "valid", "val", "dev")
@@ -51,6 +55,10 @@ class Manifest(SpeechDataset):
     summary = "your own sound files and transcripts, listed in a TSV file"
     licence = "the user's own"
     Options = ManifestOptions
+
+    @classmethod
+    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+        return recorded_settings(budget, placement)
 
     @classmethod
     def scan(cls, options: Any, data_root: Path | None) -> Scan:

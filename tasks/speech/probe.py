@@ -16,6 +16,9 @@ from tasks.speech.corpus import Scan, SpeechCorpus, SpeechDataset, Utterance
 from tasks.speech.phones import CODAS, CONSONANTS, NAMES, VOWELS, phone_table
 from tasks.speech.synthesiser import RATE, Recipe, Synthesiser, Voice
 
+#: Phones of the shortest utterances. Training lengths spread widely above it: from lengths that are
+#: all alike a decoder learns to count, and stops there, whatever it attends to.
+SHORTEST = 4
 # Candidates drawn before giving up on finding enough different utterances.
 ROUNDS = 20
 
@@ -23,7 +26,12 @@ ROUNDS = 20
 class ProbeOptions(DatasetOptions):
     """Knobs of the speech probe."""
 
-    length: int = Field(8, ge=4, le=60, description="phones of the longest training utterances")
+    length: int = Field(
+        12,
+        ge=SHORTEST,
+        le=60,
+        description='phones of the longest training utterances; "long" has up to twice as many',
+    )
     snr: float = Field(20.0, ge=-10, le=60, description="speech over noise, in decibels")
     voices: int = Field(8, ge=1, le=100, description="voices heard in training")
     train_size: int = Field(3000, ge=1, description="training utterances")
@@ -35,7 +43,8 @@ class ProbeOptions(DatasetOptions):
 @datasets("speech").register("probe")
 class Probe(SpeechDataset):
     """Splits share no sequence of phones. In the test sets every other utterance is spoken by a
-    voice that is not in training; "long" has two to three times the phones of `length`."""
+    voice that is not in training; "long" has more phones than any in training, up to twice as
+    many."""
 
     name = "probe"
     summary = "synthesised syllables of an invented language, several voices, noise; exact spans"
@@ -48,8 +57,8 @@ class Probe(SpeechDataset):
         rng = np.random.default_rng([options.data_seed, 0])
         voices = _voices(options.voices + _unseen(options), rng)
         sizes = [options.train_size, options.validation_size, options.test_size]
-        short = _sequences(sum(sizes), max(4, options.length // 2), options.length, rng)
-        long = _sequences(options.test_size, 2 * options.length, 3 * options.length, rng)
+        short = _sequences(sum(sizes), SHORTEST, options.length, rng)
+        long = _sequences(options.test_size, options.length + 1, 2 * options.length, rng)
         train, validation, test = np.split(short, np.cumsum(sizes)[:-1])
         plans = {"train": train, "validation": validation, "test": test, "long": long}
         parts = {

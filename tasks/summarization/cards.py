@@ -7,16 +7,21 @@ is recorded when it is got.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from tasks.base import Dataset, DatasetOptions
 from tasks.hub import Card, commit
 from tasks.registries import datasets
+from tasks.summarization.budgets import news_settings
 from tasks.summarization.corpus import SummaryCorpus
 from tasks.summarization.reading import Reading, TextDocuments, with_text
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
 
 XSUM = Card(
     name="xsum",
@@ -90,6 +95,10 @@ class HubDataset(Dataset):
     card: ClassVar[Card]
     replacements: ClassVar[tuple[tuple[str, str], ...]] = ()
     Options: ClassVar[type[DatasetOptions]] = HubOptions
+
+    @classmethod
+    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+        return news_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None) -> SummaryCorpus:

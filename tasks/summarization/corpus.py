@@ -76,6 +76,16 @@ class Texts(Sequence[str]):
 
 
 @dataclass(frozen=True)
+class Segments:
+    """The sentence of every word, for each document of a part, as often as it is gone through."""
+
+    documents: Sequence[Document]
+
+    def __iter__(self) -> Iterator[tuple[int, ...]]:
+        return (document.segments for document in self.documents)
+
+
+@dataclass(frozen=True)
 class SummaryCorpus:
     """Documents by part.
 

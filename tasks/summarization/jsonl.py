@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 from pydantic import Field
@@ -14,6 +14,7 @@ from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions
 from tasks.registries import datasets
 from tasks.rows import Problems, Row, parse_object, read_json_lines
+from tasks.summarization.budgets import news_settings
 from tasks.summarization.corpus import SummaryCorpus
 from tasks.summarization.reading import (
     Empties,
@@ -24,6 +25,9 @@ from tasks.summarization.reading import (
     with_text,
 )
 from tasks.text.lines import TextLines
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
 
 
 class JsonlOptions(DatasetOptions):
@@ -82,6 +86,10 @@ class Jsonl(Dataset):
     summary: ClassVar[str] = "your own documents: JSON lines with a source and a summary"
     licence: ClassVar[str] = "the files' own"
     Options: ClassVar[type[DatasetOptions]] = JsonlOptions
+
+    @classmethod
+    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+        return news_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None) -> SummaryCorpus:

@@ -13,14 +13,15 @@ from importlib.metadata import version
 
 import numpy as np
 
-from bench.result import LengthBin
 from tasks import intervals
 from tasks.intervals import Interval
-from tasks.summarization.corpus import Document
+from tasks.summarization.corpus import Words
 
-ROUGE = ("rouge1", "rouge2", "rougeL")
+#: Figures by our names, and rouge-score's.
+ROUGE = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}
+HEADLINE = "rouge_l"
 #: The headline figure's column in `Scores.examples`.
-HEADLINE = ROUGE.index("rougeL")
+COLUMN = list(ROUGE).index(HEADLINE)
 USE_STEMMER = True
 # Novelty is measured on n-grams up to this length.
 ORDER = 3
@@ -41,12 +42,12 @@ class Scores:
     @property
     def headline(self) -> Interval:
         """ROUGE-L."""
-        return self.intervals[ROUGE[HEADLINE]]
+        return self.intervals[HEADLINE]
 
     @property
     def statistics(self) -> np.ndarray:
         """N,2: ROUGE-L and 1; sums of rows give the figure by `intervals.ratio`."""
-        return _with_counts(self.examples[:, HEADLINE])
+        return _with_counts(self.examples[:, COLUMN])
 
     def figures(self) -> dict[str, float]:
         """The figures by name, with `_low` and `_high` (95 %)."""
@@ -72,11 +73,11 @@ def rouge(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
     """F1 of ROUGE-1, -2 and -L per example: N,3 in the order of `ROUGE`."""
     from rouge_score.rouge_scorer import RougeScorer
 
-    scorer = RougeScorer(list(ROUGE), use_stemmer=USE_STEMMER)
+    scorer = RougeScorer(list(ROUGE.values()), use_stemmer=USE_STEMMER)
     rows = []
     for prediction, reference in zip(predictions, references, strict=True):
         scores = scorer.score(reference, prediction)
-        rows.append([scores[name].fmeasure for name in ROUGE])
+        rows.append([scores[name].fmeasure for name in ROUGE.values()])
     return np.asarray(rows, dtype=np.float64).reshape(-1, len(ROUGE))
 
 
@@ -87,42 +88,33 @@ def signature() -> str:
 
 
 def own_words(
-    predictions: Sequence[Sequence[str]], documents: Sequence[Document]
+    predictions: Sequence[Words], references: Sequence[Words], sources: Sequence[Words]
 ) -> dict[str, float]:
     """How summaries relate to their sources and references; words are compared as they stand.
 
     copy_rate: share of the words written that stand in the source.
-    novelty_<n>: share of the n-grams written that do not, n = 1 to 3 (See et al. 2017).
+    novelty_<n>: share of the n-grams written that do not, n = 2 and 3 (See et al. 2017).
     length_ratio: words written over words of the references.
     The same of the references themselves: reference_copy_rate, reference_novelty_<n>.
 
     Args:
-        predictions: the words of each summary written.
+        predictions, references, sources: the words of each.
     """
-    written = sum(map(len, predictions))
-    wanted = sum(len(document.summary) for document in documents)
+    written, wanted = sum(map(len, predictions)), sum(map(len, references))
     found = {"length_ratio": written / wanted if wanted else 0.0}
-    references = [document.summary for document in documents]
     for prefix, summaries in (("", predictions), ("reference_", references)):
-        counts = _novel_counts(summaries, documents)  # ORDER,2
+        counts = _novel_counts(summaries, sources)  # ORDER,2
         shares = intervals.ratio(counts)
         found[f"{prefix}copy_rate"] = float(1 - shares[0]) if counts[0, 1] else 0.0
-        for order, share in enumerate(shares, start=1):
+        for order, share in enumerate(shares[1:], start=2):
             found[f"{prefix}novelty_{order}"] = float(share)
     return found
 
 
-def by_length(subset: str, documents: Sequence[Document], scores: Scores) -> list[LengthBin]:
-    """ROUGE-L by length of the document in words."""
-    lengths = np.fromiter((len(document.words) for document in documents), dtype=np.int64)
-    return intervals.by_length(subset, lengths, scores.statistics, intervals.ratio)
-
-
-def _novel_counts(summaries: Sequence[Sequence[str]], documents: Sequence[Document]) -> np.ndarray:
+def _novel_counts(summaries: Sequence[Words], sources: Sequence[Words]) -> np.ndarray:
     """ORDER,2: n-grams that do not stand in the source, and all n-grams, by n."""
     counts = np.zeros((ORDER, 2))
-    for summary, document in zip(summaries, documents, strict=True):
-        source = document.words
+    for summary, source in zip(summaries, sources, strict=True):
         for order in range(1, ORDER + 1):
             there = set(_grams(source, order))
             grams = _grams(summary, order)

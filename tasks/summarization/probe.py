@@ -8,16 +8,18 @@ changed ones included.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions
 from tasks.registries import datasets
+from tasks.summarization.budgets import probe_settings
 from tasks.summarization.corpus import Document, Links, SummaryCorpus
 from tasks.summarization.newsroom import (
     ACTIONS,
@@ -35,6 +37,9 @@ from tasks.summarization.newsroom import (
     headline,
     sentence,
 )
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
 
 # Draws of a report before giving up on new ones.
 _ATTEMPTS = 200
@@ -93,6 +98,10 @@ class Probe(Dataset):
     external: ClassVar[bool] = False
     gold: ClassVar[bool] = True
     Options: ClassVar[type[DatasetOptions]] = ProbeOptions
+
+    @classmethod
+    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+        return probe_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None) -> SummaryCorpus:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,8 +22,12 @@ from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions
 from tasks.registries import datasets
 from tasks.rows import data_folder, read_json
+from tasks.summarization.budgets import news_settings
 from tasks.summarization.corpus import Document, SummaryCorpus
 from tasks.summarization.reading import Reading
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
 
 TEST, VALIDATION = 1000, 500
 LEAD_WORDS = range(8, 61)
@@ -77,6 +81,10 @@ class Reuters(Dataset):
     licence: ClassVar[str] = "research use only"
     citation: ClassVar[str] = "Lewis 1997: Reuters-21578 text categorization test collection."
     Options: ClassVar[type[DatasetOptions]] = ReutersOptions
+
+    @classmethod
+    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+        return news_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None) -> SummaryCorpus:

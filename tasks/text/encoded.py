@@ -1,8 +1,9 @@
 """Encoded texts on disk: memory-mapped token ids, gathered into padded batches.
 
 An Arrow file holds, per text, the token ids, the word of every token and, where texts come in
-segments (sentences of a document), the segment of every token, in blocks of `ROWS` texts. Opening it reads next to nothing; a batch touches the pages of its own texts only, so a
-corpus may be larger than memory. The lengths of all texts are the index that batching needs.
+segments (sentences of a document), the segment of every token, in blocks of `ROWS` texts. Opening
+it reads next to nothing; a batch touches the pages of its own texts only, so a corpus may be larger
+than memory. The lengths of all texts are the index that batching needs.
 """
 
 from __future__ import annotations

@@ -54,12 +54,12 @@ class Tokeniser:
 
     @classmethod
     def train(
-        cls, texts: Sequence[str], *, kind: Kind, size: int, cache: Path | None = None
+        cls, texts: Iterable[str], *, kind: Kind, size: int, cache: Path | None = None
     ) -> Tokeniser:
         """Learn a vocabulary of at most `size` tokens (special ones and characters included).
 
         Args:
-            texts: training texts only; read twice, never held as a whole.
+            texts: training texts only; gone through twice, so no iterator; never held as a whole.
             size: "bpe" always keeps the characters seen, so tiny sizes are exceeded; "word" keeps
                 the most frequent words, all of them if `size` is 0.
             cache: folder where equal requests find the tokeniser ready. None learns anew.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from tasks.text.tokenise import Tokeniser
 from tasks.text_to_text.settings import TextSettings
 
 Example = TypeVar("Example")
+Covariant = TypeVar("Covariant", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,21 @@ class Part(Generic[Example]):
     source: Sequence[str]
     target: Sequence[str]
     segments: Iterable[Sequence[int]] | None = None
+
+
+class Parts(Protocol[Covariant]):
+    """What the corpora of all tasks have in common."""
+
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def train(self) -> Sequence[Covariant]: ...
+    @property
+    def validation(self) -> Sequence[Covariant]: ...
+    @property
+    def tests(self) -> Mapping[str, Sequence[Covariant]]: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -60,6 +76,30 @@ class TextCorpus(Generic[Example]):
     sure: bool = True
     controls: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        corpus: Parts[Example],
+        part: Callable[[Sequence[Example]], Part[Example]],
+        *,
+        sure: bool = True,
+        controls: Mapping[str, float] | None = None,
+    ) -> TextCorpus[Example]:
+        """A task's own corpus as texts.
+
+        Args:
+            part: examples to their texts.
+        """
+        return cls(
+            fingerprint=corpus.fingerprint,
+            train=part(corpus.train),
+            validation=part(corpus.validation),
+            tests={name: part(examples) for name, examples in corpus.tests.items()},
+            sure=sure,
+            controls=controls or {},
+            notes=corpus.notes,
+        )
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,7 @@ from tasks.translation.corpus import Corpus, Pair, Texts
 def prepare(corpus: Corpus, settings: TextSettings, paths: Paths) -> TextData[Pair]:
     """As `tasks.text_to_text.data.prepare_texts`."""
     corpus = corpus.limited(settings.train_limit, settings.test_limit)
-    texts = TextCorpus(
-        fingerprint=corpus.fingerprint,
-        train=_part(corpus.train),
-        validation=_part(corpus.validation),
-        tests={name: _part(pairs) for name, pairs in corpus.tests.items()},
-        sure=corpus.sure,
-        notes=corpus.notes,
-    )
+    texts = TextCorpus.of(corpus, _part, sure=corpus.sure)
     return prepare_texts("translation", texts, settings, paths.cache)
 
 

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from ablations.cluster import _LONGEST_FOLDER, _environment, _folder, _variables
+from ablations.cluster import (
+    _LONGEST_FOLDER,
+    _environment,
+    _folder,
+    _private_variables,
+    _variables,
+)
+from bench.errors import UsageError
 
 
 def test_a_folder_of_its_own_that_is_gone_afterwards(tmp_path: Path) -> None:
@@ -35,6 +42,20 @@ def test_long_paths_get_a_short_link_for_sockets(tmp_path: Path) -> None:
     assert list(parent.iterdir()) == []
 
 
+def test_a_long_temporary_folder_is_no_place_for_the_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("x" * 60)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    with _folder(deep) as folder:
+        assert len(os.fsencode(folder.short)) <= _LONGEST_FOLDER
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(UsageError, match="set TMPDIR"), _folder(deep):
+        pass
+    assert list(deep.iterdir()) == []
+
+
 def test_what_a_killed_sweep_left_is_removed_and_a_living_ones_is_not(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path; from ablations.cluster import _folder\n"
@@ -51,20 +72,21 @@ def test_what_a_killed_sweep_left_is_removed_and_a_living_ones_is_not(tmp_path: 
             assert living.path.is_dir()
 
 
-def test_the_environment_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
-    with _environment(_variables(2.5, private=True)):
+    with _environment({**_variables(2.5), **_private_variables(tmp_path)}):
         assert os.environ["OMP_NUM_THREADS"] == "2"
+        assert os.environ["TMPDIR"] == str(tmp_path / "tmp")
         assert os.environ["RAY_AUTH_MODE"] == "token"
         assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert "RAY_AUTH_TOKEN" not in os.environ
 
 
-def test_what_users_say_about_authentication_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_users_say_about_authentication_is_heeded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    assert "RAY_AUTH_TOKEN" not in _variables(1, private=True)
-    monkeypatch.delenv("RAY_AUTH_MODE")
-    assert "RAY_AUTH_TOKEN" not in _variables(1, private=False)
+    assert "RAY_AUTH_TOKEN" not in _private_variables(tmp_path)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from bench.attention.core import ScoredAttention
+from typing import ClassVar
+
+from bench.attention.base import AttentionOptions, Sizes
+from bench.attention.core import ScoredAttention, WindowedOptions
 from bench.attention.registries import attentions
 
 
@@ -17,3 +20,8 @@ class GlobalAttention(ScoredAttention):
     source = "Luong 2015"
     placement = "after"
     classic_score = "general"
+    Options: ClassVar[type[AttentionOptions]] = WindowedOptions
+
+    def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
+        assert isinstance(options, WindowedOptions)
+        super().__init__(sizes, score, options, window=options.window())

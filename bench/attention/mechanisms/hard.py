@@ -54,4 +54,11 @@ class HardAttention(ScoredAttention):
             expected_probability=options.expected_probability,
             temperature=options.temperature,
         )
-        super().__init__(sizes, score, options, aggregation=sampling, gate=options.gate)
+        super().__init__(
+            sizes,
+            score,
+            options,
+            window=options.window(),
+            aggregation=sampling,
+            gate=options.gate,
+        )

@@ -7,11 +7,11 @@ from typing import ClassVar
 from pydantic import Field
 
 from bench.attention.base import AttentionOptions, Sizes
-from bench.attention.core import ScoredAttention, ScoredOptions
+from bench.attention.core import ScoredAttention, WindowedOptions
 from bench.attention.registries import attentions
 
 
-class SoftOptions(ScoredOptions):
+class SoftOptions(WindowedOptions):
     gate: bool = Field(False, description="Xu 2015: sigmoid(w . h + b) scales the context")
     doubly_stochastic: float = Field(
         0.0, ge=0, description="weight of Xu 2015's penalty on unevenly attended positions"
@@ -33,4 +33,4 @@ class SoftAttention(ScoredAttention):
 
     def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
         assert isinstance(options, SoftOptions)
-        super().__init__(sizes, score, options, gate=options.gate)
+        super().__init__(sizes, score, options, window=options.window(), gate=options.gate)

@@ -81,3 +81,38 @@ def test_any_texts(tmp_path_factory: pytest.TempPathFactory, parts: list[str]) -
 
 def test_no_texts(tmp_path: Path) -> None:
     assert len(encode([], TOKENISER, tmp_path)) == 0
+
+
+@pytest.mark.parametrize("rows", [1 << 16, 2])
+def test_tokens_carry_the_segment_of_their_word(
+    rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ROWS", rows)
+    texts = ["unseen words fall apart", "", "two", "one two one"]
+    segments = [(0, 0, 1, 2), (), (0,), (0, 1, 1)]
+    pieces = Tokeniser.train(texts[2:], kind="bpe", size=0)
+    encoded = encode(texts, pieces, tmp_path, segments=segments)
+    batch = encoded.batch(np.array([3, 0, 1]), begin=True, end=True)
+    assert batch.segments is not None
+    assert batch.segments.shape == batch.tokens.shape
+    for row, index in enumerate([3, 0, 1]):
+        of_tokens = [segments[index][word] for word in encoded.words(index)]
+        last = of_tokens[-1] if of_tokens else 0
+        expected = [0, *of_tokens, last]
+        padding = batch.tokens.shape[1] - len(expected)
+        assert batch.segments[row].tolist() == expected + [0] * padding
+    assert len(encoded.words(0)) > 4, "a word of several tokens is what is tested"
+
+
+def test_texts_without_segments_have_none(texts: EncodedTexts) -> None:
+    assert texts.batch(np.array([0])).segments is None
+
+
+def test_other_segments_are_other_files(tmp_path: Path) -> None:
+    plain, one, other = (
+        encode(["one two"], TOKENISER, tmp_path, segments=segments)
+        for segments in (None, [(0, 0)], [(0, 1)])
+    )
+    assert len({plain.fingerprint, one.fingerprint, other.fingerprint}) == 3
+    assert one.batch(np.array([0])).segments.tolist() == [[0, 0]]  # type: ignore[union-attr]
+    assert other.batch(np.array([0])).segments.tolist() == [[0, 1]]  # type: ignore[union-attr]

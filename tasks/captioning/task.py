@@ -1,0 +1,65 @@
+"""Captioning: picture to sentence."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytorch_lightning as pl
+
+from bench.models.build import AttentionChoice, build_decoder
+from bench.models.grid_encoder import GridEncoder
+from bench.models.head import VocabularyHead
+from bench.models.picture_front import PictureFront
+from tasks.base import Evaluation, Paths, Plan, Task, TaskData
+from tasks.captioning.data import CaptioningData, prepare
+from tasks.captioning.model import CaptioningModule
+from tasks.captioning.settings import CaptioningSettings
+from tasks.captioning.testing import evaluate
+from tasks.model_sizes import model_sizes
+from tasks.registries import tasks
+from tasks.settings import Settings
+
+
+@tasks.register("captioning")
+class Captioning(Task):
+    """Picture to sentence (Xu 2015)."""
+
+    name: ClassVar[str] = "captioning"
+    summary: ClassVar[str] = "a picture to a sentence that describes it"
+    headline: ClassVar[str] = "cider"
+    length_unit: ClassVar[str] = "objects (probe) or reference words"
+    train_unit: ClassVar[str] = "target tokens"
+    Settings: ClassVar[type[Settings]] = CaptioningSettings
+
+    @classmethod
+    def prepare(cls, plan: Plan, paths: Paths) -> CaptioningData:
+        corpus = plan.dataset.load(plan.dataset_options, paths.data_root)
+        assert isinstance(plan.settings, CaptioningSettings)
+        return prepare(corpus, plan.settings, paths)
+
+    @classmethod
+    def module(cls, plan: Plan, data: TaskData) -> CaptioningModule:
+        assert isinstance(data, CaptioningData) and isinstance(plan.settings, CaptioningSettings)
+        settings = plan.settings
+        sizes = model_sizes(settings)
+        choice = AttentionChoice(
+            plan.attention, plan.cell.score, plan.attention_options, data.length_ratio, axes=2
+        )
+        front = PictureFront(
+            data.corpus.size,
+            settings.hidden,
+            stem=settings.stem,
+            width=settings.width,
+            stages=settings.stages,
+            blocks=settings.blocks,
+            dropout=settings.dropout,
+        )
+        encoder = GridEncoder(choice, data.grid, settings.hidden, sizes, settings.regions)
+        decoder = build_decoder(choice, encoder.output_size, data.tokeniser.size, sizes)
+        head = VocabularyHead(decoder.output_size, decoder.embedding, tied=settings.tied)
+        return CaptioningModule(front, encoder, decoder, head, settings, plan.attention_options)
+
+    @classmethod
+    def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
+        assert isinstance(module, CaptioningModule) and isinstance(data, CaptioningData)
+        return evaluate(module, data)

@@ -1,0 +1,62 @@
+"""What each budget means for each summarization data set. Chosen on validation data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tasks.budgets import PUBLISHED, SMOKE, family
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
+
+
+def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
+    """The probe: some 15 core-seconds a cell under `laptop`."""
+    if budget == "smoke":
+        return {**SMOKE, "max_length": 12}
+    if budget == "gpu":
+        return {"steps": 4000, "dropout": 0.1, **PUBLISHED[family(placement)]}
+    base = {
+        "steps": 450,
+        "batch_units": 130,
+        "hidden": 64,
+        "embedding": 64,
+        "dropout": 0.0,
+        "validations": 6,
+        "learning_rate": 1e-2,
+        "max_length": 16,
+    }
+    if family(placement) == "recurrent":
+        return base
+    rate = 2e-3 if placement == "transformer" else 5e-3
+    return {**base, "encoder_layers": 2, "decoder_layers": 2, "hidden": 96, "learning_rate": rate}
+
+
+def news_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
+    """Real news: subwords, smoothing, dropout; about 10 core-minutes under `laptop`."""
+    text = {
+        "tokens": "bpe",
+        "vocabulary": 5000,
+        "joint_vocabulary": True,
+        "label_smoothing": 0.1,
+        "dropout": 0.3,
+    }
+    if budget == "smoke":
+        return {**SMOKE, "tokens": "bpe", "vocabulary": 400, "max_length": 12}
+    if budget == "gpu":
+        return {**text, "steps": 20000, "validations": 20, **PUBLISHED[family(placement)]}
+    base = {
+        **text,
+        "steps": 1200,
+        "batch_units": 800,
+        "source_units": 3200,
+        "validations": 8,
+        "hidden": 256,
+        "embedding": 256,
+        "learning_rate": 3e-3,
+        "max_length": 40,
+    }
+    if family(placement) == "recurrent":
+        return base
+    return {**base, "encoder_layers": 3, "decoder_layers": 3, "learning_rate": 2e-3}

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_trials import fake_cell
+
+from ablations.context import TrialContext
+from ablations.outcome import Outcome
+from ablations.stopping import Stopped, StopRequest
+from ablations.sweep import Resources
+from bench.store import Store
+
+tuning = pytest.importorskip("ablations.tuning")
+
+
+class Listener:
+    """Cannot be pickled, as a terminal cannot."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.heard: list[Any] = []
+
+    def started(self, hash: str) -> None:
+        self.heard.append(hash)
+
+    def finished(self, outcome: Outcome) -> None:
+        self.heard.append(outcome)
+
+    def tick(self) -> None:
+        self.heard.append("tick")
+
+
+class Trial:
+    """What Tune tells of a trial that failed."""
+
+    def __init__(self, folder: Path, said: str | None) -> None:
+        self.config = {"cell": fake_cell(1).to_json()}
+        self.error_file = str(folder / "error.txt") if said is not None else None
+        if said is not None:
+            (folder / "error.txt").write_text(said)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> TrialContext:
+    return TrialContext(str(tmp_path / "store"), None, str(tmp_path), study="s")
+
+
+def watch(listener: Listener, context: TrialContext, request: StopRequest | None = None) -> Any:
+    return tuning._Watch(listener, request or StopRequest(lambda: None), context)
+
+
+def test_tune_can_pickle_what_listens_to_it(context: TrialContext) -> None:
+    from ray import cloudpickle
+
+    cloudpickle.dumps(watch(Listener(), context))
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "message"),
+    [
+        (
+            "Failure # 1 (x)\nThe actor died. Worker exit type: SYSTEM_ERROR Worker exit detail: "
+            "Worker unexpectedly exits. Some common causes include: ...\n",
+            "worker died",
+            "its process was killed or crashed (Worker unexpectedly exits.)",
+        ),
+        (
+            "Failure # 1 (x)\nTask was killed due to the node running low on memory.\n"
+            "Failure # 2 (x)\nTask was killed due to the node running low on memory.\n",
+            "out of memory",
+            "its process was killed because the machine ran low on memory, 2 times",
+        ),
+        (None, "worker died", "its process ended without a word"),
+    ],
+)
+def test_the_death_of_a_worker_becomes_a_stored_result(
+    tmp_path: Path, context: TrialContext, said: str | None, kind: str, message: str
+) -> None:
+    store = Store.open(tmp_path / "store", create=True)
+    listener = Listener()
+    watch(listener, context).on_trial_error(1, [], Trial(tmp_path, said))
+    (outcome,) = listener.heard
+    assert (outcome.failure, outcome.stored) == ((kind, message), True)
+    result = store.get(fake_cell(1).hash)
+    assert (result.status, result.provenance.study) == ("failed", "s")
+
+
+def test_a_death_that_cannot_be_stored_is_still_told(tmp_path: Path, context: TrialContext) -> None:
+    (tmp_path / "store").touch()  # a file where the store was
+    listener = Listener()
+    watch(listener, context).on_trial_error(1, [], Trial(tmp_path, "Failure # 1"))
+    assert not listener.heard[0].stored
+
+
+def test_a_stop_is_raised_between_steps(context: TrialContext) -> None:
+    request, listener = StopRequest(lambda: None), Listener()
+    listening = watch(listener, context, request)
+    listening.on_step_end(1, [])
+    request.number = 15
+    with pytest.raises(Stopped):
+        listening.on_step_end(2, [])
+    assert listener.heard == ["tick"]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "resources", "slots"),
+    [
+        ([{"CPU": 2}], Resources(), 2),
+        ([{"CPU": 2}, {"CPU": 3}], Resources(cpus_per_trial=2), 2),
+        ([{"CPU": 8, "GPU": 1}], Resources(gpus_per_trial=0.25), 4),
+        ([{"CPU": 2, "GPU": 1}, {"CPU": 8}], Resources(gpus_per_trial=0.25), 2),
+    ],
+)
+def test_slots_are_counted_by_node(
+    monkeypatch: pytest.MonkeyPatch, nodes: list[Any], resources: Resources, slots: int
+) -> None:
+    dead = {"Alive": False, "Resources": {"CPU": 64, "GPU": 8}}
+    alive = [{"Alive": True, "Resources": node} for node in nodes]
+    monkeypatch.setattr("ray.nodes", lambda: [*alive, dead])
+    monkeypatch.setattr("ray.cluster_resources", lambda: nodes[0])
+    assert tuning._slots(resources) == slots
+
+
+def test_a_trial_that_fits_nowhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = [{"Alive": True, "Resources": {"CPU": 2}}, {"Alive": True, "Resources": {"CPU": 4}}]
+    monkeypatch.setattr("ray.nodes", lambda: nodes)
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 6})
+    with pytest.raises(ValueError, match="needs 5 CPUs and 0 GPUs fits on no machine") as caught:
+        tuning._slots(Resources(cpus_per_trial=5))
+    assert "the largest has 4 CPUs and 0 GPUs (all together 6 and 0)" in str(caught.value)

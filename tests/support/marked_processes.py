@@ -1,0 +1,96 @@
+"""Processes that can be told from all others, with everything they start."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+SUPPORT = Path(__file__).parent
+
+
+@dataclass
+class Marked:
+    """A Python script in a process of its own whose environment carries a mark; what it starts
+    inherits it. Home and temporary folder are its own as well.
+
+    Attributes:
+        folder: gets home/, tmp/, stdout and stderr.
+    """
+
+    script: str
+    arguments: list[str]
+    folder: Path
+    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def __post_init__(self) -> None:
+        for name in ("home", "tmp"):
+            (self.folder / name).mkdir(parents=True)
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("WANDB_", "RAY_"))
+        }
+        environment |= {
+            "TEST_MARK": self.mark,
+            "HOME": str(self.folder / "home"),
+            "TMPDIR": str(self.folder / "tmp"),
+            "PYTHONPATH": str(SUPPORT),
+        }
+        with (self.folder / "stdout").open("w") as out, (self.folder / "stderr").open("w") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, self.script, *self.arguments],
+                stdout=out,
+                stderr=err,
+                env=environment,
+                cwd=self.folder,
+                start_new_session=True,
+            )
+
+    def wait(self, timeout: float = 120.0) -> int:
+        return self.process.wait(timeout=timeout)
+
+    @property
+    def stdout(self) -> str:
+        return (self.folder / "stdout").read_text()
+
+    @property
+    def stderr(self) -> str:
+        return (self.folder / "stderr").read_text()
+
+    def alive(self) -> list[str]:
+        """Names of the processes with the mark that are still there."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("TEST_MARK") == self.mark:
+                    found.append(" ".join(process.cmdline())[:100] or process.name())
+            except psutil.Error:  # gone meanwhile, a zombie, or somebody else's
+                continue
+        return found
+
+    def kill(self) -> None:
+        """Whatever became of the test, nothing stays."""
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("TEST_MARK") == self.mark:
+                    process.kill()
+            except psutil.Error:
+                continue
+
+
+def wait_until(condition: Callable[[], bool], timeout: float, every: float = 0.1) -> bool:
+    """Whether the condition came true in time."""
+    limit = time.monotonic() + timeout
+    while time.monotonic() < limit:
+        if condition():
+            return True
+        time.sleep(every)
+    return condition()

@@ -1,0 +1,82 @@
+"""Pairs of texts: framing, joint vocabularies, bounds on both sides."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.errors import UsageError
+from tasks.text.tokenise import BOS, EOS, PAD
+from tasks.text_to_text.data import Part, TextCorpus, TextData, prepare_texts
+from tasks.text_to_text.settings import TextSettings
+
+SOURCES = ["a b c d e f g h", "a b", "c d e", "h", "b c d e f"] * 8
+TARGETS = ["x y", "x", "y z x a", "z", "x y z"] * 8
+
+
+def data(tmp_path: Path, *, segments: bool = False, **settings: object) -> TextData[int]:
+    numbers = [[place // 3 for place in range(len(text.split()))] for text in SOURCES]
+    part = Part(range(len(SOURCES)), SOURCES, TARGETS, numbers if segments else None)
+    corpus = TextCorpus("print", part, part, {"test": part}, controls={"control": 0.5})
+    return prepare_texts("toy", corpus, TextSettings.model_validate(settings), tmp_path)
+
+
+def test_sources_end_and_targets_are_framed(tmp_path: Path) -> None:
+    made = data(tmp_path)
+    batch = made.train.batch(np.array([1, 2]))
+    source = [made.source_tokeniser.encode_batch([SOURCES[place]])[0] for place in (1, 2)]
+    target = [made.target_tokeniser.encode_batch([TARGETS[place]])[0] for place in (1, 2)]
+    assert batch.source.tolist() == [[*source[0], EOS, PAD], [*source[1], EOS]]
+    assert batch.source_mask.sum(dim=1).tolist() == [3, 4]
+    assert batch.inputs[0].tolist() == [BOS, *target[0], PAD, PAD, PAD]
+    assert batch.outputs[1].tolist() == [*target[1], EOS]
+    assert batch.units == 2 + 5
+    assert batch.segments is None
+
+
+def test_segments_reach_the_batch(tmp_path: Path) -> None:
+    batch = data(tmp_path, segments=True).train.batch(np.array([0, 2]))
+    assert batch.segments is not None
+    assert batch.segments.tolist() == [[0, 0, 0, 1, 1, 1, 2, 2, 2], [0] * 9]
+
+
+def test_a_joint_vocabulary_knows_the_words_of_both_sides(tmp_path: Path) -> None:
+    apart, joint = data(tmp_path), data(tmp_path, joint_vocabulary=True)
+    assert joint.source_tokeniser is joint.target_tokeniser
+    assert joint.source_tokeniser.size == 4 + len(set("abcdefghxyz"))
+    assert apart.target_tokeniser.size == 4 + len(set("xyza"))
+    assert joint.fingerprint != apart.fingerprint
+
+
+def test_byte_pairs_need_a_size(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="vocabulary=5000"):
+        data(tmp_path, tokens="bpe")
+
+
+@pytest.mark.parametrize("source_units", [0, 12])
+def test_batches_are_bounded_by_targets_and_by_sources(tmp_path: Path, source_units: int) -> None:
+    made = data(tmp_path, batch_units=30, source_units=source_units)
+    batches = list(itertools.islice(made.datamodule(1).train_dataloader(), 60))
+    sizes = [batch.source.numel() for batch in batches]
+    assert all(batch.outputs.numel() <= 30 for batch in batches)
+    assert max(sizes) > 12 or source_units
+    if source_units:
+        assert all(size <= source_units for size in sizes)
+    first_epoch = itertools.accumulate(len(batch.index) for batch in batches)
+    assert len(SOURCES) in first_epoch, "an epoch ends with a batch"
+
+
+def test_validation_goes_through_every_example_once(tmp_path: Path) -> None:
+    batches = list(data(tmp_path, eval_units=20).datamodule(1).val_dataloader())
+    seen = sorted(place for batch in batches for place in batch.index.tolist())
+    assert seen == list(range(len(SOURCES)))
+    assert all(batch.source.numel() <= 20 for batch in batches)
+
+
+def test_equal_requests_have_equal_fingerprints(tmp_path: Path) -> None:
+    one, other = data(tmp_path / "one"), data(tmp_path / "other")
+    assert one.fingerprint == other.fingerprint
+    assert one.length_ratio == pytest.approx(np.mean([9, 3, 4, 2, 6]) / np.mean([3, 2, 5, 2, 4]))

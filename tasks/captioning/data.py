@@ -156,7 +156,7 @@ class CaptioningData(TaskData):
         order = CaptionOrder(
             self.train.first,
             self.train.captions.lengths + 1,
-            settings.captions,
+            settings.captions_each,
             settings.batch_units,
             seed,
         )

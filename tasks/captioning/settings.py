@@ -13,7 +13,7 @@ class CaptioningSettings(Settings):
     vocabulary: int = Field(
         0, ge=0, description="most frequent words that can be written; 0 keeps every word"
     )
-    captions: int = Field(
+    captions_each: int = Field(
         2, ge=1, description="captions of each picture in a batch; the picture is encoded once"
     )
     eval_pictures: int = Field(100, ge=1, description="pictures in a batch when testing")

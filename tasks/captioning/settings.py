@@ -23,7 +23,7 @@ class CaptioningSettings(Settings):
     width: int = Field(64, ge=8, description="channels of a patch; every stage doubles them")
     stages: int = Field(1, ge=0, description="how often the map of patches is halved")
     blocks: int = Field(1, ge=0, description="residual blocks of each stage")
-    regions: int = Field(
+    picture_regions: int = Field(
         3, ge=1, description="regions along each side of a picture, for hierarchical attention"
     )
 

@@ -54,7 +54,7 @@ class Captioning(Task):
             blocks=settings.blocks,
             dropout=settings.dropout,
         )
-        encoder = GridEncoder(choice, data.grid, settings.hidden, sizes, settings.regions)
+        encoder = GridEncoder(choice, data.grid, settings.hidden, sizes, settings.picture_regions)
         decoder = build_decoder(choice, encoder.output_size, data.tokeniser.size, sizes)
         head = VocabularyHead(decoder.output_size, decoder.embedding, tied=settings.tied)
         return CaptioningModule(front, encoder, decoder, head, settings, plan.attention_options)

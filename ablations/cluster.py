@@ -15,7 +15,6 @@ import os
 import secrets
 import shutil
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +51,7 @@ def cluster(address: str | None, folder: Path, cpus_per_trial: float) -> Iterato
         variables = _variables(cpus_per_trial)
         if address is None:
             variables |= _private_variables(own.short)
-        stack.enter_context(_environment(variables))
+        stack.enter_context(environment(variables))
         try:
             _start(address, own.short, cpus_per_trial)
             yield own.path / "tune"
@@ -61,13 +60,12 @@ def cluster(address: str | None, folder: Path, cpus_per_trial: float) -> Iterato
 
 
 def _start(address: str | None, folder: Path, cpus_per_trial: float) -> None:
-    # Importing Tune takes as long as Ray's processes take to start. Ray itself must be started
-    # in the main thread: its processes are told to die with the thread that started them.
-    side = threading.Thread(target=_import_tune)
+    # In the main thread, since Ray's processes are told to die with the thread that started them,
+    # and with no other thread at work: Ray runs Python between fork and exec, which waits forever
+    # for a lock (of an import, say) that another thread held.
     import ray
 
     logging.getLogger("ray").setLevel(logging.CRITICAL)  # what matters arrives as exceptions
-    side.start()
     try:
         if address is None:
             ray.init(
@@ -90,12 +88,6 @@ def _start(address: str | None, folder: Path, cpus_per_trial: float) -> None:
             f"Ray cannot be used ({' '.join(str(error).split())})",
             where=f"--address {address}" if address else "",
         ) from error
-    finally:
-        side.join()
-
-
-def _import_tune() -> None:
-    import ray.tune  # noqa: F401
 
 
 def _end(before: set[int]) -> None:
@@ -156,7 +148,7 @@ def _worker_variables(cpus_per_trial: float) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables for a while; Ray's processes inherit them."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from bench.errors import unknown_name
+from bench.errors import UsageError, unknown_name
 
 Row = dict[str, Any]
 
@@ -127,10 +127,15 @@ def _budgets() -> list[Row]:
 def _studies() -> list[Row]:
     from ablations.study_files import load_study, study_files
 
-    return [
-        {"name": name, "blocks": len(study.blocks), "title": study.title}
-        for name, study in ((name, load_study(name)) for name in study_files())
-    ]
+    rows = []
+    for name in study_files():
+        try:
+            study = load_study(name)
+        except UsageError as error:  # somebody else's
+            rows.append({"name": name, "blocks": 0, "title": f"not usable: {error}"})
+        else:
+            rows.append({"name": name, "blocks": len(study.blocks), "title": study.title})
+    return rows
 
 
 KINDS: dict[str, Callable[[], list[Row]]] = {

@@ -15,20 +15,25 @@ from ablations.outcome import Outcome
 from ablations.progress import Clock, Tally, duration
 
 _SHOWN_RUNNING = 8
+_REDRAW_SECONDS = 0.5
 
 
 class TableProgress:
-    """A bar with counts and time left, the running cells, failures, and the last figure."""
+    """A bar with counts and time left, the running cells, failures, and the last figure.
+
+    Drawn again by `tick`, not by a thread: Ray's processes are forked while it is shown.
+    """
 
     def __init__(self, tally: Tally, stream: IO[str], clock: Clock = time.monotonic) -> None:
         self._tally, self._clock = tally, clock
         self._message = ""
+        self._drawn = 0.0
         self._console = Console(file=stream)
-        self._live = Live(get_renderable=self._picture, console=self._console, refresh_per_second=2)
+        self._live = Live(get_renderable=self._picture, console=self._console, auto_refresh=False)
 
     def begin(self, message: str) -> None:
         self._message = message
-        self._live.start()
+        self._live.start(refresh=True)
 
     def ready(self, slots: int) -> None:
         self._tally.slots = slots
@@ -43,9 +48,12 @@ class TableProgress:
             self._live.console.print(Text(self._tally.last, style="red"))
 
     def tick(self) -> None:
-        """The table refreshes itself."""
+        if self._clock() - self._drawn >= _REDRAW_SECONDS:
+            self._drawn = self._clock()
+            self._live.refresh()
 
     def end(self) -> None:
+        self._live.refresh()
         self._live.stop()
 
     def _picture(self) -> RenderableType:

@@ -154,7 +154,6 @@ def run_sweep(
             with cluster(resources.address, store.ray, resources.cpus_per_trial) as folder:
                 request.arm()
                 request.check()
-                # Imported here: ray.tune was loaded while Ray's processes were starting.
                 from ablations.tuning import run_trials
 
                 run_trials(

@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ablations.options import add_cell_options, add_tracking, data_root_of, settings_of
 from bench.errors import UsageError
@@ -31,10 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="STORE",
         help="folder or URL for results (default: runs/STUDY); what it has is not run again",
     )
-    parser.add_argument("--task", metavar="T", nargs="+", help="only these tasks")
-    parser.add_argument("--attention", metavar="A", nargs="+", help="only these attentions")
-    parser.add_argument("--score", metavar="S", nargs="+", help="only these scores")
-    parser.add_argument("--dataset", metavar="D", nargs="+", help="these instead of the study's")
+    several: dict[str, Any] = {"nargs": "+", "action": "extend"}
+    parser.add_argument("--task", metavar="T", **several, help="only these tasks")
+    parser.add_argument("--attention", metavar="A", **several, help="only these attentions")
+    parser.add_argument("--score", metavar="S", **several, help="only these scores")
+    parser.add_argument("--dataset", metavar="D", **several, help="these instead of the study's")
     parser.add_argument("--seeds", metavar="N", type=int, help="seeds 1 to N")
     add_cell_options(parser)
     parser.add_argument("--limit", metavar="N", type=int, help="run at most so many cells")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +9,7 @@ from typing import Any, Protocol
 import ray
 from ray import tune
 
+from ablations.cluster import environment
 from ablations.context import TrialContext
 from ablations.outcome import OUT_OF_MEMORY, WORKER_DIED, Outcome, failed_result
 from ablations.stopping import StopRequest
@@ -49,8 +49,6 @@ def run_trials(
     """
     slots = _slots(resources)
     listener.ready(slots)
-    # Tune starts any of its pending trials, so few may be pending if the order is to be kept.
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)
     needs = {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
     tuner = tune.Tuner(
         tune.with_resources(trainable(context, trial_function), needs),
@@ -66,7 +64,9 @@ def run_trials(
             callbacks=[_Watch(listener, request, context)],
         ),
     )
-    tuner.fit()
+    # Tune starts any of its pending trials, so few may be pending if the order is to be kept.
+    with environment({"TUNE_MAX_PENDING_TRIALS_PG": str(slots)}):
+        tuner.fit()
 
 
 def _slots(resources: Resources) -> int:

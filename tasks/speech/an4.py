@@ -16,7 +16,7 @@ from tasks.base import DatasetOptions
 from tasks.registries import datasets
 from tasks.rows import data_folder, read_lines
 from tasks.speech.audio import file_identity, read_sphinx
-from tasks.speech.budgets import recorded_settings
+from tasks.speech.budgets import cepstra_settings
 from tasks.speech.corpus import (
     Problem,
     Scan,
@@ -74,7 +74,7 @@ class An4(SpeechDataset):
 
     @classmethod
     def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return recorded_settings(budget, placement)
+        return cepstra_settings(budget, placement)
 
     @classmethod
     def scan(cls, options: Any, data_root: Path | None) -> Scan:

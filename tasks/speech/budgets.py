@@ -1,36 +1,149 @@
-"""What each budget means for each speech data set. Chosen on validation data."""
+"""What each budget means for each speech data set. Chosen on validation data.
+
+`batch_units` counts source frames here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tasks.budgets import PUBLISHED, SMOKE, family
+from tasks.budgets import SMOKE, Family, family
 
 if TYPE_CHECKING:
     from bench.attention.base import Placement
 
+_SMOKE: Mapping[str, Any] = {**SMOKE, "batch_units": 1500, "front_size": 32}
+
+# The papers' sizes: Chorowski 2015 (section 3.1: three layers of 256 GRU units each way), Dong 2018
+# (the Speech-Transformer's base model); Gehring 2017's decoder, as in translation.
+_PUBLISHED: Mapping[Family, Mapping[str, Any]] = {
+    "recurrent": {
+        "hidden": 512,
+        "embedding": 256,
+        "encoder_layers": 3,
+        "batch_units": 40_000,
+        "learning_rate": 1e-3,
+    },
+    "transformer": {
+        "hidden": 256,
+        "embedding": 256,
+        "encoder_layers": 12,
+        "decoder_layers": 6,
+        "heads": 4,
+        "feed_forward": 2048,
+        "batch_units": 80_000,
+        "learning_rate": 1e-3,
+        "schedule": "inverse-sqrt",
+    },
+    "convolutional": {
+        "hidden": 512,
+        "embedding": 512,
+        "encoder_layers": 8,
+        "decoder_layers": 8,
+        "batch_units": 40_000,
+        "learning_rate": 5e-4,
+    },
+}
+
+_GPU: Mapping[str, Any] = {
+    "front_size": 256,
+    "dropout": 0.2,
+    "label_smoothing": 0.1,
+    "ctc_weight": 0.3,
+    "mask_bands": 15,
+    "mask_frames": 40,
+    "validations": 20,
+}
+
+#: Layers of the encoders and decoders that are not recurrent, on small data.
+_LAYERS: Mapping[Family, Mapping[str, Any]] = {
+    "recurrent": {},
+    "transformer": {"encoder_layers": 2, "decoder_layers": 2},
+    "convolutional": {"encoder_layers": 2, "decoder_layers": 2},
+}
+
 
 def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
-    """The probe. Batches are counted in frames here."""
+    """The probe: some 12 core-seconds a cell under `laptop`."""
+    kind = family(placement)
     if budget == "smoke":
-        return {**SMOKE, "batch_units": 1500, "front_size": 32}
+        return _SMOKE
     if budget == "gpu":
-        return {"steps": 4000, **PUBLISHED[family(placement)], "batch_units": 40000}
-    return {"learning_rate": 5e-3 if family(placement) == "recurrent" else 3e-3}
+        return {**_GPU, "steps": 4000, "mask_bands": 0, "mask_frames": 0, **_PUBLISHED[kind]}
+    return {
+        "steps": 250,
+        "batch_units": 1500,
+        "hidden": 128,
+        "embedding": 64,
+        "validations": 5,
+        "learning_rate": 4e-3,
+        "ctc_weight": 0.3,
+        **_LAYERS[kind],
+    }
+
+
+def digits_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
+    """Connected digits: about 10 core-minutes under `laptop`."""
+    kind = family(placement)
+    if budget == "smoke":
+        return {**_SMOKE, "batch_units": 3000}
+    if budget == "gpu":
+        return {**_GPU, "steps": 10_000, **_PUBLISHED[kind]}
+    return {
+        "steps": 1000,
+        "batch_units": 6000,
+        "hidden": 128,
+        "embedding": 64,
+        "validations": 5,
+        "learning_rate": 2e-3,
+        "ctc_weight": 0.3,
+        **_LAYERS[kind],
+    }
+
+
+def cepstra_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
+    """Hundreds of utterances of given cepstra: about 30 core-minutes under `laptop`."""
+    kind = family(placement)
+    if budget == "smoke":
+        return {**_SMOKE, "batch_units": 3000}
+    if budget == "gpu":
+        return {**_GPU, "steps": 10_000, "deltas": 2, "mask_bands": 2, **_PUBLISHED[kind]}
+    return {
+        "steps": 2000,
+        "batch_units": 6000,
+        "hidden": 192,
+        "embedding": 96,
+        "validations": 10,
+        "learning_rate": 2e-3,
+        "dropout": 0.3,
+        "deltas": 2,
+        "ctc_weight": 0.5,
+        "short_first": 2,
+        **_LAYERS[kind],
+    }
 
 
 def recorded_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
-    """Recorded speech: more steps, SpecAugment, dropout."""
-    masked = {"mask_bands": 6, "mask_frames": 20, "dropout": 0.2}
+    """Hours of read speech in characters or words."""
+    kind = family(placement)
     if budget == "smoke":
-        return {**SMOKE, "batch_units": 3000, "front_size": 32}
+        return {**_SMOKE, "batch_units": 4000, "train_limit": 40, "test_limit": 6}
+    long = {"max_length": 400, "n_mels": 80, "short_first": 1}
     if budget == "gpu":
-        return {
-            **masked,
-            "steps": 20000,
-            "validations": 20,
-            **PUBLISHED[family(placement)],
-            "batch_units": 60000,
-        }
-    return {**masked, "steps": 1200, "batch_units": 8000, "validations": 8, "hidden": 160}
+        return {**_GPU, **long, "front_layers": 2, "steps": 60_000, **_PUBLISHED[kind]}
+    return {
+        **long,
+        "steps": 2000,
+        "batch_units": 8000,
+        "hidden": 192,
+        "embedding": 96,
+        "validations": 10,
+        "learning_rate": 2e-3,
+        "dropout": 0.2,
+        "n_mels": 40,
+        "ctc_weight": 0.5,
+        "mask_bands": 8,
+        "mask_frames": 20,
+        **_LAYERS[kind],
+    }

@@ -16,7 +16,7 @@ from tasks.base import DatasetOptions
 from tasks.registries import datasets
 from tasks.rows import data_folder
 from tasks.speech.audio import HeaderCheck, file_identity, read_sound
-from tasks.speech.budgets import recorded_settings
+from tasks.speech.budgets import digits_settings
 from tasks.speech.corpus import (
     Problem,
     Scan,
@@ -124,7 +124,7 @@ class Fsdd(SpeechDataset):
 
     @classmethod
     def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return recorded_settings(budget, placement)
+        return digits_settings(budget, placement)
 
     @classmethod
     def scan(cls, options: Any, data_root: Path | None) -> Scan:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
@@ -12,9 +13,13 @@ from pydantic import Field
 from bench.errors import UsageError
 from tasks.base import DatasetOptions
 from tasks.registries import datasets
+from tasks.speech.budgets import probe_settings
 from tasks.speech.corpus import Scan, SpeechCorpus, SpeechDataset, Utterance
 from tasks.speech.phones import CODAS, CONSONANTS, NAMES, VOWELS, phone_table
 from tasks.speech.synthesiser import RATE, Recipe, Synthesiser, Voice
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
 
 #: Phones of the shortest utterances. Training lengths spread widely above it: from lengths that are
 #: all alike a decoder learns to count, and stops there, whatever it attends to.
@@ -51,6 +56,10 @@ class Probe(SpeechDataset):
     external = False
     gold = True
     Options = ProbeOptions
+
+    @classmethod
+    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+        return probe_settings(budget, placement)
 
     @classmethod
     def scan(cls, options: Any, data_root: Path | None) -> Scan:

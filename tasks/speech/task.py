@@ -41,8 +41,9 @@ class Speech(Task):
 
     @classmethod
     def module(cls, plan: Plan, data: TaskData) -> SpeechModule:
-        assert isinstance(data, SpeechData)
-        settings, sizes = data.settings, model_sizes(data.settings)
+        settings = plan.settings
+        assert isinstance(data, SpeechData) and isinstance(settings, SpeechSettings)
+        sizes = model_sizes(settings)
         front = build_front(data.store.size, settings)
         choice = AttentionChoice(
             plan.attention,

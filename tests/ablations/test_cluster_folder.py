@@ -12,10 +12,10 @@ import pytest
 
 from ablations.cluster import (
     _LONGEST_FOLDER,
-    _environment,
     _folder,
     _private_variables,
     _variables,
+    environment,
 )
 from bench.errors import UsageError
 
@@ -76,7 +76,7 @@ def test_the_environment_is_as_before(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
-    with _environment({**_variables(2.5), **_private_variables(tmp_path)}):
+    with environment({**_variables(2.5), **_private_variables(tmp_path)}):
         assert os.environ["OMP_NUM_THREADS"] == "2"
         assert os.environ["TMPDIR"] == str(tmp_path / "tmp")
         assert os.environ["RAY_AUTH_MODE"] == "token"

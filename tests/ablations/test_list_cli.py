@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from ablations import study_files
 from ablations.list_cli import KINDS, table
 from bench import cli
 
@@ -41,6 +43,18 @@ def test_an_unknown_kind(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(KINDS) == {
         "tasks", "attentions", "scores", "normalisers", "datasets", "budgets", "studies"
     }  # fmt: skip
+
+
+def test_a_study_of_others_that_cannot_be_used_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.yaml").write_text("bloks: []\n")
+    ours = study_files.study_files()
+    monkeypatch.setattr(study_files, "study_files", lambda: {**ours, "bad": tmp_path / "bad.yaml"})
+    assert cli.main(["list", "studies", "--json"]) == 0
+    rows = {row["name"]: row["title"] for row in json.loads(capsys.readouterr().out)}
+    assert rows["bad"].startswith("not usable: ")
+    assert rows["overview"] == "Every attention, every score"
 
 
 def test_tables_are_aligned() -> None:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import psutil
 
 SUPPORT = Path(__file__).parent
+
+
+@cache
+def _bytecode_folder() -> str:
+    folder = tempfile.mkdtemp(prefix="attnbench-bytecode-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @dataclass
@@ -44,6 +55,10 @@ class Marked:
             "TMPDIR": str(self.folder / "tmp"),
             "PYTHONPATH": str(SUPPORT),
         }
+        if sys.dont_write_bytecode:
+            # A dozen Pythons would each compile the whole of Ray and torch.
+            environment.pop("PYTHONDONTWRITEBYTECODE", None)
+            environment["PYTHONPYCACHEPREFIX"] = _bytecode_folder()
         with (self.folder / "stdout").open("w") as out, (self.folder / "stderr").open("w") as err:
             self.process = subprocess.Popen(
                 [sys.executable, self.script, *self.arguments],

@@ -9,7 +9,7 @@ recurrent projection, that of the extra input, and the gates.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,20 @@ from bench.errors import UsageError, unknown_name
 from bench.models.dropout import dropout
 
 CELLS = ("gru", "lstm")
+
+
+class Lstm(nn.LSTM):
+    """An LSTM that keeps to its weights' precision on CPUs, whatever autocast says: not every
+    CPU has a fused call in half precision, and PyTorch looks for none else."""
+
+    def forward(self, input: Tensor, hx: Any = None) -> Any:
+        """As in PyTorch: B,S,I and, optionally, the states L,B,H and cells L,B,H before."""
+        if input.device.type != "cpu":
+            return super().forward(input, hx)  # type: ignore[has-type]
+        kind = self.all_weights[0][0].dtype
+        with torch.autocast("cpu", enabled=False):
+            before = None if hx is None else tuple(states.to(kind) for states in hx)
+            return super().forward(input.to(kind), before)  # type: ignore[has-type]
 
 
 @dataclass(frozen=True)
@@ -59,7 +73,7 @@ class RecurrentStack(nn.Module):
         self.input_size, self.hidden, self.layers = input_size, hidden, layers
         self.lstm = is_lstm(cell)
         self.dropout = dropout
-        self.rnn = (nn.LSTM if self.lstm else nn.GRU)(
+        self.rnn = (Lstm if self.lstm else nn.GRU)(
             input_size + extra_size,
             hidden,
             layers,

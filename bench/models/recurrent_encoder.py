@@ -9,7 +9,7 @@ from bench.attention.memory import Memory
 from bench.models.base import Encoder, ModelSizes
 from bench.models.dropout import dropout
 from bench.models.layers import zero_padding
-from bench.models.recurrent_cells import halved, initialise_recurrent, is_lstm
+from bench.models.recurrent_cells import Lstm, halved, initialise_recurrent, is_lstm
 
 
 class RecurrentEncoder(Encoder):
@@ -56,7 +56,7 @@ class RecurrentEncoder(Encoder):
 
 
 def _direction(cell: str, input_size: int, hidden: int) -> nn.Module:
-    layer = (nn.LSTM if is_lstm(cell) else nn.GRU)(input_size, hidden, batch_first=True)
+    layer = (Lstm if is_lstm(cell) else nn.GRU)(input_size, hidden, batch_first=True)
     initialise_recurrent(layer)
     return layer
 

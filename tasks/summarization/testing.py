@@ -21,6 +21,7 @@ def word_pair(document: Document) -> WordPair:
         document.words,
         document.summary,
         document.links,
+        document.segments,
     )
 
 

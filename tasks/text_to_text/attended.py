@@ -38,6 +38,7 @@ class WordPair:
     Attributes:
         source, target: the words of both sides, as links count them.
         links: pairs (target word, source word); None where nothing is known.
+        segments: the segment (sentence) of every source word, from 0; empty for a single one.
     """
 
     id: str
@@ -46,6 +47,7 @@ class WordPair:
     source: tuple[str, ...]
     target: tuple[str, ...]
     links: tuple[tuple[int, int], ...] | None = None
+    segments: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,10 @@ def alignment(examples: Sequence[Attended], *, sure: bool) -> Alignment | None:
 
 
 def traces(one: Attended, subset: str) -> Iterator[Trace]:
-    """The traces of one example: free and forced."""
+    """The traces of one example: free and forced. `extra` has the segments of the source words,
+    where there are several."""
     links = one.pair.links
+    extra = {"segments": list(one.pair.segments)} if one.pair.segments else {}
     carried = None
     if links is not None:
         carried = tuple((int(one.produced[t]), s) for t, s in links if one.produced[t] >= 0)
@@ -155,7 +159,7 @@ def traces(one: Attended, subset: str) -> Iterator[Trace]:
         gold: tuple[tuple[int, int], ...] | None,
     ) -> Trace:
         return Trace(
-            one.pair.id, subset, mode, "words", one.source, target, weights, parts, gold=gold
+            one.pair.id, subset, mode, "words", one.source, target, weights, parts, gold, extra
         )
 
     yield trace("free", one.written, one.free, one.free_parts, carried)

@@ -6,6 +6,7 @@ option of the cell.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,9 @@ class TrialContext:
         device: "cpu", "cuda" or "cuda:<index>".
         study: name of the study the trial belongs to, for the record and as W&B group.
         wandb: what `bench.tracking.decide` chose, once for all trials of a sweep.
+        checkpoint_seconds: time of training between two checkpoints. They are kept in the store.
+        asked_to_stop: whether the trial is to end with a checkpoint; set by the process that
+            runs it, not sent to it.
     """
 
     store_address: str | None
@@ -38,6 +42,12 @@ class TrialContext:
     device: str = "cpu"
     study: str | None = None
     wandb: Mode = "off"
+    checkpoint_seconds: float = 120.0
+    asked_to_stop: Callable[[], bool] | None = None
+
+    def asked(self) -> bool:
+        """Whether the trial is to end with a checkpoint."""
+        return self.asked_to_stop is not None and self.asked_to_stop()
 
     def paths(self) -> Paths:
         """Where the task may read and write; the cache folder is made."""

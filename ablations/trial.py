@@ -25,6 +25,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
+from ablations.checkpoints import Checkpoints, Interrupted, Interruptible
 from ablations.context import TrialContext
 from ablations.outcome import OUT_OF_MEMORY, failed_result
 from bench.cell import Cell
@@ -40,6 +41,7 @@ from bench.result import Cost, Result
 from bench.store import Store
 from bench.tracking import Tracker, open_tracker
 from tasks.base import Evaluation, Plan, TaskData
+from tasks.datamodule import StreamModule
 from tasks.plan import resolve
 from tasks.training import DivergedError
 
@@ -58,6 +60,7 @@ def run_trial(cell: Cell, context: TrialContext) -> Result:
 
     Raises:
         OSError, UsageError: the store cannot be written.
+        Interrupted: it was asked to stop. The next trial of this cell goes on from there.
     """
     started, clock = utc_now(), time.perf_counter()
     store = None if context.store_address is None else Store.open(context.store_address)
@@ -69,10 +72,14 @@ def run_trial(cell: Cell, context: TrialContext) -> Result:
             rows = [dataclasses.asdict(prediction) for prediction in evaluation.predictions]
             traces = list(evaluation.traces)
             _check_finite(rows)
+        except Interrupted:
+            release_memory()
+            raise
         except Exception as error:
             result, rows, traces = _failed(cell, context, error, started), [], []
         if store is not None:
             store.put(result, rows, [trace.to_json() for trace in traces])
+            store.drop_checkpoint(cell.hash)
         tracker.finish(result, rows[:20], traces)
     release_memory()
     return result
@@ -139,6 +146,13 @@ def _train(
 ) -> float:
     """Fit; returns the seconds it took, validation included."""
     settings = plan.settings
+    served = data.datamodule(plan.cell.seed)
+    checkpoints = _checkpoints(plan.cell, context)
+    state = checkpoints.load() if isinstance(served, StreamModule) else None
+    earlier = 0.0
+    if state is not None and isinstance(served, StreamModule):
+        served.skip_training(state["step"])
+        earlier = state["seconds"]
     with TemporaryDirectory(prefix="attnbench-") as scratch:
         trainer = pl.Trainer(
             accelerator="gpu" if context.device.startswith("cuda") else "cpu",
@@ -153,12 +167,17 @@ def _train(
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            callbacks=[_Follow(tracker)],
+            callbacks=[_Follow(tracker), Interruptible(checkpoints, context.asked, state)],
             default_root_dir=scratch,
         )
         begun = time.perf_counter()
-        trainer.fit(module, datamodule=data.datamodule(plan.cell.seed))
-        return time.perf_counter() - begun
+        trainer.fit(module, datamodule=served)
+        return earlier + time.perf_counter() - begun
+
+
+def _checkpoints(cell: Cell, context: TrialContext) -> Checkpoints:
+    store = None if context.store_address is None else Store.open(context.store_address)
+    return Checkpoints(store, cell.hash, context.checkpoint_seconds)
 
 
 class _Follow(pl.Callback):

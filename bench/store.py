@@ -3,6 +3,7 @@
     STORE/trials/<hash>.json                the result record, written last and atomically
     STORE/trials/<hash>.predictions.jsonl   one example a line
     STORE/trials/<hash>.traces.jsonl        one `bench.trace.Trace` a line
+    STORE/checkpoints/<hash>.pt             of a trial that was interrupted; gone once it ends
     STORE/cache  STORE/wandb  STORE/ray     scratch of the machine that runs trials
 
 A trial exists once its record does; files without a record are leftovers of a killed worker and
@@ -94,6 +95,21 @@ class Store:
         type(result).from_json(result.to_json())  # frozen models can still be built unchecked
         self._files.write(_record(result.hash), [_pretty(result.to_json())])
         return True
+
+    def put_checkpoint(self, hash: str, content: bytes) -> None:
+        """Keep what a trial needs to go on, in place of what it kept before. Raises OSError."""
+        self._files.write(_checkpoint(hash), [content])
+
+    def checkpoint(self, hash: str) -> bytes | None:
+        """What `put_checkpoint` kept last, or None."""
+        try:
+            return self._files.read(_checkpoint(hash))
+        except FileNotFoundError:
+            return None
+
+    def drop_checkpoint(self, hash: str) -> None:
+        """Remove what `put_checkpoint` kept; nothing happens where there is nothing."""
+        self._files.remove(_checkpoint(hash))
 
     def check_writable(self) -> None:
         """Raises UsageError, with the reason, for a store that cannot be written."""
@@ -248,6 +264,10 @@ def user_cache() -> Path:
 
 def _record(hash: str) -> str:
     return f"trials/{hash}.json"
+
+
+def _checkpoint(hash: str) -> str:
+    return f"checkpoints/{hash}.pt"
 
 
 def _beside(hash: str, kind: str) -> str:

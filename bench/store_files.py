@@ -65,6 +65,7 @@ class LocalFiles(Files):
 
     def write(self, name: str, chunks: Iterable[bytes]) -> None:
         target = self.root / name
+        target.parent.mkdir(exist_ok=True)
         # The dot hides unfinished files from listings; a killed writer leaves one behind.
         draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
         try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,16 @@ class Stream:
         make: B indices to a batch.
         order: batches of indices; endless for training (`BucketBatches`), once through for
             validation (`sorted_batches`). Gone through anew by every iteration.
+        skip: batches left out at the beginning; none of them is made.
     """
 
     make: Callable[[np.ndarray], Any]
     order: Iterable[np.ndarray]
 
+    skip: int = 0
+
     def __iter__(self) -> Iterator[Any]:
-        return (self.make(indices) for indices in self.order)
+        return (self.make(indices) for indices in itertools.islice(self.order, self.skip, None))
 
 
 class StreamModule(pl.LightningDataModule):
@@ -34,6 +38,10 @@ class StreamModule(pl.LightningDataModule):
     def __init__(self, train: Stream, validation: Stream) -> None:
         super().__init__()
         self._train, self._validation = train, validation
+
+    def skip_training(self, steps: int) -> None:
+        """Leave out the batches of these steps, for a training that goes on after them."""
+        self._train = replace(self._train, skip=steps)
 
     def train_dataloader(self) -> Stream:
         return self._train

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import time
 from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from bench.attention.reinforce import Baseline
 from tasks.optimisation import optimiser_and_schedule
 from tasks.settings import Settings
 
@@ -37,6 +40,7 @@ class TrainingModule(pl.LightningModule):
         # Losses are gathered as tensors: reading one waits for the device.
         self._losses: list[Tensor] = []
         self._validation: list[Tensor] = []
+        self._baseline = Baseline.start()  # of mechanisms that sample
 
     @abstractmethod
     def training_loss(self, batch: Any) -> Tensor:
@@ -90,6 +94,24 @@ class TrainingModule(pl.LightningModule):
                 **self.validation_figures(sums),
             }
         )
+
+    def training_state(self) -> dict[str, Any]:
+        """What training depends on besides parameters, as plain data and tensors."""
+        return {
+            "trained_units": self.trained_units,
+            "curve": [dict(point) for point in self.curve],
+            "seconds": time.perf_counter() - self._begun,
+            "losses": [loss.cpu() for loss in self._losses],
+            "baseline": self._baseline.values,
+        }
+
+    def restore_training(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `training_state`, in a fit that has begun."""
+        self.trained_units = state["trained_units"]
+        self.curve = [dict(point) for point in state["curve"]]
+        self._begun = time.perf_counter() - state["seconds"]
+        self._losses = [loss.to(self.device) for loss in state["losses"]]
+        self._baseline = replace(self._baseline, values=state["baseline"])
 
     def configure_optimizers(self) -> Any:
         return optimiser_and_schedule(self, self.settings)

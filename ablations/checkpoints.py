@@ -1,0 +1,168 @@
+"""Trials that can be interrupted and go on where they stopped, with the same result to the bit.
+
+A checkpoint is all that the rest of the training depends on: parameters, optimiser, schedule,
+random states, and what the module counts. The place in the data is the number of steps, since
+the order of batches depends on the seed alone. Files are loaded with `weights_only`, so that no
+code travels in them.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from bench.store import Store
+from tasks.training import TrainingModule
+
+#: Of what is in a checkpoint; one of another version is not used.
+VERSION = 1
+
+Clock = Callable[[], float]
+
+
+class Interrupted(Exception):
+    """Somebody asked the trial to stop; where there is a store, a checkpoint lies in it."""
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where the checkpoint of one trial is kept: in its store, so that any machine can go on.
+
+    Attributes:
+        store: None keeps none.
+        hash: of the cell.
+        every: seconds of training between two of them.
+    """
+
+    store: Store | None
+    hash: str
+    every: float = 120.0
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Raises OSError where the store cannot be written."""
+        if self.store is not None:
+            content = io.BytesIO()
+            torch.save(state, content)
+            self.store.put_checkpoint(self.hash, content.getvalue())
+
+    def load(self) -> dict[str, Any] | None:
+        """What was saved last, or None where there is nothing that can be used."""
+        content = None if self.store is None else self.store.checkpoint(self.hash)
+        if content is None:
+            return None
+        try:
+            state: dict[str, Any] = torch.load(
+                io.BytesIO(content), map_location="cpu", weights_only=True
+            )
+        except Exception:  # cut short, or of another version: the trial starts anew
+            return None
+        return state if state.get("version") == VERSION else None
+
+
+class Interruptible(pl.Callback):
+    """Goes on from a checkpoint, saves one now and then, and stops with one when asked to.
+
+    Saved is the state between two steps, after the validation that was due there.
+
+    Args:
+        asked: whether to stop; called before every step, so it must be quick.
+        state: what `Checkpoints.load` gave. The batches of `state["step"]` steps must be left out
+            of the training data by the caller.
+    """
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        asked: Callable[[], bool],
+        state: dict[str, Any] | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._checkpoints, self._asked, self._clock = checkpoints, asked, clock
+        self._state = state
+        self._begun = self._saved = clock()
+        self._earlier = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._state is not None:
+            _restore(self._state, trainer, pl_module)
+            self._earlier, self._state = self._state["seconds"], None
+        self._begun = self._saved = self._clock()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        stop = self._asked()
+        due = self._clock() - self._saved >= self._checkpoints.every
+        if trainer.global_step and (stop or due):
+            seconds = self._earlier + self._clock() - self._begun
+            self._checkpoints.save({**_state(trainer, pl_module), "seconds": seconds})
+            self._saved = self._clock()
+        if stop:
+            raise Interrupted(f"stopped before step {trainer.global_step + 1}")
+
+
+def _state(trainer: pl.Trainer, module: pl.LightningModule) -> dict[str, Any]:
+    return {
+        "version": VERSION,
+        "step": trainer.global_step,
+        "module": module.state_dict(),
+        "optimisers": [optimiser.state_dict() for optimiser in trainer.optimizers],
+        "schedules": [config.scheduler.state_dict() for config in _schedules(trainer)],
+        "training": module.training_state() if isinstance(module, TrainingModule) else {},
+        "random": random_state(),
+    }
+
+
+def _restore(state: dict[str, Any], trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    module.load_state_dict(state["module"])
+    for optimiser, saved in zip(trainer.optimizers, state["optimisers"], strict=True):
+        optimiser.load_state_dict(saved)
+    for config, saved in zip(_schedules(trainer), state["schedules"], strict=True):
+        config.scheduler.load_state_dict(saved)
+    if isinstance(module, TrainingModule):
+        module.restore_training(state["training"])
+    # What Lightning counts. Its own way of resuming assumes that epochs end, and runs the last
+    # validation again.
+    loop = trainer.fit_loop.epoch_loop
+    for progress in (
+        loop.batch_progress,
+        loop.automatic_optimization.optim_progress.optimizer.step,
+    ):
+        progress.total.ready = progress.total.completed = state["step"]
+    restore_random_state(state["random"])
+
+
+def _schedules(trainer: pl.Trainer) -> list[Any]:
+    return list(trainer.lr_scheduler_configs)
+
+
+def random_state() -> dict[str, Any]:
+    """The states of all generators a trial may draw from, as plain data and tensors."""
+    version, numbers, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    assert name == "MT19937"
+    return {
+        "python": [version, list(numbers), gauss],
+        "numpy": [torch.from_numpy(np.array(keys, dtype=np.int64)), position, has_gauss, cached],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+    }
+
+
+def restore_random_state(state: dict[str, Any]) -> None:
+    """The opposite of `random_state`."""
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])

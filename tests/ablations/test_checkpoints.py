@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ablations.checkpoints import Interrupted
+from ablations.context import TrialContext
+from ablations.trial import run_trial
+from bench.result import Result
+from bench.store import Store
+from tasks.plan import make_cell
+from tasks.registries import tasks
+
+CASES = [
+    ("translation", "soft", {}),
+    ("translation", "hard", {"dropout": 0.3}),
+    ("translation", "self", {"schedule": "inverse-sqrt"}),
+    ("captioning", "soft", {"crop": 0.2, "flip": 0.5}),
+    ("entailment", "hard", {}),
+    ("speech", "global", {"mask_bands": 4, "short_first": 1}),
+    ("summarization", "multi-step", {}),
+]
+
+
+class AfterSteps:
+    """Asks to stop before the step after so many."""
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+
+    def __call__(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Callable[[str], TrialContext]:
+    def make(name: str) -> TrialContext:
+        store = Store.open(tmp_path / name, create=True)
+        return TrialContext(store.address, None, str(tmp_path / "cache"))
+
+    return make
+
+
+def test_every_task_is_tried() -> None:
+    assert {task for task, _, _ in CASES} == set(tasks.names())
+
+
+@pytest.mark.parametrize(("task", "attention", "options"), CASES)
+def test_an_interrupted_trial_ends_as_one_that_was_not(
+    task: str, attention: str, options: dict[str, Any], context: Callable[[str], TrialContext]
+) -> None:
+    cell = make_cell(task, attention, budget="smoke", options={**options, "steps": 8})
+    whole, parts = context("whole"), context("parts")
+    expected = run_trial(cell, whole)
+    assert expected.status == "done", expected.failure
+    # Before, at and after a validation (every 4 steps), and twice.
+    for steps in (3, 1, 2):
+        with pytest.raises(Interrupted):
+            run_trial(cell, replace(parts, asked_to_stop=AfterSteps(steps)))
+    result = run_trial(cell, parts)
+    assert _figures(result) == _figures(expected)
+    assert parts.store_address is not None and whole.store_address is not None
+    held, other = Store.open(parts.store_address), Store.open(whole.store_address)
+    assert held.predictions(cell.hash) == other.predictions(cell.hash)
+    assert held.traces(cell.hash) == other.traces(cell.hash)
+    assert held.checkpoint(cell.hash) is None
+
+
+def _figures(result: Result) -> str:
+    record = result.to_json()
+    curve = [{k: v for k, v in point.items() if k != "seconds"} for point in record["curve"]]
+    metrics = {k: v for k, v in record["metrics"].items() if "second" not in k}
+    return json.dumps([metrics, record["by_length"], record["alignment"], curve])
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut"])
+def test_what_cannot_be_used_is_not(content: bytes, context: Callable[[str], TrialContext]) -> None:
+    cell = make_cell("translation", "soft", budget="smoke", options={"steps": 4})
+    clean, spoilt = context("clean"), context("spoilt")
+    assert spoilt.store_address is not None
+    Store.open(spoilt.store_address).put_checkpoint(cell.hash, content)
+    assert _figures(run_trial(cell, spoilt)) == _figures(run_trial(cell, clean))
+
+
+def test_checkpoints_are_saved_on_the_way(context: Callable[[str], TrialContext]) -> None:
+    cell = make_cell("translation", "soft", budget="smoke", options={"steps": 6})
+    here = context("store")
+    assert here.store_address is not None
+    store = Store.open(here.store_address)
+    seen: list[bool] = []
+
+    def look() -> bool:
+        seen.append(store.checkpoint(cell.hash) is not None)
+        return False
+
+    run_trial(cell, replace(here, checkpoint_seconds=0.0, asked_to_stop=look))
+    assert seen == [False, False, True, True, True, True]
+    assert store.checkpoint(cell.hash) is None

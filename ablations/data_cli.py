@@ -1,14 +1,20 @@
-"""`attnbench data`: what data sets there are, and whether those on this machine can be used."""
+"""`attnbench data`: what data sets there are, getting them, and whether they can be used."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
+from ablations import data_get
+from ablations.data_sets import Named, all_data_sets, find_data_set
 from ablations.options import add_data_root, data_root_of, settings_of
 from bench.errors import UsageError
+
+#: Problems that are listed unless --most says otherwise; all are counted.
+LISTED = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,9 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--task", metavar="T", help="only those of this task")
     listing.add_argument("--json", action="store_true", help="as a JSON list")
     add_data_root(listing)
+    data_get.add_arguments(actions.add_parser("get", help="download a data set"))
     check = actions.add_parser("check", help="what is wrong with a data set, file and line")
-    check.add_argument("--task", metavar="T", required=True)
-    check.add_argument("--dataset", metavar="D", required=True)
+    check.add_argument("name", metavar="NAME", nargs="?", help="as in `attnbench data list`")
+    check.add_argument(
+        "paths", metavar="PATH", nargs="*", help="folders to look in (default: --data-root)"
+    )
+    check.add_argument("--task", metavar="T", help="where several tasks have a data set so named")
+    check.add_argument("--dataset", metavar="D", help="the same as NAME")
     check.add_argument(
         "--set",
         dest="settings",
@@ -28,77 +39,118 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="an option of the data set; may be repeated",
     )
+    check.add_argument(
+        "--most",
+        metavar="N",
+        type=int,
+        default=LISTED,
+        help=f"list so many problems, 0 lists all (default: {LISTED})",
+    )
     add_data_root(check)
 
 
 def run(args: argparse.Namespace) -> int:
-    """0; 1 if a checked data set has problems."""
-    return _list(args) if args.action == "list" else _check(args)
+    """0. Raises UsageError where a data set cannot be got, or has problems (after naming them)."""
+    actions = {"list": _list, "get": data_get.run, "check": _check}
+    return actions[args.action](args)
 
 
 def _list(args: argparse.Namespace) -> int:
-    from tasks.registries import datasets, tasks
-
-    names = tasks.names() if args.task is None else [args.task]
-    for name in names:
-        tasks.get(name, where="--task")
-    rows = [_row(task, name, args) for task in names for name in datasets(task).names()]
+    root = data_root_of(args.data_root)
+    rows = [_row(found, root) for found in all_data_sets(args.task)]
     if args.json:
         sys.stdout.write(json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
         return 0
     for row in rows:
-        sys.stdout.write(f"{row['task']}/{row['name']}: {row['summary']}\n")
+        gold = ", gold alignments" if row["gold_alignments"] else ""
+        sys.stdout.write(f"{row['task']}/{row['name']}: {row['summary']}{gold}\n")
         for key in ("licence", "citation", "found"):
             if row[key]:
                 sys.stdout.write(f"  {key}: {row[key]}\n")
     return 0
 
 
-def _row(task: str, name: str, args: argparse.Namespace) -> dict[str, Any]:
-    from tasks.registries import datasets
-
-    source = datasets(task).get(name)
+def _row(found: Named, root: Path | None) -> dict[str, Any]:
+    card, embedded = found.kind.card, not found.kind.external
+    places = [] if embedded or root is None else found.places(root)
+    size = sum(map(_bytes, places)) if places else None
     return {
-        "task": task,
-        "name": name,
-        "summary": source.summary,
-        "licence": source.licence,
-        "citation": source.citation,
-        "gold_alignments": source.gold,
-        "found": _found(task, name, args),
+        "task": found.task,
+        "name": found.name,
+        "summary": found.kind.summary,
+        "licence": found.kind.licence,
+        "citation": found.kind.citation,
+        "gold_alignments": found.kind.gold,
+        "embedded": embedded,
+        # Without a data root nobody knows.
+        "present": True if embedded else None if root is None else bool(places),
+        "bytes": size,
+        "download": None if card is None else {"from": card.source, "bytes": card.size or None},
+        "found": "embedded" if embedded else _found(found, root, places, size or 0),
     }
 
 
-def _found(task: str, name: str, args: argparse.Namespace) -> str:
-    from tasks.registries import datasets
+def _found(found: Named, root: Path | None, places: list[Path], size: int) -> str:
+    """Where it is, or what would bring it there."""
+    from tasks.fetched import size_text
 
-    if not datasets(task).get(name).external:
-        return "embedded"
-    root = data_root_of(args.data_root)
-    if root is None:
-        return "give --data-root to look for it"
-    try:
-        problems = _problems(task, name, {}, args)
-    except UsageError as error:
-        problems = [str(error)]
-    return f"not usable: {problems[0]}" if problems else f"in {root}"
+    if places:
+        return f"{places[0] if len(places) == 1 else places[0].parent} ({size_text(size)})"
+    card = found.kind.card
+    if card is None:
+        wanted = " or ".join(found.kind.places)
+        return f"looked for in --data-root{f': {wanted}' if wanted else ''}"
+    amount = f" ({size_text(card.size)})" if card.size else ""
+    target = root or "DIR"
+    return f"not there; `attnbench data get {found.name} --dest {target}`{amount}"
+
+
+def _bytes(path: Path) -> int:
+    if path.is_dir():
+        return sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
+    return path.stat().st_size
 
 
 def _check(args: argparse.Namespace) -> int:
-    problems = _problems(args.task, args.dataset, settings_of(args.settings), args)
-    for problem in problems:
-        sys.stdout.write(f"{problem}\n")
-    if not problems:
-        sys.stdout.write(f"{args.task}/{args.dataset}: can be used\n")
-    return 1 if problems else 0
+    name = args.name or args.dataset
+    if name is None:
+        raise UsageError("which data set?", remedy="`attnbench data list` names them")
+    if args.most < 0:
+        raise UsageError(f"{args.most} problems cannot be listed", where="--most")
+    found = find_data_set(name, args.task)
+    roots = [_folder(path) for path in args.paths] or [data_root_of(args.data_root)]
+    total = 0
+    for root in roots:
+        problems = _problems(found, root, settings_of(args.settings))
+        total += len(problems)
+        shown = problems[: args.most or None]
+        sys.stdout.writelines(f"{problem}\n" for problem in shown)
+        if len(problems) > len(shown):
+            sys.stdout.write(f"and {len(problems) - len(shown)} more; --most 0 lists all\n")
+        if not problems:
+            sys.stdout.write(f"{found.label}: can be used\n")
+    sys.stdout.flush()
+    if total:
+        raise UsageError(
+            f"{total} problem{'s' * (total > 1)}", where=found.label, remedy="mend and check again"
+        )
+    return 0
 
 
-def _problems(
-    task: str, dataset: str, options: dict[str, Any], args: argparse.Namespace
-) -> list[str]:
+def _folder(path: str) -> Path | None:
+    if Path(path).is_file():
+        raise UsageError(
+            "is a file", where=path, remedy="name its folder, and the file itself with --set"
+        )
+    if not Path(path).exists():
+        raise UsageError("no such folder", where=path)
+    return data_root_of(path)
+
+
+def _problems(found: Named, root: Path | None, options: dict[str, Any]) -> list[str]:
     from ablations.preflight import find_problems
     from tasks.plan import make_cell
 
     # The attention does not matter to the data; `none` is refused by no task.
-    cell = make_cell(task, "none", dataset=dataset, options=options)
-    return find_problems(cell, data_root_of(args.data_root))
+    cell = make_cell(found.task, "none", dataset=found.name, options=options)
+    return find_problems(cell, root)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pytorch_lightning as pl
 
     from bench.attention.base import Attention, AttentionOptions, Placement
+    from tasks.distribution import Distribution
+    from tasks.hub import Card
 
 
 class DatasetOptions(BaseModel):
@@ -59,6 +61,10 @@ class Dataset(ABC):
     external: ClassVar[bool] = True
     #: True if gold alignments come with it.
     gold: ClassVar[bool] = False
+    #: Where `attnbench data get` gets it from; None: it cannot be got.
+    card: ClassVar[Card | Distribution | None] = None
+    #: Places below the data root, any of which shows that it is there; empty: those of the card.
+    places: ClassVar[tuple[str, ...]] = ()
     Options: ClassVar[type[DatasetOptions]] = DatasetOptions
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import shutil
 import ssl
 import time
 import urllib.error
@@ -46,13 +47,18 @@ class _BrokenError(Exception):
 
 
 def download(
-    url: str, path: Path, *, sha256: str | None = None, timeout: float = TIMEOUT_SECONDS
+    url: str,
+    path: Path,
+    *,
+    sha256: str | None = None,
+    md5: str | None = None,
+    timeout: float = TIMEOUT_SECONDS,
 ) -> Downloaded:
     """Get a file. What has arrived is kept in `<path>.part` until it is complete, so that a second
     call goes on where the first one was cut off; `path` itself only ever holds the whole file.
 
     Args:
-        sha256: hexadecimal digest the contents must have, or None.
+        sha256, md5: hexadecimal digests the contents must have, or None.
         timeout: seconds without a byte before a connection counts as broken.
 
     Raises:
@@ -63,14 +69,10 @@ def download(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         commit = _with_retries(url, part, tag, timeout)
-        found = _digest(part)
-        if sha256 is not None and found != sha256.lower():
-            part.unlink()
-            raise UsageError(
-                f"the contents are not what was published (SHA-256 {found[:12]}...)",
-                where=url,
-                remedy=f"expected {sha256[:12]}...; get it again, or ask who serves it",
-            )
+        for kind, expected in (("sha256", sha256), ("md5", md5)):
+            if expected is not None:
+                _require_digest(part, kind, expected, url)
+        found = _digest(part, "sha256")
         size = part.stat().st_size
         part.replace(path)
         tag.unlink(missing_ok=True)
@@ -91,7 +93,7 @@ def _with_retries(url: str, part: Path, tag: Path, timeout: float) -> str | None
                 raise UsageError(
                     f"cannot be got ({error})",
                     where=url,
-                    remedy="check the network or the endpoint; what has arrived is kept",
+                    remedy="check the network; what has arrived is kept",
                 ) from None
         time.sleep(pause)
         pause *= 2
@@ -110,6 +112,7 @@ def _fetch(url: str, part: Path, tag: Path, timeout: float) -> str | None:
     try:
         with opener.open(urllib.request.Request(url, headers=headers), timeout=timeout) as reply:
             resumed = reply.status == http.HTTPStatus.PARTIAL_CONTENT
+            _require_space(part, reply.headers.get("Content-Length"))
             _remember(tag, reply.headers)
             with part.open("ab" if resumed else "wb") as file:
                 _copy(reply, file)
@@ -136,6 +139,16 @@ def _copy(reply: Any, file: IO[bytes]) -> None:
         got += len(block)
     if expected is not None and got < int(expected):
         raise _BrokenError(f"{got} of {expected} bytes arrived")
+
+
+def _require_space(part: Path, expected: str | None) -> None:
+    free = shutil.disk_usage(part.parent).free
+    if expected is not None and int(expected) > free:
+        raise UsageError(
+            f"{int(expected):,} bytes are to come and {free:,} are free",
+            where=str(part.parent),
+            remedy="make room, or choose another folder",
+        )
 
 
 def _remember(tag: Path, headers: Mapping[str, str]) -> None:
@@ -179,9 +192,23 @@ def _refused(url: str, error: urllib.error.HTTPError) -> UsageError:
     return UsageError(f"refused (HTTP {error.code} {error.reason})", where=url)
 
 
-def _digest(path: Path) -> str:
+def _require_digest(part: Path, kind: str, expected: str, url: str) -> None:
+    """Raise UsageError, and throw away what arrived, if it is not what was published."""
+    found = _digest(part, kind)
+    if found == expected.lower():
+        return
+    part.unlink()
+    part.with_name(f"{part.name}.etag").unlink(missing_ok=True)
+    raise UsageError(
+        f"the contents are not what was published ({kind} {found[:12]}...)",
+        where=url,
+        remedy=f"expected {expected[:12]}...; get it again, or ask who serves it",
+    )
+
+
+def _digest(path: Path, kind: str) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, kind).hexdigest()
 
 
 def _part(path: Path) -> Path:

@@ -8,19 +8,19 @@ files (`manifest.json`) names what was got: size, SHA-256, and the commit a bran
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+from pydantic import Field
+
 from bench.errors import UsageError
-from tasks.download import Downloaded, download
-from tasks.rows import read_json
+from tasks.base import DatasetOptions
+from tasks.download import download
+from tasks.fetched import Fetched, read_record, write_record
+from tasks.unpack import unpack
 
 ENDPOINT = "https://huggingface.co"
 FOLDER = "hub"
@@ -43,6 +43,7 @@ class Card:
         columns: which column is what, in the order that `tasks.hub_rows` gives them.
         archive: the ZIP file in the repository that holds the files; None: they lie there bare.
         sha256: digests by file of the repository, where they are known.
+        size: bytes to download; 0 where nobody says.
     """
 
     name: str
@@ -55,6 +56,18 @@ class Card:
     citation: str
     archive: str | None = None
     sha256: Mapping[str, str] = field(default_factory=dict)
+    size: int = 0
+
+    def at(self, revision: str) -> Card:
+        """The same files at another commit or branch, whose digests nobody knows; "" is this."""
+        if revision in ("", self.revision):
+            return self
+        return replace(self, revision=revision, sha256={}, size=0)
+
+    @property
+    def source(self) -> str:
+        """Who serves the files, and which version of them."""
+        return f"{self.identifier} on the hub, at {self.revision}"
 
     def remote_files(self) -> tuple[str, ...]:
         """What is downloaded, each file once."""
@@ -72,14 +85,18 @@ class Card:
         parts = (self.identifier, self.revision)
         return root.joinpath(FOLDER, *(part.replace("/", "--") for part in parts))
 
+    def places(self) -> tuple[str, ...]:
+        """Every file that is read, below the data root."""
+        folder = self.folder(Path())
+        return tuple(str(folder / name) for names in self.files.values() for name in names)
 
-@dataclass(frozen=True)
-class Fetched:
-    """What `fetch` did: the files got now, and those that had been there."""
 
-    folder: Path
-    got: tuple[str, ...]
-    kept: tuple[str, ...]
+class CardOptions(DatasetOptions):
+    """Which revision of a card's files is read."""
+
+    revision: str = Field(
+        "", description="commit or branch got with `data get --revision`; empty: the pinned one"
+    )
 
 
 def fetch(
@@ -101,7 +118,7 @@ def fetch(
         UsageError: what `download` raises, or an archive without the files.
     """
     folder = card.folder(root)
-    known = _manifest(folder)
+    known = read_record(folder / MANIFEST)
     got, kept = [], []
     for name in card.remote_files():
         path = folder / name
@@ -111,8 +128,9 @@ def fetch(
         report(f"{card.name}: {name}")
         url = card.url(name, endpoint)
         known = {**known, name: download(url, path, sha256=card.sha256.get(name))}
-        _write_manifest(folder, known)
+        write_record(folder / MANIFEST, known)
         got.append(name)
+    _require_one_commit(card, folder)
     if card.archive is not None:
         _unpack(card, folder)
     return Fetched(folder, tuple(got), tuple(kept))
@@ -126,76 +144,49 @@ def paths(card: Card, root: Path | None, split: str) -> tuple[Path, ...]:
             where="--data-root",
             remedy=f"name a folder; `attnbench data get {card.name}` fills it",
         )
+    _require_one_commit(card, card.folder(root))
     found = tuple(card.folder(root) / name for name in card.files[split])
     for path in found:
         if not path.is_file():
             raise UsageError(
                 "no such file",
                 where=str(path),
-                remedy=f"`attnbench data get {card.name} --data-root {root}` gets it",
+                remedy=f"`attnbench data get {card.name} --dest {root}` gets it",
             )
     return found
 
 
 def commit(card: Card, root: Path) -> str | None:
     """The commit that was got, if the hub named it."""
-    commits = {entry.commit for entry in _manifest(card.folder(root)).values() if entry.commit}
+    record = read_record(card.folder(root) / MANIFEST)
+    commits = {entry.commit for entry in record.values() if entry.commit}
     return ", ".join(sorted(commits)) or None
+
+
+def provenance_note(card: Card, root: Path) -> str:
+    """What a report says of where the data came from: the commit, if it is known."""
+    return f"{card.identifier} at {commit(card, root) or card.revision}"
 
 
 def _unpack(card: Card, folder: Path) -> None:
     """The card's files out of its archive; only those, and only those that are missing."""
     assert card.archive is not None
-    archive = folder / card.archive
-    missing = [name for name in _members(card) if not (folder / name).is_file()]
-    if not missing:
-        return
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            for name in missing:
-                path = folder / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                part = path.with_name(f"{path.name}.part")
-                with opened.open(name) as source, part.open("wb") as target:
-                    shutil.copyfileobj(source, target)
-                part.replace(path)
-    except KeyError as error:
-        raise UsageError(f"the archive lacks {error.args[0]}", where=str(archive)) from None
-    except (zipfile.BadZipFile, EOFError) as error:
+    missing = {
+        name: name
+        for names in card.files.values()
+        for name in names
+        if not (folder / name).is_file()
+    }
+    if missing:
+        unpack("zip", folder / card.archive, missing, folder, folder / ".unpacked")
+
+
+def _require_one_commit(card: Card, folder: Path) -> None:
+    """Raise UsageError where a branch moved while its files were got."""
+    commits = {entry.commit for entry in read_record(folder / MANIFEST).values() if entry.commit}
+    if len(commits) > 1:
         raise UsageError(
-            f"no ZIP archive ({error})", where=str(archive), remedy="delete it and get it again"
-        ) from None
-    except OSError as error:
-        raise UsageError(
-            f"cannot be unpacked ({error.strerror or error})", where=str(archive)
-        ) from None
-
-
-def _members(card: Card) -> Iterator[str]:
-    for names in card.files.values():
-        yield from names
-
-
-def _manifest(folder: Path) -> dict[str, Downloaded]:
-    path = folder / MANIFEST
-    if not path.is_file():
-        return {}
-    try:
-        return {name: Downloaded(**entry) for name, entry in read_json(path).items()}
-    except (TypeError, AttributeError):
-        raise UsageError(
-            "not a record of downloads", where=str(path), remedy="delete it and get the data again"
-        ) from None
-
-
-def _write_manifest(folder: Path, known: Mapping[str, Downloaded]) -> None:
-    path = folder / MANIFEST
-    temporary = path.with_name(f".{MANIFEST}.{os.getpid()}")
-    text = json.dumps({name: asdict(entry) for name, entry in sorted(known.items())}, indent=1)
-    try:
-        temporary.write_text(text + "\n", "utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise UsageError(
-            f"cannot be written ({error.strerror or error})", where=str(path)
-        ) from None
+            f"the files are of {len(commits)} commits; '{card.revision}' moved while they were got",
+            where=str(folder),
+            remedy="delete the folder and get the data again, best with --revision COMMIT",
+        )

@@ -12,6 +12,7 @@ from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bench.errors import UsageError
@@ -84,7 +85,7 @@ class ParquetRows(Sequence[Texts]):
 
     def __post_init__(self) -> None:
         for path, opened in zip(self.files, self._opened, strict=True):
-            present = opened.schema_arrow.names
+            present = _column_names(opened.schema_arrow)
             for column in self.columns:
                 if column not in present:
                     raise UsageError(
@@ -120,7 +121,7 @@ class ParquetRows(Sequence[Texts]):
                     yield from self._rows(batch)
 
     def _rows(self, batch: Any) -> Iterator[Texts]:
-        values = [batch.column(column).to_pylist() for column in self.columns]
+        values = [_values(batch, column) for column in self.columns]
         for row in zip(*values, strict=True):
             yield tuple("" if value is None else str(value) for value in row)
 
@@ -144,6 +145,22 @@ class ParquetRows(Sequence[Texts]):
             self._opened[file].metadata.row_group(group).num_rows for file, group in self._groups
         ]
         return np.cumsum(counts)
+
+
+def _column_names(schema: pa.Schema) -> list[str]:
+    """All columns; those of the fields of a structure are written `structure.field`."""
+    names = []
+    for field in schema:
+        nested = field.type if pa.types.is_struct(field.type) else ()
+        names += [f"{field.name}.{inner.name}" for inner in nested] or [field.name]
+    return names
+
+
+def _values(batch: Any, column: str) -> list[Any]:
+    name, *inner = column.split(".")
+    found = batch.column(name)
+    values: list[Any] = (pc.struct_field(found, inner) if inner else found).to_pylist()
+    return values
 
 
 def _open(path: Path) -> pq.ParquetFile:

@@ -11,10 +11,12 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions
+from tasks.captioning.cards import FLICKR8K
 from tasks.captioning.corpus import Caption, CaptionCorpus, Picture, median_length
 from tasks.captioning.entities import Entities, place
 from tasks.captioning.entries import Entry, by_picture, read_entries
 from tasks.captioning.problems import CaptionFiles, Problem, Scan, required_root
+from tasks.distribution import Distribution
 from tasks.registries import datasets
 from tasks.text.lines import TextLines
 
@@ -46,6 +48,8 @@ class Flickr8k(CaptionFiles):
         "Hodosh, Young and Hockenmaier (2013), JAIR 47; Plummer et al. (2015), ICCV"
     )
     gold: ClassVar[bool] = True
+    card: ClassVar[Distribution | None] = FLICKR8K
+    places: ClassVar[tuple[str, ...]] = ("flickr8k", TOKENS)
     Options: ClassVar[type[DatasetOptions]] = Flickr8kOptions
 
     @classmethod

@@ -53,6 +53,7 @@ class CaptionFolder(CaptionFiles):
     name: ClassVar[str] = "folder"
     summary: ClassVar[str] = "any folder of pictures with captions in TSV, CSV, JSONL or token form"
     licence: ClassVar[str] = "the user's own"
+    places: ClassVar[tuple[str, ...]] = CAPTION_FILES
     Options: ClassVar[type[DatasetOptions]] = FolderOptions
 
     @classmethod

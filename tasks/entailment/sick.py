@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions
+from tasks.distribution import Distribution
 from tasks.entailment.budgets import sentences_settings
+from tasks.entailment.cards import SICK
 from tasks.entailment.corpus import EntailmentCorpus
 from tasks.entailment.reading import LOWER_CASED, Columns, dropped_note, read_pairs
 from tasks.entailment.rte2 import aligned_sets
@@ -30,6 +32,8 @@ class Sick(Dataset):
     name: ClassVar[str] = "sick"
     summary: ClassVar[str] = "SICK: sentences from picture and video captions, edited by rules"
     licence: ClassVar[str] = "CC BY-NC-SA 3.0"
+    card: ClassVar[Distribution | None] = SICK
+    places: ClassVar[tuple[str, ...]] = ("sick/SICK.txt", "SICK/SICK.txt")
     citation: ClassVar[str] = (
         "Marelli et al. 2014: A SICK cure for the evaluation of compositional distributional"
         " semantic models. LREC."

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from tasks.base import Dataset, DatasetOptions
+from tasks.distribution import Distribution
 from tasks.entailment.budgets import sentences_settings
+from tasks.entailment.cards import SNLI
 from tasks.entailment.corpus import EntailmentCorpus
 from tasks.entailment.reading import (
     LOWER_CASED,
@@ -50,6 +52,8 @@ class Snli(Dataset):
     name: ClassVar[str] = "snli"
     summary: ClassVar[str] = "SNLI: hypotheses written to picture captions (full or mini edition)"
     licence: ClassVar[str] = "CC BY-SA 4.0"
+    card: ClassVar[Distribution | None] = SNLI
+    places: ClassVar[tuple[str, ...]] = (*_FULL, *_MINI)
     citation: ClassVar[str] = (
         "Bowman et al. 2015: A large annotated corpus for learning natural language inference."
         " EMNLP."
@@ -87,6 +91,8 @@ class SnliMini(Snli):
 
     name: ClassVar[str] = "snli_mini"
     summary: ClassVar[str] = "SNLI's dev set alone, cut into training and test pairs"
+    card: ClassVar[Distribution | None] = None  # made of SNLI's dev set, distributed by nobody
+    places: ClassVar[tuple[str, ...]] = _MINI
     Options: ClassVar[type[DatasetOptions]] = DatasetOptions
 
     @classmethod

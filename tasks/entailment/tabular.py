@@ -52,6 +52,7 @@ class Tabular(Dataset):
     name: ClassVar[str] = "tabular"
     summary: ClassVar[str] = "your own pairs: TSV or JSON lines with named columns"
     licence: ClassVar[str] = "the files' own"
+    places: ClassVar[tuple[str, ...]] = ("train.tsv",)
     Options: ClassVar[type[DatasetOptions]] = TabularOptions
 
     @classmethod

@@ -17,6 +17,7 @@ from tasks.registries import datasets
 from tasks.rows import data_folder
 from tasks.speech.audio import HeaderCheck, file_identity, read_sound
 from tasks.speech.budgets import digits_settings
+from tasks.speech.cards import FSDD
 from tasks.speech.corpus import (
     Problem,
     Scan,
@@ -118,6 +119,8 @@ class Fsdd(SpeechDataset):
     name = "fsdd"
     summary = "connected digits made of the Free Spoken Digit Dataset's clips; exact spans"
     licence = "CC BY-SA 4.0"
+    card = FSDD
+    places = ("fsdd/recordings", "recordings")
     citation = "Jackson et al., Free Spoken Digit Dataset, doi:10.5281/zenodo.1342401"
     gold = True
     Options = FsddOptions

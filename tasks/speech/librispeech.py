@@ -18,6 +18,7 @@ from tasks.registries import datasets
 from tasks.rows import data_folder, read_lines
 from tasks.speech.audio import FileReader, HeaderCheck
 from tasks.speech.budgets import recorded_settings
+from tasks.speech.cards import LIBRISPEECH
 from tasks.speech.corpus import (
     Problem,
     Scan,
@@ -51,6 +52,8 @@ class LibriSpeech(SpeechDataset):
     name = "librispeech"
     summary = "read audio books in the published tree, 16 kHz"
     licence = "CC BY 4.0"
+    card = LIBRISPEECH
+    places = ("LibriSpeech", "librispeech", "train-clean-100")
     citation = "Panayotov et al. 2015, LibriSpeech: an ASR corpus based on public domain books"
     Options = LibriSpeechOptions
 

@@ -54,6 +54,7 @@ class Manifest(SpeechDataset):
     name = "manifest"
     summary = "your own sound files and transcripts, listed in a TSV file"
     licence = "the user's own"
+    places = ("manifest.tsv",)
     Options = ManifestOptions
 
     @classmethod

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from tasks.base import Dataset, DatasetOptions
-from tasks.hub import Card, commit
+from tasks.hub import Card, CardOptions, provenance_note
 from tasks.registries import datasets
 from tasks.summarization.budgets import news_settings
 from tasks.summarization.corpus import SummaryCorpus
@@ -81,7 +81,7 @@ CNN_DAILYMAIL = Card(
 CARDS = {card.name: card for card in (XSUM, GIGAWORD, CNN_DAILYMAIL)}
 
 
-class HubOptions(DatasetOptions):
+class HubOptions(CardOptions):
     """How much of a text is read (See et al. 2017 cut at 400 and 100)."""
 
     source_words: int = Field(400, ge=0, description="cut sources after so many words; 0: never")
@@ -109,15 +109,15 @@ class HubDataset(Dataset):
         reading = Reading(
             options.source_words, options.summary_words, options.lower, cls.replacements
         )
+        card = cls.card.at(options.revision)
         parts: dict[str, TextDocuments] = {}
         notes: list[str] = []
         for split in ("train", "validation", "test"):
-            rows = read_split(cls.card, data_root, split)
-            where = f"{cls.card.identifier}, {split}"
+            rows = read_split(card, data_root, split)
+            where = f"{card.identifier}, {split}"
             parts[split], empties = with_text(split, rows, reading, where)
             notes += empties.notes
         assert data_root is not None
-        revision = commit(cls.card, data_root) or cls.card.revision
         casing = ("both sides are lower-cased",) if options.lower else ()
         return SummaryCorpus(
             name=cls.name,
@@ -125,7 +125,7 @@ class HubDataset(Dataset):
             # Looked at again and again, and small.
             validation=tuple(parts["validation"]),
             tests={"test": tuple(parts["test"])},
-            notes=(f"{cls.card.identifier} at {revision}", *casing, *notes),
+            notes=(provenance_note(card, data_root), *casing, *notes),
         )
 
 

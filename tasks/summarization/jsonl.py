@@ -85,6 +85,7 @@ class Jsonl(Dataset):
     name: ClassVar[str] = "jsonl"
     summary: ClassVar[str] = "your own documents: JSON lines with a source and a summary"
     licence: ClassVar[str] = "the files' own"
+    places: ClassVar[tuple[str, ...]] = ("train.jsonl",)
     Options: ClassVar[type[DatasetOptions]] = JsonlOptions
 
     @classmethod

@@ -20,11 +20,13 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions
+from tasks.distribution import Distribution
 from tasks.registries import datasets
 from tasks.rows import data_folder, read_json
 from tasks.summarization.budgets import news_settings
 from tasks.summarization.corpus import Document, SummaryCorpus
 from tasks.summarization.reading import Reading
+from tasks.summarization.reuters_files import REUTERS
 
 if TYPE_CHECKING:
     from bench.attention.base import Placement
@@ -79,6 +81,8 @@ class Reuters(Dataset):
     name: ClassVar[str] = "reuters21578"
     summary: ClassVar[str] = "Reuters news of 1987: lead paragraph or whole story to headline"
     licence: ClassVar[str] = "research use only"
+    card: ClassVar[Distribution | None] = REUTERS
+    places: ClassVar[tuple[str, ...]] = (_FOLDER,)
     citation: ClassVar[str] = "Lewis 1997: Reuters-21578 text categorization test collection."
     Options: ClassVar[type[DatasetOptions]] = ReutersOptions
 

@@ -11,8 +11,10 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions
+from tasks.distribution import Distribution
 from tasks.registries import datasets
 from tasks.translation.budgets import parallel_settings
+from tasks.translation.cards import MULTI30K
 from tasks.translation.corpus import Corpus
 from tasks.translation.pairs import LinePairs, read_pairs
 from tasks.translation.phrase_links import read_phrase_links
@@ -44,6 +46,8 @@ class Multi30k(Dataset):
         "Entities"
     )
     gold: ClassVar[bool] = True
+    card: ClassVar[Distribution | None] = MULTI30K
+    places: ClassVar[tuple[str, ...]] = ("multi30k", "train.en")
     Options: ClassVar[type[DatasetOptions]] = Multi30kOptions
 
     @classmethod

@@ -47,6 +47,7 @@ class Parallel(Dataset):
     name: ClassVar[str] = "parallel"
     summary: ClassVar[str] = "your own parallel text: <name>.<source> and <name>.<target>"
     licence: ClassVar[str] = "your own"
+    places: ClassVar[tuple[str, ...]] = ("train.src",)
     Options: ClassVar[type[DatasetOptions]] = ParallelOptions
 
     @classmethod

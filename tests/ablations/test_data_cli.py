@@ -23,17 +23,20 @@ def test_data_sets_with_licence_and_place(
 ) -> None:
     assert cli.main(["data", "list", "--task", "translation", "--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
-    assert rows["probe"]["found"] == "embedded"
-    assert "--data-root" in rows["multi30k"]["found"]
-    assert rows["multi30k"]["citation"]
+    assert rows["probe"]["found"] == "embedded" and rows["probe"]["present"]
+    assert "`attnbench data get multi30k --dest DIR` (1.9 MB)" in rows["multi30k"]["found"]
+    assert rows["multi30k"]["citation"] and rows["multi30k"]["gold_alignments"]
+    assert rows["multi30k"]["present"] is None and rows["parallel"]["download"] is None
 
     for name in ("train", "valid", "test"):
         lines(tmp_path, name, 5)
     command = ["data", "list", "--task", "translation", "--data-root", str(tmp_path)]
     assert cli.main([*command, "--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
-    assert rows["parallel"]["found"] == f"in {tmp_path}"
-    assert rows["multi30k"]["found"].startswith("not usable: ")
+    assert rows["parallel"]["found"].startswith(f"{tmp_path / 'train.src'} (40 bytes)")
+    assert rows["parallel"]["present"] and rows["parallel"]["bytes"] == 40
+    assert rows["multi30k"]["present"] is False and rows["multi30k"]["bytes"] is None
+    assert rows["multi30k"]["download"]["bytes"] > 1e6
 
     assert cli.main(command) == 0
     printed = capsys.readouterr().out
@@ -41,12 +44,20 @@ def test_data_sets_with_licence_and_place(
     assert "  licence: " in printed
 
 
+CHECK = ["data", "check", "parallel"]
+
+
 def test_good_data_is_said_to_be_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("train", "valid", "test"):
         lines(tmp_path, name, 5)
-    command = ["data", "check", "--task", "translation", "--dataset", "parallel"]
-    assert cli.main([*command, "--data-root", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == "translation/parallel: can be used\n"
+    for command in (
+        [*CHECK, str(tmp_path)],
+        [*CHECK, "--data-root", str(tmp_path)],
+        ["data", "check", "--task", "translation", "--dataset", "parallel", "--data-root",
+         str(tmp_path)],
+    ):  # fmt: skip
+        assert cli.main(command) == 0
+        assert capsys.readouterr().out == "translation/parallel: can be used\n"
 
 
 def test_every_problem_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,12 +65,34 @@ def test_every_problem_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[st
         lines(tmp_path, name, 5)
     (tmp_path / "train.src").write_bytes(b"a\n\xff\nc\n")
     (tmp_path / "valid.tgt").write_text("one\n")
-    command = ["data", "check", "--task", "translation", "--dataset", "parallel"]
-    assert cli.main([*command, "--set", "test=eval", "--data-root", str(tmp_path)]) == 1
-    printed = capsys.readouterr().out
-    assert "train.src" in printed
-    assert "valid" in printed
-    assert "eval" not in printed
+    assert cli.main([*CHECK, str(tmp_path), "--set", "test=eval"]) == 2
+    captured = capsys.readouterr()
+    assert "train.src:2: not UTF-8" in captured.out and "valid.src: 5 lines" in captured.out
+    assert "eval" not in captured.out
+    assert captured.err == (
+        "attnbench: error: translation/parallel: 2 problems; mend and check again\n"
+    )
+
+
+def test_all_problems_are_counted_and_the_first_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("train", "valid", "test"):
+        lines(tmp_path, name, 50)
+    (tmp_path / "train.tgt").write_text("\n" * 50)
+    assert cli.main([*CHECK, str(tmp_path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out.count("\n") == 21
+    assert captured.out.endswith("and 30 more; --most 0 lists all\n")
+    assert "50 problems" in captured.err
+    assert cli.main([*CHECK, str(tmp_path), "--most", "0"]) == 2
+    assert capsys.readouterr().out.count("\n") == 50
+    # Several folders are looked at one after the other.
+    lines(tmp_path, "train", 50)
+    (tmp_path / "other").mkdir()
+    assert cli.main([*CHECK, str(tmp_path), str(tmp_path / "other")]) == 2
+    captured = capsys.readouterr()
+    assert "can be used" in captured.out and "other/train.src: no such file" in captured.out
 
 
 @pytest.mark.parametrize(
@@ -69,6 +102,10 @@ def test_every_problem_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[st
         (["data", "chek"], "invalid choice: 'chek'"),
         (["data", "list", "--task", "translatoin"], "did you mean 'translation'?"),
         (["data", "check", "--task", "translation", "--dataset", "x"], "unknown data set 'x'"),
+        (["data", "check"], "which data set?"),
+        (["data", "check", "parallel", "/nowhere"], "/nowhere: no such folder"),
+        (["data", "check", "parallel", __file__], "is a file; name its folder"),
+        (["data", "check", "parallel", "--most", "-1"], "--most"),
     ],
 )
 def test_mistakes(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def test_other_contents_than_published_are_refused(hub: Any, tmp_path: Path) -> 
     hub.files["a"] = BODY
     with pytest.raises(UsageError, match="the contents are not what was published"):
         download(hub.url("a"), tmp_path / "a", sha256="0" * 64)
-    assert list(tmp_path.iterdir()) == [] or not (tmp_path / "a").exists()
+    assert list(tmp_path.iterdir()) == []
     digest = hashlib.sha256(BODY).hexdigest()
     assert download(hub.url("a"), tmp_path / "a", sha256=digest.upper()).sha256 == digest
 
@@ -121,3 +122,42 @@ def test_a_folder_that_cannot_be_written_is_named(hub: Any, tmp_path: Path) -> N
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"file/a: cannot be written"):
         download(hub.url("a"), tmp_path / "file" / "a")
+
+
+def test_md5_where_nothing_better_is_published(hub: Any, tmp_path: Path) -> None:
+    hub.files["a"] = BODY
+    with pytest.raises(UsageError, match=r"not what was published \(md5 "):
+        download(hub.url("a"), tmp_path / "a", md5="0" * 32)
+    assert list(tmp_path.iterdir()) == []
+    download(hub.url("a"), tmp_path / "a", md5=hashlib.md5(BODY).hexdigest())
+    assert (tmp_path / "a").read_bytes() == BODY
+
+
+def test_what_does_not_fit_is_not_begun(
+    hub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.files["a"] = BODY
+    usage = downloads.shutil.disk_usage(tmp_path)._replace(free=len(BODY) - 1)
+    monkeypatch.setattr(downloads.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(UsageError, match=r"102,400 bytes are to come and 102,399 are free"):
+        download(hub.url("a"), tmp_path / "a")
+    assert not (tmp_path / "a.part").exists()
+
+
+def test_a_disk_that_fills_up_leaves_what_can_be_resumed(
+    hub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.files["a"] = BODY
+
+    def full(reply: Any, file: Any) -> None:
+        file.write(reply.read(1000))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(downloads, "_copy", full)
+        with pytest.raises(UsageError, match=r"a: cannot be written .No space left"):
+            download(hub.url("a"), tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+    download(hub.url("a"), tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == BODY
+    assert hub.seen[-1][1] == "bytes=1000-"

@@ -11,4 +11,16 @@ from tasks.settings import Settings
 def model_sizes(settings: Settings) -> ModelSizes:
     """The settings that `ModelSizes` has a field for; its defaults elsewhere."""
     names = {field.name for field in fields(ModelSizes)} & set(type(settings).model_fields)
-    return ModelSizes(**{name: getattr(settings, name) for name in names})
+    sizes = {name: getattr(settings, name) for name in names}
+    return ModelSizes(**{**sizes, "attention_layers": _layers(settings)})
+
+
+def _layers(settings: Settings) -> tuple[int, ...] | None:
+    """`attention_layers` as `ModelSizes` has it."""
+    match settings.attention_layers:
+        case "all":
+            return None
+        case "last":
+            return (settings.decoder_layers,)
+        case text:
+            return tuple(int(number) for number in text.split(","))

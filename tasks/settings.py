@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 BUDGETS: dict[str, str] = {
     "smoke": "seconds on one core: proves that everything runs, learns next to nothing",
@@ -48,7 +48,14 @@ class Settings(BaseModel):
     bidirectional: bool = True
     heads: int = Field(4, ge=1, description="heads of the Transformer")
     feed_forward: int = Field(256, ge=1, description="inner size of the Transformer")
+    positions: Literal["sinusoids", "learned"] = Field(
+        "sinusoids", description="what tells the Transformer where a state stands"
+    )
     kernel: int = Field(3, ge=1, description="width of the convolutions")
+    attention_layers: str = Field(
+        "all",
+        description="layers of the convolutional decoder that attend, from 1, as in 1,3,5; or last",
+    )
     input_feeding: bool = Field(
         False, description="Luong 2015: the attentional vector enters the next step"
     )
@@ -62,3 +69,14 @@ class Settings(BaseModel):
     train_limit: int = Field(0, ge=0, description="use the first N training examples; 0 is all")
     test_limit: int = Field(0, ge=0, description="use the first N test examples; 0 is all")
     traces: int = Field(8, ge=0, description="examples whose attention is kept, per test set")
+
+    @field_validator("attention_layers", mode="before")
+    @classmethod
+    def _layers(cls, value: object) -> object:
+        """One spelling for each choice: numbers that rise, once each, with commas."""
+        if value in ("all", "last"):
+            return value
+        numbers = str(value).split(",")
+        if isinstance(value, bool) or not all(part.strip().isdecimal() for part in numbers):
+            raise ValueError("all, last, or numbers of layers with commas, as in 1,3,5")
+        return ",".join(map(str, sorted({int(part) for part in numbers})))

@@ -25,7 +25,10 @@ class ScoredOptions(AttentionOptions):
     """Options of every mechanism that scores; each score reads what concerns it."""
 
     attention_size: int | None = Field(
-        None, ge=1, description="size of the additive score's hidden layer; that of a key if unset"
+        None,
+        ge=1,
+        description="size of the additive score's hidden layer, that of a key if unset; dot scores "
+        "project query and key to it, or take them as they are if unset",
     )
     location_filters: int = Field(10, ge=1, description="convolutions over the previous weights")
     location_kernel: int = Field(15, ge=1, description="their width in positions; odd")

@@ -32,8 +32,12 @@ class ModelSizes:
         kernel: width of the convolutions.
         dropout: probability, between layers and on embeddings.
         input_feeding: Luong 2015, section 3.3: the attentional vector enters the next step.
+        residual: recurrent models only: the features and embeddings a layer reads are added to the
+            states it makes, so that what is attended with and to holds the word itself (the other
+            families always do so).
         attention_layers: decoder layers that attend, counted from 1, in the convolutional
             decoder (the ablation of Gehring 2017, section 5.5); None for all.
+        positions: of the Transformer: "sinusoids", or "learned" (Vaswani 2017, table 3 E).
         max_positions: longest sequence with a learned position.
     """
 
@@ -48,7 +52,9 @@ class ModelSizes:
     kernel: int = 3
     dropout: float = 0.1
     input_feeding: bool = False
+    residual: bool = False
     attention_layers: tuple[int, ...] | None = None
+    positions: str = "sinusoids"
     max_positions: int = 1024
 
 

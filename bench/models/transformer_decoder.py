@@ -12,11 +12,11 @@ from bench.attention.memory import Memory
 from bench.models.base import Decoded, Decoder, DecoderState, ModelSizes
 from bench.models.dropout import dropout
 from bench.models.layers import layer_weights, resize, token_embedding
-from bench.models.positions import sinusoids
 from bench.models.transformer_layers import (
     AttentionBlock,
     AttentionFactory,
     FeedForward,
+    Positions,
     check_heads,
 )
 
@@ -59,6 +59,7 @@ class TransformerDecoder(Decoder):
         self.dropout = sizes.dropout
         self.embedding = token_embedding(vocabulary_size, sizes.embedding)
         self.enter = resize(sizes.embedding, sizes.hidden)
+        self.positions = Positions(sizes)
         self.look_back = nn.ModuleList(AttentionBlock(factory, sizes) for _ in layers)
         self.attend = nn.ModuleList(AttentionBlock(factory, sizes, memory_size) for _ in layers)
         self.feed = nn.ModuleList(FeedForward(sizes) for _ in layers)
@@ -115,8 +116,7 @@ class TransformerDecoder(Decoder):
 
     def _embed(self, tokens: Tensor, position: int) -> Tensor:
         scaled = self.embedding(tokens) * self.output_size**0.5  # Vaswani 2017, section 3.4
-        states = self.enter(scaled)  # B,T,H
-        states = states + sinusoids(position, tokens.shape[1], states)
+        states = self.positions(self.enter(scaled), position)  # B,T,H
         return dropout(states, self.dropout, self.training)
 
     def _decoded(self, states: Tensor, seen: dict[int, Attended]) -> Decoded:

@@ -7,17 +7,17 @@ from torch import Tensor, nn
 from bench.attention.memory import Memory
 from bench.models.base import Encoder, ModelSizes
 from bench.models.layers import masked_mean, resize, zero_padding
-from bench.models.positions import sinusoids
 from bench.models.transformer_layers import (
     AttentionBlock,
     AttentionFactory,
     FeedForward,
+    Positions,
     check_heads,
 )
 
 
 class TransformerEncoder(Encoder):
-    """Self-attention layers, pre-norm, over features with sinusoidal positions (Vaswani 2017).
+    """Self-attention layers, pre-norm, over features with positions (Vaswani 2017).
 
     The paper scales its embeddings by sqrt(d) so that positions do not outweigh them. Features
     may be frames or annotation vectors of any scale here, so a layer norm sees to that instead.
@@ -33,6 +33,7 @@ class TransformerEncoder(Encoder):
         self.output_size = sizes.hidden
         self.enter = resize(input_size, sizes.hidden)
         self.enter_norm = nn.LayerNorm(sizes.hidden)
+        self.positions = Positions(sizes)
         self.attend = nn.ModuleList(
             AttentionBlock(factory, sizes) for _ in range(sizes.encoder_layers)
         )
@@ -40,8 +41,7 @@ class TransformerEncoder(Encoder):
         self.norm = nn.LayerNorm(sizes.hidden)
 
     def forward(self, features: Tensor, mask: Tensor, segments: Tensor | None = None) -> Memory:
-        states = self.enter_norm(self.enter(features))  # B,S,H
-        states = states + sinusoids(0, states.shape[1], states)
+        states = self.positions(self.enter_norm(self.enter(features)))  # B,S,H
         for attend, feed in zip(self.attend, self.feed, strict=True):
             assert isinstance(attend, AttentionBlock)
             states = feed(attend.over_self(states, mask))

@@ -13,9 +13,26 @@ from bench.errors import UsageError
 from bench.models.base import ModelSizes
 from bench.models.dropout import dropout
 from bench.models.layers import linear, resize
+from bench.models.positions import LearnedPositions, sinusoids
 
 #: Builds the attention of one layer.
 AttentionFactory = Callable[[Sizes], Attention]
+
+
+class Positions(nn.Module):
+    """Adds to every state where it stands: sinusoids, or learned vectors if the sizes say so."""
+
+    def __init__(self, sizes: ModelSizes) -> None:
+        super().__init__()
+        learned = sizes.positions == "learned"
+        self.learned = LearnedPositions(sizes.max_positions, sizes.hidden) if learned else None
+
+    def forward(self, states: Tensor, start: int = 0) -> Tensor:
+        """B,N,H to the same; the first state stands at position `start`."""
+        count = states.shape[1]
+        if self.learned is not None:
+            return states + self.learned(start, count)
+        return states + sinusoids(start, count, states)
 
 
 class AttentionBlock(nn.Module):

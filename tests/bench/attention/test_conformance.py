@@ -24,6 +24,10 @@ PAIRS = [(attention, score) for attention, score, reason in valid_pairs() if rea
 VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("soft", "concat", {"gate": True}),
     ("soft", "concat", {"attention_size": 3}),
+    ("soft", "scaled-dot", {"attention_size": 3}),
+    ("local-p", "dot", {"attention_size": 3}),
+    ("hierarchical", "dot", {"attention_size": 3}),
+    ("self", "scaled-dot", {"attention_size": 3}),
     ("soft", "location-aware", {"location_filters": 2, "location_kernel": 3}),
     ("hard", "concat", {"gate": True, "estimator": "gumbel"}),
     ("local-m", "general", {"window": 1}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from bench.attention.core import ScoredOptions
 from bench.attention.heads import merge_heads, split_heads
 from bench.attention.registries import scores
 from bench.attention.scores import Score
@@ -74,6 +76,24 @@ def test_energies_are_those_of_the_formula(name: str, heads: int) -> None:
                     located = convolved(score, previous[b, head], s) if score.needs_previous else h
                     expected = pair_energy(score, head, h, key, located)
                     assert found[b, head, t, s].item() == pytest.approx(expected.item(), abs=1e-10)
+
+
+@pytest.mark.parametrize(("name", "factor"), [("dot", 1.0), ("scaled-dot", 1 / math.sqrt(3))])
+@pytest.mark.parametrize("heads", [1, 2])
+def test_dots_of_projections_are_those_of_the_formula(name: str, factor: float, heads: int) -> None:
+    options = ScoredOptions(attention_size=3)
+    score = scores.get(name).build(4, D, heads, options).double()
+    query = torch.randn(B, T, 4, dtype=torch.float64)
+    keys = torch.randn(B, S, D, dtype=torch.float64)
+    found = score(query, score.project_keys(keys))
+    for head in range(heads):
+        W, U = score.query.weight[head], score.key.weight[head]
+        assert (len(W), len(U)) == (3, 3)
+        pairs = zip(query.chunk(heads, -1), keys.chunk(heads, -1), strict=True)
+        h, s = list(pairs)[head]
+        for b, t, j in itertools.product(range(B), range(T), range(S)):
+            expected = factor * sum((W[a] @ h[b, t]) * (U[a] @ s[b, j]) for a in range(3))
+            assert found[b, head, t, j].item() == pytest.approx(expected.item(), abs=1e-10)
 
 
 @pytest.mark.parametrize("name", scores.names())

@@ -26,6 +26,7 @@ FURTHER = [
     pytest.param("multi-step", "dot", {"kernel": 1}, id="kernel 1"),
     pytest.param("multi-step", "dot", {"kernel": 4, "attention_layers": (2,)}, id="one attends"),
     pytest.param("self", "dot", {"heads": 1, "embedding": 8}, id="one head"),
+    pytest.param("self", "dot", {"positions": "learned"}, id="learned positions"),
     pytest.param("soft", "dot", {"decoder_layers": 1, "bidirectional": False}, id="one layer"),
 ]
 EVERY = [

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from bench.errors import UsageError
+from bench.models.base import ModelSizes
 from bench.models.positions import LearnedPositions, sinusoids
+from bench.models.transformer_layers import Positions
 
 
 def test_sinusoids_by_hand() -> None:
@@ -31,3 +33,13 @@ def test_a_position_that_was_never_learned_is_refused() -> None:
     torch.testing.assert_close(positions(3, 2), positions.table.weight[3:5])
     with pytest.raises(UsageError, match=r"6 units has only 5 learned positions.*max_positions"):
         positions(3, 3)
+
+
+def test_a_transformer_adds_the_positions_that_its_sizes_ask_for() -> None:
+    states = torch.randn(2, 3, 4)
+    for kind in ("sinusoids", "learned"):
+        positions = Positions(ModelSizes(hidden=4, positions=kind, max_positions=9))
+        table = sinusoids(5, 3, states) if positions.learned is None else positions.learned(5, 3)
+        torch.testing.assert_close(positions(states, 5), states + table)
+        assert (positions.learned is None) == (kind == "sinusoids")
+        assert (len(list(positions.parameters())) == 0) == (kind == "sinusoids")

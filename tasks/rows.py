@@ -186,27 +186,17 @@ def data_folder(data_root: Path | None, dataset: str, candidates: Sequence[str])
 
 
 @dataclass
-class Problems:
-    """Gathers errors instead of raising them: an `OnError`.
+class Gathered:
+    """Gathers errors instead of raising them: an `OnError`."""
 
-    Attributes:
-        most: named at most; more are counted.
-    """
-
-    most: int = 20
     found: list[UsageError] = field(default_factory=list)
-    unnamed: int = 0
 
     def __call__(self, error: UsageError) -> None:
-        if len(self.found) < self.most:
-            self.found.append(error)
-        else:
-            self.unnamed += 1
+        self.found.append(error)
 
     def lines(self) -> list[str]:
-        """One line per problem, and one that counts those not named."""
-        more = [f"and {self.unnamed} more problems"] if self.unnamed else []
-        return [*map(str, self.found), *more]
+        """One line per error, none said twice."""
+        return list(dict.fromkeys(map(str, self.found)))
 
 
 def empty_file(path: Path) -> UsageError:

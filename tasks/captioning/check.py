@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions
 from tasks.captioning.corpus import CaptionCorpus
-from tasks.captioning.images import picture_problem, read_picture
-from tasks.captioning.problems import CaptionFiles, Problem, Scan
+from tasks.captioning.images import UNREADABLE, read_picture
+from tasks.problems import Problem, in_turn, scan_or_load
 from tasks.registries import datasets
 
-#: Problems of one kind that are listed; of the others only the number is given.
-LISTED = 20
 # Pictures that agree in this many pixels a side are the same picture.
 THUMBNAIL = 32
 
 
 def check(dataset: str, data_root: Path | None, options: DatasetOptions) -> list[str]:
-    """Problems of a data set, one line each; none means that it can be used.
+    """All problems of a data set, one line each; none means that it can be used.
 
     Every picture is decoded, which `load` leaves to the first training.
 
@@ -29,17 +27,13 @@ def check(dataset: str, data_root: Path | None, options: DatasetOptions) -> list
     """
     kind = datasets("captioning").get(dataset)
     try:
-        # Other people's data sets may have no scan; they can only be tried.
-        if issubclass(kind, CaptionFiles):
-            found = kind.scan(options, data_root)
-        else:
-            found = Scan(kind.load(options, data_root))
+        found = scan_or_load(kind, options, data_root)
     except UsageError as error:
         return [str(error)]
     problems = list(found.problems)
     if found.corpus is not None:
         problems += _picture_problems(found.corpus)
-    return _listed(problems)
+    return in_turn(problems)
 
 
 def _picture_problems(corpus: CaptionCorpus) -> Iterator[Problem]:
@@ -53,7 +47,7 @@ def _picture_problems(corpus: CaptionCorpus) -> Iterator[Problem]:
             try:
                 pixels = read_picture(path, THUMBNAIL)
             except UsageError as error:
-                yield picture_problem(error)
+                yield Problem.of(error, UNREADABLE)
                 continue
             other, place = first.setdefault(
                 hashlib.sha256(pixels.tobytes()).digest(), (split, path)
@@ -65,13 +59,3 @@ def _picture_problems(corpus: CaptionCorpus) -> Iterator[Problem]:
                     "pictures in two splits",
                     "keep it in one",
                 )
-
-
-def _listed(problems: Sequence[Problem]) -> list[str]:
-    lines = []
-    for kind in dict.fromkeys(problem.kind for problem in problems):
-        alike = [problem for problem in problems if problem.kind == kind]
-        lines += [str(problem) for problem in alike[:LISTED]]
-        if len(alike) > LISTED:
-            lines.append(f"and {len(alike) - LISTED} more {kind}")
-    return lines

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
-from tasks.captioning.problems import Problem
 from tasks.captioning.tokens import normalised
+from tasks.problems import Problem
 from tasks.text.lines import TextLines
 
 _TOKEN_KEY = re.compile(r"(?P<picture>.+)#(?P<number>\d+)")

@@ -15,8 +15,8 @@ from tasks.captioning.cards import FLICKR8K
 from tasks.captioning.corpus import Caption, CaptionCorpus, Picture, median_length
 from tasks.captioning.entities import Entities, place
 from tasks.captioning.entries import Entry, by_picture, read_entries
-from tasks.captioning.problems import CaptionFiles, Problem, Scan, required_root
 from tasks.distribution import Distribution
+from tasks.problems import Problem, Scan, ScannedDataset, required_root
 from tasks.registries import datasets
 from tasks.text.lines import TextLines
 
@@ -38,7 +38,7 @@ class Flickr8kOptions(DatasetOptions):
 
 
 @datasets("captioning").register("flickr8k")
-class Flickr8k(CaptionFiles):
+class Flickr8k(ScannedDataset[CaptionCorpus]):
     """8,000 photos with five captions each, in the published splits."""
 
     name: ClassVar[str] = "flickr8k"
@@ -53,7 +53,7 @@ class Flickr8k(CaptionFiles):
     Options: ClassVar[type[DatasetOptions]] = Flickr8kOptions
 
     @classmethod
-    def scan(cls, options: DatasetOptions, data_root: Path | None) -> Scan:
+    def scan(cls, options: DatasetOptions, data_root: Path | None) -> Scan[CaptionCorpus]:
         """Read captions, lists and annotations. Photos that are listed but absent are left out,
         as are phrases whose words the captions do not have; both are counted in the notes.
 

@@ -13,7 +13,7 @@ from bench.errors import UsageError, unknown_name
 from tasks.base import DatasetOptions
 from tasks.captioning.corpus import Caption, CaptionCorpus, Picture, median_length
 from tasks.captioning.entries import Columns, Entry, by_picture, read_entries
-from tasks.captioning.problems import CaptionFiles, Problem, Scan, required_root
+from tasks.problems import Problem, Scan, ScannedDataset, required_root
 from tasks.registries import datasets
 
 #: Looked for where `captions` is not given.
@@ -47,7 +47,7 @@ class FolderOptions(DatasetOptions):
 
 
 @datasets("captioning").register("folder")
-class CaptionFolder(CaptionFiles):
+class CaptionFolder(ScannedDataset[CaptionCorpus]):
     """Pictures of one's own: `--data-root` is the folder."""
 
     name: ClassVar[str] = "folder"
@@ -57,7 +57,7 @@ class CaptionFolder(CaptionFiles):
     Options: ClassVar[type[DatasetOptions]] = FolderOptions
 
     @classmethod
-    def scan(cls, options: DatasetOptions, data_root: Path | None) -> Scan:
+    def scan(cls, options: DatasetOptions, data_root: Path | None) -> Scan[CaptionCorpus]:
         """Read the captions and look for their pictures.
 
         Raises UsageError: no caption file, one that cannot be used, a split that is empty.

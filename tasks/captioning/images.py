@@ -17,12 +17,14 @@ from PIL import Image, ImageOps
 from bench.errors import UsageError
 from tasks.cache import cached, digest
 from tasks.captioning.corpus import Drawn, Picture
-from tasks.captioning.problems import Problem, summary
+from tasks.problems import Problem, summary
 
 # Raised when the same pictures would give other pixels than before.
 VERSION = 1
 # Pictures brought into memory at once.
 CHUNK = 256
+#: How pictures that cannot be read are counted.
+UNREADABLE = "pictures that cannot be read"
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,6 @@ def read_picture(path: Path, size: int) -> np.ndarray:
         ) from None
 
 
-def picture_problem(error: UsageError) -> Problem:
-    """The error of `read_picture` as a problem, to be counted with its like."""
-    return Problem(error.what, error.where, "pictures that cannot be read", error.remedy)
-
-
 def _identity(picture: Picture) -> str:
     if isinstance(picture.image, Drawn):
         return picture.image.key
@@ -132,7 +129,7 @@ def _read(images: Sequence[Path | Drawn], size: int, problems: list[Problem]) ->
         try:
             chunk[number] = read_picture(path, size)
         except UsageError as error:
-            problems.append(picture_problem(error))
+            problems.append(Problem.of(error, UNREADABLE))
     return chunk
 
 

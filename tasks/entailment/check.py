@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.errors import UsageError
 from tasks.base import DatasetOptions
 from tasks.registries import datasets
-from tasks.rows import Problems
+from tasks.rows import Gathered
 
 
 def check(dataset: str, data_root: Path | None, options: DatasetOptions) -> list[str]:
@@ -16,7 +16,7 @@ def check(dataset: str, data_root: Path | None, options: DatasetOptions) -> list
     Raises UsageError: there is no such data set.
     """
     kind = datasets("entailment").get(dataset)
-    problems = Problems()
+    problems = Gathered()
     try:
         # Data sets made of rows go on after one that cannot be used; others can only be tried.
         if hasattr(kind, "read"):

@@ -13,16 +13,14 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions
+from tasks.problems import Problem, Scan, ScannedDataset
 from tasks.registries import datasets
 from tasks.rows import data_folder, read_lines
 from tasks.speech.audio import file_identity, read_sphinx
 from tasks.speech.budgets import cepstra_settings
 from tasks.speech.corpus import (
-    Problem,
-    Scan,
     SoundReader,
     SpeechCorpus,
-    SpeechDataset,
     Unit,
     Utterance,
     split_text,
@@ -62,7 +60,7 @@ class SphinxReader(SoundReader):
 
 
 @datasets("speech").register("an4")
-class An4(SpeechDataset):
+class An4(ScannedDataset[SpeechCorpus]):
     """`etc/an4_{train,test}.{fileids,transcription}`, `etc/an4.dic` and `feat/**.mfc`. The test
     set's speakers are its own; validation speakers are not trained on."""
 
@@ -78,7 +76,7 @@ class An4(SpeechDataset):
         return cepstra_settings(budget, placement)
 
     @classmethod
-    def scan(cls, options: Any, data_root: Path | None) -> Scan:
+    def scan(cls, options: Any, data_root: Path | None) -> Scan[SpeechCorpus]:
         folder = data_folder(data_root, cls.name, ("an4",))
         lexicon = read_lexicon(folder / "etc" / "an4.dic") if options.units == "phones" else {}
         problems: list[Problem] = []

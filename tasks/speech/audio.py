@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from bench.errors import UsageError
-from tasks.speech.corpus import Problem, SoundReader, Utterance
+from tasks.problems import Problem
+from tasks.speech.corpus import SoundReader, Utterance
 
 #: Size of a block in a WAV stream that was written before its length was known.
 _UNKNOWN_SIZE = (0, 0xFFFFFFFF)
@@ -176,9 +177,7 @@ class HeaderCheck:
         try:
             info = sound_info(path)
         except UsageError as error:
-            self.problems.append(
-                Problem(error.what, error.where, "unusable sound files", error.remedy)
-            )
+            self.problems.append(Problem.of(error, "unusable sound files"))
             return None
         if info.rate != self.rate:
             self.other_rates[info.rate] = self.other_rates.get(info.rate, 0) + 1

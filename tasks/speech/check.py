@@ -10,8 +10,9 @@ import numpy as np
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions
+from tasks.problems import Problem, in_turn, scan_or_load
 from tasks.registries import datasets
-from tasks.speech.corpus import Scan, SpeechCorpus, SpeechDataset, Utterance
+from tasks.speech.corpus import SpeechCorpus, Utterance
 
 #: A waveform whose samples all lie below this is taken for silence.
 SILENT = 1e-4
@@ -29,52 +30,54 @@ def check(dataset: str, data_root: Path | None, options: DatasetOptions) -> list
     """
     kind = datasets("speech").get(dataset)
     try:
-        # Other people's data sets may have no scan; they can only be tried.
-        if issubclass(kind, SpeechDataset):
-            found = kind.scan(options, data_root)
-        else:
-            found = Scan(kind.load(options, data_root))
+        found = scan_or_load(kind, options, data_root)
     except UsageError as error:
         return [str(error)]
-    lines = [str(problem) for problem in found.problems]
+    problems = list(found.problems)
     if found.corpus is not None:
-        lines += _sound_problems(found.corpus)
-    elif not lines:
-        lines.append(f"{data_root}: data set '{dataset}' holds no utterances")
-    return list(dict.fromkeys(lines))
+        problems += _sound_problems(found.corpus)
+    elif not problems:
+        problems.append(Problem("no utterances", str(data_root), "data sets without sound"))
+    return in_turn(problems)
 
 
-def _sound_problems(corpus: SpeechCorpus) -> list[str]:
-    lines = []
+def _sound_problems(corpus: SpeechCorpus) -> list[Problem]:
+    problems: list[Problem] = []
     first: dict[bytes, tuple[str, str]] = {}
     for part, utterances in corpus.parts():
         for low in range(0, len(utterances), BLOCK):
             block = utterances[low : low + BLOCK]
             sounds, unreadable = _read(corpus, block)
-            lines += unreadable
+            problems += [Problem.of(error, "unusable sound files") for error in unreadable]
             for utterance, sound in zip(block, sounds, strict=True):
                 if sound is None:
                     continue
                 if corpus.reader.kind == "waveforms" and np.abs(sound).max(initial=0) < SILENT:
-                    lines.append(f"{_where(utterance)}: nothing but silence")
+                    problems.append(
+                        Problem("nothing but silence", _where(utterance), "silent sounds")
+                    )
                 key = hashlib.sha256(sound.tobytes()).digest()
                 other, place = first.setdefault(key, (part, _where(utterance)))
                 if other != part:
-                    lines.append(
-                        f"{_where(utterance)}: this sound of {part} is also in {other} ({place})"
+                    problems.append(
+                        Problem(
+                            f"this sound of {part} is also in {other} ({place})",
+                            _where(utterance),
+                            "sounds in two parts",
+                        )
                     )
-    return lines
+    return problems
 
 
 def _read(
     corpus: SpeechCorpus, block: Sequence[Utterance]
-) -> tuple[list[np.ndarray | None], list[str]]:
+) -> tuple[list[np.ndarray | None], list[UsageError]]:
     """The sounds of some utterances, None where they cannot be read, and why not."""
     try:
         return [*corpus.reader.read(block)], []
     except UsageError as error:
         if len(block) == 1:
-            return [None], [str(error)]
+            return [None], [error]
         # One by one, to find all that cannot be read.
         each = [_read(corpus, [utterance]) for utterance in block]
         return [one for some, _ in each for one in some], [x for _, why in each for x in why]

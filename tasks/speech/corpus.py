@@ -10,13 +10,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-
-from bench.errors import UsageError
-from tasks.base import Dataset, DatasetOptions
 
 Unit = Literal["phones", "characters", "words"]
 Span = tuple[float, float]
@@ -109,65 +105,6 @@ class SpeechCorpus:
             train=self.train[:train] if train else self.train,
             tests={name: part[:test] if test else part for name, part in self.tests.items()},
         )
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something wrong with a data set's files.
-
-    Attributes:
-        what: the sentence, without its full stop.
-        where: file, or file:line.
-        remedy: what would do.
-        kind: plural noun that counts problems of the same sort ("missing sound files").
-    """
-
-    what: str
-    where: str
-    kind: str
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        return str(UsageError(self.what, where=self.where, remedy=self.remedy))
-
-
-@dataclass(frozen=True)
-class Scan:
-    """What reading a data set's texts and headers gave: a corpus of what is usable, and what is
-    wrong. `corpus` is None where too little is usable to make one."""
-
-    corpus: SpeechCorpus | None
-    problems: tuple[Problem, ...] = ()
-
-
-class SpeechDataset(Dataset):
-    """A source of utterances. Subclasses write `scan`; `load` refuses what `scan` finds."""
-
-    @classmethod
-    @abstractmethod
-    def scan(cls, options: Any, data_root: Path | None) -> Scan:
-        """Read texts and sound headers, and gather everything that is wrong with them.
-
-        Raises UsageError where there is nothing to scan at all.
-        """
-
-    @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> SpeechCorpus:
-        """The corpus. Raises UsageError: the first problem, with a count of those of its kind."""
-        found = cls.scan(options, data_root)
-        if found.problems:
-            raise summary(found.problems)
-        if found.corpus is None:
-            raise UsageError(f"data set '{cls.name}' holds no utterances", where=str(data_root))
-        return found.corpus
-
-
-def summary(problems: Sequence[Problem]) -> UsageError:
-    """One error for many problems: the first, and how many there are of its kind."""
-    first = problems[0]
-    alike = sum(problem.kind == first.kind for problem in problems)
-    what = first.what if alike == 1 else f"{alike} {first.kind}, the first: {first.what}"
-    return UsageError(what, where=first.where, remedy=first.remedy)
 
 
 def split_text(text: str, unit: Unit) -> tuple[str, ...]:

@@ -13,18 +13,16 @@ from pydantic import Field, model_validator
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions
+from tasks.problems import Problem, Scan, ScannedDataset
 from tasks.registries import datasets
 from tasks.rows import data_folder
 from tasks.speech.audio import HeaderCheck, file_identity, read_sound
 from tasks.speech.budgets import digits_settings
 from tasks.speech.cards import FSDD
 from tasks.speech.corpus import (
-    Problem,
-    Scan,
     SoundReader,
     Span,
     SpeechCorpus,
-    SpeechDataset,
     Utterance,
     split_text,
     symbols_of,
@@ -112,7 +110,7 @@ def _join(sound: Joined, clips: dict[Path, np.ndarray]) -> np.ndarray:
 
 
 @datasets("speech").register("fsdd")
-class Fsdd(SpeechDataset):
+class Fsdd(ScannedDataset[SpeechCorpus]):
     """Utterances are of one speaker. Test clips are never heard in training, validation clips
     neither; "long" has more digits than any training utterance."""
 
@@ -130,7 +128,7 @@ class Fsdd(SpeechDataset):
         return digits_settings(budget, placement)
 
     @classmethod
-    def scan(cls, options: Any, data_root: Path | None) -> Scan:
+    def scan(cls, options: Any, data_root: Path | None) -> Scan[SpeechCorpus]:
         folder = data_folder(data_root, cls.name, ("fsdd/recordings", "recordings"))
         clips, problems, notes = _clips(folder)
         pools = _pools(clips, options)

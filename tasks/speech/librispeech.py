@@ -14,16 +14,14 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions
+from tasks.problems import Problem, Scan, ScannedDataset
 from tasks.registries import datasets
 from tasks.rows import data_folder, read_lines
 from tasks.speech.audio import FileReader, HeaderCheck
 from tasks.speech.budgets import recorded_settings
 from tasks.speech.cards import LIBRISPEECH
 from tasks.speech.corpus import (
-    Problem,
-    Scan,
     SpeechCorpus,
-    SpeechDataset,
     Utterance,
     split_text,
     symbols_of,
@@ -46,7 +44,7 @@ class LibriSpeechOptions(DatasetOptions):
 
 
 @datasets("speech").register("librispeech")
-class LibriSpeech(SpeechDataset):
+class LibriSpeech(ScannedDataset[SpeechCorpus]):
     """Read English speech."""
 
     name = "librispeech"
@@ -62,7 +60,7 @@ class LibriSpeech(SpeechDataset):
         return recorded_settings(budget, placement)
 
     @classmethod
-    def scan(cls, options: Any, data_root: Path | None) -> Scan:
+    def scan(cls, options: Any, data_root: Path | None) -> Scan[SpeechCorpus]:
         first = options.train.split("+")[0]
         folder = data_folder(
             data_root, cls.name, (f"LibriSpeech/{first}", f"librispeech/{first}", first)

@@ -11,16 +11,14 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions
+from tasks.problems import Problem, Scan, ScannedDataset
 from tasks.registries import datasets
 from tasks.rows import Row, read_tsv
 from tasks.speech.an4 import read_lexicon
 from tasks.speech.audio import FileReader, HeaderCheck
 from tasks.speech.budgets import recorded_settings
 from tasks.speech.corpus import (
-    Problem,
-    Scan,
     SpeechCorpus,
-    SpeechDataset,
     Unit,
     Utterance,
     split_text,
@@ -47,7 +45,7 @@ class ManifestOptions(DatasetOptions):
 
 
 @datasets("speech").register("manifest")
-class Manifest(SpeechDataset):
+class Manifest(ScannedDataset[SpeechCorpus]):
     """Columns `path` (from the manifest's folder, or absolute) and `transcript`; `split` (train,
     validation, test, further test sets by any name) and `speaker` may be there too."""
 
@@ -62,7 +60,7 @@ class Manifest(SpeechDataset):
         return recorded_settings(budget, placement)
 
     @classmethod
-    def scan(cls, options: Any, data_root: Path | None) -> Scan:
+    def scan(cls, options: Any, data_root: Path | None) -> Scan[SpeechCorpus]:
         if data_root is None:
             raise UsageError(
                 "the manifest is looked for in a data root",

@@ -12,9 +12,10 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions
+from tasks.problems import Scan, ScannedDataset
 from tasks.registries import datasets
 from tasks.speech.budgets import probe_settings
-from tasks.speech.corpus import Scan, SpeechCorpus, SpeechDataset, Utterance
+from tasks.speech.corpus import SpeechCorpus, Utterance
 from tasks.speech.phones import CODAS, CONSONANTS, NAMES, VOWELS, phone_table
 from tasks.speech.synthesiser import RATE, Recipe, Synthesiser, Voice
 
@@ -46,7 +47,7 @@ class ProbeOptions(DatasetOptions):
 
 
 @datasets("speech").register("probe")
-class Probe(SpeechDataset):
+class Probe(ScannedDataset[SpeechCorpus]):
     """Splits share no sequence of phones. In the test sets every other utterance is spoken by a
     voice that is not in training; "long" has more phones than any in training, up to twice as
     many."""
@@ -62,7 +63,7 @@ class Probe(SpeechDataset):
         return probe_settings(budget, placement)
 
     @classmethod
-    def scan(cls, options: Any, data_root: Path | None) -> Scan:
+    def scan(cls, options: Any, data_root: Path | None) -> Scan[SpeechCorpus]:
         rng = np.random.default_rng([options.data_seed, 0])
         voices = _voices(options.voices + _unseen(options), rng)
         sizes = [options.train_size, options.validation_size, options.test_size]

@@ -13,7 +13,7 @@ from pydantic import Field
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions
 from tasks.registries import datasets
-from tasks.rows import Problems, Row, parse_object, read_json_lines
+from tasks.rows import Gathered, Row, parse_object, read_json_lines
 from tasks.summarization.budgets import news_settings
 from tasks.summarization.corpus import SummaryCorpus
 from tasks.summarization.reading import (
@@ -115,10 +115,10 @@ class Jsonl(Dataset):
         )
 
     @classmethod
-    def problems(cls, options: DatasetOptions, data_root: Path | None) -> Problems:
+    def problems(cls, options: DatasetOptions, data_root: Path | None) -> Gathered:
         """All lines that cannot be used. Raises UsageError where a whole file cannot be."""
         assert isinstance(options, JsonlOptions)
-        problems = Problems()
+        problems = Gathered()
         for _, path in _paths(options, data_root):
             for row in read_json_lines(path, problems):
                 try:

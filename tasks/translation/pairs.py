@@ -14,9 +14,6 @@ from bench.errors import UsageError
 from tasks.text.lines import TextLines
 from tasks.translation.corpus import Links, Pair
 
-# A file with blanks throughout would otherwise fill the screen.
-MOST_BLANKS = 20
-
 
 @dataclass(frozen=True, eq=False)
 class LinePairs(Sequence[Pair]):
@@ -105,13 +102,9 @@ def _mismatches(source: TextLines, target: TextLines) -> Iterator[UsageError]:
             remedy="line n of one file must translate line n of the other",
         )
         return
-    found = 0
     for number, (left, right) in enumerate(zip(source, target, strict=True), start=1):
         if bool(left.strip()) == bool(right.strip()):
             continue
-        found += 1
-        if found > MOST_BLANKS:
-            return
         blank, other = (target, source) if left.strip() else (source, target)
         yield UsageError(
             f"the line is blank, but has a counterpart in {other.path.name}",

@@ -8,7 +8,7 @@ import pytest
 
 from bench.errors import UsageError
 from tasks.rows import (
-    Problems,
+    Gathered,
     Row,
     data_folder,
     read_json,
@@ -67,13 +67,13 @@ def test_empty_files_are_refused(tmp_path: Path, data: bytes) -> None:
 
 def test_problems_are_gathered_line_by_line(tmp_path: Path) -> None:
     path = write(tmp_path / "t.tsv", b"a\tb\n1\n1\t2\n\xff\t2\n1\t2\t3\n")
-    problems = Problems()
+    problems = Gathered()
     assert [row.line for row in read_tsv(path, problems)] == [3]
     assert [line.split(":")[1] for line in problems.lines()] == ["2", "4", "5"]
     path = write(tmp_path / "t.jsonl", b'{"a": 1}\n{"a": \n[]\n{"a": 2}\n')
-    problems = Problems(most=1)
+    problems = Gathered()
     assert [row.line for row in read_json_lines(path, problems)] == [1, 4]
-    assert len(problems.lines()) == 2 and problems.lines()[1] == "and 1 more problems"
+    assert [line.split(":")[1] for line in problems.lines()] == ["2", "3"]
 
 
 def test_json_files_name_the_line(tmp_path: Path) -> None:

@@ -90,11 +90,11 @@ def test_sick_without_a_column_or_a_part_is_refused(tmp_path: Path) -> None:
         load("sick", tmp_path / "part")
 
 
-def test_a_check_finds_every_bad_line_and_counts_the_rest(tmp_path: Path) -> None:
+def test_a_check_finds_every_bad_line(tmp_path: Path) -> None:
     bad = [f"{n}\ta\tb\tMAYBE\t1\tTRAIN" for n in range(30)]
     write_sick(tmp_path, [*SICK_ROWS, *bad])
     found = problems("sick", tmp_path)
-    assert len(found) == 21 and found[-1] == "and 10 more problems"
+    assert len(found) == 30
     assert "SICK.txt:6: unknown label" in found[0] and "SICK.txt:25:" in found[19]
 
 

@@ -123,7 +123,8 @@ def test_unreadable_and_truncated_sound(root: Path) -> None:
         Manifest.load(ManifestOptions(), root)
     (root / "c.wav").write_bytes((root / "c.wav").read_bytes()[:3000])
     lines = check("manifest", root, ManifestOptions())
-    assert [Path(line.split(": ")[0]).name for line in lines[:2]] == ["a.wav", "c.wav"]
+    named = [Path(line.split(": ")[0]).name for line in lines]
+    assert {"a.wav", "c.wav"} <= set(named) and named[0] == "a.wav"
 
 
 def test_no_manifest_and_an_empty_one(root: Path) -> None:

@@ -1,0 +1,84 @@
+"""Problems: counted by kind, told all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from bench.errors import UsageError
+from tasks.base import Dataset, DatasetOptions
+from tasks.problems import (
+    Problem,
+    Scan,
+    ScannedDataset,
+    in_turn,
+    required_root,
+    scan_or_load,
+    summary,
+)
+
+
+def problem(kind: str, number: int) -> Problem:
+    return Problem(f"bad {number}", f"{kind}:{number}", kind)
+
+
+def test_a_summary_counts_the_like_and_names_the_first() -> None:
+    several = [problem("lines", 1), problem("files", 1), problem("lines", 2)]
+    assert str(summary(several)) == "lines:1: 2 lines, the first: bad 1"
+    assert str(summary(several[1:])) == "files:1: bad 1"
+
+
+def test_kinds_take_turns_and_nothing_is_said_twice() -> None:
+    several = [problem("a", 1), problem("a", 2), problem("a", 2), problem("b", 1), problem("a", 3)]
+    assert in_turn(several) == ["a:1: bad 1", "b:1: bad 1", "a:2: bad 2", "a:3: bad 3"]
+    assert in_turn([]) == []
+
+
+def test_an_error_becomes_a_problem_with_the_same_line() -> None:
+    error = UsageError("bad", where="f:1", remedy="mend it")
+    assert str(Problem.of(error, "lines")) == str(error)
+
+
+class Files(ScannedDataset[str]):
+    name: ClassVar[str] = "files"
+    summary: ClassVar[str] = "for this test"
+    found: ClassVar[Scan[str]] = Scan("corpus")
+
+    @classmethod
+    def scan(cls, options: Any, data_root: Path | None) -> Scan[str]:
+        return cls.found
+
+
+class Plain(Dataset):
+    name: ClassVar[str] = "plain"
+    summary: ClassVar[str] = "for this test"
+
+    @classmethod
+    def load(cls, options: DatasetOptions, data_root: Path | None) -> str:
+        return "plain corpus"
+
+
+def test_a_scan_with_problems_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = DatasetOptions()
+    assert Files.load(options, None) == "corpus"
+    monkeypatch.setattr(Files, "found", Scan("corpus", (problem("lines", 1),)))
+    with pytest.raises(UsageError, match="lines:1: bad 1"):
+        Files.load(options, None)
+    assert scan_or_load(Files, options, None).problems
+    monkeypatch.setattr(Files, "found", Scan(None))
+    with pytest.raises(UsageError, match="/data: data set 'files' holds no examples"):
+        Files.load(options, Path("/data"))
+
+
+def test_what_has_no_scan_is_tried() -> None:
+    assert scan_or_load(Plain, DatasetOptions(), None) == Scan("plain corpus")
+
+
+def test_a_root_that_is_needed(tmp_path: Path) -> None:
+    assert required_root(tmp_path, "x") == tmp_path
+    with pytest.raises(UsageError, match="--data-root: data set 'x' is read from a folder"):
+        required_root(None, "x")
+    with pytest.raises(UsageError, match="no such folder"):
+        required_root(tmp_path / "none", "x")

@@ -16,12 +16,16 @@ from torch import Tensor, nn
 from bench.attention.base import AttentionOptions, Placement
 from bench.attention.reinforce import Baseline, reinforce_loss
 from bench.models.base import Decoder, Encoder
-from bench.models.class_heads import ClassHead
+from bench.models.class_heads import ClassHead, ComparedWords
+from bench.models.layers import masked_mean
 from bench.models.reading import Reading, read
 from tasks.generation import doubly_stochastic_penalty
 from tasks.settings import Settings
 from tasks.tensors import TensorBatch
 from tasks.training import TrainingModule
+
+#: Of the weight of a source word over the text, before it is divided by.
+SMALLEST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class ClassificationModule(TrainingModule):
         front: source to features B,S,E.
         placement: of the attention; says which step's context belongs to which word. Without
             attention ("fixed") the head sees the two fixed vectors, as one position.
+        words: the embedding of both sides if the head compares words, too: each with the average
+            of those it attends to or, without attention, the means of both sides.
         classes: K.
         attention_options: read for the terms a mechanism adds to the loss.
     """
@@ -68,8 +74,10 @@ class ClassificationModule(TrainingModule):
         classes: int,
         settings: Settings,
         attention_options: AttentionOptions,
+        words: nn.Module | None = None,
     ) -> None:
         super().__init__(settings)
+        self.words = words
         self.front, self.encoder, self.decoder, self.head = front, encoder, decoder, head
         self.placement: Placement = placement
         self.attention_options = attention_options
@@ -79,20 +87,41 @@ class ClassificationModule(TrainingModule):
 
     def read(self, batch: LabelledBatch, *, need_weights: bool = False) -> Reading:
         """Read the texts of a batch over its sources."""
+        need_weights = need_weights or (self.words is not None and self.placement != "fixed")
         memory = self.encoder(self.front(batch.source), batch.source_mask, batch.segments)
         return read(self.decoder, self.placement, batch.text, memory, need_weights=need_weights)
 
-    def logits(self, reading: Reading) -> Tensor:
+    def logits(self, reading: Reading, batch: LabelledBatch) -> Tensor:
         """B,K scores of the classes."""
+        words = None if self.words is None else self._words(self.words, reading, batch)
         if self.placement == "fixed":
-            return self.head(*reading.ends())
-        return self.head(reading.states, reading.contexts, reading.mask)
+            return self.head(*reading.ends(), words)
+        return self.head(reading.states, reading.contexts, reading.mask, words)
+
+    def _words(self, embedding: nn.Module, reading: Reading, batch: LabelledBatch) -> ComparedWords:
+        text = embedding(batch.text[:, : reading.mask.shape[1]])  # B,T,E
+        source = embedding(batch.source)  # B,S,E
+        if reading.weights is None:
+            text = masked_mean(text, reading.mask)[:, None]  # B,1,E
+            source = masked_mean(source, batch.source_mask)[:, None]
+            one = reading.mask[:, :1]  # B,1
+            return ComparedWords(text, source, one, source, text, one)
+        weights = reading.weights * reading.mask[..., None]  # B,T,S
+        taken = weights / weights.sum(dim=1, keepdim=True).clamp_min(SMALLEST)  # B,T,S
+        return ComparedWords(
+            text,
+            weights @ source,
+            reading.mask,
+            source,
+            taken.transpose(1, 2) @ text,  # B,S,E
+            batch.source_mask,
+        )
 
     def training_loss(self, batch: LabelledBatch) -> Tensor:
         """Cross-entropy with label smoothing, and what the mechanism adds to it."""
         penalty = getattr(self.attention_options, "doubly_stochastic", 0.0)
         reading = self.read(batch, need_weights=penalty > 0)
-        logits = self.logits(reading)
+        logits = self.logits(reading, batch)
         smoothing = self.settings.label_smoothing
         loss = F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
         if reading.sampled is not None:
@@ -105,7 +134,7 @@ class ClassificationModule(TrainingModule):
         return loss
 
     def validation_sums(self, batch: LabelledBatch) -> Tensor:
-        logits = self.logits(self.read(batch))
+        logits = self.logits(self.read(batch), batch)
         nll = F.cross_entropy(logits, batch.labels, reduction="sum")
         right = (logits.argmax(dim=1) == batch.labels).sum().float()
         return torch.stack([nll, right, torch.full_like(right, len(logits))])

@@ -75,17 +75,18 @@ class BeforeDecoder(AttentiveDecoder):
         advance = self.stack.steps(embedded)
         attended: list[Attended] = []
         tops: list[Tensor] = []
+        top = cells.hidden[-1] if state.progress.top is None else state.progress.top
         for step in range(tokens.shape[1]):
-            query = cells.hidden[-1][:, None]  # B,1,H
-            now = self.attention(query, keys, remembered, need_weights=need_weights)
+            now = self.attention(top[:, None], keys, remembered, need_weights=need_weights)
             remembered = now.state
             cells = advance(step, now.context[:, 0], cells)
+            top = self._with_words(cells.hidden[-1], embedded[:, step])  # B,H
             attended.append(now)
-            tops.append(cells.hidden[-1])
+            tops.append(top)
         hidden = torch.stack(tops, dim=1)  # B,T,H
         every = join_steps(attended)
         features = self._drop(self._vector(self._drop(hidden), every.context, embedded))
-        after = RecurrentProgress(cells, remembered)
+        after = RecurrentProgress(cells, remembered, top=None if self.skip is None else top)
         return _decoded(features, hidden, every), DecoderState(keys, after)
 
 
@@ -121,7 +122,9 @@ class AfterDecoder(AttentiveDecoder):
     ) -> tuple[Decoded, RecurrentState]:
         if state.progress.fed is not None:
             return self._read_fed(tokens, state, state.progress.fed, need_weights=need_weights)
-        hidden, cells = self.stack(self._embed(tokens), state.progress.cells)  # B,T,H
+        embedded = self._embed(tokens)  # B,T,E
+        hidden, cells = self.stack(embedded, state.progress.cells)  # B,T,H
+        hidden = self._with_words(hidden, embedded)
         attended = self.attention(
             hidden, state.source, state.progress.attention, need_weights=need_weights
         )
@@ -134,13 +137,14 @@ class AfterDecoder(AttentiveDecoder):
     ) -> tuple[Decoded, RecurrentState]:
         keys: Keys = state.source
         cells, remembered = state.progress.cells, state.progress.attention
-        advance = self.stack.steps(self._embed(tokens))
+        embedded = self._embed(tokens)  # B,T,E
+        advance = self.stack.steps(embedded)
         attended: list[Attended] = []
         tops: list[Tensor] = []
         vectors: list[Tensor] = []
         for step in range(tokens.shape[1]):
             cells = advance(step, fed, cells)
-            top = cells.hidden[-1]  # B,H
+            top = self._with_words(cells.hidden[-1], embedded[:, step])  # B,H
             now = self.attention(top[:, None], keys, remembered, need_weights=need_weights)
             remembered = now.state
             fed = self._drop(self._vector(now.context[:, 0], self._drop(top)))  # B,E

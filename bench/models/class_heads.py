@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +12,31 @@ from bench.models.dropout import dropout
 from bench.models.layers import linear, masked_mean
 
 
+@dataclass(frozen=True)
+class ComparedWords:
+    """Embeddings of the words of both texts, each with what belongs to it on the other side.
+
+    Attributes:
+        text, source: B,T,E and B,S,E embeddings.
+        text_found, source_found: B,T,E and B,S,E, averages of the other side's embeddings.
+        text_mask, source_mask: B,T and B,S.
+    """
+
+    text: Tensor
+    text_found: Tensor
+    text_mask: Tensor
+    source: Tensor
+    source_found: Tensor
+    source_mask: Tensor
+
+
 class ClassHead(nn.Module, ABC):
     """States and what they attend to, to logits."""
 
     @abstractmethod
-    def forward(self, states: Tensor, contexts: Tensor, mask: Tensor) -> Tensor:
+    def forward(
+        self, states: Tensor, contexts: Tensor, mask: Tensor, words: ComparedWords | None = None
+    ) -> Tensor:
         """B,T,H states, B,T,C contexts and B,T real positions to B,K logits."""
 
 
@@ -24,33 +45,65 @@ class ComparisonHead(ClassHead):
     maximum over positions, a layer, classes.
 
     The comparison is that of Chen 2017 (ESIM, section 3.2) with Mou 2016's absolute difference;
-    h and a come from different networks, so both are projected into one space first.
+    h and a come from different networks, so both are projected into one space first. Words, where
+    they are given, are compared alike and on both sides, as in Parikh 2016 (section 3.2); they
+    come from one embedding and share their projection.
 
     Args:
         state_size, context_size: H and C.
         size: of that space and of the layers.
         classes: K.
         dropout: probability, on what enters each layer.
+        word_size: E, or 0 for no words.
     """
 
     def __init__(
-        self, state_size: int, context_size: int, size: int, classes: int, dropout: float
+        self,
+        state_size: int,
+        context_size: int,
+        size: int,
+        classes: int,
+        dropout: float,
+        word_size: int = 0,
     ) -> None:
         super().__init__()
         self.dropout = dropout
         self.state, self.context = linear(state_size, size), linear(context_size, size)
         self.compare = linear(4 * size, size)
-        self.join = linear(2 * size, size)
+        self.word = linear(word_size, size) if word_size else None
+        self.compare_words = linear(4 * size, size) if word_size else None
+        self.join = linear((6 if word_size else 2) * size, size)
         self.classify = linear(size, classes)
 
-    def forward(self, states: Tensor, contexts: Tensor, mask: Tensor) -> Tensor:
+    def forward(
+        self, states: Tensor, contexts: Tensor, mask: Tensor, words: ComparedWords | None = None
+    ) -> Tensor:
         h, a = self.state(self._drop(states)), self.context(self._drop(contexts))  # B,T,K
-        pairs = torch.cat((h, a, (h - a).abs(), h * a), dim=2)  # B,T,4K
-        compared = torch.relu(self.compare(self._drop(pairs)))  # B,T,K
-        largest = compared.masked_fill(~mask[..., None], 0.0).amax(dim=1)  # none is below 0
-        pooled = torch.cat((masked_mean(compared, mask), largest), dim=1)  # B,2K
+        pooled = self._pooled(self.compare, h, a, mask)  # B,2K
+        if words is not None:
+            pooled = torch.cat((pooled, self._words(words)), dim=1)  # B,6K
         joined = torch.tanh(self.join(self._drop(pooled)))  # B,K
         return self.classify(self._drop(joined))
+
+    def _words(self, words: ComparedWords) -> Tensor:
+        """B,4K of the words on both sides."""
+        assert self.word is not None and self.compare_words is not None
+        sides = (
+            (words.text, words.text_found, words.text_mask),
+            (words.source, words.source_found, words.source_mask),
+        )
+        found = [
+            self._pooled(self.compare_words, self.word(one), self.word(other), mask)
+            for one, other, mask in sides
+        ]
+        return torch.cat(found, dim=1)
+
+    def _pooled(self, layer: nn.Module, one: Tensor, other: Tensor, mask: Tensor) -> Tensor:
+        """Mean and maximum over the real positions of the compared B,T,K: B,2K."""
+        pairs = torch.cat((one, other, (one - other).abs(), one * other), dim=2)  # B,T,4K
+        compared = torch.relu(layer(self._drop(pairs)))  # B,T,K
+        largest = compared.masked_fill(~mask[..., None], 0.0).amax(dim=1)  # none is below 0
+        return torch.cat((masked_mean(compared, mask), largest), dim=1)  # B,2K
 
     def _drop(self, tensor: Tensor) -> Tensor:
         return dropout(tensor, self.dropout, self.training)
@@ -73,7 +126,9 @@ class LastStateHead(ClassHead):
         self.context = linear(context_size, size, bias=False) if context_size else None
         self.classify = linear(size, classes)
 
-    def forward(self, states: Tensor, contexts: Tensor, mask: Tensor) -> Tensor:
+    def forward(
+        self, states: Tensor, contexts: Tensor, mask: Tensor, words: ComparedWords | None = None
+    ) -> Tensor:
         last = mask.sum(dim=1) - 1  # B
         rows = torch.arange(len(last), device=last.device)
         joined = self.state(dropout(states[rows, last], self.dropout, self.training))  # B,K

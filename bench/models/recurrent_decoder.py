@@ -17,7 +17,7 @@ from bench.attention.memory import Memory
 from bench.models.base import Decoded, Decoder, DecoderState, ModelSizes
 from bench.models.bridge import Bridge
 from bench.models.dropout import dropout
-from bench.models.layers import linear, token_embedding
+from bench.models.layers import linear, resize, token_embedding
 from bench.models.recurrent_cells import CellState, RecurrentStack
 
 
@@ -29,11 +29,14 @@ class RecurrentProgress:
         cells: states of all layers.
         attention: what the mechanism remembers.
         fed: B,E the last attentional vector, under input feeding.
+        top: B,H the top layer's state with the last word added, in residual models; None before
+            the first word.
     """
 
     cells: CellState
     attention: AttentionState
     fed: Tensor | None = None
+    top: Tensor | None = None
 
 
 RecurrentState = DecoderState[Keys, RecurrentProgress]
@@ -76,6 +79,7 @@ class RecurrentDecoder(Decoder):
             dropout=sizes.dropout,
         )
         self.readout = linear(readout_size, sizes.embedding)
+        self.skip = resize(sizes.embedding, sizes.hidden) if sizes.residual else None
 
     @abstractmethod
     def start(self, memory: Memory) -> RecurrentState: ...
@@ -96,6 +100,10 @@ class RecurrentDecoder(Decoder):
 
     def _embed(self, tokens: Tensor) -> Tensor:
         return self._drop(self.embedding(tokens))  # B,T,E
+
+    def _with_words(self, hidden: Tensor, embedded: Tensor) -> Tensor:
+        """States ...,H with what their words ...,E add in residual models."""
+        return hidden if self.skip is None else hidden + self.skip(embedded)
 
     def _drop(self, tensor: Tensor) -> Tensor:
         return dropout(tensor, self.dropout, self.training)
@@ -133,6 +141,7 @@ class FixedDecoder(RecurrentDecoder):
         hidden, cells = self.stack(
             torch.cat((embedded, contexts), dim=2), state.progress.cells
         )  # B,T,H
+        hidden = self._with_words(hidden, embedded)
         features = self._drop(self._vector(self._drop(hidden), contexts, embedded))
         progress = RecurrentProgress(cells, state.progress.attention)
         return (

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from bench.attention.memory import Memory
 from bench.models.base import Encoder, ModelSizes
 from bench.models.dropout import dropout
-from bench.models.layers import zero_padding
+from bench.models.layers import resize, zero_padding
 from bench.models.recurrent_cells import Lstm, halved, initialise_recurrent, is_lstm
 
 
@@ -30,6 +30,7 @@ class RecurrentEncoder(Encoder):
         self.output_size = sizes.hidden
         self.dropout = sizes.dropout
         self.forwards, self.backwards = nn.ModuleList(), nn.ModuleList()
+        self.skip = resize(input_size, sizes.hidden) if sizes.residual else None
         hidden = halved(sizes.hidden) if sizes.bidirectional else sizes.hidden
         for layer in range(sizes.encoder_layers):
             size = sizes.hidden if layer else input_size
@@ -50,8 +51,11 @@ class RecurrentEncoder(Encoder):
                 continue
             turned, _ = self.backwards[layer](_reorder(states, reversal))
             states = torch.cat((onwards, _reorder(turned, reversal)), dim=2)  # B,S,2H
-        ends = onwards[torch.arange(len(last), device=last.device), last]  # B,H
-        summary = torch.cat((ends, states[:, 0, ends.shape[1] :]), dim=1)  # B,D
+        if self.skip is not None:
+            states = states + self.skip(features)
+        size = onwards.shape[2]
+        ends = states[torch.arange(len(last), device=last.device), last, :size]  # B,H
+        summary = torch.cat((ends, states[:, 0, size:]), dim=1)  # B,D
         return Memory(zero_padding(states, mask), mask, summary, segments=segments)
 
 

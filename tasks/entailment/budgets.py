@@ -5,28 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tasks.budgets import PUBLISHED, SMOKE, family
+
 if TYPE_CHECKING:
     from bench.attention.base import Placement
-
-_SMOKE: Mapping[str, Any] = {
-    "steps": 12,
-    "batch_units": 300,
-    "validations": 2,
-    "hidden": 32,
-    "embedding": 32,
-    "heads": 2,
-    "feed_forward": 64,
-    "train_limit": 400,
-    "test_limit": 24,
-    "traces": 2,
-}
 
 
 def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
     """The probe: some 12 core-seconds a cell under `laptop`."""
     special = {"segments": "clauses", "unknown_embeddings": 1}
     if budget == "smoke":
-        return {**_SMOKE, **special}
+        return {**SMOKE, **special}
+    if budget == "gpu":
+        return {**special, "steps": 4000, "validations": 10, **PUBLISHED[family(placement)]}
     return {
         **special,
         "steps": 500,
@@ -41,7 +32,10 @@ def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
 def sentences_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
     """Real sentences."""
     if budget == "smoke":
-        return _SMOKE
+        return SMOKE
+    if budget == "gpu":
+        sizes = PUBLISHED[family(placement)]
+        return {"steps": 30000, "validations": 30, "dropout": 0.3, **sizes}
     return {
         "steps": 1500,
         "batch_units": 700,

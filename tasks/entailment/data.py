@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Literal, overload
 
 import numpy as np
@@ -106,9 +106,13 @@ def prepare(corpus: EntailmentCorpus, settings: EntailmentSettings, paths: Paths
     Raises UsageError where the cache cannot be written.
     """
     corpus = corpus.limited(settings.train_limit, settings.test_limit)
-    vocabulary = Vocabulary.of(
-        corpus.train, least_count=settings.least_count, unknown=settings.unknown_embeddings
-    )
+    if settings.word_vectors == "fixed":
+        every = chain(corpus.train, *(part for _, part in corpus.parts()), *corpus.aligned.values())
+        vocabulary = Vocabulary.of(every, least_count=1, unknown=1)
+    else:
+        vocabulary = Vocabulary.of(
+            corpus.train, least_count=settings.least_count, unknown=settings.unknown_embeddings
+        )
 
     def split(pairs: Pairs) -> Split:
         clauses = Clauses(pairs) if settings.segments == "clauses" else None

@@ -17,6 +17,33 @@ class EntailmentSettings(Settings):
         description="compare: every hypothesis word with what it attends to; last: the last state"
         " only, as in Rocktaschel 2016",
     )
+    compare_words: bool = Field(
+        True,
+        description="head=compare: the embeddings of both sides' words are compared as well, each"
+        " with the average that the attention links it to (none: with the mean of all)",
+    )
+    word_vectors: Literal["learned", "fixed"] = Field(
+        "learned",
+        description="learned: from chance, for words that training has often enough; fixed: by a"
+        " word's spelling for every word, and a slowly learned part",
+    )
+    spelling: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="word_vectors=fixed: share of a vector that words with like spelling share",
+    )
+    word_rate: float = Field(
+        0.1, ge=0, le=1, description="word_vectors=fixed: how fast the learned part moves; 0 not"
+    )
+    word_scale: float = Field(
+        1.0, gt=0, description="word_vectors=fixed: length of a word's fixed vector"
+    )
+    residual: bool = Field(
+        True,
+        description="recurrent models: a word's embedding is added to the state it gives, on both"
+        " sides, so that attention can tell the same word (others always have it)",
+    )
     least_count: int = Field(
         2, ge=1, description="words that training has less often are unknown words"
     )

@@ -14,6 +14,7 @@ from tasks.entailment.corpus import LABELS
 from tasks.entailment.data import EntailmentData, prepare
 from tasks.entailment.settings import EntailmentSettings
 from tasks.entailment.testing import evaluate
+from tasks.entailment.words import WordEmbedding, spelling_vectors
 from tasks.generation import TokenFront
 from tasks.model_sizes import model_sizes
 from tasks.registries import tasks
@@ -41,6 +42,7 @@ class Entailment(Task):
     def module(cls, plan: Plan, data: TaskData) -> ClassificationModule:
         assert isinstance(data, EntailmentData)
         settings, placement = plan.settings, plan.attention.placement
+        assert isinstance(settings, EntailmentSettings)
         sizes = model_sizes(settings)
         choice = AttentionChoice(
             plan.attention, plan.cell.score, plan.attention_options, data.length_ratio
@@ -48,6 +50,12 @@ class Entailment(Task):
         front = TokenFront(data.vocabulary.size, settings.embedding, settings.dropout)
         encoder = build_encoder(choice, settings.embedding, sizes)
         decoder = build_decoder(choice, encoder.output_size, data.vocabulary.size, sizes)
+        if settings.word_vectors == "fixed":
+            decoder.embedding = WordEmbedding(
+                spelling_vectors(data.vocabulary.spellings, settings.embedding, settings.spelling)
+                * settings.word_scale,
+                settings.word_rate,
+            )
         front.embedding = decoder.embedding  # one language on both sides
         return ClassificationModule(
             front,
@@ -58,6 +66,7 @@ class Entailment(Task):
             len(LABELS),
             settings,
             plan.attention_options,
+            decoder.embedding if settings.head == "compare" and settings.compare_words else None,
         )
 
     @classmethod
@@ -70,9 +79,10 @@ def _head(plan: Plan, state_size: int, context_size: int) -> ClassHead:
     settings = plan.settings
     assert isinstance(settings, EntailmentSettings)
     if settings.head == "compare":
-        kind: type[ComparisonHead | LastStateHead] = ComparisonHead
-    else:
-        kind = LastStateHead
-        if plan.attention.placement == "fixed":
-            context_size = 0  # plain conditional encoding
-    return kind(state_size, context_size, settings.hidden, len(LABELS), settings.dropout)
+        words = settings.embedding if settings.compare_words else 0
+        return ComparisonHead(
+            state_size, context_size, settings.hidden, len(LABELS), settings.dropout, words
+        )
+    if plan.attention.placement == "fixed":
+        context_size = 0  # plain conditional encoding
+    return LastStateHead(state_size, context_size, settings.hidden, len(LABELS), settings.dropout)

@@ -109,7 +109,7 @@ def _test(module: ClassificationModule, data: EntailmentData, subset: str, split
 
 def _read(module: ClassificationModule, batch: LabelledBatch) -> Iterator[_Read]:
     reading = module.read(batch, need_weights=True)
-    probabilities = torch.softmax(module.logits(reading).float(), dim=1).cpu().numpy()  # B,K
+    probabilities = torch.softmax(module.logits(reading, batch).float(), dim=1).cpu().numpy()  # B,K
     matrices = Matrices.of(reading.weights, reading.parts)
     words = reading.mask.sum(dim=1).tolist()
     sources = batch.source_mask.sum(dim=1).tolist()

@@ -45,6 +45,11 @@ class Vocabulary:
         """Number of ids, special ones included."""
         return UNK + self.unknown + len(self.words)
 
+    @property
+    def spellings(self) -> tuple[str | None, ...]:
+        """The word of every id; None for special ids and those that unknown words share."""
+        return (*([None] * (UNK + self.unknown)), *self.words)
+
     @cached_property
     def fingerprint(self) -> str:
         """Digest of all that decides how texts are encoded."""

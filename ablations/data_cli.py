@@ -6,12 +6,15 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ablations import data_get
 from ablations.data_sets import Named, all_data_sets, find_data_set
 from ablations.options import add_data_root, data_root_of, settings_of
 from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.cell import Cell
 
 #: Problems that are listed unless --most says otherwise; all are counted.
 LISTED = 20
@@ -128,13 +131,24 @@ def _check(args: argparse.Namespace) -> int:
         if len(problems) > len(shown):
             sys.stdout.write(f"and {len(problems) - len(shown)} more; --most 0 lists all\n")
         if not problems:
-            sys.stdout.write(f"{found.label}: can be used\n")
+            sys.stdout.writelines(f"{line}\n" for line in _praise(found, root, args))
     sys.stdout.flush()
     if total:
         raise UsageError(
             f"{total} problem{'s' * (total > 1)}", where=found.label, remedy="mend and check again"
         )
     return 0
+
+
+def _praise(found: Named, root: Path | None, args: argparse.Namespace) -> list[str]:
+    """That a data set can be used, its sizes, and what a report would note of it."""
+    from tasks.plan import resolve
+
+    plan = resolve(_cell(found, settings_of(args.settings)))
+    corpus = plan.dataset.load(plan.dataset_options, root)
+    parts = {"train": corpus.train, "validation": corpus.validation, **corpus.tests}
+    sizes = ", ".join(f"{name} {len(part):,}" for name, part in parts.items())
+    return [f"{found.label}: can be used ({sizes})", *(f"  note: {one}" for one in corpus.notes)]
 
 
 def _folder(path: str) -> Path | None:
@@ -149,8 +163,13 @@ def _folder(path: str) -> Path | None:
 
 def _problems(found: Named, root: Path | None, options: dict[str, Any]) -> list[str]:
     from ablations.preflight import find_problems
+
+    return find_problems(_cell(found, options), root)
+
+
+def _cell(found: Named, options: dict[str, Any]) -> Cell:
+    """A cell that reads the data set."""
     from tasks.plan import make_cell
 
     # The attention does not matter to the data; `none` is refused by no task.
-    cell = make_cell(found.task, "none", dataset=found.name, options=options)
-    return find_problems(cell, root)
+    return make_cell(found.task, "none", dataset=found.name, options=options)

@@ -26,7 +26,7 @@ def check_data(cells: Iterable[Cell], data_root: Path | None) -> None:
         seen.add(key)
         problems = find_problems(cell, data_root)
         if problems:
-            command = f"attnbench data check --task {cell.task} --dataset {cell.dataset}"
+            command = f"attnbench data check {cell.dataset} --task {cell.task}"
             more = f"and {len(problems) - 1} more, see `{command}`" if len(problems) > 1 else ""
             raise UsageError(problems[0], remedy=more)
 

@@ -204,4 +204,10 @@ def empty_file(path: Path) -> UsageError:
 
 
 def unreadable(path: Path, error: OSError) -> UsageError:
+    """Why a file cannot be read, as users say it."""
+    if isinstance(error, FileNotFoundError):
+        remedy = "check --data-root and the file's name"
+        return UsageError("no such file", where=str(path), remedy=remedy)
+    if isinstance(error, IsADirectoryError):
+        return UsageError("is a folder, not a text file", where=str(path))
     return UsageError(f"cannot be read ({error.strerror or error})", where=str(path))

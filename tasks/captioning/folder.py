@@ -105,11 +105,11 @@ class CaptionFolder(ScannedDataset[CaptionCorpus]):
 
 def _caption_file(root: Path, given: str) -> Path:
     if given:
-        if not (root / given).is_file():
+        if not (root / given).exists():
             raise UsageError("no such file", where=f"--set captions: {root / given}")
         return root / given
     for name in CAPTION_FILES:
-        if (root / name).is_file():
+        if (root / name).exists():
             return root / name
     raise UsageError(
         f"no file of captions ({', '.join(CAPTION_FILES)})",

@@ -99,11 +99,12 @@ class Jsonl(Dataset):
         Raises UsageError naming file and line. Documents without text are left out and counted.
         """
         assert isinstance(options, JsonlOptions)
-        read = {part: _read(part, path, options) for part, path in _paths(options, data_root)}
+        paths = dict(_paths(options, data_root))
+        read = {part: _read(part, path, options) for part, path in paths.items()}
         documents = {part: found for part, (found, _) in read.items()}
         if not options.validation_file:
             documents["train"], documents["validation"] = hold_out(
-                documents["train"], options.train_file
+                documents["train"], str(paths["train"])
             )
         casing = ("both sides are lower-cased",) if options.lower else ()
         return SummaryCorpus(

@@ -57,7 +57,9 @@ def test_good_data_is_said_to_be_good(tmp_path: Path, capsys: pytest.CaptureFixt
          str(tmp_path)],
     ):  # fmt: skip
         assert cli.main(command) == 0
-        assert capsys.readouterr().out == "translation/parallel: can be used\n"
+        assert capsys.readouterr().out == (
+            "translation/parallel: can be used (train 5, validation 5, test 5)\n"
+        )
 
 
 def test_every_problem_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,8 +80,10 @@ def test_json_files_name_the_line(tmp_path: Path) -> None:
     path = write(tmp_path / "t.json", b'[\n{"a": 1},\n{"a" 2}]')
     with pytest.raises(UsageError, match=r"t\.json:3: not JSON"):
         read_json(path)
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match=r"none\.json: no such file; check"):
         read_json(tmp_path / "none.json")
+    with pytest.raises(UsageError, match="is a folder, not a text file"):
+        read_json(tmp_path)
 
 
 def test_the_first_folder_that_is_there(tmp_path: Path) -> None:

@@ -107,5 +107,5 @@ def test_bad_xml_is_named(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_missing_xml_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="no such file"):
         judgements(tmp_path / "none.xml")

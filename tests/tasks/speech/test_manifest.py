@@ -128,7 +128,7 @@ def test_unreadable_and_truncated_sound(root: Path) -> None:
 
 
 def test_no_manifest_and_an_empty_one(root: Path) -> None:
-    with pytest.raises(UsageError, match=r"other\.tsv: cannot be read"):
+    with pytest.raises(UsageError, match=r"other\.tsv: no such file"):
         Manifest.load(ManifestOptions(manifest="other.tsv"), root)
     (root / "manifest.tsv").write_text("")
     with pytest.raises(UsageError, match="the file is empty"):

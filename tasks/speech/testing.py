@@ -16,6 +16,7 @@ from tasks.base import Evaluation, Prediction
 from tasks.decoding import Decoding, decode
 from tasks.generation import Batch
 from tasks.intervals import by_length, ratio
+from tasks.speech.controls import constant_rate, constant_transcript
 from tasks.speech.corpus import Utterance, join_units
 from tasks.speech.data import SpeechData, Split
 from tasks.speech.listening import Listened, agree, traces
@@ -52,6 +53,7 @@ def evaluate(module: SpeechModule, data: SpeechData) -> Evaluation:
     tested = [_test(module, data, name, split) for name, split in data.tests.items()]
     first = tested[0]
     agreed = {one.subset: agree(one.heard, grid) for one in tested}
+    constant = constant_transcript(data.corpus)
     metrics: dict[str, float] = {}
     bins: list[LengthBin] = []
     for one in tested:
@@ -60,6 +62,7 @@ def evaluate(module: SpeechModule, data: SpeechData) -> Evaluation:
         agreement = agreed[one.subset]
         if agreement is not None:
             figures |= agreement.metrics
+        figures["control_constant"] = constant_rate(constant, one.split.utterances)
         metrics |= {f"{prefix}{name}": value for name, value in figures.items()}
         bins += by_length(one.subset, _tenths(one.split), one.scores.edits.statistics, ratio)
     interval, found = first.scores.rate, agreed[first.subset]

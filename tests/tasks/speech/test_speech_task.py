@@ -89,6 +89,7 @@ def test_every_mechanism_trains_and_is_tested(attention: str, score: str, data: 
     plan = plan_of(attention, score)
     found = evaluated(plan, data)
     rates = {"per", "substitutions", "insertions", "deletions", "exact", "perplexity"}
+    rates.add("control_constant")
     assert rates | {f"long_{name}" for name in rates} <= set(found.metrics)
     assert all(math.isfinite(value) for value in found.metrics.values())
     assert found.primary.name == TASK.headline and not found.primary.higher_is_better

@@ -95,7 +95,7 @@ def test_our_studies_can_be_read_and_have_cells(name: str) -> None:
     assert len({cell.hash for cell in cells}) == len(cells) > 0
 
 
-@pytest.mark.parametrize("name", ["bahdanau2015", "luong2015"])
+@pytest.mark.parametrize("name", ["bahdanau2015", "luong2015", "rocktaschel2016"])
 def test_every_published_row_of_a_papers_study_has_cells(name: str) -> None:
     study = load_study(name)
     assert study.paper is not None

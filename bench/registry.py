@@ -11,8 +11,10 @@ import importlib
 import importlib.metadata
 import importlib.util
 import pkgutil
+import re
 import warnings
 from collections.abc import Callable, Iterator
+from importlib.abc import InspectLoader
 from typing import Generic, TypeVar
 
 from bench.errors import UsageError, unknown_name
@@ -29,13 +31,21 @@ class Registry(Generic[T]):
         group: entry-point group of other people's packages, or None.
         nested: dotted sub-module to import from each sub-package instead of the modules of the
             package itself ("task" imports `tasks.*.task`).
+        mark: how a line begins that registers something ("@datasets("). Modules of the package
+            without such a line are not imported: they may be slow to import.
     """
 
     def __init__(
-        self, kind: str, *, package: str | None, group: str | None = None, nested: str | None = None
+        self,
+        kind: str,
+        *,
+        package: str | None,
+        group: str | None = None,
+        nested: str | None = None,
+        mark: str = "",
     ) -> None:
         self.kind = kind
-        self._package, self._group, self._nested = package, group, nested
+        self._package, self._group, self._nested, self._mark = package, group, nested, mark
         self._things: dict[str, T] = {}
         self._loaded = False
 
@@ -76,7 +86,7 @@ class Registry(Generic[T]):
             return
         self._loaded = True  # set first: a module being imported may look names up itself
         if self._package:
-            _import_members(self._package, self._nested)
+            _import_members(self._package, self._nested, self._mark)
         if self._group:
             for point in importlib.metadata.entry_points(group=self._group):
                 self._load_plugin(point)
@@ -102,11 +112,20 @@ def _identity(thing: object) -> tuple[str, str]:
     return kind.__module__, kind.__qualname__
 
 
-def _import_members(package: str, nested: str | None) -> None:
+def _import_members(package: str, nested: str | None, mark: str) -> None:
     root = importlib.import_module(package)
     for module in sorted(pkgutil.iter_modules(root.__path__), key=lambda found: found.name):
         name = f"{package}.{module.name}"
         if nested is None:
-            importlib.import_module(name)
+            if _registers(name, mark):
+                importlib.import_module(name)
         elif module.ispkg and importlib.util.find_spec(f"{name}.{nested}"):
             importlib.import_module(f"{name}.{nested}")
+
+
+def _registers(module: str, mark: str) -> bool:
+    """Whether a module has a line that begins with the mark; yes where its text is not known."""
+    spec = importlib.util.find_spec(module)
+    loader = spec.loader if spec else None
+    text = loader.get_source(module) if isinstance(loader, InspectLoader) else None
+    return text is None or re.search(f"^{re.escape(mark)}", text, re.MULTILINE) is not None

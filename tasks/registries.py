@@ -27,4 +27,5 @@ def datasets(task: str) -> Registry[type[Dataset]]:
         "data set",
         package=package if known else None,
         group=f"attnbench.datasets.{task}",
+        mark="@datasets(",
     )

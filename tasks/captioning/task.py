@@ -1,23 +1,22 @@
-"""Captioning: picture to sentence."""
+"""Captioning: picture to sentence.
+
+Names and settings stand here; what takes seconds to import is imported where it is used.
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import pytorch_lightning as pl
-
-from bench.models.build import AttentionChoice, build_decoder
-from bench.models.grid_encoder import GridEncoder
-from bench.models.head import VocabularyHead
-from bench.models.picture_front import PictureFront
 from tasks.base import Evaluation, Paths, Plan, Task, TaskData
-from tasks.captioning.data import CaptioningData, prepare
-from tasks.captioning.model import CaptioningModule
 from tasks.captioning.settings import CaptioningSettings
-from tasks.captioning.testing import evaluate
-from tasks.model_sizes import model_sizes
 from tasks.registries import tasks
 from tasks.settings import Settings
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+    from tasks.captioning.data import CaptioningData
+    from tasks.captioning.model import CaptioningModule
 
 
 @tasks.register("captioning")
@@ -33,12 +32,22 @@ class Captioning(Task):
 
     @classmethod
     def prepare(cls, plan: Plan, paths: Paths) -> CaptioningData:
+        from tasks.captioning.data import prepare
+
         corpus = plan.dataset.load(plan.dataset_options, paths.data_root)
         assert isinstance(plan.settings, CaptioningSettings)
         return prepare(corpus, plan.settings, paths)
 
     @classmethod
     def module(cls, plan: Plan, data: TaskData) -> CaptioningModule:
+        from bench.models.build import AttentionChoice, build_decoder
+        from bench.models.grid_encoder import GridEncoder
+        from bench.models.head import VocabularyHead
+        from bench.models.picture_front import PictureFront
+        from tasks.captioning.data import CaptioningData
+        from tasks.captioning.model import CaptioningModule
+        from tasks.model_sizes import model_sizes
+
         assert isinstance(data, CaptioningData) and isinstance(plan.settings, CaptioningSettings)
         settings = plan.settings
         sizes = model_sizes(settings)
@@ -61,5 +70,9 @@ class Captioning(Task):
 
     @classmethod
     def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
+        from tasks.captioning.data import CaptioningData
+        from tasks.captioning.model import CaptioningModule
+        from tasks.captioning.testing import evaluate
+
         assert isinstance(module, CaptioningModule) and isinstance(data, CaptioningData)
         return evaluate(module, data)

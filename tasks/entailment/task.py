@@ -1,24 +1,24 @@
-"""Entailment: a premise and a hypothesis to one of three classes."""
+"""Entailment: a premise and a hypothesis to one of three classes.
+
+Names and settings stand here; what takes seconds to import is imported where it is used.
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import pytorch_lightning as pl
-
-from bench.models.build import AttentionChoice, build_decoder, build_encoder
-from bench.models.class_heads import ClassHead, ComparisonHead, LastStateHead
 from tasks.base import Evaluation, Paths, Plan, Task, TaskData
-from tasks.classification import ClassificationModule
 from tasks.entailment.corpus import LABELS
-from tasks.entailment.data import EntailmentData, prepare
 from tasks.entailment.settings import EntailmentSettings
-from tasks.entailment.testing import evaluate
-from tasks.entailment.words import WordEmbedding, spelling_vectors
-from tasks.generation import TokenFront
-from tasks.model_sizes import model_sizes
 from tasks.registries import tasks
 from tasks.settings import Settings
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+    from bench.models.class_heads import ClassHead
+    from tasks.classification import ClassificationModule
+    from tasks.entailment.data import EntailmentData
 
 
 @tasks.register("entailment")
@@ -34,12 +34,21 @@ class Entailment(Task):
 
     @classmethod
     def prepare(cls, plan: Plan, paths: Paths) -> EntailmentData:
+        from tasks.entailment.data import prepare
+
         corpus = plan.dataset.load(plan.dataset_options, paths.data_root)
         assert isinstance(plan.settings, EntailmentSettings)
         return prepare(corpus, plan.settings, paths)
 
     @classmethod
     def module(cls, plan: Plan, data: TaskData) -> ClassificationModule:
+        from bench.models.build import AttentionChoice, build_decoder, build_encoder
+        from tasks.classification import ClassificationModule
+        from tasks.entailment.data import EntailmentData
+        from tasks.entailment.words import WordEmbedding, spelling_vectors
+        from tasks.generation import TokenFront
+        from tasks.model_sizes import model_sizes
+
         assert isinstance(data, EntailmentData)
         settings, placement = plan.settings, plan.attention.placement
         assert isinstance(settings, EntailmentSettings)
@@ -71,11 +80,17 @@ class Entailment(Task):
 
     @classmethod
     def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
+        from tasks.classification import ClassificationModule
+        from tasks.entailment.data import EntailmentData
+        from tasks.entailment.testing import evaluate
+
         assert isinstance(module, ClassificationModule) and isinstance(data, EntailmentData)
         return evaluate(module, data)
 
 
 def _head(plan: Plan, state_size: int, context_size: int) -> ClassHead:
+    from bench.models.class_heads import ComparisonHead, LastStateHead
+
     settings = plan.settings
     assert isinstance(settings, EntailmentSettings)
     if settings.head == "compare":

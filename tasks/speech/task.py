@@ -1,22 +1,22 @@
-"""Speech: from sound to phones, characters or words."""
+"""Speech: from sound to phones, characters or words.
+
+Names and settings stand here; what takes seconds to import is imported where it is used.
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import pytorch_lightning as pl
-
-from bench.models.build import AttentionChoice, build_decoder, build_encoder
-from bench.models.ctc import CtcHead
-from bench.models.head import VocabularyHead
 from tasks.base import Evaluation, Paths, Plan, Task, TaskData
-from tasks.model_sizes import model_sizes
 from tasks.registries import tasks
 from tasks.settings import Settings
-from tasks.speech.data import SpeechData, prepare
-from tasks.speech.module import SpeechModule, build_augment, build_front
 from tasks.speech.settings import SpeechSettings
-from tasks.speech.testing import evaluate
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+    from tasks.speech.data import SpeechData
+    from tasks.speech.module import SpeechModule
 
 
 @tasks.register("speech")
@@ -35,12 +35,21 @@ class Speech(Task):
 
     @classmethod
     def prepare(cls, plan: Plan, paths: Paths) -> SpeechData:
+        from tasks.speech.data import prepare
+
         corpus = plan.dataset.load(plan.dataset_options, paths.data_root)
         assert isinstance(plan.settings, SpeechSettings)
         return prepare(corpus, plan.settings, paths)
 
     @classmethod
     def module(cls, plan: Plan, data: TaskData) -> SpeechModule:
+        from bench.models.build import AttentionChoice, build_decoder, build_encoder
+        from bench.models.ctc import CtcHead
+        from bench.models.head import VocabularyHead
+        from tasks.model_sizes import model_sizes
+        from tasks.speech.data import SpeechData
+        from tasks.speech.module import SpeechModule, build_augment, build_front
+
         settings = plan.settings
         assert isinstance(data, SpeechData) and isinstance(settings, SpeechSettings)
         sizes = model_sizes(settings)
@@ -68,5 +77,9 @@ class Speech(Task):
 
     @classmethod
     def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
+        from tasks.speech.data import SpeechData
+        from tasks.speech.module import SpeechModule
+        from tasks.speech.testing import evaluate
+
         assert isinstance(module, SpeechModule) and isinstance(data, SpeechData)
         return evaluate(module, data)

@@ -1,22 +1,23 @@
-"""Translation: sentence to sentence."""
+"""Translation: sentence to sentence.
+
+Names and settings stand here; what takes seconds to import is imported where it is used.
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-import pytorch_lightning as pl
+from typing import TYPE_CHECKING, ClassVar
 
 from tasks.base import Evaluation, Paths, Plan, Task, TaskData
-from tasks.generation import GenerationModule
 from tasks.registries import tasks
 from tasks.settings import Settings
-from tasks.text_to_text.data import TextData
-from tasks.text_to_text.model import text_module
 from tasks.text_to_text.settings import TextSettings
-from tasks.text_to_text.testing import evaluate
-from tasks.translation.corpus import Pair
-from tasks.translation.data import prepare
-from tasks.translation.testing import SCORING, word_pair
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+    from tasks.generation import GenerationModule
+    from tasks.text_to_text.data import TextData
+    from tasks.translation.corpus import Pair
 
 
 @tasks.register("translation")
@@ -25,23 +26,33 @@ class Translation(Task):
 
     name: ClassVar[str] = "translation"
     summary: ClassVar[str] = "a sentence in one language to the same in another"
-    headline: ClassVar[str] = SCORING.name
+    headline: ClassVar[str] = "bleu"
     length_unit: ClassVar[str] = "source words"
     train_unit: ClassVar[str] = "target tokens"
     Settings: ClassVar[type[Settings]] = TextSettings
 
     @classmethod
     def prepare(cls, plan: Plan, paths: Paths) -> TextData[Pair]:
+        from tasks.translation.data import prepare
+
         corpus = plan.dataset.load(plan.dataset_options, paths.data_root)
         assert isinstance(plan.settings, TextSettings)
         return prepare(corpus, plan.settings, paths)
 
     @classmethod
     def module(cls, plan: Plan, data: TaskData) -> GenerationModule:
+        from tasks.text_to_text.data import TextData
+        from tasks.text_to_text.model import text_module
+
         assert isinstance(data, TextData)
         return text_module(plan, data)
 
     @classmethod
     def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
+        from tasks.generation import GenerationModule
+        from tasks.text_to_text.data import TextData
+        from tasks.text_to_text.testing import evaluate
+        from tasks.translation.testing import SCORING, word_pair
+
         assert isinstance(module, GenerationModule) and isinstance(data, TextData)
         return evaluate(module, data, SCORING, word_pair)

@@ -23,6 +23,7 @@ _SIZE = 11.0
 _TURN = 52.0  # degrees that source units are tilted by
 _WIDEST = 720.0  # a matrix of many frames is squeezed to this
 _VISIBLE = 0.02  # weights below are not drawn: nobody sees a fiftieth of the ink
+_SEGMENT = 18.0  # room for the numbers of sentences
 _TOLD = 3  # weights that a row's description names
 
 
@@ -48,6 +49,7 @@ def heat_map(trace: Trace, title: str) -> Drawing:
     shapes: list[Shape] = [
         Box(grid.left, grid.top, width - grid.left, height - grid.top, "surface"),
         *_rules(grid, len(sources), len(targets)),
+        *_segments(trace, grid, height),
         *(_source_label(sources[s], s, grid) for s in columns),
         Group(
             tuple(
@@ -59,7 +61,7 @@ def heat_map(trace: Trace, title: str) -> Drawing:
     over = _overhang(sources, columns, grid, width)
     return Drawing(
         over,
-        height + 2,
+        height + (_SEGMENT if segments_of(trace) else 2),
         tuple(shapes),
         title,
         attributes={
@@ -77,7 +79,45 @@ def row_description(trace: Trace, t: int) -> str:
     told = [f"{trace.source[s]} {weights[s]:.2f}" for s in order if weights[s] >= 0.005]
     gold = [trace.source[s] for row, s in trace.gold or () if row == t and s < len(trace.source)]
     marked = f" (gold: {formats.listed(gold)})" if gold else ""
-    return f"{trace.target[t]}: {', '.join(told)}{marked}"
+    return f"{trace.target[t]}: {', '.join(told)}{marked}{_heaviest_segment(trace, weights)}"
+
+
+def segments_of(trace: Trace) -> list[tuple[int, int]]:
+    """First and one past the last unit of every segment (sentence) of the source; empty where
+    there is a single one or none is known."""
+    given = trace.extra.get("segments")
+    if not isinstance(given, list) or not 0 < len(given) <= len(trace.source):
+        return []
+    starts = [s for s in range(len(given)) if s == 0 or given[s] != given[s - 1]]
+    if len(starts) < 2:
+        return []
+    return list(zip(starts, [*starts[1:], len(given)], strict=True))
+
+
+def _heaviest_segment(trace: Trace, weights: np.ndarray) -> str:
+    segments = segments_of(trace)
+    if not segments:
+        return ""
+    masses = [float(weights[start:end].sum()) for start, end in segments]
+    most = int(np.argmax(masses))
+    return f"; sentence {most + 1} has {100 * masses[most]:.0f} %"
+
+
+def _segments(trace: Trace, grid: _Grid, bottom: float) -> list[Shape]:
+    """Where sentences begin and end, with their numbers below."""
+    shapes: list[Shape] = []
+    segments = segments_of(trace)
+    borders = [grid.left + start * grid.cell_x for start, _ in segments[1:]]
+    if borders:
+        down = tuple(((x, grid.top - 3), (x, bottom + 4)) for x in borders)
+        shapes.append(Lines(down, "muted", 1.2))
+    for number, (start, end) in enumerate(segments, start=1):
+        room = (end - start) * grid.cell_x
+        middle = grid.left + (start + end) / 2 * grid.cell_x
+        label = f"sentence {number}"
+        label = label if text_width(label, _SIZE - 1) < room - 4 else str(number)
+        shapes.append(Text(middle, bottom + 13, label, "muted", "middle", _SIZE - 1))
+    return shapes
 
 
 def _grid(sources: Sequence[str], targets: Sequence[str]) -> _Grid:

@@ -11,7 +11,9 @@ import numpy as np
 from bench.result import Result
 from reports.aggregators import Aggregator, bounds, candidates, fitting
 from reports.frames import Contender, Frame
+from reports.lengths import LengthGaps, Measured, gaps, measure
 from reports.resampling import DRAWS, Resampler, difference_variances, percentiles
+from reports.right_or_wrong import Disagreements, Marked, disagreements, marked
 from reports.samples import Sample, read_samples
 from reports.significance import (
     Estimate,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 #: What the headline test set is called where no examples say so.
 HEADLINE = "test"
+#: The attention that is none, against which the others' leads are measured.
+CONTROL = "none"
 
 
 @dataclass(frozen=True)
@@ -57,11 +61,19 @@ class Scores:
 
 @dataclass(frozen=True)
 class Analysis:
-    """A frame with its statistics; `subsets` starts with the headline test set."""
+    """A frame with its statistics.
+
+    Attributes:
+        subsets: starts with the headline test set.
+        gaps: leads over the control without attention by source length, where there is one.
+        disagreements: McNemar's test of every pair, where examples are right or wrong.
+    """
 
     frame: Frame
     subsets: tuple[Scores, ...]
     notes: tuple[str, ...] = ()
+    gaps: LengthGaps | None = None
+    disagreements: Disagreements | None = None
 
     @property
     def headline(self) -> Scores:
@@ -106,6 +118,8 @@ class Analyst:
         self.aggregator: Aggregator | None = None
         self.first: str | None = None  # the test set of the headline figure comes first
         self.notes: list[str] = []
+        self.by_length: dict[str, dict[str, Measured]] = {}  # by hash, then by part
+        self.right: dict[str, Marked | None] = {}  # by hash
 
     def analyse(self) -> Analysis:
         """Statistics of the frame on every test set."""
@@ -113,7 +127,24 @@ class Analyst:
         found = [name for one in measured for result in one for name in result]
         names = dict.fromkeys([None, *found])
         subsets = tuple(self._scores(name, measured) for name in names)
-        return Analysis(self.frame, subsets, tuple(dict.fromkeys(self.notes)))
+        notes = tuple(dict.fromkeys(self.notes))
+        return Analysis(self.frame, subsets, notes, self._gaps(), self._disagreements())
+
+    def _gaps(self) -> LengthGaps | None:
+        contenders = self.frame.contenders
+        if CONTROL not in [one.attention for one in contenders]:
+            return None
+        control = [one.attention for one in contenders].index(CONTROL)
+        measured = [
+            [self.by_length[one.hash] for one in each.done if one.hash in self.by_length]
+            for each in contenders
+        ]
+        return gaps(measured, control, 1 if self.frame.higher_is_better else -1)
+
+    def _disagreements(self) -> Disagreements | None:
+        first = [one.done[0].hash if one.done else "" for one in self.frame.contenders]
+        found = [self.right.get(hash) for hash in first]
+        return disagreements(found) if sum(one is not None for one in found) > 1 else None
 
     def _contender(self, contender: Contender) -> list[dict[str | None, _Measured]]:
         """By test set; the one of the headline figure goes by None until all have been read."""
@@ -138,6 +169,8 @@ class Analyst:
                     f"{result.primary.name}, so its own interval is shown and nothing is paired"
                 )
             return {None: _stored(result)}
+        self.by_length[result.hash] = measure(found, aggregator, self.resampler)
+        self.right[result.hash] = marked(found[self.first or ""])
         return {
             None if name == self.first else name: self._measure(sample, summands, aggregator)
             for name, sample in found.items()

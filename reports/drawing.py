@@ -6,8 +6,9 @@ Lengths are CSS pixels from the upper left corner. Charts and heat maps build th
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -63,6 +64,32 @@ class Strip:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A bitmap stretched over a rectangle.
+
+    Attributes:
+        data: a PNG or JPEG file.
+        shared: several drawings of a page show it, so it is kept once a page (`svg.definitions`).
+        ink: grey levels that are dark on light ground; on dark ground they are turned round.
+        crisp: its pixels are figures, and keep their borders when it is stretched.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    data: bytes
+    shared: bool = False
+    ink: bool = False
+    crisp: bool = False
+
+    @property
+    def key(self) -> str:
+        """Its name within a page."""
+        return f"picture-{hashlib.sha256(self.data).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True)
 class Marker:
     """A small sign centred on x, y; `title` is its tooltip."""
 
@@ -101,7 +128,7 @@ class Group:
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
-Shape = Path | Lines | Box | Strip | Marker | Text | Group
+Shape = Path | Lines | Box | Strip | Picture | Marker | Text | Group
 
 
 @dataclass(frozen=True)
@@ -114,6 +141,15 @@ class Drawing:
     title: str
     description: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+def pictures(shapes: Iterable[Shape]) -> Iterator[Picture]:
+    """All bitmaps among some shapes, those in groups too."""
+    for shape in shapes:
+        if isinstance(shape, Picture):
+            yield shape
+        elif isinstance(shape, Group):
+            yield from pictures(shape.shapes)
 
 
 def text_width(text: str, size: float = 11.0) -> float:

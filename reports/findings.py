@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from reports import formats
 from reports.analysis import Analysis
 from reports.catalogue import Catalogue
+from reports.controls import best_control, standings
 from reports.significance import Estimate
 from reports.tables import mean_known
 
@@ -21,7 +22,9 @@ def findings(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
         _best(analysis),
         _cheapest(analysis),
         *_controls(analysis, catalogue),
+        _best_control(analysis),
         *_longer(analysis),
+        _lead(analysis),
         _alignment(analysis),
     ]
     return tuple(sentence for sentence in sentences if sentence)
@@ -82,6 +85,52 @@ def _controls(analysis: Analysis, catalogue: Catalogue) -> list[str]:
     return sentences
 
 
+def _best_control(analysis: Analysis) -> str:
+    """Which mechanisms pass the best of the controls that are no models of ours."""
+    control = best_control(analysis)
+    value = control.headline(analysis) if control else None
+    if control is None or value is None:
+        return ""
+    stand = standings(analysis)
+    known = [place for place, one in enumerate(stand) if one]
+    above = [place for place in known if stand[place] == "above"]
+    sentence = (
+        f"The best control that is not a model of the suite, “{control.name}”, reaches "
+        f"{formats.figure(value, analysis.frame.headline)}; "
+    )
+    if not above:
+        return f"{sentence}no mechanism of {len(known)} passes it beyond its interval."
+    if len(above) == len(known):
+        return f"{sentence}every mechanism passes it beyond its interval."
+    rest = [place for place in known if place not in above]
+    fewer, verb = (above, "pass it") if len(above) <= len(rest) else (rest, "do not")
+    return (
+        f"{sentence}{len(above)} of {len(known)} mechanisms pass it beyond their intervals "
+        f"({verb}: {_names(analysis, fewer)})."
+    )
+
+
+def _lead(analysis: Analysis) -> str:
+    """Whether leads over the control grow with the length of the input."""
+    found, frame = analysis.gaps, analysis.frame
+    if found is None:
+        return ""
+    known = {place: one for place, one in enumerate(found.growth) if one is not None}
+    if not known:
+        return ""
+    grows = [place for place, one in known.items() if one.low > 0]
+    shrinks = [place for place, one in known.items() if one.high < 0]
+    first, last = found.parts[0].name, found.parts[-1].name
+    told = [
+        f"grows beyond chance for {len(grows)} of {len(known)} mechanisms",
+        *([f"shrinks for {_names(analysis, shrinks)}"] if shrinks else []),
+    ]
+    return (
+        f"From “{first}” to “{last}” inputs, the lead over "
+        f"{frame.contenders[found.control].name} {' and '.join(told)}."
+    )
+
+
 def _longer(analysis: Analysis) -> list[str]:
     """What is lost on other test sets, and by whom most, as a share of the headline figure."""
     frame = analysis.frame
@@ -125,11 +174,13 @@ def _alignment(analysis: Analysis) -> str:
         return ""
     place = min(rates, key=lambda one: rates[one])
     against = (
-        f", against {sum(controls) / len(controls):.3f} of uniform weights" if controls else ""
+        f", against {formats.percent(sum(controls) / len(controls))} of uniform weights"
+        if controls
+        else ""
     )
     return (
         f"Weights closest to the gold alignment: {analysis.frame.contenders[place].name}, "
-        f"alignment error rate {rates[place]:.3f}{against}."
+        f"alignment error rate {formats.percent(rates[place])}{against}."
     )
 
 
@@ -162,11 +213,11 @@ def _train_seconds(analysis: Analysis, place: int) -> float | None:
 def _figure(analysis: Analysis, place: int) -> str:
     estimate: Estimate | None = analysis.headline.estimates[place]
     assert estimate is not None
-    digits = formats.decimals(analysis.frame.headline)
-    text = formats.number(estimate.value, digits)
+    metric = analysis.frame.headline
+    text = formats.figure(estimate.value, metric)
     if estimate.low is None or estimate.high is None:
         return text
-    return f"{text} {formats.interval(estimate.low, estimate.high, digits)}"
+    return f"{text} {formats.figure_interval(estimate.low, estimate.high, metric)}"
 
 
 def _names(analysis: Analysis, places: Sequence[int]) -> str:

@@ -6,6 +6,11 @@ import re
 
 # BLEU, chrF and TER run to 100 as in sacrebleu; perplexities begin at 1.
 _DECIMALS = {"bleu": 1, "chrf": 1, "ter": 1, "perplexity": 2, "ppl": 2}
+# Fractions that are written as percentages.
+_FRACTIONS = {
+    *("accuracy", "f1", "rouge", "per", "wer", "cer", "aer", "exact", "mass", "pointing"),
+    *("covered", "monotonicity", "novelty", "copy", "substitutions", "insertions", "deletions"),
+}
 _NAMES = {
     "bleu": "BLEU",
     "chrf": "chrF",
@@ -27,6 +32,28 @@ def decimals(metric: str) -> int:
     """Decimals a metric is shown with; fractions take 3."""
     words = re.split(r"[^a-z]+", metric.lower())
     return next((_DECIMALS[word] for word in words if word in _DECIMALS), 3)
+
+
+def is_fraction(metric: str) -> bool:
+    """Whether a metric is a fraction, to be written as a percentage."""
+    return not _FRACTIONS.isdisjoint(re.split(r"[^a-z0-9]+", metric.lower()))
+
+
+def figure(value: float, metric: str) -> str:
+    """A metric's figure as it is written: `77.3 %`, `34.2`, `0.841`."""
+    return percent(value) if is_fraction(metric) else number(value, decimals(metric))
+
+
+def figure_interval(low: float, high: float, metric: str) -> str:
+    """The interval of such a figure, without a unit: `[75.9, 78.8]`."""
+    if is_fraction(metric):
+        return interval(100 * low, 100 * high, 1)
+    return interval(low, high, decimals(metric))
+
+
+def percent(value: float) -> str:
+    """A fraction as a percentage: `77.3 %`."""
+    return f"{number(100 * value, 1)} %"
 
 
 def metric_name(metric: str) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
-from bench.trace import Mode, Trace
-from reports.alignments import heat_map
+from bench.trace import Mode, SourceKind, Trace
+from reports.attention_maps import attention_map
 from reports.drawing import Drawing, Group, Text, text_width
 from reports.frames import Contender, Frame
 
@@ -60,6 +60,7 @@ class Exhibit:
     free: tuple[Map, ...]
     forced: tuple[Map, ...]
     gold: bool
+    kind: SourceKind = "words"
 
     @property
     def title(self) -> str:
@@ -169,13 +170,19 @@ def _exhibit(key: Key, shown: Sequence[_Shown], written: dict[str, dict[Key, _Wr
     return Exhibit(
         subset=key[0],
         example=key[1],
-        source=texts[0].source if texts else " ".join(held[0].source),
+        source=texts[0].source if texts else _source(held[0]),
         references=texts[0].references if texts else (),
         outputs=tuple(text.output for text in texts),
         free=_maps(key, "free", shown),
         forced=_maps(key, "forced", shown),
         gold=any(trace.gold for trace in held),
+        kind=held[0].kind if held else "words",
     )
+
+
+def _source(trace: Trace) -> str:
+    """Words say what they are; sounds and pictures go by their name."""
+    return " ".join(trace.source) if trace.kind == "words" else trace.example
 
 
 def _maps(key: Key, mode: Mode, shown: Sequence[_Shown]) -> tuple[Map, ...]:
@@ -185,5 +192,5 @@ def _maps(key: Key, mode: Mode, shown: Sequence[_Shown]) -> tuple[Map, ...]:
         if trace is not None and trace.source and trace.target:
             name = one.contender.name
             doing = "decoding freely" if mode == "free" else "reading the reference"
-            maps.append(Map(name, heat_map(trace, f"Attention of {name}, {doing}")))
+            maps.append(Map(name, attention_map(trace, f"Attention of {name}, {doing}")))
     return tuple(maps)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from reports.markdown import escaped, markdown_text
 from reports.overview import facts
+from reports.replication_tables import summary_table, tables_of
 from reports.report import Report, Section
 
 
@@ -22,6 +23,13 @@ def _lines(report: Report) -> Iterator[str]:
     yield markdown_text(report.overview)
     for section in report.sections:
         yield from _section(section)
+    if report.replications:
+        yield "## Did the papers' orderings hold?\n"
+        yield markdown_text(summary_table(report.replications, report.collection.address))
+    for replication in report.replications:
+        for _, rows, _pairs in tables_of(replication):
+            yield f"### {escaped(rows.title)}\n"
+            yield markdown_text(rows)
     yield "## What was run\n"
     yield from (
         f"- {escaped(fact.label)}: {escaped(fact.text)}" for fact in facts(report.collection)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from reports import formats
 from reports.analysis import Analysis
 from reports.catalogue import NO_SCORE, Catalogue
+from reports.controls import controls
 from reports.frames import Contender, Options, bracketed
 from reports.tables import Column, Entry, Missing, Number, Row, Table, estimated, shades
 
@@ -21,6 +22,11 @@ def score_matrix(analysis: Analysis, catalogue: Catalogue) -> Table:
     rows = [
         _matrix_row(analysis, catalogue, attention, options, columns, entries)
         for attention, options in _matrix_rows(analysis, catalogue)
+    ]
+    rows += [
+        Row(f"control: {control.name}", (), "not attention", control.entry(frame.headline), True)
+        for control in controls(analysis)
+        if control.headline(analysis) is not None
     ]
     return Table(
         f"{frame.setting.slug}-scores",
@@ -48,7 +54,7 @@ def _matrix_notes(analysis: Analysis, metric: str) -> tuple[str, ...]:
             "what another one would give."
         )
     if analysis.headline.detectable is not None:
-        least = formats.number(analysis.headline.detectable, formats.decimals(frame.headline))
+        least = formats.figure(analysis.headline.detectable, frame.headline)
         notes.append(
             f"A true difference of {least} is found four times out of five; "
             "smaller ones are easily missed."

@@ -10,6 +10,7 @@ from bench.result import Result
 from reports import formats
 from reports.analysis import Analysis
 from reports.catalogue import Catalogue
+from reports.controls import best_control
 from reports.frames import Collection, slug
 from reports.matrix import headline_entries
 from reports.tables import Column, Entry, Label, Missing, Number, Row, Table
@@ -36,7 +37,7 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
     columns = [
         Column(
             analysis.frame.setting.slug,
-            f"{analysis.frame.setting.task}: {formats.metric_name(analysis.frame.headline)}",
+            _heading(analysis),
             analysis.frame.setting.label,
             group=analysis.frame.setting.label,
         )
@@ -53,6 +54,15 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
         )
         for name in names
     ]
+    found = [best_control(analysis) for analysis in analyses]
+    if any(found):
+        control = [
+            replace(entry, note=one.name)
+            if one and isinstance(entry := one.entry(analysis.frame.headline), Number)
+            else Missing("not measured", "this task has no such control")
+            for one, analysis in zip(found, analyses, strict=True)
+        ]
+        rows.append(Row("best control", tuple(control), "not attention", apart=True))
     notes = (
         "Each attention with the score function (and options) that did best on the test set, "
         "named beside the figure; where several were tried, that flatters it a little.",
@@ -60,6 +70,12 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
     )
     title = "Attention by task"
     return Table("overview", title, "attention", tuple(columns), tuple(rows), notes, tells=True)
+
+
+def _heading(analysis: Analysis) -> str:
+    """`speech: PER, lower is better`: a reader must not have to know."""
+    better = "" if analysis.frame.higher_is_better else ", lower is better"
+    return f"{analysis.frame.setting.task}: {formats.metric_name(analysis.frame.headline)}{better}"
 
 
 def _best(analysis: Analysis, attention: str, entries: Sequence[Entry]) -> Entry:

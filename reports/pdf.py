@@ -7,12 +7,27 @@ import math
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from reports.drawing import Box, Drawing, Group, Lines, Marker, Path, Point, Shape, Strip, Text
+from reports.drawing import (
+    Box,
+    Drawing,
+    Group,
+    Lines,
+    Marker,
+    Path,
+    Picture,
+    Point,
+    Shape,
+    Strip,
+    Text,
+)
 from reports.pdf_fonts import Face, Fonts, stream
+from reports.pdf_pictures import Bitmaps
 from reports.svg import clean, marker_outline
 from reports.theme import PALETTE
 
 _POINTS = 72.0 / 96.0  # a CSS pixel is 1/96 inch, a point 1/72
+# Numbers of the first object of each font, and of the first bitmap.
+_REGULAR, _BOLD, _BITMAPS = 6, 11, 16
 _CIRCLE = 0.5523  # how far the handles of a quarter circle reach (Bézier)
 
 
@@ -29,19 +44,21 @@ def document(drawing: Drawing, fonts: Fonts) -> bytes:
         f"/G{opacity} << /ca {opacity / 100:.2f} /CA {opacity / 100:.2f} >>"
         for opacity in sorted(page.opacities)
     )
-    regular, bold = fonts.regular.objects(6), fonts.bold.objects(11)
+    regular, bold = fonts.regular.objects(_REGULAR), fonts.bold.objects(_BOLD)
+    assert len(regular) == _BOLD - _REGULAR and len(bold) == _BITMAPS - _BOLD
     title = clean(drawing.title).encode("utf-16-be").hex()
     return _file(
         [
             b"<< /Type /Catalog /Pages 2 0 R >>",
             b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
             f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {_n(width)} {_n(height)}] "
-            f"/Contents 4 0 R /Resources << /Font << /F0 6 0 R /F1 11 0 R >> "
-            f"/ExtGState << {states} >> >> >>".encode(),
+            f"/Contents 4 0 R /Resources << /Font << /F0 {_REGULAR} 0 R /F1 {_BOLD} 0 R >> "
+            f"/ExtGState << {states} >> /XObject << {page.bitmaps.resources} >> >> >>".encode(),
             stream(content.encode()),
             f"<< /Title <FEFF{title}> /Producer (attention-bench) >>".encode(),
             *regular,
             *bold,
+            *page.bitmaps.objects,
         ]
     )
 
@@ -68,6 +85,7 @@ class _Page:
         self.fonts = fonts
         self.operations: list[str] = []
         self.opacities: set[int] = set()
+        self.bitmaps = Bitmaps(_BITMAPS)
 
     def draw(self, shape: Shape, dx: float, dy: float) -> None:
         match shape:
@@ -83,6 +101,8 @@ class _Page:
                 self._box(shape, dx, dy)
             case Strip():
                 self._strip(shape, dx, dy)
+            case Picture():
+                self._picture(shape, dx, dy)
             case Marker():
                 self._marker(shape, dx, dy)
             case Text():
@@ -107,6 +127,12 @@ class _Page:
             left = strip.x + dx + column * strip.width
             outline = _rectangle(left, strip.y + dy, strip.width, strip.height)
             self._fill(outline, strip.role, opacity)
+
+    def _picture(self, picture: Picture, dx: float, dy: float) -> None:
+        # A bitmap fills the unit square upwards, and this page counts downwards.
+        place = f"{_n(picture.x + dx)} {_n(picture.y + dy + picture.height)}"
+        size = f"{_n(picture.width)} 0 0 {_n(-picture.height)}"
+        self.operations.append(f"q {size} {place} cm /{self.bitmaps.name(picture)} Do Q")
 
     def _marker(self, marker: Marker, dx: float, dy: float) -> None:
         if marker.shape == "circle":

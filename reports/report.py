@@ -14,24 +14,45 @@ from reports import catalogue as catalogues
 from reports import frames
 from reports.analysis import Analysis, analyse
 from reports.catalogue import Catalogue
+from reports.comparison_tables import length_table, mcnemar_table
+from reports.confusion import confusion_table
 from reports.figures import Figure, Styles, by_length, quality_against_cost, training_curves
 from reports.findings import findings
 from reports.frames import Collection, Frame, Setting
 from reports.gallery import Exhibit, gallery
 from reports.matrix import score_matrix
+from reports.metrics_table import metrics_table
 from reports.overview import Fact, overview_table, results_table, run_notes, signatures
+from reports.replicating import paper_studies, replicate
+from reports.replication import Replication
 from reports.tables import Table
+from reports.task_rows import by_merit
 from reports.task_tables import (
     alignment_table,
-    by_merit,
     cost_table,
     failures_table,
-    metrics_table,
     subsets_table,
 )
 
 if TYPE_CHECKING:
+    from ablations.study import Study
     from bench.store import Store
+
+
+_LOOKS = {
+    "words": (
+        "Source units from left to right, target units from top to bottom: a row shows what one "
+        "target unit was made of, the darker the more."
+    ),
+    "frames": (
+        "Time runs from left to right. Above, the spectrogram and the true spans of the units; "
+        "below, a row for each unit shows where it listened, the darker the more."
+    ),
+    "grid": (
+        "For each word the picture, dark where the word does not look: the brightest place has "
+        "its largest weight. A word in bold belongs to a phrase whose place is known."
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +64,10 @@ class Section:
     findings: tuple[str, ...]
     matrix: Table
     metrics: Table
+    confusion: Table | None
+    mcnemar: Table | None
     subsets: Table | None
+    lengths: Table | None
     alignment: Table | None
     cost: Table
     failures: Table | None
@@ -55,12 +79,25 @@ class Section:
     notes: tuple[str, ...]
 
     @property
+    def kind(self) -> str:
+        """What the source of the examples is: "words", "frames" or "grid"."""
+        return self.exhibits[0].kind if self.exhibits else "words"
+
+    @property
+    def look(self) -> str:
+        """How to read the pictures of the examples."""
+        return _LOOKS[self.kind]
+
+    @property
     def tables(self) -> tuple[Table, ...]:
         """All tables, in the order of the page."""
         every = (
             self.matrix,
             self.metrics,
+            self.confusion,
+            self.mcnemar,
             self.subsets,
+            self.lengths,
             self.cost,
             self.alignment,
             self.failures,
@@ -81,6 +118,7 @@ class Report:
     collection: Collection
     catalogue: Catalogue
     sections: tuple[Section, ...]
+    replications: tuple[Replication, ...] = ()
 
     @cached_property
     def overview(self) -> Table:
@@ -99,12 +137,20 @@ class Report:
         return tuple(section for section in self.sections if section.setting.task == task)
 
 
-def build(store: Store, *, study: str | None = None, catalogue: Catalogue | None = None) -> Report:
+def build(
+    store: Store,
+    *,
+    study: str | None = None,
+    catalogue: Catalogue | None = None,
+    studies: Sequence[Study] | None = None,
+) -> Report:
     """Work out everything that a store holds.
 
     Args:
         study: only the results of this study.
         catalogue: what is registered; by default that of this installation.
+        studies: those to be put beside their papers; by default, and without a catalogue of
+            one's own, all that are installed.
 
     Raises UsageError for a store without results, and for a study that none of them is from.
     """
@@ -121,7 +167,11 @@ def build(store: Store, *, study: str | None = None, catalogue: Catalogue | None
     known = catalogue or catalogues.from_registries(result.key for result in results)
     collection = frames.collect(store.address, results, known, problems)
     sections = tuple(_section(frame, store, known) for frame in collection.frames)
-    return Report(collection, known, sections)
+    if studies is None:
+        studies = paper_studies() if catalogue is None else ()
+    if study is not None:
+        studies = [one for one in studies if one.name == _name(study)]
+    return Report(collection, known, sections, tuple(replicate(studies, results, store)))
 
 
 def of_study(results: Sequence[Result], study: str) -> list[Result]:
@@ -132,7 +182,7 @@ def of_study(results: Sequence[Result], study: str) -> list[Result]:
 
     Raises UsageError where there are none.
     """
-    name = Path(study).stem if _is_path(study) else study
+    name = _name(study)
     cells = _cells_of(study)
     found = [
         result for result in results if result.provenance.study == name or result.hash in cells
@@ -156,6 +206,10 @@ def _cells_of(study: str) -> frozenset[str]:
     return frozenset(cell.hash for cell in expand(load_study(study)).cells)
 
 
+def _name(study: str) -> str:
+    return Path(study).stem if _is_path(study) else study
+
+
 def _is_path(study: str) -> bool:
     return "/" in study or study.endswith((".yaml", ".yml"))
 
@@ -172,7 +226,10 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:
         findings=findings(analysis, catalogue),
         matrix=score_matrix(analysis, catalogue),
         metrics=metrics_table(analysis),
+        confusion=confusion_table(analysis),
+        mcnemar=mcnemar_table(analysis),
         subsets=subsets_table(analysis) if len(analysis.subsets) > 1 else None,
+        lengths=length_table(analysis, task.length_unit),
         alignment=alignment_table(analysis),
         cost=cost_table(analysis, task.train_unit),
         failures=failures_table(frame.contenders, f"{frame.setting.slug}-failures"),

@@ -24,11 +24,13 @@ class Sample:
         test_set: digest of names and references. Samples may be paired where it is equal.
         scores: N figures per example.
         statistics: N,K sufficient statistics of the headline figure; K may be 0.
+        lengths: N source lengths.
     """
 
     test_set: str
     scores: np.ndarray
     statistics: np.ndarray
+    lengths: np.ndarray
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -73,4 +75,5 @@ def _sample(subset: str, rows: list[Mapping[str, Any]]) -> Sample:
         digest.update("\0".join([name, *map(str, row["references"]), ""]).encode())
     scores = np.array([row["score"] for row in rows], dtype=np.float64)
     statistics = np.array([row.get("statistics") or () for row in rows], dtype=np.float64)
-    return Sample(digest.hexdigest(), scores, statistics.reshape(len(rows), -1))
+    lengths = np.array([row.get("length", 0) for row in rows], dtype=np.int64)
+    return Sample(digest.hexdigest(), scores, statistics.reshape(len(rows), -1), lengths)

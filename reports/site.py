@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,22 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports import formats
+from reports.drawing import Drawing
+from reports.frames import slug
 from reports.overview import facts, page_of
-from reports.report import Report
-from reports.svg import clean, inline
+from reports.replication_tables import command, summary_table, tables_of
+from reports.report import Report, Section
+from reports.svg import clean, definitions, inline
 from reports.tables import Label, Missing, Number
 from reports.theme import css_variables
 
+#: File name of the page on papers.
+REPLICATION = "replication.html"
 _PACKAGE = Path(__file__).parent
 
 
 def pages(report: Report) -> dict[str, str]:
-    """HTML by file name: the overview, and one page per task."""
+    """HTML by file name: the overview, one page per task, and one on the papers."""
     environment = _environment(report)
     index = environment.get_template("index.html.j2")
     found = {"index.html": index.render(facts=facts(report.collection), here="index.html")}
@@ -35,8 +41,21 @@ def pages(report: Report) -> dict[str, str]:
             task=report.catalogue.task(task),
             sections=report.of_task(task),
             here=page_of(task),
+            pictures=definitions(_maps(report.of_task(task))),
+        )
+    if report.replications:
+        found[REPLICATION] = environment.get_template("replication.html.j2").render(
+            summary=summary_table(report.replications, report.collection.address),
+            replications=[(one, tables_of(one)) for one in report.replications],
+            here=REPLICATION,
         )
     return {name: clean(page) for name, page in found.items()}
+
+
+def _maps(sections: Sequence[Section]) -> Iterator[Drawing]:
+    for section in sections:
+        for exhibit in section.exhibits:
+            yield from (one.drawing for one in (*exhibit.free, *exhibit.forced))
 
 
 def _environment(report: Report) -> Environment:
@@ -54,6 +73,8 @@ def _environment(report: Report) -> Environment:
         "metric": formats.metric_name,
         "page": page_of,
         "plural": formats.plural,
+        "slug": slug,
+        "command": lambda one: command(one, report.collection.address),
     }
     environment.tests |= {
         "number": lambda entry: isinstance(entry, Number),

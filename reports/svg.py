@@ -6,15 +6,29 @@ All text and all attribute values are escaped here, whatever they came from.
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from markupsafe import Markup, escape
 
-from reports.drawing import Box, Drawing, Group, Lines, Marker, Path, Shape, Strip, Text
+from reports.drawing import (
+    Box,
+    Drawing,
+    Group,
+    Lines,
+    Marker,
+    Path,
+    Picture,
+    Shape,
+    Strip,
+    Text,
+    pictures,
+)
 from reports.theme import css_variables
 
 FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',sans-serif"
+_UNIT = {"width": "1", "height": "1"}
 # What XML 1.0 does not allow, even escaped.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
@@ -26,9 +40,30 @@ def inline(drawing: Drawing) -> Markup:
 
 def document(drawing: Drawing) -> str:
     """The drawing as an SVG file of its own, in light and dark, without a background."""
-    style = f"<style>{css_variables()}</style>"
+    turned = any(picture.ink for picture in pictures(drawing.shapes))
+    rules = css_variables() + (".ink{filter:var(--turn)}" if turned else "")
+    style = f"<style>{rules}</style>{_shared([drawing])}"
     body = _element(drawing, style=style, extra={"xmlns": "http://www.w3.org/2000/svg"})
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
+
+
+def definitions(drawings: Iterable[Drawing]) -> Markup:
+    """The bitmaps that some drawings of a page share, each once; "" where there are none."""
+    shared = _shared(drawings)
+    if not shared:
+        return Markup("")
+    return Markup(f'<svg class="unseen" width="0" height="0" aria-hidden="true">{shared}</svg>')
+
+
+def _shared(drawings: Iterable[Drawing]) -> str:
+    found = {
+        picture.key: picture
+        for drawing in drawings
+        for picture in pictures(drawing.shapes)
+        if picture.shared
+    }
+    images = "".join(_image(one, {"id": key, **_UNIT}) for key, one in found.items())
+    return f"<defs>{images}</defs>" if images else ""
 
 
 def clean(text: str) -> str:
@@ -62,6 +97,8 @@ def _shape(shape: Shape) -> str:
             return _box(shape)
         case Strip():
             return _strip(shape)
+        case Picture():
+            return _picture(shape)
         case Marker():
             return _marker(shape)
         case Text():
@@ -97,6 +134,27 @@ def _strip(strip: Strip) -> str:
         "fill": f"var(--{strip.role})",
     }
     return f"<g{_attributes(place)}>{boxes}</g>"
+
+
+def _picture(picture: Picture) -> str:
+    if picture.shared:
+        place = f"translate({_n(picture.x)} {_n(picture.y)})"
+        size = f"scale({_n(picture.width)} {_n(picture.height)})"
+        return f"<use{_attributes({'href': f'#{picture.key}', 'transform': f'{place} {size}'})}/>"
+    box = {"x": picture.x, "y": picture.y, "width": picture.width, "height": picture.height}
+    return _image(picture, {name: _n(value) for name, value in box.items()})
+
+
+def _image(picture: Picture, place: Mapping[str, str]) -> str:
+    # The kind is read off the first byte, so that nothing but a bitmap is ever announced.
+    kind = "png" if picture.data[:1] == b"\x89" else "jpeg"
+    data = base64.b64encode(picture.data).decode("ascii")
+    attributes = {**place, "preserveAspectRatio": "none"}
+    if picture.ink:
+        attributes["class"] = "ink"
+    if picture.crisp:
+        attributes["image-rendering"] = "pixelated"
+    return f'<image{_attributes(attributes)} href="data:image/{kind};base64,{data}"/>'
 
 
 def _stroke(path: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from reports import formats
 from reports.significance import Estimate
 
 Absence = Literal["not applicable", "not run", "failed", "not measured"]
-Form = Literal["plain", "count", "seconds", "bytes", "rate"]
+Form = Literal["plain", "percent", "count", "seconds", "bytes", "rate"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Number:
         group: tie group; 1 is the best and all that cannot be told apart from it.
         shade: 0 (worst of its table) to 1 (best), None for no colour.
         note: what else a reader should know, in a few words.
+        signed: a difference, written with its sign.
     """
 
     value: float
@@ -39,6 +40,7 @@ class Number:
     group: int | None = None
     shade: float | None = None
     note: str = ""
+    signed: bool = False
 
     @property
     def text(self) -> str:
@@ -51,6 +53,11 @@ class Number:
                 return formats.size(self.value)
             case "rate":
                 return f"{formats.count(self.value)}/s"
+            case "percent":
+                text = formats.percent(self.value)
+                return f"+{text}" if self.signed and self.value > 0 else text
+            case "plain" if self.signed:
+                return formats.signed(self.value, self.digits)
             case "plain":
                 return formats.number(self.value, self.digits)
 
@@ -59,6 +66,8 @@ class Number:
         """`[40.1, 42.3]`, or "" where none is known."""
         if self.low is None or self.high is None:
             return ""
+        if self.form == "percent":
+            return formats.interval(100 * self.low, 100 * self.high, 1)
         return formats.interval(self.low, self.high, self.digits)
 
 
@@ -105,12 +114,14 @@ class Row:
         detail: a second, quieter line of the heading.
         spanning: the single entry that stands for all columns, for rows to which the columns do
             not apply (an attention without a score).
+        apart: whether it is set apart from the rows before it (controls among mechanisms).
     """
 
     label: str
     entries: tuple[Entry, ...]
     detail: str = ""
     spanning: Entry | None = None
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,9 +174,15 @@ def estimated(estimate: Estimate | None, metric: str, *, group: int | None = Non
         estimate.low,
         estimate.high,
         formats.decimals(metric),
+        form_of(metric),
         group=group,
         note=basis_note(estimate),
     )
+
+
+def form_of(metric: str) -> Form:
+    """How a metric's figures are written."""
+    return "percent" if formats.is_fraction(metric) else "plain"
 
 
 def basis_note(estimate: Estimate) -> str:

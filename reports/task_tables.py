@@ -1,4 +1,4 @@
-"""The tables of one frame: scores, metrics, test sets, alignment, cost, failures."""
+"""Tables of one frame: test sets, alignment, cost, failures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bench.result import AlignmentFigures, Cost, Result
 from reports import formats
 from reports.analysis import Analysis
 from reports.frames import Contender
-from reports.matrix import failure_entry, headline_entries
+from reports.matrix import headline_entries
 from reports.significance import Estimate
 from reports.tables import (
     Column,
@@ -20,45 +20,14 @@ from reports.tables import (
     Row,
     Table,
     estimated,
-    mean_known,
+    form_of,
 )
-
-CONTENDER = "attention + score"
-
-
-def metrics_table(analysis: Analysis) -> Table:
-    """All metrics of all contenders, best first, means over seeds."""
-    frame = analysis.frame
-    names = list(dict.fromkeys(name for result in frame.done for name in result.metrics))
-    names.sort(key=lambda name: name != frame.headline)
-    rows = []
-    headline = headline_entries(analysis)
-    for place in by_merit(analysis):
-        contender = frame.contenders[place]
-        entries = [
-            headline[place]
-            if name == frame.headline
-            else _mean_entry(
-                [result.metrics.get(name) for result in contender.done],
-                digits=formats.decimals(name),
-            )
-            for name in names
-        ]
-        rows.append(_row(contender, entries))
-    return Table(
-        f"{frame.setting.slug}-metrics",
-        "Metrics",
-        CONTENDER,
-        tuple(Column(name, formats.metric_name(name)) for name in names),
-        tuple(rows),
-        ("Means over the seeds that have the metric; best headline figure first.",),
-    )
+from reports.task_rows import CONTENDER, by_merit, contender_row, mean_entry
 
 
 def subsets_table(analysis: Analysis) -> Table:
     """The headline figure on every test set, and what is lost on the longer ones."""
     frame = analysis.frame
-    digits = formats.decimals(frame.headline)
     main, others = analysis.headline, analysis.subsets[1:]
     columns = [Column(scores.subset, scores.subset) for scores in analysis.subsets]
     for one in others:
@@ -71,8 +40,8 @@ def subsets_table(analysis: Analysis) -> Table:
             for scores in analysis.subsets
         ]
         for scores in others:
-            entries += _change(main.estimates[place], scores.estimates[place], digits)
-        rows.append(_row(frame.contenders[place], entries))
+            entries += _change(main.estimates[place], scores.estimates[place], frame.headline)
+        rows.append(contender_row(frame.contenders[place], entries))
     return Table(
         f"{frame.setting.slug}-test-sets",
         f"{formats.metric_name(frame.headline)} by test set",
@@ -83,21 +52,15 @@ def subsets_table(analysis: Analysis) -> Table:
     )
 
 
-def _change(first: Estimate | None, other: Estimate | None, digits: int) -> list[Entry]:
+def _change(first: Estimate | None, other: Estimate | None, metric: str) -> list[Entry]:
     """Difference and ratio of two test sets."""
     if first is None or other is None:
         return [Missing("not measured")] * 2
     ratio: Entry = Missing("not applicable", "the figure is 0")
     if first.value:
         ratio = Number(other.value / first.value, digits=2)
-    return [Number(other.value - first.value, digits=digits), ratio]
-
-
-def _row(contender: Contender, entries: Sequence[Entry]) -> Row:
-    """A contender's row; where all its trials failed, one entry says so."""
-    if contender.done or not contender.failed:
-        return Row(contender.name, tuple(entries))
-    return Row(contender.name, (), spanning=failure_entry(contender))
+    digits, form = formats.decimals(metric), form_of(metric)
+    return [Number(other.value - first.value, digits=digits, form=form), ratio]
 
 
 _ALIGNMENT = (
@@ -152,13 +115,13 @@ def _control_rows(results: Sequence[Result]) -> list[Row]:
             if result.alignment and name in result.alignment.controls
         ]
         blank = tuple(Missing("not applicable") for _ in _ALIGNMENT)
-        rows.append(Row(f"control: {name}", (*blank, *_alignment_entries(held))))
+        rows.append(Row(f"control: {name}", (*blank, *_alignment_entries(held)), apart=True))
     return rows
 
 
 def _alignment_entries(held: Sequence[AlignmentFigures | None]) -> list[Entry]:
     return [
-        _mean_entry([None if one is None else getattr(one, key) for one in held])
+        mean_entry([None if one is None else getattr(one, key) for one in held], form="percent")
         for key, _, _ in _ALIGNMENT
     ]
 
@@ -183,7 +146,7 @@ def cost_table(analysis: Analysis, train_unit: str) -> Table:
     for place in by_merit(analysis):
         costs = [result.cost for result in frame.contenders[place].done]
         entries = [_cost_entry(costs, key, form) for key, _, form in _COSTS]
-        rows.append(_row(frame.contenders[place], [headline[place], *entries]))
+        rows.append(contender_row(frame.contenders[place], [headline[place], *entries]))
     return Table(
         f"{frame.setting.slug}-cost",
         "Cost beside quality",
@@ -198,7 +161,7 @@ def cost_table(analysis: Analysis, train_unit: str) -> Table:
 
 
 def _cost_entry(costs: Sequence[Cost], key: str, form: Form) -> Entry:
-    return _mean_entry([getattr(cost, key) for cost in costs], form=form)
+    return mean_entry([getattr(cost, key) for cost in costs], form=form)
 
 
 def failures_table(contenders: Sequence[Contender], name: str) -> Table | None:
@@ -219,23 +182,3 @@ def _failure_row(contender: Contender, result: Result) -> Row:
     assert failure is not None, "a failed result says why"
     texts = (cell.task, cell.dataset, str(cell.seed), failure.kind, failure.message)
     return Row(contender.name, tuple(map(Label, texts)))
-
-
-def by_merit(analysis: Analysis) -> list[int]:
-    """Places of the contenders, best headline figure first, those without one last."""
-    sign = -1 if analysis.frame.higher_is_better else 1
-    estimates = analysis.headline.estimates
-    return sorted(
-        range(len(estimates)),
-        key=lambda place: (
-            (0, sign * one.value) if (one := estimates[place]) is not None else (1, 0.0)
-        ),
-    )
-
-
-def _mean_entry(values: Sequence[float | None], *, digits: int = 3, form: Form = "plain") -> Entry:
-    mean, known = mean_known(values)
-    if mean is None:
-        return Missing("not measured")
-    note = "" if known == len(values) else f"{known} of {formats.plural(len(values), 'seed')}"
-    return Number(mean, digits=digits, form=form, note=note)

@@ -37,6 +37,9 @@ PALETTE: dict[str, Shade] = {
     # Attention weights carry none: the whole range from ground to this one is theirs.
     "heat": Shade("#08306b", "#9fd0ff"),
     "gold": Shade("#c2410c", "#ffa05c"),
+    # Over photos, which are neither light nor dark: the same on both grounds.
+    "gold-line": Shade("#e8590c", "#e8590c"),
+    "frame": Shade("#ffffff", "#ffffff"),
     "series-0": Shade("#0067b8", "#5cb3ff"),
     "series-1": Shade("#c0430a", "#ff9563"),
     "series-2": Shade("#00765a", "#45cda8"),
@@ -89,9 +92,11 @@ def contrast(one: str, other: str) -> float:
 
 
 def _declarations(*, dark: bool) -> str:
-    return "".join(
+    colours = "".join(
         f"--{role}:{shade.dark if dark else shade.light};" for role, shade in PALETTE.items()
     )
+    # What is drawn in black on nothing, or in grey on white, is turned round on dark ground.
+    return f"{colours}--turn:{'invert(1)' if dark else 'none'};"
 
 
 def _luminance(colour: str) -> float:

@@ -13,6 +13,7 @@ from reports.gallery import Exhibit
 from reports.latex import latex_text
 from reports.markdown_report import report_text
 from reports.pdf_fonts import fonts_for
+from reports.replication_tables import summary_table, tables_of
 from reports.report import Report, Section
 from reports.site import pages
 from reports.tables import Table
@@ -59,6 +60,11 @@ def _tables(report: Report) -> Iterator[Table]:
         yield report.failures
     for section in report.sections:
         yield from section.tables
+    if report.replications:
+        yield summary_table(report.replications, report.collection.address)
+    for replication in report.replications:
+        for _, rows, pairs in tables_of(replication):
+            yield from (rows, pairs)
 
 
 def _drawings(report: Report) -> Iterator[tuple[str, Drawing]]:

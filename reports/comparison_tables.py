@@ -1,0 +1,125 @@
+"""Tables of differences: leads over the control by source length, and McNemar's test."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reports import formats
+from reports.analysis import Analysis
+from reports.lengths import Difference
+from reports.tables import Column, Entry, Missing, Number, Row, Table, form_of
+from reports.task_rows import CONTENDER, by_merit, contender_row
+
+
+def length_table(analysis: Analysis, length_unit: str) -> Table | None:
+    """For every part of the test sets by length, the figure and the lead over the control; last,
+    how much the lead grows from the shortest part to the longest."""
+    found, frame = analysis.gaps, analysis.frame
+    if found is None:
+        return None
+    control = frame.contenders[found.control].name
+    metric = formats.metric_name(frame.headline)
+    columns = []
+    for number, part in enumerate(found.parts):
+        group = f"{part.name} ({part.low} to {part.high})"
+        columns.append(Column(f"part{number + 1}", metric, group=group))
+        columns.append(Column(f"part{number + 1}_lead", f"ahead of {control}", group=group))
+    columns.append(Column("growth", "lead grows by", group="from first to last"))
+    rows = []
+    for place in by_merit(analysis):
+        entries: list[Entry] = []
+        for figures, gaps in zip(found.figures, found.gaps, strict=True):
+            value = figures[place]
+            digits, form = formats.decimals(frame.headline), form_of(frame.headline)
+            entries.append(
+                Missing("not measured")
+                if value is None
+                else Number(value, digits=digits, form=form)
+            )
+            entries.append(_difference(gaps[place], frame.headline, place == found.control))
+        entries.append(_difference(found.growth[place], frame.headline, place == found.control))
+        rows.append(contender_row(frame.contenders[place], entries))
+    unit = f"Lengths in {length_unit}. "
+    return Table(
+        f"{frame.setting.slug}-length",
+        f"Lead over {control} by source length",
+        CONTENDER,
+        tuple(columns),
+        tuple(rows),
+        (
+            f"{unit}A lead is positive where the mechanism is the better one, on the same "
+            "examples, with its 95 % interval; one whose interval holds 0 may be chance.",
+        ),
+    )
+
+
+def _difference(found: Difference | None, metric: str, own: bool) -> Entry:
+    if own:
+        return Missing("not applicable", "the control itself")
+    if found is None:
+        return Missing("not measured")
+    return Number(
+        found.value,
+        found.low,
+        found.high,
+        formats.decimals(metric),
+        form_of(metric),
+        signed=True,
+    )
+
+
+def mcnemar_table(analysis: Analysis) -> Table | None:
+    """Every mechanism against the best one and against the control, by McNemar's test."""
+    found, frame = analysis.disagreements, analysis.frame
+    if found is None:
+        return None
+    order = [place for place in by_merit(analysis) if not np.isnan(found.only[place]).all()]
+    if len(order) < 2:
+        return None
+    rivals = dict.fromkeys(
+        [order[0], *(place for place in order if frame.contenders[place].attention == "none")]
+    )
+    columns = []
+    for rival in rivals:
+        name = frame.contenders[rival].name
+        group = f"against {name}"
+        columns += [
+            Column(f"only_this_{name}", "only this is right", group=group),
+            Column(f"only_other_{name}", "only the other", group=group),
+            Column(f"p_{name}", "p (Holm)", group=group),
+        ]
+    rows = [
+        Row(
+            frame.contenders[place].name,
+            tuple(entry for rival in rivals for entry in _against(analysis, place, rival)),
+        )
+        for place in order
+    ]
+    pairs = len(order) * (len(order) - 1) // 2
+    return Table(
+        f"{frame.setting.slug}-mcnemar",
+        "Examples that one alone gets right",
+        CONTENDER,
+        tuple(columns),
+        tuple(rows),
+        (
+            "McNemar's exact test on the headline test set, first seed of each; p after Holm's "
+            f"correction over all {formats.plural(pairs, 'pair')} of mechanisms. It says nothing "
+            "of other seeds.",
+        ),
+    )
+
+
+def _against(analysis: Analysis, place: int, rival: int) -> list[Entry]:
+    found = analysis.disagreements
+    assert found is not None
+    if place == rival:
+        return [Missing("not applicable", "the same")] * 3
+    only, other = found.only[place, rival], found.only[rival, place]
+    if np.isnan(only):
+        return [Missing("not applicable", "other test examples")] * 3
+    return [
+        Number(float(only), form="count"),
+        Number(float(other), form="count"),
+        Number(float(found.adjusted[place, rival]), digits=3),
+    ]

@@ -48,6 +48,23 @@ def add_tracking(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
+def add_checkpoints(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--checkpoint-minutes",
+        metavar="M",
+        type=float,
+        default=2.0,
+        help="time of training between two checkpoints in the store (default: 2)",
+    )
+
+
+def checkpoint_seconds_of(minutes: float) -> float:
+    """Seconds. Raises UsageError for less than none."""
+    if not minutes >= 0:
+        raise UsageError("time does not run backwards", where=f"--checkpoint-minutes {minutes:g}")
+    return 60.0 * minutes
+
+
 def settings_of(pairs: Iterable[str]) -> dict[str, Scalar]:
     """`--set` values, read as YAML scalars; the last of a name counts.
 
@@ -66,8 +83,9 @@ def settings_of(pairs: Iterable[str]) -> dict[str, Scalar]:
             value = text
         if isinstance(value, list | dict):
             raise UsageError(f"{key} takes one value, not {text}", where="--set")
-        # YAML knows dates and such, which are text here.
-        settings[key.strip()] = value if isinstance(value, bool | int | float | None) else text
+        # YAML knows dates and such, which are text here; so is nothing at all ("null" is None).
+        plain = text.strip() and isinstance(value, bool | int | float | None)
+        settings[key.strip()] = value if plain else text
     return settings
 
 

@@ -47,7 +47,7 @@ class Multi30k(Dataset):
     )
     gold: ClassVar[bool] = True
     card: ClassVar[Distribution | None] = MULTI30K
-    places: ClassVar[tuple[str, ...]] = ("multi30k", "train.en")
+    places: ClassVar[tuple[str, ...]] = ("multi30k", "test_2016_flickr.en")
     Options: ClassVar[type[DatasetOptions]] = Multi30kOptions
 
     @classmethod

@@ -62,6 +62,14 @@ def test_good_data_is_said_to_be_good(tmp_path: Path, capsys: pytest.CaptureFixt
         )
 
 
+def test_an_empty_option_is_an_empty_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines(tmp_path, "train", 80)
+    assert cli.main([*CHECK, str(tmp_path), "--set", "valid=", "--set", "test="]) == 0
+    assert "pairs split off the training" in capsys.readouterr().out
+
+
 def test_every_problem_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("train", "valid", "eval"):
         lines(tmp_path, name, 5)

@@ -10,16 +10,18 @@ from bench.errors import UsageError
 
 def test_values_are_yaml_scalars() -> None:
     given = ["a=1", "b=0.5", "c=true", "d=de-en", "e=", "f=x=y", "g=2024-01-01", "h=[", "i=1e-3"]
+    given.append("j=null")
     assert settings_of(given) == {
         "a": 1,
         "b": 0.5,
         "c": True,
         "d": "de-en",
-        "e": None,
+        "e": "",
         "f": "x=y",
         "g": "2024-01-01",
         "h": "[",
         "i": "1e-3",
+        "j": None,
     }
 
 

@@ -14,6 +14,8 @@ from bench.errors import NotApplicable, UsageError, unknown_name
 from tasks.plan import make_cell
 from tasks.registries import tasks
 
+DEFAULT_BUDGET = "laptop"
+
 
 @dataclass(frozen=True)
 class Refused:
@@ -91,9 +93,9 @@ def _changed(axes: Axes, changes: Changes) -> Axes:
         for name in ("datasets", "budget", "seeds")
         if (value := getattr(changes, name)) is not None
     }
-    return axes.model_copy(
-        update={**update, "options": {**axes.options, **(changes.options or {})}}
-    )
+    axes = axes.model_copy(update=update)
+    options = {**axes.options_under(axes.budget or DEFAULT_BUDGET), **(changes.options or {})}
+    return axes.model_copy(update={"options": options, "gpu_options": {}})
 
 
 def _check_names(changes: Changes) -> None:
@@ -132,7 +134,7 @@ def _pair(
                 attention,
                 score,
                 dataset=dataset,
-                budget=axes.budget or "laptop",
+                budget=axes.budget or DEFAULT_BUDGET,
                 options=options,
             )
             if changes.scores is None or cell.score in changes.scores:

@@ -10,6 +10,7 @@ union of its blocks, without duplicates. Axes set beside the blocks are the bloc
       - attentions: [global]      # or all
         scores: [dot, general]    # or classic, or all
         options: {input_feeding: [true, false]}
+        gpu_options: {}           # in place of those under the budget gpu: published sizes
 
 Pairs without a meaning are left out, with their reason, where "all" brought them up, and are an
 error where they are listed.
@@ -17,12 +18,14 @@ error where they are listed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bench.cell import Cell, Scalar
+from bench.errors import UsageError
+from tasks.plan import make_cell
 
 All = Literal["all"]
 
@@ -33,6 +36,10 @@ class StudyModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+#: Axes that a block joins with the study's, name by name, instead of replacing them.
+_JOINED = ("options", "gpu_options")
+
+
 class Axes(StudyModel):
     """The axes of a block. What is left out comes from the study, or is the default named here.
 
@@ -41,6 +48,7 @@ class Axes(StudyModel):
         datasets: names, or names by task; each task's default data set if left out.
         attentions, scores: names or "all"; "classic" is each attention's own score (the default).
         options: values by option name, single or listed; their product is taken.
+        gpu_options: the same, in place of what `options` has, under the budget "gpu".
         seeds: a number n for seeds 1 to n, or the seeds; 1 if left out.
         budget: "laptop" if left out.
     """
@@ -50,6 +58,7 @@ class Axes(StudyModel):
     attentions: All | tuple[str, ...] | None = None
     scores: Literal["all", "classic"] | tuple[str, ...] | None = None
     options: dict[str, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
+    gpu_options: dict[str, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
     seeds: int | tuple[int, ...] | None = None
     budget: str | None = None
 
@@ -64,17 +73,42 @@ class Axes(StudyModel):
 
     def over(self, defaults: Axes) -> Axes:
         """These axes, with those of the study where they say nothing; options are joined."""
-        mine = {name: value for name, value in self if value is not None and name != "options"}
-        return defaults.model_copy(update={**mine, "options": {**defaults.options, **self.options}})
+        joined = {name: {**getattr(defaults, name), **getattr(self, name)} for name in _JOINED}
+        mine = {name: value for name, value in self if value is not None}
+        return defaults.model_copy(update={**mine, **joined})
+
+    def options_under(self, budget: str) -> dict[str, Scalar | tuple[Scalar, ...]]:
+        """The options that count under a budget."""
+        return {**self.options, **(self.gpu_options if budget == "gpu" else {})}
 
 
 class Selector(StudyModel):
     """The cells of a study that stand for a row of a published table: those of this attention
-    and score whose options, as far as the paper's rows differ in them, are these."""
+    and score whose options, as far as the paper's rows differ in them, are these. What is not
+    named is as it is by default; `gpu_options` count in place of `options` under that budget."""
 
     attention: str
     score: str = "none"
     options: dict[str, Scalar] = Field(default_factory=dict)
+    gpu_options: dict[str, Scalar] = Field(default_factory=dict)
+
+    def matches(self, cell: Cell, varied: Collection[str]) -> bool:
+        """Whether it selects this cell, in a table whose rows differ in the options `varied`."""
+        if (cell.attention, cell.score) != (self.attention, self.score):
+            return False
+        wanted = {**self.options, **(self.gpu_options if cell.budget == "gpu" else {})}
+        try:  # as in cells: without what equals its default
+            named = make_cell(
+                cell.task,
+                cell.attention,
+                cell.score,
+                dataset=cell.dataset,
+                budget=cell.budget,
+                options=wanted,
+            ).options
+        except UsageError:  # options of a data set, and the cell is of another one
+            return False
+        return {name: value for name, value in cell.options.items() if name in varied} == named
 
 
 class Comparison(StudyModel):
@@ -93,14 +127,12 @@ class Comparison(StudyModel):
 
     def cells(self, row: str, cells: Sequence[Cell]) -> list[Cell]:
         """The cells that stand for a row."""
-        wanted = self.rows[row]
-        varied = {name for selector in self.rows.values() for name in selector.options}
-        return [
-            cell
-            for cell in cells
-            if (cell.attention, cell.score) == (wanted.attention, wanted.score)
-            and {k: v for k, v in cell.options.items() if k in varied} == wanted.options
-        ]
+        varied = {
+            name
+            for selector in self.rows.values()
+            for name in (*selector.options, *selector.gpu_options)
+        }
+        return [cell for cell in cells if self.rows[row].matches(cell, varied)]
 
 
 class Paper(StudyModel):

@@ -86,7 +86,11 @@ class Registry(Generic[T]):
             return
         self._loaded = True  # set first: a module being imported may look names up itself
         if self._package:
-            _import_members(self._package, self._nested, self._mark)
+            try:
+                _import_members(self._package, self._nested, self._mark)
+            except BaseException:
+                self._loaded = False  # else the next look-up would say that there is nothing
+                raise
         if self._group:
             for point in importlib.metadata.entry_points(group=self._group):
                 self._load_plugin(point)

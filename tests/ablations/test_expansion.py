@@ -121,6 +121,22 @@ def test_mistakes_name_the_block(block: dict[str, Any], said: str) -> None:
     assert said in str(caught.value)
 
 
+def test_published_sizes_count_under_the_gpu_budget_alone() -> None:
+    whole = study(
+        {"attentions": ["self"], "options": {"heads": [1, 2]}, "gpu_options": {"heads": 16}},
+        options={"hidden": 32},
+        gpu_options={"hidden": 640},
+    )
+    assert [dict(cell.options) for cell in expand(whole).cells] == [
+        {"heads": 1, "hidden": 32},
+        {"heads": 2, "hidden": 32},
+    ]
+    gpu = expand(whole, Changes(budget="gpu")).cells
+    assert [dict(cell.options) for cell in gpu] == [{"heads": 16, "hidden": 640}]
+    asked = expand(whole, Changes(budget="gpu", options={"hidden": 64})).cells
+    assert [cell.options["hidden"] for cell in asked] == [64], "the command line has the last word"
+
+
 def test_data_sets_by_task() -> None:
     found = expand(
         study({"attentions": ["none"], "datasets": {"translation": ["probe", "multi30k"]}})
@@ -193,3 +209,36 @@ def test_a_comparison_selects_by_the_options_its_rows_differ_in() -> None:
         found = comparison.cells(row, cells)
         assert [cell.attention for cell in found] == ["soft"]
         assert found[0].options.get("input_feeding", False) == fed
+
+
+def test_rows_may_repeat_defaults_and_have_other_sizes_under_gpu() -> None:
+    row = {"attention": "self", "score": "scaled-dot"}
+    comparison = Comparison.model_validate(
+        {
+            "dataset": "d",
+            "metric": "m",
+            "rows": {
+                "base": {**row, "options": {"heads": 8}},
+                "more": {**row, "options": {"heads": 16}, "gpu_options": {"heads": 32}},
+            },
+        }
+    )
+    whole = study({"attentions": ["self"], "options": {"heads": [8, 16, 32]}})
+    for budget, heads in (("laptop", (8, 16)), ("gpu", (8, 32))):
+        cells = expand(whole, Changes(budget=budget)).cells
+        for name, expected in zip(("base", "more"), heads, strict=True):
+            (found,) = comparison.cells(name, cells)
+            # Eight heads are the default under gpu, and so not among the cell's options there.
+            assert found.options.get("heads", 8) == expected
+
+
+def test_rows_named_by_options_of_a_data_set_select_no_cell_of_another() -> None:
+    comparison = Comparison.model_validate(
+        {
+            "dataset": "d",
+            "metric": "m",
+            "rows": {"long": {"attention": "none", "options": {"length": 20}}},
+        }
+    )
+    cells = expand(study({"attentions": ["none"], "datasets": ["multi30k"]})).cells
+    assert comparison.cells("long", cells) == []

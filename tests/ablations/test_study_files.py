@@ -1,15 +1,23 @@
 from __future__ import annotations
 
 import importlib.metadata
+import shutil
 from pathlib import Path
 
 import pytest
 
 from ablations import study_files
-from ablations.expansion import expand
+from ablations.context import TrialContext
+from ablations.expansion import Changes, expand
 from ablations.published import published, published_rows
 from ablations.study_files import find_study, load_study, read_study
+from ablations.trial import run_trial
+from bench import cli
+from bench.attention.registries import attentions
 from bench.errors import UsageError
+
+NAMES = sorted(path.stem for path in study_files.FOLDER.glob("*.yaml"))
+PAPERS = [name for name in NAMES if load_study(name).paper is not None]
 
 
 def write(folder: Path, text: str) -> Path:
@@ -85,7 +93,7 @@ def test_studies_of_other_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert find_study("theirs") == path
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in study_files.FOLDER.glob("*.yaml")))
+@pytest.mark.parametrize("name", NAMES)
 def test_our_studies_can_be_read_and_have_cells(name: str) -> None:
     study = load_study(name)
     assert study.name == name
@@ -95,21 +103,52 @@ def test_our_studies_can_be_read_and_have_cells(name: str) -> None:
     assert len({cell.hash for cell in cells}) == len(cells) > 0
 
 
-@pytest.mark.parametrize("name", ["bahdanau2015", "luong2015", "rocktaschel2016"])
-def test_every_published_row_of_a_papers_study_has_cells(name: str) -> None:
+@pytest.mark.parametrize("budget", [None, "gpu"])
+@pytest.mark.parametrize("name", PAPERS)
+def test_every_published_row_of_a_papers_study_has_cells(name: str, budget: str | None) -> None:
     study = load_study(name)
     assert study.paper is not None
-    cells = expand(study).cells
+    cells = expand(study, Changes(budget=budget)).cells
     for comparison in study.paper.comparisons:
         figures = published_rows(study.paper.name, comparison.dataset, comparison.metric)
+        assert set(comparison.rows) <= set(figures)
         stand_ins = {row: comparison.cells(row, cells) for row in comparison.rows}
         for row, found in stand_ins.items():
             assert {cell.seed for cell in found} == {1, 2, 3}, row
             assert len(found) == 3, "one setting a row, else their mean would mix two"
-            assert figures[row].attention == found[0].attention
-            assert figures[row].score in (found[0].score, "")
+            if figures[row].attention in attentions.names():
+                assert figures[row].attention == found[0].attention
+                assert figures[row].score in (found[0].score, "")
         hashes = [cell.hash for found in stand_ins.values() for cell in found]
         assert len(hashes) == len(set(hashes)), "no cell stands for two rows"
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_what_a_paper_is_compared_in_is_reported(name: str, tmp_path: Path) -> None:
+    study = load_study(name)
+    assert study.paper is not None
+    named = {c.ours: c for c in study.paper.comparisons if c.ours != "primary"}
+    if not named:
+        return
+    comparison = next(iter(named.values()))
+    smoke = expand(study, Changes(budget="smoke")).cells
+    cell = comparison.cells(next(iter(comparison.rows)), smoke)[0]
+    result = run_trial(cell, TrialContext(None, None, str(tmp_path)))
+    alignment = {} if result.alignment is None else result.alignment.model_dump()
+    reported = {*result.metrics, *(f"alignment/{figure}" for figure in alignment)}
+    java = {"meteor"} if shutil.which("java") is None else set()
+    assert set(named) - java <= reported
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dry_run_of_our_studies(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["sweep", name, "--dry-run"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    count = len(expand(load_study(name)).cells)
+    assert last == f"{count} cells, {count} to run"
 
 
 def test_published_figures_are_those_of_the_papers() -> None:

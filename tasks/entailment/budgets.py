@@ -18,30 +18,37 @@ def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
         return {**SMOKE, **special}
     if budget == "gpu":
         return {**special, "steps": 4000, "validations": 10, **PUBLISHED[family(placement)]}
-    return {
+    base = {
         **special,
-        "steps": 500,
-        "batch_units": 450,
+        "steps": 350,
+        "batch_units": 400,
         "hidden": 64,
         "embedding": 64,
+        "dropout": 0.0,
         "validations": 5,
         "learning_rate": 5e-3,
     }
+    if placement == "transformer":
+        return {**base, "encoder_layers": 2, "decoder_layers": 2, "learning_rate": 2e-3}
+    return base
 
 
 def sentences_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
-    """Real sentences."""
+    """Real sentences, some thousands of pairs under `laptop`: two to three core-minutes."""
     if budget == "smoke":
         return SMOKE
+    words = {"word_vectors": "fixed", "word_scale": 3.0}
     if budget == "gpu":
         sizes = PUBLISHED[family(placement)]
-        return {"steps": 30000, "validations": 30, "dropout": 0.3, **sizes}
-    return {
-        "steps": 1500,
-        "batch_units": 700,
+        return {**words, "steps": 30000, "validations": 30, "dropout": 0.3, **sizes}
+    base = {
+        **words,
+        "steps": 600,
+        "batch_units": 600,
         "hidden": 128,
         "embedding": 128,
-        "validations": 15,
-        "dropout": 0.3,
-        "learning_rate": 2e-3,
+        "validations": 8,
+        "dropout": 0.5,
+        "learning_rate": 3e-3,
     }
+    return {**base, "learning_rate": 1e-3} if placement == "transformer" else base

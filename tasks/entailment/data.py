@@ -107,7 +107,8 @@ def prepare(corpus: EntailmentCorpus, settings: EntailmentSettings, paths: Paths
     """
     corpus = corpus.limited(settings.train_limit, settings.test_limit)
     if settings.word_vectors == "fixed":
-        every = chain(corpus.train, *(part for _, part in corpus.parts()), *corpus.aligned.values())
+        # Vectors by spelling need no training, so words that only testing brings have theirs, too.
+        every = chain(*(part for _, part in corpus.parts()), *corpus.aligned.values())
         vocabulary = Vocabulary.of(every, least_count=1, unknown=1)
     else:
         vocabulary = Vocabulary.of(

@@ -101,7 +101,7 @@ def test_overlap_of_words_is_no_way_out(corpus: EntailmentCorpus) -> None:
         for name, pairs in corpus.tests.items()
     }
     assert 0.4 < right["test"] < 0.65
-    assert right["long"] < 0.45
+    assert right["long"] < 0.5
 
 
 def test_links_join_words_of_the_same_role(corpus: EntailmentCorpus) -> None:

@@ -17,6 +17,7 @@ from tasks.base import Evaluation, Paths, Plan
 from tasks.classification import ClassificationModule
 from tasks.entailment.corpus import LABELS
 from tasks.entailment.data import EntailmentData
+from tasks.entailment.words import WordEmbedding
 from tasks.plan import make_cell, refusal, resolve
 from tasks.registries import tasks
 
@@ -111,6 +112,19 @@ def test_heads_are_options(
     attention: str, options: dict[str, object], data: EntailmentData
 ) -> None:
     assert evaluated(plan_of(attention, **options), data).decoded == 2 * TESTED
+
+
+def test_words_of_the_test_sets_have_fixed_vectors(paths: Paths) -> None:
+    plan = plan_of("global", word_vectors="fixed", lexicon="large", train_limit=3)
+    data = TASK.prepare(plan, paths)
+    assert isinstance(data, EntailmentData)
+    known = {word for pair in data.corpus.train for word in (*pair.premise, *pair.hypothesis)}
+    tested = {word for pair in data.corpus.tests["test"] for word in pair.premise}
+    assert tested - known, "or the test shows nothing"
+    assert tested <= set(data.vocabulary.words)
+    module = trained(plan, data)
+    assert isinstance(module.front.embedding, WordEmbedding)
+    assert module.front.embedding is module.decoder.embedding is module.words
 
 
 def test_predictions_give_the_headline_back(data: EntailmentData) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
-from typing import Literal, overload
 
 from tasks.cache import digest, digest_texts
 
@@ -47,32 +46,6 @@ class Document:
     @property
     def summary_text(self) -> str:
         return " ".join(self.summary)
-
-
-@dataclass(frozen=True)
-class Texts(Sequence[str]):
-    """One side of a part, made from its documents as it is gone through."""
-
-    documents: Sequence[Document]
-    side: Literal["source", "summary"]
-
-    def __len__(self) -> int:
-        return len(self.documents)
-
-    def __iter__(self) -> Iterator[str]:
-        return map(self._text, self.documents)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> Texts: ...
-    def __getitem__(self, index: int | slice) -> str | Texts:
-        if isinstance(index, slice):
-            return Texts(self.documents[index], self.side)
-        return self._text(self.documents[index])
-
-    def _text(self, document: Document) -> str:
-        return document.source_text if self.side == "source" else document.summary_text
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from tasks.base import Paths
 from tasks.summarization.controls import figures
-from tasks.summarization.corpus import Document, Segments, SummaryCorpus, Texts
+from tasks.summarization.corpus import Document, Segments, SummaryCorpus
+from tasks.text.texts import Texts
 from tasks.text_to_text.data import Part, TextCorpus, TextData, prepare_texts
 from tasks.text_to_text.settings import TextSettings
 
@@ -21,7 +22,7 @@ def prepare(corpus: SummaryCorpus, settings: TextSettings, paths: Paths) -> Text
 def _part(documents: Sequence[Document]) -> Part[Document]:
     return Part(
         documents,
-        source=Texts(documents, "source"),
-        target=Texts(documents, "summary"),
+        source=Texts(documents, "source_text"),
+        target=Texts(documents, "summary_text"),
         segments=Segments(documents),
     )

@@ -17,17 +17,12 @@ PLACES = (
     *("accra", "bogota", "cairo", "dakar", "hanoi", "kyoto"),
     *("lagos", "lima", "oslo", "quito", "riga", "tunis"),
 )
-_UNITS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-#: Numbers in words, mostly two of them, and in figures. Ten to nineteen are not among them.
-NUMBERS: dict[tuple[str, ...], str] = {
-    **{(unit,): str(value) for value, unit in enumerate(_UNITS, start=1) if value > 1},
-    **{(ten,): str(10 * tens) for tens, ten in enumerate(_TENS, start=2)},
-    **{
-        (ten, unit): str(10 * tens + units)
-        for tens, ten in enumerate(_TENS, start=2)
-        for units, unit in enumerate(_UNITS, start=1)
-    },
+_UNITS = ("two", "three", "four", "five", "six", "seven", "eight", "nine")
+_TENS = ("ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+#: Numbers in words, and in figures.
+NUMBERS: dict[str, str] = {
+    **{unit: str(value) for value, unit in enumerate(_UNITS, start=2)},
+    **{ten: str(10 * tens) for tens, ten in enumerate(_TENS, start=1)},
 }
 GOODS = ("trucks", "ships", "planes", "mines", "hotels", "farms", "stores", "plants")
 #: Only what has happened is news; all else was hoped, feared, denied or long ago.
@@ -82,7 +77,7 @@ class Event:
     agent: str
     action: Action
     told: str
-    number: tuple[str, ...]
+    number: str
     goods: str
     place: str | None
 
@@ -98,7 +93,7 @@ def sentence(event: Event, adverb: str, opener: tuple[str, ...]) -> list[Said]:
         (event.agent, "agent"),
         (adverb, None),
         (event.told, "verb"),
-        *((word, "number") for word in event.number),
+        (event.number, "number"),
         (event.goods, "goods"),
         *_place(event),
         (".", None),

@@ -49,9 +49,9 @@ _PLACED = 0.5
 class ProbeOptions(DatasetOptions):
     """Knobs of the generator."""
 
-    fewest: int = Field(3, ge=1, description="sentences of the shortest reports")
+    fewest: int = Field(1, ge=1, description="sentences of the shortest reports")
     sentences: int = Field(
-        8, ge=1, description="sentences of the longest reports; those of 'long' have twice as many"
+        6, ge=1, description="sentences of the longest reports; those of 'long' have twice as many"
     )
     noise: float = Field(
         0.3, ge=0, le=1, description="share of sentences that open with words of no use"
@@ -60,7 +60,7 @@ class ProbeOptions(DatasetOptions):
         0.2, ge=0, le=1, description="share of the other events that have the main event's agent"
     )
     decoys: float = Field(
-        0.4,
+        0.3,
         ge=0,
         le=1,
         description="share of reports (of 3 sentences or more) with a second event that is told as"
@@ -70,8 +70,8 @@ class ProbeOptions(DatasetOptions):
         0.1, ge=0, le=1, description="share of headlines with the rarer verb, which cannot be told"
     )
     train_size: int = Field(6000, ge=1, description="training reports")
-    validation_size: int = Field(300, ge=1, description="validation reports")
-    test_size: int = Field(500, ge=1, description="reports in each of the two test sets")
+    validation_size: int = Field(250, ge=1, description="validation reports")
+    test_size: int = Field(400, ge=1, description="reports in each of the two test sets")
     data_seed: int = Field(1, ge=0, description="draws the reports; not the trial's seed")
 
     @model_validator(mode="after")

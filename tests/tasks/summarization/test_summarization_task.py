@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 
 import numpy as np
+import one_step
 import pytest
-import torch
 
 from ablations.context import TrialContext
 from ablations.trial import run_trial
@@ -56,28 +56,8 @@ def data(paths: Paths) -> TextData[Document]:
     return prepared
 
 
-def trained(plan: Plan, data: TextData[Document]) -> GenerationModule:
-    """After one step, which must reach every parameter that the step made use of."""
-    torch.manual_seed(1)
-    module = TASK.module(plan, data)
-    assert isinstance(module, GenerationModule)
-    batch = next(iter(data.datamodule(1).train_dataloader()))
-    before = {name: value.detach().clone() for name, value in module.named_parameters()}
-    optimiser = module.configure_optimizers()["optimizer"]
-    loss = module.training_loss(batch)
-    loss.backward()
-    assert math.isfinite(loss.item())
-    optimiser.step()
-    changed = [name for name, value in module.named_parameters() if (value != before[name]).any()]
-    for part in ("encoder", "decoder", "head"):
-        assert any(name.startswith(part) for name in changed), part
-    return module.eval()
-
-
 def evaluated(plan: Plan, data: TextData[Document]) -> Evaluation:
-    module = trained(plan, data)
-    with torch.inference_mode():
-        return TASK.evaluate(plan, module, data)
+    return one_step.evaluated(TASK, plan, data)
 
 
 @pytest.mark.parametrize(("attention", "score"), valid_pairs())
@@ -161,7 +141,7 @@ def test_embeddings_are_shared_where_the_vocabulary_is(
 
 
 def test_rush_s_encoder_is_an_option(data: TextData[Document]) -> None:
-    module = trained(plan_of("global", encoder="rush", smoothing=1), data)
+    module = one_step.trained(TASK, plan_of("global", encoder="rush", smoothing=1), data)
     assert isinstance(module.encoder, RushEncoder) and module.encoder.window == 1
     with pytest.raises(NotApplicable, match="recurrent"):
         TASK.module(plan_of("self", encoder="rush"), data)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from bench.errors import UsageError
-from tasks.summarization.corpus import Document, Texts
+from tasks.summarization.corpus import Document
 from tasks.summarization.reading import Reading, TextDocuments, hold_out, with_text
 from tasks.summarization.sentences import split_sentences
+from tasks.text.texts import Texts
 
 
 @pytest.mark.parametrize(
@@ -59,9 +60,9 @@ def test_words_and_segments_of_a_document() -> None:
     document = Document("x", (("a", "b"), ("c",)), ("d",))
     assert document.words == ("a", "b", "c") and document.segments == (0, 0, 1)
     assert (document.source_text, document.summary_text) == ("a b c", "d")
-    texts = Texts([document, document], "source")
+    texts = Texts([document, document], "source_text")
     assert list(texts) == ["a b c"] * 2 == list(texts[:2]) and texts[-1] == "a b c"
-    assert Texts([document], "summary")[0] == "d"
+    assert Texts([document], "summary_text")[0] == "d"
 
 
 PAIRS = [("a b", "s"), ("", "s"), ("c", " "), ("d", "t"), ("e f", "u")]

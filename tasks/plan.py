@@ -1,8 +1,8 @@
 """From names to a cell, and from a cell to everything its trial needs.
 
 Here the axes meet the registries: names are looked up, invalid pairs refused with their reason,
-options checked against the schema of whoever owns them, and what equals its default dropped, so
-that one trial has one name.
+options checked against the schema of whoever owns them, and dropped where they change nothing
+(they equal their default, or no part of this model reads them), so that one trial has one name.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def make_cell(
     Args:
         score: None for the attention's classic score. `none` attends to nothing, so every score
             gives the same cell there.
-        options: values by option name; defaults may be repeated, they are dropped.
+        options: values by option name; defaults may be repeated, they are dropped, as is what
+            only other families of models read (`heads` is the Transformer's).
 
     Raises:
         UsageError: unknown names or options, values that do not fit.
@@ -148,10 +149,21 @@ def _explicit_options(draft: Cell) -> dict[str, Scalar]:
         for have, default in zip(_models(given), _models(plain), strict=True):
             if name in type(have).model_fields:
                 value = getattr(have, name)
-                if value != getattr(default, name):
+                if value != getattr(default, name) and _is_read(name, have, given):
                     explicit[name] = value
                 break
     return explicit
+
+
+def _is_read(name: str, owner: BaseModel, plan: Plan) -> bool:
+    """Whether the model of this plan looks at an option. A field that only some placements read
+    names them in its `json_schema_extra`; where nothing attends, no option of attention is read."""
+    placement = plan.attention.placement
+    if owner is plan.attention_options:
+        return placement != "fixed"
+    extra = type(owner).model_fields[name].json_schema_extra
+    known = extra.get("placements") if isinstance(extra, dict) else None
+    return not isinstance(known, list) or placement in known
 
 
 def _models(plan: Plan) -> tuple[BaseModel, ...]:

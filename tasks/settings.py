@@ -9,12 +9,17 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic.config import JsonDict
 
 BUDGETS: dict[str, str] = {
     "smoke": "seconds on one core: proves that everything runs, learns next to nothing",
     "laptop": "the default: small models on embedded or small data, made for 2 cores",
     "gpu": "published model sizes on real data, made for one GPU per trial or more",
 }
+
+# What a model of another family does not read says so: there it cannot name another trial.
+_TRANSFORMER: JsonDict = {"placements": ["transformer"]}
+_CONVOLUTIONAL: JsonDict = {"placements": ["convolutional"]}
 
 
 class Settings(BaseModel):
@@ -46,15 +51,24 @@ class Settings(BaseModel):
     decoder_layers: int = Field(1, ge=1)
     cell: Literal["gru", "lstm"] = "gru"
     bidirectional: bool = True
-    heads: int = Field(4, ge=1, description="heads of the Transformer")
-    feed_forward: int = Field(256, ge=1, description="inner size of the Transformer")
-    positions: Literal["sinusoids", "learned"] = Field(
-        "sinusoids", description="what tells the Transformer where a state stands"
+    heads: int = Field(
+        4, ge=1, description="heads of the Transformer", json_schema_extra=_TRANSFORMER
     )
-    kernel: int = Field(3, ge=1, description="width of the convolutions")
+    feed_forward: int = Field(
+        256, ge=1, description="inner size of the Transformer", json_schema_extra=_TRANSFORMER
+    )
+    positions: Literal["sinusoids", "learned"] = Field(
+        "sinusoids",
+        description="what tells the Transformer where a state stands",
+        json_schema_extra=_TRANSFORMER,
+    )
+    kernel: int = Field(
+        3, ge=1, description="width of the convolutions", json_schema_extra=_CONVOLUTIONAL
+    )
     attention_layers: str = Field(
         "all",
         description="layers of the convolutional decoder that attend, from 1, as in 1,3,5; or last",
+        json_schema_extra=_CONVOLUTIONAL,
     )
     input_feeding: bool = Field(
         False, description="Luong 2015: the attentional vector enters the next step"

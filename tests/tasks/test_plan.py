@@ -28,6 +28,30 @@ def test_options_that_equal_their_defaults_do_not_name_another_trial() -> None:
     assert make_cell("translation", "soft", options={"steps": steps + 1}) != plain
 
 
+@pytest.mark.parametrize(
+    ("attention", "unread", "read"),
+    [
+        ("none", {"normaliser": "smooth", "heads": 2, "kernel": 5}, {"dropout": 0.3}),
+        ("soft", {"heads": 2, "attention_layers": "1"}, {"normaliser": "smooth"}),
+        ("self", {"kernel": 5}, {"heads": 2, "positions": "learned", "feed_forward": 8}),
+        ("multi-step", {"heads": 2}, {"kernel": 5, "attention_layers": "1"}),
+    ],
+)
+def test_options_that_the_model_does_not_read_do_not_name_another_trial(
+    attention: str, unread: dict, read: dict
+) -> None:
+    assert make_cell("translation", attention, options=unread) == make_cell(
+        "translation", attention
+    )
+    assert dict(make_cell("translation", attention, options={**unread, **read}).options) == read
+
+
+@pytest.mark.parametrize("options", [{"heads": 0}, {"normaliser": "smoth"}])
+def test_options_that_are_not_read_are_checked_all_the_same(options: dict) -> None:
+    with pytest.raises(UsageError):
+        make_cell("translation", "none", options=options)
+
+
 def test_options_are_kept_as_their_type_has_them() -> None:
     cells = [
         make_cell("translation", "soft", options={"dropout": value}) for value in (0.25, "0.25")

@@ -50,7 +50,8 @@ class BeforeDecoder(AttentiveDecoder):
     cell (Bahdanau 2015, appendix A.2.2).
 
     The loop holds attention, the context's part of the input projection, and the cells. The
-    readout tanh(W [h; c; y]) is made for all positions after it.
+    readout tanh(W [h; c; y]) is made for all positions after it. Without `ModelSizes.carry` the
+    state is a query and no more: every step's cells start from zero.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class BeforeDecoder(AttentiveDecoder):
             extra_size=context,
             readout_size=sizes.hidden + context + sizes.embedding,
         )
+        self.carry = sizes.carry
 
     def _read(
         self, tokens: Tensor, state: RecurrentState, *, need_weights: bool
@@ -79,7 +81,7 @@ class BeforeDecoder(AttentiveDecoder):
         for step in range(tokens.shape[1]):
             now = self.attention(top[:, None], keys, remembered, need_weights=need_weights)
             remembered = now.state
-            cells = advance(step, now.context[:, 0], cells)
+            cells = advance(step, now.context[:, 0], cells if self.carry else cells.emptied())
             top = self._with_words(cells.hidden[-1], embedded[:, step])  # B,H
             attended.append(now)
             tops.append(top)

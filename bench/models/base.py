@@ -35,6 +35,9 @@ class ModelSizes:
         residual: recurrent models only: the features and embeddings a layer reads are added to the
             states it makes, so that what is attended with and to holds the word itself (the other
             families always do so).
+        carry: recurrent decoders that attend with their previous state: whether that state goes
+            into the next step's cells as well. Without it a step knows the last token, what was
+            attended to and, by the score, where, but cannot count steps.
         attention_layers: decoder layers that attend, counted from 1, in the convolutional
             decoder (the ablation of Gehring 2017, section 5.5); None for all.
         positions: of the Transformer: "sinusoids", or "learned" (Vaswani 2017, table 3 E).
@@ -53,6 +56,7 @@ class ModelSizes:
     dropout: float = 0.1
     input_feeding: bool = False
     residual: bool = False
+    carry: bool = True
     attention_layers: tuple[int, ...] | None = None
     positions: str = "sinusoids"
     max_positions: int = 1024

@@ -81,6 +81,12 @@ def build_decoder(
             where="input_feeding",
             remedy="use it with 'global' or 'local'",
         )
+    if not sizes.carry and choice.placement != "before":
+        raise NotApplicable(
+            "only where the context enters the cells do they work without the state before",
+            where="carry",
+            remedy="use it with 'soft' or 'hard'",
+        )
     match choice.placement:
         case "transformer":
             return TransformerDecoder(vocabulary_size, memory_size, sizes, choice.build)

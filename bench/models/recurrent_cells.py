@@ -42,6 +42,12 @@ class CellState:
     hidden: tuple[Tensor, ...]
     cells: tuple[Tensor, ...] = ()
 
+    def emptied(self) -> CellState:
+        """Zeros in their place."""
+        return CellState(
+            *(tuple(map(torch.zeros_like, part)) for part in (self.hidden, self.cells))
+        )
+
 
 class RecurrentStack(nn.Module):
     """Layers of GRU (Cho 2014) or LSTM (Hochreiter 1997) cells, left to right.

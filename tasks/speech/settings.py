@@ -34,6 +34,13 @@ class SpeechSettings(Settings):
         2048, ge=1, description="longest encoded utterance with learned positions (multi-step)"
     )
 
+    # decoder
+    carry: bool = Field(
+        True,
+        description="soft and hard: the decoder's state goes from step to step; without, nothing "
+        "counts steps, and utterances longer than in training do not end early",
+    )
+
     # help in training
     ctc_weight: float = Field(
         0.0, ge=0, description="weight of a CTC loss on the encoder's states (Kim 2017)"

@@ -30,6 +30,8 @@ FURTHER = [
     pytest.param("multi-step", "dot", {"kernel": 4, "attention_layers": (2,)}, id="one attends"),
     pytest.param("self", "dot", {"heads": 1, "embedding": 8}, id="one head"),
     pytest.param("self", "dot", {"positions": "learned"}, id="learned positions"),
+    pytest.param("soft", "location-aware", {"carry": False}, id="not carried"),
+    pytest.param("soft", "dot", {"carry": False, "cell": "lstm"}, id="not carried lstm"),
     pytest.param("soft", "dot", {"decoder_layers": 1, "bidirectional": False}, id="one layer"),
 ]
 EVERY = [
@@ -305,3 +307,15 @@ def test_input_feeding_lets_the_context_reach_the_next_state(
         before, after = decoder(tokens, memory).hidden, decoder(tokens, other).hidden
         torch.testing.assert_close(after[:, 0], before[:, 0])
         assert torch.allclose(after[:, 1:], before[:, 1:]) is not feeding
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_without_a_state_that_is_carried_nothing_counts_steps(
+    cell: str, make_model: Callable, make_batch: Callable
+) -> None:
+    features, mask, tokens = make_batch([1, 1])  # one position, so that attention is always there
+    tokens[:, 3:5] = tokens[:, :2] = tokens.new_tensor([4, 5])
+    for carry in (True, False):
+        encoder, decoder = make_model("soft", "location-aware", cell=cell, carry=carry)
+        hidden = decoder(tokens, encoder(features, mask)).hidden
+        assert torch.allclose(hidden[:, 4], hidden[:, 1]) is not carry

@@ -57,6 +57,14 @@ def test_input_feeding_is_refused_where_it_means_nothing(
         make_model(attention, "none" if attention == "none" else "dot", input_feeding=True)
 
 
+@pytest.mark.parametrize("attention", ["global", "none", "self", "multi-step"])
+def test_a_state_that_is_dropped_is_refused_where_no_context_enters_the_cells(
+    attention: str, make_model: Callable
+) -> None:
+    with pytest.raises(NotApplicable, match="state before"):
+        make_model(attention, "none" if attention == "none" else "dot", carry=False)
+
+
 def test_a_score_that_the_mechanism_refuses_is_refused(make_model: Callable) -> None:
     with pytest.raises(NotApplicable, match="no previous step"):
         make_model("self", "location-aware")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,6 +79,14 @@ class Analysis:
     @property
     def headline(self) -> Scores:
         return self.subsets[0]
+
+    @cached_property
+    def order(self) -> tuple[int, ...]:
+        """Places of the contenders, best headline figure first, those without one last."""
+        sign = -1 if self.frame.higher_is_better else 1
+        values = [None if one is None else sign * one.value for one in self.headline.estimates]
+        keys = [(1, 0.0) if value is None else (0, value) for value in values]
+        return tuple(sorted(range(len(keys)), key=lambda place: keys[place]))
 
     def subset(self, name: str) -> Scores | None:
         return next((scores for scores in self.subsets if scores.subset == name), None)

@@ -8,7 +8,7 @@ from reports import formats
 from reports.analysis import Analysis
 from reports.lengths import Difference
 from reports.tables import Column, Entry, Missing, Number, Row, Table, form_of
-from reports.task_rows import CONTENDER, by_merit, contender_row
+from reports.task_rows import CONTENDER, contender_row
 
 
 def length_table(analysis: Analysis, length_unit: str) -> Table | None:
@@ -26,7 +26,7 @@ def length_table(analysis: Analysis, length_unit: str) -> Table | None:
         columns.append(Column(f"part{number + 1}_lead", f"ahead of {control}", group=group))
     columns.append(Column("growth", "lead grows by", group="from first to last"))
     rows = []
-    for place in by_merit(analysis):
+    for place in analysis.order:
         entries: list[Entry] = []
         for figures, gaps in zip(found.figures, found.gaps, strict=True):
             value = figures[place]
@@ -38,7 +38,7 @@ def length_table(analysis: Analysis, length_unit: str) -> Table | None:
             )
             entries.append(_difference(gaps[place], frame.headline, place == found.control))
         entries.append(_difference(found.growth[place], frame.headline, place == found.control))
-        rows.append(contender_row(frame.contenders[place], entries))
+        rows.append(contender_row(analysis, place, entries))
     unit = f"Lengths in {length_unit}. "
     return Table(
         f"{frame.setting.slug}-length",
@@ -73,7 +73,7 @@ def mcnemar_table(analysis: Analysis) -> Table | None:
     found, frame = analysis.disagreements, analysis.frame
     if found is None:
         return None
-    order = [place for place in by_merit(analysis) if not np.isnan(found.only[place]).all()]
+    order = [place for place in analysis.order if not np.isnan(found.only[place]).all()]
     if len(order) < 2:
         return None
     rivals = dict.fromkeys(

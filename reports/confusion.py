@@ -5,7 +5,7 @@ from __future__ import annotations
 from reports.analysis import Analysis
 from reports.controls import names_of
 from reports.tables import Column, Entry, Missing, Number, Table, mean_known
-from reports.task_rows import CONTENDER, by_merit, contender_row
+from reports.task_rows import CONTENDER, contender_row
 
 
 def confusion_table(analysis: Analysis) -> Table | None:
@@ -21,12 +21,11 @@ def confusion_table(analysis: Analysis) -> Table | None:
         for given in classes
     )
     rows = []
-    for place in by_merit(analysis):
-        contender = analysis.frame.contenders[place]
+    for place in analysis.order:
         entries: list[Entry] = [
             _share(analysis, place, gold, given, classes) for gold in classes for given in classes
         ]
-        rows.append(contender_row(contender, entries))
+        rows.append(contender_row(analysis, place, entries))
     notes = (
         f"Shares of the examples of each true class, on the test set “{analysis.headline.subset}”, "
         "means over seeds. The darker, the more.",

@@ -15,11 +15,10 @@ from reports.drawing import Drawing, stacked, tiled
 from reports.frames import Contender, Frame, slug
 from reports.scatter import Spot, scatter
 from reports.tables import mean_known
-from reports.task_rows import by_merit
 from reports.theme import Style, style
 
 #: Keys of a training curve that are not figures of their own.
-_NOT_FIGURES = ("step", "seconds", "epoch", "learning_rate", "units")
+NOT_FIGURES = ("step", "seconds", "epoch", "learning_rate", "units")
 _COLUMNS = 4
 
 #: At most so many contenders have lines, best first, so that pages stay small.
@@ -81,10 +80,12 @@ def training_curves(analysis: Analysis, styles: Styles) -> list[Figure]:
     keys = dict.fromkeys(key for result in frame.done for point in result.curve for key in point)
     figures = []
     for key in keys:
-        if key in _NOT_FIGURES:
+        if key in NOT_FIGURES:
             continue
-        series = _series(_chosen(analysis), styles, partial(_curve, key=key, scale=_scale(key)))
-        name = _axis_name(key)
+        series = _series(
+            _chosen(analysis), styles, partial(curve, key=key, scale=metric_scale(key))
+        )
+        name = axis_name(key)
         panels = line_panels(series, Axes("step", name))
         if panels:
             figures.append(
@@ -102,7 +103,7 @@ def training_curves(analysis: Analysis, styles: Styles) -> list[Figure]:
 def by_length(analysis: Analysis, styles: Styles, task: TaskEntry) -> Figure | None:
     """The headline figure by source length, with lengths beyond the test set's shaded."""
     frame = analysis.frame
-    name = _axis_name(frame.headline)
+    name = axis_name(frame.headline)
     bins = [entry for result in frame.done for entry in result.by_length]
     if not bins:
         return None
@@ -110,7 +111,7 @@ def by_length(analysis: Analysis, styles: Styles, task: TaskEntry) -> Figure | N
     longest = max((entry.high for entry in bins if entry.subset == first), default=None)
     beyond = longest is not None and any(entry.high > longest for entry in bins)
     axes = Axes(task.length_unit, name, longest if beyond else None, from_zero=True)
-    lines = partial(_lengths, scale=_scale(frame.headline))
+    lines = partial(lengths, scale=metric_scale(frame.headline))
     panels = line_panels(_series(_chosen(analysis), styles, lines), axes)
     shaded = "Shaded: longer than anything in training and in the test set. " if beyond else ""
     return Figure(
@@ -133,7 +134,7 @@ _COSTS: tuple[tuple[str, str, bool], ...] = (
 def quality_against_cost(analysis: Analysis, styles: Styles) -> Figure | None:
     """A scatter plot with its Pareto front for each cost that was measured."""
     frame = analysis.frame
-    name = _axis_name(frame.headline)
+    name = axis_name(frame.headline)
     panels = []
     for key, label, lower in _COSTS:
         spots = _spots(analysis, styles, key)
@@ -164,7 +165,7 @@ def quality_against_cost(analysis: Analysis, styles: Styles) -> Figure | None:
 
 def _spots(analysis: Analysis, styles: Styles, key: str) -> list[Spot]:
     spots = []
-    y = _scale(analysis.frame.headline)
+    y = metric_scale(analysis.frame.headline)
     scale = 1 / 2**20 if key.endswith("bytes") else 1.0
     for contender, estimate in zip(
         analysis.frame.contenders, analysis.headline.estimates, strict=True
@@ -187,7 +188,7 @@ def _spots(analysis: Analysis, styles: Styles, key: str) -> list[Spot]:
 
 def _chosen(analysis: Analysis) -> list[Contender]:
     """The contenders whose lines are drawn: the best ones, in the order of the frame."""
-    places = sorted(by_merit(analysis)[:CONTENDERS])
+    places = sorted(analysis.order[:CONTENDERS])
     return [one for place in places if (one := analysis.frame.contenders[place]).done]
 
 
@@ -221,22 +222,22 @@ def _means(per_seed: Sequence[Lines]) -> list[tuple[tuple[float, float], ...]]:
     return means
 
 
-def _scale(metric: str) -> float:
+def metric_scale(metric: str) -> float:
     """Fractions are drawn as percentages."""
     return 100.0 if formats.is_fraction(metric) else 1.0
 
 
-def _axis_name(metric: str) -> str:
+def axis_name(metric: str) -> str:
     percent = " (%)" if formats.is_fraction(metric) else ""
     return f"{formats.metric_name(metric)}{percent}"
 
 
-def _curve(result: Result, key: str, scale: float) -> Lines:
+def curve(result: Result, key: str, scale: float) -> Lines:
     points = [point for point in result.curve if {"step", key} <= {*point}]
     return {key: {point["step"]: point[key] * scale for point in points}}
 
 
-def _lengths(result: Result, scale: float) -> Lines:
+def lengths(result: Result, scale: float) -> Lines:
     """One line per test set, from the middle of a bin to its figure."""
     lines: Lines = {}
     for entry in result.by_length:

@@ -12,6 +12,7 @@ from bench.trace import Mode, SourceKind, Trace
 from reports.attention_maps import attention_map
 from reports.drawing import Drawing, Group, Text, text_width
 from reports.frames import Contender, Frame
+from reports.links import page_of_cell
 
 if TYPE_CHECKING:
     from bench.store import Store
@@ -24,12 +25,34 @@ _FROM_HEADLINE, _FROM_OTHERS = 2, 1
 _READABLE = 16  # source words that fit a phone
 
 
+_LOOKS = {
+    "words": (
+        "Source units from left to right, target units from top to bottom: a row shows what one "
+        "target unit was made of, the darker the more."
+    ),
+    "frames": (
+        "Time runs from left to right. Above, the spectrogram and the true spans of the units; "
+        "below, a row for each unit shows where it listened, the darker the more."
+    ),
+    "grid": (
+        "For each word the picture, dark where the word does not look: the brightest place has "
+        "its largest weight. A word in bold belongs to a phrase whose place is known."
+    ),
+}
+
+
+def looks(kind: str) -> str:
+    """How to read pictures of attention over words, frames or a grid."""
+    return _LOOKS[kind]
+
+
 @dataclass(frozen=True)
 class Map:
-    """What one contender looked at in one example."""
+    """What one contender looked at in one example; `href` is its page."""
 
     contender: str
     drawing: Drawing
+    href: str = ""
 
     def named(self) -> Drawing:
         """The map with the contender's name above it, for files of their own."""
@@ -73,6 +96,7 @@ class _Shown:
 
     contender: Contender
     traces: dict[tuple[Key, Mode], Trace]
+    href: str
 
 
 def gallery(
@@ -91,7 +115,8 @@ def gallery(
     shown = []
     for contender in contenders[:CONTENDERS]:
         try:
-            shown.append(_Shown(contender, _traces(store, contender)))
+            href = page_of_cell(frame.setting, contender)
+            shown.append(_Shown(contender, _traces(store, contender), href))
         except (UsageError, ValueError, KeyError, TypeError) as error:
             notes.append(f"{contender.name}: its traces are unusable ({error})")
     keys = choose((trace for one in shown for trace in one.traces.values()), headline)
@@ -170,7 +195,7 @@ def _exhibit(key: Key, shown: Sequence[_Shown], written: dict[str, dict[Key, _Wr
     return Exhibit(
         subset=key[0],
         example=key[1],
-        source=texts[0].source if texts else _source(held[0]),
+        source=texts[0].source if texts else source_text(held[0]),
         references=texts[0].references if texts else (),
         outputs=tuple(text.output for text in texts),
         free=_maps(key, "free", shown),
@@ -180,7 +205,7 @@ def _exhibit(key: Key, shown: Sequence[_Shown], written: dict[str, dict[Key, _Wr
     )
 
 
-def _source(trace: Trace) -> str:
+def source_text(trace: Trace) -> str:
     """Words say what they are; sounds and pictures go by their name."""
     return " ".join(trace.source) if trace.kind == "words" else trace.example
 
@@ -192,5 +217,5 @@ def _maps(key: Key, mode: Mode, shown: Sequence[_Shown]) -> tuple[Map, ...]:
         if trace is not None and trace.source and trace.target:
             name = one.contender.name
             doing = "decoding freely" if mode == "free" else "reading the reference"
-            maps.append(Map(name, attention_map(trace, f"Attention of {name}, {doing}")))
+            maps.append(Map(name, attention_map(trace, f"Attention of {name}, {doing}"), one.href))
     return tuple(maps)

@@ -21,6 +21,9 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"> Could not be used: {escaped(problem)}\n"
     yield "## Attention by task\n"
     yield markdown_text(report.overview)
+    if report.ranks:
+        yield f"![{escaped(report.ranks.title)}](figures/{report.ranks.name}.svg)\n"
+        yield f"{escaped(report.ranks.caption)}\n"
     for section in report.sections:
         yield from _section(section)
     if report.replications:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reports import formats
-from reports.analysis import Analysis
+from reports.analysis import Analysis, Scores
 from reports.catalogue import NO_SCORE, Catalogue
 from reports.controls import controls
 from reports.frames import Contender, Options, bracketed
+from reports.links import link
 from reports.tables import Column, Entry, Missing, Number, Row, Table, estimated, shades
 
 
@@ -53,13 +54,19 @@ def _matrix_notes(analysis: Analysis, metric: str) -> tuple[str, ...]:
             "Intervals cover other test examples only: with a single seed nothing is known of "
             "what another one would give."
         )
-    if analysis.headline.detectable is not None:
-        least = formats.figure(analysis.headline.detectable, frame.headline)
-        notes.append(
-            f"A true difference of {least} is found four times out of five; "
-            "smaller ones are easily missed."
-        )
+    notes += detectable_note(analysis.headline, frame.headline)
     return tuple(notes)
+
+
+def detectable_note(scores: Scores, metric: str) -> list[str]:
+    """How small a difference can be found, to be printed under a table; none for one figure."""
+    if scores.detectable is None:
+        return []
+    least = formats.figure(scores.detectable, metric)
+    return [
+        f"On “{scores.subset}” a true difference of {least} is found four times out of five; "
+        "smaller ones are easily missed."
+    ]
 
 
 def _matrix_rows(analysis: Analysis, catalogue: Catalogue) -> list[tuple[str, Options]]:
@@ -118,7 +125,9 @@ def headline_entries(analysis: Analysis) -> list[Entry]:
         entry = estimated(scores.estimates[place], frame.headline, group=scores.groups[place])
         if isinstance(entry, Number):
             note = _seed_note(contender, entry.note, len(frame.seeds))
-            entries.append(replace(entry, shade=shaded[place], note=note))
+            entries.append(
+                replace(entry, shade=shaded[place], note=note, href=link(analysis, place))
+            )
         elif contender.failed:
             entries.append(failure_entry(contender))
         else:

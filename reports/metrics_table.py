@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from reports import formats
 from reports.analysis import Analysis
 from reports.controls import Control, best_control, controls, names_of, standings
-from reports.matrix import headline_entries
+from reports.matrix import detectable_note, headline_entries
 from reports.metric_names import Named
 from reports.tables import Column, Label, Missing, Row, Table, form_of
-from reports.task_rows import CONTENDER, by_merit, contender_row, mean_entry
+from reports.task_rows import CONTENDER, contender_row, mean_entry
 
 CONTROL = "control: {}"
 _NOTES = {
@@ -28,7 +28,7 @@ def metrics_table(analysis: Analysis) -> Table:
     headline, stand = headline_entries(analysis), standings(analysis)
     best = best_control(analysis)
     rows = []
-    for place in by_merit(analysis):
+    for place in analysis.order:
         contender = frame.contenders[place]
         entries = [
             headline[place]
@@ -43,7 +43,7 @@ def metrics_table(analysis: Analysis) -> Table:
         if best:
             told = stand[place]
             entries.insert(1, Label(told) if told else Missing("not measured"))
-        rows.append(contender_row(contender, entries))
+        rows.append(contender_row(analysis, place, entries))
     known = controls(analysis)
     rows += [_control_row(one, names, best is not None) for one in known]
     columns = [_column(one, analysis, several) for one in names]
@@ -87,6 +87,7 @@ def _standing_column(analysis: Analysis, best: Control, group: str) -> Column:
 
 def _notes(analysis: Analysis, known: Sequence[Control], best: Control | None) -> list[str]:
     notes = ["Means over the seeds that have the metric; best headline figure first."]
+    notes += detectable_note(analysis.headline, analysis.frame.headline)
     if known:
         notes.append("Controls attend to nothing, and most learn nothing: figures to pass.")
     if best:

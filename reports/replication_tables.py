@@ -31,7 +31,7 @@ def summary_table(replications: tuple[Replication, ...], store: str) -> Table:
     rows = [
         _summary(replication, column, store)
         for replication in replications
-        for column in replication.columns
+        for column in _told(replication)
     ]
     notes = (
         "Only orderings are compared: sizes, data and training differ from the papers'. “Held” "
@@ -41,6 +41,11 @@ def summary_table(replications: tuple[Replication, ...], store: str) -> Table:
     return Table(
         "replications", "Did the papers' orderings hold?", "paper", columns, tuple(rows), notes
     )
+
+
+def _told(replication: Replication) -> tuple[PaperColumn, ...]:
+    """The columns to be told of: of a paper of which nothing was run, the first says how."""
+    return replication.columns if replication.run else replication.columns[:1]
 
 
 def _summary(replication: Replication, column: PaperColumn, store: str) -> Row:

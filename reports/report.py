@@ -14,19 +14,22 @@ from reports import catalogue as catalogues
 from reports import frames
 from reports.analysis import Analysis, analyse
 from reports.catalogue import Catalogue
+from reports.cell_pages import CellPage, cell_page
 from reports.comparison_tables import length_table, mcnemar_table
 from reports.confusion import confusion_table
 from reports.figures import Figure, Styles, by_length, quality_against_cost, training_curves
 from reports.findings import findings
 from reports.frames import Collection, Frame, Setting
-from reports.gallery import Exhibit, gallery
+from reports.gallery import Exhibit, gallery, looks
+from reports.links import with_page
 from reports.matrix import score_matrix
 from reports.metrics_table import metrics_table
 from reports.overview import Fact, overview_table, results_table, run_notes, signatures
+from reports.rank_diagram import rank_figure
+from reports.ranks import rank
 from reports.replicating import paper_studies, replicate
 from reports.replication import Replication
 from reports.tables import Table
-from reports.task_rows import by_merit
 from reports.task_tables import (
     alignment_table,
     cost_table,
@@ -37,22 +40,6 @@ from reports.task_tables import (
 if TYPE_CHECKING:
     from ablations.study import Study
     from bench.store import Store
-
-
-_LOOKS = {
-    "words": (
-        "Source units from left to right, target units from top to bottom: a row shows what one "
-        "target unit was made of, the darker the more."
-    ),
-    "frames": (
-        "Time runs from left to right. Above, the spectrogram and the true spans of the units; "
-        "below, a row for each unit shows where it listened, the darker the more."
-    ),
-    "grid": (
-        "For each word the picture, dark where the word does not look: the brightest place has "
-        "its largest weight. A word in bold belongs to a phrase whose place is known."
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -77,6 +64,7 @@ class Section:
     exhibits: tuple[Exhibit, ...]
     signatures: tuple[Fact, ...]
     notes: tuple[str, ...]
+    cells: tuple[CellPage, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -86,7 +74,7 @@ class Section:
     @property
     def look(self) -> str:
         """How to read the pictures of the examples."""
-        return _LOOKS[self.kind]
+        return looks(self.kind)
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -123,6 +111,12 @@ class Report:
     @cached_property
     def overview(self) -> Table:
         return overview_table([section.analysis for section in self.sections], self.catalogue)
+
+    @cached_property
+    def ranks(self) -> Figure | None:
+        """Mean ranks over tasks; None where too little was run."""
+        found = rank([section.analysis for section in self.sections])
+        return rank_figure(found) if found else None
 
     @cached_property
     def failures(self) -> Table | None:
@@ -218,7 +212,8 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:
     analysis = analyse(frame, store)
     styles = Styles(frame, [entry.name for entry in catalogue.scores])
     task = catalogue.task(frame.setting.task)
-    order = by_merit(analysis)
+    order = analysis.order
+    cells = tuple(cell_page(analysis, place, store, task) for place in with_page(analysis))
     exhibits, notes = gallery(frame, order, analysis.headline.subset, store)
     return Section(
         setting=frame.setting,
@@ -239,4 +234,5 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:
         exhibits=exhibits,
         signatures=signatures(frame.done),
         notes=(*analysis.notes, *notes, *run_notes(frame.done)),
+        cells=cells,
     )

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from reports import formats
 from reports.drawing import Drawing
@@ -43,6 +44,15 @@ def pages(report: Report) -> dict[str, str]:
             here=page_of(task),
             pictures=definitions(_maps(report.of_task(task))),
         )
+    cell = environment.get_template("cell.html.j2")
+    for section in report.sections:
+        for one in section.cells:
+            found[one.href] = cell.render(
+                cell=one,
+                headline=section.analysis.frame.headline,
+                here=page_of(section.setting.task),
+                pictures=definitions(one.drawings),
+            )
     if report.replications:
         found[REPLICATION] = environment.get_template("replication.html.j2").render(
             summary=summary_table(report.replications, report.collection.address),
@@ -74,6 +84,7 @@ def _environment(report: Report) -> Environment:
         "page": page_of,
         "plural": formats.plural,
         "slug": slug,
+        "code": _with_code,
         "command": lambda one: command(one, report.collection.address),
     }
     environment.tests |= {
@@ -83,6 +94,11 @@ def _environment(report: Report) -> Environment:
     }
     environment.globals |= _globals(report, style, script)
     return environment
+
+
+def _with_code(text: str) -> Markup:
+    """Text with what stands between backticks as code; everything else of it is escaped."""
+    return Markup(re.sub(r"`([^`<>]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _globals(report: Report, style: str, script: str) -> dict[str, Any]:

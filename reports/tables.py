@@ -30,6 +30,7 @@ class Number:
         shade: 0 (worst of its table) to 1 (best), None for no colour.
         note: what else a reader should know, in a few words.
         signed: a difference, written with its sign.
+        href: a page of the site that says more.
     """
 
     value: float
@@ -41,6 +42,7 @@ class Number:
     shade: float | None = None
     note: str = ""
     signed: bool = False
+    href: str = ""
 
     @property
     def text(self) -> str:
@@ -115,6 +117,7 @@ class Row:
         spanning: the single entry that stands for all columns, for rows to which the columns do
             not apply (an attention without a score).
         apart: whether it is set apart from the rows before it (controls among mechanisms).
+        href: a page of the site that says more.
     """
 
     label: str
@@ -122,6 +125,7 @@ class Row:
     detail: str = ""
     spanning: Entry | None = None
     apart: bool = False
+    href: str = ""
 
 
 @dataclass(frozen=True)

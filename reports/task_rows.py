@@ -6,30 +6,19 @@ from collections.abc import Sequence
 
 from reports import formats
 from reports.analysis import Analysis
-from reports.frames import Contender
+from reports.links import link
 from reports.matrix import failure_entry
 from reports.tables import Entry, Form, Missing, Number, Row, mean_known
 
 CONTENDER = "attention + score"
 
 
-def contender_row(contender: Contender, entries: Sequence[Entry]) -> Row:
-    """A contender's row; where all its trials failed, one entry says so."""
+def contender_row(analysis: Analysis, place: int, entries: Sequence[Entry]) -> Row:
+    """A contender's row, linked to its page; where all its trials failed, one entry says so."""
+    contender = analysis.frame.contenders[place]
     if contender.done or not contender.failed:
-        return Row(contender.name, tuple(entries))
+        return Row(contender.name, tuple(entries), href=link(analysis, place))
     return Row(contender.name, (), spanning=failure_entry(contender))
-
-
-def by_merit(analysis: Analysis) -> list[int]:
-    """Places of the contenders, best headline figure first, those without one last."""
-    sign = -1 if analysis.frame.higher_is_better else 1
-    estimates = analysis.headline.estimates
-    return sorted(
-        range(len(estimates)),
-        key=lambda place: (
-            (0, sign * one.value) if (one := estimates[place]) is not None else (1, 0.0)
-        ),
-    )
 
 
 def mean_entry(values: Sequence[float | None], *, digits: int = 3, form: Form = "plain") -> Entry:

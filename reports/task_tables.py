@@ -8,7 +8,7 @@ from bench.result import AlignmentFigures, Cost, Result
 from reports import formats
 from reports.analysis import Analysis
 from reports.frames import Contender
-from reports.matrix import headline_entries
+from reports.matrix import detectable_note, headline_entries
 from reports.significance import Estimate
 from reports.tables import (
     Column,
@@ -22,7 +22,7 @@ from reports.tables import (
     estimated,
     form_of,
 )
-from reports.task_rows import CONTENDER, by_merit, contender_row, mean_entry
+from reports.task_rows import CONTENDER, contender_row, mean_entry
 
 
 def subsets_table(analysis: Analysis) -> Table:
@@ -34,21 +34,24 @@ def subsets_table(analysis: Analysis) -> Table:
         columns.append(Column(f"{one.subset}_minus_{main.subset}", f"{one.subset} − {main.subset}"))
         columns.append(Column(f"{one.subset}_over_{main.subset}", f"{one.subset} / {main.subset}"))
     rows = []
-    for place in by_merit(analysis):
+    for place in analysis.order:
         entries = [
             estimated(scores.estimates[place], frame.headline, group=scores.groups[place])
             for scores in analysis.subsets
         ]
         for scores in others:
             entries += _change(main.estimates[place], scores.estimates[place], frame.headline)
-        rows.append(contender_row(frame.contenders[place], entries))
+        rows.append(contender_row(analysis, place, entries))
     return Table(
         f"{frame.setting.slug}-test-sets",
         f"{formats.metric_name(frame.headline)} by test set",
         CONTENDER,
         tuple(columns),
         tuple(rows),
-        ("Group numbers are those of each test set by itself.",),
+        (
+            "Group numbers are those of each test set by itself.",
+            *(note for one in analysis.subsets for note in detectable_note(one, frame.headline)),
+        ),
     )
 
 
@@ -75,7 +78,7 @@ def alignment_table(analysis: Analysis) -> Table | None:
     """Agreement with gold links: decoding freely, reading the reference, and controls."""
     frame = analysis.frame
     rows = []
-    for place in by_merit(analysis):
+    for place in analysis.order:
         contender = frame.contenders[place]
         held = [result.alignment for result in contender.done if result.alignment]
         if held:
@@ -143,10 +146,10 @@ def cost_table(analysis: Analysis, train_unit: str) -> Table:
     columns = [Column(frame.headline, formats.metric_name(frame.headline))]
     columns += [Column(key, label) for key, label, _ in _COSTS]
     rows = []
-    for place in by_merit(analysis):
+    for place in analysis.order:
         costs = [result.cost for result in frame.contenders[place].done]
         entries = [_cost_entry(costs, key, form) for key, _, form in _COSTS]
-        rows.append(contender_row(frame.contenders[place], [headline[place], *entries]))
+        rows.append(contender_row(analysis, place, [headline[place], *entries]))
     return Table(
         f"{frame.setting.slug}-cost",
         "Cost beside quality",

@@ -12,6 +12,7 @@ from reports.drawing import Drawing, tiled
 from reports.gallery import Exhibit
 from reports.latex import latex_text
 from reports.markdown_report import report_text
+from reports.parquet import parquet_bytes
 from reports.pdf_fonts import fonts_for
 from reports.replication_tables import summary_table, tables_of
 from reports.report import Report, Section
@@ -41,6 +42,9 @@ def write(report: Report, out: Path) -> list[Path]:
         for name, text in files.items():
             (out / name).write_text(text, encoding="utf-8")
             written.append(out / name)
+        trials = out / "tables" / "results.parquet"
+        trials.write_bytes(parquet_bytes(report.collection.results))
+        written.append(trials)
         for name, drawing in drawings.items():
             target = out / "figures" / f"{name}.pdf"
             target.write_bytes(pdf.document(drawing, fonts))
@@ -68,6 +72,8 @@ def _tables(report: Report) -> Iterator[Table]:
 
 
 def _drawings(report: Report) -> Iterator[tuple[str, Drawing]]:
+    if report.ranks:
+        yield report.ranks.name, report.ranks.drawing()
     for section in report.sections:
         for figure in section.figures:
             yield figure.name, figure.drawing()

@@ -67,7 +67,17 @@ def pages(site: Path) -> dict[str, Page]:
 
 
 def test_there_is_an_overview_and_a_page_per_task(pages):
-    assert set(pages) == {"index.html", "translation.html"}
+    whole = {name for name in pages if not name.startswith("cell-")}
+    assert whole == {"index.html", "translation.html"}
+
+
+def test_there_is_a_page_for_whatever_finished(pages, report):
+    (section,) = report.sections
+    finished = [one for one in section.analysis.frame.contenders if one.done]
+    assert len([name for name in pages if name.startswith("cell-")]) == len(finished) == 13
+    linked = {link for link in pages["index.html"].links if link.startswith("cell-")}
+    assert linked == {link for link in linked if link in pages}
+    assert len(linked) == 10  # every attention's best
 
 
 def test_pages_are_well_formed(pages):

@@ -1,0 +1,143 @@
+"""A mechanism's own page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from looking import document_trace, put, sound_trace
+
+from bench.cell import Cell
+from bench.store import Store
+from reports import frames
+from reports.analysis import analyse
+from reports.catalogue import Catalogue, TaskEntry
+from reports.cell_pages import cell_page
+from reports.links import PAGES, link, page_of_cell, with_page
+from reports.tables import Missing, Number
+
+TASK = TaskEntry("translation", length_unit="source words")
+
+
+def page_of(report, name: str):
+    (section,) = report.sections
+    return next(one for one in section.cells if one.name == name)
+
+
+def test_every_seed_is_there(report):
+    page = page_of(report, "soft + concat")
+    assert [row.label for row in page.seeds.rows] == ["1", "2"]
+    (section,) = report.sections
+    contender = next(
+        one for one in section.analysis.frame.contenders if one.name == "soft + concat"
+    )
+    for row, result in zip(page.seeds.rows, contender.done, strict=True):
+        assert row.entries[0].value == result.primary.value
+        assert row.entries[-1].text == result.hash[:12]
+
+
+def test_failed_seeds_say_why(tmp_path, made):
+    store = Store.open(tmp_path, create=True)
+    cell = Cell("translation", "probe", "soft", "concat")
+    put(store, cell, [0.0, 1.0], headline="accuracy")
+    maker = replace(made, store=store, examples=2)
+    maker.fail(cell.with_seed(2), "diverged", "the loss was nan")
+    analysis = analysed(store)
+    rows = cell_page(analysis, 0, store, TASK).seeds.rows
+    assert isinstance(rows[0].entries[0], Number)
+    assert rows[1].spanning == Missing("failed", "diverged: the loss was nan")
+
+
+def analysed(store: Store):
+    results, _ = frames.read(store)
+    collection = frames.collect(store.address, results, Catalogue())
+    return analyse(collection.frames[0], store)
+
+
+def test_best_and_worst_are_the_ends_of_the_headline_test_set(report, made):
+    page = page_of(report, "global + dot")
+    (section,) = report.sections
+    contender = next(o for o in section.analysis.frame.contenders if o.name == "global + dot")
+    rows = [r for r in made.store.predictions(contender.done[0].hash) if r["subset"] == "test"]
+    scores = sorted(row["score"] for row in rows)
+    assert [one.score for one in page.worst] == scores[:6]
+    assert [one.score for one in page.best] == scores[:-7:-1]
+    assert not {one.example for one in page.best} & {one.example for one in page.worst}
+
+
+def test_few_examples_are_never_both_best_and_worst(tmp_path):
+    store = Store.open(tmp_path, create=True)
+    put(store, Cell("t", "d", "soft", "concat"), [0.1, 0.5, 0.9], headline="accuracy")
+    page = cell_page(analysed(store), 0, store, TASK)
+    assert [one.score for one in page.best] == [0.9]
+    assert [one.score for one in page.worst] == [0.1]
+
+
+def test_heads_and_layers_are_shown_where_they_were_kept(tmp_path):
+    store = Store.open(tmp_path, create=True)
+    weights = document_trace().weights
+    parts = {f"layer {n // 4 + 1} head {n % 4 + 1}": weights for n in range(40)}
+    cell = Cell("summarization", "probe", "self", "scaled-dot")
+    traces = [document_trace("free", parts=parts), document_trace("forced")]
+    put(store, cell, [0.2, 0.4], headline="rouge_l", traces=traces)
+    (look,) = cell_page(analysed(store), 0, store, TASK).looks
+    assert [one.contender for one in look.wholes] == [
+        "while decoding freely",
+        "while reading the reference",
+    ]
+    assert look.parts[0].contender == "layer 1 head 1"
+    assert len(look.parts) == 24  # a page stays small
+
+
+def test_curves_have_a_line_a_seed(report):
+    page = page_of(report, "soft + concat")
+    assert [figure.title for figure in page.figures] == [
+        "loss by step",
+        "validation loss by step",
+        "BLEU by source words",
+    ]
+    assert [name for name, _ in page.figures[0].entries] == ["seed 1", "seed 2"]
+    assert page_of(report, "global + dot").figures[0].entries == ()
+
+
+def test_unusable_traces_are_noted(tmp_path):
+    store = Store.open(tmp_path, create=True)
+    cell = Cell("speech", "probe", "soft", "concat")
+    result = put(store, cell, [0.2, 0.4], headline="per", higher=False, traces=[sound_trace()])
+    rows = [{**row, "weights": [[1.0]]} for row in store.traces(result.hash)]
+    store.put(result, store.predictions(result.hash), rows)
+    page = cell_page(analysed(store), 0, store, TASK)
+    assert page.looks == ()
+    assert "unusable" in page.notes[0]
+
+
+def test_only_so_many_have_a_page(tmp_path):
+    store = Store.open(tmp_path, create=True)
+    rng = np.random.default_rng(0)
+    for number in range(PAGES + 3):
+        cell = Cell("t", "d", "soft", "concat", options={"x": number})
+        put(store, cell, rng.random(4), headline="accuracy")
+    analysis = analysed(store)
+    places = with_page(analysis)
+    assert len(places) == PAGES
+    least = min(analysis.headline.estimates[place].value for place in places)
+    others = set(range(PAGES + 3)) - set(places)
+    assert all(analysis.headline.estimates[place].value <= least for place in others)
+    assert all(link(analysis, place) == "" for place in others)
+
+
+def test_names_with_one_slug_have_pages_of_their_own():
+    setting = frames.Setting("t", "d", "laptop")
+    one, other = (frames.Contender(name, "concat", (), (), ()) for name in ("a+b", "a b"))
+    names = {page_of_cell(setting, one), page_of_cell(setting, other)}
+    assert len(names) == 2
+    assert all("/" not in name and name.endswith(".html") for name in names)
+
+
+@pytest.mark.parametrize("name", ["../../x", "<script>"])
+def test_names_never_leave_the_folder(name):
+    setting = frames.Setting(name, name, name)
+    page = page_of_cell(setting, frames.Contender(name, name, (), (), ()))
+    assert set(page) <= set("abcdefghijklmnopqrstuvwxyz0123456789-.")
+    assert ".." not in page

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -71,14 +71,31 @@ class ScannedDataset(Dataset, Generic[Corpus]):
         return found.corpus
 
 
-def scan_or_load(kind: type[Dataset], options: DatasetOptions, data_root: Path | None) -> Scan[Any]:
-    """The scan of a data set; one that has none (other people's) can only be tried.
+def all_problems(
+    kind: type[Dataset],
+    options: DatasetOptions,
+    data_root: Path | None,
+    closer: Callable[[Any], Iterable[Problem]],
+) -> list[str]:
+    """Everything wrong with a data set, one line each; none means that it can be used.
 
-    Raises UsageError where there is nothing to scan, or what is there cannot be loaded.
+    Args:
+        closer: finds what only shows when a corpus is looked at closely (its pictures decoded).
     """
-    if issubclass(kind, ScannedDataset):
-        return kind.scan(options, data_root)
-    return Scan(kind.load(options, data_root))
+    try:
+        # Other people's data sets may have no scan; they can only be tried.
+        if issubclass(kind, ScannedDataset):
+            found = kind.scan(options, data_root)
+        else:
+            found = Scan(kind.load(options, data_root))
+    except UsageError as error:
+        return [str(error)]
+    problems = list(found.problems)
+    if found.corpus is not None:
+        problems += closer(found.corpus)
+    elif not problems:
+        problems.append(Problem("holds no examples", str(data_root), "empty data sets"))
+    return in_turn(problems)
 
 
 def summary(problems: Sequence[Problem]) -> UsageError:

@@ -10,7 +10,7 @@ from bench.errors import UsageError
 from tasks.base import DatasetOptions
 from tasks.captioning.corpus import CaptionCorpus
 from tasks.captioning.images import UNREADABLE, read_picture
-from tasks.problems import Problem, in_turn, scan_or_load
+from tasks.problems import Problem, all_problems
 from tasks.registries import datasets
 
 # Pictures that agree in this many pixels a side are the same picture.
@@ -25,15 +25,7 @@ def check(dataset: str, data_root: Path | None, options: DatasetOptions) -> list
     Raises:
         UsageError: there is no such data set.
     """
-    kind = datasets("captioning").get(dataset)
-    try:
-        found = scan_or_load(kind, options, data_root)
-    except UsageError as error:
-        return [str(error)]
-    problems = list(found.problems)
-    if found.corpus is not None:
-        problems += _picture_problems(found.corpus)
-    return in_turn(problems)
+    return all_problems(datasets("captioning").get(dataset), options, data_root, _picture_problems)
 
 
 def _picture_problems(corpus: CaptionCorpus) -> Iterator[Problem]:

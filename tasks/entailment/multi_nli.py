@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
-from tasks.base import Dataset, DatasetOptions
-from tasks.entailment.budgets import sentences_settings
+from tasks.base import DatasetOptions
 from tasks.entailment.cards import MULTI_NLI
 from tasks.entailment.corpus import LABELS, EntailmentCorpus
+from tasks.entailment.pairs_dataset import PairsDataset
 from tasks.entailment.reading import (
     LOWER_CASED,
     NO_GOLD,
@@ -20,10 +20,7 @@ from tasks.entailment.reading import (
 )
 from tasks.hub import Card, CardOptions, paths, provenance_note
 from tasks.registries import datasets
-from tasks.rows import OnError, Row, fail
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
+from tasks.rows import OnError, Row
 
 # The hub numbers the labels in our order, and marks what has none by -1.
 _VALUES = {str(number): label for number, label in enumerate(LABELS)}
@@ -31,7 +28,7 @@ _COLUMNS = Columns("premise", "hypothesis", "label", _VALUES)
 
 
 @datasets("entailment").register(MULTI_NLI.name)
-class MultiNli(Dataset):
+class MultiNli(PairsDataset):
     """Multi-Genre Natural Language Inference: 392,702 training pairs. The labels of its test sets
     are not published: its two development sets are the test sets, genres seen in training first."""
 
@@ -43,19 +40,10 @@ class MultiNli(Dataset):
     Options: ClassVar[type[DatasetOptions]] = CardOptions
 
     @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return sentences_settings(budget, placement)
-
-    @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> EntailmentCorpus:
-        """Read what `attnbench data get` got. Raises UsageError: not there, unreadable."""
-        return cls.read(options, data_root)
-
-    @classmethod
     def read(
-        cls, options: DatasetOptions, data_root: Path | None, on_error: OnError = fail
+        cls, options: DatasetOptions, data_root: Path | None, on_error: OnError
     ) -> EntailmentCorpus:
-        """`load` that goes on after rows that `on_error` lets pass."""
+        """Read what `attnbench data get` got. Raises UsageError: not there, unreadable."""
         assert isinstance(options, CardOptions)
         card = MULTI_NLI.at(options.revision)
         read = {

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from bench.errors import UsageError
-from tasks.base import Dataset, DatasetOptions
+from tasks.base import DatasetOptions
 from tasks.distribution import Distribution
-from tasks.entailment.budgets import sentences_settings
 from tasks.entailment.cards import SICK
 from tasks.entailment.corpus import EntailmentCorpus
+from tasks.entailment.pairs_dataset import PairsDataset
 from tasks.entailment.reading import LOWER_CASED, Columns, dropped_note, read_pairs
 from tasks.entailment.rte2 import aligned_sets
 from tasks.registries import datasets
-from tasks.rows import OnError, Row, data_folder, fail, read_tsv
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
+from tasks.rows import OnError, Row, data_folder, read_tsv
 
 _COLUMNS = Columns("sentence_A", "sentence_B", "entailment_label")
 _PART = "SemEval_set"
@@ -26,7 +22,7 @@ _PARTS = ("TRAIN", "TRIAL", "TEST")
 
 
 @datasets("entailment").register("sick")
-class Sick(Dataset):
+class Sick(PairsDataset):
     """Sentences Involving Compositional Knowledge: 4,439 / 495 / 4,906 pairs."""
 
     name: ClassVar[str] = "sick"
@@ -40,19 +36,10 @@ class Sick(Dataset):
     )
 
     @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return sentences_settings(budget, placement)
-
-    @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> EntailmentCorpus:
-        """Read `sick/SICK.txt`; RTE-2's alignments too where they are in the data root."""
-        return cls.read(options, data_root)
-
-    @classmethod
     def read(
-        cls, options: DatasetOptions, data_root: Path | None, on_error: OnError = fail
+        cls, options: DatasetOptions, data_root: Path | None, on_error: OnError
     ) -> EntailmentCorpus:
-        """`load` that goes on after lines that `on_error` lets pass."""
+        """Read `sick/SICK.txt`; RTE-2's alignments too where they are in the data root."""
         path = data_folder(data_root, cls.name, ["sick", "SICK"]) / "SICK.txt"
         rows: dict[str, list[Row]] = {part: [] for part in _PARTS}
         for row in read_tsv(path, on_error):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from tasks.base import Dataset, DatasetOptions
+from tasks.base import DatasetOptions
 from tasks.distribution import Distribution
-from tasks.entailment.budgets import sentences_settings
 from tasks.entailment.cards import SNLI
 from tasks.entailment.corpus import EntailmentCorpus
+from tasks.entailment.pairs_dataset import PairsDataset
 from tasks.entailment.reading import (
     LOWER_CASED,
     Columns,
@@ -23,10 +22,7 @@ from tasks.entailment.reading import (
 )
 from tasks.entailment.rte2 import aligned_sets
 from tasks.registries import datasets
-from tasks.rows import OnError, data_folder, fail, read_json_lines
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
+from tasks.rows import OnError, data_folder, read_json_lines
 
 _COLUMNS = Columns("sentence1", "sentence2", "gold_label")
 _FULL = ("snli_1.0", "snli")
@@ -46,7 +42,7 @@ class SnliOptions(DatasetOptions):
 
 
 @datasets("entailment").register("snli")
-class Snli(Dataset):
+class Snli(PairsDataset):
     """Stanford Natural Language Inference: 549,367 / 9,842 / 9,824 pairs with a gold label."""
 
     name: ClassVar[str] = "snli"
@@ -61,20 +57,11 @@ class Snli(Dataset):
     Options: ClassVar[type[DatasetOptions]] = SnliOptions
 
     @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return sentences_settings(budget, placement)
-
-    @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> EntailmentCorpus:
+    def read(
+        cls, options: DatasetOptions, data_root: Path | None, on_error: OnError
+    ) -> EntailmentCorpus:
         """Read `snli_1.0_{train,dev,test}.jsonl` from `snli_1.0/` or `snli/`, or the mini edition
         from `snli_mini/`; RTE-2's alignments too where they are in the data root."""
-        return cls.read(options, data_root)
-
-    @classmethod
-    def read(
-        cls, options: DatasetOptions, data_root: Path | None, on_error: OnError = fail
-    ) -> EntailmentCorpus:
-        """`load` that goes on after lines that `on_error` lets pass."""
         folder = data_folder(data_root, cls.name, cls.folders(options))
         return _read(cls.name, folder, data_root, on_error)
 

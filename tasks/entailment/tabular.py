@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import Dataset, DatasetOptions
-from tasks.entailment.budgets import sentences_settings
+from tasks.base import DatasetOptions
 from tasks.entailment.corpus import LABELS, EntailmentCorpus, Label
+from tasks.entailment.pairs_dataset import PairsDataset
 from tasks.entailment.reading import (
     LOWER_CASED,
     Columns,
@@ -21,10 +21,7 @@ from tasks.entailment.reading import (
     read_pairs,
 )
 from tasks.registries import datasets
-from tasks.rows import OnError, fail, read_rows
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
+from tasks.rows import OnError, read_rows
 
 
 class TabularOptions(DatasetOptions):
@@ -46,7 +43,7 @@ class TabularOptions(DatasetOptions):
 
 
 @datasets("entailment").register("tabular")
-class Tabular(Dataset):
+class Tabular(PairsDataset):
     """Any TSV or JSON-lines files."""
 
     name: ClassVar[str] = "tabular"
@@ -56,19 +53,10 @@ class Tabular(Dataset):
     Options: ClassVar[type[DatasetOptions]] = TabularOptions
 
     @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return sentences_settings(budget, placement)
-
-    @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> EntailmentCorpus:
-        """Read the files named by the options. Raises UsageError naming file and line."""
-        return cls.read(options, data_root)
-
-    @classmethod
     def read(
-        cls, options: DatasetOptions, data_root: Path | None, on_error: OnError = fail
+        cls, options: DatasetOptions, data_root: Path | None, on_error: OnError
     ) -> EntailmentCorpus:
-        """`load` that goes on after lines that `on_error` lets pass."""
+        """Read the files named by the options. Raises UsageError naming file and line."""
         assert isinstance(options, TabularOptions)
         if data_root is None:
             raise UsageError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions
-from tasks.problems import Problem, in_turn, scan_or_load
+from tasks.problems import Problem, all_problems
 from tasks.registries import datasets
 from tasks.speech.corpus import SpeechCorpus, Utterance
 
@@ -21,24 +21,14 @@ BLOCK = 256
 
 
 def check(dataset: str, data_root: Path | None, options: DatasetOptions) -> list[str]:
-    """Problems of a data set, one line each; none means that it can be used.
+    """All problems of a data set, one line each; none means that it can be used.
 
     Every sound is read to its end, which `load` leaves to the first training.
 
     Raises:
         UsageError: there is no such data set.
     """
-    kind = datasets("speech").get(dataset)
-    try:
-        found = scan_or_load(kind, options, data_root)
-    except UsageError as error:
-        return [str(error)]
-    problems = list(found.problems)
-    if found.corpus is not None:
-        problems += _sound_problems(found.corpus)
-    elif not problems:
-        problems.append(Problem("no utterances", str(data_root), "data sets without sound"))
-    return in_turn(problems)
+    return all_problems(datasets("speech").get(dataset), options, data_root, _sound_problems)
 
 
 def _sound_problems(corpus: SpeechCorpus) -> list[Problem]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, overload
 
 from tasks.cache import digest, digest_texts
 from tasks.text.words import words
@@ -36,32 +35,6 @@ class Pair:
     @property
     def target(self) -> tuple[str, ...]:
         return words(self.target_text)
-
-
-@dataclass(frozen=True)
-class Texts(Sequence[str]):
-    """One side of a split, read from its pairs as it is gone through."""
-
-    pairs: Sequence[Pair]
-    side: Literal["source", "target"]
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __iter__(self) -> Iterator[str]:
-        if self.side == "source":
-            return (pair.source_text for pair in self.pairs)
-        return (pair.target_text for pair in self.pairs)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> Texts: ...
-    def __getitem__(self, index: int | slice) -> str | Texts:
-        if isinstance(index, slice):
-            return Texts(self.pairs[index], self.side)
-        pair = self.pairs[index]
-        return pair.source_text if self.side == "source" else pair.target_text
 
 
 @dataclass(frozen=True)

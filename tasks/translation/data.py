@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tasks.base import Paths
+from tasks.text.texts import Texts
 from tasks.text_to_text.data import Part, TextCorpus, TextData, prepare_texts
 from tasks.text_to_text.settings import TextSettings
-from tasks.translation.corpus import Corpus, Pair, Texts
+from tasks.translation.corpus import Corpus, Pair
 
 
 def prepare(corpus: Corpus, settings: TextSettings, paths: Paths) -> TextData[Pair]:
@@ -18,4 +19,4 @@ def prepare(corpus: Corpus, settings: TextSettings, paths: Paths) -> TextData[Pa
 
 
 def _part(pairs: Sequence[Pair]) -> Part[Pair]:
-    return Part(pairs, Texts(pairs, "source"), Texts(pairs, "target"))
+    return Part(pairs, Texts(pairs, "source_text"), Texts(pairs, "target_text"))

@@ -13,9 +13,9 @@ from tasks.problems import (
     Problem,
     Scan,
     ScannedDataset,
+    all_problems,
     in_turn,
     required_root,
-    scan_or_load,
     summary,
 )
 
@@ -39,6 +39,11 @@ def test_kinds_take_turns_and_nothing_is_said_twice() -> None:
 def test_an_error_becomes_a_problem_with_the_same_line() -> None:
     error = UsageError("bad", where="f:1", remedy="mend it")
     assert str(Problem.of(error, "lines")) == str(error)
+
+
+def closer(corpus: str) -> list[Problem]:
+    assert corpus.endswith("corpus")
+    return [problem("near", 9)]
 
 
 class Files(ScannedDataset[str]):
@@ -66,14 +71,19 @@ def test_a_scan_with_problems_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(Files, "found", Scan("corpus", (problem("lines", 1),)))
     with pytest.raises(UsageError, match="lines:1: bad 1"):
         Files.load(options, None)
-    assert scan_or_load(Files, options, None).problems
+    assert all_problems(Files, options, None, closer) == ["lines:1: bad 1", "near:9: bad 9"]
     monkeypatch.setattr(Files, "found", Scan(None))
     with pytest.raises(UsageError, match="/data: data set 'files' holds no examples"):
         Files.load(options, Path("/data"))
+    assert all_problems(Files, options, Path("/data"), closer) == ["/data: holds no examples"]
 
 
-def test_what_has_no_scan_is_tried() -> None:
-    assert scan_or_load(Plain, DatasetOptions(), None) == Scan("plain corpus")
+def test_what_has_no_scan_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = DatasetOptions()
+    assert all_problems(Plain, options, None, closer) == ["near:9: bad 9"]
+    monkeypatch.setattr(Plain, "load", lambda options, data_root: required_root(data_root, "x"))
+    [line] = all_problems(Plain, options, None, closer)
+    assert line.startswith("--data-root: data set 'x'")
 
 
 def test_a_root_that_is_needed(tmp_path: Path) -> None:

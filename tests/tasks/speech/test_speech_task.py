@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import one_step
 import pytest
 import torch
 
@@ -24,6 +25,7 @@ from tasks.speech.settings import SpeechSettings
 from tasks.speech.testing import time_grid
 
 TASK = tasks.get("speech")
+PARTS = ("front", "encoder", "decoder", "head")
 TESTED = 6
 OPTIONS = {"train_size": 60, "validation_size": 8, "test_size": TESTED, "length": 6}
 
@@ -60,28 +62,8 @@ def data(paths: Paths) -> SpeechData:
     return prepared
 
 
-def trained(plan: Plan, data: SpeechData) -> SpeechModule:
-    """After one step, which must reach every part of the model."""
-    torch.manual_seed(1)
-    module = TASK.module(plan, data)
-    assert isinstance(module, SpeechModule)
-    batch = next(iter(data.datamodule(1).train_dataloader()))
-    before = {name: value.detach().clone() for name, value in module.named_parameters()}
-    optimiser = module.configure_optimizers()["optimizer"]
-    loss = module.training_loss(batch)
-    loss.backward()
-    assert math.isfinite(loss.item())
-    optimiser.step()
-    changed = [name for name, value in module.named_parameters() if (value != before[name]).any()]
-    for part in ("front", "encoder", "decoder", "head"):
-        assert any(name.startswith(part) for name in changed), part
-    return module.eval()
-
-
 def evaluated(plan: Plan, data: SpeechData) -> Evaluation:
-    module = trained(plan, data)
-    with torch.inference_mode():
-        return TASK.evaluate(plan, module, data)
+    return one_step.evaluated(TASK, plan, data, PARTS)
 
 
 @pytest.mark.parametrize(("attention", "score"), valid_pairs())
@@ -134,7 +116,7 @@ def test_predictions_make_the_headline_again(data: SpeechData) -> None:
 @pytest.mark.parametrize("layers", [1, 3])
 def test_fronts_and_strides(front: str, layers: int, data: SpeechData) -> None:
     plan = plan_of("soft", "location-aware", front=front, front_layers=layers)
-    module = trained(plan, data)
+    module = one_step.trained(TASK, plan, data, PARTS)
     grid = time_grid(module, data)
     assert grid.step == pytest.approx(0.01 * 2**layers)
     with torch.inference_mode():

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from bench.errors import UsageError
+from tasks.text.texts import Texts
 from tasks.translation.check import check
-from tasks.translation.corpus import Pair, Texts
+from tasks.translation.corpus import Pair
 from tasks.translation.pairs import problems, read_pairs
 from tasks.translation.parallel import Parallel, ParallelOptions
 
@@ -43,9 +44,9 @@ def test_pairs_are_the_lines(folder: Path) -> None:
     assert pairs[3].source == ("quelle", "3", ".") and pairs[3].target == ("Target", "3", ".")
     assert list(pairs)[3] == pairs[3] and pairs[-1].id == "train-200"
     assert [pair.id for pair in pairs[5:7]] == ["train-6", "train-7"]
-    assert list(Texts(pairs[:2], "target")) == ["Target 0.", "Target 1."]
-    assert Texts(pairs, "source")[1] == "quelle 1 ."
-    assert Texts(pairs, "source")[1:3][1] == "quelle 2 ."
+    assert list(Texts(pairs[:2], "target_text")) == ["Target 0.", "Target 1."]
+    assert Texts(pairs, "source_text")[1] == "quelle 1 ."
+    assert Texts(pairs, "source_text")[1:3][1] == "quelle 2 ."
 
 
 def test_chosen_lines_keep_their_order(folder: Path) -> None:

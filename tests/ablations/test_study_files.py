@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from ablations import study_files
 from ablations.context import TrialContext
@@ -15,6 +16,10 @@ from ablations.trial import run_trial
 from bench import cli
 from bench.attention.registries import attentions
 from bench.errors import UsageError
+from bench.models.build import AttentionChoice, build_decoder, build_encoder
+from bench.models.head import VocabularyHead
+from tasks.model_sizes import model_sizes
+from tasks.plan import resolve
 
 NAMES = sorted(path.stem for path in study_files.FOLDER.glob("*.yaml"))
 PAPERS = [name for name in NAMES if load_study(name).paper is not None]
@@ -138,6 +143,19 @@ def test_what_a_paper_is_compared_in_is_reported(name: str, tmp_path: Path) -> N
     reported = {*result.metrics, *(f"alignment/{figure}" for figure in alignment)}
     java = {"meteor"} if shutil.which("java") is None else set()
     assert set(named) - java <= reported
+
+
+@pytest.mark.parametrize("budget", ["laptop", "gpu"])
+@pytest.mark.parametrize("name", PAPERS)
+def test_sizes_of_every_cell_fit_each_other(name: str, budget: str) -> None:
+    cells = expand(load_study(name), Changes(budget=budget, seeds=1)).cells
+    for plan in map(resolve, cells):
+        choice = AttentionChoice(plan.attention, plan.cell.score, plan.attention_options)
+        sizes = model_sizes(plan.settings)
+        with torch.device("meta"):  # shapes without numbers
+            encoder = build_encoder(choice, sizes.embedding, sizes)
+            decoder = build_decoder(choice, encoder.output_size, 50, sizes)
+        assert VocabularyHead(decoder.output_size, decoder.embedding, tied=plan.settings.tied)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -20,8 +20,8 @@ def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
         return {**special, "steps": 4000, "validations": 10, **PUBLISHED[family(placement)]}
     base = {
         **special,
-        "steps": 350,
-        "batch_units": 400,
+        "steps": 500,
+        "batch_units": 450,
         "hidden": 64,
         "embedding": 64,
         "dropout": 0.0,
@@ -37,18 +37,18 @@ def sentences_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
     """Real sentences, some thousands of pairs under `laptop`: two to three core-minutes."""
     if budget == "smoke":
         return SMOKE
-    words = {"word_vectors": "fixed", "word_scale": 3.0}
+    words = {"word_vectors": "fixed"}
     if budget == "gpu":
         sizes = PUBLISHED[family(placement)]
         return {**words, "steps": 30000, "validations": 30, "dropout": 0.3, **sizes}
     base = {
         **words,
         "steps": 600,
-        "batch_units": 600,
+        "batch_units": 700,
         "hidden": 128,
         "embedding": 128,
         "validations": 8,
-        "dropout": 0.5,
+        "dropout": 0.3,
         "learning_rate": 3e-3,
     }
     return {**base, "learning_rate": 1e-3} if placement == "transformer" else base

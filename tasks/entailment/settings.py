@@ -40,7 +40,7 @@ class EntailmentSettings(Settings):
         1.0, gt=0, description="word_vectors=fixed: length of a word's fixed vector"
     )
     residual: bool = Field(
-        True,
+        False,
         description="recurrent models: a word's embedding is added to the state it gives, on both"
         " sides, so that attention can tell the same word (others always have it)",
     )

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: What the headline test set is called where no examples say so.
 HEADLINE = "test"
+#: Headline figures of which an example is either right or wrong.
+RIGHT_OR_WRONG = ("accuracy",)
 #: The attention that is none, against which the others' leads are measured.
 CONTROL = "none"
 
@@ -179,7 +181,8 @@ class Analyst:
                 )
             return {None: _stored(result)}
         self.by_length[result.hash] = measure(found, aggregator, self.resampler)
-        self.right[result.hash] = marked(found[self.first or ""])
+        if self.frame.headline in RIGHT_OR_WRONG:
+            self.right[result.hash] = marked(found[self.first or ""])
         return {
             None if name == self.first else name: self._measure(sample, summands, aggregator)
             for name, sample in found.items()

@@ -15,7 +15,7 @@ from reports.analysis import Analysis
 from reports.attention_maps import attention_map
 from reports.catalogue import TaskEntry
 from reports.charts import Axes, Series, line_panels
-from reports.drawing import Drawing
+from reports.drawing import Drawing, shortened
 from reports.figures import NOT_FIGURES, Figure, Lines, axis_name, curve, lengths, metric_scale
 from reports.frames import Contender, Setting, slug
 from reports.gallery import Map, choose, looks, source_text
@@ -73,7 +73,7 @@ class CellPage:
     name: str
     entry: Entry
     seeds: Table
-    figures: tuple[Figure, ...]
+    curves: Figure | None
     best: tuple[Shown, ...]
     worst: tuple[Shown, ...]
     looks: tuple[Look, ...]
@@ -102,7 +102,7 @@ def cell_page(analysis: Analysis, place: int, store: Store, task: TaskEntry) -> 
         name=contender.name,
         entry=headline_entries(analysis)[place],
         seeds=_seeds(analysis, contender),
-        figures=tuple(_figures(contender, analysis, task)),
+        curves=_curves(contender, analysis, task),
         best=best,
         worst=worst,
         looks=_looks(traces, rows, analysis.headline.subset, contender.name),
@@ -152,35 +152,36 @@ def _cost(value: float | None, form: Any) -> Entry:
     return Missing("not measured") if value is None else Number(value, form=form)
 
 
-def _figures(contender: Contender, analysis: Analysis, task: TaskEntry) -> list[Figure]:
-    """Training curves and the by-length curve, a line a seed."""
+def _curves(contender: Contender, analysis: Analysis, task: TaskEntry) -> Figure | None:
+    """Training curves and the by-length curve, a panel each, a line a seed."""
     keys = dict.fromkeys(
         key for result in contender.done for point in result.curve for key in point
     )
-    found = []
+    panels: list[Drawing] = []
     for key in keys:
         if key not in NOT_FIGURES:
             lines = [curve(result, key, metric_scale(key)) for result in contender.done]
-            found.append(_figure(contender, lines, axis_name(key), "step"))
+            panels += _panels(contender, lines, axis_name(key), "step")
     metric = analysis.frame.headline
     by_length = [lengths(result, metric_scale(metric)) for result in contender.done]
-    found.append(_figure(contender, by_length, axis_name(metric), task.length_unit))
-    return [figure for figure in found if figure.panels]
-
-
-def _figure(contender: Contender, lines: Sequence[Lines], y: str, x: str) -> Figure:
-    series = [
-        Series(f"seed {seed}, {name}", f"{y} by {x}", tuple(sorted(points.items())), style(place))
-        for place, (seed, own) in enumerate(zip(contender.seeds, lines, strict=True))
-        for name, points in own.items()
-        if points
-    ]
-    panels = tuple(line_panels(series, Axes(x, y)))
+    panels += _panels(contender, by_length, axis_name(metric), task.length_unit)
+    if not panels:
+        return None
     several = len(contender.seeds) > 1
     entries = tuple(
         (f"seed {seed}", style(place)) for place, seed in enumerate(contender.seeds) if several
     )
-    return Figure("", f"{y} by {x}", "", panels, entries)
+    return Figure("", "Curves", "", tuple(panels), entries)
+
+
+def _panels(contender: Contender, lines: Sequence[Lines], y: str, x: str) -> list[Drawing]:
+    series = [
+        Series(f"seed {seed}, {name}", y, tuple(sorted(points.items())), style(place))
+        for place, (seed, own) in enumerate(zip(contender.seeds, lines, strict=True))
+        for name, points in own.items()
+        if points
+    ]
+    return line_panels(series, Axes(shortened(x, 26), y))
 
 
 def _predictions(store: Store, result: Result) -> tuple[list[Shown], tuple[str, ...]]:

@@ -48,7 +48,8 @@ def length_table(analysis: Analysis, length_unit: str) -> Table | None:
         tuple(rows),
         (
             f"{unit}A lead is positive where the mechanism is the better one, on the same "
-            "examples, with its 95 % interval; one whose interval holds 0 may be chance.",
+            "examples, with its 95 % interval; one whose interval holds 0 may be chance. Intervals "
+            "are each mechanism's own; the findings above count growth after Holm's correction.",
         ),
     )
 

@@ -20,6 +20,7 @@ from reports.theme import Style, style
 #: Keys of a training curve that are not figures of their own.
 NOT_FIGURES = ("step", "seconds", "epoch", "learning_rate", "units")
 _COLUMNS = 4
+_LONGEST_UNIT = 24  # characters that fit under a panel
 
 #: At most so many contenders have lines, best first, so that pages stay small.
 CONTENDERS = 40
@@ -110,10 +111,13 @@ def by_length(analysis: Analysis, styles: Styles, task: TaskEntry) -> Figure | N
     first = analysis.headline.subset
     longest = max((entry.high for entry in bins if entry.subset == first), default=None)
     beyond = longest is not None and any(entry.high > longest for entry in bins)
-    axes = Axes(task.length_unit, name, longest if beyond else None, from_zero=True)
+    unit = task.length_unit if len(task.length_unit) <= _LONGEST_UNIT else "length"
+    axes = Axes(unit, name, longest if beyond else None, from_zero=True)
     lines = partial(lengths, scale=metric_scale(frame.headline))
     panels = line_panels(_series(_chosen(analysis), styles, lines), axes)
     shaded = "Shaded: longer than anything in training and in the test set. " if beyond else ""
+    if unit != task.length_unit:
+        shaded = f"Length in {task.length_unit}. {shaded}"
     return Figure(
         f"{frame.setting.slug}-by-length",
         f"{name} by source length",

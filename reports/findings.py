@@ -110,6 +110,10 @@ def _best_control(analysis: Analysis) -> str:
     )
 
 
+def _share(value: float) -> str:
+    return f"{formats.number(100 * value, 0)}\N{NO-BREAK SPACE}%"
+
+
 def _lead(analysis: Analysis) -> str:
     """Whether leads over the control grow with the length of the input."""
     found, frame = analysis.gaps, analysis.frame
@@ -118,8 +122,9 @@ def _lead(analysis: Analysis) -> str:
     known = {place: one for place, one in enumerate(found.growth) if one is not None}
     if not known:
         return ""
-    grows = [place for place, one in known.items() if one.low > 0]
-    shrinks = [place for place, one in known.items() if one.high < 0]
+    sure = {place: one for place, one in known.items() if found.adjusted[place] < 0.05}
+    grows = [place for place, one in sure.items() if one.value > 0]
+    shrinks = [place for place, one in sure.items() if one.value < 0]
     first, last = found.parts[0].name, found.parts[-1].name
     told = [
         f"grows beyond chance for {len(grows)} of {len(known)} mechanisms",
@@ -150,12 +155,12 @@ def _longer(analysis: Analysis) -> list[str]:
         name = formats.metric_name(frame.headline)
         sentences.append(
             f"On the test set “{scores.subset}”, {frame.contenders[most].name} loses most, "
-            f"{lost[most]:.0%} of its {name}, and {frame.contenders[least].name} least, "
-            f"{lost[least]:.0%}."
+            f"{_share(lost[most])} of its {name}, and {frame.contenders[least].name} least, "
+            f"{_share(lost[least])}."
             if frame.higher_is_better
             else f"On the test set “{scores.subset}”, the {name} of {frame.contenders[most].name} "
-            f"grows most, by {lost[most]:.0%}, and that of {frame.contenders[least].name} least, "
-            f"by {lost[least]:.0%}."
+            f"grows most, by {_share(lost[most])}, and that of {frame.contenders[least].name} "
+            f"least, by {_share(lost[least])}."
         )
     return sentences
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 # BLEU, chrF and TER run to 100 as in sacrebleu; perplexities begin at 1.
-_DECIMALS = {"bleu": 1, "chrf": 1, "ter": 1, "perplexity": 2, "ppl": 2}
+_DECIMALS = {"bleu": 1, "chrf": 1, "ter": 1, "perplexity": 2, "ppl": 2, "ms": 1}
+_DECIMALS |= {"distinct": 0}
 # Fractions that are written as percentages.
 _FRACTIONS = {
     *("accuracy", "f1", "rouge", "per", "wer", "cer", "aer", "exact", "mass", "pointing"),
@@ -52,8 +53,13 @@ def figure_interval(low: float, high: float, metric: str) -> str:
 
 
 def percent(value: float) -> str:
-    """A fraction as a percentage: `77.3 %`."""
-    return f"{number(100 * value, 1)} %"
+    """A fraction as a percentage: `77.3 %`, never broken over two lines."""
+    return f"{number(100 * value, 1)}\N{NO-BREAK SPACE}%"
+
+
+def points(value: float) -> str:
+    """A difference of two fractions in percentage points: `+3.1 pp`."""
+    return f"{signed(100 * value, 1)}\N{NO-BREAK SPACE}pp"
 
 
 def metric_name(metric: str) -> str:
@@ -94,7 +100,8 @@ def short(value: float) -> str:
     for suffix, size in _DECIMAL:
         if abs(value) >= size:
             return f"{value / size:.4g}{suffix}"
-    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
+    shown = f"{value:.0e}".replace("e-0", "e-") if 0 < abs(value) < 1e-3 else f"{value:.4g}"
+    return shown.replace("-", "\N{MINUS SIGN}")
 
 
 def seconds(value: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
@@ -121,7 +121,10 @@ def gallery(
             notes.append(f"{contender.name}: its traces are unusable ({error})")
     keys = choose((trace for one in shown for trace in one.traces.values()), headline)
     written = {one.contender.name: _written(store, one.contender, keys) for one in shown}
-    return tuple(_exhibit(key, shown, written) for key in keys), tuple(notes)
+    exhibits = [_exhibit(key, shown, written) for key in keys]
+    # The pages of the mechanisms have both readings of every example; here they would weigh most.
+    later = [replace(one, forced=()) if one.free else one for one in exhibits[1:]]
+    return (*exhibits[:1], *later), tuple(notes)
 
 
 def choose(traces: Iterable[Trace], headline: str) -> list[Key]:

@@ -16,7 +16,7 @@ import numpy as np
 from reports.aggregators import Aggregator
 from reports.resampling import Resampler
 from reports.samples import Sample
-from reports.significance import interval, moderated_spread
+from reports.significance import difference_p, holm, interval, moderated_spread
 
 #: Fewer examples than this in a part say nothing.
 FEWEST = 10
@@ -34,11 +34,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference, better is positive, with its 95 % interval."""
+    """A difference, better is positive, with its 95 % interval and its two-sided p."""
 
     value: float
     low: float
     high: float
+    p: float
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class LengthGaps:
         parts: P parts, the shortest first.
         figures, gaps: P lists over contenders.
         growth: per contender, the lead on the last part less that on the first.
+        adjusted: p of the growths after Holm over all contenders; NaN where there is none.
     """
 
     control: int
@@ -57,6 +59,7 @@ class LengthGaps:
     figures: tuple[tuple[float | None, ...], ...]
     gaps: tuple[tuple[Difference | None, ...], ...]
     growth: tuple[Difference | None, ...]
+    adjusted: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,7 @@ def gaps(
         tuple(one.figures for one in every),
         tuple(tuple(gap.told if gap else None for gap in one.gaps) for one in every),
         growth,
+        tuple(holm(np.array([np.nan if one is None else one.p for one in growth])).tolist()),
     )
 
 
@@ -162,7 +166,14 @@ class _Gap:
             seeds=1,
             freedom=self.freedom,
         )
-        return Difference(self.value, low, high)
+        p = difference_p(
+            self.value,
+            example_variance=self.examples,
+            seed_variance=self.seeds,
+            seeds=1,
+            freedom=self.freedom,
+        )
+        return Difference(self.value, low, high, p)
 
 
 @dataclass(frozen=True)

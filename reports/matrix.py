@@ -63,6 +63,8 @@ def detectable_note(scores: Scores, metric: str) -> list[str]:
     if scores.detectable is None:
         return []
     least = formats.figure(scores.detectable, metric)
+    if formats.is_fraction(metric):
+        least = f"{formats.number(100 * scores.detectable, 1)} percentage points"
     return [
         f"On “{scores.subset}” a true difference of {least} is found four times out of five; "
         "smaller ones are easily missed."

@@ -59,7 +59,7 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
         control = [
             replace(entry, note=one.name)
             if one and isinstance(entry := one.entry(analysis.frame.headline), Number)
-            else Missing("not measured", "this task has no such control")
+            else Missing("not measured")
             for one, analysis in zip(found, analyses, strict=True)
         ]
         rows.append(Row("best control", tuple(control), "not attention", apart=True))

@@ -29,6 +29,7 @@ _WIDTH = 310.0  # of the time axis; with its labels it fits a phone
 _SOUND, _RIBBON, _AXIS = 74.0, 16.0, 26.0
 _TALLEST, _LOWEST = 16.0, 5.0
 _HIGHEST = 520.0  # of all rows together, where they can be that low
+_FULL = 0.25  # weights are black from here on, so that even ones stay pale
 _SIZE = 11.0
 _LABEL = 14
 
@@ -43,6 +44,10 @@ def sound_map(trace: Trace, title: str) -> Drawing | None:
     names = [shortened(unit, _LABEL) for unit in trace.target]
     left = max((text_width(name, _SIZE) for name in names), default=0.0) + 8
     scale = _WIDTH / seconds
+    before = max(0.0, step / 2 - offset) * scale  # the first position may begin before the sound
+    left += before
+    ends = offset + (len(trace.source) - 0.5) * step  # and the last end after it
+    over = max(14.0, (ends - seconds) * scale + 2)
     bands = spectrogram(trace.extra.get("picture"))
     shapes: list[Shape] = []
     top = 2.0
@@ -64,21 +69,28 @@ def sound_map(trace: Trace, title: str) -> Drawing | None:
             top,
             step * scale * len(trace.source),
             below - top,
-            ink(trace.weights, float(trace.weights.max(initial=0.0))),
+            ink(trace.weights, max(float(trace.weights.max(initial=0.0)), _FULL)),
             ink=True,
             crisp=True,
         )
     )
     labelled = range(0, len(names), max(1, math.ceil(11 / height)))
     rows = [
-        _row(trace, t, names[t] if t in labelled else "", left, top + t * height, height, times)
+        _row(
+            trace,
+            t,
+            names[t] if t in labelled else "",
+            Box(left, top + t * height, _WIDTH, height, "ground", opacity=0.0),
+            (before, over),
+            times,
+        )
         for t in range(len(names))
     ]
     listed = {"role": "listbox", "tabindex": "0", "aria-label": title}
     shapes.append(Group(tuple(rows), attributes=listed))
     shapes += _axis(left, below, seconds, scale)
     return Drawing(
-        left + _WIDTH + 14,
+        left + _WIDTH + over,
         below + _AXIS,
         tuple(shapes),
         title,
@@ -108,28 +120,32 @@ def _row(
     trace: Trace,
     t: int,
     name: str,
-    left: float,
-    top: float,
-    height: float,
+    place: Box,
+    beyond: tuple[float, float],
     times: tuple[float, float, float],
 ) -> Group:
+    """A unit's row.
+
+    Args:
+        place: from the sound's beginning to its end.
+        beyond: how far weights reach out on either side of it.
+    """
     step, offset, seconds = times
     scale = _WIDTH / seconds
+    left, top, height = place.x, place.y, place.height
+    start, width = left - beyond[0], beyond[0] + _WIDTH + beyond[1]
     shapes: list[Shape] = []
     if name:
-        shapes.append(Text(left - 6, top + height / 2 + 3.8, name, anchor="end", size=_SIZE))
+        shapes.append(Text(start - 6, top + height / 2 + 3.8, name, anchor="end", size=_SIZE))
     for first, last in _runs(trace, t):
         begin = left + max(0.0, offset + (first - 0.5) * step) * scale
         end = left + min(seconds, offset + (last + 0.5) * step) * scale
         frame = Box(begin, top + 0.8, max(end - begin, 2.0), height - 1.6, "gold", outline=1.5)
         shapes.append(frame)
     # Lies over the weights of a row that is not read while another one is.
-    shapes.append(
-        Group(
-            (Box(left, top, _WIDTH, height, "ground", opacity=0.0),), attributes={"class": "veil"}
-        )
-    )
-    shapes.append(Box(0, top, left + _WIDTH, height, "ground", opacity=0.0))
+    veil = Box(start, top, width, height, "ground", opacity=0.0)
+    shapes.append(Group((veil,), attributes={"class": "veil"}))
+    shapes.append(Box(0, top, start + width, height, "ground", opacity=0.0))
     attributes = {
         "class": "row",
         "role": "option",

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from statistics import quantiles
 from typing import Literal
 
 from reports import formats
 from reports.significance import Estimate
+
+_ENOUGH_FOR_FENCES = 5
 
 Absence = Literal["not applicable", "not run", "failed", "not measured"]
 Form = Literal["plain", "percent", "count", "seconds", "bytes", "rate"]
@@ -56,8 +59,7 @@ class Number:
             case "rate":
                 return f"{formats.count(self.value)}/s"
             case "percent":
-                text = formats.percent(self.value)
-                return f"+{text}" if self.signed and self.value > 0 else text
+                return formats.points(self.value) if self.signed else formats.percent(self.value)
             case "plain" if self.signed:
                 return formats.signed(self.value, self.digits)
             case "plain":
@@ -198,16 +200,23 @@ def basis_note(estimate: Estimate) -> str:
 
 
 def shades(values: Sequence[float | None], *, higher_is_better: bool) -> list[float | None]:
-    """Where each value lies between the worst (0) and the best (1)."""
+    """Where each value lies between the worst (0) and the best (1). A value far off the others
+    (beyond Tukey's fences) takes the end of the scale and leaves the rest its colours."""
     known = [value for value in values if value is not None]
     low, high = (min(known), max(known)) if known else (0.0, 0.0)
+    if len(known) >= _ENOUGH_FOR_FENCES:
+        first, _, third = quantiles(known, n=4, method="inclusive")
+        reach = 1.5 * (third - first)
+        if reach > 0:
+            low = min(value for value in known if value >= first - reach)
+            high = max(value for value in known if value <= third + reach)
     span = high - low
     result: list[float | None] = []
     for value in values:
         if value is None:
             result.append(None)
         else:
-            place = (value - low) / span if span else 1.0
+            place = min(max((value - low) / span, 0.0), 1.0) if span else 1.0
             result.append(place if higher_is_better else 1 - place if span else 1.0)
     return result
 

@@ -63,7 +63,7 @@ def _change(first: Estimate | None, other: Estimate | None, metric: str) -> list
     if first.value:
         ratio = Number(other.value / first.value, digits=2)
     digits, form = formats.decimals(metric), form_of(metric)
-    return [Number(other.value - first.value, digits=digits, form=form), ratio]
+    return [Number(other.value - first.value, digits=digits, form=form, signed=True), ratio]
 
 
 _ALIGNMENT = (

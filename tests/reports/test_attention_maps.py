@@ -139,6 +139,9 @@ def test_sound_lies_above_its_weights_on_one_axis():
     assert weights.width == pytest.approx(16 * 0.04 * scale)
     found = alpha(weights.data)
     np.testing.assert_allclose(found, trace.weights / trace.weights.max(), atol=0.01)
+    even = sound_trace(weights=np.full((5, 16), 1 / 16))
+    _, pale = pictures(sound_map(even, "t").shapes)
+    assert alpha(pale.data).max() == pytest.approx(0.25, abs=0.01)
     labels = [one.text for one in flat(drawing.shapes) if isinstance(one, Text)]
     assert {"s", "iy", "p", "aa", "t"} <= set(labels)
 

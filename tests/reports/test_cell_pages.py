@@ -92,13 +92,13 @@ def test_heads_and_layers_are_shown_where_they_were_kept(tmp_path):
 
 def test_curves_have_a_line_a_seed(report):
     page = page_of(report, "soft + concat")
-    assert [figure.title for figure in page.figures] == [
-        "loss by step",
-        "validation loss by step",
-        "BLEU by source words",
+    assert [panel.title for panel in page.curves.panels] == [
+        "loss by step: loss",
+        "validation loss by step: validation loss",
+        "BLEU by source words: BLEU",
     ]
-    assert [name for name, _ in page.figures[0].entries] == ["seed 1", "seed 2"]
-    assert page_of(report, "global + dot").figures[0].entries == ()
+    assert [name for name, _ in page.curves.entries] == ["seed 1", "seed 2"]
+    assert page_of(report, "global + dot").curves.entries == ()
 
 
 def test_unusable_traces_are_noted(tmp_path):

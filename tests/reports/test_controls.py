@@ -130,7 +130,7 @@ def test_controls_stand_below_the_mechanisms_in_every_form(analyses):
 def test_fractions_are_percentages_on_pages_and_fractions_in_files(analyses):
     table = metrics_table(analyses["entailment"])
     (entry,) = [row.entries[0] for row in table.rows if row.label == "soft + concat"]
-    assert entry.text == f"{100 * entry.value:.1f} %"
+    assert entry.text == f"{100 * entry.value:.1f}\N{NO-BREAK SPACE}%"
     assert entry.interval == f"[{100 * entry.low:.1f}, {100 * entry.high:.1f}]"
     assert repr(entry.value) in csv_text(table)
     cider = metrics_table(analyses["captioning"]).rows[0].entries[0]
@@ -139,7 +139,7 @@ def test_fractions_are_percentages_on_pages_and_fractions_in_files(analyses):
 
 def test_findings_name_who_passes(analyses):
     told = " ".join(findings(analyses["entailment"], CATALOGUE))
-    assert "“overlap”, reaches 60.0 %; 2 of 3 mechanisms pass it" in told
+    assert "“overlap”, reaches 60.0\N{NO-BREAK SPACE}%; 2 of 3 mechanisms pass it" in told
     assert "do not: none" in told
 
 

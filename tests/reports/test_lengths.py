@@ -101,5 +101,8 @@ def test_without_growth_it_is_claimed_in_about_one_of_twenty():
         right = [(difficulty + 0.3 * rng.random(120) < rate).astype(float) for rate in (0.6, 0.8)]
         found = gaps([[measured({"test": ((r, lengths), "ab")})] for r in right], 0, sign=1)
         grown = found.growth[1]
-        claimed += not grown.low <= 0 <= grown.high
+        outside = not grown.low <= 0 <= grown.high
+        assert outside == (grown.p < 0.05) or abs(grown.p - 0.05) < 1e-6
+        assert found.adjusted[1] == pytest.approx(grown.p)  # a single comparison
+        claimed += outside
     assert claimed / 300 <= 0.085  # 5 % and three standard errors of 300 trials

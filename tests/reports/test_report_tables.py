@@ -140,3 +140,12 @@ def test_findings_claim_no_order_within_a_group(report):
 def test_rows_and_columns_must_fit():
     with pytest.raises(AssertionError):
         Table("t", "t", "c", (Column("a", "a"),), (Row("r", ()),))
+
+
+def test_a_value_far_off_leaves_the_others_their_colours():
+    from reports.tables import shades
+
+    found = shades([0.90, 0.92, 0.94, 0.93, 0.91, 1.74], higher_is_better=False)
+    assert found == pytest.approx([1.0, 0.5, 0.0, 0.25, 0.75, 0.0])
+    assert shades([1.0, 2.0, 9.0], higher_is_better=True) == pytest.approx([0, 0.125, 1])
+    assert shades([3.0] * 6 + [4.0], higher_is_better=True)[-1] == 1.0

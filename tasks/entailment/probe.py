@@ -15,8 +15,8 @@ negation, a taxonomy, modifiers. The rules:
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import replace
 from itertools import combinations, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -29,6 +29,7 @@ from tasks.entailment.budgets import probe_settings
 from tasks.entailment.corpus import LABELS, EntailmentCorpus, Label, PairExample
 from tasks.entailment.grammar import FORMS, LEXICONS, Clause, Lexicon, Size, clause, denies
 from tasks.entailment.logic import Statement, Term, relation
+from tasks.probe_parts import ProbePart, probe_parts, unseen
 from tasks.registries import datasets
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 #: Shares of pairs that differ in one and in two roles.
 _EDITS = (0.8, 0.2)
 _SEPARATOR = ","
-# Draws of a hypothesis with its premises before giving up on new ones.
-_ATTEMPTS = 200
 
 Words = tuple[str, ...]
 
@@ -59,7 +58,7 @@ class ProbeOptions(DatasetOptions):
         description="share of the other claims that are near variants of the hypothesis; the rest"
         " is about others",
     )
-    negation: float = Field(0.05, ge=0, le=1, description="share of claims with 'no' or 'do not'")
+    negation: float = Field(0.1, ge=0, le=1, description="share of claims with 'no' or 'do not'")
     noise: float = Field(
         0.03, ge=0, le=1, description="share of hypotheses whose three labels are exchanged"
     )
@@ -74,14 +73,6 @@ class ProbeOptions(DatasetOptions):
         if 2 * self.clauses > places:
             raise ValueError(f"the {self.lexicon} lexicon has places for {places // 2} clauses")
         return self
-
-
-@dataclass(frozen=True)
-class _Part:
-    name: str
-    pairs: int
-    fewest: int
-    most: int
 
 
 @datasets("entailment").register("probe")
@@ -110,14 +101,14 @@ class Probe(Dataset):
 def generate(options: ProbeOptions) -> EntailmentCorpus:
     """All parts of the probe. Raises UsageError if more pairs are asked for than there can be."""
     most = options.clauses
-    # Training comes last: the other parts do not depend on its size.
-    parts = [
-        _Part("test", options.test_size, 1, most),
-        _Part("long", options.test_size, max(2 * most - 1, most + 1), 2 * most),
-        _Part("validation", options.validation_size, 1, most),
-        _Part("train", options.train_size, 1, most),
-    ]
-    seen: set[tuple[Words, Words]] = set()
+    parts = probe_parts(
+        options.train_size,
+        options.validation_size,
+        options.test_size,
+        within=(1, most),
+        long=(max(2 * most - 1, most + 1), 2 * most),
+    )
+    seen: set[Hashable] = set()
     made = {part.name: tuple(_pairs(part, options, seen)) for part in parts}
     return EntailmentCorpus(
         name="probe",
@@ -131,21 +122,21 @@ def generate(options: ProbeOptions) -> EntailmentCorpus:
     )
 
 
-def _pairs(
-    part: _Part, options: ProbeOptions, seen: set[tuple[Words, Words]]
-) -> Iterator[PairExample]:
+def _pairs(part: ProbePart, options: ProbeOptions, seen: set[Hashable]) -> Iterator[PairExample]:
     rng = random.Random(f"entailment probe {options.data_seed} {part.name}")
-    for number in range(-(-part.pairs // len(LABELS))):
-        # Short pairs are few, so the first draw may be taken.
-        drawn = (_triple(rng, part, options) for _ in range(_ATTEMPTS))
-        triple = next((pairs for pairs in drawn if seen.isdisjoint(map(_texts, pairs))), None)
-        if triple is None:
-            raise UsageError(
-                f"there are no {part.pairs} different pairs with up to {part.most} claims",
-                where=f"entailment probe, part '{part.name}'",
-                remedy="ask for fewer pairs or more clauses",
-            )
-        seen.update(map(_texts, triple))
+    exhausted = UsageError(
+        f"there are no {part.size} different pairs with up to {part.most} claims",
+        where=f"entailment probe, part '{part.name}'",
+        remedy="ask for fewer pairs or more clauses",
+    )
+    triples = unseen(
+        -(-part.size // len(LABELS)),
+        lambda: _triple(rng, part, options),
+        lambda pairs: map(_texts, pairs),
+        seen,
+        exhausted,
+    )
+    for number, triple in enumerate(triples):
         for pair in triple:
             yield replace(pair, id=f"{part.name}-{number}-{pair.id}")
 
@@ -154,7 +145,7 @@ def _texts(pair: PairExample) -> tuple[Words, Words]:
     return pair.premise, pair.hypothesis
 
 
-def _triple(rng: random.Random, part: _Part, options: ProbeOptions) -> list[PairExample]:
+def _triple(rng: random.Random, part: ProbePart, options: ProbeOptions) -> list[PairExample]:
     """One hypothesis with a premise for each label; the id is the label the rules give."""
     hypothesis, targets = _comparable(rng, options)
     lexicon = LEXICONS[options.lexicon]

@@ -8,8 +8,8 @@ changed ones included.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions
+from tasks.probe_parts import ProbePart, probe_parts, unseen
 from tasks.registries import datasets
 from tasks.summarization.budgets import probe_settings
 from tasks.summarization.corpus import Document, Links, SummaryCorpus
@@ -41,8 +42,6 @@ from tasks.summarization.newsroom import (
 if TYPE_CHECKING:
     from bench.attention.base import Placement
 
-# Draws of a report before giving up on new ones.
-_ATTEMPTS = 200
 _PLACED = 0.5
 
 
@@ -81,14 +80,6 @@ class ProbeOptions(DatasetOptions):
         return self
 
 
-@dataclass(frozen=True)
-class _Part:
-    name: str
-    reports: int
-    fewest: int
-    most: int
-
-
 @datasets("summarization").register("probe")
 class Probe(Dataset):
     """Generated reports with the positions of the words taken over."""
@@ -113,14 +104,14 @@ class Probe(Dataset):
 def generate(options: ProbeOptions) -> SummaryCorpus:
     """All parts of the probe. Raises UsageError if there are not so many different reports."""
     few, most = options.fewest, options.sentences
-    # Training comes last: the other parts do not depend on its size.
-    parts = [
-        _Part("test", options.test_size, few, most),
-        _Part("long", options.test_size, max(most + 1, 2 * most - most // 4), 2 * most),
-        _Part("validation", options.validation_size, few, most),
-        _Part("train", options.train_size, few, most),
-    ]
-    seen: set[str] = set()
+    parts = probe_parts(
+        options.train_size,
+        options.validation_size,
+        options.test_size,
+        within=(few, most),
+        long=(max(most + 1, 2 * most - most // 4), 2 * most),
+    )
+    seen: set[Hashable] = set()
     made = {part.name: _reports(part, options, seen) for part in parts}
     return SummaryCorpus(
         name="probe",
@@ -135,24 +126,26 @@ def generate(options: ProbeOptions) -> SummaryCorpus:
     )
 
 
-def _reports(part: _Part, options: ProbeOptions, seen: set[str]) -> tuple[Document, ...]:
+def _reports(part: ProbePart, options: ProbeOptions, seen: set[Hashable]) -> tuple[Document, ...]:
     rng = Random(f"summarization probe {options.data_seed} {part.name}")
-    reports = []
-    for number in range(part.reports):
-        drawn = (_report(rng, part, options) for _ in range(_ATTEMPTS))
-        report = next((report for report in drawn if report.source_text not in seen), None)
-        if report is None:
-            raise UsageError(
-                f"there are no {part.reports} different reports of up to {part.most} sentences",
-                where=f"summarization probe, part '{part.name}'",
-                remedy="ask for fewer reports or more sentences",
-            )
-        seen.add(report.source_text)
-        reports.append(replace(report, id=f"{part.name}-{number}"))
-    return tuple(reports)
+    exhausted = UsageError(
+        f"there are no {part.size} different reports of up to {part.most} sentences",
+        where=f"summarization probe, part '{part.name}'",
+        remedy="ask for fewer reports or more sentences",
+    )
+    reports = unseen(
+        part.size,
+        lambda: _report(rng, part, options),
+        lambda report: (report.source_text,),
+        seen,
+        exhausted,
+    )
+    return tuple(
+        replace(report, id=f"{part.name}-{number}") for number, report in enumerate(reports)
+    )
 
 
-def _report(rng: Random, part: _Part, options: ProbeOptions) -> Document:
+def _report(rng: Random, part: ProbePart, options: ProbeOptions) -> Document:
     """A report; its id is the caller's."""
     main = _event(rng, rng.choice(AGENTS))
     told = _others(rng, rng.randint(part.fewest, part.most) - 1, main.agent, options)

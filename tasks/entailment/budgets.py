@@ -43,11 +43,11 @@ def sentences_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
         return {**words, "steps": 30000, "validations": 30, "dropout": 0.3, **sizes}
     base = {
         **words,
-        "steps": 600,
+        "steps": 1200,
         "batch_units": 700,
         "hidden": 128,
         "embedding": 128,
-        "validations": 8,
+        "validations": 12,
         "dropout": 0.3,
         "learning_rate": 3e-3,
     }

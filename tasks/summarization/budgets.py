@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
-    """The probe: 10 to 15 core-seconds a cell under `laptop`, testing included."""
+    """The probe: 9 to 17 core-seconds a cell under `laptop`, testing included; `self` takes 26.
+    Measured on a busy machine, which makes them longer."""
     if budget == "smoke":
         return {**SMOKE, "max_length": 12}
     if budget == "gpu":

@@ -16,16 +16,17 @@ _CENTRE, _SPREAD = 127.5, 32.0
 class PictureFront(nn.Module):
     """Pictures B,H,W,3 (uint8, RGB) to annotation vectors B,L,D in raster order (Xu 2015, 3.1.1).
 
-    Square patches of `stem` pixels are projected to `width` channels; each stage then halves the
+    Square patches are projected to `width` channels, one every `stem` pixels; they overlap by
+    half, so that it matters less where a thing lies among them. Each stage then halves the
     picture and doubles the channels, with pre-activation residual blocks (He 2016) behind the
     convolution that does so. Every cell of the last map is projected to D. Trained from scratch:
-    layer norms over channels in place of batch norms, so that an example's result does not depend
+    norms over a whole picture in place of batch norms, so that an example's result does not depend
     on its batch.
 
     Args:
         size: pixels along each side of the picture.
         output_size: D.
-        stem: pixels along each side of a patch.
+        stem: pixels from patch to patch; a patch is twice as large.
         width: channels of a patch.
         stages: how often the picture is halved.
         blocks: residual blocks of each stage.
@@ -52,21 +53,22 @@ class PictureFront(nn.Module):
         super().__init__()
         self.grid = grid_of(size, stem, stages)
         self.output_size, self.dropout = output_size, dropout
-        layers: list[nn.Module] = [_convolution(3, width, stem, stride=stem)]
+        layers: list[nn.Module] = [_stem(width, stem)]
         for _ in range(stages):
-            layers += [_Activated(_convolution(width, 2 * width, 3, stride=2))]
+            layers += [_Activated(width, _convolution(width, 2 * width, 3, stride=2))]
             width *= 2
             layers += [_Residual(width) for _ in range(blocks)]
         self.layers = nn.Sequential(*layers)
         self.layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.norm = _norm(width)
         self.project = nn.Linear(width, output_size)
 
     def forward(self, pictures: Tensor) -> Tensor:
         pixels = (pictures.to(self.project.weight.dtype) - _CENTRE) / _SPREAD
         # The pixels' own order in memory is channels last, the fastest for convolutions.
         cells = self.layers(pixels.permute(0, 3, 1, 2))  # B,C,rows,columns
-        vectors = cells.permute(0, 2, 3, 1).flatten(1, 2)  # B,L,C
-        projected: Tensor = self.project(F.relu(vectors))  # B,L,D
+        vectors = F.relu(self.norm(cells)).permute(0, 2, 3, 1).flatten(1, 2)  # B,L,C
+        projected: Tensor = self.project(vectors)  # B,L,D
         return dropout(projected, self.dropout, self.training)
 
 
@@ -86,24 +88,30 @@ def grid_of(size: int, stem: int, stages: int) -> tuple[int, int]:
 
 
 class _Activated(nn.Module):
-    """ReLU, then a layer."""
+    """Norm, ReLU, then a layer. B,C,H,W."""
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, channels: int, layer: nn.Module) -> None:
         super().__init__()
-        self.layer = layer
+        self.norm, self.layer = _norm(channels), layer
 
     def forward(self, maps: Tensor) -> Tensor:
-        out: Tensor = self.layer(F.relu(maps))
+        out: Tensor = self.layer(F.relu(self.norm(maps)))
         return out
 
 
+def _norm(channels: int) -> nn.GroupNorm:
+    """Over all cells and channels of a picture at once: normed one by one, cells that show
+    nothing would weigh as much as those that show something."""
+    return nn.GroupNorm(1, channels)
+
+
 class _Residual(nn.Module):
-    """x + conv(relu(conv(relu(x)))), which begins as the identity. B,C,H,W."""
+    """x + conv(relu(norm(conv(relu(norm(x)))))), which begins as the identity. B,C,H,W."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = _Activated(_convolution(channels, channels, 3))
-        self.second = _Activated(_convolution(channels, channels, 3))
+        self.first = _Activated(channels, _convolution(channels, channels, 3))
+        self.second = _Activated(channels, _convolution(channels, channels, 3))
         nn.init.zeros_(self.second.layer.weight)  # type: ignore[arg-type]
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -111,9 +119,14 @@ class _Residual(nn.Module):
         return out
 
 
-def _convolution(inputs: int, outputs: int, kernel: int, *, stride: int = 1) -> nn.Conv2d:
-    # A patch that is as large as its stride needs no padding.
-    padding = 0 if kernel == stride else kernel // 2
+def _stem(channels: int, stem: int) -> nn.Conv2d:
+    size = 2 * stem - stem % 2
+    return _convolution(3, channels, size, stride=stem, padding=(size - stem) // 2)
+
+
+def _convolution(
+    inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: int = 1
+) -> nn.Conv2d:
     layer = nn.Conv2d(inputs, outputs, kernel, stride, padding)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]

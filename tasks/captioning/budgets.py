@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tasks.budgets import PUBLISHED, SMOKE, family
+
 if TYPE_CHECKING:
     from bench.attention.base import Placement
 
 _SMOKE: Mapping[str, Any] = {
+    **SMOKE,
     "steps": 8,
     "batch_units": 200,
-    "validations": 2,
-    "hidden": 32,
-    "embedding": 32,
-    "heads": 2,
-    "feed_forward": 64,
     "width": 8,
     "train_limit": 200,
     "test_limit": 16,
-    "traces": 2,
     "max_length": 20,
+}
+
+#: Xu 2015's sizes: an LSTM of 1000, embeddings of 512, annotation vectors of 512. Patches and
+#: stages give their 14 x 14 cells for pictures of 224 pixels (`--set size=224`).
+_XU: Mapping[str, Any] = {
+    **PUBLISHED["recurrent"],
+    "cell": "lstm",
+    "embedding": 512,
+    "stages": 2,
+    "blocks": 2,
+    "width": 128,
 }
 
 
@@ -28,16 +36,64 @@ def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
     """The probe: some 15 core-seconds a cell under `laptop`."""
     if budget == "smoke":
         return _SMOKE
+    if budget == "gpu":
+        return {**_published(placement), "stages": 1, "steps": 3000, "dropout": 0.1}
     base = {
-        "steps": 150,
+        "steps": 250,
         "batch_units": 1500,
-        "hidden": 128,
+        "hidden": 64,
         "embedding": 64,
+        "width": 32,
         "validations": 5,
-        "learning_rate": 5e-3,
+        "learning_rate": 4e-3,
         "dropout": 0.0,
         "max_length": 60,
+        "words_weight": 0.2,
     }
-    if placement in ("transformer", "convolutional"):
-        return {**base, "encoder_layers": 1, "decoder_layers": 2}
-    return base
+    if family(placement) == "recurrent":
+        return base
+    return {**base, "encoder_layers": 1, "decoder_layers": 2}
+
+
+def photo_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
+    """Photos: 6 x 6 cells of 96 pixels; at most 30 core-minutes for 6,000 of them under
+    `laptop`."""
+    photos = {
+        "stages": 2,
+        "vocabulary": 2500,
+        "words_weight": 0.1,
+        "words_share": 0.3,
+        "flip": 0.5,
+        "crop": 0.2,
+        "tint": 0.1,
+        "label_smoothing": 0.1,
+        "dropout": 0.3,
+        "weight_decay": 0.02,
+        "max_length": 24,
+        "beam": 3,
+    }
+    if budget == "smoke":
+        return {**_SMOKE, "vocabulary": 500, "words_weight": 0.1, "flip": 0.5}
+    if budget == "gpu":
+        return {**photos, **_published(placement), "steps": 30000, "validations": 20, "beam": 5}
+    base = {
+        **photos,
+        "steps": 1500,
+        "batch_units": 1400,
+        "captions_each": 2,
+        "hidden": 256,
+        "embedding": 128,
+        "width": 48,
+        "validations": 6,
+        "learning_rate": 2e-3,
+    }
+    if family(placement) == "recurrent":
+        return base
+    return {**base, "encoder_layers": 1, "decoder_layers": 2}
+
+
+def _published(placement: Placement) -> Mapping[str, Any]:
+    if family(placement) == "recurrent":
+        return _XU
+    network = {name: _XU[name] for name in ("stages", "blocks", "width")}
+    return {**PUBLISHED[family(placement)], **network}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -89,7 +89,9 @@ class Scene(Drawn):
 
     @property
     def key(self) -> str:
-        return json.dumps((VERSION, *astuple(self)))
+        # Not `astuple`, which copies everything it finds.
+        things = [list(vars(thing).values()) for thing in self.things]
+        return json.dumps((VERSION, things, self.noise, self.seed))
 
     @classmethod
     def draw(cls, pictures: Sequence[Drawn], size: int) -> np.ndarray:

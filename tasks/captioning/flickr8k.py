@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions
+from tasks.captioning.budgets import photo_settings
 from tasks.captioning.cards import FLICKR8K
 from tasks.captioning.corpus import Caption, CaptionCorpus, Picture, median_length
 from tasks.captioning.entities import Entities, place
@@ -19,6 +20,9 @@ from tasks.distribution import Distribution
 from tasks.problems import Problem, Scan, ScannedDataset, required_root
 from tasks.registries import datasets
 from tasks.text.lines import TextLines
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
 
 TOKENS = "Flickr8k.token.txt"
 LISTS = {
@@ -51,6 +55,10 @@ class Flickr8k(ScannedDataset[CaptionCorpus]):
     card: ClassVar[Distribution | None] = FLICKR8K
     places: ClassVar[tuple[str, ...]] = ("flickr8k", TOKENS)
     Options: ClassVar[type[DatasetOptions]] = Flickr8kOptions
+
+    @classmethod
+    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+        return photo_settings(budget, placement)
 
     @classmethod
     def scan(cls, options: DatasetOptions, data_root: Path | None) -> Scan[CaptionCorpus]:

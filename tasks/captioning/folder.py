@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from bench.errors import UsageError, unknown_name
 from tasks.base import DatasetOptions
+from tasks.captioning.budgets import photo_settings
 from tasks.captioning.corpus import Caption, CaptionCorpus, Picture, median_length
 from tasks.captioning.entries import Columns, Entry, by_picture, read_entries
 from tasks.problems import Problem, Scan, ScannedDataset, required_root
 from tasks.registries import datasets
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
 
 #: Looked for where `captions` is not given.
 CAPTION_FILES = ("captions.tsv", "captions.csv", "captions.jsonl", "captions.txt")
@@ -55,6 +59,10 @@ class CaptionFolder(ScannedDataset[CaptionCorpus]):
     licence: ClassVar[str] = "the user's own"
     places: ClassVar[tuple[str, ...]] = CAPTION_FILES
     Options: ClassVar[type[DatasetOptions]] = FolderOptions
+
+    @classmethod
+    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+        return photo_settings(budget, placement)
 
     @classmethod
     def scan(cls, options: DatasetOptions, data_root: Path | None) -> Scan[CaptionCorpus]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -11,12 +12,10 @@ from bench.models.base import Decoder, Encoder, select_rows
 from bench.models.head import VocabularyHead
 from tasks.captioning.augmentation import augmented
 from tasks.captioning.batches import CaptionBatch
+from tasks.captioning.frequencies import Frequencies
 from tasks.captioning.settings import CaptioningSettings
 from tasks.generation import Batch, GenerationModule
 from tasks.text.tokenise import UNK
-
-#: Logit a word starts with: few words are in any one caption.
-_RARE = -3.0
 
 
 class CaptioningModule(GenerationModule):
@@ -38,7 +37,14 @@ class CaptioningModule(GenerationModule):
         self.words: nn.Linear | None = None
         if settings.words_weight:
             self.words = nn.Linear(encoder.output_size, head.projection.out_features)
-            nn.init.constant_(self.words.bias, _RARE)
+
+    def start_from(self, frequencies: Frequencies) -> None:
+        """Let the outputs begin with how often each word is used: what no picture is needed for
+        then has not to be learned."""
+        with torch.no_grad():
+            self.head.projection.bias.copy_(frequencies.log_shares())
+            if self.words is not None:
+                self.words.bias.copy_(frequencies.log_odds())
 
     def encode(self, batch: Batch) -> Memory:
         """The memory of every caption: B rows from P pictures."""
@@ -56,12 +62,14 @@ class CaptioningModule(GenerationModule):
         return super().training_loss(batch)
 
     def auxiliary_loss(self, memory: Memory, batch: Batch) -> Tensor | None:
-        """Cross-entropy of which words each caption's picture calls for: summed over words, a
-        mean over captions."""
+        """Cross-entropy of which words a picture's captions use: summed over words, a mean over
+        pictures. Of each word the cell counts that speaks for it most."""
         assert isinstance(batch, CaptionBatch)
         if self.words is None or batch.words is None:
             return None
-        logits = self.words(memory.states).amax(dim=1)[:, UNK + 1 :]  # B,V
-        wanted = batch.words[batch.owner, UNK + 1 :]
+        pictures = torch.arange(len(batch.words), device=batch.owner.device)
+        first = torch.searchsorted(batch.owner, pictures)  # P, a caption of each
+        logits = self.words(memory.states[first]).amax(dim=1)[:, UNK + 1 :]  # P,V
+        wanted = batch.words[:, UNK + 1 :]
         loss = F.binary_cross_entropy_with_logits(logits, wanted, reduction="sum") / len(logits)
         return self.settings.words_weight * loss

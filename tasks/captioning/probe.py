@@ -45,8 +45,8 @@ class ProbeOptions(DatasetOptions):
     noise: float = Field(
         0.4, ge=0, le=1, description="strength of background clutter, grain and tints"
     )
-    textures: bool = Field(True, description="whether some shapes are striped")
-    references: int = Field(4, ge=1, le=5, description="wordings of each description")
+    textures: bool = Field(False, description="whether some shapes are striped")
+    references: int = Field(2, ge=1, le=5, description="wordings of each description")
     held_out: int = Field(
         0,
         ge=0,

@@ -66,8 +66,8 @@ class Wording:
 #: The first is the plainest and shares most with the others; the first `references` are used.
 WORDINGS = (
     Wording(),
-    Wording(left="to the left of", above="over"),
     Wording(large="big", small="little", opening="there is"),
+    Wording(left="to the left of", above="over"),
     Wording(backwards=True),
     Wording(right="to the right of", below="under", backwards=True),
 )

@@ -19,7 +19,7 @@ class CaptioningSettings(Settings):
     eval_pictures: int = Field(100, ge=1, description="pictures in a batch when testing")
 
     # the network that sees
-    stem: int = Field(4, ge=1, description="pixels along each side of a patch")
+    stem: int = Field(4, ge=1, description="pixels from patch to patch; patches overlap by half")
     width: int = Field(64, ge=8, description="channels of a patch; every stage doubles them")
     stages: int = Field(1, ge=0, description="how often the map of patches is halved")
     blocks: int = Field(1, ge=0, description="residual blocks of each stage")

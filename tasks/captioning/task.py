@@ -45,6 +45,7 @@ class Captioning(Task):
         from bench.models.head import VocabularyHead
         from bench.models.picture_front import PictureFront
         from tasks.captioning.data import CaptioningData
+        from tasks.captioning.frequencies import Frequencies
         from tasks.captioning.model import CaptioningModule
         from tasks.model_sizes import model_sizes
 
@@ -66,7 +67,9 @@ class Captioning(Task):
         encoder = GridEncoder(choice, data.grid, settings.hidden, sizes, settings.picture_regions)
         decoder = build_decoder(choice, encoder.output_size, data.tokeniser.size, sizes)
         head = VocabularyHead(decoder.output_size, decoder.embedding, tied=settings.tied)
-        return CaptioningModule(front, encoder, decoder, head, settings, plan.attention_options)
+        module = CaptioningModule(front, encoder, decoder, head, settings, plan.attention_options)
+        module.start_from(Frequencies.of(data.train.captions, data.tokeniser.size))
+        return module
 
     @classmethod
     def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:

@@ -22,12 +22,9 @@ from tasks.speech.synthesiser import RATE, Recipe, Synthesiser, Voice
 if TYPE_CHECKING:
     from bench.attention.base import Placement
 
-#: Phones of the shortest utterances.
+#: Phones of the shortest utterances. Training lengths spread widely above it: from lengths that are
+#: all alike a decoder learns to count, and stops there, whatever it attends to.
 SHORTEST = 4
-#: How many times as frequent as a length the next one is in training. The chance that an utterance
-#: ends is then much the same after any number of phones. From lengths that are equally frequent a
-#: decoder learns to count, and stops at the longest, whatever it attends to.
-FALL = 0.8
 # Candidates drawn before giving up on finding enough different utterances.
 ROUNDS = 20
 
@@ -70,8 +67,8 @@ class Probe(ScannedDataset[SpeechCorpus]):
         rng = np.random.default_rng([options.data_seed, 0])
         voices = _voices(options.voices + _unseen(options), rng)
         sizes = [options.train_size, options.validation_size, options.test_size]
-        short = _sequences(sum(sizes), SHORTEST, options.length, FALL, rng)
-        long = _sequences(options.test_size, options.length + 1, 2 * options.length, 1.0, rng)
+        short = _sequences(sum(sizes), SHORTEST, options.length, rng)
+        long = _sequences(options.test_size, options.length + 1, 2 * options.length, rng)
         train, validation, test = np.split(short, np.cumsum(sizes)[:-1])
         plans = {"train": train, "validation": validation, "test": test, "long": long}
         parts = {
@@ -110,17 +107,12 @@ def _voices(count: int, rng: np.random.Generator) -> tuple[Voice, ...]:
     )
 
 
-def _sequences(
-    count: int, low: int, high: int, fall: float, rng: np.random.Generator
-) -> np.ndarray:
-    """`count` different sequences of low to high phones, each length `fall` times as frequent as
-    the one before it, in random order: count,high with -1 after the end."""
-    sizes = np.arange(low, high + 1)
-    share = fall ** (sizes - low)
+def _sequences(count: int, low: int, high: int, rng: np.random.Generator) -> np.ndarray:
+    """`count` different sequences of low to high phones, in random order: count,high with -1
+    after the end."""
     found = np.zeros((0, high), dtype=np.int64)
     for _ in range(ROUNDS):
-        lengths = rng.choice(sizes, size=count + 16, p=share / share.sum())
-        drawn = _syllables(lengths, high, rng)
+        drawn = _syllables(rng.integers(low, high + 1, size=count + 16), high, rng)
         both = np.concatenate([found, drawn])
         _, first = np.unique(both, axis=0, return_index=True)
         found = both[np.sort(first)]

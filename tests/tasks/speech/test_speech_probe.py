@@ -17,7 +17,7 @@ from tasks.registries import datasets
 from tasks.speech import synthesiser as module
 from tasks.speech.corpus import SpeechCorpus, Utterance
 from tasks.speech.phones import CODAS, CONSONANTS, NAMES, PHONES, VOWELS
-from tasks.speech.probe import FALL, Probe, ProbeOptions, _sequences, _syllables
+from tasks.speech.probe import Probe, ProbeOptions, _syllables
 from tasks.speech.synthesiser import HOP, RATE, Recipe, Synthesiser, Voice
 
 VOWEL_NAMES = {phone.name for phone in VOWELS}
@@ -62,17 +62,8 @@ def test_sizes_and_lengths(corpus: SpeechCorpus) -> None:
         "long": 30,
     }
     lengths = {name: {len(one.units) for one in part} for name, part in corpus.parts()}
-    assert lengths["test"] <= lengths["train"] == set(range(4, 13))
+    assert lengths["train"] == lengths["test"] == set(range(4, 13))
     assert min(lengths["long"]) >= 13 and max(lengths["long"]) == 24
-
-
-def test_the_chance_of_an_end_does_not_tell_how_many_phones_there_were() -> None:
-    rng = np.random.default_rng(3)
-    sequences = _sequences(20_000, 4, 20, FALL, rng)
-    sizes = (sequences >= 0).sum(axis=1)
-    ends = [(sizes == size).sum() / (sizes >= size).sum() for size in range(4, 13)]
-    # Of a fall without end it is 1 - FALL everywhere; what is cut off raises it a little.
-    np.testing.assert_allclose(ends, 1 - FALL, atol=0.05)
 
 
 def test_half_of_the_test_voices_are_new(corpus: SpeechCorpus) -> None:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: What the headline test set is called where no examples say so.
 HEADLINE = "test"
+#: So many of the best contenders of a frame are shown one by one.
+LEADING = 60
 #: Headline figures of which an example is either right or wrong.
 RIGHT_OR_WRONG = ("accuracy",)
 #: The attention that is none, against which the others' leads are measured.
@@ -92,6 +94,12 @@ class Analysis:
 
     def subset(self, name: str) -> Scores | None:
         return next((scores for scores in self.subsets if scores.subset == name), None)
+
+    @cached_property
+    def leading(self) -> dict[int, None]:
+        """Places of the best contenders that finished, in order; those have pages of their own."""
+        finished = [place for place in self.order if self.frame.contenders[place].done]
+        return dict.fromkeys(finished[:LEADING])
 
 
 @dataclass(frozen=True)

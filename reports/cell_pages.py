@@ -3,7 +3,7 @@ looked, head by head where that was kept."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -89,8 +89,14 @@ class CellPage:
         return [one.drawing for look in self.looks for one in (*look.wholes, *look.parts)]
 
 
-def cell_page(analysis: Analysis, place: int, store: Store, task: TaskEntry) -> CellPage:
-    """The page of the contender at this place."""
+def cell_pages(analysis: Analysis, store: Store, task: TaskEntry) -> Iterator[CellPage]:
+    """The pages of the leading contenders."""
+    entries = headline_entries(analysis)
+    for place in analysis.leading:
+        yield _page(analysis, place, entries[place], store, task)
+
+
+def _page(analysis: Analysis, place: int, entry: Entry, store: Store, task: TaskEntry) -> CellPage:
     frame = analysis.frame
     contender = frame.contenders[place]
     rows, notes = _predictions(store, contender.done[0])
@@ -100,7 +106,7 @@ def cell_page(analysis: Analysis, place: int, store: Store, task: TaskEntry) -> 
         href=page_of_cell(frame.setting, contender),
         setting=frame.setting,
         name=contender.name,
-        entry=headline_entries(analysis)[place],
+        entry=entry,
         seeds=_seeds(analysis, contender),
         curves=_curves(contender, analysis, task),
         best=best,

@@ -122,5 +122,5 @@ def _against(analysis: Analysis, place: int, rival: int) -> list[Entry]:
     return [
         Number(float(only), form="count"),
         Number(float(other), form="count"),
-        Number(float(found.adjusted[place, rival]), digits=3),
+        Number(float(found.adjusted[place, rival]), form="p"),
     ]

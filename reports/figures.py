@@ -8,12 +8,12 @@ from functools import partial
 
 from bench.result import Result
 from reports import formats
-from reports.analysis import Analysis
+from reports.analysis import LEADING, Analysis
 from reports.catalogue import NO_SCORE, TaskEntry
 from reports.charts import Axes, Series, legend, legend_width, line_panels
 from reports.drawing import Drawing, stacked, tiled
 from reports.frames import Contender, Frame, slug
-from reports.scatter import Spot, scatter
+from reports.scatter import Spot, pareto_front, scatter
 from reports.tables import mean_known
 from reports.theme import Style, style
 
@@ -120,7 +120,7 @@ def by_length(analysis: Analysis, styles: Styles, task: TaskEntry) -> Figure | N
         shaded = f"Length in {task.length_unit}. {shaded}"
     return Figure(
         f"{frame.setting.slug}-by-length",
-        f"{name} by source length",
+        f"{name[:1].upper()}{name[1:]} by source length",
         f"{shaded}{_caption(analysis)}",
         tuple(panels),
         styles.entries([one for one in frame.contenders if one.done]),
@@ -141,7 +141,7 @@ def quality_against_cost(analysis: Analysis, styles: Styles) -> Figure | None:
     name = axis_name(frame.headline)
     panels = []
     for key, label, lower in _COSTS:
-        spots = _spots(analysis, styles, key)
+        spots = _drawn(_spots(analysis, styles, key), lower, frame.higher_is_better)
         if len(spots) > 1:
             sense = "less is better" if lower else "more is better"
             panels.append(
@@ -158,9 +158,10 @@ def quality_against_cost(analysis: Analysis, styles: Styles) -> Figure | None:
         return None
     return Figure(
         f"{frame.setting.slug}-cost",
-        f"{name} against cost",
+        f"{name[:1].upper()}{name[1:]} against cost",
         "Means over seeds with 95 % intervals. The dashed line joins what nothing else beats in "
-        "one respect without losing in the other (the Pareto front).",
+        f"one respect without losing in the other (the Pareto front). Of more than {LEADING} "
+        "mechanisms the best and those on the front are drawn.",
         tuple(panels),
         styles.entries([one for one in frame.contenders if one.done]),
         columns=2,
@@ -188,6 +189,15 @@ def _spots(analysis: Analysis, styles: Styles, key: str) -> list[Spot]:
                 )
             )
     return spots
+
+
+def _drawn(spots: Sequence[Spot], lower: bool, higher: bool) -> list[Spot]:
+    """Those on the front and the best of the others, so that pages stay small."""
+    points = [(spot.x, spot.y) for spot in spots]
+    front = pareto_front(points, lower_x=lower, higher_y=higher)
+    by_figure = sorted(range(len(spots)), key=lambda at: -spots[at].y if higher else spots[at].y)
+    kept = set(front) | set(by_figure[:LEADING])
+    return [spot for place, spot in enumerate(spots) if place in kept]
 
 
 def _chosen(analysis: Analysis) -> list[Contender]:

@@ -69,6 +69,12 @@ def metric_name(metric: str) -> str:
     return re.sub(r"\b(ROUGE|BLEU) (?=[L0-9])", r"\1-", shown)
 
 
+def title(metric: str) -> str:
+    """A metric's name at the beginning of a title or a sentence."""
+    name = metric_name(metric)
+    return f"{name[:1].upper()}{name[1:]}"
+
+
 def number(value: float, digits: int) -> str:
     """With a real minus sign and never "-0.0"."""
     text = f"{value:,.{digits}f}"

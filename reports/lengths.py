@@ -86,7 +86,8 @@ def measure(
         if table is None:
             continue
         part = Part(name, int(sample.lengths.min()), int(sample.lengths.max()), len(sample))
-        draws = resampler.figures(sample.test_set, table, aggregator)
+        # Kept for all results of a frame at once, so in single precision.
+        draws = resampler.figures(sample.test_set, table, aggregator).astype(np.float32)
         measured[name] = Measured(part, sample.test_set, aggregator.figure(table), draws)
     return measured
 
@@ -196,8 +197,8 @@ def _part_gaps(
         if place == control or not each or each[0].test_set != held[control][0].test_set:
             found.append(None)
             continue
-        draws = np.mean([one.draws for one in each], axis=0)
-        against = np.mean([one.draws for one in held[control]], axis=0)
+        draws = np.mean([one.draws for one in each], axis=0, dtype=np.float64)
+        against = np.mean([one.draws for one in held[control]], axis=0, dtype=np.float64)
         found.append(
             _Gap(
                 sign * float(np.mean(values[place]) - np.mean(values[control])),

@@ -7,9 +7,6 @@ import hashlib
 from reports.analysis import Analysis
 from reports.frames import Contender, Setting, slug
 
-#: So many mechanisms of a setting, best first, have a page of their own.
-PAGES = 60
-
 
 def page_of_cell(setting: Setting, contender: Contender) -> str:
     """File name of a contender's page. Different names may have one slug, so a digest follows."""
@@ -18,14 +15,8 @@ def page_of_cell(setting: Setting, contender: Contender) -> str:
     return f"cell-{slug(whole)[:80]}-{digest}.html"
 
 
-def with_page(analysis: Analysis) -> list[int]:
-    """Places of the contenders that have a page: the best ones that finished."""
-    contenders = analysis.frame.contenders
-    return [place for place in analysis.order if contenders[place].done][:PAGES]
-
-
 def link(analysis: Analysis, place: int) -> str:
-    """The page of the contender at this place, "" where it has none."""
-    if place not in with_page(analysis):
+    """The page of the contender at this place, "" where it has none: only the leading ones do."""
+    if place not in analysis.leading:
         return ""
     return page_of_cell(analysis.frame.setting, analysis.frame.contenders[place])

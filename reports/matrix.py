@@ -17,7 +17,7 @@ from reports.tables import Column, Entry, Missing, Number, Row, Table, estimated
 def score_matrix(analysis: Analysis, catalogue: Catalogue) -> Table:
     """Attention x score with the headline figure; every pair has an entry that says why."""
     frame = analysis.frame
-    metric = formats.metric_name(frame.headline) or "headline figure"
+    metric = formats.title(frame.headline) or "Headline figure"
     columns = _score_names(analysis, catalogue)
     entries = headline_entries(analysis)
     rows = [

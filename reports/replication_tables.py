@@ -117,5 +117,5 @@ def _pair(pair: PairVerdict, metric: str) -> Row:
         digits, form = formats.decimals(metric), form_of(metric)
         lead = Number(pair.lead, digits=digits, form=form, signed=True)
     if pair.p is not None:
-        p = Number(pair.p, digits=3)
+        p = Number(pair.p, form="p")
     return Row(pair.better, (Label(pair.worse), lead, p, Label(pair.verdict)))

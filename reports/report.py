@@ -14,14 +14,13 @@ from reports import catalogue as catalogues
 from reports import frames
 from reports.analysis import Analysis, analyse
 from reports.catalogue import Catalogue
-from reports.cell_pages import CellPage, cell_page
+from reports.cell_pages import CellPage, cell_pages
 from reports.comparison_tables import length_table, mcnemar_table
 from reports.confusion import confusion_table
 from reports.figures import Figure, Styles, by_length, quality_against_cost, training_curves
 from reports.findings import findings
 from reports.frames import Collection, Frame, Setting
 from reports.gallery import Exhibit, gallery, looks
-from reports.links import with_page
 from reports.matrix import score_matrix
 from reports.metrics_table import metrics_table
 from reports.overview import Fact, overview_table, results_table, run_notes, signatures
@@ -213,7 +212,7 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:
     styles = Styles(frame, [entry.name for entry in catalogue.scores])
     task = catalogue.task(frame.setting.task)
     order = analysis.order
-    cells = tuple(cell_page(analysis, place, store, task) for place in with_page(analysis))
+    cells = tuple(cell_pages(analysis, store, task))
     exhibits, notes = gallery(frame, order, analysis.headline.subset, store)
     return Section(
         setting=frame.setting,

@@ -14,6 +14,7 @@ from reports.theme import Style
 _WIDTH, _HEIGHT = 380.0, 270.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40.0, 14.0, 26.0, 34.0
 _SIZE = 10.5
+_LABELLED = 60  # more labels than this never find room
 
 Rectangle = tuple[float, float, float, float]
 
@@ -118,7 +119,7 @@ def _labels(
         for (a, b), (c, d) in pairwise(line)
     ]
     shapes: list[Shape] = []
-    for place in order:
+    for place in order[:_LABELLED]:
         found = _position(spots[place].label, places[place], taken, steps)
         if found is not None:
             at, below, box = found

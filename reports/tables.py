@@ -16,10 +16,12 @@ from typing import Literal
 from reports import formats
 from reports.significance import Estimate
 
+#: Pages show so many rows of a table; its files have all.
+ROWS = 80
 _ENOUGH_FOR_FENCES = 5
 
 Absence = Literal["not applicable", "not run", "failed", "not measured"]
-Form = Literal["plain", "percent", "count", "seconds", "bytes", "rate"]
+Form = Literal["plain", "percent", "p", "count", "seconds", "bytes", "rate"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Number:
     @property
     def text(self) -> str:
         match self.form:
+            case "p":
+                return "< 0.001" if self.value < 0.0005 else formats.number(self.value, 3)
             case "count":
                 return formats.count(self.value)
             case "seconds":
@@ -153,6 +157,12 @@ class Table:
     def __post_init__(self) -> None:
         for row in self.rows:
             assert row.spanning or len(row.entries) == len(self.columns), row.label
+
+    @property
+    def shown(self) -> tuple[Row, ...]:
+        """The rows that a page shows: the first ones, and all that are set apart."""
+        first = [row for row in self.rows if not row.apart][:ROWS]
+        return (*first, *(row for row in self.rows if row.apart))
 
     @property
     def grouped(self) -> bool:

@@ -44,7 +44,7 @@ def subsets_table(analysis: Analysis) -> Table:
         rows.append(contender_row(analysis, place, entries))
     return Table(
         f"{frame.setting.slug}-test-sets",
-        f"{formats.metric_name(frame.headline)} by test set",
+        f"{formats.title(frame.headline)} by test set",
         CONTENDER,
         tuple(columns),
         tuple(rows),

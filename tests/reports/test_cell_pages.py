@@ -11,10 +11,10 @@ from looking import document_trace, put, sound_trace
 from bench.cell import Cell
 from bench.store import Store
 from reports import frames
-from reports.analysis import analyse
+from reports.analysis import LEADING, analyse
 from reports.catalogue import Catalogue, TaskEntry
-from reports.cell_pages import cell_page
-from reports.links import PAGES, link, page_of_cell, with_page
+from reports.cell_pages import cell_pages
+from reports.links import link, page_of_cell
 from reports.tables import Missing, Number
 
 TASK = TaskEntry("translation", length_unit="source words")
@@ -44,7 +44,7 @@ def test_failed_seeds_say_why(tmp_path, made):
     maker = replace(made, store=store, examples=2)
     maker.fail(cell.with_seed(2), "diverged", "the loss was nan")
     analysis = analysed(store)
-    rows = cell_page(analysis, 0, store, TASK).seeds.rows
+    rows = next(cell_pages(analysis, store, TASK)).seeds.rows
     assert isinstance(rows[0].entries[0], Number)
     assert rows[1].spanning == Missing("failed", "diverged: the loss was nan")
 
@@ -69,7 +69,7 @@ def test_best_and_worst_are_the_ends_of_the_headline_test_set(report, made):
 def test_few_examples_are_never_both_best_and_worst(tmp_path):
     store = Store.open(tmp_path, create=True)
     put(store, Cell("t", "d", "soft", "concat"), [0.1, 0.5, 0.9], headline="accuracy")
-    page = cell_page(analysed(store), 0, store, TASK)
+    page = next(cell_pages(analysed(store), store, TASK))
     assert [one.score for one in page.best] == [0.9]
     assert [one.score for one in page.worst] == [0.1]
 
@@ -81,7 +81,7 @@ def test_heads_and_layers_are_shown_where_they_were_kept(tmp_path):
     cell = Cell("summarization", "probe", "self", "scaled-dot")
     traces = [document_trace("free", parts=parts), document_trace("forced")]
     put(store, cell, [0.2, 0.4], headline="rouge_l", traces=traces)
-    (look,) = cell_page(analysed(store), 0, store, TASK).looks
+    (look,) = next(cell_pages(analysed(store), store, TASK)).looks
     assert [one.contender for one in look.wholes] == [
         "while decoding freely",
         "while reading the reference",
@@ -107,7 +107,7 @@ def test_unusable_traces_are_noted(tmp_path):
     result = put(store, cell, [0.2, 0.4], headline="per", higher=False, traces=[sound_trace()])
     rows = [{**row, "weights": [[1.0]]} for row in store.traces(result.hash)]
     store.put(result, store.predictions(result.hash), rows)
-    page = cell_page(analysed(store), 0, store, TASK)
+    page = next(cell_pages(analysed(store), store, TASK))
     assert page.looks == ()
     assert "unusable" in page.notes[0]
 
@@ -115,14 +115,14 @@ def test_unusable_traces_are_noted(tmp_path):
 def test_only_so_many_have_a_page(tmp_path):
     store = Store.open(tmp_path, create=True)
     rng = np.random.default_rng(0)
-    for number in range(PAGES + 3):
+    for number in range(LEADING + 3):
         cell = Cell("t", "d", "soft", "concat", options={"x": number})
         put(store, cell, rng.random(4), headline="accuracy")
     analysis = analysed(store)
-    places = with_page(analysis)
-    assert len(places) == PAGES
+    places = list(analysis.leading)
+    assert len(places) == LEADING
     least = min(analysis.headline.estimates[place].value for place in places)
-    others = set(range(PAGES + 3)) - set(places)
+    others = set(range(LEADING + 3)) - set(places)
     assert all(analysis.headline.estimates[place].value <= least for place in others)
     assert all(link(analysis, place) == "" for place in others)
 

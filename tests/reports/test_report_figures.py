@@ -71,3 +71,19 @@ def test_names_of_figures_are_safe_file_names(analysis, styles, monkeypatch):
             monkeypatch.setitem(point, "../../climb", 1.0)
     names = [figure.name for figure in training_curves(analysis, styles)]
     assert names[-1] == "translation-probe-laptop-curve-climb"
+
+
+def test_of_many_spots_the_best_and_the_front_are_drawn():
+    from reports.analysis import LEADING
+    from reports.figures import _drawn
+    from reports.scatter import Spot
+    from reports.theme import style
+
+    spots = [
+        Spot(str(n), "a", float(n + 1), float(n), None, None, style(0)) for n in range(LEADING + 40)
+    ]
+    # Each costs more than the one before and is better: all lie on the front.
+    assert len(_drawn(spots, True, True)) == len(spots)
+    # Where dear ones are worse, only the cheapest is on the front, and the best are drawn.
+    kept = _drawn(spots, True, False)
+    assert [spot.name for spot in kept] == [str(n) for n in range(LEADING)]

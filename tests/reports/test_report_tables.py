@@ -149,3 +149,25 @@ def test_a_value_far_off_leaves_the_others_their_colours():
     assert found == pytest.approx([1.0, 0.5, 0.0, 0.25, 0.75, 0.0])
     assert shades([1.0, 2.0, 9.0], higher_is_better=True) == pytest.approx([0, 0.125, 1])
     assert shades([3.0] * 6 + [4.0], higher_is_better=True)[-1] == 1.0
+
+
+def test_pages_show_the_first_rows_and_all_controls():
+    from reports.csv_tables import csv_text
+    from reports.tables import ROWS, Column, Number, Row, Table
+
+    rows = [Row(str(n), (Number(n),)) for n in range(ROWS + 20)]
+    rows += [Row("control", (Number(0.5),), apart=True)]
+    table = Table("t", "T", "corner", (Column("a", "a"),), tuple(rows))
+    assert [row.label for row in table.shown] == [*map(str, range(ROWS)), "control"]
+    assert csv_text(table).count("\n") == ROWS + 22
+
+
+def test_small_p_values_are_never_zero():
+    from reports.tables import Number
+
+    assert [Number(p, form="p").text for p in (0.0, 0.0004, 0.0005, 0.04)] == [
+        "< 0.001",
+        "< 0.001",
+        "0.001",
+        "0.040",
+    ]

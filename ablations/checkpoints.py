@@ -19,6 +19,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
+from ablations.interruption import Interrupted
 from bench.store import Store
 from tasks.training import TrainingModule
 
@@ -26,10 +27,6 @@ from tasks.training import TrainingModule
 VERSION = 1
 
 Clock = Callable[[], float]
-
-
-class Interrupted(Exception):
-    """Somebody asked the trial to stop; where there is a store, a checkpoint lies in it."""
 
 
 @dataclass(frozen=True)

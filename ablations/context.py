@@ -30,6 +30,9 @@ class TrialContext:
         device: "cpu", "cuda" or "cuda:<index>".
         study: name of the study the trial belongs to, for the record and as W&B group.
         wandb: what `bench.tracking.decide` chose, once for all trials of a sweep.
+        sweep: name of the sweep the trial belongs to (`Store.put_sweep`), or None.
+        sweep_began: `bench.provenance.utc_now()` of its beginning.
+        trial_seconds: longest time a trial of a sweep may take, or None.
         checkpoint_seconds: time of training between two checkpoints. They are kept in the store.
         asked_to_stop: whether the trial is to end with a checkpoint; set by the process that
             runs it, not sent to it.
@@ -42,6 +45,9 @@ class TrialContext:
     device: str = "cpu"
     study: str | None = None
     wandb: Mode = "off"
+    sweep: str | None = None
+    sweep_began: str = ""
+    trial_seconds: float | None = None
     checkpoint_seconds: float = 120.0
     asked_to_stop: Callable[[], bool] | None = None
 

@@ -14,6 +14,7 @@ from bench.result import Failure, Result
 WORKER_DIED = "worker died"
 OUT_OF_MEMORY = "out of memory"
 NOT_STORED = "not stored"
+TIMED_OUT = "timed out"
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Outcome:
 
     Attributes:
         hash: of the cell.
-        status: of the result.
+        status: of the result; "interrupted" where a stop was asked for and there is none.
         figure: headline figure by name, as in ("BLEU", 31.2); None for a failure.
         failure: kind and message; None for a finished trial.
         seconds: of the whole trial; 0 for one that another sweep had stored meanwhile.
@@ -30,7 +31,7 @@ class Outcome:
     """
 
     hash: str
-    status: Literal["done", "failed"]
+    status: Literal["done", "failed", "interrupted"]
     figure: tuple[str, float] | None = None
     failure: tuple[str, str] | None = None
     seconds: float = 0.0

@@ -56,6 +56,8 @@ class Tally:
 
     def finished(self, outcome: Outcome, now: float) -> None:
         began = self.running.pop(outcome.hash, now)
+        if outcome.status == "interrupted":
+            return
         self.seconds.append(outcome.seconds or now - began)
         if outcome.status == "done":
             self.done += 1

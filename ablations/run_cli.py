@@ -5,9 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ablations.options import add_cell_options, add_tracking, data_root_of, settings_of
+from ablations.options import (
+    add_cell_options,
+    add_checkpoints,
+    add_tracking,
+    checkpoint_seconds_of,
+    data_root_of,
+    settings_of,
+)
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,11 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="threads of the CPU; another number may change the last bits of a result (default: 1)",
     )
     parser.add_argument("--json", action="store_true", help="print the result record, only")
+    add_checkpoints(parser)
     add_tracking(parser, default="off")
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 for a finished cell, 1 for a failed one.
+    """0 for a finished cell, 1 for a failed one, 130 or 143 if stopped.
 
     Raises UsageError for names, options, data or a store that cannot be used.
     """
@@ -65,7 +74,13 @@ def run(args: argparse.Namespace) -> int:
     store = Store.open(args.store, create=True) if args.store is not None else None
     result = None if args.force else _held(store, cell)
     if result is None:
-        result = _run(cell, store, args)
+        from ablations.stopping import Stopped
+
+        try:
+            result = _run(cell, store, args)
+        except Stopped as stop:
+            sys.stderr.write(f"{stop}: a checkpoint is stored, run again to go on\n")
+            return stop.status
     else:
         sys.stderr.write("from the store; --force runs it again\n")
     _show(result, as_json=args.json)
@@ -81,7 +96,9 @@ def _held(store: Store | None, cell: Cell) -> Result | None:
 def _run(cell: Cell, store: Store | None, args: argparse.Namespace) -> Result:
     from ablations.context import TrialContext
     from ablations.devices import device_of
+    from ablations.interruption import Interrupted
     from ablations.preflight import check_data
+    from ablations.stopping import Stopped, stop_signals
     from ablations.trial import UNUSABLE, run_trial
     from bench.store import user_cache
     from bench.tracking import decide
@@ -95,8 +112,22 @@ def _run(cell: Cell, store: Store | None, args: argparse.Namespace) -> Result:
         threads=args.threads,
         device=device_of(args.device),
         wandb="off" if store is None else decide(args.wandb).mode,
+        checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_minutes),
     )
-    result = run_trial(cell, context)
+    if store is None:
+        result = run_trial(cell, context)
+    else:
+        with stop_signals(at_second=lambda: None) as request:
+
+            def asked() -> bool:
+                request.arm()  # Lightning listens itself, and would end the process
+                return request.number is not None
+
+            try:
+                result = run_trial(cell, replace(context, asked_to_stop=asked))
+            except Interrupted:
+                assert request.number is not None
+                raise Stopped(request.number) from None
     if result.failure is not None and result.failure.kind == UNUSABLE:
         raise UsageError(result.failure.message)
     return result

@@ -1,4 +1,5 @@
-"""Ctrl-C and SIGTERM: stop at once, leave no processes; a second one does not wait for anything."""
+"""Ctrl-C and SIGTERM: trials have seconds to save a checkpoint, no process is left behind; a second
+signal does not wait for anything."""
 
 from __future__ import annotations
 
@@ -13,6 +14,10 @@ import psutil
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+
+#: Seconds that trials have to save a checkpoint and end. Who sends SIGTERM (Slurm, a cloud that
+#: takes its machine back) sends SIGKILL half a minute later; who presses Ctrl-C is waiting.
+PATIENCE = {signal.SIGINT: 5.0, signal.SIGTERM: 20.0}
 
 _NOTICE = b"\nstopping; what is finished is stored (once more ends it without cleaning up)\n"
 
@@ -50,6 +55,12 @@ class StopRequest:
             os._exit(128 + number)
         self.number = number
         os.write(2, _NOTICE)
+
+    @property
+    def patience(self) -> float:
+        """Seconds that trials have to end. Only after a signal came."""
+        assert self.number is not None
+        return PATIENCE[signal.Signals(self.number)]
 
     def check(self) -> None:
         """Raises `Stopped` if a signal came."""

@@ -6,16 +6,21 @@ failed cells are run again.
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from ablations.context import TrialContext
+from ablations.live import Live, NodeUse
 from ablations.order import kind, longest_first
 from ablations.outcome import Outcome
 from ablations.progress import Progress
 from ablations.stopping import Stopped, stop_signals
 from bench.cell import Cell
 from bench.errors import UsageError
+from bench.provenance import utc_now
 from bench.store import Store
 
 Order = Callable[[Sequence[Cell], Mapping[str, float]], Sequence[Cell]]
@@ -29,13 +34,14 @@ class Resources:
         address: None for a cluster of this machine alone, "auto" or host:port to join one.
         cpus_per_trial: cores a trial holds; its threads. Never more trials than cores.
         gpus_per_trial: GPUs a trial holds; fractions share one.
-        retries: how often a trial whose process died is run again before that is its result.
+        retries: how often a trial whose process or machine died is run again (it goes on from its
+            checkpoint) before that is its result.
     """
 
     address: str | None = None
     cpus_per_trial: float = 1
     gpus_per_trial: float = 0
-    retries: int = 1
+    retries: int = 3
 
     def __post_init__(self) -> None:
         if self.cpus_per_trial <= 0:
@@ -128,7 +134,8 @@ def run_sweep(
 ) -> SweepSummary:
     """Run the cells of a plan in warm workers; their results are in the store afterwards.
 
-    Ctrl-C and SIGTERM end it at once with what is finished stored and no process left.
+    Ctrl-C and SIGTERM end it within seconds, with what is finished stored, checkpoints of what was
+    running, and no process left.
 
     Args:
         context: handed to every trial; it names the store.
@@ -148,9 +155,12 @@ def run_sweep(
 
     outcomes: list[Outcome] = []
     stopped: int | None = None
+    context = replace(context, sweep=_name(context.study), sweep_began=utc_now())
+    live = _live(plan, store, context, labels)
     with stop_signals(at_second=kill_all) as request:
         try:
             progress.begin("starting Ray and its workers")
+            live.begin()
             with cluster(resources.address, store.ray, resources.cpus_per_trial) as folder:
                 request.arm()
                 request.check()
@@ -162,34 +172,65 @@ def run_sweep(
                     resources,
                     folder,
                     trial_function,
-                    _Listener(outcomes, progress),
+                    _Listener(outcomes, progress, live),
                     request,
                 )
         except Stopped as stop:
             stopped = stop.status
         finally:
             progress.end()
+            live.end(stopped=stopped is not None)
+            _remove_flag(store, context)
     return SweepSummary(plan, tuple(outcomes), stopped, labels)
 
 
-class _Listener:
-    """Keeps the outcomes and shows them."""
+def _name(study: str | None) -> str:
+    """Of a sweep: names sort by time."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{study or 'sweep'}-{secrets.token_hex(3)}"
 
-    def __init__(self, outcomes: list[Outcome], progress: Progress) -> None:
-        self._outcomes, self._progress = outcomes, progress
+
+def _live(plan: SweepPlan, store: Store, context: TrialContext, labels: Mapping[str, str]) -> Live:
+    def nodes() -> list[NodeUse]:
+        from ablations.tuning import nodes  # imports Ray, which runs by then
+
+        return nodes()
+
+    assert context.sweep is not None
+    return Live(store, context.sweep, context.study or "", labels, len(plan.held), nodes)
+
+
+def _remove_flag(store: Store, context: TrialContext) -> None:
+    assert context.sweep is not None
+    with contextlib.suppress(OSError, ValueError):
+        store.end_sweep(context.sweep)
+
+
+class _Listener:
+    """Keeps the outcomes and shows them, here and in the store."""
+
+    def __init__(self, outcomes: list[Outcome], progress: Progress, live: Live) -> None:
+        self._outcomes, self._progress, self._live = outcomes, progress, live
 
     def ready(self, slots: int) -> None:
         self._progress.ready(slots)
+        self._live.ready(slots)
 
     def started(self, hash: str) -> None:
         self._progress.started(hash)
+        self._live.started(hash)
+
+    def located(self, hash: str, node: str) -> None:
+        self._live.located(hash, node)
 
     def finished(self, outcome: Outcome) -> None:
-        self._outcomes.append(outcome)
+        if outcome.status != "interrupted":
+            self._outcomes.append(outcome)
         self._progress.finished(outcome)
+        self._live.finished(outcome)
 
     def tick(self) -> None:
         self._progress.tick()
+        self._live.tick()
 
 
 def describe_failures(summary: SweepSummary) -> Sequence[str]:

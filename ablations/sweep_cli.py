@@ -8,7 +8,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablations.options import add_cell_options, add_tracking, data_root_of, settings_of
+from ablations.options import (
+    add_cell_options,
+    add_checkpoints,
+    add_tracking,
+    checkpoint_seconds_of,
+    data_root_of,
+    settings_of,
+)
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,6 +59,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="fractions share a GPU (default: 1 where this machine has one, else 0)",
     )
+    parser.add_argument(
+        "--trial-minutes", metavar="M", type=float, help="end a trial that takes longer, as failed"
+    )
+    add_checkpoints(parser)
     add_tracking(parser, default="auto")
 
 
@@ -76,6 +87,8 @@ def _check_counts(args: argparse.Namespace) -> None:
     for option, value in (("--seeds", args.seeds), ("--limit", args.limit)):
         if value is not None and value < 1:
             raise UsageError(f"{value} is too few", where=option, remedy="1 or more")
+    if args.trial_minutes is not None and not args.trial_minutes > 0:
+        raise UsageError("a trial needs some time", where="--trial-minutes")
 
 
 def _changes(args: argparse.Namespace) -> Changes:
@@ -145,6 +158,8 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         device="cuda" if gpus else "cpu",
         study=study.name,
         wandb=tracking.mode,
+        checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_minutes),
+        trial_seconds=None if args.trial_minutes is None else 60 * args.trial_minutes,
     )
     labels = {cell.hash: cell.label for cell in plan.to_run}
     begun = time.perf_counter()

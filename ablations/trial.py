@@ -25,8 +25,9 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from ablations.checkpoints import Checkpoints, Interrupted, Interruptible
+from ablations.checkpoints import Checkpoints, Interruptible
 from ablations.context import TrialContext
+from ablations.interruption import Interrupted
 from ablations.outcome import OUT_OF_MEMORY, failed_result
 from bench.cell import Cell
 from bench.errors import UsageError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,13 +12,15 @@ from ray import tune
 
 from ablations.cluster import environment
 from ablations.context import TrialContext
+from ablations.live import NodeUse
 from ablations.outcome import OUT_OF_MEMORY, WORKER_DIED, Outcome, failed_result
 from ablations.stopping import StopRequest
 from ablations.sweep import Resources
-from ablations.workers import store_quietly, trainable
+from ablations.workers import node_name, store_quietly, trainable
 from bench.cell import Cell
 from bench.errors import UsageError
 from bench.provenance import utc_now
+from bench.store import Store
 
 
 class Listener(Protocol):
@@ -27,6 +30,9 @@ class Listener(Protocol):
         """Trials begin, at most `slots` at a time."""
 
     def started(self, hash: str) -> None: ...
+
+    def located(self, hash: str, node: str) -> None:
+        """A trial that was started runs now, on that machine."""
 
     def finished(self, outcome: Outcome) -> None: ...
 
@@ -90,6 +96,19 @@ def _slots(resources: Resources) -> int:
     return slots
 
 
+def nodes() -> list[NodeUse]:
+    """The machines of the cluster, those that have left as well."""
+    return [
+        NodeUse(
+            node_name(node["NodeManagerHostname"], node["NodeID"]),
+            node["Resources"].get("CPU", 0.0),
+            node["Resources"].get("GPU", 0.0),
+            node["Alive"],
+        )
+        for node in ray.nodes()
+    ]
+
+
 def _fitting(have: dict[str, float], resources: Resources) -> int:
     by_cpu = int(have.get("CPU", 0.0) / resources.cpus_per_trial + 1e-9)
     if not resources.gpus_per_trial:
@@ -102,7 +121,8 @@ class _Watch(tune.Callback):
 
     def __init__(self, listener: Listener, request: StopRequest, context: TrialContext) -> None:
         self._listener, self._request, self._context = listener, request, context
-        self._started: dict[str, str] = {}
+        self._started: dict[str, str] = {}  # of those that run, by hash
+        self._deadline: float | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its callbacks for a resumption of its own, which we have no use for; a
@@ -110,23 +130,48 @@ class _Watch(tune.Callback):
         return {}
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        self._request.check()
+        if self._request.number is not None:
+            self._stop()
         self._listener.tick()
+
+    def _stop(self) -> None:
+        """Ask the running trials to end; raise once they have, or have had their time."""
+        if self._deadline is None:
+            self._deadline = time.monotonic() + self._request.patience
+            self._ask()
+        if not self._started or time.monotonic() >= self._deadline:
+            self._request.check()
+
+    def _ask(self) -> None:
+        address, sweep = self._context.store_address, self._context.sweep
+        assert address is not None and sweep is not None
+        try:
+            Store.open(address).ask_to_stop(sweep)
+        except (OSError, ValueError):  # then nobody will hear it
+            self._request.check()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         cell = _cell(trial)
         self._started[cell.hash] = utc_now()
         self._listener.started(cell.hash)
 
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        if "hash" not in result:  # the first of its two reports
+            self._listener.located(_cell(trial).hash, result["node"])
+
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._started.pop(_cell(trial).hash, None)
         self._listener.finished(Outcome.from_json(trial.last_result))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         cell = _cell(trial)
+        started = self._started.pop(cell.hash, None)
         result = failed_result(
             cell,
             *_cause(trial),
-            started=self._started.get(cell.hash, utc_now()),
+            started=started or utc_now(),
             threads=self._context.threads,
             study=self._context.study,
         )

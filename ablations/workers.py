@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import importlib
 import logging
+import platform
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ablations.context import TrialContext
-from ablations.outcome import NOT_STORED, Outcome, failed_result
+from ablations.interruption import Interrupted, StopFlag, time_limit
+from ablations.outcome import NOT_STORED, TIMED_OUT, Outcome, failed_result
 from bench.cell import Cell
 from bench.provenance import utc_now
 from bench.result import Result
@@ -25,20 +28,29 @@ _log = logging.getLogger(__name__)
 
 
 def trainable(context: TrialContext, trial_function: str) -> Callable[[Mapping[str, Any]], None]:
-    """The function that Ray Tune calls with `{"cell": Cell.to_json()}`, once per trial.
+    """The function that Ray Tune calls with `{"cell": Cell.to_json()}`, once per trial. It reports
+    twice: that it began, and what became of it.
 
     Args:
         trial_function: dotted name "package.module:function" of the trial; workers import it.
     """
 
     def work(config: Mapping[str, Any]) -> None:
+        import ray
         from ray import tune
 
+        node = ray.get_runtime_context().get_node_id()
+        tune.report({"node": node_name(platform.node(), node)})
         outcome = run_cell(Cell.from_json(config["cell"]), context, trial_function)
         # No handler around this: Tune ends stopped trials by raising SystemExit here.
         tune.report(outcome.to_json())
 
     return work
+
+
+def node_name(host: str, id: str) -> str:
+    """One name for a machine of the cluster; several of Ray's nodes may share a host."""
+    return f"{host} {id[:6]}"
 
 
 def run_cell(cell: Cell, context: TrialContext, trial_function: str) -> Outcome:
@@ -49,9 +61,15 @@ def run_cell(cell: Cell, context: TrialContext, trial_function: str) -> Outcome:
     held = _held(cell, context)
     if held is not None:
         return Outcome.of(held)
+    flag = StopFlag.of(context)
+    if flag is not None and flag():
+        return Outcome(cell.hash, "interrupted")
     clock, started = time.perf_counter(), utc_now()
     try:
-        result = _load(trial_function)(cell, context)
+        with time_limit(cell, context, started):
+            result = _load(trial_function)(cell, replace(context, asked_to_stop=flag))
+    except Interrupted:
+        return Outcome(cell.hash, "interrupted", seconds=time.perf_counter() - clock)
     except Exception as error:
         _log.exception("the trial of %s raised", cell.label)
         return _failure(cell, context, error, started, time.perf_counter() - clock)
@@ -65,7 +83,12 @@ def _held(cell: Cell, context: TrialContext) -> Result | None:
         result = Store.open(context.store_address).get(cell.hash)
     except (KeyError, ValueError, OSError):  # none, or unusable: the trial writes it anew
         return None
-    return result if result.status == "done" else None
+    if result.status == "done":
+        return result
+    # Its process was ended by `time_limit` a moment ago: once more would take as long.
+    failure, begun = result.failure, result.provenance.started
+    mine = context.sweep is not None and begun >= context.sweep_began
+    return result if mine and failure is not None and failure.kind == TIMED_OUT else None
 
 
 def _failure(

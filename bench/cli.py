@@ -39,6 +39,7 @@ COMMANDS: dict[str, Command] = {
     "list": Command("ablations.list_cli", "tasks, attentions, scores, data sets, studies, ..."),
     "run": Command("ablations.run_cli", "train and test one cell"),
     "sweep": Command("ablations.sweep_cli", "run a study, here or on a cluster; resumes by itself"),
+    "status": Command("ablations.status_cli", "where the sweeps of a store stand, from any shell"),
     "report": Command("reports.cli", "a site, report.md and tables from a store"),
     "compare": Command("reports.compare_cli", "what got better or worse between stores"),
     "check": Command("bench.attention.check_cli", "conformance of a mechanism of your own"),

@@ -3,6 +3,7 @@
     STORE/trials/<hash>.json                the result record, written last and atomically
     STORE/trials/<hash>.predictions.jsonl   one example a line
     STORE/trials/<hash>.traces.jsonl        one `bench.trace.Trace` a line
+    STORE/sweeps/<name>.json                where a sweep stands
     STORE/checkpoints/<hash>.pt             of a trial that was interrupted; gone once it ends
     STORE/cache  STORE/wandb  STORE/ray     scratch of the machine that runs trials
 
@@ -14,6 +15,7 @@ folder (`$XDG_CACHE_HOME` or `~/.cache`, then `attnbench/<digest of the address>
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -110,6 +112,37 @@ class Store:
     def drop_checkpoint(self, hash: str) -> None:
         """Remove what `put_checkpoint` kept; nothing happens where there is nothing."""
         self._files.remove(_checkpoint(hash))
+
+    def put_sweep(self, name: str, record: Mapping[str, Any]) -> None:
+        """Say where a sweep stands, in place of what it said before. Raises OSError."""
+        self._files.write(f"sweeps/{name}.json", [_pretty(record)])
+
+    def sweeps(self) -> list[dict[str, Any]]:
+        """What every sweep of this store said last; what cannot be read is left out."""
+        names = [f"sweeps/{name}" for name in self._files.names("sweeps") if name[-5:] == ".json"]
+        found = []
+        for content in self._files.read_many(sorted(names)).values():
+            if isinstance(content, bytes):
+                with contextlib.suppress(ValueError):
+                    found.append(json.loads(content))
+        return found
+
+    def ask_to_stop(self, sweep: str) -> None:
+        """Ask the trials of a sweep, wherever they run, to end with a checkpoint."""
+        self._files.write(f"sweeps/{sweep}.stop", [b""])
+
+    def is_asked_to_stop(self, sweep: str) -> bool:
+        """Whether `ask_to_stop` was called. One look at one file."""
+        return self._files.exists(f"sweeps/{sweep}.stop")
+
+    def end_sweep(self, sweep: str) -> None:
+        """Remove what asked a sweep to stop."""
+        self._files.remove(f"sweeps/{sweep}.stop")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a folder, so that looking into it costs next to nothing."""
+        return isinstance(self._files, LocalFiles)
 
     def check_writable(self) -> None:
         """Raises UsageError, with the reason, for a store that cannot be written."""

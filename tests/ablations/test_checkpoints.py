@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ablations.checkpoints import Interrupted
 from ablations.context import TrialContext
+from ablations.interruption import Interrupted
 from ablations.trial import run_trial
 from bench.result import Result
 from bench.store import Store

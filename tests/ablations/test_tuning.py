@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fake_trials import fake_cell
 
+from ablations import stopping
 from ablations.context import TrialContext
 from ablations.outcome import Outcome
 from ablations.stopping import Stopped, StopRequest
@@ -29,6 +30,9 @@ class Listener:
     def finished(self, outcome: Outcome) -> None:
         self.heard.append(outcome)
 
+    def located(self, hash: str, node: str) -> None:
+        self.heard.append((hash, node))
+
     def tick(self) -> None:
         self.heard.append("tick")
 
@@ -45,7 +49,7 @@ class Trial:
 
 @pytest.fixture
 def context(tmp_path: Path) -> TrialContext:
-    return TrialContext(str(tmp_path / "store"), None, str(tmp_path), study="s")
+    return TrialContext(str(tmp_path / "store"), None, str(tmp_path), study="s", sweep="one")
 
 
 def watch(listener: Listener, context: TrialContext, request: StopRequest | None = None) -> Any:
@@ -95,7 +99,7 @@ def test_a_death_that_cannot_be_stored_is_still_told(tmp_path: Path, context: Tr
     assert not listener.heard[0].stored
 
 
-def test_a_stop_is_raised_between_steps(context: TrialContext) -> None:
+def test_a_stop_is_raised_at_once_where_nothing_runs(context: TrialContext) -> None:
     request, listener = StopRequest(lambda: None), Listener()
     listening = watch(listener, context, request)
     listening.on_step_end(1, [])
@@ -103,6 +107,51 @@ def test_a_stop_is_raised_between_steps(context: TrialContext) -> None:
     with pytest.raises(Stopped):
         listening.on_step_end(2, [])
     assert listener.heard == ["tick"]
+
+
+class Ran:
+    """A trial as Tune's callbacks see it."""
+
+    def __init__(self) -> None:
+        self.config = {"cell": fake_cell(1).to_json()}
+        self.last_result = Outcome(fake_cell(1).hash, "interrupted").to_json()
+
+
+def test_running_trials_are_asked_to_stop_and_waited_for(
+    tmp_path: Path, context: TrialContext
+) -> None:
+    store = Store.open(tmp_path / "store", create=True)
+    request, listener = StopRequest(lambda: None), Listener()
+    listening = watch(listener, context, request)
+    listening.on_trial_start(1, [], Ran())
+    request.number = 15
+    listening.on_step_end(1, [])
+    assert store.is_asked_to_stop("one")
+    listening.on_step_end(2, [])
+    listening.on_trial_complete(3, [], Ran())
+    with pytest.raises(Stopped):
+        listening.on_step_end(3, [])
+
+
+def test_trials_that_do_not_end_are_not_waited_for_longer(
+    tmp_path: Path, context: TrialContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store.open(tmp_path / "store", create=True)
+    monkeypatch.setitem(stopping.PATIENCE, 15, 0.0)
+    request = StopRequest(lambda: None)
+    listening = watch(Listener(), context, request)
+    listening.on_trial_start(1, [], Ran())
+    request.number = 15
+    with pytest.raises(Stopped):
+        listening.on_step_end(1, [])
+
+
+def test_the_first_of_two_reports_tells_the_place(context: TrialContext) -> None:
+    listener = Listener()
+    listening = watch(listener, context)
+    listening.on_trial_result(1, [], Ran(), {"node": "here 012345"})
+    listening.on_trial_result(2, [], Ran(), Ran().last_result)
+    assert listener.heard == [(fake_cell(1).hash, "here 012345")]
 
 
 @pytest.mark.parametrize(

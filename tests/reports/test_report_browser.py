@@ -174,3 +174,102 @@ def test_paper_shows_what_is_folded(opened):
     assert page.locator("details:not([open])").count() == 0
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("details[open]").count() == 0
+
+
+@pytest.fixture(scope="module")
+def looked_at(tmp_path_factory) -> Path:
+    """A report on photos, sounds and documents, with the papers' page."""
+    from looking import entailment, looking
+
+    from bench.store import Store
+    from reports.report import build
+    from reports.writing import write
+
+    folder = tmp_path_factory.mktemp("looked-at")
+    store = Store.open(folder / "store", create=True)
+    entailment(store)
+    looking(store)
+    write(build(store), folder / "report")
+    return folder / "report"
+
+
+@pytest.fixture
+def seen(browser, looked_at: Path) -> Iterator:
+    complaints: list[str] = []
+    contexts = []
+
+    def seen(name: str, width: int = 1280, scheme: str = "light"):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto((looked_at / name).as_uri())
+        return page
+
+    yield seen
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+PAGES = ["captioning.html", "speech.html", "entailment.html", "summarization.html"]
+
+
+@pytest.mark.parametrize("name", [*PAGES, "replication.html", "index.html"])
+def test_pages_of_other_tasks_fit_a_phone(seen, name):
+    page = seen(name, 390, "dark")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_words_of_a_photo_are_read_by_pointer_and_key(seen):
+    page = seen("captioning.html")
+    words = page.locator(".map.photo").first.locator(".row")
+    words.nth(2).hover()
+    readout = page.locator(".readout").first
+    assert readout.text_content().startswith("square: ")
+    assert "lies in its box" in readout.text_content()
+    page.mouse.move(0, 0)
+    page.locator(".map.photo [role=listbox]").first.focus()
+    page.keyboard.press("ArrowDown")
+    assert readout.text_content().startswith("red: ")
+
+
+def test_photos_are_really_painted(seen):
+    """The content policy must let pictures through, and shared ones must be found."""
+    page = seen("captioning.html")
+    broken = page.evaluate(
+        """async () => {
+          const shown = [...document.querySelectorAll('image')];
+          const loads = shown.map((one) => new Promise((done) => {
+            const probe = new Image();
+            probe.onload = () => done(probe.naturalWidth > 0);
+            probe.onerror = () => done(false);
+            probe.src = one.getAttribute('href');
+          }));
+          const uses = [...document.querySelectorAll('use')]
+            .filter((one) => !document.querySelector(one.getAttribute('href')));
+          return [shown.length, (await Promise.all(loads)).filter((ok) => !ok).length, uses.length];
+        }"""
+    )
+    assert broken[0] > 8
+    assert broken[1:] == [0, 0]
+
+
+def test_sound_rows_are_dimmed_while_one_is_read(seen):
+    page = seen("speech.html", scheme="dark")
+    rows = page.locator(".map.sound").first.locator(".row")
+    rows.nth(1).hover()
+    veil = "row => getComputedStyle(row.querySelector('.veil rect')).fillOpacity"
+    assert float(rows.nth(1).evaluate(veil)) == 0
+    assert float(rows.nth(2).evaluate(veil)) > 0.5
+    turned = page.locator("image.ink").first.evaluate("one => getComputedStyle(one).filter")
+    assert turned == "invert(1)"
+
+
+def test_every_mechanism_is_one_click_away(seen):
+    page = seen("entailment.html")
+    page.locator("table").first.locator("td a").first.click()
+    assert page.locator("h1").text_content() in ("none", "soft + concat", "global + dot")
+    page.locator(".back a").click()
+    assert page.url.split("#")[0].endswith("entailment.html")

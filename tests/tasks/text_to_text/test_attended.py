@@ -86,3 +86,9 @@ def test_traces_carry_the_links_to_what_was_written(one: Attended) -> None:
     assert free.target == ("a", "ab", "c") and free.gold == ((2, 1),)
     assert set(free.parts) == {"head 1"}
     assert (forced.mode, forced.target, forced.gold) == ("forced", ("c", "d"), PAIR.links)
+
+
+def test_traces_carry_the_sentences_of_documents(one: Attended) -> None:
+    assert all(trace.extra == {} for trace in traces(one, "test"))
+    cut = replace(one, pair=replace(one.pair, segments=(0, 1)))
+    assert [trace.extra for trace in traces(cut, "test")] == [{"segments": [0, 1]}] * 2

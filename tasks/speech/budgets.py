@@ -84,7 +84,7 @@ def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
 
 
 def digits_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
-    """Connected digits: 2 to 4 core-minutes under `laptop`."""
+    """Connected digits: about 3 core-minutes under `laptop`."""
     kind = family(placement)
     if budget == "smoke":
         return {**_SMOKE, "batch_units": 3000}
@@ -106,7 +106,7 @@ def digits_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
 
 
 def cepstra_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
-    """Hundreds of utterances of given cepstra: about 5 core-minutes under `laptop`."""
+    """Hundreds of utterances of given cepstra: about 3 core-minutes under `laptop`."""
     kind = family(placement)
     if budget == "smoke":
         return {**_SMOKE, "batch_units": 3000}

@@ -39,20 +39,22 @@ def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
     if budget == "gpu":
         return {**_published(placement), "stages": 1, "steps": 3000, "dropout": 0.1}
     base = {
-        "steps": 250,
-        "batch_units": 1500,
+        "steps": 360,
+        "batch_units": 700,
         "hidden": 64,
         "embedding": 64,
         "width": 32,
         "validations": 5,
-        "learning_rate": 4e-3,
+        "learning_rate": 6e-3,
         "dropout": 0.0,
         "max_length": 60,
         "words_weight": 0.2,
+        "words_share": 0.5,
     }
     if family(placement) == "recurrent":
         return base
-    return {**base, "encoder_layers": 1, "decoder_layers": 2}
+    rate = 2e-3 if placement == "transformer" else 4e-3
+    return {**base, "encoder_layers": 1, "decoder_layers": 2, "learning_rate": rate}
 
 
 def photo_settings(budget: str, placement: Placement) -> Mapping[str, Any]:

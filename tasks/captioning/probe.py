@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -82,31 +83,38 @@ class ProbeDataset(Dataset):
     def load(cls, options: DatasetOptions, data_root: Path | None = None) -> CaptionCorpus:
         """Draw the scenes; their pixels are made by `tasks.captioning.images`."""
         assert isinstance(options, ProbeOptions)
-        pairs = combinations()
-        known, novel = pairs[options.held_out :], pairs[: options.held_out]
-        usual = range(1, options.objects + 1)
-        more = range(options.objects + 1, options.objects + 2)
+        return drawn_corpus(options)
 
-        def own(name: str) -> Accepts:
-            return lambda description: home(description, options.data_seed) == name
 
-        size = options.test_size
-        tests = {
-            "test": _split("test", options, size, usual, known, own("test")),
-            # Longer than anything else, hence never the description of a training picture.
-            "long": _split("long", options, size, more, known, lambda description: True),
-        }
-        if novel:
-            tests["novel"] = _split(
-                "novel", options, size, usual, pairs, lambda description: _has(description, novel)
-            )
-        validation = options.validation_size
-        return CaptionCorpus(
-            train=_split("train", options, options.train_size, usual, known, own("train")),
-            validation=_split("validation", options, validation, usual, known, own("validation")),
-            tests=tests,
-            size=options.size,
+# A warm worker tests many cells on the same scenes, and drawing lots for them takes seconds.
+@lru_cache(maxsize=1)
+def drawn_corpus(options: ProbeOptions) -> CaptionCorpus:
+    """The probe of these options. Raises UsageError: too few descriptions for a split."""
+    pairs = combinations()
+    known, novel = pairs[options.held_out :], pairs[: options.held_out]
+    usual = range(1, options.objects + 1)
+    more = range(options.objects + 1, options.objects + 2)
+
+    def own(name: str) -> Accepts:
+        return lambda description: home(description, options.data_seed) == name
+
+    size = options.test_size
+    tests = {
+        "test": _split("test", options, size, usual, known, own("test")),
+        # Longer than anything else, hence never the description of a training picture.
+        "long": _split("long", options, size, more, known, lambda description: True),
+    }
+    if novel:
+        tests["novel"] = _split(
+            "novel", options, size, usual, pairs, lambda description: _has(description, novel)
         )
+    validation = options.validation_size
+    return CaptionCorpus(
+        train=_split("train", options, options.train_size, usual, known, own("train")),
+        validation=_split("validation", options, validation, usual, known, own("validation")),
+        tests=tests,
+        size=options.size,
+    )
 
 
 def home(description: Description, data_seed: int) -> str:

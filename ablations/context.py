@@ -28,6 +28,7 @@ class TrialContext:
             home of whoever runs the worker.
         threads: threads that torch may use.
         device: "cpu", "cuda" or "cuda:<index>".
+        gpu_share: share of the device's memory that the trial may use.
         study: name of the study the trial belongs to, for the record and as W&B group.
         wandb: what `bench.tracking.decide` chose, once for all trials of a sweep.
         sweep: name of the sweep the trial belongs to (`Store.put_sweep`), or None.
@@ -43,6 +44,7 @@ class TrialContext:
     cache: str
     threads: int = 1
     device: str = "cpu"
+    gpu_share: float = 1.0
     study: str | None = None
     wandb: Mode = "off"
     sweep: str | None = None

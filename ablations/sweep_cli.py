@@ -156,6 +156,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         cache=str(store.cache),
         threads=resources.threads,
         device="cuda" if gpus else "cpu",
+        gpu_share=min(gpus, 1.0) or 1.0,
         study=study.name,
         wandb=tracking.mode,
         checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_minutes),

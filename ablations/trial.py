@@ -199,6 +199,9 @@ class _Follow(pl.Callback):
 def _clean(seed: int, context: TrialContext) -> Iterator[None]:
     """Nothing of the trials before shows, and nothing is left for those that follow."""
     torch.set_num_threads(context.threads)
+    if context.device.startswith("cuda"):
+        # What several trials on one GPU need too much fails alone, and by name.
+        torch.cuda.set_per_process_memory_fraction(context.gpu_share)
     deterministic = torch.are_deterministic_algorithms_enabled()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or cuBLAS is not repeatable
     torch.use_deterministic_algorithms(True, warn_only=True)

@@ -46,7 +46,7 @@ class ProbeOptions(DatasetOptions):
     """Knobs of the generator."""
 
     clauses: int = Field(
-        3,
+        4,
         ge=1,
         description="most claims of a premise; those of the test set 'long' have twice as many",
     )

@@ -63,6 +63,7 @@ _LAYERS: Mapping[Family, Mapping[str, Any]] = {
     "convolutional": {"encoder_layers": 2, "decoder_layers": 2},
 }
 
+
 def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
     """The probe: some 15 core-seconds a cell under `laptop`."""
     kind = family(placement)

@@ -124,3 +124,15 @@ def test_importing_a_trial_needs_neither_ray_nor_wandb() -> None:
     )
     out = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_a_share_of_a_gpu_is_a_share_of_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ablations import trial
+
+    shares: list[float] = []
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", shares.append)
+    with trial._clean(1, TrialContext(None, None, "", device="cuda", gpu_share=0.25)):
+        pass
+    with trial._clean(1, TrialContext(None, None, "", device="cpu")):
+        pass
+    assert shares == [0.25]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,11 @@ class Concat(Score):
     formula = "v . tanh(W [h ; s])"
     source = "Bahdanau 2015"
 
+    #: The first weights are so many times those of other projections. With small ones tanh is
+    #: nearly linear, the score is a sum of one term for the query and one for the key, and the
+    #: softmax over keys cancels the first: attention starts out blind to the query.
+    gain: ClassVar[float] = 3.0
+
     def __init__(
         self, query_size: int, key_size: int, heads: int = 1, attention_size: int | None = None
     ) -> None:
@@ -35,6 +40,9 @@ class Concat(Score):
         bound = 1 / math.sqrt(size)
         self.query = HeadLinear(query_size, size, heads, bias=False)
         self.key = HeadLinear(key_size, size, heads)
+        with torch.no_grad():
+            for projection in (self.query, self.key):
+                projection.weight.mul_(self.gain)
         self.vector = nn.Parameter(torch.empty(heads, size).uniform_(-bound, bound))
 
     @classmethod

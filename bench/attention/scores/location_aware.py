@@ -23,6 +23,7 @@ class LocationAware(Concat):
     summary = "additive, with the convolved weights of the step before"
     formula = "v . tanh(W [h ; s] + U (F * previous))"
     source = "Chorowski 2015"
+    gain = 1.0  # larger ones delayed the alignment of speech
     needs_previous = True
 
     def __init__(

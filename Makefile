@@ -39,7 +39,7 @@ bench: $(READY) ## run the default study on embedded data and build its report
 	$(BIN)/attnbench report $(STORE) && exit $$status
 
 test: $(READY) ## the whole suite
-	$(BIN)/python -m pytest $(TEST) -m "not performance"
+	$(BIN)/python -m pytest $(TEST) -m "not performance" -n logical --dist worksteal
 
 bench-performance: $(READY) ## measured figures, as tables (asserts nothing)
 	$(BIN)/python -m pytest tests/performance -m performance -s

@@ -48,8 +48,8 @@ def figures(store: Store) -> list[Any]:
 
 
 def has_checkpoints(path: Path, count: int) -> bool:
-    """Saved at every step here, so from then on training is under way."""
-    return wait_until(lambda: len(list(path.glob("checkpoints/*"))) == count, timeout=240)
+    """Saved at every step here, so from then on training is under way. (Drafts do not count.)"""
+    return wait_until(lambda: len(list(path.glob("checkpoints/*.pt"))) == count, timeout=240)
 
 
 @pytest.mark.timeout(600)

@@ -9,6 +9,7 @@ code travels in them.
 from __future__ import annotations
 
 import io
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -23,10 +24,9 @@ from ablations.interruption import Interrupted
 from bench.store import Store
 from tasks.training import TrainingModule
 
-#: Of what is in a checkpoint; one of another version is not used.
-VERSION = 1
-
 Clock = Callable[[], float]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,19 +36,25 @@ class Checkpoints:
     Attributes:
         store: None keeps none.
         hash: of the cell.
+        depends_on: digest of what a checkpoint must have been made with to be of use.
         every: seconds of training between two of them.
     """
 
     store: Store | None
     hash: str
+    depends_on: str
     every: float = 120.0
 
     def save(self, state: dict[str, Any]) -> None:
-        """Raises OSError where the store cannot be written."""
+        """Keep a state in place of the one before, or that one if the store cannot be written:
+        training need not end for it."""
         if self.store is not None:
             content = io.BytesIO()
-            torch.save(state, content)
-            self.store.put_checkpoint(self.hash, content.getvalue())
+            torch.save({**state, "depends_on": self.depends_on}, content)
+            try:
+                self.store.put_checkpoint(self.hash, content.getvalue())
+            except OSError as error:
+                _log.warning("no checkpoint of %s: %s", self.hash[:12], error)
 
     def load(self) -> dict[str, Any] | None:
         """What was saved last, or None where there is nothing that can be used."""
@@ -61,7 +67,7 @@ class Checkpoints:
             )
         except Exception:  # cut short, or of another version: the trial starts anew
             return None
-        return state if state.get("version") == VERSION else None
+        return state if state.get("depends_on") == self.depends_on else None
 
 
 class Interruptible(pl.Callback):
@@ -84,14 +90,13 @@ class Interruptible(pl.Callback):
     ) -> None:
         self._checkpoints, self._asked, self._clock = checkpoints, asked, clock
         self._state = state
-        self._begun = self._saved = clock()
-        self._earlier = 0.0
+        self._saved = clock()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._state is not None:
             _restore(self._state, trainer, pl_module)
-            self._earlier, self._state = self._state["seconds"], None
-        self._begun = self._saved = self._clock()
+            self._state = None
+        self._saved = self._clock()
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -99,33 +104,32 @@ class Interruptible(pl.Callback):
         stop = self._asked()
         due = self._clock() - self._saved >= self._checkpoints.every
         if trainer.global_step and (stop or due):
-            seconds = self._earlier + self._clock() - self._begun
-            self._checkpoints.save({**_state(trainer, pl_module), "seconds": seconds})
+            self._checkpoints.save(_state(trainer, pl_module))
             self._saved = self._clock()
         if stop:
             raise Interrupted(f"stopped before step {trainer.global_step + 1}")
 
 
 def _state(trainer: pl.Trainer, module: pl.LightningModule) -> dict[str, Any]:
+    assert isinstance(module, TrainingModule)
     return {
-        "version": VERSION,
         "step": trainer.global_step,
         "module": module.state_dict(),
         "optimisers": [optimiser.state_dict() for optimiser in trainer.optimizers],
-        "schedules": [config.scheduler.state_dict() for config in _schedules(trainer)],
-        "training": module.training_state() if isinstance(module, TrainingModule) else {},
+        "schedules": [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs],
+        "training": module.training_state(),
         "random": random_state(),
     }
 
 
 def _restore(state: dict[str, Any], trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    assert isinstance(module, TrainingModule)
     module.load_state_dict(state["module"])
     for optimiser, saved in zip(trainer.optimizers, state["optimisers"], strict=True):
         optimiser.load_state_dict(saved)
-    for config, saved in zip(_schedules(trainer), state["schedules"], strict=True):
+    for config, saved in zip(trainer.lr_scheduler_configs, state["schedules"], strict=True):
         config.scheduler.load_state_dict(saved)
-    if isinstance(module, TrainingModule):
-        module.restore_training(state["training"])
+    module.restore_training(state["training"])
     # What Lightning counts. Its own way of resuming assumes that epochs end, and runs the last
     # validation again.
     loop = trainer.fit_loop.epoch_loop
@@ -135,10 +139,6 @@ def _restore(state: dict[str, Any], trainer: pl.Trainer, module: pl.LightningMod
     ):
         progress.total.ready = progress.total.completed = state["step"]
     restore_random_state(state["random"])
-
-
-def _schedules(trainer: pl.Trainer) -> list[Any]:
-    return list(trainer.lr_scheduler_configs)
 
 
 def random_state() -> dict[str, Any]:

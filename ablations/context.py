@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bench.store import Store
     from bench.tracking import Mode
     from tasks.base import Paths
 
@@ -52,6 +53,12 @@ class TrialContext:
     trial_seconds: float | None = None
     checkpoint_seconds: float = 120.0
     asked_to_stop: Callable[[], bool] | None = None
+
+    def store(self) -> Store | None:
+        """The store, as whoever made this context has found it usable."""
+        from bench.store import Store
+
+        return None if self.store_address is None else Store.at(self.store_address)
 
     def asked(self) -> bool:
         """Whether the trial is to end with a checkpoint."""

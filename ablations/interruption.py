@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from ablations.outcome import TIMED_OUT, failed_result
+from ablations.outcome import TIMED_OUT, failed_trial
 from bench.store import Store
 
 if TYPE_CHECKING:
@@ -49,9 +49,8 @@ class StopFlag:
     @classmethod
     def of(cls, context: TrialContext) -> StopFlag | None:
         """The flag of the sweep that a trial belongs to; None for a trial of its own."""
-        if context.store_address is None or context.sweep is None:
-            return None
-        return cls(Store.open(context.store_address), context.sweep)
+        store = context.store()
+        return None if store is None or context.sweep is None else cls(store, context.sweep)
 
     def __call__(self) -> bool:
         now = self._clock()
@@ -88,14 +87,6 @@ def time_limit(cell: Cell, context: TrialContext, started: str) -> Iterator[None
 def _end(cell: Cell, context: TrialContext, started: str) -> None:
     from ablations.workers import store_quietly
 
-    result = failed_result(
-        cell,
-        TIMED_OUT,
-        f"it took longer than {context.trial_seconds:g} s",
-        started=started,
-        device=context.device,
-        threads=context.threads,
-        study=context.study,
-    )
-    store_quietly(result, context.store_address)
+    said = f"it took longer than {context.trial_seconds:g} s"
+    store_quietly(failed_trial(cell, context, TIMED_OUT, said, started=started), context)
     os._exit(_TIMED_OUT_STATUS)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.cell import Cell
 from bench.provenance import provenance
 from bench.result import Failure, Result
+
+if TYPE_CHECKING:
+    from ablations.context import TrialContext
 
 #: Kinds of failure that the sweep itself names; trials add theirs.
 WORKER_DIED = "worker died"
@@ -60,6 +63,21 @@ class Outcome:
         for name in ("figure", "failure"):
             fields[name] = tuple(fields[name]) if fields[name] else None
         return cls(**fields)
+
+
+def failed_trial(
+    cell: Cell, context: TrialContext, kind: str, message: str, *, started: str
+) -> Result:
+    """The `failed_result` of a trial in these surroundings."""
+    return failed_result(
+        cell,
+        kind,
+        message,
+        started=started,
+        device=context.device,
+        threads=context.threads,
+        study=context.study,
+    )
 
 
 def failed_result(

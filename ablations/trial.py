@@ -8,6 +8,7 @@ its figures do not depend on who ran it or what ran there before.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import logging
 import math
@@ -25,10 +26,11 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
+import bench
 from ablations.checkpoints import Checkpoints, Interruptible
 from ablations.context import TrialContext
 from ablations.interruption import Interrupted
-from ablations.outcome import OUT_OF_MEMORY, failed_result
+from ablations.outcome import OUT_OF_MEMORY, failed_trial
 from bench.cell import Cell
 from bench.errors import UsageError
 from bench.measure import (
@@ -39,12 +41,11 @@ from bench.measure import (
 )
 from bench.provenance import provenance, utc_now
 from bench.result import Cost, Result
-from bench.store import Store
 from bench.tracking import Tracker, open_tracker
 from tasks.base import Evaluation, Plan, TaskData
 from tasks.datamodule import StreamModule
 from tasks.plan import resolve
-from tasks.training import DivergedError
+from tasks.training import DivergedError, TrainingModule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +65,7 @@ def run_trial(cell: Cell, context: TrialContext) -> Result:
         Interrupted: it was asked to stop. The next trial of this cell goes on from there.
     """
     started, clock = utc_now(), time.perf_counter()
-    store = None if context.store_address is None else Store.open(context.store_address)
+    store = context.store()
     folder = Path(context.cache) if store is None else store.wandb
     with open_tracker(context.wandb, cell, folder, context.study) as tracker:
         try:
@@ -148,12 +149,16 @@ def _train(
     """Fit; returns the seconds it took, validation included."""
     settings = plan.settings
     served = data.datamodule(plan.cell.seed)
-    checkpoints = _checkpoints(plan.cell, context)
-    state = checkpoints.load() if isinstance(served, StreamModule) else None
+    callbacks: list[pl.Callback] = [_Follow(tracker)]
+    checkpoints = _checkpoints(plan, data, context)
     earlier = 0.0
-    if state is not None and isinstance(served, StreamModule):
-        served.skip_training(state["step"])
-        earlier = state["seconds"]
+    # Others do not say where in their data they are, or what they count.
+    if isinstance(served, StreamModule) and isinstance(module, TrainingModule):
+        state = checkpoints.load()
+        callbacks.append(Interruptible(checkpoints, context.asked, state))
+        if state is not None:
+            served.skip_training(state["step"])
+            earlier = state["training"]["seconds"]
     with TemporaryDirectory(prefix="attnbench-") as scratch:
         trainer = pl.Trainer(
             accelerator="gpu" if context.device.startswith("cuda") else "cpu",
@@ -168,7 +173,7 @@ def _train(
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            callbacks=[_Follow(tracker), Interruptible(checkpoints, context.asked, state)],
+            callbacks=callbacks,
             default_root_dir=scratch,
         )
         begun = time.perf_counter()
@@ -176,9 +181,16 @@ def _train(
         return earlier + time.perf_counter() - begun
 
 
-def _checkpoints(cell: Cell, context: TrialContext) -> Checkpoints:
-    store = None if context.store_address is None else Store.open(context.store_address)
-    return Checkpoints(store, cell.hash, context.checkpoint_seconds)
+def _checkpoints(plan: Plan, data: TaskData, context: TrialContext) -> Checkpoints:
+    # A cell's name leaves out defaults, and they, the code and the data may have changed since.
+    depends_on = [
+        bench.__version__,
+        plan.settings.model_dump(mode="json"),
+        plan.attention_options.model_dump(mode="json"),
+        data.fingerprint,
+    ]
+    content = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()
+    return Checkpoints(context.store(), plan.cell.hash, content, context.checkpoint_seconds)
 
 
 class _Follow(pl.Callback):
@@ -228,15 +240,8 @@ def _seed(seed: int) -> None:
 
 
 def _failed(cell: Cell, context: TrialContext, error: Exception, started: str) -> Result:
-    return failed_result(
-        cell,
-        _kind(error),
-        str(error) or type(error).__name__,
-        started=started,
-        device=context.device,
-        threads=context.threads,
-        study=context.study,
-    )
+    message = str(error) or type(error).__name__
+    return failed_trial(cell, context, _kind(error), message, started=started)
 
 
 def _kind(error: Exception) -> str:

@@ -13,14 +13,13 @@ from ray import tune
 from ablations.cluster import environment
 from ablations.context import TrialContext
 from ablations.live import NodeUse
-from ablations.outcome import OUT_OF_MEMORY, WORKER_DIED, Outcome, failed_result
+from ablations.outcome import OUT_OF_MEMORY, WORKER_DIED, Outcome, failed_trial
 from ablations.stopping import StopRequest
 from ablations.sweep import Resources
 from ablations.workers import node_name, store_quietly, trainable
 from bench.cell import Cell
 from bench.errors import UsageError
 from bench.provenance import utc_now
-from bench.store import Store
 
 
 class Listener(Protocol):
@@ -143,10 +142,10 @@ class _Watch(tune.Callback):
             self._request.check()
 
     def _ask(self) -> None:
-        address, sweep = self._context.store_address, self._context.sweep
-        assert address is not None and sweep is not None
+        store, sweep = self._context.store(), self._context.sweep
+        assert store is not None and sweep is not None
         try:
-            Store.open(address).ask_to_stop(sweep)
+            store.ask_to_stop(sweep)
         except (OSError, ValueError):  # then nobody will hear it
             self._request.check()
 
@@ -168,14 +167,8 @@ class _Watch(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         cell = _cell(trial)
         started = self._started.pop(cell.hash, None)
-        result = failed_result(
-            cell,
-            *_cause(trial),
-            started=started or utc_now(),
-            threads=self._context.threads,
-            study=self._context.study,
-        )
-        stored = store_quietly(result, self._context.store_address)
+        result = failed_trial(cell, self._context, *_cause(trial), started=started or utc_now())
+        stored = store_quietly(result, self._context)
         self._listener.finished(Outcome.of(result, stored=stored))
 
 

@@ -16,11 +16,10 @@ from typing import Any
 
 from ablations.context import TrialContext
 from ablations.interruption import Interrupted, StopFlag, time_limit
-from ablations.outcome import NOT_STORED, TIMED_OUT, Outcome, failed_result
+from ablations.outcome import NOT_STORED, TIMED_OUT, Outcome, failed_trial
 from bench.cell import Cell
 from bench.provenance import utc_now
 from bench.result import Result
-from bench.store import Store
 
 TrialFunction = Callable[[Cell, TrialContext], Result]
 
@@ -77,10 +76,11 @@ def run_cell(cell: Cell, context: TrialContext, trial_function: str) -> Outcome:
 
 
 def _held(cell: Cell, context: TrialContext) -> Result | None:
-    if context.store_address is None:
+    store = context.store()
+    if store is None:
         return None
     try:
-        result = Store.open(context.store_address).get(cell.hash)
+        result = store.get(cell.hash)
     except (KeyError, ValueError, OSError):  # none, or unusable: the trial writes it anew
         return None
     if result.status == "done":
@@ -96,24 +96,18 @@ def _failure(
 ) -> Outcome:
     # A trial makes results of its own failures; what it raises is mostly the store's.
     kind = NOT_STORED if isinstance(error, OSError) else type(error).__name__
-    result = failed_result(
-        cell,
-        kind,
-        str(error) or type(error).__name__,
-        started=started,
-        device=context.device,
-        threads=context.threads,
-        study=context.study,
-    )
-    return Outcome.of(result, seconds, stored=store_quietly(result, context.store_address))
+    message = str(error) or type(error).__name__
+    result = failed_trial(cell, context, kind, message, started=started)
+    return Outcome.of(result, seconds, stored=store_quietly(result, context))
 
 
-def store_quietly(result: Result, address: str | None) -> bool:
+def store_quietly(result: Result, context: TrialContext) -> bool:
     """Whether the result is in the store now; says why not in the log."""
-    if address is None:
-        return False
     try:
-        Store.open(address).put(result)
+        store = context.store()
+        if store is None:
+            return False
+        store.put(result)
     except (ValueError, OSError) as error:
         _log.error("%s cannot be stored: %s", result.hash[:12], error)
         return False

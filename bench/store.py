@@ -76,6 +76,12 @@ class Store:
             )
         return store
 
+    @classmethod
+    def at(cls, address: str) -> Store:
+        """The store at an address that is known to hold one. Nothing is looked up, which for a
+        remote one would be a listing of all its results."""
+        return cls(open_files(address))
+
     # Writing
 
     def put(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from bench.result import Result
 from bench.store import Store
 from tasks.plan import make_cell
 from tasks.registries import tasks
+from tasks.translation.probe import ProbeDataset
 
 CASES = [
     ("translation", "soft", {}),
@@ -102,3 +104,34 @@ def test_checkpoints_are_saved_on_the_way(context: Callable[[str], TrialContext]
     run_trial(cell, replace(here, checkpoint_seconds=0.0, asked_to_stop=look))
     assert seen == [False, False, True, True, True, True]
     assert store.checkpoint(cell.hash) is None
+
+
+def test_a_checkpoint_of_other_defaults_is_not_used(
+    context: Callable[[str], TrialContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = make_cell("translation", "soft", budget="smoke", options={"steps": 4})
+    clean, aged = context("clean"), context("aged")
+    with monkeypatch.context() as before:
+        usual = ProbeDataset.settings
+        before.setattr(
+            ProbeDataset,
+            "settings",
+            lambda budget, placement: {**usual(budget, placement), "learning_rate": 0.5},
+        )
+        with pytest.raises(Interrupted):
+            run_trial(cell, replace(aged, asked_to_stop=AfterSteps(2)))
+    assert aged.store_address is not None
+    assert Store.open(aged.store_address).checkpoint(cell.hash) is not None
+    assert _figures(run_trial(cell, aged)) == _figures(run_trial(cell, clean))
+
+
+def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(
+    context: Callable[[str], TrialContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(store: Store, hash: str, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(Store, "put_checkpoint", full)
+    cell = make_cell("translation", "soft", budget="smoke", options={"steps": 4})
+    result = run_trial(cell, replace(context("store"), checkpoint_seconds=0.0))
+    assert result.status == "done"

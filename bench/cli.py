@@ -42,6 +42,7 @@ COMMANDS: dict[str, Command] = {
     "status": Command("ablations.status_cli", "where the sweeps of a store stand, from any shell"),
     "report": Command("reports.cli", "a site, report.md and tables from a store"),
     "compare": Command("reports.compare_cli", "what got better or worse between stores"),
+    "leaderboard": Command("reports.leaderboard.cli", "pack results, verify bundles, rank them"),
     "check": Command("bench.attention.check_cli", "conformance of a mechanism of your own"),
     "data": Command("ablations.data_cli", "data sets: what there is, and whether it can be used"),
     "doctor": Command("bench.doctor_cli", "versions, devices, store and W&B, free disk"),

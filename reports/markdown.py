@@ -13,7 +13,7 @@ def markdown_text(table: Table) -> str:
     reasons: dict[str, int] = {}
     spans = table.has_spanning_column
     heads = [
-        f"{column.group}: {column.label}" if table.grouped else column.label
+        f"{column.group}: {column.label}" if column.group else column.label
         for column in table.columns
     ]
     if spans:

@@ -69,7 +69,15 @@ def _maps(sections: Sequence[Section]) -> Iterator[Drawing]:
 
 
 def _environment(report: Report) -> Environment:
-    environment = Environment(
+    made = environment()
+    made.filters["command"] = lambda one: command(one, report.collection.address)
+    made.globals["report"] = report
+    return made
+
+
+def environment() -> Environment:
+    """Templates with style, script and content policy; what comes in is escaped."""
+    made = Environment(
         loader=PackageLoader("reports", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -78,22 +86,21 @@ def _environment(report: Report) -> Environment:
     )
     script = (_PACKAGE / "assets" / "site.js").read_text(encoding="utf-8")
     style = css_variables() + (_PACKAGE / "assets" / "site.css").read_text(encoding="utf-8")
-    environment.filters |= {
+    made.filters |= {
         "svg": inline,
         "metric": formats.metric_name,
         "page": page_of,
         "plural": formats.plural,
         "slug": slug,
         "code": _with_code,
-        "command": lambda one: command(one, report.collection.address),
     }
-    environment.tests |= {
+    made.tests |= {
         "number": lambda entry: isinstance(entry, Number),
         "missing": lambda entry: isinstance(entry, Missing),
         "label": lambda entry: isinstance(entry, Label),
     }
-    environment.globals |= _globals(report, style, script)
-    return environment
+    made.globals |= _globals(style, script)
+    return made
 
 
 def _with_code(text: str) -> Markup:
@@ -101,10 +108,9 @@ def _with_code(text: str) -> Markup:
     return Markup(re.sub(r"`([^`<>]+)`", r"<code>\1</code>", str(escape(text))))
 
 
-def _globals(report: Report, style: str, script: str) -> dict[str, Any]:
+def _globals(style: str, script: str) -> dict[str, Any]:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return {
-        "report": report,
         "style": Markup(style),
         "script": Markup(script),
         "policy": (

@@ -1,0 +1,1 @@
+"""The leaderboard: bundles of results, their verification by recomputing, and the board."""

@@ -1,0 +1,219 @@
+"""The board: verified bundles side by side, in settings and over a track of settings."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import UsageError
+from bench.result import Result
+from bench.store import Store
+from reports import catalogue as catalogues
+from reports.analysis import Analysis, analyse
+from reports.catalogue import Catalogue
+from reports.formats import plural
+from reports.frames import Contender, Frame, Options, Setting, collect
+from reports.leaderboard.opening import Bundle, BundleFiles, open_bundle
+from reports.leaderboard.problems import plain
+from reports.leaderboard.references import Reference, ReferenceSetting, test_set_of
+from reports.leaderboard.rules import CLASSES, Class, Rules, Track
+from reports.leaderboard.verify import Verdict, verify
+from tasks.base import Paths
+
+NO_REFERENCE = "no reference yet for this task"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A mechanism as somebody configured it, with all its results in one bundle."""
+
+    bundle: str
+    title: str
+    attention: str
+    score: str
+    options: Options
+
+    @property
+    def name(self) -> str:
+        return Contender(self.attention, self.score, self.options, (), ()).name
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The entries of one class in one setting, in the order of the analysis's contenders.
+
+    Attributes:
+        reference: what scores are measured by, or the reason why there are none.
+    """
+
+    setting: Setting
+    entries: tuple[Entry, ...]
+    analysis: Analysis
+    reference: ReferenceSetting | str
+
+
+@dataclass(frozen=True)
+class ClassBoard:
+    """Everything of one class."""
+
+    kind: Class
+    standings: tuple[Standing, ...]
+
+    @property
+    def title(self) -> str:
+        return CLASSES[self.kind]
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return tuple(dict.fromkeys(one for each in self.standings for one in each.entries))
+
+    def standing(self, track: Track, setting: str) -> Standing | None:
+        """That of a track's setting ("task/data set")."""
+        task, _, dataset = setting.partition("/")
+        wanted = Setting(task, dataset, track.budget)
+        return next((one for one in self.standings if one.setting == wanted), None)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A bundle that is not on the board, and why."""
+
+    name: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Board:
+    """All of it."""
+
+    rules: Rules
+    reference: Reference | None
+    classes: tuple[ClassBoard, ...]
+    verdicts: tuple[Verdict, ...]
+    refused: tuple[Refused, ...]
+
+    @property
+    def summary(self) -> str:
+        entries = sum(len(one.entries) for one in self.classes)
+        bundles = plural(len(self.verdicts), "bundle")
+        refused = f", {plural(len(self.refused), 'bundle')} refused" if self.refused else ""
+        return f"{plural(entries, 'entry', 'entries')} of {bundles}{refused}"
+
+
+def build(paths: Sequence[Path], rules: Rules, reference: Reference | None, data: Paths) -> Board:
+    """Verify the bundles and rank what passes.
+
+    Whatever keeps a bundle from being verified here keeps it off the board and stops no other.
+    """
+    verdicts: dict[str, Verdict] = {}
+    refused: list[Refused] = []
+    for path in paths:
+        found = _verdict(path, rules, data, verdicts)
+        if isinstance(found, Refused):
+            refused.append(found)
+        else:
+            verdicts[found.bundle.id] = found
+    return assemble(tuple(verdicts.values()), rules, reference, tuple(refused))
+
+
+def assemble(
+    verdicts: Sequence[Verdict],
+    rules: Rules,
+    reference: Reference | None,
+    refused: Sequence[Refused] = (),
+) -> Board:
+    """The board of bundles that have been verified."""
+    cells = [result.key for one in verdicts for result in one.results]
+    catalogue = catalogues.from_registries(cells)
+    found = []
+    for kind in rules.classes:
+        members = [one for one in verdicts if one.bundle.manifest.kind == kind]
+        found.append(_class_board(kind, members, rules, reference, catalogue))
+    return Board(
+        rules=rules,
+        reference=reference,
+        classes=tuple(one for one in found if one.standings),
+        verdicts=tuple(verdicts),
+        refused=tuple(refused),
+    )
+
+
+def _verdict(
+    path: Path, rules: Rules, data: Paths, earlier: dict[str, Verdict]
+) -> Verdict | Refused:
+    try:
+        bundle = open_bundle(path, rules.limits)
+        if bundle.id in earlier:
+            other = earlier[bundle.id].bundle.path.name
+            return Refused(path.name, (f"the same bundle as {other}",))
+        verdict = verify(bundle, rules, data)
+    except UsageError as error:
+        return Refused(path.name, (str(error),))
+    if not verdict.is_verified:
+        name = f"{path.name} ({plain(bundle.manifest.name)})"
+        return Refused(name, tuple(map(str, verdict.problems)))
+    return verdict
+
+
+def _class_board(
+    kind: Class,
+    verdicts: Sequence[Verdict],
+    rules: Rules,
+    reference: Reference | None,
+    catalogue: Catalogue,
+) -> ClassBoard:
+    bundles: dict[str, Bundle] = {one.bundle.id: one.bundle for one in verdicts}
+    store = Store(BundleFiles(bundles))
+    found: dict[Setting, list[tuple[Entry, Contender]]] = defaultdict(list)
+    for verdict in verdicts:
+        results = [_renamed(one, verdict.bundle) for one in _counting(verdict, rules)]
+        for frame in collect("", results, catalogue).frames:
+            for contender in frame.contenders:
+                found[frame.setting].append((_entry(verdict.bundle, contender), contender))
+    order = list(catalogue.tasks)
+    settings = sorted(found, key=lambda one: (order.index(one.task), one.slug))
+    return ClassBoard(kind, tuple(_standing(one, found[one], store, reference) for one in settings))
+
+
+def _counting(verdict: Verdict, rules: Rules) -> list[Result]:
+    return [one for one in verdict.results if one.cell["seed"] in rules.seeds]
+
+
+def _renamed(result: Result, bundle: Bundle) -> Result:
+    """The result under a name of its own (`BundleFiles`); its cell stays."""
+    return result.model_copy(update={"hash": f"{bundle.id}-{result.hash}"})
+
+
+def _entry(bundle: Bundle, contender: Contender) -> Entry:
+    title = bundle.manifest.name
+    return Entry(bundle.id, title, contender.attention, contender.score, contender.options)
+
+
+def _standing(
+    setting: Setting,
+    members: Sequence[tuple[Entry, Contender]],
+    store: Store,
+    reference: Reference | None,
+) -> Standing:
+    frame = Frame(setting, tuple(contender for _, contender in members))
+    return Standing(
+        setting,
+        tuple(entry for entry, _ in members),
+        analyse(frame, store),
+        _reference(setting, frame, store, reference),
+    )
+
+
+def _reference(
+    setting: Setting, frame: Frame, store: Store, reference: Reference | None
+) -> ReferenceSetting | str:
+    found = reference.of(setting) if reference else None
+    if found is None:
+        return NO_REFERENCE
+    if found.metric != frame.headline:
+        return f"the reference is of {found.metric}"
+    if found.test_set != test_set_of(store, frame.done[0].hash):
+        return "the reference was measured on other test examples"
+    return found

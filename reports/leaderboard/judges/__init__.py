@@ -1,0 +1,1 @@
+"""One judge a task; other people's come by the entry point `attnbench.judges`."""

@@ -1,0 +1,224 @@
+"""Opening a stranger's bundle.
+
+Nothing is ever unpacked to disk, so no name can climb out of a folder; still, whatever is not
+one of the names a bundle may hold is refused, and said. Sizes are checked before anything is
+unpacked, and again while it is, because an archive may lie about them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+
+from bench.errors import UsageError
+from bench.store_files import Files
+from reports.leaderboard.manifest import MEMBER, NAME, Manifest, predictions_of, record_of
+from reports.leaderboard.problems import LISTED, plain
+from reports.leaderboard.rules import Limits
+
+# The end of an archive: 22 bytes where there is no comment (PKWARE's APPNOTE, section 4.3.16).
+_END, _END_SIZE = b"PK\x05\x06", 22
+# Before it, in archives larger than ours may be, where the larger figures stand (4.3.15).
+_FAR_END, _FAR_END_SIZE = b"PK\x06\x07", 20
+# A directory entry has 46 bytes and its name; our names have up to 92.
+_ENTRY = 256
+_UNIX = 3
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose members may be read.
+
+    Attributes:
+        id: SHA-256 of the manifest, which has those of all other members.
+    """
+
+    path: Path
+    id: str
+    manifest: Manifest
+    limits: Limits
+
+    def read(self, name: str) -> bytes:
+        """A member. Raises UsageError where it cannot be unpacked."""
+        with zipfile.ZipFile(self.path) as archive:
+            return _read(archive, name, self.limits, self.path)
+
+    def is_whole(self, name: str, content: bytes) -> bool:
+        """Whether a member is what the manifest says."""
+        return hashlib.sha256(content).hexdigest() == self.manifest.files[name].sha256
+
+
+def open_bundle(path: Path, limits: Limits) -> Bundle:
+    """Raises UsageError, with everything that is wrong, for a file that is not a bundle."""
+    try:
+        _check_ending(path, limits)
+        with zipfile.ZipFile(path) as archive:
+            problems = list(_unsafe(archive.infolist(), limits))
+            if problems:
+                _refuse(path, problems)
+            content = _read(archive, NAME, limits, path)
+            names = set(archive.namelist())
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        _refuse(path, [f"not a zip archive ({plain(error)})"])
+    except OSError as error:
+        raise UsageError((error.strerror or str(error)).lower(), where=str(path)) from None
+    manifest = _manifest(path, content)
+    problems = list(_incomplete(manifest, names))
+    if problems:
+        _refuse(path, problems)
+    return Bundle(path, hashlib.sha256(content).hexdigest(), manifest, limits)
+
+
+def _check_ending(path: Path, limits: Limits) -> None:
+    """Refuse what would cost much merely to list."""
+    size = path.stat().st_size
+    if size > limits.archive:
+        _refuse(path, [f"{size:,} bytes, more than the {limits.archive:,} allowed"])
+    with path.open("rb") as file:
+        file.seek(max(0, size - _END_SIZE - _FAR_END_SIZE))
+        tail = file.read()
+    end = tail[-_END_SIZE:]
+    if len(end) < _END_SIZE or not end.startswith(_END):
+        _refuse(path, ["not a zip archive, or one with something behind its end"])
+    if tail.startswith(_FAR_END):
+        _refuse(path, ["an archive of the ZIP64 form, which no bundle needs"])
+    directory = int.from_bytes(end[12:16], "little")
+    if directory > limits.members * _ENTRY:
+        _refuse(path, [f"a directory of {directory:,} bytes: too many members"])
+
+
+def _unsafe(members: list[zipfile.ZipInfo], limits: Limits) -> Iterator[str]:
+    """Everything that keeps an archive from being read at all."""
+    if len(members) > limits.members:
+        yield f"{len(members):,} members, more than the {limits.members:,} allowed"
+    seen: set[str] = set()
+    for one in members:
+        shown = repr(plain(one.orig_filename))
+        mode = one.external_attr >> 16 if one.create_system == _UNIX else 0
+        if stat.S_ISLNK(mode):
+            yield f"{shown} is a link"
+        elif mode and not stat.S_ISREG(mode) and stat.S_IFMT(mode):
+            yield f"{shown} is not a plain file"
+        elif _climbs(one.orig_filename):
+            yield f"{shown} leads out of the bundle"
+        elif not re.fullmatch(MEMBER, one.orig_filename):
+            yield f"{shown} does not belong into a bundle"
+        if one.filename in seen:
+            yield f"{shown} is there twice"
+        seen.add(one.filename)
+        if one.flag_bits & 0x1:
+            yield f"{shown} is encrypted"
+        if one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            yield f"{shown} is compressed in another way than deflate"
+        if one.file_size > limits.member:
+            yield f"{shown} unpacks to {one.file_size:,} bytes, {limits.member:,} are allowed"
+    total = sum(one.file_size for one in members)
+    if total > limits.unpacked:
+        yield f"it unpacks to {total:,} bytes, {limits.unpacked:,} are allowed"
+    if NAME not in seen:
+        yield f"there is no {NAME} in it"
+
+
+def _climbs(name: str) -> bool:
+    parts = re.split(r"[/\\]", name)
+    return ".." in parts or parts[0] == "" or ":" in parts[0]
+
+
+def _read(archive: zipfile.ZipFile, name: str, limits: Limits, path: Path) -> bytes:
+    try:
+        with archive.open(name) as member:
+            content = member.read(limits.member + 1)  # what is declared need not be true
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError) as error:
+        _refuse(path, [f"{name} cannot be unpacked ({plain(error)})"])
+    if len(content) > limits.member:
+        _refuse(path, [f"{name} unpacks to more than {limits.member:,} bytes"])
+    return content
+
+
+def _manifest(path: Path, content: bytes) -> Manifest:
+    try:
+        return Manifest.model_validate(parse(content))
+    except ValidationError as error:
+        found = [
+            f"{NAME}: {plain('.'.join(map(str, one['loc'])))}: {plain(one['msg'])}"
+            for one in error.errors()
+        ]
+        _refuse(path, found)
+    except ValueError as error:
+        _refuse(path, [f"{NAME} is not JSON ({plain(error)})"])
+
+
+def _incomplete(manifest: Manifest, names: set[str]) -> Iterator[str]:
+    """Where members and manifest do not agree about what there is."""
+    known = set(manifest.files) | {NAME}
+    yield from (f"{name} is not in the manifest" for name in sorted(names - known))
+    yield from (f"{plain(name)} is missing" for name in sorted(known - names))
+    for hash in manifest.trials:
+        for name in (record_of(hash), predictions_of(hash)):
+            if name not in manifest.files:
+                yield f"{name} is missing in the manifest"
+    owned = {name for hash in manifest.trials for name in (record_of(hash), predictions_of(hash))}
+    yield from (
+        f"{plain(name)} belongs to no trial" for name in sorted(set(manifest.files) - owned)
+    )
+
+
+def _refuse(path: Path, problems: list[str]) -> NoReturn:
+    more = f"; and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
+    raise UsageError(
+        f"not a bundle that can be used: {'; '.join(problems[:LISTED])}{more}", where=str(path)
+    )
+
+
+def parse(content: bytes) -> Any:
+    """JSON as the standard has it. Raises ValueError for anything else, NaN among it."""
+    try:
+        return json.loads(content, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+class BundleFiles(Files):
+    """The predictions of several bundles under names of their own, as a store reads them.
+
+    Two people may send results of the same cell. On a board each is `<bundle id>-<hash>`.
+    """
+
+    def __init__(self, bundles: dict[str, Bundle]) -> None:
+        self.address = "leaderboard"
+        self._bundles = bundles
+
+    def read(self, name: str) -> bytes:
+        id, _, rest = name.removeprefix("trials/").partition("-")
+        if id not in self._bundles or not rest:
+            raise FileNotFoundError(name)
+        return self._bundles[id].read(f"trials/{rest}")
+
+    def names(self, folder: str) -> list[str]:
+        return []
+
+    def exists(self, name: str) -> bool:
+        return False
+
+    def write(self, name: str, chunks: object) -> None:
+        raise PermissionError(f"{name}: bundles are only read")
+
+    def remove(self, name: str) -> None:
+        raise PermissionError(f"{name}: bundles are only read")
+
+    def make(self) -> None:
+        """Nothing: there is nothing to write."""

@@ -1,0 +1,194 @@
+"""Frozen reference figures: what scores on the board are measured by.
+
+A score is how far a figure lies above the mean of the suite's own mechanisms, in units of their
+spread. Mean and spread are frozen in a versioned file, so that a new entry moves nobody else's
+score.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bench.cell import Scalar
+from bench.errors import UsageError, unknown_name
+from bench.store import Store
+from reports import catalogue as catalogues
+from reports.formats import plural
+from reports.frames import Contender, Frame, Setting, collect, read
+from reports.leaderboard.opening import parse
+from reports.samples import read_samples
+
+_FOLDER = Path(__file__).parent / "references"
+#: Fewer mechanisms say nothing about how far mechanisms differ.
+FEWEST = 3
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReferenceSetting(_Part):
+    """Mean and spread of the headline figure in one setting.
+
+    spread: standard deviation between mechanisms, each a mean over its seeds.
+    test_set: digest of the names and references of the headline test set's examples.
+    """
+
+    task: str
+    dataset: str
+    options: dict[str, Scalar] = Field(default_factory=dict)
+    budget: str
+    metric: str
+    higher_is_better: bool
+    mean: float
+    spread: float = Field(gt=0)
+    mechanisms: int = Field(ge=FEWEST)
+    seeds: int = Field(ge=1)
+    test_set: str
+
+    @property
+    def setting(self) -> Setting:
+        return Setting(self.task, self.dataset, self.budget, tuple(self.options.items()))
+
+    def score(self, value: float) -> float:
+        """A figure as a score; more is better."""
+        sign = 1 if self.higher_is_better else -1
+        return sign * (value - self.mean) / self.spread
+
+
+class Reference(_Part):
+    """One reference file. `left_out` says what of the store could not be used."""
+
+    version: str
+    made_with: str
+    settings: tuple[ReferenceSetting, ...]
+    left_out: tuple[str, ...] = Field(default=(), exclude=True)
+
+    def of(self, setting: Setting) -> ReferenceSetting | None:
+        return next((one for one in self.settings if one.setting == setting), None)
+
+    def write(self, path: Path) -> None:
+        """Raises UsageError where the file cannot be written, or is there already: a reference
+        is never changed, the next one gets another name."""
+        text = json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=1)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text + "\n")
+        except FileExistsError:
+            raise UsageError(
+                "is there already, and a reference is never changed",
+                where=str(path),
+                remedy="choose another name with --out",
+            ) from None
+        except OSError as error:
+            raise UsageError((error.strerror or str(error)).lower(), where=str(path)) from None
+
+
+def names() -> list[str]:
+    """The references that are installed, the newest last."""
+    found = [path.stem for path in _FOLDER.glob("*.json")]
+    return sorted(found, key=lambda name: (int(name) if name.isdecimal() else -1, name))
+
+
+def load_reference(name: str | None = None) -> Reference | None:
+    """The reference of that name or file; the newest installed by default, None without any.
+
+    Raises UsageError for a name that is not known and a file that cannot be used.
+    """
+    if name is None:
+        if not names():
+            return None
+        path = _FOLDER / f"{names()[-1]}.json"
+    elif "/" in name or name.endswith(".json"):
+        path = Path(name).expanduser()
+    elif name in names():
+        path = _FOLDER / f"{name}.json"
+    else:
+        raise unknown_name("reference", name, names(), where="--reference")
+    try:
+        return Reference.model_validate(parse(path.read_bytes()))
+    except OSError as error:
+        raise UsageError((error.strerror or str(error)).lower(), where=str(path)) from None
+    except ValidationError as error:
+        found = [
+            f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in error.errors()
+        ]
+        raise UsageError("; ".join(found), where=str(path)) from None
+    except ValueError as error:
+        raise UsageError(f"not JSON ({error})", where=str(path)) from None
+
+
+def freeze(store: Store, version: str) -> Reference:
+    """Reference figures of all settings in which enough plain mechanisms have finished.
+
+    A plain mechanism is one without options. Raises UsageError where there is no such setting.
+    """
+    results, problems = read(store)
+    known = catalogues.from_registries(result.key for result in results)
+    frames = collect(store.address, results, known).frames
+    settings: list[ReferenceSetting] = []
+    left_out = list(problems)
+    for frame in frames:
+        found = _reference_setting(frame, store)
+        if isinstance(found, str):
+            left_out.append(f"{frame.setting.task}, {frame.setting.label}: {found}")
+        else:
+            settings.append(found)
+    if not settings:
+        raise UsageError(
+            f"no setting has enough results ({left_out[0] if left_out else 'there are none'})",
+            where=store.address,
+        )
+    versions = sorted({f"attention-bench {one.provenance.package_version}" for one in results})
+    return Reference(
+        version=version,
+        made_with=", ".join(versions),
+        settings=tuple(settings),
+        left_out=tuple(left_out),
+    )
+
+
+def _reference_setting(frame: Frame, store: Store) -> ReferenceSetting | str:
+    """The figures of one setting, or why there are none."""
+    plain = [one for one in frame.contenders if not one.options and one.done]
+    if len(plain) < FEWEST:
+        return f"{plural(len(plain), 'mechanism')} without options, {FEWEST} are needed"
+    test_sets = {test_set_of(store, one.done[0].hash) for one in plain}
+    if len(test_sets) > 1:
+        return "its results were tested on different examples"
+    test_set = test_sets.pop()
+    if test_set is None:
+        return "its results have no predictions"
+    means = np.array([_mean(one) for one in plain])
+    spread = float(np.std(means, ddof=1))
+    if spread <= 0:
+        return "all mechanisms have the same figure"
+    return ReferenceSetting(
+        task=frame.setting.task,
+        dataset=frame.setting.dataset,
+        options=dict(frame.setting.options),
+        budget=frame.setting.budget,
+        metric=frame.headline,
+        higher_is_better=frame.higher_is_better,
+        mean=float(means.mean()),
+        spread=spread,
+        mechanisms=len(plain),
+        seeds=min(len(one.done) for one in plain),
+        test_set=test_set,
+    )
+
+
+def _mean(contender: Contender) -> float:
+    values = [one.primary.value for one in contender.done if one.primary is not None]
+    return float(np.mean(values))
+
+
+def test_set_of(store: Store, hash: str) -> str | None:
+    """Digest of the headline test set that a result was tested on, None without predictions."""
+    found, _ = read_samples(store, hash)
+    return next(iter(found.values())).test_set if found else None

@@ -1,0 +1,116 @@
+"""What a cell may be: its names, its options, its budget and its class, by the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+
+from bench.attention.base import Placement
+from bench.attention.registries import attentions
+from bench.cell import Cell
+from bench.errors import UsageError
+from reports.leaderboard.manifest import Manifest, Mechanism, Trial
+from reports.leaderboard.problems import plain
+from reports.leaderboard.rules import Class, Rules
+from tasks.base import Plan
+from tasks.plan import make_cell, refusal, resolve
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A cell of a bundle as it would be run here.
+
+    Attributes:
+        plan: for a mechanism that is not installed here, one with another mechanism of its
+            placement: it says everything but what the model is.
+        known: whether the mechanism is installed here.
+    """
+
+    cell: Cell
+    plan: Plan
+    known: bool
+
+
+def planned(cell: Cell, mechanism: Mechanism | None) -> Planned:
+    """Raises UsageError where nothing here could run the cell."""
+    if cell.attention in attentions:
+        named = make_cell(
+            cell.task,
+            cell.attention,
+            cell.score,
+            dataset=cell.dataset,
+            budget=cell.budget,
+            seed=cell.seed,
+            options=cell.options,
+        )
+        if named.hash != cell.hash:
+            raise UsageError("it repeats defaults, or has options that change nothing")
+        return Planned(cell, resolve(cell), known=True)
+    if mechanism is None:
+        raise UsageError(f"the manifest says nothing about '{plain(cell.attention)}'")
+    options = {k: v for k, v in cell.options.items() if k not in mechanism.options}
+    other = replace(cell, attention=_stand_in(mechanism.placement), options=options)
+    return Planned(cell, resolve(other), known=False)
+
+
+def _stand_in(placement: Placement) -> str:
+    return next(name for name, kind in attentions.items() if kind.placement == placement)
+
+
+def check_settings(one: Planned, trial: Trial, manifest: Manifest, rules: Rules) -> Iterator[str]:
+    """Where a cell breaks the rules of the class it claims."""
+    if one.cell.budget not in rules.budgets:
+        yield f"the budget {one.cell.budget} is none of {', '.join(rules.budgets)}"
+    if one.known:
+        yield from _placement(one, manifest.mechanisms.get(one.cell.attention))
+    if trial.settings != one.plan.settings.model_dump(mode="json"):
+        yield from _other_settings(trial, one.plan)
+    changed = [name for name in one.cell.options if name in type(one.plan.settings).model_fields]
+    for name in changed:
+        if name in rules.fixed:
+            yield f"{name} must not be changed"
+        elif not _is_free(name, manifest.kind, rules):
+            value = plain(one.cell.options[name])
+            yield f"{name}={value} is not what its class '{manifest.kind}' gives to all"
+
+
+def _placement(one: Planned, claimed: Mechanism | None) -> Iterator[str]:
+    if claimed is None:
+        yield f"the manifest says nothing about '{one.cell.attention}'"
+    elif claimed.placement != one.plan.attention.placement:
+        here = one.plan.attention.placement
+        yield f"its placement is {here} here, and {claimed.placement} in the manifest"
+
+
+def _other_settings(trial: Trial, plan: Plan) -> Iterator[str]:
+    here = plan.settings.model_dump(mode="json")
+    for name in sorted({*here, *trial.settings}):
+        if name not in trial.settings or name not in here:
+            where = "the manifest" if name in trial.settings else "the suite"
+            yield f"only {where} has a setting {plain(name)}"
+        elif trial.settings[name] != here[name]:
+            stated = plain(trial.settings[name])
+            yield f"{name} is {here[name]} under this budget here, and {stated} in the manifest"
+
+
+def _is_free(name: str, kind: Class, rules: Rules) -> bool:
+    allowed = rules.classes[kind].settings
+    return allowed is None or name in allowed
+
+
+@cache
+def rivals(task: str, dataset: str, budget: str, placement: Placement) -> tuple[Cell, ...]:
+    """The suite's own mechanisms of a placement, each with the score of its paper."""
+    from tasks.registries import tasks
+
+    own = [
+        (name, kind)
+        for name, kind in attentions.items()
+        if kind.placement == placement and kind.__module__.startswith("bench.")
+    ]
+    return tuple(
+        make_cell(task, name, dataset=dataset, budget=budget)
+        for name, kind in own
+        if not refusal(tasks.get(task), name, kind.classic_score)
+    )

@@ -1,0 +1,113 @@
+"""Seeds, budgets, classes and sizes of models, as the rules have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bundles import changed, in_record
+
+from bench.store import Store
+from reports.leaderboard.manifest import record_of
+from reports.leaderboard.opening import open_bundle
+from reports.leaderboard.rules import Rules
+from reports.leaderboard.submitting import submit
+from reports.leaderboard.verify import verify
+
+
+def test_a_missing_seed_is_named(trials, tmp_path: Path) -> None:
+    rules = trials.rules.model_copy(update={"seeds": (1, 2, 3)})
+    verdict = verify(
+        open_bundle(trials.of("translation"), rules.limits),
+        rules,
+        trials.paths,
+    )
+    said = [str(one) for one in verdict.problems]
+    assert len(said) == 1
+    assert all("no result of seed 2, 3; every entry has seeds 1, 2, 3" in one for one in said)
+
+
+def test_settings_of_one_s_own_are_another_class(trials, more, tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store", create=True)
+    more(store, "translation", "soft", hidden=64, steps=14)
+    submission = submit(store, tmp_path / "same.zip", trials.rules, name="larger")
+    foreseen = " ".join(submission.notes)
+    said = " ".join(trials.said(tmp_path / "same.zip"))
+    for text in (foreseen, said):
+        assert "hidden=64 is not what its class 'same' gives" in text
+        assert "steps=14 is not what its class 'same' gives" in text
+    assert "its class 'same' allows" in said  # the model is too large
+    submit(store, tmp_path / "open.zip", trials.rules, name="larger", kind="open")
+    assert trials.said(tmp_path / "open.zip") == []
+
+
+def test_a_too_large_model_is_refused_whatever_it_says(trials, tmp_path: Path) -> None:
+    strict = _with_parameters(trials.rules, 0.5)
+    verdict = verify(open_bundle(trials.of("speech"), strict.limits), strict, trials.paths)
+    said = [str(one) for one in verdict.problems]
+    assert len(said) == 1 and "its class 'same' allows" in said[0] and "(0.5 times" in said[0]
+    # Stating less does not help: the model is built and counted.
+    small = {record_of(trials.trial("speech")): in_record(lambda r: r["cost"].update(parameters=9))}
+    path = changed(trials.of("speech"), tmp_path / "b.zip", small)
+    verdict = verify(open_bundle(path, strict.limits), strict, trials.paths)
+    said = [str(one) for one in verdict.problems]
+    assert len(said) == 2 and "parameters, not 9" in said[0] and "allows" in said[1]
+
+
+def _with_parameters(rules: Rules, factor: float) -> Rules:
+    same = rules.classes["same"].model_copy(update={"parameters": factor})
+    return rules.model_copy(update={"classes": {"same": same}})
+
+
+def test_rules_may_refuse_a_budget_or_a_class(trials) -> None:
+    rules = trials.rules.model_copy(update={"budgets": ("gpu",)})
+    bundle = open_bundle(trials.of("entailment"), rules.limits)
+    said = [str(one) for one in verify(bundle, rules, trials.paths).problems]
+    assert said and all("the budget smoke is none of gpu" in one for one in said)
+    rules = trials.rules.model_copy(update={"classes": {"open": trials.rules.classes["open"]}})
+    verdict = verify(bundle, rules, trials.paths)
+    assert [str(one) for one in verdict.problems] == ["these rules have no class 'same'"]
+
+
+def test_other_settings_in_the_manifest_are_found(trials, tmp_path: Path) -> None:
+    hash = trials.trial("entailment")
+
+    def stronger(manifest: dict[str, Any]) -> None:
+        manifest["trials"][hash]["settings"]["steps"] = 9999
+        manifest["trials"][hash]["settings"]["secret"] = True
+        manifest["mechanisms"]["soft"]["placement"] = "transformer"
+
+    path = changed(trials.of("entailment"), tmp_path / "b.zip", {}, manifest=stronger)
+    said = " ".join(trials.said(path))
+    assert "and 9999 in the manifest" in said and "setting secret" in said
+    assert "its placement is before here" in said
+
+
+def test_a_test_limit_is_never_allowed(trials, more, tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store", create=True)
+    more(store, "entailment", "none", test_limit=5)
+    submit(store, tmp_path / "b.zip", trials.rules, name="few", kind="open")
+    assert any("test_limit must not be changed" in one for one in trials.said(tmp_path / "b.zip"))
+
+
+def test_a_mechanism_that_is_not_installed_here(trials, more, tmp_path: Path, monkeypatch) -> None:
+    """Its parameters are what its owner says; all else is checked as ever."""
+    from bench.attention.registries import attentions
+
+    class Mine(attentions.get("soft")):
+        """Soft attention under another name, from a package of its own."""
+
+    Mine.__module__ = "somebody.attention"
+    monkeypatch.setitem(attentions._things, "mine", Mine)
+    store = Store.open(tmp_path / "store", create=True)
+    result = more(store, "translation", "mine", normaliser="sparsemax")
+    submit(store, tmp_path / "b.zip", trials.rules, name="mine")
+    assert trials.verify(tmp_path / "b.zip").notes == ()
+    monkeypatch.delitem(attentions._things, "mine")
+    verdict = trials.verify(tmp_path / "b.zip")
+    assert verdict.problems == ()
+    assert ["mine (somebody) is not installed here" in note for note in verdict.notes] == [True]
+    huge = in_record(lambda record: record["cost"].update(parameters=10**8))
+    path = changed(tmp_path / "b.zip", tmp_path / "huge.zip", {record_of(result.hash): huge})
+    said = trials.said(path)
+    assert len(said) == 1 and "100,000,000 parameters; its class 'same' allows" in said[0]

@@ -13,6 +13,10 @@ from bench.models.base import Encoder, ModelSizes
 from bench.models.build import AttentionChoice, build_encoder
 from bench.models.layers import masked_mean, resize
 
+#: Of what rows and columns begin with: about that of annotation vectors, or where a cell lies could
+#: not be told beside what it shows.
+_SPREAD = 0.5
+
 
 class GridEncoder(Encoder):
     """Cells get a learned vector for their row and one for their column.
@@ -52,8 +56,8 @@ class GridEncoder(Encoder):
             )
         self.grid = grid
         self.enter = resize(input_size, sizes.hidden)
-        self.rows = nn.Parameter(torch.randn(rows, 1, sizes.hidden) * sizes.hidden**-0.5)
-        self.columns = nn.Parameter(torch.randn(1, columns, sizes.hidden) * sizes.hidden**-0.5)
+        self.rows = nn.Parameter(torch.randn(rows, 1, sizes.hidden) * _SPREAD)
+        self.columns = nn.Parameter(torch.randn(1, columns, sizes.hidden) * _SPREAD)
         self.register_buffer("segments", _regions(grid, regions), persistent=False)
         self.inner: Encoder | None = None
         if choice.placement in ("transformer", "convolutional"):

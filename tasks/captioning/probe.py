@@ -42,12 +42,19 @@ class ProbeOptions(DatasetOptions):
     objects: int = Field(
         3, ge=1, le=6, description='most shapes in a training picture; "long" has one more'
     )
-    size: int = Field(48, ge=16, le=256, description="width and height of pictures in pixels")
+    size: int = Field(24, ge=16, le=256, description="width and height of pictures in pixels")
     noise: float = Field(
-        0.4, ge=0, le=1, description="strength of background clutter, grain and tints"
+        0.1, ge=0, le=1, description="strength of background clutter, grain and tints"
     )
+    forms: int = Field(4, ge=1, le=6, description="different forms of shapes")
+    sizes: bool = Field(False, description="whether shapes are large or small, and said to be")
     textures: bool = Field(False, description="whether some shapes are striped")
     references: int = Field(2, ge=1, le=5, description="wordings of each description")
+    places: bool = Field(
+        True,
+        description="whether captions say where in the picture each shape lies; otherwise how it "
+        "lies to the next",
+    )
     held_out: int = Field(
         0,
         ge=0,
@@ -55,8 +62,8 @@ class ProbeOptions(DatasetOptions):
         description='pairs of colour and form kept out of training; the test set "novel" has them',
     )
     train_size: int = Field(4000, ge=1, description="training pictures")
-    validation_size: int = Field(300, ge=1)
-    test_size: int = Field(500, ge=1, description="pictures in each test set")
+    validation_size: int = Field(150, ge=1)
+    test_size: int = Field(250, ge=1, description="pictures in each test set")
     data_seed: int = Field(1, ge=0, description="draws the scenes; not the trial's seed")
 
 
@@ -90,13 +97,13 @@ class ProbeDataset(Dataset):
 @lru_cache(maxsize=1)
 def drawn_corpus(options: ProbeOptions) -> CaptionCorpus:
     """The probe of these options. Raises UsageError: too few descriptions for a split."""
-    pairs = combinations()
+    pairs = combinations(options.forms)
     known, novel = pairs[options.held_out :], pairs[: options.held_out]
     usual = range(1, options.objects + 1)
     more = range(options.objects + 1, options.objects + 2)
 
     def own(name: str) -> Accepts:
-        return lambda description: home(description, options.data_seed) == name
+        return lambda description: home(description, options.data_seed, options.places) == name
 
     size = options.test_size
     tests = {
@@ -117,9 +124,9 @@ def drawn_corpus(options: ProbeOptions) -> CaptionCorpus:
     )
 
 
-def home(description: Description, data_seed: int) -> str:
+def home(description: Description, data_seed: int, places: bool) -> str:
     """The split whose pictures may have this description: train, validation or test."""
-    text = f"{data_seed}:{canonical(description)}"
+    text = f"{data_seed}:{canonical(description, places=places)}"
     share = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest()) / 2**32
     if share < TRAIN_SHARE:
         return "train"
@@ -143,7 +150,9 @@ def _split(
     pictures: list[Picture] = []
     for _ in range(PATIENCE * size):
         count = counts.start + int(random.random() * len(counts))
-        description = random_description(random, count, pairs, textures=options.textures)
+        description = random_description(
+            random, count, pairs, sizes=options.sizes, textures=options.textures
+        )
         if not accepts(description):
             continue
         scene = place(random, description, options.noise)
@@ -151,7 +160,7 @@ def _split(
             Picture(
                 id=f"{name}-{len(pictures)}",
                 image=scene,
-                captions=captions(description, scene, options.references),
+                captions=captions(description, scene, options.references, places=options.places),
                 length=count,
             )
         )

@@ -14,9 +14,12 @@ from tasks.captioning.check import check
 from tasks.captioning.corpus import CaptionCorpus, Picture
 from tasks.captioning.drawing import BACKGROUND, COLOURS, SHAPES, Scene, Thing
 from tasks.captioning.probe import ProbeDataset, ProbeOptions, drawn_corpus
-from tasks.captioning.scenes import WORDINGS, Named, canonical, captions, combinations
+from tasks.captioning.scenes import PLACES, WORDINGS, Named, canonical, captions, combinations
 from tasks.captioning.tokens import normalised
 from tasks.registries import datasets
+
+#: Captions and pictures as hard as the options make them.
+RELATIONS = {"places": False, "sizes": True}
 
 
 def load(**options: object) -> CaptionCorpus:
@@ -46,7 +49,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
 
 def test_pixels_are_those_that_were_published() -> None:
     # Where this fails on purpose, raise `tasks.captioning.drawing.VERSION`: caches go by it.
-    pixels = draw(load(train_size=20, textures=True).train)
+    pixels = draw(load(train_size=20, textures=True, noise=0.4, forms=6, **RELATIONS).train)
     digest = hashlib.sha256(pixels.tobytes()).hexdigest()
     assert pixels.dtype == np.uint8 and pixels.shape == (20, 48, 48, 3)
     assert digest.startswith("e5c1ec4bd8e992c5")
@@ -91,7 +94,7 @@ def test_every_phrase_names_a_shape_and_lies_on_it() -> None:
 
 
 def test_relations_hold_in_the_picture() -> None:
-    for picture in load(references=5).tests["long"]:
+    for picture in load(references=5, **RELATIONS).tests["long"]:
         for caption in picture.captions:
             for before, after in itertools.pairwise(caption.phrases):
                 words = caption.words[before.end : after.start]
@@ -109,9 +112,34 @@ def test_relations_hold_in_the_picture() -> None:
 
 
 def test_the_first_caption_reads_like_a_page() -> None:
-    for picture in load().train:
+    for picture in load(**RELATIONS).train:
         caption = picture.captions[0]
         assert not {"below", "under", "right"} & set(caption.words)
+
+
+def test_places_hold_in_the_picture() -> None:
+    names = list(itertools.chain.from_iterable(PLACES))
+    for picture in load(references=5).tests["long"]:
+        for caption in picture.captions:
+            said = [word for word in caption.words if word in names]
+            assert len(said) == len(caption.phrases) == 4
+            for word, phrase in zip(said, caption.phrases, strict=True):
+                box = phrase.boxes[0]
+                column, row = (box.left + box.right) / 2, (box.top + box.bottom) / 2
+                assert PLACES[int(3 * row)][int(3 * column)] == word
+
+
+def test_sizes_are_said_only_where_they_vary() -> None:
+    sized = {"large", "small", "big", "little"}
+    plain, varied = load().train, load(sizes=True).train
+    assert not any(sized & set(p.captions[0].words) for p in plain)
+    assert all(sized & set(p.captions[0].words) for p in varied)
+
+
+@pytest.mark.parametrize("forms", [1, 4, 6])
+def test_number_of_forms(forms: int) -> None:
+    words = {word for picture in load(forms=forms).train for word in picture.captions[0].words}
+    assert len(words & set(SHAPES)) == forms
 
 
 def test_wordings_of_a_description() -> None:
@@ -133,6 +161,24 @@ def test_wordings_of_a_description() -> None:
         "a large green star under a small striped blue square to the right of a large red circle",
     ]
     assert canonical(description) == found[0].text
+    placed = captions(description, Scene(things, 0.0, 0), len(WORDINGS), places=True)
+    first, second, third = (
+        f"a {size} {words}"
+        for size, words in [
+            ("large", "red circle"),
+            ("small", "striped blue square"),
+            ("large", "green star"),
+        ]
+    )
+    assert [caption.text for caption in placed] == [
+        f"{first} northwest {second} northeast {third} centre",
+        "there is a big red circle northwest a little striped blue square northeast "
+        "a big green star centre",
+        f"{first} in the northwest {second} in the northeast {third} in the centre",
+        f"{third} centre {second} northeast {first} northwest",
+        f"{third} at the centre {second} at the northeast {first} at the northwest",
+    ]
+    assert canonical(description, places=True) == placed[0].text
     alone = captions(description[:1], Scene(things[:1], 0.0, 0), len(WORDINGS))
     assert [one.text for one in alone] == ["a large red circle", "there is a big red circle"]
 
@@ -189,7 +235,7 @@ def test_number_of_references(references: int) -> None:
 
 
 def test_held_out_pairs_are_only_in_novel() -> None:
-    corpus = load(held_out=4)
+    corpus = load(held_out=4, forms=6)
     novel = set(combinations()[:4])
 
     def has(picture: Picture) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
     """The probe: 15 to 25 core-seconds a cell under `laptop`."""
-    special = {"segments": "clauses", "unknown_embeddings": 1}
+    special = {"segments": "clauses", "unknown_embeddings": 1, "residual": True}
     if budget == "smoke":
         return {**SMOKE, **special}
     if budget == "gpu":

@@ -46,13 +46,13 @@ class ProbeOptions(DatasetOptions):
     """Knobs of the generator."""
 
     clauses: int = Field(
-        4,
+        3,
         ge=1,
         description="most claims of a premise; those of the test set 'long' have twice as many",
     )
     lexicon: Size = Field("small", description="how many words there are for each role")
     near: float = Field(
-        0.2,
+        0.4,
         ge=0,
         le=1,
         description="share of the other claims that are near variants of the hypothesis; the rest"

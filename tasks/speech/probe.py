@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 #: Phones of the shortest utterances. Training lengths spread widely above it: from lengths that are
 #: all alike a decoder learns to count, and stops there, whatever it attends to.
-SHORTEST = 4
+SHORTEST = 3
 # Candidates drawn before giving up on finding enough different utterances.
 ROUNDS = 20
 
@@ -33,10 +33,10 @@ class ProbeOptions(DatasetOptions):
     """Knobs of the speech probe."""
 
     length: int = Field(
-        12,
+        10,
         ge=SHORTEST,
         le=60,
-        description='phones of the longest training utterances; "long" has up to twice as many',
+        description='phones of the longest training utterances; "long" has up to half as many more',
     )
     snr: float = Field(20.0, ge=-10, le=60, description="speech over noise, in decibels")
     voices: int = Field(8, ge=1, le=100, description="voices heard in training")
@@ -49,8 +49,8 @@ class ProbeOptions(DatasetOptions):
 @datasets("speech").register("probe")
 class Probe(ScannedDataset[SpeechCorpus]):
     """Splits share no sequence of phones. In the test sets every other utterance is spoken by a
-    voice that is not in training; "long" has more phones than any in training, up to twice as
-    many."""
+    voice that is not in training; "long" has more phones than any in training, up to half as
+    many more."""
 
     name = "probe"
     summary = "synthesised syllables of an invented language, several voices, noise; exact spans"
@@ -68,7 +68,7 @@ class Probe(ScannedDataset[SpeechCorpus]):
         voices = _voices(options.voices + _unseen(options), rng)
         sizes = [options.train_size, options.validation_size, options.test_size]
         short = _sequences(sum(sizes), SHORTEST, options.length, rng)
-        long = _sequences(options.test_size, options.length + 1, 2 * options.length, rng)
+        long = _sequences(options.test_size, options.length + 1, options.length * 3 // 2, rng)
         train, validation, test = np.split(short, np.cumsum(sizes)[:-1])
         plans = {"train": train, "validation": validation, "test": test, "long": long}
         parts = {

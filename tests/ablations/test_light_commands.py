@@ -33,6 +33,6 @@ def test_lists_that_need_no_model_do_without_torch(kind: str, tmp_path: Path) ->
 
 
 def test_a_dry_run_needs_the_mechanisms_and_no_task_module(tmp_path: Path) -> None:
-    printed, slow = slow_modules_after("sweep", "all-tasks", "--dry-run", cwd=tmp_path)
+    printed, slow = slow_modules_after("sweep", "overview", "--dry-run", cwd=tmp_path)
     assert "cells, " in printed.splitlines()[-1]
     assert slow == ["torch"], "mechanisms are torch modules; nothing else is looked at"

@@ -27,10 +27,10 @@ class Concat(Score):
     formula = "v . tanh(W [h ; s])"
     source = "Bahdanau 2015"
 
-    #: The first weights are so many times those of other projections. With small ones tanh is
-    #: nearly linear, the score is a sum of one term for the query and one for the key, and the
-    #: softmax over keys cancels the first: attention starts out blind to the query.
-    gain: ClassVar[float] = 3.0
+    #: How many times larger the first weights are than those of other projections.
+    gain: ClassVar[float] = 6.0
+    #: Mean size of the first offsets.
+    offset: ClassVar[float] = 2.0
 
     def __init__(
         self, query_size: int, key_size: int, heads: int = 1, attention_size: int | None = None
@@ -40,10 +40,30 @@ class Concat(Score):
         bound = 1 / math.sqrt(size)
         self.query = HeadLinear(query_size, size, heads, bias=False)
         self.key = HeadLinear(key_size, size, heads)
+        self.vector = nn.Parameter(torch.empty(heads, size).uniform_(-bound, bound))
+        self._start()
+
+    def _start(self) -> None:
+        """Begin as a similarity.
+
+        With small first weights tanh is nearly linear, the score is a sum of one term for the query
+        and one for the key, and the softmax over keys cancels the first: attention starts out blind
+        to the query. With W_q = -W_k, offsets of both signs and v of the same signs, the score
+        starts as a bump, highest where query and key agree, as products do. Sizes that differ
+        leave nothing to agree: their weights are only larger.
+        """
         with torch.no_grad():
             for projection in (self.query, self.key):
                 projection.weight.mul_(self.gain)
-        self.vector = nn.Parameter(torch.empty(heads, size).uniform_(-bound, bound))
+            if self.query.weight.shape != self.key.weight.shape:
+                return
+            self.query.weight.copy_(-self.key.weight)
+            offsets = self.key.bias
+            assert offsets is not None
+            signs = torch.ones_like(offsets)  # H,A
+            signs[:, 1::2] = -1.0
+            offsets.copy_(signs * self.offset * (0.5 + torch.rand_like(offsets)))
+            self.vector.copy_(signs * self.vector.abs())
 
     @classmethod
     def _from_options(

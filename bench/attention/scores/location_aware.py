@@ -23,7 +23,6 @@ class LocationAware(Concat):
     summary = "additive, with the convolved weights of the step before"
     formula = "v . tanh(W [h ; s] + U (F * previous))"
     source = "Chorowski 2015"
-    gain = 1.0  # larger ones delayed the alignment of speech
     needs_previous = True
 
     def __init__(
@@ -38,6 +37,9 @@ class LocationAware(Concat):
         super().__init__(query_size, key_size, heads, attention_size)
         self.convolution = nn.Conv1d(1, filters, kernel, padding=kernel // 2, bias=False)
         self.location = nn.Linear(filters, self.vector.shape[1], bias=False)
+
+    def _start(self) -> None:
+        """As any projection: larger weights delayed the alignment of speech."""
 
     @classmethod
     def _from_options(

@@ -177,6 +177,14 @@ def test_concat_in_chunks_equals_concat_at_once(
     assert pieces[:2] == [2, 1], "two rows fit into the limit"
 
 
+def test_concat_starts_highest_where_query_and_key_agree() -> None:
+    size = 64
+    score = scores.get("concat").build(size, size)
+    states = torch.randn(1, 20, size)
+    energies = score(states, score.project_keys(states))[0, 0]  # 20,20
+    assert (energies.argmax(dim=1) == torch.arange(20)).all()
+
+
 def test_heads_split_and_merge() -> None:
     vectors = torch.randn(B, S, D)
     for heads in (1, 2, 3):

@@ -62,8 +62,8 @@ def test_sizes_and_lengths(corpus: SpeechCorpus) -> None:
         "long": 30,
     }
     lengths = {name: {len(one.units) for one in part} for name, part in corpus.parts()}
-    assert lengths["train"] == lengths["test"] == set(range(4, 13))
-    assert min(lengths["long"]) >= 13 and max(lengths["long"]) == 24
+    assert lengths["train"] == lengths["test"] == set(range(3, 11))
+    assert min(lengths["long"]) == 11 and max(lengths["long"]) == 15
 
 
 def test_half_of_the_test_voices_are_new(corpus: SpeechCorpus) -> None:
@@ -206,11 +206,11 @@ def test_identity_names_everything_that_is_heard(corpus: SpeechCorpus) -> None:
 
 
 def test_too_many_utterances_for_the_language() -> None:
-    with pytest.raises(UsageError, match="different utterances of 4 to 4 phones"):
-        Probe.load(ProbeOptions(length=4, train_size=9_900), None)
+    with pytest.raises(UsageError, match="different utterances of 3 to 3 phones"):
+        Probe.load(ProbeOptions(length=3, train_size=9_900), None)
 
 
-@pytest.mark.parametrize("options", [{"length": 3}, {"snr": 100}, {"voices": 0}, {"lenght": 5}])
+@pytest.mark.parametrize("options", [{"length": 2}, {"snr": 100}, {"voices": 0}, {"lenght": 5}])
 def test_knobs_are_checked(options: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         ProbeOptions(**options)

@@ -37,7 +37,7 @@ def sentences_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
     """Real sentences, some thousands of pairs under `laptop`: two to three core-minutes."""
     if budget == "smoke":
         return SMOKE
-    words = {"word_vectors": "fixed"}
+    words = {"word_vectors": "fixed", "residual": True}
     if budget == "gpu":
         sizes = PUBLISHED[family(placement)]
         return {**words, "steps": 30000, "validations": 30, "dropout": 0.3, **sizes}

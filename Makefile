@@ -12,7 +12,7 @@ STUDY ?= overview
 STORE ?= runs/$(STUDY)
 TEST ?= tests
 
-.PHONY: help bench test lint types format lock clean environment bench-performance
+.PHONY: help bench test docs lint types format lock clean environment bench-performance
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -43,6 +43,10 @@ test: $(READY) ## the whole suite
 
 bench-performance: $(READY) ## measured figures, as tables (asserts nothing)
 	$(BIN)/python -m pytest tests/performance -m performance -s
+
+docs: $(READY) ## the documentation as a site: build/docs/index.html
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
+	@echo build/docs/index.html
 
 lint: $(READY) ## style and formatting
 	$(BIN)/ruff check .

@@ -1,0 +1,102 @@
+"""docs/your-attention.md is true: its package is written down, installed, checked, run, swept,
+submitted, verified and ranked, line by line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tomllib
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SUPPORT = ROOT / "tests/support"
+if str(SUPPORT) not in sys.path:
+    sys.path.insert(0, str(SUPPORT))
+
+from doc_blocks import blocks, command_lines, write_files  # noqa: E402 - found by the line above
+
+TEXT = (ROOT / "docs/your-attention.md").read_text("utf-8")
+
+
+def install(package: Path, site: Path) -> None:
+    """What `pip install --editable` leaves behind: the module and its entry points."""
+    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    (site / "sharp_attention.py").write_text((package / "sharp_attention.py").read_text())
+    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    (info / "top_level.txt").write_text("sharp_attention\n")
+    points = [
+        f"[{group}]\n" + "".join(f"{name} = {target}\n" for name, target in members.items())
+        for group, members in project["entry-points"].items()
+    ]
+    (info / "entry_points.txt").write_text("\n".join(points))
+
+
+def run(calls: list[list[str]], package: Path, site: Path) -> list[dict[str, Any]]:
+    """Runs the commands: sweeps in a process each, what stands between them in one."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(site), str(SUPPORT)]),
+        "XDG_CACHE_HOME": str(package.parent / "cache"),
+        "WANDB_MODE": "disabled",
+        "OMP_NUM_THREADS": "1",
+    }
+    report = []
+    for is_sweep, group in groupby(calls, key=lambda arguments: arguments[0] == "sweep"):
+        given = [
+            # The page's own run takes minutes.
+            [*arguments, "--budget", "smoke"]
+            if is_sweep and "--budget" not in arguments
+            else arguments
+            for arguments in group
+        ]
+        done = subprocess.run(
+            [sys.executable, str(SUPPORT / "run_lines.py")],
+            input=json.dumps(given),
+            capture_output=True,
+            text=True,
+            cwd=package,
+            env=environment,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        report += json.loads(done.stdout[done.stdout.index('[{"arguments"') :])
+    return report
+
+
+@pytest.mark.timeout(1200)
+def test_the_page_from_its_first_line_to_its_last(tmp_path: Path) -> None:
+    package, site = tmp_path / "package", tmp_path / "site"
+    package.mkdir()
+    site.mkdir()
+    names = [path.name for path in write_files(TEXT, package)]
+    assert names == ["sharp_attention.py", "pyproject.toml", "sharp.yaml"]
+    shown = [block for block in blocks(TEXT) if block.language == "sh"]
+    lines = [shlex.split(line) for block in shown for line in command_lines(block.body)]
+    assert " ".join(lines.pop(0)) == "pip install --editable ."
+    install(package, site)
+    assert {program for program, *_ in lines} == {"attnbench"}
+    report = run([arguments for _, *arguments in lines], package, site)
+    said = {" ".join(one["arguments"][:2]): one["said"] for one in report}
+    for one in report:
+        # Run with the smoke budget, the first bundle breaks one rule of those that count.
+        expected = 1 if one["arguments"][1:] == ["verify", "sharp.zip"] else 0
+        assert one["status"] == expected, (one["arguments"], one["said"][-2000:])
+    assert "every query chooses how sharply it looks" in said["list attentions"]
+    assert "FAILED" not in said["check sharp_attention:SharpAttention"]
+    first = next(one["said"] for one in report if one["arguments"][1:] == ["verify", "sharp.zip"])
+    problems = first.splitlines()[:-1]
+    assert problems and all("the budget smoke is none of laptop, gpu" in one for one in problems)
+    assert ": verified, 1 trial, class same" in said["leaderboard verify"]
+    board = (package / "board" / "board.md").read_text("utf-8")
+    assert "sharp + general | Sharp, tiny" in board

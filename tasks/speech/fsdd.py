@@ -49,7 +49,7 @@ class FsddOptions(DatasetOptions):
     max_long: int = Field(15, ge=1, description="digits of the longest in the test set 'long'")
     max_pause: float = Field(0.3, ge=0, le=10, description="longest pause, in seconds")
     units: Literal["words", "characters"] = "words"
-    train_size: int = Field(4000, ge=1, description="training utterances")
+    train_size: int = Field(12000, ge=1, description="training utterances")
     validation_size: int = Field(200, ge=1, description="validation utterances")
     test_size: int = Field(300, ge=1, description="utterances of each test set")
     validation_clips: int = Field(

@@ -73,12 +73,13 @@ class Checkpoints:
 class Interruptible(pl.Callback):
     """Goes on from a checkpoint, saves one now and then, and stops with one when asked to.
 
-    Saved is the state between two steps, after the validation that was due there.
+    Saved is the state between two steps, after the validation that was due there. Of several
+    ranks, the first decides and saves for all.
 
     Args:
         asked: whether to stop; called before every step, so it must be quick.
-        state: what `Checkpoints.load` gave. The batches of `state["step"]` steps must be left out
-            of the training data by the caller.
+        state: what `Checkpoints.load` gave, the same on all ranks. The batches of `state["step"]`
+            steps must be left out of the training data by the caller.
     """
 
     def __init__(
@@ -101,24 +102,28 @@ class Interruptible(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        stop = self._asked()
+        assert isinstance(pl_module, TrainingModule)
+        ranks = pl_module.ranks
         due = self._clock() - self._saved >= self._checkpoints.every
+        stop, due = ranks.of_first(torch.tensor([self._asked(), due])).tolist()
         if trainer.global_step and (stop or due):
-            self._checkpoints.save(_state(trainer, pl_module))
+            state = _state(trainer, pl_module)
+            if ranks.rank == 0:
+                self._checkpoints.save(state)
             self._saved = self._clock()
         if stop:
             raise Interrupted(f"stopped before step {trainer.global_step + 1}")
 
 
-def _state(trainer: pl.Trainer, module: pl.LightningModule) -> dict[str, Any]:
-    assert isinstance(module, TrainingModule)
+def _state(trainer: pl.Trainer, module: TrainingModule) -> dict[str, Any]:
+    """Of all ranks; what is the same on all is taken from the first."""
+    own = module.ranks.gathered({"training": module.training_state(), "random": random_state()})
     return {
         "step": trainer.global_step,
         "module": module.state_dict(),
         "optimisers": [optimiser.state_dict() for optimiser in trainer.optimizers],
         "schedules": [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs],
-        "training": module.training_state(),
-        "random": random_state(),
+        "ranks": own,
     }
 
 
@@ -129,7 +134,8 @@ def _restore(state: dict[str, Any], trainer: pl.Trainer, module: pl.LightningMod
         optimiser.load_state_dict(saved)
     for config, saved in zip(trainer.lr_scheduler_configs, state["schedules"], strict=True):
         config.scheduler.load_state_dict(saved)
-    module.restore_training(state["training"])
+    own = state["ranks"][module.ranks.rank]
+    module.restore_training(own["training"])
     # What Lightning counts. Its own way of resuming assumes that epochs end, and runs the last
     # validation again.
     loop = trainer.fit_loop.epoch_loop
@@ -138,7 +144,7 @@ def _restore(state: dict[str, Any], trainer: pl.Trainer, module: pl.LightningMod
         loop.automatic_optimization.optim_progress.optimizer.step,
     ):
         progress.total.ready = progress.total.completed = state["step"]
-    restore_random_state(state["random"])
+    restore_random_state(own["random"])
 
 
 def random_state() -> dict[str, Any]:

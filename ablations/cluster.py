@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import io
 import logging
 import os
@@ -132,9 +133,15 @@ def _private_variables(folder: Path) -> dict[str, str]:
         "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
     }
     if "RAY_AUTH_MODE" not in os.environ:
-        # A secret for this sweep alone; Ray would otherwise put one into the user's home.
-        variables |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        # A secret for this process alone; Ray would otherwise put one into the user's home.
+        variables |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": _secret()}
     return variables
+
+
+@functools.cache
+def _secret() -> str:
+    """One for this process: Ray reads it once, and a search starts Ray a second time."""
+    return secrets.token_hex(32)
 
 
 def _worker_variables(cpus_per_trial: float) -> dict[str, str]:

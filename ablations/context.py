@@ -6,7 +6,7 @@ option of the cell.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,8 +36,15 @@ class TrialContext:
         sweep_began: `bench.provenance.utc_now()` of its beginning.
         trial_seconds: longest time a trial of a sweep may take, or None.
         checkpoint_seconds: time of training between two checkpoints. They are kept in the store.
+        tests: False for candidates of a search, which are judged by their validation loss alone.
+        notes: for the record.
+        ranks: processes that train one trial together, each on a device of its own.
+        rank: of this process. Rank 0 also tests, stores and tracks.
+        report: gets each point of the curve, with the lowest validation loss so far; set by the
+            process that runs the trial.
         asked_to_stop: whether the trial is to end with a checkpoint; set by the process that
             runs it, not sent to it.
+        trouble: waits for what went wrong in another rank, None if nothing did; set by rank 0.
     """
 
     store_address: str | None
@@ -52,7 +59,13 @@ class TrialContext:
     sweep_began: str = ""
     trial_seconds: float | None = None
     checkpoint_seconds: float = 120.0
+    tests: bool = True
+    notes: tuple[str, ...] = ()
+    ranks: int = 1
+    rank: int = 0
+    report: Callable[[Mapping[str, float]], None] | None = None
     asked_to_stop: Callable[[], bool] | None = None
+    trouble: Callable[[], Exception | None] | None = None
 
     def store(self) -> Store | None:
         """The store, as whoever made this context has found it usable."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bench.cell import Cell
 from bench.provenance import provenance
-from bench.result import Failure, Result
+from bench.result import Failure, Primary, Result
 
 if TYPE_CHECKING:
     from ablations.context import TrialContext
@@ -63,6 +63,43 @@ class Outcome:
         for name in ("figure", "failure"):
             fields[name] = tuple(fields[name]) if fields[name] else None
         return cls(**fields)
+
+
+def validated(validation_loss: float, steps: float) -> dict[str, Any]:
+    """The figures of a candidate of a search, as fields of its `Result`: no test data are used."""
+    return {
+        "metrics": {"validation_loss": validation_loss, "steps": steps},
+        "primary": Primary(
+            name="validation loss",
+            value=validation_loss,
+            low=validation_loss,
+            high=validation_loss,
+            higher_is_better=False,
+        ),
+    }
+
+
+def stopped_early(
+    cell: Cell, context: TrialContext, figures: Mapping[str, float], *, started: str
+) -> Result:
+    """The result of a candidate that a scheduler has stopped.
+
+    Args:
+        figures: what it reported last (`TrialContext.report`).
+    """
+    return Result(
+        hash=cell.hash,
+        cell=cell.to_json(),
+        status="done",
+        **validated(figures["validation_loss"], figures["step"]),
+        provenance=provenance(
+            started=started,
+            device=context.device,
+            threads=context.threads,
+            study=context.study,
+            notes=[f"stopped early after step {figures['step']:g}"],
+        ),
+    )
 
 
 def failed_trial(

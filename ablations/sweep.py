@@ -32,8 +32,10 @@ class Resources:
 
     Attributes:
         address: None for a cluster of this machine alone, "auto" or host:port to join one.
-        cpus_per_trial: cores a trial holds; its threads. Never more trials than cores.
+        cpus_per_trial: cores a trial holds (each of its ranks, if it has several); its threads.
+            Never more trials than cores.
         gpus_per_trial: GPUs a trial holds; fractions share one.
+        ranks: processes that train a trial together; 0 is one for every GPU.
         retries: how often a trial whose process or machine died is run again (it goes on from its
             checkpoint) before that is its result.
     """
@@ -41,6 +43,7 @@ class Resources:
     address: str | None = None
     cpus_per_trial: float = 1
     gpus_per_trial: float = 0
+    ranks: int = 0
     retries: int = 3
 
     def __post_init__(self) -> None:
@@ -52,6 +55,20 @@ class Resources:
             raise UsageError(
                 f"{self.gpus_per_trial:g} GPUs are less than none", where="--gpus-per-trial"
             )
+        if self.ranks < 0:
+            raise UsageError(f"{self.ranks} processes train nothing", where="--ranks")
+        if not self.ranks:
+            object.__setattr__(self, "ranks", max(1, int(self.gpus_per_trial)))
+        if self.gpus_per_trial not in (0, self.ranks) and max(self.gpus_per_trial, self.ranks) > 1:
+            raise UsageError(
+                f"{self.ranks} processes cannot share {self.gpus_per_trial:g} GPUs",
+                where="--ranks, --gpus-per-trial",
+                remedy="a trial has a share of a GPU, or one for each process",
+            )
+
+    @property
+    def gpus_per_rank(self) -> float:
+        return self.gpus_per_trial / self.ranks
 
     @property
     def threads(self) -> int:
@@ -131,6 +148,7 @@ def run_sweep(
     progress: Progress,
     *,
     trial_function: str = "ablations.trial:run_trial",
+    early_stopping: bool = False,
 ) -> SweepSummary:
     """Run the cells of a plan in warm workers; their results are in the store afterwards.
 
@@ -140,6 +158,7 @@ def run_sweep(
     Args:
         context: handed to every trial; it names the store.
         trial_function: dotted name "package.module:function" of the trial; workers import it.
+        early_stopping: stop trials that fall behind others whose cells differ in settings alone.
 
     Raises:
         UsageError: the store cannot be written, no cluster at that address, or trials that need
@@ -174,6 +193,7 @@ def run_sweep(
                     trial_function,
                     _Listener(outcomes, progress, live),
                     request,
+                    early_stopping=early_stopping,
                 )
         except Stopped as stop:
             stopped = stop.status

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +21,12 @@ from ablations.options import (
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from ablations.context import TrialContext
     from ablations.expansion import Changes, Expansion
+    from ablations.search import Search
     from ablations.study import Study
-    from ablations.sweep import SweepPlan, SweepSummary
+    from ablations.sweep import Resources, SweepPlan, SweepSummary
+    from bench.cell import Cell
     from bench.store import Store
 
 
@@ -45,6 +50,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", metavar="D", **several, help="these instead of the study's")
     parser.add_argument("--seeds", metavar="N", type=int, help="seeds 1 to N")
     add_cell_options(parser)
+    parser.add_argument(
+        "--search",
+        metavar="N",
+        type=int,
+        help="first try N learning rates and dropouts for each mechanism, judged on validation "
+        "data, then run the cells with the best",
+    )
+    parser.add_argument(
+        "--scheduler",
+        choices=("all", "asha"),
+        default="all",
+        help="asha stops what falls behind in the search early (default: all run to their end)",
+    )
     parser.add_argument("--limit", metavar="N", type=int, help="run at most so many cells")
     parser.add_argument("--dry-run", action="store_true", help="list the cells, run none")
     parser.add_argument(
@@ -52,12 +70,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HOST",
         help="join a Ray cluster: auto, or host:port (default: one of this machine alone)",
     )
-    parser.add_argument("--cpus-per-trial", metavar="C", type=float, default=1.0)
+    parser.add_argument(
+        "--cpus-per-trial",
+        metavar="C",
+        type=float,
+        default=1.0,
+        help="cores of a trial, or of each process that trains it (default: 1)",
+    )
     parser.add_argument(
         "--gpus-per-trial",
         metavar="G",
         type=float,
-        help="fractions share a GPU (default: 1 where this machine has one, else 0)",
+        help="fractions share a GPU, 2 or more train a trial together, a process on each (default: "
+        "1 where this machine has one, else 0)",
+    )
+    parser.add_argument(
+        "--ranks",
+        metavar="N",
+        type=int,
+        help="processes that train a trial together (default: one, or one for every GPU)",
     )
     parser.add_argument(
         "--trial-minutes", metavar="M", type=float, help="end a trial that takes longer, as failed"
@@ -79,16 +110,23 @@ def run(args: argparse.Namespace) -> int:
     expansion = expand(study, _changes(args))
     address = args.store or f"runs/{study.name}"
     if args.dry_run:
-        return _dry_run(expansion, address, args.limit)
+        return _dry_run(expansion, address, args)
     return _sweep(study, expansion, address, args)
 
 
 def _check_counts(args: argparse.Namespace) -> None:
-    for option, value in (("--seeds", args.seeds), ("--limit", args.limit)):
+    counts = {"--seeds": args.seeds, "--limit": args.limit, "--search": args.search}
+    for option, value in counts.items():
         if value is not None and value < 1:
             raise UsageError(f"{value} is too few", where=option, remedy="1 or more")
     if args.trial_minutes is not None and not args.trial_minutes > 0:
         raise UsageError("a trial needs some time", where="--trial-minutes")
+    if args.scheduler == "asha" and args.search is None:
+        raise UsageError(
+            "only a search stops trials early, a study wants all of its cells",
+            where="--scheduler asha",
+            remedy="add --search 8",
+        )
 
 
 def _changes(args: argparse.Namespace) -> Changes:
@@ -109,10 +147,17 @@ def _tuple(names: list[str] | None) -> tuple[str, ...] | None:
     return tuple(names) if names else None
 
 
-def _dry_run(expansion: Expansion, address: str, limit: int | None) -> int:
+def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> int:
     from ablations.sweep import plan_sweep
 
-    plan = plan_sweep(expansion.cells, _existing(address), limit=limit)
+    cells = expansion.cells
+    search = _search(address, args)
+    if search is not None:
+        first = search.plan(cells, create=False)
+        sys.stdout.write(f"search: {first}\n")
+        if not first.to_run:
+            cells = search.tuned(cells)
+    plan = plan_sweep(cells, _existing(address), limit=args.limit)
     held, to_run = set(plan.held), set(plan.to_run)
     for cell in plan.cells:
         word = "done" if cell in held else "run" if cell in to_run else "later"
@@ -122,6 +167,14 @@ def _dry_run(expansion: Expansion, address: str, limit: int | None) -> int:
         sys.stdout.write(f"not applicable: {name}: {pair.reason}\n")
     sys.stdout.write(f"{plan}\n")
     return 0
+
+
+def _search(address: str, args: argparse.Namespace) -> Search | None:
+    from ablations.search import Search
+
+    if args.search is None:
+        return None
+    return Search(f"{address}/search", args.search, args.scheduler == "asha")
 
 
 def _existing(address: str) -> Store | None:
@@ -138,30 +191,38 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     from ablations.context import TrialContext
     from ablations.preflight import check_data
     from ablations.progress import open_progress
-    from ablations.sweep import Resources, plan_sweep, run_sweep
+    from ablations.sweep import plan_sweep, run_sweep
     from bench.store import Store
     from bench.tracking import decide
 
-    gpus = _gpus() if args.gpus_per_trial is None else args.gpus_per_trial
-    resources = Resources(args.address, args.cpus_per_trial, gpus)
+    resources = _resources(args)
+    gpus = resources.gpus_per_rank
     data_root = data_root_of(args.data_root)
     store = Store.open(address, create=True)
     plan = plan_sweep(expansion.cells, store, limit=args.limit)
     check_data(plan.to_run, data_root)
     tracking = decide(args.wandb)
-    _announce(study, plan, store, f"W&B {tracking.mode} ({tracking.reason})")
     context = TrialContext(
         store_address=store.address,
         data_root=None if data_root is None else str(data_root),
         cache=str(store.cache),
         threads=resources.threads,
         device="cuda" if gpus else "cpu",
-        gpu_share=min(gpus, 1.0) or 1.0,
+        gpu_share=gpus or 1.0,
+        ranks=resources.ranks,
         study=study.name,
         wandb=tracking.mode,
         checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_minutes),
         trial_seconds=None if args.trial_minutes is None else 60 * args.trial_minutes,
     )
+    search = _search(store.address, args)
+    if search is not None:
+        stopped = _run_search(study, search, expansion.cells, context, resources)
+        if stopped is not None:
+            return stopped
+        plan = plan_sweep(search.tuned(expansion.cells), store, limit=args.limit)
+        context = replace(context, notes=(search.note,))
+    _announce(study, plan, store, f"W&B {tracking.mode} ({tracking.reason})")
     labels = {cell.hash: cell.label for cell in plan.to_run}
     begun = time.perf_counter()
     progress = open_progress(labels, len(plan.held), sys.stderr)
@@ -170,10 +231,40 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     return summary.exit_status
 
 
-def _gpus() -> float:
-    import torch
+def _run_search(
+    study: Study,
+    search: Search,
+    cells: Sequence[Cell],
+    context: TrialContext,
+    resources: Resources,
+) -> int | None:
+    """Exit status if it was stopped, None if the cells can follow."""
+    from ablations.progress import open_progress
+    from ablations.sweep import describe_failures
 
-    return 1.0 if torch.cuda.is_available() else 0.0
+    plan = search.plan(cells, create=True)
+    sys.stdout.write(f"{study.name}: search: {plan}; results in {search.address}\n")
+    sys.stdout.flush()
+    labels = {cell.hash: cell.label for cell in plan.to_run}
+    summary = search.run(
+        plan, context, resources, open_progress(labels, len(plan.held), sys.stderr)
+    )
+    for line in describe_failures(summary):
+        sys.stderr.write(f"candidate failed: {line}\n")
+    return summary.stopped
+
+
+def _resources(args: argparse.Namespace) -> Resources:
+    from ablations.sweep import Resources
+
+    if args.ranks is not None and args.ranks < 1:
+        raise UsageError(f"{args.ranks} processes train nothing", where="--ranks")
+    gpus = args.gpus_per_trial
+    if gpus is None:
+        import torch
+
+        gpus = float(args.ranks or 1) if torch.cuda.is_available() else 0.0
+    return Resources(args.address, args.cpus_per_trial, gpus, args.ranks or 0)
 
 
 def _announce(study: Study, plan: SweepPlan, store: Store, tracking: str) -> None:

@@ -8,29 +8,24 @@ its figures do not depend on who ran it or what ran there before.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import logging
 import math
 import os
-import random
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-import pytorch_lightning as pl
 import torch
 
-import bench
-from ablations.checkpoints import Checkpoints, Interruptible
 from ablations.context import TrialContext
+from ablations.fit import fit, seed_all
 from ablations.interruption import Interrupted
-from ablations.outcome import OUT_OF_MEMORY, failed_trial
+from ablations.outcome import OUT_OF_MEMORY, failed_trial, validated
+from ablations.rank_errors import RankFailed, RankLost
 from bench.cell import Cell
 from bench.errors import UsageError
 from bench.measure import (
@@ -41,14 +36,10 @@ from bench.measure import (
 )
 from bench.provenance import provenance, utc_now
 from bench.result import Cost, Result
-from bench.tracking import Tracker, open_tracker
-from tasks.base import Evaluation, Plan, TaskData
-from tasks.datamodule import StreamModule
+from bench.tracking import NullTracker, Tracker, open_tracker
+from tasks.base import Evaluation
 from tasks.plan import resolve
-from tasks.training import DivergedError, TrainingModule
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from tasks.training import DivergedError
 
 #: `Failure.kind` of input the user must mend; `attnbench run` turns it into exit status 2.
 UNUSABLE = "unusable input"
@@ -63,7 +54,9 @@ def run_trial(cell: Cell, context: TrialContext) -> Result:
     Raises:
         OSError, UsageError: the store cannot be written.
         Interrupted: it was asked to stop. The next trial of this cell goes on from there.
+        RankLost: the process of another rank died. The same holds.
     """
+    assert context.rank == 0, "the others assist"
     started, clock = utc_now(), time.perf_counter()
     store = context.store()
     folder = Path(context.cache) if store is None else store.wandb
@@ -74,7 +67,7 @@ def run_trial(cell: Cell, context: TrialContext) -> Result:
             rows = [dataclasses.asdict(prediction) for prediction in evaluation.predictions]
             traces = list(evaluation.traces)
             _check_finite(rows)
-        except Interrupted:
+        except (Interrupted, RankLost):
             release_memory()
             raise
         except Exception as error:
@@ -85,6 +78,23 @@ def run_trial(cell: Cell, context: TrialContext) -> Result:
         tracker.finish(result, rows[:20], traces)
     release_memory()
     return result
+
+
+def assist(cell: Cell, context: TrialContext) -> None:
+    """Train a cell as one of several ranks; `run_trial` in the process of rank 0 does the rest.
+
+    Raises:
+        Exception: what went wrong; rank 0 makes a result of it.
+        Interrupted: the trial was asked to stop.
+    """
+    try:
+        with _clean(cell.seed, context):
+            plan = resolve(cell)
+            data = plan.task.prepare(plan, context.paths())
+            seed_all(cell.seed)
+            fit(plan, plan.task.module(plan, data), data, context, NullTracker())
+    finally:
+        release_memory()
 
 
 def _check_finite(rows: list[dict[str, Any]]) -> None:
@@ -101,12 +111,15 @@ def _attempt(
     plan = resolve(cell)
     with PeakMemory(context.device) as peak:
         data = plan.task.prepare(plan, context.paths())
-        _seed(cell.seed)  # whether data came from a cache must not show
+        seed_all(cell.seed)  # whether data came from a cache must not show
         module = plan.task.module(plan, data)
-        train_seconds = _train(plan, module, data, context, tracker)
-        module = module.to(context.device).eval()
-        with torch.inference_mode():
-            evaluation = plan.task.evaluate(plan, module, data)
+        train_seconds = fit(plan, module, data, context, tracker)
+        if context.tests:
+            module = module.to(context.device).eval()
+            with torch.inference_mode():
+                evaluation = plan.task.evaluate(plan, module, data)
+        else:
+            evaluation = _validated(module)
     curve = _curve(module)
     cost = Cost(
         parameters=count_parameters(module),
@@ -134,77 +147,9 @@ def _attempt(
             study=context.study,
             data_fingerprint=data.fingerprint,
             signatures=evaluation.signatures,
-            notes=[*data.notes, *evaluation.notes],
+            notes=[*data.notes, *evaluation.notes, *_ranks_note(context), *context.notes],
         ),
     )
-
-
-def _train(
-    plan: Plan,
-    module: pl.LightningModule,
-    data: TaskData,
-    context: TrialContext,
-    tracker: Tracker,
-) -> float:
-    """Fit; returns the seconds it took, validation included."""
-    settings = plan.settings
-    served = data.datamodule(plan.cell.seed)
-    callbacks: list[pl.Callback] = [_Follow(tracker)]
-    checkpoints = _checkpoints(plan, data, context)
-    earlier = 0.0
-    # Others do not say where in their data they are, or what they count.
-    if isinstance(served, StreamModule) and isinstance(module, TrainingModule):
-        state = checkpoints.load()
-        callbacks.append(Interruptible(checkpoints, context.asked, state))
-        if state is not None:
-            served.skip_training(state["step"])
-            earlier = state["training"]["seconds"]
-    with TemporaryDirectory(prefix="attnbench-") as scratch:
-        trainer = pl.Trainer(
-            accelerator="gpu" if context.device.startswith("cuda") else "cpu",
-            devices=_device_indices(context.device),
-            max_steps=settings.steps,
-            precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
-            gradient_clip_val=settings.clip,
-            val_check_interval=max(1, settings.steps // settings.validations),
-            check_val_every_n_epoch=None,
-            num_sanity_val_steps=0,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            callbacks=callbacks,
-            default_root_dir=scratch,
-        )
-        begun = time.perf_counter()
-        trainer.fit(module, datamodule=served)
-        return earlier + time.perf_counter() - begun
-
-
-def _checkpoints(plan: Plan, data: TaskData, context: TrialContext) -> Checkpoints:
-    # A cell's name leaves out defaults, and they, the code and the data may have changed since.
-    depends_on = [
-        bench.__version__,
-        plan.settings.model_dump(mode="json"),
-        plan.attention_options.model_dump(mode="json"),
-        data.fingerprint,
-    ]
-    content = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()
-    return Checkpoints(context.store(), plan.cell.hash, content, context.checkpoint_seconds)
-
-
-class _Follow(pl.Callback):
-    """Hands each point of the curve to the tracker when it appears."""
-
-    def __init__(self, tracker: Tracker) -> None:
-        self._tracker, self._sent = tracker, 0
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        curve: list[Mapping[str, float]] = getattr(pl_module, "curve", [])
-        for point in curve[self._sent :]:
-            figures = {key: value for key, value in point.items() if math.isfinite(value)}
-            self._tracker.log(int(point["step"]), figures)
-        self._sent = len(curve)
 
 
 @contextmanager
@@ -219,7 +164,7 @@ def _clean(seed: int, context: TrialContext) -> Iterator[None]:
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Filling new memory guards nothing here and costs time.
     setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010 - untyped
-    _seed(seed)
+    seed_all(seed)
     talker = logging.getLogger("pytorch_lightning")
     level = talker.level
     talker.setLevel(logging.ERROR)
@@ -233,24 +178,32 @@ def _clean(seed: int, context: TrialContext) -> Iterator[None]:
         torch.use_deterministic_algorithms(deterministic)
 
 
-def _seed(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
-
-
 def _failed(cell: Cell, context: TrialContext, error: Exception, started: str) -> Result:
     message = str(error) or type(error).__name__
-    return failed_trial(cell, context, _kind(error), message, started=started)
+    return failed_trial(cell, context, kind_of(error), message, started=started)
 
 
-def _kind(error: Exception) -> str:
+def _validated(module: Any) -> Evaluation:
+    last = module.curve[-1]
+    return Evaluation(predictions=(), **validated(last["validation_loss"], last["step"]))
+
+
+def _ranks_note(context: TrialContext) -> list[str]:
+    return [f"trained by {context.ranks} processes together"] if context.ranks > 1 else []
+
+
+def kind_of(error: Exception) -> str:
+    """`Failure.kind` of what a trial raised."""
+    if isinstance(error, RankFailed):
+        return error.kind
     if isinstance(error, UsageError):
         return UNUSABLE
     if isinstance(error, DivergedError):
         return "diverged"
     memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    if memory or "not enough memory" in str(error) or "out of memory" in str(error).lower():
+    # The CPU's allocator has no exception of its own.
+    said = ("can't allocate memory", "not enough memory", "out of memory")
+    if memory or any(words in str(error).lower() for words in said):
         return OUT_OF_MEMORY
     return type(error).__name__
 
@@ -265,9 +218,3 @@ def _curve(module: Any) -> tuple[dict[str, float], ...]:
 
 def _ratio(amount: float, seconds: float) -> float | None:
     return round(amount / seconds, 2) if seconds > 0 else None
-
-
-def _device_indices(device: str) -> list[int] | int:
-    if not device.startswith("cuda"):
-        return 1
-    return [int(device.partition(":")[2] or 0)]

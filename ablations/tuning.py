@@ -12,8 +12,9 @@ from ray import tune
 
 from ablations.cluster import environment
 from ablations.context import TrialContext
+from ablations.halving import HalvingByKind
 from ablations.live import NodeUse
-from ablations.outcome import OUT_OF_MEMORY, WORKER_DIED, Outcome, failed_trial
+from ablations.outcome import OUT_OF_MEMORY, WORKER_DIED, Outcome, failed_trial, stopped_early
 from ablations.stopping import StopRequest
 from ablations.sweep import Resources
 from ablations.workers import node_name, store_quietly, trainable
@@ -47,19 +48,25 @@ def run_trials(
     trial_function: str,
     listener: Listener,
     request: StopRequest,
+    *,
+    early_stopping: bool = False,
 ) -> None:
     """Run the trials of these cells on the Ray cluster that this process is connected to.
 
     They start in the order given, as near as reused workers allow.
+
+    Args:
+        early_stopping: stop candidates that fall behind others of the same cell.
     """
     slots = _slots(resources)
     listener.ready(slots)
-    needs = {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
     tuner = tune.Tuner(
-        tune.with_resources(trainable(context, trial_function), needs),
+        tune.with_resources(trainable(context, trial_function), _needs(resources)),
         param_space={"cell": tune.grid_search([cell.to_json() for cell in cells])},
         tune_config=tune.TuneConfig(
-            reuse_actors=True, trial_dirname_creator=lambda trial: str(trial.trial_id)
+            reuse_actors=True,
+            scheduler=HalvingByKind() if early_stopping else None,
+            trial_dirname_creator=lambda trial: str(trial.trial_id),
         ),
         run_config=tune.RunConfig(
             name="trials",
@@ -74,6 +81,12 @@ def run_trials(
         tuner.fit()
 
 
+def _needs(resources: Resources) -> tune.PlacementGroupFactory:
+    """A bundle for every rank, near to each other. The worker that Tune starts is the first."""
+    bundle = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_rank}
+    return tune.PlacementGroupFactory([bundle] * resources.ranks, strategy="PACK")
+
+
 def _slots(resources: Resources) -> int:
     """How many trials run at once. Raises UsageError where not even one can."""
     have = ray.cluster_resources()
@@ -84,15 +97,16 @@ def _slots(resources: Resources) -> int:
             slots += _fitting(node["Resources"], resources)
             for kind in largest:
                 largest[kind] = max(largest[kind], node["Resources"].get(kind, 0.0))
-    if slots == 0:
+    if slots < resources.ranks:
+        each = f"{resources.cpus_per_trial:g} CPUs and {resources.gpus_per_rank:g} GPUs"
+        many = f"{resources.ranks} times " if resources.ranks > 1 else ""
         raise UsageError(
-            f"a trial that needs {resources.cpus_per_trial:g} CPUs and "
-            f"{resources.gpus_per_trial:g} GPUs fits on no machine of the cluster",
+            f"a trial that needs {many}{each} fits on no machine of the cluster",
             where="--cpus-per-trial, --gpus-per-trial",
             remedy=f"the largest has {largest['CPU']:g} CPUs and {largest['GPU']:g} GPUs "
             f"(all together {have.get('CPU', 0.0):g} and {have.get('GPU', 0.0):g})",
         )
-    return slots
+    return slots // resources.ranks
 
 
 def nodes() -> list[NodeUse]:
@@ -109,10 +123,11 @@ def nodes() -> list[NodeUse]:
 
 
 def _fitting(have: dict[str, float], resources: Resources) -> int:
+    """How many ranks (of one trial or several) a machine can hold."""
     by_cpu = int(have.get("CPU", 0.0) / resources.cpus_per_trial + 1e-9)
-    if not resources.gpus_per_trial:
+    if not resources.gpus_per_rank:
         return by_cpu
-    return min(by_cpu, int(have.get("GPU", 0.0) / resources.gpus_per_trial + 1e-9))
+    return min(by_cpu, int(have.get("GPU", 0.0) / resources.gpus_per_rank + 1e-9))
 
 
 class _Watch(tune.Callback):
@@ -157,12 +172,20 @@ class _Watch(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        if "hash" not in result:  # the first of its two reports
+        if "node" in result:  # its first report
             self._listener.located(_cell(trial).hash, result["node"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._started.pop(_cell(trial).hash, None)
-        self._listener.finished(Outcome.from_json(trial.last_result))
+        cell = _cell(trial)
+        started = self._started.pop(cell.hash, None)
+        if "hash" in trial.last_result:
+            outcome = Outcome.from_json(trial.last_result)
+        else:  # a scheduler ended it
+            result = stopped_early(
+                cell, self._context, trial.last_result, started=started or utc_now()
+            )
+            outcome = Outcome.of(result, stored=store_quietly(result, self._context))
+        self._listener.finished(outcome)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         cell = _cell(trial)
@@ -186,5 +209,7 @@ def _cause(trial: Any) -> tuple[str, str]:
     again = f", {times} times" if times > 1 else ""
     if "low on memory" in said or "OutOfMemory" in said:
         return OUT_OF_MEMORY, f"its process was killed because the machine ran low on memory{again}"
+    if "RankLost" in said:
+        return WORKER_DIED, f"the process of one of its ranks was killed or crashed{again}"
     detail = said.rpartition("Worker exit detail:")[2].partition(" Some common causes")[0]
     return WORKER_DIED, f"its process was killed or crashed{again} ({' '.join(detail.split())})"

@@ -12,11 +12,13 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ablations.context import TrialContext
 from ablations.interruption import Interrupted, StopFlag, time_limit
-from ablations.outcome import NOT_STORED, TIMED_OUT, Outcome, failed_trial
+from ablations.outcome import NOT_STORED, OUT_OF_MEMORY, TIMED_OUT, Outcome, failed_trial
+from ablations.rank_errors import RankLost
 from bench.cell import Cell
 from bench.provenance import utc_now
 from bench.result import Result
@@ -28,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 def trainable(context: TrialContext, trial_function: str) -> Callable[[Mapping[str, Any]], None]:
     """The function that Ray Tune calls with `{"cell": Cell.to_json()}`, once per trial. It reports
-    twice: that it began, and what became of it.
+    that it began, what each validation gave, and what became of it.
 
     Args:
         trial_function: dotted name "package.module:function" of the trial; workers import it.
@@ -40,8 +42,9 @@ def trainable(context: TrialContext, trial_function: str) -> Callable[[Mapping[s
 
         node = ray.get_runtime_context().get_node_id()
         tune.report({"node": node_name(platform.node(), node)})
-        outcome = run_cell(Cell.from_json(config["cell"]), context, trial_function)
-        # No handler around this: Tune ends stopped trials by raising SystemExit here.
+        # No handler around reports: Tune ends stopped trials by raising SystemExit there.
+        told = replace(context, report=lambda figures: tune.report(dict(figures)))
+        outcome = run_cell(Cell.from_json(config["cell"]), told, trial_function)
         tune.report(outcome.to_json())
 
     return work
@@ -53,9 +56,13 @@ def node_name(host: str, id: str) -> str:
 
 
 def run_cell(cell: Cell, context: TrialContext, trial_function: str) -> Outcome:
-    """Run the trial of a cell unless the store holds its result by now; never raises Exception.
+    """Run the trial of a cell unless the store holds its result by now.
 
     The store may hold it because a worker died after storing, or another sweep was faster.
+
+    Raises:
+        RankLost: the process of another rank died, which counts as the death of this one. No other
+            Exception is raised.
     """
     held = _held(cell, context)
     if held is not None:
@@ -66,9 +73,12 @@ def run_cell(cell: Cell, context: TrialContext, trial_function: str) -> Outcome:
     clock, started = time.perf_counter(), utc_now()
     try:
         with time_limit(cell, context, started):
-            result = _load(trial_function)(cell, replace(context, asked_to_stop=flag))
+            trial = _trial(trial_function, context)
+            result = trial(cell, replace(context, asked_to_stop=flag))
     except Interrupted:
         return Outcome(cell.hash, "interrupted", seconds=time.perf_counter() - clock)
+    except RankLost:
+        raise
     except Exception as error:
         _log.exception("the trial of %s raised", cell.label)
         return _failure(cell, context, error, started, time.perf_counter() - clock)
@@ -96,6 +106,7 @@ def _failure(
 ) -> Outcome:
     # A trial makes results of its own failures; what it raises is mostly the store's.
     kind = NOT_STORED if isinstance(error, OSError) else type(error).__name__
+    kind = OUT_OF_MEMORY if isinstance(error, MemoryError) else kind
     message = str(error) or type(error).__name__
     result = failed_trial(cell, context, kind, message, started=started)
     return Outcome.of(result, seconds, stored=store_quietly(result, context))
@@ -114,7 +125,11 @@ def store_quietly(result: Result, context: TrialContext) -> bool:
     return True
 
 
-def _load(name: str) -> TrialFunction:
+def _trial(name: str, context: TrialContext) -> TrialFunction:
+    if context.ranks > 1:
+        from ablations.team import team
+
+        return partial(team(context).run, name)
     module, _, function = name.partition(":")
     loaded: TrialFunction = getattr(importlib.import_module(module), function)
     return loaded

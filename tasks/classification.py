@@ -145,6 +145,9 @@ class ClassificationModule(TrainingModule):
     def count_units(self, batch: LabelledBatch) -> int:
         return batch.units
 
+    def loss_weight(self, batch: LabelledBatch) -> int:
+        return len(batch.labels)
+
     def _sampling_loss(self, reading: Reading, logits: Tensor, labels: Tensor) -> Tensor:
         """REINFORCE for the locations that were drawn (Xu 2015, equation 11).
 

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 
+from tasks.ranks import Share, share
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -20,15 +22,22 @@ class Stream:
         order: batches of indices; endless for training (`BucketBatches`), once through for
             validation (`sorted_batches`). Gone through anew by every iteration.
         skip: batches left out at the beginning; none of them is made.
+        rank, ranks: with several, batches are this rank's `Share` of the examples.
     """
 
     make: Callable[[np.ndarray], Any]
     order: Iterable[np.ndarray]
-
     skip: int = 0
+    rank: int = 0
+    ranks: int = 1
 
     def __iter__(self) -> Iterator[Any]:
-        return (self.make(indices) for indices in itertools.islice(self.order, self.skip, None))
+        for indices in itertools.islice(self.order, self.skip, None):
+            if self.ranks == 1:
+                yield self.make(indices)
+            else:
+                part, counts = share(indices, self.rank, self.ranks)
+                yield Share(self.make(part), counts)
 
 
 class StreamModule(pl.LightningDataModule):
@@ -42,6 +51,11 @@ class StreamModule(pl.LightningDataModule):
     def skip_training(self, steps: int) -> None:
         """Leave out the batches of these steps, for a training that goes on after them."""
         self._train = replace(self._train, skip=steps)
+
+    def share(self, rank: int, ranks: int) -> None:
+        """Serve this rank's share of every batch."""
+        self._train = replace(self._train, rank=rank, ranks=ranks)
+        self._validation = replace(self._validation, rank=rank, ranks=ranks)
 
     def train_dataloader(self) -> Stream:
         return self._train

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from bench.attention.reinforce import Baseline
 from tasks.optimisation import optimiser_and_schedule
+from tasks.ranks import Ranks, Share
 from tasks.settings import Settings
 
 
@@ -29,11 +30,14 @@ class TrainingModule(pl.LightningModule):
         trained_units: target units trained on so far.
         curve: a point per validation: step, seconds, loss (mean since the point before),
             validation_loss, and what `validation_figures` adds.
+        ranks: the processes that train this model together. Figures are of all of them, but for
+            `trained_units` while training lasts.
     """
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
+        self.ranks = Ranks()
         self.trained_units = 0
         self.curve: list[dict[str, float]] = []
         self._begun = 0.0
@@ -58,30 +62,48 @@ class TrainingModule(pl.LightningModule):
     def count_units(self, batch: Any) -> int:
         """Target units of a batch, padding not counted."""
 
+    def loss_weight(self, batch: Any) -> int:
+        """How many things the loss of a batch is a mean over."""
+        return self.count_units(batch)
+
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int
     ) -> Any:
-        return batch if device.type == "cpu" else batch.to(device)
+        if device.type == "cpu":
+            return batch
+        if isinstance(batch, Share):
+            return replace(batch, batch=batch.batch.to(device))
+        return batch.to(device)
 
     def on_fit_start(self) -> None:
         self._begun = time.perf_counter()
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        loss = self.training_loss(batch)
+        mine, before = Share.of(batch), self._baseline
+        weight = self.loss_weight(mine.batch) if mine.counts else 0
+        loss = self.ranks.part(self.training_loss(mine.batch), weight)
         self._losses.append(loss.detach())
-        self.trained_units += self.count_units(batch)
-        return loss
+        if mine.counts:
+            self.trained_units += self.count_units(mine.batch)
+        if self._baseline is not before:
+            values = self.ranks.mean(self._baseline.values)
+            self._baseline = replace(self._baseline, values=values)
+        # Lightning takes the mean of gradients over ranks, and the sum is what is wanted.
+        return loss if self.ranks.count == 1 else loss * self.ranks.count
 
     def on_validation_epoch_start(self) -> None:
         self._validation = []
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        self._validation.append(self.validation_sums(batch))
+        mine = Share.of(batch)
+        sums = self.validation_sums(mine.batch)
+        self._validation.append(sums if mine.counts else torch.zeros_like(sums))
 
     def on_validation_epoch_end(self) -> None:
-        loss = float(torch.stack(self._losses).mean()) if self._losses else math.nan
+        losses = self.ranks.total(torch.stack(self._losses)) if self._losses else None
+        loss = math.nan if losses is None else float(losses.mean())
         self._losses = []
-        sums = torch.stack(self._validation).sum(dim=0)
+        sums = self.ranks.total(torch.stack(self._validation).sum(dim=0))
         for name, value in (("training", loss), ("validation", float(sums[0]))):
             if not math.isfinite(value):
                 raise DivergedError(f"the {name} loss was {value} by step {self.global_step}")
@@ -94,6 +116,9 @@ class TrainingModule(pl.LightningModule):
                 **self.validation_figures(sums),
             }
         )
+
+    def on_fit_end(self) -> None:
+        self.trained_units = int(self.ranks.total(torch.tensor(self.trained_units)))
 
     def training_state(self) -> dict[str, Any]:
         """What training depends on besides parameters, as plain data and tensors."""

@@ -127,6 +127,70 @@ def test_a_limit_leaves_the_rest_for_later(
     assert "2 done, 3 left, run the same command again" in printed
 
 
+@pytest.mark.parametrize(
+    ("arguments", "ranks", "gpus", "device"),
+    [
+        (["--ranks", "2", "--gpus-per-trial", "0"], 2, 0.0, "cpu"),
+        (["--gpus-per-trial", "4"], 4, 1.0, "cuda"),
+        (["--gpus-per-trial", "0.5"], 1, 0.5, "cuda"),
+    ],
+)
+def test_trials_of_several_processes(
+    sweeps: list[tuple[SweepPlan, TrialContext, Resources]],
+    arguments: list[str],
+    ranks: int,
+    gpus: float,
+    device: str,
+) -> None:
+    assert cli.main(["sweep", "--task", "translation", "--attention", "soft", *arguments]) == 0
+    _, context, resources = sweeps[0]
+    assert (context.ranks, context.rank, context.device) == (ranks, 0, device)
+    assert (resources.ranks, resources.gpus_per_rank) == (ranks, gpus)
+    assert context.gpu_share == (gpus or 1.0)
+
+
+def test_a_search_comes_first(
+    sweeps: list[tuple[SweepPlan, TrialContext, Resources]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def run_search(
+        plan: SweepPlan,
+        context: TrialContext,
+        resources: Resources,
+        progress: Any,
+        *,
+        early_stopping: bool,
+    ) -> SweepSummary:
+        asked.append((context, early_stopping))
+        store = Store.open(context.store_address or "")
+        for number, cell in enumerate(plan.to_run):
+            loss = {"validation_loss": float(-number), "steps": 12.0}
+            store.put(fake_result(cell).model_copy(update={"metrics": loss}))
+        return SweepSummary(plan)
+
+    monkeypatch.setattr("ablations.search.run_sweep", run_search)
+    command = ["sweep", "--task", "translation", "--attention", "soft", "--seeds", "2"]
+    command += ["--search", "4", "--scheduler", "asha"]
+    assert cli.main([*command, "--dry-run"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "search: 4 cells, 4 to run"
+    assert cli.main(command) == 0
+    (context, early_stopping), (plan, final, _) = asked[0], sweeps[0]
+    assert early_stopping and not context.tests and final.tests
+    assert (context.store_address or "").endswith("overview/search")
+    (note,) = final.notes
+    assert "4 candidates" in note and "ASHA" in note
+    assert {cell.seed for cell in plan.to_run} == {1, 2}
+    assert all({"learning_rate", "dropout"} & set(cell.options) for cell in plan.to_run)
+    capsys.readouterr()
+    assert cli.main([*command, "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "search: 4 cells, 0 to run"
+    assert lines[-1] == "2 cells, 0 to run"
+
+
 MISTAKES: list[tuple[list[str], str]] = [
     (["overveiw"], "unknown study 'overveiw'; did you mean 'overview'?"),
     (["nowhere.yaml"], "nowhere.yaml: no such file"),
@@ -140,6 +204,11 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--seeds", "0"], "--seeds: 0 is too few"),
     (["--limit", "0"], "--limit: 0 is too few"),
     (["--cpus-per-trial", "0"], "--cpus-per-trial: a trial needs CPUs"),
+    (["--ranks", "0"], "--ranks: 0 processes train nothing"),
+    (["--ranks", "2", "--gpus-per-trial", "0.5"], "2 processes cannot share 0.5 GPUs"),
+    (["--gpus-per-trial", "1.5"], "1 processes cannot share 1.5 GPUs"),
+    (["--search", "0"], "--search: 0 is too few"),
+    (["--scheduler", "asha"], "only a search stops trials early"),
     (["--attention", "soft", "--score", "dot"], "no cell of study 'overview' is left"),
     (["--task", "translation", "--dataset", "multi30k"], "multi30k needs --data-root"),
     (["--store", "file/x"], "the store cannot be written (not a directory)"),

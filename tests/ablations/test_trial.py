@@ -111,6 +111,12 @@ def test_a_diverging_trial_fails_with_its_reason(context: TrialContext) -> None:
     assert "loss" in result.failure.message or "finite" in result.failure.message
 
 
+def test_a_trial_that_needs_too_much_memory_fails_by_that_name(context: TrialContext) -> None:
+    result = run_trial(cell("soft", hidden=3_000_000), context)
+    assert result.failure is not None and result.failure.kind == "out of memory"
+    assert "allocate" in result.failure.message
+
+
 def test_a_trial_leaves_no_setting_behind(context: TrialContext) -> None:
     before = torch.are_deterministic_algorithms_enabled()
     run_trial(cell("global"), dataclasses.replace(context, store_address=None))

@@ -77,6 +77,11 @@ def test_tune_can_pickle_what_listens_to_it(context: TrialContext) -> None:
             "out of memory",
             "its process was killed because the machine ran low on memory, 2 times",
         ),
+        (
+            "Failure # 1 (x)\nablations.rank_errors.RankLost: The actor died\n",
+            "worker died",
+            "the process of one of its ranks was killed or crashed",
+        ),
         (None, "worker died", "its process ended without a word"),
     ],
 )
@@ -114,7 +119,7 @@ class Ran:
 
     def __init__(self) -> None:
         self.config = {"cell": fake_cell(1).to_json()}
-        self.last_result = Outcome(fake_cell(1).hash, "interrupted").to_json()
+        self.last_result: dict[str, Any] = Outcome(fake_cell(1).hash, "interrupted").to_json()
 
 
 def test_running_trials_are_asked_to_stop_and_waited_for(
@@ -146,6 +151,18 @@ def test_trials_that_do_not_end_are_not_waited_for_longer(
         listening.on_step_end(1, [])
 
 
+def test_what_a_scheduler_ended_is_stored(tmp_path: Path, context: TrialContext) -> None:
+    store = Store.open(tmp_path / "store", create=True)
+    listener, trial = Listener(), Ran()
+    trial.last_result = {"step": 6.0, "validation_loss": 2.0, "best_validation_loss": 2.0}
+    listening = watch(listener, context)
+    listening.on_trial_start(1, [], trial)
+    listening.on_trial_complete(2, [], trial)
+    _, outcome = listener.heard
+    assert (outcome.figure, outcome.stored) == (("validation loss", 2.0), True)
+    assert store.get(outcome.hash).metrics == {"validation_loss": 2.0, "steps": 6.0}
+
+
 def test_the_first_of_two_reports_tells_the_place(context: TrialContext) -> None:
     listener = Listener()
     listening = watch(listener, context)
@@ -161,6 +178,8 @@ def test_the_first_of_two_reports_tells_the_place(context: TrialContext) -> None
         ([{"CPU": 2}, {"CPU": 3}], Resources(cpus_per_trial=2), 2),
         ([{"CPU": 8, "GPU": 1}], Resources(gpus_per_trial=0.25), 4),
         ([{"CPU": 2, "GPU": 1}, {"CPU": 8}], Resources(gpus_per_trial=0.25), 2),
+        ([{"CPU": 3}, {"CPU": 2}], Resources(ranks=2), 2),
+        ([{"CPU": 8, "GPU": 1}, {"CPU": 8, "GPU": 3}], Resources(gpus_per_trial=2), 2),
     ],
 )
 def test_slots_are_counted_by_node(

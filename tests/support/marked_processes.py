@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import shutil
 import subprocess
@@ -73,6 +74,10 @@ class Marked:
         return self.process.wait(timeout=timeout)
 
     @property
+    def runs(self) -> bool:
+        return self.process.poll() is None
+
+    @property
     def stdout(self) -> str:
         return (self.folder / "stdout").read_text()
 
@@ -80,25 +85,30 @@ class Marked:
     def stderr(self) -> str:
         return (self.folder / "stderr").read_text()
 
-    def alive(self) -> list[str]:
-        """Names of the processes with the mark that are still there."""
+    def processes(self) -> list[psutil.Process]:
+        """Those with the mark that are still there."""
         found = []
         for process in psutil.process_iter():
             try:
                 if process.environ().get("TEST_MARK") == self.mark:
-                    found.append(" ".join(process.cmdline())[:100] or process.name())
+                    found.append(process)
             except psutil.Error:  # gone meanwhile, a zombie, or somebody else's
                 continue
         return found
 
+    def alive(self) -> list[str]:
+        """Names of the processes with the mark that are still there."""
+        found = []
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                found.append(" ".join(process.cmdline())[:100] or process.name())
+        return found
+
     def kill(self) -> None:
         """Whatever became of the test, nothing stays."""
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("TEST_MARK") == self.mark:
-                    process.kill()
-            except psutil.Error:
-                continue
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
 
 
 def wait_until(condition: Callable[[], bool], timeout: float, every: float = 0.1) -> bool:

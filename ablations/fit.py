@@ -1,0 +1,142 @@
+"""Fitting the module of a trial with Lightning, alone or as one of several ranks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import random
+import time
+from collections.abc import Mapping
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+import bench
+from ablations.checkpoints import Checkpoints, Interruptible
+from ablations.context import TrialContext
+from ablations.ranks import explained, strategy
+from bench.errors import UsageError
+from bench.tracking import Tracker
+from tasks.base import Plan, TaskData
+from tasks.datamodule import StreamModule
+from tasks.ranks import SeveralRanks
+from tasks.settings import Settings
+from tasks.training import TrainingModule
+
+
+def seed_all(seed: int) -> None:
+    """Seed all generators that a trial may draw from."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def fit(
+    plan: Plan,
+    module: pl.LightningModule,
+    data: TaskData,
+    context: TrialContext,
+    tracker: Tracker,
+) -> float:
+    """Train a module; returns the seconds it took, validation included.
+
+    Raises:
+        UsageError: a task that several processes cannot train together.
+        Interrupted: the trial was asked to stop.
+        RankLost, RankFailed: something happened to another rank.
+    """
+    served = data.datamodule(plan.cell.seed)
+    callbacks: list[pl.Callback] = [_Follow(tracker, context)]
+    checkpoints = _checkpoints(plan, data, context)
+    earlier = 0.0
+    # Others do not say where in their data they are, or what they count.
+    if isinstance(served, StreamModule) and isinstance(module, TrainingModule):
+        _share(plan.cell.seed, module, served, context)
+        state = module.ranks.of_first(checkpoints.load() if context.rank == 0 else None)
+        callbacks.append(Interruptible(checkpoints, context.asked, state))
+        if state is not None:
+            served.skip_training(state["step"])
+            earlier = state["ranks"][0]["training"]["seconds"]
+    elif context.ranks > 1:
+        raise UsageError(
+            f"{plan.cell.task} is trained by one process only", where="--ranks, --gpus-per-trial"
+        )
+    with TemporaryDirectory(prefix="attnbench-") as scratch:
+        trainer = _trainer(plan.settings, context, callbacks, scratch)
+        begun = time.perf_counter()
+        with explained(context):
+            trainer.fit(module, datamodule=served)
+        return earlier + time.perf_counter() - begun
+
+
+def _share(seed: int, module: TrainingModule, served: StreamModule, context: TrialContext) -> None:
+    """Let this process do its part where several train together."""
+    if context.ranks > 1:
+        module.ranks = SeveralRanks()
+        served.share(context.rank, context.ranks)
+        if context.rank:  # what is drawn in training is each rank's own; rank 0 draws as if alone
+            seed_all(seed + 1_000_003 * context.rank)
+
+
+def _trainer(
+    settings: Settings, context: TrialContext, callbacks: list[pl.Callback], scratch: str
+) -> pl.Trainer:
+    together = context.ranks > 1
+    return pl.Trainer(
+        accelerator="gpu" if context.device.startswith("cuda") else "cpu",
+        devices=_device_indices(context.device),
+        num_nodes=context.ranks,
+        strategy=strategy(context) if together else "auto",
+        use_distributed_sampler=False,
+        max_steps=settings.steps,
+        precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
+        gradient_clip_val=settings.clip,
+        val_check_interval=max(1, settings.steps // settings.validations),
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=callbacks,
+        default_root_dir=scratch,
+    )
+
+
+def _checkpoints(plan: Plan, data: TaskData, context: TrialContext) -> Checkpoints:
+    # A cell's name leaves out defaults, and they, the code and the data may have changed since.
+    depends_on = [
+        bench.__version__,
+        plan.settings.model_dump(mode="json"),
+        plan.attention_options.model_dump(mode="json"),
+        data.fingerprint,
+        context.ranks,
+    ]
+    content = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()
+    return Checkpoints(context.store(), plan.cell.hash, content, context.checkpoint_seconds)
+
+
+class _Follow(pl.Callback):
+    """Hands each point of the curve on when it appears."""
+
+    def __init__(self, tracker: Tracker, context: TrialContext) -> None:
+        self._tracker, self._report, self._sent = tracker, context.report, 0
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        curve: list[Mapping[str, float]] = getattr(pl_module, "curve", [])
+        for point in curve[self._sent :]:
+            figures = {key: value for key, value in point.items() if math.isfinite(value)}
+            self._tracker.log(int(point["step"]), figures)
+            if self._report is not None:
+                best = min(earlier.get("validation_loss", math.inf) for earlier in curve)
+                self._report({**figures, "best_validation_loss": best})
+        self._sent = len(curve)
+
+
+def _device_indices(device: str) -> list[int] | int:
+    if not device.startswith("cuda"):
+        return 1
+    return [int(device.partition(":")[2] or 0)]

@@ -1,0 +1,155 @@
+"""A search over optimiser settings, so that no mechanism loses by its settings.
+
+For every cell, whatever its seeds, the same number of candidates is trained with a seed that no
+cell has, and judged by the loss on validation data after the last step. Test data are not decoded.
+The cells then run with the settings of the winner, as explicit options. Candidates are kept in a
+store of their own, `STORE/search`, so a search is resumed as a sweep is.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ablations.context import TrialContext
+from ablations.order import kind
+from ablations.progress import Progress
+from ablations.sweep import Resources, SweepPlan, SweepSummary, plan_sweep, run_sweep
+from bench.cell import Cell, Scalar
+from bench.errors import UsageError
+from bench.result import Result
+from bench.store import Store
+from tasks.plan import make_cell, resolve
+
+#: The seed of candidates. Cells of a study may not have it.
+TUNING_SEED = 0
+
+#: Learning rates lie within this many doublings of the budget's own, up or down.
+_DOUBLINGS = 2.0
+_DROPOUTS = (0.0, 0.1, 0.2, 0.3, 0.4)
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched for.
+
+    Attributes:
+        address: of the store that keeps the candidates.
+        count: candidates for each cell; the first has the budget's own settings.
+        early_stopping: stop those that fall behind (ASHA).
+    """
+
+    address: str
+    count: int
+    early_stopping: bool = False
+
+    @property
+    def note(self) -> str:
+        """For the records of the cells that profit, and so for reports."""
+        stopped = ", those behind stopped early (ASHA)" if self.early_stopping else ""
+        return (
+            f"learning rate and dropout searched for each mechanism: {self.count} candidates, "
+            f"seed {TUNING_SEED}, lowest validation loss{stopped}"
+        )
+
+    def plan(self, cells: Sequence[Cell], *, create: bool) -> SweepPlan:
+        """The candidates of these cells. Without `create`, no store is made.
+
+        Raises UsageError for cells with the seed of candidates.
+        """
+        if any(cell.seed == TUNING_SEED for cell in cells):
+            raise UsageError(
+                f"seed {TUNING_SEED} is that of the candidates",
+                where="--search",
+                remedy="give the study other seeds",
+            )
+        store: Store | None
+        try:
+            store = Store.open(self.address, create=create)
+        except UsageError:
+            if create:
+                raise
+            store = None
+        groups = {kind(cell): cell for cell in cells}.values()
+        wanted = [found for cell in groups for found in candidates(cell, self.count)]
+        return plan_sweep(wanted, store)
+
+    def run(
+        self,
+        plan: SweepPlan,
+        context: TrialContext,
+        resources: Resources,
+        progress: Progress,
+    ) -> SweepSummary:
+        """Train the candidates that are not done. As `ablations.sweep.run_sweep`."""
+        context = replace(
+            context,
+            store_address=self.address,
+            study=f"{context.study}-search",
+            tests=False,
+        )
+        return run_sweep(plan, context, resources, progress, early_stopping=self.early_stopping)
+
+    def tuned(self, cells: Iterable[Cell]) -> tuple[Cell, ...]:
+        """The cells with the settings of their winners; as they are where no candidate is done."""
+        store = Store.open(self.address)
+        results = {result.hash: result for result in store.results(problems=[])}
+
+        @functools.cache
+        def won(name: str, cell: Cell) -> Cell:
+            hashes = [found.hash for found in candidates(cell, self.count)]
+            best = winner([results[hash] for hash in hashes if hash in results])
+            return cell if best is None else best.key
+
+        return tuple(won(kind(cell), cell.with_seed(1)).with_seed(cell.seed) for cell in cells)
+
+
+def candidates(cell: Cell, count: int) -> list[Cell]:
+    """So many cells (fewer where two are the same) that differ from this one in settings and seed.
+
+    Every mechanism gets the same: learning rates relative to its budget's own, and dropouts. What
+    a cell has as an explicit option is left as it is.
+    """
+    base = resolve(cell).settings.learning_rate
+    found = [_with(cell, {})]
+    for factor, dropout in _draws(count - 1):
+        found.append(_with(cell, {"learning_rate": _rounded(base * factor), "dropout": dropout}))
+    return list({other.hash: other for other in found}.values())
+
+
+def _draws(count: int) -> Iterator[tuple[float, float]]:
+    rng = np.random.default_rng(TUNING_SEED)
+    for _ in range(count):
+        yield float(2.0 ** rng.uniform(-_DOUBLINGS, _DOUBLINGS)), float(rng.choice(_DROPOUTS))
+
+
+def _rounded(rate: float) -> float:
+    return float(f"{rate:.2g}")
+
+
+def _with(cell: Cell, settings: Mapping[str, Scalar]) -> Cell:
+    return make_cell(
+        cell.task,
+        cell.attention,
+        cell.score,
+        dataset=cell.dataset,
+        budget=cell.budget,
+        seed=TUNING_SEED,
+        options={**settings, **cell.options},
+    )
+
+
+def winner(results: Iterable[Result]) -> Result | None:
+    """The candidate with the lowest validation loss of those that were trained longest (all that
+    ASHA did not stop); None if none is done."""
+    done = [result for result in results if result.status == "done"]
+    if not done:
+        return None
+    longest = max(result.metrics["steps"] for result in done)
+    return min(
+        (result for result in done if result.metrics["steps"] == longest),
+        key=lambda result: (result.metrics["validation_loss"], result.hash),
+    )

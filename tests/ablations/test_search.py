@@ -1,0 +1,167 @@
+"""Settings are searched for on validation data, before the cells run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fake_trials import fake_result
+from marked_processes import Marked
+
+from ablations.context import TrialContext
+from ablations.outcome import failed_result, stopped_early
+from ablations.search import TUNING_SEED, Search, candidates, winner
+from ablations.trial import run_trial
+from bench.cell import Cell
+from bench.result import Result
+from bench.store import Store
+from tasks.plan import make_cell, resolve
+
+CELL = make_cell("translation", "soft", budget="smoke", seed=3)
+START = "2026-01-01T00:00:00.000Z"
+
+
+def tried(cell: Cell, loss: float, steps: float = 12.0) -> Result:
+    result = fake_result(cell)
+    return result.model_copy(update={"metrics": {"validation_loss": loss, "steps": steps}})
+
+
+def test_candidates_differ_in_settings_alone() -> None:
+    found = candidates(CELL, 6)
+    assert len(found) == 6
+    assert found[0] == CELL.with_seed(TUNING_SEED), "the budget's own settings are among them"
+    base = resolve(CELL).settings.learning_rate
+    for cell in found:
+        settings = resolve(cell).settings
+        assert base / 4.1 < settings.learning_rate < base * 4.1
+        assert 0 <= settings.dropout <= 0.4
+        assert set(cell.options) <= {"learning_rate", "dropout"}
+        assert cell.seed == TUNING_SEED
+    assert candidates(CELL.with_seed(9), 6) == found, "seeds share a search"
+    assert candidates(CELL, 3) == found[:3], "more candidates keep those that there are"
+
+
+def test_every_mechanism_gets_the_same_candidates() -> None:
+    other = make_cell("translation", "global", budget="smoke")
+    settings = [[resolve(c).settings for c in candidates(cell, 5)] for cell in (CELL, other)]
+    for mine, theirs in zip(*settings, strict=True):
+        assert (mine.learning_rate, mine.dropout) == (theirs.learning_rate, theirs.dropout)
+
+
+def test_what_a_study_sets_itself_is_not_searched() -> None:
+    cell = make_cell("translation", "soft", budget="smoke", options={"dropout": 0.35})
+    assert {resolve(found).settings.dropout for found in candidates(cell, 5)} == {0.35}
+    assert len({resolve(found).settings.learning_rate for found in candidates(cell, 5)}) == 5
+
+
+def test_the_lowest_loss_wins_among_those_that_ran_through() -> None:
+    cells = candidates(CELL, 4)
+    failed = failed_result(cells[3], "diverged", "nan", started=START)
+    early = tried(cells[0], 0.5, steps=6.0)
+    results = [early, tried(cells[1], 2.0), tried(cells[2], 1.0), failed]
+    best = winner(results)
+    assert best is not None and best.key == cells[2]
+    assert winner([failed]) is None
+
+
+def test_cells_run_with_the_settings_of_their_winner(tmp_path: Path) -> None:
+    search = Search(str(tmp_path / "search"), 3)
+    other = make_cell("translation", "global", budget="smoke")
+    cells = [CELL, CELL.with_seed(4), other]
+    plan = search.plan(cells, create=True)
+    assert len(plan.to_run) == 6, "two mechanisms, three candidates each"
+    store = Store.open(search.address)
+    for number, cell in enumerate(candidates(CELL, 3)):
+        store.put(tried(cell, 3.0 - number))
+    assert len(search.plan(cells, create=True).to_run) == 3
+    won = candidates(CELL, 3)[2]
+    assert search.tuned(cells) == (won.with_seed(3), won.with_seed(4), other)
+
+
+def test_the_seed_of_candidates_is_nobody_elses(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="seed 0 is that of the candidates"):
+        Search(str(tmp_path), 3).plan([CELL.with_seed(0)], create=False)
+
+
+def test_candidates_never_see_test_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(*arguments: Any) -> None:
+        raise AssertionError("test data were used")
+
+    monkeypatch.setattr(resolve(CELL).task, "evaluate", look)
+    points: list[Any] = []
+    context = TrialContext(None, None, str(tmp_path), tests=False, report=points.append)
+    result = run_trial(CELL, context)
+    assert result.status == "done", result.failure
+    assert set(result.metrics) == {"validation_loss", "steps"}
+    assert result.primary is not None and not result.primary.higher_is_better
+    assert [point["step"] for point in points] == [6.0, 12.0]
+    losses = [point["validation_loss"] for point in points]
+    assert points[1]["best_validation_loss"] == min(losses)
+    assert result.metrics["validation_loss"] == losses[-1]
+
+
+def reports(scheduler: Any, cell: Cell, name: str, losses: list[float]) -> list[str]:
+    """What ASHA says to a trial with these losses, until it is stopped."""
+    trial = SimpleNamespace(trial_id=name, config={"cell": cell.to_json()})
+    scheduler.on_trial_add(None, trial)
+    assert scheduler.on_trial_result(None, trial, {"node": "here"}) == "CONTINUE"
+    said = []
+    for step, loss in enumerate(losses):
+        figures = {"step": float(step), "validation_loss": loss, "best_validation_loss": loss}
+        said.append(scheduler.on_trial_result(None, trial, figures))
+        if said[-1] == "STOP":
+            break
+    return said
+
+
+def test_asha_compares_candidates_of_one_cell_only() -> None:
+    halving = pytest.importorskip("ablations.halving").HalvingByKind()
+    first, second, third, fourth = candidates(CELL, 4)
+    assert reports(halving, first, "a", [1.0, 1.0]) == ["CONTINUE"] * 2
+    assert reports(halving, second, "b", [2.0, 1.0]) == ["STOP"]
+    assert reports(halving, third, "c", [3.0, 1.0]) == ["STOP"]
+    assert reports(halving, fourth, "d", [0.5, 0.5]) == ["CONTINUE"] * 2
+    other = candidates(make_cell("translation", "global", budget="smoke"), 1)[0]
+    assert reports(halving, other, "e", [9.0, 9.0]) == ["CONTINUE"] * 2
+
+
+def test_what_is_stopped_early_is_a_result_and_not_run_again(tmp_path: Path) -> None:
+    figures = {"step": 6.0, "validation_loss": 2.5, "best_validation_loss": 2.4}
+    context = TrialContext(str(tmp_path), None, "")
+    result = stopped_early(CELL, context, figures, started=START)
+    assert result.status == "done"
+    assert (result.metrics["validation_loss"], result.metrics["steps"]) == (2.5, 6.0)
+    assert result.provenance.notes == ("stopped early after step 6",)
+
+
+@pytest.mark.timeout(900)
+def test_a_search_from_end_to_end(tmp_path: Path) -> None:
+    study, path = tmp_path / "one.yaml", tmp_path / "store"
+    study.write_text(
+        "tasks: [translation]\nbudget: smoke\nseeds: 2\n"
+        "blocks: [{attentions: [soft], options: {steps: 12, test_limit: 8}}]\n"
+    )
+    arguments = ["sweep", str(study), "--store", str(path), "--wandb", "off"]
+    arguments += ["--search", "5", "--scheduler", "asha"]
+    command = Marked("-m", ["bench.cli", *arguments], tmp_path / "run")
+    try:
+        assert command.wait(600) == 0, command.stderr
+        assert command.alive() == []
+    finally:
+        command.kill()
+    assert "one: search: 5 cells, 5 to run" in command.stdout
+    assert "one: 2 cells, 2 to run" in command.stdout
+    found, store = Store.open(path / "search"), Store.open(path)
+    tuned = list(store.results())
+    best = winner(found.results())
+    assert len(found.hashes()) == 5 and best is not None
+    assert {result.key.with_seed(TUNING_SEED) for result in tuned} == {best.key}
+    assert sorted(result.key.seed for result in tuned) == [1, 2]
+    for result in tuned:
+        assert "bleu" in result.metrics
+        (note,) = [note for note in result.provenance.notes if "searched" in note]
+        assert "5 candidates, seed 0" in note and "ASHA" in note
+    assert not any("bleu" in json.dumps(result.to_json()) for result in found.results())

@@ -35,7 +35,7 @@ PHOTOS = ("Flicker8k_Dataset", "Flickr8k_Dataset")
 
 
 class Flickr8kOptions(DatasetOptions):
-    size: int = Field(96, ge=16, le=512, description="width and height of pictures in pixels")
+    size: int = Field(64, ge=16, le=512, description="width and height of pictures in pixels")
     regions: Literal["none", "test", "all"] = Field(
         "test", description="splits whose captions get the boxes of Flickr30k Entities"
     )

@@ -38,7 +38,7 @@ TENTH = 10
 
 
 class FolderOptions(DatasetOptions):
-    size: int = Field(96, ge=16, le=512, description="width and height of pictures in pixels")
+    size: int = Field(64, ge=16, le=512, description="width and height of pictures in pixels")
     captions: str = Field(
         "", description=f"file below the data root; by default {', '.join(CAPTION_FILES)}"
     )

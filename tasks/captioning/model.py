@@ -63,13 +63,18 @@ class CaptioningModule(GenerationModule):
 
     def auxiliary_loss(self, memory: Memory, batch: Batch) -> Tensor | None:
         """Cross-entropy of which words a picture's captions use: summed over words, a mean over
-        pictures. Of each word the cell counts that speaks for it most."""
+        pictures. Of each word the cell counts that speaks for it most, or the mean of all."""
         assert isinstance(batch, CaptionBatch)
         if self.words is None or batch.words is None:
             return None
         pictures = torch.arange(len(batch.words), device=batch.owner.device)
         first = torch.searchsorted(batch.owner, pictures)  # P, a caption of each
-        logits = self.words(memory.states[first]).amax(dim=1)[:, UNK + 1 :]  # P,V
+        states = memory.states[first]  # P,L,D
+        if self.settings.words_pool == "mean":
+            logits = self.words(states.mean(dim=1))  # P,V
+        else:
+            logits = self.words(states).amax(dim=1)
+        logits = logits[:, UNK + 1 :]
         wanted = batch.words[:, UNK + 1 :]
         loss = F.binary_cross_entropy_with_logits(logits, wanted, reduction="sum") / len(logits)
         return self.settings.words_weight * loss

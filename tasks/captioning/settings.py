@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from tasks.settings import Settings
@@ -39,6 +41,9 @@ class CaptioningSettings(Settings):
         0.0,
         ge=0,
         description="weight of the helper loss: which words a picture's captions use",
+    )
+    words_pool: Literal["max", "mean"] = Field(
+        "max", description="whether a word is spoken for by one cell or by all of them together"
     )
     words_share: float = Field(
         0.0, ge=0, lt=1, description="share of the steps that train by the helper loss alone"

@@ -125,8 +125,9 @@ def test_outputs_begin_with_how_often_words_are_used(paths: Paths) -> None:
         assert module.head.projection.bias[token].item() == pytest.approx(expected, abs=0.05)
 
 
-def test_the_helper_loss_sees_the_pictures_words(paths: Paths) -> None:
-    plan = plan_of("soft", words_weight=0.5)
+@pytest.mark.parametrize("pool", ["max", "mean"])
+def test_the_helper_loss_sees_the_pictures_words(pool: str, paths: Paths) -> None:
+    plan = plan_of("soft", words_weight=0.5, words_pool=pool)
     data = prepared(plan, paths)
     module = TASK.module(plan, data)
     assert isinstance(module, CaptioningModule) and module.words is not None
@@ -134,7 +135,8 @@ def test_the_helper_loss_sees_the_pictures_words(paths: Paths) -> None:
     memory = module.encode(batch)
     loss = module.auxiliary_loss(memory, batch)
     assert loss is not None and batch.words is not None
-    logits = module.words(memory.states).amax(1)
+    cells = module.words(memory.states)
+    logits = cells.amax(1) if pool == "max" else cells.mean(1)
     by_hand = []
     for picture, shares in enumerate(batch.words):
         row = batch.owner.tolist().index(picture)

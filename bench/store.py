@@ -282,13 +282,15 @@ class Store:
         return result
 
     def _lines(self, hash: str, kind: str) -> list[dict[str, Any]]:
+        from pydantic_core import from_json  # twice as fast as json, and reports read all lines
+
         name = _beside(hash, kind)
         try:
             content = self._files.read(name)
         except FileNotFoundError:
             raise KeyError(hash) from None
         try:
-            return [json.loads(line) for line in content.splitlines() if line]
+            return [from_json(line) for line in content.splitlines() if line]
         except ValueError as error:
             raise UsageError(
                 f"not valid JSON lines ({_reason(error)})", where=f"{self.address}/{name}"

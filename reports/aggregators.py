@@ -47,7 +47,18 @@ class Aggregator:
         return float(self.combine(table.sum(axis=0)))
 
 
-BLEU = Aggregator("corpus BLEU", 2 + 2 * ORDER, bleu)
+def fast_bleu(sums: np.ndarray) -> np.ndarray:
+    """The task's BLEU of sums (..., 10), equal but for rounding: products in place of logarithms,
+    as thousands of draws want it. What must be smoothed is left to the task."""
+    matches, totals = sums[..., 2 : 2 + ORDER], sums[..., 2 + ORDER :]
+    if not (matches > 0).all():
+        return bleu(sums)
+    precision = np.prod(matches / totals, axis=-1) ** (1.0 / ORDER)
+    penalty = np.exp(np.minimum(0.0, 1.0 - sums[..., 1] / sums[..., 0]))
+    return 100.0 * penalty * precision
+
+
+BLEU = Aggregator("corpus BLEU", 2 + 2 * ORDER, fast_bleu)
 RATIO = Aggregator("ratio of sums", 2, ratio)
 MEAN = Aggregator("mean of the examples' scores", 0, ratio)
 

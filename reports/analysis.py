@@ -188,14 +188,16 @@ class Analyst:
                     f"{result.primary.name}, so its own interval is shown and nothing is paired"
                 )
             return {None: _stored(result)}
-        self.by_length[result.hash] = measure(found, aggregator, self.resampler)
-        if self.frame.headline in RIGHT_OR_WRONG:
-            self.right[result.hash] = marked(found[self.first or ""])
-        return {
-            None if name == self.first else name: self._measure(sample, summands, aggregator)
+        measured = {
+            name: self._measure(sample, summands, aggregator)
             for name, sample in found.items()
             if (summands := aggregator.table(sample.statistics, sample.scores)) is not None
         }
+        draws = {name: one.draws for name, one in measured.items() if one.draws is not None}
+        self.by_length[result.hash] = measure(found, aggregator, self.resampler, draws)
+        if self.frame.headline in RIGHT_OR_WRONG:
+            self.right[result.hash] = marked(found[self.first or ""])
+        return {None if name == self.first else name: one for name, one in measured.items()}
 
     def _measure(self, sample: Sample, summands: np.ndarray, aggregator: Aggregator) -> _Measured:
         draws = self.resampler.figures(sample.test_set, summands, aggregator)

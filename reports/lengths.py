@@ -73,12 +73,16 @@ class Measured:
 
 
 def measure(
-    found: Mapping[str, Sample], aggregator: Aggregator, resampler: Resampler
+    found: Mapping[str, Sample],
+    aggregator: Aggregator,
+    resampler: Resampler,
+    known: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, Measured]:
     """A model's figures on all parts, by the part's name.
 
     Args:
         found: samples by test set, the headline's first.
+        known: draws of whole test sets that have been made already.
     """
     measured = {}
     for name, sample in parts(found).items():
@@ -87,7 +91,10 @@ def measure(
             continue
         part = Part(name, int(sample.lengths.min()), int(sample.lengths.max()), len(sample))
         # Kept for all results of a frame at once, so in single precision.
-        draws = resampler.figures(sample.test_set, table, aggregator).astype(np.float32)
+        draws = (known or {}).get(name)
+        if draws is None:
+            draws = resampler.figures(sample.test_set, table, aggregator)
+        draws = draws.astype(np.float32)
         measured[name] = Measured(part, sample.test_set, aggregator.figure(table), draws)
     return measured
 

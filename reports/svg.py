@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from markupsafe import Markup, escape
 
@@ -29,6 +30,8 @@ from reports.theme import css_variables
 
 FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',sans-serif"
 _UNIT = {"width": "1", "height": "1"}
+#: Longer texts (whole pictures among them) are not remembered.
+_SHORT = 64
 # What XML 1.0 does not allow, even escaped.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
@@ -249,9 +252,15 @@ def _attributes(attributes: Mapping[str, str]) -> str:
 
 
 def _text(text: str) -> str:
+    return _short_text(text) if len(text) < _SHORT else str(escape(clean(text)))
+
+
+@lru_cache(maxsize=1 << 14, typed=True)  # the same few colours, names and places fill all figures
+def _short_text(text: str) -> str:
     return str(escape(clean(text)))
 
 
+@lru_cache(maxsize=1 << 14)
 def _n(number: float) -> str:
     """Two decimals at most: pages stay small, and nobody sees a hundredth of a pixel."""
     return f"{number:.2f}".rstrip("0").rstrip(".") or "0"

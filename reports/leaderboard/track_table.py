@@ -7,6 +7,7 @@ be a mean of other, maybe easier, tasks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,7 +92,7 @@ def track_table(board: ClassBoard, track: Track) -> Table | None:
         return None
     lines.sort(key=_rank)
     overall = [one.overall for one in lines]
-    groups = _groups(overall)
+    groups = tie_groups_of(overall)
     heat = shades([one and one.value for one in overall], higher_is_better=True)
     return Table(
         name=slug(f"{board.kind} {track.name}"),
@@ -142,7 +143,7 @@ def _rank(line: _Line) -> tuple[bool, float, int, str]:
     return overall is None, -overall.value if overall else 0.0, -line.done, line.entry.name
 
 
-def _groups(overall: list[Score | None]) -> list[int | None]:
+def tie_groups_of(overall: Sequence[Score | None]) -> list[int | None]:
     """Tie groups of overall scores. Their differences count as those of independent figures,
     which is cautious: entries share their test sets."""
     places = [place for place, one in enumerate(overall) if one is not None]

@@ -1,7 +1,8 @@
 """A sweep of fake trials in a process of its own: STORE SPECIFICATION.
 
-The specification is JSON: `cells`, a list of [number, options]; `wandb`; `resources`. Prints the
-plan as the command does, and on the last line what became of it, as JSON.
+The specification is JSON, or @ and the path of a file with it: `cells`, a list of [number,
+options]; `wandb`; `resources`; further fields of the `context`. Prints the plan as the command
+does, and on the last line what became of it, as JSON.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 from fake_trials import fake_cell
 
@@ -19,13 +21,20 @@ from bench.store import Store
 
 
 def main(address: str, specification: str) -> int:
+    if specification.startswith("@"):
+        specification = Path(specification[1:]).read_text()
     wanted = json.loads(specification)
     store = Store.open(address, create=True)
     cells = [fake_cell(number, **options) for number, options in wanted["cells"]]
     plan = plan_sweep(cells, store, order=lambda cells, seconds: cells)
     print(plan, flush=True)
     context = TrialContext(
-        store.address, None, str(store.cache), study="fake", wandb=wanted.get("wandb", "off")
+        store.address,
+        None,
+        str(store.cache),
+        study="fake",
+        wandb=wanted.get("wandb", "off"),
+        **wanted.get("context", {}),
     )
     labels = {cell.hash: cell.label for cell in plan.to_run}
     progress = open_progress(labels, len(plan.held), sys.stderr)

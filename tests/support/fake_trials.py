@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from ablations.outcome import failed_result
 from bench.cell import Cell
 from bench.provenance import provenance, utc_now
 from bench.result import Cost, Primary, Result
-from bench.store import Store
 from bench.tracking import open_tracker
 
 PREDICTIONS = [{"example": "0", "subset": "test", "prediction": "x"}]
@@ -46,17 +46,22 @@ def fake_result(cell: Cell, value: float | None = None, **provenance_fields: Any
 def run(cell: Cell, context: TrialContext) -> Result:
     """Sleep for `sleep` seconds, then do what `does` says.
 
-    raise, fail, kill (this process dies), kill once (only the first time).
+    raise, fail, hang, memory (runs out of it), kill (this process dies), kill once (only the first
+    time).
     """
     _sign_in(cell, context)
     time.sleep(float(cell.options.get("sleep") or 0.0))
     does = cell.options.get("does")
     if does == "raise":
         raise RuntimeError("as told,\nin two lines")
+    if does == "hang":
+        threading.Event().wait()
+    if does == "memory":
+        raise MemoryError("cannot allocate memory")
     if does == "kill" or (does == "kill once" and _visits(cell, context) == 1):
         os.kill(os.getpid(), signal.SIGKILL)
-    assert context.store_address is not None
-    store = Store.open(context.store_address)
+    store = context.store()
+    assert store is not None
     if does == "fail":
         result = failed_result(cell, "diverged", "the loss is nan", started=utc_now())
         store.put(result)

@@ -55,6 +55,8 @@ class Resources:
             raise UsageError(
                 f"{self.gpus_per_trial:g} GPUs are less than none", where="--gpus-per-trial"
             )
+        if self.retries < 0:
+            raise UsageError(f"{self.retries} is less than none", where="--retries")
         if self.ranks < 0:
             raise UsageError(f"{self.ranks} processes train nothing", where="--ranks")
         if not self.ranks:

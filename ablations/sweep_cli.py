@@ -91,6 +91,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="processes that train a trial together (default: one, or one for every GPU)",
     )
     parser.add_argument(
+        "--retries",
+        metavar="N",
+        type=int,
+        default=3,
+        help="how often a trial goes on elsewhere after its process or machine died (default: 3)",
+    )
+    parser.add_argument(
         "--trial-minutes", metavar="M", type=float, help="end a trial that takes longer, as failed"
     )
     add_checkpoints(parser)
@@ -264,7 +271,7 @@ def _resources(args: argparse.Namespace) -> Resources:
         import torch
 
         gpus = float(args.ranks or 1) if torch.cuda.is_available() else 0.0
-    return Resources(args.address, args.cpus_per_trial, gpus, args.ranks or 0)
+    return Resources(args.address, args.cpus_per_trial, gpus, args.ranks or 0, args.retries)
 
 
 def _announce(study: Study, plan: SweepPlan, store: Store, tracking: str) -> None:

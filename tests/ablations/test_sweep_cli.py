@@ -105,13 +105,13 @@ def test_options_reach_the_trials(
     command = [
         "sweep", str(study), "--task", "translation", "--score", "dot", "--set", "steps=3",
         "--budget", "smoke", "--cpus-per-trial", "2", "--gpus-per-trial", "0.25",
-        "--address", "auto", "--wandb", "off", "--store", "elsewhere",
+        "--address", "auto", "--wandb", "off", "--store", "elsewhere", "--retries", "9",
     ]  # fmt: skip
     assert cli.main(command) == 0
     plan, context, resources = sweeps[0]
     (cell,) = plan.to_run
     assert (cell.score, cell.budget, dict(cell.options)) == ("dot", "smoke", {"steps": 3})
-    assert resources == Resources("auto", 2, 0.25)
+    assert resources == Resources("auto", 2, 0.25, retries=9)
     assert (context.threads, context.device, context.wandb) == (2, "cuda", "off")
     assert context.store_address == str(tmp_path / "elsewhere")
     assert context.study == "mine"
@@ -204,6 +204,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--seeds", "0"], "--seeds: 0 is too few"),
     (["--limit", "0"], "--limit: 0 is too few"),
     (["--cpus-per-trial", "0"], "--cpus-per-trial: a trial needs CPUs"),
+    (["--retries", "-1"], "--retries: -1 is less than none"),
     (["--ranks", "0"], "--ranks: 0 processes train nothing"),
     (["--ranks", "2", "--gpus-per-trial", "0.5"], "2 processes cannot share 0.5 GPUs"),
     (["--gpus-per-trial", "1.5"], "1 processes cannot share 1.5 GPUs"),

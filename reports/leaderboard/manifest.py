@@ -61,6 +61,8 @@ class Trial(_Part):
 class Manifest(_Part):
     """All of it. `name` is what the board calls the entry; `files` has all other members."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
     schema_version: Literal[1] = Field(alias="schema")
     name: Line
     kind: Class = Field(alias="class")
@@ -69,8 +71,6 @@ class Manifest(_Part):
     mechanisms: dict[Line, Mechanism]
     trials: dict[Digest, Trial] = Field(min_length=1)
     files: dict[str, File]
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 def record_of(hash: str) -> str:

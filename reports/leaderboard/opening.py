@@ -109,7 +109,7 @@ def _unsafe(members: list[zipfile.ZipInfo], limits: Limits) -> Iterator[str]:
             yield f"{shown} is a link"
         elif mode and not stat.S_ISREG(mode) and stat.S_IFMT(mode):
             yield f"{shown} is not a plain file"
-        elif _climbs(one.orig_filename):
+        elif climbs(one.orig_filename):
             yield f"{shown} leads out of the bundle"
         elif not re.fullmatch(MEMBER, one.orig_filename):
             yield f"{shown} does not belong into a bundle"
@@ -129,9 +129,10 @@ def _unsafe(members: list[zipfile.ZipInfo], limits: Limits) -> Iterator[str]:
         yield f"there is no {NAME} in it"
 
 
-def _climbs(name: str) -> bool:
+def climbs(name: str) -> bool:
+    """Whether a path leads out of the folder it is meant to be in."""
     parts = re.split(r"[/\\]", name)
-    return ".." in parts or parts[0] == "" or ":" in parts[0]
+    return ".." in parts or (parts[0] == "" and len(parts) > 1) or ":" in parts[0]
 
 
 def _read(archive: zipfile.ZipFile, name: str, limits: Limits, path: Path) -> bytes:
@@ -206,7 +207,11 @@ class BundleFiles(Files):
         id, _, rest = name.removeprefix("trials/").partition("-")
         if id not in self._bundles or not rest:
             raise FileNotFoundError(name)
-        return self._bundles[id].read(f"trials/{rest}")
+        bundle, member = self._bundles[id], f"trials/{rest}"
+        content = bundle.read(member)
+        if not bundle.is_whole(member, content):
+            raise UsageError(f"{member} is not what was verified", where=str(bundle.path))
+        return content
 
     def names(self, folder: str) -> list[str]:
         return []

@@ -64,7 +64,7 @@ def pack(
                 for member, content in (record, examples):
                     files[member] = _add(archive, member, content)
             manifest = Manifest(
-                schema=SCHEMA,
+                schema_version=SCHEMA,
                 name=name,
                 kind=kind,
                 rules=rules,

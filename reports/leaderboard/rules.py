@@ -44,13 +44,14 @@ class ClassRules(_Part):
 
 class Limits(_Part):
     """How large a bundle may be: bytes of the file, of one member, of all members unpacked;
-    number of members; characters of one output."""
+    number of members; characters of one output; a number in a cell's options."""
 
     archive: int = Field(256 * 2**20, gt=0)
     member: int = Field(64 * 2**20, gt=0)
     unpacked: int = Field(2 * 2**30, gt=0)
     members: int = Field(20_000, gt=0)
     text: int = Field(10_000, gt=0)
+    number: int = Field(1_000_000, gt=0)
 
 
 class Track(_Part):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 from bench.attention.base import Placement
 from bench.attention.registries import attentions
 from bench.cell import Cell
 from bench.errors import UsageError
 from reports.leaderboard.manifest import Manifest, Mechanism, Trial
+from reports.leaderboard.opening import climbs
 from reports.leaderboard.problems import plain
-from reports.leaderboard.rules import Class, Rules
+from reports.leaderboard.rules import Class, Limits, Rules
 from tasks.base import Plan
 from tasks.plan import make_cell, refusal, resolve
 
@@ -32,6 +34,30 @@ class Planned:
     known: bool
 
 
+def well_formed(cell: Cell, limits: Limits) -> Cell:
+    """The cell, if its fields are what they should be. Raises ValueError otherwise.
+
+    Options go on to readers of data and builders of models, so texts must not name files outside
+    the data root, and numbers must not ask for more than a machine has.
+    """
+    names = (cell.task, cell.dataset, cell.attention, cell.score, cell.budget)
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("a name in its cell is not a text")
+    if type(cell.seed) is not int:
+        raise ValueError("the seed in its cell is not a whole number")
+    options: Mapping[str, Any] = cell.options  # of a stranger's JSON, whatever it says
+    for name, value in options.items():
+        if isinstance(value, str):
+            if climbs(value):
+                raise ValueError(f"{plain(name)}={plain(value)} leads out of the data root")
+        elif isinstance(value, int | float):
+            if not abs(value) <= limits.number:
+                raise ValueError(f"{plain(name)}={value:g} is more than {limits.number:,}")
+        elif value is not None:
+            raise ValueError(f"{plain(name)} in its cell is neither number nor text")
+    return cell
+
+
 def planned(cell: Cell, mechanism: Mechanism | None) -> Planned:
     """Raises UsageError where nothing here could run the cell."""
     if cell.attention in attentions:
@@ -49,9 +75,21 @@ def planned(cell: Cell, mechanism: Mechanism | None) -> Planned:
         return Planned(cell, resolve(cell), known=True)
     if mechanism is None:
         raise UsageError(f"the manifest says nothing about '{plain(cell.attention)}'")
+    _check_names(cell, mechanism)
     options = {k: v for k, v in cell.options.items() if k not in mechanism.options}
     other = replace(cell, attention=_stand_in(mechanism.placement), options=options)
     return Planned(cell, resolve(other), known=False)
+
+
+def _check_names(cell: Cell, mechanism: Mechanism) -> None:
+    """Nobody may pass a setting off as an option of a mechanism that cannot be looked at."""
+    from tasks.registries import datasets, tasks
+
+    settings = tasks.get(cell.task).Settings.model_fields
+    data = datasets(cell.task).get(cell.dataset).Options.model_fields
+    taken = sorted(set(mechanism.options) & {*settings, *data})
+    if taken:
+        raise UsageError(f"the manifest calls {', '.join(taken)} an option of the attention")
 
 
 def _stand_in(placement: Placement) -> str:

@@ -86,9 +86,11 @@ def _general(result: Result, plan: Plan, data: TaskData) -> Iterator[str]:
     if result.provenance.data_fingerprint != data.fingerprint:
         stated = (result.provenance.data_fingerprint or "nothing")[:12]
         yield f"other data: fingerprint {plain(stated)}, and {data.fingerprint[:12]} here"
+    steps = plan.settings.steps
+    interval = max(1, steps // plan.settings.validations)
     last = max((point.get("step", 0.0) for point in result.curve), default=0.0)
-    if last != plan.settings.steps:
-        yield f"its curve ends at step {last:g}, and training at {plan.settings.steps}"
+    if not steps - interval < last <= steps:  # validations are that far apart
+        yield f"its curve ends at step {last:g}, and training at {steps}"
 
 
 def _rows(content: bytes, limits: Limits) -> tuple[list[Prediction], list[str]]:

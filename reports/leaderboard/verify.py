@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
 from bench.cell import Cell
 from bench.errors import UsageError
 from bench.measure import count_parameters
@@ -21,12 +23,9 @@ from reports.leaderboard.manifest import predictions_of, record_of
 from reports.leaderboard.opening import Bundle, parse
 from reports.leaderboard.problems import Problem, plain, shortened
 from reports.leaderboard.rules import Rules
-from reports.leaderboard.settings_check import Planned, check_settings, planned, rivals
+from reports.leaderboard.settings_check import Planned, check_settings, planned, rivals, well_formed
 from reports.leaderboard.trial_check import Checked, check_trial
 from tasks.base import Paths, Plan, TaskData
-
-#: What an option may be, besides nothing.
-Scalars = (bool, int, float, str)
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def _record(bundle: Bundle, hash: str, found: _Findings) -> Iterator[Result]:
         found.add(where, ["its record is not the one that the manifest names (SHA-256 differs)"])
     try:
         result = Result.from_json(parse(content))
-        cell = _well_formed(result.key)
+        cell = well_formed(result.key, bundle.limits)
     except (ValueError, TypeError, AttributeError) as error:
         found.add(where, [f"not a valid record ({plain(_first_line(error))})"])
         return
@@ -111,18 +110,6 @@ def _record(bundle: Bundle, hash: str, found: _Findings) -> Iterator[Result]:
         found.add(named(cell), ["it did not finish"])
     else:
         yield result
-
-
-def _well_formed(cell: Cell) -> Cell:
-    """The cell, if its fields are what they should be. Raises ValueError otherwise."""
-    names = (cell.task, cell.dataset, cell.attention, cell.score, cell.budget)
-    if not all(isinstance(name, str) for name in names):
-        raise ValueError("a name in its cell is not a text")
-    if type(cell.seed) is not int:
-        raise ValueError("the seed in its cell is not a whole number")
-    if not all(value is None or isinstance(value, Scalars) for value in cell.options.values()):
-        raise ValueError("an option in its cell is neither number nor text")
-    return cell
 
 
 def missing_seeds(cells: Sequence[Cell], rules: Rules) -> Iterator[Problem]:
@@ -167,7 +154,12 @@ def _check_on_data(
     found: _Findings,
 ) -> None:
     plan = members[0][1].plan
-    data = plan.task.prepare(plan, paths)
+    try:
+        data = plan.task.prepare(plan, paths)
+    except UsageError as error:  # it may quote what a stranger wrote
+        raise UsageError(
+            plain(error.what, 300), where=plain(error.where), remedy=error.remedy
+        ) from None
     sizes: dict[str, int] = {}
     for result, one in members:
         where = named(one.cell)
@@ -181,9 +173,10 @@ def _check_on_data(
         for whats in checked.problems:
             found.add(where, whats)
         found.stated |= checked.stated
-    if paths.data_root is None:
-        return
-    found.notes |= dict.fromkeys(f"{plan.cell.dataset}: {note}" for note in data.notes)
+    if plan.dataset.external:
+        found.notes.update(
+            (f"{plan.cell.dataset}: {plain(note, 300)}", None) for note in data.notes
+        )
 
 
 def _parameters(
@@ -239,7 +232,11 @@ def _largest(one: Planned, data: TaskData, sizes: dict[str, int]) -> tuple[int, 
 
 
 def _size(plan: Plan, data: TaskData) -> int:
-    return count_parameters(plan.task.module(plan, data))
+    try:
+        with torch.device("meta"):  # shapes without memory: a stranger chose the sizes
+            return count_parameters(plan.task.module(plan, data))
+    except (NotImplementedError, RuntimeError):  # a mechanism that cannot be built that way
+        return count_parameters(plan.task.module(plan, data))
 
 
 def named(cell: Cell) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from bundles import changed, in_record
 
+from bench.cell import Cell
 from bench.store import Store
 from reports.leaderboard.manifest import record_of
 from reports.leaderboard.opening import open_bundle
-from reports.leaderboard.rules import Rules
+from reports.leaderboard.rules import Limits, Rules
+from reports.leaderboard.settings_check import well_formed
 from reports.leaderboard.submitting import submit
 from reports.leaderboard.verify import verify
 
@@ -111,3 +114,45 @@ def test_a_mechanism_that_is_not_installed_here(trials, more, tmp_path: Path, mo
     path = changed(tmp_path / "b.zip", tmp_path / "huge.zip", {record_of(result.hash): huge})
     said = trials.said(path)
     assert len(said) == 1 and "100,000,000 parameters; its class 'same' allows" in said[0]
+
+
+def test_a_setting_cannot_be_passed_off_as_an_option(trials, more, tmp_path: Path, monkeypatch):
+    """Nobody here can look at the mechanism, so its manifest could say anything."""
+    from bench.attention.registries import attentions
+
+    class Mine(attentions.get("soft")):
+        """Soft attention under another name."""
+
+    monkeypatch.setitem(attentions._things, "mine", Mine)
+    store = Store.open(tmp_path / "store", create=True)
+    more(store, "translation", "mine", hidden=48)
+    submit(store, tmp_path / "b.zip", trials.rules, name="mine")
+    monkeypatch.delitem(attentions._things, "mine")
+
+    def hide(manifest: dict[str, Any]) -> None:
+        manifest["mechanisms"]["mine"]["options"]["hidden"] = 24
+
+    path = changed(tmp_path / "b.zip", tmp_path / "lie.zip", {}, manifest=hide)
+    assert any("calls hidden an option of the attention" in one for one in trials.said(path))
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("../../etc/passwd", "leads out of the data root"),
+        ("/etc/passwd", "leads out of the data root"),
+        (10**9, "is more than 1,000,000"),
+        (-1e300, "is more than 1,000,000"),
+        ([1], "neither number nor text"),
+    ],
+)
+def test_options_can_name_no_file_elsewhere_and_no_monster(value: object, reason: str) -> None:
+    cell = Cell("translation", "parallel", "soft", "concat", options={"train": value})  # type: ignore[dict-item]
+    with pytest.raises(ValueError, match=reason):
+        well_formed(cell, Limits())
+
+
+@pytest.mark.parametrize("value", ["de-en", "1,3,5", "", "folder/file.txt", 3, 0.5, True, None])
+def test_plain_options_are_fine(value: object) -> None:
+    cell = Cell("translation", "parallel", "soft", "concat", options={"x": value})  # type: ignore[dict-item]
+    assert well_formed(cell, Limits()) is cell

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -164,4 +163,6 @@ def test_a_search_from_end_to_end(tmp_path: Path) -> None:
         assert "bleu" in result.metrics
         (note,) = [note for note in result.provenance.notes if "searched" in note]
         assert "5 candidates, seed 0" in note and "ASHA" in note
-    assert not any("bleu" in json.dumps(result.to_json()) for result in found.results())
+    for result in found.results():
+        assert set(result.metrics) == {"validation_loss", "steps"}
+        assert found.predictions(result.hash) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.attention.base import AttentionOptions
@@ -56,7 +57,9 @@ class LocationAware(Concat):
 
     def forward(self, query: Tensor, projected: Tensor, previous: Tensor | None = None) -> Tensor:
         assert previous is not None and query.shape[1] == 1, "location-aware goes step by step"
-        B, H, S = previous.shape
-        features = self.convolution(previous.reshape(B * H, 1, S))  # B*H,F,S
-        located = self.location(features.transpose(1, 2))  # B*H,S,A
-        return additive(self.query(query), projected + located.view(B, H, S, -1), self.vector)
+        # U F in one product over windows: on so few channels a convolution is slower.
+        kernel = self.location.weight @ self.convolution.weight.squeeze(1)  # A,width
+        width = kernel.shape[1]
+        windows = F.pad(previous, (width // 2, width // 2)).unfold(2, width, 1)  # B,H,S,width
+        located = windows @ kernel.t()  # B,H,S,A
+        return additive(self.query(query), projected + located, self.vector)

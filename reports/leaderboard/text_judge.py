@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from reports.leaderboard.judging import Judge, Scored, Wanted, perplexity
@@ -16,7 +17,11 @@ class TextJudge(Judge):
     """A task says how its texts are scored, and how testing sees its examples."""
 
     scoring: ClassVar[Scoring]
-    view: ClassVar[Callable[[Any], WordPair]]
+
+    @classmethod
+    @abstractmethod
+    def view(cls, example: Any) -> WordPair:
+        """An example as testing sees it."""
 
     @classmethod
     def wanted(cls, data: TaskData) -> Mapping[str, Sequence[Wanted]]:

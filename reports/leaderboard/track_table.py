@@ -93,7 +93,7 @@ def track_table(board: ClassBoard, track: Track) -> Table | None:
     lines.sort(key=_rank)
     overall = [one.overall for one in lines]
     groups = tie_groups_of(overall)
-    heat = shades([one and one.value for one in overall], higher_is_better=True)
+    heat = shades([None if one is None else one.value for one in overall], higher_is_better=True)
     return Table(
         name=slug(f"{board.kind} {track.name}"),
         title=f"{board.title}: {track.name}",

@@ -40,7 +40,7 @@ class Entailment(Judge):
     def score(cls, data: TaskData, subset: str, rows: Sequence[Prediction]) -> Scored:
         gold = _pairs(data).tests[subset].labels
         # What is no label at all is wrong whatever the label: the next class after the right one.
-        known = {label: place for place, label in enumerate(LABELS)}
+        known: dict[str, int] = {label: place for place, label in enumerate(LABELS)}
         chosen = [
             known.get(row.prediction, (int(right) + 1) % len(LABELS))
             for row, right in zip(rows, gold, strict=True)

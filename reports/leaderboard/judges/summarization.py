@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from reports.leaderboard.judging import judges
 from reports.leaderboard.text_judge import TextJudge
 from tasks.summarization.testing import SCORING, word_pair
+from tasks.text_to_text.attended import WordPair
 
 
 @judges.register("summarization")
@@ -12,4 +15,7 @@ class Summarization(TextJudge):
     """Scores summaries."""
 
     scoring = SCORING
-    view = staticmethod(word_pair)
+
+    @classmethod
+    def view(cls, example: Any) -> WordPair:
+        return word_pair(example)

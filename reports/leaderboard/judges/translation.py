@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from reports.leaderboard.judging import judges
 from reports.leaderboard.text_judge import TextJudge
+from tasks.text_to_text.attended import WordPair
 from tasks.translation.testing import SCORING, word_pair
 
 
@@ -12,4 +15,7 @@ class Translation(TextJudge):
     """Scores translations."""
 
     scoring = SCORING
-    view = staticmethod(word_pair)
+
+    @classmethod
+    def view(cls, example: Any) -> WordPair:
+        return word_pair(example)

@@ -67,6 +67,9 @@ class TrialContext:
     asked_to_stop: Callable[[], bool] | None = None
     trouble: Callable[[], Exception | None] | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "notes", tuple(self.notes))  # JSON makes lists of them
+
     def store(self) -> Store | None:
         """The store, as whoever made this context has found it usable."""
         from bench.store import Store

@@ -15,12 +15,16 @@ from lightning_fabric.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 
 from ablations.context import TrialContext
+from ablations.rank_errors import RankLost
 
 #: Somebody may have to prepare a large data set first. Ranks that die are noticed without it.
 _PATIENCE = timedelta(days=1)
 
 #: Seconds that rank 0 waits for the others' account of what went wrong.
-EXPLANATION_SECONDS = 10.0
+EXPLANATION_SECONDS = 30.0
+
+#: What gloo says where the process at the other end is gone.
+_CLOSED = "Connection closed by peer"
 
 
 def open_meeting(host: str, ranks: int) -> dist.TCPStore:
@@ -90,6 +94,8 @@ def explained(context: TrialContext) -> Iterator[None]:
         yield
     except RuntimeError as error:  # gloo's and NCCL's are of this class
         trouble = context.trouble() if context.trouble is not None else None
+        if trouble is None and _CLOSED in str(error):
+            trouble = RankLost(str(error))
         if trouble is None:
             raise
         raise trouble from error

@@ -17,7 +17,7 @@ from ablations.live import NodeUse
 from ablations.outcome import OUT_OF_MEMORY, WORKER_DIED, Outcome, failed_trial, stopped_early
 from ablations.stopping import StopRequest
 from ablations.sweep import Resources
-from ablations.workers import node_name, store_quietly, trainable
+from ablations.workers import held_result, node_name, store_quietly, trainable
 from bench.cell import Cell
 from bench.errors import UsageError
 from bench.provenance import utc_now
@@ -190,6 +190,10 @@ class _Watch(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         cell = _cell(trial)
         started = self._started.pop(cell.hash, None)
+        held = held_result(cell, self._context)
+        if held is not None:  # its process had stored what became of it before it ended
+            self._listener.finished(Outcome.of(held))
+            return
         result = failed_trial(cell, self._context, *_cause(trial), started=started or utc_now())
         stored = store_quietly(result, self._context)
         self._listener.finished(Outcome.of(result, stored=stored))

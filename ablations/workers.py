@@ -64,7 +64,7 @@ def run_cell(cell: Cell, context: TrialContext, trial_function: str) -> Outcome:
         RankLost: the process of another rank died, which counts as the death of this one. No other
             Exception is raised.
     """
-    held = _held(cell, context)
+    held = held_result(cell, context)
     if held is not None:
         return Outcome.of(held)
     flag = StopFlag.of(context)
@@ -85,7 +85,8 @@ def run_cell(cell: Cell, context: TrialContext, trial_function: str) -> Outcome:
     return Outcome.of(result, time.perf_counter() - clock)
 
 
-def _held(cell: Cell, context: TrialContext) -> Result | None:
+def held_result(cell: Cell, context: TrialContext) -> Result | None:
+    """What the store holds of a cell that makes its trial needless, or None."""
     store = context.store()
     if store is None:
         return None

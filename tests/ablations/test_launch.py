@@ -21,12 +21,14 @@ LAUNCH = Path(ablations.__file__).parent / "launch"
 ROOT = LAUNCH.parent.parent
 
 #: Stand-ins write down how they were called. `srun` runs its command as a step of a node would be;
-#: `ray start` stays until it is ended; `attnbench` ends as told, or on SIGTERM as the real one.
+#: `ray start` stays until it is ended, and the cluster is healthy once both steps have called it;
+#: `attnbench` ends as told, or on SIGTERM as the real one.
 STUBS = {
     "scontrol": 'if [ "$1" = show ]; then printf "n1\\nn2\\nn3\\n"; fi',
     "srun": 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',
     "hostname": "echo 10.0.0.1 172.17.0.1",
-    "ray": 'case "$1" in start) trap "exit 0" TERM; while :; do sleep 0.1; done;; esac',
+    "ray": 'case "$1" in start) trap "exit 0" TERM; while :; do sleep 0.1; done;; '
+    'health-check) [ "$(grep -c "^ray start" "$LOG")" -ge 2 ];; esac',
     "attnbench": 'trap "exit 143" TERM; [ "$ENDS" = waits ] || exit "$ENDS"; '
     "while :; do sleep 0.1; done",
 }

@@ -91,7 +91,7 @@ def photo_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
         return {**photos, **_published(placement), "steps": 30000, "validations": 20, "beam": 5}
     base = {
         **photos,
-        "steps": 1800,
+        "steps": 4000,
         "batch_units": 1400,
         "captions_each": 2,
         "hidden": 192,

@@ -64,7 +64,7 @@ def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
 
 
 def photo_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
-    """Photos of 64 pixels, 4 x 4 cells: about 7 core-minutes for 6,000 of them under `laptop`.
+    """Photos of 64 pixels, 4 x 4 cells: about 15 core-minutes for 6,000 of them under `laptop`.
 
     On validation photos, at equal core-seconds: 64 pixels taught the network more words than 96
     (it sees each photo 2.5 times as often), and asking all cells together for a word taught more

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch.nn.functional as F
 from torch import Tensor
 
 from bench.attention.memory import Memory
@@ -169,9 +168,8 @@ def _unpack(
 def _read(module: GenerationModule, memory: Memory, batch: Batch, keep_parts: int) -> list[Read]:
     decoded = module.decoder(batch.inputs, memory, need_weights=True)
     real = batch.outputs != PAD  # B,T
-    logits = module.head(decoded.features[real]).float()
     token_nll = decoded.features.new_zeros(real.shape).float()
-    token_nll[real] = F.cross_entropy(logits, batch.outputs[real], reduction="none")
+    token_nll[real] = module.head.loss(decoded.features[real], batch.outputs[real]).nll.float()
     nll = token_nll.sum(dim=1).tolist()
     if not all(map(math.isfinite, nll)):
         raise DivergedError("the trained model gives references a likelihood that is not finite")

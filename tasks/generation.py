@@ -11,7 +11,6 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.attention.base import AttentionOptions
@@ -125,22 +124,17 @@ class GenerationModule(TrainingModule):
         decoded: Decoded = self.decoder(batch.inputs, memory, need_weights=penalty > 0)
         real = batch.outputs != PAD  # B,T
         # Only real positions meet the vocabulary: it is the dearest product of the step.
-        logits = self.head(decoded.features[real])  # N,V
-        labels = batch.outputs[real]  # N
-        loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
-        with torch.no_grad():
-            nll = F.cross_entropy(logits, labels, reduction="none") if smoothing else None
-            right = (logits.argmax(dim=-1) == labels).sum()
+        words = self.head.loss(decoded.features[real], batch.outputs[real], smoothing=smoothing)
+        loss = words.loss
         if decoded.sampled is not None and self.training:
-            loss = loss + self._sampling_loss(decoded, logits, batch.outputs, real)
+            loss = loss + self._sampling_loss(decoded, words.nll, batch.outputs, real)
         if penalty:
             assert decoded.weights is not None
             loss = loss + penalty * doubly_stochastic_penalty(decoded.weights, real, memory.mask)
         auxiliary = self.auxiliary_loss(memory, batch) if self.training else None
         if auxiliary is not None:
             loss = loss + auxiliary
-        units = real.sum()
-        return LossTerms(loss, loss.detach() * units if nll is None else nll.sum(), right, units)
+        return LossTerms(loss, words.nll.sum(), words.right.sum(), real.sum())
 
     def validation_sums(self, batch: Batch) -> Tensor:
         terms = self.loss_terms(batch)
@@ -153,13 +147,12 @@ class GenerationModule(TrainingModule):
         return batch.units
 
     def _sampling_loss(
-        self, decoded: Decoded, logits: Tensor, outputs: Tensor, real: Tensor
+        self, decoded: Decoded, nll: Tensor, outputs: Tensor, real: Tensor
     ) -> Tensor:
         """REINFORCE for the locations that were sampled (Xu 2015, equation 11)."""
         assert decoded.sampled is not None
-        with torch.no_grad():
-            reward = torch.zeros(real.shape, device=logits.device)  # B,T
-            reward[real] = -F.cross_entropy(logits, outputs[real], reduction="none").float()
+        reward = torch.zeros(real.shape, device=nll.device)  # B,T
+        reward[real] = -nll.float()
         names = ("reinforce_weight", "entropy_weight", "discount")
         options = self.attention_options.model_dump(include=set(names))
         loss, self._baseline = reinforce_loss(

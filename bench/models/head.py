@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.models.vocabulary_loss import WordLoss, vocabulary_loss
+
 
 class VocabularyHead(nn.Module):
     """Features ...,F to logits ...,V.
@@ -23,3 +25,10 @@ class VocabularyHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return F.linear(features, self.projection.weight, self.projection.bias)
+
+    def loss(self, features: Tensor, labels: Tensor, *, smoothing: float = 0.0) -> WordLoss:
+        """Cross-entropy of N,F features and N labels; the logits are not kept."""
+        projection = self.projection
+        return vocabulary_loss(
+            features, projection.weight, projection.bias, labels, smoothing=smoothing
+        )

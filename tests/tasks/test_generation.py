@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from bench.attention.base import Sampled
 from bench.attention.mechanisms.hard import HardOptions
 from bench.models.base import Decoded
+from bench.models.head import VocabularyHead
 from tasks.generation import Batch, GenerationModule, doubly_stochastic_penalty
 from tasks.optimisation import rate
 from tasks.settings import Settings
@@ -30,21 +31,12 @@ class Scripted(nn.Module):
         return self.decoded
 
 
-class Head(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.projection = nn.Linear(F, V)
-
-    def forward(self, features: Tensor) -> Tensor:
-        return self.projection(features)
-
-
 def module(decoded: Decoded, options: HardOptions | None = None) -> GenerationModule:
     made = GenerationModule(
         nn.Identity(),
         nn.Identity(),  # type: ignore[arg-type]
         Scripted(decoded),  # type: ignore[arg-type]
-        Head(),  # type: ignore[arg-type]
+        VocabularyHead(F, nn.Embedding(V, F), tied=False),
         Settings(label_smoothing=0.1),
         options or HardOptions(),
     )

@@ -1,0 +1,76 @@
+"""The loss over a vocabulary against PyTorch's, which keeps the logits."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from bench.models import vocabulary_loss as module
+from bench.models.vocabulary_loss import vocabulary_loss
+
+Parts = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def parts(count: int, words: int, size: int, dtype: torch.dtype = torch.float64) -> Parts:
+    generator = torch.Generator().manual_seed(count + words)
+    features, weight, bias = (
+        torch.randn(shape, dtype=dtype, generator=generator, requires_grad=True)
+        for shape in ((count, size), (words, size), (words,))
+    )
+    return features, weight, bias, torch.randint(words, (count,), generator=generator)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("limit", [module.LIMIT, 50])
+@given(st.integers(1, 9), st.integers(2, 40), st.integers(1, 5))
+@settings(max_examples=20, deadline=None)
+def test_equals_the_loss_from_logits(
+    smoothing: float, limit: int, count: int, words: int, size: int
+) -> None:
+    *given_, labels = parts(count, words, size)
+    logits = F.linear(*given_)
+    expected = F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "LIMIT", limit)  # 50: a row or three at a time
+        found = vocabulary_loss(*given_, labels, smoothing=smoothing)
+    torch.testing.assert_close(found.loss, expected)
+    torch.testing.assert_close(found.nll, F.cross_entropy(logits, labels, reduction="none"))
+    assert torch.equal(found.right, logits.argmax(1) == labels)
+    assert not found.nll.requires_grad
+    # As a term among others: the gradient is scaled.
+    torch.testing.assert_close(
+        torch.autograd.grad(3 * found.loss, given_), torch.autograd.grad(3 * expected, given_)
+    )
+
+
+def test_without_gradients_it_is_the_same() -> None:
+    *given_, labels = parts(7, 19, 4)
+    with torch.no_grad():
+        plain = vocabulary_loss(*given_, labels)
+    assert not plain.loss.requires_grad
+    assert plain.loss == vocabulary_loss(*given_, labels).loss
+
+
+def test_half_precision_keeps_sums_exact() -> None:
+    *given_, labels = parts(300, 501, 16, torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = vocabulary_loss(*given_, labels, smoothing=0.1)
+    assert found.loss.dtype == torch.float32
+    expected = F.cross_entropy(F.linear(*given_), labels, label_smoothing=0.1)
+    torch.testing.assert_close(found.loss, expected, rtol=1e-2, atol=1e-2)
+    gradients = torch.autograd.grad(found.loss, given_)
+    for gradient, exact in zip(gradients, torch.autograd.grad(expected, given_), strict=True):
+        assert gradient.dtype == torch.float32
+        torch.testing.assert_close(gradient, exact, rtol=3e-2, atol=2e-4)
+
+
+def test_a_loss_that_is_not_finite_stays_so() -> None:
+    features, weight, bias, labels = parts(3, 8, 2)
+    spoilt = features.detach().clone()
+    spoilt[1, 0] = float("nan")
+    found = vocabulary_loss(spoilt, weight, bias, labels)
+    assert found.loss.isnan() and found.nll.isnan().tolist() == [False, True, False]

@@ -33,6 +33,7 @@ from bench.measure import (
     count_attention_parameters,
     count_parameters,
     release_memory,
+    settle,
 )
 from bench.provenance import provenance, utc_now
 from bench.result import Cost, Result
@@ -77,6 +78,7 @@ def run_trial(cell: Cell, context: TrialContext) -> Result:
             store.drop_checkpoint(cell.hash)
         tracker.finish(result, rows[:20], traces)
     release_memory()
+    settle()
     return result
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import random
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from itertools import combinations, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -98,6 +99,8 @@ class Probe(Dataset):
         return generate(options)
 
 
+# A warm worker tests many cells on the same texts.
+@lru_cache(maxsize=1)
 def generate(options: ProbeOptions) -> EntailmentCorpus:
     """All parts of the probe. Raises UsageError if more pairs are asked for than there can be."""
     most = options.clauses

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -101,6 +102,8 @@ class Probe(Dataset):
         return generate(options)
 
 
+# A warm worker tests many cells on the same texts.
+@lru_cache(maxsize=1)
 def generate(options: ProbeOptions) -> SummaryCorpus:
     """All parts of the probe. Raises UsageError if there are not so many different reports."""
     few, most = options.fewest, options.sentences

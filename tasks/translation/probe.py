@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -61,22 +62,27 @@ class ProbeDataset(Dataset):
     def load(cls, options: DatasetOptions, data_root: Path | None = None) -> Corpus:
         """Generate. Raises UsageError where so many different short sentences do not exist."""
         assert isinstance(options, ProbeOptions)
-        longest = options.length
-        seen: set[str] = set()
-        test = _split("test", options, options.test_size, (SHORTEST, longest), seen)
-        long = _split("long", options, options.test_size, (longest + 1, 2 * longest), seen)
-        validation = _split(
-            "validation", options, options.validation_size, (SHORTEST, longest), seen
-        )
-        train = _split("train", options, options.train_size, (SHORTEST, longest), seen)
-        return Corpus(
-            name=cls.name,
-            source_language="controlled English",
-            target_language="invented",
-            train=train,
-            validation=validation,
-            tests={"test": test, "long": long},
-        )
+        return generate(options)
+
+
+# A warm worker tests many cells on the same sentences.
+@lru_cache(maxsize=1)
+def generate(options: ProbeOptions) -> Corpus:
+    """The probe of these options. Raises UsageError as `ProbeDataset.load`."""
+    longest = options.length
+    seen: set[str] = set()
+    test = _split("test", options, options.test_size, (SHORTEST, longest), seen)
+    long = _split("long", options, options.test_size, (longest + 1, 2 * longest), seen)
+    validation = _split("validation", options, options.validation_size, (SHORTEST, longest), seen)
+    train = _split("train", options, options.train_size, (SHORTEST, longest), seen)
+    return Corpus(
+        name=ProbeDataset.name,
+        source_language="controlled English",
+        target_language="invented",
+        train=train,
+        validation=validation,
+        tests={"test": test, "long": long},
+    )
 
 
 def _split(

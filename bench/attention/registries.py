@@ -15,7 +15,10 @@ attentions: Registry[type[Attention]] = Registry(
     "attention", package="bench.attention.mechanisms", group="attnbench.attentions"
 )
 scores: Registry[type[Score]] = Registry(
-    "score", package="bench.attention.scores", group="attnbench.scores"
+    "score",
+    package="bench.attention.scores",
+    group="attnbench.scores",
+    mark="@scores.register(",  # how a score is computed lies there as well, some of it for CUDA
 )
 normalisers: Registry[Normaliser] = Registry(
     "normaliser", package="bench.attention.normalisers", group="attnbench.normalisers"

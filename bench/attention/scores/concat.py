@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import ClassVar, Self
+import warnings
+from collections.abc import Callable
+from typing import ClassVar, Self, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +16,10 @@ from bench.attention.chunks import in_chunks
 from bench.attention.heads import HeadLinear
 from bench.attention.registries import scores
 from bench.attention.scores import Score
+from bench.attention.scores.additive_step import additive_step
+from bench.attention.scores.additive_tiles import additive_in_tiles
+
+Additive: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @scores.register("concat")
@@ -79,8 +86,30 @@ class Concat(Score):
         return additive(self.query(query), projected, self.vector)
 
 
+#: Numbers of the hidden layer, B x H x T x S x A, from which a way other than the written-out
+#: formula is faster, as measured on a CPU with the way back: for one query, and for several.
+STEP_FROM, TILES_FROM = 2**15, 2**19
+#: Above so many a single query's hidden layer is not kept for the way back but formed again, no
+#: slower than the formula; below, keeping it is faster.
+STEP_TO = 2**21
+
+
 def additive(queries: Tensor, keys: Tensor, vector: Tensor) -> Tensor:
-    """v . tanh(query + key) for all pairs: B,H,T,A and B,H,S,A and H,A to B,H,T,S."""
+    """v . tanh(query + key) for all pairs: B,H,T,A and B,H,S,A and H,A to B,H,T,S.
+
+    The hidden layer of all pairs, B,H,T,S,A, is formed where it is small. Otherwise a CPU forms it
+    in tiles and a CUDA device in a kernel, both without keeping it; where neither can, pieces of
+    it are formed again on the way back. The results agree to float tolerance.
+    """
+    if len(queries) != len(keys):  # one of them serves the whole batch
+        batch = max(len(queries), len(keys))
+        queries, keys = (one.expand(batch, -1, -1, -1) for one in (queries, keys))
+    fast = _fast_way(queries, keys, vector)
+    return (fast or additive_written_out)(queries, keys, vector)
+
+
+def additive_written_out(queries: Tensor, keys: Tensor, vector: Tensor) -> Tensor:
+    """As `additive`, the formula in torch's operations."""
 
     def energies(rows: Tensor) -> Tensor:
         hidden = (rows.unsqueeze(-2) + keys.unsqueeze(-3)).tanh_()  # B,H,T,S,A
@@ -89,3 +118,36 @@ def additive(queries: Tensor, keys: Tensor, vector: Tensor) -> Tensor:
         return torch.einsum("bhtsa,ha->bhts", hidden, vector)
 
     return in_chunks(energies, queries, dim=2, row_size=keys.numel())
+
+
+def _fast_way(queries: Tensor, keys: Tensor, vector: Tensor) -> Additive | None:
+    """A way faster than the formula written out, or None."""
+    T, hidden = queries.shape[2], queries.shape[2] * keys.numel()
+    if hidden < STEP_FROM or torch._C._are_functorch_transforms_active():
+        return None  # torch.func differentiates no function of one's own
+    if keys.device.type == "cuda":
+        return additive_kernel(keys.device)
+    if keys.device.type != "cpu":
+        return None
+    if T > 1:
+        return additive_in_tiles if hidden >= TILES_FROM else None
+    mixed = not (queries.dtype == keys.dtype == vector.dtype in (torch.float32, torch.float64))
+    if mixed or torch.is_autocast_enabled("cpu"):
+        return additive_in_tiles
+    return additive_step if hidden <= STEP_TO else additive_in_tiles
+
+
+@functools.cache
+def additive_kernel(device: torch.device) -> Additive | None:
+    """The CUDA kernel, or None where Triton, which makes it, is missing or cannot."""
+    try:  # importing it takes most of a second, which only CUDA devices are worth
+        from bench.attention.scores.additive_triton import additive_by_kernel
+    except ImportError:
+        return None
+    try:
+        tried = [torch.ones(size, device=device) for size in ((1, 1, 1, 1), (1, 1, 1, 1), (1, 1))]
+        additive_by_kernel(*tried)
+    except Exception as error:  # no compiler, too old a device, ...
+        warnings.warn(f"the additive score goes without its kernel: {error}", stacklevel=2)
+        return None
+    return additive_by_kernel

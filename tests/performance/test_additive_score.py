@@ -9,8 +9,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from measures import additive  # noqa: E402 - found by the line above
-from measures.figure import Figure  # noqa: E402
+from measures import additive
+from measures.figure import Figure
 
 pytestmark = pytest.mark.performance
 

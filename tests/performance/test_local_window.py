@@ -1,4 +1,4 @@
-"""What a query costs as the source grows, local against global. Prints figures, asserts no times."""
+"""A query's cost as the source grows, local against global. Prints figures, asserts no times."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from measures import local  # noqa: E402 - found by the line above
+from measures import local
 
 pytestmark = pytest.mark.performance
 

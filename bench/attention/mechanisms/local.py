@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from bench.attention.aggregation import weighted_mean
 from bench.attention.base import Attended, AttentionOptions, AttentionState, Keys, Sizes
 from bench.attention.core import ScoredAttention, ScoredOptions
+from bench.attention.gathering import pooled, take_rows
+from bench.attention.memory import Memory
 from bench.attention.registries import attentions
 from bench.attention.scores import DotScore
 from bench.attention.windows import MonotonicWindow, PointWindow, PredictiveWindow
@@ -50,6 +51,10 @@ class LocalAttention(ScoredAttention):
         assert isinstance(self.window, PointWindow)
         return self.window
 
+    def prepare(self, memory: Memory) -> Keys:
+        keys = super().prepare(memory)
+        return pooled(keys, "keys", "values") if self._gathering_pays(keys) else keys
+
     def forward(
         self, query: Tensor, keys: Keys, state: AttentionState, *, need_weights: bool = True
     ) -> Attended:
@@ -69,10 +74,10 @@ class LocalAttention(ScoredAttention):
         """As `forward`, scoring only the positions inside the window."""
         B, T, _ = query.shape
         index, focus = self.point_window.nearby(query, keys, state.position)  # B,T,W
-        near_keys = take_rows(keys.tensors["keys"], index)  # B*T,1,W,K
+        near_keys = take_rows(keys, "keys", index)  # B*T,1,W,K
         energies = self.score(query.reshape(B * T, 1, -1), near_keys).view(B, 1, *index.shape[1:])
         near = focus.apply_gain(self.normaliser(energies, focus.mask))  # B,1,T,W
-        near_values = take_rows(keys.tensors["values"], index)  # B*T,1,W,V
+        near_values = take_rows(keys, "values", index)  # B*T,1,W,V
         context = weighted_mean(near.view(B * T, 1, 1, -1), near_values).view(B, T, -1)
         weights = None
         if need_weights:
@@ -110,11 +115,3 @@ class LocalPredictive(LocalAttention):
             sizes.query, options.window, axes=sizes.axes, renormalise=options.renormalise
         )
         super().__init__(sizes, score, options, window=window)
-
-
-def take_rows(table: Tensor, index: Tensor) -> Tensor:
-    """Rows of B,1,S,K at B,T,W: B*T,1,W,K."""
-    B, _, S, K = table.shape
-    rows = index + torch.arange(0, B * S, S, device=index.device)[:, None, None]
-    taken = table.reshape(B * S, K).index_select(0, rows.flatten())
-    return taken.view(-1, 1, index.shape[2], K)

@@ -11,8 +11,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 STUDY ?= overview
 STORE ?= runs/$(STUDY)
 TEST ?= tests
+MEASURE ?=
 
-.PHONY: help bench test docs lint types format lock clean environment bench-performance
+.PHONY: help bench test docs lint types format lock clean environment bench-performance bench-growth
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -41,7 +42,10 @@ bench: $(READY) ## run the default study on embedded data and build its report
 test: $(READY) ## the whole suite
 	$(BIN)/python -m pytest $(TEST) -m "not performance" -n logical --dist worksteal
 
-bench-performance: $(READY) ## measured figures, as tables (asserts nothing)
+bench-performance: $(READY) ## speed, as one table (MEASURE="training_step --out FILE"; see docs/performance.md)
+	$(BIN)/python tests/performance/run.py $(MEASURE)
+
+bench-growth: $(READY) ## what thousands of trials cost, kills included (an hour; asserts no times)
 	$(BIN)/python -m pytest tests/performance -m performance -s
 
 docs: $(READY) ## the documentation as a site: build/docs/index.html

@@ -16,11 +16,10 @@ from bench.models.search.greedy import WORTH_DROPPING
 from bench.models.search.hypotheses import (
     Head,
     Hypotheses,
-    forbidden_tokens,
     limits_of,
-    log_probabilities,
     with_weights,
 )
+from bench.models.search.vocabulary import NextToken
 
 
 @torch.no_grad()
@@ -58,16 +57,17 @@ def beam_search(
     assert not decoder.training, "search wants a model in evaluation mode"
     _check(beam, length_penalty, coverage_penalty)
     limits = limits_of(max_length, memory)
-    never = forbidden_tokens(forbidden, eos, limits.device)
+    following = NextToken(head, forbidden, eos)
     covering = coverage_penalty > 0
 
     beams = book.first_beams(memory, limits, beam)
     answers = beams.best
-    state = select_rows(decoder.start(memory), beams.rows.repeat_interleave(beam))
-    current = torch.full_like(beams.rows, bos).repeat_interleave(beam)  # N*K
+    # One open hypothesis a sentence before the first token, K after it.
+    state = decoder.start(memory)
+    current = torch.full_like(beams.rows, bos)  # N*A
     for step in range(int(limits.max())):
         decoded, state = decoder.step(current, state, need_weights=covering)
-        log_probs = log_probabilities(head(decoded.features)[:, 0], never)  # N*K,V
+        log_probs = following(decoded.features)  # N*A,V
         beams = book.cover(beams, decoded.weights if covering else None)
         found = book.extend(
             beams, log_probs, step, eos, length=length_penalty, coverage=coverage_penalty
@@ -83,7 +83,7 @@ def beam_search(
             answers = book.file_answers(answers, beams)
             keep = (~done).nonzero()[:, 0]
             beams = select_rows(beams, keep)
-        state = _follow(state, parents, keep)
+        state = _follow(state, parents, keep, beam if step else 1)
         current = beams.history[:, :, step].flatten()
 
     best = book.file_answers(answers, beams)
@@ -93,18 +93,21 @@ def beam_search(
 
 
 def _follow(
-    state: DecoderState[Any, Any], parents: Tensor, keep: Tensor | None
+    state: DecoderState[Any, Any], parents: Tensor, keep: Tensor | None, before: int
 ) -> DecoderState[Any, Any]:
-    """The decoder's state of the new open hypotheses, given their parents N,K, for all sentences
-    or for those to keep. What depends on the sentence alone moves only where some are dropped."""
+    """The decoder's state of the new open hypotheses, given their parents N,K among the `before`
+    a sentence had, for all sentences or for those to keep. What depends on the sentence alone
+    moves only where some are dropped or beams become more."""
     count, beam = parents.shape
-    first = torch.arange(count, device=parents.device)[:, None] * beam  # N,1
-    if keep is None:
+    first = torch.arange(count, device=parents.device)[:, None] * before  # N,1
+    if keep is None and before == beam:
         return DecoderState(state.source, select_rows(state.progress, (first + parents).flatten()))
-    kept = first[keep] + torch.arange(beam, device=parents.device)
+    rows = first + parents
+    if keep is not None:
+        first, rows = first[keep], rows[keep]
     return DecoderState(
-        select_rows(state.source, kept.flatten()),
-        select_rows(state.progress, (first + parents)[keep].flatten()),
+        select_rows(state.source, first.expand_as(rows).flatten()),
+        select_rows(state.progress, rows.flatten()),
     )
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bench.attention.memory import Memory
+from bench.models.search.best import best_extensions
 from bench.models.search.hypotheses import PADDING, coverage_term, length_norm
 
 NEVER = float("-inf")
@@ -88,17 +89,18 @@ def first_beams(memory: Memory, limits: Tensor, beam: int) -> Beams:
 
 
 def cover(beams: Beams, weights: Tensor | None) -> Beams:
-    """The beams after a step that attended with N*K,1,S weights."""
+    """The beams after a step that attended with N*A,1,S weights."""
     if weights is None:
         return beams
-    now = weights.view(*beams.totals.shape, -1)  # N,K,S
+    now = weights.view(len(beams.totals), -1, weights.shape[2])  # N,A,S
     return replace(beams, coverage=now if beams.coverage is None else beams.coverage + now)
 
 
 def extend(
     beams: Beams, log_probs: Tensor, step: int, eos: int, *, length: float, coverage: float
 ) -> Extensions:
-    """The 2K likeliest extensions of the beams by N*K,V log-probabilities.
+    """The 2K likeliest extensions of the beams by N*A,V log-probabilities of their first A, the
+    others being empty.
 
     No more than K of them end, since every beam ends in one way, so K go on.
 
@@ -106,10 +108,11 @@ def extend(
         length, coverage: the penalties.
     """
     count, beam = beams.totals.shape
-    totals = beams.totals[:, :, None] + log_probs.view(count, beam, -1)  # N,K,V
-    size = totals.shape[2]
-    totals, places = totals.flatten(1).topk(min(2 * beam, beam * size), dim=1)  # N,J
-    parents, tokens = places // size, places % size
+    rows, size = log_probs.shape
+    open_ = rows // count  # A
+    totals, parents, tokens = best_extensions(
+        beams.totals[:, :open_], log_probs, min(2 * beam, open_ * size)
+    )  # N,J
     scores = totals / length_norm(beams.limits.new_tensor(step + 1), length)
     if beams.coverage is not None:
         terms = coverage_term(beams.coverage, beams.mask[:, None], coverage)  # N,K

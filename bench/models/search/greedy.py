@@ -13,12 +13,11 @@ from bench.models.search.hypotheses import (
     PADDING,
     Head,
     Hypotheses,
-    forbidden_tokens,
     length_norm,
     limits_of,
-    log_probabilities,
     with_weights,
 )
+from bench.models.search.vocabulary import NextToken
 
 #: Finished rows leave the batch once they are this share of it: copying the rest costs about as
 #: much as a step.
@@ -58,7 +57,7 @@ def greedy_search(
     """
     assert not decoder.training, "search wants a model in evaluation mode"
     limits = limits_of(max_length, memory)
-    never = forbidden_tokens(forbidden, eos, limits.device)
+    following = NextToken(head, forbidden, eos)
     outputs = torch.full((len(limits), int(limits.max())), PADDING, device=limits.device)
     totals = torch.zeros(len(limits), device=limits.device, dtype=torch.float64)
     lengths = torch.zeros_like(limits)
@@ -69,7 +68,7 @@ def greedy_search(
     done = torch.zeros_like(rows, dtype=torch.bool)
     for step in range(outputs.shape[1]):
         decoded, state = decoder.step(current, state, need_weights=False)
-        best, current = log_probabilities(head(decoded.features)[:, 0], never).max(dim=1)  # N
+        best, current = following(decoded.features).max(dim=1)  # N
         outputs[rows, step] = torch.where(done, PADDING, current)
         totals[rows] += torch.where(done, 0.0, best.double())
         lengths[rows] += ~done

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -65,16 +65,6 @@ def coverage_term(coverage: Tensor, mask: Tensor, weight: float) -> Tensor:
     return weight * torch.where(mask, logs, 0.0).sum(dim=-1)
 
 
-def log_probabilities(logits: Tensor, forbidden: Tensor) -> Tensor:
-    """Logits ...,V to log-probabilities in float32 or wider, -inf for forbidden tokens.
-
-    What remains is not normalised again: scores stay those of the model.
-    """
-    if logits.dtype in (torch.bfloat16, torch.float16):
-        logits = logits.float()
-    return torch.log_softmax(logits, dim=-1).index_fill(-1, forbidden, float("-inf"))
-
-
 def limits_of(max_length: int | Tensor, memory: Memory) -> Tensor:
     """B int64: most tokens of each sentence, the end token counted.
 
@@ -86,13 +76,6 @@ def limits_of(max_length: int | Tensor, memory: Memory) -> Tensor:
     if int(limits.min()) < 1:
         raise UsageError(f"an output has at least one token, not {int(limits.min())}")
     return limits
-
-
-def forbidden_tokens(forbidden: Sequence[int], eos: int, device: torch.device) -> Tensor:
-    """The tokens that are never produced, as an index. Raises UsageError if `eos` is one."""
-    if eos in forbidden:
-        raise UsageError("the end token cannot be forbidden")
-    return torch.tensor(sorted(set(forbidden)), dtype=torch.int64, device=device)
 
 
 def with_weights(

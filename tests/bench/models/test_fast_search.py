@@ -1,0 +1,102 @@
+"""Batched search against the slow one, and the likeliest extensions against sorting them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from slow_search import slow_beam_search
+
+from bench.models.head import VocabularyHead
+from bench.models.search import beam_search, greedy_search
+from bench.models.search.best import CHUNK, best_extensions
+from bench.models.search.vocabulary import NextToken
+
+PAD, BOS, EOS = 0, 1, 2
+LIMITS = [7, 4, 9, 6, 3, 8]
+MODELS = [
+    pytest.param("none", "none", {}, id="fixed"),
+    pytest.param("soft", "concat", {}, id="before"),
+    pytest.param("global", "general", {"input_feeding": True}, id="after"),
+    pytest.param("self", "scaled-dot", {}, id="transformer"),
+]
+
+
+@pytest.mark.parametrize(("attention", "score", "changed"), MODELS)
+@pytest.mark.parametrize("beam", [1, 2, 5])
+@pytest.mark.parametrize("length_penalty", [0.0, 1.0])
+def test_outputs_equal_those_of_the_slow_search(
+    attention: str,
+    score: str,
+    changed: dict,
+    beam: int,
+    length_penalty: float,
+    make_model: Callable,
+    make_batch: Callable,
+) -> None:
+    encoder, decoder = make_model(attention, score, **changed)
+    features, mask, _ = make_batch([3, 5, 2, 6, 4, 1])
+    memory = encoder(features, mask)
+    plain = torch.nn.Linear(decoder.output_size, decoder.embedding.num_embeddings).double()
+
+    def head(features: torch.Tensor) -> torch.Tensor:
+        logits = 2.0 * torch.sin(20 * plain(features))  # outputs that differ
+        return logits.index_add(
+            2, torch.tensor([EOS]), torch.full_like(logits[..., :1], -2.0)
+        )  # and do not all end at once
+
+    slow = slow_beam_search(
+        decoder, head, memory,
+        bos=BOS, eos=EOS, limits=LIMITS, beam=beam, length_penalty=length_penalty,
+        forbidden=(PAD, BOS),
+    )  # fmt: skip
+    arguments = {
+        "bos": BOS,
+        "eos": EOS,
+        "max_length": torch.tensor(LIMITS),
+        "length_penalty": length_penalty,
+        "forbidden": (PAD, BOS),
+    }
+    searches = [beam_search(decoder, head, memory, beam=beam, **arguments)]
+    if beam == 1:
+        searches.append(greedy_search(decoder, head, memory, **arguments))
+    for fast in searches:
+        rows = zip(fast.tokens.tolist(), fast.lengths.tolist(), strict=True)
+        assert [tokens[:length] for tokens, length in rows] == [one.tokens for one in slow]
+        torch.testing.assert_close(fast.log_probs.tolist(), [one.total for one in slow])
+        torch.testing.assert_close(fast.scores.tolist(), [one.score for one in slow])
+    assert len({tuple(one.tokens) for one in slow}) > 1, "equal outputs would prove little"
+
+
+@pytest.mark.parametrize("size", [3, CHUNK - 1, CHUNK, 5 * CHUNK, 7 * CHUNK + 5])
+@pytest.mark.parametrize("hypotheses", [1, 4])
+def test_the_best_extensions_are_those_of_sorting_everything(size: int, hypotheses: int) -> None:
+    totals = torch.randn(6, hypotheses, dtype=torch.float64)
+    totals[1, 1:] = float("-inf")  # beams that do not exist yet
+    log_probs = torch.randn(6 * hypotheses, size).log_softmax(dim=1)
+    log_probs[:, 1] = float("-inf")
+    count = min(10, hypotheses * size)
+    sums, parents, tokens = best_extensions(totals, log_probs, count)
+    every = totals[:, :, None] + log_probs.view(6, hypotheses, size)
+    torch.testing.assert_close(sums, every.flatten(1).sort(descending=True).values[:, :count])
+    torch.testing.assert_close(every[torch.arange(6)[:, None], parents, tokens], sums)
+    for row in range(6):
+        found = list(zip(parents[row].tolist(), tokens[row].tolist(), strict=True))
+        assert len(set(found)) == count
+
+
+@pytest.mark.parametrize("size", [9, 32, 200])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_log_probabilities_are_those_of_the_head(size: int, dtype: torch.dtype) -> None:
+    head = VocabularyHead(6, torch.nn.Embedding(size, 6)).to(dtype)
+    torch.nn.init.normal_(head.projection.bias)
+    following = NextToken(head, (0, 4), EOS)
+    with torch.no_grad():
+        for rows in (7, 3):
+            features = torch.randn(rows, 1, 6, dtype=dtype)
+            expected = head(features)[:, 0].log_softmax(dim=1)
+            found = following(features)
+            assert (found[:, [0, 4]] == float("-inf")).all()
+            kept = [token for token in range(size) if token not in (0, 4)]
+            torch.testing.assert_close(found[:, kept], expected[:, kept])

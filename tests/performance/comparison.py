@@ -1,0 +1,127 @@
+"""The table of figures: beside an earlier one, beside the peers', as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from measures.figure import Figure
+
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Figures of one run on one machine."""
+
+    machine: str
+    figures: tuple[Figure, ...]
+
+    def to_json(self) -> str:
+        rows = [asdict(figure) for figure in self.figures]
+        return json.dumps({"machine": self.machine, "figures": rows}, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Table:
+        """Raises ValueError for what is no such table."""
+        try:
+            found = json.loads(text)
+            return cls(found["machine"], figures_of(found["figures"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a table of figures: {error!r}") from error
+
+
+def figures_of(rows: Iterable[Mapping[str, object]]) -> tuple[Figure, ...]:
+    """Figures from JSON objects with name, value, unit and, optionally, note."""
+    return tuple(
+        Figure(
+            str(row["name"]), float(str(row["value"])), str(row["unit"]), str(row.get("note", ""))
+        )
+        for row in rows
+    )
+
+
+def described_machine() -> str:
+    """Processor, cores and versions, without any name of the machine."""
+    import torch
+
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        named = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        model = named[0].partition(":")[2].strip() if named else model
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
+    return f"{model}, {os.cpu_count()} cores{gpu}, {versions}"
+
+
+def better(figure: Figure) -> bool | None:
+    """Whether more of it is better; None where neither is."""
+    if figure.unit.endswith("/s") or figure.unit in ("share", "of outputs", "times"):
+        return True
+    return False if figure.unit in ("s", "ms", "us", "MB", "bytes") else None
+
+
+def speed(figure: Figure, other: Figure) -> float | None:
+    """How many times as good the first is as the second; None where that has no meaning."""
+    more = better(figure)
+    if more is None or figure.unit != other.unit or figure.value <= 0 or other.value <= 0:
+        return None
+    return figure.value / other.value if more else other.value / figure.value
+
+
+def markdown(table: Table, before: Table | None = None) -> str:
+    """The table, with a column for how many times as good as before each figure is."""
+    earlier = {figure.name: figure for figure in before.figures} if before else {}
+    lines = [f"Machine: {table.machine}.", ""]
+    if before:
+        lines += [f"Before: {before.machine}.", ""]
+    lines += [
+        "| measured | figure | unit | times as good as before | note |",
+        "|---|--:|---|--:|---|",
+    ]
+    for figure in table.figures:
+        known = earlier.get(figure.name)
+        ratio = speed(figure, known) if known else None
+        shown = "" if ratio is None else f"{ratio:.2f}"
+        lines.append(
+            f"| {figure.name} | {rounded(figure.value)} | {figure.unit} | {shown} | {figure.note} |"
+        )
+    missing = [name for name in earlier if name not in {one.name for one in table.figures}]
+    if missing:
+        lines += ["", f"Measured before, not now: {', '.join(missing)}."]
+    return "\n".join(lines) + "\n"
+
+
+def against(ours: Sequence[Figure], pairs: Mapping[str, str]) -> list[Figure]:
+    """Rows "ours / theirs" for the pairs of names of which both were measured."""
+    named = {figure.name: figure for figure in ours}
+    found = []
+    for mine, theirs in pairs.items():
+        if mine in named and theirs in named:
+            ratio = speed(named[mine], named[theirs])
+            if ratio is not None:
+                found.append(Figure(f"{mine}, over {theirs}", ratio, "times", "same run"))
+    return found
+
+
+def rounded(value: float) -> str:
+    """Three figures, or all before the point."""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def between_markers(page: str, text: str) -> str:
+    """The page with the text in place of what stands between its markers.
+
+    Raises ValueError for a page without them."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"no {BEGIN} ... {END} in the page")
+    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"

@@ -1,0 +1,43 @@
+"""The model that is measured: that of the peers, with any attention."""
+
+from __future__ import annotations
+
+import torch
+
+from bench.attention.registries import attentions
+from bench.models.build import AttentionChoice, build_decoder, build_encoder
+from bench.models.head import VocabularyHead
+from measures.sentences import VOCABULARY
+from tasks.generation import GenerationModule, TokenFront
+from tasks.model_sizes import model_sizes
+from tasks.settings import Settings
+
+
+def sizes(**changed: object) -> Settings:
+    """GRU 256, encoder 2 x 128, embeddings of 256, dropout 0.3, output layer of its own."""
+    plain = {"embedding": 256, "hidden": 256, "dropout": 0.3, "tied": False}
+    return Settings(
+        **{**plain, "learning_rate": 1e-3, "schedule": "constant", "clip": 5.0, **changed}
+    )
+
+
+def make(
+    attention: str, score: str | None = None, *, input_feeding: bool = False
+) -> GenerationModule:
+    """A model as a trial would build it, from the same seed every time.
+
+    Args:
+        score: None for the mechanism's classic one.
+    """
+    kind = attentions.get(attention)
+    settings = sizes(input_feeding=input_feeding)
+    chosen = score or ("none" if kind.placement == "fixed" else kind.classic_score)
+    options = kind.Options()
+    choice = AttentionChoice(kind, chosen, options)
+    source, target = VOCABULARY
+    torch.manual_seed(1)
+    front = TokenFront(source, settings.embedding, settings.dropout)
+    encoder = build_encoder(choice, settings.embedding, model_sizes(settings))
+    decoder = build_decoder(choice, encoder.output_size, target, model_sizes(settings))
+    head = VocabularyHead(decoder.output_size, decoder.embedding, tied=settings.tied)
+    return GenerationModule(front, encoder, decoder, head, settings, options)

@@ -1,0 +1,88 @@
+"""Target tokens per second over whole training steps, as Lightning takes them in a trial."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+
+from bench.attention.registries import attentions
+from measures.figure import Figure, one_core
+from measures.models import make
+from measures.sentences import batches, described, pairs, spread
+from tasks.datamodule import Stream
+from tasks.generation import Batch, GenerationModule
+
+STEPS, WARM = 25, 2
+
+
+class _Clock(pl.Callback):
+    """Core time at the start of every step."""
+
+    def __init__(self) -> None:
+        self.read: list[float] = []
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self.read.append(time.process_time())
+
+    def on_train_end(self, *_: Any) -> None:
+        self.read.append(time.process_time())
+
+
+def train(module: GenerationModule, data: Sequence[Batch]) -> list[float]:
+    """Train one step a batch; returns the core seconds of each."""
+    clock = _Clock()
+    with TemporaryDirectory(prefix="attnbench-") as scratch:
+        trainer = pl.Trainer(
+            accelerator="cpu",
+            devices=1,
+            max_steps=len(data),
+            gradient_clip_val=module.settings.clip,
+            limit_val_batches=0,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[clock],
+            default_root_dir=scratch,
+        )
+        served = Stream(lambda place: data[int(place[0])], np.arange(len(data))[:, None])
+        trainer.fit(module, train_dataloaders=served)
+    return [after - before for before, after in zip(clock.read, clock.read[1:], strict=False)]
+
+
+def measured() -> list[tuple[str, str | None, bool]]:
+    """Attention, score and input feeding of the rows: those that have peers, then all others."""
+    peers: list[tuple[str, str | None, bool]] = [
+        ("soft", "concat", False),
+        ("global", "general", True),
+        ("global", "general", False),
+    ]
+    others = [name for name in attentions.names() if name not in ("soft", "global")]
+    return peers + [(name, None, False) for name in others]
+
+
+def name_of(attention: str, score: str | None, feeding: bool) -> str:
+    kind = attentions.get(attention)
+    chosen = score or kind.classic_score
+    scored = attention if kind.placement == "fixed" else f"{attention} + {chosen}"
+    return f"{scored}, input feeding" if feeding else scored
+
+
+def measure() -> list[Figure]:
+    one_core()
+    data = batches(pairs()[0])
+    chosen = [*spread(data, WARM), *spread(data, STEPS)]
+    figures = []
+    for attention, score, feeding in measured():
+        seconds = train(make(attention, score, input_feeding=feeding), chosen)
+        timed = list(zip(chosen, seconds, strict=True))[WARM:]
+        rate = statistics.median(batch.units / taken for batch, taken in timed)
+        name = f"train: {name_of(attention, score, feeding)}"
+        figures.append(Figure(name, rate, "target tokens/s", described()))
+    return figures

@@ -1,0 +1,1 @@
+"""What `make bench-performance` measures: a module each, with `measure() -> list[Figure]`."""

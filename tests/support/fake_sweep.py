@@ -16,7 +16,13 @@ from fake_trials import fake_cell
 
 from ablations.context import TrialContext
 from ablations.progress import open_progress
-from ablations.sweep import Resources, describe_failures, plan_sweep, run_sweep
+from ablations.sweep import (
+    Resources,
+    describe_failures,
+    describe_problems,
+    plan_sweep,
+    run_sweep,
+)
 from bench.store import Store
 
 
@@ -43,6 +49,7 @@ def main(address: str, specification: str) -> int:
     told = {
         "outcomes": [asdict(outcome) for outcome in summary.outcomes],
         "failures": list(describe_failures(summary)),
+        "problems": list(describe_problems(summary)),
     }
     print(json.dumps(told))
     return summary.exit_status

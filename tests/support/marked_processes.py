@@ -35,11 +35,13 @@ class Marked:
 
     Attributes:
         folder: gets home/, tmp/, stdout and stderr.
+        variables: more for its environment.
     """
 
     script: str
     arguments: list[str]
     folder: Path
+    variables: dict[str, str] = field(default_factory=dict)
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
@@ -54,7 +56,8 @@ class Marked:
             "TEST_MARK": self.mark,
             "HOME": str(self.folder / "home"),
             "TMPDIR": str(self.folder / "tmp"),
-            "PYTHONPATH": str(SUPPORT),
+            "PYTHONPATH": f"{SUPPORT}{os.pathsep}{SUPPORT.parent.parent}",  # and this tree
+            **self.variables,
         }
         if sys.dont_write_bytecode:
             # A dozen Pythons would each compile the whole of Ray and torch.

@@ -16,6 +16,7 @@ from ray import tune
 from ablations.cluster import environment
 from ablations.context import TrialContext
 from ablations.halving import HalvingByKind
+from ablations.handing import GivenCells, InOrder
 from ablations.live import NodeUse
 from ablations.outcome import OUT_OF_MEMORY, WORKER_DIED, Outcome, failed_trial, stopped_early
 from ablations.stopping import StopRequest
@@ -24,7 +25,6 @@ from ablations.workers import held_result, node_name, store_quietly, trainable
 from bench.cell import Cell
 from bench.errors import UsageError
 from bench.provenance import utc_now
-
 
 _DETAIL_CHARACTERS = 200
 
@@ -70,10 +70,11 @@ def run_trials(
     for attempt in itertools.count():
         tuner = tune.Tuner(
             tune.with_resources(trainable(context, trial_function), _needs(resources)),
-            param_space={"cell": tune.grid_search([cell.to_json() for cell in cells])},
             tune_config=tune.TuneConfig(
                 reuse_actors=True,
-                scheduler=HalvingByKind() if early_stopping else None,
+                search_alg=GivenCells(cells),
+                num_samples=len(cells),
+                scheduler=HalvingByKind() if early_stopping else InOrder(),
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
             ),
             run_config=tune.RunConfig(

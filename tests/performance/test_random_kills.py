@@ -1,7 +1,7 @@
-"""200 real cells over a head and three nodes, with a worker killed every few seconds: the store must
-equal the undisturbed one. A new worker imports for ten seconds, or for minutes on a busy machine, so
-the next one is killed once some trials have ended: else none would ever get to its end. Takes
-minutes, so it is run with the benchmarks."""
+"""200 real cells over a head and three nodes, with a worker killed every few seconds: the store
+must equal the undisturbed one. A new worker imports for ten seconds, or for minutes on a busy
+machine, so the next one is killed once some trials have ended: else none would ever get to its end.
+Takes minutes, so it is run with the benchmarks."""
 
 from __future__ import annotations
 

@@ -54,6 +54,8 @@ class Marked:
         }
         environment |= {
             "TEST_MARK": self.mark,
+            # Ray's workers would yield to whatever else runs here, and be waited for in vain.
+            "RAY_worker_niceness": "0",
             "HOME": str(self.folder / "home"),
             "TMPDIR": str(self.folder / "tmp"),
             "PYTHONPATH": f"{SUPPORT}{os.pathsep}{SUPPORT.parent.parent}",  # and this tree

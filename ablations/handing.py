@@ -1,8 +1,9 @@
-"""How Ray Tune gets the cells of a sweep: in their order, at a cost for each that does not grow with
-their number. Imports Ray.
+"""How Ray Tune gets the cells of a sweep: in their order, and each at the same cost, however many
+there are. Imports Ray.
 
-Tune's own ways grow: a grid is copied whole for every trial of it (with 10,000 cells that alone is
-hours), and its scheduler looks at every trial that there ever was for the next one to start.
+Tune's own ways grow: a grid is copied whole for every trial of it (10,000 cells wait ten minutes
+before the first one starts), and its scheduler looks at every trial that there ever was for the
+next one to start.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ class _Watch:
         self._under_way, self._disband, self._last_words = under_way, disband, last_words
         self._trouble: Exception | None = None
         self._known, self._over = threading.Event(), threading.Event()
-        threading.Thread(target=self._look, daemon=True).start()
+        threading.Thread(target=self._look, name="rank watch", daemon=True).start()
 
     def trouble(self) -> Exception | None:
         """What went wrong elsewhere, which may take some seconds to come out."""

@@ -213,6 +213,12 @@ class _Watch(tune.Callback):
             outcome = Outcome.of(result, stored=store_quietly(result, self._context))
         self._listener.finished(outcome)
 
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        # Its process died; until there is another it does not run, and is not waited for.
+        cell = _cell(trial)
+        if self._started.pop(cell.hash, None) is not None:
+            self._listener.finished(Outcome(cell.hash, "interrupted"))
+
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         cell = _cell(trial)
         started = self._started.pop(cell.hash, None)

@@ -133,6 +133,19 @@ def test_trials_given_up_too_early_are_run_again(tmp_path: Path, context: TrialC
     assert failure is not None and "4 times" in failure[1]
 
 
+def test_a_trial_whose_process_died_does_not_run_until_it_starts_again(
+    context: TrialContext,
+) -> None:
+    request, listener = StopRequest(lambda: None), Listener()
+    listening = watch(listener, context, request)
+    listening.on_trial_start(1, [], Ran())
+    listening.on_trial_recover(2, [], Ran())
+    hash, outcome = listener.heard
+    assert (hash, outcome.hash, outcome.status) == (fake_cell(1).hash, hash, "interrupted")
+    listening.on_trial_recover(2, [], Ran())
+    assert len(listener.heard) == 2, "one that had not started yet is not told of"
+
+
 def test_a_stop_is_raised_at_once_where_nothing_runs(context: TrialContext) -> None:
     request, listener = StopRequest(lambda: None), Listener()
     listening = watch(listener, context, request)

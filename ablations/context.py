@@ -42,6 +42,7 @@ class TrialContext:
         rank: of this process. Rank 0 also tests, stores and tracks.
         report: gets each point of the curve, with the lowest validation loss so far; set by the
             process that runs the trial.
+        tell: gets, in a line, what went wrong beside the trial; set by the process that runs it.
         asked_to_stop: whether the trial is to end with a checkpoint; set by the process that
             runs it, not sent to it.
         trouble: waits for what went wrong in another rank, None if nothing did; set by rank 0.
@@ -64,6 +65,7 @@ class TrialContext:
     ranks: int = 1
     rank: int = 0
     report: Callable[[Mapping[str, float]], None] | None = None
+    tell: Callable[[str], None] | None = None
     asked_to_stop: Callable[[], bool] | None = None
     trouble: Callable[[], Exception | None] | None = None
 
@@ -79,6 +81,11 @@ class TrialContext:
     def asked(self) -> bool:
         """Whether the trial is to end with a checkpoint."""
         return self.asked_to_stop is not None and self.asked_to_stop()
+
+    def note(self, problem: str | None) -> None:
+        """Tell of a problem, if there is one and somebody listens."""
+        if problem is not None and self.tell is not None:
+            self.tell(problem)
 
     def paths(self) -> Paths:
         """Where the task may read and write; the cache folder is made."""

@@ -52,23 +52,23 @@ def fit(
     callbacks: list[pl.Callback] = [_Follow(tracker, context)]
     checkpoints = _checkpoints(plan, data, context)
     earlier = 0.0
-    # Others do not say where in their data they are, or what they count.
-    if isinstance(served, StreamModule) and isinstance(module, TrainingModule):
-        _share(plan.cell.seed, module, served, context)
-        state = module.ranks.of_first(checkpoints.load() if context.rank == 0 else None)
-        callbacks.append(Interruptible(checkpoints, context.asked, state))
-        if state is not None:
-            served.skip_training(state["step"])
-            earlier = state["ranks"][0]["training"]["seconds"]
-    elif context.ranks > 1:
-        raise UsageError(
-            f"{plan.cell.task} is trained by one process only", where="--ranks, --gpus-per-trial"
-        )
-    with TemporaryDirectory(prefix="attnbench-") as scratch:
+    with TemporaryDirectory(prefix="attnbench-") as scratch, explained(context):
+        # Others do not say where in their data they are, or what they count.
+        if isinstance(served, StreamModule) and isinstance(module, TrainingModule):
+            _share(plan.cell.seed, module, served, context)
+            state = module.ranks.of_first(checkpoints.load() if context.rank == 0 else None)
+            callbacks.append(Interruptible(checkpoints, context.asked, state))
+            if state is not None:
+                served.skip_training(state["step"])
+                earlier = state["ranks"][0]["training"]["seconds"]
+        elif context.ranks > 1:
+            raise UsageError(
+                f"{plan.cell.task} is trained by one process only",
+                where="--ranks, --gpus-per-trial",
+            )
         trainer = _trainer(plan.settings, context, callbacks, scratch)
         begun = time.perf_counter()
-        with explained(context):
-            trainer.fit(module, datamodule=served)
+        trainer.fit(module, datamodule=served)
         return earlier + time.perf_counter() - begun
 
 
@@ -123,16 +123,17 @@ class _Follow(pl.Callback):
     """Hands each point of the curve on when it appears."""
 
     def __init__(self, tracker: Tracker, context: TrialContext) -> None:
-        self._tracker, self._report, self._sent = tracker, context.report, 0
+        self._tracker, self._report = tracker, context.report
+        self._sent, self._best = 0, math.inf
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         curve: list[Mapping[str, float]] = getattr(pl_module, "curve", [])
-        for point in curve[self._sent :]:
+        for point in curve[self._sent :]:  # several where training goes on from a checkpoint
             figures = {key: value for key, value in point.items() if math.isfinite(value)}
             self._tracker.log(int(point["step"]), figures)
+            self._best = min(self._best, figures.get("validation_loss", math.inf))
             if self._report is not None:
-                best = min(earlier.get("validation_loss", math.inf) for earlier in curve)
-                self._report({**figures, "best_validation_loss": best})
+                self._report({**figures, "best_validation_loss": self._best})
         self._sent = len(curve)
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
+from ablations.handing import InOrder
 from bench.cell import Cell
 
 #: What a search varies.
@@ -21,7 +22,7 @@ _REDUCTION = 3
 _METRIC = "best_validation_loss"
 
 
-class HalvingByKind(FIFOScheduler):
+class HalvingByKind(InOrder):
     """Trials start in their order; after validations, those behind their like are stopped."""
 
     def __init__(self) -> None:
@@ -30,6 +31,7 @@ class HalvingByKind(FIFOScheduler):
         self._steps: dict[str, set[float]] = {}  # of validations, by trial
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        super().on_trial_add(tune_controller, trial)
         self._of(trial).on_trial_add(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:

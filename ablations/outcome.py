@@ -31,6 +31,7 @@ class Outcome:
         failure: kind and message; None for a finished trial.
         seconds: of the whole trial; 0 for one that another sweep had stored meanwhile.
         stored: whether the store holds the result.
+        problem: what went wrong beside the trial (with its tracking), in a line, or None.
     """
 
     hash: str
@@ -39,6 +40,7 @@ class Outcome:
     failure: tuple[str, str] | None = None
     seconds: float = 0.0
     stored: bool = True
+    problem: str | None = None
 
     @classmethod
     def of(cls, result: Result, seconds: float = 0.0, *, stored: bool = True) -> Outcome:
@@ -58,7 +60,7 @@ class Outcome:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Outcome:
-        names = ("hash", "status", "figure", "failure", "seconds", "stored")
+        names = ("hash", "status", "figure", "failure", "seconds", "stored", "problem")
         fields = {name: data[name] for name in names}  # Ray's reports hold more
         for name in ("figure", "failure"):
             fields[name] = tuple(fields[name]) if fields[name] else None

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from datetime import timedelta
 
+import psutil
 import torch.distributed as dist
 from lightning_fabric.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
@@ -24,7 +25,19 @@ _PATIENCE = timedelta(days=1)
 EXPLANATION_SECONDS = 30.0
 
 #: What gloo says where the process at the other end is gone.
-_CLOSED = "Connection closed by peer"
+_CLOSED = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
+
+
+def choose_interface(address: str) -> None:
+    """Let gloo talk through the network that this address of this machine belongs to.
+
+    It would else take the address of the machine's own name, which many systems (Debian's
+    /etc/hosts) make a loopback one, where ranks on other machines never find it. What the user has
+    set stays.
+    """
+    for name, addresses in psutil.net_if_addrs().items():
+        if any(one.address == address for one in addresses):
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
 
 
 def open_meeting(host: str, ranks: int) -> dist.TCPStore:
@@ -94,7 +107,7 @@ def explained(context: TrialContext) -> Iterator[None]:
         yield
     except RuntimeError as error:  # gloo's and NCCL's are of this class
         trouble = context.trouble() if context.trouble is not None else None
-        if trouble is None and _CLOSED in str(error):
+        if trouble is None and any(words in str(error) for words in _CLOSED):
             trouble = RankLost(str(error))
         if trouble is None:
             raise

@@ -105,14 +105,18 @@ def _run(cell: Cell, store: Store | None, args: argparse.Namespace) -> Result:
 
     data_root = data_root_of(args.data_root)
     check_data([cell], data_root)
+    tracking = decide("off" if store is None else args.wandb)
+    if args.wandb == "online" and tracking.mode != "online":
+        _warn(f"W&B {tracking.mode} ({tracking.reason})")
     context = TrialContext(
         store_address=None if store is None else store.address,
         data_root=None if data_root is None else str(data_root),
         cache=str(user_cache() / "data" if store is None else store.cache),
         threads=args.threads,
         device=device_of(args.device),
-        wandb="off" if store is None else decide(args.wandb).mode,
+        wandb=tracking.mode,
         checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_minutes),
+        tell=_warn,
     )
     if store is None:
         result = run_trial(cell, context)
@@ -131,6 +135,10 @@ def _run(cell: Cell, store: Store | None, args: argparse.Namespace) -> Result:
     if result.failure is not None and result.failure.kind == UNUSABLE:
         raise UsageError(result.failure.message)
     return result
+
+
+def _warn(problem: str) -> None:
+    sys.stderr.write(f"warning: {problem}\n")
 
 
 def _show(result: Result, *, as_json: bool) -> None:

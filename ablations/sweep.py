@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -253,6 +254,14 @@ class _Listener:
     def tick(self) -> None:
         self._progress.tick()
         self._live.tick()
+
+
+def describe_problems(summary: SweepSummary) -> Sequence[str]:
+    """One line for each thing that went wrong beside the trials, however many it went wrong for."""
+    found = Counter(outcome.problem for outcome in summary.outcomes if outcome.problem)
+    return [
+        problem if count == 1 else f"{problem}, {count} times" for problem, count in found.items()
+    ]
 
 
 def describe_failures(summary: SweepSummary) -> Sequence[str]:

@@ -281,10 +281,12 @@ def _announce(study: Study, plan: SweepPlan, store: Store, tracking: str) -> Non
 
 def _conclude(summary: SweepSummary, address: str, seconds: float) -> None:
     from ablations.progress import duration
-    from ablations.sweep import describe_failures
+    from ablations.sweep import describe_failures, describe_problems
 
     for line in describe_failures(summary):
         sys.stderr.write(f"failed: {line}\n")
+    for line in describe_problems(summary):
+        sys.stderr.write(f"warning: {line}\n")
     done = sum(outcome.status == "done" for outcome in summary.outcomes)
     left = len(summary.plan.cells) - len(summary.plan.held) - done - len(summary.failed)
     parts = [f"{done} done"]

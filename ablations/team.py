@@ -11,7 +11,9 @@ import importlib
 import logging
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import ray
@@ -19,9 +21,18 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from ablations.context import TrialContext
 from ablations.interruption import Interrupted
+from ablations.outcome import failed_trial
 from ablations.rank_errors import RankFailed, RankLost
-from ablations.ranks import EXPLANATION_SECONDS, find_meeting, meet, open_meeting
+from ablations.ranks import (
+    EXPLANATION_SECONDS,
+    choose_interface,
+    find_meeting,
+    meet,
+    open_meeting,
+)
+from ablations.workers import store_quietly
 from bench.cell import Cell
+from bench.provenance import utc_now
 from bench.result import Result
 
 #: Seconds that ranks have to end once one of them has.
@@ -36,6 +47,7 @@ class Rank:
     """What the actor of a rank above 0 does."""
 
     def meet(self, host: str, port: int, number: int, context: TrialContext) -> None:
+        choose_interface(ray.util.get_node_ip_address())
         meeting = find_meeting(host, port, context.ranks)
         meet(meeting, number, context.rank, context.ranks, context.device)
 
@@ -65,6 +77,7 @@ class Team:
         assert group is not None and group.bundle_count == context.ranks
         self.whole = True
         self._host = ray.util.get_node_ip_address()
+        choose_interface(self._host)
         self._meeting = open_meeting(self._host, context.ranks)
         self._met, self._in_step = 0, False
         self._others: list[Any] = [
@@ -89,7 +102,7 @@ class Team:
             RankLost: a process died; the team is of no use any more.
         """
         told = [
-            replace(context, rank=rank, report=None, asked_to_stop=None)
+            replace(context, rank=rank, report=None, tell=None, asked_to_stop=None)
             for rank in range(1, len(self._others) + 1)
         ]
         if not self._in_step:
@@ -99,7 +112,7 @@ class Team:
             other.assist.remote(trial_function, cell.to_json(), mine)
             for other, mine in zip(self._others, told, strict=True)
         ]
-        watch = _Watch(under_way, self.disband)
+        watch = _Watch(under_way, self.disband, partial(_store_failure, cell, context, utc_now()))
         module, _, function = trial_function.partition(":")
         patience = 0.0
         try:
@@ -139,14 +152,31 @@ class Team:
             watch.end(_PATIENCE)
 
 
-class _Watch:
-    """Looks after what other ranks do while this one is busy, and frees it if it waits in vain."""
+def _store_failure(cell: Cell, context: TrialContext, started: str, trouble: Exception) -> None:
+    if isinstance(trouble, RankFailed):  # where a process died, the trial is run again
+        result = failed_trial(cell, context, trouble.kind, str(trouble), started=started)
+        store_quietly(result, context)
 
-    def __init__(self, under_way: list[Any], disband: Any) -> None:
-        self._under_way, self._disband = under_way, disband
+
+class _Watch:
+    """Looks after what other ranks do while this one is busy, and frees it if it waits in vain.
+
+    Args:
+        under_way: what they do, as Ray's references.
+        disband: ends their processes.
+        last_words: called with what went wrong before this process ends itself.
+    """
+
+    def __init__(
+        self,
+        under_way: list[Any],
+        disband: Callable[[], None],
+        last_words: Callable[[Exception], None] = lambda trouble: None,
+    ) -> None:
+        self._under_way, self._disband, self._last_words = under_way, disband, last_words
         self._trouble: Exception | None = None
         self._known, self._over = threading.Event(), threading.Event()
-        threading.Thread(target=self._look, daemon=True).start()
+        threading.Thread(target=self._look, name="rank watch", daemon=True).start()
 
     def trouble(self) -> Exception | None:
         """What went wrong elsewhere, which may take some seconds to come out."""
@@ -158,7 +188,7 @@ class _Watch:
         self._over.set()
         count = len(self._under_way)
         done, _ = ray.wait(self._under_way, num_returns=count, timeout=patience or 0.01)
-        return len(done) == count and not isinstance(self._trouble, RankLost)
+        return len(done) == count and not any(isinstance(_trouble(one), RankLost) for one in done)
 
     def _look(self) -> None:
         waiting = list(self._under_way)
@@ -170,7 +200,9 @@ class _Watch:
             return
         self._disband()  # connections break, which ends waiting
         if not self._over.wait(2 * EXPLANATION_SECONDS):
-            os._exit(_RANK_LOST_STATUS)  # or not: this process is of no use any more
+            # Or not: it hangs, or is busy elsewhere. This process is of no use any more.
+            self._last_words(self._trouble)
+            os._exit(_RANK_LOST_STATUS)
 
 
 def _trouble(answer: Any) -> Exception | None:
@@ -178,7 +210,11 @@ def _trouble(answer: Any) -> Exception | None:
         failure = ray.get(answer)
     except ray.exceptions.RayError as error:
         return RankLost(" ".join(str(error).split()))
-    return None if failure is None else RankFailed(*failure)
+    if failure is None:
+        return None
+    kind, message = failure
+    # One that lost its connection to a third has not failed itself.
+    return RankLost(message) if kind == RankLost.__name__ else RankFailed(kind, message)
 
 
 _team: Team | None = None

@@ -77,6 +77,7 @@ def run_trial(cell: Cell, context: TrialContext) -> Result:
             store.put(result, rows, [trace.to_json() for trace in traces])
             store.drop_checkpoint(cell.hash)
         tracker.finish(result, rows[:20], traces)
+    context.note(tracker.problem)
     release_memory()
     settle()
     return result

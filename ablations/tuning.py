@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +16,7 @@ from ray import tune
 from ablations.cluster import environment
 from ablations.context import TrialContext
 from ablations.halving import HalvingByKind
+from ablations.handing import GivenCells, InOrder
 from ablations.live import NodeUse
 from ablations.outcome import OUT_OF_MEMORY, WORKER_DIED, Outcome, failed_trial, stopped_early
 from ablations.stopping import StopRequest
@@ -21,6 +25,8 @@ from ablations.workers import held_result, node_name, store_quietly, trainable
 from bench.cell import Cell
 from bench.errors import UsageError
 from bench.provenance import utc_now
+
+_DETAIL_CHARACTERS = 200
 
 
 class Listener(Protocol):
@@ -60,25 +66,31 @@ def run_trials(
     """
     slots = _slots(resources)
     listener.ready(slots)
-    tuner = tune.Tuner(
-        tune.with_resources(trainable(context, trial_function), _needs(resources)),
-        param_space={"cell": tune.grid_search([cell.to_json() for cell in cells])},
-        tune_config=tune.TuneConfig(
-            reuse_actors=True,
-            scheduler=HalvingByKind() if early_stopping else None,
-            trial_dirname_creator=lambda trial: str(trial.trial_id),
-        ),
-        run_config=tune.RunConfig(
-            name="trials",
-            storage_path=str(folder),
-            verbose=0,
-            failure_config=tune.FailureConfig(max_failures=resources.retries),
-            callbacks=[_Watch(listener, request, context)],
-        ),
-    )
-    # Tune starts any of its pending trials, so few may be pending if the order is to be kept.
-    with environment({"TUNE_MAX_PENDING_TRIALS_PG": str(slots)}):
-        tuner.fit()
+    watch = _Watch(listener, request, context, resources.retries)
+    for attempt in itertools.count():
+        tuner = tune.Tuner(
+            tune.with_resources(trainable(context, trial_function), _needs(resources)),
+            tune_config=tune.TuneConfig(
+                reuse_actors=True,
+                search_alg=GivenCells(cells),
+                num_samples=len(cells),
+                scheduler=HalvingByKind() if early_stopping else InOrder(),
+                trial_dirname_creator=lambda trial: str(trial.trial_id),
+            ),
+            run_config=tune.RunConfig(
+                name=f"trials-{attempt}",
+                storage_path=str(folder),
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=resources.retries),
+                callbacks=[watch],
+            ),
+        )
+        # Tune starts any of its pending trials, so few may be pending if the order is to be kept.
+        with environment({"TUNE_MAX_PENDING_TRIALS_PG": str(slots)}):
+            tuner.fit()
+        cells = watch.forsaken()
+        if not cells:
+            return
 
 
 def _needs(resources: Resources) -> tune.PlacementGroupFactory:
@@ -131,17 +143,31 @@ def _fitting(have: dict[str, float], resources: Resources) -> int:
 
 
 class _Watch(tune.Callback):
-    """Tune's events, told to the listener; deaths of workers become results."""
+    """Tune's events, told to the listener; deaths of workers become results.
 
-    def __init__(self, listener: Listener, request: StopRequest, context: TrialContext) -> None:
+    Args:
+        retries: deaths that a trial may survive.
+    """
+
+    def __init__(
+        self, listener: Listener, request: StopRequest, context: TrialContext, retries: int
+    ) -> None:
         self._listener, self._request, self._context = listener, request, context
+        self._retries, self._deaths = retries, Counter[str]()
         self._started: dict[str, str] = {}  # of those that run, by hash
+        self._forsaken: list[Cell] = []
         self._deadline: float | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its callbacks for a resumption of its own, which we have no use for; a
         # terminal cannot be pickled.
         return {}
+
+    def forsaken(self) -> list[Cell]:
+        """The cells that Tune gave up too early since the last call. It tries no trial again whose
+        process dies while the trial is handed to it, however many deaths are allowed."""
+        found, self._forsaken = self._forsaken, []
+        return found
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         if self._request.number is not None:
@@ -187,6 +213,12 @@ class _Watch(tune.Callback):
             outcome = Outcome.of(result, stored=store_quietly(result, self._context))
         self._listener.finished(outcome)
 
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        # Its process died; until there is another it does not run, and is not waited for.
+        cell = _cell(trial)
+        if self._started.pop(cell.hash, None) is not None:
+            self._listener.finished(Outcome(cell.hash, "interrupted"))
+
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         cell = _cell(trial)
         started = self._started.pop(cell.hash, None)
@@ -194,7 +226,13 @@ class _Watch(tune.Callback):
         if held is not None:  # its process had stored what became of it before it ended
             self._listener.finished(Outcome.of(held))
             return
-        result = failed_trial(cell, self._context, *_cause(trial), started=started or utc_now())
+        self._deaths[cell.hash] += max(1, trial.run_metadata.num_failures)
+        if self._deaths[cell.hash] <= self._retries:
+            self._forsaken.append(cell)
+            self._listener.finished(Outcome(cell.hash, "interrupted"))
+            return
+        cause = _cause(trial, self._deaths[cell.hash])
+        result = failed_trial(cell, self._context, *cause, started=started or utc_now())
         stored = store_quietly(result, self._context)
         self._listener.finished(Outcome.of(result, stored=stored))
 
@@ -203,17 +241,24 @@ def _cell(trial: Any) -> Cell:
     return Cell.from_json(trial.config["cell"])
 
 
-def _cause(trial: Any) -> tuple[str, str]:
+def _cause(trial: Any, times: int) -> tuple[str, str]:
     """Kind and message from what Ray wrote down of the deaths of a trial's processes."""
     try:
         said = Path(trial.error_file).read_text()
     except (OSError, TypeError):
         return WORKER_DIED, "its process ended without a word"
-    times = said.count("Failure # ")
     again = f", {times} times" if times > 1 else ""
     if "low on memory" in said or "OutOfMemory" in said:
         return OUT_OF_MEMORY, f"its process was killed because the machine ran low on memory{again}"
-    if "RankLost" in said:
-        return WORKER_DIED, f"the process of one of its ranks was killed or crashed{again}"
-    detail = said.rpartition("Worker exit detail:")[2].partition(" Some common causes")[0]
-    return WORKER_DIED, f"its process was killed or crashed{again} ({' '.join(detail.split())})"
+    who = "the process of one of its ranks" if "RankLost: " in said else "its process"
+    return WORKER_DIED, f"{who} was killed or crashed{again} ({_detail(said)})"
+
+
+def _detail(said: str) -> str:
+    """What Ray knows of the last death, or else how a rank's own account of it ends."""
+    _, found, detail = said.rpartition("Worker exit detail:")
+    if found:
+        detail = re.split("Some common causes|There are some potential root causes", detail)[0]
+    else:
+        detail = said.rpartition("RankLost: ")[2][-_DETAIL_CHARACTERS:]
+    return " ".join(detail.split())

@@ -17,7 +17,7 @@ from typing import Any
 
 from ablations.context import TrialContext
 from ablations.interruption import Interrupted, StopFlag, time_limit
-from ablations.outcome import NOT_STORED, OUT_OF_MEMORY, TIMED_OUT, Outcome, failed_trial
+from ablations.outcome import NOT_STORED, OUT_OF_MEMORY, Outcome, failed_trial
 from ablations.rank_errors import RankLost
 from bench.cell import Cell
 from bench.provenance import utc_now
@@ -43,9 +43,12 @@ def trainable(context: TrialContext, trial_function: str) -> Callable[[Mapping[s
         node = ray.get_runtime_context().get_node_id()
         tune.report({"node": node_name(platform.node(), node)})
         # No handler around reports: Tune ends stopped trials by raising SystemExit there.
-        told = replace(context, report=lambda figures: tune.report(dict(figures)))
+        problems: list[str] = []
+        told = replace(
+            context, report=lambda figures: tune.report(dict(figures)), tell=problems.append
+        )
         outcome = run_cell(Cell.from_json(config["cell"]), told, trial_function)
-        tune.report(outcome.to_json())
+        tune.report(replace(outcome, problem=next(iter(problems), None)).to_json())
 
     return work
 
@@ -96,10 +99,10 @@ def held_result(cell: Cell, context: TrialContext) -> Result | None:
         return None
     if result.status == "done":
         return result
-    # Its process was ended by `time_limit` a moment ago: once more would take as long.
-    failure, begun = result.failure, result.provenance.started
-    mine = context.sweep is not None and begun >= context.sweep_began
-    return result if mine and failure is not None and failure.kind == TIMED_OUT else None
+    # Its process ended a moment ago, after it had stored this (`time_limit` does so on purpose):
+    # once more would come to the same.
+    mine = context.sweep is not None and result.provenance.started >= context.sweep_began
+    return result if mine else None
 
 
 def _failure(

@@ -95,7 +95,7 @@ class Store:
         Returns False, and leaves the store as it is, for a failed result where a finished one is
         held. Raises OSError where the store cannot be written.
         """
-        if result.status == "failed" and self.statuses([result.hash]).get(result.hash) == "done":
+        if result.status == "failed" and self._is_done(result.hash):
             return False
         # The record goes last: it says that all is there.
         for kind, rows in (("predictions", predictions), ("traces", traces)):
@@ -253,6 +253,13 @@ class Store:
             raise UsageError(
                 f"the store cannot be read ({_reason(error)})", where=self.address
             ) from None
+
+    def _is_done(self, hash: str) -> bool:
+        """Whether a finished result is held. Looks at one file, since a listing grows."""
+        try:
+            return self.get(hash).status == "done"
+        except (KeyError, UsageError):  # none, or an unusable one
+            return False
 
     def _records(self, hashes: list[str]) -> Iterator[tuple[str, Result | Problem]]:
         for start in range(0, len(hashes), 256):  # bounded memory, many objects at a time

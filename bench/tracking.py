@@ -96,7 +96,8 @@ def open_tracker(mode: Mode, cell: Cell, folder: Path, study: str | None = None)
 
         return WandbTracker(mode, cell, folder, study)
     except Exception as error:
-        return NullTracker(f"not tracked: {type(error).__name__}: {error}")
+        said = " ".join(str(error).split())
+        return NullTracker(f"not tracked ({type(error).__name__}: {said})")
 
 
 @dataclass(frozen=True)

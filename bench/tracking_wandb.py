@@ -57,7 +57,9 @@ class WandbTracker:
             if mode == "offline":
                 raise
             os.environ["WANDB_MODE"] = "offline"
-            self.problem = f"W&B went offline: {type(error).__name__}: {error}"
+            said = _one_line(error).replace(cell.hash, "...")  # the same for all trials
+            self.problem = f"W&B went offline ({type(error).__name__}: {said})"
+            wandb.teardown()  # its service holds on to the run that did not start
             self._run = _start("offline", cell, folder, study)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
@@ -92,8 +94,12 @@ class WandbTracker:
             yield
         except Exception as error:
             if self.problem is None:
-                self.problem = f"tracking failed: {type(error).__name__}: {error}"
+                self.problem = f"tracking failed ({type(error).__name__}: {_one_line(error)})"
                 _log.warning("%s", self.problem)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _start(mode: Mode, cell: Cell, folder: Path, study: str | None) -> Any:

@@ -34,7 +34,14 @@ export RAY_AUTH_MODE RAY_AUTH_TOKEN RAY_USAGE_STATS_ENABLED=0
 
 # (awk reads to the end: with `head`, scontrol could die of a closed pipe, and the job with it.)
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | awk 'NR == 1')
-address=$(srun --nodes=1 --ntasks=1 --nodelist="$head" hostname --ip-address | awk '{print $1}')
+# Many systems give their own name a loopback address, which no other node could reach.
+address=$(srun --nodes=1 --ntasks=1 --nodelist="$head" \
+    sh -c 'hostname --ip-address; hostname --all-ip-addresses' |
+    tr ' ' '\n' | awk '/^[0-9.]+$/ && !/^127\./ && !found {found = 1; print}')
+if [ -z "$address" ]; then
+    echo "slurm.sh: $head has no address that other nodes could reach" >&2
+    exit 2
+fi
 port=$((20000 + SLURM_JOB_ID % 10000))
 scratch=${TMPDIR:-/tmp}/ab$SLURM_JOB_ID
 shape=(--num-cpus "${SLURM_CPUS_PER_TASK:-1}" --num-gpus "${SLURM_GPUS_ON_NODE:-0}"

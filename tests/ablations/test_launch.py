@@ -26,7 +26,7 @@ ROOT = LAUNCH.parent.parent
 STUBS = {
     "scontrol": 'if [ "$1" = show ]; then printf "n1\\nn2\\nn3\\n"; fi',
     "srun": 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',
-    "hostname": "echo 10.0.0.1 172.17.0.1",
+    "hostname": 'case "$1" in --ip-address) echo "$NAMED";; *) echo 10.0.0.1 172.17.0.1;; esac',
     "ray": 'case "$1" in start) trap "exit 0" TERM; while :; do sleep 0.1; done;; '
     'health-check) [ "$(grep -c "^ray start" "$LOG")" -ge 2 ];; esac',
     "attnbench": 'trap "exit 143" TERM; [ "$ENDS" = waits ] || exit "$ENDS"; '
@@ -44,11 +44,15 @@ def job(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def submit(job: Path, ends: str, *arguments: str) -> subprocess.Popen[str]:
+def submit(
+    job: Path, ends: str, *arguments: str, named: str = "fe80::1 10.0.0.1"
+) -> subprocess.Popen[str]:
+    """Args: named: the addresses of the first node's name."""
     environment = {
         "PATH": f"{job}:{os.environ['PATH']}",
         "LOG": str(job / "log"),
         "ENDS": ends,
+        "NAMED": named,
         "ATTNBENCH": "attnbench",
         "RAY": "ray",
         "SLURM_JOB_ID": "123456",
@@ -86,6 +90,15 @@ def test_slurm_starts_a_cluster_and_ends_as_the_sweep_does(job: Path, status: in
     others = next(call for call in calls if call.startswith("srun") and "--exclude=n1" in call)
     assert "--nodes=2 --ntasks=2" in others
     assert not any("requeue" in call for call in calls)
+
+
+@pytest.mark.parametrize("named", ["127.0.1.1", "::1 127.0.0.1", ""])
+def test_slurm_passes_over_loopback_addresses(job: Path, named: str) -> None:
+    process = submit(job, "0", "full", named=named)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    starts = [call for call in called(job) if call.startswith("ray start")]
+    assert all("10.0.0.1" in start and "127." not in start for start in starts)
 
 
 def test_slurm_queues_a_preempted_sweep_again(job: Path) -> None:

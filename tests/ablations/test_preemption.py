@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import held_trials
 import pytest
-from marked_processes import Marked, wait_until
+import torch
+from marked_processes import SUPPORT, Marked, wait_until
 
 from ablations.context import TrialContext
-from ablations.expansion import expand
-from ablations.study_files import load_study
+from ablations.sweep import plan_sweep
 from ablations.trial import run_trial
+from ablations.workers import run_cell
 from bench.store import Store
+from tasks.plan import make_cell
 
 #: Some seconds of training on a core.
 LONG = ["--set", "steps=600", "--set", "test_limit=8"]
@@ -73,26 +76,34 @@ def test_a_run_goes_on_after_sigterm(tmp_path: Path, commands: list[Marked]) -> 
 
 @pytest.mark.timeout(600)
 def test_a_sweep_goes_on_after_sigterm(tmp_path: Path, commands: list[Marked]) -> None:
-    study = tmp_path / "two.yaml"
-    study.write_text(
-        "tasks: [translation]\nbudget: smoke\nseeds: 2\n"
-        "blocks: [{attentions: [soft], options: {steps: 600, test_limit: 8}}]\n"
-    )
-
-    def sweep(name: str, store: str, *more: str) -> Marked:
-        arguments = ["sweep", str(study), "--store", str(tmp_path / store), "--wandb", "off"]
-        return start(tmp_path / name, commands, *arguments, *more)
-
-    stopped = sweep("1", "parts", *OFTEN)
-    assert has_checkpoints(tmp_path / "parts", 2), stopped.stderr
+    options = {"steps": 6, "test_limit": 4}
+    cells = [
+        make_cell("translation", "soft", budget="smoke", seed=seed, options=options)
+        for seed in (1, 2)
+    ]
+    wanted = {"real": [cell.to_json() for cell in cells], "trial": "held_trials:run"}
+    path = tmp_path / "parts"
+    script = str(SUPPORT / "fake_sweep.py")
+    stopped = Marked(script, [str(path), json.dumps(wanted)], tmp_path / "1")
+    commands.append(stopped)
+    held = [path / "cache" / f"held-{cell.hash}" for cell in cells]
+    assert wait_until(lambda: all(mark.exists() for mark in held), timeout=240), stopped.stderr
     stopped.process.send_signal(signal.SIGTERM)
     assert stopped.wait(40) == 143, stopped.stderr
     assert stopped.alive() == []
-    assert "0 done, 2 left, run the same command again" in stopped.stdout
-    assert len(list((tmp_path / "parts" / "checkpoints").iterdir())) == 2
-    assert sweep("2", "parts").wait(300) == 0, commands[-1].stderr
+    store = Store.open(path)
+    assert store.hashes() == []
+    left = [
+        torch.load(path / "checkpoints" / f"{cell.hash}.pt", weights_only=True) for cell in cells
+    ]
+    assert [checkpoint["step"] for checkpoint in left] == [held_trials.STEPS] * len(cells)
+    # What the next sweep does, without another start of Ray.
+    again = TrialContext(store.address, None, str(store.cache), study="fake")
+    for cell in plan_sweep(cells, store).to_run:
+        assert run_cell(cell, again, "held_trials:run").status == "done"
     alone = TrialContext(Store.open(tmp_path / "whole", create=True).address, None, str(tmp_path))
-    for cell in expand(load_study(str(study))).cells:
+    for cell in cells:
         run_trial(cell, alone)
-    assert figures(Store.open(tmp_path / "parts")) == figures(Store.open(tmp_path / "whole"))
-    assert list((tmp_path / "parts" / "sweeps").glob("*.stop")) == []
+    assert figures(store) == figures(Store.open(tmp_path / "whole"))
+    assert list((path / "checkpoints").iterdir()) == []
+    assert list((path / "sweeps").glob("*.stop")) == []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -42,6 +43,8 @@ class Trial:
 
     def __init__(self, folder: Path, said: str | None) -> None:
         self.config = {"cell": fake_cell(1).to_json()}
+        failures = 1 if said is None else said.count("Failure # ")
+        self.run_metadata = SimpleNamespace(num_failures=failures)
         self.error_file = str(folder / "error.txt") if said is not None else None
         if said is not None:
             (folder / "error.txt").write_text(said)
@@ -52,8 +55,13 @@ def context(tmp_path: Path) -> TrialContext:
     return TrialContext(str(tmp_path / "store"), None, str(tmp_path), study="s", sweep="one")
 
 
-def watch(listener: Listener, context: TrialContext, request: StopRequest | None = None) -> Any:
-    return tuning._Watch(listener, request or StopRequest(lambda: None), context)
+def watch(
+    listener: Listener,
+    context: TrialContext,
+    request: StopRequest | None = None,
+    retries: int = 0,
+) -> Any:
+    return tuning._Watch(listener, request or StopRequest(lambda: None), context, retries)
 
 
 def test_tune_can_pickle_what_listens_to_it(context: TrialContext) -> None:
@@ -78,9 +86,15 @@ def test_tune_can_pickle_what_listens_to_it(context: TrialContext) -> None:
             "its process was killed because the machine ran low on memory, 2 times",
         ),
         (
-            "Failure # 1 (x)\nablations.rank_errors.RankLost: The actor died\n",
+            "Failure # 1 (x)\nablations.rank_errors.RankLost: The actor died. Worker exit detail: "
+            "Worker unexpectedly exits. There are some potential root causes. (1) ...\n",
             "worker died",
-            "the process of one of its ranks was killed or crashed",
+            "the process of one of its ranks was killed or crashed (Worker unexpectedly exits.)",
+        ),
+        (
+            "Failure # 1 (x)\nablations.rank_errors.RankLost: Connection closed by peer\n",
+            "worker died",
+            "the process of one of its ranks was killed or crashed (Connection closed by peer)",
         ),
         (None, "worker died", "its process ended without a word"),
     ],
@@ -102,6 +116,34 @@ def test_a_death_that_cannot_be_stored_is_still_told(tmp_path: Path, context: Tr
     listener = Listener()
     watch(listener, context).on_trial_error(1, [], Trial(tmp_path, "Failure # 1"))
     assert not listener.heard[0].stored
+
+
+def test_trials_given_up_too_early_are_run_again(tmp_path: Path, context: TrialContext) -> None:
+    Store.open(tmp_path / "store", create=True)
+    listener = Listener()
+    listening = watch(listener, context, retries=3)
+    early = Trial(tmp_path, "Failure # 1\nFailure # 2\n")
+    listening.on_trial_error(1, [], early)
+    assert [outcome.status for outcome in listener.heard] == ["interrupted"]
+    assert listening.forsaken() == [fake_cell(1)]
+    assert listening.forsaken() == []
+    listening.on_trial_error(1, [], early)
+    assert listening.forsaken() == [], "deaths are counted over all attempts"
+    failure = listener.heard[-1].failure
+    assert failure is not None and "4 times" in failure[1]
+
+
+def test_a_trial_whose_process_died_does_not_run_until_it_starts_again(
+    context: TrialContext,
+) -> None:
+    request, listener = StopRequest(lambda: None), Listener()
+    listening = watch(listener, context, request)
+    listening.on_trial_start(1, [], Ran())
+    listening.on_trial_recover(2, [], Ran())
+    hash, outcome = listener.heard
+    assert (hash, outcome.hash, outcome.status) == (fake_cell(1).hash, hash, "interrupted")
+    listening.on_trial_recover(2, [], Ran())
+    assert len(listener.heard) == 2, "one that had not started yet is not told of"
 
 
 def test_a_stop_is_raised_at_once_where_nothing_runs(context: TrialContext) -> None:

@@ -83,6 +83,21 @@ def test_a_failure_never_replaces_a_finished_result(store: Store) -> None:
     assert store.predictions(done.hash) == PREDICTIONS
 
 
+@pytest.mark.parametrize("held", [None, b"{", b"\xff"])
+def test_a_failure_is_stored_without_a_look_at_other_results(
+    store: Store, monkeypatch: pytest.MonkeyPatch, held: bytes | None
+) -> None:
+    if held is not None:
+        store._files.write(f"trials/{fake_cell(1).hash}.json", [held])
+
+    def list_all(folder: str) -> list[str]:
+        raise AssertionError("with thousands of results each failure would list them all")
+
+    monkeypatch.setattr(store._files, "names", list_all)
+    assert store.put(broken(1))
+    assert store.get(fake_cell(1).hash).status == "failed"
+
+
 def test_a_finished_result_replaces_a_failure(store: Store) -> None:
     assert store.put(broken(1))
     assert store.statuses([fake_cell(1).hash]) == {fake_cell(1).hash: "failed"}

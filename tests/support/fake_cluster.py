@@ -6,7 +6,7 @@ The specification is JSON:
     nodes     worker nodes of a core each, beside a head that runs no trials
     events    [results, what]: once so many are stored, "remove" a node (hard), "add" one, or "kill"
               a worker (SIGKILL)
-    kill_every  seconds between further kills, or null
+    kill_every  seconds and results between further kills, or null
 
 Prints JSON: status of the sweep, what happened, and what was left of it on the cluster.
 """
@@ -37,7 +37,7 @@ class Accidents:
         self._cluster, self._trials = cluster, Path(specification["store"]) / "trials"
         self._events = list(specification.get("events", []))
         self._every = specification.get("kill_every")
-        self._next = time.monotonic() + (self._every or 0.0)
+        self._next = (time.monotonic(), 1)
         self._random = random.Random(1)
         self.happened: list[str] = []
 
@@ -45,9 +45,12 @@ class Accidents:
         """Do what is due."""
         if self._events and self._stored() >= self._events[0][0]:
             self._do(self._events.pop(0)[1])
-        if self._every and self._stored() and time.monotonic() >= self._next:
-            self._next = time.monotonic() + self._every
-            self._do("kill")
+        if self._every:
+            now = (time.monotonic(), self._stored())
+            if all(have >= due for have, due in zip(now, self._next, strict=True)):
+                seconds, results = self._every
+                self._next = (now[0] + seconds, now[1] + results)
+                self._do("kill")
 
     def _stored(self) -> int:
         return sum(len(path.stem) == 64 for path in self._trials.glob("*.json"))

@@ -1,8 +1,9 @@
 """A sweep of fake trials in a process of its own: STORE SPECIFICATION.
 
 The specification is JSON, or @ and the path of a file with it: `cells`, a list of [number,
-options]; `wandb`; `resources`; further fields of the `context`. Prints the plan as the command
-does, and on the last line what became of it, as JSON.
+options]; `wandb`; `resources`; further fields of the `context`. Real cells may stand in the place
+of `cells` as `real`, a list of their JSON, and what runs them as `trial`. Prints the plan as the
+command does, and on the last line what became of it, as JSON.
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ from fake_trials import fake_cell
 
 from ablations.context import TrialContext
 from ablations.progress import open_progress
-from ablations.sweep import Resources, describe_failures, plan_sweep, run_sweep
+from ablations.sweep import (
+    Resources,
+    describe_failures,
+    describe_problems,
+    plan_sweep,
+    run_sweep,
+)
+from bench.cell import Cell
 from bench.store import Store
 
 
@@ -25,7 +33,8 @@ def main(address: str, specification: str) -> int:
         specification = Path(specification[1:]).read_text()
     wanted = json.loads(specification)
     store = Store.open(address, create=True)
-    cells = [fake_cell(number, **options) for number, options in wanted["cells"]]
+    cells = [fake_cell(number, **options) for number, options in wanted.get("cells", [])]
+    cells += [Cell.from_json(cell) for cell in wanted.get("real", [])]
     plan = plan_sweep(cells, store, order=lambda cells, seconds: cells)
     print(plan, flush=True)
     context = TrialContext(
@@ -39,10 +48,12 @@ def main(address: str, specification: str) -> int:
     labels = {cell.hash: cell.label for cell in plan.to_run}
     progress = open_progress(labels, len(plan.held), sys.stderr)
     resources = Resources(**wanted.get("resources", {}))
-    summary = run_sweep(plan, context, resources, progress, trial_function="fake_trials:run")
+    trial = wanted.get("trial", "fake_trials:run")
+    summary = run_sweep(plan, context, resources, progress, trial_function=trial)
     told = {
         "outcomes": [asdict(outcome) for outcome in summary.outcomes],
         "failures": list(describe_failures(summary)),
+        "problems": list(describe_problems(summary)),
     }
     print(json.dumps(told))
     return summary.exit_status

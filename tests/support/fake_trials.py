@@ -71,6 +71,7 @@ def run(cell: Cell, context: TrialContext) -> Result:
         result = fake_result(cell, study=context.study, notes=(str(os.getpid()),))
         store.put(result, PREDICTIONS, [])
         tracker.finish(result)
+    context.note(tracker.problem)
     return result
 
 

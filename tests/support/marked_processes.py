@@ -35,11 +35,13 @@ class Marked:
 
     Attributes:
         folder: gets home/, tmp/, stdout and stderr.
+        variables: more for its environment.
     """
 
     script: str
     arguments: list[str]
     folder: Path
+    variables: dict[str, str] = field(default_factory=dict)
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
@@ -52,9 +54,12 @@ class Marked:
         }
         environment |= {
             "TEST_MARK": self.mark,
+            # Ray's workers would yield to whatever else runs here, and be waited for in vain.
+            "RAY_worker_niceness": "0",
             "HOME": str(self.folder / "home"),
             "TMPDIR": str(self.folder / "tmp"),
-            "PYTHONPATH": str(SUPPORT),
+            "PYTHONPATH": f"{SUPPORT}{os.pathsep}{SUPPORT.parent.parent}",  # and this tree
+            **self.variables,
         }
         if sys.dont_write_bytecode:
             # A dozen Pythons would each compile the whole of Ray and torch.

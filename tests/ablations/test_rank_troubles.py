@@ -1,0 +1,160 @@
+"""What happens to other ranks is told apart: their deaths, their failures, and this rank's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ablations import fit as fitting
+from ablations import ranks
+from ablations.context import TrialContext
+from ablations.fit import fit
+from ablations.rank_errors import RankFailed, RankLost
+from ablations.workers import run_cell
+from bench.store import Store
+from bench.tracking import NullTracker
+from tasks.plan import make_cell, resolve
+from tasks.ranks import Ranks
+
+team = pytest.importorskip("ablations.team")
+
+CELL = make_cell("translation", "soft", budget="smoke", options={"steps": 2, "test_limit": 2})
+CLOSED = "[gloo/transport/tcp/pair.cc:547] Connection closed by peer [10.0.0.2]:19138"
+RESET = "[gloo/transport/tcp/pair.cc:538] Read error [10.0.0.2]:27013: Connection reset by peer"
+
+
+@pytest.mark.parametrize("said", [CLOSED, RESET])
+def test_a_broken_connection_is_a_lost_rank(said: str) -> None:
+    with pytest.raises(RankLost, match="peer"), ranks.explained(TrialContext(None, None, "")):
+        raise RuntimeError(said)
+
+
+def test_what_other_ranks_say_comes_first() -> None:
+    trouble = RankFailed("diverged", "the training loss was nan")
+    context = TrialContext(None, None, "", trouble=lambda: trouble)
+    with pytest.raises(RankFailed, match="was nan"), ranks.explained(context):
+        raise RuntimeError(CLOSED)
+
+
+def test_this_ranks_own_errors_stay_what_they_are() -> None:
+    context = TrialContext(None, None, "", trouble=lambda: None)
+    with pytest.raises(RuntimeError, match="shapes"), ranks.explained(context):
+        raise RuntimeError("shapes differ")
+
+
+class Broken(Ranks):
+    """The others are gone before the first step."""
+
+    rank, count = 0, 2
+
+    def of_first(self, value: Any) -> Any:
+        raise RuntimeError(CLOSED)
+
+
+def test_a_rank_that_is_lost_before_training_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def share(seed: int, module: Any, served: Any, context: TrialContext) -> None:
+        module.ranks = Broken()
+
+    monkeypatch.setattr(fitting, "_share", share)
+    plan, context = resolve(CELL), TrialContext(None, None, str(tmp_path), ranks=2)
+    data = plan.task.prepare(plan, context.paths())
+    with pytest.raises(RankLost):
+        fit(plan, plan.task.module(plan, data), data, context, NullTracker())
+
+
+def test_the_best_loss_is_that_of_the_curve_so_far() -> None:
+    curve = [{"step": float(step), "validation_loss": loss} for step, loss in enumerate((3, 1, 2))]
+    points: list[Any] = []
+    follow = fitting._Follow(NullTracker(), TrialContext(None, None, "", report=points.append))
+    # After going on from a checkpoint, three points come at once.
+    follow.on_validation_end(None, SimpleNamespace(curve=curve))  # type: ignore[arg-type]
+    assert [point["best_validation_loss"] for point in points] == [3, 1, 1]
+
+
+class Answers:
+    """Stands for Ray: its references are what comes of them, exceptions are raised."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(team.ray, "get", self._get)
+        monkeypatch.setattr(team.ray, "wait", self._wait)
+
+    def _get(self, answer: Any) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _wait(self, answers: Sequence[Any], num_returns: int, timeout: Any = None) -> Any:
+        return list(answers[:num_returns]), list(answers[num_returns:])
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
+    return Answers(monkeypatch)
+
+
+def test_deaths_and_failures_of_others_are_told_apart(answers: Answers) -> None:
+    assert team._trouble(None) is None
+    assert isinstance(team._trouble(team.ray.exceptions.RayActorError()), RankLost)
+    failed = team._trouble(("diverged", "nan"))
+    assert isinstance(failed, RankFailed) and (failed.kind, str(failed)) == ("diverged", "nan")
+    # Of three ranks one dies; the second tells of its broken connection, and has not failed.
+    lost = team._trouble(("RankLost", CLOSED))
+    assert isinstance(lost, RankLost) and str(lost) == CLOSED
+
+
+@pytest.mark.parametrize(
+    ("said", "whole"),
+    [([None, None], True), ([None, ("diverged", "nan")], True), ([None, ("RankLost", "x")], False)],
+)
+def test_a_team_without_a_rank_is_not_whole(answers: Answers, said: Any, whole: bool) -> None:
+    assert team._Watch(said, lambda: None).end(0.0) is whole
+
+
+def test_a_busy_rank_leaves_word_of_what_failed_elsewhere(
+    answers: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.open(tmp_path / "store", create=True)
+    began = "2026-01-01T00:00:00.000Z"
+    context = TrialContext(
+        store.address, None, str(tmp_path), ranks=2, sweep="one", sweep_began=began
+    )
+    ended: list[Any] = []
+    monkeypatch.setattr(team, "_PATIENCE", 0.0)
+    monkeypatch.setattr(team, "EXPLANATION_SECONDS", 0.05)
+    monkeypatch.setattr(team.os, "_exit", ended.append)
+    words = team.partial(team._store_failure, CELL, context, began)
+    watch = team._Watch([("unusable input", "no data here")], lambda: ended.append("team"), words)
+    assert watch._known.wait(5)
+    for thread in team.threading.enumerate():
+        if thread.name.startswith("rank watch"):
+            thread.join(5)
+    assert ended == ["team", team._RANK_LOST_STATUS]
+    # Tune tries the trial again, and finds what became of it.
+    outcome = run_cell(CELL, context, "fake_trials:run")
+    assert outcome.failure == ("unusable input", "no data here")
+
+
+def test_gloo_talks_through_the_network_of_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = {"lo": ["127.0.0.1"], "eth0": ["192.0.2.7", "fe80::1"], "ib0": ["10.0.0.7"]}
+    cards = {
+        name: [SimpleNamespace(address=address) for address in held]
+        for name, held in addresses.items()
+    }
+    monkeypatch.setattr(ranks.psutil, "net_if_addrs", lambda: cards)
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
+    ranks.choose_interface("203.0.113.1")
+    assert "GLOO_SOCKET_IFNAME" not in os.environ, "an address of no card says nothing"
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "mine")
+    ranks.choose_interface("10.0.0.7")
+    assert os.environ["GLOO_SOCKET_IFNAME"] == "mine"
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME")
+    ranks.choose_interface("10.0.0.7")
+    assert os.environ["GLOO_SOCKET_IFNAME"] == "ib0"
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from textwrap import wrap
 
 import numpy as np
 
-from reports.tables import Entry, Missing, Number, Table
+from reports.tables import Column, Entry, Missing, Number, Table
 
 _CELL = (1.75, 0.42)  # inches of an entry, wide and high
 _MARGIN = (1.4, 1.0)
@@ -30,7 +31,7 @@ def overview_picture(table: Table) -> np.ndarray:
         np.ma.masked_invalid(shades.reshape(rows, columns)),
         cmap="Blues",
         vmin=0,
-        vmax=1.4,  # the darkest stays light enough for black figures
+        vmax=1.8,  # the darkest stays light enough for black figures
         aspect="auto",
     )
     for place, row in enumerate(entries):
@@ -40,7 +41,7 @@ def overview_picture(table: Table) -> np.ndarray:
                 column, place, _told(entry), ha="center", va="center", fontsize=9, color=colour
             )
     axes.set_yticks(range(rows), [row.label for row in table.rows], fontsize=9)
-    axes.set_xticks(range(columns), [_heading(one.label) for one in table.columns], fontsize=9)
+    axes.set_xticks(range(columns), [_heading(one) for one in table.columns], fontsize=9)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -48,9 +49,10 @@ def overview_picture(table: Table) -> np.ndarray:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def _heading(label: str) -> str:
-    """`speech: PER, lower is better` on lines of their own."""
-    return label.replace(": ", "\n").replace(", ", "\n")
+def _heading(column: Column) -> str:
+    """`probe, laptop budget`, `speech` and `PER, lower is better`, on lines of their own."""
+    lines = [column.group, *column.label.split(": ", 1)]
+    return "\n".join("\n".join(wrap(line, 22)) for line in lines if line)
 
 
 def _shade(entry: Entry) -> float:

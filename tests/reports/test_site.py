@@ -96,6 +96,20 @@ def test_headings_go_down_one_level_at_a_time(pages):
         assert all(after - before <= 1 for before, after in steps), name
 
 
+def check_landmarks(text: str) -> None:
+    """Regions are told apart by their names (axe: landmark-unique)."""
+    regions = re.findall(r'role="region" aria-label="([^"]*)"', text)
+    sections = re.findall(r'<section aria-labelledby="([^"]*)"', text)
+    titles = [re.search(rf'id="{re.escape(one)}">(.*?)</h', text)[1] for one in sections]
+    names = [*regions, *titles]
+    assert len(names) == len(set(names)), sorted(names)
+
+
+def test_landmarks_have_names_of_their_own(site):
+    for path in site.glob("*.html"):
+        check_landmarks(path.read_text("utf-8"))
+
+
 def test_every_link_leads_somewhere_on_this_disk(pages, site):
     check_links(pages, site)
 
@@ -130,6 +144,7 @@ def test_a_task_with_several_settings_has_a_page_for_each(
     for name, page in pages.items():
         assert page.errors == [], name
         assert len(page.ids) == len(set(page.ids)), name
+        check_landmarks(texts[name])
     for name in own:
         assert name in pages["translation.html"].links
         assert name in pages["index.html"].links

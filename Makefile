@@ -37,7 +37,7 @@ $(READY): requirements.lock pyproject.toml
 bench: $(READY) ## run the default study on embedded data and build its report
 	@status=0; $(BIN)/attnbench sweep $(STUDY) --store $(STORE) || status=$$?; \
 	test $$status -le 1 || exit $$status; \
-	$(BIN)/attnbench report $(STORE) && exit $$status
+	$(BIN)/attnbench report $(STORE) --wandb auto && exit $$status
 
 test: $(READY) ## the whole suite
 	$(BIN)/python -m pytest $(TEST) -m "not performance" -n logical --dist worksteal

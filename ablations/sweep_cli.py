@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ablations.sweep import Resources, SweepPlan, SweepSummary
     from bench.cell import Cell
     from bench.store import Store
+    from bench.tracking import Mode
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -234,7 +235,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     begun = time.perf_counter()
     progress = open_progress(labels, len(plan.held), sys.stderr)
     summary = run_sweep(plan, context, resources, progress)
-    _conclude(summary, address, time.perf_counter() - begun)
+    _conclude(summary, address, time.perf_counter() - begun, tracking.mode)
     return summary.exit_status
 
 
@@ -279,7 +280,7 @@ def _announce(study: Study, plan: SweepPlan, store: Store, tracking: str) -> Non
     sys.stdout.flush()
 
 
-def _conclude(summary: SweepSummary, address: str, seconds: float) -> None:
+def _conclude(summary: SweepSummary, address: str, seconds: float, tracking: Mode) -> None:
     from ablations.progress import duration
     from ablations.sweep import describe_failures, describe_problems
 
@@ -298,4 +299,5 @@ def _conclude(summary: SweepSummary, address: str, seconds: float) -> None:
         parts.append(f"{left} left, run the same command again")
     sys.stdout.write(f"{', '.join(parts)}; {duration(seconds)}\n")
     shown = address if "://" in address else str(Path(address))
-    sys.stdout.write(f"next: attnbench report {shown}\n")
+    gathering = "" if tracking == "off" else f" --wandb {tracking}"
+    sys.stdout.write(f"next: attnbench report {shown}{gathering}\n")

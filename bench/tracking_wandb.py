@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import wandb
 
 from bench.heatmap import heatmap
+from bench.wandb_runs import Identity, one_line, open_run
 
 if TYPE_CHECKING:
     from bench.cell import Cell
@@ -24,12 +24,9 @@ if TYPE_CHECKING:
     from bench.trace import Trace
     from bench.tracking import Mode
 
-PROJECT = "attention-bench"
 _PICTURES = 2
 _TABLE_ROWS = 20
 _COLUMNS = ("subset", "example", "source", "references", "prediction", "score")
-_INIT_SECONDS = 10
-_FINISH_SECONDS = 20
 
 _log = logging.getLogger(__name__)
 
@@ -42,25 +39,19 @@ class WandbTracker:
     """
 
     def __init__(self, mode: Mode, cell: Cell, folder: Path, study: str | None) -> None:
-        self.problem: str | None = None
         self._exit_code = 1
-        folder.mkdir(parents=True, exist_ok=True)
-        # Logs and staged tables would otherwise go to the user's home.
-        os.environ.setdefault("WANDB_CACHE_DIR", str(folder / "cache"))
-        os.environ.setdefault("WANDB_DATA_DIR", str(folder / "data"))
-        # Set by ourselves below after a failure, so that no later trial waits for the same thing.
-        if os.environ.get("WANDB_MODE") == "offline":
-            mode = "offline"
-        try:
-            self._run = _start(mode, cell, folder, study)
-        except Exception as error:
-            if mode == "offline":
-                raise
-            os.environ["WANDB_MODE"] = "offline"
-            said = _one_line(error).replace(cell.hash, "...")  # the same for all trials
-            self.problem = f"W&B went offline ({type(error).__name__}: {said})"
-            wandb.teardown()  # its service holds on to the run that did not start
-            self._run = _start("offline", cell, folder, study)
+        identity = Identity(
+            id=cell.hash,
+            name=cell.label,
+            group=study,
+            job_type=cell.task,
+            tags=[cell.attention, cell.score, cell.dataset, cell.budget],
+            config=cell.to_json(),
+        )
+        self.problem: str | None
+        self._run, self.problem = open_run(mode, folder, identity)
+        self._run.define_metric("step")
+        self._run.define_metric("*", step_metric="step")
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         with self._harmless():
@@ -94,44 +85,8 @@ class WandbTracker:
             yield
         except Exception as error:
             if self.problem is None:
-                self.problem = f"tracking failed ({type(error).__name__}: {_one_line(error)})"
+                self.problem = f"tracking failed ({type(error).__name__}: {one_line(error)})"
                 _log.warning("%s", self.problem)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
-def _start(mode: Mode, cell: Cell, folder: Path, study: str | None) -> Any:
-    settings = wandb.Settings(
-        mode=mode,
-        init_timeout=_INIT_SECONDS,
-        finish_timeout=_FINISH_SECONDS,
-        # What each run would otherwise spend 100 ms and more on.
-        x_disable_stats=True,
-        x_disable_meta=True,
-        x_save_requirements=False,
-        disable_git=True,
-        disable_code=True,
-        console="off",
-        silent=True,
-    )
-    run = wandb.init(
-        project=os.environ.get("WANDB_PROJECT", PROJECT),
-        id=cell.hash,
-        name=cell.label,
-        group=study,
-        job_type=cell.task,
-        tags=[cell.attention, cell.score, cell.dataset, cell.budget],
-        config=cell.to_json(),
-        dir=str(folder),
-        resume="allow" if mode == "online" else None,
-        reinit="finish_previous",
-        settings=settings,
-    )
-    run.define_metric("step")
-    run.define_metric("*", step_metric="step")
-    return run
 
 
 def _summary(result: Result) -> dict[str, Any]:

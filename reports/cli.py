@@ -1,4 +1,4 @@
-"""`attnbench report STORE`: the site, report.md, tables and figures of a store."""
+"""`attnbench report STORE`: the site, report.md, tables and figures of a store, and one W&B run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ablations.options import add_tracking
+
+if TYPE_CHECKING:
+    from bench.store import Store
+    from reports.report import Report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where to write it (default: STORE/report, or ./report for a remote store)",
     )
     parser.add_argument("--study", metavar="NAME", help="only the results of this study")
+    add_tracking(parser, default="off")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,7 +46,24 @@ def run(args: argparse.Namespace) -> int:
     sys.stdout.write(f"{out / 'index.html'}: {trials}{told}, {seconds:.1f} s\n")
     for problem in report.collection.problems:
         sys.stderr.write(f"left out: {problem}\n")
+    _track(args.wandb, report, store, out / "index.html")
     return 0
+
+
+def _track(request: str, report: Report, store: Store, page: Path) -> None:
+    """One W&B run over all that the report shows, if one is asked for."""
+    from bench.tracking import decide
+
+    decision = decide(request)
+    if decision.mode == "off":
+        return
+    from reports.gathered import gather
+
+    problem = gather(report, store, page, decision.mode)
+    if problem:
+        sys.stderr.write(f"{problem}\n")
+    told = f"W&B {decision.mode} ({decision.reason}): a run of the sweep in {store.wandb}"
+    sys.stdout.write(f"{told}\n")
 
 
 def folder(address: str, out: str | None) -> Path:

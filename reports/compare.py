@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -66,6 +66,27 @@ class Comparison:
     only_after: tuple[str, ...]
     newly_failed: tuple[str, ...]
     newly_finished: tuple[str, ...]
+
+    @property
+    def apart(self) -> dict[str, tuple[str, ...]]:
+        """Cells that are not compared, by why; without the reasons that there are no cells for."""
+        every = {
+            "only in the first": self.only_before,
+            "only in the second": self.only_after,
+            "finished in the first, failed in the second": self.newly_failed,
+            "failed in the first, finished in the second": self.newly_finished,
+        }
+        return {why: names for why, names in every.items() if names}
+
+    @property
+    def counts(self) -> str:
+        """`2 better, 1 worse, 10 cannot be told apart`."""
+        counted = {
+            name: sum(one.verdict == name for one in self.differences) for name in get_args(Verdict)
+        }
+        return ", ".join(f"{number} {name}" for name, number in counted.items() if number) or (
+            "no shared cell has finished in both"
+        )
 
 
 @dataclass

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "judged example by example where predictions are kept."
     )
     parser.add_argument("stores", metavar="STORE", nargs="+", help="two stores or more")
+    parser.add_argument("--out", metavar="DIR", help="write a page of it there as well")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
@@ -36,6 +38,10 @@ def run(args: argparse.Namespace) -> int:
         )
     first, *others = [Store.open(address) for address in args.stores]
     comparisons = [compare(first, other) for other in others]
+    if args.out is not None:
+        from reports.compare_page import write
+
+        write(comparisons, Path(args.out).expanduser())
     if args.json:
         plain = [_plain(comparison) for comparison in comparisons]
         sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
@@ -63,16 +69,10 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         yield f"\n{setting.task}: {setting.label}, {metric_name(own[0].metric)}"
         yield from _aligned([_HEAD, *(_cells(one) for one in own)])
     yield ""
-    for what, names in (
-        ("only in the first", comparison.only_before),
-        ("only in the second", comparison.only_after),
-        ("finished in the first, failed in the second", comparison.newly_failed),
-        ("failed in the first, finished in the second", comparison.newly_finished),
-    ):
-        if names:
-            yield f"{what}: {len(names)}"
-            yield from (f"  {name}" for name in names)
-    yield _counts(comparison.differences)
+    for what, names in comparison.apart.items():
+        yield f"{what}: {len(names)}"
+        yield from (f"  {name}" for name in names)
+    yield comparison.counts
 
 
 _HEAD = ("attention + score", "before", "after", "difference", "95 % interval", "p", "verdict")
@@ -105,11 +105,3 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         yield "  ".join(cells).rstrip()
-
-
-def _counts(differences: Sequence[Difference]) -> str:
-    order = ("better", "worse", "cannot be told apart", "identical", "not comparable")
-    counted = {name: sum(one.verdict == name for one in differences) for name in order}
-    return ", ".join(f"{number} {name}" for name, number in counted.items() if number) or (
-        "no shared cell has finished in both"
-    )

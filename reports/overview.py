@@ -10,6 +10,7 @@ from bench.result import Result
 from reports import formats
 from reports.analysis import Analysis
 from reports.catalogue import Catalogue
+from reports.choosing import choose
 from reports.controls import best_control
 from reports.frames import Collection, slug
 from reports.matrix import headline_entries
@@ -30,7 +31,7 @@ def page_of(task: str) -> str:
 
 
 def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
-    """Attention x setting: each attention with its best score function."""
+    """Attention x setting: each attention with the score function that validation data chose."""
     names = [entry.name for entry in catalogue.attentions]
     run = [one.attention for analysis in analyses for one in analysis.frame.contenders]
     names = list(dict.fromkeys([*names, *run]))
@@ -43,13 +44,11 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
         )
         for analysis in analyses
     ]
-    entries = {analysis.frame.setting.slug: headline_entries(analysis) for analysis in analyses}
+    every = [(analysis, headline_entries(analysis)) for analysis in analyses]
     rows = [
         Row(
             name,
-            tuple(
-                _best(analysis, name, entries[analysis.frame.setting.slug]) for analysis in analyses
-            ),
+            tuple(_chosen(analysis, name, entries) for analysis, entries in every),
             catalogue.attention(name).source,
         )
         for name in names
@@ -64,8 +63,10 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
         ]
         rows.append(Row("best control", tuple(control), "not attention", apart=True))
     notes = (
-        "Each attention with the score function (and options) that did best on the test set, "
-        "named beside the figure; where several were tried, that flatters it a little.",
+        "Each attention with the score function (and options) that did best on validation data, "
+        "named beside its test figure: by the validation counterpart of the headline figure where "
+        "one was measured, else by the validation loss. Another may do better on the test set; "
+        "the page of the task has all.",
         "Group 1 holds the best of a column and all that cannot be told apart from it.",
     )
     title = "Attention by task"
@@ -78,15 +79,17 @@ def _heading(analysis: Analysis) -> str:
     return f"{analysis.frame.setting.task}: {formats.metric_name(analysis.frame.headline)}{better}"
 
 
-def _best(analysis: Analysis, attention: str, entries: Sequence[Entry]) -> Entry:
+def _chosen(analysis: Analysis, attention: str, entries: Sequence[Entry]) -> Entry:
     frame = analysis.frame
     own = [place for place, one in enumerate(frame.contenders) if one.attention == attention]
-    numbers = [(place, entry) for place in own if isinstance(entry := entries[place], Number)]
+    numbers = {place: entry for place in own if isinstance(entry := entries[place], Number)}
     if not numbers:
         return entries[own[0]] if own else Missing("not run")
-    sign = 1 if frame.higher_is_better else -1
-    place, best = max(numbers, key=lambda pair: sign * pair[1].value)
-    return replace(best, note=_with(frame.contenders[place].name, attention))
+    choice = choose(frame, list(numbers))
+    told = _with(frame.contenders[choice.place].name, attention)
+    if choice.figure is None and len(numbers) > 1:
+        told = f"{told}, the best on the test set: no validation figures are kept".lstrip(", ")
+    return replace(numbers[choice.place], note=told)
 
 
 def _with(name: str, attention: str) -> str:

@@ -7,8 +7,10 @@ are then paired by construction: what a draw does to both cancels in their diffe
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from reports.aggregators import Aggregator
 
@@ -35,7 +37,9 @@ class Resampler:
         """
         counts = self._counts_of(test_set, len(table))
         # Counts of words and errors are small whole numbers: single precision sums them exactly.
-        sums = counts @ table.astype(np.float32)  # draws,K
+        # Threads wait for one another twenty times longer than such a small product takes.
+        with _threads().limit(limits=1, user_api="blas"):
+            sums = counts @ table.astype(np.float32)  # draws,K
         return aggregator.combine(sums.astype(np.float64))
 
     def _counts_of(self, test_set: str, examples: int) -> np.ndarray:
@@ -43,6 +47,12 @@ class Resampler:
         if key not in self._counts:
             self._counts[key] = _counts(examples, self.draws, int(test_set[:16], 16))
         return self._counts[key]
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    """Looking for the libraries that have threads takes longer than what they are asked to do."""
+    return ThreadpoolController()
 
 
 def percentiles(figures: np.ndarray, level: float = 0.95) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 
 from reports import formats
 from reports.drawing import Drawing
-from reports.frames import slug
+from reports.frames import Setting, slug
 from reports.overview import facts, page_of
 from reports.replication_tables import command, summary_table, tables_of
 from reports.report import Report, Section
@@ -32,18 +32,22 @@ _PACKAGE = Path(__file__).parent
 
 
 def pages(report: Report) -> dict[str, str]:
-    """HTML by file name: the overview, one page per task, and one on the papers."""
+    """HTML by file name: the overview, a page per task and mechanism, and one on the papers. A task
+    with several settings has a page for each of them, so that pages stay small."""
     environment = _environment(report)
     index = environment.get_template("index.html.j2")
     found = {"index.html": index.render(facts=facts(report.collection), here="index.html")}
     task_page = environment.get_template("task.html.j2")
-    for task in report.collection.tasks:
-        found[page_of(task)] = task_page.render(
-            task=report.catalogue.task(task),
-            sections=report.of_task(task),
-            here=page_of(task),
-            pictures=definitions(_maps(report.of_task(task))),
-        )
+    setting_page = environment.get_template("setting.html.j2")
+    for name in report.collection.tasks:
+        sections, task, here = report.of_task(name), report.catalogue.task(name), page_of(name)
+        several = len(sections) > 1
+        pictures = "" if several else definitions(_maps(sections[0]))
+        found[here] = task_page.render(task=task, sections=sections, here=here, pictures=pictures)
+        for section in sections if several else ():
+            found[place_of(section.setting, report)] = setting_page.render(
+                task=task, section=section, here=here, pictures=definitions(_maps(section))
+            )
     cell = environment.get_template("cell.html.j2")
     for section in report.sections:
         for one in section.cells:
@@ -62,14 +66,22 @@ def pages(report: Report) -> dict[str, str]:
     return {name: clean(page) for name, page in found.items()}
 
 
-def _maps(sections: Sequence[Section]) -> Iterator[Drawing]:
-    for section in sections:
-        for exhibit in section.exhibits:
-            yield from (one.drawing for one in (*exhibit.free, *exhibit.forced))
+def place_of(setting: Setting, report: Report) -> str:
+    """Where everything of a setting stands: on its task's page, or on one of its own where the task
+    has several settings."""
+    if len(report.of_task(setting.task)) > 1:
+        return f"{setting.slug}.html"
+    return f"{page_of(setting.task)}#{setting.slug}"
+
+
+def _maps(section: Section) -> Iterator[Drawing]:
+    for exhibit in section.exhibits:
+        yield from (one.drawing for one in (*exhibit.free, *exhibit.forced))
 
 
 def _environment(report: Report) -> Environment:
     made = environment()
+    made.filters["place"] = lambda setting: place_of(setting, report)
     made.filters["command"] = lambda one: command(one, report.collection.address)
     made.globals["report"] = report
     return made

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.errors import UsageError
 from reports import pdf, svg
 from reports.csv_tables import csv_text
 from reports.drawing import Drawing, tiled
+from reports.folders import write_files
 from reports.gallery import Exhibit
 from reports.latex import latex_text
 from reports.markdown_report import report_text
@@ -25,37 +25,23 @@ def write(report: Report, out: Path) -> list[Path]:
 
     Raises UsageError where the folder cannot be written.
     """
-    files: dict[str, str] = {**pages(report), "report.md": report_text(report)}
+    return write_files(out, _files(report), "report")
+
+
+def _files(report: Report) -> Iterator[tuple[str, str | bytes]]:
+    yield from pages(report).items()
+    yield "report.md", report_text(report)
     for table in _tables(report):
-        files[f"tables/{table.name}.csv"] = csv_text(table)
-        files[f"tables/{table.name}.tex"] = latex_text(table)
-    files["tables/results.csv"] = csv_text(report.results)
+        yield f"tables/{table.name}.csv", csv_text(table)
+        yield f"tables/{table.name}.tex", latex_text(table)
+    yield "tables/results.csv", csv_text(report.results)
+    yield "tables/results.parquet", parquet_bytes(report.collection.results)
     drawings = dict(_drawings(report))
-    for name, drawing in drawings.items():
-        files[f"figures/{name}.svg"] = svg.document(drawing)
     # One set of glyphs for all files: making it takes longer than writing them.
     fonts = fonts_for(pdf.texts(drawings.values()))
-    written = []
-    try:
-        for folder in (out, out / "tables", out / "figures"):
-            folder.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            (out / name).write_text(text, encoding="utf-8")
-            written.append(out / name)
-        trials = out / "tables" / "results.parquet"
-        trials.write_bytes(parquet_bytes(report.collection.results))
-        written.append(trials)
-        for name, drawing in drawings.items():
-            target = out / "figures" / f"{name}.pdf"
-            target.write_bytes(pdf.document(drawing, fonts))
-            written.append(target)
-    except OSError as error:
-        raise UsageError(
-            f"the report cannot be written ({(error.strerror or str(error)).lower()})",
-            where=str(out),
-            remedy="choose another folder with --out",
-        ) from None
-    return written
+    for name, drawing in drawings.items():
+        yield f"figures/{name}.svg", svg.document(drawing)
+        yield f"figures/{name}.pdf", pdf.document(drawing, fonts)
 
 
 def _tables(report: Report) -> Iterator[Table]:

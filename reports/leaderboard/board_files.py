@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.errors import UsageError
 from reports.csv_tables import csv_text
+from reports.folders import write_files
 from reports.leaderboard.board import Board, ClassBoard
 from reports.leaderboard.board_tables import setting_table
 from reports.leaderboard.track_table import track_table
@@ -79,23 +79,13 @@ def write(board: Board, out: Path) -> list[Path]:
     """Write everything; returns the files. Raises UsageError where the folder cannot be written."""
     found, bundles = parts(board), bundles_table(board)
     page = environment().get_template("board.html.j2")
-    files = {
+    files: dict[str, str | bytes] = {
         "index.html": page.render(board=board, parts=found, bundles=bundles, reasons=REASONS),
         "board.md": board_text(board, found, bundles),
     }
     for table in (*(table for part in found for table in part.tables), bundles):
         files[f"tables/{table.name}.csv"] = csv_text(table)
-    try:
-        (out / "tables").mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            (out / name).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"the board cannot be written ({(error.strerror or str(error)).lower()})",
-            where=str(out),
-            remedy="choose another folder with --out",
-        ) from None
-    return [out / name for name in files]
+    return write_files(out, files.items(), "board")
 
 
 def board_text(board: Board, found: list[Part], bundles: Table) -> str:

@@ -13,7 +13,7 @@ from bench.store import Store
 from reports.formats import plural
 from reports.leaderboard.manifest import Manifest
 from reports.leaderboard.packing import pack
-from reports.leaderboard.problems import Problem
+from reports.leaderboard.problems import Problem, plain
 from reports.leaderboard.rules import Class, Rules
 from reports.leaderboard.settings_check import check_settings, planned
 from reports.leaderboard.verify import missing_seeds, named
@@ -94,5 +94,10 @@ def _foreseen(results: Sequence[Result], manifest: Manifest, rules: Rules) -> It
         cell = one.key
         mechanism = manifest.mechanisms.get(cell.attention)
         trial = manifest.trials[cell.hash]
-        for what in check_settings(planned(cell, mechanism), trial, manifest, rules):
+        try:
+            one_planned = planned(cell, mechanism)
+        except UsageError as error:  # run by a version with other names or defaults
+            yield Problem(named(cell), plain(error, 300))
+            continue
+        for what in check_settings(one_planned, trial, manifest, rules):
             yield Problem(named(cell), what)

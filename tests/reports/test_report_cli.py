@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import subprocess
 import sys
@@ -130,6 +131,23 @@ def test_compare_prints_a_table_with_counts_last(store, changed, capsys):
     (row,) = [line for line in lines if line.startswith("over + dot")]
     assert "better (" in row
     assert all(len(line) < 160 for line in lines)
+
+
+def test_compare_writes_a_page(store, changed, tmp_path, capsys):
+    words = [store.address, changed.address, "--out", str(tmp_path / "page")]
+    assert compare_cli.run(parsed(compare_cli, *words)) == 0
+    counts = capsys.readouterr().out.splitlines()[-1]
+    page = (tmp_path / "page" / "index.html").read_text("utf-8")
+    assert counts.capitalize() in page
+    assert "Finished in the first, failed in the second: 1" in page
+    (table,) = (tmp_path / "page" / "tables").iterdir()
+    rows = {row["attention + score"]: row for row in csv.DictReader(table.open())}
+    assert rows["over + dot"]["verdict"] == "better"
+    better = rows["over + dot"]
+    gain = float(better["after"]) - float(better["before"])
+    assert float(better["difference"]) == pytest.approx(gain)
+    assert float(better["difference_low"]) > 0
+    assert f'href="tables/{table.name}"' in page
 
 
 def test_compare_takes_several_stores_against_the_first(store, changed, capsys):

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from made_up import MECHANISMS
 
 from bench.cell import Cell
 from bench.store import Store
@@ -95,7 +96,25 @@ def test_headings_go_down_one_level_at_a_time(pages):
         assert all(after - before <= 1 for before, after in steps), name
 
 
+def check_landmarks(text: str) -> None:
+    """Regions are told apart by their names (axe: landmark-unique)."""
+    regions = re.findall(r'role="region" aria-label="([^"]*)"', text)
+    sections = re.findall(r'<section aria-labelledby="([^"]*)"', text)
+    titles = [re.search(rf'id="{re.escape(one)}">(.*?)</h', text)[1] for one in sections]
+    names = [*regions, *titles]
+    assert len(names) == len(set(names)), sorted(names)
+
+
+def test_landmarks_have_names_of_their_own(site):
+    for path in site.glob("*.html"):
+        check_landmarks(path.read_text("utf-8"))
+
+
 def test_every_link_leads_somewhere_on_this_disk(pages, site):
+    check_links(pages, site)
+
+
+def check_links(pages: dict[str, Page], site: Path) -> None:
     for name, page in pages.items():
         for link in page.links:
             target, _, anchor = link.partition("#")
@@ -105,6 +124,36 @@ def test_every_link_leads_somewhere_on_this_disk(pages, site):
                 assert (site / target).exists(), (name, link)
             if anchor:
                 assert anchor in pages[target or name].ids, (name, link)
+
+
+def test_a_task_with_several_settings_has_a_page_for_each(
+    made, catalogue, tmp_path_factory: pytest.TempPathFactory
+):
+    folder = tmp_path_factory.mktemp("settings")
+    maker = type(made)(Store.open(folder / "store", create=True), examples=20)
+    for noise in (0, 0.2):
+        for mechanism in MECHANISMS[:3]:
+            maker.add(mechanism, 1, options={"noise": noise} if noise else {})
+    write(build(maker.store, catalogue=catalogue), folder / "report")
+    texts = {path.name: path.read_text("utf-8") for path in (folder / "report").glob("*.html")}
+    pages = {name: Page(text) for name, text in texts.items()}
+    check_links(pages, folder / "report")
+    whole = [name for name in pages if not name.startswith("cell-")]
+    own = {"translation-probe-laptop.html", "translation-probe-noise-0-2-laptop.html"}
+    assert set(whole) == {"index.html", "translation.html", *own}
+    for name, page in pages.items():
+        assert page.errors == [], name
+        assert len(page.ids) == len(set(page.ids)), name
+        check_landmarks(texts[name])
+    for name in own:
+        assert name in pages["translation.html"].links
+        assert name in pages["index.html"].links
+        assert "Training</h3>" in texts[name]
+        assert "Training</h3>" not in texts["translation.html"]
+        back = {page for page, one in pages.items() if page.startswith("cell-")} & {
+            page for page, one in pages.items() if name in one.links
+        }
+        assert len(back) == 3
 
 
 def test_nothing_is_loaded_from_a_network(site):

@@ -6,12 +6,13 @@ from __future__ import annotations
 import json
 from itertools import count, islice, product
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from made_up import TARGET, sentences
 
 from bench.cell import Cell
+from bench.trace import Mode, Trace
 from tasks.translation.metrics import bleu, bleu_statistics
 
 #: Settings that results are spread over; contenders have so many seeds.
@@ -39,6 +40,32 @@ def fill(folder: Path, results: int, rng: np.random.Generator) -> None:
         (trials / f"{cell.hash}.json").write_text(record)
         rows = "\n".join(lines[place][row] for row, place in enumerate(places))
         (trials / f"{cell.hash}.predictions.jsonl").write_text(rows + "\n")
+        if cell.seed == 1 and cell.attention != "none":
+            (trials / f"{cell.hash}.traces.jsonl").write_text(_traces(rng))
+
+
+def _traces(rng: np.random.Generator) -> str:
+    """Two examples of each test set, writing freely and reading the reference."""
+    rows = []
+    for subset, (number, lengths) in EXAMPLES.items():
+        for pair in sentences(subset, number, lengths)[:2]:
+            weights = rng.random((len(pair.target), len(pair.source))) ** 4
+            for t, s in pair.links:
+                weights[t, s] += 1
+            weights /= weights.sum(axis=1, keepdims=True)
+            for mode in ("free", "forced"):
+                trace = Trace(
+                    example=pair.name,
+                    subset=subset,
+                    mode=cast(Mode, mode),
+                    kind="words",
+                    source=pair.source,
+                    target=pair.target,
+                    weights=weights,
+                    gold=pair.links,
+                )
+                rows.append(json.dumps(trace.to_json()))
+    return "\n".join(rows) + "\n"
 
 
 def _cells() -> Any:
@@ -96,6 +123,15 @@ def _record(cell: Cell, value: float, longer: float) -> dict[str, Any]:
         },
         "cost": {"parameters": 400_000, "train_seconds": 14.0, "decode_per_second": 60.0},
         "curve": curve,
+        "by_length": [
+            {"subset": subset, "low": low, "high": high, "examples": 30, "value": figure}
+            for subset, low, high, figure in (
+                ("test", 4, 7, value + 2),
+                ("test", 8, 12, value - 2),
+                ("long", 14, 19, longer + 2),
+                ("long", 20, 24, longer - 2),
+            )
+        ],
         "provenance": {
             "package_version": "0.1.0",
             "study": "many",

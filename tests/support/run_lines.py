@@ -7,14 +7,18 @@ import contextlib
 import io
 import json
 import sys
+import time
 
 from bench.cli import main
 
 if __name__ == "__main__":
     report = []
     for arguments in json.load(sys.stdin):
-        said = io.StringIO()
+        said, begun = io.StringIO(), time.perf_counter()
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             status = main(arguments)
-        report.append({"arguments": arguments, "status": status, "said": said.getvalue()})
+        seconds = round(time.perf_counter() - begun, 2)
+        report.append(
+            {"arguments": arguments, "status": status, "said": said.getvalue(), "seconds": seconds}
+        )
     json.dump(report, sys.stdout)

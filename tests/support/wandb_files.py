@@ -17,6 +17,15 @@ _WHOLE, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 
 
 @dataclass
+class OfflineArtifact:
+    """An artifact that waits to be uploaded: where the content of each of its files lies."""
+
+    name: str
+    type: str
+    files: dict[str, str]
+
+
+@dataclass
 class OfflineRun:
     """What a run's file says."""
 
@@ -28,6 +37,7 @@ class OfflineRun:
     config: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
+    artifacts: list[OfflineArtifact] = field(default_factory=list)
     exit_code: int | None = None
 
 
@@ -52,9 +62,16 @@ def read_run(path: Path) -> OfflineRun:
             run.history.append(_items(record.history.item))
         elif kind == "summary":
             run.summary |= _items(record.summary.update)
+        elif kind == "artifact":
+            run.artifacts.append(_artifact(record.artifact))
         elif kind == "exit":
             run.exit_code = record.exit.exit_code
     return run
+
+
+def _artifact(record: Any) -> OfflineArtifact:
+    files = {entry.path: entry.local_path for entry in record.manifest.contents}
+    return OfflineArtifact(record.name, record.type, files)
 
 
 def _items(items: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from bundles import changed, in_record
 
+from bench.cell import Cell
 from bench.cli import main
 from bench.errors import UsageError
 from bench.store import Store
@@ -18,6 +19,7 @@ from reports.leaderboard.manifest import record_of
 from reports.leaderboard.references import load_reference, names
 from reports.leaderboard.rules import load_rules
 from reports.leaderboard.rules import names as rules_names
+from tasks.plan import resolve
 from tasks.registries import datasets, tasks
 from tasks.settings import BUDGETS
 
@@ -59,6 +61,22 @@ def test_submit_says_beforehand_what_the_rules_will_say(trials, tmp_path: Path, 
     assert main([*submit, "--task", "entailment", "--attention", "soft"]) == 0
     said = capsys.readouterr().err
     assert "no result of seed 2, 3" in said and "the budget smoke is none of" in said
+
+
+def test_a_cell_of_other_defaults_is_named_beforehand(trials, tmp_path: Path, capsys) -> None:
+    """Stored when its options were no defaults yet: nothing here would run it under that name."""
+    result = trials.results["entailment", "soft"]
+    steps = resolve(result.key).settings.steps
+    aged = Cell.from_json({**result.cell, "options": {"steps": steps}})
+    store = Store.open(tmp_path / "store", create=True)
+    rows = trials.store.predictions(result.hash)
+    store.put(result.model_copy(update={"hash": aged.hash, "cell": aged.to_json()}), rows)
+    store.put(result, rows)
+    submit = ["leaderboard", "submit", store.address, "--out", str(tmp_path / "b.zip")]
+    assert main([*submit, "--name", "aged", "--rules", "practice"]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("note: the rules will say: entailment/probe soft+")
+    assert line.endswith("it repeats defaults, or has options that change nothing")
 
 
 def test_nothing_to_submit(trials, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench.attention.scores.concat import additive, additive_written_out
 from bench.measure import PeakMemory
-from measures.figure import Figure, median_seconds, one_core
+from measures.figure import Figure, core_seconds, median_seconds, one_core
 
 LENGTHS = (32, 128, 512, 1024, 4096)
 SIZE = 64
@@ -60,11 +60,12 @@ def there_and_back(attend: Attend, given: list[Tensor]) -> None:
 
 
 def cost(name: str, attend: Attend, given: list[Tensor], hidden: int) -> list[Figure]:
-    """Time and memory of one pass; repeated where it is short."""
+    """Time and memory of one pass; the median of several where it is short."""
     with PeakMemory() as peak:
-        there_and_back(attend, given)
-    times = max(1, min(25, 2**25 // hidden))
-    seconds = median_seconds(lambda: there_and_back(attend, given), times)
+        seconds = core_seconds(lambda: there_and_back(attend, given))
+    times = min(25, 2**25 // hidden)
+    if times > 1:
+        seconds = median_seconds(lambda: there_and_back(attend, given), times)
     return [
         Figure(f"{name}: time", 1e3 * seconds, "ms"),
         Figure(f"{name}: memory", peak.bytes / 2**20, "MiB"),

@@ -57,7 +57,8 @@ def measured(names: list[str]) -> list[Figure]:
     """All figures. A measure that fails is named and left out: the others are worth having."""
     actions = [(name, import_module(f"measures.{name}").measure) for name in names]
     place = names.index(FIRST[-1]) if FIRST[-1] in names else len(names)
-    actions.insert(place, ("peers", peers))
+    if "ATTNBENCH_PEERS" in os.environ:
+        actions.insert(place, ("peers", peers))
     figures: list[Figure] = []
     for name, action in actions:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
@@ -69,11 +70,9 @@ def measured(names: list[str]) -> list[Figure]:
 
 
 def peers() -> list[Figure]:
-    """Rows of the command in ATTNBENCH_PEERS, or none."""
-    command = os.environ.get("ATTNBENCH_PEERS")
-    if not command:
-        return []
-    ran = subprocess.run(shlex.split(command), stdout=subprocess.PIPE, text=True, check=True)
+    """Rows of the command in ATTNBENCH_PEERS."""
+    command = shlex.split(os.environ["ATTNBENCH_PEERS"])
+    ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return list(figures_of(json.loads(ran.stdout.strip().splitlines()[-1])))
 
 

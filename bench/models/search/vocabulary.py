@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
@@ -33,28 +34,36 @@ class NextToken:
 
         What remains is not normalised again: scores stay those of the model.
         """
-        logits = self._logits(features)
-        if logits.dtype in (torch.bfloat16, torch.float16):
-            logits = logits.float()
         if self._never is None:
             self._never = torch.tensor(self._forbidden, dtype=torch.int64, device=features.device)
-        return torch.log_softmax(logits, dim=-1).index_fill_(-1, self._never, float("-inf"))
+        if _plain_product(self._head, features):
+            log_probs = self._aligned(self._head, features[:, 0])
+        else:
+            logits = self._head(features)[:, 0]
+            if logits.dtype in (torch.bfloat16, torch.float16):
+                logits = logits.float()
+            log_probs = torch.log_softmax(logits, dim=-1)
+        return log_probs.index_fill_(-1, self._never, float("-inf"))
 
-    def _logits(self, features: Tensor) -> Tensor:
-        head = self._head
-        aligned = (
-            isinstance(head, VocabularyHead)
-            and features.device.type == "cpu"
-            and features.dtype == head.projection.weight.dtype == torch.float32
-            and not torch.is_autocast_enabled("cpu")
-            and not torch.is_grad_enabled()
-        )
-        if not aligned:
-            return head(features)[:, 0]
-        assert isinstance(head, VocabularyHead)
+    def _aligned(self, head: VocabularyHead, features: Tensor) -> Tensor:
+        """The head's log-probabilities of N,F features."""
         weight, bias = head.projection.weight, head.projection.bias  # V,F and V
         rows, size = len(features), len(weight)
         if self._buffer is None or len(self._buffer) < rows:
             self._buffer = aligned_rows(rows, size, features)
-        out = self._buffer[:rows, :size]
-        return torch.addmm(bias, features[:, 0], weight.t(), out=out)
+            self._buffer[:, size:] = float("-inf")  # no share of the probability
+        logits = self._buffer[:rows]
+        torch.addmm(bias, features, weight.t(), out=logits[:, :size])
+        # With its padding the buffer is contiguous; without, it would be copied first.
+        return torch.log_softmax(logits, dim=-1)[:, :size]
+
+
+def _plain_product(head: Head, features: Tensor) -> TypeGuard[VocabularyHead]:
+    """Whether the head is a product in float32 on the CPU, of which no gradient is wanted."""
+    return (
+        isinstance(head, VocabularyHead)
+        and features.device.type == "cpu"
+        and features.dtype == head.projection.weight.dtype == torch.float32
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.is_grad_enabled()
+    )

@@ -100,3 +100,21 @@ def test_log_probabilities_are_those_of_the_head(size: int, dtype: torch.dtype) 
             assert (found[:, [0, 4]] == float("-inf")).all()
             kept = [token for token in range(size) if token not in (0, 4)]
             torch.testing.assert_close(found[:, kept], expected[:, kept])
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+def test_an_aligned_product_changes_no_output(
+    beam: int, make_model: Callable, make_batch: Callable
+) -> None:
+    """Sentences leave the batch and beams become more, all in one buffer."""
+    encoder, decoder = make_model("global", "general", input_feeding=True)
+    features, mask, _ = make_batch([3, 5, 2, 6, 4, 1, 6, 6])
+    memory = encoder.float()(features.float(), mask)
+    head = VocabularyHead(decoder.float().output_size, decoder.embedding, tied=False)
+    torch.nn.init.normal_(head.projection.weight, std=3.0)
+    arguments = {"bos": BOS, "eos": EOS, "max_length": 9, "beam": beam, "forbidden": (PAD, BOS)}
+    aligned = beam_search(decoder, head, memory, **arguments)
+    plain = beam_search(decoder, head.forward, memory, **arguments)
+    assert torch.equal(aligned.tokens, plain.tokens)
+    torch.testing.assert_close(aligned.log_probs, plain.log_probs)
+    assert len(set(aligned.lengths.tolist())) > 1

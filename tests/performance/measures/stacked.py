@@ -2,8 +2,8 @@
 
 Measured is one model that reads the examples of all seeds' batches in one step, against a step
 for each seed's batch. It has as many operations as a stacked model, larger or equal products, and
-one set of parameters to update instead of one for each seed: no stacked model of the same
-operations is faster. docs/stacked-seeds.md says what follows.
+one set of parameters to update instead of one for each seed: a stacked model of the same
+operations on the same padding is no faster. docs/stacked-seeds.md says what follows.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SEEDS = 5
 STEPS, ROUNDS = 6, 3
 #: Steps whose batches are counted for their padding; that takes no training.
 COUNTED = 100
-#: The last has the largest bound of those that docs/stacked-seeds.md lists.
+#: The last has one of the largest bounds in docs/stacked-seeds.md.
 CELLS = (
     ("translation", "soft", "concat"),
     ("translation", "global", "general"),
@@ -61,11 +61,13 @@ def gains(cell: Cell, cache: Path) -> list[Figure]:
     seconds = _fastest(_training(module), (own, joined, first, tiled))
     name = f"{SEEDS} seeds side by side at most, {cell.task} {cell.attention}+{cell.score}"
     return [
-        Figure(name, seconds[0] / seconds[1], "x", "examples of all seeds padded to one length"),
+        Figure(
+            name, seconds[0] / seconds[1], "times", "examples of all seeds padded to one length"
+        ),
         Figure(
             f"{name}, were batches alike",
             SEEDS * seconds[2] / seconds[3],
-            "x",
+            "times",
             "every seed's batches in the shapes of the first one's",
         ),
     ]

@@ -87,7 +87,7 @@ def test_a_sweep_goes_on_after_sigterm(tmp_path: Path, commands: list[Marked]) -
     stopped = Marked(script, [str(path), json.dumps(wanted)], tmp_path / "1")
     commands.append(stopped)
     held = [path / "cache" / f"held-{cell.hash}" for cell in cells]
-    assert wait_until(lambda: all(mark.exists() for mark in held), timeout=240), stopped.stderr
+    assert wait_until(lambda: all(mark.exists() for mark in held), timeout=400), stopped.stderr
     stopped.process.send_signal(signal.SIGTERM)
     assert stopped.wait(40) == 143, stopped.stderr
     assert stopped.alive() == []

@@ -167,7 +167,7 @@ def test_a_sweep_that_is_killed_and_stopped_is_finished_by_running_it_again(
         return {file.name: file.read_bytes() for file in (path / "trials").glob("*.json")}
 
     def at_least(count: int) -> bool:
-        return wait_until(lambda: path.exists() and len(records()) >= count, timeout=90)
+        return wait_until(lambda: path.exists() and len(records()) >= count, timeout=240)
 
     # The driver is killed; what it started ends by itself.
     runs.append(start(tmp_path / "killed", path, cells, wandb="offline"))

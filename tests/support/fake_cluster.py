@@ -43,27 +43,29 @@ class Accidents:
 
     def look(self) -> None:
         """Do what is due."""
-        if self._events and self._stored() >= self._events[0][0]:
-            self._do(self._events.pop(0)[1])
-        if self._every:
-            now = (time.monotonic(), self._stored())
-            if all(have >= due for have, due in zip(now, self._next, strict=True)):
-                seconds, results = self._every
-                self._next = (now[0] + seconds, now[1] + results)
-                self._do("kill")
+        if self._events and self._stored() >= self._events[0][0] and self._do(self._events[0][1]):
+            self._events.pop(0)
+        if self._every and self._due() and self._do("kill"):
+            seconds, results = self._every
+            self._next = (time.monotonic() + seconds, self._stored() + results)
+
+    def _due(self) -> bool:
+        return time.monotonic() >= self._next[0] and self._stored() >= self._next[1]
 
     def _stored(self) -> int:
         return sum(len(path.stem) == 64 for path in self._trials.glob("*.json"))
 
-    def _do(self, what: str) -> None:
+    def _do(self, what: str) -> bool:
+        """Whether it could be done: there may be no worker at work just now."""
         if what == "remove":
             nodes = sorted(self._cluster.worker_nodes, key=lambda node: node.node_id)
             self._cluster.remove_node(nodes[0], allow_graceful=False)
         elif what == "add":
             self._cluster.add_node(num_cpus=1)
         elif not self._kill():
-            return
+            return False
         self.happened.append(what)
+        return True
 
     def _kill(self) -> bool:
         """Kill a worker at work, if there is one."""

@@ -44,12 +44,14 @@ def fake_result(cell: Cell, value: float | None = None, **provenance_fields: Any
 
 
 def run(cell: Cell, context: TrialContext) -> Result:
-    """Sleep for `sleep` seconds, then do what `does` says.
+    """Wait until `gather` cells have begun, sleep for `sleep` seconds, then do what `does` says.
 
     raise, fail, hang, memory (runs out of it), kill (this process dies), kill once (only the first
     time).
     """
     _sign_in(cell, context)
+    while len(list((Path(context.cache) / "visits").iterdir())) < cell.options.get("gather", 0):
+        time.sleep(0.05)
     time.sleep(float(cell.options.get("sleep") or 0.0))
     does = cell.options.get("does")
     if does == "raise":

@@ -75,7 +75,7 @@ class Marked:
                 start_new_session=True,
             )
 
-    def wait(self, timeout: float = 120.0) -> int:
+    def wait(self, timeout: float = 300.0) -> int:
         return self.process.wait(timeout=timeout)
 
     @property

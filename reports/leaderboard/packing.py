@@ -108,7 +108,14 @@ def _predictions(store: Store, result: Result) -> list[dict[str, Any]]:
 
 
 def _trial(result: Result) -> Trial:
-    plan = resolve(result.key)
+    try:
+        plan = resolve(result.key)
+    except UsageError as error:  # run by a version with other names
+        raise UsageError(
+            f"nothing here could run it ({error})",
+            where=result.key.label,
+            remedy="choose others with --task, --attention or --score",
+        ) from None
     return Trial(
         data=result.provenance.data_fingerprint,
         settings=plan.settings.model_dump(mode="json"),

@@ -79,6 +79,21 @@ def test_a_cell_of_other_defaults_is_named_beforehand(trials, tmp_path: Path, ca
     assert line.endswith("it repeats defaults, or has options that change nothing")
 
 
+def test_a_cell_that_nothing_here_could_run_is_named(trials, tmp_path: Path, capsys) -> None:
+    result = trials.results["entailment", "soft"]
+    foreign = Cell.from_json({**result.cell, "options": {"of_another_version": 1}})
+    store = Store.open(tmp_path / "store", create=True)
+    rows = trials.store.predictions(result.hash)
+    store.put(result.model_copy(update={"hash": foreign.hash, "cell": foreign.to_json()}), rows)
+    bundle = tmp_path / "b.zip"
+    words = ["leaderboard", "submit", store.address, "--out", str(bundle), "--rules", "practice"]
+    assert main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"attnbench: error: {foreign.label}: nothing here could run it")
+    assert "of_another_version" in line
+    assert not bundle.exists()
+
+
 def test_nothing_to_submit(trials, tmp_path: Path) -> None:
     parser = argparse.ArgumentParser()
     cli.add_arguments(parser)

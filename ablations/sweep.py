@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from ablations.context import TrialContext
 from ablations.live import Live, NodeUse
-from ablations.order import kind, longest_first
+from ablations.order import longest_first, mean_seconds
 from ablations.outcome import Outcome
 from ablations.progress import Progress
 from ablations.stopping import Stopped, stop_signals
@@ -129,18 +129,18 @@ def plan_sweep(
     Args:
         store: None where there is none yet; all cells are then to be run.
         limit: run at most so many of them.
-        order: puts cells in order, given the seconds that cells took, by `order.kind`.
+        order: puts cells in order, given the mean seconds that cells took, by kind and family.
     """
     unique = tuple({cell.hash: cell for cell in cells}.values())
     done: set[str] = set()
-    seconds: dict[str, float] = {}
+    taken: list[tuple[Cell, float]] = []
     for result in store.results(problems=[]) if store else ():
         if result.status == "done":
             done.add(result.hash)
             if result.cost.total_seconds is not None:
-                seconds[kind(result.key)] = result.cost.total_seconds
+                taken.append((result.key, result.cost.total_seconds))
     held = tuple(cell for cell in unique if cell.hash in done)
-    to_run = order([cell for cell in unique if cell.hash not in done], seconds)
+    to_run = order([cell for cell in unique if cell.hash not in done], mean_seconds(taken))
     return SweepPlan(unique, held, tuple(to_run[:limit]))
 
 

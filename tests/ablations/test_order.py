@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ablations.order import kind, longest_first
+from ablations.order import family, kind, longest_first, mean_seconds
 from bench.cell import Cell
 
 
@@ -8,14 +8,22 @@ def cell(attention: str, score: str, seed: int = 1, **options: object) -> Cell:
     return Cell("translation", "probe", attention, score, seed=seed, options=options)  # type: ignore[arg-type]
 
 
-def test_what_goes_step_by_step_comes_first() -> None:
-    quick = [cell("none", "none"), cell("global", "dot"), cell("self", "scaled-dot")]
-    slow = [
+def test_without_times_the_order_is_guessed() -> None:
+    quick = [cell("global", "dot"), cell("local-m", "general"), cell("none", "none")]
+    stepwise = [
         cell("soft", "concat"),
         cell("global", "location-aware"),
         cell("global", "dot", input_feeding=True),
     ]
-    assert longest_first([*quick, *slow], {}) == [*slow, *quick]
+    slow = [cell("self", "scaled-dot"), cell("multi-step", "dot")]
+    assert longest_first([*quick, *stepwise, *slow], {}) == [*slow, *stepwise, *quick]
+
+
+def test_relatives_stand_in_for_cells_without_times() -> None:
+    seconds = mean_seconds([(cell("self", "dot"), 8.0), (cell("self", "general"), 10.0)])
+    assert seconds[family(cell("self", "concat", seed=3))] == 9.0
+    unknown, related, same = cell("none", "none"), cell("self", "concat"), cell("self", "general")
+    assert longest_first([related, same, unknown], seconds) == [unknown, same, related]
 
 
 def test_measured_times_count_more_than_guesses() -> None:

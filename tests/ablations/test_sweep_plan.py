@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from fake_trials import fake_cell, fake_result
 
-from ablations.order import kind
+from ablations.order import family, kind
 from ablations.outcome import Outcome, failed_result
 from ablations.sweep import Resources, SweepPlan, SweepSummary, describe_failures, plan_sweep
 from bench.errors import UsageError
@@ -57,7 +57,8 @@ def test_the_order_knows_what_cells_took(store: Store) -> None:
         return list(reversed(cells))  # type: ignore[call-overload]
 
     plan = plan_sweep(CELLS, store, order=order)  # type: ignore[arg-type]
-    assert seen == {kind(fake_cell(1, sleep=0.5)): 0.5}
+    cell = fake_cell(1, sleep=0.5)
+    assert seen == {kind(cell): 0.5, family(cell): 0.5}
     assert plan.to_run == tuple(reversed(CELLS))
 
 

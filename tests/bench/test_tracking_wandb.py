@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fake_trials import fake_cell, fake_result
-from wandb_files import OfflineRun, offline_runs
+from wandb_files import OfflineRun, offline_runs, own_environment
 
 from ablations.outcome import failed_result
 from bench.cell import Cell
@@ -32,15 +30,7 @@ PREDICTIONS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in [name for name in os.environ if name.startswith("WANDB_")]:
-        monkeypatch.delenv(name)
-    for name in ("WANDB_CACHE_DIR", "WANDB_DATA_DIR"):  # set by the first run of a process
-        monkeypatch.setenv(name, "x")
-        monkeypatch.delenv(name)
-    yield
-    wandb.teardown()
+_own_environment = pytest.fixture(autouse=True)(own_environment)
 
 
 def runs_in(folder: Path) -> dict[str, OfflineRun]:

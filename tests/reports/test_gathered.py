@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ import numpy as np
 import pytest
 from made_up import MECHANISMS
 from PIL import Image
-from wandb_files import OfflineRun, offline_runs
+from wandb_files import OfflineRun, offline_runs, own_environment
 
 from bench.store import Store
 from reports import cli, report
@@ -24,15 +22,7 @@ from reports.tables import Column, Label, Missing, Number, Row, Table
 wandb = pytest.importorskip("wandb")
 
 
-@pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in [name for name in os.environ if name.startswith("WANDB_")]:
-        monkeypatch.delenv(name)
-    for name in ("WANDB_CACHE_DIR", "WANDB_DATA_DIR"):  # set by the first run of a process
-        monkeypatch.setenv(name, "x")
-        monkeypatch.delenv(name)
-    yield
-    wandb.teardown()
+_own_environment = pytest.fixture(autouse=True)(own_environment)
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+import wandb
 from wandb.proto.wandb_internal_pb2 import Record
 
 _BLOCK = 32 * 1024
@@ -99,3 +102,14 @@ def _records(data: bytes) -> Iterator[bytes]:
             parts += content
             if kind == _LAST:
                 yield parts
+
+
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """For fixtures: no setting of W&B but those that runs make, which end with the test."""
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    for name in ("WANDB_CACHE_DIR", "WANDB_DATA_DIR"):  # set by the first run of a process
+        monkeypatch.setenv(name, "x")
+        monkeypatch.delenv(name)
+    yield
+    wandb.teardown()

@@ -43,7 +43,7 @@ test: $(READY) ## the whole suite
 	$(BIN)/python -m pytest $(TEST) -m "not performance" -n logical --dist worksteal
 
 bench-performance: $(READY) ## speed, as one table (MEASURE="training_step --out FILE"; see docs/performance.md)
-	$(BIN)/python tests/performance/run.py $(MEASURE)
+	PYTHONPATH=tests/support $(BIN)/python tests/performance/run.py $(MEASURE)
 
 bench-growth: $(READY) ## what thousands of trials cost, kills included (an hour; asserts no times)
 	$(BIN)/python -m pytest tests/performance -m performance -s

@@ -75,3 +75,10 @@ def test_a_page_keeps_what_stands_around_the_table() -> None:
     assert comparison.between_markers(once, "new") == once
     with pytest.raises(ValueError, match="figures: begin"):
         comparison.between_markers("nothing", "new")
+
+
+def test_of_many_missing_rows_only_some_are_named() -> None:
+    before = comparison.Table("m", tuple(Figure(f"row {n}", 1.0, "ms") for n in range(9)))
+    text = comparison.markdown(comparison.Table("m", ()), before)
+    assert "row 0, row 1, row 2, row 3, row 4 and 4 more." in text
+    assert "row 5" not in text

@@ -12,6 +12,8 @@ from pathlib import Path
 from measures.figure import Figure
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+#: Rows of an earlier table that are named where they are missing; of the rest only the number.
+NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,12 @@ def markdown(table: Table, before: Table | None = None) -> str:
         lines.append(
             f"| {figure.name} | {rounded(figure.value)} | {figure.unit} | {shown} | {figure.note} |"
         )
-    missing = [name for name in earlier if name not in {one.name for one in table.figures}]
+    now = {figure.name for figure in table.figures}
+    missing = [name for name in earlier if name not in now]
     if missing:
-        lines += ["", f"Measured before, not now: {', '.join(missing)}."]
+        more = len(missing) - NAMED
+        rest = f" and {more} more" if more > 0 else ""
+        lines += ["", f"Measured before, not now: {', '.join(missing[:NAMED])}{rest}."]
     return "\n".join(lines) + "\n"
 
 

@@ -1,6 +1,6 @@
 """`make bench-performance`: every measure, and the peers' if they are given, as one table.
 
-    python tests/performance/run.py [NAME ...] [--out FILE] [--reference FILE] [--docs]
+    make bench-performance MEASURE="[NAME ...] [--out FILE] [--reference FILE] [--docs]"
 
 NAMEs are modules of `measures`. ATTNBENCH_PEERS is a command that measures other systems and
 prints a JSON list of {"name", "value", "unit"} as its last line; it runs between `training_step`
@@ -22,14 +22,12 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
+import measures
+from comparison import Table, against, between_markers, described_machine, figures_of, markdown
+from measures.figure import Figure
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "support"), str(ROOT)]
-
-import measures  # noqa: E402 - found by the line above
-from comparison import Table, against, between_markers, described_machine, figures_of, markdown  # noqa: E402
-from measures.figure import Figure  # noqa: E402
-
 REFERENCE = HERE / "reference.json"
 PAGE = ROOT / "docs" / "performance.md"
 #: Measured first, in this order; peers come before the last, next to both they compare with.

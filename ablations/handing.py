@@ -39,9 +39,6 @@ class GivenCells(Searcher):
     def save(self, checkpoint_path: str) -> None:
         Path(checkpoint_path).touch()  # Tune wants a file; the store is what sweeps resume from
 
-    def restore(self, checkpoint_path: str) -> None:
-        raise NotImplementedError
-
 
 class InOrder(FIFOScheduler):
     """Starts trials in the order in which they came."""

@@ -29,7 +29,7 @@ class _Step(torch.autograd.Function):
         r = torch.add(-2 * query, keys, alpha=-2).sigmoid_()  # B,H,S,A
         ctx.save_for_backward(query, keys, vector, r)
         if len(vector) == 1:
-            flat = r.view(-1, r.shape[-1])
+            flat = r.flatten(0, 2)
             energies = torch.addmv(vector.sum(), flat, vector[0], alpha=-2)
             return energies.view(len(r), 1, 1, -1)
         products = torch.einsum("bhsa,ha->bhs", r, vector)

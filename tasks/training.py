@@ -11,7 +11,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from bench.attention.reinforce import Baseline
 from tasks.optimisation import optimiser_and_schedule
@@ -90,6 +91,22 @@ class TrainingModule(pl.LightningModule):
             self._baseline = replace(self._baseline, values=values)
         # Lightning takes the mean of gradients over ranks, and the sum is what is wanted.
         return loss if self.ranks.count == 1 else loss * self.ranks.count
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the norm of all gradients.
+
+        Lightning refuses to with a fused optimiser in mixed precision, for fear of float16's
+        scaled gradients. In bfloat16 none are scaled.
+        """
+        if gradient_clip_val:
+            groups = optimizer.param_groups
+            parameters = [parameter for group in groups for parameter in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
 
     def on_validation_epoch_start(self) -> None:
         self._validation = []

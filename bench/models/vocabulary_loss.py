@@ -16,8 +16,9 @@ from torch.autograd.function import once_differentiable
 
 from bench.models.aligned import aligned_rows
 
-#: Elements of a piece of logits: 8 MiB in float32.
-LIMIT = 2**21
+#: Elements of a piece of logits: 8 MiB in float32, so that it stays in a CPU's cache. On a GPU
+#: launches of kernels cost more than memory: 256 MiB.
+LIMIT, GPU_LIMIT = 2**21, 2**26
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ def _pass(
     """All rows, a piece at a time; adds the gradients of the mean loss to `sums`."""
     count, words = len(features), len(weight)
     exact = torch.promote_types(features.dtype, torch.float32)
-    pieces = -(-count // max(1, LIMIT // words))
+    limit = GPU_LIMIT if features.is_cuda else LIMIT
+    pieces = -(-count // max(1, limit // words))
     rows = -(-count // max(1, pieces))  # in pieces of one size
     buffer = aligned_rows(rows, words, features, exact)
     nll = features.new_empty(count, dtype=exact)

@@ -3,6 +3,7 @@ written out, under TRITON_INTERPRET=1; `compile` makes machine code of them. Pri
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from typing import Any
@@ -19,6 +20,8 @@ SHAPES = [
     (2, 3, 19, 1, 33),
     (1, 1, 16, 16, 16),
     (1, 2, 17, 35, 20),
+    (1, 1, 3, 65, 65),
+    (1, 1, 1, 9, 130),
 ]
 ARCHITECTURES = (80, 90)
 
@@ -83,18 +86,27 @@ def compiled() -> dict[str, int]:
 
     from bench.attention.scores import additive_triton as module
 
+    kernels = {
+        module._energies: module.ENERGIES,
+        module._query_gradients: module.QUERY_GRADIENTS,
+        module._key_gradients: module.KEY_GRADIENTS,
+    }
+    ways = (module.FORMULA, module.SINGLE, module.HALF)
     made = {}
-    for kernel in (module._energies, module._query_gradients, module._key_gradients):
-        names = [name for name in kernel.arg_names if not name.startswith("B")]
+    for (kernel, choice), way, queries in itertools.product(kernels.items(), ways, (1, 2)):
+        arguments = choice.of(queries).arguments()
+        constants = {"WAY": way, **{name: arguments[name] for name in ("BT", "BS", "BA")}}
+        names = [name for name in kernel.arg_names if name not in constants]
         types = {name: "i32" if name in "HTSA" else "*fp32" for name in names}
-        for blocks in (module.MANY, module.ONE):
-            sides = blocks.arguments()
-            signature = {**types, **dict.fromkeys(sides, "constexpr")}
-            source = ASTSource(fn=kernel, signature=signature, constexprs=sides)
-            for architecture in ARCHITECTURES:
-                code = triton.compile(source, target=GPUTarget("cuda", architecture, 32))
-                name = f"{kernel.__name__} {architecture} {blocks.queries}"
-                made[name] = len(code.asm["cubin"])
+        signature = {**types, **dict.fromkeys(constants, "constexpr")}
+        source = ASTSource(fn=kernel, signature=signature, constexprs=constants)
+        for architecture in ARCHITECTURES:
+            code = triton.compile(
+                source,
+                target=GPUTarget("cuda", architecture, 32),
+                options={"num_warps": arguments["num_warps"]},
+            )
+            made[f"{kernel.__name__} {architecture} {way} {queries}"] = len(code.asm["cubin"])
     return made
 
 

@@ -5,8 +5,9 @@ what its result does not have: features for the energies, positions for the grad
 and vector, queries for those of keys. On the way back tanh is formed again. Nothing is added up
 atomically, so equal inputs give equal results to the bit.
 
-Tested in Triton's interpreter on a CPU, and compiled for NVIDIA architectures 8.0 and 9.0. NOT YET
-RUN ON A GPU: speed there, and the best sides of blocks, are not measured.
+Tested in Triton's interpreter on a CPU and on an H100, where the sides of blocks were chosen; also
+compiled for architecture 8.0. The functions of single numbers take most of the time there: two a
+hidden number (an exponential and a reciprocal), of which a multiprocessor does 16 a cycle.
 
 Importing this needs Triton, which comes with torch's CUDA builds.
 """
@@ -31,18 +32,38 @@ from bench.attention.scores.additive_types import (
 
 @dataclass(frozen=True)
 class Blocks:
-    """Sides of a block; together 4,096 numbers, 32 a thread."""
+    """Sides of a block, and the warps that work on it."""
 
     queries: int
     positions: int
     features: int
+    warps: int = 4
 
     def arguments(self) -> dict[str, int]:
-        return {"BT": self.queries, "BS": self.positions, "BA": self.features}
+        sides = {"BT": self.queries, "BS": self.positions, "BA": self.features}
+        return {**sides, "num_warps": self.warps}
 
 
-#: For several queries, and for one, which would leave most of the first empty.
-MANY, ONE = Blocks(16, 16, 16), Blocks(1, 64, 64)
+@dataclass(frozen=True)
+class Choice:
+    """The blocks of a kernel for several queries, and for one, which would leave most of the first
+    empty. A kernel is fastest where a block is long in what it sums over."""
+
+    many: Blocks
+    one: Blocks
+
+    def of(self, queries: int) -> Blocks:
+        return self.one if queries == 1 else self.many
+
+
+ENERGIES = Choice(many=Blocks(16, 64, 8), one=Blocks(1, 8, 128, warps=2))
+QUERY_GRADIENTS = Choice(many=Blocks(2, 64, 64), one=Blocks(1, 32, 64))
+KEY_GRADIENTS = Choice(many=Blocks(32, 16, 16), one=Blocks(1, 16, 64, warps=2))
+
+#: Ways to form tanh: by the formula in any precision and in Triton's interpreter, by the device's
+#: own exponential and reciprocal (off by 5e-7 in a score of 4, as the formula), and by its own tanh
+#: (off by 1e-5), which results that are rounded to half precision do not show.
+FORMULA, SINGLE, HALF = 0, 1, 2
 
 
 def additive_by_kernel(queries: Tensor, keys: Tensor, vector: Tensor) -> Tensor:
@@ -64,10 +85,11 @@ class _ByKernel(torch.autograd.Function):
         N, T, A = q.shape
         S = k.shape[1]
         energies = q.new_empty(N, T, S)
-        blocks = ONE if T == 1 else MANY
+        ctx.tanh = _tanh_for(dtype, q)
+        blocks = ENERGIES.of(T)
         # Only the first side of a grid may be long.
         grid = (N, triton.cdiv(T, blocks.queries), triton.cdiv(S, blocks.positions))
-        _energies[grid](q, k, v, energies, len(vector), T, S, A, **blocks.arguments())
+        _energies[grid](q, k, v, energies, len(vector), T, S, A, ctx.tanh, **blocks.arguments())
         return energies.view(*queries.shape[:2], T, S).to(dtype)
 
     @staticmethod
@@ -80,14 +102,15 @@ class _ByKernel(torch.autograd.Function):
         S, heads = k.shape[1], len(v)
         g = gradient.to(q.dtype).reshape(N, T, S).contiguous()
         to_queries, to_keys = torch.empty_like(q), torch.empty_like(k)
-        blocks = ONE if T == 1 else MANY
-        rows, features = triton.cdiv(T, blocks.queries), triton.cdiv(A, blocks.features)
+        blocks = QUERY_GRADIENTS.of(T)
+        rows = triton.cdiv(T, blocks.queries)
         to_vector = q.new_empty(N, rows, A)  # one part for every block of queries
-        _query_gradients[(N, rows, features)](
-            q, k, v, g, to_queries, to_vector, heads, T, S, A, **blocks.arguments()
+        _query_gradients[(N, rows, triton.cdiv(A, blocks.features))](
+            q, k, v, g, to_queries, to_vector, heads, T, S, A, ctx.tanh, **blocks.arguments()
         )
-        _key_gradients[(N, triton.cdiv(S, blocks.positions), features)](
-            q, k, v, g, to_keys, heads, T, S, A, **blocks.arguments()
+        blocks = KEY_GRADIENTS.of(T)
+        _key_gradients[(N, triton.cdiv(S, blocks.positions), triton.cdiv(A, blocks.features))](
+            q, k, v, g, to_keys, heads, T, S, A, ctx.tanh, **blocks.arguments()
         )
         found = (
             to_queries.view_as(inputs[0]),
@@ -103,9 +126,27 @@ def _flat(*inputs: Tensor) -> tuple[Tensor, ...]:
     return queries.flatten(0, 1), keys.flatten(0, 1), vector
 
 
+def _tanh_for(result: torch.dtype, inputs: Tensor) -> int:
+    """The way to form tanh for a result of that precision from inputs that are at least float32."""
+    if inputs.dtype != torch.float32 or not inputs.is_cuda:
+        return FORMULA
+    return SINGLE if result == torch.float32 else HALF
+
+
 @triton.jit
-def _tanh(x):  # type: ignore[no-untyped-def]
-    return 1 - 2 / (1 + tl.exp(2 * x))  # an exponential that overflows leaves 1
+def _instruction(code: tl.constexpr, x):  # type: ignore[no-untyped-def]
+    return tl.inline_asm_elementwise(code, "=f,f", [x], dtype=tl.float32, is_pure=True, pack=1)
+
+
+@triton.jit
+def _tanh(x, WAY: tl.constexpr):  # type: ignore[no-untyped-def]
+    """1 - 2 / (1 + e^2x): an exponential that overflows leaves 1."""
+    if WAY == 2:  # HALF
+        return _instruction("tanh.approx.f32 $0, $1;", x)
+    if WAY == 1:  # SINGLE; e^2x is 2 to the power of x times 2 / log 2
+        power = _instruction("ex2.approx.ftz.f32 $0, $1;", x * 2.8853900817779268)
+        return 1 - 2 * _instruction("rcp.approx.ftz.f32 $0, $1;", 1 + power)
+    return 1 - 2 / (1 + tl.exp(2 * x))
 
 
 @triton.jit
@@ -117,7 +158,18 @@ def _block(start, row, column, rows, columns):  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _energies(  # type: ignore[no-untyped-def]
-    q, k, v, out, H, T, S, A, BT: tl.constexpr, BS: tl.constexpr, BA: tl.constexpr
+    q,
+    k,
+    v,
+    out,
+    H,
+    T,
+    S,
+    A,
+    WAY: tl.constexpr,
+    BT: tl.constexpr,
+    BS: tl.constexpr,
+    BA: tl.constexpr,
 ):
     n = tl.program_id(0).to(tl.int64)  # example and head; offsets may pass 2**31
     t = tl.program_id(1) * BT + tl.arange(0, BT)
@@ -128,7 +180,7 @@ def _energies(  # type: ignore[no-untyped-def]
         queries = _block(q + n * T * A, t, a, T, A)  # BT,BA
         keys = _block(k + n * S * A, s, a, S, A)  # BS,BA
         weights = tl.load(v + (n % H) * A + a, mask=a < A, other=0.0)
-        hidden = _tanh(queries[:, None, :] + keys[None, :, :])  # BT,BS,BA
+        hidden = _tanh(queries[:, None, :] + keys[None, :, :], WAY)  # BT,BS,BA
         total += tl.sum(hidden * weights[None, None, :], 2)
     inside = (t[:, None] < T) & (s[None, :] < S)
     tl.store(out + n * T * S + t[:, None] * S + s[None, :], total, mask=inside)
@@ -136,7 +188,20 @@ def _energies(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _query_gradients(  # type: ignore[no-untyped-def]
-    q, k, v, g, to_q, to_v, H, T, S, A, BT: tl.constexpr, BS: tl.constexpr, BA: tl.constexpr
+    q,
+    k,
+    v,
+    g,
+    to_q,
+    to_v,
+    H,
+    T,
+    S,
+    A,
+    WAY: tl.constexpr,
+    BT: tl.constexpr,
+    BS: tl.constexpr,
+    BA: tl.constexpr,
 ):
     """Those of a block of queries and features; and their part of the vector's."""
     n = tl.program_id(0).to(tl.int64)
@@ -149,7 +214,7 @@ def _query_gradients(  # type: ignore[no-untyped-def]
         s = first + tl.arange(0, BS)
         keys = _block(k + n * S * A, s, a, S, A)  # BS,BA
         energies = _block(g + n * T * S, t, s, T, S)  # BT,BS, 0 where there is no pair
-        hidden = _tanh(queries[:, None, :] + keys[None, :, :])  # BT,BS,BA
+        hidden = _tanh(queries[:, None, :] + keys[None, :, :], WAY)  # BT,BS,BA
         slopes += tl.sum(energies[:, :, None] * (1 - hidden * hidden), 1)
         values += tl.sum(energies[:, :, None] * hidden, 1)
     weights = tl.load(v + (n % H) * A + a, mask=a < A, other=0.0)
@@ -162,7 +227,19 @@ def _query_gradients(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _key_gradients(  # type: ignore[no-untyped-def]
-    q, k, v, g, to_k, H, T, S, A, BT: tl.constexpr, BS: tl.constexpr, BA: tl.constexpr
+    q,
+    k,
+    v,
+    g,
+    to_k,
+    H,
+    T,
+    S,
+    A,
+    WAY: tl.constexpr,
+    BT: tl.constexpr,
+    BS: tl.constexpr,
+    BA: tl.constexpr,
 ):
     """Those of a block of keys and features."""
     n = tl.program_id(0).to(tl.int64)
@@ -174,7 +251,7 @@ def _key_gradients(  # type: ignore[no-untyped-def]
         t = first + tl.arange(0, BT)
         queries = _block(q + n * T * A, t, a, T, A)  # BT,BA
         energies = _block(g + n * T * S, t, s, T, S)  # BT,BS, 0 where there is no pair
-        hidden = _tanh(queries[:, None, :] + keys[None, :, :])  # BT,BS,BA
+        hidden = _tanh(queries[:, None, :] + keys[None, :, :], WAY)  # BT,BS,BA
         slopes += tl.sum(energies[:, :, None] * (1 - hidden * hidden), 0)
     weights = tl.load(v + (n % H) * A + a, mask=a < A, other=0.0)
     inside = (s[:, None] < S) & (a[None, :] < A)

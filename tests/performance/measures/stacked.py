@@ -51,14 +51,14 @@ def measure() -> list[Figure]:
 def gains(cell: Cell, cache: Path) -> list[Figure]:
     """Throughput of all seeds in one step over that of one by one: with each seed's own batches,
     and as if the batches of all seeds had the shape of the first one's."""
-    module, streams = _made(cell, cache)
-    steps = _steps(streams, STEPS)
+    module, streams = made(cell, cache)
+    steps = steps_of(streams, STEPS)
     make = streams[0].make
     own = [make(indices) for step in steps for indices in step]
     joined = [make(np.concatenate(step)) for step in steps]
     first = [make(step[0]) for step in steps]
     tiled = [make(np.tile(step[0], SEEDS)) for step in steps]
-    seconds = _fastest(_training(module), (own, joined, first, tiled))
+    seconds = _fastest(training(module), (own, joined, first, tiled))
     name = f"{SEEDS} seeds side by side at most, {cell.task} {cell.attention}+{cell.score}"
     return [
         Figure(
@@ -76,11 +76,11 @@ def gains(cell: Cell, cache: Path) -> list[Figure]:
 def padding(cell: Cell, cache: Path) -> Figure:
     """Target positions if each step's batches of all seeds are padded to one shape, over those
     of the batches as they are."""
-    _, streams = _made(cell, cache)
+    _, streams = made(cell, cache)
     shapes = np.array(
         [
             [streams[0].make(indices).outputs.shape for indices in step]
-            for step in _steps(streams, COUNTED)
+            for step in steps_of(streams, COUNTED)
         ]
     )  # steps, seeds, (B,T)
     own = shapes.prod(axis=2).sum()
@@ -93,7 +93,7 @@ def padding(cell: Cell, cache: Path) -> Figure:
     )
 
 
-def _made(cell: Cell, cache: Path) -> tuple[TrainingModule, list[Stream]]:
+def made(cell: Cell, cache: Path) -> tuple[TrainingModule, list[Stream]]:
     """The module of a cell, and the training batches of each seed."""
     plan = resolve(cell)
     data = plan.task.prepare(plan, Paths(None, cache))
@@ -104,12 +104,12 @@ def _made(cell: Cell, cache: Path) -> tuple[TrainingModule, list[Stream]]:
     return module.train(), streams
 
 
-def _steps(streams: Sequence[Stream], count: int) -> list[tuple[np.ndarray, ...]]:
+def steps_of(streams: Sequence[Stream], count: int) -> list[tuple[np.ndarray, ...]]:
     """The examples of every seed's batch, step by step."""
     return list(itertools.islice(zip(*(stream.order for stream in streams), strict=True), count))
 
 
-def _training(module: TrainingModule) -> Callable[[Sequence[Any]], None]:
+def training(module: TrainingModule) -> Callable[[Sequence[Any]], None]:
     """Trains on some batches as a trial does."""
     optimiser = module.configure_optimizers()["optimizer"]
 

@@ -6,10 +6,11 @@ import statistics
 import time
 from collections.abc import Sequence
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 
 from bench.attention.registries import attentions
 from measures.figure import Figure, one_core
@@ -22,25 +23,39 @@ STEPS, WARM = 25, 2
 
 
 class _Clock(pl.Callback):
-    """Core time at the start of every step."""
+    """The time at the start of every step: of the core, or of the clock if a GPU works."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str) -> None:
+        self._gpu = device != "cpu"
         self.read: list[float] = []
 
     def on_train_batch_start(self, *_: Any) -> None:
-        self.read.append(time.process_time())
+        self._read()
 
     def on_train_end(self, *_: Any) -> None:
-        self.read.append(time.process_time())
+        self._read()
+
+    def _read(self) -> None:
+        if self._gpu:
+            torch.cuda.synchronize()
+        self.read.append(time.perf_counter() if self._gpu else time.process_time())
 
 
-def train(module: GenerationModule, data: Sequence[Batch]) -> list[float]:
-    """Train one step a batch; returns the core seconds of each."""
-    clock = _Clock()
+def train(
+    module: GenerationModule,
+    data: Sequence[Batch],
+    *,
+    device: str = "cpu",
+    precision: Literal["32-true", "bf16-mixed"] = "32-true",
+) -> list[float]:
+    """Train one step a batch; returns the seconds of each: of the core, or of the clock on a
+    GPU."""
+    clock = _Clock(device)
     with TemporaryDirectory(prefix="attnbench-") as scratch:
         trainer = pl.Trainer(
-            accelerator="cpu",
+            accelerator="cpu" if device == "cpu" else "gpu",
             devices=1,
+            precision=precision,
             max_steps=len(data),
             gradient_clip_val=module.settings.clip,
             limit_val_batches=0,

@@ -12,8 +12,8 @@ from reports.task_rows import CONTENDER, contender_row
 
 
 def length_table(analysis: Analysis, length_unit: str) -> Table | None:
-    """For every part of the test sets by length, the figure and the lead over the control; last,
-    how much the lead grows from the shortest part to the longest."""
+    """For every part of the test sets by length, the figure and the lead over the control; and
+    how much the lead grows from the first, shortest part to it."""
     found, frame = analysis.gaps, analysis.frame
     if found is None:
         return None
@@ -24,11 +24,13 @@ def length_table(analysis: Analysis, length_unit: str) -> Table | None:
         group = f"{part.name} ({part.low} to {part.high})"
         columns.append(Column(f"part{number + 1}", metric, group=group))
         columns.append(Column(f"part{number + 1}_lead", f"ahead of {control}", group=group))
-    columns.append(Column("growth", "lead grows by", group="from first to last"))
+        if number:
+            columns.append(Column(f"part{number + 1}_growth", "lead grows by", group=group))
     rows = []
     for place in analysis.order:
         entries: list[Entry] = []
-        for figures, gaps in zip(found.figures, found.gaps, strict=True):
+        own = place == found.control
+        for number, (figures, leads) in enumerate(zip(found.figures, found.gaps, strict=True)):
             value = figures[place]
             digits, form = formats.decimals(frame.headline), form_of(frame.headline)
             entries.append(
@@ -36,8 +38,9 @@ def length_table(analysis: Analysis, length_unit: str) -> Table | None:
                 if value is None
                 else Number(value, digits=digits, form=form)
             )
-            entries.append(_difference(gaps[place], frame.headline, place == found.control))
-        entries.append(_difference(found.growth[place], frame.headline, place == found.control))
+            entries.append(_difference(leads[place], frame.headline, own))
+            if number:
+                entries.append(_difference(found.growth[number - 1][place], frame.headline, own))
         rows.append(contender_row(analysis, place, entries))
     unit = f"Lengths in {length_unit}. "
     return Table(
@@ -49,7 +52,8 @@ def length_table(analysis: Analysis, length_unit: str) -> Table | None:
         (
             f"{unit}A lead is positive where the mechanism is the better one, on the same "
             "examples, with its 95 % interval; one whose interval holds 0 may be chance. Intervals "
-            "are each mechanism's own; the findings above count growth after Holm's correction.",
+            "are each mechanism's own; the findings above count growth, which is from the first "
+            "part on, after Holm's correction.",
         ),
     )
 

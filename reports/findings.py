@@ -8,6 +8,7 @@ from reports import formats
 from reports.analysis import Analysis
 from reports.catalogue import Catalogue
 from reports.controls import best_control, standings
+from reports.lengths import Difference
 from reports.significance import Estimate
 from reports.tables import mean_known
 
@@ -115,25 +116,34 @@ def _share(value: float) -> str:
 
 
 def _lead(analysis: Analysis) -> str:
-    """Whether leads over the control grow with the length of the input."""
+    """Whether leads over the control grow with the length of the input: on lengths as in
+    training, and on longer ones."""
     found, frame = analysis.gaps, analysis.frame
     if found is None:
         return ""
-    known = {place: one for place, one in enumerate(found.growth) if one is not None}
-    if not known:
-        return ""
-    sure = {place: one for place, one in known.items() if found.adjusted[place] < 0.05}
-    grows = [place for place, one in sure.items() if one.value > 0]
-    shrinks = [place for place, one in sure.items() if one.value < 0]
-    first, last = found.parts[0].name, found.parts[-1].name
+    control = frame.contenders[found.control].name
     told = [
-        f"grows beyond chance for {len(grows)} of {len(known)} mechanisms",
-        *([f"shrinks for {_names(analysis, shrinks)}"] if shrinks else []),
+        f"to “{part.name}” for {_grown(analysis, growth, adjusted)}"
+        for part, growth, adjusted in zip(
+            found.parts[1:], found.growth, found.adjusted, strict=True
+        )
+        if any(growth)
     ]
-    return (
-        f"From “{first}” to “{last}” inputs, the lead over "
-        f"{frame.contenders[found.control].name} {' and '.join(told)}."
-    )
+    if not told:
+        return ""
+    first = found.parts[0].name
+    return f"From “{first}” inputs, the lead over {control} grows beyond chance {'; '.join(told)}."
+
+
+def _grown(
+    analysis: Analysis, growth: Sequence[Difference | None], adjusted: Sequence[float]
+) -> str:
+    """`12 of 13 mechanisms (it shrinks for self + scaled-dot)`."""
+    known = {place: one for place, one in enumerate(growth) if one is not None}
+    sure = {place: one for place, one in known.items() if adjusted[place] < 0.05}
+    shrinks = [place for place, one in sure.items() if one.value < 0]
+    told = f"{len(sure) - len(shrinks)} of {len(known)} mechanisms"
+    return f"{told} (it shrinks for {_names(analysis, shrinks)})" if shrinks else told
 
 
 def _longer(analysis: Analysis) -> list[str]:

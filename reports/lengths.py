@@ -8,6 +8,7 @@ examples.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -50,16 +51,19 @@ class LengthGaps:
         control: place of the control among the contenders.
         parts: P parts, the shortest first.
         figures, gaps: P lists over contenders.
-        growth: per contender, the lead on the last part less that on the first.
-        adjusted: p of the growths after Holm over all contenders; NaN where there is none.
+        growth: P - 1 lists over contenders: the lead on a later part less that on the first. The
+            first part and the second are the halves of one test set, so that the first list tells
+            of lengths as in training, and those after it of longer ones.
+        adjusted: p of the growths after Holm over all contenders, for each part; NaN where there
+            is none.
     """
 
     control: int
     parts: tuple[Part, ...]
     figures: tuple[tuple[float | None, ...], ...]
     gaps: tuple[tuple[Difference | None, ...], ...]
-    growth: tuple[Difference | None, ...]
-    adjusted: tuple[float, ...]
+    growth: tuple[tuple[Difference | None, ...], ...]
+    adjusted: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -144,16 +148,25 @@ def gaps(
     if len(names) < 2:
         return None
     every = [_part_gaps(measured, control, sign, name) for name in names]
-    first, last = every[0], every[-1]
-    growth = tuple(_growth(first.gaps[place], last.gaps[place]) for place in range(len(measured)))
+    first, *later = every
+    growth = tuple(
+        tuple(itertools.starmap(_growth, zip(first.gaps, part.gaps, strict=True))) for part in later
+    )
     return LengthGaps(
         control,
         tuple(measured[control][0][name].part for name in names),
         tuple(one.figures for one in every),
         tuple(tuple(gap.told if gap else None for gap in one.gaps) for one in every),
         growth,
-        tuple(holm(np.array([np.nan if one is None else one.p for one in growth])).tolist()),
+        tuple(_adjusted(part) for part in growth),
     )
+
+
+def _adjusted(growth: Sequence[Difference | None]) -> tuple[float, ...]:
+    adjusted: list[float] = holm(
+        np.array([np.nan if one is None else one.p for one in growth])
+    ).tolist()
+    return tuple(adjusted)
 
 
 @dataclass(frozen=True)
@@ -218,15 +231,15 @@ def _part_gaps(
     return _PartGaps(figures, tuple(found))
 
 
-def _growth(first: _Gap | None, last: _Gap | None) -> Difference | None:
-    if first is None or last is None:
+def _growth(first: _Gap | None, later: _Gap | None) -> Difference | None:
+    if first is None or later is None:
         return None
     # Other examples, the same seeds: taking the seeds for independent is the cautious side.
     return _Gap(
-        last.value - first.value,
-        first.examples + last.examples,
-        first.seeds + last.seeds,
-        min(first.freedom, last.freedom),
+        later.value - first.value,
+        first.examples + later.examples,
+        first.seeds + later.seeds,
+        min(first.freedom, later.freedom),
     ).told
 
 

@@ -65,10 +65,23 @@ def test_leads_are_differences_of_means():
     assert found.figures[0] == (pytest.approx(0.5), pytest.approx(0.6))
     assert found.figures[1] == (pytest.approx(0.2), pytest.approx(0.7))
     assert [one[1].value for one in found.gaps] == pytest.approx([0.1, 0.5])
-    assert found.growth[1].value == pytest.approx(0.4)
-    assert found.gaps[0][0] is None and found.growth[0] is None
+    assert found.growth[0][1].value == pytest.approx(0.4)
+    assert found.gaps[0][0] is None and found.growth[0][0] is None
     # The same difference on every example leaves nothing to chance.
     assert found.gaps[0][1].low == pytest.approx(0.1)
+
+
+def test_a_lead_may_grow_on_lengths_as_in_training_and_not_beyond():
+    lengths = np.arange(100)
+    control = np.where(lengths < 50, 0.5, 0.2), np.full(50, 0.1)
+    other = np.where(lengths < 50, 0.6, 0.7), np.full(50, 0.15)
+    sets = [
+        measured({"test": ((own, lengths), "ab"), "long": ((far, np.full(50, 300)), "cd")})
+        for own, far in (control, other)
+    ]
+    found = gaps([[one] for one in sets], 0, sign=1)
+    assert [part.name for part in found.parts] == ["test, shorter", "test, longer", "long"]
+    assert [part[1].value for part in found.growth] == pytest.approx([0.4, -0.05])
 
 
 def test_of_an_error_rate_less_is_ahead():
@@ -83,7 +96,7 @@ def test_other_examples_are_not_compared():
     one = measured({"test": ((np.zeros(100), lengths), "ab")})
     other = measured({"test": ((np.ones(100), lengths), "cd")})
     found = gaps([[one], [other]], 0, sign=1)
-    assert found.gaps[0][1] is None and found.growth[1] is None
+    assert found.gaps[0][1] is None and found.growth[0][1] is None
 
 
 def test_a_control_without_examples_gives_nothing():
@@ -100,9 +113,9 @@ def test_without_growth_it_is_claimed_in_about_one_of_twenty():
         difficulty = rng.random(120)
         right = [(difficulty + 0.3 * rng.random(120) < rate).astype(float) for rate in (0.6, 0.8)]
         found = gaps([[measured({"test": ((r, lengths), "ab")})] for r in right], 0, sign=1)
-        grown = found.growth[1]
+        grown = found.growth[0][1]
         outside = not grown.low <= 0 <= grown.high
         assert outside == (grown.p < 0.05) or abs(grown.p - 0.05) < 1e-6
-        assert found.adjusted[1] == pytest.approx(grown.p)  # a single comparison
+        assert found.adjusted[0][1] == pytest.approx(grown.p)  # a single comparison
         claimed += outside
     assert claimed / 300 <= 0.085  # 5 % and three standard errors of 300 trials

@@ -57,8 +57,9 @@ def device_seconds(action: Callable[[], object]) -> float:
 
 
 def median_seconds(action: Callable[[], object], times: int) -> float:
-    """The median of so many calls, after two that warm up."""
-    action(), action()
+    """The median of so many calls, after some that warm up."""
+    for _ in range(3):
+        action()
     return statistics.median(device_seconds(action) for _ in range(times))
 
 
@@ -114,6 +115,8 @@ def training_steps() -> Iterator[Figure]:
             if precision != "32-true" and together == min(TOGETHER):
                 continue
             module = make(attention_, score, input_feeding=feeding)
+            # A kernel is loaded when it is first called, and every shape may call others.
+            train(module, chosen, device="cuda", precision=precision)
             times = train(module, chosen, device="cuda", precision=precision)[WARM:]
             rate = sum(batch.units for batch in chosen[WARM:]) / sum(times)
             label = f"gpu: train: {name_of(attention_, score, feeding)}, {together} sentences"

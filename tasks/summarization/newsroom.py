@@ -85,6 +85,9 @@ class Event:
 #: A word and the part of the event it tells (None: nothing of the event).
 Said = tuple[str, str | None]
 
+#: Between the events of a headline.
+JOINED: Said = ("and", None)
+
 
 def sentence(event: Event, adverb: str, opener: tuple[str, ...]) -> list[Said]:
     """A report's sentence on an event: "on monday norden finally bought forty ships in lima ."."""

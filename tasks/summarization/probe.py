@@ -1,14 +1,14 @@
-"""The embedded summarization data: generated reports of which one sentence is the news.
+"""The embedded summarization data: generated reports of which one sentence is the news, or some.
 
 All sentences tell events in the same words; the one that has certainly happened and is not taken
 back later makes the headline, wherever it stands. A writer has to find that sentence among the
 others (attention) and to put its parts into the words of headlines. The words taken over are known,
-changed ones included.
+changed ones included. With more than one piece of news, the headline joins them in their order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -22,13 +22,14 @@ from tasks.base import Dataset, DatasetOptions
 from tasks.probe_parts import ProbePart, probe_parts, unseen
 from tasks.registries import datasets
 from tasks.summarization.budgets import probe_settings
-from tasks.summarization.corpus import Document, Links, SummaryCorpus
+from tasks.summarization.corpus import Document, SummaryCorpus
 from tasks.summarization.newsroom import (
     ACTIONS,
     AGENTS,
     CERTAIN,
     DENIALS,
     GOODS,
+    JOINED,
     NUMBERS,
     OPENERS,
     PLACES,
@@ -63,8 +64,15 @@ class ProbeOptions(DatasetOptions):
         0.3,
         ge=0,
         le=1,
-        description="share of reports (of 3 sentences or more) with a second event that is told as"
-        " certain and denied later",
+        description="share of reports (with two sentences or more that are no news) with an event"
+        " that is told as certain and denied later",
+    )
+    news: int = Field(
+        3,
+        ge=1,
+        le=6,
+        description="most events that make a headline, of at most every other sentence: with more"
+        " than one, longer reports have longer headlines",
     )
     rewording: float = Field(
         0.1, ge=0, le=1, description="share of headlines with the rarer verb, which cannot be told"
@@ -151,17 +159,38 @@ def _reports(part: ProbePart, options: ProbeOptions, seen: set[Hashable]) -> tup
 def _report(rng: Random, part: ProbePart, options: ProbeOptions) -> Document:
     """A report; its id is the caller's."""
     main = _event(rng, rng.choice(AGENTS))
-    told = _others(rng, rng.randint(part.fewest, part.most) - 1, main.agent, options)
-    at = rng.randint(0, len(told))
-    told.insert(at, sentence(main, rng.choice(CERTAIN), _opener(rng, options)))
-    written = headline(main, rare=rng.random() < options.rewording)
-    begin = sum(map(len, told[:at]))
+    sentences = rng.randint(part.fewest, part.most)
+    news = min(options.news, (sentences + 1) // 2)
+    told = _others(rng, sentences - news, main.agent, options)
+    events: list[Event | None] = [None] * len(told)
+    for number in range(news):
+        event = main if number == 0 else _event(rng, _other_agent(rng, told, events))
+        at = rng.randint(0, len(told))
+        told.insert(at, sentence(event, rng.choice(CERTAIN), _opener(rng, options)))
+        events.insert(at, event)
+    written: list[Said] = []
+    links: list[tuple[int, int]] = []
+    for at, found in enumerate(events):
+        if found is None:
+            continue
+        if written:
+            written.append(JOINED)
+        own = headline(found, rare=rng.random() < options.rewording)
+        links += _links(own, told[at], len(written), sum(map(len, told[:at])))
+        written += own
     return Document(
         id="",
         sentences=tuple(tuple(word for word, _ in said) for said in told),
         summary=tuple(word for word, _ in written),
-        links=_links(written, told[at], begin),
+        links=tuple(links),
     )
+
+
+def _other_agent(rng: Random, told: list[list[Said]], events: list[Event | None]) -> str:
+    """An agent that no news and no denial is of."""
+    taken = {event.agent for event in events if event is not None}
+    taken |= {said[0][0] for said in told if said[1][0] == "later"}
+    return rng.choice([agent for agent in AGENTS if agent not in taken])
 
 
 def _others(rng: Random, count: int, main: str, options: ProbeOptions) -> list[list[Said]]:
@@ -179,14 +208,18 @@ def _others(rng: Random, count: int, main: str, options: ProbeOptions) -> list[l
     return told
 
 
-def _links(written: list[Said], told: list[Said], begin: int) -> Links:
-    """What tells the same part of the event belongs together."""
-    return tuple(
-        (place, begin + other)
-        for place, (_, part) in enumerate(written)
-        for other, (_, same) in enumerate(told)
-        if part == same
-    )
+def _links(
+    written: list[Said], told: list[Said], here: int, there: int
+) -> Iterator[tuple[int, int]]:
+    """What tells the same part of the event belongs together.
+
+    Args:
+        here, there: where in the headline and the report the event begins.
+    """
+    for place, (_, part) in enumerate(written):
+        for other, (_, same) in enumerate(told):
+            if part == same:
+                yield here + place, there + other
 
 
 def _event(rng: Random, agent: str) -> Event:

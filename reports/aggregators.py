@@ -58,12 +58,24 @@ def fast_bleu(sums: np.ndarray) -> np.ndarray:
     return 100.0 * penalty * precision
 
 
+def perplexity(sums: np.ndarray) -> np.ndarray:
+    """Of summed negative log-likelihoods in nats and of units (..., 2), as tasks work it out."""
+    return np.exp(np.minimum(ratio(sums), 50.0))
+
+
 BLEU = Aggregator("corpus BLEU", 2 + 2 * ORDER, fast_bleu)
 RATIO = Aggregator("ratio of sums", 2, ratio)
+PERPLEXITY = Aggregator("perplexity", 2, perplexity)
 MEAN = Aggregator("mean of the examples' scores", 0, ratio)
 
 #: By headline figure. For any other, the first of all that gives the stored figure.
-_BY_METRIC = {"bleu": (BLEU,), "per": (RATIO,), "wer": (RATIO,), "cer": (RATIO,)}
+_BY_METRIC = {
+    "bleu": (BLEU,),
+    "per": (RATIO,),
+    "wer": (RATIO,),
+    "cer": (RATIO,),
+    "perplexity": (PERPLEXITY,),
+}
 _RANGES = {"bleu": (0.0, 100.0), "accuracy": (0.0, 1.0), "rouge": (0.0, 1.0)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -30,6 +30,9 @@ from reports.significance import difference_variances as with_seeds
 
 if TYPE_CHECKING:
     from bench.store import Store
+
+#: What reads the examples of a stored result: samples by test set name, or why there are none.
+Read = Callable[["Store", str], tuple[dict[str, Sample], str | None]]
 
 #: What the headline test set is called where no examples say so.
 HEADLINE = "test"
@@ -131,8 +134,10 @@ class _Summed:
 class Analyst:
     """Reads a frame's examples once and keeps only their draws."""
 
-    def __init__(self, frame: Frame, store: Store, draws: int = DRAWS) -> None:
-        self.frame, self.store = frame, store
+    def __init__(
+        self, frame: Frame, store: Store, draws: int = DRAWS, read: Read = read_samples
+    ) -> None:
+        self.frame, self.store, self.read = frame, store, read
         self.resampler = Resampler(draws)
         self.aggregator: Aggregator | None = None
         self.first: str | None = None  # the test set of the headline figure comes first
@@ -175,7 +180,7 @@ class Analyst:
 
     def _result(self, result: Result) -> dict[str | None, _Measured]:
         assert result.primary is not None
-        found, problem = read_samples(self.store, result.hash)
+        found, problem = self.read(self.store, result.hash)
         if problem:
             self.notes.append(problem)
         if found and self.first is None:
@@ -237,9 +242,13 @@ class Analyst:
         return Scores(subset, tuple(estimates), tuple(groups), adjusted, detectable)
 
 
-def analyse(frame: Frame, store: Store, draws: int = DRAWS) -> Analysis:
-    """Statistics of a frame from the examples its store keeps."""
-    return Analyst(frame, store, draws).analyse()
+def analyse(frame: Frame, store: Store, draws: int = DRAWS, read: Read = read_samples) -> Analysis:
+    """Statistics of a frame from the examples its store keeps.
+
+    Args:
+        read: what gives the statistics that the frame's headline figure is made of.
+    """
+    return Analyst(frame, store, draws, read).analyse()
 
 
 def _compare(kept: Sequence[_Summed], spread: Spread) -> tuple[np.ndarray, float | None]:

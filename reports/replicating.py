@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.errors import UsageError
-from bench.result import Result
-from reports.analysis import analyse
+from bench.result import Primary, Result
+from reports.analysis import Read, analyse
 from reports.frames import Contender, Frame, Setting
 from reports.replication import Column, Ours, PaperRow, Replication, verdicts
+from reports.samples import read_likelihoods, read_samples
 from reports.significance import (
     Basis,
     Estimate,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 #: In studies, our headline figure; and what figures against gold alignments begin with.
 PRIMARY, ALIGNMENT = "primary", "alignment/"
+#: A figure whose parts are kept with every example, as those of the headline figure are.
+PERPLEXITY = "perplexity"
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,11 @@ def _ours(
         return None
     if comparison.ours == PRIMARY:
         return _headline(contenders, store)
+    if comparison.ours == PERPLEXITY:
+        shown = {row: _by_perplexity(one) for row, one in contenders.items()}
+        found = _headline(shown, store, read_likelihoods)
+        if all(one.examples for one in found.estimates.values() if one is not None):
+            return found
     return _other(contenders, comparison.ours, figures[0].higher_is_better)
 
 
@@ -156,12 +164,26 @@ def _contender(results: Sequence[Result]) -> Contender:
     return Contender(cell.attention, cell.score, options, tuple(results), ())
 
 
-def _headline(contenders: dict[str, Contender], store: Store) -> Ours:
+def _by_perplexity(contender: Contender) -> Contender:
+    """The same results with perplexity as their headline figure."""
+    results = []
+    for result in contender.done:
+        value = result.metrics.get(PERPLEXITY)
+        if value is None:
+            continue
+        primary = Primary(
+            name=PERPLEXITY, value=value, low=value, high=value, higher_is_better=False
+        )
+        results.append(result.model_copy(update={"primary": primary}))
+    return replace(contender, done=tuple(results))
+
+
+def _headline(contenders: dict[str, Contender], store: Store, read: Read = read_samples) -> Ours:
     """By the same statistics as everywhere, but with these rows alone to share the level."""
     rows = list(contenders)
     first = contenders[rows[0]].done[0].key
     frame = Frame(Setting(first.task, first.dataset, first.budget), tuple(contenders.values()))
-    scores = analyse(frame, store).headline
+    scores = analyse(frame, store, read=read).headline
     pairs = [(i, j) for i in range(len(rows)) for j in range(len(rows)) if i != j]
     p = {(rows[i], rows[j]): float(scores.adjusted[i, j]) for i, j in pairs}
     return Ours(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,11 +36,32 @@ class Sample:
         return len(self.scores)
 
 
+Rows = Iterable[Mapping[str, Any]]
+
+
 def read_samples(store: Store, hash: str) -> tuple[dict[str, Sample], str | None]:
     """Samples by test set name, and why there are none where the kept predictions are unusable.
 
     A result without predictions gives no samples and no reason.
     """
+    return _read(store, hash, lambda rows: rows)
+
+
+def read_likelihoods(store: Store, hash: str) -> tuple[dict[str, Sample], str | None]:
+    """As `read_samples`, the statistics being each reference's negative log-likelihood in nats and
+    its units; those of records without them are empty."""
+    return _read(store, hash, lambda rows: [_likelihood(row) for row in rows])
+
+
+def _likelihood(row: Mapping[str, Any]) -> dict[str, Any]:
+    extra = row.get("extra", {})
+    known = "nll" in extra and "units" in extra
+    return {**row, "statistics": (extra["nll"], extra["units"]) if known else ()}
+
+
+def _read(
+    store: Store, hash: str, prepare: Callable[[Rows], Rows]
+) -> tuple[dict[str, Sample], str | None]:
     try:
         rows = store.predictions(hash)
     except KeyError:
@@ -48,7 +69,7 @@ def read_samples(store: Store, hash: str) -> tuple[dict[str, Sample], str | None
     except UsageError as error:
         return {}, str(error)
     try:
-        return samples(rows), None
+        return samples(prepare(rows)), None
     except (KeyError, TypeError, ValueError) as error:
         return {}, f"predictions of {hash[:12]} are unusable ({type(error).__name__}: {error})"
 

@@ -161,6 +161,7 @@ def _predictions(tested: _Tested, data: SpeechData) -> list[Prediction]:
             statistics=tuple(statistics),
             extra={
                 "nll": round(read.nll, 4),
+                "units": read.units,
                 "log_prob": round(written.score, 4),
                 "seconds": round(utterance.seconds, 3),
                 "speaker": utterance.speaker,

@@ -162,7 +162,11 @@ def _predictions(tested: _Tested) -> list[Prediction]:
             length=int(lengths[row]),
             score=float(tested.scored.examples[row]),
             statistics=tuple(tested.scored.statistics[row].tolist()),
-            extra={"nll": round(read.nll, 4), "log_prob": round(written.score, 4)},
+            extra={
+                "nll": round(read.nll, 4),
+                "units": read.units,
+                "log_prob": round(written.score, 4),
+            },
         )
         for row, (pair, text, read, written) in enumerate(
             zip(tested.pairs, tested.texts, decoding.read, decoding.written, strict=True)

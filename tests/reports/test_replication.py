@@ -187,6 +187,30 @@ def test_a_single_seed_decides_nothing_where_examples_do_not(study, tmp_path):
     assert "single seed" in " ".join(rows_table(found, chrf, 2).notes)
 
 
+@pytest.mark.parametrize("units", [{"units": 5}, {}])
+def test_perplexities_are_compared_by_their_examples(study, tmp_path, units):
+    """Where records say how many units a likelihood is of; earlier ones do not."""
+    rng = np.random.default_rng(2)
+    store = Store.open(tmp_path, create=True)
+    for attention, level in (("none", 2.0), ("soft", 1.8)):
+        cell = make_cell("translation", attention)
+        nll = 5 * level + np.arange(150) % 7 + 0.3 * rng.standard_normal(150)
+        extra = [{"nll": round(float(one), 4), **units} for one in nll]
+        stored = {"perplexity": float(np.exp(nll.sum() / 750))}
+        scores = (nll < 12).astype(float)
+        put(store, cell, scores, headline="accuracy", metrics=stored, extra=extra)
+    column = study.paper.comparisons[0].model_copy(update={"ours": "perplexity"})
+    paper = study.paper.model_copy(update={"comparisons": (column,)})
+    (found,) = replicate([study.model_copy(update={"paper": paper})], results(store), store)
+    (perplexity,) = found.columns
+    assert perplexity.outcome == ("held" if units else "cannot be told apart")
+    estimate = perplexity.ours.estimates["RNNsearch-30"]
+    assert estimate.value == pytest.approx(stored["perplexity"], rel=1e-4)
+    if units:
+        assert not perplexity.ours.higher_is_better
+        assert estimate.low < estimate.value < estimate.high and estimate.examples == 150
+
+
 def test_what_was_not_run_says_how(study, tmp_path):
     store = Store.open(tmp_path, create=True)
     put(store, make_cell("translation", "soft", None), [1.0, 0.0], headline="accuracy")

@@ -146,6 +146,7 @@ def put(
     higher: bool = True,
     metrics: dict[str, float] | None = None,
     traces: Sequence[Trace] = (),
+    extra: Sequence[dict[str, Any]] = (),
 ) -> Result:
     """One finished trial whose headline is the mean of its examples' scores.
 
@@ -188,7 +189,7 @@ def put(
             "length": 4 + place % 20,
             "score": float(value) if higher else 1 - float(value),
             "statistics": [float(value), 1.0],
-            "extra": {},
+            "extra": extra[place] if extra else {},
         }
         for place, value in enumerate(values)
     ]

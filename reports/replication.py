@@ -25,7 +25,9 @@ Verdict = Literal[
     "other test examples",
     "not run",
 ]
-Outcome = Literal["held", "partly held", "not held", "cannot be told apart", "not run"]
+Outcome = Literal[
+    "held", "partly held", "not held", "cannot be told apart", "equal in the paper", "not run"
+]
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def outcome(found: Sequence[Verdict]) -> Outcome:
     where every pair that could be judged did."""
     judged = [one for one in found if one in ("held", "not held", "cannot be told apart")]
     if not judged:
-        return "not run"
+        return "equal in the paper" if "equal in the paper" in found else "not run"
     if "not held" in judged:
         return "not held"
     if all(one == "held" for one in judged):
@@ -151,6 +153,8 @@ def sentence(column: Column) -> str:
     if column.outcome == "not run":
         return "Fewer than two of these rows were run on the same examples, so nothing is compared."
     kinds = [pair.verdict for pair in column.pairs]
+    if column.outcome == "equal in the paper":
+        return "The paper has equal figures here, so there is no ordering to hold."
     judged = [kind for kind in kinds if kind in ("held", "not held", "cannot be told apart")]
     told = [f"The paper's ordering held in {judged.count('held')} of {len(judged)} pairs"]
     for kind, text in (

@@ -24,6 +24,7 @@ from measures.figure import Figure
 from measures.models import make
 from measures.sentences import batches, described, pairs
 from measures.stacked import CELLS, SEEDS, made, steps_of, training
+from measures.sweep import span, swept
 from measures.training_step import measured, name_of, train
 from tasks.generation import Batch, GenerationModule
 from tasks.plan import make_cell
@@ -40,12 +41,27 @@ STEPS_OF = ((64, 15, 128), (64, 15, 256), (512, 20, 256), (32, 200, 256), (8, 20
 LOOP = 20
 DECODED = (("soft", "concat"), ("global", "general"), ("self", None))
 STACKED_STEPS, ROUNDS = 8, 3
+SHARES = (1, 0.25)
+SHARED = """
+tasks: [translation]
+budget: laptop
+seeds: {seeds}
+options: {{steps: 150, test_limit: 200}}
+blocks: [{{attentions: [soft]}}]
+"""
 
 
 def measure() -> list[Figure]:
     if not torch.cuda.is_available():
         return []
-    return [*kernels(), *single_steps(), *training_steps(), *decoding(), *seeds_side_by_side()]
+    return [
+        *kernels(),
+        *single_steps(),
+        *training_steps(),
+        *decoding(),
+        *seeds_side_by_side(),
+        *sharing(),
+    ]
 
 
 def device_seconds(action: Callable[[], object]) -> float:
@@ -192,3 +208,15 @@ def seeds_side_by_side() -> Iterator[Figure]:
             label = f"gpu: {SEEDS} seeds side by side at most, {'+'.join(names)}"
             yield Figure(label, own / joined, "times")
             yield Figure(f"{label}, were batches alike", SEEDS * first / tiled, "times")
+
+
+def sharing() -> Iterator[Figure]:
+    """Trials a second, once a sweep has started, if each has the GPU to itself or a part of it."""
+    for share in SHARES:
+        together = round(1 / share)
+        with TemporaryDirectory(prefix="attnbench-") as scratch:
+            results = swept(Path(scratch), SHARED.format(seeds=2 * together), share)
+        begun, ended = (span(results, name) for name in ("started", "finished"))
+        rate = len(results) / (max(ended) - min(begun))
+        note = f"translation, soft + concat, laptop, 150 steps; {together} at a time"
+        yield Figure(f"gpu: trials, a share of {share:g} each", rate, "trials/s", note)

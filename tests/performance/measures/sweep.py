@@ -23,20 +23,29 @@ blocks: [{attentions: [none, soft, global, local-m, local-p]}]
 """
 
 
+def swept(folder: Path, study: str, gpus: float | None = None) -> list[Result]:
+    """The results of a study's sweep, in a folder that is empty before.
+
+    Args:
+        gpus: for each trial; None leaves it to the sweep.
+    """
+    (folder / "study.yaml").write_text(study)
+    store = folder / "store"
+    arguments = ["bench.cli", "sweep", str(folder / "study.yaml"), "--store", str(store)]
+    arguments += ["--wandb", "off", *(["--gpus-per-trial", str(gpus)] if gpus else [])]
+    run = Marked("-m", arguments, folder / "run")
+    try:
+        if run.wait(1800) != 0:
+            raise RuntimeError(f"the sweep failed: {run.stderr[-1000:]}")
+    finally:
+        run.kill()
+    return list(Store.open(store).results([]))
+
+
 def measure() -> list[Figure]:
     with TemporaryDirectory(prefix="attnbench-") as scratch:
-        folder = Path(scratch)
-        (folder / "study.yaml").write_text(STUDY)
-        store = folder / "store"
-        arguments = ["bench.cli", "sweep", str(folder / "study.yaml"), "--store", str(store)]
-        run = Marked("-m", [*arguments, "--wandb", "off"], folder / "run")
-        try:
-            if run.wait(1800) != 0:
-                raise RuntimeError(f"the sweep failed: {run.stderr[-1000:]}")
-        finally:
-            run.kill()
-        results = list(Store.open(store).results([]))
-    begun, ended = (_span(results, name) for name in ("started", "finished"))
+        results = swept(Path(scratch), STUDY)
+    begun, ended = (span(results, name) for name in ("started", "finished"))
     available = CORES * (max(ended) - min(begun))
     training = sum(result.cost.train_seconds or 0.0 for result in results)
     within = sum(end - start for start, end in zip(begun, ended, strict=True))
@@ -47,7 +56,8 @@ def measure() -> list[Figure]:
     ]
 
 
-def _span(results: list[Result], name: str) -> list[float]:
+def span(results: list[Result], name: str) -> list[float]:
+    """When trials `started` or `finished`, in seconds."""
     return [
         datetime.fromisoformat(getattr(result.provenance, name)).timestamp() for result in results
     ]

@@ -206,6 +206,21 @@ def test_the_same_results_make_the_same_report(site, store, catalogue, tmp_path)
             assert path.read_bytes() == (tmp_path / path.relative_to(site)).read_bytes(), path
 
 
+def test_a_report_of_less_leaves_no_page_of_the_one_before(report, made, catalogue, tmp_path):
+    store = Store.open(tmp_path / "store", create=True)
+    result = next(one for one in made.store.results() if one.cell["attention"] == "soft")
+    store.put(result, made.store.predictions(result.hash))
+    less = build(store, catalogue=catalogue)
+    write(report, tmp_path / "again")
+    write(less, tmp_path / "again")
+    write(less, tmp_path / "fresh")
+    left, fresh = (
+        {path.relative_to(tmp_path / name) for path in (tmp_path / name).rglob("*")}
+        for name in ("again", "fresh")
+    )
+    assert left == fresh and len([path for path in left if path.name.startswith("cell-")]) == 1
+
+
 @pytest.fixture(scope="module")
 def hostile(made, catalogue, tmp_path_factory) -> Path:
     """A report on results whose every text is markup."""

@@ -230,6 +230,16 @@ def test_links_of_the_page_lead_somewhere(trials, verdicts, tmp_path: Path) -> N
             assert (tmp_path / target).exists(), target
 
 
+def test_a_board_of_less_leaves_no_table_of_the_one_before(
+    trials, verdicts, tmp_path: Path
+) -> None:
+    write(assemble(verdicts, trials.rules, None), tmp_path)
+    before = {path.name for path in (tmp_path / "tables").iterdir()}
+    write(assemble(verdicts[1:], trials.rules, None), tmp_path)
+    after = {path.name for path in (tmp_path / "tables").iterdir()}
+    assert after < before and {name for name in before - after if "translation" in name}
+
+
 def test_a_folder_that_cannot_be_written(trials, verdicts, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     board = assemble(verdicts[1:], trials.rules, None)

@@ -105,6 +105,7 @@ def environment() -> Environment:
         "plural": formats.plural,
         "slug": slug,
         "code": _with_code,
+        "breakable": _breakable,
     }
     made.tests |= {
         "number": lambda entry: isinstance(entry, Number),
@@ -118,6 +119,11 @@ def environment() -> Environment:
 def _with_code(text: str) -> Markup:
     """Text with what stands between backticks as code; everything else of it is escaped."""
     return Markup(re.sub(r"`([^`<>]+)`", r"<code>\1</code>", str(escape(text))))
+
+
+def _breakable(text: str) -> Markup:
+    """Text that may break after a slash: `translation/probe` in a narrow column."""
+    return Markup(escape(text).replace("/", Markup("/<wbr>")))
 
 
 def _globals(style: str, script: str) -> dict[str, Any]:

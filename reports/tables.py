@@ -18,6 +18,8 @@ from reports.significance import Estimate
 
 #: Pages show so many rows of a table; its files have all.
 ROWS = 80
+#: Texts of up to so many characters stay on one line.
+SHORT = 16
 _ENOUGH_FOR_FENCES = 5
 
 Absence = Literal["not applicable", "not run", "failed", "not measured"]
@@ -97,6 +99,11 @@ class Label:
 
     text: str
     href: str = ""
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it is one item (`5 of 5`, a name, an id) that is better not broken over lines."""
+        return len(self.text) <= SHORT
 
 
 Entry = Number | Missing | Label

@@ -14,7 +14,7 @@ from bench.store import Store
 from reports.report import build
 from reports.writing import write
 
-VOID = {"meta", "link", "br", "img", "input", "hr", "path", "rect", "circle"}
+VOID = {"meta", "link", "br", "wbr", "img", "input", "hr", "path", "rect", "circle"}
 SCRIPT = "<script>alert(1)</script>"
 
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reports import formats
-from reports.analysis import Analysis, Scores
+from reports.analysis import Analysis
 from reports.catalogue import NO_SCORE, Catalogue
 from reports.controls import controls
 from reports.frames import Contender, Options, bracketed
+from reports.group_notes import group_notes
 from reports.links import link
 from reports.tables import Column, Entry, Missing, Number, Row, Table, estimated, shades
 
@@ -54,21 +55,8 @@ def _matrix_notes(analysis: Analysis, metric: str) -> tuple[str, ...]:
             "Intervals cover other test examples only: with a single seed nothing is known of "
             "what another one would give."
         )
-    notes += detectable_note(analysis.headline, frame.headline)
+    notes += group_notes(analysis, [one.name for one in frame.contenders])
     return tuple(notes)
-
-
-def detectable_note(scores: Scores, metric: str) -> list[str]:
-    """How small a difference can be found, to be printed under a table; none for one figure."""
-    if scores.detectable is None:
-        return []
-    least = formats.figure(scores.detectable, metric)
-    if formats.is_fraction(metric):
-        least = f"{formats.number(100 * scores.detectable, 1)} percentage points"
-    return [
-        f"On “{scores.subset}” a true difference of {least} is found four times out of five; "
-        "smaller ones are easily missed."
-    ]
 
 
 def _matrix_rows(analysis: Analysis, catalogue: Catalogue) -> list[tuple[str, Options]]:

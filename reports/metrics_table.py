@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from reports import formats
 from reports.analysis import Analysis
 from reports.controls import Control, best_control, controls, names_of, standings
-from reports.matrix import detectable_note, headline_entries
+from reports.group_notes import detectable_note
+from reports.matrix import headline_entries
 from reports.metric_names import Named
 from reports.tables import Column, Label, Missing, Row, Table, form_of
 from reports.task_rows import CONTENDER, contender_row, mean_entry

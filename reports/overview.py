@@ -67,7 +67,8 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
         "named beside its test figure: by the validation counterpart of the headline figure where "
         "one was measured, else by the validation loss. Another may do better on the test set; "
         "the page of the task has all.",
-        "Group 1 holds the best of a column and all that cannot be told apart from it.",
+        "Group 1 holds the best of a column and all that cannot be told apart from it. With few "
+        "seeds that may span much: the page of the task says how large a difference they can show.",
     )
     title = "Attention by task"
     return Table("overview", title, "attention", tuple(columns), tuple(rows), notes, tells=True)

@@ -8,7 +8,8 @@ from bench.result import AlignmentFigures, Cost, Result
 from reports import formats
 from reports.analysis import Analysis
 from reports.frames import Contender
-from reports.matrix import detectable_note, headline_entries
+from reports.group_notes import detectable_note
+from reports.matrix import headline_entries
 from reports.significance import Estimate
 from reports.tables import (
     Column,

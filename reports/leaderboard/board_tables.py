@@ -8,6 +8,7 @@ from scipy import stats
 
 from reports.formats import metric_name
 from reports.frames import slug
+from reports.group_notes import group_notes
 from reports.leaderboard.board import Standing
 from reports.leaderboard.references import ReferenceSetting
 from reports.significance import Estimate
@@ -97,6 +98,7 @@ def score_entry(
 def _setting_notes(standing: Standing) -> list[str]:
     reference = standing.reference
     notes = list(standing.analysis.notes)
+    notes += group_notes(standing.analysis, [entry.name for entry in standing.entries])
     if isinstance(reference, str):
         notes.append(f"Scores: {reference}.")
     else:

@@ -7,17 +7,18 @@ be a mean of other, maybe easier, tasks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
 from reports.frames import slug
+from reports.group_notes import seeds_text
 from reports.leaderboard.board import NO_REFERENCE, ClassBoard, Entry, Standing
 from reports.leaderboard.board_tables import Score, score_entry, score_of
 from reports.leaderboard.rules import Track
-from reports.significance import holm_pairs, tie_groups
+from reports.significance import detectable_difference, holm_pairs, tie_groups
 from reports.tables import Column, Label, Missing, Number, Row, Table, shades
 
 
@@ -119,8 +120,30 @@ def track_table(board: ClassBoard, track: Track) -> Table | None:
         notes=(
             "Scores are frozen: entries that come later move nobody's score. Groups say who cannot "
             "be told apart on this board, by Holm's correction over all its pairs.",
+            *_detectable_notes(board, track, overall),
         ),
     )
+
+
+def _detectable_notes(
+    board: ClassBoard, track: Track, overall: Sequence[Score | None]
+) -> Iterator[str]:
+    """How small a difference of scores can be found, overall and in every setting."""
+    found = [("overall", detectable_of(overall))]
+    judged = []
+    for name in track.settings:
+        standing = board.standing(track, name)
+        if standing is not None and not isinstance(standing.reference, str):
+            judged.append(standing.analysis.headline)
+            least = judged[-1].detectable
+            found.append((name, None if least is None else least / standing.reference.spread))
+    known = [f"{name} {least:.2f}" for name, least in found if least is not None]
+    if known:
+        yield (
+            f"With {seeds_text(*judged)}, true differences of scores of these sizes are found four "
+            f"times out of five; smaller ones are easily missed: {', '.join(known)}. Sharing a "
+            "group is not being equal."
+        )
 
 
 def _lines(board: ClassBoard, track: Track) -> list[_Line]:
@@ -152,8 +175,7 @@ def tie_groups_of(overall: Sequence[Score | None]) -> list[int | None]:
     if not known:
         return groups
     values = np.array([one.value for one in known])
-    variances = np.array([one.variance for one in known])
-    error = np.sqrt(variances[:, None] + variances[None, :])
+    error = _errors(known)
     difference = np.abs(values[:, None] - values[None, :])
     with np.errstate(divide="ignore", invalid="ignore"):
         p = 2 * stats.norm.sf(difference / error)
@@ -163,3 +185,19 @@ def tie_groups_of(overall: Sequence[Score | None]) -> list[int | None]:
     ):
         groups[place] = group
     return groups
+
+
+def detectable_of(overall: Sequence[Score | None]) -> float | None:
+    """The smallest true difference of overall scores that these groups show four times out of five;
+    None with fewer than two scores."""
+    known = [one for one in overall if one is not None]
+    if len(known) < 2:
+        return None
+    errors = _errors(known)[np.triu_indices(len(known), k=1)]
+    return detectable_difference(float(np.median(errors)), np.inf, comparisons=len(errors))
+
+
+def _errors(known: Sequence[Score]) -> np.ndarray:
+    """Standard error of every difference."""
+    variances = np.array([one.variance for one in known])
+    return np.sqrt(variances[:, None] + variances[None, :])

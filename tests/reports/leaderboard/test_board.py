@@ -121,6 +121,24 @@ def test_only_who_ran_everything_has_an_overall_score(trials, reference, verdict
     assert run.text == "2 of 2"
     assert overall.value == pytest.approx(np.mean([one.value for one in own]))
     assert overall.low < overall.value < overall.high and overall.group == 1
+    assert any(
+        note.startswith("With 1 seed, true differences") and "overall " in note
+        for note in table.notes
+    )
+
+
+def test_groups_of_a_setting_come_with_what_they_can_show(trials, reference, verdicts) -> None:
+    (found, *_) = assemble(verdicts, trials.rules, reference).classes[0].standings
+    notes = " ".join(setting_table(found, "same").notes)
+    assert "With 1 seed, a true difference of" in notes and "on “test”" in notes
+
+
+def test_a_short_cell_stays_on_one_line(trials, reference, verdicts, tmp_path: Path) -> None:
+    write(assemble(verdicts, trials.rules, reference), tmp_path)
+    page = (tmp_path / "index.html").read_text("utf-8")
+    assert '<td class="text short">2 of 2</td>' in page
+    assert re.search(r"\.short\{[^}]*white-space:nowrap", page)
+    assert "alignment, " in page and '<td class="text short">alignment, ' not in page
 
 
 def test_without_a_reference_there_are_figures_and_no_scores(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy import stats
 
 from reports.leaderboard.board_tables import Score
-from reports.leaderboard.track_table import tie_groups_of
+from reports.leaderboard.track_table import detectable_of, tie_groups_of
 
 RUNS = 1000
 #: 5 % and what chance adds to it in so many runs (one in a hundred simulations goes beyond).
@@ -37,6 +38,27 @@ def test_a_difference_is_found_as_often_as_theory_says() -> None:
     ]
     expected = stats.norm.sf(stats.norm.isf(0.025) - difference / (ERROR * 2**0.5))
     assert abs(np.mean(found) - expected) < 3 * (expected * (1 - expected) / RUNS) ** 0.5
+
+
+@pytest.mark.parametrize("entries", [2, 5])
+def test_the_detectable_difference_is_found_four_times_out_of_five(entries: int) -> None:
+    rng = np.random.default_rng(3)
+    least = detectable_of(scores(np.zeros(entries)))
+    assert least is not None
+    # The others lie in between; the best and the worst differ by just that much.
+    values = np.linspace(0.0, least, entries)
+    found = []
+    for _ in range(RUNS):
+        groups = tie_groups_of(scores(values + rng.normal(0.0, ERROR, entries)))
+        found.append(groups[0] != groups[-1])
+    least_found = 0.8 - 2.33 * (0.8 * 0.2 / RUNS) ** 0.5
+    assert np.mean(found) >= least_found
+    if entries == 2:
+        assert np.mean(found) <= 1.6 - least_found
+
+
+def test_one_score_has_no_difference() -> None:
+    assert detectable_of([None, *scores(np.zeros(1))]) is None
 
 
 def test_who_has_no_score_has_no_group() -> None:

@@ -7,11 +7,12 @@ option of the cell.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bench.cell import Cell
     from bench.store import Store
     from bench.tracking import Mode
     from tasks.base import Paths
@@ -37,7 +38,8 @@ class TrialContext:
         trial_seconds: longest time a trial of a sweep may take, or None.
         checkpoint_seconds: time of training between two checkpoints. They are kept in the store.
         tests: False for candidates of a search, which are judged by their validation loss alone.
-        notes: for the record.
+        notes: for the records.
+        own_notes: those of single cells, by hash, instead of `notes`.
         ranks: processes that train one trial together, each on a device of its own.
         rank: of this process. Rank 0 also tests, stores and tracks.
         report: gets each point of the curve, with the lowest validation loss so far; set by the
@@ -62,6 +64,7 @@ class TrialContext:
     checkpoint_seconds: float = 120.0
     tests: bool = True
     notes: tuple[str, ...] = ()
+    own_notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     ranks: int = 1
     rank: int = 0
     report: Callable[[Mapping[str, float]], None] | None = None
@@ -70,13 +73,20 @@ class TrialContext:
     trouble: Callable[[], Exception | None] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "notes", tuple(self.notes))  # JSON makes lists of them
+        # JSON makes lists of them.
+        object.__setattr__(self, "notes", tuple(self.notes))
+        own = {hash: tuple(notes) for hash, notes in self.own_notes.items()}
+        object.__setattr__(self, "own_notes", own)
 
     def store(self) -> Store | None:
         """The store, as whoever made this context has found it usable."""
         from bench.store import Store
 
         return None if self.store_address is None else Store.at(self.store_address)
+
+    def notes_of(self, cell: Cell) -> tuple[str, ...]:
+        """What the record of a cell notes."""
+        return self.own_notes.get(cell.hash, self.notes)
 
     def asked(self) -> bool:
         """Whether the trial is to end with a checkpoint."""

@@ -60,12 +60,7 @@ class Search:
 
         Raises UsageError for cells with the seed of candidates.
         """
-        if any(cell.seed == TUNING_SEED for cell in cells):
-            raise UsageError(
-                f"seed {TUNING_SEED} is that of the candidates",
-                where="--search",
-                remedy="give the study other seeds",
-            )
+        _check_seeds(cells)
         store: Store | None
         try:
             store = Store.open(self.address, create=create)
@@ -93,18 +88,117 @@ class Search:
         )
         return run_sweep(plan, context, resources, progress, early_stopping=self.early_stopping)
 
+    def due(
+        self, cells: Sequence[Cell], store: Store | None, limit: int | None
+    ) -> tuple[Cell, ...]:
+        """The cells to search for and to run: all without a limit, else so many of those that are
+        not done yet with the settings of their winners.
+
+        Raises UsageError for cells with the seed of candidates.
+        """
+        _check_seeds(cells)
+        if limit is None:
+            return tuple(cells)
+        found = self._found(cells, begun=False)
+        asked = {one.cell.hash: one.asked for one in found}
+        return tuple(asked[cell.hash] for cell in _planned(found, store).to_run[:limit])
+
+    def plan_cells(
+        self, cells: Sequence[Cell], due: Iterable[Cell], store: Store | None, *, begun: bool
+    ) -> SweepPlan:
+        """All cells with their settings, of which those that are due are to be run.
+
+        Args:
+            begun: the search has begun, so its store is there; without it there may be none.
+        """
+        found, wanted = self._found(cells, begun=begun), set(due)
+        hashes = {one.cell.hash for one in found if one.asked in wanted}
+        plan = _planned(found, store)
+        return replace(plan, to_run=tuple(cell for cell in plan.to_run if cell.hash in hashes))
+
+    def noted(self, context: TrialContext, cells: Iterable[Cell]) -> TrialContext:
+        """The context of the cells that follow: their records note what was searched for."""
+        own = {one.cell.hash: _own_notes(one) for one in self._found(cells) if not one.was_chosen}
+        return replace(context, notes=(self.note,), own_notes=own)
+
     def tuned(self, cells: Iterable[Cell]) -> tuple[Cell, ...]:
         """The cells with the settings of their winners; as they are where no candidate is done."""
-        store = Store.open(self.address)
-        results = {result.hash: result for result in store.results(problems=[])}
+        return tuple(one.cell for one in self._found(cells))
+
+    def _found(self, cells: Iterable[Cell], *, begun: bool = True) -> list[_Found]:
+        known: dict[str, Result] = {}
+        try:
+            store = Store.open(self.address)
+            known = {result.hash: result for result in store.results(problems=[])}
+        except UsageError:
+            if begun:
+                raise
 
         @functools.cache
-        def won(name: str, cell: Cell) -> Cell:
-            hashes = [found.hash for found in candidates(cell, self.count)]
-            best = winner([results[hash] for hash in hashes if hash in results])
-            return cell if best is None else best.key
+        def found(name: str, cell: Cell) -> _Found:
+            wanted = candidates(cell, self.count)
+            tried = [known[one.hash] for one in wanted if one.hash in known]
+            best = winner(tried)
+            return _Found(
+                asked=cell,
+                cell=cell if best is None else best.key,
+                candidates=len(wanted),
+                is_over=len(tried) == len(wanted),
+                has_winner=best is not None,
+            )
 
-        return tuple(won(kind(cell), cell.with_seed(1)).with_seed(cell.seed) for cell in cells)
+        return [found(kind(cell), cell.with_seed(1)).with_seed(cell.seed) for cell in cells]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a search has found for a cell.
+
+    Attributes:
+        asked: the cell as the study has it.
+        cell: the same with the settings of its winner; as it was where there is none.
+        candidates: how many there are.
+        is_over: whether all of them were tried; some may have failed.
+    """
+
+    asked: Cell
+    cell: Cell
+    candidates: int
+    is_over: bool
+    has_winner: bool
+
+    @property
+    def was_chosen(self) -> bool:
+        """Whether its settings are those that did best of several."""
+        return self.has_winner and self.candidates > 1
+
+    def with_seed(self, seed: int) -> _Found:
+        return replace(self, asked=self.asked.with_seed(seed), cell=self.cell.with_seed(seed))
+
+
+def _planned(found: Sequence[_Found], store: Store | None) -> SweepPlan:
+    """Results of cells whose search is not over do not count: other settings may be found yet."""
+    open_ones = {one.cell.hash for one in found if not one.is_over}
+    return plan_sweep([one.cell for one in found], store, again=open_ones)
+
+
+def _own_notes(found: _Found) -> tuple[str, ...]:
+    """What the record of a cell notes whose settings were not chosen."""
+    if found.candidates == 1:  # the study sets itself what would be searched for
+        return ()
+    return (
+        f"{found.cell.attention}+{found.cell.score}: none of the {found.candidates} candidates for "
+        "learning rate and dropout finished; run with the settings it would have without a search",
+    )
+
+
+def _check_seeds(cells: Iterable[Cell]) -> None:
+    if any(cell.seed == TUNING_SEED for cell in cells):
+        raise UsageError(
+            f"seed {TUNING_SEED} is that of the candidates",
+            where="--search",
+            remedy="give the study other seeds",
+        )
 
 
 def candidates(cell: Cell, count: int) -> list[Cell]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -122,6 +122,7 @@ def plan_sweep(
     store: Store | None,
     *,
     limit: int | None = None,
+    again: Collection[str] = (),
     order: Order = longest_first,
 ) -> SweepPlan:
     """Which of these cells are to be run, and in which order.
@@ -129,6 +130,7 @@ def plan_sweep(
     Args:
         store: None where there is none yet; all cells are then to be run.
         limit: run at most so many of them.
+        again: hashes of cells to run even if they are done.
         order: puts cells in order, given the mean seconds that cells took, by kind and family.
     """
     unique = tuple({cell.hash: cell for cell in cells}.values())
@@ -136,7 +138,8 @@ def plan_sweep(
     taken: list[tuple[Cell, float]] = []
     for result in store.results(problems=[]) if store else ():
         if result.status == "done":
-            done.add(result.hash)
+            if result.hash not in again:
+                done.add(result.hash)
             if result.cost.total_seconds is not None:
                 taken.append((result.key, result.cost.total_seconds))
     held = tuple(cell for cell in unique if cell.hash in done)

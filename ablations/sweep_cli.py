@@ -6,7 +6,6 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,14 +157,14 @@ def _tuple(names: list[str] | None) -> tuple[str, ...] | None:
 def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> int:
     from ablations.sweep import plan_sweep
 
-    cells = expansion.cells
+    cells, store = expansion.cells, _existing(address)
     search = _search(address, args)
-    if search is not None:
-        first = search.plan(cells, create=False)
-        sys.stdout.write(f"search: {first}\n")
-        if not first.to_run:
-            cells = search.tuned(cells)
-    plan = plan_sweep(cells, _existing(address), limit=args.limit)
+    if search is None:
+        plan = plan_sweep(cells, store, limit=args.limit)
+    else:
+        due = search.due(cells, store, args.limit)
+        sys.stdout.write(f"search: {search.plan(due, create=False)}\n")
+        plan = search.plan_cells(cells, due, store, begun=False)
     held, to_run = set(plan.held), set(plan.to_run)
     for cell in plan.cells:
         word = "done" if cell in held else "run" if cell in to_run else "later"
@@ -207,8 +206,13 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     gpus = resources.gpus_per_rank
     data_root = data_root_of(args.data_root)
     store = Store.open(address, create=True)
-    plan = plan_sweep(expansion.cells, store, limit=args.limit)
-    check_data(plan.to_run, data_root)
+    search = _search(store.address, args)
+    if search is None:
+        plan = plan_sweep(expansion.cells, store, limit=args.limit)
+        due = plan.to_run
+    else:
+        due = search.due(expansion.cells, store, args.limit)
+    check_data(due, data_root)
     tracking = decide(args.wandb)
     context = TrialContext(
         store_address=store.address,
@@ -223,13 +227,12 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_minutes),
         trial_seconds=None if args.trial_minutes is None else 60 * args.trial_minutes,
     )
-    search = _search(store.address, args)
     if search is not None:
-        stopped = _run_search(study, search, expansion.cells, context, resources)
+        stopped = _run_search(study, search, due, context, resources)
         if stopped is not None:
             return stopped
-        plan = plan_sweep(search.tuned(expansion.cells), store, limit=args.limit)
-        context = replace(context, notes=(search.note,))
+        plan = search.plan_cells(expansion.cells, due, store, begun=True)
+        context = search.noted(context, due)
     _announce(study, plan, store, f"W&B {tracking.mode} ({tracking.reason})")
     labels = {cell.hash: cell.label for cell in plan.to_run}
     begun = time.perf_counter()

@@ -150,7 +150,7 @@ def _attempt(
             study=context.study,
             data_fingerprint=data.fingerprint,
             signatures=evaluation.signatures,
-            notes=[*data.notes, *evaluation.notes, *_ranks_note(context), *context.notes],
+            notes=[*data.notes, *evaluation.notes, *_ranks_note(context), *context.notes_of(cell)],
         ),
     )
 

@@ -81,8 +81,114 @@ def test_cells_run_with_the_settings_of_their_winner(tmp_path: Path) -> None:
 
 
 def test_the_seed_of_candidates_is_nobody_elses(tmp_path: Path) -> None:
+    search, cells = Search(str(tmp_path), 3), [CELL, CELL.with_seed(0)]
     with pytest.raises(ValueError, match="seed 0 is that of the candidates"):
-        Search(str(tmp_path), 3).plan([CELL.with_seed(0)], create=False)
+        search.plan(cells, create=False)
+    with pytest.raises(ValueError, match="seed 0 is that of the candidates"):
+        search.due(cells, None, 1)
+
+
+@pytest.fixture
+def two_mechanisms(tmp_path: Path) -> SimpleNamespace:
+    """Two seeds of two mechanisms, a search of three candidates, and stores without results."""
+    other = make_cell("translation", "global", budget="smoke")
+    search = Search(str(tmp_path / "search"), 3)
+    return SimpleNamespace(
+        search=search,
+        cells=[CELL, CELL.with_seed(4), other.with_seed(3), other.with_seed(4)],
+        candidates=Store.open(search.address, create=True),
+        store=Store.open(tmp_path / "store", create=True),
+    )
+
+
+def searched(made: SimpleNamespace, cell: Cell, failing: int = 0) -> None:
+    """Tries all candidates of a cell, of which the first ones fail."""
+    for number, found in enumerate(candidates(cell, 3)):
+        result = failed_result(found, "diverged", "nan", started=START)
+        made.candidates.put(result if number < failing else tried(found, 3.0 - number))
+
+
+def test_a_limited_search_is_of_the_cells_that_follow(two_mechanisms: SimpleNamespace) -> None:
+    """Every run of the command takes the next cells, until none is left."""
+    made, seen, rounds = two_mechanisms, [], 0
+    search, cells, store = made.search, made.cells, made.store
+    while due := search.due(cells, store, 1):
+        (cell,) = due
+        assert cell in cells and cell not in seen, "as the study has it, and each once"
+        to_try = search.plan(due, create=True).to_run
+        assert set(to_try) <= set(candidates(cell, 3))
+        searched(made, cell)
+        plan = search.plan_cells(cells, due, store, begun=True)
+        assert plan.to_run == search.tuned(due)
+        assert (len(plan.cells), len(plan.held)) == (4, rounds)
+        store.put(fake_result(plan.to_run[0]))
+        seen.append(cell)
+        rounds += 1
+    assert rounds == 4
+    assert search.due(cells, store, None) == tuple(cells), "without a limit they are all looked at"
+
+
+def test_a_limit_does_not_wait_for_candidates_that_fail(two_mechanisms: SimpleNamespace) -> None:
+    made = two_mechanisms
+    (first,) = made.search.due(made.cells, made.store, 1)
+    searched(made, first, failing=3)
+    plan = made.search.plan_cells(made.cells, [first], made.store, begun=True)
+    assert plan.to_run == (first,), "with the settings that it has anyway"
+    made.store.put(fake_result(first))
+    assert first not in made.search.due(made.cells, made.store, 4)
+
+
+def test_a_result_without_a_search_is_not_the_one_that_is_asked_for(
+    two_mechanisms: SimpleNamespace,
+) -> None:
+    made = two_mechanisms
+    made.store.put(fake_result(CELL))
+    assert CELL in made.search.due(made.cells, made.store, 4)
+    searched(made, CELL)
+    made.store.put(fake_result(*made.search.tuned([CELL])))
+    assert CELL not in made.search.due(made.cells, made.store, 4)
+
+
+@pytest.mark.parametrize(
+    ("failing", "said"),
+    [
+        (0, "searched for each mechanism: 3 candidates"),
+        (2, "searched for each mechanism: 3 candidates"),
+        (3, "soft+concat: none of the 3 candidates for learning rate and dropout finished"),
+    ],
+)
+def test_records_note_what_became_of_the_search(
+    two_mechanisms: SimpleNamespace, failing: int, said: str
+) -> None:
+    made = two_mechanisms
+    searched(made, CELL, failing)
+    searched(made, made.cells[2])
+    context = made.search.noted(TrialContext(None, None, ""), made.cells)
+    first, second, *others = made.search.tuned(made.cells)
+    for cell in (first, second):
+        (note,) = context.notes_of(cell)
+        assert said in note
+    assert {context.notes_of(cell) for cell in others} == {(made.search.note,)}
+
+
+def test_nothing_is_noted_where_nothing_was_searched_for(tmp_path: Path) -> None:
+    options = {"dropout": 0.35, "learning_rate": 0.01}
+    cell = make_cell("translation", "soft", budget="smoke", options=options)
+    search = Search(str(tmp_path), 3)
+    (only,) = candidates(cell, 3)
+    Store.open(tmp_path, create=True).put(tried(only, 1.0))
+    context = search.noted(TrialContext(None, None, ""), [cell])
+    assert search.tuned([cell]) == (cell,) and context.notes_of(cell) == ()
+
+
+def test_a_search_whose_store_is_gone_is_not_taken_for_one_without_winners(tmp_path: Path) -> None:
+    search = Search(str(tmp_path / "gone"), 3)
+    assert search.due([CELL], None, 1) == (CELL,)
+    assert search.plan_cells([CELL], [CELL], None, begun=False).to_run == (CELL,)
+    with pytest.raises(ValueError, match="no store there"):
+        search.plan_cells([CELL], [CELL], None, begun=True)
+    with pytest.raises(ValueError, match="no store there"):
+        search.noted(TrialContext(None, None, ""), [CELL])
 
 
 def test_candidates_never_see_test_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,11 +197,15 @@ def test_candidates_never_see_test_data(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(resolve(CELL).task, "evaluate", look)
     points: list[Any] = []
-    context = TrialContext(None, None, str(tmp_path), tests=False, report=points.append)
+    own = {CELL.hash: ("of this cell",)}
+    context = TrialContext(
+        None, None, str(tmp_path), tests=False, report=points.append, notes=("all",), own_notes=own
+    )
     result = run_trial(CELL, context)
     assert result.status == "done", result.failure
     assert set(result.metrics) == {"validation_loss", "steps"}
     assert result.primary is not None and not result.primary.higher_is_better
+    assert "of this cell" in result.provenance.notes and "all" not in result.provenance.notes
     assert [point["step"] for point in points] == [6.0, 12.0]
     losses = [point["validation_loss"] for point in points]
     assert points[1]["best_validation_loss"] == min(losses)

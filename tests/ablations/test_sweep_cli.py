@@ -127,6 +127,44 @@ def test_a_limit_leaves_the_rest_for_later(
     assert "2 done, 3 left, run the same command again" in printed
 
 
+def test_a_limit_limits_the_search_too(
+    sweeps: list[tuple[SweepPlan, TrialContext, Resources]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    searches = []
+
+    def search(plan: SweepPlan, context: TrialContext, *rest: Any, **more: Any) -> SweepSummary:
+        assert context.store_address is not None and not context.tests
+        store = Store.open(context.store_address)
+        searches.append(plan.to_run)
+        for place, cell in enumerate(plan.to_run):  # the last one wins
+            figures = {"validation_loss": 3.0 - place, "steps": 12.0}
+            store.put(fake_result(cell).model_copy(update={"metrics": figures}))
+        return SweepSummary(plan)
+
+    monkeypatch.setattr("ablations.search.run_sweep", search)
+    command = ["sweep", "--task", "translation", "--attention", "global", "soft", "--search", "3"]
+    command += ["--limit", "1"]
+    assert cli.main([*command, "--dry-run"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert (listed[0], listed[-1]) == ("search: 3 cells, 3 to run", "6 cells, 1 to run")
+    assert [line.split()[0] for line in listed[1:-1]].count("later") == 5
+    for already in range(3):
+        assert cli.main(command) == 0
+        printed = capsys.readouterr().out
+        assert "overview: search: 3 cells, 3 to run" in printed
+        assert "overview: 6 cells, 1 to run" in printed
+        assert f"{5 - already} left" in printed
+    mechanisms = [{(cell.attention, cell.score) for cell in cells} for cells in searches]
+    assert [len(names) for names in mechanisms] == [1, 1, 1], "only of the cell that follows"
+    assert len(set.union(*mechanisms)) == 3, "another one every time"
+    for (plan, context, _), cells in zip(sweeps, searches, strict=True):
+        (cell,) = plan.to_run
+        assert cell.with_seed(0) == cells[-1], "the winner's settings"
+        assert context.notes_of(cell) == context.notes != ()
+
+
 @pytest.mark.parametrize(
     ("arguments", "ranks", "gpus", "device"),
     [

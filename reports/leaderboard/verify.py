@@ -252,7 +252,8 @@ def _first_line(error: Exception) -> str:
     fields = getattr(error, "errors", None)
     if callable(fields):
         first = fields()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        place, message = ".".join(map(str, first["loc"])), first["msg"]
+        return f"{place}: {message}" if place else str(message).removeprefix("Value error, ")
     return str(error)
 
 

@@ -18,7 +18,7 @@ from reports.charts import Axes, Series, line_panels
 from reports.drawing import Drawing, shortened
 from reports.figures import NOT_FIGURES, Figure, Lines, axis_name, curve, lengths, metric_scale
 from reports.frames import Contender, Setting, slug
-from reports.gallery import Map, choose, looks, source_text
+from reports.gallery import Map, choose, looks, source_text, told
 from reports.links import page_of_cell
 from reports.matrix import headline_entries
 from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, form_of
@@ -45,12 +45,18 @@ class Shown:
     prediction: str
     score: float
 
+    @property
+    def tells_source(self) -> bool:
+        """Whether the source is a text, and not just the name of a recording or a picture."""
+        return self.source != self.example
+
 
 @dataclass(frozen=True)
 class Look:
     """What was looked at in one example.
 
     Attributes:
+        source: "" where it is no text.
         wholes: means over heads and layers, writing freely and reading the reference.
         parts: single heads and layers.
     """
@@ -177,7 +183,14 @@ def _curves(contender: Contender, analysis: Analysis, task: TaskEntry) -> Figure
     entries = tuple(
         (f"seed {seed}", style(place)) for place, seed in enumerate(contender.seeds) if several
     )
-    return Figure("", "Curves", "", tuple(panels), entries)
+    names = list(dict.fromkeys(name for own in by_length for name in own))
+    told = ""
+    if len(names) > 1:
+        told = (
+            f"By source length, each test set ({formats.listed(names)}) has a line of its own; "
+            "lengths may overlap."
+        )
+    return Figure("", "Curves", told, tuple(panels), entries)
 
 
 def _panels(contender: Contender, lines: Sequence[Lines], y: str, x: str) -> list[Drawing]:
@@ -252,7 +265,7 @@ def _looks(
         found.append(
             Look(
                 f"Example {key[1]} of the test set “{key[0]}”",
-                text.source if text else source_text(own[0]),
+                told(text.source if text else source_text(own[0]), key[1]),
                 text.references if text else (),
                 text.prediction if text else "",
                 own[0].kind,

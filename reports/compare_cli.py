@@ -90,7 +90,7 @@ def _cells(one: Difference) -> tuple[str, ...]:
         formats.number(one.after, digits),
         formats.signed(one.after - one.before, digits),
         "" if one.low is None or one.high is None else formats.interval(one.low, one.high, digits),
-        "" if one.p is None else f"{one.p:.3f}",
+        "" if one.p is None else formats.probability(one.p),
         f"{one.verdict}{covered}",
     )
 

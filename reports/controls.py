@@ -13,7 +13,7 @@ from reports.metric_names import CEILINGS, Named, named
 from reports.significance import Estimate
 from reports.tables import Entry, Missing, Number, form_of
 
-Standing = Literal["above", "below", "not told apart"]
+Standing = Literal["better", "worse", "not told apart"]
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,15 @@ def standing(estimate: Estimate, control: float, *, higher_is_better: bool) -> S
     if estimate.low is None or estimate.high is None:
         return "not told apart"
     if estimate.low > control:
-        return "above" if higher_is_better else "below"
+        return "better" if higher_is_better else "worse"
     if estimate.high < control:
-        return "below" if higher_is_better else "above"
+        return "worse" if higher_is_better else "better"
     return "not told apart"
 
 
 def standings(analysis: Analysis) -> list[Standing | None]:
     """For each contender how it stands against the best control; None where there is nothing to
-    compare. "above" is always the better side."""
+    compare."""
     control = best_control(analysis)
     value = control.headline(analysis) if control else None
     if value is None:

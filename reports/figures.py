@@ -116,6 +116,9 @@ def by_length(analysis: Analysis, styles: Styles, task: TaskEntry) -> Figure | N
     lines = partial(lengths, scale=metric_scale(frame.headline))
     panels = line_panels(_series(_chosen(analysis), styles, lines), axes)
     shaded = "Shaded: longer than anything in training and in the test set. " if beyond else ""
+    names = list(dict.fromkeys(entry.subset for entry in bins))
+    if len(names) > 1:
+        shaded += f"Each test set ({formats.listed(names)}) has a line of its own. "
     if unit != task.length_unit:
         shaded = f"Length in {task.length_unit}. {shaded}"
     return Figure(

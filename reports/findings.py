@@ -8,6 +8,7 @@ from reports import formats
 from reports.analysis import Analysis
 from reports.catalogue import Catalogue
 from reports.controls import best_control, standings
+from reports.group_notes import seeds_text
 from reports.lengths import Difference
 from reports.significance import Estimate
 from reports.tables import mean_known
@@ -38,7 +39,8 @@ def _best(analysis: Analysis) -> str:
     word = "Highest" if frame.higher_is_better else "Lowest"
     sentence = f"{word} {name}: {frame.contenders[first].name}, {_figure(analysis, first)}."
     if others:
-        return f"{sentence} Not to be told apart from it: {_names(analysis, others)}."
+        seeds = seeds_text(analysis.headline)
+        return f"{sentence} Not to be told apart from it with {seeds}: {_names(analysis, others)}."
     if sum(one is not None for one in analysis.headline.estimates) > 1:
         known = {one.basis for one in analysis.headline.estimates if one is not None}
         doubt = "" if "seeds and examples" in known else ", as far as a single seed can tell"
@@ -94,19 +96,19 @@ def _best_control(analysis: Analysis) -> str:
         return ""
     stand = standings(analysis)
     known = [place for place, one in enumerate(stand) if one]
-    above = [place for place in known if stand[place] == "above"]
+    passing = [place for place in known if stand[place] == "better"]
     sentence = (
         f"The best control that is not a model of the suite, “{control.name}”, reaches "
         f"{formats.figure(value, analysis.frame.headline)}; "
     )
-    if not above:
+    if not passing:
         return f"{sentence}no mechanism of {len(known)} passes it beyond its interval."
-    if len(above) == len(known):
+    if len(passing) == len(known):
         return f"{sentence}every mechanism passes it beyond its interval."
-    rest = [place for place in known if place not in above]
-    fewer, verb = (above, "pass it") if len(above) <= len(rest) else (rest, "do not")
+    rest = [place for place in known if place not in passing]
+    fewer, verb = (passing, "pass it") if len(passing) <= len(rest) else (rest, "do not")
     return (
-        f"{sentence}{len(above)} of {len(known)} mechanisms pass it beyond their intervals "
+        f"{sentence}{len(passing)} of {len(known)} mechanisms pass it beyond their intervals "
         f"({verb}: {_names(analysis, fewer)})."
     )
 
@@ -163,15 +165,17 @@ def _longer(analysis: Analysis) -> list[str]:
             continue
         most, least = max(lost, key=lambda at: lost[at]), min(lost, key=lambda at: lost[at])
         name = formats.metric_name(frame.headline)
-        sentences.append(
-            f"On the test set “{scores.subset}”, {frame.contenders[most].name} loses most, "
-            f"{_share(lost[most])} of its {name}, and {frame.contenders[least].name} least, "
-            f"{_share(lost[least])}."
-            if frame.higher_is_better
-            else f"On the test set “{scores.subset}”, the {name} of {frame.contenders[most].name} "
-            f"grows most, by {_share(lost[most])}, and that of {frame.contenders[least].name} "
-            f"least, by {_share(lost[least])}."
-        )
+        share = _share(abs(lost[least]))
+        worst, best = frame.contenders[most].name, frame.contenders[least].name
+        if lost[most] <= 0:
+            told = "no mechanism does worse"
+        elif frame.higher_is_better:
+            told = f"{worst} loses most, {_share(lost[most])} of its {name}, and {best} "
+            told += f"least, {share}" if lost[least] >= 0 else f"gains {share}"
+        else:
+            told = f"the {name} of {worst} grows most, by {_share(lost[most])}, and that of {best} "
+            told += f"least, by {share}" if lost[least] >= 0 else f"falls by {share}"
+        sentences.append(f"On the test set “{scores.subset}”, {told}.")
     return sentences
 
 

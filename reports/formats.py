@@ -83,6 +83,11 @@ def number(value: float, digits: int) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+def probability(value: float) -> str:
+    """`0.034`; small ones are never zero."""
+    return "< 0.001" if value < 0.0005 else number(value, 3)
+
+
 def interval(low: float, high: float, digits: int) -> str:
     return f"[{number(low, digits)}, {number(high, digits)}]"
 

@@ -73,7 +73,11 @@ class Output:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One example: its texts, what was written, and the heat maps by mode."""
+    """One example: its texts, what was written, and the heat maps by mode.
+
+    Attributes:
+        source: "" where it is no text.
+    """
 
     subset: str
     example: str
@@ -198,7 +202,7 @@ def _exhibit(key: Key, shown: Sequence[_Shown], written: dict[str, dict[Key, _Wr
     return Exhibit(
         subset=key[0],
         example=key[1],
-        source=texts[0].source if texts else source_text(held[0]),
+        source=told(texts[0].source if texts else source_text(held[0]), key[1]),
         references=texts[0].references if texts else (),
         outputs=tuple(text.output for text in texts),
         free=_maps(key, "free", shown),
@@ -206,6 +210,11 @@ def _exhibit(key: Key, shown: Sequence[_Shown], written: dict[str, dict[Key, _Wr
         gold=any(trace.gold for trace in held),
         kind=held[0].kind if held else "words",
     )
+
+
+def told(source: str, example: str) -> str:
+    """A source as it is shown: nothing where it goes by the name of its example."""
+    return "" if source == example else source
 
 
 def source_text(trace: Trace) -> str:

@@ -63,7 +63,7 @@ def metrics_table(analysis: Analysis) -> Table:
 def _control_row(control: Control, names: Sequence[Named], stands: bool) -> Row:
     entries = [control.entry(one.figure, one.subset) for one in names]
     if stands:
-        entries.insert(1, Label(""))
+        entries.insert(1, Missing("not applicable"))
     return Row(CONTROL.format(control.name), tuple(entries), apart=True)
 
 
@@ -80,7 +80,7 @@ def _standing_column(analysis: Analysis, best: Control, group: str) -> Column:
     return Column(
         "against_best_control",
         f"against “{best.name}” ({told})",
-        "above: the interval lies beyond the best control, on the better side",
+        "better: the whole interval lies on the better side of the best control",
         group=group,
         text=True,
     )
@@ -94,8 +94,8 @@ def _notes(analysis: Analysis, known: Sequence[Control], best: Control | None) -
     if best:
         better = "higher" if analysis.frame.higher_is_better else "lower"
         notes.append(
-            f"“Above” the best control: the 95 % interval lies on its better side ({better}); the "
-            "control's figure is taken as exact."
+            "“Better” than the best control: the 95 % interval lies on its better side "
+            f"({better}), the control's figure taken as exact."
         )
     notes += [text for name, text in _NOTES.items() if any(one.name == name for one in known)]
     return notes

@@ -55,7 +55,7 @@ class Number:
     def text(self) -> str:
         match self.form:
             case "p":
-                return "< 0.001" if self.value < 0.0005 else formats.number(self.value, 3)
+                return formats.probability(self.value)
             case "count":
                 return formats.count(self.value)
             case "seconds":

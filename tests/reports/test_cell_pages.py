@@ -15,7 +15,9 @@ from reports.analysis import LEADING, analyse
 from reports.catalogue import Catalogue, TaskEntry
 from reports.cell_pages import cell_pages
 from reports.links import link, page_of_cell
+from reports.report import build
 from reports.tables import Missing, Number
+from reports.writing import write
 
 TASK = TaskEntry("translation", length_unit="source words")
 
@@ -98,7 +100,29 @@ def test_curves_have_a_line_a_seed(report):
         "BLEU by source words: BLEU",
     ]
     assert [name for name, _ in page.curves.entries] == ["seed 1", "seed 2"]
+    assert "(test and long) has a line of its own" in page.curves.caption
     assert page_of(report, "global + dot").curves.entries == ()
+
+
+def test_a_source_that_is_only_a_name_is_not_shown(tmp_path):
+    store = Store.open(tmp_path / "store", create=True)
+    for cell, trace in (
+        (Cell("speech", "probe", "soft", "concat"), sound_trace()),
+        (Cell("summarization", "probe", "soft", "concat"), document_trace()),
+    ):
+        result = put(store, cell, [0.2, 0.4, 0.6, 0.8], headline="rouge_l", traces=[trace])
+        rows = [
+            {**row, "source": row["example"] if cell.task == "speech" else "it rained"}
+            for row in store.predictions(result.hash)
+        ]
+        store.put(result, rows, store.traces(result.hash))
+    write(build(store, catalogue=Catalogue()), tmp_path / "report")
+    heard, read = (next((tmp_path / "report").glob(f"cell-{name}*")) for name in ("speech", "summ"))
+    for page, sources in ((heard.read_text("utf-8"), 0), (read.read_text("utf-8"), 2)):
+        assert page.count('<th scope="col">source</th>') == sources, "of its best and its worst"
+        assert page.count('<th scope="col">references</th>') == 2
+    assert "<dt>source</dt>" not in heard.read_text("utf-8")
+    assert "<dt>source</dt>" in read.read_text("utf-8")
 
 
 def test_unusable_traces_are_noted(tmp_path):

@@ -82,11 +82,11 @@ def test_names_are_taken_apart(key, subset, kind, figure, control):
 @pytest.mark.parametrize(
     ("low", "high", "higher", "expected"),
     [
-        (0.6, 0.7, True, "above"),
+        (0.6, 0.7, True, "better"),
         (0.4, 0.6, True, "not told apart"),
-        (0.3, 0.4, True, "below"),
-        (0.6, 0.7, False, "below"),
-        (0.3, 0.4, False, "above"),
+        (0.3, 0.4, True, "worse"),
+        (0.6, 0.7, False, "worse"),
+        (0.3, 0.4, False, "better"),
         (None, None, True, "not told apart"),
     ],
 )
@@ -107,7 +107,7 @@ def test_good_mechanisms_pass_and_the_fixed_vector_does_not(analyses):
     analysis = analyses["entailment"]
     names = [one.attention for one in analysis.frame.contenders]
     found = dict(zip(names, standings(analysis), strict=True))
-    assert found == {"none": "below", "soft": "above", "global": "above"}
+    assert found == {"none": "worse", "soft": "better", "global": "better"}
 
 
 def test_controls_stand_below_the_mechanisms_in_every_form(analyses):
@@ -121,10 +121,11 @@ def test_controls_stand_below_the_mechanisms_in_every_form(analyses):
     overlap = table.rows[3]
     assert overlap.entries[0] == Number(0.6, form="percent")
     assert isinstance(overlap.entries[keys.index("macro_f1")], Missing)
+    assert overlap.entries[1] == Missing("not applicable"), "nothing is blank"
     for text in (csv_text(table), latex_text(table), markdown_text(table)):
         assert text.index("soft + concat") < text.index("control: overlap")
     assert "against “overlap” (60.0 %)" in markdown_text(table)
-    assert table.rows[0].entries[1] == Label("above")
+    assert table.rows[0].entries[1] == Label("better")
 
 
 def test_fractions_are_percentages_on_pages_and_fractions_in_files(analyses):

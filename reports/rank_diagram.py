@@ -16,11 +16,12 @@ def rank_figure(ranks: Ranks) -> Figure:
     """The diagram with what it means in words."""
     settings = formats.plural(len(ranks.settings), "setting")
     p = formats.probability(ranks.p)
+    p = f"p {p if p.startswith('<') else f'= {p}'}".replace(" ", "\N{NO-BREAK SPACE}")
     told = (
         f"Mean rank over {settings} ({ranks.settings[0].budget} budget), 1 is the best. Bars join "
         f"mechanisms that cannot be told apart: their ranks differ by less than "
         f"{ranks.critical:.2f} (Nemenyi's test, 5 %). Friedman's test that all are alike: "
-        f"p {p if p.startswith('<') else f'= {p}'}."
+        f"{p}."
     )
     if ranks.left_out:
         told += (

@@ -109,5 +109,5 @@ def test_the_diagram_names_everyone():
     texts = [shape.text for shape in figure.panels[0].shapes if hasattr(shape, "text")]
     assert {"a", "<b>", "c"} <= set(texts)
     assert "So few settings tell little" in figure.caption
-    assert "are alike: p < 0.001." in rank_figure(replace(found, p=1e-9)).caption
-    assert "are alike: p = 0.040." in rank_figure(replace(found, p=0.04)).caption
+    assert "are alike: p\xa0<\xa00.001." in rank_figure(replace(found, p=1e-9)).caption
+    assert "are alike: p\xa0=\xa00.040." in rank_figure(replace(found, p=0.04)).caption

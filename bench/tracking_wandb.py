@@ -47,14 +47,13 @@ class WandbTracker:
         )
         self.problem: str | None
         self._run, self.problem = open_run(mode, folder, identity)
-        # Who goes on from a checkpoint hands on the curve from its beginning.
-        self._known_step = self._run.summary.get("step", 0) if self._run.resumed else 0
+        self._known_step = _last_step(self._run)
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         with self._harmless():
-            if step > self._known_step:
+            if step > self._known_step:  # going on from a checkpoint begins with the old points
                 self._run.log({**metrics, "step": step})
 
     def finish(
@@ -64,6 +63,8 @@ class WandbTracker:
         traces: Sequence[Trace] = (),
     ) -> None:
         with self._harmless():
+            if self._run.resumed:
+                self._run.summary.update({"failure": None, "failure_message": None})
             self._run.summary.update(_summary(result))
         with self._harmless():
             self._run.log(_pictures(traces), commit=False)  # into the row that the table ends
@@ -87,6 +88,12 @@ class WandbTracker:
         except Exception as error:
             if self.problem is None:
                 self.problem = f"tracking failed ({type(error).__name__}: {one_line(error)})"
+
+
+def _last_step(run: Any) -> float:
+    """Of the curve that the server has of an earlier attempt at the same trial."""
+    step = run.summary.get("step") if run.resumed else None
+    return step if isinstance(step, int | float) else 0
 
 
 def _summary(result: Result) -> dict[str, Any]:

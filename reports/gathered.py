@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 JOB_TYPE = "sweep"
 _ENDINGS = ("json", "predictions.jsonl", "traces.jsonl")
+#: For uploads: that long, and longer for each of the store's many small files.
 _PATIENCE_SECONDS = 60.0
 _FILES_PER_SECOND = 20.0
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fake_trials import fake_cell, fake_result
 from wandb_files import OfflineRun, offline_runs, own_environment
+from wandb_server import wandb_server
 
 from ablations.outcome import failed_result
 from bench.cell import Cell
@@ -146,6 +147,28 @@ def test_a_failure_of_tracking_is_no_failure_of_the_trial(
     run = runs_in(tmp_path)[cell.hash]
     assert run.exit_code == 0
     assert run.summary["status"] == "done", "the other parts still went through"
+
+
+def test_a_second_attempt_goes_on_where_the_first_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = fake_cell(1)
+    with wandb_server() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        failed = failed_result(cell, "diverged", "nan", started="2025-01-01T00:00:00Z")
+        for result, steps in ((failed, (10, 20)), (full_result(cell), (10, 20, 30))):
+            with open_tracker("online", cell, tmp_path) as tracker:
+                for step in steps:
+                    tracker.log(step, {"loss": 1 / step})
+                tracker.finish(result)
+            assert tracker.problem is None
+        wandb.teardown()
+        run = server.runs[cell.hash]
+    assert [row["step"] for row in run.history if "loss" in row] == [10, 20, 30]
+    assert (run.exit_code, run.summary["status"]) == (0, "done")
+    assert run.summary.get("failure") is None
+    assert server.errors == []
 
 
 def test_a_table_that_cannot_be_logged_takes_no_picture_with_it(

@@ -166,7 +166,8 @@ def _ask(server: str, key: str) -> str | None:
         with urllib.request.urlopen(question, timeout=_PATIENCE_SECONDS - 1) as response:
             viewer = json.load(response)["data"]["viewer"]
     except urllib.error.HTTPError as error:
-        return f"{server} refuses the key ({error.code})"
+        told = "refuses the key" if error.code in (401, 403) else "does not work"
+        return f"{server} {told} ({error.code})"
     except (OSError, ValueError, KeyError, TypeError):
         return f"{server} cannot be reached"
     return None if viewer else f"{server} does not know the key"

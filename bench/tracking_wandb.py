@@ -8,7 +8,6 @@ otherwise continue the open one.
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import wandb
 
 from bench.heatmap import heatmap
-from bench.wandb_runs import Identity, one_line, open_run
+from bench.wandb_runs import Identity, close_run, one_line, open_run
 
 if TYPE_CHECKING:
     from bench.cell import Cell
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 _PICTURES = 2
 _TABLE_ROWS = 20
 _COLUMNS = ("subset", "example", "source", "references", "prediction", "score")
-
-_log = logging.getLogger(__name__)
 
 
 class WandbTracker:
@@ -50,12 +47,14 @@ class WandbTracker:
         )
         self.problem: str | None
         self._run, self.problem = open_run(mode, folder, identity)
+        self._known_step = _last_step(self._run)
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         with self._harmless():
-            self._run.log({**metrics, "step": step})
+            if step > self._known_step:  # going on from a checkpoint begins with the old points
+                self._run.log({**metrics, "step": step})
 
     def finish(
         self,
@@ -64,11 +63,14 @@ class WandbTracker:
         traces: Sequence[Trace] = (),
     ) -> None:
         with self._harmless():
+            if self._run.resumed:
+                self._run.summary.update({"failure": None, "failure_message": None})
             self._run.summary.update(_summary(result))
         with self._harmless():
-            shown = {**_pictures(traces), **_table(predictions)}
-            if shown:
-                self._run.log(shown)
+            self._run.log(_pictures(traces), commit=False)  # into the row that the table ends
+        with self._harmless():
+            if predictions:
+                self._run.log(_table(predictions))
         self._exit_code = 0 if result.status == "done" else 1
 
     def __enter__(self) -> WandbTracker:
@@ -76,7 +78,7 @@ class WandbTracker:
 
     def __exit__(self, *error: object) -> None:
         with self._harmless():
-            self._run.finish(exit_code=self._exit_code)
+            self.problem = close_run(self._run, self._exit_code) or self.problem
 
     @contextlib.contextmanager
     def _harmless(self) -> Iterator[None]:
@@ -86,7 +88,12 @@ class WandbTracker:
         except Exception as error:
             if self.problem is None:
                 self.problem = f"tracking failed ({type(error).__name__}: {one_line(error)})"
-                _log.warning("%s", self.problem)
+
+
+def _last_step(run: Any) -> float:
+    """Of the curve that the server has of an earlier attempt at the same trial."""
+    step = run.summary.get("step") if run.resumed else None
+    return step if isinstance(step, int | float) else 0
 
 
 def _summary(result: Result) -> dict[str, Any]:
@@ -118,8 +125,6 @@ def _pictures(traces: Sequence[Trace]) -> dict[str, Any]:
 
 
 def _table(predictions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    if not predictions:
-        return {}
     columns: list[str | int] = list(_COLUMNS)
     rows: list[Iterable[Any]] = [
         [" | ".join(row[name]) if name == "references" else row[name] for name in _COLUMNS]

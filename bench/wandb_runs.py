@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 PROJECT = "attention-bench"
 _INIT_SECONDS = 10
-_FINISH_SECONDS = 20
+#: How long the end of a run waits until everything is uploaded; what was not remains on disk.
+_FINISH_SECONDS = 10
+#: Where a setting of a run does not reach.
+QUIET = {
+    "WANDB_SILENT": "true",  # its service and its login print by themselves
+    "WANDB_HTTP_TIMEOUT": "5",  # of a single request; logging a table waits for two of them
+    "OTEL_SDK_DISABLED": "true",  # W&B's telemetry, whose failures are printed and waited for
+}
 
 
 @dataclass(frozen=True)
@@ -30,21 +37,28 @@ class Identity:
     config: Mapping[str, Any]
 
 
-def open_run(mode: Mode, folder: Path, identity: Identity) -> tuple[Any, str | None]:
+def open_run(
+    mode: Mode, folder: Path, identity: Identity, patience: float | None = None
+) -> tuple[Any, str | None]:
     """The run, and why it is offline where it was to be online, in one line.
 
     Where mode "online" fails because the network has gone since it was decided on, this and all
     later runs of the process are offline.
+
+    Args:
+        patience: seconds that `close_run` waits for uploads.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # Logs and staged tables would otherwise go to the user's home.
     os.environ.setdefault("WANDB_CACHE_DIR", str(folder / "cache"))
     os.environ.setdefault("WANDB_DATA_DIR", str(folder / "data"))
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     # Set by ourselves below after a failure, so that no later trial waits for the same thing.
     if os.environ.get("WANDB_MODE") == "offline":
         mode = "offline"
     try:
-        return _start(mode, folder, identity), None
+        return _start(mode, folder, identity, patience), None
     except Exception as error:
         if mode == "offline":
             raise
@@ -52,9 +66,23 @@ def open_run(mode: Mode, folder: Path, identity: Identity) -> tuple[Any, str | N
         said = one_line(error).replace(identity.id, "...")  # the same for all runs
         wandb.teardown()  # its service holds on to the run that did not start
         return (
-            _start("offline", folder, identity),
+            _start("offline", folder, identity, patience),
             f"W&B went offline ({type(error).__name__}: {said})",
         )
+
+
+def close_run(run: Any, exit_code: int) -> str | None:
+    """End a run; returns in one line what is left to upload.
+
+    Who does not take everything in time would make every later run of the process wait as well, so
+    these are offline.
+    """
+    try:
+        run.finish(exit_code=exit_code)
+    except TimeoutError:
+        os.environ["WANDB_MODE"] = "offline"
+        return "W&B did not take all of a run; `wandb sync --include-online` uploads the rest later"
+    return None
 
 
 def one_line(error: Exception) -> str:
@@ -62,11 +90,12 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _start(mode: Mode, folder: Path, identity: Identity) -> Any:
+def _start(mode: Mode, folder: Path, identity: Identity, patience: float | None) -> Any:
     settings = wandb.Settings(
         mode=mode,
         init_timeout=_INIT_SECONDS,
-        finish_timeout=_FINISH_SECONDS,
+        finish_timeout=_FINISH_SECONDS if patience is None else patience,
+        finish_timeout_raises=True,
         # What each run would otherwise spend 100 ms and more on.
         x_disable_stats=True,
         x_disable_meta=True,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import wandb
 
-from bench.wandb_runs import Identity, open_run
+from bench.wandb_runs import Identity, close_run, one_line, open_run
 from reports import formats
 from reports.csv_tables import csv_text
 from reports.frames import slug
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from bench.tracking import Mode
 
 JOB_TYPE = "sweep"
+_ENDINGS = ("json", "predictions.jsonl", "traces.jsonl")
+#: For uploads: that long, and longer for each of the store's many small files.
+_PATIENCE_SECONDS = 60.0
+_FILES_PER_SECOND = 20.0
 
 
 def gather(report: Report, store: Store, page: Path, mode: Mode) -> str | None:
@@ -41,9 +45,10 @@ def gather(report: Report, store: Store, page: Path, mode: Mode) -> str | None:
     Nothing that goes wrong here is raised: the report is written, and tracking is a convenience.
     """
     try:
-        run, problem = open_run(mode, store.wandb, identity(report))
+        patience = _PATIENCE_SECONDS + len(_files(report, store)) / _FILES_PER_SECOND
+        run, problem = open_run(mode, store.wandb, identity(report), patience)
     except Exception as error:
-        return f"not tracked: {type(error).__name__}: {error}"
+        return f"not tracked: {type(error).__name__}: {one_line(error)}"
     failed = True
     try:
         run.summary.update(summary(report))
@@ -51,10 +56,11 @@ def gather(report: Report, store: Store, page: Path, mode: Mode) -> str | None:
         run.log_artifact(_artifact(report, store))
         failed = False
     except Exception as error:
-        problem = problem or f"tracking failed: {type(error).__name__}: {error}"
-    finally:
-        run.finish(exit_code=int(failed))
-    return problem
+        problem = problem or f"tracking failed: {type(error).__name__}: {one_line(error)}"
+    try:
+        return close_run(run, int(failed)) or problem
+    except Exception as error:
+        return problem or f"tracking failed: {type(error).__name__}: {one_line(error)}"
 
 
 def identity(report: Report) -> Identity:
@@ -167,10 +173,17 @@ def _artifact(report: Report, store: Store) -> wandb.Artifact:
     if not store.is_local:
         artifact.add_reference(f"{store.address}/trials", name="trials", checksum=False)
         return artifact
-    trials = Path(store.address) / "trials"
-    for result in report.collection.results:
-        for ending in ("json", "predictions.jsonl", "traces.jsonl"):
-            path = trials / f"{result.hash}.{ending}"
-            if path.exists():
-                artifact.add_file(str(path), name=f"trials/{path.name}")
+    for path in _files(report, store):
+        artifact.add_file(str(path), name=f"trials/{path.name}")
     return artifact
+
+
+def _files(report: Report, store: Store) -> list[Path]:
+    """Of the results of a store that is a folder."""
+    if not store.is_local:
+        return []
+    trials = Path(store.address) / "trials"
+    paths = (
+        trials / f"{one.hash}.{ending}" for one in report.collection.results for ending in _ENDINGS
+    )
+    return [path for path in paths if path.exists()]

@@ -94,7 +94,7 @@ def test_a_broken_netrc_is_no_key(tmp_path: Path) -> None:
         ("wrong", (200, {}), "refuses the key (401)"),
         (KEY, (200, {"data": {"viewer": None}}), "does not know the key"),
         (KEY, (200, ["nonsense"]), "cannot be reached"),
-        (KEY, (503, {}), "refuses the key (503)"),
+        (KEY, (503, {}), "does not work (503)"),
     ],
 )
 def test_a_server_that_does_not_want_us_is_offline(

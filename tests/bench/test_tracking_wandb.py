@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fake_trials import fake_cell, fake_result
 from wandb_files import OfflineRun, offline_runs, own_environment
+from wandb_server import wandb_server
 
 from ablations.outcome import failed_result
 from bench.cell import Cell
 from bench.result import Alignment, Cost, Result
 from bench.trace import Trace
 from bench.tracking import open_tracker
+from bench.wandb_runs import Identity, close_run, open_run
 
 wandb = pytest.importorskip("wandb")
 
@@ -28,6 +31,8 @@ PREDICTIONS = [
     }
     for number in range(30)
 ]
+
+IDENTITY = Identity("a", "name", group=None, job_type="sweep", tags=[], config={})
 
 
 _own_environment = pytest.fixture(autouse=True)(own_environment)
@@ -142,6 +147,62 @@ def test_a_failure_of_tracking_is_no_failure_of_the_trial(
     run = runs_in(tmp_path)[cell.hash]
     assert run.exit_code == 0
     assert run.summary["status"] == "done", "the other parts still went through"
+
+
+def test_a_second_attempt_goes_on_where_the_first_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = fake_cell(1)
+    with wandb_server() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        failed = failed_result(cell, "diverged", "nan", started="2025-01-01T00:00:00Z")
+        for result, steps in ((failed, (10, 20)), (full_result(cell), (10, 20, 30))):
+            with open_tracker("online", cell, tmp_path) as tracker:
+                for step in steps:
+                    tracker.log(step, {"loss": 1 / step})
+                tracker.finish(result)
+            assert tracker.problem is None
+        wandb.teardown()
+        run = server.runs[cell.hash]
+    assert [row["step"] for row in run.history if "loss" in row] == [10, 20, 30]
+    assert (run.exit_code, run.summary["status"]) == (0, "done")
+    assert run.summary.get("failure") is None
+    assert server.errors == []
+
+
+def test_a_table_that_cannot_be_logged_takes_no_picture_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **names: object) -> None:
+        raise OSError("the server\nis away")
+
+    monkeypatch.setattr(wandb.sdk.wandb_run.Run, "_log_artifact", refuse)
+    cell = fake_cell(1)
+    with open_tracker("offline", cell, tmp_path) as tracker:
+        tracker.finish(full_result(cell), PREDICTIONS, [trace("0")])
+    assert tracker.problem == "tracking failed (OSError: the server is away)"
+    (shown,) = runs_in(tmp_path)[cell.hash].history
+    assert shown["alignment 1/_type"] == "image-file"
+    assert "predictions/_type" not in shown
+
+
+def test_a_run_that_is_not_taken_in_time_makes_later_ones_offline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, problem = open_run("offline", tmp_path, IDENTITY)
+    assert problem is None
+    finish = run.finish
+
+    def late(**arguments: object) -> None:
+        finish(**arguments)
+        raise TimeoutError
+
+    monkeypatch.setattr(run, "finish", late)
+    monkeypatch.setenv("WANDB_MODE", "online")
+    told = close_run(run, 0)
+    assert told is not None and "`wandb sync --include-online` uploads the rest later" in told
+    assert os.environ["WANDB_MODE"] == "offline"
 
 
 def test_a_network_that_went_away_leads_offline_for_the_rest_of_the_process(

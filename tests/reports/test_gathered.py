@@ -116,6 +116,19 @@ def test_what_goes_wrong_is_said_and_not_raised(
     assert "\n" not in told
 
 
+def test_a_message_of_several_lines_is_told_in_one(
+    swept: Store, catalogue: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **names: object) -> None:
+        raise OSError("the server\nis away")
+
+    page = tmp_path / "index.html"
+    page.write_text("<p>page</p>")
+    monkeypatch.setattr(wandb.sdk.wandb_run.Run, "log_artifact", refuse)
+    told = gather(report.build(swept, catalogue=catalogue), swept, page, "offline")
+    assert told == "tracking failed: OSError: the server is away"
+
+
 def test_figures_stay_numbers_and_missing_ones_say_why() -> None:
     table = Table(
         "t",

@@ -14,6 +14,8 @@ import pytest
 import wandb
 from wandb.proto.wandb_internal_pb2 import Record
 
+from bench.wandb_runs import QUIET
+
 _BLOCK = 32 * 1024
 _FILE_HEADER = 7
 _WHOLE, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
@@ -108,7 +110,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """For fixtures: no setting of W&B but those that runs make, which end with the test."""
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
-    for name in ("WANDB_CACHE_DIR", "WANDB_DATA_DIR"):  # set by the first run of a process
+    for name in ("WANDB_CACHE_DIR", "WANDB_DATA_DIR", *QUIET):  # set by a process's first run
         monkeypatch.setenv(name, "x")
         monkeypatch.delenv(name)
     yield

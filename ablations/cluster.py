@@ -131,6 +131,9 @@ def _private_variables(folder: Path) -> dict[str, str]:
         "TMPDIR": str(temporary),
         # The helpers of a driver that was killed look for it a minute long otherwise.
         "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
+        # Workers that Ray starts at once, one a core. Tune takes none of them, since its trials
+        # come with environment variables, and starting them delays those that it does take.
+        "RAY_prestart_worker_first_driver": "0",
     }
     if "RAY_AUTH_MODE" not in os.environ:
         # A secret for this process alone; Ray would otherwise put one into the user's home.

@@ -15,6 +15,7 @@ for folder in (HERE / "performance", HERE / "support"):
         sys.path.insert(0, str(folder))
 
 comparison = importlib.import_module("comparison")
+pivot = importlib.import_module("pivot")
 Figure = importlib.import_module("measures.figure").Figure
 
 NOW = comparison.Table(
@@ -82,3 +83,74 @@ def test_of_many_missing_rows_only_some_are_named() -> None:
     text = comparison.markdown(comparison.Table("m", ()), before)
     assert "row 0, row 1, row 2, row 3, row 4 and 4 more." in text
     assert "row 5" not in text
+
+
+GROWN = (
+    Figure("attend, length 8, concat: time", 1.0, "ms"),
+    Figure("start", 2.0, "s"),
+    Figure("attend, length 16, concat: time", 2.5, "ms"),
+    Figure("attend, length 8, concat: memory", 3.0, "MiB"),
+    Figure("attend, length 4, concat: memory", 1.5, "MiB"),
+    Figure("local, source 8: a step", 7.0, "ms", "two threads"),
+    Figure("local, source 16: a step", 7.5, "ms", "two threads"),
+    Figure("local, source 8: once", 9.0, "ms"),
+)
+
+
+def test_rows_that_differ_in_a_length_become_one_with_a_column_per_length() -> None:
+    text = comparison.markdown(comparison.Table("m", GROWN))
+    found = rows(text)
+    assert found["measured at length"] == ["4", "8", "16", "unit"]
+    assert found["attend, concat: time"] == ["–", "1", "2.5", "ms"]
+    assert found["attend, concat: memory"] == ["1.5", "3", "–", "MiB"]
+    assert found["measured at source length"] == ["8", "16", "unit", "note"]
+    assert found["local: a step"] == ["7", "7.5", "ms", "two threads"]
+    assert found["start"][:2] == ["2", "s"]
+    assert found["local, source 8: once"][0] == "9", "one length makes no columns"
+    assert "In brackets" not in text
+
+
+def test_no_figure_is_lost_or_shown_twice_by_columns() -> None:
+    rest, pivots = pivot.pivoted(GROWN)
+    inside = [one for table in pivots for row in table.rows for one in row.figures.values()]
+    assert sorted(one.name for one in [*rest, *inside]) == sorted(one.name for one in GROWN)
+    stored = comparison.Table.from_json(
+        (HERE / "performance" / "reference.json").read_text("utf-8")
+    ).figures
+    rest, pivots = pivot.pivoted(stored)
+    inside = [one for table in pivots for row in table.rows for one in row.figures.values()]
+    assert len(rest) + len(inside) == len(stored) and len(inside) > 100
+    assert [one for one in stored if one in rest] == rest, "in the order of before"
+
+
+def test_a_length_of_another_unit_or_note_is_another_row() -> None:
+    mixed = (*GROWN[:1], Figure("attend, length 16, concat: time", 2.5, "s"))
+    assert pivot.pivoted(mixed) == (list(mixed), [])
+
+
+def test_ratios_stand_in_brackets_beside_figures_of_a_length() -> None:
+    before = comparison.Table("m", (Figure("attend, length 8, concat: time", 1.5, "ms"),))
+    text = comparison.markdown(comparison.Table("m", GROWN), before)
+    assert rows(text)["attend, concat: time"] == ["–", "1 (1.50)", "2.5", "ms"]
+    assert text.count("In brackets: times as good as before.") == 1
+
+
+def test_a_stored_table_is_shown_without_measuring(tmp_path: Path, monkeypatch, capsys) -> None:
+    run = importlib.import_module("run")
+    page, stored = tmp_path / "page.md", tmp_path / "now.json"
+    page.write_text(f"above\n{comparison.BEGIN}\n{comparison.END}\n", "utf-8")
+    stored.write_text(NOW.to_json(), "utf-8")
+    (tmp_path / "before.json").write_text(BEFORE.to_json(), "utf-8")
+    monkeypatch.setattr(run, "PAGE", page)
+    monkeypatch.setattr(run, "measured", lambda names: pytest.fail("nothing is to be measured"))
+    shown = ["run.py", "--show", str(stored), "--docs"]
+    monkeypatch.setattr(sys, "argv", [*shown, "--reference", str(tmp_path / "before.json")])
+    run.main()
+    assert capsys.readouterr().out.rstrip("\n") in page.read_text("utf-8")
+    assert rows(page.read_text("utf-8"))["train"][2] == "1.50"
+    monkeypatch.setattr(sys, "argv", [*shown, "--reference", str(stored)])
+    run.main()
+    assert rows(page.read_text("utf-8"))["train"][2] == "", "a table is not its own past"
+    monkeypatch.setattr(sys, "argv", [*shown, "--out", str(tmp_path / "again.json")])
+    with pytest.raises(SystemExit):
+        run.main()

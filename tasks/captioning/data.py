@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import overload
 
 import numpy as np
@@ -122,7 +123,7 @@ class CaptioningData(TaskData):
     """Everything a trial needs of its corpus.
 
     Attributes:
-        controls: of every test set, by name.
+        cache: folder for what all trials share.
         grid: rows and columns of annotation vectors.
     """
 
@@ -131,7 +132,7 @@ class CaptioningData(TaskData):
     train: Split
     validation: Split
     tests: Mapping[str, Split]
-    controls: Mapping[str, CaptionControls]
+    cache: Path
     grid: tuple[int, int]
     settings: CaptioningSettings
     notes: tuple[str, ...] = ()
@@ -145,6 +146,15 @@ class CaptioningData(TaskData):
             self.tokeniser.fingerprint,
             [split.pixels.fingerprint for split in splits],
         )
+
+    @cached_property
+    def controls(self) -> Mapping[str, CaptionControls]:
+        """Of every test set, by name. Takes seconds for the first caller, and is wanted in tests
+        alone.
+
+        Raises UsageError where the cache cannot be written.
+        """
+        return controls(self.corpus, self.cache)
 
     @property
     def length_ratio(self) -> float:
@@ -196,7 +206,7 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
         train=split(corpus.train, tokeniser.size if settings.words_weight else 0),
         validation=split(corpus.validation),
         tests={name: split(pictures) for name, pictures in corpus.tests.items()},
-        controls=controls(corpus, paths.cache),
+        cache=paths.cache,
         grid=grid,
         settings=settings,
         notes=corpus.notes,

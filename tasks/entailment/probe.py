@@ -177,9 +177,7 @@ def _comparable(
     while True:
         hypothesis = _statement(rng, options)
         edits = rng.choices((1, 2), _EDITS)[0]
-        targets = neighbours(
-            hypothesis, edits, LEXICONS[options.lexicon], denial=options.negation > 0
-        )
+        targets = _neighbours(hypothesis, edits, options.lexicon, options.negation > 0)
         if all(targets.values()):
             return hypothesis, targets
 
@@ -201,6 +199,14 @@ def _links(asked: Clause, answer: Clause, begin: int) -> tuple[tuple[int, int], 
     return tuple(
         (word, begin + by_role[role]) for word, role in enumerate(asked.roles) if role in by_role
     )
+
+
+# All clauses of a triple ask for the same one's.
+@lru_cache(maxsize=2)
+def _neighbours(
+    hypothesis: Statement, edits: int, lexicon: Size, denial: bool
+) -> dict[Label, list[Statement]]:
+    return neighbours(hypothesis, edits, LEXICONS[lexicon], denial=denial)
 
 
 def neighbours(
@@ -239,7 +245,7 @@ def _other(rng: random.Random, hypothesis: Statement, options: ProbeOptions) -> 
     """A claim about another place: a near variant of the hypothesis, or one about others."""
     lexicon = LEXICONS[options.lexicon]
     if rng.random() < options.near:
-        near = neighbours(hypothesis, 1, lexicon, denial=options.negation > 0)
+        near = _neighbours(hypothesis, 1, options.lexicon, options.negation > 0)
         return rng.choice(near[rng.choice([label for label in LABELS if near[label]])])
     family = lexicon.nouns.related(hypothesis.subject.head)
     while True:

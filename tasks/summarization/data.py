@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from tasks.base import Paths
 from tasks.summarization.controls import figures
@@ -15,7 +16,8 @@ from tasks.text_to_text.settings import TextSettings
 def prepare(corpus: SummaryCorpus, settings: TextSettings, paths: Paths) -> TextData[Document]:
     """As `tasks.text_to_text.data.prepare_texts`; segments are sentences."""
     corpus = corpus.limited(settings.train_limit, settings.test_limit)
-    texts = TextCorpus.of(corpus, _part, controls=figures(corpus, paths.cache))
+    controls = partial(figures, corpus, paths.cache)
+    texts = TextCorpus.of(corpus, _part, controls=controls)
     return prepare_texts("summarization", texts, settings, paths.cache)
 
 

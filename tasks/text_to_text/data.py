@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -24,6 +24,7 @@ from tasks.text_to_text.settings import TextSettings
 
 Example = TypeVar("Example")
 Covariant = TypeVar("Covariant", covariant=True)
+Controls = Callable[[], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class TextCorpus(Generic[Example]):
         fingerprint: digest of all examples and their order.
         tests: test sets by name; the first one gives the headline figure.
         sure: whether gold links are sure or possible only (`tasks.alignment`).
-        controls: figures of baselines that need no model, by name.
+        controls: gives figures of baselines that need no model, by name. Called where a trial is
+            tested, since they may take seconds.
         notes: what a reader of the results must know.
     """
 
@@ -74,7 +76,7 @@ class TextCorpus(Generic[Example]):
     validation: Part[Example]
     tests: Mapping[str, Part[Example]]
     sure: bool = True
-    controls: Mapping[str, float] = field(default_factory=dict)
+    controls: Controls = dict
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -84,7 +86,7 @@ class TextCorpus(Generic[Example]):
         part: Callable[[Sequence[Example]], Part[Example]],
         *,
         sure: bool = True,
-        controls: Mapping[str, float] | None = None,
+        controls: Controls = dict,
     ) -> TextCorpus[Example]:
         """A task's own corpus as texts.
 
@@ -97,7 +99,7 @@ class TextCorpus(Generic[Example]):
             validation=part(corpus.validation),
             tests={name: part(examples) for name, examples in corpus.tests.items()},
             sure=sure,
-            controls=controls or {},
+            controls=controls,
             notes=corpus.notes,
         )
 

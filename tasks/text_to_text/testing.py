@@ -93,7 +93,7 @@ def evaluate(
         metrics |= {f"{prefix}{name}": value for name, value in _figures(one).items()}
         bins += by_length(one.subset, one.lengths, one.scored.statistics, scoring.figure)
     return Evaluation(
-        metrics={**metrics, **data.corpus.controls},
+        metrics={**metrics, **data.corpus.controls()},
         primary=_primary(scoring.name, first.scored.headline),
         predictions=[row for one in tested for row in _predictions(one)],
         traces=[

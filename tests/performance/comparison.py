@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from measures.figure import Figure
+from pivot import pivot_lines, pivoted
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 #: Rows of an earlier table that are named where they are missing; of the rest only the number.
@@ -77,8 +78,19 @@ def speed(figure: Figure, other: Figure) -> float | None:
 
 
 def markdown(table: Table, before: Table | None = None) -> str:
-    """The table, with a column for how many times as good as before each figure is."""
+    """The table, with how many times as good as before each figure is; what was measured at
+    several lengths follows as tables of its own, a column per length."""
     earlier = {figure.name: figure for figure in before.figures} if before else {}
+
+    def ratio(figure: Figure) -> str:
+        known = earlier.get(figure.name)
+        found = speed(figure, known) if known else None
+        return "" if found is None else f"{found:.2f}"
+
+    def bracketed(figure: Figure) -> str:
+        found = ratio(figure)
+        return f"{rounded(figure.value)} ({found})" if found else rounded(figure.value)
+
     lines = [f"Machine: {table.machine}.", ""]
     if before:
         lines += [f"Before: {before.machine}.", ""]
@@ -86,13 +98,17 @@ def markdown(table: Table, before: Table | None = None) -> str:
         "| measured | figure | unit | times as good as before | note |",
         "|---|--:|---|--:|---|",
     ]
-    for figure in table.figures:
-        known = earlier.get(figure.name)
-        ratio = speed(figure, known) if known else None
-        shown = "" if ratio is None else f"{ratio:.2f}"
+    plain, pivots = pivoted(table.figures)
+    for figure in plain:
         lines.append(
-            f"| {figure.name} | {rounded(figure.value)} | {figure.unit} | {shown} | {figure.note} |"
+            f"| {figure.name} | {rounded(figure.value)} | {figure.unit} | {ratio(figure)} |"
+            f" {figure.note} |"
         )
+    grown = [figure for pivot in pivots for row in pivot.rows for figure in row.figures.values()]
+    if any(map(ratio, grown)):
+        lines += ["", "In brackets: times as good as before."]
+    for pivot in pivots:
+        lines += ["", *pivot_lines(pivot, bracketed)]
     now = {figure.name for figure in table.figures}
     missing = [name for name in earlier if name not in now]
     if missing:

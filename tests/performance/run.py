@@ -1,11 +1,12 @@
 """`make bench-performance`: every measure, and the peers' if they are given, as one table.
 
     make bench-performance MEASURE="[NAME ...] [--out FILE] [--reference FILE] [--docs]"
+    make bench-performance MEASURE="--show FILE [--reference FILE] [--docs]"
 
-NAMEs are modules of `measures`. ATTNBENCH_PEERS is a command that measures other systems and
-prints a JSON list of {"name", "value", "unit"} as its last line; it runs between `training_step`
-and `decoding`, so that all see the same machine. ATTNBENCH_DATA_ROOT names the folder that
-holds `multi30k`; without it sentences are made up.
+NAMEs are modules of `measures`. With --show nothing is measured. ATTNBENCH_PEERS is a command that
+measures other systems and prints a JSON list of {"name", "value", "unit"} as its last line; it runs
+between `training_step` and `decoding`, so that all see the same machine. ATTNBENCH_DATA_ROOT names
+the folder that holds `multi30k`; without it sentences are made up.
 """
 
 from __future__ import annotations
@@ -80,21 +81,29 @@ def main() -> None:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="what to measure; all by default")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
+    parser.add_argument("--show", type=Path, metavar="FILE", help="the table of an earlier --out")
     parser.add_argument("--reference", type=Path, default=REFERENCE, help="an earlier --out")
     parser.add_argument(
         "--docs", action="store_true", help="write the table into docs/performance.md"
     )
     arguments = parser.parse_args()
+    if arguments.show and (arguments.names or arguments.out):
+        parser.error("--show measures nothing: no NAME and no --out go with it")
     known = available()
     unknown = [name for name in arguments.names if name not in known]
     if unknown:
         parser.error(f"no measure {', '.join(unknown)}; there are {', '.join(known)}")
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    table = Table(described_machine(), tuple(measured(arguments.names or known)))
+    if arguments.show:
+        table = Table.from_json(arguments.show.read_text("utf-8"))
+    else:
+        table = Table(described_machine(), tuple(measured(arguments.names or known)))
     before = None
     if arguments.reference.exists():
         before = Table.from_json(arguments.reference.read_text("utf-8"))
+    if before == table:  # the reference itself is shown
+        before = None
     if arguments.out:
         arguments.out.write_text(table.to_json(), "utf-8")
     text = markdown(table, before)

@@ -22,6 +22,23 @@ def test_rouge_by_hand() -> None:
     assert (metrics.rouge([""], ["a"]) == 0).all()
 
 
+def test_words_stemmed_once_give_the_figures_of_rouge_score() -> None:
+    texts = [
+        "Ministers agreed on national agreements, generously.",
+        "A minister's agreement: nations agreeing!",
+        "flying flies fly; relational conditional rationalisation",
+        "",
+    ]
+    pairs = [(written, wanted) for written in texts for wanted in texts]
+    scorer = RougeScorer(list(metrics.ROUGE.values()), use_stemmer=True)
+    expected = [
+        [one.fmeasure for one in scorer.score(wanted, written).values()]
+        for written, wanted in pairs
+    ]
+    for _ in range(2):  # what was remembered gives the same
+        assert metrics.rouge(*zip(*pairs, strict=True)).tolist() == expected
+
+
 def test_scores_are_means_with_intervals() -> None:
     rng = np.random.default_rng(0)
     texts = [" ".join(f"w{w}" for w in rng.integers(0, 8, 6)) for _ in range(120)]

@@ -20,7 +20,7 @@ TARGETS = ["x y", "x", "y z x a", "z", "x y z"] * 8
 def data(tmp_path: Path, *, segments: bool = False, **settings: object) -> TextData[int]:
     numbers = [[place // 3 for place in range(len(text.split()))] for text in SOURCES]
     part = Part(range(len(SOURCES)), SOURCES, TARGETS, numbers if segments else None)
-    corpus = TextCorpus("print", part, part, {"test": part}, controls={"control": 0.5})
+    corpus = TextCorpus("print", part, part, {"test": part}, controls=lambda: {"control": 0.5})
     return prepare_texts("toy", corpus, TextSettings.model_validate(settings), tmp_path)
 
 

@@ -145,7 +145,10 @@ def _grown(
     sure = {place: one for place, one in known.items() if adjusted[place] < 0.05}
     shrinks = [place for place, one in sure.items() if one.value < 0]
     told = f"{len(sure) - len(shrinks)} of {len(known)} mechanisms"
-    return f"{told} (it shrinks for {_names(analysis, shrinks)})" if shrinks else told
+    if not shrinks:
+        return told
+    named = _names(analysis, shrinks) if len(shrinks) < 4 else str(len(shrinks))
+    return f"{told} (it shrinks for {named})"
 
 
 def _longer(analysis: Analysis) -> list[str]:

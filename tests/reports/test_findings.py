@@ -11,6 +11,7 @@ from reports.analysis import Analysis, Scores
 from reports.catalogue import Catalogue
 from reports.findings import findings
 from reports.frames import Frame
+from reports.lengths import Difference, LengthGaps, Part
 from reports.significance import Estimate
 
 
@@ -18,7 +19,9 @@ from reports.significance import Estimate
 def said(report):
     """The findings on three mechanisms with these figures on two test sets."""
 
-    def said(test: list[float], long: list[float], *, higher: bool) -> str:
+    def said(
+        test: list[float], long: list[float], *, higher: bool, gaps: LengthGaps | None = None
+    ) -> str:
         frame = report.sections[0].analysis.frame
         three = [
             replace(
@@ -47,7 +50,7 @@ def said(report):
             )
             for name, values in (("test", test), ("long", long))
         )
-        found = " ".join(findings(Analysis(judged, subsets), Catalogue()))
+        found = " ".join(findings(Analysis(judged, subsets, gaps=gaps), Catalogue()))
         for place, one in enumerate(three):
             found = found.replace(one.name, f"m{place}")
         return found
@@ -79,3 +82,22 @@ def test_a_tie_names_how_many_seeds_could_not_tell(said) -> None:
     found = said([40, 39, 38], [20, 20, 20], higher=True)
     assert "Highest BLEU: m0" in found
     assert "Not to be told apart from it with 3 seeds: m1 and m2." in found
+
+
+def test_growth_on_lengths_as_in_training_is_told_from_that_on_longer_ones(said) -> None:
+    parts = tuple(Part(name, 1, 9, 50) for name in ("test, shorter", "test, longer", "long"))
+    lead, sure = Difference(2.0, 1.0, 3.0, 0.01), (float("nan"), 0.02, 0.01)
+    lower = Difference(-2.0, -3.0, -1.0, 0.01)
+    gaps = LengthGaps(
+        control=0,
+        parts=parts,
+        figures=((40.0, 40.0, 40.0),) * 3,
+        gaps=((None, lead, lead),) * 3,
+        growth=((None, lead, lead), (None, lead, lower)),
+        adjusted=(sure, (float("nan"), 0.3, 0.01)),
+    )
+    found = said([40, 41, 42], [20, 20, 20], higher=True, gaps=gaps)
+    assert (
+        "From “test, shorter” inputs, the lead over m0 grows beyond chance to “test, longer” for "
+        "2 of 2 mechanisms; to “long” for 0 of 2 mechanisms (it shrinks for m2)."
+    ) in found

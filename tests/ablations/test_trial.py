@@ -19,6 +19,7 @@ from bench.result import Result
 from bench.store import Store
 from bench.trace import Trace
 from tasks.plan import make_cell
+from tasks.registries import tasks
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,21 @@ def test_every_attention_gives_a_whole_result(attention: str, context: TrialCont
         scored_by_dot = attentions.get(attention).classic_score == "dot"  # has no parameters
         assert (result.cost.attention_parameters == 0) == scored_by_dot
     assert (result.cost.parameters or 0) > 0 and (result.cost.train_units_per_second or 0) > 0
+
+
+@pytest.mark.parametrize("task", tasks.names())
+@pytest.mark.parametrize("attention", ["soft", "self", "multi-step", "hard"])
+def test_half_precision_trains_alike(task: str, attention: str, context: TrialContext) -> None:
+    apart = dataclasses.replace(context, store_address=None)
+    options = {"dropout": 0.0, "test_limit": 8}
+    whole, half = (
+        run_trial(make_cell(task, attention, budget="smoke", options={**options, **more}), apart)
+        for more in ({}, {"precision": "bf16"})
+    )
+    assert half.status == whole.status == "done", half.failure
+    losses = [result.curve[-1]["validation_loss"] for result in (whole, half)]
+    assert losses[1] == pytest.approx(losses[0], rel=0.1)
+    assert losses[1] != losses[0], "it was not used"
 
 
 def test_the_same_cell_repeats_to_the_last_bit_whatever_ran_before(

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from bench.attention.scores.concat import additive, additive_kernel
+from bench.attention.scores.concat import additive_kernel
 from measures.additive import WAYS, Attend, attention, inputs, plain, there_and_back
 from measures.decoding import BEAM, search
 from measures.figure import Figure
@@ -81,11 +81,10 @@ def median_seconds(action: Callable[[], object], times: int) -> float:
 
 def kernels() -> Iterator[Figure]:
     """Attention with the additive score, there and back, as queries and positions grow."""
-    ways = {**WAYS, "formula": attention(plain), "concat": attention(additive)}
     for (name, dtype), length in itertools.product(
         (("float32", torch.float32), ("bfloat16", torch.bfloat16)), LENGTHS
     ):
-        for way, attend in ways.items():
+        for way, attend in WAYS.items():
             if way == "formula" and HEADS * length * length * SIZE > WHOLE:
                 continue
             drawn = inputs(HEADS, length, length, SIZE)

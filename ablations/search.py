@@ -121,10 +121,6 @@ class Search:
         own = {one.cell.hash: _own_notes(one) for one in self._found(cells) if not one.was_chosen}
         return replace(context, notes=(self.note,), own_notes=own)
 
-    def tuned(self, cells: Iterable[Cell]) -> tuple[Cell, ...]:
-        """The cells with the settings of their winners; as they are where no candidate is done."""
-        return tuple(one.cell for one in self._found(cells))
-
     def _found(self, cells: Iterable[Cell], *, begun: bool = True) -> list[_Found]:
         known: dict[str, Result] = {}
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +27,11 @@ START = "2026-01-01T00:00:00.000Z"
 def tried(cell: Cell, loss: float, steps: float = 12.0) -> Result:
     result = fake_result(cell)
     return result.model_copy(update={"metrics": {"validation_loss": loss, "steps": steps}})
+
+
+def tuned(search: Search, cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """The cells with the settings of their winners."""
+    return tuple(search.plan_cells(cells, cells, None, begun=True).cells)
 
 
 def test_candidates_differ_in_settings_alone() -> None:
@@ -77,7 +83,7 @@ def test_cells_run_with_the_settings_of_their_winner(tmp_path: Path) -> None:
         store.put(tried(cell, 3.0 - number))
     assert len(search.plan(cells, create=True).to_run) == 3
     won = candidates(CELL, 3)[2]
-    assert search.tuned(cells) == (won.with_seed(3), won.with_seed(4), other)
+    assert tuned(search, cells) == (won.with_seed(3), won.with_seed(4), other)
 
 
 def test_the_seed_of_candidates_is_nobody_elses(tmp_path: Path) -> None:
@@ -119,7 +125,7 @@ def test_a_limited_search_is_of_the_cells_that_follow(two_mechanisms: SimpleName
         assert set(to_try) <= set(candidates(cell, 3))
         searched(made, cell)
         plan = search.plan_cells(cells, due, store, begun=True)
-        assert plan.to_run == search.tuned(due)
+        assert plan.to_run == tuned(search, due)
         assert (len(plan.cells), len(plan.held)) == (4, rounds)
         store.put(fake_result(plan.to_run[0]))
         seen.append(cell)
@@ -145,7 +151,7 @@ def test_a_result_without_a_search_is_not_the_one_that_is_asked_for(
     made.store.put(fake_result(CELL))
     assert CELL in made.search.due(made.cells, made.store, 4)
     searched(made, CELL)
-    made.store.put(fake_result(*made.search.tuned([CELL])))
+    made.store.put(fake_result(*tuned(made.search, [CELL])))
     assert CELL not in made.search.due(made.cells, made.store, 4)
 
 
@@ -164,7 +170,7 @@ def test_records_note_what_became_of_the_search(
     searched(made, CELL, failing)
     searched(made, made.cells[2])
     context = made.search.noted(TrialContext(None, None, ""), made.cells)
-    first, second, *others = made.search.tuned(made.cells)
+    first, second, *others = tuned(made.search, made.cells)
     for cell in (first, second):
         (note,) = context.notes_of(cell)
         assert said in note
@@ -178,7 +184,7 @@ def test_nothing_is_noted_where_nothing_was_searched_for(tmp_path: Path) -> None
     (only,) = candidates(cell, 3)
     Store.open(tmp_path, create=True).put(tried(only, 1.0))
     context = search.noted(TrialContext(None, None, ""), [cell])
-    assert search.tuned([cell]) == (cell,) and context.notes_of(cell) == ()
+    assert tuned(search, [cell]) == (cell,) and context.notes_of(cell) == ()
 
 
 def test_a_search_whose_store_is_gone_is_not_taken_for_one_without_winners(tmp_path: Path) -> None:
@@ -264,12 +270,12 @@ def test_a_search_from_end_to_end(tmp_path: Path) -> None:
     assert "one: search: 5 cells, 5 to run" in command.stdout
     assert "one: 2 cells, 2 to run" in command.stdout
     found, store = Store.open(path / "search"), Store.open(path)
-    tuned = list(store.results())
+    results = list(store.results())
     best = winner(found.results())
     assert len(found.hashes()) == 5 and best is not None
-    assert {result.key.with_seed(TUNING_SEED) for result in tuned} == {best.key}
-    assert sorted(result.key.seed for result in tuned) == [1, 2]
-    for result in tuned:
+    assert {result.key.with_seed(TUNING_SEED) for result in results} == {best.key}
+    assert sorted(result.key.seed for result in results) == [1, 2]
+    for result in results:
         assert "bleu" in result.metrics
         (note,) = [note for note in result.provenance.notes if "searched" in note]
         assert "5 candidates, seed 0" in note and "ASHA" in note

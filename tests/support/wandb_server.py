@@ -15,9 +15,11 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import quote, unquote
+
+from loopback import serving
 
 ENTITY = "tester"
 KEY = "0123456789abcdef0123456789abcdef01234567"
@@ -302,24 +304,9 @@ def _handler_of(server: WandbServer) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-class _Quiet(ThreadingHTTPServer):
-    daemon_threads = True  # clients keep their connections open
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that is gone needs no answer; other errors it sees as a broken connection."""
-
-
 @contextmanager
 def wandb_server() -> Iterator[WandbServer]:
     """The server, as long as the context lasts."""
     state = WandbServer()
-    server = _Quiet(("127.0.0.1", 0), _handler_of(state))
-    state.address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(_handler_of(state)) as state.address:
         yield state
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -50,7 +50,7 @@ def fit(
     """
     served = data.datamodule(plan.cell.seed)
     callbacks: list[pl.Callback] = [_Follow(tracker, context)]
-    checkpoints = _checkpoints(plan, data, context)
+    checkpoints = checkpoints_of(plan, data, context)
     earlier = 0.0
     with TemporaryDirectory(prefix="attnbench-") as scratch, explained(context):
         # Others do not say where in their data they are, or what they count.
@@ -66,7 +66,7 @@ def fit(
                 f"{plan.cell.task} is trained by one process only",
                 where="--ranks, --gpus-per-trial",
             )
-        trainer = _trainer(plan.settings, context, callbacks, scratch)
+        trainer = make_trainer(plan.settings, context, callbacks, scratch)
         begun = time.perf_counter()
         trainer.fit(module, datamodule=served)
         return earlier + time.perf_counter() - begun
@@ -81,9 +81,10 @@ def _share(seed: int, module: TrainingModule, served: StreamModule, context: Tri
             seed_all(seed + 1_000_003 * context.rank)
 
 
-def _trainer(
+def make_trainer(
     settings: Settings, context: TrialContext, callbacks: list[pl.Callback], scratch: str
 ) -> pl.Trainer:
+    """Lightning's trainer, told to write nothing but below `scratch`."""
     together = context.ranks > 1
     return pl.Trainer(
         accelerator="gpu" if context.device.startswith("cuda") else "cpu",
@@ -106,7 +107,8 @@ def _trainer(
     )
 
 
-def _checkpoints(plan: Plan, data: TaskData, context: TrialContext) -> Checkpoints:
+def checkpoints_of(plan: Plan, data: TaskData, context: TrialContext) -> Checkpoints:
+    """Where the checkpoint of a cell is kept."""
     # A cell's name leaves out defaults, and they, the code and the data may have changed since.
     depends_on = [
         bench.__version__,

@@ -11,7 +11,7 @@ import faulthandler
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ablations.outcome import TIMED_OUT, failed_trial
@@ -63,8 +63,9 @@ class StopFlag:
 
 
 @contextlib.contextmanager
-def time_limit(cell: Cell, context: TrialContext, started: str) -> Iterator[None]:
-    """End this process, with a failed result in the store, if the block takes too long.
+def time_limit(cells: Sequence[Cell], context: TrialContext, started: str) -> Iterator[None]:
+    """End this process, with a failed result of each cell in the store, if the block takes too
+    long: more than a trial's time for every cell.
 
     Nothing gentler stops code that hangs outside Python; the sweep starts another worker.
     """
@@ -72,7 +73,8 @@ def time_limit(cell: Cell, context: TrialContext, started: str) -> Iterator[None
     if seconds is None:
         yield
         return
-    watch = threading.Timer(seconds, _end, (cell, context, started))
+    seconds *= len(cells)
+    watch = threading.Timer(seconds, _end, (cells, context, started))
     watch.daemon = True
     watch.start()
     # In case that other threads of Python do not get their turn any more.
@@ -84,9 +86,11 @@ def time_limit(cell: Cell, context: TrialContext, started: str) -> Iterator[None
         watch.cancel()
 
 
-def _end(cell: Cell, context: TrialContext, started: str) -> None:
-    from ablations.workers import store_quietly
+def _end(cells: Sequence[Cell], context: TrialContext, started: str) -> None:
+    from ablations.workers import held_result, store_quietly
 
     said = f"it took longer than {context.trial_seconds:g} s"
-    store_quietly(failed_trial(cell, context, TIMED_OUT, said, started=started), context)
+    for cell in cells:
+        if held_result(cell, context) is None:
+            store_quietly(failed_trial(cell, context, TIMED_OUT, said, started=started), context)
     os._exit(_TIMED_OUT_STATUS)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from ablations.context import TrialContext
 from ablations.live import Live, NodeUse
-from ablations.order import longest_first, mean_seconds
+from ablations.order import longest_first, mean_seconds, side_by_side
 from ablations.outcome import Outcome
 from ablations.progress import Progress
 from ablations.stopping import Stopped, stop_signals
@@ -155,6 +155,7 @@ def run_sweep(
     *,
     trial_function: str = "ablations.trial:run_trial",
     early_stopping: bool = False,
+    stack_seeds: bool = False,
 ) -> SweepSummary:
     """Run the cells of a plan in warm workers; their results are in the store afterwards.
 
@@ -165,6 +166,7 @@ def run_sweep(
         context: handed to every trial; it names the store.
         trial_function: dotted name "package.module:function" of the trial; workers import it.
         early_stopping: stop trials that fall behind others whose cells differ in settings alone.
+        stack_seeds: train cells that differ in their seeds alone side by side, in one trial.
 
     Raises:
         UsageError: the store cannot be written, no cluster at that address, or trials that need
@@ -192,7 +194,7 @@ def run_sweep(
                 from ablations.tuning import run_trials
 
                 run_trials(
-                    plan.to_run,
+                    side_by_side(plan.to_run) if stack_seeds else [[one] for one in plan.to_run],
                     context,
                     resources,
                     folder,

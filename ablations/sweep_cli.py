@@ -91,6 +91,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="processes that train a trial together (default: one, or one for every GPU)",
     )
     parser.add_argument(
+        "--stack-seeds",
+        action="store_true",
+        help="train cells that differ in their seeds alone as one batched model: for GPUs; slower "
+        "on a CPU core",
+    )
+    parser.add_argument(
         "--retries",
         metavar="N",
         type=int,
@@ -203,6 +209,12 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     from bench.tracking import decide
 
     resources = _resources(args)
+    if args.stack_seeds and resources.ranks > 1:
+        raise UsageError(
+            f"models that {resources.ranks} processes train are not stacked",
+            where="--stack-seeds, --ranks, --gpus-per-trial",
+            remedy="at most one GPU a trial",
+        )
     gpus = resources.gpus_per_rank
     data_root = data_root_of(args.data_root)
     store = Store.open(address, create=True)
@@ -237,7 +249,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     labels = {cell.hash: cell.label for cell in plan.to_run}
     begun = time.perf_counter()
     progress = open_progress(labels, len(plan.held), sys.stderr)
-    summary = run_sweep(plan, context, resources, progress)
+    summary = run_sweep(plan, context, resources, progress, stack_seeds=args.stack_seeds)
     _conclude(summary, address, time.perf_counter() - begun, tracking.mode)
     return summary.exit_status
 

@@ -14,11 +14,12 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 
 from ablations.context import TrialContext
@@ -38,7 +39,7 @@ from bench.measure import (
 from bench.provenance import provenance, utc_now
 from bench.result import Cost, Result
 from bench.tracking import NullTracker, Tracker, open_tracker
-from tasks.base import Evaluation
+from tasks.base import Evaluation, Plan, TaskData
 from tasks.plan import resolve
 from tasks.training import DivergedError
 
@@ -63,24 +64,37 @@ def run_trial(cell: Cell, context: TrialContext) -> Result:
     folder = Path(context.cache) if store is None else store.wandb
     with open_tracker(context.wandb, cell, folder, context.study) as tracker:
         try:
-            with _clean(cell.seed, context):
+            with clean(cell.seed, context):
                 evaluation, result = _attempt(cell, context, tracker, started, clock)
-            rows = [dataclasses.asdict(prediction) for prediction in evaluation.predictions]
-            traces = list(evaluation.traces)
-            _check_finite(rows)
+                check_finite(evaluation)
         except (Interrupted, RankLost):
             release_memory()
             raise
         except Exception as error:
-            result, rows, traces = _failed(cell, context, error, started), [], []
-        if store is not None:
-            store.put(result, rows, [trace.to_json() for trace in traces])
-            store.drop_checkpoint(cell.hash)
-        tracker.finish(result, rows[:20], traces)
+            evaluation, result = None, failed(cell, context, error, started)
+        keep(result, evaluation, context, tracker)
     context.note(tracker.problem)
     release_memory()
     settle()
     return result
+
+
+def keep(
+    result: Result, evaluation: Evaluation | None, context: TrialContext, tracker: Tracker
+) -> None:
+    """Store and track what became of a cell; None for the evaluation of one that failed.
+
+    Raises:
+        OSError, UsageError: the store cannot be written.
+    """
+    store = context.store()
+    predictions = () if evaluation is None else evaluation.predictions
+    rows = [dataclasses.asdict(prediction) for prediction in predictions]
+    traces = [] if evaluation is None else list(evaluation.traces)
+    if store is not None:
+        store.put(result, rows, [trace.to_json() for trace in traces])
+        store.drop_checkpoint(result.hash)
+    tracker.finish(result, rows[:20], traces)
 
 
 def assist(cell: Cell, context: TrialContext) -> None:
@@ -91,7 +105,7 @@ def assist(cell: Cell, context: TrialContext) -> None:
         Interrupted: the trial was asked to stop.
     """
     try:
-        with _clean(cell.seed, context):
+        with clean(cell.seed, context):
             plan = resolve(cell)
             data = plan.task.prepare(plan, context.paths())
             seed_all(cell.seed)
@@ -100,8 +114,9 @@ def assist(cell: Cell, context: TrialContext) -> None:
         release_memory()
 
 
-def _check_finite(rows: list[dict[str, Any]]) -> None:
+def check_finite(evaluation: Evaluation) -> None:
     """Raise DivergedError where a prediction carries a figure that JSON cannot hold."""
+    rows = [dataclasses.asdict(prediction) for prediction in evaluation.predictions]
     try:
         json.dumps(rows, allow_nan=False)
     except ValueError:
@@ -117,23 +132,44 @@ def _attempt(
         seed_all(cell.seed)  # whether data came from a cache must not show
         module = plan.task.module(plan, data)
         train_seconds = fit(plan, module, data, context, tracker)
-        if context.tests:
-            module = module.to(context.device).eval()
-            with torch.inference_mode():
-                evaluation = plan.task.evaluate(plan, module, data)
-        else:
-            evaluation = _validated(module)
-    curve = _curve(module)
+        evaluation = evaluated(plan, module, data, context)
     cost = Cost(
         parameters=count_parameters(module),
         attention_parameters=count_attention_parameters(module),
         train_seconds=round(train_seconds, 3),
-        train_units_per_second=_ratio(getattr(module, "trained_units", 0), train_seconds),
-        decode_per_second=_ratio(evaluation.decoded, evaluation.decode_seconds),
+        train_units_per_second=ratio(getattr(module, "trained_units", 0), train_seconds),
+        decode_per_second=ratio(evaluation.decoded, evaluation.decode_seconds),
         peak_memory_bytes=peak.bytes,
         total_seconds=round(time.perf_counter() - clock, 3),
     )
-    return evaluation, Result(
+    notes = _ranks_note(context)
+    return evaluation, finished(plan, module, data, evaluation, cost, context, started, notes)
+
+
+def evaluated(
+    plan: Plan, module: pl.LightningModule, data: TaskData, context: TrialContext
+) -> Evaluation:
+    """Test a trained module, or what its validations gave where there are no tests."""
+    if not context.tests:
+        return _validated(module)
+    module = module.to(context.device).eval()
+    with torch.inference_mode():
+        return plan.task.evaluate(plan, module, data)
+
+
+def finished(
+    plan: Plan,
+    module: pl.LightningModule,
+    data: TaskData,
+    evaluation: Evaluation,
+    cost: Cost,
+    context: TrialContext,
+    started: str,
+    notes: Sequence[str] = (),
+) -> Result:
+    """The record of a cell that was trained and tested."""
+    cell = plan.cell
+    return Result(
         hash=cell.hash,
         cell=cell.to_json(),
         status="done",
@@ -142,7 +178,7 @@ def _attempt(
         by_length=tuple(evaluation.by_length),
         alignment=evaluation.alignment,
         cost=cost,
-        curve=curve,
+        curve=_curve(module),
         provenance=provenance(
             started=started,
             device=context.device,
@@ -150,13 +186,13 @@ def _attempt(
             study=context.study,
             data_fingerprint=data.fingerprint,
             signatures=evaluation.signatures,
-            notes=[*data.notes, *evaluation.notes, *_ranks_note(context), *context.notes_of(cell)],
+            notes=[*data.notes, *evaluation.notes, *notes, *context.notes_of(cell)],
         ),
     )
 
 
 @contextmanager
-def _clean(seed: int, context: TrialContext) -> Iterator[None]:
+def clean(seed: int, context: TrialContext) -> Iterator[None]:
     """Nothing of the trials before shows, and nothing is left for those that follow."""
     torch.set_num_threads(context.threads)
     if context.device.startswith("cuda"):
@@ -181,7 +217,8 @@ def _clean(seed: int, context: TrialContext) -> Iterator[None]:
         torch.use_deterministic_algorithms(deterministic)
 
 
-def _failed(cell: Cell, context: TrialContext, error: Exception, started: str) -> Result:
+def failed(cell: Cell, context: TrialContext, error: Exception, started: str) -> Result:
+    """The record of a cell whose trial raised."""
     message = str(error) or type(error).__name__
     return failed_trial(cell, context, kind_of(error), message, started=started)
 
@@ -219,5 +256,5 @@ def _curve(module: Any) -> tuple[dict[str, float], ...]:
     )
 
 
-def _ratio(amount: float, seconds: float) -> float | None:
+def ratio(amount: float, seconds: float) -> float | None:
     return round(amount / seconds, 2) if seconds > 0 else None

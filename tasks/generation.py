@@ -8,7 +8,9 @@ it in its own folder.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +19,14 @@ from bench.attention.base import AttentionOptions
 from bench.attention.memory import Memory
 from bench.attention.reinforce import Baseline, reinforce_loss
 from bench.models.base import Decoded, Decoder, Encoder
+from bench.models.dropout import dropout
 from bench.models.head import VocabularyHead
+from bench.models.unfolding import decoded_of, memories_of
+from bench.stacking.fold import Fold
 from tasks.settings import Settings
 from tasks.tensors import TensorBatch
 from tasks.text.tokenise import PAD
-from tasks.training import TrainingModule
+from tasks.training import StackableModule
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,15 @@ class Batch(TensorBatch):
     segments: Tensor | None = None
     units: int = 0
 
+    axes: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "index": ("B",),
+        "source": ("B", "S"),
+        "source_mask": ("B", "S"),
+        "inputs": ("B", "T"),
+        "outputs": ("B", "T"),
+        "segments": ("B", "S"),
+    }
+
 
 class TokenFront(nn.Module):
     """Source tokens to features: an embedding with dropout. B,S -> B,S,E."""
@@ -56,10 +70,10 @@ class TokenFront(nn.Module):
         nn.init.normal_(self.embedding.weight, std=embedding**-0.5)
         with torch.no_grad():
             self.embedding.weight[PAD].zero_()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
 
     def forward(self, source: Tensor) -> Tensor:
-        return self.dropout(self.embedding(source))
+        return dropout(self.embedding(source), self.dropout, self.training)
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,26 @@ class LossTerms:
     units: Tensor
 
 
-class GenerationModule(TrainingModule):
+@dataclass(frozen=True)
+class Outputs:
+    """What the network makes of a batch.
+
+    Attributes:
+        decoded: None where the memory alone is asked for.
+    """
+
+    memory: Memory
+    decoded: Decoded | None
+
+    def by_model(self, fold: Fold) -> list[Outputs]:
+        """The parts of several models."""
+        memories = memories_of(self.memory, fold)
+        if self.decoded is None:
+            return [Outputs(memory, None) for memory in memories]
+        return list(map(Outputs, memories, decoded_of(self.decoded, fold)))
+
+
+class GenerationModule(StackableModule):
     """Encoder-decoder that writes tokens.
 
     Args:
@@ -114,14 +147,24 @@ class GenerationModule(TrainingModule):
         none. Tasks override it."""
         return None
 
-    def training_loss(self, batch: Batch) -> Tensor:
-        return self.loss_terms(batch, self.settings.label_smoothing).loss
+    @property
+    def _penalty(self) -> float:
+        return getattr(self.attention_options, "doubly_stochastic", 0.0)
+
+    def outputs(self, batch: Batch) -> Outputs:
+        memory = self.encode(batch)
+        return Outputs(memory, self.decoder(batch.inputs, memory, need_weights=self._penalty > 0))
+
+    def loss_of(self, outputs: Outputs, batch: Batch) -> Tensor:
+        return self._terms(outputs, batch, self.settings.label_smoothing).loss
 
     def loss_terms(self, batch: Batch, smoothing: float = 0.0) -> LossTerms:
         """Cross-entropy with label smoothing, and what the mechanism and the task add to it."""
-        penalty = getattr(self.attention_options, "doubly_stochastic", 0.0)
-        memory = self.encode(batch)
-        decoded: Decoded = self.decoder(batch.inputs, memory, need_weights=penalty > 0)
+        return self._terms(self.outputs(batch), batch, smoothing)
+
+    def _terms(self, outputs: Outputs, batch: Batch, smoothing: float) -> LossTerms:
+        memory, decoded, penalty = outputs.memory, outputs.decoded, self._penalty
+        assert decoded is not None
         real = batch.outputs != PAD  # B,T
         # Only real positions meet the vocabulary: it is the dearest product of the step.
         words = self.head.loss(decoded.features[real], batch.outputs[real], smoothing=smoothing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -14,13 +14,19 @@ from tasks.settings import Settings
 BETAS = (0.9, 0.98)
 
 
-def optimiser_and_schedule(module: nn.Module, settings: Settings) -> dict[str, Any]:
+def optimiser_and_schedule(
+    parameters: Iterable[nn.Parameter], settings: Settings, *, stacked: bool = False
+) -> dict[str, Any]:
     """AdamW with a per-step schedule, in the form Lightning takes.
 
     Vectors (biases, norms) are not decayed. The fused kernel serves CPU and CUDA alike.
+
+    Args:
+        stacked: whether the first dimension counts models.
     """
-    matrices = [p for p in module.parameters() if p.requires_grad and p.dim() > 1]
-    vectors = [p for p in module.parameters() if p.requires_grad and p.dim() <= 1]
+    learning = [p for p in parameters if p.requires_grad]
+    matrices = [p for p in learning if p.dim() - stacked > 1]
+    vectors = [p for p in learning if p.dim() - stacked <= 1]
     optimiser = torch.optim.AdamW(
         [
             {"params": matrices, "weight_decay": settings.weight_decay},

@@ -28,6 +28,8 @@ class Sampling(Aggregation):
         temperature: of the straight-through softmax.
     """
 
+    draws = True
+
     def __init__(
         self,
         estimator: Literal["reinforce", "gumbel"] = "reinforce",

@@ -149,7 +149,8 @@ class AfterDecoder(AttentiveDecoder):
             top = self._with_words(cells.hidden[-1], embedded[:, step])  # B,H
             now = self.attention(top[:, None], keys, remembered, need_weights=need_weights)
             remembered = now.state
-            fed = self._drop(self._vector(now.context[:, 0], self._drop(top)))  # B,E
+            vector = self._vector(now.context[:, 0], self._drop(top, step))
+            fed = self._drop(vector, step)  # B,E
             attended.append(now)
             tops.append(top)
             vectors.append(fed)

@@ -161,6 +161,8 @@ class Decoder(nn.Module, ABC):
     context_size: int
     #: Target embeddings V,E; token 0 is padding.
     embedding: nn.Embedding
+    #: Positions that a convolution reads at once; 1 where there are none.
+    kernel: int = 1
 
     @abstractmethod
     def start(self, memory: Memory) -> DecoderState[Any, Any]:

@@ -16,6 +16,7 @@ from bench.models.dropout import dropout
 from bench.models.layers import layer_weights, token_embedding
 from bench.models.positions import LearnedPositions
 from bench.models.transformer_layers import AttentionFactory
+from bench.stacking.rows import plus
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class ConvolutionalDecoder(Decoder):
     ) -> tuple[Decoded, ConvolutionalState]:
         """Read B,T tokens on from `state`."""
         progress, count = state.progress, tokens.shape[1]
-        embedded = self.embedding(tokens) + self.positions(progress.position, count)
+        embedded = plus(self.embedding(tokens), self.positions(progress.position, count))
         embedded = dropout(embedded, self.dropout, self.training)  # B,T,E
         states = self.widen(embedded)  # B,T,H
         windows: list[Tensor] = []

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.errors import UsageError, unknown_name
 from bench.models.dropout import dropout
+from bench.stacking.rows import affine, rows_product
 
 CELLS = ("gru", "lstm")
 
@@ -113,23 +113,24 @@ class Steps:
         self._stack, size = stack, stack.input_size
         layers = [_parameters(stack.rnn, layer) for layer in range(stack.layers)]
         first = layers[0]
-        self._known = F.linear(known, first.inputs[:, :size], first.input_bias).unbind(1)  # B,GH
-        self._extra = _for_products(first.inputs[:, size:])
+        inputs = first.inputs[..., :size]
+        self._known = affine(known, inputs, first.input_bias).unbind(1)  # B,GH
+        self._extra = _for_products(first.inputs[..., size:])
         self._recurrent = [(_for_products(one.recurrent), one.bias) for one in layers]
         self._inputs = [(_for_products(one.inputs), one.input_bias) for one in layers[1:]]
 
     def __call__(self, step: int, extra: Tensor, state: CellState) -> CellState:
         """The state after position `step`, given B,X extra input and the state before."""
         stack = self._stack
-        projected = torch.addmm(self._known[step], extra, self._extra)  # B,GH
+        projected = rows_product(self._known[step], extra, self._extra)  # B,GH
         hidden: list[Tensor] = []
         cells: list[Tensor] = []
         for layer, (weight, bias) in enumerate(self._recurrent):
             if layer:
-                below = dropout(hidden[-1], stack.dropout, stack.training)
+                below = dropout(hidden[-1], stack.dropout, stack.training, step)
                 input_weight, input_bias = self._inputs[layer - 1]
-                projected = torch.addmm(input_bias, below, input_weight)
-            recurrent = torch.addmm(bias, state.hidden[layer], weight)  # B,GH
+                projected = rows_product(input_bias, below, input_weight)
+            recurrent = rows_product(bias, state.hidden[layer], weight)  # B,GH
             if stack.lstm:
                 h, c = _lstm(projected, recurrent, state.cells[layer])
                 cells.append(c)
@@ -140,7 +141,7 @@ class Steps:
 
 
 class _Parameters(NamedTuple):
-    """Of one layer: weights GH,I and GH,H, biases GH, for G gates."""
+    """Of one layer: weights GH,I and GH,H, biases GH, for G gates; of K stacked models K,..."""
 
     inputs: Tensor
     recurrent: Tensor
@@ -176,7 +177,7 @@ def _for_products(weight: Tensor) -> Tensor:
     kind = weight.device.type
     if torch.is_autocast_enabled(kind):
         weight = weight.to(torch.get_autocast_dtype(kind))
-    return weight.t()
+    return weight.transpose(-2, -1)
 
 
 def is_lstm(cell: str) -> bool:

@@ -14,6 +14,7 @@ from bench.models.base import ModelSizes
 from bench.models.dropout import dropout
 from bench.models.layers import linear, resize
 from bench.models.positions import LearnedPositions, sinusoids
+from bench.stacking.rows import plus
 
 #: Builds the attention of one layer.
 AttentionFactory = Callable[[Sizes], Attention]
@@ -31,7 +32,7 @@ class Positions(nn.Module):
         """B,N,H to the same; the first state stands at position `start`."""
         count = states.shape[1]
         if self.learned is not None:
-            return states + self.learned(start, count)
+            return plus(states, self.learned(start, count))
         return states + sinusoids(start, count, states)
 
 

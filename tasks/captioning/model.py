@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,7 +16,7 @@ from tasks.captioning.augmentation import augmented
 from tasks.captioning.batches import CaptionBatch
 from tasks.captioning.frequencies import Frequencies
 from tasks.captioning.settings import CaptioningSettings
-from tasks.generation import Batch, GenerationModule
+from tasks.generation import Batch, GenerationModule, Outputs
 from tasks.text.tokenise import UNK
 
 
@@ -49,17 +51,37 @@ class CaptioningModule(GenerationModule):
     def encode(self, batch: Batch) -> Memory:
         """The memory of every caption: B rows from P pictures."""
         assert isinstance(batch, CaptionBatch)
-        pictures = augmented(batch.source, self.settings) if self.training else batch.source
-        vectors = self.front(pictures)  # P,L,E
+        vectors = self.front(batch.source)  # P,L,E
         memory = self.encoder(vectors, batch.source_mask)
         return select_rows(memory, batch.owner)
 
-    def training_loss(self, batch: Batch) -> Tensor:
-        if self.global_step < self.settings.words_share * self.settings.steps:
-            loss = self.auxiliary_loss(self.encode(batch), batch)
-            if loss is not None:
-                return loss
-        return super().training_loss(batch)
+    def prepared(self, batch: Batch) -> Batch:
+        if not self.training:
+            return batch
+        return replace(batch, source=augmented(batch.source, self.settings))
+
+    def outputs(self, batch: Batch) -> Outputs:
+        assert isinstance(batch, CaptionBatch)
+        if (
+            self.training
+            and self._words_first
+            and self.words is not None
+            and batch.words is not None
+        ):
+            return Outputs(self.encode(batch), None)
+        return super().outputs(batch)
+
+    def loss_of(self, outputs: Outputs, batch: Batch) -> Tensor:
+        if outputs.decoded is None:
+            loss = self.auxiliary_loss(outputs.memory, batch)
+            assert loss is not None
+            return loss
+        return super().loss_of(outputs, batch)
+
+    @property
+    def _words_first(self) -> bool:
+        """Whether it is too early to put words in order."""
+        return self.global_step < self.settings.words_share * self.settings.steps
 
     def auxiliary_loss(self, memory: Memory, batch: Batch) -> Tensor | None:
         """Cross-entropy of which words a picture's captions use: summed over words, a mean over

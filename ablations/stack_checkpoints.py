@@ -1,0 +1,132 @@
+"""Checkpoints of cells that are trained side by side: one for each, as its own trial would make it,
+so that the cells of a stack that was interrupted go on one by one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from ablations.checkpoints import Checkpoints, Clock, random_state, restore_random_state
+from ablations.context import TrialContext
+from ablations.fit import checkpoints_of
+from ablations.interruption import Interrupted
+from bench.stacking.stack import NotStackable
+from tasks.base import Plan, TaskData
+from tasks.datamodule import StreamModule
+from tasks.stacked import StackedTraining
+from tasks.training import StackableModule
+
+
+@dataclass(frozen=True)
+class Member:
+    """One cell of a stack.
+
+    Attributes:
+        random: the states of all generators after its module was made.
+        device: whose generator the training draws from.
+    """
+
+    plan: Plan
+    module: StackableModule
+    served: StreamModule
+    checkpoints: Checkpoints
+    random: dict[str, Any]
+    device: torch.device
+
+    @classmethod
+    def of(cls, plan: Plan, module: Any, data: TaskData, context: TrialContext) -> Member:
+        """The member for a module that was just made.
+
+        Raises:
+            NotStackable: another kind of module or data, or a cell that has a checkpoint.
+        """
+        served = data.datamodule(plan.cell.seed)
+        if not (isinstance(module, StackableModule) and isinstance(served, StreamModule)):
+            raise NotStackable(f"{plan.cell.task} has a loss of its own kind")
+        checkpoints = checkpoints_of(plan, data, context)
+        if checkpoints.load() is not None:
+            raise NotStackable(f"seed {plan.cell.seed} goes on from its checkpoint")
+        device = torch.device(context.device)
+        if device.type == "cuda":
+            torch.cuda.init()  # or its generators are not among the states
+        return cls(plan, module, served, checkpoints, random_state(), device)
+
+    @property
+    def draws(self) -> Tensor:
+        """The state that the training draws from at first."""
+        cuda = self.device.type == "cuda"
+        place = self.device.index or 0
+        return torch.as_tensor(self.random["cuda"][place] if cuda else self.random["torch"])
+
+    def restore_random_state(self) -> None:
+        restore_random_state(self.random)
+
+
+class StackInterruptible(pl.Callback):
+    """Saves checkpoints of all cells now and then, and stops with them when asked to.
+
+    Args:
+        asked: whether to stop; called before every step, so it must be quick.
+        every: seconds between two checkpoints.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        asked: Callable[[], bool],
+        every: float,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._members, self._asked, self._every, self._clock = members, asked, every, clock
+        self._saved = clock()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, StackedTraining)
+        stop = self._asked()
+        if trainer.global_step and (stop or self._clock() - self._saved >= self._every):
+            for place, member in enumerate(self._members):
+                if place not in pl_module.diverged:
+                    member.checkpoints.save(_state(trainer, pl_module, place, member))
+            self._saved = self._clock()
+        if stop:
+            raise Interrupted(f"stopped before step {trainer.global_step + 1}")
+
+
+def _state(
+    trainer: pl.Trainer, training: StackedTraining, place: int, member: Member
+) -> dict[str, Any]:
+    """As `ablations.checkpoints` has it of a trial of its own."""
+    random = dict(member.random)
+    drawn = training.draws.states[place]
+    if member.device.type == "cuda":
+        random["cuda"] = list(random["cuda"])
+        random["cuda"][member.device.index or 0] = drawn
+    else:
+        random["torch"] = drawn
+    return {
+        "step": trainer.global_step,
+        "module": member.module.state_dict(),
+        "optimisers": [_of_one(one.state_dict(), place) for one in trainer.optimizers],
+        "schedules": [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs],
+        "ranks": [{"training": member.module.training_state(), "random": random}],
+    }
+
+
+def _of_one(optimiser: dict[str, Any], place: int) -> dict[str, Any]:
+    """The state of the optimiser that would train one model."""
+    kept = {
+        number: {
+            name: value[place].clone() if isinstance(value, Tensor) and value.dim() else value
+            for name, value in state.items()
+        }
+        for number, state in optimiser["state"].items()
+    }
+    return {**optimiser, "state": kept}

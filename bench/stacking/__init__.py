@@ -1,0 +1,1 @@
+"""Several models of one shape as one: parameters stacked, batches laid into one batch."""

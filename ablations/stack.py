@@ -74,7 +74,7 @@ def run_stack(cells: Sequence[Cell], context: TrialContext) -> list[Result]:
         raise
     except Exception as error:
         _log.warning("%s: not side by side", cells[0].label, exc_info=True)
-        context.note(f"{cells[0].label}: its seeds go one by one: {error}")
+        context.note(f"{_name(cells[0])}: its seeds go one by one: {error}")
     finally:
         release_memory()
         settle()
@@ -153,6 +153,10 @@ def _concluded(
         keep(result, evaluation, context, tracker)
     context.note(tracker.problem)
     return result
+
+
+def _name(cell: Cell) -> str:
+    return f"{cell.task}/{cell.dataset} {cell.attention}+{cell.score}"
 
 
 def _share_seconds(member: Member, count: int) -> None:

@@ -39,6 +39,8 @@ class Resources:
         ranks: processes that train a trial together; 0 is one for every GPU.
         retries: how often a trial whose process or machine died is run again (it goes on from its
             checkpoint) before that is its result.
+        stack_seeds: whether cells that differ in their seeds alone are one trial, and trained as
+            one batched model.
     """
 
     address: str | None = None
@@ -46,6 +48,7 @@ class Resources:
     gpus_per_trial: float = 0
     ranks: int = 0
     retries: int = 3
+    stack_seeds: bool = False
 
     def __post_init__(self) -> None:
         if self.cpus_per_trial <= 0:
@@ -67,6 +70,13 @@ class Resources:
                 f"{self.ranks} processes cannot share {self.gpus_per_trial:g} GPUs",
                 where="--ranks, --gpus-per-trial",
                 remedy="a trial has a share of a GPU, or one for each process",
+            )
+
+        if self.stack_seeds and self.ranks > 1:
+            raise UsageError(
+                f"models that {self.ranks} processes train are not stacked",
+                where="--stack-seeds, --ranks, --gpus-per-trial",
+                remedy="at most one GPU a trial",
             )
 
     @property
@@ -155,7 +165,6 @@ def run_sweep(
     *,
     trial_function: str = "ablations.trial:run_trial",
     early_stopping: bool = False,
-    stack_seeds: bool = False,
 ) -> SweepSummary:
     """Run the cells of a plan in warm workers; their results are in the store afterwards.
 
@@ -166,7 +175,6 @@ def run_sweep(
         context: handed to every trial; it names the store.
         trial_function: dotted name "package.module:function" of the trial; workers import it.
         early_stopping: stop trials that fall behind others whose cells differ in settings alone.
-        stack_seeds: train cells that differ in their seeds alone side by side, in one trial.
 
     Raises:
         UsageError: the store cannot be written, no cluster at that address, or trials that need
@@ -194,7 +202,7 @@ def run_sweep(
                 from ablations.tuning import run_trials
 
                 run_trials(
-                    side_by_side(plan.to_run) if stack_seeds else [[one] for one in plan.to_run],
+                    _stacks(plan, resources),
                     context,
                     resources,
                     folder,
@@ -210,6 +218,13 @@ def run_sweep(
             live.end(stopped=stopped is not None)
             _remove_flag(store, context)
     return SweepSummary(plan, tuple(outcomes), stopped, labels)
+
+
+def _stacks(plan: SweepPlan, resources: Resources) -> Sequence[Sequence[Cell]]:
+    """What each trial runs."""
+    if resources.stack_seeds:
+        return side_by_side(plan.to_run)
+    return [[cell] for cell in plan.to_run]
 
 
 def _name(study: str | None) -> str:

@@ -209,12 +209,6 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     from bench.tracking import decide
 
     resources = _resources(args)
-    if args.stack_seeds and resources.ranks > 1:
-        raise UsageError(
-            f"models that {resources.ranks} processes train are not stacked",
-            where="--stack-seeds, --ranks, --gpus-per-trial",
-            remedy="at most one GPU a trial",
-        )
     gpus = resources.gpus_per_rank
     data_root = data_root_of(args.data_root)
     store = Store.open(address, create=True)
@@ -249,7 +243,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     labels = {cell.hash: cell.label for cell in plan.to_run}
     begun = time.perf_counter()
     progress = open_progress(labels, len(plan.held), sys.stderr)
-    summary = run_sweep(plan, context, resources, progress, stack_seeds=args.stack_seeds)
+    summary = run_sweep(plan, context, resources, progress)
     _conclude(summary, address, time.perf_counter() - begun, tracking.mode)
     return summary.exit_status
 
@@ -287,7 +281,9 @@ def _resources(args: argparse.Namespace) -> Resources:
         import torch
 
         gpus = float(args.ranks or 1) if torch.cuda.is_available() else 0.0
-    return Resources(args.address, args.cpus_per_trial, gpus, args.ranks or 0, args.retries)
+    return Resources(
+        args.address, args.cpus_per_trial, gpus, args.ranks or 0, args.retries, args.stack_seeds
+    )
 
 
 def _announce(study: Study, plan: SweepPlan, store: Store, tracking: str) -> None:

@@ -8,6 +8,7 @@ recurrent projection, that of the extra input, and the gates.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from bench.errors import UsageError, unknown_name
 from bench.models.dropout import dropout
+from bench.stacking.layers import Stack, StackedRecurrent
 from bench.stacking.rows import affine, rows_product
 
 CELLS = ("gru", "lstm")
@@ -33,6 +35,11 @@ class Lstm(nn.LSTM):
         with torch.autocast("cpu", enabled=False):
             before = None if hx is None else tuple(states.to(kind) for states in hx)
             return super().forward(input.to(kind), before)  # type: ignore[has-type]
+
+    @classmethod
+    def stacked(cls, modules: Sequence[Lstm], stack: Stack) -> nn.Module:
+        """Those of several models."""
+        return StackedRecurrent(modules, stack)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ by model, on what the models would have read alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -127,7 +128,8 @@ class StackedRecurrent(nn.Module):
         lasts: list[Any] = []
         for model, (layer, part) in enumerate(zip(self.layers, fold.parts(inputs), strict=True)):
             own = slice(model * rows, model * rows + len(part))
-            output, last = layer(part, _rows(before, own))
+            with fold.draws.of(model) if layer.dropout else nullcontext():
+                output, last = layer(part, _rows(before, own))
             outputs.append(output)
             lasts.append(_padded(last, rows))
         joined = fold.join(outputs, rows, size)

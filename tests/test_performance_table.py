@@ -64,9 +64,9 @@ def test_peers_are_compared_where_both_are_there() -> None:
     peers = comparison.figures_of(
         json.loads('[{"name": "theirs", "value": 1500, "unit": "target tokens/s"}]')
     )
-    found = comparison.against([*NOW.figures, *peers], {"train": "theirs", "start": "nowhere"})
+    found = comparison.against([*NOW.figures, *peers], [("train", "theirs"), ("start", "nowhere")])
     assert [(one.name, one.value) for one in found] == [("train, over theirs", 2.0)]
-    assert comparison.against([*NOW.figures, *peers], {"start": "theirs"}) == [], "units differ"
+    assert comparison.against([*NOW.figures, *peers], [("start", "theirs")]) == [], "units differ"
 
 
 def test_a_page_keeps_what_stands_around_the_table() -> None:

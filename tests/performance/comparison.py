@@ -118,11 +118,11 @@ def markdown(table: Table, before: Table | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def against(ours: Sequence[Figure], pairs: Mapping[str, str]) -> list[Figure]:
+def against(ours: Sequence[Figure], pairs: Iterable[tuple[str, str]]) -> list[Figure]:
     """Rows "ours / theirs" for the pairs of names of which both were measured."""
     named = {figure.name: figure for figure in ours}
     found = []
-    for mine, theirs in pairs.items():
+    for mine, theirs in pairs:
         if mine in named and theirs in named:
             ratio = speed(named[mine], named[theirs])
             if ratio is not None:

@@ -34,15 +34,21 @@ PAGE = ROOT / "docs" / "performance.md"
 #: Measured first, in this order; peers come before the last, next to both they compare with.
 FIRST = ("machine", "training_step", "decoding")
 #: Our rows, and the rows of peers that do the same.
-PAIRS = {
-    "train: soft + concat": "OpenNMT-py train mlp+feed",
-    "train: global + general, input feeding": "OpenNMT-py train general+feed",
-    "train: global + general": "OpenNMT-py train general",
-    "greedy: soft + concat": "OpenNMT-py greedy mlp+feed",
-    "beam 5: soft + concat": "OpenNMT-py beam 5 mlp+feed",
-    "greedy: global + general, input feeding": "OpenNMT-py greedy general+feed",
-    "beam 5: global + general, input feeding": "OpenNMT-py beam 5 general+feed",
-}
+PAIRS = (
+    ("train: soft + concat", "OpenNMT-py train mlp+feed"),
+    ("train: global + general, input feeding", "OpenNMT-py train general+feed"),
+    ("train: global + general", "OpenNMT-py train general"),
+    ("greedy: soft + concat", "OpenNMT-py greedy mlp+feed"),
+    ("beam 5: soft + concat", "OpenNMT-py beam 5 mlp+feed"),
+    ("greedy: global + general, input feeding", "OpenNMT-py greedy general+feed"),
+    ("beam 5: global + general, input feeding", "OpenNMT-py beam 5 general+feed"),
+    ("train: soft + concat", "JoeyNMT train mlp"),
+    ("train: global + general, input feeding", "JoeyNMT train general"),
+    ("greedy: soft + concat", "JoeyNMT greedy mlp"),
+    ("beam 5: soft + concat", "JoeyNMT beam 5 mlp"),
+    ("greedy: global + general, input feeding", "JoeyNMT greedy general"),
+    ("beam 5: global + general, input feeding", "JoeyNMT beam 5 general"),
+)
 
 
 def available() -> list[str]:

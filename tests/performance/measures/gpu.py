@@ -10,11 +10,11 @@ import itertools
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import torch
 
 from bench.attention.scores.concat import additive_kernel
@@ -23,11 +23,10 @@ from measures.decoding import BEAM, search
 from measures.figure import Figure
 from measures.models import make
 from measures.sentences import batches, described, pairs
-from measures.stacked import CELLS, SEEDS, made, steps_of, training
+from measures.stacked import CELLS, gain
 from measures.sweep import span, swept
 from measures.training_step import measured, name_of, train
 from tasks.generation import Batch, GenerationModule
-from tasks.plan import make_cell
 
 LENGTHS = (32, 128, 512, 1024, 4096)
 HEADS, SIZE = 8, 64
@@ -40,7 +39,6 @@ STEPS, WARM = 20, 3
 STEPS_OF = ((64, 15, 128), (64, 15, 256), (512, 20, 256), (32, 200, 256), (8, 2000, 256))
 LOOP = 20
 DECODED = (("soft", "concat"), ("global", "general"), ("self", None))
-STACKED_STEPS, ROUNDS = 8, 3
 SHARES = (1, 0.25)
 SHARED = """
 tasks: [translation]
@@ -185,28 +183,16 @@ def _decode(module: GenerationModule, test: Sequence[Batch], beam: int) -> None:
 
 
 def seeds_side_by_side() -> Iterator[Figure]:
-    """The bounds of `measures.stacked` on this device."""
+    """The gains of `measures.stacked` on this device."""
     with TemporaryDirectory() as cache:
         for names in CELLS:
-            cell = make_cell(*names)
-            module, streams = made(cell, Path(cache))
-            module = module.to("cuda")
-            steps = steps_of(streams, STACKED_STEPS)
-            one = streams[0].make
-            kinds = [
-                [one(indices).to("cuda") for step in steps for indices in step],
-                [one(np.concatenate(step)).to("cuda") for step in steps],
-                [one(step[0]).to("cuda") for step in steps],
-                [one(np.tile(step[0], SEEDS)).to("cuda") for step in steps],
-            ]
-            act = training(module)
-            for batches_ in kinds:
-                act(batches_[:2])
-            rounds = [[device_seconds(partial(act, kind)) for kind in kinds] for _ in range(ROUNDS)]
-            own, joined, first, tiled = (min(times) for times in zip(*rounds, strict=True))
-            label = f"gpu: {SEEDS} seeds side by side at most, {'+'.join(names)}"
-            yield Figure(label, own / joined, "times")
-            yield Figure(f"{label}, were batches alike", SEEDS * first / tiled, "times")
+            found = gain(names, Path(cache), "cuda", _clock)
+            yield replace(found, name=f"gpu: {found.name}")
+
+
+def _clock() -> float:
+    torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def sharing() -> Iterator[Figure]:

@@ -17,6 +17,7 @@ from bench.attention.base import AttentionOptions
 from bench.attention.memory import Memory
 from bench.attention.reinforce import Baseline, reinforce_loss
 from bench.models.base import Decoded, Decoder, Encoder
+from bench.models.dropout import dropout
 from bench.models.head import VocabularyHead
 from tasks.settings import Settings
 from tasks.tensors import TensorBatch
@@ -56,10 +57,10 @@ class TokenFront(nn.Module):
         nn.init.normal_(self.embedding.weight, std=embedding**-0.5)
         with torch.no_grad():
             self.embedding.weight[PAD].zero_()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
 
     def forward(self, source: Tensor) -> Tensor:
-        return self.dropout(self.embedding(source))
+        return dropout(self.embedding(source), self.dropout, self.training)
 
 
 @dataclass(frozen=True)

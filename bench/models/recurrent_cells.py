@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from bench.errors import UsageError, unknown_name
 from bench.models.dropout import dropout
+from bench.models.gru_sequence import Gru
 
 CELLS = ("gru", "lstm")
 
@@ -79,7 +80,7 @@ class RecurrentStack(nn.Module):
         self.input_size, self.hidden, self.layers = input_size, hidden, layers
         self.lstm = is_lstm(cell)
         self.dropout = dropout
-        self.rnn = (Lstm if self.lstm else nn.GRU)(
+        self.rnn = (Lstm if self.lstm else Gru)(
             input_size + extra_size,
             hidden,
             layers,

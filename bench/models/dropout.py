@@ -6,6 +6,9 @@ than the products it sits between. Here one 64-bit draw decides four elements.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,11 +27,18 @@ def dropout(tensor: Tensor, probability: float, training: bool) -> Tensor:
         return tensor
     if tensor.device.type != "cpu":
         return F.dropout(tensor, probability, training)
+    return tensor * dropout_factors(tensor.shape, probability, tensor)
+
+
+def dropout_factors(shape: Sequence[int], probability: float, like: Tensor) -> Tensor:
+    """What dropout multiplies a CPU's tensor of this shape by: zeros with that probability, and
+    what keeps the mean. It has the type of `like`."""
     dropped = round(probability * LEVELS)
     if dropped == LEVELS:
-        return tensor * 0.0
-    count = tensor.numel()
+        return like.new_zeros(shape)
+    count = math.prod(shape)
     draws = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-    levels = draws.view(torch.int16)[:count].view(tensor.shape)  # uniform over LEVELS values
-    kept = (levels >= dropped - LEVELS // 2).to(tensor.dtype)
-    return tensor * kept.mul_(LEVELS / (LEVELS - dropped))
+    levels = draws.view(torch.int16)[:count].view(shape)  # uniform over LEVELS values
+    # In place: a comparison that makes bool is ten times as slow.
+    kept = levels.ge_(dropped - LEVELS // 2).to(like.dtype)
+    return kept.mul_(LEVELS / (LEVELS - dropped))

@@ -145,4 +145,5 @@ def tanh_(tensor: Tensor) -> Tensor:
     """tanh in place."""
     if tensor.numel() < TANH_FROM:
         return tensor.tanh_()
-    return tensor.mul_(2).sigmoid_().mul_(2).sub_(1)
+    tensor.add_(tensor).sigmoid_()
+    return tensor.add_(tensor).sub_(1)

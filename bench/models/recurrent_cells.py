@@ -112,7 +112,7 @@ class Steps:
 
     def __init__(self, stack: RecurrentStack, known: Tensor) -> None:
         self._stack, size = stack, stack.input_size
-        layers = [_parameters(stack.rnn, layer) for layer in range(stack.layers)]
+        layers = [layer_parameters(stack.rnn, layer) for layer in range(stack.layers)]
         first = layers[0]
         self._known = F.linear(known, first.inputs[:, :size], first.input_bias).unbind(1)  # B,GH
         self._extra = _for_products(first.inputs[:, size:])
@@ -140,7 +140,7 @@ class Steps:
         return CellState(tuple(hidden), tuple(cells))
 
 
-class _Parameters(NamedTuple):
+class LayerParameters(NamedTuple):
     """Of one layer: weights GH,I and GH,H, biases GH, for G gates."""
 
     inputs: Tensor
@@ -149,9 +149,9 @@ class _Parameters(NamedTuple):
     bias: Tensor
 
 
-def _parameters(rnn: nn.GRU | nn.LSTM, layer: int) -> _Parameters:
+def layer_parameters(rnn: nn.GRU | nn.LSTM, layer: int) -> LayerParameters:
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    return _Parameters(*(getattr(rnn, f"{name}_l{layer}") for name in names))
+    return LayerParameters(*(getattr(rnn, f"{name}_l{layer}") for name in names))
 
 
 def _gru(projected: Tensor, recurrent: Tensor, hidden: Tensor) -> Tensor:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bench.attention.memory import Memory
+from bench.attention.memory import Memory, zero_padding
 from bench.models.base import Encoder, ModelSizes
 from bench.models.dropout import dropout
 from bench.models.gru_sequence import Gru
-from bench.models.layers import resize, zero_padding
+from bench.models.layers import resize
 from bench.models.recurrent_cells import Lstm, halved, initialise_recurrent, is_lstm
 
 

@@ -125,7 +125,7 @@ class _Walk(torch.autograd.Function):
         gates, states, vectors, made, sources, weights = ctx.saved_tensors[8:]
         E, H, C = flat.shape[1], states.shape[2], values.shape[2]
         of_vectors, of_states, of_contexts = gradients
-        found = steps.slopes(gates, states)
+        found = steps.slopes(gates, states[:-1])
         ones = torch.ones_like(made) if drop_vectors is None else drop_vectors
         to_made = torch.ops.aten.tanh_backward(ones, made)  # T,B,F: slopes, then gradients
         to_contexts = sources.new_empty(*sources.shape[:2], C)
@@ -153,7 +153,7 @@ class _Walk(torch.autograd.Function):
         to_inputs = torch.empty_like(inputs)
         torch.mm(of_inputs.t(), flat, out=to_inputs[:, :E])
         torch.mm(of_inputs.t(), vectors[:-1].flatten(0, 1), out=to_inputs[:, E:])
-        to_cell = steps.weight_gradients(found, states)
+        to_cell = steps.weight_gradients(found, states[:-1])
         return (
             (of_inputs @ inputs[:, :E]).unflatten(0, found.shape[:2]).transpose(0, 1),
             to_state,
@@ -161,9 +161,7 @@ class _Walk(torch.autograd.Function):
             _outer(to_energies[:, :, 0], states[1:]),
             _outer(weights[:, :, 0], to_contexts),
             to_inputs,
-            to_cell.recurrent,
-            to_cell.input_bias,
-            to_cell.bias,
+            *to_cell,
             to_made.flatten(0, 1).t() @ sources.flatten(0, 1),
             to_made.sum((0, 1)),
             *(None,) * 4,

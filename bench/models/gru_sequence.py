@@ -64,7 +64,7 @@ class _Sequence(torch.autograd.Function):
     def backward(ctx: Any, outputs: Tensor, last: Tensor) -> tuple[Tensor, ...]:
         flat, weight, recurrent, gates, states = ctx.saved_tensors
         H = states.shape[2]
-        found, turned = steps.slopes(gates, states), steps.turned(recurrent)
+        found, turned = steps.slopes(gates, states[:-1]), steps.turned(recurrent)
         gradient = last
         for step, update, one in zip(
             reversed(steps.each_back(found)),
@@ -75,12 +75,5 @@ class _Sequence(torch.autograd.Function):
             gradient = steps.go_back(step, update, gradient + one, turned)
         of_inputs = found.flatten(0, 1)[:, H:]  # T*B,3H
         to_inputs = (of_inputs @ weight).unflatten(0, found.shape[:2]).transpose(0, 1)
-        to_weights = steps.weight_gradients(found, states)
-        return (
-            to_inputs,
-            gradient,
-            of_inputs.t() @ flat,
-            to_weights.recurrent,
-            to_weights.input_bias,
-            to_weights.bias,
-        )
+        to_weights = steps.weight_gradients(found, states[:-1])  # of state and biases
+        return to_inputs, gradient, of_inputs.t() @ flat, *to_weights

@@ -24,24 +24,32 @@ APART = 16
 TANH_FROM = 2**12
 
 
+def empty_gates(steps: int, batch: int, recurrent: Tensor) -> Tensor:
+    """Gates T,B,4H, not initialised, for weights 3H,H of the state."""
+    size = 4 * recurrent.shape[1]
+    return recurrent.new_empty(steps, batch, size + APART)[:, :, :size]
+
+
 def room(steps: int, first: Tensor) -> tuple[Tensor, Tensor]:
     """Gates and states of so many steps from the state B,H on, which is filled in."""
-    B, H = first.shape
-    states = first.new_empty(steps + 1, B, H)
+    states = first.new_empty(steps + 1, *first.shape)
     states[0] = first
-    return first.new_empty(steps, B, 4 * H + APART)[:, :, : 4 * H], states
+    return empty_gates(steps, len(first), first), states
 
 
 def fill_inputs(
-    gates: Tensor, inputs: Tensor, weight: Tensor, biases: tuple[Tensor, Tensor]
+    gates: Tensor, inputs: Tensor | None, weight: Tensor, biases: tuple[Tensor, Tensor]
 ) -> None:
-    """Begin with the projections of T*B,I inputs by 3H,I weights, and with the biases 3H of input
-    and state."""
+    """Begin with the projections of T*B,I inputs by 3H,I weights, if there are any, and with the
+    biases 3H of input and state."""
     H = gates.shape[2] // 4
     of_input, of_state = biases
     shared = torch.cat((of_input[: 2 * H] + of_state[: 2 * H], of_input[2 * H :]))
     flat = gates.flatten(0, 1)  # T*B,4H
-    torch.addmm(shared, inputs, weight.t(), out=flat[:, H:])
+    if inputs is None:
+        flat[:, H:] = shared
+    else:
+        torch.addmm(shared, inputs, weight.t(), out=flat[:, H:])
     flat[:, :H] = of_state[2 * H :]
 
 
@@ -77,8 +85,9 @@ def advance(step: Step, before: Tensor, weight: Tensor, after: Tensor) -> None:
     torch.lerp(step.new, before, step.update, out=after)
 
 
-def slopes(gates: Tensor, states: Tensor) -> Tensor:
-    """What the gradient of a step's state must be multiplied by: T,B,4H in the same blocks.
+def slopes(gates: Tensor, before: Tensor) -> Tensor:
+    """What the gradient of a step's state must be multiplied by: T,B,4H in the same blocks, from
+    the gates and the states T,B,H before.
 
     z and n: their slopes by the gradient of the state. u_n and r: by that of n, before tanh.
     """
@@ -88,7 +97,7 @@ def slopes(gates: Tensor, states: Tensor) -> Tensor:
     to_hidden_new, to_reset, to_update, to_new = found.split(size // 4, dim=2)
     to_hidden_new.copy_(reset)
     torch.ops.aten.sigmoid_backward(hidden_new, reset, grad_input=to_reset)
-    torch.sub(states[:-1], new, out=to_update)
+    torch.sub(before, new, out=to_update)
     torch.ops.aten.sigmoid_backward(to_update, update, grad_input=to_update)
     torch.ops.aten.tanh_backward(1 - update, new, grad_input=to_new)
     return found
@@ -115,11 +124,11 @@ def each_back(found: Tensor) -> list[StepBack]:
 
 
 def go_back(step: StepBack, update: Tensor, gradient: Tensor, weight: Tensor) -> Tensor:
-    """From the gradient B,H of the state after a step, which is overwritten, to that of the state
-    before; `weight` 3H,H is `turned`."""
+    """From the gradient B,H of the state after a step to that of the state before; `weight` 3H,H
+    is `turned`."""
     step.second.mul_(gradient[:, None])
     step.first.mul_(step.new)
-    return torch.addmm(gradient.mul_(update), step.filled, weight)
+    return (gradient * update).addmm_(step.filled, weight)
 
 
 class WeightGradients(NamedTuple):
@@ -130,13 +139,13 @@ class WeightGradients(NamedTuple):
     bias: Tensor
 
 
-def weight_gradients(found: Tensor, states: Tensor) -> WeightGradients:
-    """From the gradients T,B,4H in place of the slopes, and the states T+1,B,H."""
-    H = states.shape[2]
-    flat, before = found.flatten(0, 1), states[:-1].flatten(0, 1)
+def weight_gradients(found: Tensor, before: Tensor) -> WeightGradients:
+    """From the gradients T,B,4H in place of the slopes, and the states T,B,H before."""
+    H = before.shape[2]
+    flat, states = found.flatten(0, 1), before.flatten(0, 1)
     recurrent = states.new_empty(3 * H, H)
-    torch.mm(flat[:, :H].t(), before, out=recurrent[2 * H :])
-    torch.mm(flat[:, H : 3 * H].t(), before, out=recurrent[: 2 * H])
+    torch.mm(flat[:, :H].t(), states, out=recurrent[2 * H :])
+    torch.mm(flat[:, H : 3 * H].t(), states, out=recurrent[: 2 * H])
     sums = flat.sum(0)
     return WeightGradients(recurrent, sums[H:], torch.cat((sums[H : 3 * H], sums[:H])))
 

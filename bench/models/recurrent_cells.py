@@ -8,6 +8,7 @@ recurrent projection, that of the extra input, and the gates.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +18,8 @@ from torch import Tensor, nn
 
 from bench.errors import UsageError, unknown_name
 from bench.models.dropout import dropout
-from bench.models.gru_sequence import Gru
+from bench.models.gru_sequence import Gru, trains_on_cpu
+from bench.models.gru_walk import Walk
 
 CELLS = ("gru", "lstm")
 
@@ -99,9 +101,15 @@ class RecurrentStack(nn.Module):
         outputs, (last, last_cells) = self.rnn(inputs, (hidden, cells))
         return outputs, CellState(last.unbind(0), last_cells.unbind(0))
 
-    def steps(self, known: Tensor) -> Steps:
+    def steps(self, known: Tensor) -> Advance:
         """Make ready to walk along B,T,E known inputs, step by step."""
-        return Steps(self, known)
+        if self.lstm or known.shape[1] == 1 or not trains_on_cpu(known, self.rnn.all_weights[0][0]):
+            return Steps(self, known)
+        return GruSteps(self, known)
+
+
+#: The state after a position, given the position, B,X extra input and the state before.
+Advance = Callable[[int, Tensor, CellState], CellState]
 
 
 class Steps:
@@ -138,6 +146,28 @@ class Steps:
                 h = _gru(projected, recurrent, state.hidden[layer])
             hidden.append(h)
         return CellState(tuple(hidden), tuple(cells))
+
+
+class GruSteps:
+    """One walk of a stack of GRU layers along one batch, trained on a CPU."""
+
+    def __init__(self, stack: RecurrentStack, known: Tensor) -> None:
+        self._stack = stack
+        B, T, _ = known.shape
+        parts = [known.transpose(0, 1), *(None,) * (stack.layers - 1)]
+        self._walks = [
+            Walk(part, (T, B), *layer_parameters(stack.rnn, layer))
+            for layer, part in enumerate(parts)
+        ]
+
+    def __call__(self, step: int, extra: Tensor, state: CellState) -> CellState:
+        """The state after position `step`, given B,X extra input and the state before."""
+        hidden: list[Tensor] = []
+        for layer, (walk, before) in enumerate(zip(self._walks, state.hidden, strict=True)):
+            if layer:
+                extra = dropout(hidden[-1], self._stack.dropout, self._stack.training)
+            hidden.append(walk(step, extra, before))
+        return CellState(tuple(hidden))
 
 
 class LayerParameters(NamedTuple):

@@ -34,6 +34,7 @@ class Tape:
         self._found: Tensor | None = None
         self._turns: list[steps.StepBack] = []
         self._waiting: set[int] = set()
+        self._pass: int | None = None
 
     def forwards(self, t: int, extra: Tensor, hidden: Tensor) -> Tensor:
         """The state B,H after step t, from B,X extra input and the state before."""
@@ -46,7 +47,9 @@ class Tape:
 
     def backwards(self, t: int, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of the extra input and of the state before."""
-        if self._found is None:
+        # What a pass left that did not ask for the weights' gradients is not the next one's.
+        if self._found is None or self._pass != torch._C._current_graph_task_id():
+            self._pass = torch._C._current_graph_task_id()
             self._found = steps.slopes(self.gates, self.before)
             self._turns = steps.each_back(self._found)
             self._waiting = set(range(len(self._turns)))

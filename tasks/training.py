@@ -116,7 +116,11 @@ class TrainingModule(pl.LightningModule):
         if gradient_clip_val:
             groups = optimizer.param_groups
             parameters = [parameter for group in groups for parameter in group["params"]]
-            nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
+            gradients = [one.grad for one in parameters if one.grad is not None]
+            norm = nn.utils.get_total_norm(gradients)
+            # PyTorch multiplies by 1 what is short enough, so as not to wait for a GPU's answer.
+            if norm.device.type != "cpu" or not norm <= gradient_clip_val:
+                nn.utils.clip_grads_with_norm_(parameters, gradient_clip_val, norm)
 
     def on_validation_epoch_start(self) -> None:
         self._validation = []

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from bench.attention.aggregation import Aggregation, Expectation, Taken
 from bench.attention.base import Attended, Attention, AttentionOptions, AttentionState, Keys, Sizes
 from bench.attention.heads import merge_heads, split_heads
-from bench.attention.memory import Memory
+from bench.attention.memory import Memory, zero_padding
 from bench.attention.registries import normalisers, scores
 from bench.attention.scores import Score
 from bench.attention.stepping import join_steps
@@ -71,6 +71,23 @@ class Weighed:
     parts: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class DotProducts:
+    """Attention of one query at a time, where it is no more than the mean of values under
+    softmax(factor x query . key).
+
+    Attributes:
+        keys: B,S,K with K the size of a query.
+        values: B,S,C.
+        mask: B,S, True where real.
+    """
+
+    keys: Tensor
+    values: Tensor
+    mask: Tensor
+    factor: float
+
+
 class ScoredAttention(Attention):
     """The composed mechanism. Ours differ in the parts they put in, and in little else.
 
@@ -124,9 +141,8 @@ class ScoredAttention(Attention):
 
     def prepare(self, memory: Memory) -> Keys:
         # Padding is zeroed once, so that nothing it holds (NaN included) reaches a product.
-        padding = ~memory.mask[..., None]
-        states = memory.states.masked_fill(padding, 0.0)
-        values = states if memory.values is None else memory.values.masked_fill(padding, 0.0)
+        states = zero_padding(memory.states, memory.mask)
+        values = states if memory.values is None else zero_padding(memory.values, memory.mask)
         return Keys(
             memory,
             {
@@ -135,6 +151,18 @@ class ScoredAttention(Attention):
                 "mask": memory.mask[:, None, None],  # B,1,1,S
                 **self.window.prepare(memory),
             },
+        )
+
+    def as_dot_products(self, keys: Keys) -> DotProducts | None:
+        """What a loop needs that attends by itself; None where there is more to it."""
+        kind = type(self)
+        altered = (kind.forward, kind.finish) != (ScoredAttention.forward, ScoredAttention.finish)
+        factor = self.score.query_factor()
+        if altered or not self.fusable or self.gate is not None or factor is None:
+            return None
+        tensors = keys.tensors
+        return DotProducts(
+            tensors["keys"][:, 0], tensors["values"][:, 0], tensors["mask"][:, 0, 0], factor
         )
 
     def initial_state(self, keys: Keys) -> AttentionState:

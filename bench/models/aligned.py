@@ -11,6 +11,6 @@ ALIGNMENT = 16
 
 
 def aligned_rows(count: int, size: int, like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """Zeros: `count` rows with room for `size` numbers, and a few more."""
+    """Not initialised: `count` rows with room for `size` numbers, and a few more."""
     width = -(-size // ALIGNMENT) * ALIGNMENT
-    return like.new_zeros(count, width, dtype=dtype or like.dtype)
+    return like.new_empty(count, width, dtype=dtype or like.dtype)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bench.attention.base import Attended, Attention, Keys
+from bench.attention.base import Attended, Attention, AttentionState, Keys
+from bench.attention.core import DotProducts, ScoredAttention
 from bench.attention.memory import Memory
 from bench.attention.stepping import join_steps
+from bench.models import fed_loop
 from bench.models.base import Decoded, DecoderState, ModelSizes
+from bench.models.dropout import dropout_factors
+from bench.models.gru_sequence import Gru, trains_on_cpu
+from bench.models.recurrent_cells import CellState, layer_parameters
 from bench.models.recurrent_decoder import RecurrentDecoder, RecurrentProgress, RecurrentState
 
 
@@ -140,6 +145,11 @@ class AfterDecoder(AttentiveDecoder):
         keys: Keys = state.source
         cells, remembered = state.progress.cells, state.progress.attention
         embedded = self._embed(tokens)  # B,T,E
+        dropped = self._dropped(embedded)
+        if not need_weights and tokens.shape[1] > 1:
+            products = self._dot_products(embedded, keys)
+            if products is not None:
+                return self._walk(embedded, state, fed, products, dropped)
         advance = self.stack.steps(embedded)
         attended: list[Attended] = []
         tops: list[Tensor] = []
@@ -149,8 +159,9 @@ class AfterDecoder(AttentiveDecoder):
             top = self._with_words(cells.hidden[-1], embedded[:, step])  # B,H
             now = self.attention(top[:, None], keys, remembered, need_weights=need_weights)
             remembered = now.state
-            vector = self._vector(now.context[:, 0], self._drop(top, step))
-            fed = self._drop(vector, step)  # B,E
+            kept = top if dropped is None else top * dropped.states[:, step]
+            fed = self._vector(now.context[:, 0], kept)  # B,E
+            fed = fed if dropped is None else fed * dropped.vectors[:, step]
             attended.append(now)
             tops.append(top)
             vectors.append(fed)
@@ -158,6 +169,48 @@ class AfterDecoder(AttentiveDecoder):
             torch.stack(vectors, dim=1), torch.stack(tops, dim=1), join_steps(attended)
         )
         return decoded, DecoderState(keys, RecurrentProgress(cells, remembered, fed))
+
+    def _dropped(self, embedded: Tensor) -> fed_loop.Dropped | None:
+        """What dropout multiplies by at all steps, if it does."""
+        if not (self.training and self.dropout):
+            return None
+        sizes = (self.state_size, self.output_size)
+        shapes = ((*embedded.shape[:2], size) for size in sizes)
+        return fed_loop.Dropped(
+            *(dropout_factors(shape, self.dropout, embedded) for shape in shapes)
+        )
+
+    def _dot_products(self, embedded: Tensor, keys: Keys) -> DotProducts | None:
+        """What the attention is, if all steps can be one function; else None."""
+        single = isinstance(self.stack.rnn, Gru) and self.stack.layers == 1 and self.skip is None
+        if not single or not isinstance(self.attention, ScoredAttention):
+            return None
+        products = self.attention.as_dot_products(keys)
+        if products is None or not trains_on_cpu(embedded, products.keys, products.values):
+            return None
+        return products
+
+    def _walk(
+        self,
+        embedded: Tensor,
+        state: RecurrentState,
+        fed: Tensor,
+        products: DotProducts,
+        dropped: fed_loop.Dropped | None,
+    ) -> tuple[Decoded, RecurrentState]:
+        """As `_read_fed`, in one function."""
+        first = state.progress.cells.hidden[0]
+        cell = layer_parameters(self.stack.rnn, 0)
+        parameters = fed_loop.Parameters(cell, self.readout.weight, self.readout.bias)
+        walked = fed_loop.walk(embedded, first, fed, products, parameters, dropped)
+        before = state.progress.attention
+        after = RecurrentProgress(
+            CellState((walked.states[:, -1],)),
+            AttentionState(before.position + embedded.shape[1], before.tensors),
+            walked.vectors[:, -1],
+        )
+        decoded = Decoded(walked.vectors, contexts=walked.contexts, hidden=walked.states)
+        return decoded, DecoderState(state.source, after)
 
 
 def _decoded(features: Tensor, hidden: Tensor, attended: Attended) -> Decoded:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.attention.memory import Memory
+from bench.attention.memory import Memory, zero_padding
 from bench.models.base import Encoder, ModelSizes
 from bench.models.convolutional_layers import HALVE, GatedConvolution, projection
-from bench.models.layers import masked_mean, resize, zero_padding
+from bench.models.layers import masked_mean, resize
 from bench.models.positions import LearnedPositions
 from bench.stacking.rows import plus
 

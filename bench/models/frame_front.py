@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.attention.memory import zero_padding
 from bench.models.base import ModelSizes
 from bench.models.dropout import dropout
-from bench.models.layers import zero_padding
 from bench.models.recurrent_encoder import RecurrentEncoder
 
 #: What one layer shortens by.

@@ -16,11 +16,6 @@ def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
     return torch.bmm(shares[:, None].to(states.dtype), states).squeeze(1)
 
 
-def zero_padding(states: Tensor, mask: Tensor) -> Tensor:
-    """B,S,D with zeros where B,S is False, whatever stood there."""
-    return states.masked_fill(~mask[:, :, None], 0.0)
-
-
 def token_embedding(vocabulary_size: int, size: int) -> nn.Embedding:
     """Embeddings of which token 0 is padding and stays 0; their variance 1/E keeps the logits of
     a tied output layer at a sensible size."""

@@ -8,7 +8,7 @@ recurrent projection, that of the extra input, and the gates.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from bench.errors import UsageError, unknown_name
 from bench.models.dropout import dropout
+from bench.models.gru_sequence import Gru, trains_on_cpu
+from bench.models.gru_walk import Walk
 from bench.stacking.layers import Stack, StackedRecurrent
 from bench.stacking.rows import affine, rows_product
 
@@ -86,7 +88,7 @@ class RecurrentStack(nn.Module):
         self.input_size, self.hidden, self.layers = input_size, hidden, layers
         self.lstm = is_lstm(cell)
         self.dropout = dropout
-        self.rnn = (Lstm if self.lstm else nn.GRU)(
+        self.rnn = (Lstm if self.lstm else Gru)(
             input_size + extra_size,
             hidden,
             layers,
@@ -105,9 +107,16 @@ class RecurrentStack(nn.Module):
         outputs, (last, last_cells) = self.rnn(inputs, (hidden, cells))
         return outputs, CellState(last.unbind(0), last_cells.unbind(0))
 
-    def steps(self, known: Tensor) -> Steps:
+    def steps(self, known: Tensor) -> Advance:
         """Make ready to walk along B,T,E known inputs, step by step."""
+        alone = isinstance(self.rnn, Gru)  # not an LSTM, and not several models
+        if known.shape[1] > 1 and alone and trains_on_cpu(known, self.rnn.all_weights[0][0]):
+            return GruSteps(self, known)
         return Steps(self, known)
+
+
+#: The state after a position, given the position, B,X extra input and the state before.
+Advance = Callable[[int, Tensor, CellState], CellState]
 
 
 class Steps:
@@ -118,7 +127,7 @@ class Steps:
 
     def __init__(self, stack: RecurrentStack, known: Tensor) -> None:
         self._stack, size = stack, stack.input_size
-        layers = [_parameters(stack.rnn, layer) for layer in range(stack.layers)]
+        layers = [layer_parameters(stack.rnn, layer) for layer in range(stack.layers)]
         first = layers[0]
         inputs = first.inputs[..., :size]
         self._known = affine(known, inputs, first.input_bias).unbind(1)  # B,GH
@@ -147,7 +156,29 @@ class Steps:
         return CellState(tuple(hidden), tuple(cells))
 
 
-class _Parameters(NamedTuple):
+class GruSteps:
+    """One walk of a stack of GRU layers along one batch, trained on a CPU."""
+
+    def __init__(self, stack: RecurrentStack, known: Tensor) -> None:
+        self._stack = stack
+        B, T, _ = known.shape
+        parts = [known.transpose(0, 1), *(None,) * (stack.layers - 1)]
+        self._walks = [
+            Walk(part, (T, B), *layer_parameters(stack.rnn, layer))
+            for layer, part in enumerate(parts)
+        ]
+
+    def __call__(self, step: int, extra: Tensor, state: CellState) -> CellState:
+        """The state after position `step`, given B,X extra input and the state before."""
+        hidden: list[Tensor] = []
+        for layer, (walk, before) in enumerate(zip(self._walks, state.hidden, strict=True)):
+            if layer:
+                extra = dropout(hidden[-1], self._stack.dropout, self._stack.training)
+            hidden.append(walk(step, extra, before))
+        return CellState(tuple(hidden))
+
+
+class LayerParameters(NamedTuple):
     """Of one layer: weights GH,I and GH,H, biases GH, for G gates; of K stacked models K,..."""
 
     inputs: Tensor
@@ -156,9 +187,9 @@ class _Parameters(NamedTuple):
     bias: Tensor
 
 
-def _parameters(rnn: nn.GRU | nn.LSTM, layer: int) -> _Parameters:
+def layer_parameters(rnn: nn.GRU | nn.LSTM, layer: int) -> LayerParameters:
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    return _Parameters(*(getattr(rnn, f"{name}_l{layer}") for name in names))
+    return LayerParameters(*(getattr(rnn, f"{name}_l{layer}") for name in names))
 
 
 def _gru(projected: Tensor, recurrent: Tensor, hidden: Tensor) -> Tensor:

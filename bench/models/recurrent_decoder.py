@@ -105,8 +105,8 @@ class RecurrentDecoder(Decoder):
         """States ...,H with what their words ...,E add in residual models."""
         return hidden if self.skip is None else hidden + self.skip(embedded)
 
-    def _drop(self, tensor: Tensor, step: int | None = None) -> Tensor:
-        return dropout(tensor, self.dropout, self.training, step)
+    def _drop(self, tensor: Tensor) -> Tensor:
+        return dropout(tensor, self.dropout, self.training)
 
     def _vector(self, *sources: Tensor) -> Tensor:
         """tanh(W [sources]): the readout of Bahdanau 2015 and the attentional vector of Luong

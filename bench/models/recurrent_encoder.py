@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bench.attention.memory import Memory
+from bench.attention.memory import Memory, zero_padding
 from bench.models.base import Encoder, ModelSizes
 from bench.models.dropout import dropout
-from bench.models.layers import resize, zero_padding
+from bench.models.gru_sequence import Gru
+from bench.models.layers import resize
 from bench.models.recurrent_cells import Lstm, halved, initialise_recurrent, is_lstm
 
 
@@ -60,7 +61,7 @@ class RecurrentEncoder(Encoder):
 
 
 def _direction(cell: str, input_size: int, hidden: int) -> nn.Module:
-    layer = (Lstm if is_lstm(cell) else nn.GRU)(input_size, hidden, batch_first=True)
+    layer = (Lstm if is_lstm(cell) else Gru)(input_size, hidden, batch_first=True)
     initialise_recurrent(layer)
     return layer
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from bench.attention.memory import Memory
+from bench.attention.memory import Memory, zero_padding
 from bench.models.base import Encoder, ModelSizes
-from bench.models.layers import masked_mean, resize, zero_padding
+from bench.models.layers import masked_mean, resize
 from bench.models.transformer_layers import (
     AttentionBlock,
     AttentionFactory,

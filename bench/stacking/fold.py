@@ -81,15 +81,14 @@ class Fold:
         finally:
             _in_force.reset(token)
 
-    def shapes(self, tensor: Tensor) -> list[tuple[int, ...]]:
-        """The shapes that K models on their own have in place of a padded tensor, batch first and
+    def shapes(self, shape: Sequence[int]) -> list[tuple[int, ...]]:
+        """The shapes that K models on their own have in place of a padded one, batch first and
         positions, if it has any, second."""
-        padded = tensor.shape[0] // self.count
-        rows = self.rows[padded]
-        if tensor.dim() < 3:
-            return [(own, *tensor.shape[1:]) for own in rows]
-        sizes = self.sizes.get(tensor.shape[1], (tensor.shape[1],) * self.count)
-        return [(own, size, *tensor.shape[2:]) for own, size in zip(rows, sizes, strict=True)]
+        rows = self.rows[shape[0] // self.count]
+        if len(shape) < 3:
+            return [(own, *shape[1:]) for own in rows]
+        sizes = self.sizes.get(shape[1], (shape[1],) * self.count)
+        return [(own, size, *shape[2:]) for own, size in zip(rows, sizes, strict=True)]
 
     def parts(self, tensor: Tensor, positions: int = 1) -> list[Tensor]:
         """The models' own tensors in a padded one, as views.
@@ -115,21 +114,26 @@ class Fold:
         )
 
     def drawn(
-        self, tensor: Tensor, draw: Callable[[tuple[int, ...]], Tensor], step: int | None = None
+        self,
+        shape: Sequence[int],
+        like: Tensor,
+        draw: Callable[[tuple[int, ...]], Tensor],
+        step: int | None = None,
     ) -> Tensor:
-        """Like a padded tensor, every model's part drawn from its own stream; 1 where padded.
+        """A padded tensor of this shape and of the type of `like`, every model's part drawn from
+        its own stream; 1 where padded.
 
         Args:
             draw: a shape to a tensor.
             step: the target step that the tensor belongs to, if it is one step's. Models whose
                 targets have ended draw nothing.
         """
-        found = torch.ones_like(tensor, memory_format=torch.contiguous_format)
-        by_model = found.view(self.count, -1, *tensor.shape[1:])
-        for model, shape in enumerate(self.shapes(tensor)):
+        found = like.new_ones(shape)
+        by_model = found.view(self.count, -1, *shape[1:])
+        for model, own in enumerate(self.shapes(shape)):
             if step is None or step < self.steps[model]:
                 with self.draws.of(model):
-                    by_model[model][tuple(slice(size) for size in shape)] = draw(shape)
+                    by_model[model][tuple(slice(size) for size in own)] = draw(own)
         return found
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.attention.memory import Memory
+from bench.attention.memory import Memory, zero_padding
 from bench.errors import NotApplicable
 from bench.models.base import Encoder, ModelSizes
 from bench.models.build import AttentionChoice
-from bench.models.layers import linear, masked_mean, zero_padding
+from bench.models.layers import linear, masked_mean
 
 
 class RushEncoder(Encoder):

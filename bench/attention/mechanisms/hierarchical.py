@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bench.attention.base import AttentionOptions, AttentionState, Keys, Sizes
 from bench.attention.core import ScoredAttention, ScoredOptions, Weighed
-from bench.attention.memory import Memory
+from bench.attention.memory import Memory, zero_padding
 from bench.attention.registries import attentions
 from bench.attention.segments import segment_layout
 
@@ -48,7 +48,7 @@ class HierarchicalAttention(ScoredAttention):
         keys = super().prepare(memory)
         layout = segment_layout(memory, self.segment_size)
         slots = layout.slots.flatten(1)  # B,G*L
-        states = memory.states.masked_fill(~memory.mask[..., None], 0.0)
+        states = zero_padding(memory.states, memory.mask)
         # A score's keys are affine in the states and weights inside a segment sum to 1: so the
         # projected vector of a segment is the mean of projected states, which never change.
         projected = self.segment_score.project_keys(states)[:, 0]  # B,S,K

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from bench.attention.base import Attended, AttentionOptions, AttentionState, Keys, Sizes
 from bench.attention.core import ScoredAttention
 from bench.attention.heads import split_heads
-from bench.attention.memory import Memory
+from bench.attention.memory import Memory, zero_padding
 from bench.attention.refusals import no_previous_step
 from bench.attention.registries import attentions, scores
 from bench.attention.scores import Score
@@ -55,9 +55,8 @@ class MultiHeadAttention(ScoredAttention):
         return kind.build(sizes.query, sizes.query, sizes.heads, self.options)
 
     def prepare(self, memory: Memory) -> Keys:
-        padding = ~memory.mask[..., None]
-        states = memory.states.masked_fill(padding, 0.0)
-        values = states if memory.values is None else memory.values.masked_fill(padding, 0.0)
+        states = zero_padding(memory.states, memory.mask)
+        values = states if memory.values is None else zero_padding(memory.values, memory.mask)
         tensors = self._project(states, values)
         return Keys(memory, {**tensors, "mask": memory.mask[:, None, None]})
 

@@ -27,6 +27,7 @@ class Dot(DotScore):
         self, query_size: int, key_size: int, heads: int = 1, attention_size: int | None = None
     ) -> None:
         super().__init__(query_size, key_size, heads)
+        self.query_size = query_size
         self.query = self.key = None
         if attention_size is not None:
             self.query = HeadLinear(query_size, attention_size, heads, bias=False)
@@ -58,6 +59,9 @@ class Dot(DotScore):
             return split_heads(query, self.heads), 1.0
         return self.query(query), 1.0  # B,H,T,A
 
+    def query_factor(self) -> float | None:
+        return 1.0 if self.heads == 1 and self.query is None else None
+
 
 @scores.register("scaled-dot")
 class ScaledDot(Dot):
@@ -71,3 +75,7 @@ class ScaledDot(Dot):
     def as_dot(self, query: Tensor) -> tuple[Tensor, float]:
         vectors, _ = super().as_dot(query)
         return vectors, 1 / math.sqrt(vectors.shape[-1])
+
+    def query_factor(self) -> float | None:
+        plain = super().query_factor()
+        return None if plain is None else plain / math.sqrt(self.query_size)

@@ -31,6 +31,7 @@ class NextToken:
 
     def __call__(self, features: Tensor) -> Tensor:
         """Features N,1,F to log-probabilities N,V in float32 or wider, -inf for forbidden tokens.
+        They last until the next call.
 
         What remains is not normalised again: scores stay those of the model.
         """
@@ -54,8 +55,9 @@ class NextToken:
             self._buffer[:, size:] = float("-inf")  # no share of the probability
         logits = self._buffer[:rows]
         torch.addmm(bias, features, weight.t(), out=logits[:, :size])
-        # With its padding the buffer is contiguous; without, it would be copied first.
-        return torch.log_softmax(logits, dim=-1)[:, :size]
+        # With its padding the buffer is contiguous; without, it would be copied first. A further
+        # buffer would leave the cache.
+        return torch.log_softmax(logits, dim=-1, out=logits)[:, :size]
 
 
 def _plain_product(head: Head, features: Tensor) -> TypeGuard[VocabularyHead]:

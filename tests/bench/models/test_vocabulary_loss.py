@@ -47,6 +47,28 @@ def test_equals_the_loss_from_logits(
     )
 
 
+def test_who_goes_back_again_finds_the_same_gradients() -> None:
+    *given_, labels = parts(9, 23, 4)
+    found = vocabulary_loss(*given_, labels, smoothing=0.1).loss
+    first = torch.autograd.grad(2 * found, given_, retain_graph=True)
+    kept = [gradient.clone() for gradient in first]
+    torch.testing.assert_close(torch.autograd.grad(found, given_), [one / 2 for one in kept])
+    torch.testing.assert_close(first, kept, rtol=0, atol=0)  # whose they are, they stay
+
+
+def test_labels_next_to_impossible_keep_their_likelihoods() -> None:
+    """Their probability is 0 in float32, its logarithm is not."""
+    features = torch.tensor([[300.0], [1.0]], requires_grad=True)
+    weight, bias = torch.tensor([[1.0], [-1.0], [0.5]]), torch.zeros(3)
+    labels = torch.tensor([1, 0])
+    found = vocabulary_loss(features, weight, bias, labels)
+    expected = F.cross_entropy(features @ weight.t(), labels, reduction="none")
+    torch.testing.assert_close(found.nll, expected.detach())
+    torch.testing.assert_close(
+        torch.autograd.grad(found.loss, features), torch.autograd.grad(expected.mean(), features)
+    )
+
+
 def test_without_gradients_it_is_the_same() -> None:
     *given_, labels = parts(7, 19, 4)
     with torch.no_grad():

@@ -9,15 +9,19 @@ only, and AER is then 1 - |A & P| / |A|.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from bench.result import AlignmentFigures
+from tasks.ragged import Ragged, run_sums, starts_of
 
 #: Pairs (target unit, source unit).
 Links = Sequence[tuple[int, int]]
+# Cells of weights held at once (some 50 bytes each).
+BLOCK = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -53,78 +57,101 @@ class Agreement:
         )
 
 
-def total(agreements: Iterable[Agreement]) -> Agreement:
-    """The counts of all examples together."""
-    rows = [[getattr(one, field.name) for field in fields(Agreement)] for one in agreements]
-    return Agreement(*np.sum(rows, axis=0).tolist()) if rows else Agreement()
+@dataclass(frozen=True)
+class Case:
+    """One example to be judged.
+
+    Attributes:
+        weights: T,S over target units as produced (or as read, when forced).
+        gold: links of the reference's units, or the same as L,2.
+        produced: R, for each reference unit the row of `weights` that stands for it, or -1
+            (`tasks.matching`). None: row t is reference unit t.
+    """
+
+    weights: np.ndarray
+    gold: Links | np.ndarray
+    produced: np.ndarray | None = None
 
 
-def agreement(
-    weights: np.ndarray,
-    gold: Links,
-    *,
-    sure: bool = True,
-    produced: np.ndarray | None = None,
-) -> Agreement:
-    """Compare the weights of one example with its gold links.
+AnyCase = TypeVar("AnyCase", bound=Case)
+
+
+def agreement(cases: Iterable[Case], *, sure: bool = True) -> Agreement:
+    """Compare the weights of all examples with their gold links.
 
     Args:
-        weights: T,S over target units as produced (or as read, when forced).
-        gold: links of the reference's units.
+        cases: all with `produced`, or none; gone through once, `BLOCK` cells of weights held at a
+            time.
         sure: whether the links are sure, or possible only.
-        produced: R, for each reference unit the row of `weights` that stands for it, or -1
-            (`match_units`). None: row t is reference unit t.
     """
-    if not gold:
-        return Agreement()
-    target, source = np.asarray(gold, dtype=np.int64).T
-    with_gold = len(np.unique(target))
-    rows = target if produced is None else produced[target]
-    judged = (rows >= 0) & (rows < len(weights))
-    linked = np.zeros(weights.shape, dtype=bool)  # T,S
-    linked[rows[judged], source[judged]] = True
-    has_gold = linked.any(axis=1)
-    linked, used = linked[has_gold], weights[has_gold]  # J,S
-    largest = used == used.max(axis=1, keepdims=True, initial=0.0)
-    hits = ((largest & linked).sum(axis=1) / np.maximum(largest.sum(axis=1), 1)).sum()
-    return Agreement(
-        found=len(used),
-        on_sure=hits if sure else 0.0,
-        on_possible=hits,
-        sure=linked.sum() if sure else 0.0,
-        mass=used[linked].sum(dtype=np.float64),
-        with_gold=with_gold,
-    )
+    counts = [
+        agreement_counts(block, Ragged.of([one.weights for one in block]), sure)
+        for block in blocks(cases)
+    ]
+    return Agreement(*np.concatenate(counts).sum(axis=0).tolist()) if counts else Agreement()
 
 
-def match_units(produced: Sequence[str], reference: Sequence[str]) -> np.ndarray:
-    """For each reference unit the produced unit that stands for it, or -1. R, int64.
+def blocks(cases: Iterable[AnyCase]) -> Iterator[list[AnyCase]]:
+    """Cases by the block, so that their cells fit into memory together."""
+    block: list[AnyCase] = []
+    cells = 0
+    for one in cases:
+        block.append(one)
+        cells += one.weights.size
+        if cells >= BLOCK:
+            yield block
+            block, cells = [], 0
+    if block:
+        yield block
 
-    Units are matched along a longest common subsequence, so that the links of a reference can be
-    carried over to what a model wrote freely. Of several, the one that matches later units.
+
+def agreement_counts(cases: Sequence[Case], weights: Ragged, sure: bool) -> np.ndarray:
+    """N,6: the fields of `Agreement` of every example.
+
+    Args:
+        weights: those of the cases.
     """
-    lengths = np.zeros((len(produced) + 1, len(reference) + 1), dtype=np.int64)
-    names = np.asarray(list(reference), dtype=object)
-    equal = np.zeros((len(produced), len(reference)), dtype=bool)
-    for row, unit in enumerate(produced):
-        equal[row] = names == unit
-        longer = np.where(equal[row], lengths[row, :-1] + 1, lengths[row, 1:])
-        lengths[row + 1, 1:] = np.maximum.accumulate(longer)
-    return _backtrack(lengths, equal)
+    cells, with_gold = _gold_cells(cases, weights)
+    linked = np.zeros(len(weights.cells), dtype=bool)
+    linked[cells] = True  # a link given twice is one link
+    size, of_rows = len(cases), weights.counts(linked)  # R
+    judged = of_rows > 0
+    found = np.bincount(weights.owner[judged], minlength=size)
+    hits = weights.counts(weights.largest & linked)[judged] / weights.ties[judged]
+    on_possible = run_sums(hits, found)
+    links = run_sums(of_rows, weights.rows)
+    mass = run_sums(weights.cells[linked].astype(np.float64), links)
+    scale = float(sure)
+    counts = [found, on_possible * scale, on_possible, links * scale, mass, with_gold]
+    return np.stack(counts, axis=1)
 
 
-def _backtrack(lengths: np.ndarray, equal: np.ndarray) -> np.ndarray:
-    row, column = equal.shape
-    matched = np.full(column, -1, dtype=np.int64)
-    while row and column:
-        if equal[row - 1, column - 1]:
-            row, column = row - 1, column - 1
-            matched[column] = row
-        elif lengths[row - 1, column] >= lengths[row, column - 1]:
-            row -= 1
-        else:
-            column -= 1
-    return matched
+def _gold_cells(cases: Sequence[Case], weights: Ragged) -> tuple[np.ndarray, np.ndarray]:
+    """The cells of the links whose target unit was produced, and of each example the number of
+    target units that have gold (N)."""
+    owner = np.repeat(np.arange(len(cases)), [len(one.gold) for one in cases])  # L
+    gold = [np.asarray(one.gold, dtype=np.int64).reshape(-1, 2) for one in cases]
+    target, source = np.concatenate(gold).T  # L each
+    span = int(target.max(initial=0)) + 1
+    units = np.unique(owner * span + target) // span
+    row = _rows(cases, owner, target)
+    written = (row >= 0) & (row < weights.rows[owner])
+    owner, row, source = owner[written], row[written], source[written]
+    assert (source < weights.widths[owner]).all(), "a link to a source unit that is not there"
+    cells = weights.row_starts[weights.first_rows[owner] + row] + source
+    return cells, np.bincount(units, minlength=len(cases))
+
+
+def _rows(cases: Sequence[Case], owner: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """L, the row that stands for each link's target unit, or -1."""
+    produced = [one.produced for one in cases if one.produced is not None]
+    if not produced:
+        return target
+    assert len(produced) == len(cases)
+    rows: np.ndarray = np.concatenate(produced)[
+        starts_of(np.array(list(map(len, produced))))[owner] + target
+    ]
+    return rows
 
 
 def merge_pieces(
@@ -138,9 +165,19 @@ def merge_pieces(
         source_words: S, likewise. Weight on a piece left out is lost; to keep rows summing to 1,
             give an end symbol a word of its own.
     """
-    rows, columns = _membership(target_words), _membership(source_words)  # Tw,T and Sw,S
-    rows /= np.maximum(rows.sum(axis=1, keepdims=True), 1.0)
-    return rows @ weights @ columns.T  # Tw,T @ T,S @ S,Sw
+    merged = np.asarray(weights, dtype=np.float64)
+    if not _are_words(target_words):
+        rows = _membership(target_words)  # Tw,T
+        rows /= np.maximum(rows.sum(axis=1, keepdims=True), 1.0)
+        merged = rows @ merged
+    if not _are_words(source_words):
+        merged = merged @ _membership(source_words).T  # Tw,S @ S,Sw
+    return merged
+
+
+def _are_words(words: np.ndarray) -> bool:
+    """Whether every piece is a word of its own."""
+    return bool((words == np.arange(len(words))).all())
 
 
 def _membership(words: np.ndarray) -> np.ndarray:

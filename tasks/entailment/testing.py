@@ -11,7 +11,7 @@ import torch
 from bench.measure import Stopwatch
 from bench.result import Alignment, Primary
 from bench.trace import Trace
-from tasks.alignment import agreement, diagonal_weights, total, uniform_weights
+from tasks.alignment import Case, agreement, diagonal_weights, uniform_weights
 from tasks.base import Evaluation, Prediction
 from tasks.classification import ClassificationModule, LabelledBatch
 from tasks.entailment.corpus import LABELS, PairExample
@@ -161,7 +161,7 @@ def _alignment(tested: _Tested) -> Alignment | None:
     ]
     if not linked:
         return None
-    found = total(agreement(weights, pair.links or ()) for pair, weights in linked).figures()
+    found = agreement(Case(weights, pair.links or ()) for pair, weights in linked).figures()
     controls = {
         "uniform": lambda pair: uniform_weights(len(pair.hypothesis), len(pair.premise) + 1),
         "diagonal": lambda pair: diagonal_weights(len(pair.hypothesis), len(pair.premise) + 1),
@@ -171,7 +171,7 @@ def _alignment(tested: _Tested) -> Alignment | None:
         **found.model_dump(),
         forced=found,
         controls={
-            name: total(agreement(make(pair), pair.links or ()) for pair, _ in linked).figures()
+            name: agreement(Case(make(pair), pair.links or ()) for pair, _ in linked).figures()
             for name, make in controls.items()
         },
     )

@@ -11,8 +11,8 @@ import numpy as np
 from bench.result import Alignment
 from bench.trace import Mode, Trace
 from tasks.decoding import Read, Written
-from tasks.speech.corpus import Span, Utterance
-from tasks.speech.spans import Judged, SpanFigures, TimeGrid, controls, figures, judge
+from tasks.speech.corpus import Utterance
+from tasks.speech.spans import Gold, SpanCase, SpanFigures, TimeGrid, controls, figures
 
 #: Largest picture of an utterance's features that a trace carries: bands, columns.
 MOST_BANDS, MOST_COLUMNS = 64, 200
@@ -90,19 +90,19 @@ class Agreed:
 
 def agree(listened: Sequence[Listened], grid: TimeGrid) -> Agreed | None:
     """Compare with the true spans; None where there are none, or no weights."""
-    known = [(one, one.utterance.spans) for one in listened if one.utterance.spans]
+    known = [one for one in listened if one.utterance.spans]
     if not known:
         return None
-
-    def forced(one: Listened, spans: Sequence[Span]) -> Judged:
-        return judge(one.forced, spans, grid)
-
+    sizes = [one.forced.shape[1] for one in known]
+    gold = [
+        Gold.of(one.utterance.spans or (), size, grid)
+        for one, size in zip(known, sizes, strict=True)
+    ]
+    pairs = list(zip(known, gold, strict=True))
     return Agreed(
-        free=figures(judge(one.free, spans, grid, produced=one.produced) for one, spans in known),
-        forced=figures(forced(one, spans) for one, spans in known),
-        controls=controls(
-            [one.forced.shape[1] for one, _ in known], [spans for _, spans in known], grid
-        ),
+        free=figures((SpanCase.of(one.free, truth, one.produced) for one, truth in pairs), grid),
+        forced=figures((SpanCase.of(one.forced, truth) for one, truth in pairs), grid),
+        controls=controls(sizes, gold, grid),
     )
 
 
@@ -118,7 +118,7 @@ def traces(one: Listened, subset: str, grid: TimeGrid, features: np.ndarray) -> 
     """
     size = one.forced.shape[1]
     spans, reference = one.utterance.spans, one.utterance.units
-    links = None if spans is None else tuple(grid.links(spans, size))
+    links = None if spans is None else tuple((t, s) for t, s in grid.links(spans, size).tolist())
     carried = None
     if links is not None:
         carried = tuple((int(one.produced[t]), s) for t, s in links if one.produced[t] >= 0)

@@ -8,12 +8,20 @@ judged where the edit-distance alignment pairs it with an equal unit of the refe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from bench.result import AlignmentFigures
-from tasks.alignment import Agreement, agreement, diagonal_weights, total, uniform_weights
+from tasks.alignment import (
+    Agreement,
+    Case,
+    agreement_counts,
+    blocks,
+    diagonal_weights,
+    uniform_weights,
+)
+from tasks.ragged import Ragged, places_in, run_sums
 from tasks.speech.corpus import Span
 
 
@@ -37,16 +45,15 @@ class TimeGrid:
         """S centres in seconds."""
         return self.offset + self.step * np.arange(size)
 
-    def links(self, spans: Sequence[Span], size: int) -> list[tuple[int, int]]:
-        """Pairs (unit, position) of all positions whose centre lies in a unit's span, and at
+    def links(self, spans: Sequence[Span] | np.ndarray, size: int) -> np.ndarray:
+        """L,2 pairs (unit, position) of all positions whose centre lies in a unit's span, and at
         least the one nearest to its middle."""
         centres = self.centres(size)
         bounds = np.asarray(spans, dtype=np.float64).reshape(-1, 2)
         inside = (centres >= bounds[:, :1]) & (centres < bounds[:, 1:])  # T,S
         nearest = np.abs(centres - bounds.mean(axis=1, keepdims=True)).argmin(axis=1)
         inside[np.arange(len(bounds)), nearest] = True
-        units, positions = np.nonzero(inside)
-        return list(zip(units.tolist(), positions.tolist(), strict=True))
+        return np.argwhere(inside)
 
 
 @dataclass(frozen=True)
@@ -84,65 +91,93 @@ class SpanFigures:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Both counts of one utterance."""
+class Gold:
+    """What is true of one utterance: the spans of its reference units (R,2) and their links to
+    positions (L,2)."""
 
-    agreement: Agreement
-    timing: Timing
+    spans: np.ndarray
+    links: np.ndarray
+
+    @classmethod
+    def of(cls, spans: Sequence[Span], size: int, grid: TimeGrid) -> Gold:
+        bounds = np.asarray(spans, dtype=np.float64).reshape(-1, 2)
+        return cls(bounds, grid.links(bounds, size))
 
 
-def judge(
-    weights: np.ndarray,
-    spans: Sequence[Span],
-    grid: TimeGrid,
-    *,
-    produced: np.ndarray | None = None,
-) -> Judged:
-    """Compare the weights of one utterance with the spans of its reference units.
+@dataclass(frozen=True, kw_only=True)
+class SpanCase(Case):
+    """One utterance to be judged.
 
-    Args:
-        weights: T,S over the units as produced (or as read, when forced); rows sum to 1.
-        spans: of the R reference units.
-        produced: R, for each reference unit the row of `weights` that stands for it, or -1
-            (`equal_pairs`). None: row t is reference unit t.
+    Attributes:
+        spans: R,2, of the reference units.
+        rows: J, those of `weights` that stand for a reference unit, in the order of these.
     """
-    if produced is None:
-        produced = np.arange(len(spans))
-        produced[len(weights) :] = -1
-    units = np.flatnonzero(produced >= 0)
-    links = grid.links(spans, weights.shape[1])
-    return Judged(
-        agreement(weights, links, sure=False, produced=produced),
-        _timing(weights, produced[units], np.asarray(spans).reshape(-1, 2)[units], grid),
-    )
+
+    spans: np.ndarray
+    rows: np.ndarray
+
+    @classmethod
+    def of(cls, weights: np.ndarray, gold: Gold, produced: np.ndarray | None = None) -> SpanCase:
+        """Weights against the truth.
+
+        Args:
+            weights: T,S over the units as produced (or as read, when forced); rows sum to 1.
+            produced: R, for each reference unit the row of `weights` that stands for it, or -1
+                (`equal_pairs`). None: row t is reference unit t.
+        """
+        if produced is None:
+            produced = np.arange(len(gold.spans))
+            produced[len(weights) :] = -1
+        judged = produced >= 0
+        return cls(
+            weights=weights,
+            gold=gold.links,
+            produced=produced,
+            spans=gold.spans[judged],
+            rows=produced[judged],
+        )
 
 
-def _timing(weights: np.ndarray, rows: np.ndarray, spans: np.ndarray, grid: TimeGrid) -> Timing:
-    centres = grid.centres(weights.shape[1])
-    used = weights[rows]  # J,S
-    mass = used @ centres / np.maximum(used.sum(axis=1), 1e-12)
-    low, high = spans[:, 0], spans[:, 1]
-    before = np.maximum(low[:, None] - centres, 0)  # J,S
-    outside = np.maximum(before, np.maximum(centres - high[:, None], 0))
-    largest = used == used.max(axis=1, keepdims=True, initial=0.0)
-    # Where several weights are the largest, their mean: what a random choice would get.
-    peak = (outside * largest).sum(axis=1) / np.maximum(largest.sum(axis=1), 1)
-    steps, forward = _steps(weights)
-    return Timing(
-        judged=len(rows),
-        centre_error=float(np.abs(mass - (low + high) / 2).sum()),
-        peak_error=float(peak.sum()),
-        steps=steps,
-        forward=forward,
-    )
+def _timing_counts(cases: Sequence[SpanCase], weights: Ragged, grid: TimeGrid) -> np.ndarray:
+    """N,5: the fields of `Timing` of every utterance."""
+    judged = np.array([len(one.rows) for one in cases])
+    owner = np.repeat(np.arange(len(cases)), judged)  # J, of all utterances
+    rows = weights.first_rows[owner] + np.concatenate([one.rows for one in cases])  # J
+    spans = np.concatenate([one.spans for one in cases])  # J,2
+    # A product for each utterance: the order of its sums is the library's business.
+    moments = [one.weights[one.rows] @ grid.centres(one.weights.shape[1]) for one in cases]
+    mass = np.concatenate(moments) / np.maximum(weights.row_sums[rows], 1e-12)
+    counts = [
+        judged,
+        run_sums(np.abs(mass - (spans[:, 0] + spans[:, 1]) / 2), judged),
+        run_sums(_peak_errors(weights, rows, spans, grid), judged),
+        *_steps(weights),
+    ]
+    return np.stack(counts, axis=1)
 
 
-def _steps(weights: np.ndarray) -> tuple[float, float]:
-    """Steps from one unit to the next, and those that do not go back. Rows without a single
+def _peak_errors(
+    weights: Ragged, rows: np.ndarray, spans: np.ndarray, grid: TimeGrid
+) -> np.ndarray:
+    """J: distances from the largest weight of each row to its span. Where several weights are the
+    largest, their mean: what a random choice would get."""
+    widths = weights.row_widths[rows]
+    cells = np.repeat(weights.row_starts[rows], widths) + places_in(widths)
+    centres = grid.centres(int(widths.max(initial=0)))[places_in(widths)]
+    low, high = np.repeat(spans, widths, axis=0).T
+    outside = np.maximum(np.maximum(low - centres, 0), np.maximum(centres - high, 0))
+    return run_sums(outside * weights.largest[cells], widths) / weights.ties[rows]
+
+
+def _steps(weights: Ragged) -> tuple[np.ndarray, np.ndarray]:
+    """N steps from one unit to the next, and N of those that do not go back. Rows without a single
     largest weight point nowhere and are left out."""
-    largest = weights == weights.max(axis=1, keepdims=True, initial=0.0)
-    places = largest.argmax(axis=1)[largest.sum(axis=1) == 1] if weights.size else np.zeros(0)
-    return float(max(len(places) - 1, 0)), float((np.diff(places) >= 0).sum())
+    single = weights.ties == 1
+    owner, size = weights.owner[single], len(weights.rows)
+    places = weights.columns[weights.largest & weights.along(single)]
+    forward = (np.diff(places) >= 0) & (np.diff(owner) == 0)
+    steps = np.maximum(np.bincount(owner, minlength=size) - 1, 0)
+    return steps, np.bincount(owner[1:][forward], minlength=size)
 
 
 def equal_pairs(produced: Sequence[str], reference: Sequence[str], pairs: np.ndarray) -> np.ndarray:
@@ -157,34 +192,41 @@ def equal_pairs(produced: Sequence[str], reference: Sequence[str], pairs: np.nda
     return np.where(equal, pairs, -1)
 
 
-def figures(judged: Iterable[Judged]) -> SpanFigures:
+def figures(cases: Iterable[SpanCase], grid: TimeGrid) -> SpanFigures:
     """Micro averages over utterances: every unit weighs the same."""
-    everything = list(judged)
-    rows = [[getattr(one.timing, f.name) for f in fields(Timing)] for one in everything]
-    timing = Timing(*np.sum(rows, axis=0).tolist()) if rows else Timing()
+    agreements, timings = [np.zeros((0, 6))], [np.zeros((0, 5))]
+    for block in blocks(cases):
+        weights = Ragged.of([one.weights for one in block])
+        agreements.append(agreement_counts(block, weights, sure=False))
+        timings.append(_timing_counts(block, weights, grid))
+    timing = Timing(*np.concatenate(timings).sum(axis=0).tolist())
     extra = {}
     if timing.judged:
         extra["centre_ms"] = 1000 * timing.centre_error / timing.judged
         extra["peak_ms"] = 1000 * timing.peak_error / timing.judged
     if timing.steps:
         extra["monotonicity"] = timing.forward / timing.steps
-    return SpanFigures(total(one.agreement for one in everything).figures(), extra)
+    agreement = Agreement(*np.concatenate(agreements).sum(axis=0).tolist())
+    return SpanFigures(agreement.figures(), extra)
 
 
 def controls(
-    lengths: Sequence[int], spans: Sequence[Sequence[Span]], grid: TimeGrid
+    lengths: Sequence[int], gold: Sequence[Gold], grid: TimeGrid
 ) -> dict[str, SpanFigures]:
     """The same figures for weights that know nothing.
 
     Args:
         lengths: source positions of each utterance.
-        spans: of each utterance's reference units.
+        gold: what is true of each.
     """
     kinds = {"uniform": uniform_weights, "diagonal": diagonal_weights}
     return {
         name: figures(
-            judge(weights(len(one), size), one, grid)
-            for size, one in zip(lengths, spans, strict=True)
+            (
+                SpanCase.of(weights(len(one.spans), size), one)
+                for size, one in zip(lengths, gold, strict=True)
+            ),
+            grid,
         )
         for name, weights in kinds.items()
     }

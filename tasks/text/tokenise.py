@@ -119,19 +119,24 @@ class Tokeniser:
         For ids that a model wrote; texts that were encoded know their words already
         (`segment_batch`). A token that reaches over a border of words makes them one.
         """
-        ids = np.asarray(ids, dtype=np.int64)
-        shown = ids >= UNK
-        tokens = [self._tokens[number] for number in ids[shown]]
+        # Plain lists: one text is too short for arrays to pay.
+        numbers = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
+        shown = [number for number in numbers if number >= UNK]
         # An unknown token stands for a word or for letters; "x" keeps the splitting regular.
-        plain = [self._stand_in if number == UNK else self._tokens[number] for number in ids[shown]]
-        starts = np.cumsum([0, *map(len, plain)])[:-1].astype(np.int64)
-        begins = np.isin(starts, word_starts("".join(plain)))
-        begins[:1] = True
-        index = np.full(len(ids), -1, dtype=np.int64)
-        index[shown] = np.cumsum(begins) - 1
-        pieces: list[str] = [""] * int(begins.sum())
-        for word, token in zip(index[shown].tolist(), tokens, strict=True):
-            pieces[word] += token
+        plain = [self._stand_in if number == UNK else self._tokens[number] for number in shown]
+        borders = set(word_starts("".join(plain)))
+        pieces: list[str] = []
+        word_of: list[int] = []
+        place = 0
+        for letters, token in zip(plain, self.tokens(shown), strict=True):
+            if place in borders or not pieces:
+                pieces.append(token)
+            else:
+                pieces[-1] += token
+            word_of.append(len(pieces) - 1)
+            place += len(letters)
+        index = np.full(len(numbers), -1, dtype=np.int64)
+        index[[number >= UNK for number in numbers]] = word_of
         return tuple(piece.removeprefix(MARK) for piece in pieces), index
 
     def to_json(self) -> str:

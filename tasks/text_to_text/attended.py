@@ -12,19 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.result import Alignment
+from bench.result import Alignment, AlignmentFigures
 from bench.trace import Mode, Trace
-from tasks.alignment import (
-    Agreement,
-    Links,
-    agreement,
-    diagonal_weights,
-    match_units,
-    merge_pieces,
-    total,
-    uniform_weights,
-)
+from tasks.alignment import Case, agreement, diagonal_weights, merge_pieces, uniform_weights
 from tasks.decoding import Decoding, Read, Written
+from tasks.matching import match_units
 from tasks.text.tokenise import Tokeniser
 from tasks.text_to_text.data import Split
 
@@ -80,21 +72,29 @@ def attended(
     Args:
         tokeniser: that of the targets.
     """
-    rows = zip(pairs, decoding.written, decoding.read, strict=True)
-    return [
-        _over_words(pair, written, read, split, tokeniser)
-        for pair, written, read in rows
+    rows = [
+        (pair, written, read, tokeniser.words(written.tokens))
+        for pair, written, read in zip(pairs, decoding.written, decoding.read, strict=True)
         if written.weights is not None and read.weights is not None
+    ]
+    produced = match_units([spelt[0] for *_, spelt in rows], [pair.target for pair, *_ in rows])
+    return [
+        _over_words(*row, stands_for, split) for row, stands_for in zip(rows, produced, strict=True)
     ]
 
 
 def _over_words(
-    pair: WordPair, written: Written, read: Read, split: Split[Any], tokeniser: Tokeniser
+    pair: WordPair,
+    written: Written,
+    read: Read,
+    spelt: tuple[tuple[str, ...], np.ndarray],
+    produced: np.ndarray,
+    split: Split[Any],
 ) -> Attended:
     index = written.index
     columns = np.append(split.source.words(index), len(pair.source))  # the end is the last word
     reference_rows = split.target.words(index)
-    words, written_rows = tokeniser.words(written.tokens)
+    words, written_rows = spelt
 
     def free(weights: np.ndarray | None) -> np.ndarray:
         assert weights is not None
@@ -108,7 +108,7 @@ def _over_words(
         pair=pair,
         source=(*pair.source, END),
         written=words,
-        produced=match_units(words, pair.target),
+        produced=produced,
         free=free(written.weights),
         forced=forced(read.weights),
         free_parts={name: free(part) for name, part in written.parts.items()},
@@ -118,27 +118,20 @@ def _over_words(
 
 def alignment(examples: Sequence[Attended], *, sure: bool) -> Alignment | None:
     """Agreement with gold links, and that of weights that know nothing; None without links."""
-    linked = [one for one in examples if one.pair.links]
+    linked = [(one, one.pair.links) for one in examples if one.pair.links]
     if not linked:
         return None
 
-    def judged(weights: np.ndarray, one: Attended, produced: np.ndarray | None) -> Agreement:
-        links: Links = one.pair.links or ()
-        return agreement(weights, links, sure=sure, produced=produced)
+    def control(make: Callable[[int, int], np.ndarray]) -> AlignmentFigures:
+        cases = (Case(make(len(one.pair.target), len(one.source)), links) for one, links in linked)
+        return agreement(cases, sure=sure).figures()
 
-    def control(make: Callable[[int, int], np.ndarray]) -> Agreement:
-        return total(
-            judged(make(len(one.pair.target), len(one.source)), one, None) for one in linked
-        )
-
-    free = total(judged(one.free, one, one.produced) for one in linked).figures()
+    free = agreement((Case(one.free, links, one.produced) for one, links in linked), sure=sure)
+    forced = agreement((Case(one.forced, links) for one, links in linked), sure=sure)
     return Alignment(
-        **free.model_dump(),
-        forced=total(judged(one.forced, one, None) for one in linked).figures(),
-        controls={
-            "uniform": control(uniform_weights).figures(),
-            "diagonal": control(diagonal_weights).figures(),
-        },
+        **free.figures().model_dump(),
+        forced=forced.figures(),
+        controls={"uniform": control(uniform_weights), "diagonal": control(diagonal_weights)},
     )
 
 

@@ -26,7 +26,7 @@ from bench.trace import Trace
 from reports.catalogue import AxisEntry, Catalogue, TaskEntry
 from reports.report import Report, build
 from reports.writing import write
-from tasks.alignment import agreement, diagonal_weights, total, uniform_weights
+from tasks.alignment import Case, agreement, diagonal_weights, uniform_weights
 from tasks.base import Prediction
 from tasks.intervals import bootstrap, by_length
 from tasks.translation.metrics import bleu, bleu_statistics
@@ -162,7 +162,7 @@ class StoreMaker:
         pairs = self.tests["test"][:40]
 
         def judged(make: Callable[[Sentence], np.ndarray]) -> Alignment:
-            figures = total(agreement(make(pair), pair.links) for pair in pairs).figures()
+            figures = agreement(Case(make(pair), pair.links) for pair in pairs).figures()
             return Alignment(**figures.model_dump())
 
         own = judged(lambda pair: self._weights(pair, mechanism, rng))

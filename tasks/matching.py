@@ -1,0 +1,125 @@
+"""Which produced unit stands for which unit of a reference, for all examples at once.
+
+Units are matched along a longest common subsequence, so that the links of a reference can be
+carried over to what a model wrote freely. Tables of several examples are filled row by row
+together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+# Entries of tables held at once (5 bytes each).
+BLOCK = 2_000_000
+
+Units = Sequence[Hashable]
+
+
+def match_units(produced: Sequence[Units], reference: Sequence[Units]) -> list[np.ndarray]:
+    """For each reference unit the produced unit that stands for it, or -1.
+
+    Of several longest common subsequences, the one that matches later units.
+
+    Args:
+        produced, reference: N sequences each.
+
+    Returns:
+        N arrays R, int64.
+    """
+    found: list[np.ndarray] = [np.zeros(0, np.int64)] * len(reference)
+    for table in _tables(produced, reference):
+        for index, size, row in zip(table.index, table.sizes, table.matched(), strict=True):
+            found[index] = row[: size[1]]
+    return found
+
+
+def common_lengths(first: Sequence[Units], second: Sequence[Units]) -> np.ndarray:
+    """N int64, lengths of the longest common subsequences."""
+    found = np.zeros(len(first), dtype=np.int64)
+    for table in _tables(first, second):
+        found[table.index] = table.lengths[table.each, table.sizes[:, 0], table.sizes[:, 1]]
+    return found
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """Longest common subsequences of B examples.
+
+    Attributes:
+        index: B, their places.
+        sizes: B,2 numbers of produced and of reference units.
+        equal: B,P,R whether two units are equal; never where padding.
+        lengths: B,P+1,R+1 of the longest common subsequence of all prefixes.
+    """
+
+    index: np.ndarray
+    sizes: np.ndarray
+    equal: np.ndarray
+    lengths: np.ndarray
+
+    @classmethod
+    def of(
+        cls, index: np.ndarray, sizes: np.ndarray, produced: np.ndarray, reference: np.ndarray
+    ) -> _Tables:
+        equal = produced[:, :, None] == reference[:, None, :]
+        (B, P, R) = equal.shape
+        lengths = np.zeros((B, P + 1, R + 1), dtype=np.int32)
+        for row in range(P):
+            above = lengths[:, row]  # B,R+1
+            longer = np.where(equal[:, row], above[:, :-1] + 1, above[:, 1:])
+            np.maximum.accumulate(longer, axis=1, out=lengths[:, row + 1, 1:])
+        return cls(index, sizes, equal, lengths)
+
+    @property
+    def each(self) -> np.ndarray:
+        return np.arange(len(self.index))
+
+    def matched(self) -> np.ndarray:
+        """B,R produced units, or -1."""
+        found = np.full((len(self.index), self.equal.shape[2]), -1, dtype=np.int64)
+        row, column = self.sizes[:, 0].copy(), self.sizes[:, 1].copy()  # B: where each one stands
+        while (going := np.flatnonzero((row > 0) & (column > 0))).size:
+            r, c = row[going], column[going]
+            pair = self.equal[going, r - 1, c - 1]
+            up = self.lengths[going, r - 1, c] >= self.lengths[going, r, c - 1]
+            found[going[pair], c[pair] - 1] = r[pair] - 1
+            row[going] -= pair | up
+            column[going] -= pair | ~up
+        return found
+
+
+def _tables(produced: Sequence[Units], reference: Sequence[Units]) -> Iterator[_Tables]:
+    """Tables of all examples, in blocks of similar sizes."""
+    assert len(produced) == len(reference)
+    numbers: dict[Hashable, int] = {}
+    coded = [
+        [[numbers.setdefault(unit, len(numbers)) for unit in units] for units in side]
+        for side in (produced, reference)
+    ]
+    sizes = np.array([list(map(len, side)) for side in coded], dtype=np.int64).T  # N,2
+    order = np.lexsort(sizes.T)
+    for index in np.split(order, _borders(sizes[order] + 1)):
+        rows = [_padded([side[place] for place in index], -1 - n) for n, side in enumerate(coded)]
+        yield _Tables.of(index, sizes[index], *rows)
+
+
+def _borders(sizes: np.ndarray) -> list[int]:
+    """Where to cut examples, so that their padded tables (N,2) stay within `BLOCK`."""
+    borders, start = [], 0
+    most = sizes[:1].max(axis=0, initial=1)
+    for place in range(1, len(sizes)):
+        most = np.maximum(most, sizes[place])
+        if (place + 1 - start) * int(most.prod()) > BLOCK:
+            borders.append(place)
+            start, most = place, sizes[place]
+    return borders
+
+
+def _padded(rows: list[list[int]], fill: int) -> np.ndarray:
+    sizes = np.array(list(map(len, rows)))
+    out = np.full((len(rows), int(sizes.max(initial=0))), fill, dtype=np.int64)
+    out[np.arange(out.shape[1]) < sizes[:, None]] = [unit for row in rows for unit in row]
+    return out

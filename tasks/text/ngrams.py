@@ -23,11 +23,13 @@ class Overlap:
     Attributes:
         matches: N,order: n-grams found in the reference too, each as often as in both; of several
             references, as often as in the one that has it most often.
+        known: N,order: n-grams that a reference has at all, as often as they are in the text.
         totals: N,order: n-grams of the text.
         reference_totals: M,order: n-grams of each reference.
     """
 
     matches: np.ndarray
+    known: np.ndarray
     totals: np.ndarray
     reference_totals: np.ndarray
 
@@ -49,29 +51,38 @@ def overlap(
     count = len(texts)
     owners = np.arange(count) if owners is None else owners
     assert len(owners) == len(references)
-    matches = np.zeros((count, order), dtype=np.int64)
+    matches, known = np.zeros((2, count, order), dtype=np.int64)
     totals = np.zeros((count + len(references), order), dtype=np.int64)
-    for column, (text, gram) in enumerate(_ngrams([*texts, *references], order)):
+    for column, (text, gram) in enumerate(ngrams([*texts, *references], order)):
         totals[:, column] = np.bincount(text, minlength=len(totals))
         written = text < count
         grams, times = _counted(text[written], gram[written])
-        known, most = _known(text[~written] - count, gram[~written], owners)
-        place = np.minimum(np.searchsorted(known, grams), max(len(known) - 1, 0))
-        found = known[place] == grams if len(known) else np.zeros(len(grams), dtype=bool)
-        shared = np.minimum(times[found], most[place[found]])
-        matches[:, column] = np.bincount(grams[found] // _MOST, shared, minlength=count)
-    return Overlap(matches, totals[:count], totals[count:])
+        wanted, most = _wanted(text[~written] - count, gram[~written], owners)
+        place, found = lookup(wanted, grams)
+        times, holder = times[found], grams[found] // _MOST
+        shared = np.minimum(times, most[place[found]])
+        matches[:, column] = np.bincount(holder, shared, minlength=count)
+        known[:, column] = np.bincount(holder, times, minlength=count)
+    return Overlap(matches, known, totals[:count], totals[count:])
 
 
-def _known(
+def _wanted(
     reference: np.ndarray, gram: np.ndarray, owners: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """N-grams of all references of each text, and how often the one has it that has it most."""
     grams, times = _counted(reference, gram)
     grams = owners[grams // _MOST] * _MOST + grams % _MOST
     order = np.argsort(grams, kind="stable")
-    known, first = np.unique(grams[order], return_index=True)
-    return known, np.maximum.reduceat(times[order], first) if len(first) else times
+    wanted, first = np.unique(grams[order], return_index=True)
+    return wanted, np.maximum.reduceat(times[order], first) if len(first) else times
+
+
+def lookup(known: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each value stands among `known`, which is sorted, and whether it does at all."""
+    if not len(known):
+        return np.zeros(len(values), dtype=np.int64), np.zeros(len(values), dtype=bool)
+    place = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    return place, known[place] == values
 
 
 def _counted(text: np.ndarray, gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -79,7 +90,7 @@ def _counted(text: np.ndarray, gram: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.unique(text * _MOST + gram, return_counts=True)
 
 
-def _ngrams(
+def ngrams(
     texts: Sequence[Sequence[Hashable]], order: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """For n of 1 to `order` the n-grams of all texts in a row: the text and the number of each."""

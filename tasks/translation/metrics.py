@@ -58,20 +58,22 @@ def score(predictions: Sequence[str], references: Sequence[str]) -> Scores:
 def bleu_statistics(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
     """N,10 counts per sentence; their sums over any sentences give that corpus's BLEU."""
     tokenise = BLEU().tokenizer
-    sides = [
+    written, wanted = (
         [tokenise(text.rstrip()).split() for text in side] for side in (predictions, references)
-    ]
-    found = overlap(*sides, ORDER)
-    lengths = [list(map(len, side)) for side in sides]
-    counts = np.concatenate([np.array(lengths).T, found.matches, found.totals], axis=1)
+    )
+    found = overlap(written, wanted, ORDER)
+    lengths = np.array([list(map(len, written)), list(map(len, wanted))]).T  # N,2
+    counts = np.concatenate([lengths, found.matches, found.totals], axis=1)
     return counts.astype(np.float64)
 
 
 def chrf_statistics(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
     """N,3,6 per sentence: n-grams of 1 to 6 characters, blanks left out, of the prediction, of the
     reference, and of both; their sums over any sentences give that corpus's chrF."""
-    sides = [["".join(text.split()) for text in side] for side in (predictions, references)]
-    found = overlap(*sides, CHRF.CHAR_ORDER)
+    written, wanted = (
+        ["".join(text.split()) for text in side] for side in (predictions, references)
+    )
+    found = overlap(written, wanted, CHRF.CHAR_ORDER)
     # An order that the reference is too short for does not count.
     totals = np.where(found.reference_totals > 0, found.totals, 0)
     return np.stack([totals, found.reference_totals, found.matches], axis=1)

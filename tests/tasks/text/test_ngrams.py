@@ -36,6 +36,9 @@ def test_overlap(most: int, examples: list[tuple[list[str], list[list[str]]]]) -
                 most_often |= _grams(one, n)
             shared = (_grams(text, n) & most_often).total()
             assert found.matches[row, n - 1] == shared
+            written = _grams(text, n).items()
+            there = sum(times for gram, times in written if gram in most_often)
+            assert found.known[row, n - 1] == there
             assert found.totals[row, n - 1] == _grams(text, n).total()
     totals = [[_grams(one, n).total() for n in range(1, 4)] for one in references]
     assert found.reference_totals.tolist() == totals

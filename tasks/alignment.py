@@ -9,19 +9,16 @@ only, and AER is then 1 - |A & P| / |A|.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
 from bench.result import AlignmentFigures
-from tasks.ragged import Ragged, run_sums, starts_of
+from tasks.ragged import Ragged, blocks, run_sums, starts_of
 
 #: Pairs (target unit, source unit).
 Links = Sequence[tuple[int, int]]
-# Cells of weights held at once (some 50 bytes each).
-BLOCK = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -73,15 +70,11 @@ class Case:
     produced: np.ndarray | None = None
 
 
-AnyCase = TypeVar("AnyCase", bound=Case)
-
-
 def agreement(cases: Iterable[Case], *, sure: bool = True) -> Agreement:
     """Compare the weights of all examples with their gold links.
 
     Args:
-        cases: all with `produced`, or none; gone through once, `BLOCK` cells of weights held at a
-            time.
+        cases: all with `produced`, or none; gone through once, a block at a time.
         sure: whether the links are sure, or possible only.
     """
     counts = [
@@ -89,20 +82,6 @@ def agreement(cases: Iterable[Case], *, sure: bool = True) -> Agreement:
         for block in blocks(cases)
     ]
     return Agreement(*np.concatenate(counts).sum(axis=0).tolist()) if counts else Agreement()
-
-
-def blocks(cases: Iterable[AnyCase]) -> Iterator[list[AnyCase]]:
-    """Cases by the block, so that their cells fit into memory together."""
-    block: list[AnyCase] = []
-    cells = 0
-    for one in cases:
-        block.append(one)
-        cells += one.weights.size
-        if cells >= BLOCK:
-            yield block
-            block, cells = [], 0
-    if block:
-        yield block
 
 
 def agreement_counts(cases: Sequence[Case], weights: Ragged, sure: bool) -> np.ndarray:

@@ -5,11 +5,39 @@ Every sum here is numpy's sum of that run alone, to the last bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol, TypeVar
 
 import numpy as np
+
+# Cells held at once (some 50 bytes each).
+BLOCK = 1_000_000
+
+
+class Weighted(Protocol):
+    """An example that has a matrix."""
+
+    @property
+    def weights(self) -> np.ndarray: ...
+
+
+Case = TypeVar("Case", bound=Weighted)
+
+
+def blocks(cases: Iterable[Case]) -> Iterator[list[Case]]:
+    """Examples by the block: as many as have `BLOCK` cells together."""
+    block: list[Case] = []
+    cells = 0
+    for one in cases:
+        block.append(one)
+        cells += one.weights.size
+        if cells >= BLOCK:
+            yield block
+            block, cells = [], 0
+    if block:
+        yield block
 
 
 def starts_of(counts: np.ndarray) -> np.ndarray:

@@ -16,14 +16,16 @@ words and the cells of a grid in raster order; boxes are relative, so they lie o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 
 from bench.result import AlignmentFigures
 from tasks.captioning.corpus import Box, Caption, Phrase
+from tasks.ragged import blocks
 
 #: Rows and columns.
 Grid = tuple[int, int]
@@ -66,34 +68,53 @@ class RegionAgreement:
         )
 
 
-def total(agreements: Iterable[RegionAgreement]) -> RegionAgreement:
-    """The sums of all pictures together."""
-    rows = [[getattr(one, field.name) for field in fields(RegionAgreement)] for one in agreements]
-    return RegionAgreement(*np.sum(rows, axis=0).tolist()) if rows else RegionAgreement()
+@dataclass(frozen=True)
+class PhraseCase:
+    """The phrases of one caption, to be judged.
+
+    Attributes:
+        weights: P,S, of each phrase.
+        regions: P, the boxes of each.
+        expected: phrases that could have been judged.
+    """
+
+    weights: np.ndarray
+    regions: Sequence[tuple[Box, ...]]
+    expected: float
+
+    @classmethod
+    def of(
+        cls, weights: np.ndarray, phrases: Sequence[Phrase], unit: Unit, expected: float
+    ) -> PhraseCase:
+        """From weights T,S over words."""
+        starts = [phrase.end - 1 if unit == "noun" else phrase.start for phrase in phrases]
+        used = [
+            weights[start : phrase.end].mean(axis=0, dtype=np.float64)
+            for start, phrase in zip(starts, phrases, strict=True)
+        ]
+        merged = np.stack(used) if used else np.zeros((0, weights.shape[1]))
+        return cls(merged, [phrase.boxes for phrase in phrases], expected)
 
 
-def forced_agreement(
-    weights: np.ndarray, caption: Caption, grid: Grid, *, unit: Unit = "phrase"
-) -> RegionAgreement:
-    """Judge how a reference was read.
+def forced_case(weights: np.ndarray, caption: Caption, *, unit: Unit = "phrase") -> PhraseCase:
+    """How a reference was read.
 
     Args:
         weights: T,S over the words of the caption (`Caption.words`), or over the first T of them
             where reading was cut short.
     """
     phrases = [phrase for phrase in caption.phrases if phrase.end <= len(weights)]
-    return _judge(weights, phrases, grid, unit, expected=len(caption.phrases))
+    return PhraseCase.of(weights, phrases, unit, len(caption.phrases))
 
 
-def free_agreement(
+def free_case(
     weights: np.ndarray,
     written: Sequence[str],
     references: Sequence[Caption],
-    grid: Grid,
     *,
     unit: Unit = "phrase",
-) -> RegionAgreement:
-    """Judge how a caption was written: its phrases that some reference has too.
+) -> PhraseCase:
+    """How a caption was written: its phrases that some reference has too.
 
     `expected` is the mean number of phrases of the references that have any.
 
@@ -103,7 +124,26 @@ def free_agreement(
     assert len(weights) == len(written), (weights.shape, written)
     counts = [len(caption.phrases) for caption in references if caption.phrases]
     expected = sum(counts) / len(counts) if counts else 0.0
-    return _judge(weights, matched_phrases(written, references), grid, unit, expected=expected)
+    return PhraseCase.of(weights, matched_phrases(written, references), unit, expected)
+
+
+def agreement(cases: Iterable[PhraseCase], grid: Grid) -> RegionAgreement:
+    """Compare the phrases of all captions with their regions."""
+    rows = [row for block in blocks(cases) for row in _counts(block, grid)]
+    return RegionAgreement(*np.sum(rows, axis=0).tolist()) if rows else RegionAgreement()
+
+
+def _counts(cases: Sequence[PhraseCase], grid: Grid) -> Iterator[list[float]]:
+    """The fields of `RegionAgreement` of every caption."""
+    weights = np.concatenate([one.weights for one in cases])  # P,S of all captions
+    assert weights.shape[1] == grid[0] * grid[1], (weights.shape, grid)
+    regions = Regions.of([boxes for one in cases for boxes in one.regions], grid)
+    figures = regions.figures(weights)
+    place = 0
+    for one in cases:
+        part = slice(place, place := place + len(one.weights))
+        once = np.ones(len(one.weights))
+        yield [len(once), *(float(once @ figure[part]) for figure in figures), one.expected]
 
 
 def matched_phrases(written: Sequence[str], references: Sequence[Caption]) -> list[Phrase]:
@@ -146,9 +186,10 @@ def control_figures(
     if regions:
         truth = Regions.of(list(regions), grid)
         times = np.fromiter(regions.values(), dtype=np.float64)
-        found = {
-            name: truth.judge(np.tile(row, (len(times), 1)), times) for name, row in weights.items()
-        }
+        for name, row in weights.items():
+            figures = truth.figures(np.tile(row, (len(times), 1)))
+            sums = [float(times @ figure) for figure in figures]
+            found[name] = RegionAgreement(float(times.sum()), *sums, float(times.sum()))
     return {name: agreement.figures() for name, agreement in found.items()}
 
 
@@ -174,27 +215,33 @@ class Regions:
     possible: np.ndarray
 
     @classmethod
-    def of(cls, regions: Sequence[Sequence[Box]], grid: Grid) -> Regions:
-        cover = np.stack([coverage(boxes, grid) for boxes in regions])
-        y, x = ((np.arange(size) + 0.5) / size for size in grid)
-        inside = np.stack([_inside(y, x, boxes).ravel() for boxes in regions])
-        most = cover.max(axis=1, keepdims=True)
-        return cls(cover, inside, np.where(most > 0.5, cover > 0.5, cover == most))
+    def of(cls, regions: Sequence[tuple[Box, ...]], grid: Grid) -> Regions:
+        if not regions:
+            return cls(*np.zeros((3, 0, grid[0] * grid[1])))
+        rows = zip(*(_region(boxes, grid) for boxes in regions), strict=True)
+        return cls(*map(np.stack, rows))
 
-    def judge(
-        self, weights: np.ndarray, times: np.ndarray, expected: float | None = None
-    ) -> RegionAgreement:
-        """Compare weights P,S with the regions; each counts `times` (P)."""
+    def figures(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """P each: mass in the region, and the share of the largest weights of P,S that lie in it
+        and whose links are possible."""
         largest = weights == weights.max(axis=1, keepdims=True)
         share = largest / largest.sum(axis=1, keepdims=True)
-        judged = float(times.sum())
-        return RegionAgreement(
-            judged=judged,
-            mass=float(times @ (weights * self.cover).sum(axis=1)),
-            pointed=float(times @ (share * self.inside).sum(axis=1)),
-            linked=float(times @ (share * self.possible).sum(axis=1)),
-            expected=judged if expected is None else expected,
+        return (
+            (weights * self.cover).sum(axis=1),
+            (share * self.inside).sum(axis=1),
+            (share * self.possible).sum(axis=1),
         )
+
+
+# Captions of a picture name the same things, and a warm worker judges the same captions for many
+# cells: some kB an entry on a fine grid.
+@lru_cache(maxsize=2**13)
+def _region(boxes: tuple[Box, ...], grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A row of each of the arrays of `Regions`."""
+    cover = coverage(boxes, grid)
+    y, x = ((np.arange(size) + 0.5) / size for size in grid)
+    most = cover.max()
+    return cover, _inside(y, x, boxes).ravel(), cover > 0.5 if most > 0.5 else cover == most
 
 
 def coverage(boxes: Sequence[Box], grid: Grid) -> np.ndarray:
@@ -209,24 +256,6 @@ def coverage(boxes: Sequence[Box], grid: Grid) -> np.ndarray:
     place = row[:, None] * columns + column
     cells = np.bincount(place.ravel(), areas.ravel(), minlength=rows * columns)
     return np.clip(cells * (rows * columns), 0.0, 1.0)
-
-
-def _judge(
-    weights: np.ndarray, phrases: Sequence[Phrase], grid: Grid, unit: Unit, *, expected: float
-) -> RegionAgreement:
-    if not phrases:
-        return RegionAgreement(expected=expected)
-    rows, columns = grid
-    assert weights.shape[1] == rows * columns, (weights.shape, grid)
-    starts = [phrase.end - 1 if unit == "noun" else phrase.start for phrase in phrases]
-    used = np.stack(
-        [
-            weights[start : phrase.end].mean(axis=0, dtype=np.float64)
-            for start, phrase in zip(starts, phrases, strict=True)
-        ]
-    )  # P,S
-    regions = Regions.of([phrase.boxes for phrase in phrases], grid)
-    return regions.judge(used, np.ones(len(used)), expected)
 
 
 def _edges(cells: int, edges: Sequence[float]) -> np.ndarray:

@@ -16,7 +16,7 @@ from tasks.captioning.corpus import Caption
 from tasks.captioning.data import CaptioningData, Split
 from tasks.captioning.metrics import SIGNATURE, CaptionScores, score
 from tasks.captioning.model import CaptioningModule
-from tasks.captioning.regions import control_figures, forced_agreement, free_agreement, total
+from tasks.captioning.regions import agreement, control_figures, forced_case, free_case
 from tasks.captioning.traces import Looked, traces
 from tasks.decoding import Decoding, Read, decode, read_references
 from tasks.generation import Batch
@@ -176,15 +176,21 @@ def _alignment(tested: _Tested, data: CaptioningData) -> Alignment | None:
     if not any(caption.phrases for caption in captions):
         return None
     written = tested.decoding.written
-    free = total(
-        free_agreement(one.weights, _words(data, one.tokens), groups[one.index], data.grid)
-        for one in written
-        if one.weights is not None and any(caption.phrases for caption in groups[one.index])
+    free = agreement(
+        (
+            free_case(one.weights, _words(data, one.tokens), groups[one.index])
+            for one in written
+            if one.weights is not None and any(caption.phrases for caption in groups[one.index])
+        ),
+        data.grid,
     )
-    forced = total(
-        forced_agreement(one.weights, captions[one.index], data.grid)
-        for one in tested.references
-        if one.weights is not None and captions[one.index].phrases
+    forced = agreement(
+        (
+            forced_case(one.weights, captions[one.index])
+            for one in tested.references
+            if one.weights is not None and captions[one.index].phrases
+        ),
+        data.grid,
     )
     if not free.expected:
         return None  # without attention there is nothing to judge

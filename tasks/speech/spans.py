@@ -17,11 +17,10 @@ from tasks.alignment import (
     Agreement,
     Case,
     agreement_counts,
-    blocks,
     diagonal_weights,
     uniform_weights,
 )
-from tasks.ragged import Ragged, places_in, run_sums
+from tasks.ragged import Ragged, blocks, places_in, run_sums
 from tasks.speech.corpus import Span
 
 

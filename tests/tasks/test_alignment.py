@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import alignment
+from tasks import ragged
 from tasks.alignment import (
     Agreement,
     Case,
@@ -135,7 +135,7 @@ def _plain(case: Case, sure: bool) -> list[float]:
 def test_many_examples_add_up_to_the_last_bit(
     monkeypatch: pytest.MonkeyPatch, dtype: type, block: int, sure: bool, carried: bool
 ) -> None:
-    monkeypatch.setattr(alignment, "BLOCK", block)
+    monkeypatch.setattr(ragged, "BLOCK", block)
     rng = np.random.default_rng(block)
     cases = []
     for number in range(60):

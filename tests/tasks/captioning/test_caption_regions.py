@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.result import AlignmentFigures
+from tasks import ragged
 from tasks.captioning.corpus import Box, Caption, Phrase
 from tasks.captioning.regions import (
+    PhraseCase,
     RegionAgreement,
+    Unit,
+    agreement,
     centre_weights,
     control_figures,
     coverage,
-    forced_agreement,
-    free_agreement,
+    forced_case,
+    free_case,
     matched_phrases,
-    total,
 )
 
 LEFT = Box(0.0, 0.0, 0.5, 1.0)
@@ -59,12 +64,22 @@ def on(cell: int) -> np.ndarray:
     return np.eye(8)[cell]
 
 
+def forced(weights: np.ndarray, caption: Caption, unit: Unit = "phrase") -> RegionAgreement:
+    """How one reference was read."""
+    return agreement([forced_case(weights, caption, unit=unit)], GRID)
+
+
+def free(weights: np.ndarray, written: list[str]) -> RegionAgreement:
+    """How one caption was written."""
+    return agreement([free_case(weights, written, REFERENCES)], GRID)
+
+
 READ = caption("a dog sees a red cat", (0, 2, LEFT), (3, 6, CORNER))
 
 
 def test_forced_figures_by_hand() -> None:
     weights = np.stack([on(0), on(1), on(2), on(7), on(6), on(7)])
-    found = forced_agreement(weights, READ, GRID)
+    found = forced(weights, READ)
     # "a dog": cells 0 and 1, both in the box, a tie within it. "a red cat": the corner covers less
     # than half of cell 7 and not its centre; 7 is the cell it covers most, hence possible.
     assert found == RegionAgreement(
@@ -77,18 +92,18 @@ def test_forced_figures_by_hand() -> None:
 
 def test_the_noun_alone() -> None:
     weights = np.stack([on(7), on(0), on(2), on(0), on(0), on(7)])
-    assert forced_agreement(weights, READ, GRID, unit="noun").linked == 2
-    assert forced_agreement(weights, READ, GRID).linked == pytest.approx(0.5)
+    assert forced(weights, READ, "noun").linked == 2
+    assert forced(weights, READ).linked == pytest.approx(0.5)
 
 
 def test_reading_that_was_cut_short_is_not_covered() -> None:
-    found = forced_agreement(np.stack([on(0)] * 4), READ, GRID)
+    found = forced(np.stack([on(0)] * 4), READ)
     assert found.judged == 1 and found.figures().covered == 0.5
 
 
 def test_ties_count_their_share() -> None:
     even = np.full((6, 8), 1 / 8)
-    figures = forced_agreement(even, READ, GRID).figures()
+    figures = forced(even, READ).figures()
     assert figures.pointing == pytest.approx((4 / 8 + 0) / 2)
     assert figures.mass_on_gold == pytest.approx((0.5 + 0.4 / 8) / 2)
     assert figures.aer == pytest.approx(1 - (4 / 8 + 1 / 8) / 2)
@@ -121,18 +136,69 @@ def test_references_that_disagree_are_both_right() -> None:
 
 def test_free_figures_and_what_they_cover() -> None:
     written = ["a", "dog", "runs"]
-    found = free_agreement(np.stack([on(0), on(7), on(0)]), written, REFERENCES, GRID)
+    found = free(np.stack([on(0), on(7), on(0)]), written)
     # References name 2 phrases and 1; of the 1.5 to be expected one was written.
     assert found.judged == 1 and found.expected == 1.5 and found.linked == 1
     assert found.figures().covered == pytest.approx(1 / 1.5)
-    nothing = free_agreement(np.zeros((0, 8)), [], REFERENCES, GRID)
+    nothing = free(np.zeros((0, 8)), [])
     assert nothing.figures() == AlignmentFigures(covered=0.0)
 
 
 def test_sums_and_empty_sums() -> None:
-    one = RegionAgreement(2, 1.0, 1.0, 2.0, 2)
-    assert total([one, one]).figures() == one.figures()
-    assert total([]).figures() == AlignmentFigures()
+    one = forced_case(np.full((6, 8), 1 / 8), READ)
+    assert agreement([one, one], GRID).figures() == agreement([one], GRID).figures()
+    assert agreement([], GRID).figures() == AlignmentFigures()
+
+
+def _plain(weights: np.ndarray, regions: Sequence[tuple[Box, ...]]) -> list[float]:
+    """Mass in the box, right pointings and right links of one caption."""
+    y, x = ((np.arange(size) + 0.5) / size for size in GRID)
+    cover = np.stack([coverage(boxes, GRID) for boxes in regions])
+    inside = np.array(
+        [
+            [
+                any(b.top <= down < b.bottom and b.left <= across < b.right for b in boxes)
+                for down in y
+                for across in x
+            ]
+            for boxes in regions
+        ]
+    )
+    most = cover.max(axis=1, keepdims=True)
+    possible = np.where(most > 0.5, cover > 0.5, cover == most)
+    largest = weights == weights.max(axis=1, keepdims=True)
+    share = largest / largest.sum(axis=1, keepdims=True)
+    rows = [
+        (weights * cover).sum(axis=1),
+        *((share * one).sum(axis=1) for one in (inside, possible)),
+    ]
+    return [float(np.ones(len(weights)) @ row) for row in rows]
+
+
+@pytest.mark.parametrize("block", [1, 100, 10**6])
+def test_many_captions_add_up_to_the_last_bit(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(ragged, "BLOCK", block)
+    rng = np.random.default_rng(0)
+    cases = []
+    for _ in range(60):
+        size = int(rng.integers(0, 5))
+        weights = rng.dirichlet(np.ones(8), size=size)
+        weights[rng.random(size) < 0.3] = 1 / 8  # several largest ones
+        corners = np.sort(rng.random((size, 2, 2, 2)), axis=2)  # phrase,box,low and high,axis
+        regions = [
+            tuple(Box(low[0], low[1], high[0], high[1]) for low, high in boxes)
+            for boxes in corners.tolist()
+        ]
+        cases.append(PhraseCase(weights, regions, size + 0.5))
+    rows = [
+        [len(one.weights), *_plain(one.weights, one.regions), one.expected]
+        for one in cases
+        if one.regions
+    ]
+    found = agreement(cases, GRID)
+    expected = np.sum(rows, axis=0).tolist()
+    assert [found.judged, found.mass, found.pointed, found.linked] == expected[:4]
+    assert found.expected == sum(one.expected for one in cases)
 
 
 @pytest.mark.parametrize(
@@ -151,10 +217,13 @@ def test_controls_are_what_such_weights_would_get() -> None:
     groups = [REFERENCES, (READ, READ)]
     found = control_figures(groups, GRID)
     for name, row in {"uniform": np.full(8, 1 / 8), "centre": centre_weights(GRID)}.items():
-        expected = total(
-            forced_agreement(np.tile(row, (len(one.words), 1)), one, GRID)
-            for group in groups
-            for one in group
+        expected = agreement(
+            (
+                forced_case(np.tile(row, (len(one.words), 1)), one)
+                for group in groups
+                for one in group
+            ),
+            GRID,
         ).figures()
         assert found[name].model_dump() == pytest.approx(expected.model_dump())
     assert control_figures([], GRID)["uniform"] == AlignmentFigures()

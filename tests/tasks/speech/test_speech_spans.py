@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tasks import alignment
+from tasks import ragged
 from tasks.alignment import agreement
 from tasks.speech.corpus import Span
 from tasks.speech.metrics import edit
@@ -159,7 +159,7 @@ def _plain(one: SpanCase) -> list[float]:
 def test_many_utterances_add_up_to_the_last_bit(
     monkeypatch: pytest.MonkeyPatch, dtype: type, block: int
 ) -> None:
-    monkeypatch.setattr(alignment, "BLOCK", block)
+    monkeypatch.setattr(ragged, "BLOCK", block)
     rng = np.random.default_rng(block)
     cases = []
     for number in range(50):

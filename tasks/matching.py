@@ -36,14 +36,6 @@ def match_units(produced: Sequence[Units], reference: Sequence[Units]) -> list[n
     return found
 
 
-def common_lengths(first: Sequence[Units], second: Sequence[Units]) -> np.ndarray:
-    """N int64, lengths of the longest common subsequences."""
-    found = np.zeros(len(first), dtype=np.int64)
-    for table in _tables(first, second):
-        found[table.index] = table.lengths[table.each, table.sizes[:, 0], table.sizes[:, 1]]
-    return found
-
-
 @dataclass(frozen=True)
 class _Tables:
     """Longest common subsequences of B examples.
@@ -72,10 +64,6 @@ class _Tables:
             longer = np.where(equal[:, row], above[:, :-1] + 1, above[:, 1:])
             np.maximum.accumulate(longer, axis=1, out=lengths[:, row + 1, 1:])
         return cls(index, sizes, equal, lengths)
-
-    @property
-    def each(self) -> np.ndarray:
-        return np.arange(len(self.index))
 
     def matched(self) -> np.ndarray:
         """B,R produced units, or -1."""

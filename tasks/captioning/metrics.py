@@ -1,32 +1,26 @@
-"""CIDEr, BLEU and ROUGE-L, equal to pycocoevalcap's, over all references, with intervals.
+"""CIDEr, BLEU and ROUGE-L as pycocoevalcap computes them, over all references, with intervals.
 
-The library goes through captions one by one; here all are counted at once. They are tokenised
-first (`tasks.captioning.tokens`). CIDEr (Vedantam et al. 2015; CIDEr-D as in the COCO evaluation)
-is a mean over pictures, BLEU (Papineni et al. 2002) a function of counts that add up over
-pictures: both are resampled without scoring a caption twice. Document frequencies of CIDEr are
-those of the whole test set, also in resamples and length bins.
+Captions are tokenised first (`tasks.captioning.tokens`). CIDEr (Vedantam et al. 2015; CIDEr-D as
+in the COCO evaluation) is a mean over pictures, BLEU (Papineni et al. 2002) a function of counts
+that add up over pictures: both are resampled without scoring a caption twice. Document frequencies
+of CIDEr are those of the whole test set, also in resamples and length bins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, repeat
 
 import numpy as np
 
-from tasks.captioning.cider import ORDER, cider
 from tasks.captioning.meteor import meteor
 from tasks.captioning.tokens import normalised
 from tasks.intervals import Interval, bootstrap, mean
-from tasks.matching import common_lengths
-from tasks.text.ngrams import overlap
 
+ORDER = 4
 # pycocoevalcap's guards against empty sums.
 _TINY, _SMALL = 1e-15, 1e-9
-# How much recall weighs in its ROUGE-L.
-_BETA = 1.2
 
 SIGNATURE = "pycocoevalcap 1.2, PTB-like tokens in lower case without punctuation"
 
@@ -96,7 +90,7 @@ def score(
     known = [[normalised(text) for text in texts] for texts in references]
     extra = meteor(found, known) if with_meteor else None
     return CaptionScores(
-        cider=cider(found, known),
+        cider=_cider(found, known),
         bleu=_bleu_statistics(found, known),
         rouge_l=_rouge_l(found, known),
         distinct=len(set(found)),
@@ -125,30 +119,34 @@ def shuffled(captions: Sequence[str], seed: int = 0) -> list[str]:
     return dealt
 
 
+def _cider(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
+    from pycocoevalcap.cider.cider_scorer import CiderScorer
+
+    scorer = CiderScorer(n=ORDER, sigma=6.0)
+    for prediction, texts in zip(predictions, references, strict=True):
+        scorer += (prediction, texts)
+    return np.asarray(scorer.compute_score()[1])
+
+
 def _bleu_statistics(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
     """N,10: tokens, closest reference's tokens, matches and totals by order."""
-    written = [text.split() for text in predictions]
-    known = [[text.split() for text in texts] for texts in references]
-    owners = np.repeat(np.arange(len(known)), list(map(len, known)))
-    found = overlap(written, list(chain.from_iterable(known)), ORDER, owners=owners)
-    lengths = [
-        (len(tokens), min((abs(len(text) - len(tokens)), len(text)) for text in texts)[1])
-        for tokens, texts in zip(written, known, strict=True)
-    ]
-    counts = np.concatenate([np.array(lengths), found.matches, found.totals], axis=1)
-    return counts.astype(np.float64)
+    from pycocoevalcap.bleu.bleu_scorer import BleuScorer
+
+    scorer = BleuScorer(n=ORDER)
+    for prediction, texts in zip(predictions, references, strict=True):
+        scorer += (prediction, texts)
+    rows = []
+    for counts in scorer.ctest:
+        tokens = counts["testlen"]
+        _, closest = min((abs(length - tokens), length) for length in counts["reflen"])
+        rows.append([tokens, closest, *counts["correct"], *counts["guess"]])
+    return np.asarray(rows, dtype=np.float64)
 
 
 def _rouge_l(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
-    """N, from the highest precision and the highest recall over the references."""
-    each = np.array(list(map(len, references)))
-    written = [text.split(" ") for text in predictions]
-    known = [text.split(" ") for text in chain.from_iterable(references)]
-    repeated = list(chain.from_iterable(map(repeat, written, each.tolist())))
-    common = common_lengths(repeated, known)  # M
-    first = np.cumsum(each) - each
-    precision = np.maximum.reduceat(common / np.array(list(map(len, repeated))), first)
-    recall = np.maximum.reduceat(common / np.array(list(map(len, known))), first)
-    above = (1 + _BETA**2) * precision * recall
-    below = recall + _BETA**2 * precision
-    return np.divide(above, below, out=np.zeros(len(each)), where=below > 0)
+    from pycocoevalcap.rouge.rouge import Rouge
+
+    each: Callable[[list[str], Sequence[str]], float] = Rouge().calc_score
+    return np.array(
+        [each([text], texts) for text, texts in zip(predictions, references, strict=True)]
+    )

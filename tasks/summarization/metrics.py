@@ -1,9 +1,8 @@
-"""ROUGE, equal to rouge-score's, with intervals, and how much of a summary is the writer's own.
+"""ROUGE as rouge-score computes it, with intervals, and how much of a summary is the writer's own.
 
 ROUGE-1, -2 and -L are F1 values per example (Lin 2004), averaged over examples; rouge-score
 lower-cases, keeps letters and digits only, and here stems with Porter's stemmer, as published
-figures on news mostly do. Its tokens are compared here, for all examples at once. All figures are
-fractions.
+figures on news mostly do. All figures are fractions.
 """
 
 from __future__ import annotations
@@ -18,15 +17,14 @@ import numpy as np
 
 from tasks import intervals
 from tasks.intervals import Interval
-from tasks.matching import common_lengths
 from tasks.summarization.corpus import Words
-from tasks.text.ngrams import overlap
 
 #: Figures by our names, and rouge-score's.
 ROUGE = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}
 HEADLINE = "rouge_l"
 #: The headline figure's column in `Scores.examples`.
 COLUMN = list(ROUGE).index(HEADLINE)
+USE_STEMMER = True
 # Novelty is measured on n-grams up to this length.
 ORDER = 3
 
@@ -75,31 +73,19 @@ def score(predictions: Sequence[str], references: Sequence[str]) -> Scores:
 
 def rouge(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
     """F1 of ROUGE-1, -2 and -L per example: N,3 in the order of `ROUGE`."""
-    tokenise = _tokeniser().tokenize
-    written, wanted = list(map(tokenise, predictions)), list(map(tokenise, references))
-    grams = overlap(written, wanted, 2)
-    sizes = [np.array(list(map(len, side)), dtype=np.int64) for side in (written, wanted)]
-    columns = [
-        *(
-            f1(grams.matches[:, n], grams.totals[:, n], grams.reference_totals[:, n])
-            for n in (0, 1)
-        ),
-        f1(common_lengths(written, wanted), *sizes),
-    ]
-    return np.stack(columns, axis=1)
+    from rouge_score.rouge_scorer import RougeScorer
 
-
-def f1(both: np.ndarray, written: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """F1 of counts, 0 where nothing is shared: N each."""
-    precision, recall = both / np.maximum(written, 1), both / np.maximum(wanted, 1)
-    total = precision + recall
-    # In rouge-score's order: equal to the last bit.
-    return np.divide(2 * precision * recall, total, out=np.zeros(len(total)), where=total > 0)
+    scorer = RougeScorer(list(ROUGE.values()), tokenizer=_tokeniser() if USE_STEMMER else None)
+    rows = []
+    for prediction, reference in zip(predictions, references, strict=True):
+        scores = scorer.score(reference, prediction)
+        rows.append([scores[name].fmeasure for name in ROUGE.values()])
+    return np.asarray(rows, dtype=np.float64).reshape(-1, len(ROUGE))
 
 
 class _Tokeniser:
-    """rouge-score's own with its stemmer, which here stems a word once: stemming takes most of the
-    time of a figure, and the same words come again and again."""
+    """rouge-score's own, which stems a word once. Stemming takes most of the time of a figure, and
+    the same words come again and again."""
 
     def __init__(self) -> None:
         from rouge_score.tokenize import tokenize
@@ -121,7 +107,8 @@ def _tokeniser() -> Any:
 
 def signature() -> str:
     """What the figures depend on besides the texts."""
-    return f"rouge-score {version('rouge-score')}|f1|stemmer:porter|mean over examples"
+    stemmer = "porter" if USE_STEMMER else "none"
+    return f"rouge-score {version('rouge-score')}|f1|stemmer:{stemmer}|mean over examples"
 
 
 def own_words(
@@ -150,9 +137,17 @@ def own_words(
 
 def _novel_counts(summaries: Sequence[Words], sources: Sequence[Words]) -> np.ndarray:
     """ORDER,2: n-grams that do not stand in the source, and all n-grams, by n."""
-    found = overlap(summaries, sources, ORDER)
-    totals = found.totals.sum(axis=0)
-    return np.stack([totals - found.known.sum(axis=0), totals], axis=1).astype(np.float64)
+    counts = np.zeros((ORDER, 2))
+    for summary, source in zip(summaries, sources, strict=True):
+        for order in range(1, ORDER + 1):
+            there = set(_grams(source, order))
+            grams = _grams(summary, order)
+            counts[order - 1] += sum(gram not in there for gram in grams), len(grams)
+    return counts
+
+
+def _grams(words: Sequence[str], order: int) -> list[tuple[str, ...]]:
+    return list(zip(*(words[start:] for start in range(order)), strict=False))
 
 
 def _with_counts(values: np.ndarray) -> np.ndarray:

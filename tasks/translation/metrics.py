@@ -1,7 +1,4 @@
-"""BLEU and chrF, equal to sacrebleu's, with intervals.
-
-sacrebleu cuts the tokens and names the signatures. N-grams are counted here, for all sentences at
-once: it counts sentence by sentence, and again for the corpus.
+"""BLEU and chrF as sacrebleu computes them, with intervals.
 
 BLEU's counts are additive over sentences (Papineni et al. 2002), so the corpus figure of any
 resample or length bin is computed from summed counts; it equals sacrebleu's to the last digit
@@ -18,7 +15,6 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from tasks.intervals import Interval, bootstrap
-from tasks.text.ngrams import overlap
 
 ORDER = 4
 
@@ -44,54 +40,30 @@ class Scores:
 def score(predictions: Sequence[str], references: Sequence[str]) -> Scores:
     """Score plain, cased, detokenised text against one reference each."""
     assert len(predictions) == len(references) > 0
+    chrf = CHRF()
     statistics = bleu_statistics(predictions, references)
-    characters = chrf_statistics(predictions, references)
+    sentences = [
+        chrf.sentence_score(prediction, [reference]).score
+        for prediction, reference in zip(predictions, references, strict=True)
+    ]
+    corpus_chrf = chrf.corpus_score(predictions, [references]).score
     return Scores(
         bleu=bootstrap(statistics, bleu),
-        chrf=float(chrf(characters.sum(axis=0))),
+        chrf=corpus_chrf,
         statistics=statistics,
-        sentence_chrf=chrf(characters),
-        signatures={"bleu": _signature(BLEU()), "chrf": _signature(CHRF())},
+        sentence_chrf=np.asarray(sentences),
+        signatures={"bleu": _bleu_signature(), "chrf": chrf.get_signature().format()},
     )
 
 
 def bleu_statistics(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
     """N,10 counts per sentence; their sums over any sentences give that corpus's BLEU."""
-    tokenise = BLEU().tokenizer
-    written, wanted = (
-        [tokenise(text.rstrip()).split() for text in side] for side in (predictions, references)
-    )
-    found = overlap(written, wanted, ORDER)
-    lengths = np.array([list(map(len, written)), list(map(len, wanted))]).T  # N,2
-    counts = np.concatenate([lengths, found.matches, found.totals], axis=1)
-    return counts.astype(np.float64)
-
-
-def chrf_statistics(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
-    """N,3,6 per sentence: n-grams of 1 to 6 characters, blanks left out, of the prediction, of the
-    reference, and of both; their sums over any sentences give that corpus's chrF."""
-    written, wanted = (
-        ["".join(text.split()) for text in side] for side in (predictions, references)
-    )
-    found = overlap(written, wanted, CHRF.CHAR_ORDER)
-    # An order that the reference is too short for does not count.
-    totals = np.where(found.reference_totals > 0, found.totals, 0)
-    return np.stack([totals, found.reference_totals, found.matches], axis=1)
-
-
-def chrf(sums: np.ndarray) -> np.ndarray:
-    """chrF (0 to 100) of summed counts ...,3,6, as sacrebleu averages: precision and recall over
-    the orders that both sides have."""
-    written, wanted, both = sums[..., 0, :], sums[..., 1, :], sums[..., 2, :]
-    counted = (written > 0) & (wanted > 0)
-    orders = np.maximum(counted.sum(axis=-1), 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # Added up in order, as sacrebleu does: equal to the last bit.
-        precision = np.where(counted, both / written, 0.0).cumsum(axis=-1)[..., -1] / orders
-        recall = np.where(counted, both / wanted, 0.0).cumsum(axis=-1)[..., -1] / orders
-        factor = CHRF.BETA**2
-        score = (1 + factor) * precision * recall / (factor * precision + recall)
-    return np.where(precision + recall > 0, 100 * score, 0.0)
+    metric = BLEU(effective_order=True)  # of no influence on counts, silences a warning
+    rows = []
+    for prediction, reference in zip(predictions, references, strict=True):
+        counts = metric.sentence_score(prediction, [reference])
+        rows.append([counts.sys_len, counts.ref_len, *counts.counts, *counts.totals])
+    return np.asarray(rows, dtype=np.float64).reshape(-1, 2 + 2 * ORDER)
 
 
 def bleu(sums: np.ndarray) -> np.ndarray:
@@ -108,6 +80,7 @@ def bleu(sums: np.ndarray) -> np.ndarray:
     return np.where(defined, value, 0.0)
 
 
-def _signature(metric: BLEU | CHRF) -> str:
+def _bleu_signature() -> str:
+    metric = BLEU()
     metric.corpus_score(["."], [["."]])  # the signature names the number of references seen
     return metric.get_signature().format()

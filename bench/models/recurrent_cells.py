@@ -101,10 +101,16 @@ class RecurrentStack(nn.Module):
         outputs, (last, last_cells) = self.rnn(inputs, (hidden, cells))
         return outputs, CellState(last.unbind(0), last_cells.unbind(0))
 
-    def steps(self, known: Tensor) -> Advance:
-        """Make ready to walk along B,T,E known inputs, step by step."""
-        if self.lstm or known.shape[1] == 1 or not trains_on_cpu(known, self.rnn.all_weights[0][0]):
-            return Steps(self, known)
+    def steps(self, known: Tensor, places: Tensor | None = None) -> Advance:
+        """Make ready to walk along B,T,E known inputs, step by step. Where they repeat, rows for
+        B `places` in fewer known inputs can be walked along."""
+        if (
+            self.lstm
+            or known.shape[1] == 1
+            or places is not None
+            or not trains_on_cpu(known, self.rnn.all_weights[0][0])
+        ):
+            return Steps(self, known, places)
         return GruSteps(self, known)
 
 
@@ -118,11 +124,14 @@ class Steps:
     Lives for one call: it holds the parameters as the products in the loop want them.
     """
 
-    def __init__(self, stack: RecurrentStack, known: Tensor) -> None:
+    def __init__(self, stack: RecurrentStack, known: Tensor, places: Tensor | None = None) -> None:
         self._stack, size = stack, stack.input_size
         layers = [layer_parameters(stack.rnn, layer) for layer in range(stack.layers)]
         first = layers[0]
-        self._known = F.linear(known, first.inputs[:, :size], first.input_bias).unbind(1)  # B,GH
+        projected = F.linear(known, first.inputs[:, :size], first.input_bias)  # B,T,GH
+        if places is not None:
+            projected = projected.index_select(0, places)
+        self._known = projected.unbind(1)
         self._extra = _for_products(first.inputs[:, size:])
         self._recurrent = [(_for_products(one.recurrent), one.bias) for one in layers]
         self._inputs = [(_for_products(one.inputs), one.input_bias) for one in layers[1:]]

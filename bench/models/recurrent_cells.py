@@ -20,6 +20,7 @@ from bench.errors import UsageError, unknown_name
 from bench.models.dropout import dropout
 from bench.models.gru_sequence import Gru, trains_on_cpu
 from bench.models.gru_walk import Walk
+from bench.models.tanh import tanh
 
 CELLS = ("gru", "lstm")
 
@@ -199,7 +200,7 @@ def _gru(projected: Tensor, recurrent: Tensor, hidden: Tensor) -> Tensor:
     input_gates, input_new = projected.split((2 * size, size), dim=1)
     hidden_gates, hidden_new = recurrent.split((2 * size, size), dim=1)
     reset, update = torch.sigmoid(input_gates + hidden_gates).chunk(2, dim=1)
-    new = torch.tanh(torch.addcmul(input_new, reset, hidden_new))
+    new = tanh(torch.addcmul(input_new, reset, hidden_new))
     return torch.lerp(new, hidden, update)  # new + update * (hidden - new)
 
 
@@ -207,8 +208,8 @@ def _lstm(projected: Tensor, recurrent: Tensor, cell: Tensor) -> tuple[Tensor, T
     """Gates of PyTorch's LSTM: B,4H projections, biases in, to the state and the cell B,H."""
     enter, forget, new, leave = (projected + recurrent).chunk(4, dim=1)
     kept = torch.sigmoid(forget) * cell
-    cell = torch.addcmul(kept, torch.sigmoid(enter), torch.tanh(new))
-    return torch.sigmoid(leave) * torch.tanh(cell), cell
+    cell = torch.addcmul(kept, torch.sigmoid(enter), tanh(new))
+    return torch.sigmoid(leave) * tanh(cell), cell
 
 
 def _for_products(weight: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from bench.models.bridge import Bridge
 from bench.models.dropout import dropout
 from bench.models.layers import linear, resize, token_embedding
 from bench.models.recurrent_cells import Advance, CellState, RecurrentStack
+from bench.models.tanh import tanh
 
 #: Hypotheses from which on it is worth looking which of their last words are the same.
 MANY = 64
@@ -123,7 +124,7 @@ class RecurrentDecoder(Decoder):
     def _vector(self, *sources: Tensor) -> Tensor:
         """tanh(W [sources]): the readout of Bahdanau 2015 and the attentional vector of Luong
         2015, equation 5, before dropout."""
-        return torch.tanh(self.readout(torch.cat(sources, dim=-1)))
+        return tanh(self.readout(torch.cat(sources, dim=-1)))
 
 
 class FixedDecoder(RecurrentDecoder):

@@ -55,6 +55,17 @@ class StackedTraining(pl.LightningModule):
         self.settings = modules[0].settings
         self.diverged: dict[int, DivergedError] = {}
         self.draws = Draws(next(modules[0].parameters()).device, states)
+        self._gradients = [gradient_of(one) for one in self.parameters_stacked]
+        self._reached: set[int] = set()  # parameters that a pass backwards has reached
+        self._watch(modules)
+
+    def _watch(self, modules: Sequence[StackableModule]) -> None:
+        learning = [[one for one in m.parameters() if one.requires_grad] for m in modules]
+        for place, each in enumerate(zip(self.parameters_stacked, *learning, strict=True)):
+            for parameter in each:
+                parameter.register_post_accumulate_grad_hook(
+                    lambda _, place=place: self._reached.add(place)
+                )
 
     @property
     def alone(self) -> list[StackableModule]:
@@ -113,12 +124,18 @@ class StackedTraining(pl.LightningModule):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Zero all gradients, in place whatever is asked for: the modules' are views of them."""
-        for parameter in self.parameters_stacked:
-            assert parameter.grad is not None
-            parameter.grad.zero_()
+        self._reached.clear()
+        for parameter, gradient in zip(self.parameters_stacked, self._gradients, strict=True):
+            parameter.grad = gradient.zero_()
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
         self.zero_grad()
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        # To an optimiser no gradient and one of zeros are two things.
+        for place, parameter in enumerate(self.parameters_stacked):
+            if place not in self._reached:
+                parameter.grad = None
 
     def configure_gradient_clipping(
         self,
@@ -173,6 +190,12 @@ class Tuples:
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return zip(*self.streams, strict=True)
+
+
+def gradient_of(parameter: nn.Parameter) -> Tensor:
+    """Its gradient, which there is."""
+    assert parameter.grad is not None
+    return parameter.grad
 
 
 def clip_each(gradients: Sequence[Tensor], largest: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -31,12 +32,11 @@ def fold_batches(
     first = batches[0]
     own = _own_sizes(batches)
     rows_of = {names[0] for name, names in first.axes.items() if _tensor(first, name) is not None}
-    rows, padded = _told_apart(
-        {name: own[name] for name in sorted(rows_of)}, lambda _, size: [size]
-    )
-    sequences = {name: sizes for name, sizes in own.items() if name not in rows_of}
-    lengths, further = _told_apart(sequences, sizes_within)
-    padded |= further
+    steps = own[_STEPS]
+    counted = {name: own.pop(name) for name in sorted(rows_of)}
+    rows, padded = _told_apart(counted, lambda _, size: [size])
+    lengths, padded_lengths = _told_apart(own, sizes_within)
+    padded |= padded_lengths
     folded = {
         name: _folded(
             [vars(batch)[name] for batch in batches], names, padded, first.places.get(name)
@@ -44,7 +44,7 @@ def fold_batches(
         for name, names in first.axes.items()
         if _tensor(first, name) is not None
     }
-    return replace(first, **folded), Fold(len(batches), rows, lengths, own[_STEPS], draws)
+    return replace(first, **folded), Fold(len(batches), rows, lengths, steps, draws)
 
 
 def _tensor(batch: TensorBatch, name: str) -> Tensor | None:
@@ -60,9 +60,7 @@ def _own_sizes(batches: Sequence[TensorBatch]) -> dict[str, tuple[int, ...]]:
         for dimension, axis in enumerate(names):
             if None not in tensors:
                 sizes = tuple(one.shape[dimension] for one in tensors if one is not None)
-                assert found.setdefault(axis, sizes) == sizes, (
-                    f"{name} has other {axis} than the rest"
-                )
+                assert found.setdefault(axis, sizes) == sizes, f"{name} disagrees on {axis}"
     return found
 
 
@@ -74,14 +72,13 @@ def _told_apart(
     apart: dict[int, tuple[int, ...]] = {}
     padded: dict[str, int] = {}
     for axis, sizes in own.items():
-        size = max(sizes)
-        while True:
-            every = [tuple(within(axis, one)) for one in (size, *sizes)]
-            here = {one[0]: tuple(one[1:]) for one in zip(*every, strict=True)}
-            if all(apart.get(one, mine) == mine for one, mine in here.items()):
+        mine = [within(axis, size) for size in sizes]
+        for size in itertools.count(max(sizes)):
+            pairs = list(zip(within(axis, size), zip(*mine, strict=True), strict=True))
+            every = [*apart.items(), *pairs]
+            if len(dict(every)) == len(set(every)):  # no padded size means two things
                 break
-            size += 1
-        apart |= here
+        apart |= dict(pairs)
         padded[axis] = size
     return apart, padded
 

@@ -17,11 +17,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bench.stacking.fold import Draws
-from bench.stacking.stack import stack_models
+from bench.stacking.stack import NotStackable, stack_models
 from tasks.datamodule import Stream, StreamModule
 from tasks.folding import fold_batches
 from tasks.optimisation import optimiser_and_schedule
 from tasks.training import DivergedError, StackableModule
+
+#: How far losses of models together and alone may lie apart, by precision.
+_TOLERANCES = {"32": 1e-4, "bf16": 1e-2}
 
 
 class StackedTraining(pl.LightningModule):
@@ -39,7 +42,8 @@ class StackedTraining(pl.LightningModule):
         draws: the modules' random states.
 
     Raises:
-        NotStackable: modules with parts that cannot be trained together.
+        NotStackable: modules with parts that cannot be trained together; in the first step, modules
+            whose losses are others than alone.
     """
 
     def __init__(self, modules: Sequence[StackableModule], states: Sequence[Tensor]) -> None:
@@ -51,6 +55,17 @@ class StackedTraining(pl.LightningModule):
         self.settings = modules[0].settings
         self.diverged: dict[int, DivergedError] = {}
         self.draws = Draws(next(modules[0].parameters()).device, states)
+        self._gradients = [gradient_of(one) for one in self.parameters_stacked]
+        self._reached: set[int] = set()  # parameters that a pass backwards has reached
+        self._watch(modules)
+
+    def _watch(self, modules: Sequence[StackableModule]) -> None:
+        learning = [[one for one in m.parameters() if one.requires_grad] for m in modules]
+        for place, each in enumerate(zip(self.parameters_stacked, *learning, strict=True)):
+            for parameter in each:
+                parameter.register_post_accumulate_grad_hook(
+                    lambda _, place=place: self._reached.add(place)
+                )
 
     @property
     def alone(self) -> list[StackableModule]:
@@ -68,10 +83,29 @@ class StackedTraining(pl.LightningModule):
         return batch if device.type == "cpu" else tuple(one.to(device) for one in batch)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        if self.trainer.global_step == 0:
+            self._check(batch)
         losses = self.losses(batch)
         for module, loss, one in zip(self.alone, losses, batch, strict=True):
             module.account(loss, one)
         return torch.stack(losses).sum()
+
+    @torch.no_grad()
+    def _check(self, batches: Sequence[Any]) -> None:
+        """Raise NotStackable where the modules' losses on their first batches are others: code may
+        use its parameters in ways that nobody thought of."""
+        states = list(self.draws.states)
+        alone = []
+        for model, (module, batch) in enumerate(zip(self.alone, batches, strict=True)):
+            with self.draws.of(model):
+                alone.append(module.training_loss(batch))
+        self.draws.states = list(states)
+        together = self.losses(batches)
+        self.draws.states = states
+        tolerance = _TOLERANCES[self.settings.precision]
+        pairs = torch.stack(together).float(), torch.stack(alone).float()
+        if not torch.allclose(*pairs, rtol=tolerance, atol=0.0, equal_nan=True):
+            raise NotStackable("the models' losses together are not those that they have alone")
 
     def losses(self, batches: Sequence[Any]) -> list[Tensor]:
         """The training losses of K modules on a batch each."""
@@ -90,12 +124,18 @@ class StackedTraining(pl.LightningModule):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Zero all gradients, in place whatever is asked for: the modules' are views of them."""
-        for parameter in self.parameters_stacked:
-            assert parameter.grad is not None
-            parameter.grad.zero_()
+        self._reached.clear()
+        for parameter, gradient in zip(self.parameters_stacked, self._gradients, strict=True):
+            parameter.grad = gradient.zero_()
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
         self.zero_grad()
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        # To an optimiser no gradient and one of zeros are two things.
+        for place, parameter in enumerate(self.parameters_stacked):
+            if place not in self._reached:
+                parameter.grad = None
 
     def configure_gradient_clipping(
         self,
@@ -150,6 +190,12 @@ class Tuples:
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return zip(*self.streams, strict=True)
+
+
+def gradient_of(parameter: nn.Parameter) -> Tensor:
+    """Its gradient, which there is."""
+    assert parameter.grad is not None
+    return parameter.grad
 
 
 def clip_each(gradients: Sequence[Tensor], largest: float) -> None:

@@ -155,8 +155,8 @@ class ScoredAttention(Attention):
 
     def as_dot_products(self, keys: Keys) -> DotProducts | None:
         """What a loop needs that attends by itself; None where there is more to it."""
-        kind = type(self)
-        altered = (kind.forward, kind.finish) != (ScoredAttention.forward, ScoredAttention.finish)
+        names = ("prepare", "forward", "finish")  # what a subclass may do in its own way
+        altered = any(getattr(type(self), one) != getattr(ScoredAttention, one) for one in names)
         factor = self.score.query_factor()
         if altered or not self.fusable or self.gate is not None or factor is None:
             return None

@@ -79,7 +79,7 @@ class BeforeDecoder(AttentiveDecoder):
         keys, cells = state.source, state.progress.cells
         remembered = state.progress.attention
         embedded = self._embed(tokens)  # B,T,E
-        advance = self.stack.steps(embedded)
+        advance = self._advance(tokens, embedded)
         attended: list[Attended] = []
         tops: list[Tensor] = []
         top = cells.hidden[-1] if state.progress.top is None else state.progress.top
@@ -150,7 +150,7 @@ class AfterDecoder(AttentiveDecoder):
             products = self._dot_products(embedded, keys)
             if products is not None:
                 return self._walk(embedded, state, fed, products, dropped)
-        advance = self.stack.steps(embedded)
+        advance = self._advance(tokens, embedded)
         attended: list[Attended] = []
         tops: list[Tensor] = []
         vectors: list[Tensor] = []

@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 from bench.attention.core import DotProducts
 from bench.models import gru_steps as steps
 from bench.models.recurrent_cells import LayerParameters
+from bench.models.tanh import tanh_
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class _Walk(torch.autograd.Function):
             torch.softmax(energies, 2, out=weights[t])
             sources[t, :, :C] = torch.bmm(weights[t], values)[:, 0]
             _scale(top, drop_states, t, out=sources[t, :, C:])
-            steps.tanh_(torch.addmm(readout_bias, sources[t], turned_readout, out=made[t]))
+            tanh_(torch.addmm(readout_bias, sources[t], turned_readout, out=made[t]))
             _scale(made[t], drop_vectors, t, out=vectors[t + 1])
         ctx.factor = factor
         ctx.set_materialize_grads(False)

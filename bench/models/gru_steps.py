@@ -18,10 +18,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from bench.models.tanh import tanh_
+
 #: Numbers between rows of gates: rows a power of two apart share places in the cache.
 APART = 16
-#: From so many numbers on, tanh(x) = 2 sigmoid(2x) - 1 is faster as the right side.
-TANH_FROM = 2**12
 
 
 def empty_gates(steps: int, batch: int, recurrent: Tensor) -> Tensor:
@@ -148,11 +148,3 @@ def weight_gradients(found: Tensor, before: Tensor) -> WeightGradients:
     torch.mm(flat[:, H : 3 * H].t(), states, out=recurrent[: 2 * H])
     sums = flat.sum(0)
     return WeightGradients(recurrent, sums[H:], torch.cat((sums[H : 3 * H], sums[:H])))
-
-
-def tanh_(tensor: Tensor) -> Tensor:
-    """tanh in place."""
-    if tensor.numel() < TANH_FROM:
-        return tensor.tanh_()
-    tensor.add_(tensor).sigmoid_()
-    return tensor.add_(tensor).sub_(1)

@@ -19,6 +19,7 @@ from bench.errors import UsageError, unknown_name
 from bench.models.dropout import dropout
 from bench.models.gru_sequence import Gru, trains_on_cpu
 from bench.models.gru_walk import Walk
+from bench.models.tanh import tanh
 from bench.stacking.layers import Stack, StackedRecurrent
 from bench.stacking.rows import affine, rows_product
 
@@ -107,12 +108,14 @@ class RecurrentStack(nn.Module):
         outputs, (last, last_cells) = self.rnn(inputs, (hidden, cells))
         return outputs, CellState(last.unbind(0), last_cells.unbind(0))
 
-    def steps(self, known: Tensor) -> Advance:
-        """Make ready to walk along B,T,E known inputs, step by step."""
+    def steps(self, known: Tensor, places: Tensor | None = None) -> Advance:
+        """Make ready to walk along B,T,E known inputs, step by step. Where they repeat, rows for
+        B `places` in fewer known inputs can be walked along."""
         alone = isinstance(self.rnn, Gru)  # not an LSTM, and not several models
-        if known.shape[1] > 1 and alone and trains_on_cpu(known, self.rnn.all_weights[0][0]):
+        several = known.shape[1] > 1 and places is None
+        if several and alone and trains_on_cpu(known, self.rnn.all_weights[0][0]):
             return GruSteps(self, known)
-        return Steps(self, known)
+        return Steps(self, known, places)
 
 
 #: The state after a position, given the position, B,X extra input and the state before.
@@ -125,12 +128,14 @@ class Steps:
     Lives for one call: it holds the parameters as the products in the loop want them.
     """
 
-    def __init__(self, stack: RecurrentStack, known: Tensor) -> None:
+    def __init__(self, stack: RecurrentStack, known: Tensor, places: Tensor | None = None) -> None:
         self._stack, size = stack, stack.input_size
         layers = [layer_parameters(stack.rnn, layer) for layer in range(stack.layers)]
         first = layers[0]
-        inputs = first.inputs[..., :size]
-        self._known = affine(known, inputs, first.input_bias).unbind(1)  # B,GH
+        projected = affine(known, first.inputs[..., :size], first.input_bias)  # B,T,GH
+        if places is not None:
+            projected = projected.index_select(0, places)
+        self._known = projected.unbind(1)
         self._extra = _for_products(first.inputs[..., size:])
         self._recurrent = [(_for_products(one.recurrent), one.bias) for one in layers]
         self._inputs = [(_for_products(one.inputs), one.input_bias) for one in layers[1:]]
@@ -198,7 +203,7 @@ def _gru(projected: Tensor, recurrent: Tensor, hidden: Tensor) -> Tensor:
     input_gates, input_new = projected.split((2 * size, size), dim=1)
     hidden_gates, hidden_new = recurrent.split((2 * size, size), dim=1)
     reset, update = torch.sigmoid(input_gates + hidden_gates).chunk(2, dim=1)
-    new = torch.tanh(torch.addcmul(input_new, reset, hidden_new))
+    new = tanh(torch.addcmul(input_new, reset, hidden_new))
     return torch.lerp(new, hidden, update)  # new + update * (hidden - new)
 
 
@@ -206,8 +211,8 @@ def _lstm(projected: Tensor, recurrent: Tensor, cell: Tensor) -> tuple[Tensor, T
     """Gates of PyTorch's LSTM: B,4H projections, biases in, to the state and the cell B,H."""
     enter, forget, new, leave = (projected + recurrent).chunk(4, dim=1)
     kept = torch.sigmoid(forget) * cell
-    cell = torch.addcmul(kept, torch.sigmoid(enter), torch.tanh(new))
-    return torch.sigmoid(leave) * torch.tanh(cell), cell
+    cell = torch.addcmul(kept, torch.sigmoid(enter), tanh(new))
+    return torch.sigmoid(leave) * tanh(cell), cell
 
 
 def _for_products(weight: Tensor) -> Tensor:

@@ -18,7 +18,11 @@ from bench.models.base import Decoded, Decoder, DecoderState, ModelSizes
 from bench.models.bridge import Bridge
 from bench.models.dropout import dropout
 from bench.models.layers import linear, resize, token_embedding
-from bench.models.recurrent_cells import CellState, RecurrentStack
+from bench.models.recurrent_cells import Advance, CellState, RecurrentStack
+from bench.models.tanh import tanh
+
+#: Hypotheses from which on it is worth looking which of their last words are the same.
+MANY = 64
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,15 @@ class RecurrentDecoder(Decoder):
     def _embed(self, tokens: Tensor) -> Tensor:
         return self._drop(self.embedding(tokens))  # B,T,E
 
+    def _advance(self, tokens: Tensor, embedded: Tensor) -> Advance:
+        """Ready to walk along B,T tokens and their embeddings. Of the last words of a search's many
+        hypotheses, most are the same few: these are projected once."""
+        searches = not (self.training or torch.is_grad_enabled() or tokens.is_cuda)
+        if not searches or tokens.shape[1] > 1 or len(tokens) < MANY:
+            return self.stack.steps(embedded)
+        words, places = tokens[:, 0].unique(return_inverse=True)
+        return self.stack.steps(self.embedding(words)[:, None], places)
+
     def _with_words(self, hidden: Tensor, embedded: Tensor) -> Tensor:
         """States ...,H with what their words ...,E add in residual models."""
         return hidden if self.skip is None else hidden + self.skip(embedded)
@@ -111,7 +124,7 @@ class RecurrentDecoder(Decoder):
     def _vector(self, *sources: Tensor) -> Tensor:
         """tanh(W [sources]): the readout of Bahdanau 2015 and the attentional vector of Luong
         2015, equation 5, before dropout."""
-        return torch.tanh(self.readout(torch.cat(sources, dim=-1)))
+        return tanh(self.readout(torch.cat(sources, dim=-1)))
 
 
 class FixedDecoder(RecurrentDecoder):

@@ -16,6 +16,7 @@ from ablations.trial import run_trial
 from ablations.workers import run_cells
 from bench.cell import Cell
 from bench.result import Result
+from bench.stacking.layers import StackedLinear
 from bench.store import Store
 from tasks.generation import GenerationModule
 from tasks.plan import make_cell
@@ -45,13 +46,19 @@ def alike(found: Result, alone: Result) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "attention"),
-    [("translation", "soft"), ("entailment", "self"), ("speech", "none"), ("captioning", "global")],
+    ("task", "attention", "options"),
+    [
+        ("translation", "soft", {}),
+        ("entailment", "self", {}),
+        ("speech", "none", {}),
+        # Its decoder learns nothing in the first half.
+        ("captioning", "global", {"words_weight": 0.1, "words_share": 0.5, "weight_decay": 0.1}),
+    ],
 )
 def test_results_are_those_of_trials_alone(
-    context: TrialContext, tmp_path: Path, task: str, attention: str
+    context: TrialContext, tmp_path: Path, task: str, attention: str, options: dict[str, object]
 ) -> None:
-    several = cells(attention, task)
+    several = cells(attention, task, **options)
     results = run_stack(several, context)
     store = Store.at(context.store_address or "")
     assert [result.hash for result in results] == [cell.hash for cell in several]
@@ -121,6 +128,19 @@ def test_what_cannot_be_stacked_goes_one_by_one(context: TrialContext) -> None:
     assert [outcome.hash for outcome in outcomes] == [cell.hash for cell in several]
     assert {outcome.status for outcome in outcomes} == {"done"}
     assert len(problems) == 1 and "its seeds go one by one" in problems[0]
+
+
+def test_code_that_uses_its_parameters_in_its_own_way_is_found_out(
+    context: TrialContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def first_of_all(self: StackedLinear, rows: torch.Tensor) -> torch.Tensor:
+        bias = None if self.bias is None else self.bias[0]
+        return torch.nn.functional.linear(rows, self.weight[0], bias)
+
+    monkeypatch.setattr(StackedLinear, "forward", first_of_all)
+    problems: list[str] = []
+    assert run_stack(cells(), replace(context, tell=problems.append)) == []
+    assert "losses together are not those that they have alone" in problems[0]
 
 
 def test_what_the_store_holds_is_left_out(

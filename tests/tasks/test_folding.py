@@ -45,7 +45,8 @@ def made(sizes: tuple[int, int, int, int]) -> Batch:
 
 
 def within(axis: str, size: int) -> list[int]:
-    return [size, -(-size // 2)] if axis == "S" else [size, size - 1]
+    half = -(-size // 2)
+    return [size, half, half + 2] if axis == "S" else [size, size - 1]
 
 
 @given(st.lists(SIZES, min_size=1, max_size=4))
@@ -63,6 +64,8 @@ def test_batches_are_found_again(sizes: list[tuple[int, int, int, int]]) -> None
         assert torch.equal(found, batch.pictures[batch.asked_of])
     halved = fold.parts(whole.pictures[:, ::2])
     assert [one.shape for one in halved] == [batch.pictures[:, ::2].shape for batch in batches]
+    wider = fold.parts(torch.nn.functional.pad(whole.pictures[:, ::2], (0, 0, 1, 1)))
+    assert [len(one[0]) for one in wider] == [within("S", one[2])[2] for one in sizes]
     shorter = fold.parts(whole.answers[:, 1:])
     assert [one.shape for one in shorter] == [batch.answers[:, 1:].shape for batch in batches]
 

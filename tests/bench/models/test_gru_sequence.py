@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.models import gru_steps
+from bench.models import tanh
 from bench.models.gru_sequence import Gru
 
 B, T, E, H = 3, 5, 4, 6
@@ -27,11 +27,11 @@ def _inputs(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
     )
 
 
-@pytest.mark.parametrize("tanh_from", [0, gru_steps.TANH_FROM])
+@pytest.mark.parametrize("tanh_from", [0, tanh.FROM])
 def test_values_and_gradients_are_pytorch_s(
     tanh_from: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gru_steps, "TANH_FROM", tanh_from)
+    monkeypatch.setattr(tanh, "FROM", tanh_from)
     (ours, theirs), given = _pair(), _inputs()
     found, expected = ours(*given), theirs(*given)
     torch.testing.assert_close(found, expected)

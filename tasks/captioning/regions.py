@@ -188,8 +188,9 @@ def control_figures(
         times = np.fromiter(regions.values(), dtype=np.float64)
         for name, row in weights.items():
             figures = truth.figures(np.tile(row, (len(times), 1)))
-            sums = [float(times @ figure) for figure in figures]
-            found[name] = RegionAgreement(float(times.sum()), *sums, float(times.sum()))
+            mass, pointed, linked = (float(times @ figure) for figure in figures)
+            judged = float(times.sum())
+            found[name] = RegionAgreement(judged, mass, pointed, linked, expected=judged)
     return {name: agreement.figures() for name, agreement in found.items()}
 
 

@@ -96,7 +96,7 @@ def agreement_counts(cases: Sequence[Case], weights: Ragged, sure: bool) -> np.n
     size, of_rows = len(cases), weights.counts(linked)  # R
     judged = of_rows > 0
     found = np.bincount(weights.owner[judged], minlength=size)
-    hits = weights.counts(weights.largest & linked)[judged] / weights.ties[judged]
+    hits = weights.counts(weights.largest & linked)[judged] / np.maximum(weights.ties[judged], 1)
     on_possible = run_sums(hits, found)
     links = run_sums(of_rows, weights.rows)
     mass = run_sums(weights.cells[linked].astype(np.float64), links)
@@ -127,9 +127,8 @@ def _rows(cases: Sequence[Case], owner: np.ndarray, target: np.ndarray) -> np.nd
     if not produced:
         return target
     assert len(produced) == len(cases)
-    rows: np.ndarray = np.concatenate(produced)[
-        starts_of(np.array(list(map(len, produced))))[owner] + target
-    ]
+    first = starts_of(np.array(list(map(len, produced))))  # N
+    rows: np.ndarray = np.concatenate(produced)[first[owner] + target]
     return rows
 
 

@@ -23,12 +23,12 @@ class Weighted(Protocol):
     def weights(self) -> np.ndarray: ...
 
 
-Case = TypeVar("Case", bound=Weighted)
+Example = TypeVar("Example", bound=Weighted)
 
 
-def blocks(cases: Iterable[Case]) -> Iterator[list[Case]]:
+def blocks(cases: Iterable[Example]) -> Iterator[list[Example]]:
     """Examples by the block: as many as have `BLOCK` cells together."""
-    block: list[Case] = []
+    block: list[Example] = []
     cells = 0
     for one in cases:
         block.append(one)

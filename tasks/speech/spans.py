@@ -165,7 +165,8 @@ def _peak_errors(
     centres = grid.centres(int(widths.max(initial=0)))[places_in(widths)]
     low, high = np.repeat(spans, widths, axis=0).T
     outside = np.maximum(np.maximum(low - centres, 0), np.maximum(centres - high, 0))
-    return run_sums(outside * weights.largest[cells], widths) / weights.ties[rows]
+    sums = run_sums(outside * weights.largest[cells], widths)
+    return sums / np.maximum(weights.ties[rows], 1)
 
 
 def _steps(weights: Ragged) -> tuple[np.ndarray, np.ndarray]:

@@ -7,8 +7,9 @@ Percentile bootstrap (Efron and Tibshirani 1993; for BLEU: Koehn 2004).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -70,17 +71,29 @@ def resampled_sums(
     statistics: np.ndarray, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> np.ndarray:
     """Sums over examples drawn with replacement: N,K -> R,K."""
-    rng = np.random.default_rng(seed)
     count = len(statistics)
+    if resamples * count <= BLOCK:
+        return _all_times(count, resamples, seed) @ statistics  # R,N @ N,K
+    return np.concatenate([times @ statistics for times in _times(count, resamples, seed)])
+
+
+# A worker judges the same test sets for many cells, each with several figures.
+@lru_cache(maxsize=4)
+def _all_times(count: int, resamples: int, seed: int) -> np.ndarray:
+    [times] = _times(count, resamples, seed)
+    return times
+
+
+def _times(count: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each resample draws each example: blocks of R,N float64."""
+    rng = np.random.default_rng(seed)
     rows = max(1, BLOCK // count)
-    sums = []
     for done in range(0, resamples, rows):
         block = min(rows, resamples - done)
         drawn = rng.integers(0, count, size=(block, count))  # R,N
         drawn += np.arange(block)[:, None] * count
-        weights = np.bincount(drawn.ravel(), minlength=block * count).reshape(block, count)
-        sums.append(weights.astype(np.float64) @ statistics)  # R,N @ N,K
-    return np.concatenate(sums)
+        times = np.bincount(drawn.ravel(), minlength=block * count).reshape(block, count)
+        yield times.astype(np.float64)
 
 
 def by_length(

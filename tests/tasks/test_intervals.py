@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.intervals import BLOCK, bootstrap, by_length, ratio, resampled_sums
+from tasks.intervals import BLOCK, RESAMPLES, bootstrap, by_length, ratio, resampled_sums
 
 
 def _rates(values: np.ndarray) -> np.ndarray:
@@ -87,3 +87,13 @@ def test_bins_hold_every_example_once(lengths: list[int], bins: int) -> None:
 
 def test_no_examples_no_bins() -> None:
     assert by_length("test", np.zeros(0, int), np.zeros((0, 2)), ratio) == []
+
+
+@pytest.mark.parametrize("count", [1, 30, BLOCK // RESAMPLES, BLOCK // RESAMPLES + 1])
+def test_resamples_are_those_of_the_seed_each_time_they_are_asked_for(count: int) -> None:
+    statistics = np.random.default_rng(count).random((count, 2))
+    drawn = np.random.default_rng(3).integers(0, count, size=(2, count))  # the first ones
+    for _ in range(2):
+        sums = resampled_sums(statistics, seed=3)
+        assert sums.shape == (RESAMPLES, 2)
+        np.testing.assert_allclose(sums[:2], statistics[drawn].sum(axis=1))

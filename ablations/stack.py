@@ -19,7 +19,7 @@ from ablations.context import TrialContext
 from ablations.fit import make_trainer, seed_all
 from ablations.interruption import Interrupted
 from ablations.stack_checkpoints import Member, StackInterruptible
-from ablations.trial import check_finite, clean, evaluated, failed, finished, keep, ratio
+from ablations.trial import clean, evaluated, failed, finished, finite_rows, keep, ratio
 from bench.cell import Cell
 from bench.measure import (
     PeakMemory,
@@ -31,7 +31,7 @@ from bench.measure import (
 from bench.provenance import utc_now
 from bench.result import Cost, Result
 from bench.tracking import Tracker, open_tracker
-from tasks.base import Evaluation, TaskData
+from tasks.base import TaskData
 from tasks.plan import resolve
 from tasks.stacked import StackedStreams, StackedTraining
 from tasks.training import DivergedError
@@ -123,14 +123,13 @@ def _concluded(
 ) -> Result:
     """Test one cell and store its result."""
     cell, module = member.plan.cell, member.module
-    evaluation: Evaluation | None = None
     clock = time.perf_counter()
     try:
         if problem is not None:
             raise problem
         member.restore_random_state()
         evaluation = evaluated(member.plan, module, data, context)
-        check_finite(evaluation)
+        rows, traces = finite_rows(evaluation), list(evaluation.traces)
         _share_seconds(member, len(cells))
         training = spent.training / len(cells)
         cost = Cost(
@@ -145,12 +144,12 @@ def _concluded(
         record = (evaluation, cost, context, spent.started, [_note(cell, cells)])
         result = finished(member.plan, module, data, *record)
     except Exception as error:
-        evaluation, result = None, failed(cell, context, error, spent.started)
+        result, rows, traces = failed(cell, context, error, spent.started), [], []
     store = context.store()
     folder = Path(context.cache) if store is None else store.wandb
     with open_tracker(context.wandb, cell, folder, context.study) as tracker:
         _track_curve(member, tracker)
-        keep(result, evaluation, context, tracker)
+        keep(result, rows, traces, context, tracker)
     context.note(tracker.problem)
     return result
 

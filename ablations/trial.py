@@ -38,6 +38,7 @@ from bench.measure import (
 )
 from bench.provenance import provenance, utc_now
 from bench.result import Cost, Result
+from bench.trace import Trace
 from bench.tracking import NullTracker, Tracker, open_tracker
 from tasks.base import Evaluation, Plan, TaskData
 from tasks.plan import resolve
@@ -66,13 +67,13 @@ def run_trial(cell: Cell, context: TrialContext) -> Result:
         try:
             with clean(cell.seed, context):
                 evaluation, result = _attempt(cell, context, tracker, started, clock)
-                check_finite(evaluation)
+            rows, traces = finite_rows(evaluation), list(evaluation.traces)
         except (Interrupted, RankLost):
             release_memory()
             raise
         except Exception as error:
-            evaluation, result = None, failed(cell, context, error, started)
-        keep(result, evaluation, context, tracker)
+            result, rows, traces = failed(cell, context, error, started), [], []
+        keep(result, rows, traces, context, tracker)
     context.note(tracker.problem)
     release_memory()
     settle()
@@ -80,17 +81,18 @@ def run_trial(cell: Cell, context: TrialContext) -> Result:
 
 
 def keep(
-    result: Result, evaluation: Evaluation | None, context: TrialContext, tracker: Tracker
+    result: Result,
+    rows: list[dict[str, Any]],
+    traces: list[Trace],
+    context: TrialContext,
+    tracker: Tracker,
 ) -> None:
-    """Store and track what became of a cell; None for the evaluation of one that failed.
+    """Store and track what became of a cell, with its predictions (`finite_rows`) and traces.
 
     Raises:
         OSError, UsageError: the store cannot be written.
     """
     store = context.store()
-    predictions = () if evaluation is None else evaluation.predictions
-    rows = [dataclasses.asdict(prediction) for prediction in predictions]
-    traces = [] if evaluation is None else list(evaluation.traces)
     if store is not None:
         store.put(result, rows, [trace.to_json() for trace in traces])
         store.drop_checkpoint(result.hash)
@@ -114,13 +116,15 @@ def assist(cell: Cell, context: TrialContext) -> None:
         release_memory()
 
 
-def check_finite(evaluation: Evaluation) -> None:
-    """Raise DivergedError where a prediction carries a figure that JSON cannot hold."""
+def finite_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """The predictions as the store takes them. Raises DivergedError where one carries a figure that
+    JSON cannot hold."""
     rows = [dataclasses.asdict(prediction) for prediction in evaluation.predictions]
     try:
         json.dumps(rows, allow_nan=False)
     except ValueError:
         raise DivergedError("a figure of a prediction is not finite") from None
+    return rows
 
 
 def _attempt(

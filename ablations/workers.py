@@ -41,6 +41,8 @@ def trainable(context: TrialContext, trial_function: str) -> Callable[[Mapping[s
         import ray
         from ray import tune
 
+        from ablations.handing import cells_of
+
         node = ray.get_runtime_context().get_node_id()
         tune.report({"node": node_name(platform.node(), node)})
         # No handler around reports: Tune ends stopped trials by raising SystemExit there.
@@ -48,12 +50,8 @@ def trainable(context: TrialContext, trial_function: str) -> Callable[[Mapping[s
         told = replace(
             context, report=lambda figures: tune.report(dict(figures)), tell=problems.append
         )
-        cell, *beside = (Cell.from_json(one) for one in (config["cell"], *config.get("beside", ())))
-        outcomes = (
-            [run_cell(cell, told, trial_function)]
-            if not beside
-            else run_cells([*beside, cell], told, trial_function)
-        )
+        first, *beside = cells_of(config)
+        outcomes = run_cells([*beside, first], told, trial_function)
         problem = next(iter(problems), None)
         for outcome in outcomes:
             tune.report(replace(outcome, problem=problem).to_json())
@@ -98,10 +96,13 @@ def run_cell(cell: Cell, context: TrialContext, trial_function: str) -> Outcome:
 
 
 def run_cells(cells: Sequence[Cell], context: TrialContext, trial_function: str) -> list[Outcome]:
-    """Run cells that differ in their seeds alone side by side, those that the store does not hold.
+    """Run a cell, or several that differ in their seeds alone side by side: those that the store
+    does not hold. What cannot be done side by side is done one by one.
 
-    What cannot be done side by side is done one by one. Never raises Exception, but as `run_cell`.
+    Raises as `run_cell` does.
     """
+    if len(cells) == 1:
+        return [run_cell(cells[0], context, trial_function)]
     from ablations.stack import run_stack
 
     left = [cell for cell in cells if held_result(cell, context) is None]
@@ -114,9 +115,6 @@ def run_cells(cells: Sequence[Cell], context: TrialContext, trial_function: str)
                 results = run_stack(left, replace(context, asked_to_stop=flag, report=None))
         except Interrupted:
             return [_interrupted(cell, context) for cell in cells]
-        except Exception as error:  # a store that cannot be written; they say so one by one
-            _log.warning("cells could not be trained side by side: %s", error)
-            results = []
         share = (time.perf_counter() - clock) / len(left)
         found = {result.hash: Outcome.of(result, share) for result in results}
     return [found.get(cell.hash) or run_cell(cell, context, trial_function) for cell in cells]

@@ -117,8 +117,8 @@ class _Walk(torch.autograd.Function):
             *(flat, keys, values, inputs, recurrent, readout, drop_states, drop_vectors),
             *(gates, states, vectors, made, sources, weights),
         )
-        found = (vectors[1:], states[1:], sources[:, :, :C])
-        return tuple(one.transpose(0, 1) for one in found)  # type: ignore[return-value]
+        contexts = sources[:, :, :C]
+        return vectors[1:].transpose(0, 1), states[1:].transpose(0, 1), contexts.transpose(0, 1)
 
     @staticmethod
     @once_differentiable

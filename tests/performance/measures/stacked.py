@@ -23,7 +23,7 @@ from bench.stacking.fold import random_state
 from measures.figure import Figure, one_core
 from tasks.base import Paths, Plan, TaskData
 from tasks.plan import make_cell, resolve
-from tasks.stacked import StackedTraining, clip_each
+from tasks.stacked import StackedTraining
 from tasks.training import StackableModule
 
 SEEDS = 5
@@ -123,8 +123,7 @@ def side_by_side(plan: Plan, data: TaskData, device: str) -> Callable[[Sequence[
         for batches in steps:
             training.zero_grad()
             torch.stack(training.losses(batches)).sum().backward()
-            gradients = [one.grad for one in training.parameters_stacked if one.grad is not None]
-            clip_each(gradients, training.settings.clip)
+            training.configure_gradient_clipping(optimiser, training.settings.clip)
             optimiser.step()
 
     return train

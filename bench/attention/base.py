@@ -141,6 +141,10 @@ class Attention(nn.Module, ABC):
 
     #: C, size of the context; set by the constructor.
     context_size: int
+    #: Whether one row of keys serves several rows of queries: those of the hypotheses of one
+    #: sentence, one behind the other. So it may be where a query's context depends on the query
+    #: and its keys alone, and not on the step.
+    shares_keys: bool = False
 
     def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
         super().__init__()

@@ -123,11 +123,10 @@ class ScoredAttention(Attention):
         self.normaliser = normalisers.get(options.normaliser, where="normaliser")
         self.aggregation = aggregation or Expectation()
         self.gate = nn.Linear(sizes.query, 1) if gate else None
-        self.fusable = (
-            self.plain
-            and self.normaliser.fused
-            and isinstance(self.window, Everywhere)
-            and isinstance(self.aggregation, Expectation)
+        expected = isinstance(self.window, Everywhere) and isinstance(self.aggregation, Expectation)
+        self.fusable = self.plain and self.normaliser.fused and expected
+        self.shares_keys = (
+            self.plain and expected and not self.needs_previous and not self._altered("forward")
         )
 
     def _make_score(self, name: str, sizes: Sizes) -> Score:
@@ -155,8 +154,7 @@ class ScoredAttention(Attention):
 
     def as_dot_products(self, keys: Keys) -> DotProducts | None:
         """What a loop needs that attends by itself; None where there is more to it."""
-        names = ("prepare", "forward", "finish")  # what a subclass may do in its own way
-        altered = any(getattr(type(self), one) != getattr(ScoredAttention, one) for one in names)
+        altered = self._altered("prepare", "forward", "finish")
         factor = self.score.query_factor()
         if altered or not self.fusable or self.gate is not None or factor is None:
             return None
@@ -164,6 +162,10 @@ class ScoredAttention(Attention):
         return DotProducts(
             tensors["keys"][:, 0], tensors["values"][:, 0], tensors["mask"][:, 0, 0], factor
         )
+
+    def _altered(self, *names: str) -> bool:
+        """Whether a subclass does any of it in its own way."""
+        return any(getattr(type(self), one) != getattr(ScoredAttention, one) for one in names)
 
     def initial_state(self, keys: Keys) -> AttentionState:
         tensors = dict(self.aggregation.initial_tensors(keys))
@@ -174,7 +176,19 @@ class ScoredAttention(Attention):
     def forward(
         self, query: Tensor, keys: Keys, state: AttentionState, *, need_weights: bool = True
     ) -> Attended:
-        return self._attend(query, keys, state, keys.tensors.get("mask"), need_weights)
+        mask = keys.tensors.get("mask")
+        if len(query) == len(keys.memory.mask):
+            return self._attend(query, keys, state, mask, need_weights)
+        assert self.shares_keys and query.shape[1] == 1, "each query has keys of its own"
+        # The queries of hypotheses are to their sentence what those of positions are.
+        folded = query.reshape(len(keys.memory.mask), -1, query.shape[2])  # N,A,Q
+        found = self._attend(folded, keys, state, mask, need_weights)
+        return Attended(
+            found.context.flatten(0, 1)[:, None],
+            AttentionState(state.position + 1, state.tensors),
+            None if found.weights is None else found.weights.flatten(0, 1)[:, None],
+            {name: part.flatten(0, 1)[:, None] for name, part in found.parts.items()},
+        )
 
     def _attend(
         self,

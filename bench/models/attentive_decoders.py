@@ -40,6 +40,10 @@ class AttentiveDecoder(RecurrentDecoder):
         )
         self.attention = attention
 
+    @property
+    def shares_source(self) -> bool:
+        return self.attention.shares_keys
+
     def start(self, memory: Memory) -> RecurrentState:
         keys = self.attention.prepare(memory)
         cells = self.bridge(memory.summary)

@@ -164,6 +164,12 @@ class Decoder(nn.Module, ABC):
     #: Positions that a convolution reads at once; 1 where there are none.
     kernel: int = 1
 
+    @property
+    def shares_source(self) -> bool:
+        """Whether `step` reads tokens of several hypotheses of a sentence, one behind the other,
+        with one row of the state's `source` for all of them."""
+        return False
+
     @abstractmethod
     def start(self, memory: Memory) -> DecoderState[Any, Any]:
         """The state before the first token."""

@@ -67,10 +67,10 @@ def beam_search(
     current = torch.full_like(beams.rows, bos)  # N*A
     for step in range(int(limits.max())):
         decoded, state = decoder.step(current, state, need_weights=covering)
-        log_probs = following(decoded.features)  # N*A,V
+        scores = following(decoded.features)  # of N*A hypotheses
         beams = book.cover(beams, decoded.weights if covering else None)
         found = book.extend(
-            beams, log_probs, step, eos, length=length_penalty, coverage=coverage_penalty
+            beams, scores, step, eos, length=length_penalty, coverage=coverage_penalty
         )
         beams = book.finish(beams, found, step)
         beams, parents = book.go_on(beams, found, step)
@@ -83,7 +83,7 @@ def beam_search(
             answers = book.file_answers(answers, beams)
             keep = (~done).nonzero()[:, 0]
             beams = select_rows(beams, keep)
-        state = _follow(state, parents, keep, beam if step else 1)
+        state = _follow(state, parents, keep, beam if step else 1, decoder.shares_source)
         current = beams.history[:, :, step].flatten()
 
     best = book.file_answers(answers, beams)
@@ -93,22 +93,21 @@ def beam_search(
 
 
 def _follow(
-    state: DecoderState[Any, Any], parents: Tensor, keep: Tensor | None, before: int
+    state: DecoderState[Any, Any], parents: Tensor, keep: Tensor | None, before: int, shared: bool
 ) -> DecoderState[Any, Any]:
     """The decoder's state of the new open hypotheses, given their parents N,K among the `before`
     a sentence had, for all sentences or for those to keep. What depends on the sentence alone
-    moves only where some are dropped or beams become more."""
+    moves only where some are dropped or, unless hypotheses share it, beams become more."""
     count, beam = parents.shape
     first = torch.arange(count, device=parents.device)[:, None] * before  # N,1
-    if keep is None and before == beam:
-        return DecoderState(state.source, select_rows(state.progress, (first + parents).flatten()))
-    rows = first + parents
+    rows, source = first + parents, state.source
     if keep is not None:
         first, rows = first[keep], rows[keep]
-    return DecoderState(
-        select_rows(state.source, first.expand_as(rows).flatten()),
-        select_rows(state.progress, rows.flatten()),
-    )
+    if shared:
+        source = source if keep is None else select_rows(source, keep)
+    elif keep is not None or before < beam:
+        source = select_rows(source, first.expand_as(rows).flatten())
+    return DecoderState(source, select_rows(state.progress, rows.flatten()))
 
 
 def _check(beam: int, length_penalty: float, coverage_penalty: float) -> None:

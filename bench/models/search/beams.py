@@ -10,8 +10,7 @@ from torch import Tensor
 from bench.attention.memory import Memory
 from bench.models.search.best import best_extensions
 from bench.models.search.hypotheses import PADDING, coverage_term, length_norm
-
-NEVER = float("-inf")
+from bench.models.search.vocabulary import NEVER, NextScores
 
 
 @dataclass(frozen=True)
@@ -97,9 +96,9 @@ def cover(beams: Beams, weights: Tensor | None) -> Beams:
 
 
 def extend(
-    beams: Beams, log_probs: Tensor, step: int, eos: int, *, length: float, coverage: float
+    beams: Beams, following: NextScores, step: int, eos: int, *, length: float, coverage: float
 ) -> Extensions:
-    """The 2K likeliest extensions of the beams by N*A,V log-probabilities of their first A, the
+    """The 2K likeliest extensions of the beams by the next tokens of their first A (N*A rows), the
     others being empty.
 
     No more than K of them end, since every beam ends in one way, so K go on.
@@ -108,10 +107,9 @@ def extend(
         length, coverage: the penalties.
     """
     count, beam = beams.totals.shape
-    rows, size = log_probs.shape
-    open_ = rows // count  # A
+    open_ = len(following.values) // count  # A
     totals, parents, tokens = best_extensions(
-        beams.totals[:, :open_], log_probs, min(2 * beam, open_ * size)
+        beams.totals[:, :open_], following, min(2 * beam, open_ * following.size)
     )  # N,J
     scores = totals / length_norm(beams.limits.new_tensor(step + 1), length)
     if beams.coverage is not None:

@@ -68,9 +68,9 @@ def greedy_search(
     done = torch.zeros_like(rows, dtype=torch.bool)
     for step in range(outputs.shape[1]):
         decoded, state = decoder.step(current, state, need_weights=False)
-        best, current = following(decoded.features).max(dim=1)  # N
+        best, current = following(decoded.features).best()  # N
         outputs[rows, step] = torch.where(done, PADDING, current)
-        totals[rows] += torch.where(done, 0.0, best.double())
+        totals[rows] += torch.where(done, 0.0, best)
         lengths[rows] += ~done
         done = done | (current == eos) | (limits[rows] <= step + 1)
         finished = int(done.sum())

@@ -1,21 +1,66 @@
-"""From features to log-probabilities of the next token, as a search wants them at every step."""
+"""From features to the scores of the next token, as a search wants them at every step."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeGuard
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from bench.errors import UsageError
-from bench.models.aligned import aligned_rows
+from bench.models.aligned import ALIGNMENT
 from bench.models.head import VocabularyHead
 from bench.models.search.hypotheses import Head
+from bench.models.vocabulary_loss import LN_2, LOG2_E
+
+#: About how many tokens a column holds, of which only the best is looked at first.
+COLUMN = 32
+#: Rows of logits worked on at once, so that they stay in a CPU's cache.
+ROWS = 32
+NEVER = float("-inf")
+
+
+@dataclass(frozen=True)
+class NextScores:
+    """Log-probabilities of the next token of N hypotheses: `unit` x values - norms, in nats.
+
+    Attributes:
+        values: N,C*W, in C columns of the vocabulary (token t lies in column t mod W); -inf for
+            forbidden tokens, and where there is no token.
+        norms: N float64.
+        unit: of the values, in nats.
+        width: W.
+        size: V, tokens; those from V on do not exist.
+    """
+
+    values: Tensor
+    norms: Tensor
+    unit: float
+    width: int
+    size: int
+
+    def best(self) -> tuple[Tensor, Tensor]:
+        """N log-probabilities in float64 and N tokens: the likeliest."""
+        values, tokens = self.values.max(dim=1)
+        return values.double() * self.unit - self.norms, tokens
+
+    def log_probs(self) -> Tensor:
+        """N,V float64."""
+        return self.values[:, : self.size].double() * self.unit - self.norms[:, None]
+
+
+def columns(size: int) -> tuple[int, int]:
+    """Tokens in a column and columns W, for V tokens. W tokens begin at aligned addresses, so that
+    maxima of all columns are taken at the speed of memory."""
+    width = ALIGNMENT * max(1, round(size / (COLUMN * ALIGNMENT)))
+    return -(-size // width), width
 
 
 class NextToken:
-    """The head of one search. Its buffer serves all steps, the rows of which never become more.
+    """The head of one search. Its buffers serve all steps, the rows of which never become more.
 
     Raises:
         UsageError: the end token is forbidden.
@@ -27,37 +72,66 @@ class NextToken:
         self._head = head
         self._forbidden = sorted(set(forbidden))
         self._never: Tensor | None = None
-        self._buffer: Tensor | None = None
+        self._product: _Product | None = None
 
-    def __call__(self, features: Tensor) -> Tensor:
-        """Features N,1,F to log-probabilities N,V in float32 or wider, -inf for forbidden tokens.
-        They last until the next call.
+    def __call__(self, features: Tensor) -> NextScores:
+        """The scores after N,1,F features. They last until the next call.
 
-        What remains is not normalised again: scores stay those of the model.
+        What remains without forbidden tokens is not normalised again: scores stay those of the
+        model.
         """
         if self._never is None:
             self._never = torch.tensor(self._forbidden, dtype=torch.int64, device=features.device)
         if _plain_product(self._head, features):
-            log_probs = self._aligned(self._head, features[:, 0])
+            if self._product is None:
+                self._product = _Product(self._head, len(features))
+            found = self._product(features[:, 0])
         else:
-            logits = self._head(features)[:, 0]
-            if logits.dtype in (torch.bfloat16, torch.float16):
-                logits = logits.float()
-            log_probs = torch.log_softmax(logits, dim=-1)
-        return log_probs.index_fill_(-1, self._never, float("-inf"))
+            found = scores_of(self._head(features)[:, 0])
+        found.values.index_fill_(-1, self._never, NEVER)
+        return found
 
-    def _aligned(self, head: VocabularyHead, features: Tensor) -> Tensor:
-        """The head's log-probabilities of N,F features."""
-        weight, bias = head.projection.weight, head.projection.bias  # V,F and V
-        rows, size = len(features), len(weight)
-        if self._buffer is None or len(self._buffer) < rows:
-            self._buffer = aligned_rows(rows, size, features)
-            self._buffer[:, size:] = float("-inf")  # no share of the probability
-        logits = self._buffer[:rows]
-        torch.addmm(bias, features, weight.t(), out=logits[:, :size])
-        # With its padding the buffer is contiguous; without, it would be copied first. A further
-        # buffer would leave the cache.
-        return torch.log_softmax(logits, dim=-1, out=logits)[:, :size]
+
+def scores_of(logits: Tensor) -> NextScores:
+    """Those of N,V logits of any head on any device."""
+    if logits.dtype in (torch.bfloat16, torch.float16):
+        logits = logits.float()
+    height, width = columns(logits.shape[1])
+    log_probs = torch.log_softmax(logits, dim=-1)
+    padded = F.pad(log_probs, (0, height * width - logits.shape[1]), value=NEVER)
+    norms = padded.new_zeros(len(padded), dtype=torch.float64)
+    return NextScores(padded, norms, 1.0, width, logits.shape[1])
+
+
+class _Product:
+    """A head that is a product, with room for so many rows of logits. Logits are over ln 2: CPUs
+    take powers of 2 in half the time of powers of e."""
+
+    def __init__(self, head: VocabularyHead, rows: int) -> None:
+        self._weight = head.projection.weight.t()  # F,V
+        self._size = head.projection.out_features
+        height, self._width = columns(self._size)
+        bias = head.projection.bias * LOG2_E
+        self._bias = F.pad(bias, (0, height * self._width - self._size), value=NEVER)
+        self._logits = self._bias.new_zeros(rows, len(self._bias))
+        self._powers = self._bias.new_empty(ROWS, len(self._bias))
+
+    def __call__(self, features: Tensor) -> NextScores:
+        rows = len(features)
+        if rows > len(self._logits):
+            self._logits = self._bias.new_zeros(rows, len(self._bias))
+        logits = self._logits[:rows]
+        product = logits[:, : self._size]
+        torch.addmm(product, features, self._weight, beta=0, alpha=LOG2_E, out=product)
+        norms = torch.cat([self._add_bias(part) for part in logits.split(ROWS)])
+        return NextScores(logits, norms.double() * LN_2, LN_2, self._width, self._size)
+
+    def _add_bias(self, logits: Tensor) -> Tensor:
+        """Add it to some rows, where they lie; returns the logarithms to base 2 of their sums of
+        powers. Padding goes along, since one stretch of memory is faster than rows."""
+        highest = logits.add_(self._bias).amax(dim=1, keepdim=True)
+        powers = torch.sub(logits, highest, out=self._powers[: len(logits)]).exp2_()
+        return powers.sum(dim=1).log2() + highest[:, 0]
 
 
 def _plain_product(head: Head, features: Tensor) -> TypeGuard[VocabularyHead]:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from bench.attention.memory import Memory
 from bench.models.search.beams import Beams, close, extend, finish, first_beams, go_on
+from bench.models.search.vocabulary import scores_of
 
 EOS = 0
 #: Log-probabilities of end, a and b.
@@ -21,7 +22,7 @@ def _beams(limit: int = 5, beam: int = 2) -> Beams:
 
 def _step(beams: Beams, step: int, log_probs: Tensor = STEP) -> tuple[Beams, Tensor]:
     rows = log_probs.expand(beams.totals.numel(), -1)
-    found = extend(beams, rows, step, EOS, length=0.0, coverage=0.0)
+    found = extend(beams, scores_of(rows), step, EOS, length=0.0, coverage=0.0)
     return go_on(finish(beams, found, step), found, step)
 
 

@@ -10,8 +10,8 @@ from slow_search import slow_beam_search
 
 from bench.models.head import VocabularyHead
 from bench.models.search import beam_search, greedy_search
-from bench.models.search.best import CHUNK, best_extensions
-from bench.models.search.vocabulary import NextToken
+from bench.models.search.best import best_extensions
+from bench.models.search.vocabulary import COLUMN, NextToken, columns
 
 PAD, BOS, EOS = 0, 1, 2
 LIMITS = [7, 4, 9, 6, 3, 8]
@@ -69,15 +69,17 @@ def test_outputs_equal_those_of_the_slow_search(
     assert len({tuple(one.tokens) for one in slow}) > 1, "equal outputs would prove little"
 
 
-@pytest.mark.parametrize("size", [3, CHUNK - 1, CHUNK, 5 * CHUNK, 7 * CHUNK + 5])
+@pytest.mark.parametrize("size", [3, COLUMN - 1, COLUMN, 15 * COLUMN, 47 * COLUMN + 5])
 @pytest.mark.parametrize("hypotheses", [1, 4])
 def test_the_best_extensions_are_those_of_sorting_everything(size: int, hypotheses: int) -> None:
     totals = torch.randn(6, hypotheses, dtype=torch.float64)
     totals[1, 1:] = float("-inf")  # beams that do not exist yet
-    log_probs = torch.randn(6 * hypotheses, size).log_softmax(dim=1)
-    log_probs[:, 1] = float("-inf")
+    logits = torch.randn(6 * hypotheses, 1, size, dtype=torch.float64)
+    following = NextToken(lambda features: features, (1,), EOS)(logits)
     count = min(10, hypotheses * size)
-    sums, parents, tokens = best_extensions(totals, log_probs, count)
+    sums, parents, tokens = best_extensions(totals, following, count)
+    log_probs = logits[:, 0].log_softmax(dim=1)
+    log_probs[:, 1] = float("-inf")
     every = totals[:, :, None] + log_probs.view(6, hypotheses, size)
     torch.testing.assert_close(sums, every.flatten(1).sort(descending=True).values[:, :count])
     torch.testing.assert_close(every[torch.arange(6)[:, None], parents, tokens], sums)
@@ -96,10 +98,31 @@ def test_log_probabilities_are_those_of_the_head(size: int, dtype: torch.dtype) 
         for rows in (7, 3):
             features = torch.randn(rows, 1, 6, dtype=dtype)
             expected = head(features)[:, 0].log_softmax(dim=1)
-            found = following(features)
+            scores = following(features)
+            found = scores.log_probs()
             assert (found[:, [0, 4]] == float("-inf")).all()
             kept = [token for token in range(size) if token not in (0, 4)]
-            torch.testing.assert_close(found[:, kept], expected[:, kept])
+            torch.testing.assert_close(found[:, kept].to(dtype), expected[:, kept])
+            best, tokens = scores.best()
+            assert torch.equal(found.argmax(dim=1), tokens)
+            torch.testing.assert_close(found.amax(dim=1), best)
+
+
+def test_a_wrongly_chosen_token_exists_where_none_is_allowed() -> None:
+    """A search of which everything is forbidden but the end has hypotheses that nobody opens."""
+    size = 15 * COLUMN
+    logits = torch.randn(2, 1, size)
+    never = [token for token in range(size) if token != EOS]
+    following = NextToken(lambda features: features, never, EOS)(logits)
+    sums, _, tokens = best_extensions(torch.zeros(2, 1).double(), following, 4)
+    assert tokens[:, 0].tolist() == [EOS, EOS] and sums[:, 0].isfinite().all()
+    assert (sums[:, 1:] == float("-inf")).all() and int(tokens.max()) < size
+
+
+@pytest.mark.parametrize("size", [1, 16, 17, 500, 5921, 32000])
+def test_columns_hold_every_token(size: int) -> None:
+    height, width = columns(size)
+    assert size <= height * width < size + width and width % 16 == 0
 
 
 @pytest.mark.parametrize("beam", [1, 4])
@@ -116,5 +139,5 @@ def test_an_aligned_product_changes_no_output(
     aligned = beam_search(decoder, head, memory, **arguments)
     plain = beam_search(decoder, head.forward, memory, **arguments)
     assert torch.equal(aligned.tokens, plain.tokens)
-    torch.testing.assert_close(aligned.log_probs, plain.log_probs)
+    torch.testing.assert_close(aligned.log_probs, plain.log_probs, rtol=1e-6, atol=1e-6)
     assert len(set(aligned.lengths.tolist())) > 1

@@ -40,8 +40,8 @@ def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
     if budget == "gpu":
         return {**_published(placement), "stem": 2, "stages": 1, "steps": 3000, "dropout": 0.1}
     base = {
-        "steps": 360,
-        "batch_units": 700,
+        "steps": 480,
+        "batch_units": 450,
         "captions_each": 1,
         "stem": 2,
         "width": 16,
@@ -59,8 +59,8 @@ def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
         return base
     deep = {**base, "encoder_layers": 1, "decoder_layers": 2, "learning_rate": 3e-3}
     if placement == "transformer":
-        return {**deep, "steps": 300, "feed_forward": 128}
-    return deep
+        return {**deep, "steps": 420, "feed_forward": 128}
+    return {**deep, "steps": 360, "batch_units": 700}
 
 
 def photo_settings(budget: str, placement: Placement) -> Mapping[str, Any]:

@@ -72,8 +72,8 @@ def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
     if budget == "gpu":
         return {**_GPU, "steps": 4000, "mask_bands": 0, "mask_frames": 0, **_PUBLISHED[kind]}
     return {
-        "steps": 250,
-        "batch_units": 1500,
+        "steps": 380,
+        "batch_units": 900,
         "hidden": 128,
         "embedding": 64,
         "validations": 5,

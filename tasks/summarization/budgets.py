@@ -18,8 +18,8 @@ def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
     if budget == "gpu":
         return {"steps": 4000, "dropout": 0.1, **PUBLISHED[family(placement)]}
     base = {
-        "steps": 300,
-        "batch_units": 250,
+        "steps": 450,
+        "batch_units": 160,
         "hidden": 64,
         "embedding": 64,
         "dropout": 0.0,
@@ -32,7 +32,8 @@ def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
     deep = {**base, "encoder_layers": 2, "decoder_layers": 2}
     if placement == "convolutional":
         # Two layers of width 5 see a whole sentence from its adverb.
-        return {**deep, "steps": 240, "kernel": 5, "learning_rate": 5e-3}
+        convolutions = {"steps": 240, "batch_units": 250, "kernel": 5, "learning_rate": 5e-3}
+        return {**deep, **convolutions}
     return {**deep, "hidden": 96, "feed_forward": 192, "learning_rate": 3e-3}
 
 

@@ -18,8 +18,8 @@ def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
     if budget == "gpu":
         return {"steps": 4000, "dropout": 0.1, **PUBLISHED[family(placement)]}
     base = {
-        "steps": 300,
-        "batch_units": 1000,
+        "steps": 450,
+        "batch_units": 600,
         "hidden": 128,
         "embedding": 64,
         "validations": 6,

@@ -61,15 +61,7 @@ def run_stack(cells: Sequence[Cell], context: TrialContext) -> list[Result]:
     assert len({cell.with_seed(0) for cell in cells}) == 1 and context.ranks == 1
     results: list[Result] = []
     try:
-        with clean(cells[0].seed, context):
-            started = utc_now()
-            with PeakMemory(context.device) as peak:
-                data, members = _members(cells, context)
-                training, seconds = _fit(members, context)
-            spent = _Spent(started, seconds, peak.bytes)
-            for place, member in enumerate(members):
-                problem = training.diverged.get(place)
-                results.append(_concluded(member, cells, data, context, spent, problem))
+        _run(cells, context, results)
     except Interrupted:
         raise
     except Exception as error:
@@ -79,6 +71,19 @@ def run_stack(cells: Sequence[Cell], context: TrialContext) -> list[Result]:
         release_memory()
         settle()
     return results
+
+
+def _run(cells: Sequence[Cell], context: TrialContext, results: list[Result]) -> None:
+    """Fills `results`. Models live no longer than this call."""
+    with clean(cells[0].seed, context):
+        started = utc_now()
+        with PeakMemory(context.device) as peak:
+            data, members = _members(cells, context)
+            training, seconds = _fit(members, context)
+        spent = _Spent(started, seconds, peak.bytes)
+        for place, member in enumerate(members):
+            problem = training.diverged.get(place)
+            results.append(_concluded(member, cells, data, context, spent, problem))
 
 
 def _members(cells: Sequence[Cell], context: TrialContext) -> tuple[TaskData, list[Member]]:

@@ -60,11 +60,13 @@ class StackedTraining(pl.LightningModule):
         self._watch(modules)
 
     def _watch(self, modules: Sequence[StackableModule]) -> None:
+        # Hooks that held this module would keep it for ever: no collection sees what they hold.
+        reached = self._reached
         learning = [[one for one in m.parameters() if one.requires_grad] for m in modules]
         for place, each in enumerate(zip(self.parameters_stacked, *learning, strict=True)):
             for parameter in each:
                 parameter.register_post_accumulate_grad_hook(
-                    lambda _, place=place: self._reached.add(place)
+                    lambda _, place=place: reached.add(place)
                 )
 
     @property

@@ -116,8 +116,15 @@ def _state(
         "module": member.module.state_dict(),
         "optimisers": [_of_one(one.state_dict(), place) for one in trainer.optimizers],
         "schedules": [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs],
-        "ranks": [{"training": member.module.training_state(), "random": random}],
+        "ranks": [{"training": _share(member.module, len(training.alone)), "random": random}],
     }
+
+
+def _share(module: StackableModule, count: int) -> dict[str, Any]:
+    """What one of so many models trained together tells of itself: a share of the seconds."""
+    told = module.training_state()
+    curve = [{**point, "seconds": point["seconds"] / count} for point in told["curve"]]
+    return {**told, "curve": curve, "seconds": told["seconds"] / count}
 
 
 def _of_one(optimiser: dict[str, Any], place: int) -> dict[str, Any]:

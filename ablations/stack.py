@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ablations.checkpoints import restore_random_state
 from ablations.context import TrialContext
 from ablations.fit import make_trainer, seed_all
 from ablations.interruption import Interrupted
@@ -82,6 +83,7 @@ def _run(cells: Sequence[Cell], context: TrialContext, results: list[Result]) ->
             training, seconds = _fit(members, context)
         spent = _Spent(started, seconds, peak.bytes)
         for place, member in enumerate(members):
+            restore_random_state(member.random_after(training.draws.states[place]))
             problem = training.diverged.get(place)
             results.append(_concluded(member, cells, data, context, spent, problem))
 
@@ -132,7 +134,6 @@ def _concluded(
     try:
         if problem is not None:
             raise problem
-        member.restore_random_state()
         evaluation = evaluated(member.plan, module, data, context)
         rows, traces = finite_rows(evaluation), list(evaluation.traces)
         _share_seconds(member, len(cells))

@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from ablations.checkpoints import Checkpoints, Clock, random_state, restore_random_state
+from ablations.checkpoints import Checkpoints, Clock, random_state
 from ablations.context import TrialContext
 from ablations.fit import checkpoints_of
 from ablations.interruption import Interrupted
@@ -64,8 +64,13 @@ class Member:
         place = self.device.index or 0
         return torch.as_tensor(self.random["cuda"][place] if cuda else self.random["torch"])
 
-    def restore_random_state(self) -> None:
-        restore_random_state(self.random)
+    def random_after(self, drawn: Tensor) -> dict[str, Any]:
+        """The states of all generators when the training has drawn its own up to this state."""
+        if self.device.type != "cuda":
+            return {**self.random, "torch": drawn}
+        states = list(self.random["cuda"])
+        states[self.device.index or 0] = drawn
+        return {**self.random, "cuda": states}
 
 
 class StackInterruptible(pl.Callback):
@@ -104,13 +109,7 @@ def _state(
     trainer: pl.Trainer, training: StackedTraining, place: int, member: Member
 ) -> dict[str, Any]:
     """As `ablations.checkpoints` has it of a trial of its own."""
-    random = dict(member.random)
-    drawn = training.draws.states[place]
-    if member.device.type == "cuda":
-        random["cuda"] = list(random["cuda"])
-        random["cuda"][member.device.index or 0] = drawn
-    else:
-        random["torch"] = drawn
+    random = member.random_after(training.draws.states[place])
     return {
         "step": trainer.global_step,
         "module": member.module.state_dict(),

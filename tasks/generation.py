@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.attention.base import AttentionOptions
+from bench.attention.doubly_stochastic import doubly_stochastic_penalty, penalty_weight
 from bench.attention.memory import Memory
 from bench.attention.reinforce import Baseline, reinforce_loss
 from bench.models.base import Decoded, Decoder, Encoder
@@ -147,13 +148,9 @@ class GenerationModule(StackableModule):
         none. Tasks override it."""
         return None
 
-    @property
-    def _penalty(self) -> float:
-        return getattr(self.attention_options, "doubly_stochastic", 0.0)
-
     def outputs(self, batch: Batch) -> Outputs:
-        memory = self.encode(batch)
-        return Outputs(memory, self.decoder(batch.inputs, memory, need_weights=self._penalty > 0))
+        memory, penalised = self.encode(batch), penalty_weight(self.attention_options) > 0
+        return Outputs(memory, self.decoder(batch.inputs, memory, need_weights=penalised))
 
     def loss_of(self, outputs: Outputs, batch: Batch) -> Tensor:
         return self._terms(outputs, batch, self.settings.label_smoothing).loss
@@ -163,7 +160,8 @@ class GenerationModule(StackableModule):
         return self._terms(self.outputs(batch), batch, smoothing)
 
     def _terms(self, outputs: Outputs, batch: Batch, smoothing: float) -> LossTerms:
-        memory, decoded, penalty = outputs.memory, outputs.decoded, self._penalty
+        memory, decoded = outputs.memory, outputs.decoded
+        penalty = penalty_weight(self.attention_options)
         assert decoded is not None
         real = batch.outputs != PAD  # B,T
         # Only real positions meet the vocabulary: it is the dearest product of the step.
@@ -202,19 +200,3 @@ class GenerationModule(StackableModule):
             decoded.sampled, reward, real, self._baseline, groups=outputs, **options
         )
         return loss
-
-
-def doubly_stochastic_penalty(weights: Tensor, real: Tensor, source_mask: Tensor) -> Tensor:
-    """Xu 2015, section 4.2.1: every source position should get about the same attention in all.
-
-    The paper has sum over t = 1 for captions as long as the grid is large; what is asked for here
-    is the even share T/S. Mean over examples of the sum over positions.
-
-    Args:
-        weights: B,T,S.
-        real: B,T target positions that count.
-        source_mask: B,S.
-    """
-    total = (weights * real[..., None]).sum(dim=1)  # B,S
-    share = real.sum(dim=1, keepdim=True) / source_mask.sum(dim=1, keepdim=True)  # B,1
-    return ((share - total).square() * source_mask).sum(dim=1).mean()

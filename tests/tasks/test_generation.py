@@ -13,7 +13,7 @@ from bench.attention.base import Sampled
 from bench.attention.mechanisms.hard import HardOptions
 from bench.models.base import Decoded
 from bench.models.head import VocabularyHead
-from tasks.generation import Batch, GenerationModule, doubly_stochastic_penalty
+from tasks.generation import Batch, GenerationModule
 from tasks.optimisation import rate
 from tasks.settings import Settings
 
@@ -85,17 +85,6 @@ def test_sampled_locations_are_trained_by_their_units_reward() -> None:
     with torch.no_grad():
         plain = made.loss_terms(batch()).loss
     assert plain.item() == pytest.approx(made.loss_terms(batch()).nll.item() / 5, rel=1e-5)
-
-
-def test_even_attention_pays_no_doubly_stochastic_penalty() -> None:
-    real = torch.tensor([[True, True, False]])
-    mask = torch.tensor([[True, True, True, False]])
-    even = torch.tensor([1 / 3, 1 / 3, 1 / 3, 0.0]).expand(1, 3, 4)
-    assert doubly_stochastic_penalty(even, real, mask).item() == pytest.approx(0.0, abs=1e-12)
-    peaked = torch.tensor([1.0, 0.0, 0.0, 0.0]).expand(1, 3, 4)
-    # totals 2, 0, 0 against an even share of 2/3 each
-    expected = (2 - 2 / 3) ** 2 + 2 * (2 / 3) ** 2
-    assert doubly_stochastic_penalty(peaked, real, mask).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "inverse-sqrt"])

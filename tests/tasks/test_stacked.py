@@ -103,8 +103,13 @@ def test_losses_and_gradients_are_those_of_models_alone(
 
 
 def test_norms_are_clipped_model_by_model() -> None:
-    gradients = [torch.tensor([[3.0, 4.0], [0.3, 0.4]]), torch.tensor([[[0.0]], [[1.2]]])]
+    gradients = [
+        torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.1, 0.2]]),
+        torch.tensor([[[0.0]], [[1.2]], [[0.3]]]),
+    ]
     clip_each(gradients, 1.0)
+    # One that is short enough stays as it is.
+    assert torch.equal(gradients[0][2], torch.tensor([0.1, 0.2])) and gradients[1][2] == 0.3
     assert gradients[0][0].tolist() == pytest.approx([0.6, 0.8])
     joint = torch.tensor([0.3, 0.4, 1.2]) / 1.3
     found = [*gradients[0][1].tolist(), float(gradients[1][1])]

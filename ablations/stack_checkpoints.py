@@ -16,6 +16,7 @@ from ablations.checkpoints import Checkpoints, Clock, random_state
 from ablations.context import TrialContext
 from ablations.fit import checkpoints_of
 from ablations.interruption import Interrupted
+from bench.stacking.fold import RandomState
 from bench.stacking.stack import NotStackable
 from tasks.base import Plan, TaskData
 from tasks.datamodule import StreamModule
@@ -29,7 +30,7 @@ class Member:
 
     Attributes:
         random: the states of all generators after its module was made.
-        device: whose generator the training draws from.
+        device: that it is trained on.
     """
 
     plan: Plan
@@ -58,19 +59,22 @@ class Member:
         return cls(plan, module, served, checkpoints, random_state(), device)
 
     @property
-    def draws(self) -> Tensor:
+    def draws(self) -> RandomState:
         """The state that the training draws from at first."""
-        cuda = self.device.type == "cuda"
-        place = self.device.index or 0
-        return torch.as_tensor(self.random["cuda"][place] if cuda else self.random["torch"])
+        cuda = self.random["cuda"][self._place] if self.device.type == "cuda" else None
+        return RandomState(self.random["torch"], cuda)
 
-    def random_after(self, drawn: Tensor) -> dict[str, Any]:
-        """The states of all generators when the training has drawn its own up to this state."""
-        if self.device.type != "cuda":
-            return {**self.random, "torch": drawn}
-        states = list(self.random["cuda"])
-        states[self.device.index or 0] = drawn
-        return {**self.random, "cuda": states}
+    def random_after(self, drawn: RandomState) -> dict[str, Any]:
+        """The states of all generators when the training has drawn up to this state."""
+        cuda = list(self.random["cuda"])
+        if drawn.cuda is not None:
+            cuda[self._place] = drawn.cuda
+        return {**self.random, "torch": drawn.cpu, "cuda": cuda}
+
+    @property
+    def _place(self) -> int:
+        """Of the device among its kind."""
+        return self.device.index or 0
 
 
 class StackInterruptible(pl.Callback):

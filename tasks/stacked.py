@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from bench.stacking.fold import Draws
+from bench.stacking.fold import Draws, RandomState
 from bench.stacking.stack import NotStackable, stack_models
 from tasks.datamodule import Stream, StreamModule
 from tasks.folding import fold_batches
@@ -46,7 +46,7 @@ class StackedTraining(pl.LightningModule):
             whose losses are others than alone.
     """
 
-    def __init__(self, modules: Sequence[StackableModule], states: Sequence[Tensor]) -> None:
+    def __init__(self, modules: Sequence[StackableModule], states: Sequence[RandomState]) -> None:
         super().__init__()
         stacked = stack_models(modules)
         assert isinstance(stacked.model, StackableModule)

@@ -11,6 +11,7 @@ import torch
 
 from ablations.fit import seed_all
 from bench.attention.registries import attentions
+from bench.stacking.fold import RandomState, random_state, set_random_state
 from bench.stacking.stack import NotStackable
 from tasks.base import Paths
 from tasks.plan import make_cell, resolve
@@ -48,7 +49,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def made(
     cache: Path, task: str, attention: str, score: str | None, options: dict[str, Any]
-) -> tuple[list[StackableModule], list[torch.Tensor], list[tuple[Any, ...]]]:
+) -> tuple[list[StackableModule], list[RandomState], list[tuple[Any, ...]]]:
     """Modules of several seeds, where each would draw from next, and two batches for each."""
     options = {"dropout": 0.3, "train_limit": 60, **options}
     cell = make_cell(task, attention, score, budget="smoke", options=options)
@@ -60,7 +61,7 @@ def made(
         module = plan.task.module(plan, data)
         assert isinstance(module, StackableModule)
         modules.append(module.train())
-        states.append(torch.get_rng_state())
+        states.append(random_state(torch.device("cpu")))
         streams.append(data.datamodule(seed).train_dataloader())
     return modules, states, list(itertools.islice(zip(*streams, strict=True), 2))
 
@@ -72,7 +73,7 @@ def test_losses_and_gradients_are_those_of_models_alone(
     modules, states, steps = made(cache, task, attention, score, options)
     expected = []
     for model, module in enumerate(modules):
-        torch.set_rng_state(states[model])
+        set_random_state(torch.device("cpu"), states[model])
         for batches in steps:
             module.zero_grad()
             loss = module.training_loss(batches[model])

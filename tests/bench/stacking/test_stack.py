@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from bench.attention.heads import HeadLinear
 from bench.models.recurrent_cells import Lstm
-from bench.stacking.fold import Draws, Fold
+from bench.stacking.fold import Draws, Fold, RandomState
 from bench.stacking.rows import affine, plus, rows_product
 from bench.stacking.stack import NotStackable, stack_models
 
@@ -32,7 +32,7 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 
 
 def fold() -> Fold:
-    states = [torch.get_rng_state()] * K
+    states = [RandomState(torch.get_rng_state())] * K
     return Fold(
         K, {ROWS: OWN_ROWS}, {SIZE: OWN_SIZES}, OWN_SIZES, Draws(torch.device("cpu"), states)
     )
@@ -79,7 +79,7 @@ def test_every_model_drops_between_its_recurrent_layers_what_it_would_alone() ->
     for model, (layer, part) in enumerate(zip(layers, fold().parts(rows), strict=True)):
         torch.manual_seed(model)
         alone.append([layer(part)[0].detach() for _ in range(2)])  # twice: draws go on
-    states = [torch.manual_seed(model).get_state() for model in range(K)]
+    states = [RandomState(torch.manual_seed(model).get_state()) for model in range(K)]
     folded = replace(fold(), draws=Draws(torch.device("cpu"), states))
     stacked = stack_models(layers)
     with folded.in_force():

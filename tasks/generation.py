@@ -22,6 +22,7 @@ from bench.attention.reinforce import Baseline, reinforce_loss
 from bench.models.base import Decoded, Decoder, Encoder
 from bench.models.dropout import dropout
 from bench.models.head import VocabularyHead
+from bench.models.layers import token_embedding
 from bench.models.unfolding import decoded_of, memories_of
 from bench.stacking.fold import Fold
 from tasks.settings import Settings
@@ -67,10 +68,7 @@ class TokenFront(nn.Module):
 
     def __init__(self, vocabulary: int, embedding: int, dropout: float) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=PAD)
-        nn.init.normal_(self.embedding.weight, std=embedding**-0.5)
-        with torch.no_grad():
-            self.embedding.weight[PAD].zero_()
+        self.embedding = token_embedding(vocabulary, embedding)
         self.dropout = dropout
 
     def forward(self, source: Tensor) -> Tensor:

@@ -98,3 +98,20 @@ def test_schedules_warm_up_then_never_rise(schedule: str) -> None:
     assert 0.9 <= max(rates) <= 1.0
     if schedule in ("linear", "cosine"):
         assert rates[-1] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("schedule", "half_way", "later"),
+    [
+        ("constant", 1.0, 1.0),
+        ("linear", 0.5, 0.25),
+        ("cosine", 0.5, 0.5 - 0.5 * math.cos(math.pi / 4)),
+        ("inverse-sqrt", math.sqrt(20 / 61), 0.5),  # sqrt(warm-up / steps done)
+    ],
+)
+def test_schedules_fall_as_their_formulas_say(schedule: str, half_way: float, later: float) -> None:
+    at = rate(Settings(steps=100, warmup=0.2, schedule=schedule))  # type: ignore[arg-type]
+    assert [at(0), at(19)] == pytest.approx([1 / 21, 20 / 21])
+    assert at(60) == pytest.approx(half_way)
+    place = 79 if schedule == "inverse-sqrt" else 80
+    assert at(place) == pytest.approx(later)

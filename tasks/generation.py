@@ -15,10 +15,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from bench.attention.base import AttentionOptions
+from bench.attention.base import Attention, AttentionOptions
 from bench.attention.doubly_stochastic import doubly_stochastic_penalty, penalty_weight
 from bench.attention.memory import Memory
 from bench.attention.reinforce import Baseline, reinforce_loss
+from bench.errors import UsageError
 from bench.models.base import Decoded, Decoder, Encoder
 from bench.models.dropout import dropout
 from bench.models.head import VocabularyHead
@@ -117,6 +118,9 @@ class GenerationModule(StackableModule):
     Args:
         front: source to features B,S,E.
         attention_options: read for the terms a mechanism adds to the loss.
+
+    Raises:
+        UsageError: attention that looks at words which are yet to be written.
     """
 
     def __init__(
@@ -129,6 +133,12 @@ class GenerationModule(StackableModule):
         attention_options: AttentionOptions,
     ) -> None:
         super().__init__(settings)
+        if any(isinstance(part, Attention) and part.looks_ahead for part in decoder.modules()):
+            raise UsageError(
+                "attention to words that are yet to be written",
+                where="--set causal=false",
+                remedy="tasks that read a given text (entailment) can use it",
+            )
         self.front, self.encoder, self.decoder, self.head = front, encoder, decoder, head
         self.attention_options = attention_options
         self._baseline = Baseline.start(

@@ -141,6 +141,9 @@ class Attention(nn.Module, ABC):
 
     #: C, size of the context; set by the constructor.
     context_size: int
+    #: True if the result of a query depends on queries after it. `forward` then takes a
+    #: `query_mask` B,T as well, True where a query is real; and no text can be written with it.
+    looks_ahead: bool = False
 
     def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
         super().__init__()

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from bench.errors import UsageError
 from tasks.base import Paths
 from tasks.decoding import decode, read_references
 from tasks.generation import Batch, GenerationModule
@@ -85,3 +86,10 @@ def test_a_model_that_has_diverged_is_named_so(tmp_path: Path, beam: int, wrong:
     module.head.projection.bias[5] = wrong
     with pytest.raises(DivergedError, match="not finite"):
         decode(module, batches, limit)
+
+
+def test_no_text_is_written_with_attention_to_words_to_come(tmp_path: Path) -> None:
+    plan = resolve(make_cell("translation", "over", budget="smoke", options={"causal": False}))
+    data = tasks.get("translation").prepare(plan, Paths(None, tmp_path))
+    with pytest.raises(UsageError, match="yet to be written"):
+        plan.task.module(plan, data)

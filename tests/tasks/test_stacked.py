@@ -30,11 +30,12 @@ FURTHER: list[tuple[str, str | None, dict[str, Any]]] = [
     ("self", "general", {"positions": "learned"}),
     ("self", "concat", {}),
     ("none", None, {"residual": True, "bidirectional": False}),
+    ("over", "dot", {"causal": False}),
 ]
 CASES = [
     *((task, name, None, {}) for task in tasks.names() for name in attentions.names()),
-    *(("translation", *one) for one in FURTHER[:-1]),
-    ("entailment", *FURTHER[-1]),
+    *(("translation", *one) for one in FURTHER[:-2]),
+    *(("entailment", *one) for one in FURTHER[-2:]),
     ("speech", "soft", None, {"front": "pyramidal", "mask_bands": 4, "mask_frames": 4}),
     ("captioning", "soft", None, {"words_weight": 0.1, "words_share": 0.9, "flip": 0.5}),
     ("translation", "soft", None, {"joint_vocabulary": True}),

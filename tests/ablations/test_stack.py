@@ -77,6 +77,8 @@ def test_results_are_those_of_trials_alone(
             for one in (store, Store.at(apart.store_address or ""))
         ]
         assert texts[0] == texts[1] and texts[0]
+        seconds = result.cost.train_seconds
+        assert seconds is not None and 0 < result.curve[-1]["seconds"] <= seconds + 1e-3
         assert result.cost.parameters == alone.cost.parameters
         assert result.cost.attention_parameters == alone.cost.attention_parameters
     note = "trained side by side with seeds 1, 5; seconds and memory are a share"

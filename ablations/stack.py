@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ablations.checkpoints import restore_random_state
 from ablations.context import TrialContext
 from ablations.fit import make_trainer, seed_all
 from ablations.interruption import Interrupted
@@ -61,15 +62,7 @@ def run_stack(cells: Sequence[Cell], context: TrialContext) -> list[Result]:
     assert len({cell.with_seed(0) for cell in cells}) == 1 and context.ranks == 1
     results: list[Result] = []
     try:
-        with clean(cells[0].seed, context):
-            started = utc_now()
-            with PeakMemory(context.device) as peak:
-                data, members = _members(cells, context)
-                training, seconds = _fit(members, context)
-            spent = _Spent(started, seconds, peak.bytes)
-            for place, member in enumerate(members):
-                problem = training.diverged.get(place)
-                results.append(_concluded(member, cells, data, context, spent, problem))
+        _run(cells, context, results)
     except Interrupted:
         raise
     except Exception as error:
@@ -79,6 +72,20 @@ def run_stack(cells: Sequence[Cell], context: TrialContext) -> list[Result]:
         release_memory()
         settle()
     return results
+
+
+def _run(cells: Sequence[Cell], context: TrialContext, results: list[Result]) -> None:
+    """Fills `results`. Models live no longer than this call."""
+    with clean(cells[0].seed, context):
+        started = utc_now()
+        with PeakMemory(context.device) as peak:
+            data, members = _members(cells, context)
+            training, seconds = _fit(members, context)
+        spent = _Spent(started, seconds, peak.bytes)
+        for place, member in enumerate(members):
+            restore_random_state(member.random_after(training.draws.states[place]))
+            problem = training.diverged.get(place)
+            results.append(_concluded(member, cells, data, context, spent, problem))
 
 
 def _members(cells: Sequence[Cell], context: TrialContext) -> tuple[TaskData, list[Member]]:
@@ -127,7 +134,6 @@ def _concluded(
     try:
         if problem is not None:
             raise problem
-        member.restore_random_state()
         evaluation = evaluated(member.plan, module, data, context)
         rows, traces = finite_rows(evaluation), list(evaluation.traces)
         _share_seconds(member, len(cells))

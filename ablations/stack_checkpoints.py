@@ -12,10 +12,11 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from ablations.checkpoints import Checkpoints, Clock, random_state, restore_random_state
+from ablations.checkpoints import Checkpoints, Clock, random_state
 from ablations.context import TrialContext
 from ablations.fit import checkpoints_of
 from ablations.interruption import Interrupted
+from bench.stacking.fold import RandomState
 from bench.stacking.stack import NotStackable
 from tasks.base import Plan, TaskData
 from tasks.datamodule import StreamModule
@@ -29,7 +30,7 @@ class Member:
 
     Attributes:
         random: the states of all generators after its module was made.
-        device: whose generator the training draws from.
+        device: that it is trained on.
     """
 
     plan: Plan
@@ -58,14 +59,22 @@ class Member:
         return cls(plan, module, served, checkpoints, random_state(), device)
 
     @property
-    def draws(self) -> Tensor:
+    def draws(self) -> RandomState:
         """The state that the training draws from at first."""
-        cuda = self.device.type == "cuda"
-        place = self.device.index or 0
-        return torch.as_tensor(self.random["cuda"][place] if cuda else self.random["torch"])
+        cuda = self.random["cuda"][self._place] if self.device.type == "cuda" else None
+        return RandomState(self.random["torch"], cuda)
 
-    def restore_random_state(self) -> None:
-        restore_random_state(self.random)
+    def random_after(self, drawn: RandomState) -> dict[str, Any]:
+        """The states of all generators when the training has drawn up to this state."""
+        cuda = list(self.random["cuda"])
+        if drawn.cuda is not None:
+            cuda[self._place] = drawn.cuda
+        return {**self.random, "torch": drawn.cpu, "cuda": cuda}
+
+    @property
+    def _place(self) -> int:
+        """Of the device among its kind."""
+        return self.device.index or 0
 
 
 class StackInterruptible(pl.Callback):
@@ -104,20 +113,21 @@ def _state(
     trainer: pl.Trainer, training: StackedTraining, place: int, member: Member
 ) -> dict[str, Any]:
     """As `ablations.checkpoints` has it of a trial of its own."""
-    random = dict(member.random)
-    drawn = training.draws.states[place]
-    if member.device.type == "cuda":
-        random["cuda"] = list(random["cuda"])
-        random["cuda"][member.device.index or 0] = drawn
-    else:
-        random["torch"] = drawn
+    random = member.random_after(training.draws.states[place])
     return {
         "step": trainer.global_step,
         "module": member.module.state_dict(),
         "optimisers": [_of_one(one.state_dict(), place) for one in trainer.optimizers],
         "schedules": [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs],
-        "ranks": [{"training": member.module.training_state(), "random": random}],
+        "ranks": [{"training": _share(member.module, len(training.alone)), "random": random}],
     }
+
+
+def _share(module: StackableModule, count: int) -> dict[str, Any]:
+    """What one of so many models trained together tells of itself: a share of the seconds."""
+    told = module.training_state()
+    curve = [{**point, "seconds": point["seconds"] / count} for point in told["curve"]]
+    return {**told, "curve": curve, "seconds": told["seconds"] / count}
 
 
 def _of_one(optimiser: dict[str, Any], place: int) -> dict[str, Any]:

@@ -66,6 +66,8 @@ class Axes(StudyModel):
     def _usable(self) -> Axes:
         if isinstance(self.seeds, int) and self.seeds < 1:
             raise ValueError("seeds: a number of seeds is at least 1")
+        if isinstance(self.seeds, tuple) and min(self.seeds, default=0) < 0:
+            raise ValueError("seeds: a seed is a whole number from 0")
         for name, value in self:
             if value == () or (value == {} and name == "datasets"):
                 raise ValueError(f"{name}: an empty list makes no cells")

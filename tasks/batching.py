@@ -23,22 +23,19 @@ class BucketBatches:
             longer on its own makes a batch of one.
         seed: with the epoch's number it decides the order, and nothing else does.
         ties: N or None; orders examples of equal length (source tokens), to save padding there.
-        rank, ranks: this process's share of every `ranks` batches in turn.
     """
 
     lengths: np.ndarray
     batch_units: int
     seed: int
     ties: np.ndarray | None = None
-    rank: int = 0
-    ranks: int = 1
 
     def __post_init__(self) -> None:
-        assert self.batch_units > 0 and 0 <= self.rank < self.ranks
+        assert self.batch_units > 0
         assert self.ties is None or len(self.ties) == len(self.lengths)
 
     def epoch(self, number: int) -> list[np.ndarray]:
-        """All batches of an epoch, over all ranks: every example in exactly one of them."""
+        """All batches of an epoch: every example in exactly one of them."""
         rng = np.random.default_rng([self.seed, number])
         order = rng.permutation(len(self.lengths))
         batches = [
@@ -49,11 +46,10 @@ class BucketBatches:
         return [batches[place] for place in rng.permutation(len(batches))]
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Batches of this rank, epoch after epoch, without end (for training by steps)."""
+        """Batches, epoch after epoch, without end (for training by steps)."""
         if len(self.lengths) == 0:
             return iter(())
-        stream = itertools.chain.from_iterable(map(self.epoch, itertools.count()))
-        return itertools.islice(stream, self.rank, None, self.ranks)
+        return itertools.chain.from_iterable(map(self.epoch, itertools.count()))
 
     def _cut(self, pool: np.ndarray) -> list[np.ndarray]:
         keys = (self.lengths[pool],) if self.ties is None else (self.ties[pool], self.lengths[pool])

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.attention.base import AttentionOptions, Placement
+from bench.attention.doubly_stochastic import doubly_stochastic_penalty, penalty_weight
 from bench.attention.reinforce import Baseline, reinforce_loss
 from bench.models.base import Decoder, Encoder
 from bench.models.class_heads import ClassHead, ComparedWords
@@ -23,7 +24,6 @@ from bench.models.layers import masked_mean
 from bench.models.reading import Reading, read
 from bench.models.unfolding import readings_of
 from bench.stacking.fold import Fold
-from tasks.generation import doubly_stochastic_penalty
 from tasks.settings import Settings
 from tasks.tensors import TensorBatch
 from tasks.training import StackableModule
@@ -111,12 +111,8 @@ class ClassificationModule(StackableModule):
             -math.log(classes), getattr(attention_options, "baseline_decay", 0.9), groups=classes
         )
 
-    @property
-    def _penalty(self) -> float:
-        return getattr(self.attention_options, "doubly_stochastic", 0.0)
-
     def outputs(self, batch: LabelledBatch) -> Judged:
-        reading = self.read(batch, need_weights=self._penalty > 0)
+        reading = self.read(batch, need_weights=penalty_weight(self.attention_options) > 0)
         return Judged(reading, self.logits(reading, batch))
 
     def sizes_within(self, axis: str, size: int) -> list[int]:
@@ -157,7 +153,8 @@ class ClassificationModule(StackableModule):
 
     def loss_of(self, outputs: Judged, batch: LabelledBatch) -> Tensor:
         """Cross-entropy with label smoothing, and what the mechanism adds to it."""
-        reading, logits, penalty = outputs.reading, outputs.logits, self._penalty
+        reading, logits = outputs.reading, outputs.logits
+        penalty = penalty_weight(self.attention_options)
         smoothing = self.settings.label_smoothing
         loss = F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
         if reading.sampled is not None:

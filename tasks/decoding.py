@@ -85,6 +85,9 @@ def decode(
         batches: any order; results come sorted by index.
         keep_parts: heads and layers are kept for examples with a smaller index than this.
         device: where the module is, for the stopwatch.
+
+    Raises:
+        DivergedError: what the module computes is not finite.
     """
     watch = Stopwatch(device)
     written: list[Written] = []
@@ -94,6 +97,7 @@ def decode(
         with watch:
             memory = module.encode(batch)
             found = _search(module, memory, limit(batch))
+        _check_finite("its outputs", found.log_probs.tolist())
         written += _unpack(module, found, memory, batch, keep_parts)
         read += _read(module, memory, batch, keep_parts)
     written.sort(key=lambda one: one.index)
@@ -171,8 +175,7 @@ def _read(module: GenerationModule, memory: Memory, batch: Batch, keep_parts: in
     token_nll = decoded.features.new_zeros(real.shape).float()
     token_nll[real] = module.head.loss(decoded.features[real], batch.outputs[real]).nll.float()
     nll = token_nll.sum(dim=1).tolist()
-    if not all(map(math.isfinite, nll)):
-        raise DivergedError("the trained model gives references a likelihood that is not finite")
+    _check_finite("references", nll)
     units, sources = real.sum(dim=1).tolist(), memory.lengths.tolist()
     matrices = Matrices.of(decoded.weights, decoded.parts)
     rows = []
@@ -182,3 +185,8 @@ def _read(module: GenerationModule, memory: Memory, batch: Batch, keep_parts: in
         )
         rows.append(Read(index, nll[row], units[row], weights, parts))
     return rows
+
+
+def _check_finite(what: str, likelihoods: Iterable[float]) -> None:
+    if not all(map(math.isfinite, likelihoods)):
+        raise DivergedError(f"the trained model gives {what} a likelihood that is not finite")

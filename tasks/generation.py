@@ -15,12 +15,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from bench.attention.base import AttentionOptions
+from bench.attention.base import Attention, AttentionOptions
+from bench.attention.doubly_stochastic import doubly_stochastic_penalty, penalty_weight
 from bench.attention.memory import Memory
 from bench.attention.reinforce import Baseline, reinforce_loss
+from bench.errors import UsageError
 from bench.models.base import Decoded, Decoder, Encoder
 from bench.models.dropout import dropout
 from bench.models.head import VocabularyHead
+from bench.models.layers import token_embedding
 from bench.models.unfolding import decoded_of, memories_of
 from bench.stacking.fold import Fold
 from tasks.settings import Settings
@@ -66,10 +69,7 @@ class TokenFront(nn.Module):
 
     def __init__(self, vocabulary: int, embedding: int, dropout: float) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=PAD)
-        nn.init.normal_(self.embedding.weight, std=embedding**-0.5)
-        with torch.no_grad():
-            self.embedding.weight[PAD].zero_()
+        self.embedding = token_embedding(vocabulary, embedding)
         self.dropout = dropout
 
     def forward(self, source: Tensor) -> Tensor:
@@ -118,6 +118,9 @@ class GenerationModule(StackableModule):
     Args:
         front: source to features B,S,E.
         attention_options: read for the terms a mechanism adds to the loss.
+
+    Raises:
+        UsageError: attention that looks at words which are yet to be written.
     """
 
     def __init__(
@@ -130,6 +133,12 @@ class GenerationModule(StackableModule):
         attention_options: AttentionOptions,
     ) -> None:
         super().__init__(settings)
+        if any(isinstance(part, Attention) and part.looks_ahead for part in decoder.modules()):
+            raise UsageError(
+                "attention to words that are yet to be written",
+                where="--set causal=false",
+                remedy="tasks that read a given text (entailment) can use it",
+            )
         self.front, self.encoder, self.decoder, self.head = front, encoder, decoder, head
         self.attention_options = attention_options
         self._baseline = Baseline.start(
@@ -147,13 +156,9 @@ class GenerationModule(StackableModule):
         none. Tasks override it."""
         return None
 
-    @property
-    def _penalty(self) -> float:
-        return getattr(self.attention_options, "doubly_stochastic", 0.0)
-
     def outputs(self, batch: Batch) -> Outputs:
-        memory = self.encode(batch)
-        return Outputs(memory, self.decoder(batch.inputs, memory, need_weights=self._penalty > 0))
+        memory, penalised = self.encode(batch), penalty_weight(self.attention_options) > 0
+        return Outputs(memory, self.decoder(batch.inputs, memory, need_weights=penalised))
 
     def loss_of(self, outputs: Outputs, batch: Batch) -> Tensor:
         return self._terms(outputs, batch, self.settings.label_smoothing).loss
@@ -163,7 +168,8 @@ class GenerationModule(StackableModule):
         return self._terms(self.outputs(batch), batch, smoothing)
 
     def _terms(self, outputs: Outputs, batch: Batch, smoothing: float) -> LossTerms:
-        memory, decoded, penalty = outputs.memory, outputs.decoded, self._penalty
+        memory, decoded = outputs.memory, outputs.decoded
+        penalty = penalty_weight(self.attention_options)
         assert decoded is not None
         real = batch.outputs != PAD  # B,T
         # Only real positions meet the vocabulary: it is the dearest product of the step.
@@ -202,19 +208,3 @@ class GenerationModule(StackableModule):
             decoded.sampled, reward, real, self._baseline, groups=outputs, **options
         )
         return loss
-
-
-def doubly_stochastic_penalty(weights: Tensor, real: Tensor, source_mask: Tensor) -> Tensor:
-    """Xu 2015, section 4.2.1: every source position should get about the same attention in all.
-
-    The paper has sum over t = 1 for captions as long as the grid is large; what is asked for here
-    is the even share T/S. Mean over examples of the sum over positions.
-
-    Args:
-        weights: B,T,S.
-        real: B,T target positions that count.
-        source_mask: B,S.
-    """
-    total = (weights * real[..., None]).sum(dim=1)  # B,S
-    share = real.sum(dim=1, keepdim=True) / source_mask.sum(dim=1, keepdim=True)  # B,1
-    return ((share - total).square() * source_mask).sum(dim=1).mean()

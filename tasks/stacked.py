@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from bench.stacking.fold import Draws
+from bench.stacking.fold import Draws, RandomState
 from bench.stacking.stack import NotStackable, stack_models
 from tasks.datamodule import Stream, StreamModule
 from tasks.folding import fold_batches
@@ -46,7 +46,7 @@ class StackedTraining(pl.LightningModule):
             whose losses are others than alone.
     """
 
-    def __init__(self, modules: Sequence[StackableModule], states: Sequence[Tensor]) -> None:
+    def __init__(self, modules: Sequence[StackableModule], states: Sequence[RandomState]) -> None:
         super().__init__()
         stacked = stack_models(modules)
         assert isinstance(stacked.model, StackableModule)
@@ -60,11 +60,13 @@ class StackedTraining(pl.LightningModule):
         self._watch(modules)
 
     def _watch(self, modules: Sequence[StackableModule]) -> None:
+        # Hooks that held this module would keep it for ever: no collection sees what they hold.
+        reached = self._reached
         learning = [[one for one in m.parameters() if one.requires_grad] for m in modules]
         for place, each in enumerate(zip(self.parameters_stacked, *learning, strict=True)):
             for parameter in each:
                 parameter.register_post_accumulate_grad_hook(
-                    lambda _, place=place: self._reached.add(place)
+                    lambda _, place=place: reached.add(place)
                 )
 
     @property

@@ -145,6 +145,9 @@ class Attention(nn.Module, ABC):
     #: sentence, one behind the other. So it may be where a query's context depends on the query
     #: and its keys alone, and not on the step.
     shares_keys: bool = False
+    #: True if the result of a query depends on queries after it. `forward` then takes a
+    #: `query_mask` B,T as well, True where a query is real; and no text can be written with it.
+    looks_ahead: bool = False
 
     def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
         super().__init__()

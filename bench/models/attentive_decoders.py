@@ -136,8 +136,10 @@ class AfterDecoder(AttentiveDecoder):
         embedded = self._embed(tokens)  # B,T,E
         hidden, cells = self.stack(embedded, state.progress.cells)  # B,T,H
         hidden = self._with_words(hidden, embedded)
+        # Padding is no query: most mechanisms need not know, since queries do not meet.
+        further = {"query_mask": tokens != 0} if self.attention.looks_ahead else {}
         attended = self.attention(
-            hidden, state.source, state.progress.attention, need_weights=need_weights
+            hidden, state.source, state.progress.attention, need_weights=need_weights, **further
         )
         features = self._drop(self._vector(attended.context, self._drop(hidden)))
         after = RecurrentProgress(cells, attended.state)

@@ -14,21 +14,32 @@ from bench.stacking.layers import Stack, StackedRecurrent
 
 
 class Gru(nn.GRU):
-    """PyTorch's, but for the training of one layer and direction on a CPU in full precision."""
+    """PyTorch's, but for the training of one layer and direction on a CPU in full precision, batch
+    first and with biases."""
 
-    def forward(self, input: Tensor, hx: Any = None) -> Any:
-        """As in PyTorch, batch first: B,T,I and, optionally, the states L,B,H before."""
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        """As in PyTorch: mostly B,T,I and, optionally, the states L,B,H before."""
         weights = self.all_weights[0]
-        if self.num_layers > 1 or not trains_on_cpu(input, weights[0]):
+        if not (self._is_plain and _is_batch(input) and trains_on_cpu(input, weights[0])):
             return super().forward(input, hx)  # type: ignore[has-type]
         first = input.new_zeros(len(input), self.hidden_size) if hx is None else hx[0]
         outputs, last = _Sequence.apply(input, first, *weights)
         return outputs, last[None]
 
+    @property
+    def _is_plain(self) -> bool:
+        several = self.num_layers > 1 or self.bidirectional
+        return self.batch_first and self.bias and not several
+
     @classmethod
     def stacked(cls, modules: Sequence[Gru], stack: Stack) -> nn.Module:
         """Those of several models."""
         return StackedRecurrent(modules, stack)
+
+
+def _is_batch(input: Any) -> bool:
+    """Neither a single sequence nor a packed batch."""
+    return isinstance(input, Tensor) and input.dim() == 3
 
 
 def trains_on_cpu(*tensors: Tensor) -> bool:

@@ -56,8 +56,10 @@ def vocabulary_loss(
         labels: N int64.
         smoothing: e, from 0 to 1.
     """
-    loss, nll, right = _VocabularyLoss.apply(features, weight, bias, labels, smoothing)
-    return WordLoss(loss, nll, right)
+    inputs = (features, weight, bias)
+    # Inside the function gradients are never enabled, and parameters always need them.
+    wanted = torch.is_grad_enabled() and any(one.requires_grad for one in inputs)
+    return WordLoss(*_VocabularyLoss.apply(*inputs, labels, smoothing, wanted))
 
 
 class _VocabularyLoss(torch.autograd.Function):
@@ -66,14 +68,19 @@ class _VocabularyLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, smoothing: float
+        ctx: Any,
+        features: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        labels: Tensor,
+        smoothing: float,
+        wanted: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
         kind = features.device.type
         mixed = torch.is_autocast_enabled(kind)
         ctx.smoothing = smoothing
         ctx.rough = torch.get_autocast_dtype(kind) if mixed else features.dtype
         ctx.save_for_backward(features, weight, bias, labels)
-        wanted = any(ctx.needs_input_grad)
         found, ctx.sums = _made((features, weight, bias, labels), smoothing, ctx.rough, wanted)
         ctx.mark_non_differentiable(found.nll, found.right)
         return found.loss, found.nll, found.right
@@ -91,8 +98,7 @@ class _VocabularyLoss(torch.autograd.Function):
             sums.features.to(features.dtype).mul_(scale),
             sums.weight.to(weight.dtype).mul_(scale),
             sums.bias.to(bias.dtype).mul_(scale),
-            None,
-            None,
+            *(None,) * 3,
         )
 
 

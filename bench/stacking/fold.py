@@ -22,15 +22,37 @@ from torch import Tensor
 _in_force: ContextVar[Fold | None] = ContextVar("fold", default=None)
 
 
+@dataclass(frozen=True)
+class RandomState:
+    """The states of the generators that a training on a device draws from: the device's own, and
+    the CPU's, from which come draws that the device need not be waited for."""
+
+    cpu: Tensor
+    cuda: Tensor | None = None
+
+
+def random_state(device: torch.device) -> RandomState:
+    """The states of the default generators."""
+    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    return RandomState(torch.get_rng_state(), cuda)
+
+
+def set_random_state(device: torch.device, state: RandomState) -> None:
+    """The opposite of `random_state`."""
+    torch.set_rng_state(state.cpu)
+    if state.cuda is not None:
+        torch.cuda.set_rng_state(state.cuda, device)
+
+
 class Draws:
     """The random states of several models: each draws as if it were alone.
 
     Args:
-        device: whose generator is drawn from.
-        states: of that generator, where each model goes on from.
+        device: that they are trained on.
+        states: where each model goes on from.
     """
 
-    def __init__(self, device: torch.device, states: Sequence[Tensor]) -> None:
+    def __init__(self, device: torch.device, states: Sequence[RandomState]) -> None:
         self._device, self.states = device, list(states)
 
     @contextmanager
@@ -39,19 +61,6 @@ class Draws:
         set_random_state(self._device, self.states[model])
         yield
         self.states[model] = random_state(self._device)
-
-
-def random_state(device: torch.device) -> Tensor:
-    """The state of the device's default generator."""
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
-
-
-def set_random_state(device: torch.device, state: Tensor) -> None:
-    """The opposite of `random_state`."""
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state, device)
-    else:
-        torch.set_rng_state(state)
 
 
 @dataclass(frozen=True)

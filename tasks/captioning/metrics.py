@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -52,10 +51,6 @@ class CaptionScores:
 
     def cider_interval(self) -> Interval:
         return bootstrap(self.cider_statistics, mean)
-
-    def bleu_interval(self, order: int = ORDER) -> Interval:
-        """BLEU-`order`, 0 to 100."""
-        return bootstrap(self.bleu, partial(bleu, order=order))
 
     def metrics(self) -> dict[str, float]:
         """The figures by name: `cider`; `bleu_1` to `bleu_4` (0 to 100); `rouge_l`, `meteor`

@@ -76,8 +76,7 @@ class ShortFirst:
     def __iter__(self) -> Iterator[np.ndarray]:
         ordered = sorted_batches(self.batches.lengths, self.batches.batch_units)
         first = itertools.chain.from_iterable(itertools.repeat(ordered, self.epochs))
-        mine = itertools.islice(first, self.batches.rank, None, self.batches.ranks)
-        return itertools.chain(mine, self.batches)
+        return itertools.chain(first, self.batches)
 
 
 @dataclass(frozen=True)

@@ -29,16 +29,11 @@ class TimeGrid:
     """When source positions are: position s has its centre at `offset + s * step` seconds.
 
     An encoder that makes one position of every `stride` frames has the step `stride` times the
-    frame's; `of_encoder` says where the first one's centre lies.
+    frame's; its front end knows where the first one's centre lies (`FrameFront.offset`).
     """
 
     step: float
     offset: float = 0.0
-
-    @classmethod
-    def of_encoder(cls, frame_seconds: float, stride: int) -> TimeGrid:
-        """Positions that each stand for `stride` frames in a row, from frame 0 on."""
-        return cls(frame_seconds * stride, frame_seconds * (stride - 1) / 2)
 
     def centres(self, size: int) -> np.ndarray:
         """S centres in seconds."""

@@ -243,6 +243,15 @@ def test_asha_compares_candidates_of_one_cell_only() -> None:
     assert reports(halving, other, "e", [9.0, 9.0]) == ["CONTINUE"] * 2
 
 
+def test_asha_counts_no_validation_twice() -> None:
+    """One that goes on from a checkpoint tells of those before once more."""
+    halving: Any = pytest.importorskip("ablations.halving").HalvingByKind()
+    first, second = candidates(CELL, 2)
+    assert reports(halving, first, "a", [1.0, 1.0, 1.0]) == ["CONTINUE"] * 3
+    assert reports(halving, second, "b", [0.5, 0.5]) == ["CONTINUE"] * 2
+    assert reports(halving, second, "b", [0.5, 0.5, 9.0]) == ["CONTINUE", "CONTINUE", "STOP"]
+
+
 def test_what_is_stopped_early_is_a_result_and_not_run_again(tmp_path: Path) -> None:
     figures = {"step": 6.0, "validation_loss": 2.5, "best_validation_loss": 2.4}
     context = TrialContext(str(tmp_path), None, "")

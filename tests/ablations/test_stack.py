@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import io
+import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +19,7 @@ from ablations.stack import run_stack
 from ablations.trial import run_trial
 from ablations.workers import run_cells
 from bench.cell import Cell
+from bench.measure import settle
 from bench.result import Result
 from bench.stacking.layers import StackedLinear
 from bench.store import Store
@@ -72,6 +77,8 @@ def test_results_are_those_of_trials_alone(
             for one in (store, Store.at(apart.store_address or ""))
         ]
         assert texts[0] == texts[1] and texts[0]
+        seconds = result.cost.train_seconds
+        assert seconds is not None and 0 < result.curve[-1]["seconds"] <= seconds + 1e-3
         assert result.cost.parameters == alone.cost.parameters
         assert result.cost.attention_parameters == alone.cost.attention_parameters
     note = "trained side by side with seeds 1, 5; seconds and memory are a share"
@@ -120,6 +127,43 @@ def test_cells_of_a_stack_that_was_stopped_go_on_one_by_one(context: TrialContex
     for cell in several:
         result = run_trial(cell, context)
         alike(result, run_trial(cell, replace(context, store_address=None)))
+
+
+def test_checkpoints_tell_a_share_of_the_seconds(context: TrialContext) -> None:
+    several = cells(validations=4)
+    asked = iter([False] * 7 + [True])
+    begun = time.perf_counter()
+    with pytest.raises(Interrupted):
+        run_stack(several, replace(context, asked_to_stop=lambda: next(asked)))
+    taken = time.perf_counter() - begun
+    for cell in several:
+        content = Store.at(context.store_address or "").checkpoint(cell.hash)
+        assert content is not None
+        state = torch.load(io.BytesIO(content), weights_only=True)
+        told = state["ranks"][0]["training"]
+        seconds = [*(point["seconds"] for point in told["curve"]), told["seconds"]]
+        assert len(seconds) > 1 and seconds == sorted(seconds)
+        assert 0 < seconds[-1] < taken / len(several)
+
+
+def test_models_live_no_longer_than_their_stack(
+    context: TrialContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[weakref.ref[GenerationModule]] = []
+    original = GenerationModule.__init__
+
+    def noted(self: GenerationModule, *arguments: object) -> None:
+        original(self, *arguments)  # type: ignore[arg-type]
+        made.append(weakref.ref(self))
+
+    monkeypatch.setattr(GenerationModule, "__init__", noted)
+    settle.cache_clear()  # as in a worker whose first trial it is
+    try:
+        assert run_stack(cells(), context)
+        gc.collect()
+        assert len(made) == 3 and not any(one() for one in made)
+    finally:
+        gc.unfreeze()
 
 
 def test_what_cannot_be_stacked_goes_one_by_one(context: TrialContext) -> None:

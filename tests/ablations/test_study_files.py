@@ -53,6 +53,7 @@ def write(folder: Path, text: str) -> Path:
         ("seeds: 1\n\nblocks: none\n", 3, "blocks: Input should be a list"),
         ("blocks:\n  - tasks: []\n    attentions: all\n", 2, "tasks: an empty list makes no cells"),
         ("blocks:\n  - attentions: all\n  - seeds: 0\n", 3, "at least 1"),
+        ("blocks:\n  - attentions: all\n    seeds: [2, -1]\n", 2, "a whole number from 0"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, line: int, said: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -43,6 +44,17 @@ def test_different_options_have_different_names(a: dict[str, object], b: dict[st
     # Compared as JSON, where true is not 1 as it is in Python.
     same = json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
     assert (cell(options=a).hash == cell(options=b).hash) == same
+
+
+def test_the_name_is_that_of_the_canonical_json() -> None:
+    """Written out, for stores hold results under it: another text would be all new cells."""
+    text = (
+        '{"attention":"soft","budget":"laptop","dataset":"probe","options":{"a":true,"b":1.5},'
+        '"score":"concat","seed":1,"task":"translation","version":1}'
+    )
+    one = cell(options={"b": 1.5, "a": True})
+    assert one.hash == hashlib.sha256(text.encode()).hexdigest()
+    assert one.label == "translation/probe soft+concat seed 1 (a=True, b=1.5)"
 
 
 def test_every_axis_is_in_the_name() -> None:

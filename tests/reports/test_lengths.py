@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from reports.aggregators import MEAN
 from reports.lengths import gaps, measure, parts
@@ -69,6 +70,22 @@ def test_leads_are_differences_of_means():
     assert found.gaps[0][0] is None and found.growth[0][0] is None
     # The same difference on every example leaves nothing to chance.
     assert found.gaps[0][1].low == pytest.approx(0.1)
+
+
+def test_a_lead_is_as_sure_as_the_seeds_of_both():
+    lengths = np.arange(100)
+    control, other = (
+        [measured({"test": ((np.full(100, figure), lengths), "ab")}) for figure in figures]
+        for figures in ((0.4, 0.5, 0.6), (0.7, 0.8, 0.9, 0.8))
+    )
+    found = gaps([control, other], 0, sign=1)
+    variances = 0.01 / 3, np.var([0.7, 0.8, 0.9, 0.8], ddof=1) / 4
+    low, high = stats.t.interval(0.95, 2, loc=0.3, scale=np.sqrt(sum(variances)))
+    lead, grown = found.gaps[0][1], found.growth[0][1]
+    assert (lead.low, lead.high) == pytest.approx((low, high), rel=1e-5)
+    # Of the growth, the seeds of both parts count.
+    reach = (high - low) / 2 * np.sqrt(2)
+    assert (grown.low, grown.high) == pytest.approx((-reach, reach), rel=1e-5)
 
 
 def test_a_lead_may_grow_on_lengths_as_in_training_and_not_beyond():

@@ -12,6 +12,7 @@ from reports.significance import (
     Spread,
     detectable_difference,
     difference_p,
+    difference_variances,
     holm,
     holm_pairs,
     interval,
@@ -100,6 +101,12 @@ def test_with_few_contenders_each_keeps_its_own_variance():
     assert spread.total == 4
 
 
+@pytest.mark.parametrize("count", [3, 4])
+def test_four_contenders_say_enough_of_a_common_spread(count):
+    spread = moderated_spread([*[[1.0, 2.0], [1.0, 3.0], [2.0, 2.5], [0.0, 2.0]][:count], [7.0]])
+    assert np.isnan(spread.variance[-1]) == (count < 4)
+
+
 def test_a_single_seed_borrows_the_spread_of_the_others():
     rng = np.random.default_rng(0)
     values: list[list[float]] = [list(rng.normal(0, 2, 4)) for _ in range(30)]
@@ -143,6 +150,11 @@ def test_interval_ends_where_the_figure_does():
     )
     assert high == 1.0
     assert 0.7 < low < 0.98
+    low, high = interval(
+        0.02, example_variance=0.01, seed_variance=0.0, seeds=1, freedom=1, bounds=(0.0, 1.0)
+    )
+    assert low == 0.0
+    assert 0.02 < high < 0.3
 
 
 def test_pairwise_p_is_welchs_where_only_seeds_vary():
@@ -152,6 +164,15 @@ def test_pairwise_p_is_welchs_where_only_seeds_vary():
         np.array([np.mean(first), np.mean(second)]), np.zeros((2, 2)), spread, np.array([3, 4])
     )
     assert p[0, 1] == pytest.approx(stats.ttest_ind(first, second, equal_var=False).pvalue)
+
+
+def test_a_comparison_has_no_more_freedom_than_all_seeds_together():
+    spread = Spread(np.array([1.0, 1.0]), np.array([6.0, 6.0]), total=6.0)
+    variance, freedom = difference_variances(np.zeros((2, 2)), spread, np.array([2, 2]))
+    assert variance[0, 1] == 1.0
+    assert freedom[0, 1] == 6.0  # Welch's would be 12
+    # What varies over examples is known as if from plenty.
+    assert difference_variances(np.ones((2, 2)), spread, np.array([2, 2]))[1][0, 1] == 24.0
 
 
 def test_paired_p_is_the_one_sample_t_test_where_only_seeds_vary():
@@ -214,3 +235,8 @@ def test_what_cannot_be_compared_is_in_no_group():
     values = np.array([3.0, 2.0])
     adjusted = np.array([[1.0, np.nan], [np.nan, 1.0]])
     assert tie_groups(values, adjusted, higher_is_better=True) == [1, None]
+
+
+def test_a_p_of_the_level_is_no_difference():
+    adjusted = np.array([[1.0, 0.05], [0.05, 1.0]])
+    assert tie_groups(np.array([2.0, 1.0]), adjusted, higher_is_better=True, alpha=0.05) == [1, 1]

@@ -92,16 +92,6 @@ def test_iteration_goes_on_from_epoch_to_epoch() -> None:
     assert [b.tolist() for b in drawn[5:]] == [b.tolist() for b in batches.epoch(1)]
 
 
-def test_ranks_share_the_batches_without_overlap() -> None:
-    sizes = np.random.default_rng(0).integers(3, 30, 300)
-    whole = itertools.islice(BucketBatches(sizes, 100, 1), 40)
-    parts = [
-        itertools.islice(BucketBatches(sizes, 100, 1, rank=rank, ranks=2), 20) for rank in (0, 1)
-    ]
-    woven = itertools.chain.from_iterable(zip(*parts, strict=True))
-    assert [b.tolist() for b in whole] == [b.tolist() for b in woven]
-
-
 def test_no_examples_no_batches() -> None:
     nothing = np.zeros(0, dtype=np.int64)
     assert sorted_batches(nothing, 10) == []

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -49,6 +49,7 @@ def within(axis: str, size: int) -> list[int]:
     return [size, half, half + 2] if axis == "S" else [size, size - 1]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(SIZES, min_size=1, max_size=4))
 def test_batches_are_found_again(sizes: list[tuple[int, int, int, int]]) -> None:
     batches = [made(one) for one in sizes]

@@ -13,7 +13,7 @@ from bench.attention.base import Sampled
 from bench.attention.mechanisms.hard import HardOptions
 from bench.models.base import Decoded
 from bench.models.head import VocabularyHead
-from tasks.generation import Batch, GenerationModule, doubly_stochastic_penalty
+from tasks.generation import Batch, GenerationModule
 from tasks.optimisation import rate
 from tasks.settings import Settings
 
@@ -87,17 +87,6 @@ def test_sampled_locations_are_trained_by_their_units_reward() -> None:
     assert plain.item() == pytest.approx(made.loss_terms(batch()).nll.item() / 5, rel=1e-5)
 
 
-def test_even_attention_pays_no_doubly_stochastic_penalty() -> None:
-    real = torch.tensor([[True, True, False]])
-    mask = torch.tensor([[True, True, True, False]])
-    even = torch.tensor([1 / 3, 1 / 3, 1 / 3, 0.0]).expand(1, 3, 4)
-    assert doubly_stochastic_penalty(even, real, mask).item() == pytest.approx(0.0, abs=1e-12)
-    peaked = torch.tensor([1.0, 0.0, 0.0, 0.0]).expand(1, 3, 4)
-    # totals 2, 0, 0 against an even share of 2/3 each
-    expected = (2 - 2 / 3) ** 2 + 2 * (2 / 3) ** 2
-    assert doubly_stochastic_penalty(peaked, real, mask).item() == pytest.approx(expected)
-
-
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "inverse-sqrt"])
 def test_schedules_warm_up_then_never_rise(schedule: str) -> None:
     settings = Settings(steps=100, warmup=0.2, schedule=schedule)  # type: ignore[arg-type]
@@ -109,3 +98,20 @@ def test_schedules_warm_up_then_never_rise(schedule: str) -> None:
     assert 0.9 <= max(rates) <= 1.0
     if schedule in ("linear", "cosine"):
         assert rates[-1] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("schedule", "half_way", "later"),
+    [
+        ("constant", 1.0, 1.0),
+        ("linear", 0.5, 0.25),
+        ("cosine", 0.5, 0.5 - 0.5 * math.cos(math.pi / 4)),
+        ("inverse-sqrt", math.sqrt(20 / 61), 0.5),  # sqrt(warm-up / steps done)
+    ],
+)
+def test_schedules_fall_as_their_formulas_say(schedule: str, half_way: float, later: float) -> None:
+    at = rate(Settings(steps=100, warmup=0.2, schedule=schedule))  # type: ignore[arg-type]
+    assert [at(0), at(19)] == pytest.approx([1 / 21, 20 / 21])
+    assert at(60) == pytest.approx(half_way)
+    place = 79 if schedule == "inverse-sqrt" else 80
+    assert at(place) == pytest.approx(later)

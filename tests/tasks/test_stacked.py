@@ -11,6 +11,7 @@ import torch
 
 from ablations.fit import seed_all
 from bench.attention.registries import attentions
+from bench.stacking.fold import RandomState, random_state, set_random_state
 from bench.stacking.stack import NotStackable
 from tasks.base import Paths
 from tasks.plan import make_cell, resolve
@@ -29,11 +30,12 @@ FURTHER: list[tuple[str, str | None, dict[str, Any]]] = [
     ("self", "general", {"positions": "learned"}),
     ("self", "concat", {}),
     ("none", None, {"residual": True, "bidirectional": False}),
+    ("over", "dot", {"causal": False}),
 ]
 CASES = [
     *((task, name, None, {}) for task in tasks.names() for name in attentions.names()),
-    *(("translation", *one) for one in FURTHER[:-1]),
-    ("entailment", *FURTHER[-1]),
+    *(("translation", *one) for one in FURTHER[:-2]),
+    *(("entailment", *one) for one in FURTHER[-2:]),
     ("speech", "soft", None, {"front": "pyramidal", "mask_bands": 4, "mask_frames": 4}),
     ("captioning", "soft", None, {"words_weight": 0.1, "words_share": 0.9, "flip": 0.5}),
     ("translation", "soft", None, {"joint_vocabulary": True}),
@@ -48,7 +50,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def made(
     cache: Path, task: str, attention: str, score: str | None, options: dict[str, Any]
-) -> tuple[list[StackableModule], list[torch.Tensor], list[tuple[Any, ...]]]:
+) -> tuple[list[StackableModule], list[RandomState], list[tuple[Any, ...]]]:
     """Modules of several seeds, where each would draw from next, and two batches for each."""
     options = {"dropout": 0.3, "train_limit": 60, **options}
     cell = make_cell(task, attention, score, budget="smoke", options=options)
@@ -60,7 +62,7 @@ def made(
         module = plan.task.module(plan, data)
         assert isinstance(module, StackableModule)
         modules.append(module.train())
-        states.append(torch.get_rng_state())
+        states.append(random_state(torch.device("cpu")))
         streams.append(data.datamodule(seed).train_dataloader())
     return modules, states, list(itertools.islice(zip(*streams, strict=True), 2))
 
@@ -72,7 +74,7 @@ def test_losses_and_gradients_are_those_of_models_alone(
     modules, states, steps = made(cache, task, attention, score, options)
     expected = []
     for model, module in enumerate(modules):
-        torch.set_rng_state(states[model])
+        set_random_state(torch.device("cpu"), states[model])
         for batches in steps:
             module.zero_grad()
             loss = module.training_loss(batches[model])
@@ -103,8 +105,13 @@ def test_losses_and_gradients_are_those_of_models_alone(
 
 
 def test_norms_are_clipped_model_by_model() -> None:
-    gradients = [torch.tensor([[3.0, 4.0], [0.3, 0.4]]), torch.tensor([[[0.0]], [[1.2]]])]
+    gradients = [
+        torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.1, 0.2]]),
+        torch.tensor([[[0.0]], [[1.2]], [[0.3]]]),
+    ]
     clip_each(gradients, 1.0)
+    # One that is short enough stays as it is.
+    assert torch.equal(gradients[0][2], torch.tensor([0.1, 0.2])) and gradients[1][2] == 0.3
     assert gradients[0][0].tolist() == pytest.approx([0.6, 0.8])
     joint = torch.tensor([0.3, 0.4, 1.2]) / 1.3
     found = [*gradients[0][1].tolist(), float(gradients[1][1])]

@@ -43,7 +43,7 @@ class AttentionOverAttention(ScoredAttention):
     def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
         assert isinstance(options, OverOptions)
         super().__init__(sizes, score, options)
-        self.causal = options.causal
+        self.causal, self.looks_ahead = options.causal, not options.causal
 
     @classmethod
     def refusal(cls, score: str) -> str | None:

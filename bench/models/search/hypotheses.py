@@ -42,12 +42,6 @@ class Hypotheses:
     weights: Tensor | None = None
     parts: Mapping[str, Tensor] = field(default_factory=dict)
 
-    def without_end(self, eos: int) -> list[list[int]]:
-        """The tokens of each row before the end token, as plain lists."""
-        rows = zip(self.tokens.tolist(), self.lengths.tolist(), strict=True)
-        cut = [tokens[:length] for tokens, length in rows]
-        return [tokens[:-1] if tokens[-1] == eos else tokens for tokens in cut]
-
 
 def length_norm(length: Tensor, exponent: float) -> Tensor:
     """((5 + |Y|) / 6) ** exponent, by which a log-probability is divided (Wu 2016, eq. 14)."""

@@ -43,7 +43,7 @@ def general_weights(
     return weights
 
 
-@pytest.mark.parametrize("ratio", [0.3, 0.8, 1.0, 1.25, 2.6])
+@pytest.mark.parametrize("ratio", [0.3, 0.79, 0.8, 1.0, 1.25, 1.26, 2.6])
 @pytest.mark.parametrize("width", [1, 3])
 def test_local_m_walks_with_the_step(make_memory: Make, ratio: float, width: int) -> None:
     memory = make_memory([9, 5, 1], SIZE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -78,3 +80,22 @@ def test_half_precision_and_evaluation_are_pytorch_s_own() -> None:
         calm = [model(inputs)[0] for model in (ours, theirs)]
     for found, expected in (half, calm):
         assert found.dtype == expected.dtype and torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "kind", [{"bias": False}, {"bidirectional": True}, {"batch_first": False}, {"num_layers": 2}]
+)
+def test_other_layers_are_pytorch_s_own(kind: dict[str, bool]) -> None:
+    chosen: dict[str, Any] = {"batch_first": True, **kind}
+    ours, theirs = Gru(E, H, **chosen), nn.GRU(E, H, **chosen)
+    theirs.load_state_dict(ours.state_dict())
+    inputs = torch.randn(B, T, E)
+    assert torch.equal(ours(inputs)[0], theirs(inputs)[0])
+
+
+def test_single_sequences_and_packed_batches_are_read() -> None:
+    ours, theirs = _pair(torch.float32)
+    one = torch.randn(T, E)
+    assert torch.equal(ours(one)[0], theirs(one)[0])
+    packed = nn.utils.rnn.pack_sequence([torch.randn(size, E) for size in (5, 3, 1)])
+    assert torch.equal(ours(packed)[0].data, theirs(packed)[0].data)

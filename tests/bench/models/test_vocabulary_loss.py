@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -69,12 +72,18 @@ def test_labels_next_to_impossible_keep_their_likelihoods() -> None:
     )
 
 
-def test_without_gradients_it_is_the_same() -> None:
+@pytest.mark.parametrize("without", [torch.no_grad, torch.inference_mode])
+def test_without_gradients_it_is_the_same(
+    without: Callable[[], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     *given_, labels = parts(7, 19, 4)
-    with torch.no_grad():
+    expected = vocabulary_loss(*given_, labels).loss
+    # Which are two thirds of the work.
+    monkeypatch.setattr(module._Sums, "add", lambda *_: pytest.fail("gradients were made"))
+    with without():
         plain = vocabulary_loss(*given_, labels)
     assert not plain.loss.requires_grad
-    assert plain.loss == vocabulary_loss(*given_, labels).loss
+    assert plain.loss == expected
 
 
 def test_half_precision_keeps_sums_exact() -> None:

@@ -4,16 +4,15 @@ import pytest
 import torch
 
 from bench.models.dropout import dropout
-from bench.stacking.fold import Draws, Fold, fold_in_force
+from bench.stacking.fold import Draws, Fold, RandomState, fold_in_force, random_state
 
 CPU = torch.device("cpu")
 #: Two models with 3 and 2 rows of 4 and 6 positions.
 ROWS, SIZES, STEPS = (3, 2), (4, 6), (4, 6)
 
 
-def seeded(seed: int) -> torch.Tensor:
-    torch.manual_seed(seed)
-    return torch.get_rng_state()
+def seeded(seed: int) -> RandomState:
+    return RandomState(torch.manual_seed(seed).get_state())
 
 
 @pytest.fixture
@@ -45,6 +44,30 @@ def test_parts_are_cut_out_and_joined_again(fold: Fold) -> None:
     assert fold.parts(torch.randn(6, 6), positions=0)[0].shape == (3, 6)
 
 
+def test_models_on_a_gpu_have_streams_of_their_own_on_both_sides(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Masks of spectrograms, say, are drawn on the host."""
+    gpu = torch.Generator()  # in the place of a GPU's
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: gpu.get_state())
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, device: gpu.set_state(state))
+
+    def drawn() -> list[float]:
+        return [float(torch.rand(())), float(torch.rand((), generator=gpu))]
+
+    states, alone = [], []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        gpu.manual_seed(10 + seed)
+        states.append(random_state(torch.device("cuda")))
+        alone.append([drawn() for _ in range(2)])
+    draws = Draws(torch.device("cuda"), states)
+    for step in range(2):
+        for model in range(2):
+            with draws.of(model):
+                assert drawn() == alone[model][step]
+
+
 @pytest.mark.parametrize("shape", [(6, 6, 5), (6, 6), (6, 7, 5)])
 def test_every_model_drops_what_it_would_drop_alone(fold: Fold, shape: tuple[int, ...]) -> None:
     whole = torch.randn(shape)
@@ -58,8 +81,8 @@ def test_every_model_drops_what_it_would_drop_alone(fold: Fold, shape: tuple[int
 
 
 def test_who_has_no_more_steps_draws_nothing(fold: Fold) -> None:
-    before = [state.clone() for state in fold.draws.states]
+    before = [state.cpu.clone() for state in fold.draws.states]
     with fold.in_force():
         dropped = dropout(torch.ones(6, 5), 0.5, True, step=4)
-    assert torch.equal(fold.draws.states[0], before[0]) and (dropped[:3] == 1).all()
-    assert not torch.equal(fold.draws.states[1], before[1]) and (dropped[3:5] != 1).any()
+    assert torch.equal(fold.draws.states[0].cpu, before[0]) and (dropped[:3] == 1).all()
+    assert not torch.equal(fold.draws.states[1].cpu, before[1]) and (dropped[3:5] != 1).any()

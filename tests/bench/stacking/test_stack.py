@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from bench.attention.heads import HeadLinear
 from bench.models.recurrent_cells import Lstm
-from bench.stacking.fold import Draws, Fold
+from bench.stacking.fold import Draws, Fold, RandomState
 from bench.stacking.rows import affine, plus, rows_product
 from bench.stacking.stack import NotStackable, stack_models
 
@@ -19,8 +20,8 @@ OWN_ROWS, OWN_SIZES = (4, 2, 3), (7, 5, 6)
 LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "linear": (lambda: nn.Linear(8, 5), (SIZE, 8)),
     "linear without bias": (lambda: nn.Linear(8, 5, bias=False), (8,)),
-    "layer norm": (lambda: nn.LayerNorm(8), (SIZE, 8)),
-    "group norm": (lambda: nn.GroupNorm(2, 8), (8, 5, 5)),
+    "layer norm": (lambda: nn.LayerNorm(8, eps=0.1), (SIZE, 8)),
+    "group norm": (lambda: nn.GroupNorm(2, 8, eps=0.1), (8, 5, 5)),
     "convolution": (lambda: nn.Conv1d(8, 6, 3), (8, SIZE)),
     "picture": (lambda: nn.Conv2d(8, 6, 3).to(memory_format=torch.channels_last), (8, 5, 5)),
     "gru": (lambda: nn.GRU(8, 6, batch_first=True), (SIZE, 8)),
@@ -31,7 +32,7 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 
 
 def fold() -> Fold:
-    states = [torch.get_rng_state()] * K
+    states = [RandomState(torch.get_rng_state())] * K
     return Fold(
         K, {ROWS: OWN_ROWS}, {SIZE: OWN_SIZES}, OWN_SIZES, Draws(torch.device("cpu"), states)
     )
@@ -70,6 +71,22 @@ def test_a_stacked_layer_does_what_the_layers_do(name: str) -> None:
     for layer, wanted in zip(layers, expected, strict=True):
         for parameter, gradient in zip(layer.parameters(), wanted, strict=True):
             torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-4)
+
+
+def test_every_model_drops_between_its_recurrent_layers_what_it_would_alone() -> None:
+    layers = [Lstm(8, 6, num_layers=2, batch_first=True, dropout=0.5) for _ in range(K)]
+    rows, alone = torch.randn(K * ROWS, SIZE, 8), []
+    for model, (layer, part) in enumerate(zip(layers, fold().parts(rows), strict=True)):
+        torch.manual_seed(model)
+        alone.append([layer(part)[0].detach() for _ in range(2)])  # twice: draws go on
+    states = [RandomState(torch.manual_seed(model).get_state()) for model in range(K)]
+    folded = replace(fold(), draws=Draws(torch.device("cpu"), states))
+    stacked = stack_models(layers)
+    with folded.in_force():
+        together = [folded.parts(stacked.model(rows)[0]) for _ in range(2)]
+    for model in range(K):
+        for time in range(2):
+            torch.testing.assert_close(together[time][model], alone[model][time])
 
 
 def test_embeddings_of_padding_are_zero_and_learn_nothing() -> None:

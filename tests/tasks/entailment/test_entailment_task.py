@@ -141,11 +141,13 @@ def test_predictions_give_the_headline_back(data: EntailmentData) -> None:
     assert np.mean([row.score for row in rows]) == pytest.approx(found.primary.value)
 
 
-@pytest.mark.parametrize("attention", ["hard", "none"])
+@pytest.mark.parametrize(
+    ("attention", "options"), [("hard", {}), ("none", {}), ("over", {"causal": False})]
+)
 def test_an_example_s_result_does_not_depend_on_its_batch(
-    attention: str, data: EntailmentData
+    attention: str, options: dict[str, object], data: EntailmentData
 ) -> None:
-    module = trained(plan_of(attention), data)
+    module = trained(plan_of(attention, **options), data)
     split = data.tests["test"]
     with torch.inference_mode():
         together = split.batch(np.arange(len(split)))

@@ -101,11 +101,6 @@ def test_short_utterances_first_then_any() -> None:
     assert [next(stream).tolist() for _ in range(4)] == [
         batch.tolist() for batch in islice(iter(batches), 4)
     ]
-    shares = [
-        list(islice(ShortFirst(BucketBatches(lengths, 10, 3, rank=r, ranks=2), 1), 2))
-        for r in range(2)
-    ]
-    assert [x.tolist() for pair in zip(*shares, strict=True) for x in pair] == once[:4]
 
 
 def test_figures_of_the_data(data: SpeechData) -> None:

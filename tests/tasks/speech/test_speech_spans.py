@@ -50,8 +50,8 @@ def judged(*cases: SpanCase) -> SpanFigures:
     return figures(cases, GRID)
 
 
-def test_the_grid_of_an_encoder() -> None:
-    grid = TimeGrid.of_encoder(0.01, 4)
+def test_positions_have_centres() -> None:
+    grid = TimeGrid(0.04, 0.015)
     # The first position stands for frames 0 to 3, centred at 0, 10, 20 and 30 ms.
     np.testing.assert_allclose(grid.centres(3), [0.015, 0.055, 0.095])
 

@@ -20,6 +20,9 @@ Scalar = bool | int | float | str | None
 # results of the old meaning are then not taken for results of the new one.
 CELL_VERSION = 1
 
+#: Generators and tables hold seeds in 64 bits.
+LARGEST_SEED = 2**63 - 1
+
 
 @dataclass(frozen=True)
 class Cell:

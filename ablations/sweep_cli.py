@@ -184,6 +184,7 @@ def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> in
     for cell in plan.cells:
         word = "done" if cell in held else "run" if cell in to_run else "later"
         sys.stdout.write(f"{word:5}  {cell.hash[:12]}  {cell.label} [{cell.budget}]\n")
+    _tell_unusable(plan)
     for pair in expansion.refused:
         name = f"{pair.task} {pair.attention}+{pair.score}"
         sys.stdout.write(f"not applicable: {name}: {pair.reason}\n")
@@ -295,7 +296,15 @@ def _resources(args: argparse.Namespace) -> Resources:
     )
 
 
+def _tell_unusable(plan: SweepPlan) -> None:
+    from ablations.sweep import describe_unusable
+
+    for line in describe_unusable(plan):
+        sys.stderr.write(f"warning: {line}\n")
+
+
 def _announce(study: Study, plan: SweepPlan, store: Store, tracking: str) -> None:
+    _tell_unusable(plan)
     sys.stdout.write(f"{study.name}: {plan}; results in {store.address}; {tracking}\n")
     sys.stdout.flush()
 

@@ -277,11 +277,18 @@ class Store:
             return Problem(path, error.what)
 
     def _parse(self, hash: str, content: bytes) -> Result:
-        from bench.result import Result
+        from bench.result import SCHEMA, Result
 
         where = f"{self.address}/{_record(hash)}"
         try:
-            result = Result.from_json(json.loads(content))
+            data = json.loads(content)
+            schema = data.get("schema", SCHEMA) if isinstance(data, dict) else SCHEMA
+            if schema != SCHEMA:
+                what = f"a record of schema {schema}; this version reads schema {SCHEMA}"
+                raise UsageError(what, where=where)
+            result = Result.from_json(data)
+        except UsageError:
+            raise
         except (ValueError, TypeError, RecursionError) as error:
             raise UsageError(f"not a valid record ({_reason(error)})", where=where) from None
         if result.hash != hash:

@@ -303,12 +303,14 @@ class Store:
             content = self._files.read(name)
         except FileNotFoundError:
             raise KeyError(hash) from None
+        where = f"{self.address}/{name}"
         try:
-            return [from_json(line) for line in content.splitlines() if line]
+            rows = [from_json(line) for line in content.splitlines() if line]
         except ValueError as error:
-            raise UsageError(
-                f"not valid JSON lines ({_reason(error)})", where=f"{self.address}/{name}"
-            ) from None
+            raise UsageError(f"not valid JSON lines ({_reason(error)})", where=where) from None
+        if not all(isinstance(row, dict) for row in rows):
+            raise UsageError("not valid JSON lines (each is to be an object)", where=where)
+        return rows
 
 
 def user_cache() -> Path:

@@ -179,6 +179,18 @@ def test_the_schema_is_checked_on_writing(folder: Store) -> None:
     assert folder.hashes() == []
 
 
+@pytest.mark.parametrize("content", ["{", "[1]\n", "2\n", "null\n"])
+def test_lines_that_are_no_objects_are_refused(folder: Store, content: str) -> None:
+    result = fake_result(fake_cell(1))
+    folder.put(result, PREDICTIONS, PREDICTIONS)
+    for name in ("predictions", "traces"):
+        path = path_of(folder, f"{result.hash}.{name}.jsonl")
+        path.write_text(content)
+        with pytest.raises(UsageError, match="not valid JSON lines") as caught:
+            getattr(folder, name)(result.hash)
+        assert str(path) in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["predictions", "traces"])
 def test_no_record_without_all_that_belongs_to_it(folder: Store, name: str) -> None:
     result = fake_result(fake_cell(1))

@@ -299,11 +299,13 @@ class Store:
         from pydantic_core import from_json  # twice as fast as json, and reports read all lines
 
         name = _beside(hash, kind)
+        where = f"{self.address}/{name}"
         try:
             content = self._files.read(name)
         except FileNotFoundError:
             raise KeyError(hash) from None
-        where = f"{self.address}/{name}"
+        except OSError as error:
+            raise UsageError(f"cannot be read ({_reason(error)})", where=where) from None
         try:
             rows = [from_json(line) for line in content.splitlines() if line]
         except ValueError as error:

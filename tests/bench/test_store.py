@@ -192,6 +192,17 @@ def test_lines_that_are_no_objects_are_refused(folder: Store, content: str) -> N
 
 
 @pytest.mark.parametrize("name", ["predictions", "traces"])
+def test_a_file_that_cannot_be_read_is_named(folder: Store, name: str) -> None:
+    result = fake_result(fake_cell(1))
+    folder.put(result, PREDICTIONS, PREDICTIONS)
+    path = path_of(folder, f"{result.hash}.{name}.jsonl")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UsageError, match=r"cannot be read \(is a directory\)"):
+        getattr(folder, name)(result.hash)
+
+
+@pytest.mark.parametrize("name", ["predictions", "traces"])
 def test_no_record_without_all_that_belongs_to_it(folder: Store, name: str) -> None:
     result = fake_result(fake_cell(1))
     with pytest.raises(ValueError, match="Out of range"):

@@ -19,15 +19,19 @@ error where they are listed.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from bench.cell import Cell, Scalar
+from bench.cell import LARGEST_SEED, Cell, Scalar
 from bench.errors import UsageError
 from tasks.plan import make_cell
 
 All = Literal["all"]
+#: A whole number, and not `true`.
+Whole = Annotated[int, Field(strict=True)]
+#: More of them are a mistake, mostly a seed that was meant for itself.
+MOST_SEEDS = 10_000
 
 
 class StudyModel(BaseModel):
@@ -59,15 +63,22 @@ class Axes(StudyModel):
     scores: Literal["all", "classic"] | tuple[str, ...] | None = None
     options: dict[str, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
     gpu_options: dict[str, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
-    seeds: int | tuple[int, ...] | None = None
+    seeds: Whole | tuple[Whole, ...] | None = None
     budget: str | None = None
 
     @model_validator(mode="after")
     def _usable(self) -> Axes:
         if isinstance(self.seeds, int) and self.seeds < 1:
             raise ValueError("seeds: a number of seeds is at least 1")
-        if isinstance(self.seeds, tuple) and min(self.seeds, default=0) < 0:
-            raise ValueError("seeds: a seed is a whole number from 0")
+        if isinstance(self.seeds, int) and self.seeds > MOST_SEEDS:
+            raise ValueError(
+                f"seeds: {self.seeds} means seeds 1 to {self.seeds}; "
+                f"[{self.seeds}] is that seed alone"
+            )
+        if isinstance(self.seeds, tuple) and not all(
+            0 <= one <= LARGEST_SEED for one in self.seeds
+        ):
+            raise ValueError(f"seeds: a seed is a whole number from 0 to {LARGEST_SEED}")
         for name, value in self:
             if value == () or (value == {} and name == "datasets"):
                 raise ValueError(f"{name}: an empty list makes no cells")
@@ -152,3 +163,11 @@ class Study(Axes):
     description: str = ""
     blocks: tuple[Axes, ...] = (Axes(attentions="all"),)
     paper: Paper | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_file(cls, name: str) -> str:
+        # The store, its record of the sweep and the run of W&B are named after it.
+        if not name.strip(" .") or set(name) & {"/", "\\"} or not name.isprintable():
+            raise ValueError("a study's name is also the name of a folder")
+        return name

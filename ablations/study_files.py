@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -17,6 +18,18 @@ from bench.errors import UsageError, unknown_name
 FOLDER = Path(__file__).parent / "studies"
 #: Entry points of this group give the path of a study file (str or Path), by the study's name.
 GROUP = "attnbench.studies"
+
+# What an axis takes; the alternatives that pydantic lists are of no use to who writes YAML.
+_TAKES: Mapping[str, str] = {
+    "tasks": "a list of names, or all",
+    "datasets": "a list of names, or such lists by task",
+    "attentions": "a list of names, or all",
+    "scores": "a list of names, or all, or classic",
+    "options": "values, or lists of values, by the name of the option",
+    "gpu_options": "values, or lists of values, by the name of the option",
+    "seeds": "a number of seeds, or a list of seeds",
+}
+_SHOWN = 60  # characters of what was found instead
 
 # Which model has its keys at which place of a file; list positions and names are left out.
 _MODELS: Mapping[tuple[str, ...], type[StudyModel]] = {
@@ -77,20 +90,26 @@ def read_study(path: Path) -> Study:
         raise UsageError(
             f"not valid YAML ({getattr(error, 'problem', error)})", where=where
         ) from None
+    except RecursionError:
+        raise UsageError("not a study (nested too deeply)", where=str(path)) from None
     if not isinstance(data, dict):
         raise UsageError("a study is a mapping of axes and blocks", where=str(path))
-    _refuse_repeated_keys(tree, path)
+    _refuse_repeated_keys(tree, path, set())
     try:
         study = Study.model_validate({"name": path.stem, **data})
     except ValidationError as error:
-        raise _as_usage_error(error, tree, path) from None
+        raise _as_usage_error(error, tree, data, path) from None
     if study.paper is not None:
         check_rows(study.paper, where=str(path))
     return study
 
 
-def _refuse_repeated_keys(node: yaml.Node | None, path: Path) -> None:
-    # YAML lets the last of two equal keys win, silently.
+def _refuse_repeated_keys(node: yaml.Node | None, path: Path, visited: set[int]) -> None:
+    # YAML lets the last of two equal keys win, silently. An alias is the node that it stands for,
+    # which may contain the alias.
+    if id(node) in visited:
+        return
+    visited.add(id(node))
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
@@ -98,13 +117,15 @@ def _refuse_repeated_keys(node: yaml.Node | None, path: Path) -> None:
                 line = key.start_mark.line + 1
                 raise UsageError(f"key '{key.value}' is there twice", where=f"{path}:{line}")
             seen.add(key.value)
-            _refuse_repeated_keys(value, path)
+            _refuse_repeated_keys(value, path, visited)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            _refuse_repeated_keys(item, path)
+            _refuse_repeated_keys(item, path, visited)
 
 
-def _as_usage_error(error: ValidationError, tree: yaml.Node | None, path: Path) -> UsageError:
+def _as_usage_error(
+    error: ValidationError, tree: yaml.Node | None, data: Any, path: Path
+) -> UsageError:
     # A misspelt key often leaves another one missing; the misspelling is the cause.
     first = sorted(error.errors(), key=lambda found: found["type"] != "extra_forbidden")[0]
     place = first["loc"]
@@ -114,9 +135,37 @@ def _as_usage_error(error: ValidationError, tree: yaml.Node | None, path: Path) 
         # Below "rows" stand names of rows, which are no keys of ours.
         model = _MODELS[inner[:3]]
         return unknown_name("key", str(place[-1]), model.model_fields, where=where)
-    dotted = ".".join(str(part) for part in place if not str(part).startswith(("tuple", "literal")))
-    message = str(first["msg"]).removeprefix("Value error, ").replace("valid tuple", "list")
+    named = _named(tree, place)
+    axis = next((part for part in named if part in _TAKES), None)
+    if axis is not None and first["type"] != "value_error":
+        message = f"takes {_TAKES[str(axis)]}, not {_shortened(_value(data, named))}"
+    else:
+        message = str(first["msg"]).removeprefix("Value error, ").replace("valid tuple", "list")
+    dotted = ".".join(map(str, named))
     return UsageError(f"{dotted}: {message}" if dotted else message, where=where)
+
+
+def _named(node: yaml.Node | None, place: tuple[int | str, ...]) -> list[int | str]:
+    """The parts of a place that the file has; pydantic adds the types that it tried."""
+    named = []
+    for part in place:
+        found = _child(node, part)
+        if found is None:
+            break
+        named.append(part)
+        node = found[1]
+    return named
+
+
+def _value(data: Any, place: Sequence[int | str]) -> Any:
+    for part in place:
+        data = data[part]
+    return data
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _line(node: yaml.Node | None, place: tuple[int | str, ...]) -> int:

@@ -22,7 +22,7 @@ from ablations.stopping import Stopped, stop_signals
 from bench.cell import Cell
 from bench.errors import UsageError
 from bench.provenance import utc_now
-from bench.store import Store
+from bench.store import Problem, Store
 
 Order = Callable[[Sequence[Cell], Mapping[str, float]], Sequence[Cell]]
 
@@ -90,11 +90,13 @@ class Resources:
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """The cells of a sweep: all of them, those finished before, those to run in this order."""
+    """The cells of a sweep: all of them, those finished before, those to run in this order; and
+    the records of the store that cannot be used, whose cells are run again."""
 
     cells: tuple[Cell, ...]
     held: tuple[Cell, ...]
     to_run: tuple[Cell, ...]
+    unusable: tuple[Problem, ...] = ()
 
     def __str__(self) -> str:
         return f"{len(self.cells)} cells, {len(self.to_run)} to run"
@@ -146,7 +148,8 @@ def plan_sweep(
     unique = tuple({cell.hash: cell for cell in cells}.values())
     done: set[str] = set()
     taken: list[tuple[Cell, float]] = []
-    for result in store.results(problems=[]) if store else ():
+    unusable: list[Problem] = []
+    for result in store.results(unusable) if store else ():
         if result.status == "done":
             if result.hash not in again:
                 done.add(result.hash)
@@ -154,7 +157,7 @@ def plan_sweep(
                 taken.append((result.key, result.cost.total_seconds))
     held = tuple(cell for cell in unique if cell.hash in done)
     to_run = order([cell for cell in unique if cell.hash not in done], mean_seconds(taken))
-    return SweepPlan(unique, held, tuple(to_run[:limit]))
+    return SweepPlan(unique, held, tuple(to_run[:limit]), tuple(unusable))
 
 
 def run_sweep(
@@ -274,6 +277,16 @@ class _Listener:
     def tick(self) -> None:
         self._progress.tick()
         self._live.tick()
+
+
+def describe_unusable(plan: SweepPlan) -> Sequence[str]:
+    """One line on the records that cannot be used, if there are any."""
+    if not plan.unusable:
+        return []
+    count, first = len(plan.unusable), plan.unusable[0]
+    if count == 1:
+        return [f"a record cannot be used, and is replaced when its cell has run: {first}"]
+    return [f"{count} records cannot be used, and are replaced as their cells run; first: {first}"]
 
 
 def describe_problems(summary: SweepSummary) -> Sequence[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -128,10 +129,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_counts(args: argparse.Namespace) -> None:
+    from ablations.study import MOST_SEEDS
+
     counts = {"--seeds": args.seeds, "--limit": args.limit, "--search": args.search}
     for option, value in counts.items():
         if value is not None and value < 1:
             raise UsageError(f"{value} is too few", where=option, remedy="1 or more")
+    if args.seeds is not None and args.seeds > MOST_SEEDS:
+        raise UsageError(
+            f"{args.seeds} means seeds 1 to {args.seeds}",
+            where="--seeds",
+            remedy=f"a study lists seeds of your choice: `seeds: [{args.seeds}]`",
+        )
     if args.trial_minutes is not None and not args.trial_minutes > 0:
         raise UsageError("a trial needs some time", where="--trial-minutes")
     if args.scheduler == "asha" and args.search is None:
@@ -175,6 +184,7 @@ def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> in
     for cell in plan.cells:
         word = "done" if cell in held else "run" if cell in to_run else "later"
         sys.stdout.write(f"{word:5}  {cell.hash[:12]}  {cell.label} [{cell.budget}]\n")
+    _tell_unusable(plan)
     for pair in expansion.refused:
         name = f"{pair.task} {pair.attention}+{pair.score}"
         sys.stdout.write(f"not applicable: {name}: {pair.reason}\n")
@@ -286,7 +296,15 @@ def _resources(args: argparse.Namespace) -> Resources:
     )
 
 
+def _tell_unusable(plan: SweepPlan) -> None:
+    from ablations.sweep import describe_unusable
+
+    for line in describe_unusable(plan):
+        sys.stderr.write(f"warning: {line}\n")
+
+
 def _announce(study: Study, plan: SweepPlan, store: Store, tracking: str) -> None:
+    _tell_unusable(plan)
     sys.stdout.write(f"{study.name}: {plan}; results in {store.address}; {tracking}\n")
     sys.stdout.flush()
 
@@ -309,6 +327,6 @@ def _conclude(summary: SweepSummary, address: str, seconds: float, tracking: Mod
     if left:
         parts.append(f"{left} left, run the same command again")
     sys.stdout.write(f"{', '.join(parts)}; {duration(seconds)}\n")
-    shown = address if "://" in address else str(Path(address))
+    shown = shlex.quote(address if "://" in address else str(Path(address)))
     gathering = "" if tracking == "off" else f" --wandb {tracking}"
     sys.stdout.write(f"next: attnbench report {shown}{gathering}\n")

@@ -20,6 +20,9 @@ Scalar = bool | int | float | str | None
 # results of the old meaning are then not taken for results of the new one.
 CELL_VERSION = 1
 
+#: Generators and tables hold seeds in 64 bits.
+LARGEST_SEED = 2**63 - 1
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -58,7 +61,11 @@ class Cell:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Cell:
+        """Raises ValueError for values of other types, TypeError for other fields."""
         fields = {key: value for key, value in data.items() if key != "version"}
+        for name, value in fields.items():
+            if not _fits(name, value):
+                raise ValueError(f"{name} of a cell cannot be {value!r:.60}")
         return cls(**fields)
 
     @cached_property
@@ -86,3 +93,13 @@ class Cell:
 
     def with_seed(self, seed: int) -> Cell:
         return replace(self, seed=seed)
+
+
+def _fits(name: str, value: Any) -> bool:
+    if name == "seed":
+        return isinstance(value, int) and not isinstance(value, bool)
+    if name == "options":
+        return isinstance(value, Mapping) and all(
+            isinstance(key, str) and isinstance(one, Scalar) for key, one in value.items()
+        )
+    return isinstance(value, str)

@@ -11,12 +11,15 @@ Ctrl-C or SIGTERM.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 import bench
@@ -61,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     try:
-        status = _dispatch([argument for argument in given if argument != "--debug"])
+        with _own_warnings_in_a_line():
+            status = _dispatch([argument for argument in given if argument != "--debug"])
         sys.stdout.flush()
     except UsageError as error:
         return _complain(str(error), debug=debug)
@@ -78,6 +82,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("attnbench: interrupted\n")
         return INTERRUPTED
     return status
+
+
+@contextlib.contextmanager
+def _own_warnings_in_a_line() -> Iterator[None]:
+    """What we warn of is for users; where in our code it stands is not."""
+    usual = warnings.formatwarning
+    ours = Path(__file__).resolve().parent.parent
+    packages = [str(ours / name) + os.sep for name in ("bench", "tasks", "ablations", "reports")]
+
+    def one_line(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        line: str | None = None,
+    ) -> str:
+        if category is UserWarning and filename.startswith(tuple(packages)):
+            return f"attnbench: warning: {' '.join(str(message).split())}\n"
+        return usual(message, category, filename, lineno, line)
+
+    warnings.formatwarning = one_line
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 def _complain(message: str, *, debug: bool) -> int:

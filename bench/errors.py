@@ -52,3 +52,15 @@ def unknown_name(kind: str, name: str, known: Iterable[str], *, where: str = "")
 
 def _fold(name: str) -> str:
     return name.lower().replace("_", "-")
+
+
+def reason_of(error: Exception) -> str:
+    """One line; a validation error names its first field."""
+    fields = getattr(error, "errors", None)
+    if callable(fields):
+        first = fields()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        return f"{place}: {first['msg']}" if place else str(first["msg"])
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return " ".join(f"{type(error).__name__}: {error}".split())

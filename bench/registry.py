@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import inspect
 import pkgutil
 import re
 import warnings
@@ -33,6 +34,8 @@ class Registry(Generic[T]):
             package itself ("task" imports `tasks.*.task`).
         mark: how a line begins that registers something ("@datasets("). Modules of the package
             without such a line are not imported: they may be slow to import.
+        base: "module:Class" that the classes of other people's packages are to be derived from.
+        instances: whether the things are instances of the base, not classes.
     """
 
     def __init__(
@@ -43,9 +46,12 @@ class Registry(Generic[T]):
         group: str | None = None,
         nested: str | None = None,
         mark: str = "",
+        base: str = "",
+        instances: bool = False,
     ) -> None:
         self.kind = kind
         self._package, self._group, self._nested, self._mark = package, group, nested, mark
+        self._base, self._instances = base, instances
         self._things: dict[str, T] = {}
         self._loaded = False
 
@@ -99,15 +105,43 @@ class Registry(Generic[T]):
         # Somebody else's broken package must not take the suite down with it.
         try:
             thing = point.load()
+            fault = self._fault(thing)
         except Exception as error:
+            thing, fault = None, f"{type(error).__name__}: {error}"
+        if fault:
             warnings.warn(
-                f"{self.kind} plugin '{point.name}' cannot be loaded: {error}", stacklevel=2
+                f"{self.kind} plugin '{point.name}' cannot be used: {point.value}: {fault}",
+                stacklevel=2,
             )
             return
         try:
             self.register(point.name)(thing)
         except ValueError as error:
             raise UsageError(str(error), where=f"entry point {point.value}") from None
+
+    def _fault(self, thing: object) -> str | None:
+        if not self._base:
+            return None
+        module, _, name = self._base.partition(":")
+        base = getattr(importlib.import_module(module), name)
+        return fault_of_instance(thing, base) if self._instances else fault_of_class(thing, base)
+
+
+def fault_of_class(thing: object, base: type) -> str | None:
+    """Why a thing cannot stand for a base class, or None if it can."""
+    if not (isinstance(thing, type) and issubclass(thing, base)):
+        return f"it must be a subclass of {base.__module__}.{base.__qualname__}"
+    if inspect.isabstract(thing):
+        missing: frozenset[str] = getattr(thing, "__abstractmethods__")  # noqa: B009
+        return f"it is abstract, and must define {', '.join(sorted(missing))}"
+    return None
+
+
+def fault_of_instance(thing: object, base: type) -> str | None:
+    """The same of a thing that is to be an instance."""
+    if isinstance(thing, base):
+        return None
+    return f"it must be an instance of a subclass of {base.__module__}.{base.__qualname__}"
 
 
 def _identity(thing: object) -> tuple[str, str]:

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench.errors import UsageError
+from bench.errors import UsageError, reason_of
 from bench.store_files import Files, LocalFiles, open_files
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class Store:
             self._files.remove(probe)
         except Exception as error:  # every file system has exceptions of its own
             raise UsageError(
-                f"the store cannot be written ({_reason(error)})",
+                f"the store cannot be written ({reason_of(error)})",
                 where=self.address,
                 remedy="choose another folder with --store",
             ) from None
@@ -251,7 +251,7 @@ class Store:
             return bool(self._files.names("trials"))
         except Exception as error:
             raise UsageError(
-                f"the store cannot be read ({_reason(error)})", where=self.address
+                f"the store cannot be read ({reason_of(error)})", where=self.address
             ) from None
 
     def _is_done(self, hash: str) -> bool:
@@ -270,20 +270,27 @@ class Store:
     def _judged(self, hash: str, content: bytes | Exception) -> Result | Problem:
         path = f"{self.address}/{_record(hash)}"
         if isinstance(content, Exception):
-            return Problem(path, _reason(content))
+            return Problem(path, reason_of(content))
         try:
             return self._parse(hash, content)
         except UsageError as error:
             return Problem(path, error.what)
 
     def _parse(self, hash: str, content: bytes) -> Result:
-        from bench.result import Result
+        from bench.result import SCHEMA, Result
 
         where = f"{self.address}/{_record(hash)}"
         try:
-            result = Result.from_json(json.loads(content))
+            data = json.loads(content)
+            schema = data.get("schema", SCHEMA) if isinstance(data, dict) else SCHEMA
+            if schema != SCHEMA:
+                what = f"a record of schema {schema}; this version reads schema {SCHEMA}"
+                raise UsageError(what, where=where)
+            result = Result.from_json(data)
+        except UsageError:
+            raise
         except (ValueError, TypeError, RecursionError) as error:
-            raise UsageError(f"not a valid record ({_reason(error)})", where=where) from None
+            raise UsageError(f"not a valid record ({reason_of(error)})", where=where) from None
         if result.hash != hash:
             raise UsageError(f"holds the record of {result.hash[:12]}", where=where)
         return result
@@ -292,16 +299,20 @@ class Store:
         from pydantic_core import from_json  # twice as fast as json, and reports read all lines
 
         name = _beside(hash, kind)
+        where = f"{self.address}/{name}"
         try:
             content = self._files.read(name)
         except FileNotFoundError:
             raise KeyError(hash) from None
+        except OSError as error:
+            raise UsageError(f"cannot be read ({reason_of(error)})", where=where) from None
         try:
-            return [from_json(line) for line in content.splitlines() if line]
+            rows = [from_json(line) for line in content.splitlines() if line]
         except ValueError as error:
-            raise UsageError(
-                f"not valid JSON lines ({_reason(error)})", where=f"{self.address}/{name}"
-            ) from None
+            raise UsageError(f"not valid JSON lines ({reason_of(error)})", where=where) from None
+        if not all(isinstance(row, dict) for row in rows):
+            raise UsageError("not valid JSON lines (each is to be an object)", where=where)
+        return rows
 
 
 def user_cache() -> Path:
@@ -328,15 +339,3 @@ def _line(row: Mapping[str, Any]) -> bytes:
 
 def _pretty(record: Mapping[str, Any]) -> bytes:
     return json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1).encode() + b"\n"
-
-
-def _reason(error: Exception) -> str:
-    """One line; a validation error names its first field."""
-    fields = getattr(error, "errors", None)
-    if callable(fields):
-        first = fields()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        return f"{place}: {first['msg']}" if place else str(first["msg"])
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -66,6 +66,7 @@ class Comparison:
     only_after: tuple[str, ...]
     newly_failed: tuple[str, ...]
     newly_finished: tuple[str, ...]
+    unusable: tuple[str, ...] = ()
 
     @property
     def apart(self) -> dict[str, tuple[str, ...]]:
@@ -75,6 +76,7 @@ class Comparison:
             "only in the second": self.only_after,
             "finished in the first, failed in the second": self.newly_failed,
             "failed in the first, finished in the second": self.newly_finished,
+            "left out, since they cannot be read": self.unusable,
         }
         return {why: names for why, names in every.items() if names}
 
@@ -116,8 +118,9 @@ class _Measured:
 
 def compare(before: Store, after: Store) -> Comparison:
     """Compare the results of two stores. Raises UsageError where they share no cell."""
-    old = {result.hash: result for result in frames.read(before)[0]}
-    new = {result.hash: result for result in frames.read(after)[0]}
+    (first, unusable), (second, more_unusable) = frames.read(before), frames.read(after)
+    old = {result.hash: result for result in first}
+    new = {result.hash: result for result in second}
     shared = [hash for hash in old if hash in new]
     if not shared:
         raise UsageError(
@@ -131,14 +134,15 @@ def compare(before: Store, after: Store) -> Comparison:
         before=before.address,
         after=after.address,
         differences=tuple(_judge(measured)),
-        only_before=_labels(old[h] for h in old if h not in new),
-        only_after=_labels(new[h] for h in new if h not in old),
+        only_before=_labels((old[h] for h in old if h not in new), tell_failed=True),
+        only_after=_labels((new[h] for h in new if h not in old), tell_failed=True),
         newly_failed=_labels(
             new[h] for h in shared if (old[h].status, new[h].status) == ("done", "failed")
         ),
         newly_finished=_labels(
             new[h] for h in shared if (old[h].status, new[h].status) == ("failed", "done")
         ),
+        unusable=(*unusable, *more_unusable),
     )
 
 
@@ -272,5 +276,11 @@ def _verdict(one: Difference, p: float) -> Verdict:
     return "better" if (one.after > one.before) == one.higher_is_better else "worse"
 
 
-def _labels(results: Iterable[Result]) -> tuple[str, ...]:
-    return tuple(result.key.label for result in results)
+def _labels(results: Iterable[Result], tell_failed: bool = False) -> tuple[str, ...]:
+    """Names of the cells, in their order."""
+    return tuple(
+        result.key.label + (", failed" if tell_failed and result.status == "failed" else "")
+        for result in sorted(
+            results, key=lambda result: (result.key.with_seed(0).label, result.key.seed)
+        )
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from reports import formats
 from reports.frames import slug
 from reports.replication import Column as PaperColumn
@@ -11,7 +13,7 @@ from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, es
 
 def command(replication: Replication, store: str) -> str:
     """How to run a study into a store."""
-    return f"attnbench sweep {replication.study} --store {store}"
+    return f"attnbench sweep {replication.study} --store {shlex.quote(store)}"
 
 
 def tables_of(replication: Replication) -> list[tuple[PaperColumn, Table, Table]]:

@@ -7,13 +7,14 @@ options checked against the schema of whoever owns them, and dropped where they 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from bench.attention.registries import attentions, normalisers, scores
-from bench.cell import Cell, Scalar
+from bench.cell import LARGEST_SEED, Cell, Scalar
 from bench.errors import NotApplicable, UsageError, unknown_name
 from tasks.base import Dataset, Plan, Task
 from tasks.registries import datasets, tasks
@@ -46,8 +47,10 @@ def make_cell(
         NotApplicable: pairs without a meaning, with the reason.
     """
     kind, owner = attentions.get(attention), tasks.get(task)
-    if seed < 0:
-        raise UsageError(f"a seed is a whole number from 0, not {seed}", where="--seed")
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UsageError(
+            f"a seed is a whole number from 0 to {LARGEST_SEED}, not {seed}", where="--seed"
+        )
     if score is not None and score != NO_SCORE:
         scores.get(score)
     if kind.placement == "fixed":
@@ -130,7 +133,7 @@ def _split_options(options: Mapping[str, Any], *schemas: type[BaseModel]) -> lis
 
 def _validated(schema: type[BaseModel], values: Mapping[str, Any]) -> Any:
     try:
-        return schema.model_validate(dict(values))
+        model = schema.model_validate(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or schema.__name__
@@ -139,6 +142,13 @@ def _validated(schema: type[BaseModel], values: Mapping[str, Any]) -> Any:
             where="--set",
             remedy=first["msg"].removeprefix("Value error, ").lower(),
         ) from None
+    for name in values:  # infinity passes for large, but a record cannot hold it
+        value = getattr(model, name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(
+                f"{name}={value!r} cannot be used", where="--set", remedy="give a finite number"
+            )
+    return model
 
 
 def _explicit_options(draft: Cell) -> dict[str, Scalar]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 #: Ours are the classes registered in `tasks/<name>/task.py`.
 tasks: Registry[type[Task]] = Registry(
-    "task", package="tasks", group="attnbench.tasks", nested="task"
+    "task", package="tasks", group="attnbench.tasks", nested="task", base="tasks.base:Task"
 )
 
 
@@ -28,4 +28,5 @@ def datasets(task: str) -> Registry[type[Dataset]]:
         package=package if known else None,
         group=f"attnbench.datasets.{task}",
         mark="@datasets(",
+        base="tasks.base:Dataset",
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
@@ -148,6 +148,19 @@ class Attention(nn.Module, ABC):
     #: True if the result of a query depends on queries after it. `forward` then takes a
     #: `query_mask` B,T as well, True where a query is real; and no text can be written with it.
     looks_ahead: bool = False
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        places = get_args(Placement)
+        if cls.placement not in places:
+            raise TypeError(
+                f"placement of {cls.__qualname__} is {cls.placement!r}, none of {', '.join(places)}"
+            )
+        if not (isinstance(cls.Options, type) and issubclass(cls.Options, AttentionOptions)):
+            raise TypeError(
+                f"Options of {cls.__qualname__} must be a subclass of "
+                f"{AttentionOptions.__module__}.{AttentionOptions.__qualname__}"
+            )
 
     def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
         super().__init__()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import inspect
 import json
 import sys
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
+from bench.registry import fault_of_class
 
 if TYPE_CHECKING:
     from bench.attention.base import Attention
@@ -57,30 +57,32 @@ def load_mechanism(target: str) -> type[Attention]:
     except Exception as error:
         # Whatever their module raises is theirs to repair; --debug shows where it came from.
         reason = f"{type(error).__name__}: {error}"
+        missing = isinstance(error, ModuleNotFoundError) and error.name == module_name
         raise UsageError(
-            f"cannot import {module_name} ({reason})", where="check", remedy=REMEDY
+            f"cannot import {module_name} ({reason})",
+            where="check",
+            remedy=REMEDY if missing else "--debug shows where",
         ) from error
     kind = getattr(module, class_name, None)
     if kind is None:
         raise UsageError(f"{module_name} has no '{class_name}'", where="check", remedy=REMEDY)
-    if not (isinstance(kind, type) and issubclass(kind, Attention)):
-        raise UsageError(
-            f"{target} is no mechanism",
-            where="check",
-            remedy="it must be a subclass of bench.attention.base.Attention",
-        )
-    if inspect.isabstract(kind):
-        missing = ", ".join(sorted(kind.__abstractmethods__))
-        raise UsageError(f"{target} is abstract", where="check", remedy=f"it must define {missing}")
-    return kind
+    fault = fault_of_class(kind, Attention)
+    if fault is not None:
+        raise UsageError(f"{target} is no mechanism", where="check", remedy=fault)
+    mechanism: type[Attention] = kind
+    return mechanism
 
 
 def _as_text(findings: list[Finding]) -> str:
     width = max(len(finding.name) for finding in findings)
-    return "\n".join(
-        f"{'ok' if finding.passed else 'FAILED':<6}  {finding.name:<{width}}  {finding.message}"
-        for finding in findings
-    )
+    lines, before = [], None
+    for finding in findings:
+        word = "ok" if finding.passed else "FAILED"
+        # What cannot be called at all fails every check in the same way.
+        message = "the same" if finding.message == before else finding.message
+        before = None if finding.passed else finding.message
+        lines.append(f"{word:<6}  {finding.name:<{width}}  {message}")
+    return "\n".join(lines)
 
 
 def _as_json(findings: list[Finding]) -> str:

@@ -6,8 +6,11 @@ same checks run in `attnbench check package.module:Class` and in our tests.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -60,7 +63,8 @@ def check_mechanism(
         except Exception as error:
             return [Finding("can be built", False, _told(error))]
         bench = Bench(module, random_batch(sizes), sizes)
-        return [_finding(name, check, bench) for name, check in CHECKS.items()]
+        # A mechanism that changes what it is given must not change what other checks see.
+        return [_finding(name, check, deepcopy(bench)) for name, check in CHECKS.items()]
 
 
 def _finding(name: str, check: Callable[[Bench], str], bench: Bench) -> Finding:
@@ -73,4 +77,15 @@ def _finding(name: str, check: Callable[[Bench], str], bench: Bench) -> Finding:
 
 def _told(error: Exception) -> str:
     text = " ".join(str(error).split())
-    return text if isinstance(error, AssertionError) else f"{type(error).__name__}: {text}"
+    if isinstance(error, AssertionError) and text:
+        return text
+    return f"{type(error).__name__}: {text}{_place(error)}"
+
+
+def _place(error: Exception) -> str:
+    """File, line and text of the last line of Python outside torch that it came through."""
+    torchs = str(Path(torch.__file__).parent)
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not frame.filename.startswith(torchs) and frame.line:
+            return f" (at {Path(frame.filename).name}:{frame.lineno}, `{frame.line}`)"
+    return ""

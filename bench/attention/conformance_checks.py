@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import gradcheck
+from torch.autograd.gradcheck import GradcheckError
 
 from bench.attention.base import Attended, Attention, AttentionState, Keys, Sizes
 from bench.attention.conformance_batch import Batch, alone, with_padding
@@ -16,6 +18,8 @@ from bench.attention.memory import Memory
 
 TOLERANCE = 1e-9  # in float64
 NO_WEIGHTS = "has no weights"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,12 @@ class Bench:
 
     def attend(self, batch: Batch, *, need_weights: bool = True) -> Attended:
         """All queries at once."""
-        keys = self.module.prepare(batch.memory)
+        keys = prepare(self.module, batch.memory)
         return attend(self.module, batch.query, keys, need_weights=need_weights)
+
+
+def prepare(module: Attention, memory: Memory) -> Keys:
+    return _of_kind(Keys, module.prepare(memory), "prepare")
 
 
 def attend(
@@ -44,9 +52,16 @@ def attend(
     *,
     need_weights: bool = True,
 ) -> Attended:
-    state = module.initial_state(keys) if state is None else state
-    result: Attended = module(query, keys, state, need_weights=need_weights)
-    return result
+    if state is None:
+        state = _of_kind(AttentionState, module.initial_state(keys), "initial_state")
+    result = module(query, keys, state, need_weights=need_weights)
+    return _of_kind(Attended, result, "forward")
+
+
+def _of_kind(kind: type[T], thing: Any, method: str) -> T:
+    found = type(thing).__name__
+    assert isinstance(thing, kind), f"{method} returns {found}; it must return {kind.__name__}"
+    return thing
 
 
 def _weights(bench: Bench) -> Tensor:
@@ -117,7 +132,7 @@ def check_batch_independence(bench: Bench) -> str:
 
 
 def check_stepping(bench: Bench) -> str:
-    keys = bench.module.prepare(bench.batch.memory)
+    keys = prepare(bench.module, bench.batch.memory)
     whole = attend(bench.module, bench.batch.query, keys)
     state = bench.module.initial_state(keys)
     for t, query in enumerate(bench.batch.query.split(1, dim=1)):
@@ -130,7 +145,7 @@ def check_stepping(bench: Bench) -> str:
 
 
 def check_two_parts(bench: Bench) -> str:
-    keys = bench.module.prepare(bench.batch.memory)
+    keys = prepare(bench.module, bench.batch.memory)
     whole = attend(bench.module, bench.batch.query, keys)
     head = attend(bench.module, bench.batch.query[:, :2], keys)
     tail = attend(bench.module, bench.batch.query[:, 2:], keys, head.state)
@@ -152,7 +167,7 @@ def check_explicit_state(bench: Bench) -> str:
     first = bench.batch
     second = Batch(bench.batch.query.flip(1)[order], bench.batch.memory.select(order))
     apart = [bench.attend(one).context for one in (first, second)]
-    keys = [bench.module.prepare(one.memory) for one in (first, second)]
+    keys = [prepare(bench.module, one.memory) for one in (first, second)]
     states = [bench.module.initial_state(one) for one in keys]
     for t in range(first.query.shape[1]):
         for which, one in enumerate((first, second)):
@@ -165,7 +180,7 @@ def check_explicit_state(bench: Bench) -> str:
 
 def check_select(bench: Bench) -> str:
     index = torch.tensor([2, 0, 0, 1])
-    keys = bench.module.prepare(bench.batch.memory)
+    keys = prepare(bench.module, bench.batch.memory)
     begun = attend(bench.module, bench.batch.query[:, :2], keys)
     rest = bench.batch.query[:, 2:]
     whole = attend(bench.module, rest, keys, begun.state)
@@ -184,6 +199,32 @@ def check_no_side_effects(bench: Bench) -> str:
     return f"{len(before)} attributes"
 
 
+def check_inputs_stay(bench: Bench) -> str:
+    query, memory = bench.batch.query, bench.batch.memory
+    held = {"the queries": query, **_tensors_of("the memory's", memory)}
+    before = {name: tensor.clone() for name, tensor in held.items()}
+    keys = prepare(bench.module, memory)
+    _unchanged(before, held, "prepare")
+    state = bench.module.initial_state(keys)
+    for kind, tensors in (("keys", keys.tensors), ("state", state.tensors)):
+        held |= {f"{kind}.tensors['{name}']": tensor for name, tensor in tensors.items()}
+    before = {name: tensor.clone() for name, tensor in held.items()}
+    for need_weights in (True, False):
+        attend(bench.module, query, keys, state, need_weights=need_weights)
+        _unchanged(before, held, "forward")
+    return f"{len(held)} tensors"
+
+
+def _tensors_of(whose: str, memory: Memory) -> dict[str, Tensor]:
+    fields = {name: value for name, value in vars(memory).items() if isinstance(value, Tensor)}
+    return {f"{whose} {name}": value for name, value in fields.items()}
+
+
+def _unchanged(before: Mapping[str, Tensor], now: Mapping[str, Tensor], call: str) -> None:
+    changed = [name for name, tensor in before.items() if not torch.equal(tensor, now[name])]
+    assert not changed, f"{call} changes {', '.join(changed)} in place"
+
+
 def check_gradients(bench: Bench) -> str:
     memory = bench.batch.memory
     whole = _Whole(bench.module, memory)
@@ -196,8 +237,22 @@ def check_gradients(bench: Bench) -> str:
         return result
 
     leaves = tuple(value.detach().clone().requires_grad_() for value in inputs)
-    gradcheck(context, leaves, fast_mode=True)
+    names = ("the queries", "the memory's states", "its summary", *parameters)
+    try:
+        gradcheck(context, leaves, fast_mode=True)
+    except GradcheckError as error:
+        raise AssertionError(_of_gradients(str(error), names)) from error
     return f"queries, memory and {len(parameters)} parameters"
+
+
+def _of_gradients(said: str, names: Sequence[str]) -> str:
+    """What `gradcheck` says, without its tables of numbers."""
+    place = re.search(r"with respect to input (\d+)", said)
+    if place is None:
+        return said.split("\n")[0]
+    off = re.search(r"max per-element difference \(slow mode\) is: ([0-9.e+-]+[0-9])", said)
+    by = f" by up to {float(off[1]):.3g}" if off else ""
+    return f"that of {names[int(place[1])].removeprefix('module.')} is off{by}"
 
 
 class _Whole(nn.Module):
@@ -209,7 +264,7 @@ class _Whole(nn.Module):
         self.memory = memory
 
     def forward(self, query: Tensor, states: Tensor, summary: Tensor) -> Tensor:
-        keys = self.module.prepare(replace(self.memory, states=states, summary=summary))
+        keys = prepare(self.module, replace(self.memory, states=states, summary=summary))
         return attend(self.module, query, keys).context
 
 
@@ -252,5 +307,6 @@ CHECKS: dict[str, Callable[[Bench], str]] = {
     "state is explicit": check_explicit_state,
     "keys and state can be selected": check_select,
     "a call leaves the module as it was": check_no_side_effects,
+    "a call leaves its inputs as they were": check_inputs_stay,
     "gradients agree with finite differences": check_gradients,
 }

@@ -12,14 +12,22 @@ if TYPE_CHECKING:
     from bench.attention.scores import Score
 
 attentions: Registry[type[Attention]] = Registry(
-    "attention", package="bench.attention.mechanisms", group="attnbench.attentions"
+    "attention",
+    package="bench.attention.mechanisms",
+    group="attnbench.attentions",
+    base="bench.attention.base:Attention",
 )
 scores: Registry[type[Score]] = Registry(
     "score",
     package="bench.attention.scores",
     group="attnbench.scores",
     mark="@scores.register(",  # how a score is computed lies there as well, some of it for CUDA
+    base="bench.attention.scores:Score",
 )
 normalisers: Registry[Normaliser] = Registry(
-    "normaliser", package="bench.attention.normalisers", group="attnbench.normalisers"
+    "normaliser",
+    package="bench.attention.normalisers",
+    group="attnbench.normalisers",
+    base="bench.attention.normalisers:Normaliser",
+    instances=True,
 )

@@ -103,7 +103,10 @@ class Judged:
 
 
 judges: Registry[type[Judge]] = Registry(
-    "judge", package="reports.leaderboard.judges", group="attnbench.judges"
+    "judge",
+    package="reports.leaderboard.judges",
+    group="attnbench.judges",
+    base="reports.leaderboard.judging:Judge",
 )
 
 

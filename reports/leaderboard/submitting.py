@@ -69,6 +69,8 @@ def submit(
     if not packed:
         seeds = ", ".join(map(str, rules.seeds))
         why = f"{plural(len(done), 'finished result')} of other seeds" if done else "none finished"
+        if unreadable:
+            why += f"; {plural(len(unreadable), 'record')} cannot be read, as {unreadable[0]}"
         raise UsageError(
             f"no finished result of seed {seeds} is chosen ({why})",
             where=store.address,

@@ -53,7 +53,26 @@ def write(folder: Path, text: str) -> Path:
         ("seeds: 1\n\nblocks: none\n", 3, "blocks: Input should be a list"),
         ("blocks:\n  - tasks: []\n    attentions: all\n", 2, "tasks: an empty list makes no cells"),
         ("blocks:\n  - attentions: all\n  - seeds: 0\n", 3, "at least 1"),
+        ("title: x\ntasks: speech\n", 2, "tasks: takes a list of names, or all, not 'speech'"),
+        (
+            "blocks:\n  - attentions: [soft, 3]\n",
+            2,
+            "blocks.0.attentions: takes a list of names, or all, not ['soft', 3]",
+        ),
+        ("blocks:\n  - scores: concat\n", 2, "blocks.0.scores: takes a list of names, or all, or"),
+        ("datasets: multi30k\n", 1, "datasets: takes a list of names, or such lists by task, not"),
+        ("options:\n  dropout: {a: 1}\n", 2, "options.dropout: takes values, or lists of values"),
+        ("seeds: true\n", 1, "seeds: takes a number of seeds, or a list of seeds, not True"),
+        ("seeds: [1, x]\n", 1, "seeds: takes a number of seeds, or a list of seeds, not [1, 'x']"),
+        ("seeds: 1.5\n", 1, "not 1.5"),
+        ("seeds: 20261125\n", 1, "means seeds 1 to 20261125; [20261125] is that seed alone"),
+        ("seeds: [1, -1]\n", 1, "a whole number from 0"),
         ("blocks:\n  - attentions: all\n    seeds: [2, -1]\n", 2, "a whole number from 0"),
+        (f"seeds: [{2**63}]\n", 1, "a whole number from 0"),
+        ("name: ../elsewhere\n", 1, "name: a study's name is also the name of a folder"),
+        ("name: ' '\n", 1, "name: a study's name is also the name of a folder"),
+        ("title: &a [*a]\n", 1, "title: Input should be a valid string"),
+        ("loop: &a [*a]\n", 1, "unknown key 'loop'"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, line: int, said: str) -> None:
@@ -65,12 +84,25 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, line: int, 
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"- a\n- b\n", b"", b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "content", [b"- a\n- b\n", b"", b"\xff\xfe", b"a: " + 3000 * b"[" + 3000 * b"]"]
+)
 def test_what_is_no_study_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.yaml"
     path.write_bytes(content)
     with pytest.raises(UsageError, match=r"x\.yaml"):
         read_study(path)
+
+
+def test_an_alias_is_looked_at_once(tmp_path: Path) -> None:
+    lines = ["a: &a0 [x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join(9 * [f'*a{n - 1}'])}]" for n in range(1, 12)]
+    with pytest.raises(UsageError, match="unknown key 'a'"):
+        read_study(write(tmp_path, "\n".join(lines)))
+
+
+def test_names_need_not_be_ascii(tmp_path: Path) -> None:
+    assert read_study(write(tmp_path, "name: Où regarde-t-on\n")).name == "Où regarde-t-on"
 
 
 def test_a_study_file_of_ones_own(tmp_path: Path) -> None:

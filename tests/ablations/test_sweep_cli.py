@@ -97,6 +97,14 @@ def test_a_sweep_resumes(
     assert (context.study, context.wandb, context.threads) == ("overview", "offline", 1)
 
 
+def test_the_next_command_can_be_pasted(
+    sweeps: list[tuple[SweepPlan, TrialContext, Resources]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["sweep", "--task", "translation", "--attention", "soft", "--store", "my runs/é"]
+    assert cli.main(command) == 0
+    assert "next: attnbench report 'my runs/é'" in capsys.readouterr().out
+
+
 def test_options_reach_the_trials(
     sweeps: list[tuple[SweepPlan, TrialContext, Resources]], tmp_path: Path
 ) -> None:
@@ -248,6 +256,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--set", "stepz=1"], "unknown option 'stepz'; did you mean 'steps'?"),
     (["--seeds", "0"], "--seeds: 0 is too few"),
     (["--limit", "0"], "--limit: 0 is too few"),
+    (["--seeds", "20261125"], "--seeds: 20261125 means seeds 1 to 20261125"),
     (["--cpus-per-trial", "0"], "--cpus-per-trial: a trial needs CPUs"),
     (["--retries", "-1"], "--retries: -1 is less than none"),
     (["--ranks", "0"], "--ranks: 0 processes train nothing"),

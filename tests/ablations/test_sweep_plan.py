@@ -7,7 +7,14 @@ from fake_trials import fake_cell, fake_result
 
 from ablations.order import family, kind
 from ablations.outcome import Outcome, failed_result
-from ablations.sweep import Resources, SweepPlan, SweepSummary, describe_failures, plan_sweep
+from ablations.sweep import (
+    Resources,
+    SweepPlan,
+    SweepSummary,
+    describe_failures,
+    describe_unusable,
+    plan_sweep,
+)
 from bench.errors import UsageError
 from bench.store import Store
 
@@ -35,6 +42,18 @@ def test_finished_cells_are_skipped_and_failed_ones_are_not(store: Store) -> Non
     assert plan.held == (CELLS[0],)
     assert set(plan.to_run) == set(CELLS[1:])
     assert str(plan) == "6 cells, 5 to run"
+
+
+def test_records_that_cannot_be_used_are_told(store: Store) -> None:
+    assert not describe_unusable(plan_sweep(CELLS, store))
+    folder = Path(store.address) / "trials"
+    for number, cell in enumerate(CELLS[:2], start=1):
+        (folder / f"{cell.hash}.json").write_text('{"schema": 0}')
+        plan = plan_sweep(CELLS, store)
+        assert cell in plan.to_run and len(plan.unusable) == number
+        [line] = describe_unusable(plan)
+        assert "of schema 0; this version reads schema 1" in line
+        assert line.startswith("a record cannot" if number == 1 else "2 records cannot")
 
 
 def test_the_same_cell_twice_is_one_cell() -> None:

@@ -109,6 +109,28 @@ def test_unusable_input_is_answered_in_one_line(
     assert capsys.readouterr().err == "attnbench: error: here: what is wrong; do that\n"
 
 
+def test_our_warnings_are_said_in_one_line() -> None:
+    code = (
+        "import sys; from bench import cli, registry; import warnings\n"
+        "def act(given):\n"
+        "    warnings.warn_explicit('ours\\n is odd', UserWarning, registry.__file__, 1)\n"
+        "    warnings.warn_explicit('theirs', UserWarning, 'their.py', 1)\n"
+        "    return 0\n"
+        "cli._dispatch = act; sys.exit(cli.main([]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=plain()
+    )
+    first, *others = done.stderr.splitlines()
+    assert first == "attnbench: warning: ours is odd"
+    assert others == ["their.py:1: UserWarning: theirs"]
+
+
+def plain() -> dict[str, str]:
+    """The environment without what turns warnings into errors."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+
+
 @pytest.mark.parametrize("arguments", [["--debug", "try"], ["try", "--debug"]])
 def test_debug_shows_where_it_came_from(
     command: types.ModuleType, capsys: pytest.CaptureFixture[str], arguments: list[str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,3 +41,60 @@ def test_without_a_mark_all_are(package: str) -> None:
     __import__(package).R = registry
     with pytest.raises(AssertionError):
         registry.names()
+
+
+BASES = """
+from abc import ABC, abstractmethod
+
+class Base(ABC):
+    @abstractmethod
+    def act(self): ...
+
+class Whole(Base):
+    def act(self): ...
+
+class Half(Base): ...
+
+whole = Whole()
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "instances", "fault"),
+    [
+        ("Whole", False, None),
+        ("whole", True, None),
+        ("whole", False, "it must be a subclass of some_bases.Base"),
+        ("Whole", True, "it must be an instance of a subclass of some_bases.Base"),
+        ("Half", False, "it is abstract, and must define act"),
+        ("BASES", False, "AttributeError"),
+        ("", False, "it must be a subclass of some_bases.Base"),
+    ],
+)
+def test_plugins_that_cannot_be_used_are_left_out_with_the_reason(
+    value: str,
+    instances: bool,
+    fault: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    (tmp_path / "some_bases.py").write_text(BASES)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "some_bases", raising=False)
+    target = f"some_bases:{value}".rstrip(":")
+    point = importlib.metadata.EntryPoint("theirs", target, "attnbench.things")
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [point])
+    registry: Registry[object] = Registry(
+        "thing",
+        package=None,
+        group="attnbench.things",
+        base="some_bases:Base",
+        instances=instances,
+    )
+    if fault is None:
+        assert registry.names() == ["theirs"] and not recwarn.list
+    else:
+        assert registry.names() == []
+        [warning] = recwarn.list
+        assert f"thing plugin 'theirs' cannot be used: {target}: {fault}" in str(warning.message)

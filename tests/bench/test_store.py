@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable
@@ -119,6 +120,7 @@ def test_results_of_an_earlier_attempt_do_not_linger_beside_a_failure(store: Sto
         ("{", "JSONDecodeError"),
         ("[]", "valid dictionary"),
         ("{}", "hash: Field required"),
+        ('{"schema": 2}', "of schema 2; this version reads schema 1"),
         (None, "holds the record of"),
     ],
 )
@@ -143,6 +145,24 @@ def test_a_bad_record_is_named_and_stops_nothing(
         assert list(folder.results()) == [good]
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"seed": "1"}, {"seed": None}, {"seed": 1.5}, {"seed": True}, {"task": 3},
+        {"options": None}, {"options": {"dropout": [1]}}, {"score": None}, {"more": 1},
+    ],
+)  # fmt: skip
+def test_a_cell_of_other_types_makes_a_bad_record(folder: Store, wrong: dict[str, object]) -> None:
+    record = fake_result(fake_cell(1)).to_json()
+    cell = {**record["cell"], **wrong}
+    canonical = json.dumps(cell, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    hash = hashlib.sha256(canonical.encode()).hexdigest()
+    path_of(folder, f"{hash}.json").write_text(json.dumps({**record, "cell": cell, "hash": hash}))
+    problems: list[Problem] = []
+    assert list(folder.results(problems)) == []
+    assert len(problems) == 1 and next(iter(wrong)) in problems[0].message
+
+
 def test_an_unknown_field_in_a_record_is_refused(folder: Store) -> None:
     result = fake_result(fake_cell(1))
     folder.put(result)
@@ -157,6 +177,29 @@ def test_the_schema_is_checked_on_writing(folder: Store) -> None:
     with pytest.raises(ValueError, match="metrics"):
         folder.put(result)
     assert folder.hashes() == []
+
+
+@pytest.mark.parametrize("content", ["{", "[1]\n", "2\n", "null\n"])
+def test_lines_that_are_no_objects_are_refused(folder: Store, content: str) -> None:
+    result = fake_result(fake_cell(1))
+    folder.put(result, PREDICTIONS, PREDICTIONS)
+    for name in ("predictions", "traces"):
+        path = path_of(folder, f"{result.hash}.{name}.jsonl")
+        path.write_text(content)
+        with pytest.raises(UsageError, match="not valid JSON lines") as caught:
+            getattr(folder, name)(result.hash)
+        assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["predictions", "traces"])
+def test_a_file_that_cannot_be_read_is_named(folder: Store, name: str) -> None:
+    result = fake_result(fake_cell(1))
+    folder.put(result, PREDICTIONS, PREDICTIONS)
+    path = path_of(folder, f"{result.hash}.{name}.jsonl")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UsageError, match=r"cannot be read \(is a directory\)"):
+        getattr(folder, name)(result.hash)
 
 
 @pytest.mark.parametrize("name", ["predictions", "traces"])

@@ -133,6 +133,32 @@ def test_compare_prints_a_table_with_counts_last(store, changed, capsys):
     assert all(len(line) < 160 for line in lines)
 
 
+def test_compare_names_what_it_leaves_out(made, store, tmp_path, capsys):
+    other = Store.open(tmp_path / "other", create=True)
+    kept, dropped = [one for one in made.store.results() if one.status == "done"][:2]
+    other.put(kept, made.store.predictions(kept.hash))
+    (tmp_path / "other" / "trials" / f"{dropped.hash}.json").write_text("{")
+    words = [store.address, other.address, "--out", str(tmp_path / "page")]
+    assert compare_cli.run(parsed(compare_cli, *words)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    place = lines.index("left out, since they cannot be read: 1")
+    assert dropped.hash in lines[place + 1] and "not a valid record" in lines[place + 1]
+    assert dropped.hash in (tmp_path / "page" / "index.html").read_text("utf-8")
+
+
+def test_cells_of_one_store_are_in_order_and_say_where_they_failed(made, store, tmp_path, capsys):
+    other = Store.open(tmp_path / "other", create=True)
+    kept = next(one for one in made.store.results() if one.status == "done")
+    other.put(kept)
+    assert compare_cli.run(parsed(compare_cli, store.address, other.address, "--json")) == 0
+    (compared,) = json.loads(capsys.readouterr().out)
+    names = [name.removesuffix(", failed") for name in compared["only_before"]]
+    assert names == sorted(names) and len(names) > 5
+    failed = {one.key.label for one in made.store.results() if one.status == "failed"}
+    told = {name.removesuffix(", failed") for name in compared["only_before"] if ", failed" in name}
+    assert failed and told == failed
+
+
 def test_compare_writes_a_page(store, changed, tmp_path, capsys):
     words = [store.address, changed.address, "--out", str(tmp_path / "page")]
     assert compare_cli.run(parsed(compare_cli, *words)) == 0

@@ -80,6 +80,11 @@ def test_a_plan_holds_what_was_set() -> None:
         ({"attention": "soft", "options": {"steps": 0}}, "greater than or equal to 1"),
         ({"attention": "soft", "options": {"normaliser": "softmx"}}, "did you mean 'softmax'"),
         ({"attention": "soft", "seed": -1}, "whole number"),
+        ({"attention": "soft", "seed": 2**63}, "whole number"),
+        (
+            {"attention": "soft", "options": {"learning_rate": float("inf")}},
+            "learning_rate=inf cannot be used",
+        ),
     ],
 )
 def test_unusable_names_and_values_are_refused_in_one_line(arguments: dict, said: str) -> None:

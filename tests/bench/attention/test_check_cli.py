@@ -25,6 +25,10 @@ class Leaky(ScoredAttention):
     def forward(self, query, keys, state, *, need_weights=True):
         return self._attend(query, keys, state, None, need_weights)
 
+class Tuple(ScoredAttention):
+    def forward(self, query, keys, state, *, need_weights=True):
+        return query, None
+
 class Other:
     pass
 """
@@ -65,6 +69,15 @@ def test_1_where_a_check_failed(package: str, capsys: pytest.CaptureFixture[str]
     assert "FAILED  padding gets 0" in capsys.readouterr().out
 
 
+def test_what_fails_every_check_in_the_same_way_is_told_once(
+    package: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check(f"{package}:Tuple") == 1
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first.endswith("forward returns tuple; it must return Attended")
+    assert all(line.startswith("FAILED") and line.endswith("  the same") for line in others)
+
+
 def test_json(package: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(f"{package}:Leaky", "--json") == 1
     findings = json.loads(capsys.readouterr().out)
@@ -83,7 +96,7 @@ def test_json(package: str, capsys: pytest.CaptureFixture[str]) -> None:
         ("{}_broken:Fine", "No module named 'no_such_thing_at_all'"),
         ("{}:Finer", "has no 'Finer'"),
         ("{}:Other", "is no mechanism; it must be a subclass of"),
-        ("bench.attention.base:Attention", "is abstract; it must define forward, prepare"),
+        ("bench.attention.base:Attention", "is abstract, and must define forward, prepare"),
     ],
 )
 def test_what_cannot_be_checked_is_said_in_one_line(

@@ -211,9 +211,29 @@ class Misshapen(ScoredAttention):
         self.context_size = 99
 
 
+class Tidying(ScoredAttention):
+    """Empties the padding of the memory that it is given, in place."""
+
+    def prepare(self, memory: Memory) -> Keys:
+        memory.states.masked_fill_(~memory.mask[..., None], 0.0)
+        return super().prepare(memory)
+
+
+class Fading(ScoredAttention):
+    """Counts what it has looked at in its keys instead of in a state."""
+
+    def weigh(self, energies: Tensor, query: Tensor, keys: Keys, *more: Any) -> Any:
+        weighed = super().weigh(energies, query, keys, *more)
+        with torch.no_grad():
+            keys.tensors["values"].mul_(0.5)
+        return weighed
+
+
 @pytest.mark.parametrize(
     ("kind", "caught"),
     [
+        (Tidying, {"a call leaves its inputs as they were"}),
+        (Fading, {"a call leaves its inputs as they were", "stepping equals the parallel pass"}),
         (Leaky, {"padding gets 0", "an example does not depend on its batch"}),
         (Unnormalised, {"rows sum to 1"}),
         (Negative, {"rows sum to 1"}),
@@ -234,6 +254,15 @@ def test_broken_mechanisms_are_found_out(kind: type[Attention], caught: set[str]
         assert finding.message and "\n" not in finding.message
 
 
+def test_a_mechanism_that_changes_its_inputs_fails_no_check_that_it_passes() -> None:
+    failed = {finding.name for finding in check_mechanism(Tidying, "general") if not finding.passed}
+    # Finite differences are taken along its inputs, which it changes.
+    assert failed <= {
+        "a call leaves its inputs as they were",
+        "gradients agree with finite differences",
+    }
+
+
 def test_what_they_are_broken_from_conforms() -> None:
     assert not failures(check_mechanism(ScoredAttention, "general"))
 
@@ -244,9 +273,9 @@ class Unbuildable(ScoredAttention):
 
 
 def test_a_constructor_that_fails_is_a_finding() -> None:
-    assert check_mechanism(Unbuildable) == [
-        Finding("can be built", False, "RuntimeError: no such luck")
-    ]
+    [finding] = check_mechanism(Unbuildable)
+    assert (finding.name, finding.passed) == ("can be built", False)
+    assert finding.message.startswith("RuntimeError: no such luck (at test_conformance.py:")
 
 
 def test_scores_that_cannot_be_are_said_to_the_user() -> None:

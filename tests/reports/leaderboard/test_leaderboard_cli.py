@@ -105,6 +105,16 @@ def test_nothing_to_submit(trials, tmp_path: Path) -> None:
     assert not (tmp_path / "b.zip").exists()
 
 
+def test_records_that_cannot_be_read_are_named_where_nothing_is_left(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    cli.add_arguments(parser)
+    store = Store.open(tmp_path / "store", create=True)
+    (tmp_path / "store" / "trials" / f"{64 * '0'}.json").write_text("{")
+    words = ["submit", store.address, "--out", str(tmp_path / "b.zip")]
+    with pytest.raises(UsageError, match=f"1 record cannot be read, as .*{64 * '0'}"):
+        cli.run(parser.parse_args(words))
+
+
 def test_freeze(trials, tmp_path: Path, capsys) -> None:
     freeze = ["leaderboard", "freeze", trials.store.address, "--out", str(tmp_path / "9.json")]
     assert main(freeze) == 0

@@ -18,7 +18,7 @@ Scalar = bool | int | float | str | None
 
 # Raised when the meaning of an unchanged cell changes (another default, another algorithm):
 # results of the old meaning are then not taken for results of the new one.
-CELL_VERSION = 1
+CELL_VERSION = 2
 
 #: Generators and tables hold seeds in 64 bits.
 LARGEST_SEED = 2**63 - 1

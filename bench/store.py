@@ -282,10 +282,9 @@ class Store:
         where = f"{self.address}/{_record(hash)}"
         try:
             data = json.loads(content)
-            schema = data.get("schema", SCHEMA) if isinstance(data, dict) else SCHEMA
-            if schema != SCHEMA:
-                what = f"a record of schema {schema}; this version reads schema {SCHEMA}"
-                raise UsageError(what, where=where)
+            age = _age(data, SCHEMA)
+            if age is not None:
+                raise UsageError(age, where=where)
             result = Result.from_json(data)
         except UsageError:
             raise
@@ -313,6 +312,21 @@ class Store:
         if not all(isinstance(row, dict) for row in rows):
             raise UsageError("not valid JSON lines (each is to be an object)", where=where)
         return rows
+
+
+def _age(record: Any, schema: int) -> str | None:
+    """Why a record of another version of this package is of no use, or None."""
+    from bench.cell import CELL_VERSION
+
+    if not isinstance(record, dict):
+        return None
+    if record.get("schema", schema) != schema:
+        return f"a record of schema {record['schema']}; this version reads schema {schema}"
+    cell = record.get("cell")
+    made = cell.get("version", CELL_VERSION) if isinstance(cell, dict) else CELL_VERSION
+    if made != CELL_VERSION:
+        return f"of cells of version {made}, when defaults were others; now it is {CELL_VERSION}"
+    return None
 
 
 def user_cache() -> Path:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from bench.cell import Cell
+from bench.cell import CELL_VERSION, Cell
 
 SCHEMA: Final = 1
 
@@ -146,3 +146,17 @@ class Result(Record):
     @property
     def key(self) -> Cell:
         return Cell.from_json(self.cell)
+
+
+def fault_of_age(record: Any) -> str | None:
+    """Why JSON that another version of this package wrote as a record is of no use, or None."""
+    if not isinstance(record, dict):
+        return None
+    schema = record.get("schema", SCHEMA)
+    if schema != SCHEMA:
+        return f"a record of schema {schema}; this version reads schema {SCHEMA}"
+    cell = record.get("cell")
+    made = cell.get("version", CELL_VERSION) if isinstance(cell, dict) else CELL_VERSION
+    if made != CELL_VERSION:
+        return f"of cells of version {made}, when defaults were others; now it is {CELL_VERSION}"
+    return None

@@ -277,12 +277,12 @@ class Store:
             return Problem(path, error.what)
 
     def _parse(self, hash: str, content: bytes) -> Result:
-        from bench.result import SCHEMA, Result
+        from bench.result import Result, fault_of_age
 
         where = f"{self.address}/{_record(hash)}"
         try:
             data = json.loads(content)
-            age = _age(data, SCHEMA)
+            age = fault_of_age(data)
             if age is not None:
                 raise UsageError(age, where=where)
             result = Result.from_json(data)
@@ -312,21 +312,6 @@ class Store:
         if not all(isinstance(row, dict) for row in rows):
             raise UsageError("not valid JSON lines (each is to be an object)", where=where)
         return rows
-
-
-def _age(record: Any, schema: int) -> str | None:
-    """Why a record of another version of this package is of no use, or None."""
-    from bench.cell import CELL_VERSION
-
-    if not isinstance(record, dict):
-        return None
-    if record.get("schema", schema) != schema:
-        return f"a record of schema {record['schema']}; this version reads schema {schema}"
-    cell = record.get("cell")
-    made = cell.get("version", CELL_VERSION) if isinstance(cell, dict) else CELL_VERSION
-    if made != CELL_VERSION:
-        return f"of cells of version {made}, when defaults were others; now it is {CELL_VERSION}"
-    return None
 
 
 def user_cache() -> Path:

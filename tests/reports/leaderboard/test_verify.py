@@ -237,13 +237,13 @@ def test_an_infinite_score_is_no_score(said: Said) -> None:
         (lambda r: r["primary"].update(name="my figure"), ["name of the headline figure is bleu"]),
         (lambda r: r["cell"].update(seed=7), [r"not a valid record \(hash .* is not that of its"]),
         (lambda r: rehash(r, seed=7), ["holds the record of"]),
-        (lambda r: rehash(r, task=["x"]), ["not a valid record .a name in its cell is no"]),
+        (lambda r: rehash(r, task=["x"]), ["not a valid record .task of a cell cannot be"]),
         (
             lambda r: rehash(r, seed="1"),
-            ["not a valid record .the seed in its cell is not a whole"],
+            ["not a valid record .seed of a cell cannot be"],
         ),
-        (lambda r: rehash(r, options={"x": []}), ["not a valid record .x in its cell is nei"]),
-        (lambda r: rehash(r, options=["x"]), ["not a valid record .'list' object"]),
+        (lambda r: rehash(r, options={"x": []}), ["not a valid record .options of a cell cannot"]),
+        (lambda r: rehash(r, options=["x"]), ["not a valid record .options of a cell cannot"]),
         (lambda r: r.update(status="failed"), ["not a valid record .*fail"]),
     ],
 )

@@ -18,6 +18,7 @@ NO_SCORE = "none"
 # From the simple to the involved, as papers line them up; what is not here follows by name.
 _ATTENTIONS = ("none", "soft", "hard", "global", "local-m", "local-p", "self")
 _SCORES = ("dot", "scaled-dot", "general", "concat", "location-aware")
+_TASKS = ("translation", "captioning", "entailment", "speech", "summarization")
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,7 @@ def from_registries(cells: Iterable[Cell]) -> Catalogue:
     from tasks.registries import tasks
 
     cells = list(cells)
-    names = list(dict.fromkeys(cell.task for cell in cells))
-    known = [name for name in names if name in tasks]
+    known = _sorted(_TASKS, {cell.task for cell in cells if cell.task in tasks})
     fixed = frozenset(name for name, kind in attentions.items() if kind.placement == "fixed")
     return Catalogue(
         attentions=_in_order(
@@ -98,11 +98,17 @@ def from_registries(cells: Iterable[Cell]) -> Catalogue:
 
 
 def _in_order(familiar: tuple[str, ...], entries: list[AxisEntry]) -> tuple[AxisEntry, ...]:
-    def place(entry: AxisEntry) -> tuple[int, str]:
-        known = entry.name in familiar
-        return familiar.index(entry.name) if known else len(familiar), entry.name
+    by_name = {entry.name: entry for entry in entries}
+    return tuple(by_name[name] for name in _sorted(familiar, by_name))
 
-    return tuple(sorted(entries, key=place))
+
+def _sorted(familiar: tuple[str, ...], names: Iterable[str]) -> list[str]:
+    """Familiar names first, in their order; the others by the alphabet."""
+
+    def place(name: str) -> tuple[int, str]:
+        return familiar.index(name) if name in familiar else len(familiar), name
+
+    return sorted(names, key=place)
 
 
 def _task_entry(name: str) -> TaskEntry:

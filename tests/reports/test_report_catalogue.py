@@ -25,6 +25,14 @@ def test_axes_run_from_the_simple_to_the_involved(registered):
     assert all(one.summary and one.source for one in registered.attentions)
 
 
+def test_tasks_stand_in_one_order_whatever_a_store_lists_first():
+    names = ["speech", "entailment", "summarization", "captioning", "translation"]
+    cells = [Cell(name, "probe", "none", "none") for name in names]
+    expected = ["translation", "captioning", "entailment", "speech", "summarization"]
+    for given in (cells, cells[::-1]):
+        assert list(from_registries(given).tasks) == expected
+
+
 def test_refusals_give_their_reason(registered):
     reason = registered.refusals["translation", "self", "location-aware"]
     assert "no previous step" in reason

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from torch import Tensor
+from wrong_mechanisms import Detached, Fading, Tidying
 
 from bench.attention.base import Attended, Attention, AttentionOptions, AttentionState, Keys, Sizes
 from bench.attention.build import build_attention, valid_pairs
@@ -166,13 +167,6 @@ class Counting(ScoredAttention):
         return super().forward(*args, **kwargs)
 
 
-class Detached(ScoredAttention):
-    """Lets no gradient pass to its queries."""
-
-    def forward(self, query: Tensor, *args: Any, **kwargs: Any) -> Attended:
-        return super().forward(query.detach(), *args, **kwargs)
-
-
 class Positionless(ScoredAttention):
     """Depends on the step, but does not count steps."""
 
@@ -209,24 +203,6 @@ class Misshapen(ScoredAttention):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.context_size = 99
-
-
-class Tidying(ScoredAttention):
-    """Empties the padding of the memory that it is given, in place."""
-
-    def prepare(self, memory: Memory) -> Keys:
-        memory.states.masked_fill_(~memory.mask[..., None], 0.0)
-        return super().prepare(memory)
-
-
-class Fading(ScoredAttention):
-    """Counts what it has looked at in its keys instead of in a state."""
-
-    def weigh(self, energies: Tensor, query: Tensor, keys: Keys, *more: Any) -> Any:
-        weighed = super().weigh(energies, query, keys, *more)
-        with torch.no_grad():
-            keys.tensors["values"].mul_(0.5)
-        return weighed
 
 
 @pytest.mark.parametrize(

@@ -285,8 +285,8 @@ def describe_unusable(plan: SweepPlan) -> Sequence[str]:
         return []
     count, first = len(plan.unusable), plan.unusable[0]
     if count == 1:
-        return [f"a record cannot be used, and is replaced when its cell has run: {first}"]
-    return [f"{count} records cannot be used, and are replaced as their cells run; first: {first}"]
+        return [f"a record cannot be used, so that its cell runs again: {first}"]
+    return [f"{count} records cannot be used, so that their cells run again; first: {first}"]
 
 
 def describe_problems(summary: SweepSummary) -> Sequence[str]:

@@ -6,7 +6,7 @@ is unknown is shown by its name, and no pair of it is called inapplicable.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.cell import Cell
@@ -76,7 +76,8 @@ def from_registries(cells: Iterable[Cell]) -> Catalogue:
     from tasks.registries import tasks
 
     cells = list(cells)
-    known = _sorted(_TASKS, {cell.task for cell in cells if cell.task in tasks})
+    names = {cell.task for cell in cells if cell.task in tasks}
+    known = sorted(names, key=lambda name: rank(_TASKS, name))
     fixed = frozenset(name for name, kind in attentions.items() if kind.placement == "fixed")
     return Catalogue(
         attentions=_in_order(
@@ -98,17 +99,12 @@ def from_registries(cells: Iterable[Cell]) -> Catalogue:
 
 
 def _in_order(familiar: tuple[str, ...], entries: list[AxisEntry]) -> tuple[AxisEntry, ...]:
-    by_name = {entry.name: entry for entry in entries}
-    return tuple(by_name[name] for name in _sorted(familiar, by_name))
+    return tuple(sorted(entries, key=lambda entry: rank(familiar, entry.name)))
 
 
-def _sorted(familiar: tuple[str, ...], names: Iterable[str]) -> list[str]:
-    """Familiar names first, in their order; the others by the alphabet."""
-
-    def place(name: str) -> tuple[int, str]:
-        return familiar.index(name) if name in familiar else len(familiar), name
-
-    return sorted(names, key=place)
+def rank(order: Sequence[str], name: str) -> tuple[int, str]:
+    """A key to sort names by: known ones in their order, unknown ones after them by name."""
+    return (order.index(name), "") if name in order else (len(order), name)
 
 
 def _task_entry(name: str) -> TaskEntry:

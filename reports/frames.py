@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from bench.cell import Cell, Scalar
 from bench.result import Result
-from reports.catalogue import NO_SCORE, Catalogue
+from reports.catalogue import NO_SCORE, Catalogue, rank
 
 if TYPE_CHECKING:
     from bench.store import Store
@@ -148,7 +148,7 @@ def collect(
         Frame(setting, _contenders(members, catalogue)) for setting, members in by_setting.items()
     ]
     order = list(catalogue.tasks)
-    frames.sort(key=lambda frame: (_rank(order, frame.setting.task), frame.setting.slug))
+    frames.sort(key=lambda frame: (rank(order, frame.setting.task), frame.setting.slug))
     return Collection(address, tuple(frames), tuple(problems))
 
 
@@ -182,18 +182,13 @@ def _contenders(results: Sequence[Result], catalogue: Catalogue) -> tuple[Conten
     scores = [NO_SCORE, *(entry.name for entry in catalogue.scores)]
     contenders.sort(
         key=lambda one: (
-            _rank(attentions, one.attention),
+            rank(attentions, one.attention),
             len(one.options),
             str(one.options),
-            _rank(scores, one.score),
+            rank(scores, one.score),
         )
     )
     return tuple(contenders)
-
-
-def _rank(order: Sequence[str], name: str) -> tuple[int, str]:
-    """Known names in their order, unknown ones after them by name."""
-    return (order.index(name), "") if name in order else (len(order), name)
 
 
 def _headline(result: Result) -> str:

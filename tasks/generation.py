@@ -136,7 +136,7 @@ class GenerationModule(StackableModule):
         if any(isinstance(part, Attention) and part.looks_ahead for part in decoder.modules()):
             raise UsageError(
                 "attention to words that are yet to be written",
-                where="--set causal=false",
+                where="--attention",
                 remedy="tasks that read a given text (entailment) can use it",
             )
         self.front, self.encoder, self.decoder, self.head = front, encoder, decoder, head

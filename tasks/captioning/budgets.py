@@ -33,7 +33,7 @@ _XU: Mapping[str, Any] = {
 
 
 def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
-    """The probe: 8 to 16 core-seconds a cell under `laptop`. What the network sees has to be
+    """The probe: 9 to 19 core-seconds a cell under `laptop`. What the network sees has to be
     learned before words can be put in order: the first third of the steps asks for words alone."""
     if budget == "smoke":
         return _SMOKE

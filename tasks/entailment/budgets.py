@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
-    """The probe: 12 to 25 core-seconds a cell under `laptop`; `self` takes 34."""
+    """The probe: 16 to 30 core-seconds a cell under `laptop`; `self` takes 53."""
     special = {"segments": "clauses", "unknown_embeddings": 1, "residual": True}
     if budget == "smoke":
         return {**SMOKE, **special}

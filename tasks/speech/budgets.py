@@ -65,7 +65,7 @@ _LAYERS: Mapping[Family, Mapping[str, Any]] = {
 
 
 def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
-    """The probe: some 15 core-seconds a cell under `laptop`."""
+    """The probe: 9 to 18 core-seconds a cell under `laptop`; `self` takes 37."""
     kind = family(placement)
     if budget == "smoke":
         return _SMOKE

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
-    """The probe: some 12 core-seconds a cell under `laptop`, testing included; `self` takes 25."""
+    """The probe: 7 to 19 core-seconds a cell under `laptop`, testing included."""
     if budget == "smoke":
         return {**SMOKE, "max_length": 12}
     if budget == "gpu":

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def probe_settings(budget: str, placement: Placement) -> Mapping[str, Any]:
-    """The probe: some 15 core-seconds a cell under `laptop`."""
+    """The probe: 12 to 30 core-seconds a cell under `laptop`; `self` takes 37."""
     if budget == "smoke":
         return SMOKE
     if budget == "gpu":

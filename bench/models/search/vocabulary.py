@@ -47,10 +47,6 @@ class NextScores:
         values, tokens = self.values.max(dim=1)
         return values.double() * self.unit - self.norms, tokens
 
-    def log_probs(self) -> Tensor:
-        """N,V float64."""
-        return self.values[:, : self.size].double() * self.unit - self.norms[:, None]
-
 
 def columns(size: int) -> tuple[int, int]:
     """Tokens in a column and columns W, for V tokens. W tokens begin at aligned addresses, so that

@@ -8,7 +8,6 @@ driver that was killed is removed by the next sweep.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import io
 import logging
@@ -19,6 +18,8 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock
 
 from ablations.stopping import descendants, end_processes
 from bench.errors import UsageError
@@ -188,7 +189,7 @@ def _folder(parent: Path) -> Iterator[_Folder]:
     lock_file = parent / f"{path.name}.lock"
     with contextlib.ExitStack() as stack:
         # Held for as long as this process lives, however it ends.
-        fcntl.flock(stack.enter_context(lock_file.open("w")), fcntl.LOCK_EX)
+        stack.enter_context(FileLock(lock_file))
         stack.callback(lock_file.unlink, missing_ok=True)
         path.mkdir()
         stack.callback(shutil.rmtree, path, ignore_errors=True)
@@ -216,7 +217,6 @@ def _short_name(name: str) -> Path:
 def _remove_abandoned(parent: Path) -> None:
     """Remove the folders of sweeps whose process is gone, which is when their lock is free."""
     for lock_file in parent.glob("*.lock"):
-        with contextlib.suppress(OSError), lock_file.open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with contextlib.suppress(OSError), FileLock(lock_file, blocking=False):
             shutil.rmtree(lock_file.with_suffix(""), ignore_errors=True)
             lock_file.unlink(missing_ok=True)

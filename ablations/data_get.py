@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from tasks.distribution import Distribution
     from tasks.fetched import Fetched
     from tasks.hub import Card
-
-#: Names another hub with the same layout; the hub's own clients know it too.
-ENDPOINT_VARIABLE = "HF_ENDPOINT"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,10 +102,10 @@ def _terms(found: Named, card: Card | Distribution, root: Path) -> dict[str, str
 
 def _fetch(card: Card | Distribution, root: Path) -> Fetched:
     from tasks.distribution import fetch_distribution
-    from tasks.hub import ENDPOINT, Card, fetch
+    from tasks.hub import Card, fetch
 
     if isinstance(card, Card):
-        return fetch(card, root, os.environ.get(ENDPOINT_VARIABLE) or ENDPOINT, report=_say)
+        return fetch(card, root, report=_say)
     return fetch_distribution(card, root, report=_say)
 
 

@@ -12,17 +12,13 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UsageError
+from filelock import FileLock
 
-try:
-    import fcntl
-except ImportError:  # not on Windows; the work may then be done twice, with the same result
-    fcntl = None  # type: ignore[assignment]
+from bench.errors import UsageError
 
 
 def digest(*parts: Any) -> str:
@@ -59,7 +55,7 @@ def cached(
         return path
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _lock(folder / f".{fingerprint}.lock"):
+        with FileLock(folder / f".{fingerprint}.lock"):
             if not path.exists():
                 _write(path, build)
     except OSError as error:
@@ -83,12 +79,3 @@ def _write(path: Path, build: Callable[[Path], None]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    with path.open("a") as file:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    # The lock file stays: removing it would let a waiting process and a new one hold two locks.

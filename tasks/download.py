@@ -24,8 +24,6 @@ TIMEOUT_SECONDS = 30.0
 # Pause before the second try; doubled before each further one.
 _PAUSE_SECONDS = 0.5
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-#: Set by the hub: the commit a branch name stood for.
-COMMIT_HEADER = "X-Repo-Commit"
 
 
 @dataclass(frozen=True)
@@ -34,12 +32,12 @@ class Downloaded:
 
     Attributes:
         sha256: hexadecimal digest of its contents.
-        commit: revision it belongs to, if the server says so.
+        commit: the hub's commit that it belongs to; None where it does not come from the hub.
     """
 
     size: int
     sha256: str
-    commit: str | None
+    commit: str | None = None
 
 
 class _BrokenError(Exception):
@@ -64,30 +62,65 @@ def download(
     Raises:
         UsageError: no HTTPS, not found, no connection, contents other than expected, no space.
     """
-    _require_https(url)
-    part, tag = _part(path), _tag(path)
+    require_https(url)
+    part = path.with_name(f"{path.name}.part")
+    tag = path.with_name(f"{path.name}.part.etag")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        commit = _with_retries(url, part, tag, timeout)
-        for kind, expected in (("sha256", sha256), ("md5", md5)):
-            if expected is not None:
-                _require_digest(part, kind, expected, url)
-        found = _digest(part, "sha256")
-        size = part.stat().st_size
-        part.replace(path)
+        _with_retries(url, part, tag, timeout)
         tag.unlink(missing_ok=True)
+        found = verified(part, url, sha256=sha256, md5=md5)
+        part.replace(path)
     except OSError as error:
         raise UsageError(
             f"cannot be written ({error.strerror or error})", where=str(path)
         ) from None
-    return Downloaded(size, found, commit)
+    return found
 
 
-def _with_retries(url: str, part: Path, tag: Path, timeout: float) -> str | None:
+def verified(
+    path: Path, where: str, *, sha256: str | None = None, md5: str | None = None
+) -> Downloaded:
+    """Size and digest of a file that has arrived. Raises UsageError, and deletes the file, if it is
+    not what was published; `where` is the address it came from."""
+    for kind, expected in (("sha256", sha256), ("md5", md5)):
+        if expected is not None and (found := _digest(path, kind)) != expected.lower():
+            path.unlink()
+            raise UsageError(
+                f"the contents are not what was published ({kind} {found[:12]}...)",
+                where=where,
+                remedy=f"expected {expected[:12]}...; get it again, or ask who serves it",
+            )
+    return Downloaded(path.stat().st_size, _digest(path, "sha256"))
+
+
+def require_space(folder: Path, size: int) -> None:
+    """Raise UsageError if a number of bytes does not fit where a folder lies."""
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise UsageError(
+            f"{size:,} bytes are to come and {free:,} are free",
+            where=str(folder),
+            remedy="make room, or choose another folder",
+        )
+
+
+def require_https(url: str) -> None:
+    """Raise UsageError for an address that is neither HTTPS nor on this machine."""
+    address = urlsplit(url)
+    if address.scheme == "https" or (address.scheme == "http" and address.hostname in _LOOPBACK):
+        return
+    raise UsageError(
+        f"'{address.scheme or 'no'}' addresses are refused", where=url, remedy="use https"
+    )
+
+
+def _with_retries(url: str, part: Path, tag: Path, timeout: float) -> None:
     pause = _PAUSE_SECONDS
     for attempt in range(1, TRIES + 1):
         try:
-            return _fetch(url, part, tag, timeout)
+            _fetch(url, part, tag, timeout)
+            return
         except _BrokenError as error:
             if attempt == TRIES:
                 raise UsageError(
@@ -97,26 +130,23 @@ def _with_retries(url: str, part: Path, tag: Path, timeout: float) -> str | None
                 ) from None
         time.sleep(pause)
         pause *= 2
-    raise AssertionError("the last try returns or raises")
 
 
-def _fetch(url: str, part: Path, tag: Path, timeout: float) -> str | None:
+def _fetch(url: str, part: Path, tag: Path, timeout: float) -> None:
     """One try: the rest of the file, or all of it where the server does not resume."""
     have = part.stat().st_size if part.exists() and tag.exists() else 0
     headers = {"User-Agent": "attention-bench"}
     if have:
         # If-Range: the rest of that very file, or else the whole of the new one.
         headers |= {"Range": f"bytes={have}-", "If-Range": tag.read_text("utf-8")}
-    redirects = _Redirects()
-    opener = urllib.request.build_opener(redirects)
+    opener = urllib.request.build_opener(_SecureRedirects())
     try:
         with opener.open(urllib.request.Request(url, headers=headers), timeout=timeout) as reply:
             resumed = reply.status == http.HTTPStatus.PARTIAL_CONTENT
-            _require_space(part, reply.headers.get("Content-Length"))
+            require_space(part.parent, int(reply.headers.get("Content-Length") or 0))
             _remember(tag, reply.headers)
             with part.open("ab" if resumed else "wb") as file:
                 _copy(reply, file)
-            return reply.headers.get(COMMIT_HEADER) or redirects.commit
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             # All of it had arrived, or it is another file by now: from the start, to be sure.
@@ -141,16 +171,6 @@ def _copy(reply: Any, file: IO[bytes]) -> None:
         raise _BrokenError(f"{got} of {expected} bytes arrived")
 
 
-def _require_space(part: Path, expected: str | None) -> None:
-    free = shutil.disk_usage(part.parent).free
-    if expected is not None and int(expected) > free:
-        raise UsageError(
-            f"{int(expected):,} bytes are to come and {free:,} are free",
-            where=str(part.parent),
-            remedy="make room, or choose another folder",
-        )
-
-
 def _remember(tag: Path, headers: Mapping[str, str]) -> None:
     """Keep what identifies the file's version; without it no try is resumed."""
     version = headers.get("ETag")
@@ -161,27 +181,14 @@ def _remember(tag: Path, headers: Mapping[str, str]) -> None:
         tag.unlink(missing_ok=True)
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, HTTPS only, and keeps the commit named on the way: the hub names it when
-    it sends on to where large files lie."""
-
-    commit: str | None = None
+class _SecureRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, HTTPS only."""
 
     def redirect_request(
         self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
-        _require_https(newurl)
-        self.commit = self.commit or headers.get(COMMIT_HEADER)
+        require_https(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _require_https(url: str) -> None:
-    address = urlsplit(url)
-    if address.scheme == "https" or (address.scheme == "http" and address.hostname in _LOOPBACK):
-        return
-    raise UsageError(
-        f"'{address.scheme or 'no'}' addresses are refused", where=url, remedy="use https"
-    )
 
 
 def _refused(url: str, error: urllib.error.HTTPError) -> UsageError:
@@ -192,28 +199,6 @@ def _refused(url: str, error: urllib.error.HTTPError) -> UsageError:
     return UsageError(f"refused (HTTP {error.code} {error.reason})", where=url)
 
 
-def _require_digest(part: Path, kind: str, expected: str, url: str) -> None:
-    """Raise UsageError, and throw away what arrived, if it is not what was published."""
-    found = _digest(part, kind)
-    if found == expected.lower():
-        return
-    part.unlink()
-    part.with_name(f"{part.name}.etag").unlink(missing_ok=True)
-    raise UsageError(
-        f"the contents are not what was published ({kind} {found[:12]}...)",
-        where=url,
-        remedy=f"expected {expected[:12]}...; get it again, or ask who serves it",
-    )
-
-
 def _digest(path: Path, kind: str) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, kind).hexdigest()
-
-
-def _part(path: Path) -> Path:
-    return path.with_name(f"{path.name}.part")
-
-
-def _tag(path: Path) -> Path:
-    return path.with_name(f"{path.name}.part.etag")

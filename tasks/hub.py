@@ -1,28 +1,41 @@
-"""Data sets of a hub, described by declarative cards and got by pinned revision.
+"""Data sets of the Hugging Face hub, described by declarative cards and got by pinned revision.
 
-The layout is that of the Hugging Face hub: a file of a data set lies at
-`<endpoint>/datasets/<identifier>/resolve/<revision>/<file>`. On disk it lies at
-`<root>/hub/<identifier>/<revision>/<file>`, with `/` in names written `--`. A record beside the
-files (`manifest.json`) names what was got: size, SHA-256, and the commit a branch stood for.
+`huggingface_hub` downloads; address of a mirror (`HF_ENDPOINT`), token and offline mode are its
+own. On disk a file lies at `<root>/hub/<identifier>/<revision>/<file>`, with `/` in names written
+`--`. A record beside the files (`manifest.json`) names what was got: size, SHA-256, and the commit
+a branch stood for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import http
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions
-from tasks.download import download
+from tasks.download import TIMEOUT_SECONDS, require_https, require_space, verified
 from tasks.fetched import Fetched, read_record, write_record
 from tasks.unpack import unpack
 
-ENDPOINT = "https://huggingface.co"
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+# Settings of `huggingface_hub` where the user has none. It reads them when it is first imported:
+# nothing is written outside the data root (as Xet's logs are), sent unasked, or told twice.
+_LIBRARY_SETTINGS = {
+    "HF_HUB_DISABLE_XET": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_VERBOSITY": "error",
+}
 FOLDER = "hub"
 MANIFEST = "manifest.json"
 
@@ -75,11 +88,6 @@ class Card:
             return (self.archive,)
         return tuple(dict.fromkeys(name for names in self.files.values() for name in names))
 
-    def url(self, name: str, endpoint: str = ENDPOINT) -> str:
-        """The address of a file of the repository."""
-        revision = quote(self.revision, safe="")
-        return f"{endpoint.rstrip('/')}/datasets/{self.identifier}/resolve/{revision}/{quote(name)}"
-
     def folder(self, root: Path) -> Path:
         """Where the files lie under a data root."""
         parts = (self.identifier, self.revision)
@@ -99,37 +107,27 @@ class CardOptions(DatasetOptions):
     )
 
 
-def fetch(
-    card: Card,
-    root: Path,
-    endpoint: str = ENDPOINT,
-    *,
-    report: Callable[[str], None] = lambda line: None,
-) -> Fetched:
-    """Download what a card names, unless it is there. Interrupted downloads go on where they were
-    cut off; every file is complete or absent.
+def fetch(card: Card, root: Path, *, report: Callable[[str], None] = lambda line: None) -> Fetched:
+    """Download what a card names, unless it is there. Every file is complete or absent.
 
     Args:
         root: the data root.
-        endpoint: address of the hub or of a mirror with its layout.
         report: called with a line for every file that is got.
 
     Raises:
-        UsageError: what `download` raises, or an archive without the files.
+        UsageError: not found, no access, no connection, offline mode, contents other than expected,
+            no space, no permission, or an archive without the files.
     """
     folder = card.folder(root)
     known = read_record(folder / MANIFEST)
-    got, kept = [], []
+    got: list[str] = []
+    kept: list[str] = []
     for name in card.remote_files():
         path = folder / name
-        if name in known and path.is_file() and path.stat().st_size == known[name].size:
-            kept.append(name)
-            continue
-        report(f"{card.name}: {name}")
-        url = card.url(name, endpoint)
-        known = {**known, name: download(url, path, sha256=card.sha256.get(name))}
-        write_record(folder / MANIFEST, known)
-        got.append(name)
+        whole = name in known and path.is_file() and path.stat().st_size == known[name].size
+        (kept if whole else got).append(name)
+    if got:
+        _download(card, got, folder, report)
     _require_one_commit(card, folder)
     if card.archive is not None:
         _unpack(card, folder)
@@ -166,6 +164,100 @@ def commit(card: Card, root: Path) -> str | None:
 def provenance_note(card: Card, root: Path) -> str:
     """What a report says of where the data came from: the commit, if it is known."""
     return f"{card.identifier} at {commit(card, root) or card.revision}"
+
+
+def _download(
+    card: Card, names: Sequence[str], folder: Path, report: Callable[[str], None]
+) -> None:
+    """Download files of a card's repository, all at the commit that its revision stands for now,
+    and record each."""
+    client = _client()
+    address = f"{client.endpoint}/datasets/{card.identifier}"
+    require_https(address)
+    known = read_record(folder / MANIFEST)
+    with _told_in_one_line(address, folder):
+        info = client.dataset_info(
+            card.identifier,
+            revision=card.revision,
+            files_metadata=True,
+            timeout=TIMEOUT_SECONDS,
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
+        require_space(folder, sum(sizes.get(name, 0) for name in names))
+        for name in names:
+            report(f"{card.name}: {name}")
+            path = folder / name
+            if name in known:  # got once and changed since
+                path.unlink(missing_ok=True)
+            client.hf_hub_download(
+                card.identifier,
+                name,
+                repo_type="dataset",
+                revision=info.sha,
+                local_dir=folder,
+            )
+            found = verified(path, f"{address}/{name}", sha256=card.sha256.get(name))
+            known[name] = replace(found, commit=info.sha)
+            write_record(folder / MANIFEST, known)
+
+
+def _client() -> HfApi:
+    for name, value in _LIBRARY_SETTINGS.items():
+        os.environ.setdefault(name, value)
+    from huggingface_hub import HfApi  # here, since it takes most of a second
+
+    # The library itself reads the variable once, when it is imported.
+    return HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="attention-bench")
+
+
+@contextmanager
+def _told_in_one_line(address: str, folder: Path) -> Iterator[None]:
+    """Raise UsageError for what goes wrong while the hub is asked and files are written."""
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HTTPError,  # of the HTTP client that the library uses
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+    )
+
+    try:
+        yield
+    except OfflineModeIsEnabled:
+        raise UsageError(
+            "cannot be got in offline mode", where=address, remedy="unset HF_HUB_OFFLINE"
+        ) from None
+    except HfHubHTTPError as error:
+        raise _refused(error) from None
+    except (HTTPError, LocalEntryNotFoundError) as error:
+        if isinstance(error.__cause__, HfHubHTTPError):
+            raise _refused(error.__cause__) from None
+        raise _unreachable(str(error.__cause__ or error), address) from None
+    except OSError as error:
+        if error.errno is None:  # fewer bytes than announced
+            raise _unreachable(str(error), address) from None
+        raise UsageError(
+            f"cannot be written ({error.strerror})", where=error.filename or str(folder)
+        ) from None
+
+
+def _refused(error: HfHubHTTPError) -> UsageError:
+    status, address = error.response.status_code, str(error.response.url).partition("?")[0]
+    if status == http.HTTPStatus.NOT_FOUND:
+        remedy = "the data set may have moved; check its card"
+        return UsageError("not found", where=address, remedy=remedy)
+    if status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
+        remedy = "it may be gated or gone: accept its terms on the hub, and set HF_TOKEN"
+        return UsageError(f"refused (HTTP {status})", where=address, remedy=remedy)
+    return _unreachable(f"HTTP {status}", address)
+
+
+def _unreachable(reason: str, address: str) -> UsageError:
+    return UsageError(
+        f"cannot be got ({reason})",
+        where=address,
+        remedy="check the network; files that are complete are kept",
+    )
 
 
 def _unpack(card: Card, folder: Path) -> None:

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, Literal, cast
+from typing import Literal
 
 from bench.errors import UsageError
 
@@ -34,10 +34,7 @@ def unpack(form: Form, path: Path, places: Mapping[str, str], root: Path, scratc
         with _damage(path):
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(parents=True)
-            for source, target in _members(form, path, places):
-                (scratch / target).parent.mkdir(parents=True, exist_ok=True)
-                with (scratch / target).open("wb") as sink:
-                    shutil.copyfileobj(source, sink, 1 << 20)
+            _extract(form, path, places, scratch)
         for inside, place in places.items():
             if not (scratch / place).exists():
                 raise UsageError(
@@ -56,28 +53,30 @@ def unpack(form: Form, path: Path, places: Mapping[str, str], root: Path, scratc
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _members(form: Form, path: Path, places: Mapping[str, str]) -> Iterator[tuple[IO[bytes], str]]:
-    """The files that are wanted, opened one by one, with their places. Goes through an archive to
-    its end, where its checksums are."""
+def _extract(form: Form, path: Path, places: Mapping[str, str], scratch: Path) -> None:
+    """Extract the wanted files to their places below `scratch`. An archive is read to its end,
+    where its checksums are."""
     if form == "zip":
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
                 if not info.is_dir() and (target := _target(info.filename, places)):
-                    with archive.open(info) as source:
-                        yield source, target
+                    info.filename = target
+                    archive.extract(info, scratch)
     elif form == "tar":
         with gzip.open(path) as unzipped:
             with tarfile.open(fileobj=unzipped, mode="r|") as stream:
                 for member in stream:
                     if member.isfile() and (target := _target(member.name, places)):
-                        content = stream.extractfile(member)
-                        assert content is not None, "a regular file"
-                        yield content, target
+                        stream.extract(member.replace(name=target), scratch, filter="data")
             while unzipped.read(1 << 20):  # the checksum comes after the padding
                 pass
     else:
-        with gzip.open(path) if form == "gz" else path.open("rb") as opened:
-            yield cast(IO[bytes], opened), places[""]
+        (scratch / places[""]).parent.mkdir(parents=True, exist_ok=True)
+        with (
+            gzip.open(path) if form == "gz" else path.open("rb") as source,
+            (scratch / places[""]).open("wb") as sink,
+        ):
+            shutil.copyfileobj(source, sink, 1 << 20)
 
 
 def _target(name: str, places: Mapping[str, str]) -> str | None:

@@ -39,7 +39,6 @@ SICK = "\n".join(
 def hub(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.delenv("ATTNBENCH_DATA", raising=False)
     with loopback_hub(monkeypatch) as hub:
-        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
         yield hub
 
 
@@ -148,9 +147,7 @@ def parquet(**columns: list[Any]) -> bytes:
 def serve(hub: Hub, kind: Any, revision: str, body: bytes) -> None:
     """Every file of a card, at one revision only."""
     card = kind.card.at(revision)
-    for name in card.remote_files():
-        hub.redirects[card.url(name, hub.endpoint).removeprefix(f"{hub.endpoint}/")] = hub.url("b")
-    hub.files["b"] = body
+    hub.datasets[card.identifier, card.revision] = dict.fromkeys(card.remote_files(), body)
 
 
 NLI = {

@@ -265,10 +265,8 @@ def test_cards_that_were_not_fetched_say_how(tmp_path: Path) -> None:
 
 
 def test_addresses_of_the_cards() -> None:
-    assert XSUM.url("default/test/0000.parquet") == (
-        "https://huggingface.co/datasets/EdinburghNLP/xsum/resolve/"
-        "refs%2Fconvert%2Fparquet/default/test/0000.parquet"
-    )
+    assert XSUM.source == "EdinburghNLP/xsum on the hub, at refs/convert/parquet"
+    assert XSUM.files["test"] == ("default/test/0000.parquet",)
     assert CNN_DAILYMAIL.remote_files()[2].endswith("train-00002-of-00003.parquet")
     assert GIGAWORD.remote_files() == ("data/ggw_data.zip",)
     for card in (GIGAWORD, CNN_DAILYMAIL):

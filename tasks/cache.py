@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from bench.errors import UsageError
 
 
@@ -53,6 +51,8 @@ def cached(
     path = folder / f"{fingerprint}{suffix}"
     if path.exists():
         return path
+    from filelock import FileLock  # here, since it brings asyncio
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f".{fingerprint}.lock"):

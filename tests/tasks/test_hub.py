@@ -14,6 +14,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -102,8 +103,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke(
 ) -> None:
     toy(hub)
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 10)
-    whole = 10**9
-    hub.cut = [whole, 100]  # the description, then the first file
+    hub.cut = [10**9, 100]  # the description whole, then the first file
     folder = fetch(CARD, tmp_path).folder
     body = hub.datasets[CARD.identifier, CARD.revision]["d/train/0.parquet"]
     assert (folder / "d/train/0.parquet").read_bytes() == body
@@ -155,11 +155,10 @@ def test_offline_mode_and_mirrors_without_https(
     hub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toy(hub)
-    with monkeypatch.context() as patch:
-        # The library reads the variable of the same name when it is imported.
-        patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-        with pytest.raises(UsageError, match="in offline mode; unset HF_HUB_OFFLINE"):
-            fetch(CARD, tmp_path)
+    # The library reads the variable of the same name when it is imported.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UsageError, match="in offline mode; unset HF_HUB_OFFLINE"):
+        fetch(CARD, tmp_path)
     monkeypatch.setenv("HF_ENDPOINT", "http://example.org")
     with pytest.raises(UsageError, match="'http' addresses are refused; use https"):
         fetch(CARD, tmp_path)
@@ -181,10 +180,7 @@ def test_a_disk_that_fills_up_and_places_that_cannot_be_written(
     hub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toy(hub)
-
-    def full(*given: Any, **options: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
+    full = Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
     with monkeypatch.context() as patch:
         patch.setattr("huggingface_hub.file_download.http_get", full)
         with pytest.raises(UsageError, match=r"cannot be written .No space left on device"):
@@ -198,32 +194,25 @@ def test_a_disk_that_fills_up_and_places_that_cannot_be_written(
 def test_nothing_is_asked_for_or_written_beyond_the_files(tmp_path: Path) -> None:
     """In a process of its own, which imports the library as `attnbench data get` does."""
     script = """
-import sys
-from pathlib import Path
-from test_hub import CARD, toy
+import pathlib, pytest, sys
+from test_hub import CARD, fetch, toy
 from loopback_hub import loopback_hub
-import pytest
-from tasks.hub import fetch
 assert "huggingface_hub" not in sys.modules
 with pytest.MonkeyPatch.context() as patch, loopback_hub(patch) as hub:
     toy(hub)
-    fetch(CARD, Path("root"))
+    fetch(CARD, pathlib.Path("root"))
     print([path.split("/")[0] for path, _ in hub.seen])
 """
     tests, home = Path(__file__).parent, tmp_path / "home"
     home.mkdir()
     path = [str(tests.parents[1]), str(tests), str(tests.parent / "support")]
     variables = {"HOME": str(home), "HF_HOME": str(home), "PYTHONPATH": os.pathsep.join(path)}
+    command = [sys.executable, "-c", script]
     ran = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=tmp_path,
-        env=os.environ | variables,
-        check=False,
-        capture_output=True,
-        text=True,
+        command, cwd=tmp_path, env=os.environ | variables, check=False, capture_output=True
     )
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stderr == "" and ran.stdout.strip() == str(["api", "blobs", "blobs", "blobs"])
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert ran.stdout.decode().strip() == str(["api", "blobs", "blobs", "blobs"])
     assert list(home.iterdir()) == []
 
 

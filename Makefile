@@ -8,6 +8,8 @@ READY := $(VENV)/.ready
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& { echo "$$p"; break; }; done)
+UV = $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
 STUDY ?= overview
 STORE ?= runs/$(STUDY)
 TEST ?= tests
@@ -20,18 +22,24 @@ help: ## this list
 
 environment: $(READY) ## the virtual environment, from the lock
 
-# uv if it can be had (20 seconds), else pip (some minutes). Both check the hashes.
-$(READY): requirements.lock pyproject.toml
+# uv takes 20 seconds; where there is none, it is put into the environment first. The last resort is
+# pip, which takes some minutes. Both check the hashes.
+$(READY): requirements.lock requirements-uv.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11, 3.12 or 3.13 is needed; set PYTHON=/path/to/python"; exit 2; }
 	@if command -v uv >/dev/null 2>&1; then \
 		test -x $(BIN)/python || uv venv --quiet --python "$$(command -v $(PYTHON))" $(VENV); \
-		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock && \
-		uv pip install --quiet --python $(BIN)/python --no-deps -e .; \
 	else \
-		test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); \
-		$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock && \
-		$(BIN)/python -m pip install --quiet --no-deps -e .; \
+		test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || exit; \
+		test -x $(BIN)/uv || $(PIP) --quiet --require-hashes -r requirements-uv.lock || \
+			echo "make: uv cannot be installed, and pip needs some minutes"; \
 	fi
+	@if command -v $(UV) >/dev/null 2>&1; then \
+		install="$(UV) pip install --python $(BIN)/python"; \
+	else \
+		install="$(PIP)"; \
+	fi; \
+	$$install --quiet --require-hashes -r requirements.lock && \
+	$$install --quiet --no-deps -e .
 	@touch $@
 
 bench: $(READY) ## run the default study on embedded data and build its report
@@ -63,9 +71,11 @@ format: $(READY) ## mend style and formatting
 types: $(READY) ## type checker
 	$(BIN)/mypy
 
-lock: ## pin every dependency with hashes (needs uv)
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
+COMPILE = $(UV) pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --quiet
+lock: ## pin every dependency, and uv itself, with hashes (needs uv)
+	$(COMPILE) pyproject.toml --extra dev -o requirements.lock
+	echo uv | $(COMPILE) - -o requirements-uv.lock
 
 clean: ## remove the environment, caches and runs
 	rm -rf $(VENV) runs report build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bench.cell import Cell
     from bench.store import Store
-    from bench.tracking import Mode
+    from bench.tracking_base import Mode
     from tasks.base import Paths
 
 

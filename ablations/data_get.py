@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _card(found: Named, revision: str) -> Card | Distribution:
     """What is to be got. Raises UsageError if there is nothing, or no such revision of it."""
+    from tasks.distribution import Distribution
     from tasks.hub import Card
 
     card = found.kind.card
@@ -71,6 +72,7 @@ def _card(found: Named, revision: str) -> Card | Distribution:
             where="--revision",
             remedy="leave it out",
         )
+    assert isinstance(card, Distribution), card
     return card
 
 

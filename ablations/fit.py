@@ -19,7 +19,7 @@ from ablations.checkpoints import Checkpoints, Interruptible
 from ablations.context import TrialContext
 from ablations.ranks import explained, strategy
 from bench.errors import UsageError
-from bench.tracking import Tracker
+from bench.tracking_base import Tracker
 from tasks.base import Plan, TaskData
 from tasks.datamodule import StreamModule
 from tasks.ranks import SeveralRanks

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ablations.outcome import TIMED_OUT, failed_trial
+from ablations.outcome import TIMED_OUT, failed_trial, held_result, store_quietly
 from bench.store import Store
 
 if TYPE_CHECKING:
@@ -87,8 +87,6 @@ def time_limit(cells: Sequence[Cell], context: TrialContext, started: str) -> It
 
 
 def _end(cells: Sequence[Cell], context: TrialContext, started: str) -> None:
-    from ablations.workers import held_result, store_quietly
-
     said = f"it took longer than {context.trial_seconds:g} s"
     for cell in cells:
         if held_result(cell, context) is None:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ablations.outcome import Outcome
-from ablations.progress import Clock, Tally
+from ablations.tally import Clock, Tally
 from bench.provenance import utc_now
 from bench.store import Store
 

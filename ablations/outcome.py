@@ -1,7 +1,8 @@
-"""What a worker tells the driver of a finished trial; the result itself goes to the store."""
+"""What becomes of a trial: its result in the store, and what a worker tells the driver of it."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +13,8 @@ from bench.result import Failure, Primary, Result
 
 if TYPE_CHECKING:
     from ablations.context import TrialContext
+
+_log = logging.getLogger(__name__)
 
 #: Kinds of failure that the sweep itself names; trials add theirs.
 WORKER_DIED = "worker died"
@@ -143,3 +146,33 @@ def failed_result(
         failure=Failure(kind=kind, message=" ".join(message.split())),
         provenance=provenance(started=started, device=device, threads=threads, study=study),
     )
+
+
+def held_result(cell: Cell, context: TrialContext) -> Result | None:
+    """What the store holds of a cell that makes its trial needless, or None."""
+    store = context.store()
+    if store is None:
+        return None
+    try:
+        result = store.get(cell.hash)
+    except (KeyError, ValueError, OSError):  # none, or unusable: the trial writes it anew
+        return None
+    if result.status == "done":
+        return result
+    # Its process ended a moment ago, after it had stored this (`time_limit` does so on purpose):
+    # once more would come to the same.
+    mine = context.sweep is not None and result.provenance.started >= context.sweep_began
+    return result if mine else None
+
+
+def store_quietly(result: Result, context: TrialContext) -> bool:
+    """Whether the result is in the store now; says why not in the log."""
+    try:
+        store = context.store()
+        if store is None:
+            return False
+        store.put(result)
+    except (ValueError, OSError) as error:
+        _log.error("%s cannot be stored: %s", result.hash[:12], error)
+        return False
+    return True

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ablations.outcome import Outcome
-from ablations.progress import Clock, Tally, duration
+from ablations.tally import Clock, Tally, duration
 
 _SHOWN_RUNNING = 8
 _REDRAW_SECONDS = 0.5

@@ -17,7 +17,8 @@ import numpy as np
 from ablations.context import TrialContext
 from ablations.order import kind
 from ablations.progress import Progress
-from ablations.sweep import Resources, SweepPlan, SweepSummary, plan_sweep, run_sweep
+from ablations.resources import Resources
+from ablations.sweep import SweepPlan, SweepSummary, plan_sweep, run_sweep
 from bench.cell import Cell, Scalar
 from bench.errors import UsageError
 from bench.result import Result

@@ -31,7 +31,8 @@ from bench.measure import (
 )
 from bench.provenance import utc_now
 from bench.result import Cost, Result
-from bench.tracking import Tracker, open_tracker
+from bench.tracking import open_tracker
+from bench.tracking_base import Tracker
 from tasks.base import TaskData
 from tasks.plan import resolve
 from tasks.stacked import StackedStreams, StackedTraining

@@ -73,7 +73,7 @@ def describe(
 
 
 def _sweep_lines(record: LiveRecord, now: datetime) -> Iterable[str]:
-    from ablations.progress import duration
+    from ablations.tally import duration
 
     how = state(record, now)
     since = duration(max(0.0, record.silent_seconds(now)))

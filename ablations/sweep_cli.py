@@ -23,12 +23,13 @@ from bench.errors import UsageError
 if TYPE_CHECKING:
     from ablations.context import TrialContext
     from ablations.expansion import Changes, Expansion
+    from ablations.resources import Resources
     from ablations.search import Search
     from ablations.study import Study
-    from ablations.sweep import Resources, SweepPlan, SweepSummary
+    from ablations.sweep import SweepPlan, SweepSummary
     from bench.cell import Cell
     from bench.store import Store
-    from bench.tracking import Mode
+    from bench.tracking_base import Mode
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -282,7 +283,7 @@ def _run_search(
 
 
 def _resources(args: argparse.Namespace) -> Resources:
-    from ablations.sweep import Resources
+    from ablations.resources import Resources
 
     if args.ranks is not None and args.ranks < 1:
         raise UsageError(f"{args.ranks} processes train nothing", where="--ranks")
@@ -310,8 +311,8 @@ def _announce(study: Study, plan: SweepPlan, store: Store, tracking: str) -> Non
 
 
 def _conclude(summary: SweepSummary, address: str, seconds: float, tracking: Mode) -> None:
-    from ablations.progress import duration
     from ablations.sweep import describe_failures, describe_problems
+    from ablations.tally import duration
 
     for line in describe_failures(summary):
         sys.stderr.write(f"failed: {line}\n")

@@ -21,7 +21,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from ablations.context import TrialContext
 from ablations.interruption import Interrupted
-from ablations.outcome import failed_trial
+from ablations.outcome import failed_trial, store_quietly
 from ablations.rank_errors import RankFailed, RankLost
 from ablations.ranks import (
     EXPLANATION_SECONDS,
@@ -30,7 +30,6 @@ from ablations.ranks import (
     meet,
     open_meeting,
 )
-from ablations.workers import store_quietly
 from bench.cell import Cell
 from bench.provenance import utc_now
 from bench.result import Result

@@ -39,7 +39,8 @@ from bench.measure import (
 from bench.provenance import provenance, utc_now
 from bench.result import Cost, Result
 from bench.trace import Trace
-from bench.tracking import NullTracker, Tracker, open_tracker
+from bench.tracking import open_tracker
+from bench.tracking_base import NullTracker, Tracker
 from tasks.base import Evaluation, Plan, TaskData
 from tasks.plan import resolve
 from tasks.training import DivergedError

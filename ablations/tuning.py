@@ -18,10 +18,18 @@ from ablations.context import TrialContext
 from ablations.halving import HalvingByKind
 from ablations.handing import GivenCells, InOrder, cells_of
 from ablations.live import NodeUse
-from ablations.outcome import OUT_OF_MEMORY, WORKER_DIED, Outcome, failed_trial, stopped_early
+from ablations.outcome import (
+    OUT_OF_MEMORY,
+    WORKER_DIED,
+    Outcome,
+    failed_trial,
+    held_result,
+    stopped_early,
+    store_quietly,
+)
+from ablations.resources import Resources
 from ablations.stopping import StopRequest
-from ablations.sweep import Resources
-from ablations.workers import held_result, node_name, store_quietly, trainable
+from ablations.workers import node_name, trainable
 from bench.cell import Cell
 from bench.errors import UsageError
 from bench.provenance import utc_now

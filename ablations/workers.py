@@ -17,7 +17,14 @@ from typing import Any
 
 from ablations.context import TrialContext
 from ablations.interruption import Interrupted, StopFlag, time_limit
-from ablations.outcome import NOT_STORED, OUT_OF_MEMORY, Outcome, failed_trial
+from ablations.outcome import (
+    NOT_STORED,
+    OUT_OF_MEMORY,
+    Outcome,
+    failed_trial,
+    held_result,
+    store_quietly,
+)
 from ablations.rank_errors import RankLost
 from bench.cell import Cell
 from bench.provenance import utc_now
@@ -125,23 +132,6 @@ def _interrupted(cell: Cell, context: TrialContext) -> Outcome:
     return Outcome(cell.hash, "interrupted") if held is None else Outcome.of(held)
 
 
-def held_result(cell: Cell, context: TrialContext) -> Result | None:
-    """What the store holds of a cell that makes its trial needless, or None."""
-    store = context.store()
-    if store is None:
-        return None
-    try:
-        result = store.get(cell.hash)
-    except (KeyError, ValueError, OSError):  # none, or unusable: the trial writes it anew
-        return None
-    if result.status == "done":
-        return result
-    # Its process ended a moment ago, after it had stored this (`time_limit` does so on purpose):
-    # once more would come to the same.
-    mine = context.sweep is not None and result.provenance.started >= context.sweep_began
-    return result if mine else None
-
-
 def _failure(
     cell: Cell, context: TrialContext, error: Exception, started: str, seconds: float
 ) -> Outcome:
@@ -151,19 +141,6 @@ def _failure(
     message = str(error) or type(error).__name__
     result = failed_trial(cell, context, kind, message, started=started)
     return Outcome.of(result, seconds, stored=store_quietly(result, context))
-
-
-def store_quietly(result: Result, context: TrialContext) -> bool:
-    """Whether the result is in the store now; says why not in the log."""
-    try:
-        store = context.store()
-        if store is None:
-            return False
-        store.put(result)
-    except (ValueError, OSError) as error:
-        _log.error("%s cannot be stored: %s", result.hash[:12], error)
-        return False
-    return True
 
 
 def _trial(name: str, context: TrialContext) -> TrialFunction:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bench.cell import Cell
     from bench.result import Result
     from bench.trace import Trace
-    from bench.tracking import Mode
+    from bench.tracking_base import Mode
 
 _PICTURES = 2
 _TABLE_ROWS = 20

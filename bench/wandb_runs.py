@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import wandb
 
 if TYPE_CHECKING:
-    from bench.tracking import Mode
+    from bench.tracking_base import Mode
 
 PROJECT = "attention-bench"
 _INIT_SECONDS = 10

@@ -26,7 +26,7 @@ from reports.tables import Table
 
 if TYPE_CHECKING:
     from bench.store import Store
-    from bench.tracking import Mode
+    from bench.tracking_base import Mode
 
 JOB_TYPE = "sweep"
 _ENDINGS = ("json", "predictions.jsonl", "traces.jsonl")

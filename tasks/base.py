@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     import pytorch_lightning as pl
 
     from bench.attention.base import Attention, AttentionOptions, Placement
-    from tasks.distribution import Distribution
-    from tasks.hub import Card
 
 
 class DatasetOptions(BaseModel):
@@ -46,6 +44,26 @@ class Paths:
     cache: Path
 
 
+class Downloadable(Protocol):
+    """Where a data set's files come from: a hub's (`tasks.hub.Card`) or their publisher's
+    (`tasks.distribution.Distribution`)."""
+
+    @property
+    def name(self) -> str:
+        """The data set's, for `attnbench data get`."""
+
+    @property
+    def source(self) -> str:
+        """Who serves the files, and which version of them."""
+
+    @property
+    def size(self) -> int:
+        """Bytes to download; 0 where nobody says."""
+
+    def places(self) -> tuple[str, ...]:
+        """Everything it consists of, below the data root."""
+
+
 class Dataset(ABC):
     """A source of examples for one task.
 
@@ -62,7 +80,7 @@ class Dataset(ABC):
     #: True if gold alignments come with it.
     gold: ClassVar[bool] = False
     #: Where `attnbench data get` gets it from; None: it cannot be got.
-    card: ClassVar[Card | Distribution | None] = None
+    card: ClassVar[Downloadable | None] = None
     #: Places below the data root, any of which shows that it is there; empty: those of the card.
     places: ClassVar[tuple[str, ...]] = ()
     Options: ClassVar[type[DatasetOptions]] = DatasetOptions

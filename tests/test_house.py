@@ -1,19 +1,21 @@
-"""The rules of the house that a machine can check: imports point down, files stay readable."""
+"""The rules of the house that a machine can check: imports point down and never in a circle."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Lowest first; a folder imports itself and those before it.
 FLOORS = ("bench", "tasks", "ablations", "reports")
-#: `attnbench` names its commands as strings; nothing else may know what lies above it.
-LONGEST = 350
 
 
 def modules(folder: str) -> list[Path]:
@@ -52,11 +54,72 @@ def test_tasks_do_not_know_each_other() -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("folder", [*FLOORS, "tests"])
-def test_files_can_be_read_at_one_sitting(folder: str) -> None:
-    lengths = {path: len(path.read_text("utf-8").splitlines()) for path in modules(folder)}
-    long = {str(path.relative_to(ROOT)): n for path, n in lengths.items() if n > LONGEST}
-    assert not long
+def dotted(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def import_graph(sources: Mapping[str, str]) -> dict[str, set[str]]:
+    """The modules that each of these modules imports, at import time, inside a function or for type
+    checkers only. `from package import module` is an import of that module.
+
+    Args:
+        sources: source text by dotted name.
+    """
+    graph: dict[str, set[str]] = {name: set() for name in sources}
+    for name, source in sources.items():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                graph[name].update(alias.name for alias in node.names if alias.name in sources)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0 and node.module, f"{name}: a relative import"
+                inside = [f"{node.module}.{alias.name}" for alias in node.names]
+                found = {one if one in sources else node.module for one in inside}
+                graph[name].update(found & sources.keys())
+    return graph
+
+
+def import_cycles(graph: Mapping[str, Set[str]]) -> list[str]:
+    """One cycle, as "a -> b -> a", of each strongly connected component of an import graph."""
+    names = sorted(graph)
+    edges = [[target in graph[name] for target in names] for name in names]
+    _, labels = connected_components(csr_matrix(edges), directed=True, connection="strong")
+    components: dict[int, set[str]] = {}
+    for name, label in zip(names, labels, strict=True):
+        components.setdefault(int(label), set()).add(name)
+    cycles = []
+    for members in components.values():
+        # TopologicalSorter takes what a node depends on, and names one cycle if there is any.
+        inside = TopologicalSorter({name: graph[name] & members for name in sorted(members)})
+        try:
+            inside.prepare()
+        except CycleError as error:
+            cycles.append(" -> ".join(reversed(error.args[1])))
+    return cycles
+
+
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
+    paths = [path for folder in FLOORS for path in modules(folder)]
+    cycles = import_cycles(import_graph({dotted(path): path.read_text("utf-8") for path in paths}))
+    assert not cycles, "\n".join(cycles)
+
+
+def test_cycles_are_found_wherever_the_import_stands() -> None:
+    sources = {
+        "p": "from p.a import thing",
+        "p.a": "def function():\n    from p import b",
+        "p.b": "if TYPE_CHECKING:\n    import p.c",
+        "p.c": "from p.a import thing",
+        "p.d": "from p import a, e",
+        "p.e": "import sys",
+    }
+    graph = import_graph(sources)
+    assert graph["p.d"] == {"p.a", "p.e"}
+    [cycle] = import_cycles(graph)
+    steps = cycle.split(" -> ")
+    assert len(steps) == 4 and steps[0] == steps[-1] and set(steps) == {"p.a", "p.b", "p.c"}
+    assert all(target in graph[name] for name, target in pairwise(steps))
+    assert import_cycles({"a": {"a"}, "b": set()}) == ["a -> a"]
 
 
 def test_tracked_files_name_no_host_of_a_registry_and_no_path_of_a_machine() -> None:

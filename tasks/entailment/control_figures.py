@@ -12,7 +12,7 @@ from tasks.entailment.corpus import EntailmentCorpus
 from tasks.entailment.metrics import correctness, gold_classes
 
 # Raised when the same corpus would give other figures than before.
-VERSION = 1
+VERSION = 2
 
 
 def control_figures(corpus: EntailmentCorpus, cache: Path) -> Mapping[str, Mapping[str, float]]:

@@ -6,8 +6,9 @@ import pytest
 from rich.console import Console
 
 from ablations.outcome import Outcome
-from ablations.progress import LineProgress, Tally, duration, open_progress
+from ablations.progress import LineProgress, open_progress
 from ablations.progress_table import TableProgress
+from ablations.tally import Tally, duration
 
 LABELS = {"a": "cell a", "b": "cell b", "c": "cell c", "d": "cell d"}
 DONE = Outcome("a", "done", figure=("BLEU", 31.2345), seconds=10)

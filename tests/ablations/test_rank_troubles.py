@@ -17,7 +17,7 @@ from ablations.fit import fit
 from ablations.rank_errors import RankFailed, RankLost
 from ablations.workers import run_cell
 from bench.store import Store
-from bench.tracking import NullTracker
+from bench.tracking_base import NullTracker
 from tasks.plan import make_cell, resolve
 from tasks.ranks import Ranks
 

@@ -10,7 +10,8 @@ from fake_trials import fake_result
 
 from ablations.context import TrialContext
 from ablations.outcome import Outcome, failed_result
-from ablations.sweep import Resources, SweepPlan, SweepSummary
+from ablations.resources import Resources
+from ablations.sweep import SweepPlan, SweepSummary
 from bench import cli
 from bench.result import Result
 from bench.store import Store

@@ -11,8 +11,8 @@ from fake_trials import fake_cell, fake_result
 from ablations import stopping
 from ablations.context import TrialContext
 from ablations.outcome import Outcome
+from ablations.resources import Resources
 from ablations.stopping import Stopped, StopRequest
-from ablations.sweep import Resources
 from bench.store import Store
 
 tuning = pytest.importorskip("ablations.tuning")

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from ablations.context import TrialContext
 from ablations.live import Live, NodeUse
-from ablations.order import longest_first, mean_seconds, side_by_side
+from ablations.order import longest_first, mean_seconds
 from ablations.outcome import Outcome
 from ablations.progress import Progress
 from ablations.stopping import Stopped, stop_signals
@@ -39,8 +39,6 @@ class Resources:
         ranks: processes that train a trial together; 0 is one for every GPU.
         retries: how often a trial whose process or machine died is run again (it goes on from its
             checkpoint) before that is its result.
-        stack_seeds: whether cells that differ in their seeds alone are one trial, and trained as
-            one batched model.
     """
 
     address: str | None = None
@@ -48,7 +46,6 @@ class Resources:
     gpus_per_trial: float = 0
     ranks: int = 0
     retries: int = 3
-    stack_seeds: bool = False
 
     def __post_init__(self) -> None:
         if self.cpus_per_trial <= 0:
@@ -70,13 +67,6 @@ class Resources:
                 f"{self.ranks} processes cannot share {self.gpus_per_trial:g} GPUs",
                 where="--ranks, --gpus-per-trial",
                 remedy="a trial has a share of a GPU, or one for each process",
-            )
-
-        if self.stack_seeds and self.ranks > 1:
-            raise UsageError(
-                f"models that {self.ranks} processes train are not stacked",
-                where="--stack-seeds, --ranks, --gpus-per-trial",
-                remedy="at most one GPU a trial",
             )
 
     @property
@@ -205,7 +195,7 @@ def run_sweep(
                 from ablations.tuning import run_trials
 
                 run_trials(
-                    _stacks(plan, resources),
+                    plan.to_run,
                     context,
                     resources,
                     folder,
@@ -221,13 +211,6 @@ def run_sweep(
             live.end(stopped=stopped is not None)
             _remove_flag(store, context)
     return SweepSummary(plan, tuple(outcomes), stopped, labels)
-
-
-def _stacks(plan: SweepPlan, resources: Resources) -> Sequence[Sequence[Cell]]:
-    """What each trial runs."""
-    if resources.stack_seeds:
-        return side_by_side(plan.to_run)
-    return [[cell] for cell in plan.to_run]
 
 
 def _name(study: str | None) -> str:

@@ -50,7 +50,7 @@ def fit(
     """
     served = data.datamodule(plan.cell.seed)
     callbacks: list[pl.Callback] = [_Follow(tracker, context)]
-    checkpoints = checkpoints_of(plan, data, context)
+    checkpoints = _checkpoints_of(plan, data, context)
     earlier = 0.0
     with TemporaryDirectory(prefix="attnbench-") as scratch, explained(context):
         # Others do not say where in their data they are, or what they count.
@@ -66,7 +66,7 @@ def fit(
                 f"{plan.cell.task} is trained by one process only",
                 where="--ranks, --gpus-per-trial",
             )
-        trainer = make_trainer(plan.settings, context, callbacks, scratch)
+        trainer = _make_trainer(plan.settings, context, callbacks, scratch)
         begun = time.perf_counter()
         trainer.fit(module, datamodule=served)
         return earlier + time.perf_counter() - begun
@@ -81,7 +81,7 @@ def _share(seed: int, module: TrainingModule, served: StreamModule, context: Tri
             seed_all(seed + 1_000_003 * context.rank)
 
 
-def make_trainer(
+def _make_trainer(
     settings: Settings, context: TrialContext, callbacks: list[pl.Callback], scratch: str
 ) -> pl.Trainer:
     """Lightning's trainer, told to write nothing but below `scratch`."""
@@ -107,7 +107,7 @@ def make_trainer(
     )
 
 
-def checkpoints_of(plan: Plan, data: TaskData, context: TrialContext) -> Checkpoints:
+def _checkpoints_of(plan: Plan, data: TaskData, context: TrialContext) -> Checkpoints:
     """Where the checkpoint of a cell is kept."""
     # A cell's name leaves out defaults, and they, the code and the data may have changed since.
     depends_on = [

@@ -9,7 +9,7 @@ next one to start.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,11 @@ from bench.cell import Cell
 
 
 class GivenCells(Searcher):
-    """Configurations `{"cell": Cell.to_json()}`, one for each cell; with those that are trained
-    beside it, `"beside": [Cell.to_json(), ...]`."""
+    """Configurations `{"cell": Cell.to_json()}`, one for each cell."""
 
-    def __init__(self, stacks: Sequence[Sequence[Cell]]) -> None:
+    def __init__(self, cells: Sequence[Cell]) -> None:
         super().__init__()
-        self._left = deque(stacks)
+        self._left = deque(cells)
 
     def set_search_properties(self, *arguments: Any, **more: Any) -> bool:
         return True  # nothing is optimised
@@ -34,19 +33,13 @@ class GivenCells(Searcher):
     def suggest(self, trial_id: str) -> Any:
         if not self._left:
             return Searcher.FINISHED
-        cell, *beside = (one.to_json() for one in self._left.popleft())
-        return {"cell": cell, "beside": beside} if beside else {"cell": cell}
+        return {"cell": self._left.popleft().to_json()}
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Nothing is learnt from results."""
 
     def save(self, checkpoint_path: str) -> None:
         Path(checkpoint_path).touch()  # Tune wants a file; the store is what sweeps resume from
-
-
-def cells_of(config: Mapping[str, Any]) -> list[Cell]:
-    """The cells of such a configuration."""
-    return [Cell.from_json(one) for one in (config["cell"], *config.get("beside", ()))]
 
 
 class InOrder(FIFOScheduler):

@@ -11,7 +11,7 @@ import faulthandler
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ablations.outcome import TIMED_OUT, failed_trial, held_result, store_quietly
@@ -63,9 +63,9 @@ class StopFlag:
 
 
 @contextlib.contextmanager
-def time_limit(cells: Sequence[Cell], context: TrialContext, started: str) -> Iterator[None]:
-    """End this process, with a failed result of each cell in the store, if the block takes too
-    long: more than a trial's time for every cell.
+def time_limit(cell: Cell, context: TrialContext, started: str) -> Iterator[None]:
+    """End this process, with a failed result of the cell in the store, if the block takes longer
+    than a trial may.
 
     Nothing gentler stops code that hangs outside Python; the sweep starts another worker.
     """
@@ -73,8 +73,7 @@ def time_limit(cells: Sequence[Cell], context: TrialContext, started: str) -> It
     if seconds is None:
         yield
         return
-    seconds *= len(cells)
-    watch = threading.Timer(seconds, _end, (cells, context, started))
+    watch = threading.Timer(seconds, _end, (cell, context, started))
     watch.daemon = True
     watch.start()
     # In case that other threads of Python do not get their turn any more.
@@ -86,9 +85,8 @@ def time_limit(cells: Sequence[Cell], context: TrialContext, started: str) -> It
         watch.cancel()
 
 
-def _end(cells: Sequence[Cell], context: TrialContext, started: str) -> None:
+def _end(cell: Cell, context: TrialContext, started: str) -> None:
     said = f"it took longer than {context.trial_seconds:g} s"
-    for cell in cells:
-        if held_result(cell, context) is None:
-            store_quietly(failed_trial(cell, context, TIMED_OUT, said, started=started), context)
+    if held_result(cell, context) is None:
+        store_quietly(failed_trial(cell, context, TIMED_OUT, said, started=started), context)
     os._exit(_TIMED_OUT_STATUS)

@@ -54,14 +54,6 @@ def _guess(cell: Cell) -> int:
     return max(guess, _STEPWISE) if attention.stepwise or looks_back else guess
 
 
-def side_by_side(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """The cells in groups that differ in nothing but their seeds, in the order of their firsts."""
-    found: dict[str, list[Cell]] = {}
-    for cell in cells:
-        found.setdefault(kind(cell), []).append(cell)
-    return list(found.values())
-
-
 def kind(cell: Cell) -> str:
     """A name that cells share if they differ in nothing but their seed."""
     return cell.with_seed(0).hash

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from ablations.context import TrialContext
 from ablations.live import Live, NodeUse
-from ablations.order import longest_first, mean_seconds, side_by_side
+from ablations.order import longest_first, mean_seconds
 from ablations.outcome import Outcome
 from ablations.progress import Progress
 from ablations.resources import Resources
@@ -144,7 +144,7 @@ def run_sweep(
                 from ablations.tuning import run_trials
 
                 run_trials(
-                    _stacks(plan, resources),
+                    plan.to_run,
                     context,
                     resources,
                     folder,
@@ -160,13 +160,6 @@ def run_sweep(
             live.end(stopped=stopped is not None)
             _remove_flag(store, context)
     return SweepSummary(plan, tuple(outcomes), stopped, labels)
-
-
-def _stacks(plan: SweepPlan, resources: Resources) -> Sequence[Sequence[Cell]]:
-    """What each trial runs."""
-    if resources.stack_seeds:
-        return side_by_side(plan.to_run)
-    return [[cell] for cell in plan.to_run]
 
 
 def _name(study: str | None) -> str:

@@ -93,12 +93,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="processes that train a trial together (default: one, or one for every GPU)",
     )
     parser.add_argument(
-        "--stack-seeds",
-        action="store_true",
-        help="train cells that differ in their seeds alone as one batched model: for GPUs; slower "
-        "on a CPU core",
-    )
-    parser.add_argument(
         "--retries",
         metavar="N",
         type=int,
@@ -292,9 +286,7 @@ def _resources(args: argparse.Namespace) -> Resources:
         import torch
 
         gpus = float(args.ranks or 1) if torch.cuda.is_available() else 0.0
-    return Resources(
-        args.address, args.cpus_per_trial, gpus, args.ranks or 0, args.retries, args.stack_seeds
-    )
+    return Resources(args.address, args.cpus_per_trial, gpus, args.ranks or 0, args.retries)
 
 
 def _tell_unusable(plan: SweepPlan) -> None:

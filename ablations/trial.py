@@ -66,29 +66,29 @@ def run_trial(cell: Cell, context: TrialContext) -> Result:
     folder = Path(context.cache) if store is None else store.wandb
     with open_tracker(context.wandb, cell, folder, context.study) as tracker:
         try:
-            with clean(cell.seed, context):
+            with _clean(cell.seed, context):
                 evaluation, result = _attempt(cell, context, tracker, started, clock)
-            rows, traces = finite_rows(evaluation), list(evaluation.traces)
+            rows, traces = _finite_rows(evaluation), list(evaluation.traces)
         except (Interrupted, RankLost):
             release_memory()
             raise
         except Exception as error:
-            result, rows, traces = failed(cell, context, error, started), [], []
-        keep(result, rows, traces, context, tracker)
+            result, rows, traces = _failed(cell, context, error, started), [], []
+        _keep(result, rows, traces, context, tracker)
     context.note(tracker.problem)
     release_memory()
     settle()
     return result
 
 
-def keep(
+def _keep(
     result: Result,
     rows: list[dict[str, Any]],
     traces: list[Trace],
     context: TrialContext,
     tracker: Tracker,
 ) -> None:
-    """Store and track what became of a cell, with its predictions (`finite_rows`) and traces.
+    """Store and track what became of a cell, with its predictions (`_finite_rows`) and traces.
 
     Raises:
         OSError, UsageError: the store cannot be written.
@@ -108,7 +108,7 @@ def assist(cell: Cell, context: TrialContext) -> None:
         Interrupted: the trial was asked to stop.
     """
     try:
-        with clean(cell.seed, context):
+        with _clean(cell.seed, context):
             plan = resolve(cell)
             data = plan.task.prepare(plan, context.paths())
             seed_all(cell.seed)
@@ -117,7 +117,7 @@ def assist(cell: Cell, context: TrialContext) -> None:
         release_memory()
 
 
-def finite_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+def _finite_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     """The predictions as the store takes them. Raises DivergedError where one carries a figure that
     JSON cannot hold."""
     rows = [dataclasses.asdict(prediction) for prediction in evaluation.predictions]
@@ -137,21 +137,21 @@ def _attempt(
         seed_all(cell.seed)  # whether data came from a cache must not show
         module = plan.task.module(plan, data)
         train_seconds = fit(plan, module, data, context, tracker)
-        evaluation = evaluated(plan, module, data, context)
+        evaluation = _evaluated(plan, module, data, context)
     cost = Cost(
         parameters=count_parameters(module),
         attention_parameters=count_attention_parameters(module),
         train_seconds=round(train_seconds, 3),
-        train_units_per_second=ratio(getattr(module, "trained_units", 0), train_seconds),
-        decode_per_second=ratio(evaluation.decoded, evaluation.decode_seconds),
+        train_units_per_second=_ratio(getattr(module, "trained_units", 0), train_seconds),
+        decode_per_second=_ratio(evaluation.decoded, evaluation.decode_seconds),
         peak_memory_bytes=peak.bytes,
         total_seconds=round(time.perf_counter() - clock, 3),
     )
     notes = _ranks_note(context)
-    return evaluation, finished(plan, module, data, evaluation, cost, context, started, notes)
+    return evaluation, _finished(plan, module, data, evaluation, cost, context, started, notes)
 
 
-def evaluated(
+def _evaluated(
     plan: Plan, module: pl.LightningModule, data: TaskData, context: TrialContext
 ) -> Evaluation:
     """Test a trained module, or what its validations gave where there are no tests."""
@@ -162,7 +162,7 @@ def evaluated(
         return plan.task.evaluate(plan, module, data)
 
 
-def finished(
+def _finished(
     plan: Plan,
     module: pl.LightningModule,
     data: TaskData,
@@ -197,7 +197,7 @@ def finished(
 
 
 @contextmanager
-def clean(seed: int, context: TrialContext) -> Iterator[None]:
+def _clean(seed: int, context: TrialContext) -> Iterator[None]:
     """Nothing of the trials before shows, and nothing is left for those that follow."""
     torch.set_num_threads(context.threads)
     if context.device.startswith("cuda"):
@@ -222,7 +222,7 @@ def clean(seed: int, context: TrialContext) -> Iterator[None]:
         torch.use_deterministic_algorithms(deterministic)
 
 
-def failed(cell: Cell, context: TrialContext, error: Exception, started: str) -> Result:
+def _failed(cell: Cell, context: TrialContext, error: Exception, started: str) -> Result:
     """The record of a cell whose trial raised."""
     message = str(error) or type(error).__name__
     return failed_trial(cell, context, kind_of(error), message, started=started)
@@ -261,5 +261,5 @@ def _curve(module: Any) -> tuple[dict[str, float], ...]:
     )
 
 
-def ratio(amount: float, seconds: float) -> float | None:
+def _ratio(amount: float, seconds: float) -> float | None:
     return round(amount / seconds, 2) if seconds > 0 else None

@@ -16,7 +16,7 @@ from ray import tune
 from ablations.cluster import environment
 from ablations.context import TrialContext
 from ablations.halving import HalvingByKind
-from ablations.handing import GivenCells, InOrder, cells_of
+from ablations.handing import GivenCells, InOrder
 from ablations.live import NodeUse
 from ablations.outcome import (
     OUT_OF_MEMORY,
@@ -55,7 +55,7 @@ class Listener(Protocol):
 
 
 def run_trials(
-    stacks: Sequence[Sequence[Cell]],
+    cells: Sequence[Cell],
     context: TrialContext,
     resources: Resources,
     folder: Path,
@@ -70,7 +70,6 @@ def run_trials(
     They start in the order given, as near as reused workers allow.
 
     Args:
-        stacks: cells one by one, or several that are trained side by side.
         early_stopping: stop candidates that fall behind others of the same cell.
     """
     slots = _slots(resources)
@@ -81,8 +80,8 @@ def run_trials(
             tune.with_resources(trainable(context, trial_function), _needs(resources)),
             tune_config=tune.TuneConfig(
                 reuse_actors=True,
-                search_alg=GivenCells(stacks),
-                num_samples=len(stacks),
+                search_alg=GivenCells(cells),
+                num_samples=len(cells),
                 scheduler=HalvingByKind() if early_stopping else InOrder(),
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
             ),
@@ -97,8 +96,8 @@ def run_trials(
         # Tune starts any of its pending trials, so few may be pending if the order is to be kept.
         with environment({"TUNE_MAX_PENDING_TRIALS_PG": str(slots)}):
             tuner.fit()
-        stacks = watch.forsaken()
-        if not stacks:
+        cells = watch.forsaken()
+        if not cells:
             return
 
 
@@ -164,8 +163,7 @@ class _Watch(tune.Callback):
         self._listener, self._request, self._context = listener, request, context
         self._retries, self._deaths = retries, Counter[str]()
         self._started: dict[str, str] = {}  # of those that run, by hash
-        self._ended: set[str] = set()  # of those trained beside others
-        self._forsaken: list[list[Cell]] = []
+        self._forsaken: list[Cell] = []
         self._deadline: float | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -173,7 +171,7 @@ class _Watch(tune.Callback):
         # terminal cannot be pickled.
         return {}
 
-    def forsaken(self) -> list[list[Cell]]:
+    def forsaken(self) -> list[Cell]:
         """The cells that Tune gave up too early since the last call. It tries no trial again whose
         process dies while the trial is handed to it, however many deaths are allowed."""
         found, self._forsaken = self._forsaken, []
@@ -201,21 +199,15 @@ class _Watch(tune.Callback):
             self._request.check()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        for cell in self._unfinished(trial):
-            self._started[cell.hash] = utc_now()
-            self._listener.started(cell.hash)
+        cell = _cell(trial)
+        self._started[cell.hash] = utc_now()
+        self._listener.started(cell.hash)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         if "node" in result:  # its first report
-            for cell in self._unfinished(trial):
-                self._listener.located(cell.hash, result["node"])
-        hash = result.get("hash")
-        if hash is not None and hash != _cell(trial).hash:  # that one's comes last
-            self._ended.add(hash)
-            self._started.pop(hash, None)
-            self._listener.finished(Outcome.from_json(result))
+            self._listener.located(_cell(trial).hash, result["node"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         cell = _cell(trial)
@@ -231,35 +223,26 @@ class _Watch(tune.Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         # Its process died; until there is another it does not run, and is not waited for.
-        for cell in self._unfinished(trial):
-            if self._started.pop(cell.hash, None) is not None:
-                self._listener.finished(Outcome(cell.hash, "interrupted"))
+        cell = _cell(trial)
+        if self._started.pop(cell.hash, None) is not None:
+            self._listener.finished(Outcome(cell.hash, "interrupted"))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        again = [cell for cell in self._unfinished(trial) if self._died(cell, trial)]
-        if again:
-            self._forsaken.append(again)
-
-    def _died(self, cell: Cell, trial: Any) -> bool:
-        """Whether a cell whose process died is to be run again; if not, what became of it."""
+        cell = _cell(trial)
         started = self._started.pop(cell.hash, None)
         held = held_result(cell, self._context)
         if held is not None:  # its process had stored what became of it before it ended
             self._listener.finished(Outcome.of(held))
-            return False
+            return
         self._deaths[cell.hash] += max(1, trial.run_metadata.num_failures)
         if self._deaths[cell.hash] <= self._retries:
             self._listener.finished(Outcome(cell.hash, "interrupted"))
-            return True
+            self._forsaken.append(cell)
+            return
         cause = _cause(trial, self._deaths[cell.hash])
         result = failed_trial(cell, self._context, *cause, started=started or utc_now())
         stored = store_quietly(result, self._context)
         self._listener.finished(Outcome.of(result, stored=stored))
-        return False
-
-    def _unfinished(self, trial: Any) -> list[Cell]:
-        """The cells of a trial but for those whose end it has told."""
-        return [cell for cell in cells_of(trial.config) if cell.hash not in self._ended]
 
 
 def _cell(trial: Any) -> Cell:

@@ -10,7 +10,7 @@ import importlib
 import logging
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -37,8 +37,7 @@ _log = logging.getLogger(__name__)
 
 def trainable(context: TrialContext, trial_function: str) -> Callable[[Mapping[str, Any]], None]:
     """The function that Ray Tune calls with a configuration of `GivenCells`, once per trial. It
-    reports that it began, what each validation gave, and what became of each cell, of the
-    configuration's "cell" last.
+    reports that it began, what each validation gave, and what became of the cell.
 
     Args:
         trial_function: dotted name "package.module:function" of the trial; workers import it.
@@ -48,8 +47,6 @@ def trainable(context: TrialContext, trial_function: str) -> Callable[[Mapping[s
         import ray
         from ray import tune
 
-        from ablations.handing import cells_of
-
         node = ray.get_runtime_context().get_node_id()
         tune.report({"node": node_name(platform.node(), node)})
         # No handler around reports: Tune ends stopped trials by raising SystemExit there.
@@ -57,12 +54,8 @@ def trainable(context: TrialContext, trial_function: str) -> Callable[[Mapping[s
         told = replace(
             context, report=lambda figures: tune.report(dict(figures)), tell=problems.append
         )
-        first, *beside = cells_of(config)
-        outcomes = run_cells([*beside, first], told, trial_function)
-        problem = next(iter(problems), None)
-        for outcome in outcomes:
-            tune.report(replace(outcome, problem=problem).to_json())
-            problem = None
+        outcome = run_cell(Cell.from_json(config["cell"]), told, trial_function)
+        tune.report(replace(outcome, problem=next(iter(problems), None)).to_json())
 
     return work
 
@@ -89,7 +82,7 @@ def run_cell(cell: Cell, context: TrialContext, trial_function: str) -> Outcome:
         return Outcome(cell.hash, "interrupted")
     clock, started = time.perf_counter(), utc_now()
     try:
-        with time_limit([cell], context, started):
+        with time_limit(cell, context, started):
             trial = _trial(trial_function, context)
             result = trial(cell, replace(context, asked_to_stop=flag))
     except Interrupted:
@@ -100,36 +93,6 @@ def run_cell(cell: Cell, context: TrialContext, trial_function: str) -> Outcome:
         _log.exception("the trial of %s raised", cell.label)
         return _failure(cell, context, error, started, time.perf_counter() - clock)
     return Outcome.of(result, time.perf_counter() - clock)
-
-
-def run_cells(cells: Sequence[Cell], context: TrialContext, trial_function: str) -> list[Outcome]:
-    """Run a cell, or several that differ in their seeds alone side by side: those that the store
-    does not hold. What cannot be done side by side is done one by one.
-
-    Raises as `run_cell` does.
-    """
-    if len(cells) == 1:
-        return [run_cell(cells[0], context, trial_function)]
-    from ablations.stack import run_stack
-
-    left = [cell for cell in cells if held_result(cell, context) is None]
-    flag = StopFlag.of(context)
-    found: dict[str, Outcome] = {}
-    if len(left) > 1 and not (flag is not None and flag()):
-        clock, started = time.perf_counter(), utc_now()
-        try:
-            with time_limit(left, context, started):
-                results = run_stack(left, replace(context, asked_to_stop=flag, report=None))
-        except Interrupted:
-            return [_interrupted(cell, context) for cell in cells]
-        share = (time.perf_counter() - clock) / len(left)
-        found = {result.hash: Outcome.of(result, share) for result in results}
-    return [found.get(cell.hash) or run_cell(cell, context, trial_function) for cell in cells]
-
-
-def _interrupted(cell: Cell, context: TrialContext) -> Outcome:
-    held = held_result(cell, context)
-    return Outcome(cell.hash, "interrupted") if held is None else Outcome.of(held)
 
 
 def _failure(

@@ -7,9 +7,7 @@ over the source; a head makes classes of what they read.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -22,11 +20,9 @@ from bench.models.base import Decoder, Encoder
 from bench.models.class_heads import ClassHead, ComparedWords
 from bench.models.layers import masked_mean
 from bench.models.reading import Reading, read
-from bench.models.unfolding import readings_of
-from bench.stacking.fold import Fold
 from tasks.settings import Settings
 from tasks.tensors import TensorBatch
-from tasks.training import StackableModule
+from tasks.training import TrainingModule
 
 #: Of the weight of a source word over the text, before it is divided by.
 SMALLEST = 1e-6
@@ -54,30 +50,8 @@ class LabelledBatch(TensorBatch):
     segments: Tensor | None = None
     units: int = 0
 
-    axes: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "index": ("B",),
-        "source": ("B", "S"),
-        "source_mask": ("B", "S"),
-        "text": ("B", "T"),
-        "labels": ("B",),
-        "segments": ("B", "S"),
-    }
 
-
-@dataclass(frozen=True)
-class Judged:
-    """What the network makes of a batch: a reading, and B,K scores of the classes."""
-
-    reading: Reading
-    logits: Tensor
-
-    def by_model(self, fold: Fold) -> list[Judged]:
-        """The parts of several models."""
-        logits = fold.parts(self.logits, positions=0)
-        return list(map(Judged, readings_of(self.reading, fold), logits))
-
-
-class ClassificationModule(StackableModule):
+class ClassificationModule(TrainingModule):
     """Encoder, decoder that reads, head.
 
     Args:
@@ -111,14 +85,6 @@ class ClassificationModule(StackableModule):
             -math.log(classes), getattr(attention_options, "baseline_decay", 0.9), groups=classes
         )
 
-    def outputs(self, batch: LabelledBatch) -> Judged:
-        reading = self.read(batch, need_weights=penalty_weight(self.attention_options) > 0)
-        return Judged(reading, self.logits(reading, batch))
-
-    def sizes_within(self, axis: str, size: int) -> list[int]:
-        sizes = super().sizes_within(axis, size)
-        return [*sizes, size - 1] if axis == "T" else sizes  # words without the end token
-
     def read(self, batch: LabelledBatch, *, need_weights: bool = False) -> Reading:
         """Read the texts of a batch over its sources."""
         need_weights = need_weights or (self.words is not None and self.placement != "fixed")
@@ -151,10 +117,11 @@ class ClassificationModule(StackableModule):
             batch.source_mask,
         )
 
-    def loss_of(self, outputs: Judged, batch: LabelledBatch) -> Tensor:
+    def training_loss(self, batch: LabelledBatch) -> Tensor:
         """Cross-entropy with label smoothing, and what the mechanism adds to it."""
-        reading, logits = outputs.reading, outputs.logits
         penalty = penalty_weight(self.attention_options)
+        reading = self.read(batch, need_weights=penalty > 0)
+        logits = self.logits(reading, batch)
         smoothing = self.settings.label_smoothing
         loss = F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
         if reading.sampled is not None:

@@ -8,9 +8,7 @@ it in its own folder.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,12 +22,10 @@ from bench.models.base import Decoded, Decoder, Encoder
 from bench.models.dropout import dropout
 from bench.models.head import VocabularyHead
 from bench.models.layers import token_embedding
-from bench.models.unfolding import decoded_of, memories_of
-from bench.stacking.fold import Fold
 from tasks.settings import Settings
 from tasks.tensors import TensorBatch
 from tasks.text.tokenise import PAD
-from tasks.training import StackableModule
+from tasks.training import TrainingModule
 
 
 @dataclass(frozen=True)
@@ -53,15 +49,6 @@ class Batch(TensorBatch):
     outputs: Tensor
     segments: Tensor | None = None
     units: int = 0
-
-    axes: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "index": ("B",),
-        "source": ("B", "S"),
-        "source_mask": ("B", "S"),
-        "inputs": ("B", "T"),
-        "outputs": ("B", "T"),
-        "segments": ("B", "S"),
-    }
 
 
 class TokenFront(nn.Module):
@@ -93,26 +80,7 @@ class LossTerms:
     units: Tensor
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """What the network makes of a batch.
-
-    Attributes:
-        decoded: None where the memory alone is asked for.
-    """
-
-    memory: Memory
-    decoded: Decoded | None
-
-    def by_model(self, fold: Fold) -> list[Outputs]:
-        """The parts of several models."""
-        memories = memories_of(self.memory, fold)
-        if self.decoded is None:
-            return [Outputs(memory, None) for memory in memories]
-        return list(map(Outputs, memories, decoded_of(self.decoded, fold)))
-
-
-class GenerationModule(StackableModule):
+class GenerationModule(TrainingModule):
     """Encoder-decoder that writes tokens.
 
     Args:
@@ -156,21 +124,17 @@ class GenerationModule(StackableModule):
         none. Tasks override it."""
         return None
 
-    def outputs(self, batch: Batch) -> Outputs:
-        memory, penalised = self.encode(batch), penalty_weight(self.attention_options) > 0
-        return Outputs(memory, self.decoder(batch.inputs, memory, need_weights=penalised))
+    def prepared(self, batch: Batch) -> Batch:
+        """A batch as it is trained on, with whatever is drawn for that (pictures cut at random)."""
+        return batch
 
-    def loss_of(self, outputs: Outputs, batch: Batch) -> Tensor:
-        return self._terms(outputs, batch, self.settings.label_smoothing).loss
+    def training_loss(self, batch: Batch) -> Tensor:
+        return self.loss_terms(self.prepared(batch), self.settings.label_smoothing).loss
 
     def loss_terms(self, batch: Batch, smoothing: float = 0.0) -> LossTerms:
         """Cross-entropy with label smoothing, and what the mechanism and the task add to it."""
-        return self._terms(self.outputs(batch), batch, smoothing)
-
-    def _terms(self, outputs: Outputs, batch: Batch, smoothing: float) -> LossTerms:
-        memory, decoded = outputs.memory, outputs.decoded
-        penalty = penalty_weight(self.attention_options)
-        assert decoded is not None
+        memory, penalty = self.encode(batch), penalty_weight(self.attention_options)
+        decoded = self.decoder(batch.inputs, memory, need_weights=penalty > 0)
         real = batch.outputs != PAD  # B,T
         # Only real positions meet the vocabulary: it is the dearest product of the step.
         words = self.head.loss(decoded.features[real], batch.outputs[real], smoothing=smoothing)

@@ -15,18 +15,15 @@ BETAS = (0.9, 0.98)
 
 
 def optimiser_and_schedule(
-    parameters: Iterable[nn.Parameter], settings: Settings, *, stacked: bool = False
+    parameters: Iterable[nn.Parameter], settings: Settings
 ) -> dict[str, Any]:
     """AdamW with a per-step schedule, in the form Lightning takes.
 
     Vectors (biases, norms) are not decayed. The fused kernel serves CPU and CUDA alike.
-
-    Args:
-        stacked: whether the first dimension counts models.
     """
     learning = [p for p in parameters if p.requires_grad]
-    matrices = [p for p in learning if p.dim() - stacked > 1]
-    vectors = [p for p in learning if p.dim() - stacked <= 1]
+    matrices = [p for p in learning if p.dim() > 1]
+    vectors = [p for p in learning if p.dim() <= 1]
     optimiser = torch.optim.AdamW(
         [
             {"params": matrices, "weight_decay": settings.weight_decay},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -13,17 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class TensorBatch:
-    """Base of the tasks' batches: fields are tensors or plain data.
-
-    A batch that can be folded with others (`tasks.folding`) says what the dimensions of its tensors
-    count.
-    """
-
-    #: Names of the leading dimensions of every tensor that has the examples first. Those of one
-    #: name are as long as each other.
-    axes: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    #: Tensors that hold places along a dimension, and its name.
-    places: ClassVar[Mapping[str, str]] = {}
+    """Base of the tasks' batches: fields are tensors or plain data."""
 
     def to(self, device: torch.device | str) -> Self:
         """The same batch with its tensors on a device."""

@@ -7,7 +7,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -15,8 +15,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bench.attention.reinforce import Baseline
-from bench.models.base import Decoder
-from bench.stacking.fold import Fold
 from tasks.optimisation import optimiser_and_schedule
 from tasks.ranks import Ranks, Share
 from tasks.settings import Settings
@@ -85,22 +83,14 @@ class TrainingModule(pl.LightningModule):
         mine, before = Share.of(batch), self._baseline
         weight = self.loss_weight(mine.batch) if mine.counts else 0
         loss = self.ranks.part(self.training_loss(mine.batch), weight)
-        self.account(loss, mine.batch if mine.counts else None)
+        self._losses.append(loss.detach())
+        if mine.counts:
+            self.trained_units += self.count_units(mine.batch)
         if self._baseline is not before:
             values = self.ranks.mean(self._baseline.values)
             self._baseline = replace(self._baseline, values=values)
         # Lightning takes the mean of gradients over ranks, and the sum is what is wanted.
         return loss if self.ranks.count == 1 else loss * self.ranks.count
-
-    def account(self, loss: Tensor, batch: Any | None) -> None:
-        """Count a step in.
-
-        Args:
-            batch: None if it does not count.
-        """
-        self._losses.append(loss.detach())
-        if batch is not None:
-            self.trained_units += self.count_units(batch)
 
     def configure_gradient_clipping(
         self,
@@ -171,38 +161,3 @@ class TrainingModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         return optimiser_and_schedule(self.parameters(), self.settings)
-
-
-class ModelOutputs(Protocol):
-    """What a network makes of a batch."""
-
-    def by_model(self, fold: Fold) -> list[Any]:
-        """The parts of several models whose batches lie in one."""
-
-
-class StackableModule(TrainingModule):
-    """A module whose training loss is made in three steps, so that several models can take the
-    second one together (`tasks.stacked`)."""
-
-    decoder: Decoder
-
-    def prepared(self, batch: Any) -> Any:
-        """A batch as it is trained on, with whatever is drawn for that (pictures cut at random)."""
-        return batch
-
-    @abstractmethod
-    def outputs(self, batch: Any) -> ModelOutputs:
-        """What the network makes of a batch. Nothing in here is a mean over examples."""
-
-    @abstractmethod
-    def loss_of(self, outputs: Any, batch: Any) -> Tensor:
-        """The mean loss of a batch from what the network made of it."""
-
-    def training_loss(self, batch: Any) -> Tensor:
-        batch = self.prepared(batch)
-        return self.loss_of(self.outputs(batch), batch)
-
-    def sizes_within(self, axis: str, size: int) -> list[int]:
-        """Lengths that sequences of `size` units of an axis (`TensorBatch.axes`) have anywhere in
-        the network."""
-        return [size, size + self.decoder.kernel - 1]  # with what convolutions add around it

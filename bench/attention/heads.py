@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-
-from bench.stacking.rows import affine
 
 
 def split_heads(vectors: Tensor, heads: int) -> Tensor:
@@ -34,8 +33,6 @@ class HeadLinear(nn.Module):
         bias: whether a vector is added.
     """
 
-    takes_stacks = True
-
     def __init__(self, inputs: int, outputs: int, heads: int = 1, *, bias: bool = True) -> None:
         super().__init__()
         assert inputs % heads == 0, f"{inputs} does not split into {heads} heads"
@@ -49,15 +46,9 @@ class HeadLinear(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:
         if self.heads == 1:
-            bias = None if self.bias is None else self.bias[..., 0, :]
-            return affine(vectors, self.weight[..., 0, :, :], bias).unsqueeze(1)  # B,1,N,O
+            bias = None if self.bias is None else self.bias[0]
+            return F.linear(vectors, self.weight[0], bias).unsqueeze(1)  # B,1,N,O
         # matmul would copy the weights for every example; einsum folds B and N together.
         split = split_heads(vectors, self.heads)  # B,H,N,I
-        if self.weight.dim() == 3:
-            mapped = torch.einsum("bhni,hoi->bhno", split, self.weight)
-            return mapped if self.bias is None else mapped + self.bias[:, None]
-        mine = split.unflatten(0, (len(self.weight), -1))  # K,B/K,H,N,I
-        mapped = torch.einsum("kbhni,khoi->kbhno", mine, self.weight)
-        if self.bias is not None:
-            mapped = mapped + self.bias[:, None, :, None]
-        return mapped.flatten(0, 1)
+        mapped = torch.einsum("bhni,hoi->bhno", split, self.weight)
+        return mapped if self.bias is None else mapped + self.bias[:, None]

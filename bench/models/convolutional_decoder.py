@@ -16,7 +16,6 @@ from bench.models.dropout import dropout
 from bench.models.layers import layer_weights, token_embedding
 from bench.models.positions import LearnedPositions
 from bench.models.transformer_layers import AttentionFactory
-from bench.stacking.rows import plus
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ class ConvolutionalDecoder(Decoder):
     ) -> tuple[Decoded, ConvolutionalState]:
         """Read B,T tokens on from `state`."""
         progress, count = state.progress, tokens.shape[1]
-        embedded = plus(self.embedding(tokens), self.positions(progress.position, count))
+        embedded = self.embedding(tokens) + self.positions(progress.position, count)
         embedded = dropout(embedded, self.dropout, self.training)  # B,T,E
         states = self.widen(embedded)  # B,T,H
         windows: list[Tensor] = []

@@ -10,7 +10,6 @@ from bench.models.base import Encoder, ModelSizes
 from bench.models.convolutional_layers import HALVE, GatedConvolution, projection
 from bench.models.layers import masked_mean, resize
 from bench.models.positions import LearnedPositions
-from bench.stacking.rows import plus
 
 
 class ConvolutionalEncoder(Encoder):
@@ -41,7 +40,7 @@ class ConvolutionalEncoder(Encoder):
 
     def forward(self, features: Tensor, mask: Tensor, segments: Tensor | None = None) -> Memory:
         embedded = self.enter(features)  # B,S,E
-        embedded = plus(embedded, self.positions(0, embedded.shape[1]))
+        embedded = embedded + self.positions(0, embedded.shape[1])
         embedded = zero_padding(embedded, mask)
         states = self.widen(embedded)  # B,S,H
         before = (self.kernel - 1) // 2

@@ -13,41 +13,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.stacking.fold import fold_in_force
-
 #: Values of the 16 bits that decide one element.
 LEVELS = 2**16
 
 
-def dropout(tensor: Tensor, probability: float, training: bool, step: int | None = None) -> Tensor:
+def dropout(tensor: Tensor, probability: float, training: bool) -> Tensor:
     """Zeros with that probability, the rest scaled to keep the mean (Srivastava 2014).
 
     On a CPU the probability is rounded to a multiple of 1/65536. Draws from PyTorch's default
-    generator, so a seed fixes the outcome; of several models in a fold, each draws from its own
-    stream.
-
-    Args:
-        step: the target step, where a decoder drops step by step.
+    generator, so a seed fixes the outcome.
     """
     if not training or probability == 0.0:
         return tensor
-    if tensor.device.type != "cpu" and fold_in_force() is None:
+    if tensor.device.type != "cpu":
         return F.dropout(tensor, probability, training)
-    return tensor * dropout_factors(tensor.shape, probability, tensor, step)
+    return tensor * dropout_factors(tensor.shape, probability, tensor)
 
 
-def dropout_factors(
-    shape: Sequence[int], probability: float, like: Tensor, step: int | None = None
-) -> Tensor:
+def dropout_factors(shape: Sequence[int], probability: float, like: Tensor) -> Tensor:
     """What dropout multiplies a tensor of this shape by: zeros with that probability, and what
     keeps the mean. It has the type of `like`."""
-    fold = fold_in_force()
-    if fold is None:
-        return _drawn(shape, probability, like)
-    return fold.drawn(shape, like, lambda own: _drawn(own, probability, like), step)
-
-
-def _drawn(shape: Sequence[int], probability: float, like: Tensor) -> Tensor:
     if like.device.type != "cpu":
         return F.dropout(like.new_ones(shape), probability)
     dropped = round(probability * LEVELS)

@@ -12,7 +12,6 @@ from bench.errors import UsageError
 from bench.models.base import Encoder, ModelSizes
 from bench.models.build import AttentionChoice, build_encoder
 from bench.models.layers import masked_mean, resize
-from bench.stacking.rows import plus
 
 #: Of what rows and columns begin with: about that of annotation vectors, or where a cell lies could
 #: not be told beside what it shows.
@@ -38,8 +37,6 @@ class GridEncoder(Encoder):
     Raises:
         UsageError: more regions than cells, or sizes that do not fit the family.
     """
-
-    takes_stacks = True
 
     def __init__(
         self,
@@ -69,8 +66,8 @@ class GridEncoder(Encoder):
 
     def forward(self, features: Tensor, mask: Tensor, segments: Tensor | None = None) -> Memory:
         """B,L,E to the memory of whole pictures; `segments` B,L in place of the regions."""
-        places = (self.rows + self.columns).flatten(-3, -2)  # L,H
-        states = plus(self.enter(features), places)  # B,L,H
+        places = (self.rows + self.columns).flatten(0, 1)  # L,H
+        states = self.enter(features) + places  # B,L,H
         if segments is None:
             assert isinstance(self.segments, Tensor)
             segments = self.segments.expand(mask.shape)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,7 +9,6 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from bench.models import gru_steps as steps
-from bench.stacking.layers import Stack, StackedRecurrent
 
 
 class Gru(nn.GRU):
@@ -30,11 +28,6 @@ class Gru(nn.GRU):
     def _is_plain(self) -> bool:
         several = self.num_layers > 1 or self.bidirectional
         return self.batch_first and self.bias and not several
-
-    @classmethod
-    def stacked(cls, modules: Sequence[Gru], stack: Stack) -> nn.Module:
-        """Those of several models."""
-        return StackedRecurrent(modules, stack)
 
 
 def _is_batch(input: Any) -> bool:

@@ -39,7 +39,7 @@ class LearnedPositions(nn.Module):
         nn.init.normal_(self.table.weight, std=size**-0.5)
 
     def forward(self, start: int, length: int) -> Tensor:
-        """length,E for the positions start .. start+length-1; K,length,E of K stacked models.
+        """length,E for the positions start .. start+length-1.
 
         Raises:
             UsageError: a position that was never made.
@@ -50,4 +50,4 @@ class LearnedPositions(nn.Module):
                 f"a sequence of {start + length} units has only {count} learned positions",
                 remedy="raise max_positions or shorten the sequences",
             )
-        return self.table.weight[..., start : start + length, :]
+        return self.table.weight[start : start + length]

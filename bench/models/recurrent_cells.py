@@ -8,11 +8,12 @@ recurrent projection, that of the extra input, and the gates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.errors import UsageError, unknown_name
@@ -20,8 +21,6 @@ from bench.models.dropout import dropout
 from bench.models.gru_sequence import Gru, trains_on_cpu
 from bench.models.gru_walk import Walk
 from bench.models.tanh import tanh
-from bench.stacking.layers import Stack, StackedRecurrent
-from bench.stacking.rows import affine, rows_product
 
 CELLS = ("gru", "lstm")
 
@@ -38,11 +37,6 @@ class Lstm(nn.LSTM):
         with torch.autocast("cpu", enabled=False):
             before = None if hx is None else tuple(states.to(kind) for states in hx)
             return super().forward(input.to(kind), before)  # type: ignore[has-type]
-
-    @classmethod
-    def stacked(cls, modules: Sequence[Lstm], stack: Stack) -> nn.Module:
-        """Those of several models."""
-        return StackedRecurrent(modules, stack)
 
 
 @dataclass(frozen=True)
@@ -111,7 +105,7 @@ class RecurrentStack(nn.Module):
     def steps(self, known: Tensor, places: Tensor | None = None) -> Advance:
         """Make ready to walk along B,T,E known inputs, step by step. Where they repeat, rows for
         B `places` in fewer known inputs can be walked along."""
-        alone = isinstance(self.rnn, Gru)  # not an LSTM, and not several models
+        alone = isinstance(self.rnn, Gru)
         several = known.shape[1] > 1 and places is None
         if several and alone and trains_on_cpu(known, self.rnn.all_weights[0][0]):
             return GruSteps(self, known)
@@ -132,26 +126,26 @@ class Steps:
         self._stack, size = stack, stack.input_size
         layers = [layer_parameters(stack.rnn, layer) for layer in range(stack.layers)]
         first = layers[0]
-        projected = affine(known, first.inputs[..., :size], first.input_bias)  # B,T,GH
+        projected = F.linear(known, first.inputs[:, :size], first.input_bias)  # B,T,GH
         if places is not None:
             projected = projected.index_select(0, places)
         self._known = projected.unbind(1)
-        self._extra = _for_products(first.inputs[..., size:])
+        self._extra = _for_products(first.inputs[:, size:])
         self._recurrent = [(_for_products(one.recurrent), one.bias) for one in layers]
         self._inputs = [(_for_products(one.inputs), one.input_bias) for one in layers[1:]]
 
     def __call__(self, step: int, extra: Tensor, state: CellState) -> CellState:
         """The state after position `step`, given B,X extra input and the state before."""
         stack = self._stack
-        projected = rows_product(self._known[step], extra, self._extra)  # B,GH
+        projected = torch.addmm(self._known[step], extra, self._extra)  # B,GH
         hidden: list[Tensor] = []
         cells: list[Tensor] = []
         for layer, (weight, bias) in enumerate(self._recurrent):
             if layer:
-                below = dropout(hidden[-1], stack.dropout, stack.training, step)
+                below = dropout(hidden[-1], stack.dropout, stack.training)
                 input_weight, input_bias = self._inputs[layer - 1]
-                projected = rows_product(input_bias, below, input_weight)
-            recurrent = rows_product(bias, state.hidden[layer], weight)  # B,GH
+                projected = torch.addmm(input_bias, below, input_weight)
+            recurrent = torch.addmm(bias, state.hidden[layer], weight)  # B,GH
             if stack.lstm:
                 h, c = _lstm(projected, recurrent, state.cells[layer])
                 cells.append(c)
@@ -184,7 +178,7 @@ class GruSteps:
 
 
 class LayerParameters(NamedTuple):
-    """Of one layer: weights GH,I and GH,H, biases GH, for G gates; of K stacked models K,..."""
+    """Of one layer: weights GH,I and GH,H, biases GH, for G gates"""
 
     inputs: Tensor
     recurrent: Tensor
@@ -220,7 +214,7 @@ def _for_products(weight: Tensor) -> Tensor:
     kind = weight.device.type
     if torch.is_autocast_enabled(kind):
         weight = weight.to(torch.get_autocast_dtype(kind))
-    return weight.transpose(-2, -1)
+    return weight.t()
 
 
 def is_lstm(cell: str) -> bool:

@@ -14,7 +14,6 @@ from bench.models.base import ModelSizes
 from bench.models.dropout import dropout
 from bench.models.layers import linear, resize
 from bench.models.positions import LearnedPositions, sinusoids
-from bench.stacking.rows import plus
 
 #: Builds the attention of one layer.
 AttentionFactory = Callable[[Sizes], Attention]
@@ -32,7 +31,7 @@ class Positions(nn.Module):
         """B,N,H to the same; the first state stands at position `start`."""
         count = states.shape[1]
         if self.learned is not None:
-            return plus(states, self.learned(start, count))
+            return states + self.learned(start, count)
         return states + sinusoids(start, count, states)
 
 

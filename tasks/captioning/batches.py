@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -24,15 +23,6 @@ class CaptionBatch(Batch):
 
     owner: Tensor = field(kw_only=True)
     words: Tensor | None = None
-
-    axes: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        **Batch.axes,
-        "source": ("P",),
-        "source_mask": ("P", "L"),
-        "owner": ("B",),
-        "words": ("P",),
-    }
-    places: ClassVar[Mapping[str, str]] = {"owner": "P"}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from tasks.captioning.augmentation import augmented
 from tasks.captioning.batches import CaptionBatch
 from tasks.captioning.frequencies import Frequencies
 from tasks.captioning.settings import CaptioningSettings
-from tasks.generation import Batch, GenerationModule, Outputs
+from tasks.generation import Batch, GenerationModule
 from tasks.text.tokenise import UNK
 
 
@@ -60,23 +60,14 @@ class CaptioningModule(GenerationModule):
             return batch
         return replace(batch, source=augmented(batch.source, self.settings))
 
-    def outputs(self, batch: Batch) -> Outputs:
+    def training_loss(self, batch: Batch) -> Tensor:
+        batch = self.prepared(batch)
         assert isinstance(batch, CaptionBatch)
-        if (
-            self.training
-            and self._words_first
-            and self.words is not None
-            and batch.words is not None
-        ):
-            return Outputs(self.encode(batch), None)
-        return super().outputs(batch)
-
-    def loss_of(self, outputs: Outputs, batch: Batch) -> Tensor:
-        if outputs.decoded is None:
-            loss = self.auxiliary_loss(outputs.memory, batch)
-            assert loss is not None
-            return loss
-        return super().loss_of(outputs, batch)
+        if self.training and self._words_first:
+            loss = self.auxiliary_loss(self.encode(batch), batch)
+            if loss is not None:
+                return loss
+        return self.loss_terms(batch, self.settings.label_smoothing).loss
 
     @property
     def _words_first(self) -> bool:

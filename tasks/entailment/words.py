@@ -15,8 +15,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.stacking.layers import Stack, StackedEmbedding
-
 # Vectors that n-grams share by their hash; a few thousand words have some ten thousand n-grams.
 _BUCKETS = 2**15
 _LENGTHS = (3, 4, 5)
@@ -68,23 +66,6 @@ class WordEmbedding(nn.Embedding):
     def forward(self, tokens: Tensor) -> Tensor:
         found = F.embedding(tokens, self.fixed)
         return found + self.rate * super().forward(tokens) if self.rate else found
-
-    @classmethod
-    def stacked(cls, modules: Sequence[WordEmbedding], stack: Stack) -> nn.Module:
-        """Those of several models, which have the fixed part in common."""
-        return _Stacked(modules[0], StackedEmbedding(modules, stack))
-
-
-class _Stacked(nn.Module):
-    """The embeddings of several models."""
-
-    def __init__(self, first: WordEmbedding, learned: StackedEmbedding) -> None:
-        super().__init__()
-        self.fixed, self.rate, self.learned = first.fixed, first.rate, learned
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        found = F.embedding(tokens, self.fixed)
-        return found + self.rate * self.learned(tokens) if self.rate else found
 
 
 def _bucket(text: str) -> int:

@@ -11,7 +11,7 @@ from bench.attention.base import AttentionOptions
 from bench.attention.memory import Memory
 from bench.models.base import Decoder, Encoder
 from bench.models.ctc import CtcHead
-from bench.models.frame_front import STEP, ConvolutionalFront, FrameFront, PyramidalFront
+from bench.models.frame_front import ConvolutionalFront, FrameFront, PyramidalFront
 from bench.models.head import VocabularyHead
 from tasks.generation import Batch, GenerationModule
 from tasks.speech.features import SpecAugment
@@ -55,15 +55,6 @@ class SpeechModule(GenerationModule):
         features, mask = self.front(batch.source, batch.source_mask)
         memory: Memory = self.encoder(features, mask, batch.segments)
         return memory
-
-    def sizes_within(self, axis: str, size: int) -> list[int]:
-        sizes = super().sizes_within(axis, size)
-        if axis != "S":
-            return sizes
-        shortened = [size]
-        while self.front.stride > STEP ** (len(shortened) - 1):
-            shortened.append(-(-shortened[-1] // STEP))
-        return [*shortened[:-1], *super().sizes_within(axis, shortened[-1])]
 
     def auxiliary_loss(self, memory: Memory, batch: Batch) -> Tensor | None:
         if self.ctc is None:

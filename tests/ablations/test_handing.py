@@ -19,17 +19,10 @@ class Trial(SimpleNamespace):
 
 def test_every_cell_is_handed_out_once_in_order() -> None:
     cells = [fake_cell(number, width=number) for number in (3, 1, 2)]
-    given = handing.GivenCells([[cell] for cell in cells])
+    given = handing.GivenCells(cells)
     found = [given.suggest(str(number)) for number in range(3)]
     assert found == [{"cell": cell.to_json()} for cell in cells]
     assert given.suggest("late") == handing.Searcher.FINISHED
-
-
-def test_cells_side_by_side_are_handed_out_together() -> None:
-    stack = [fake_cell(number) for number in (3, 1, 2)]
-    given = handing.GivenCells([stack, [fake_cell(4)]])
-    assert handing.cells_of(given.suggest("a")) == stack
-    assert handing.cells_of(given.suggest("b")) == [fake_cell(4)]
 
 
 def test_trials_start_in_order_and_again_after_the_death_of_their_process() -> None:

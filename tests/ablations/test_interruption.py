@@ -64,7 +64,7 @@ def test_no_trial_begins_after_a_stop(store: Store) -> None:
 
 
 def test_a_trial_in_time_is_left_alone(store: Store) -> None:
-    with time_limit([fake_cell(1)], context(store, trial_seconds=60.0), utc_now()):
+    with time_limit(fake_cell(1), context(store, trial_seconds=60.0), utc_now()):
         pass
     assert store.hashes() == []
 
@@ -79,7 +79,7 @@ from ablations.context import TrialContext
 from ablations.interruption import time_limit
 l = threading.Lock(); l.acquire()
 context = TrialContext({store.address!r}, None, "", trial_seconds=0.2)
-with time_limit([fake_cell(1)], context, "2026-01-01T00:00:00.000Z"):
+with time_limit(fake_cell(1), context, "2026-01-01T00:00:00.000Z"):
     {hangs}
 """
     ended = subprocess.run([sys.executable, "-c", script], check=False, timeout=60)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ablations.order import family, kind, longest_first, mean_seconds, side_by_side
+from ablations.order import family, kind, longest_first, mean_seconds
 from bench.cell import Cell
 
 
@@ -36,8 +36,3 @@ def test_measured_times_count_more_than_guesses() -> None:
 def test_seeds_share_a_kind_and_nothing_else_does() -> None:
     assert kind(cell("soft", "dot", seed=1)) == kind(cell("soft", "dot", seed=2))
     assert kind(cell("soft", "dot")) != kind(cell("soft", "concat"))
-
-
-def test_seeds_are_put_side_by_side_where_the_first_of_them_stood() -> None:
-    first, other, second = cell("soft", "dot", seed=1), cell("none", "none"), cell("soft", "dot", 2)
-    assert side_by_side([first, other, second]) == [[first, second], [other]]

@@ -238,13 +238,6 @@ def test_a_search_comes_first(
     assert lines[-1] == "2 cells, 0 to run"
 
 
-def test_seeds_are_stacked_where_asked_for(sweeps: list[Any]) -> None:
-    command = ["sweep", "--task", "translation", "--attention", "soft", "--seeds", "2"]
-    assert cli.main(command) == 0
-    assert cli.main([*command, "--stack-seeds", "--store", "runs/stacked"]) == 0
-    assert [resources.stack_seeds for _, _, resources in sweeps] == [False, True]
-
-
 MISTAKES: list[tuple[list[str], str]] = [
     (["overveiw"], "unknown study 'overveiw'; did you mean 'overview'?"),
     (["nowhere.yaml"], "nowhere.yaml: no such file"),
@@ -261,7 +254,6 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--cpus-per-trial", "0"], "--cpus-per-trial: a trial needs CPUs"),
     (["--retries", "-1"], "--retries: -1 is less than none"),
     (["--ranks", "0"], "--ranks: 0 processes train nothing"),
-    (["--stack-seeds", "--ranks", "2"], "models that 2 processes train are not stacked"),
     (["--ranks", "2", "--gpus-per-trial", "0.5"], "2 processes cannot share 0.5 GPUs"),
     (["--gpus-per-trial", "1.5"], "1 processes cannot share 1.5 GPUs"),
     (["--search", "0"], "--search: 0 is too few"),

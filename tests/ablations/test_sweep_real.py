@@ -60,33 +60,6 @@ def test_a_sweep_from_end_to_end(tmp_path: Path, commands: list[Marked]) -> None
         assert _figures(again) == _figures(swept), cell.label
 
 
-SEEDS = """
-title: Seeds side by side
-tasks: [translation]
-budget: smoke
-seeds: 3
-options: {steps: 4, test_limit: 8}
-blocks:
-  - attentions: [none, soft, hard]
-"""
-
-
-def test_seeds_are_swept_side_by_side(tmp_path: Path, commands: list[Marked]) -> None:
-    study, path = tmp_path / "seeds.yaml", tmp_path / "store"
-    study.write_text(SEEDS)
-    arguments = ["bench.cli", "sweep", str(study), "--stack-seeds", "--store", str(path)]
-    commands.append(Marked("-m", arguments, tmp_path / "first"))
-    assert commands[0].wait(240) == 0, commands[0].stderr
-    assert commands[0].alive() == []
-    assert "seeds: 9 cells, 9 to run" in commands[0].stdout and "\n9 done; " in commands[0].stdout
-    assert "hard+concat: its seeds go one by one: " in commands[0].stderr
-    store = Store.open(path)
-    assert set(offline_runs(path / "wandb")) == set(store.hashes())
-    for result in store.results(problems=[]):
-        together = [note for note in result.provenance.notes if "trained side by side" in note]
-        assert len(together) == (result.key.attention != "hard"), result.key.label
-
-
 def _figures(result: Result) -> str:
     """All that must repeat, as text in which floats have all their digits."""
     record = result.to_json()

@@ -16,7 +16,6 @@ from ablations import ranks
 from ablations.context import TrialContext
 from ablations.interruption import Interrupted
 from ablations.outcome import OUT_OF_MEMORY
-from ablations.stack import run_stack
 from ablations.trial import run_trial
 from bench.attention.registries import attentions
 from bench.result import Result
@@ -102,22 +101,6 @@ def test_an_interrupted_trial_ends_as_one_that_was_not(
     with pytest.raises(Interrupted):
         run_trial(cell, replace(context("parts"), asked_to_stop=lambda: next(left)))
     assert figures(run_trial(cell, context("parts"))) == figures(expected)
-
-
-@pytest.mark.parametrize("attention", ["soft", "global", "self", "multi-step"])
-@pytest.mark.parametrize("task", tasks.names())
-def test_seeds_side_by_side_learn_what_they_learn_alone(
-    task: str, attention: str, context: Callable[[str], TrialContext]
-) -> None:
-    cells = [
-        make_cell(task, attention, budget="smoke", seed=seed, options={"dropout": 0.3})
-        for seed in (1, 2, 3)
-    ]
-    for stacked in run_stack(cells, context("stack")):
-        alone = run_trial(stacked.key, context("alone"))
-        assert stacked.status == alone.status == "done", stacked.failure
-        for mine, other in zip(stacked.curve, alone.curve, strict=True):
-            assert mine["validation_loss"] == pytest.approx(other["validation_loss"], rel=1e-3)
 
 
 def sweep(folder: Path, study: str, *options: str, status: int = 0) -> tuple[Store, Any]:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fake_trials import fake_cell, fake_result
+from fake_trials import fake_cell
 
 from ablations import stopping
 from ablations.context import TrialContext
@@ -125,7 +125,7 @@ def test_trials_given_up_too_early_are_run_again(tmp_path: Path, context: TrialC
     early = Trial(tmp_path, "Failure # 1\nFailure # 2\n")
     listening.on_trial_error(1, [], early)
     assert [outcome.status for outcome in listener.heard] == ["interrupted"]
-    assert listening.forsaken() == [[fake_cell(1)]]
+    assert listening.forsaken() == [fake_cell(1)]
     assert listening.forsaken() == []
     listening.on_trial_error(1, [], early)
     assert listening.forsaken() == [], "deaths are counted over all attempts"
@@ -241,45 +241,3 @@ def test_a_trial_that_fits_nowhere_is_refused(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ValueError, match="needs 5 CPUs and 0 GPUs fits on no machine") as caught:
         tuning._slots(Resources(cpus_per_trial=5))
     assert "the largest has 4 CPUs and 0 GPUs (all together 6 and 0)" in str(caught.value)
-
-
-class Stacked(Trial):
-    """Cells 1 to 3, trained side by side, whose process died."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, "Failure # 1\n")
-        first, *beside = (fake_cell(number).to_json() for number in (1, 2, 3))
-        self.config = {"cell": first, "beside": beside}
-        self.last_result: dict[str, Any] = Outcome(fake_cell(1).hash, "done").to_json()
-
-
-def test_cells_side_by_side_are_told_of_one_by_one(tmp_path: Path, context: TrialContext) -> None:
-    listener, trial = Listener(), Stacked(tmp_path)
-    listening = watch(listener, context)
-    hashes = [fake_cell(number).hash for number in (1, 2, 3)]
-    listening.on_trial_start(1, [], trial)
-    listening.on_trial_result(1, [], trial, {"node": "here"})
-    assert listener.heard == [*hashes, *((hash, "here") for hash in hashes)]
-    for hash in reversed(hashes):
-        listening.on_trial_result(1, [], trial, Outcome(hash, "done").to_json())
-    listening.on_trial_complete(1, [], trial)
-    assert [outcome.hash for outcome in listener.heard[6:]] == hashes[::-1]
-
-
-def test_of_a_stack_that_died_what_is_left_runs_again(
-    tmp_path: Path, context: TrialContext
-) -> None:
-    store = Store.open(tmp_path / "store", create=True)
-    listener, trial = Listener(), Stacked(tmp_path)
-    listening = watch(listener, context, retries=3)
-    listening.on_trial_start(1, [], trial)
-    listening.on_trial_result(1, [], trial, Outcome(fake_cell(3).hash, "done").to_json())
-    store.put(fake_result(fake_cell(2)))  # stored, and not told of
-    listening.on_trial_error(1, [], trial)
-    assert listening.forsaken() == [[fake_cell(1)]]
-    told = [(one.hash, one.status) for one in listener.heard[3:]]
-    assert told == [
-        (fake_cell(3).hash, "done"),
-        (fake_cell(1).hash, "interrupted"),
-        (fake_cell(2).hash, "done"),
-    ]

@@ -38,7 +38,6 @@ class Concat(Score):
     gain: ClassVar[float] = 6.0
     #: Mean size of the first offsets.
     offset: ClassVar[float] = 2.0
-    takes_stacks = True
 
     def __init__(
         self, query_size: int, key_size: int, heads: int = 1, attention_size: int | None = None
@@ -102,30 +101,15 @@ KERNEL_FROM = 2**23
 def additive(queries: Tensor, keys: Tensor, vector: Tensor) -> Tensor:
     """v . tanh(query + key) for all pairs: B,H,T,A and B,H,S,A and H,A to B,H,T,S.
 
-    With K,H,A vectors of K models, an equal share of the batch belongs to each. The hidden layer
-    of all pairs, B,H,T,S,A, is formed where it is small. Otherwise a CPU forms it in tiles and a
-    CUDA device in a kernel, both without keeping it; where neither can, pieces of it are formed
-    again on the way back. The results agree to float tolerance.
+    The hidden layer of all pairs, B,H,T,S,A, is formed where it is small. Otherwise a CPU forms it
+    in tiles and a CUDA device in a kernel, both without keeping it; where neither can, pieces of it
+    are formed again on the way back. The results agree to float tolerance.
     """
     if len(queries) != len(keys):  # one of them serves the whole batch
         batch = max(len(queries), len(keys))
         queries, keys = (one.expand(batch, -1, -1, -1) for one in (queries, keys))
-    if vector.dim() == 3:
-        return _of_models(queries, keys, vector)
     fast = _fast_way(queries, keys, vector)
     return (fast or additive_written_out)(queries, keys, vector)
-
-
-def _of_models(queries: Tensor, keys: Tensor, vectors: Tensor) -> Tensor:
-    """As `additive`, with K,H,A: on a GPU small hidden layers of all models at once, to save
-    launches; else model by model, which has faster ways."""
-    K = len(vectors)
-    if keys.device.type == "cpu" or queries.shape[2] * keys.numel() >= K * STEP_TO:
-        parts = zip(queries.chunk(K), keys.chunk(K), vectors.unbind(), strict=True)
-        return torch.cat([additive(*part) for part in parts])
-    hidden = (queries.unsqueeze(-2) + keys.unsqueeze(-3)).tanh_()  # B,H,T,S,A
-    mine = hidden.unflatten(0, (K, -1))  # K,B/K,H,T,S,A
-    return torch.einsum("kbhtsa,kha->kbhts", mine, vectors).flatten(0, 1)
 
 
 def additive_written_out(queries: Tensor, keys: Tensor, vector: Tensor) -> Tensor:

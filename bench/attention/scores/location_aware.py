@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from bench.attention.base import AttentionOptions
 from bench.attention.registries import scores
 from bench.attention.scores.concat import Concat, additive
-from bench.stacking.rows import affine
 
 
 @scores.register("location-aware")
@@ -59,8 +58,8 @@ class LocationAware(Concat):
     def forward(self, query: Tensor, projected: Tensor, previous: Tensor | None = None) -> Tensor:
         assert previous is not None and query.shape[1] == 1, "location-aware goes step by step"
         # U F in one product over windows: on so few channels a convolution is slower.
-        kernel = self.location.weight @ self.convolution.weight.squeeze(-2)  # A,width
+        kernel = self.location.weight @ self.convolution.weight.squeeze(1)  # A,width
         width = kernel.shape[-1]
         windows = F.pad(previous, (width // 2, width // 2)).unfold(2, width, 1)  # B,H,S,width
-        located = affine(windows, kernel)  # B,H,S,A
+        located = F.linear(windows, kernel)  # B,H,S,A
         return additive(self.query(query), projected + located, self.vector)

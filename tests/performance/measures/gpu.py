@@ -1,4 +1,4 @@
-"""What a CUDA device does: the additive score's kernel, training, decoding, seeds side by side.
+"""What a CUDA device does: the additive score's kernel, training, decoding, sharing it.
 
 Without such a device there are no rows. Times are of the clock, with the device waited for at both
 ends.
@@ -10,7 +10,6 @@ import itertools
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +22,6 @@ from measures.decoding import BEAM, search
 from measures.figure import Figure
 from measures.models import make
 from measures.sentences import batches, described, pairs
-from measures.stacked import CELLS, gain
 from measures.sweep import span, swept
 from measures.training_step import measured, name_of, train
 from tasks.generation import Batch, GenerationModule
@@ -57,7 +55,6 @@ def measure() -> list[Figure]:
         *single_steps(),
         *training_steps(),
         *decoding(),
-        *seeds_side_by_side(),
         *sharing(),
     ]
 
@@ -180,19 +177,6 @@ def decoding() -> Iterator[Figure]:
 def _decode(module: GenerationModule, test: Sequence[Batch], beam: int) -> None:
     for batch in test:
         search(module, batch, beam)
-
-
-def seeds_side_by_side() -> Iterator[Figure]:
-    """The gains of `measures.stacked` on this device."""
-    with TemporaryDirectory() as cache:
-        for names in CELLS:
-            found = gain(names, Path(cache), "cuda", _clock)
-            yield replace(found, name=f"gpu: {found.name}")
-
-
-def _clock() -> float:
-    torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 def sharing() -> Iterator[Figure]:

@@ -1,1 +1,0 @@
-"""Several models of one shape as one: parameters stacked, batches laid into one batch."""

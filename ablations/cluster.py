@@ -21,7 +21,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from ablations.stopping import descendants, end_processes
+from ablations.cancellation import descendants, end_processes
 from bench.errors import UsageError
 
 #: The longest path of a Unix socket is 107 bytes, and Ray adds

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bench.cell import Cell
-    from bench.store import Store
-    from bench.tracking_base import Mode
+    from bench.store.cell import Cell
+    from bench.store.store import Store
+    from bench.tracking.base import Mode
     from tasks.base import Paths
 
 
@@ -34,7 +34,7 @@ class TrialContext:
         study: name of the study the trial belongs to, for the record and as W&B group.
         wandb: what `bench.tracking.decide` chose, once for all trials of a sweep.
         sweep: name of the sweep the trial belongs to (`Store.put_sweep`), or None.
-        sweep_began: `bench.provenance.utc_now()` of its beginning.
+        sweep_began: `bench.store.provenance.utc_now()` of its beginning.
         trial_seconds: longest time a trial of a sweep may take, or None.
         checkpoint_seconds: time of training between two checkpoints. They are kept in the store.
         tests: False for candidates of a search, which are judged by their validation loss alone.
@@ -80,7 +80,7 @@ class TrialContext:
 
     def store(self) -> Store | None:
         """The store, as whoever made this context has found it usable."""
-        from bench.store import Store
+        from bench.store.store import Store
 
         return None if self.store_address is None else Store.at(self.store_address)
 

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from ablations.study import Axes, Study
 from bench.attention.registries import attentions, scores
-from bench.cell import Cell, Scalar
 from bench.errors import NotApplicable, UsageError, unknown_name
+from bench.store.cell import Cell, Scalar
+from tasks.base import tasks
 from tasks.plan import make_cell
-from tasks.registries import tasks
 
 DEFAULT_BUDGET = "laptop"
 

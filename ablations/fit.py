@@ -15,16 +15,16 @@ import pytorch_lightning as pl
 import torch
 
 import bench
-from ablations.checkpoints import Checkpoints, Interruptible
+from ablations.checkpoint import Checkpoints, Interruptible
 from ablations.context import TrialContext
-from ablations.ranks import explained, strategy
+from ablations.distributed import explained, strategy
 from bench.errors import UsageError
-from bench.tracking_base import Tracker
+from bench.tracking.base import Tracker
 from tasks.base import Plan, TaskData
-from tasks.datamodule import StreamModule
-from tasks.ranks import SeveralRanks
+from tasks.data.batching import StreamModule
 from tasks.settings import Settings
-from tasks.training import TrainingModule
+from tasks.training.distributed import SeveralRanks
+from tasks.training.module import TrainingModule
 
 
 def seed_all(seed: int) -> None:

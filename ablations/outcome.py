@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench.cell import Cell
-from bench.provenance import provenance
-from bench.result import Failure, Primary, Result
+from bench.store.cell import Cell
+from bench.store.provenance import provenance
+from bench.store.result import Failure, Primary, Result
 
 if TYPE_CHECKING:
     from ablations.context import TrialContext
@@ -137,7 +137,7 @@ def failed_result(
     Args:
         kind: short and countable ("diverged", an exception's class name).
         message: anything; it is made one line.
-        started: `bench.provenance.utc_now()` of its beginning.
+        started: `bench.store.provenance.utc_now()` of its beginning.
     """
     return Result(
         hash=cell.hash,

@@ -13,16 +13,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from ablations.cancellation import Stopped, stop_signals
 from ablations.context import TrialContext
-from ablations.live import Live, NodeUse
-from ablations.order import longest_first, mean_seconds
 from ablations.outcome import Outcome
+from ablations.plan import longest_first, mean_seconds
 from ablations.progress import Progress
 from ablations.resources import Resources
-from ablations.stopping import Stopped, stop_signals
-from bench.cell import Cell
-from bench.provenance import utc_now
-from bench.store import Problem, Store
+from ablations.status import Live, NodeUse
+from bench.store.cell import Cell
+from bench.store.provenance import utc_now
+from bench.store.store import Problem, Store
 
 Order = Callable[[Sequence[Cell], Mapping[str, float]], Sequence[Cell]]
 
@@ -141,7 +141,7 @@ def run_sweep(
             with cluster(resources.address, store.ray, resources.cpus_per_trial) as folder:
                 request.arm()
                 request.check()
-                from ablations.tuning import run_trials
+                from ablations.tune import run_trials
 
                 run_trials(
                     plan.to_run,
@@ -169,7 +169,7 @@ def _name(study: str | None) -> str:
 
 def _live(plan: SweepPlan, store: Store, context: TrialContext, labels: Mapping[str, str]) -> Live:
     def nodes() -> list[NodeUse]:
-        from ablations.tuning import nodes  # imports Ray, which runs by then
+        from ablations.tune import nodes  # imports Ray, which runs by then
 
         return nodes()
 

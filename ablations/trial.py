@@ -22,28 +22,28 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from ablations.cancellation import Interrupted
 from ablations.context import TrialContext
+from ablations.distributed import RankFailed, RankLost
 from ablations.fit import fit, seed_all
-from ablations.interruption import Interrupted
 from ablations.outcome import OUT_OF_MEMORY, failed_trial, validated
-from ablations.rank_errors import RankFailed, RankLost
-from bench.cell import Cell
 from bench.errors import UsageError
-from bench.measure import (
+from bench.hardware import (
     PeakMemory,
     count_attention_parameters,
     count_parameters,
     release_memory,
     settle,
 )
-from bench.provenance import provenance, utc_now
-from bench.result import Cost, Result
-from bench.trace import Trace
+from bench.store.cell import Cell
+from bench.store.provenance import provenance, utc_now
+from bench.store.result import Cost, Result
+from bench.store.trace import Trace
 from bench.tracking import open_tracker
-from bench.tracking_base import NullTracker, Tracker
+from bench.tracking.base import NullTracker, Tracker
 from tasks.base import Evaluation, Plan, TaskData
 from tasks.plan import resolve
-from tasks.training import DivergedError
+from tasks.training.module import DivergedError
 
 #: `Failure.kind` of input the user must mend; `attnbench run` turns it into exit status 2.
 UNUSABLE = "unusable input"

@@ -13,17 +13,15 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from bench.errors import UsageError
-from bench.result import Result
-from reports import frames
-from reports.aggregators import candidates, fitting
-from reports.catalogue import Catalogue
-from reports.frames import Contender, Setting
-from reports.resampling import Resampler
-from reports.samples import Sample, read_samples
-from reports.significance import LEVEL, difference_p, holm, interval, moderated_spread
+from bench.store.result import Result
+from reports import load as frames
+from reports.load import Contender, Sample, Setting, read_samples
+from reports.metrics import Catalogue
+from reports.statistics.bootstrap import Resampler, candidates, fitting
+from reports.statistics.significance import LEVEL, difference_p, holm, interval, moderated_spread
 
 if TYPE_CHECKING:
-    from bench.store import Store
+    from bench.store.store import Store
 
 Verdict = Literal["better", "worse", "cannot be told apart", "identical", "not comparable"]
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.cell import Cell
-from bench.result import Alignment, LengthBin, Primary
-from bench.trace import Trace
+from bench.registry import Registry
+from bench.store.cell import Cell
+from bench.store.result import Alignment, LengthBin, Primary
+from bench.store.trace import Trace
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,8 +47,8 @@ class Paths:
 
 
 class Downloadable(Protocol):
-    """Where a data set's files come from: a hub's (`tasks.hub.Card`) or their publisher's
-    (`tasks.distribution.Distribution`)."""
+    """Where a data set's files come from: a hub's (`tasks.data.hub.Card`) or their publisher's
+    (`tasks.data.archives.Distribution`)."""
 
     @property
     def name(self) -> str:
@@ -209,3 +211,26 @@ class Task(ABC):
     @abstractmethod
     def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
         """Decode and score the test sets."""
+
+
+# The registries of tasks and of each task's data sets.
+
+#: Ours are the classes registered in `tasks/<name>/task.py`.
+tasks: Registry[type[Task]] = Registry(
+    "task", package="tasks", group="attnbench.tasks", nested="task", base="tasks.base:Task"
+)
+
+
+@cache
+def datasets(task: str) -> Registry[type[Dataset]]:
+    """The data sets of one task: ours are the modules of `tasks/<task>/datasets/`."""
+    import importlib.util
+
+    known = importlib.util.find_spec(f"tasks.{task}") is not None
+    return Registry(
+        "data set",
+        package=f"tasks.{task}.datasets" if known else None,
+        group=f"attnbench.datasets.{task}",
+        mark="@datasets(",
+        base="tasks.base:Dataset",
+    )

@@ -14,10 +14,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from bench.attention.registries import attentions, normalisers, scores
-from bench.cell import LARGEST_SEED, Cell, Scalar
 from bench.errors import NotApplicable, UsageError, unknown_name
-from tasks.base import Dataset, Plan, Task
-from tasks.registries import datasets, tasks
+from bench.store.cell import LARGEST_SEED, Cell, Scalar
+from tasks.base import Dataset, Plan, Task, datasets, tasks
 from tasks.settings import BUDGETS
 
 #: Score of an attention that has none.

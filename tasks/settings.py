@@ -94,3 +94,24 @@ class Settings(BaseModel):
         if isinstance(value, bool) or not all(part.strip().isdecimal() for part in numbers):
             raise ValueError("all, last, or numbers of layers with commas, as in 1,3,5")
         return ",".join(map(str, sorted({int(part) for part in numbers})))
+
+
+# Settings of the tasks that turn text into text: how it is cut into tokens, how much at once.
+
+
+class TextSettings(Settings):
+    """Adds the vocabulary and bounds on source units."""
+
+    tokens: Literal["word", "bpe"] = Field("word", description="words, or byte-pair encoding")
+    vocabulary: int = Field(
+        0, ge=0, description="largest vocabulary of each side; 0 keeps every word (not for bpe)"
+    )
+    joint_vocabulary: bool = Field(
+        False, description="both sides share one vocabulary and one table of embeddings"
+    )
+    source_units: int = Field(
+        0, ge=0, description="source units a batch holds at most in training; 0 is any number"
+    )
+    eval_units: int = Field(
+        4000, ge=1, description="source units a batch holds at most when testing"
+    )

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import cli
-from tasks.distribution import Distribution
-from tasks.hub import Card
-from tasks.registries import datasets, tasks
+from bench.cli import main as cli
+from tasks.base import datasets, tasks
+from tasks.data.archives import Distribution
+from tasks.data.hub import Card
 
 ROOT = Path(__file__).resolve().parent.parent
 SUPPORT = str(ROOT / "tests/support")

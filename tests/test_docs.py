@@ -16,10 +16,10 @@ import torch
 
 from bench.attention.normalisers import Normaliser
 from bench.attention.registries import attentions, normalisers, scores
-from bench.cli import COMMANDS, Parser, main
-from reports.frames import slug
+from bench.cli.main import COMMANDS, Parser, main
 from reports.leaderboard.judging import judges
-from tasks.registries import datasets, tasks
+from reports.load import slug
+from tasks.base import datasets, tasks
 from tasks.settings import BUDGETS
 
 ROOT = Path(__file__).resolve().parent.parent

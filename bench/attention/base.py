@@ -9,14 +9,76 @@ threads at once.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, get_args
 
+import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from bench.attention.memory import Memory
+# What an encoder hands to a decoder: states to attend to, their mask, and the fixed vector.
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The encoded input of a batch.
+
+    Attributes:
+        states: B,S,D the states that are scored (and averaged, unless `values` is given).
+        mask: B,S bool, True where a position is real. Every row has at least one.
+        summary: B,D the fixed vector, all that the control `none` may see.
+        values: B,S,D what is averaged where that differs from what is scored (Gehring 2017).
+        segments: B,S int64, number of the segment each position belongs to, counted from 0, in
+            any order along S; padding may hold anything. Used by `hierarchical`.
+        grid: rows and columns where positions are cells of a picture, in raster order.
+    """
+
+    states: Tensor
+    mask: Tensor
+    summary: Tensor
+    values: Tensor | None = None
+    segments: Tensor | None = None
+    grid: tuple[int, int] | None = None
+
+    def select(self, index: Tensor) -> Memory:
+        """The rows `index` (int64, any length) of the batch; rows may repeat."""
+        return replace(
+            self,
+            states=self.states[index],
+            mask=self.mask[index],
+            summary=self.summary[index],
+            values=None if self.values is None else self.values[index],
+            segments=None if self.segments is None else self.segments[index],
+        )
+
+    @property
+    def lengths(self) -> Tensor:
+        """B int64: real positions of each row."""
+        return self.mask.sum(dim=1)
+
+
+def lengths_to_mask(lengths: Tensor, size: int) -> Tensor:
+    """B,S bool with True before each length."""
+    return torch.arange(size, device=lengths.device)[None, :] < lengths[:, None]
+
+
+#: From so many numbers on, a look at the mask of a CPU's batch costs less than filling in zeros
+#: where there is nothing to fill.
+LOOK_FROM = 2**16
+
+
+def zero_padding(states: Tensor, mask: Tensor) -> Tensor:
+    """B,S,D with zeros where B,S is False, whatever stood there."""
+    if (
+        mask.device.type == "cpu"
+        and states.numel() >= LOOK_FROM
+        and not torch._C._are_functorch_transforms_active()
+        and bool(mask.all())
+    ):
+        return states
+    return states.masked_fill(~mask[:, :, None], 0.0)
+
 
 # Where a mechanism stands in its model:
 #   fixed          no attention; the context is the memory's summary at every step
@@ -197,3 +259,29 @@ class Attention(nn.Module, ABC):
     def extra_metadata(self) -> dict[str, Any]:
         """Facts for the result record (window width, heads, ...). JSON data."""
         return {}
+
+
+# Several single steps joined to one result.
+
+
+def join_steps(steps: Sequence[Attended]) -> Attended:
+    """The results of calls with T = 1, made in this order, as that of one call."""
+    first, last = steps[0], steps[-1]
+    sampled = None
+    if first.sampled is not None:
+        drawn = [step.sampled for step in steps if step.sampled is not None]
+        sampled = Sampled(
+            torch.cat([one.log_prob for one in drawn], 1),
+            torch.cat([one.entropy for one in drawn], 1),
+        )
+    return Attended(
+        torch.cat([step.context for step in steps], 1),
+        last.state,
+        None if first.weights is None else _join([step.weights for step in steps]),
+        {name: _join([step.parts[name] for step in steps]) for name in first.parts},
+        sampled,
+    )
+
+
+def _join(tensors: Sequence[Tensor | None]) -> Tensor:
+    return torch.cat([tensor for tensor in tensors if tensor is not None], 1)

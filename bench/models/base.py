@@ -14,8 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from torch import Tensor, nn
 
-from bench.attention.base import Sampled
-from bench.attention.memory import Memory
+from bench.attention.base import Memory, Sampled
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,10 @@ from dataclasses import dataclass, field, replace
 from bench.attention.base import Attention, AttentionOptions, Placement, Sizes
 from bench.attention.build import build_attention
 from bench.errors import NotApplicable
-from bench.models.attentive_decoders import AfterDecoder, BeforeDecoder
 from bench.models.base import Decoder, Encoder, ModelSizes
-from bench.models.convolutional_decoder import ConvolutionalDecoder, attending_layers
-from bench.models.convolutional_encoder import ConvolutionalEncoder
-from bench.models.recurrent_decoder import FixedDecoder
-from bench.models.recurrent_encoder import RecurrentEncoder
-from bench.models.transformer_decoder import TransformerDecoder
-from bench.models.transformer_encoder import TransformerEncoder
+from bench.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, attending_layers
+from bench.models.recurrent import AfterDecoder, BeforeDecoder, FixedDecoder, RecurrentEncoder
+from bench.models.transformer import TransformerDecoder, TransformerEncoder
 
 
 @dataclass(frozen=True)

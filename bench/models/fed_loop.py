@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from bench.attention.core import DotProducts
+from bench.attention.attention import DotProducts
 from bench.models import gru_steps as steps
 from bench.models.recurrent_cells import LayerParameters
 from bench.models.tanh import tanh_

@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.errors import UsageError, unknown_name
-from bench.models.dropout import dropout
 from bench.models.gru_sequence import Gru, trains_on_cpu
 from bench.models.gru_walk import Walk
+from bench.models.layers import dropout
 from bench.models.tanh import tanh
 
 CELLS = ("gru", "lstm")

@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import UsageError
-from bench.result import Result
-from bench.store import Store
-from reports import catalogue as catalogues
-from reports.analysis import Analysis, analyse
-from reports.catalogue import Catalogue
+from bench.store.result import Result
+from bench.store.store import Store
+from reports import metrics as catalogues
 from reports.formats import plural
-from reports.frames import Contender, Frame, Options, Setting, collect
-from reports.leaderboard.opening import Bundle, BundleFiles, open_bundle
-from reports.leaderboard.problems import plain
+from reports.leaderboard.bundle import Bundle, BundleFiles, open_bundle, plain
 from reports.leaderboard.references import Reference, ReferenceSetting, test_set_of
 from reports.leaderboard.rules import CLASSES, Class, Rules, Track
 from reports.leaderboard.verify import Verdict, verify
+from reports.load import Contender, Frame, Options, Setting, collect
+from reports.metrics import Catalogue
+from reports.statistics.analysis import Analysis, analyse
 from tasks.base import Paths
 
 NO_REFERENCE = "no reference yet for this task"

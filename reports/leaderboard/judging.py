@@ -15,9 +15,9 @@ from typing import ClassVar
 import numpy as np
 
 from bench.registry import Registry
-from bench.result import LengthBin, Primary
+from bench.store.result import LengthBin, Primary
 from tasks.base import Prediction, TaskData
-from tasks.intervals import Figure, Interval, by_length
+from tasks.evaluation.bootstrap import Figure, Interval, by_length
 
 #: Figures that are sums of rounded numbers agree only so far (relative).
 ROUNDED = 1e-4

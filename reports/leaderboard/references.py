@@ -13,14 +13,13 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bench.cell import Scalar
 from bench.errors import UsageError, unknown_name
-from bench.store import Store
-from reports import catalogue as catalogues
+from bench.store.cell import Scalar
+from bench.store.store import Store
+from reports import metrics as catalogues
 from reports.formats import plural
-from reports.frames import Contender, Frame, Setting, collect, read
-from reports.leaderboard.opening import parse
-from reports.samples import read_samples
+from reports.leaderboard.bundle import parse
+from reports.load import Contender, Frame, Setting, collect, read, read_samples
 
 _FOLDER = Path(__file__).parent / "references"
 #: Fewer mechanisms say nothing about how far mechanisms differ.

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from reports.leaderboard.judging import Judge, Scored, Wanted, perplexity
 from tasks.base import Prediction, TaskData
-from tasks.text_to_text.attended import WordPair
-from tasks.text_to_text.data import TextData
-from tasks.text_to_text.testing import Scoring
+from tasks.data.text_pairs import TextData
+from tasks.evaluation.alignment_text import WordPair
+from tasks.evaluation.scoring import Scoring
 
 
 class TextJudge(Judge):

@@ -15,16 +15,29 @@ from pathlib import Path
 
 import torch
 
-from bench.cell import Cell
 from bench.errors import UsageError
-from bench.measure import count_parameters
-from bench.result import Result
-from reports.leaderboard.manifest import predictions_of, record_of
-from reports.leaderboard.opening import Bundle, parse
-from reports.leaderboard.problems import Problem, plain, shortened
+from bench.hardware import count_parameters
+from bench.store.cell import Cell
+from bench.store.result import Result
+from reports.leaderboard.bundle import (
+    Bundle,
+    Problem,
+    parse,
+    plain,
+    predictions_of,
+    record_of,
+    shortened,
+)
+from reports.leaderboard.checks import (
+    Checked,
+    Planned,
+    check_settings,
+    check_trial,
+    planned,
+    rivals,
+    well_formed,
+)
 from reports.leaderboard.rules import Rules
-from reports.leaderboard.settings_check import Planned, check_settings, planned, rivals, well_formed
-from reports.leaderboard.trial_check import Checked, check_trial
 from tasks.base import Paths, Plan, TaskData
 
 
@@ -259,6 +272,6 @@ def _first_line(error: Exception) -> str:
 
 def paths_of(data_root: Path | None) -> Paths:
     """Where data sets are, and where prepared data are kept."""
-    from bench.store import user_cache
+    from bench.store.store import user_cache
 
     return Paths(data_root, user_cache() / "data")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.distribution import Distribution, Piece
+from tasks.data.archives import Distribution, Piece
 
 # Its authors hand the photos out on request; this copy is the one that is widely used. Its
 # checksums are MD5.

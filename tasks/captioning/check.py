@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions
+from tasks.base import DatasetOptions, datasets
 from tasks.captioning.corpus import CaptionCorpus
 from tasks.captioning.images import UNREADABLE, read_picture
-from tasks.problems import Problem, all_problems
-from tasks.registries import datasets
+from tasks.data.readers import Problem, all_problems
 
 # Pictures that agree in this many pixels a side are the same picture.
 THUMBNAIL = 32

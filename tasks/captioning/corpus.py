@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.cache import digest, digest_texts
-from tasks.text.words import words
+from tasks.data.cache import digest, digest_texts
+from tasks.data.tokenizer import words
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Caption:
     """One reference.
 
     Attributes:
-        text: as `tasks.captioning.tokens.normalised` leaves it: lower case, no punctuation.
+        text: as `tasks.captioning.metrics.normalised` leaves it: lower case, no punctuation.
         phrases: noun phrases with boxes; empty where none is known.
     """
 

@@ -3,25 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import overload
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from bench.models.picture_front import grid_of
+from bench.models.image_encoder import grid_of
 from tasks.base import Paths, TaskData
-from tasks.cache import digest
-from tasks.captioning.batches import CaptionBatch, CaptionOrder
-from tasks.captioning.controls import CaptionControls, controls
+from tasks.captioning.baselines import CaptionControls, controls
 from tasks.captioning.corpus import CaptionCorpus, Picture
 from tasks.captioning.images import Pixels, pixels
 from tasks.captioning.settings import CaptioningSettings
-from tasks.datamodule import Stream, StreamModule
-from tasks.text.encoded import EncodedTexts, encode
-from tasks.text.tokenise import Tokeniser
+from tasks.data.batching import BucketBatches, Stream, StreamModule
+from tasks.data.cache import digest
+from tasks.data.encoded import EncodedTexts, encode
+from tasks.data.tokenizer import Tokeniser
+from tasks.training.sequence import Batch
+
+# Batches of pictures with several captions each: a picture is encoded once for all of them.
+
+
+@dataclass(frozen=True)
+class CaptionBatch(Batch):
+    """B captions of P pictures. `source` is P,H,W,3 uint8 and `source_mask` P,L.
+
+    Attributes:
+        owner: B int64, the picture of each caption, as its place in `source`.
+        words: P,V share of each picture's captions that use each word, or None.
+    """
+
+    owner: Tensor = field(kw_only=True)
+    words: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class CaptionOrder:
+    """Batches of captions for training, without end.
+
+    Pictures with captions of similar length come together; of each, `captions` are drawn.
+
+    Attributes:
+        first: N+1, number of each picture's first caption; captions are numbered through.
+        lengths: target units of every caption.
+        batch_units: most units of a batch, padding counted.
+        seed: with the batch's number it decides what is drawn.
+    """
+
+    first: np.ndarray
+    lengths: np.ndarray
+    captions: int
+    batch_units: int
+    seed: int
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Numbers of captions, those of a picture side by side."""
+        counts = np.minimum(np.diff(self.first), self.captions)
+        longest = np.maximum.reduceat(self.lengths, self.first[:-1])
+        pictures = BucketBatches(longest * counts, self.batch_units, self.seed)
+        for number, batch in enumerate(pictures):
+            yield self._drawn(batch, np.random.default_rng([self.seed, number]))
+
+    def _drawn(self, pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        counts = np.diff(self.first)[pictures]  # P
+        keys = rng.random((len(pictures), int(counts.max())))
+        keys[np.arange(keys.shape[1]) >= counts[:, None]] = np.inf
+        drawn = keys.argsort(axis=1)[:, : self.captions]  # P,K
+        return (self.first[pictures][:, None] + drawn)[drawn < counts[:, None]]
 
 
 class CaptionTexts(Sequence[str]):

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.base import Evaluation, Paths, Plan, Task, TaskData
+from tasks.base import Evaluation, Paths, Plan, Task, TaskData, tasks
 from tasks.captioning.settings import CaptioningSettings
-from tasks.registries import tasks
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,13 +40,11 @@ class Captioning(Task):
     @classmethod
     def module(cls, plan: Plan, data: TaskData) -> CaptioningModule:
         from bench.models.build import AttentionChoice, build_decoder
-        from bench.models.grid_encoder import GridEncoder
-        from bench.models.head import VocabularyHead
-        from bench.models.picture_front import PictureFront
+        from bench.models.heads import VocabularyHead
+        from bench.models.image_encoder import GridEncoder, PictureFront
         from tasks.captioning.data import CaptioningData
-        from tasks.captioning.frequencies import Frequencies
-        from tasks.captioning.model import CaptioningModule
-        from tasks.model_sizes import model_sizes
+        from tasks.captioning.model import CaptioningModule, Frequencies
+        from tasks.training.module import model_sizes
 
         assert isinstance(data, CaptioningData) and isinstance(plan.settings, CaptioningSettings)
         settings = plan.settings
@@ -74,8 +71,8 @@ class Captioning(Task):
     @classmethod
     def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
         from tasks.captioning.data import CaptioningData
+        from tasks.captioning.evaluate import evaluate
         from tasks.captioning.model import CaptioningModule
-        from tasks.captioning.testing import evaluate
 
         assert isinstance(module, CaptioningModule) and isinstance(data, CaptioningData)
         return evaluate(module, data)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.distribution import Distribution, Piece
-from tasks.hub import Card
+from tasks.data.archives import Distribution, Piece
+from tasks.data.hub import Card
 
 SNLI = Distribution(
     name="snli",

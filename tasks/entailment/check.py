@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions
-from tasks.registries import datasets
-from tasks.rows import Gathered
+from tasks.base import DatasetOptions, datasets
+from tasks.data.readers import Gathered
 
 
 def check(dataset: str, data_root: Path | None, options: DatasetOptions) -> list[str]:

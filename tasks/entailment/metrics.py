@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.result import LengthBin
-from tasks import intervals
-from tasks.entailment.corpus import LABELS, PairExample
-from tasks.intervals import Interval
+from bench.store.result import LengthBin
+from tasks.entailment.pairs import LABELS, PairExample
+from tasks.evaluation import bootstrap as intervals
+from tasks.evaluation.bootstrap import Interval
 
 CLASSES = len(LABELS)
 

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.base import Evaluation, Paths, Plan, Task, TaskData
-from tasks.entailment.corpus import LABELS
+from tasks.base import Evaluation, Paths, Plan, Task, TaskData, tasks
+from tasks.entailment.pairs import LABELS
 from tasks.entailment.settings import EntailmentSettings
-from tasks.registries import tasks
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
-    from bench.models.class_heads import ClassHead
-    from tasks.classification import ClassificationModule
+    from bench.models.heads import ClassHead
     from tasks.entailment.data import EntailmentData
+    from tasks.training.classifier import ClassificationModule
 
 
 @tasks.register("entailment")
@@ -43,11 +42,11 @@ class Entailment(Task):
     @classmethod
     def module(cls, plan: Plan, data: TaskData) -> ClassificationModule:
         from bench.models.build import AttentionChoice, build_decoder, build_encoder
-        from tasks.classification import ClassificationModule
         from tasks.entailment.data import EntailmentData
-        from tasks.entailment.words import WordEmbedding, spelling_vectors
-        from tasks.generation import TokenFront
-        from tasks.model_sizes import model_sizes
+        from tasks.entailment.model import WordEmbedding, spelling_vectors
+        from tasks.training.classifier import ClassificationModule
+        from tasks.training.module import model_sizes
+        from tasks.training.sequence import TokenFront
 
         assert isinstance(data, EntailmentData)
         settings, placement = plan.settings, plan.attention.placement
@@ -80,16 +79,16 @@ class Entailment(Task):
 
     @classmethod
     def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
-        from tasks.classification import ClassificationModule
         from tasks.entailment.data import EntailmentData
-        from tasks.entailment.testing import evaluate
+        from tasks.entailment.evaluate import evaluate
+        from tasks.training.classifier import ClassificationModule
 
         assert isinstance(module, ClassificationModule) and isinstance(data, EntailmentData)
         return evaluate(module, data)
 
 
 def _head(plan: Plan, state_size: int, context_size: int) -> ClassHead:
-    from bench.models.class_heads import ComparisonHead, LastStateHead
+    from bench.models.heads import ComparisonHead, LastStateHead
 
     settings = plan.settings
     assert isinstance(settings, EntailmentSettings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.distribution import Distribution, Piece
+from tasks.data.archives import Distribution, Piece
 
 # Subsets that the reader uses unless told otherwise: bytes and SHA-256 of their archives.
 _SUBSETS = {

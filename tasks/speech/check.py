@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions
-from tasks.problems import Problem, all_problems
-from tasks.registries import datasets
+from tasks.base import DatasetOptions, datasets
+from tasks.data.readers import Problem, all_problems
 from tasks.speech.corpus import SpeechCorpus, Utterance
 
 #: A waveform whose samples all lie below this is taken for silence.

@@ -1,6 +1,6 @@
 """From sound to features: log-mel filter banks or given features, normalised, with deltas.
 
-Computed once per corpus and kept on disk (`tasks.speech.store`); only SpecAugment is left to
+Computed once per corpus and kept on disk (`tasks.speech.feature_store`); only SpecAugment is left to
 training.
 """
 
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torchaudio.transforms import ComputeDeltas, FrequencyMasking, MelSpectrogram, TimeMasking
 
-from bench.attention.memory import lengths_to_mask
-from tasks.batching import sorted_batches
+from bench.attention.base import lengths_to_mask
+from tasks.data.batching import sorted_batches
 from tasks.speech.corpus import SpeechCorpus
 
 # Added to mel energies: about what rounding to 16 bits leaves in a silent frame.

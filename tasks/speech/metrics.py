@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from torchmetrics.functional.text import char_error_rate, word_error_rate
 
-from tasks.intervals import Interval, bootstrap, ratio
+from tasks.evaluation.bootstrap import Interval, bootstrap, ratio
 from tasks.speech.corpus import Unit, join_units
 
 #: The error rate of each kind of unit.
@@ -50,7 +50,7 @@ class Edits:
 
     @property
     def statistics(self) -> np.ndarray:
-        """N,2: errors and reference length, what `tasks.intervals.ratio` takes."""
+        """N,2: errors and reference length, what `tasks.evaluation.bootstrap.ratio` takes."""
         return np.stack([self.errors, self.lengths], axis=1).astype(np.float64)
 
 

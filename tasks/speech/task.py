@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.base import Evaluation, Paths, Plan, Task, TaskData
-from tasks.registries import tasks
+from tasks.base import Evaluation, Paths, Plan, Task, TaskData, tasks
 from tasks.settings import Settings
 from tasks.speech.settings import SpeechSettings
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     import pytorch_lightning as pl
 
     from tasks.speech.data import SpeechData
-    from tasks.speech.module import SpeechModule
+    from tasks.speech.model import SpeechModule
 
 
 @tasks.register("speech")
@@ -44,11 +43,11 @@ class Speech(Task):
     @classmethod
     def module(cls, plan: Plan, data: TaskData) -> SpeechModule:
         from bench.models.build import AttentionChoice, build_decoder, build_encoder
-        from bench.models.ctc import CtcHead
-        from bench.models.head import VocabularyHead
-        from tasks.model_sizes import model_sizes
+        from bench.models.heads import VocabularyHead
+        from bench.models.losses import CtcHead
         from tasks.speech.data import SpeechData
-        from tasks.speech.module import SpeechModule, build_augment, build_front
+        from tasks.speech.model import SpeechModule, build_augment, build_front
+        from tasks.training.module import model_sizes
 
         settings = plan.settings
         assert isinstance(data, SpeechData) and isinstance(settings, SpeechSettings)
@@ -78,8 +77,8 @@ class Speech(Task):
     @classmethod
     def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
         from tasks.speech.data import SpeechData
-        from tasks.speech.module import SpeechModule
-        from tasks.speech.testing import evaluate
+        from tasks.speech.evaluate import evaluate
+        from tasks.speech.model import SpeechModule
 
         assert isinstance(module, SpeechModule) and isinstance(data, SpeechData)
         return evaluate(module, data)

@@ -5,20 +5,22 @@ Names and settings stand here; what takes seconds to import is imported where it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.base import Evaluation, Paths, Plan, Task, TaskData
-from tasks.registries import tasks
-from tasks.settings import Settings
+from tasks.base import Evaluation, Paths, Plan, Task, TaskData, tasks
+from tasks.data.lines import Texts
+from tasks.data.text_pairs import Part, TextCorpus, TextData, prepare_texts
+from tasks.settings import Settings, TextSettings
+from tasks.summarization.baselines import figures
+from tasks.summarization.documents import Document, Segments, SummaryCorpus
 from tasks.summarization.settings import SummarySettings
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
-    from tasks.generation import GenerationModule
-    from tasks.summarization.corpus import Document
-    from tasks.text_to_text.data import TextData
+    from tasks.training.sequence import GenerationModule
 
 
 @tasks.register("summarization")
@@ -34,7 +36,6 @@ class Summarization(Task):
 
     @classmethod
     def prepare(cls, plan: Plan, paths: Paths) -> TextData[Document]:
-        from tasks.summarization.data import prepare
 
         corpus = plan.dataset.load(plan.dataset_options, paths.data_root)
         assert isinstance(plan.settings, SummarySettings)
@@ -43,9 +44,9 @@ class Summarization(Task):
     @classmethod
     def module(cls, plan: Plan, data: TaskData) -> GenerationModule:
         from bench.models.build import build_encoder
-        from tasks.summarization.rush import rush_encoder
-        from tasks.text_to_text.data import TextData
-        from tasks.text_to_text.model import text_module
+        from tasks.data.text_pairs import TextData
+        from tasks.summarization.model import rush_encoder
+        from tasks.training.text_model import text_module
 
         settings = plan.settings
         assert isinstance(data, TextData) and isinstance(settings, SummarySettings)
@@ -55,10 +56,30 @@ class Summarization(Task):
 
     @classmethod
     def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
-        from tasks.generation import GenerationModule
-        from tasks.summarization.testing import SCORING, word_pair
-        from tasks.text_to_text.data import TextData
-        from tasks.text_to_text.testing import evaluate
+        from tasks.data.text_pairs import TextData
+        from tasks.evaluation.scoring import evaluate
+        from tasks.summarization.evaluate import SCORING, word_pair
+        from tasks.training.sequence import GenerationModule
 
         assert isinstance(module, GenerationModule) and isinstance(data, TextData)
         return evaluate(module, data, SCORING, word_pair)
+
+
+# Summarization data made ready.
+
+
+def prepare(corpus: SummaryCorpus, settings: TextSettings, paths: Paths) -> TextData[Document]:
+    """As `tasks.data.text_pairs.prepare_texts`; segments are sentences."""
+    corpus = corpus.limited(settings.train_limit, settings.test_limit)
+    controls = partial(figures, corpus, paths.cache)
+    texts = TextCorpus.of(corpus, _part, controls=controls)
+    return prepare_texts("summarization", texts, settings, paths.cache)
+
+
+def _part(documents: Sequence[Document]) -> Part[Document]:
+    return Part(
+        documents,
+        source=Texts(documents, "source_text"),
+        target=Texts(documents, "summary_text"),
+        segments=Segments(documents),
+    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.distribution import Distribution, Piece
-from tasks.hub import Card
+from tasks.data.archives import Distribution, Piece
+from tasks.data.hub import Card
 
 _COMMIT = "a3d2e0d26b56f3846f66a952536ffed4e401d05a"
 _RAW = f"https://raw.githubusercontent.com/multi30k/dataset/{_COMMIT}/data/task1/raw"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions
-from tasks.registries import datasets
+from tasks.base import DatasetOptions, datasets
 from tasks.translation.pairs import problems
 
 

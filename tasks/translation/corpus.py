@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from tasks.cache import digest, digest_texts
-from tasks.text.words import words
+from tasks.data.cache import digest, digest_texts
+from tasks.data.tokenizer import words
 
 #: Pairs (target word, source word), counted from 0.
 Links = tuple[tuple[int, int], ...]

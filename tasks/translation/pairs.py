@@ -11,7 +11,7 @@ from typing import overload
 import numpy as np
 
 from bench.errors import UsageError
-from tasks.text.lines import TextLines
+from tasks.data.lines import TextLines
 from tasks.translation.corpus import Links, Pair
 
 

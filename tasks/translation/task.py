@@ -5,19 +5,19 @@ Names and settings stand here; what takes seconds to import is imported where it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.base import Evaluation, Paths, Plan, Task, TaskData
-from tasks.registries import tasks
-from tasks.settings import Settings
-from tasks.text_to_text.settings import TextSettings
+from tasks.base import Evaluation, Paths, Plan, Task, TaskData, tasks
+from tasks.data.lines import Texts
+from tasks.data.text_pairs import Part, TextCorpus, TextData, prepare_texts
+from tasks.settings import Settings, TextSettings
+from tasks.translation.corpus import Corpus, Pair
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
-    from tasks.generation import GenerationModule
-    from tasks.text_to_text.data import TextData
-    from tasks.translation.corpus import Pair
+    from tasks.training.sequence import GenerationModule
 
 
 @tasks.register("translation")
@@ -33,7 +33,6 @@ class Translation(Task):
 
     @classmethod
     def prepare(cls, plan: Plan, paths: Paths) -> TextData[Pair]:
-        from tasks.translation.data import prepare
 
         corpus = plan.dataset.load(plan.dataset_options, paths.data_root)
         assert isinstance(plan.settings, TextSettings)
@@ -41,18 +40,32 @@ class Translation(Task):
 
     @classmethod
     def module(cls, plan: Plan, data: TaskData) -> GenerationModule:
-        from tasks.text_to_text.data import TextData
-        from tasks.text_to_text.model import text_module
+        from tasks.data.text_pairs import TextData
+        from tasks.training.text_model import text_module
 
         assert isinstance(data, TextData)
         return text_module(plan, data)
 
     @classmethod
     def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
-        from tasks.generation import GenerationModule
-        from tasks.text_to_text.data import TextData
-        from tasks.text_to_text.testing import evaluate
-        from tasks.translation.testing import SCORING, word_pair
+        from tasks.data.text_pairs import TextData
+        from tasks.evaluation.scoring import evaluate
+        from tasks.training.sequence import GenerationModule
+        from tasks.translation.evaluate import SCORING, word_pair
 
         assert isinstance(module, GenerationModule) and isinstance(data, TextData)
         return evaluate(module, data, SCORING, word_pair)
+
+
+# Translation data made ready.
+
+
+def prepare(corpus: Corpus, settings: TextSettings, paths: Paths) -> TextData[Pair]:
+    """As `tasks.data.text_pairs.prepare_texts`."""
+    corpus = corpus.limited(settings.train_limit, settings.test_limit)
+    texts = TextCorpus.of(corpus, _part, sure=corpus.sure)
+    return prepare_texts("translation", texts, settings, paths.cache)
+
+
+def _part(pairs: Sequence[Pair]) -> Part[Pair]:
+    return Part(pairs, Texts(pairs, "source_text"), Texts(pairs, "target_text"))

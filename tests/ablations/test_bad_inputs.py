@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from own_data import OWN, write_tone
 
-from bench import cli
+from bench.cli import main as cli
 
 TASKS = sorted(OWN)
 

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 import torch
 
-from ablations.checkpoints import random_state, restore_random_state
+from ablations.cancellation import Interrupted
+from ablations.checkpoint import random_state, restore_random_state
 from ablations.context import TrialContext
 from ablations.fit import seed_all
-from ablations.interruption import Interrupted
 from ablations.trial import run_trial
-from bench.result import Result
-from bench.store import Store
+from bench.store.result import Result
+from bench.store.store import Store
+from tasks.base import tasks
 from tasks.plan import make_cell
-from tasks.registries import tasks
-from tasks.translation.probe import ProbeDataset
+from tasks.translation.datasets.synthetic import ProbeDataset
 
 CASES = [
     ("translation", "soft", {}),

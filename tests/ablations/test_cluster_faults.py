@@ -11,8 +11,8 @@ from fake_trials import fake_cell, run
 from marked_processes import SUPPORT, Marked
 
 from ablations.context import TrialContext
-from bench.result import Result
-from bench.store import Store
+from bench.store.result import Result
+from bench.store.store import Store
 
 PLAIN = [(number, {"sleep": 0.3}) for number in range(24)]
 FAULTS: dict[str, tuple[int, dict[str, Any]]] = {

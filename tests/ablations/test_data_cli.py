@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import cli
+from bench.cli import main as cli
 
 
 @pytest.fixture(autouse=True)

@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from loopback_hub import Hub, loopback_hub
 
-from bench import cli
-from tasks.distribution import Distribution, Piece
-from tasks.entailment.multi_nli import MultiNli
-from tasks.entailment.sick import Sick
-from tasks.translation.wmt14 import Wmt14
+from bench.cli import main as cli
+from tasks.data.archives import Distribution, Piece
+from tasks.entailment.datasets.multi_nli import MultiNli
+from tasks.entailment.datasets.sick import Sick
+from tasks.translation.datasets.wmt14 import Wmt14
 
 HEADER = "pair_ID\tsentence_A\tsentence_B\tentailment_label\tSemEval_set"
 SICK = "\n".join(

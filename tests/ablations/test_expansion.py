@@ -8,8 +8,8 @@ import pytest
 from ablations.expansion import Changes, Expansion, expand
 from ablations.study import Comparison, Study
 from bench.attention.registries import attentions, scores
-from bench.cell import Cell
 from bench.errors import NotApplicable, UsageError
+from bench.store.cell import Cell
 
 
 def study(*blocks: dict[str, Any], **axes: Any) -> Study:

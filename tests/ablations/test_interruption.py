@@ -8,11 +8,11 @@ import pytest
 from fake_trials import fake_cell
 from marked_processes import SUPPORT
 
+from ablations.cancellation import StopFlag, time_limit
 from ablations.context import TrialContext
-from ablations.interruption import StopFlag, time_limit
-from ablations.workers import run_cell
-from bench.provenance import utc_now
-from bench.store import Store
+from ablations.worker import run_cell
+from bench.store.provenance import utc_now
+from bench.store.store import Store
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ import sys, threading, time
 sys.path.insert(0, {str(SUPPORT)!r})
 from fake_trials import fake_cell
 from ablations.context import TrialContext
-from ablations.interruption import time_limit
+from ablations.cancellation import time_limit
 l = threading.Lock(); l.acquire()
 context = TrialContext({store.address!r}, None, "", trial_seconds=0.2)
 with time_limit(fake_cell(1), context, "2026-01-01T00:00:00.000Z"):

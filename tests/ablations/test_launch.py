@@ -15,7 +15,7 @@ import yaml
 from marked_processes import wait_until
 
 import ablations
-from bench import cli
+from bench.cli import main as cli
 
 LAUNCH = Path(ablations.__file__).parent / "launch"
 ROOT = LAUNCH.parent.parent
@@ -154,7 +154,7 @@ def test_command_lines_are_understood(line: str) -> None:
     words = line.split()[1:]
     parser_input = [word for word in words if word]
     assert parser_input[0] == "sweep"
-    from ablations import sweep_cli
+    from ablations.cli import sweep as sweep_cli
 
     parser = cli.Parser(prog="attnbench sweep")
     sweep_cli.add_arguments(parser)

@@ -22,7 +22,7 @@ from fake_trials import fake_cell
 from marked_processes import SUPPORT
 
 import ablations
-from bench.store import Store
+from bench.store.store import Store
 
 LAUNCH = Path(ablations.__file__).parent / "launch"
 ROOT = LAUNCH.parent.parent

@@ -14,7 +14,7 @@ SLOW = ("pytorch_lightning", "torchaudio", "ray", "wandb", "matplotlib", "sacreb
 def slow_modules_after(*arguments: str, cwd: Path) -> tuple[str, list[str]]:
     """What a command prints, and which slow modules it has imported by then."""
     code = (
-        "import sys; from bench.cli import main; status = main(sys.argv[1:]); "
+        "import sys; from bench.cli.main import main; status = main(sys.argv[1:]); "
         f"print('@', status, *[name for name in {('torch', *SLOW)!r} if name in sys.modules])"
     )
     command = [sys.executable, "-c", code, *arguments]

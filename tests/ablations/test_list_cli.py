@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ablations import study_files
-from ablations.list_cli import KINDS, table
-from bench import cli
+from ablations import study as study_files
+from ablations.cli.list import KINDS, table
+from bench.cli import main as cli
 
 
 @pytest.mark.parametrize(

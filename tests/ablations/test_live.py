@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from fake_trials import fake_cell, fake_result
 
-from ablations.live import SILENCE_SECONDS, Live, LiveRecord, NodeUse, Running
+from ablations.cli.status import describe, state, sweeps
 from ablations.outcome import Outcome
-from ablations.status_cli import describe, state, sweeps
-from bench import cli
-from bench.store import Store
+from ablations.status import SILENCE_SECONDS, Live, LiveRecord, NodeUse, Running
+from bench.cli import main as cli
+from bench.store.store import Store
 
 CELLS = [fake_cell(number) for number in range(4)]
 

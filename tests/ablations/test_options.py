@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ablations.options import data_root_of, settings_of
+from ablations.cli.options import data_root_of, settings_of
 from bench.errors import UsageError
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from ablations.order import family, kind, longest_first, mean_seconds
-from bench.cell import Cell
+from ablations.plan import family, kind, longest_first, mean_seconds
+from bench.store.cell import Cell
 
 
 def cell(attention: str, score: str, seed: int = 1, **options: object) -> Cell:

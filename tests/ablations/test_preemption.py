@@ -16,8 +16,8 @@ from marked_processes import SUPPORT, Marked, wait_until
 from ablations.context import TrialContext
 from ablations.sweep import plan_sweep
 from ablations.trial import run_trial
-from ablations.workers import run_cell
-from bench.store import Store
+from ablations.worker import run_cell
+from bench.store.store import Store
 from tasks.plan import make_cell
 
 #: Some seconds of training on a core.
@@ -35,7 +35,7 @@ def commands(tmp_path: Path) -> Iterator[list[Marked]]:
 
 
 def start(folder: Path, commands: list[Marked], *arguments: str) -> Marked:
-    commands.append(Marked("-m", ["bench.cli", *arguments], folder))
+    commands.append(Marked("-m", ["bench.cli.main", *arguments], folder))
     return commands[-1]
 
 

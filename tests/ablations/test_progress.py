@@ -6,9 +6,7 @@ import pytest
 from rich.console import Console
 
 from ablations.outcome import Outcome
-from ablations.progress import LineProgress, open_progress
-from ablations.progress_table import TableProgress
-from ablations.tally import Tally, duration
+from ablations.progress import LineProgress, TableProgress, Tally, duration, open_progress
 
 LABELS = {"a": "cell a", "b": "cell b", "c": "cell c", "d": "cell d"}
 DONE = Outcome("a", "done", figure=("BLEU", 31.2345), seconds=10)

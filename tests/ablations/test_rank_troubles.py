@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
+from ablations import distributed as ranks
 from ablations import fit as fitting
-from ablations import ranks
 from ablations.context import TrialContext
+from ablations.distributed import RankFailed, RankLost
 from ablations.fit import fit
-from ablations.rank_errors import RankFailed, RankLost
-from ablations.workers import run_cell
-from bench.store import Store
-from bench.tracking_base import NullTracker
+from ablations.worker import run_cell
+from bench.store.store import Store
+from bench.tracking.base import NullTracker
 from tasks.plan import make_cell, resolve
-from tasks.ranks import Ranks
+from tasks.training.distributed import Ranks
 
-team = pytest.importorskip("ablations.team")
+team = pytest.importorskip("ablations.worker_group")
 
 CELL = make_cell("translation", "soft", budget="smoke", options={"steps": 2, "test_limit": 2})
 CLOSED = "[gloo/transport/tcp/pair.cc:547] Connection closed by peer [10.0.0.2]:19138"

@@ -15,11 +15,11 @@ from wandb_files import offline_runs
 
 from ablations.context import TrialContext
 from ablations.trial import run_trial
-from bench.cell import Cell
-from bench.result import Result
-from bench.store import Store
+from bench.store.cell import Cell
+from bench.store.result import Result
+from bench.store.store import Store
 from tasks.plan import make_cell
-from tasks.ranks import share
+from tasks.training.distributed import share
 
 #: Nothing is drawn in these, so they must agree. The last is trained on few units a batch, so that
 #: some batches have fewer examples than there are ranks.
@@ -135,7 +135,7 @@ def test_a_sweep_of_trials_of_two_survives_the_death_of_a_rank(
     path = tmp_path / "store"
     arguments = ["sweep", str(tmp_path / "two.yaml"), "--store", str(path), "--ranks", "2"]
     arguments += ["--cpus-per-trial", "0.5", "--checkpoint-minutes", "0", "--wandb", "offline"]
-    command = Marked("-m", ["bench.cli", *arguments], tmp_path / "run")
+    command = Marked("-m", ["bench.cli.main", *arguments], tmp_path / "run")
     try:
         checkpoint = path / "checkpoints" / f"{LONG.hash}.pt"
         assert wait_until(lambda: checkpoint.exists() or not command.runs, timeout=400)

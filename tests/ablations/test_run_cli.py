@@ -10,10 +10,10 @@ from fake_trials import PREDICTIONS, fake_result
 from ablations.context import TrialContext
 from ablations.outcome import failed_result
 from ablations.trial import UNUSABLE
-from bench import cli
-from bench.cell import Cell
-from bench.result import Result
-from bench.store import Store
+from bench.cli import main as cli
+from bench.store.cell import Cell
+from bench.store.result import Result
+from bench.store.store import Store
 
 RUN = ["run", "--task", "translation", "--attention", "soft", "--budget", "smoke"]
 

@@ -12,12 +12,12 @@ from fake_trials import fake_result
 from marked_processes import Marked
 
 from ablations.context import TrialContext
+from ablations.hyperparameters import TUNING_SEED, Search, candidates, winner
 from ablations.outcome import failed_result, stopped_early
-from ablations.search import TUNING_SEED, Search, candidates, winner
 from ablations.trial import run_trial
-from bench.cell import Cell
-from bench.result import Result
-from bench.store import Store
+from bench.store.cell import Cell
+from bench.store.result import Result
+from bench.store.store import Store
 from tasks.plan import make_cell, resolve
 
 CELL = make_cell("translation", "soft", budget="smoke", seed=3)
@@ -233,7 +233,7 @@ def reports(scheduler: Any, cell: Cell, name: str, losses: list[float]) -> list[
 
 
 def test_asha_compares_candidates_of_one_cell_only() -> None:
-    halving = pytest.importorskip("ablations.halving").HalvingByKind()
+    halving = pytest.importorskip("ablations.search_algorithm").HalvingByKind()
     first, second, third, fourth = candidates(CELL, 4)
     assert reports(halving, first, "a", [1.0, 1.0]) == ["CONTINUE"] * 2
     assert reports(halving, second, "b", [2.0, 1.0]) == ["STOP"]
@@ -245,7 +245,7 @@ def test_asha_compares_candidates_of_one_cell_only() -> None:
 
 def test_asha_counts_no_validation_twice() -> None:
     """One that goes on from a checkpoint tells of those before once more."""
-    halving: Any = pytest.importorskip("ablations.halving").HalvingByKind()
+    halving: Any = pytest.importorskip("ablations.search_algorithm").HalvingByKind()
     first, second = candidates(CELL, 2)
     assert reports(halving, first, "a", [1.0, 1.0, 1.0]) == ["CONTINUE"] * 3
     assert reports(halving, second, "b", [0.5, 0.5]) == ["CONTINUE"] * 2
@@ -270,7 +270,7 @@ def test_a_search_from_end_to_end(tmp_path: Path) -> None:
     )
     arguments = ["sweep", str(study), "--store", str(path), "--wandb", "off"]
     arguments += ["--search", "5", "--scheduler", "asha"]
-    command = Marked("-m", ["bench.cli", *arguments], tmp_path / "run")
+    command = Marked("-m", ["bench.cli.main", *arguments], tmp_path / "run")
     try:
         assert command.wait(600) == 0, command.stderr
         assert command.alive() == []

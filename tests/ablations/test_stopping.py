@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from ablations.stopping import Stopped, descendants, end_processes, stop_signals
+from ablations.cancellation import Stopped, descendants, end_processes, stop_signals
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -38,7 +38,7 @@ def test_somebody_who_listens_meanwhile_is_overruled() -> None:
 
 def test_the_second_signal_ends_the_process_at_once() -> None:
     code = (
-        "import os, signal; from ablations.stopping import stop_signals\n"
+        "import os, signal; from ablations.cancellation import stop_signals\n"
         "with stop_signals(at_second=lambda: print('killed', flush=True)):\n"
         "    os.kill(os.getpid(), signal.SIGINT); os.kill(os.getpid(), signal.SIGINT)\n"
         "    print('never')"

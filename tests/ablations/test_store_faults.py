@@ -14,8 +14,8 @@ from fake_trials import PREDICTIONS, fake_cell
 from marked_processes import SUPPORT, Marked
 
 from ablations.context import TrialContext
-from ablations.workers import run_cell
-from bench.store import Store
+from ablations.worker import run_cell
+from bench.store.store import Store
 
 
 @pytest.fixture

@@ -7,19 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablations import study_files
+from ablations import study as study_files
 from ablations.context import TrialContext
 from ablations.expansion import Changes, expand
-from ablations.published import published, published_rows
-from ablations.study_files import find_study, load_study, read_study
+from ablations.study import find_study, load_study, published, published_rows, read_study
 from ablations.trial import run_trial
-from bench import cli
 from bench.attention.registries import attentions
+from bench.cli import main as cli
 from bench.errors import UsageError
 from bench.models.build import AttentionChoice, build_decoder, build_encoder
-from bench.models.head import VocabularyHead
-from tasks.model_sizes import model_sizes
+from bench.models.heads import VocabularyHead
 from tasks.plan import resolve
+from tasks.training.module import model_sizes
 
 NAMES = sorted(path.stem for path in study_files.FOLDER.glob("*.yaml"))
 PAPERS = [name for name in NAMES if load_study(name).paper is not None]

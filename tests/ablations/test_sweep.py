@@ -15,7 +15,7 @@ from fake_trials import PREDICTIONS, fake_cell
 from marked_processes import SUPPORT, Marked, wait_until
 from wandb_files import offline_runs
 
-from bench.store import Store
+from bench.store.store import Store
 
 SCRIPT = str(SUPPORT / "fake_sweep.py")
 SLOTS = psutil.cpu_count() or 1

@@ -12,9 +12,9 @@ from ablations.context import TrialContext
 from ablations.outcome import Outcome, failed_result
 from ablations.resources import Resources
 from ablations.sweep import SweepPlan, SweepSummary
-from bench import cli
-from bench.result import Result
-from bench.store import Store
+from bench.cli import main as cli
+from bench.store.result import Result
+from bench.store.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -152,7 +152,7 @@ def test_a_limit_limits_the_search_too(
             store.put(fake_result(cell).model_copy(update={"metrics": figures}))
         return SweepSummary(plan)
 
-    monkeypatch.setattr("ablations.search.run_sweep", search)
+    monkeypatch.setattr("ablations.hyperparameters.run_sweep", search)
     command = ["sweep", "--task", "translation", "--attention", "global", "soft", "--search", "3"]
     command += ["--limit", "1"]
     assert cli.main([*command, "--dry-run"]) == 0
@@ -218,7 +218,7 @@ def test_a_search_comes_first(
             store.put(fake_result(cell).model_copy(update={"metrics": loss}))
         return SweepSummary(plan)
 
-    monkeypatch.setattr("ablations.search.run_sweep", run_search)
+    monkeypatch.setattr("ablations.hyperparameters.run_sweep", run_search)
     command = ["sweep", "--task", "translation", "--attention", "soft", "--seeds", "2"]
     command += ["--search", "4", "--scheduler", "asha"]
     assert cli.main([*command, "--dry-run"]) == 0

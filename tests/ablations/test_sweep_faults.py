@@ -12,7 +12,7 @@ from fake_trials import fake_cell
 from marked_processes import SUPPORT, Marked
 from wandb_files import offline_runs
 
-from bench.store import Store
+from bench.store.store import Store
 
 #: The second cell's parameters leave the range of floats in its first steps.
 STUDY = """
@@ -50,7 +50,7 @@ def test_a_trial_that_diverges_and_a_server_that_is_away_stop_no_sweep(
 ) -> None:
     study, path = tmp_path / "two.yaml", tmp_path / "store"
     study.write_text(STUDY)
-    arguments = ["bench.cli", "sweep", str(study), "--store", str(path), "--wandb", "online"]
+    arguments = ["bench.cli.main", "sweep", str(study), "--store", str(path), "--wandb", "online"]
     command = finished(Marked("-m", arguments, tmp_path / "run", unreachable), status=1)
     server = unreachable["WANDB_BASE_URL"]
     assert f"W&B offline ({server} cannot be reached; `wandb sync`" in command.stdout

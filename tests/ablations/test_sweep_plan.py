@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from fake_trials import fake_cell, fake_result
 
-from ablations.order import family, kind
 from ablations.outcome import Outcome, failed_result
+from ablations.plan import family, kind
 from ablations.sweep import (
     Resources,
     SweepPlan,
@@ -16,7 +16,7 @@ from ablations.sweep import (
     plan_sweep,
 )
 from bench.errors import UsageError
-from bench.store import Store
+from bench.store.store import Store
 
 CELLS = [fake_cell(number) for number in range(6)]
 

@@ -13,10 +13,10 @@ from wandb_files import offline_runs
 
 from ablations.context import TrialContext
 from ablations.expansion import expand
-from ablations.study_files import load_study
+from ablations.study import load_study
 from ablations.trial import run_trial
-from bench.result import Result
-from bench.store import Store
+from bench.store.result import Result
+from bench.store.store import Store
 
 STUDY = """
 title: Four small cells
@@ -41,7 +41,7 @@ def commands(tmp_path: Path) -> Iterator[list[Marked]]:
 def test_a_sweep_from_end_to_end(tmp_path: Path, commands: list[Marked]) -> None:
     study, path = tmp_path / "four.yaml", tmp_path / "store"
     study.write_text(STUDY)
-    arguments = ["bench.cli", "sweep", str(study), "--store", str(path)]
+    arguments = ["bench.cli.main", "sweep", str(study), "--store", str(path)]
     commands.append(Marked("-m", arguments, tmp_path / "first"))
     assert commands[0].wait(240) == 0, commands[0].stderr
     assert commands[0].alive() == []

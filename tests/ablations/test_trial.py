@@ -14,12 +14,12 @@ import torch
 from ablations.context import TrialContext
 from ablations.trial import UNUSABLE, run_trial
 from bench.attention.registries import attentions
-from bench.cell import Cell
-from bench.result import Result
-from bench.store import Store
-from bench.trace import Trace
+from bench.store.cell import Cell
+from bench.store.result import Result
+from bench.store.store import Store
+from bench.store.trace import Trace
+from tasks.base import tasks
 from tasks.plan import make_cell
-from tasks.registries import tasks
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_the_same_cell_repeats_to_the_last_bit_whatever_ran_before(
         "import sys, json\n"
         "from ablations.context import TrialContext\n"
         "from ablations.trial import run_trial\n"
-        "from bench.cell import Cell\n"
+        "from bench.store.cell import Cell\n"
         "cell = Cell.from_json(json.loads(sys.argv[1]))\n"
         "context = TrialContext(store_address=None, data_root=None, cache=sys.argv[2])\n"
         "print(json.dumps(run_trial(cell, context).to_json()))\n"

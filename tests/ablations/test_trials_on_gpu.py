@@ -12,16 +12,16 @@ import pytest
 import torch
 from marked_processes import Marked
 
-from ablations import ranks
+from ablations import distributed as ranks
+from ablations.cancellation import Interrupted
 from ablations.context import TrialContext
-from ablations.interruption import Interrupted
 from ablations.outcome import OUT_OF_MEMORY
 from ablations.trial import run_trial
 from bench.attention.registries import attentions
-from bench.result import Result
-from bench.store import Store
+from bench.store.result import Result
+from bench.store.store import Store
+from tasks.base import tasks
 from tasks.plan import make_cell
-from tasks.registries import tasks
 
 pytestmark = [
     pytest.mark.gpu,
@@ -106,7 +106,7 @@ def test_an_interrupted_trial_ends_as_one_that_was_not(
 def sweep(folder: Path, study: str, *options: str, status: int = 0) -> tuple[Store, Any]:
     (folder / "study.yaml").write_text(study)
     path = folder / "store"
-    arguments = ["bench.cli", "sweep", str(folder / "study.yaml"), "--store", str(path)]
+    arguments = ["bench.cli.main", "sweep", str(folder / "study.yaml"), "--store", str(path)]
     command = Marked("-m", [*arguments, *options, "--wandb", "off"], folder / "run")
     try:
         assert command.wait(300) == status, command.stderr

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from fake_trials import fake_cell
 
-from ablations import stopping
+from ablations import cancellation as stopping
+from ablations.cancellation import Stopped, StopRequest
 from ablations.context import TrialContext
 from ablations.outcome import Outcome
 from ablations.resources import Resources
-from ablations.stopping import Stopped, StopRequest
-from bench.store import Store
+from bench.store.store import Store
 
-tuning = pytest.importorskip("ablations.tuning")
+tuning = pytest.importorskip("ablations.tune")
 
 
 class Listener:

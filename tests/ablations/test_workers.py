@@ -9,9 +9,9 @@ from fake_trials import PREDICTIONS, fake_cell, fake_result
 
 from ablations.context import TrialContext
 from ablations.outcome import Outcome, failed_result
-from ablations.workers import run_cell
-from bench.result import Result
-from bench.store import Store
+from ablations.worker import run_cell
+from bench.store.result import Result
+from bench.store.store import Store
 
 RUN = "fake_trials:run"
 

@@ -10,7 +10,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cell import Cell
+from bench.store.cell import Cell
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False),
@@ -73,7 +73,7 @@ def test_every_axis_is_in_the_name() -> None:
 
 def test_another_process_gives_the_same_name() -> None:
     code = (
-        "from bench.cell import Cell; "
+        "from bench.store.cell import Cell; "
         "print(Cell('translation', 'probe', 'soft', 'concat', options={'b': 1.5, 'a': True}).hash)"
     )
     printed = subprocess.run(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import bench
-from bench import cli
+from bench.cli import main as cli
 from bench.errors import UsageError
 
 HEAVY = ("torch", "pytorch_lightning", "ray", "wandb", "pydantic", "numpy", "yaml", "fsspec")
@@ -19,7 +19,7 @@ HEAVY = ("torch", "pytorch_lightning", "ray", "wandb", "pydantic", "numpy", "yam
 def modules_after(*arguments: str) -> tuple[str, list[str]]:
     """What a command prints, and which heavy modules it has imported by then."""
     code = (
-        "import sys; from bench.cli import main; status = main(sys.argv[1:]); "
+        "import sys; from bench.cli.main import main; status = main(sys.argv[1:]); "
         f"print('\\n@', status, *[name for name in {HEAVY!r} if name in sys.modules])"
     )
     done = subprocess.run(

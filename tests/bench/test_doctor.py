@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import cli, doctor_cli
+from bench.cli import doctor as doctor_cli
+from bench.cli import main as cli
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.heatmap import heatmap
-from bench.trace import Trace
+from bench.store.trace import Trace
+from bench.tracking.wandb import heatmap
 
 
 def trace(rows: int, columns: int, gold: tuple[tuple[int, int], ...] | None = None) -> Trace:

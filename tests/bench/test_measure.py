@@ -7,10 +7,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench import measure
-from bench.attention.base import Attended, Attention, AttentionOptions, AttentionState, Keys, Sizes
-from bench.attention.memory import Memory
-from bench.measure import (
+from bench import hardware as measure
+from bench.attention.base import (
+    Attended,
+    Attention,
+    AttentionOptions,
+    AttentionState,
+    Keys,
+    Memory,
+    Sizes,
+)
+from bench.hardware import (
     PeakMemory,
     Stopwatch,
     count_attention_parameters,

@@ -11,9 +11,9 @@ from fake_trials import fake_cell, fake_result
 
 from ablations.outcome import failed_result
 from bench.errors import UsageError
-from bench.result import Result
-from bench.store import Problem, Store
-from bench.store_files import LocalFiles
+from bench.store.files import LocalFiles
+from bench.store.result import Result
+from bench.store.store import Problem, Store
 
 PREDICTIONS = [{"example": "1", "prediction": "ein Hund"}, {"example": "2", "prediction": "Größe"}]
 TRACES = [{"example": "1", "weights": [[0.25, 0.75]]}]

@@ -8,7 +8,7 @@ import pytest
 from fake_trials import fake_cell, fake_result
 
 from bench.errors import UsageError
-from bench.store import Store
+from bench.store.store import Store
 
 moto_server = pytest.importorskip("moto.server", reason="needs moto[server,s3]")
 boto3 = pytest.importorskip("boto3", reason="needs boto3")

@@ -14,7 +14,7 @@ from fake_trials import fake_cell, fake_result
 
 from bench import tracking
 from bench.tracking import decide, open_tracker
-from bench.tracking_base import NullTracker
+from bench.tracking.base import NullTracker
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 

@@ -12,11 +12,11 @@ from wandb_files import OfflineRun, offline_runs, own_environment
 from wandb_server import wandb_server
 
 from ablations.outcome import failed_result
-from bench.cell import Cell
-from bench.result import Alignment, Cost, Result
-from bench.trace import Trace
+from bench.store.cell import Cell
+from bench.store.result import Alignment, Cost, Result
+from bench.store.trace import Trace
 from bench.tracking import open_tracker
-from bench.wandb_runs import Identity, close_run, open_run
+from bench.tracking.wandb import Identity, close_run, open_run
 
 wandb = pytest.importorskip("wandb")
 

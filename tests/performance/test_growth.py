@@ -14,8 +14,8 @@ from marked_processes import SUPPORT, Marked
 
 from ablations.outcome import failed_result
 from ablations.sweep import plan_sweep
-from bench.provenance import utc_now
-from bench.store import Store
+from bench.store.provenance import utc_now
+from bench.store.store import Store
 
 pytestmark = pytest.mark.performance
 

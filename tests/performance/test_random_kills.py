@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from marked_processes import SUPPORT, Marked
 
-from bench.store import Store
+from bench.store.store import Store
 
 pytestmark = pytest.mark.performance
 
@@ -41,7 +41,7 @@ def figures(store: Store) -> dict[str, Any]:
 def test_a_sweep_survives_random_kills(tmp_path: Path) -> None:
     study = tmp_path / "kills.yaml"
     study.write_text(STUDY)
-    sweep = ["-m", "bench.cli", "sweep", str(study), "--limit", str(CELLS), "--wandb", "off"]
+    sweep = ["-m", "bench.cli.main", "sweep", str(study), "--limit", str(CELLS), "--wandb", "off"]
     sweep += ["--checkpoint-minutes", "0.02", "--retries", "100", "--store"]
     specification = {
         "command": [*sweep, str(tmp_path / "disturbed"), "--address", "ADDRESS"],

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from many_results import SETTINGS, fill
 
-from bench.store import Store
-from reports.catalogue import Catalogue
-from reports.report import build
-from reports.writing import write
+from bench.store.store import Store
+from reports.metrics import Catalogue
+from reports.output_folder import write
+from reports.pages.report import build
 
 pytestmark = pytest.mark.performance
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.cell import Cell
-from bench.result import (
+from bench.store.cell import Cell
+from bench.store.result import (
     Alignment,
     Cost,
     Failure,
@@ -21,15 +21,15 @@ from bench.result import (
     Provenance,
     Result,
 )
-from bench.store import Store
-from bench.trace import Trace
-from reports.catalogue import AxisEntry, Catalogue, TaskEntry
-from reports.report import Report, build
-from reports.writing import write
-from tasks.alignment import Case, agreement, diagonal_weights, uniform_weights
+from bench.store.store import Store
+from bench.store.trace import Trace
+from reports.metrics import AxisEntry, Catalogue, TaskEntry
+from reports.output_folder import write
+from reports.pages.report import Report, build
 from tasks.base import Prediction
-from tasks.intervals import bootstrap, by_length
-from tasks.translation.metrics import bleu, bleu_statistics
+from tasks.evaluation.alignment import Case, agreement, diagonal_weights, uniform_weights
+from tasks.evaluation.bootstrap import bootstrap, by_length
+from tasks.translation.evaluate import bleu, bleu_statistics
 
 SUPPORT = str(Path(__file__).parent.parent / "support")
 if SUPPORT not in sys.path:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import sacrebleu
 
-from reports.aggregators import BLEU, MEAN, RATIO, bounds, candidates, fast_bleu, fitting
-from tasks.translation.metrics import bleu, bleu_statistics
+from reports.statistics.bootstrap import BLEU, MEAN, RATIO, bounds, candidates, fast_bleu, fitting
+from tasks.translation.evaluate import bleu, bleu_statistics
 
 NONE = np.zeros((3, 0))
 

@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from bench.store import Store
-from reports import frames
-from reports.analysis import analyse
-from reports.frames import Frame
+from bench.store.store import Store
+from reports import load as frames
+from reports.load import Frame
+from reports.statistics.analysis import analyse
 
 
 def frame_of(store: Store, catalogue) -> Frame:

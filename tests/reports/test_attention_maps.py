@@ -10,14 +10,13 @@ import pytest
 from looking import document_trace, photo_trace, sound_trace
 from PIL import Image
 
-from reports import pdf, svg
-from reports.alignments import heat_map, row_description, segments_of
 from reports.attention_maps import attention_map
-from reports.bitmaps import ink, photo, spectrogram, veil
-from reports.drawing import Box, Drawing, Group, Lines, Picture, Shape, Text, pictures
-from reports.pdf_fonts import fonts_for
-from reports.photo_maps import photo_description, photo_map
-from reports.sound_maps import sound_description, sound_map
+from reports.attention_maps.audio import sound_description, sound_map
+from reports.attention_maps.image import ink, photo, photo_description, photo_map, spectrogram, veil
+from reports.attention_maps.text import heat_map, row_description, segments_of
+from reports.figures import pdf, svg
+from reports.figures.drawing import Box, Drawing, Group, Lines, Picture, Shape, Text, pictures
+from reports.figures.pdf_fonts import fonts_for
 
 
 def alpha(data: bytes) -> np.ndarray:

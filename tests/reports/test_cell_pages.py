@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 from looking import document_trace, put, sound_trace
 
-from bench.cell import Cell
-from bench.store import Store
-from reports import frames
-from reports.analysis import LEADING, analyse
-from reports.catalogue import Catalogue, TaskEntry
-from reports.cell_pages import cell_pages
-from reports.links import link, page_of_cell
-from reports.report import build
-from reports.tables import Missing, Number
-from reports.writing import write
+from bench.store.cell import Cell
+from bench.store.store import Store
+from reports import load as frames
+from reports.metrics import Catalogue, TaskEntry
+from reports.output_folder import write
+from reports.pages.cell import cell_pages
+from reports.pages.report import build
+from reports.statistics.analysis import LEADING, analyse
+from reports.tables import Missing, Number, link, page_of_cell
 
 TASK = TaskEntry("translation", length_unit="source words")
 

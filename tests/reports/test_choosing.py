@@ -8,15 +8,14 @@ from typing import Any
 import pytest
 from made_up import Mechanism
 
-from bench.result import Result
-from bench.store import Store
-from reports import frames
-from reports.catalogue import Catalogue
-from reports.choosing import Choice, choose
-from reports.frames import Frame
-from reports.markdown_report import report_text
-from reports.report import Report, build
-from reports.site import pages
+from bench.store.result import Result
+from bench.store.store import Store
+from reports import load as frames
+from reports.load import Frame
+from reports.metrics import Catalogue
+from reports.pages.report import Report, build, report_text
+from reports.pages.site import pages
+from reports.statistics.model_selection import Choice, choose
 from reports.tables import Number
 
 # Test figures put general first and concat last; validation figures say the opposite.

@@ -5,23 +5,19 @@ from __future__ import annotations
 import pytest
 from looking import entailment, looking
 
-from bench.cell import Cell
-from bench.store import Store
-from reports import frames
-from reports.analysis import analyse
-from reports.catalogue import Catalogue
-from reports.comparison_tables import mcnemar_table
-from reports.confusion import confusion_table
-from reports.controls import best_control, controls, standing, standings
-from reports.csv_tables import csv_text
-from reports.findings import findings
-from reports.latex import latex_text
-from reports.markdown import markdown_text
-from reports.metric_names import named
-from reports.metrics_table import metrics_table
-from reports.overview import overview_table
-from reports.significance import Estimate
+from bench.store.cell import Cell
+from bench.store.store import Store
+from reports import load as frames
+from reports.metrics import Catalogue, named
+from reports.pages.findings import findings
+from reports.statistics.analysis import analyse
+from reports.statistics.baselines import best_control, controls, standing, standings
+from reports.statistics.significance import Estimate
 from reports.tables import Label, Missing, Number
+from reports.tables.comparisons import confusion_table, mcnemar_table
+from reports.tables.metrics import metrics_table
+from reports.tables.overview import overview_table
+from reports.writers import csv_text, latex_text, markdown_text
 
 CATALOGUE = Catalogue(controls=frozenset({"none"}))
 

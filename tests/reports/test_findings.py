@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reports.analysis import Analysis, Scores
-from reports.catalogue import Catalogue
-from reports.findings import findings
-from reports.frames import Frame
-from reports.lengths import Difference, LengthGaps, Part
-from reports.significance import Estimate
+from reports.load import Frame
+from reports.metrics import Catalogue
+from reports.pages.findings import findings
+from reports.statistics.analysis import Analysis, Scores
+from reports.statistics.lengths import Difference, LengthGaps, Part
+from reports.statistics.significance import Estimate
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,12 @@ from made_up import MECHANISMS
 from PIL import Image
 from wandb_files import OfflineRun, offline_runs, own_environment
 
-from bench.store import Store
-from reports import cli, report
-from reports.gathered import columns_and_rows, gather
-from reports.overview_picture import overview_picture
+from bench.store.store import Store
+from reports.cli import report as cli
+from reports.figures.overview import overview_picture
+from reports.pages import report
 from reports.tables import Column, Label, Missing, Number, Row, Table
+from reports.wandb_report import columns_and_rows, gather
 
 wandb = pytest.importorskip("wandb")
 
@@ -28,7 +29,7 @@ _own_environment = pytest.fixture(autouse=True)(own_environment)
 @pytest.fixture(scope="module")
 def swept(made: Any, tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store of its own, which W&B may write beside: three mechanisms, one of them failed."""
-    from bench.cell import Cell
+    from bench.store.cell import Cell
 
     store = Store.open(tmp_path_factory.mktemp("swept") / "store", create=True)
     maker = type(made)(store, examples=20)
@@ -100,7 +101,7 @@ def test_one_run_gathers_a_sweep(
 
 
 def test_the_same_results_are_the_same_run(swept: Store, catalogue: Any, made: Any) -> None:
-    from reports.gathered import identity
+    from reports.wandb_report import identity
 
     first = identity(report.build(swept, catalogue=catalogue))
     assert identity(report.build(swept, catalogue=catalogue)).id == first.id

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reports.analysis import Analysis, Scores
-from reports.group_notes import detectable_note, group_notes, seeds_text
-from reports.significance import Estimate
+from reports.statistics.analysis import Analysis, Scores
+from reports.statistics.ranks import detectable_note, group_notes, seeds_text
+from reports.statistics.significance import Estimate
 
 NAMES = ["soft", "global", "none"]
 

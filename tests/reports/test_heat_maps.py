@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.trace import Trace
-from reports import svg
-from reports.alignments import heat_map, row_description
-from reports.drawing import Box, Group, Strip, Text
-from reports.gallery import choose
+from bench.store.trace import Trace
+from reports.attention_maps.text import heat_map, row_description
+from reports.figures import svg
+from reports.figures.drawing import Box, Group, Strip, Text
+from reports.pages.gallery import choose
 
 
 def trace(**changes) -> Trace:

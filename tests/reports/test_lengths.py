@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.aggregators import MEAN
-from reports.lengths import gaps, measure, parts
-from reports.resampling import Resampler
-from reports.samples import Sample
+from reports.load import Sample
+from reports.statistics.bootstrap import MEAN, Resampler
+from reports.statistics.lengths import gaps, measure, parts
 
 
 def sample(scores, lengths, name: str = "ab") -> Sample:

@@ -6,7 +6,7 @@ import io
 
 import pandas
 
-from reports.parquet import parquet_bytes
+from reports.writers import parquet_bytes
 
 
 def test_every_trial_with_its_types(report):

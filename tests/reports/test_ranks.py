@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.frames import Setting
-from reports.rank_diagram import rank_figure
-from reports.ranks import Ranks, critical_difference, friedman_p, rank
+from reports.figures.rank_diagram import rank_figure
+from reports.load import Setting
+from reports.statistics.ranks import Ranks, critical_difference, friedman_p, rank
 
 
 def analysis(task: str, figures: dict[str, float], *, higher: bool = True, budget: str = "laptop"):

@@ -7,16 +7,24 @@ import pytest
 from looking import put
 
 from ablations.expansion import Changes, expand
-from ablations.study import Axes, Comparison, Paper, Selector, Study
-from ablations.study_files import load_study
+from ablations.study import Axes, Comparison, Paper, Selector, Study, load_study
 from bench.errors import UsageError
-from bench.store import Store
-from reports.replicating import replicate, settings_of
-from reports.replication import Ours, PaperRow, outcome, sentence, verdicts
-from reports.replication_tables import command, pairs_table, rows_table, summary_table
-from reports.report import build
-from reports.significance import Estimate
-from reports.site import pages
+from bench.store.store import Store
+from reports.pages.report import build
+from reports.pages.site import pages
+from reports.replication.matching import replicate, settings_of
+from reports.replication.verdicts import (
+    Ours,
+    PaperRow,
+    command,
+    outcome,
+    pairs_table,
+    rows_table,
+    sentence,
+    summary_table,
+    verdicts,
+)
+from reports.statistics.significance import Estimate
 from reports.tables import Label, Missing, Number
 from tasks.plan import make_cell
 

@@ -181,9 +181,9 @@ def looked_at(tmp_path_factory) -> Path:
     """A report on photos, sounds and documents, with the papers' page."""
     from looking import entailment, looking
 
-    from bench.store import Store
-    from reports.report import build
-    from reports.writing import write
+    from bench.store.store import Store
+    from reports.output_folder import write
+    from reports.pages.report import build
 
     folder = tmp_path_factory.mktemp("looked-at")
     store = Store.open(folder / "store", create=True)

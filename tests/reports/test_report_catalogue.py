@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.cell import Cell
-from reports.catalogue import Catalogue, from_registries
+from bench.store.cell import Cell
+from reports.metrics import Catalogue, from_registries
 
 
 @pytest.fixture(scope="module")

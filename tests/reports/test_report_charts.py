@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.charts import Axes, Scale, Series, legend, line_panels, padded_scale, ticks
-from reports.drawing import Box, Marker, Path, Text
-from reports.scatter import Spot, pareto_front, scatter
-from reports.theme import style
+from reports.figures.drawing import Box, Marker, Path, Text, style
+from reports.figures.panels import Axes, Scale, Series, legend, line_panels, padded_scale, ticks
+from reports.figures.scatter import Spot, pareto_front, scatter
 
 FINITE = st.floats(-1e6, 1e6, allow_nan=False)
 

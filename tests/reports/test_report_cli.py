@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UsageError
-from bench.store import Store
-from reports import cli, compare_cli, report
+from bench.store.store import Store
+from reports.cli import compare as compare_cli
+from reports.cli import report as cli
+from reports.pages import report
 
 
 def parsed(module, *words: str) -> argparse.Namespace:
@@ -82,7 +84,7 @@ def test_default_folders():
 
 def test_commands_are_parsed_without_heavy_imports():
     code = (
-        "import sys, reports.cli, reports.compare_cli;"
+        "import sys, reports.cli.report, reports.cli.compare;"
         "heavy = {'torch', 'numpy', 'pandas', 'matplotlib', 'scipy', 'jinja2'} & set(sys.modules);"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )

@@ -8,8 +8,12 @@ import zlib
 import pytest
 from defusedxml import ElementTree
 
-from reports import pdf, svg
-from reports.drawing import (
+from reports.figures import pdf, svg
+from reports.figures.drawing import (
+    DASHES,
+    MARKERS,
+    PALETTE,
+    SERIES,
     Box,
     Drawing,
     Group,
@@ -18,13 +22,15 @@ from reports.drawing import (
     Path,
     Strip,
     Text,
+    contrast,
+    css_variables,
     shortened,
     stacked,
+    style,
     text_width,
     tiled,
 )
-from reports.pdf_fonts import fonts_for
-from reports.theme import DASHES, MARKERS, PALETTE, SERIES, contrast, css_variables, style
+from reports.figures.pdf_fonts import fonts_for
 
 DRAWING = Drawing(
     120,

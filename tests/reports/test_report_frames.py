@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from bench.cell import Cell
-from bench.result import Failure, Result
-from bench.store import Store
-from reports import frames
-from reports.catalogue import Catalogue
-from reports.frames import slug
+from bench.store.cell import Cell
+from bench.store.result import Failure, Result
+from bench.store.store import Store
+from reports import load as frames
+from reports.load import slug
+from reports.metrics import Catalogue
 
 
 def collected(store: Store, catalogue: Catalogue) -> frames.Collection:

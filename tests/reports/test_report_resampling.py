@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reports.aggregators import MEAN, RATIO
-from reports.resampling import Resampler, difference_variances, percentiles
+from reports.statistics.bootstrap import MEAN, RATIO, Resampler, difference_variances, percentiles
 
 KEY = "ab" * 32
 OTHER = "cd" * 32

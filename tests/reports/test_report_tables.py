@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reports.significance import Estimate
+from reports.statistics.significance import Estimate
 from reports.tables import Column, Missing, Number, Row, Table, estimated, mean_known, shades
 
 
@@ -152,8 +152,8 @@ def test_a_value_far_off_leaves_the_others_their_colours():
 
 
 def test_pages_show_the_first_rows_and_all_controls():
-    from reports.csv_tables import csv_text
     from reports.tables import ROWS, Column, Number, Row, Table
+    from reports.writers import csv_text
 
     rows = [Row(str(n), (Number(n),)) for n in range(ROWS + 20)]
     rows += [Row("control", (Number(0.5),), apart=True)]

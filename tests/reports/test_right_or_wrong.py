@@ -7,8 +7,8 @@ from math import comb
 import numpy as np
 import pytest
 
-from reports.right_or_wrong import Marked, disagreements, marked, mcnemar_p
-from reports.samples import Sample
+from reports.load import Sample
+from reports.statistics.significance import Marked, disagreements, marked, mcnemar_p
 from tasks.entailment.metrics import mcnemar
 
 

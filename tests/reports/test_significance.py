@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reports.significance import (
+from reports.statistics.significance import (
     Spread,
     detectable_difference,
     difference_p,

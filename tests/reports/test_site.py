@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from made_up import MECHANISMS
 
-from bench.cell import Cell
-from bench.store import Store
-from reports.report import build
-from reports.writing import write
+from bench.store.cell import Cell
+from bench.store.store import Store
+from reports.output_folder import write
+from reports.pages.report import build
 
 VOID = {"meta", "link", "br", "wbr", "img", "input", "hr", "path", "rect", "circle"}
 SCRIPT = "<script>alert(1)</script>"

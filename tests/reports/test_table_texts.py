@@ -8,10 +8,8 @@ import re
 
 import pytest
 
-from reports.csv_tables import csv_text
-from reports.latex import latex_text
-from reports.markdown import escaped, markdown_text
 from reports.tables import Column, Label, Missing, Number, Row, Table
+from reports.writers import csv_text, escaped, latex_text, markdown_text
 
 TABLE = Table(
     "scores",

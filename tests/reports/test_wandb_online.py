@@ -13,8 +13,8 @@ from doc_blocks import blocks, command_lines
 from marked_processes import SUPPORT, Marked
 from wandb_server import ReceivedRun, WandbServer, wandb_server
 
-from bench.result import Result
-from bench.store import Store
+from bench.store.result import Result
+from bench.store.store import Store
 
 pytest.importorskip("wandb")
 
@@ -175,7 +175,7 @@ def test_the_run_of_a_sweep_brings_tables_picture_and_store(
 ) -> None:
     server, store = tracked.server, tracked.store
     before = set(server.runs)
-    arguments = ["bench.cli", "report", store.address, "--wandb", "online"]
+    arguments = ["bench.cli.main", "report", store.address, "--wandb", "online"]
     arguments += ["--out", str(tmp_path / "report")]
     report = finished(Marked("-m", arguments, tmp_path / "run", server.environment))
     assert report.stderr == ""

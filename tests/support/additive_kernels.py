@@ -35,7 +35,7 @@ def inputs(shape: tuple[int, ...], dtype: torch.dtype) -> list[torch.Tensor]:
 def interpret() -> dict[str, Any]:
     """Largest differences by precision, over energies and all gradients."""
     scalars_as_numbers()
-    from bench.attention.scores.additive_triton import additive_by_kernel
+    from bench.attention.kernels.additive_triton import additive_by_kernel
 
     torch.manual_seed(3)
     largest: dict[str, float] = {}
@@ -84,7 +84,7 @@ def compiled() -> dict[str, int]:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from bench.attention.scores import additive_triton as module
+    from bench.attention.kernels import additive_triton as module
 
     kernels = {
         module._energies: module.ENERGIES,

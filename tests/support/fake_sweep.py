@@ -24,8 +24,8 @@ from ablations.sweep import (
     plan_sweep,
     run_sweep,
 )
-from bench.cell import Cell
-from bench.store import Store
+from bench.store.cell import Cell
+from bench.store.store import Store
 
 
 def main(address: str, specification: str) -> int:

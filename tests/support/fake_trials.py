@@ -14,9 +14,9 @@ from typing import Any
 
 from ablations.context import TrialContext
 from ablations.outcome import failed_result
-from bench.cell import Cell
-from bench.provenance import provenance, utc_now
-from bench.result import Cost, Primary, Result
+from bench.store.cell import Cell
+from bench.store.provenance import provenance, utc_now
+from bench.store.result import Cost, Primary, Result
 from bench.tracking import open_tracker
 
 PREDICTIONS = [{"example": "0", "subset": "test", "prediction": "x"}]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ablations.context import TrialContext
 from ablations.trial import run_trial
-from bench.cell import Cell
-from bench.result import Result
+from bench.store.cell import Cell
+from bench.store.result import Result
 
 #: Steps before a trial is held.
 STEPS = 3

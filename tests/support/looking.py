@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bench.cell import Cell
-from bench.result import Alignment, AlignmentFigures, Cost, Primary, Provenance, Result
-from bench.store import Store
-from bench.trace import Trace
-from tasks.speech.listening import picture
+from bench.store.cell import Cell
+from bench.store.result import Alignment, AlignmentFigures, Cost, Primary, Provenance, Result
+from bench.store.store import Store
+from bench.store.trace import Trace
+from tasks.speech.alignment import picture
 
 LABELS = ("entailment", "neutral", "contradiction")
 PROVENANCE = Provenance(package_version="0.1.0", started="2025-01-31", finished="2025-01-31")

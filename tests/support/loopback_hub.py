@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import pytest
 from loopback import serving
 
-from tasks import download as downloads
+from tasks.data import download as downloads
 
 API = re.compile(r"api/datasets/([^/]+/[^/]+)/revision/([^/?]+)")
 RESOLVE = re.compile(r"datasets/([^/]+/[^/]+)/resolve/([^/]+)/([^?]+)")

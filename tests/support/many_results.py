@@ -11,9 +11,9 @@ from typing import Any, cast
 import numpy as np
 from made_up import TARGET, sentences
 
-from bench.cell import Cell
-from bench.trace import Mode, Trace
-from tasks.translation.metrics import bleu, bleu_statistics
+from bench.store.cell import Cell
+from bench.store.trace import Mode, Trace
+from tasks.translation.evaluate import bleu, bleu_statistics
 
 #: Settings that results are spread over; contenders have so many seeds.
 SETTINGS, SEEDS = 5, 10

@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ablations.cancellation import Interrupted
 from ablations.context import TrialContext
-from ablations.interruption import Interrupted
-from ablations.ranks import find_meeting, leave, meet, open_meeting
+from ablations.distributed import find_meeting, leave, meet, open_meeting
 from ablations.trial import assist, run_trial
-from bench.cell import Cell
+from bench.store.cell import Cell
 
 
 def main(rank: int, ranks: int, port_file: Path, trials: list[dict[str, Any]]) -> None:

@@ -9,7 +9,7 @@ import json
 import sys
 import time
 
-from bench.cli import main
+from bench.cli.main import main
 
 if __name__ == "__main__":
     report = []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.attention.memory import Memory
+from bench.attention.base import Memory
 from bench.models.base import Decoder
 
 

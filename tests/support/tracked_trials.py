@@ -17,8 +17,9 @@ from typing import Any
 
 from ablations.context import TrialContext
 from ablations.trial import run_trial
-from bench import cli, wandb_runs
-from bench.store import Store
+from bench.cli import main as cli
+from bench.store.store import Store
+from bench.tracking import wandb as wandb_runs
 from tasks.plan import make_cell
 
 NAMES = ("task", "attention", "score", "budget")

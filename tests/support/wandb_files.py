@@ -14,7 +14,7 @@ import pytest
 import wandb
 from wandb.proto.wandb_internal_pb2 import Record
 
-from bench.wandb_runs import QUIET
+from bench.tracking.wandb import QUIET
 
 _BLOCK = 32 * 1024
 _FILE_HEADER = 7

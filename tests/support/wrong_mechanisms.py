@@ -7,9 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.attention.base import Attended, Keys
-from bench.attention.core import ScoredAttention
-from bench.attention.memory import Memory
+from bench.attention.attention import ScoredAttention
+from bench.attention.base import Attended, Keys, Memory
 
 
 class Tidying(ScoredAttention):

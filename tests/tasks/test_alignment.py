@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import ragged
-from tasks.alignment import (
+from tasks.evaluation import sequence_alignment as ragged
+from tasks.evaluation.alignment import (
     Agreement,
     Case,
     Links,

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.batching import BucketBatches, sorted_batches
+from tasks.data.batching import BucketBatches, sorted_batches
 
 lengths = st.lists(st.integers(0, 40), min_size=1, max_size=200).map(np.asarray)
 units = st.integers(1, 300)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UsageError
-from tasks.cache import cached, digest, digest_texts
+from tasks.data.cache import cached, digest, digest_texts
 
 CONTENT = "x" * 100_000
 

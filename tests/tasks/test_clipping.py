@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.settings import Settings
-from tasks.training import TrainingModule
+from tasks.training.module import TrainingModule
 
 
 class _Module(TrainingModule):

@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 
 from bench.errors import UsageError
-from tasks.base import Paths
-from tasks.decoding import decode, read_references
-from tasks.generation import Batch, GenerationModule
+from tasks.base import Paths, tasks
+from tasks.data.tokenizer import EOS, PAD
+from tasks.evaluation.decode import decode, read_references
 from tasks.plan import make_cell, resolve
-from tasks.registries import tasks
-from tasks.text.tokenise import EOS, PAD
-from tasks.training import DivergedError
+from tasks.training.module import DivergedError
+from tasks.training.sequence import Batch, GenerationModule
 
 
 def made(folder: Path, **options: object) -> tuple[GenerationModule, list[Batch]]:

@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 
 from bench.errors import UsageError
-from tasks.distribution import WORK, Distribution, Piece, fetch_distribution
-from tasks.fetched import size_text
-from tasks.registries import datasets, tasks
-from tasks.unpack import unpack
+from tasks.base import datasets, tasks
+from tasks.data.archives import WORK, Distribution, Piece, fetch_distribution, unpack
+from tasks.data.download import size_text
 
 MEMBERS = {
     "top/data/a.txt": b"a" * 5000,
@@ -162,7 +161,7 @@ def test_no_room_to_unpack_keeps_the_archive(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.unpack.shutil.copyfileobj", full)
+        patch.setattr("tasks.data.archives.shutil.copyfileobj", full)
         with pytest.raises(UsageError, match=r"toy\.zip: cannot be unpacked .No space left"):
             fetch_distribution(card, tmp_path)
     assert visible(tmp_path) == set()

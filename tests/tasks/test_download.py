@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bench.errors import UsageError
-from tasks import download as downloads
-from tasks.download import download
+from tasks.data import download as downloads
+from tasks.data.download import download
 
 BODY = bytes(range(256)) * 400
 

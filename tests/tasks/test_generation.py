@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from bench.attention.base import Sampled
 from bench.attention.mechanisms.hard import HardOptions
 from bench.models.base import Decoded
-from bench.models.head import VocabularyHead
-from tasks.generation import Batch, GenerationModule
-from tasks.optimisation import rate
+from bench.models.heads import VocabularyHead
 from tasks.settings import Settings
+from tasks.training.optimizer import rate
+from tasks.training.sequence import Batch, GenerationModule
 
 V, F = 7, 5
 

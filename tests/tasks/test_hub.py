@@ -21,8 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.errors import UsageError
-from tasks.hub import MANIFEST, Card, commit, fetch, paths
-from tasks.hub_rows import read_split
+from tasks.data.hub import MANIFEST, Card, commit, fetch, paths, read_split
 
 CARD = Card(
     name="toy",
@@ -170,7 +169,7 @@ def test_what_does_not_fit_is_not_begun(
 ) -> None:
     toy(hub)
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr("tasks.download.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("tasks.data.download.shutil.disk_usage", lambda path: usage)
     with pytest.raises(UsageError, match=r"bytes are to come and 1,000 are free; make room"):
         fetch(CARD, tmp_path)
     assert len(hub.seen) == 1

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.intervals import BLOCK, RESAMPLES, bootstrap, by_length, ratio, resampled_sums
+from tasks.evaluation.bootstrap import BLOCK, RESAMPLES, bootstrap, by_length, ratio, resampled_sums
 
 
 def _rates(values: np.ndarray) -> np.ndarray:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import matching
-from tasks.matching import match_units
+from tasks.evaluation import sequence_alignment as matching
+from tasks.evaluation.sequence_alignment import match_units
 
 
 def matched(produced: Sequence[str], reference: Sequence[str]) -> list[int]:

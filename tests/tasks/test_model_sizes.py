@@ -6,9 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from bench.models.base import ModelSizes
-from tasks.model_sizes import model_sizes
 from tasks.plan import make_cell, resolve
 from tasks.settings import Settings
+from tasks.training.module import model_sizes
 
 
 def test_settings_that_sizes_have_a_field_for_are_taken() -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from bench.attention.registries import attentions, scores
 from bench.errors import NotApplicable, UsageError
+from tasks.base import datasets, tasks
 from tasks.plan import NO_SCORE, make_cell, option_schemas, refusal, resolve
-from tasks.registries import datasets, tasks
 from tasks.settings import BUDGETS
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions
-from tasks.problems import (
+from tasks.data.readers import (
     Problem,
     Scan,
     ScannedDataset,

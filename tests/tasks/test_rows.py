@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UsageError
-from tasks.rows import (
+from tasks.data.readers import (
     Gathered,
     Row,
     data_folder,

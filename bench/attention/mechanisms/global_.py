@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from bench.attention.attention import ScoredAttention, WindowedOptions
 from bench.attention.base import AttentionOptions, Sizes
-from bench.attention.core import ScoredAttention, WindowedOptions
 from bench.attention.registries import attentions
 
 

@@ -7,14 +7,17 @@ from typing import Any, ClassVar
 from pydantic import Field
 from torch import Tensor
 
-from bench.attention.aggregation import weighted_mean
-from bench.attention.base import Attended, AttentionOptions, AttentionState, Keys, Sizes
-from bench.attention.core import ScoredAttention, ScoredOptions
-from bench.attention.gathering import pooled, take_rows
-from bench.attention.memory import Memory
+from bench.attention.attention import ScoredAttention, ScoredOptions, weighted_mean
+from bench.attention.base import Attended, AttentionOptions, AttentionState, Keys, Memory, Sizes
 from bench.attention.registries import attentions
 from bench.attention.scores import DotScore
-from bench.attention.windows import MonotonicWindow, PointWindow, PredictiveWindow
+from bench.attention.windows import (
+    MonotonicWindow,
+    PointWindow,
+    PredictiveWindow,
+    pooled,
+    take_rows,
+)
 
 #: How many times as long as a window a memory must be for gathering to pay, as measured on a CPU:
 #: a product over all keys is cheap beside copying the near ones, the additive score is not.

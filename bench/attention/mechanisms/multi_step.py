@@ -7,10 +7,9 @@ from typing import ClassVar
 from pydantic import Field
 from torch import Tensor
 
-from bench.attention.base import AttentionOptions, Keys, Sizes
-from bench.attention.core import ScoredAttention, ScoredOptions
-from bench.attention.memory import Memory
-from bench.attention.refusals import no_previous_step
+from bench.attention.attention import ScoredAttention, ScoredOptions
+from bench.attention.base import AttentionOptions, Keys, Memory, Sizes
+from bench.attention.build import no_previous_step
 from bench.attention.registries import attentions
 
 

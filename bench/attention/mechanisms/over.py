@@ -8,10 +8,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from bench.attention.attention import ScoredAttention, ScoredOptions, Weighed
 from bench.attention.base import Attended, AttentionOptions, AttentionState, Keys, Sizes
-from bench.attention.chunks import in_chunks
-from bench.attention.core import ScoredAttention, ScoredOptions, Weighed
-from bench.attention.refusals import no_previous_step
+from bench.attention.build import no_previous_step
+from bench.attention.kernels import in_chunks
 from bench.attention.registries import attentions
 
 

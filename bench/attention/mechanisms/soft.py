@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from bench.attention.attention import ScoredAttention, WindowedOptions
 from bench.attention.base import AttentionOptions, Sizes
-from bench.attention.core import ScoredAttention, WindowedOptions
 from bench.attention.registries import attentions
 
 

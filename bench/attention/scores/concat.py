@@ -11,13 +11,13 @@ from typing import ClassVar, Self, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from bench.attention.attention import HeadLinear
 from bench.attention.base import AttentionOptions
-from bench.attention.chunks import in_chunks
-from bench.attention.heads import HeadLinear
+from bench.attention.kernels import in_chunks
+from bench.attention.kernels.additive_cpu import additive_in_tiles
+from bench.attention.kernels.additive_step import additive_step
 from bench.attention.registries import scores
 from bench.attention.scores import Score
-from bench.attention.scores.additive_step import additive_step
-from bench.attention.scores.additive_tiles import additive_in_tiles
 
 Additive: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -146,7 +146,7 @@ def _fast_way(queries: Tensor, keys: Tensor, vector: Tensor) -> Additive | None:
 def additive_kernel(device: torch.device) -> Additive | None:
     """The CUDA kernel, or None where Triton, which makes it, is missing or cannot."""
     try:  # importing it takes most of a second, which only CUDA devices are worth
-        from bench.attention.scores.additive_triton import additive_by_kernel
+        from bench.attention.kernels.additive_triton import additive_by_kernel
     except ImportError:
         return None
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from bench.attention.heads import HeadLinear, split_heads
+from bench.attention.attention import HeadLinear, split_heads
 from bench.attention.registries import scores
 from bench.attention.scores import DotScore
 

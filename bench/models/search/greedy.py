@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from bench.attention.memory import Memory
+from bench.attention.base import Memory
 from bench.models.base import Decoder, select_rows
 from bench.models.search.hypotheses import (
     PADDING,
     Head,
     Hypotheses,
+    NextToken,
     length_norm,
     limits_of,
     with_weights,
 )
-from bench.models.search.vocabulary import NextToken
 
 #: Finished rows leave the batch once they are this share of it: copying the rest costs about as
 #: much as a step.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeGuard
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from bench.attention.memory import Memory, lengths_to_mask
+from bench.attention.base import Memory, lengths_to_mask
 from bench.errors import UsageError
 from bench.models.base import Decoder
+from bench.models.heads import VocabularyHead
+from bench.models.losses import ALIGNMENT, LN_2, LOG2_E
 
 #: Features B,T,F to logits B,T,V.
 Head = Callable[[Tensor], Tensor]
@@ -88,4 +92,131 @@ def with_weights(
         found,
         weights=decoded.weights.masked_fill(after, 0.0),
         parts={name: part.masked_fill(after, 0.0) for name, part in wanted.items()},
+    )
+
+
+# From features to the scores of the next token, as a search wants them at every step.
+
+#: About how many tokens a column holds, of which only the best is looked at first.
+COLUMN = 32
+#: Rows of logits worked on at once, so that they stay in a CPU's cache.
+ROWS = 32
+NEVER = float("-inf")
+
+
+@dataclass(frozen=True)
+class NextScores:
+    """Log-probabilities of the next token of N hypotheses: `unit` x values - norms, in nats.
+
+    Attributes:
+        values: N,C*W, in C columns of the vocabulary (token t lies in column t mod W); -inf for
+            forbidden tokens, and where there is no token.
+        norms: N float64.
+        unit: of the values, in nats.
+        width: W.
+        size: V, tokens; those from V on do not exist.
+    """
+
+    values: Tensor
+    norms: Tensor
+    unit: float
+    width: int
+    size: int
+
+    def best(self) -> tuple[Tensor, Tensor]:
+        """N log-probabilities in float64 and N tokens: the likeliest."""
+        values, tokens = self.values.max(dim=1)
+        return values.double() * self.unit - self.norms, tokens
+
+
+def columns(size: int) -> tuple[int, int]:
+    """Tokens in a column and columns W, for V tokens. W tokens begin at aligned addresses, so that
+    maxima of all columns are taken at the speed of memory."""
+    width = ALIGNMENT * max(1, round(size / (COLUMN * ALIGNMENT)))
+    return -(-size // width), width
+
+
+class NextToken:
+    """The head of one search. Its buffers serve all steps, the rows of which never become more.
+
+    Raises:
+        UsageError: the end token is forbidden.
+    """
+
+    def __init__(self, head: Head, forbidden: Sequence[int], eos: int) -> None:
+        if eos in forbidden:
+            raise UsageError("the end token cannot be forbidden")
+        self._head = head
+        self._forbidden = sorted(set(forbidden))
+        self._never: Tensor | None = None
+        self._product: _Product | None = None
+
+    def __call__(self, features: Tensor) -> NextScores:
+        """The scores after N,1,F features. They last until the next call.
+
+        What remains without forbidden tokens is not normalised again: scores stay those of the
+        model.
+        """
+        if self._never is None:
+            self._never = torch.tensor(self._forbidden, dtype=torch.int64, device=features.device)
+        if _plain_product(self._head, features):
+            if self._product is None:
+                self._product = _Product(self._head, len(features))
+            found = self._product(features[:, 0])
+        else:
+            found = scores_of(self._head(features)[:, 0])
+        found.values.index_fill_(-1, self._never, NEVER)
+        return found
+
+
+def scores_of(logits: Tensor) -> NextScores:
+    """Those of N,V logits of any head on any device."""
+    if logits.dtype in (torch.bfloat16, torch.float16):
+        logits = logits.float()
+    height, width = columns(logits.shape[1])
+    log_probs = torch.log_softmax(logits, dim=-1)
+    padded = F.pad(log_probs, (0, height * width - logits.shape[1]), value=NEVER)
+    norms = padded.new_zeros(len(padded), dtype=torch.float64)
+    return NextScores(padded, norms, 1.0, width, logits.shape[1])
+
+
+class _Product:
+    """A head that is a product, with room for so many rows of logits. Logits are over ln 2: CPUs
+    take powers of 2 in half the time of powers of e."""
+
+    def __init__(self, head: VocabularyHead, rows: int) -> None:
+        self._weight = head.projection.weight.t()  # F,V
+        self._size = head.projection.out_features
+        height, self._width = columns(self._size)
+        bias = head.projection.bias * LOG2_E
+        self._bias = F.pad(bias, (0, height * self._width - self._size), value=NEVER)
+        self._logits = self._bias.new_zeros(rows, len(self._bias))
+        self._powers = self._bias.new_empty(ROWS, len(self._bias))
+
+    def __call__(self, features: Tensor) -> NextScores:
+        rows = len(features)
+        if rows > len(self._logits):
+            self._logits = self._bias.new_zeros(rows, len(self._bias))
+        logits = self._logits[:rows]
+        product = logits[:, : self._size]
+        torch.addmm(product, features, self._weight, beta=0, alpha=LOG2_E, out=product)
+        norms = torch.cat([self._add_bias(part) for part in logits.split(ROWS)])
+        return NextScores(logits, norms.double() * LN_2, LN_2, self._width, self._size)
+
+    def _add_bias(self, logits: Tensor) -> Tensor:
+        """Add it to some rows, where they lie; returns the logarithms to base 2 of their sums of
+        powers. Padding goes along, since one stretch of memory is faster than rows."""
+        highest = logits.add_(self._bias).amax(dim=1, keepdim=True)
+        powers = torch.sub(logits, highest, out=self._powers[: len(logits)]).exp2_()
+        return powers.sum(dim=1).log2() + highest[:, 0]
+
+
+def _plain_product(head: Head, features: Tensor) -> TypeGuard[VocabularyHead]:
+    """Whether the head is a product in float32 on the CPU, of which no gradient is wanted."""
+    return (
+        isinstance(head, VocabularyHead)
+        and features.device.type == "cpu"
+        and features.dtype == head.projection.weight.dtype == torch.float32
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.is_grad_enabled()
     )

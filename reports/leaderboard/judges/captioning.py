@@ -12,7 +12,7 @@ from reports.leaderboard.judging import Judge, Scored, Wanted, judges
 from tasks.base import Prediction, TaskData
 from tasks.captioning.data import CaptioningData
 from tasks.captioning.metrics import SIGNATURE, CaptionScores, score
-from tasks.intervals import mean
+from tasks.evaluation.bootstrap import mean
 
 #: Figures of the controls that results have, by control.
 _OF_CONTROLS = ("cider", "bleu_4")

@@ -8,10 +8,10 @@ import numpy as np
 
 from reports.leaderboard.judging import Judge, Scored, Wanted, judges
 from tasks.base import Prediction, TaskData
-from tasks.entailment.corpus import LABELS
 from tasks.entailment.data import EntailmentData
 from tasks.entailment.metrics import accuracy_interval, accuracy_statistics, figures
-from tasks.intervals import ratio
+from tasks.entailment.pairs import LABELS
+from tasks.evaluation.bootstrap import ratio
 
 #: Rows have probabilities to four places.
 _ROUNDING = 2e-4

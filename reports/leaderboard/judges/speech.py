@@ -10,12 +10,12 @@ import numpy as np
 
 from reports.leaderboard.judging import Judge, Scored, Wanted, judges, perplexity
 from tasks.base import Prediction, TaskData
-from tasks.intervals import ratio
-from tasks.speech.controls import constant_rate, constant_transcript
+from tasks.evaluation.bootstrap import ratio
+from tasks.speech.baselines import constant_rate, constant_transcript
 from tasks.speech.corpus import Unit, Utterance, join_units
 from tasks.speech.data import SpeechData
+from tasks.speech.evaluate import TENTHS
 from tasks.speech.metrics import score
-from tasks.speech.testing import TENTHS
 
 #: How far from the right place a model looked: only its weights know.
 _LOOKED = ("centre_ms", "peak_ms", "monotonicity", "mass_on_span")

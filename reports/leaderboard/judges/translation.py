@@ -6,8 +6,8 @@ from typing import Any
 
 from reports.leaderboard.judging import judges
 from reports.leaderboard.text_judge import TextJudge
-from tasks.text_to_text.attended import WordPair
-from tasks.translation.testing import SCORING, word_pair
+from tasks.evaluation.alignment_text import WordPair
+from tasks.translation.evaluate import SCORING, word_pair
 
 
 @judges.register("translation")

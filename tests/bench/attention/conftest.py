@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from bench.attention.memory import Memory, lengths_to_mask
+from bench.attention.base import Memory, lengths_to_mask
 
 
 @pytest.fixture(autouse=True)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
+from bench.attention.kernels import additive_cpu as additive_tiles
+from bench.attention.kernels.additive_cpu import additive_in_tiles
+from bench.attention.kernels.additive_step import additive_step
 from bench.attention.registries import scores
-from bench.attention.scores import additive_tiles
 from bench.attention.scores import concat as concat_module
-from bench.attention.scores.additive_step import additive_step
-from bench.attention.scores.additive_tiles import additive_in_tiles
 from bench.attention.scores.concat import additive, additive_written_out
 
 Way = Callable[[Tensor, Tensor, Tensor], Tensor]

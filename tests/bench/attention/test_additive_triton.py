@@ -59,7 +59,7 @@ def test_the_kernels_compile_for_gpus(tmp_path: Path) -> None:
 
 def test_without_triton_there_is_no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "triton", None)
-    monkeypatch.delitem(sys.modules, "bench.attention.scores.additive_triton", raising=False)
+    monkeypatch.delitem(sys.modules, "bench.attention.kernels.additive_triton", raising=False)
     assert additive_kernel.__wrapped__(torch.device("cpu")) is None
 
 

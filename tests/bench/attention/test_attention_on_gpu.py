@@ -8,10 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.attention.base import Attention, Sizes
+from bench.attention.base import Attention, Memory, Sizes
 from bench.attention.build import build_attention, valid_pairs
-from bench.attention.conformance_batch import Batch, random_batch
-from bench.attention.memory import Memory
+from bench.attention.conformance import Batch, random_batch
 from bench.attention.registries import attentions, normalisers
 
 pytestmark = [

@@ -8,10 +8,9 @@ import pickle
 import pytest
 import torch
 
-from bench.attention.base import AttentionState, Keys, Sizes
+from bench.attention.base import AttentionState, Keys, Memory, Sizes, lengths_to_mask
 from bench.attention.build import build_attention, valid_pairs
 from bench.attention.mechanisms.soft import SoftOptions
-from bench.attention.memory import Memory, lengths_to_mask
 from bench.attention.registries import attentions, scores
 from bench.errors import NotApplicable, UsageError
 

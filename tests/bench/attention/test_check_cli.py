@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.attention import check_cli
-from bench.attention.conformance_checks import CHECKS
+from bench.attention.conformance import CHECKS
+from bench.cli import check as check_cli
 from bench.errors import NotApplicable, UsageError
 
 OURS = "bench.attention.mechanisms.soft:SoftAttention"
 THEIRS = """
-from bench.attention.core import ScoredAttention
+from bench.attention.attention import ScoredAttention
 
 class Fine(ScoredAttention):
     summary = "ours under another name"

@@ -10,12 +10,18 @@ import torch
 from torch import Tensor
 from wrong_mechanisms import Detached, Fading, Tidying
 
-from bench.attention.base import Attended, Attention, AttentionOptions, AttentionState, Keys, Sizes
+from bench.attention.attention import ScoredAttention
+from bench.attention.base import (
+    Attended,
+    Attention,
+    AttentionOptions,
+    AttentionState,
+    Keys,
+    Memory,
+    Sizes,
+)
 from bench.attention.build import build_attention, valid_pairs
-from bench.attention.conformance import Finding, check_mechanism
-from bench.attention.conformance_checks import CHECKS
-from bench.attention.core import ScoredAttention
-from bench.attention.memory import Memory
+from bench.attention.conformance import CHECKS, Finding, check_mechanism
 from bench.attention.registries import attentions, normalisers
 from bench.errors import NotApplicable, UsageError
 

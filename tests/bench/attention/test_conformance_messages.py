@@ -9,10 +9,9 @@ import pytest
 from torch import Tensor
 from wrong_mechanisms import Detached, Fading, Tidying
 
-from bench.attention.base import Attention
+from bench.attention.attention import ScoredAttention
+from bench.attention.base import Attention, Memory
 from bench.attention.conformance import check_mechanism
-from bench.attention.core import ScoredAttention
-from bench.attention.memory import Memory
 
 
 def message(kind: type[Attention], check: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.attention.doubly_stochastic import doubly_stochastic_penalty, penalty_weight
 from bench.attention.registries import attentions
+from bench.models.losses import doubly_stochastic_penalty, penalty_weight
 
 
 def test_mechanisms_without_the_option_have_no_penalty() -> None:

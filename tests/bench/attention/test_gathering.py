@@ -8,13 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.attention import gathering
-from bench.attention.base import Keys, Sizes
+from bench.attention import windows as gathering
+from bench.attention.base import Keys, Memory, Sizes
 from bench.attention.build import build_attention
-from bench.attention.gathering import PooledKeys
 from bench.attention.mechanisms import local as local_module
 from bench.attention.mechanisms.local import LocalAttention, LocalOptions, PredictiveOptions
-from bench.attention.memory import Memory
+from bench.attention.windows import PooledKeys
 
 SIZE, STEPS = 4, 5
 Make = Callable[..., Memory]

@@ -9,13 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.attention.base import Attended, Sampled, Sizes
+from bench.attention.base import Attended, Memory, Sampled, Sizes
 from bench.attention.build import build_attention
-from bench.attention.mechanisms.hard import HardAttention, HardOptions
-from bench.attention.memory import Memory
+from bench.attention.mechanisms.hard import HardAttention, HardOptions, entropy
 from bench.attention.registries import normalisers, scores
-from bench.attention.reinforce import Baseline, reinforce_loss, returns_to_go
-from bench.attention.sampling import entropy
+from bench.models.losses import Baseline, reinforce_loss, returns_to_go
 
 SIZE = 4
 Make = Callable[..., Memory]

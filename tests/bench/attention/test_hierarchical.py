@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bench.attention.base import Attended, AttentionState, Sizes
+from bench.attention.base import Attended, AttentionState, Memory, Sizes, lengths_to_mask
 from bench.attention.build import build_attention
-from bench.attention.mechanisms.hierarchical import HierarchicalAttention, HierarchicalOptions
-from bench.attention.memory import Memory, lengths_to_mask
+from bench.attention.mechanisms.hierarchical import (
+    HierarchicalAttention,
+    HierarchicalOptions,
+    segment_layout,
+)
 from bench.attention.registries import normalisers, scores
-from bench.attention.segments import segment_layout
 
 SIZE = 4
 Make = Callable[..., Memory]

@@ -8,12 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from bench.attention.base import AttentionState, Sizes
+from bench.attention.attention import ScoredOptions, first_position
+from bench.attention.base import AttentionState, Memory, Sizes
 from bench.attention.build import build_attention, valid_pairs
-from bench.attention.core import ScoredOptions, first_position
 from bench.attention.mechanisms.multi_step import MultiStepOptions
 from bench.attention.mechanisms.soft import SoftOptions
-from bench.attention.memory import Memory
 
 SIZE = 4
 Make = Callable[..., Memory]

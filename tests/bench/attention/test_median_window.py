@@ -8,11 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.attention.base import Attended, Attention, AttentionState, Keys, Sizes
+from bench.attention.attention import WindowedOptions
+from bench.attention.base import Attended, Attention, AttentionState, Keys, Memory, Sizes
 from bench.attention.build import build_attention
 from bench.attention.conformance import check_mechanism
-from bench.attention.core import WindowedOptions
-from bench.attention.memory import Memory
 from bench.attention.registries import attentions
 
 SIZE = 4

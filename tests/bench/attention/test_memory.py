@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.attention import memory
-from bench.attention.memory import lengths_to_mask, zero_padding
+from bench.attention import base as memory
+from bench.attention.base import lengths_to_mask, zero_padding
 
 
 @pytest.mark.parametrize("look_from", [0, memory.LOOK_FROM])

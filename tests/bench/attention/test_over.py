@@ -10,11 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.attention.base import Attended, Sizes
+from bench.attention.base import Attended, Memory, Sizes
 from bench.attention.build import build_attention
 from bench.attention.mechanisms import over as over_module
 from bench.attention.mechanisms.over import AttentionOverAttention, OverOptions
-from bench.attention.memory import Memory
 from bench.attention.registries import normalisers
 
 SIZE = 4

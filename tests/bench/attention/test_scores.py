@@ -11,8 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.attention.core import ScoredOptions
-from bench.attention.heads import merge_heads, split_heads
+from bench.attention.attention import ScoredOptions, merge_heads, split_heads
 from bench.attention.registries import scores
 from bench.attention.scores import Score
 from bench.attention.scores import concat as concat_module

@@ -8,11 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.attention import core
-from bench.attention.base import AttentionState, Keys, Sizes
+from bench.attention import attention as core
+from bench.attention.base import AttentionState, Keys, Memory, Sizes
 from bench.attention.build import build_attention
-from bench.attention.mechanisms.self_ import MultiHeadAttention
-from bench.attention.memory import Memory
+from bench.attention.mechanisms.self import MultiHeadAttention
 from bench.attention.registries import attentions, normalisers, scores
 from bench.errors import UsageError
 

@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bench.attention.base import Attended, Attention, AttentionState, Sizes
+from bench.attention.base import Attended, Attention, AttentionState, Memory, Sizes, lengths_to_mask
 from bench.attention.build import build_attention
 from bench.attention.mechanisms.local import LocalAttention, LocalOptions, PredictiveOptions
-from bench.attention.memory import Memory, lengths_to_mask
 from bench.attention.windows import MonotonicWindow, PredictiveWindow
 
 SIZE = 4

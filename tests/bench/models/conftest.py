@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.attention.memory import Memory, lengths_to_mask
+from bench.attention.base import Memory, lengths_to_mask
 from bench.attention.registries import attentions
 from bench.models.base import Decoder, Encoder, ModelSizes
 from bench.models.build import AttentionChoice, build_decoder, build_encoder

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bench.attention.memory import Memory
-from bench.models.search.beams import Beams, close, extend, finish, first_beams, go_on
-from bench.models.search.vocabulary import scores_of
+from bench.attention.base import Memory
+from bench.models.search.beam import Beams, close, extend, finish, first_beams, go_on
+from bench.models.search.hypotheses import scores_of
 
 EOS = 0
 #: Log-probabilities of end, a and b.

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.models.class_heads import ClassHead, ComparedWords, ComparisonHead, LastStateHead
+from bench.models.heads import ClassHead, ComparedWords, ComparisonHead, LastStateHead
 
 STATE, CONTEXT, WORD, SIZE, CLASSES = 5, 7, 4, 6, 3
 

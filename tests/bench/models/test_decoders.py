@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from bench.attention.base import Memory
 from bench.attention.build import valid_pairs
-from bench.attention.memory import Memory
 from bench.attention.registries import attentions
 from bench.models.base import Decoded, Decoder, select_rows
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.attention.memory import Memory
+from bench.attention.base import Memory
 from bench.errors import UsageError
 from bench.models.base import Encoder, ModelSizes
-from bench.models.recurrent_encoder import RecurrentEncoder
+from bench.models.recurrent import RecurrentEncoder
 
 FAMILIES = [
     pytest.param("global", {"cell": "gru"}, id="gru"),

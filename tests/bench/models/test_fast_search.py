@@ -8,10 +8,10 @@ import pytest
 import torch
 from slow_search import slow_beam_search
 
-from bench.models.head import VocabularyHead
+from bench.models.heads import VocabularyHead
 from bench.models.search import beam_search, greedy_search
-from bench.models.search.best import best_extensions
-from bench.models.search.vocabulary import COLUMN, NextToken, columns
+from bench.models.search.beam import best_extensions
+from bench.models.search.hypotheses import COLUMN, NextToken, columns
 
 PAD, BOS, EOS = 0, 1, 2
 LIMITS = [7, 4, 9, 6, 3, 8]

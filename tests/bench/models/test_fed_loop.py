@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.attention.memory import Memory
+from bench.attention.base import Memory
 from bench.models import fed_loop
-from bench.models.attentive_decoders import AfterDecoder
+from bench.models.recurrent import AfterDecoder
 from bench.models.recurrent_cells import LayerParameters
 
 SCORES = ["dot", "scaled-dot", "general"]

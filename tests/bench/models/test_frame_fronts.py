@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.attention.memory import Memory, lengths_to_mask
-from bench.models.ctc import CtcHead
-from bench.models.frame_front import ConvolutionalFront, FrameFront, PyramidalFront, paired
-from bench.models.recurrent_encoder import RecurrentEncoder
+from bench.attention.base import Memory, lengths_to_mask
+from bench.models.audio_encoder import ConvolutionalFront, FrameFront, PyramidalFront, paired
+from bench.models.losses import CtcHead
+from bench.models.recurrent import RecurrentEncoder
 
 F = 3
 LENGTHS = (13, 8, 1)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.models import vocabulary_loss as module
-from bench.models.vocabulary_loss import vocabulary_loss
+from bench.models import losses as module
+from bench.models.losses import vocabulary_loss
 
 pytestmark = [
     pytest.mark.gpu,

@@ -10,15 +10,11 @@ import torch
 
 from bench.attention.registries import attentions
 from bench.errors import NotApplicable, UsageError
-from bench.models.attentive_decoders import AfterDecoder, BeforeDecoder
 from bench.models.base import ModelSizes
 from bench.models.build import AttentionChoice, build_decoder
-from bench.models.convolutional_decoder import ConvolutionalDecoder
-from bench.models.convolutional_encoder import ConvolutionalEncoder
-from bench.models.recurrent_decoder import FixedDecoder
-from bench.models.recurrent_encoder import RecurrentEncoder
-from bench.models.transformer_decoder import TransformerDecoder
-from bench.models.transformer_encoder import TransformerEncoder
+from bench.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
+from bench.models.recurrent import AfterDecoder, BeforeDecoder, FixedDecoder, RecurrentEncoder
+from bench.models.transformer import TransformerDecoder, TransformerEncoder
 
 FAMILIES = {
     "fixed": (RecurrentEncoder, FixedDecoder),

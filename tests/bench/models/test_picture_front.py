@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bench.errors import UsageError
-from bench.models.picture_front import PictureFront, grid_of
+from bench.models.image_encoder import PictureFront, grid_of
 
 
 def front(**options: int) -> PictureFront:

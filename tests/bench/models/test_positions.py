@@ -9,8 +9,7 @@ import torch
 
 from bench.errors import UsageError
 from bench.models.base import ModelSizes
-from bench.models.positions import LearnedPositions, sinusoids
-from bench.models.transformer_layers import Positions
+from bench.models.transformer import LearnedPositions, Positions, sinusoids
 
 
 def test_sinusoids_by_hand() -> None:

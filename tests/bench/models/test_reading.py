@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bench.attention.registries import attentions
-from bench.models.reading import read
+from bench.models.heads import read
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in attentions.names() if name != "hard"),

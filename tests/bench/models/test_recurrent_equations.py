@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.attention.memory import Memory
+from bench.attention.base import Memory
 from bench.models.base import Decoded
+from bench.models.recurrent import RecurrentDecoder
 from bench.models.recurrent_cells import CellState
-from bench.models.recurrent_decoder import RecurrentDecoder
 
 CELLS = ["gru", "lstm"]
 

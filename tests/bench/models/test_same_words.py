@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from bench.models import recurrent_decoder
+from bench.models import recurrent as recurrent_decoder
 from bench.models.base import Decoded
 
 

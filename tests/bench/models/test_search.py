@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.attention.memory import Memory
+from bench.attention.base import Memory
 from bench.errors import UsageError
 from bench.models.base import Decoder
 from bench.models.search import Hypotheses, beam_search, greedy_search

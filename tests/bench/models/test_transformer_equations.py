@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.models.base import ModelSizes
-from bench.models.positions import sinusoids
+from bench.models.transformer import sinusoids
 
 
 def _copy_attention(ours: nn.Module, theirs: nn.MultiheadAttention) -> None:

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bench.models import vocabulary_loss as module
-from bench.models.vocabulary_loss import vocabulary_loss
+from bench.models import losses as module
+from bench.models.losses import vocabulary_loss
 
 Parts = tuple[Tensor, Tensor, Tensor, Tensor]
 

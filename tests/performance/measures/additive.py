@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.attention.scores.concat import additive, additive_written_out
-from bench.measure import PeakMemory
+from bench.hardware import PeakMemory
 from measures.figure import Figure, core_seconds, median_seconds, one_core
 
 LENGTHS = (32, 128, 512, 1024, 4096)

@@ -24,7 +24,7 @@ from measures.models import make
 from measures.sentences import batches, described, pairs
 from measures.sweep import span, swept
 from measures.training_step import measured, name_of, train
-from tasks.generation import Batch, GenerationModule
+from tasks.training.sequence import Batch, GenerationModule
 
 LENGTHS = (32, 128, 512, 1024, 4096)
 HEADS, SIZE = 8, 64

@@ -6,11 +6,11 @@ import torch
 
 from bench.attention.registries import attentions
 from bench.models.build import AttentionChoice, build_decoder, build_encoder
-from bench.models.head import VocabularyHead
+from bench.models.heads import VocabularyHead
 from measures.sentences import VOCABULARY
-from tasks.generation import GenerationModule, TokenFront
-from tasks.model_sizes import model_sizes
 from tasks.settings import Settings
+from tasks.training.module import model_sizes
+from tasks.training.sequence import GenerationModule, TokenFront
 
 
 def sizes(**changed: object) -> Settings:

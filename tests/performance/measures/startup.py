@@ -31,7 +31,7 @@ def measure() -> list[Figure]:
     figures = [
         Figure(f"start: {name}", _seconds(arguments), "s")
         for name, arguments in (
-            ("attnbench --help", ["-m", "bench.cli", "--help"]),
+            ("attnbench --help", ["-m", "bench.cli.main", "--help"]),
             ("import torch", ["-c", "import torch"]),
             ("import what a trial needs", ["-c", "import ablations.trial, pytorch_lightning"]),
             ("import Ray Tune", ["-c", "import ray.tune"]),

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 from marked_processes import Marked
 
-from bench.result import Result
-from bench.store import Store
+from bench.store.result import Result
+from bench.store.store import Store
 from measures.figure import Figure
 
 CORES = min(2, len(os.sched_getaffinity(0)))
@@ -31,7 +31,7 @@ def swept(folder: Path, study: str, gpus: float | None = None) -> list[Result]:
     """
     (folder / "study.yaml").write_text(study)
     store = folder / "store"
-    arguments = ["bench.cli", "sweep", str(folder / "study.yaml"), "--store", str(store)]
+    arguments = ["bench.cli.main", "sweep", str(folder / "study.yaml"), "--store", str(store)]
     arguments += ["--wandb", "off", *(["--gpus-per-trial", str(gpus)] if gpus else [])]
     run = Marked("-m", arguments, folder / "run")
     try:

@@ -10,11 +10,11 @@ import pytest
 
 from ablations.context import TrialContext
 from ablations.trial import run_trial
-from bench.result import Result
-from bench.store import Store
-from reports.leaderboard.opening import open_bundle
+from bench.store.result import Result
+from bench.store.store import Store
+from reports.leaderboard.bundle import open_bundle
 from reports.leaderboard.rules import Rules, load_rules
-from reports.leaderboard.submitting import Choice, submit
+from reports.leaderboard.submission import Choice, submit
 from reports.leaderboard.verify import Verdict, verify
 from tasks.base import Paths
 from tasks.plan import make_cell

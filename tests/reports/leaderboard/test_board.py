@@ -11,11 +11,9 @@ from bundles import changed, in_record, in_rows
 
 from bench.errors import UsageError
 from reports.leaderboard.board import NO_REFERENCE, Board, assemble, build
-from reports.leaderboard.board_files import parts, write
-from reports.leaderboard.board_tables import setting_table
-from reports.leaderboard.manifest import predictions_of, record_of
+from reports.leaderboard.board_tables import parts, setting_table, track_table, write
+from reports.leaderboard.bundle import predictions_of, record_of
 from reports.leaderboard.references import Reference, freeze, load_reference
-from reports.leaderboard.track_table import track_table
 from reports.leaderboard.verify import Verdict
 from reports.tables import Missing, Number, Table
 

@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from bundles import changed, in_record
 
-from bench.cell import Cell
-from bench.cli import main
+from bench.cli.main import main
 from bench.errors import UsageError
-from bench.store import Store
-from reports.leaderboard import cli
-from reports.leaderboard.manifest import record_of
+from bench.store.cell import Cell
+from bench.store.store import Store
+from reports.cli import leaderboard as cli
+from reports.leaderboard.bundle import record_of
 from reports.leaderboard.references import load_reference, names
 from reports.leaderboard.rules import load_rules
 from reports.leaderboard.rules import names as rules_names
+from tasks.base import datasets, tasks
 from tasks.plan import resolve
-from tasks.registries import datasets, tasks
 from tasks.settings import BUDGETS
 
 
@@ -125,7 +125,7 @@ def test_freeze(trials, tmp_path: Path, capsys) -> None:
 
 def test_the_command_is_parsed_without_heavy_imports() -> None:
     code = (
-        "import sys, reports.leaderboard.cli;"
+        "import sys, reports.cli.leaderboard;"
         "heavy = {'torch', 'numpy', 'pydantic', 'jinja2', 'yaml'} & set(sys.modules);"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )

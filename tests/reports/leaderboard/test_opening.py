@@ -13,7 +13,7 @@ import pytest
 from bundles import write
 
 from bench.errors import UsageError
-from reports.leaderboard.opening import open_bundle, parse
+from reports.leaderboard.bundle import open_bundle, parse
 from reports.leaderboard.rules import Limits
 
 HASH = "a" * 64

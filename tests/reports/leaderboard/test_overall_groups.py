@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.leaderboard.board_tables import Score
-from reports.leaderboard.track_table import detectable_of, tie_groups_of
+from reports.leaderboard.board_tables import Score, detectable_of, tie_groups_of
 
 RUNS = 1000
 #: 5 % and what chance adds to it in so many runs (one in a hundred simulations goes beyond).

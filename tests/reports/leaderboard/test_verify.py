@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 from bundles import Change, changed, in_record, in_rows, members, write
 
-from bench.cell import Cell
 from bench.errors import UsageError
-from reports.leaderboard.manifest import predictions_of, record_of
-from reports.leaderboard.opening import open_bundle
-from reports.leaderboard.submitting import submit
+from bench.store.cell import Cell
+from reports.leaderboard.bundle import open_bundle, predictions_of, record_of
+from reports.leaderboard.submission import submit
 from reports.leaderboard.verify import verify
 from tasks.base import Paths
 

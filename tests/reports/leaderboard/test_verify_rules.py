@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from bundles import changed, in_record
 
-from bench.cell import Cell
-from bench.store import Store
-from reports.leaderboard.manifest import record_of
-from reports.leaderboard.opening import open_bundle
+from bench.store.cell import Cell
+from bench.store.store import Store
+from reports.leaderboard.bundle import open_bundle, record_of
+from reports.leaderboard.checks import well_formed
 from reports.leaderboard.rules import Limits, Rules
-from reports.leaderboard.settings_check import well_formed
-from reports.leaderboard.submitting import submit
+from reports.leaderboard.submission import submit
 from reports.leaderboard.verify import verify
 
 

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from bench.errors import UsageError
+from tasks.base import datasets
 from tasks.captioning.check import check
 from tasks.captioning.corpus import CaptionCorpus
-from tasks.captioning.folder import CaptionFolder, FolderOptions
-from tasks.registries import datasets
+from tasks.captioning.datasets.folder import CaptionFolder, FolderOptions
 
 SPLITS = {"a.png": "train", "b.png": "val", "c.png": "test"}
 

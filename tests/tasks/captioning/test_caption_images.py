@@ -12,8 +12,8 @@ from PIL import Image
 
 from bench.errors import UsageError
 from tasks.captioning.corpus import Caption, Picture
+from tasks.captioning.datasets.synthetic import ProbeDataset, ProbeOptions
 from tasks.captioning.images import pixels, read_picture
-from tasks.captioning.probe import ProbeDataset, ProbeOptions
 
 
 def photo(path: Path, colour: tuple[int, int, int] = (250, 10, 10), mode: str = "RGB") -> Picture:

@@ -11,15 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.captioning.constant import ReferenceIndex, best_constant
-from tasks.captioning.controls import controls
+from tasks.captioning.baselines import ReferenceIndex, best_constant, controls
 from tasks.captioning.corpus import CaptionCorpus
-from tasks.captioning.flickr8k import Flickr8k, Flickr8kOptions
-from tasks.captioning.meteor import meteor
-from tasks.captioning.metrics import bleu, score, shuffled
-from tasks.captioning.probe import ProbeDataset, ProbeOptions
-from tasks.captioning.tokens import normalised
-from tasks.intervals import bootstrap
+from tasks.captioning.datasets.flickr8k import Flickr8k, Flickr8kOptions
+from tasks.captioning.datasets.synthetic import ProbeDataset, ProbeOptions
+from tasks.captioning.metrics import bleu, meteor, normalised, score, shuffled
+from tasks.evaluation.bootstrap import bootstrap
 
 DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")
 
@@ -145,7 +142,7 @@ def test_controls_of_the_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert 0.1 < figures.constant["cider"] < 2 and figures.constant["distinct_captions"] == 1
         assert 0.1 < figures.shuffled["cider"] < 2
         assert figures.human["cider"] > 2 * figures.constant["cider"]
-    monkeypatch.setattr("tasks.captioning.controls._write", None)  # read, not computed again
+    monkeypatch.setattr("tasks.captioning.baselines._write", None)  # read, not computed again
     assert controls(corpus, tmp_path) == found
 
 

@@ -10,13 +10,24 @@ import pytest
 from pydantic import ValidationError
 
 from bench.errors import UsageError
+from tasks.base import datasets
 from tasks.captioning.check import check
 from tasks.captioning.corpus import CaptionCorpus, Picture
-from tasks.captioning.drawing import BACKGROUND, COLOURS, SHAPES, Scene, Thing
-from tasks.captioning.probe import ProbeDataset, ProbeOptions, drawn_corpus
-from tasks.captioning.scenes import PLACES, WORDINGS, Named, canonical, captions, combinations
-from tasks.captioning.tokens import normalised
-from tasks.registries import datasets
+from tasks.captioning.datasets.synthetic import ProbeDataset, ProbeOptions, drawn_corpus
+from tasks.captioning.metrics import normalised
+from tasks.captioning.synthetic import (
+    BACKGROUND,
+    COLOURS,
+    PLACES,
+    SHAPES,
+    WORDINGS,
+    Named,
+    Scene,
+    Thing,
+    canonical,
+    captions,
+    combinations,
+)
 
 #: Captions and pictures as hard as the options make them.
 RELATIONS = {"places": False, "sizes": True}
@@ -48,7 +59,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
 
 
 def test_pixels_are_those_that_were_published() -> None:
-    # Where this fails on purpose, raise `tasks.captioning.drawing.VERSION`: caches go by it.
+    # Where this fails on purpose, raise `tasks.captioning.synthetic.VERSION`: caches go by it.
     pixels = draw(load(train_size=20, textures=True, noise=0.4, forms=6, **RELATIONS).train)
     digest = hashlib.sha256(pixels.tobytes()).hexdigest()
     assert pixels.dtype == np.uint8 and pixels.shape == (20, 48, 48, 3)
@@ -267,6 +278,6 @@ def test_options_are_checked() -> None:
 
 
 def test_too_few_descriptions_for_a_split_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.captioning.probe.home", lambda *_: "train")
+    monkeypatch.setattr("tasks.captioning.datasets.synthetic.home", lambda *_: "train")
     with pytest.raises(UsageError, match=r"probe, test split: found only 0 of 40 scenes"):
         load(data_seed=7)

@@ -9,10 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.result import AlignmentFigures
-from tasks import ragged
-from tasks.captioning.corpus import Box, Caption, Phrase
-from tasks.captioning.regions import (
+from bench.store.result import AlignmentFigures
+from tasks.captioning.alignment import (
     PhraseCase,
     RegionAgreement,
     Unit,
@@ -24,6 +22,8 @@ from tasks.captioning.regions import (
     free_case,
     matched_phrases,
 )
+from tasks.captioning.corpus import Box, Caption, Phrase
+from tasks.evaluation import sequence_alignment as ragged
 
 LEFT = Box(0.0, 0.0, 0.5, 1.0)
 CORNER = Box(0.75, 0.8, 1.0, 1.0)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.captioning.tokens import caption_tokens, normalised
-from tasks.text.words import words
+from tasks.captioning.metrics import caption_tokens, normalised
+from tasks.data.tokenizer import words
 
 DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")
 
@@ -86,7 +86,7 @@ def test_agrees_with_the_stanford_tokeniser(tmp_path: Path) -> None:
 
 
 def test_words_of_a_normalised_caption_are_what_tokenisers_count() -> None:
-    from tasks.text.tokenise import Tokeniser
+    from tasks.data.tokenizer import Tokeniser
 
     text = normalised("A man's T-shirt isn't red & blue.")
     tokeniser = Tokeniser.train([text], kind="word", size=0)

@@ -13,8 +13,14 @@ from PIL import Image
 from bench.errors import UsageError
 from tasks.captioning.check import check
 from tasks.captioning.corpus import Box, CaptionCorpus, Phrase
-from tasks.captioning.entities import Entities, place
-from tasks.captioning.flickr8k import LISTS, TOKENS, Flickr8k, Flickr8kOptions
+from tasks.captioning.datasets.flickr8k import (
+    LISTS,
+    TOKENS,
+    Entities,
+    Flickr8k,
+    Flickr8kOptions,
+    place,
+)
 from tasks.captioning.images import pixels
 
 DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")

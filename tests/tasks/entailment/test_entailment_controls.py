@@ -8,15 +8,15 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from scipy.special import log_softmax
 
-from tasks.entailment.controls import (
+from tasks.entailment.baselines import (
     controls,
     hypothesis_features,
     overlap_features,
     regression,
     vectorizer,
 )
-from tasks.entailment.corpus import LABELS, EntailmentCorpus, PairExample
 from tasks.entailment.metrics import correctness, gold_classes
+from tasks.entailment.pairs import LABELS, EntailmentCorpus, PairExample
 
 
 def pair(premise: str, hypothesis: str, label: int = 0) -> PairExample:

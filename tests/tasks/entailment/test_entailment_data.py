@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tasks.base import datasets
+from tasks.data.tokenizer import words
+from tasks.entailment.baselines import controls
 from tasks.entailment.check import check
-from tasks.entailment.controls import controls
-from tasks.entailment.corpus import EntailmentCorpus
 from tasks.entailment.metrics import correctness, gold_classes
-from tasks.registries import datasets
-from tasks.text.words import words
+from tasks.entailment.pairs import EntailmentCorpus
 
 DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")
 

@@ -12,14 +12,13 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from bench.errors import UsageError
-from tasks.entailment.controls import controls
-from tasks.entailment.corpus import LABELS, EntailmentCorpus, PairExample
-from tasks.entailment.grammar import LEXICONS
-from tasks.entailment.logic import Statement, Term, relation
+from tasks.base import datasets
+from tasks.data.tokenizer import words
+from tasks.entailment.baselines import controls
+from tasks.entailment.datasets.synthetic import ProbeOptions, generate
 from tasks.entailment.metrics import correctness, gold_classes
-from tasks.entailment.probe import ProbeOptions, generate
-from tasks.registries import datasets
-from tasks.text.words import words
+from tasks.entailment.pairs import LABELS, EntailmentCorpus, PairExample
+from tasks.entailment.synthetic import LEXICONS, Statement, Term, relation
 
 SMALL = ProbeOptions(train_size=600, validation_size=60, test_size=150)
 
@@ -237,6 +236,8 @@ def test_triples_stand_together(corpus: EntailmentCorpus) -> None:
 def test_more_pairs_than_there_can_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     # With one hypothesis to draw, a few dozen pairs are all there are.
     statement = Statement("all", Term("dogs"), Term("run"))
-    monkeypatch.setattr("tasks.entailment.probe._statement", lambda rng, options: statement)
+    monkeypatch.setattr(
+        "tasks.entailment.datasets.synthetic._statement", lambda rng, options: statement
+    )
     with pytest.raises(UsageError, match=r"no 900 different pairs .* ask for fewer pairs"):
         generate(ProbeOptions(clauses=1, near=0))

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bench.errors import UsageError
+from tasks.base import datasets
 from tasks.entailment.check import check
-from tasks.entailment.corpus import EntailmentCorpus
-from tasks.registries import datasets
+from tasks.entailment.pairs import EntailmentCorpus
 
 SICK_HEADER = "pair_ID\tsentence_A\tsentence_B\tentailment_label\trelatedness_score\tSemEval_set"
 SICK_ROWS = [

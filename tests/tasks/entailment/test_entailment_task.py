@@ -12,14 +12,13 @@ import torch
 from ablations.context import TrialContext
 from ablations.trial import run_trial
 from bench.attention.registries import attentions, scores
-from bench.store import Store
-from tasks.base import Evaluation, Paths, Plan
-from tasks.classification import ClassificationModule
-from tasks.entailment.corpus import LABELS
+from bench.store.store import Store
+from tasks.base import Evaluation, Paths, Plan, tasks
 from tasks.entailment.data import EntailmentData
-from tasks.entailment.words import WordEmbedding
+from tasks.entailment.model import WordEmbedding
+from tasks.entailment.pairs import LABELS
 from tasks.plan import make_cell, refusal, resolve
-from tasks.registries import tasks
+from tasks.training.classifier import ClassificationModule
 
 TASK = tasks.get("entailment")
 TESTED = 9

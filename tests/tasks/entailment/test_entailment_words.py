@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tasks.entailment.words import WordEmbedding, ngrams, spelling_vectors
+from tasks.entailment.model import WordEmbedding, ngrams, spelling_vectors
 
 WORDS = (None, "jumping", "jumps", "piano", "jumping")
 

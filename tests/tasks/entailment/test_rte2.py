@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.errors import UsageError
-from tasks.entailment.rte2 import aligned_sets, judgements, read_alignments, read_rte2
+from tasks.entailment.datasets.rte2 import aligned_sets, judgements, read_alignments, read_rte2
 
 PAIR = {
     "id": "7",

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from bench.errors import UsageError
-from tasks.speech.an4 import An4, An4Options, read_lexicon
 from tasks.speech.check import check
+from tasks.speech.datasets.an4 import An4, An4Options, read_lexicon
+from tasks.speech.feature_store import prepare
 from tasks.speech.features import FeatureOptions
-from tasks.speech.store import prepare
 
 DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")
 real = pytest.mark.skipif(

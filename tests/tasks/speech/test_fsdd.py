@@ -15,9 +15,9 @@ from bench.errors import UsageError
 from tasks.speech.audio import read_sound
 from tasks.speech.check import check
 from tasks.speech.corpus import SpeechCorpus
+from tasks.speech.datasets.fsdd import RATE, WORDS, Fsdd, FsddOptions
+from tasks.speech.feature_store import prepare
 from tasks.speech.features import FeatureOptions
-from tasks.speech.fsdd import RATE, WORDS, Fsdd, FsddOptions
-from tasks.speech.store import prepare
 
 DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")
 real = pytest.mark.skipif(

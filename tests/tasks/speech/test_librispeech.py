@@ -11,7 +11,7 @@ from torchaudio.datasets import LIBRISPEECH
 
 from bench.errors import UsageError
 from tasks.speech.check import check
-from tasks.speech.librispeech import LibriSpeech, LibriSpeechOptions
+from tasks.speech.datasets.librispeech import LibriSpeech, LibriSpeechOptions
 
 TEXTS = {
     "train-clean-100": {(84, 121): ["A DOG BARKS", "IT IS LATE"], (85, 7): ["GOOD NIGHT"]},

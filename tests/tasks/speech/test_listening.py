@@ -7,11 +7,18 @@ import json
 import numpy as np
 import pytest
 
-from bench.trace import Trace
-from tasks.decoding import Read, Written
+from bench.store.trace import Trace
+from tasks.evaluation.decode import Read, Written
+from tasks.speech.alignment import (
+    MOST_BANDS,
+    MOST_COLUMNS,
+    Listened,
+    TimeGrid,
+    agree,
+    picture,
+    traces,
+)
 from tasks.speech.corpus import Utterance
-from tasks.speech.listening import MOST_BANDS, MOST_COLUMNS, Listened, agree, picture, traces
-from tasks.speech.spans import TimeGrid
 
 GRID = TimeGrid(0.1)  # centres at 0, 0.1, ... 0.4 s
 SPOKEN = Utterance("u-1", ("a", "b"), "a b", "ann", 0.5, spans=((0.05, 0.25), (0.25, 0.45)))

@@ -10,7 +10,7 @@ import soundfile
 
 from bench.errors import UsageError
 from tasks.speech.check import check
-from tasks.speech.manifest import Manifest, ManifestOptions
+from tasks.speech.datasets.manifest import Manifest, ManifestOptions
 
 ROWS = [
     ("a.wav", "good  morning", "train", "ann"),

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.registries import datasets
-from tasks.speech.controls import constant_rate, constant_transcript
+from tasks.base import datasets
+from tasks.speech.baselines import constant_rate, constant_transcript
 from tasks.speech.corpus import SpeechCorpus, Utterance
-from tasks.speech.probe import ProbeOptions
+from tasks.speech.datasets.synthetic import ProbeOptions
 
 
 def utterances(*texts: str) -> tuple[Utterance, ...]:

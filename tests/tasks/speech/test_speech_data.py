@@ -11,12 +11,11 @@ import pytest
 import torch
 
 from tasks.base import Paths
-from tasks.batching import BucketBatches
-from tasks.speech.data import ShortFirst, SpeechData, prepare
-from tasks.speech.probe import Probe, ProbeOptions
+from tasks.data.batching import BucketBatches
+from tasks.data.tokenizer import BOS, EOS, PAD, UNK
+from tasks.speech.data import ShortFirst, SpeechData, Symbols, prepare
+from tasks.speech.datasets.synthetic import Probe, ProbeOptions
 from tasks.speech.settings import SpeechSettings
-from tasks.speech.symbols import Symbols
-from tasks.text.tokenise import BOS, EOS, PAD, UNK
 
 OPTIONS = ProbeOptions(train_size=60, validation_size=12, test_size=10)
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from torchaudio.functional import melscale_fbanks
 
 from bench.errors import UsageError
+from tasks.speech import feature_store as store_module
 from tasks.speech import features as module
-from tasks.speech import store as store_module
 from tasks.speech.corpus import SoundReader, SpeechCorpus, Utterance
+from tasks.speech.feature_store import FeatureStore, prepare
 from tasks.speech.features import Extractor, FeatureOptions, SpecAugment, normalised
-from tasks.speech.store import FeatureStore, prepare
 
 RATE = 8000
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics.functional.text import char_error_rate, word_error_rate
 
-from tasks.intervals import by_length, ratio
+from tasks.evaluation.bootstrap import by_length, ratio
 from tasks.speech import metrics as module
 from tasks.speech.metrics import corpus_rate, edit, score
 

@@ -13,12 +13,22 @@ from pydantic import ValidationError
 from scipy.signal import lfilter
 
 from bench.errors import UsageError
-from tasks.registries import datasets
-from tasks.speech import synthesiser as module
+from tasks.base import datasets
+from tasks.speech import synthetic as module
 from tasks.speech.corpus import SpeechCorpus, Utterance
-from tasks.speech.phones import CODAS, CONSONANTS, NAMES, PHONES, VOWELS
-from tasks.speech.probe import Probe, ProbeOptions, _syllables
-from tasks.speech.synthesiser import HOP, RATE, Recipe, Synthesiser, Voice
+from tasks.speech.datasets.synthetic import Probe, ProbeOptions, _syllables
+from tasks.speech.synthetic import (
+    CODAS,
+    CONSONANTS,
+    HOP,
+    NAMES,
+    PHONES,
+    RATE,
+    VOWELS,
+    Recipe,
+    Synthesiser,
+    Voice,
+)
 
 VOWEL_NAMES = {phone.name for phone in VOWELS}
 CONSONANT_NAMES = {phone.name for phone in CONSONANTS}

@@ -8,11 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tasks import ragged
-from tasks.alignment import agreement
-from tasks.speech.corpus import Span
-from tasks.speech.metrics import edit
-from tasks.speech.spans import (
+from tasks.evaluation import sequence_alignment as ragged
+from tasks.evaluation.alignment import agreement
+from tasks.speech.alignment import (
     Gold,
     SpanCase,
     SpanFigures,
@@ -22,6 +20,8 @@ from tasks.speech.spans import (
     equal_pairs,
     figures,
 )
+from tasks.speech.corpus import Span
+from tasks.speech.metrics import edit
 
 #: Three units of 0.1 s, after 0.1 s of silence, before another; positions 0.02 s apart.
 SPANS = ((0.1, 0.2), (0.2, 0.3), (0.3, 0.4))

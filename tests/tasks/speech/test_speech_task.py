@@ -13,16 +13,15 @@ import torch
 from ablations.context import TrialContext
 from ablations.trial import run_trial
 from bench.attention.registries import attentions, scores
-from bench.store import Store
-from reports.aggregators import candidates, fitting
-from tasks.base import Evaluation, Paths, Plan
+from bench.store.store import Store
+from reports.statistics.bootstrap import candidates, fitting
+from tasks.base import Evaluation, Paths, Plan, datasets, tasks
 from tasks.plan import NO_SCORE, make_cell, refusal, resolve
-from tasks.registries import datasets, tasks
 from tasks.settings import BUDGETS
 from tasks.speech.data import SpeechData
-from tasks.speech.module import SpeechModule
+from tasks.speech.evaluate import time_grid
+from tasks.speech.model import SpeechModule
 from tasks.speech.settings import SpeechSettings
-from tasks.speech.testing import time_grid
 
 TASK = tasks.get("speech")
 PARTS = ("front", "encoder", "decoder", "head")

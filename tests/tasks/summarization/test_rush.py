@@ -9,7 +9,7 @@ from bench.attention.registries import attentions
 from bench.errors import NotApplicable
 from bench.models.base import ModelSizes
 from bench.models.build import AttentionChoice
-from tasks.summarization.rush import RushEncoder, rush_encoder
+from tasks.summarization.model import RushEncoder, rush_encoder
 
 SIZES = ModelSizes(embedding=5, hidden=6)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import cli
+from bench.cli import main as cli
 
 GOOD = {"document": "norden bought two ships. altara sold one.", "summary": "norden buys ships"}
 

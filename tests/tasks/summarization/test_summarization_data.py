@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.registries import datasets
-from tasks.summarization.controls import first_words
-from tasks.summarization.corpus import SummaryCorpus
-from tasks.summarization.metrics import own_words, score
-from tasks.text.words import words
+from tasks.base import datasets
+from tasks.data.tokenizer import words
+from tasks.summarization.baselines import first_words
+from tasks.summarization.documents import SummaryCorpus
+from tasks.summarization.evaluate import own_words, score
 
 DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")
 pytestmark = [

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
-from tasks.summarization import metrics
-from tasks.summarization.controls import best_length, controls, first_words
-from tasks.summarization.corpus import Document, SummaryCorpus
+from tasks.summarization import evaluate as metrics
+from tasks.summarization.baselines import best_length, controls, first_words
+from tasks.summarization.documents import Document, SummaryCorpus
 
 
 def test_rouge_by_hand() -> None:

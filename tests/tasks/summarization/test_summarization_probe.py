@@ -7,13 +7,21 @@ import pytest
 from pydantic import ValidationError
 
 from bench.errors import UsageError
-from tasks.registries import datasets
-from tasks.summarization.controls import controls
-from tasks.summarization.corpus import Document, SummaryCorpus
-from tasks.summarization.metrics import score
-from tasks.summarization.newsroom import ACTIONS, AGENTS, CERTAIN, GOODS, NUMBERS, PLACES, UNCERTAIN
-from tasks.summarization.probe import ProbeOptions, generate
-from tasks.text.words import words
+from tasks.base import datasets
+from tasks.data.tokenizer import words
+from tasks.summarization.baselines import controls
+from tasks.summarization.datasets.synthetic import ProbeOptions, generate
+from tasks.summarization.documents import Document, SummaryCorpus
+from tasks.summarization.evaluate import score
+from tasks.summarization.synthetic import (
+    ACTIONS,
+    AGENTS,
+    CERTAIN,
+    GOODS,
+    NUMBERS,
+    PLACES,
+    UNCERTAIN,
+)
 
 SMALL = ProbeOptions(train_size=150, validation_size=20, test_size=50)
 
@@ -207,8 +215,8 @@ def test_test_sets_do_not_depend_on_the_number_of_training_reports() -> None:
 def test_bad_knobs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValidationError, match="fewest must not be above sentences"):
         ProbeOptions(fewest=9)
-    monkeypatch.setattr("tasks.summarization.probe.AGENTS", ("norden",))
-    monkeypatch.setattr("tasks.summarization.probe.NUMBERS", {"two": "2"})
+    monkeypatch.setattr("tasks.summarization.datasets.synthetic.AGENTS", ("norden",))
+    monkeypatch.setattr("tasks.summarization.datasets.synthetic.NUMBERS", {"two": "2"})
     with pytest.raises(UsageError, match="ask for fewer reports or more sentences"):
         generate(ProbeOptions(fewest=1, sentences=1, noise=0, train_size=9000))
 

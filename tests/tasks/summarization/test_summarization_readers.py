@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.errors import UsageError
-from tasks.registries import datasets
-from tasks.summarization.cards import CARDS, CNN_DAILYMAIL, GIGAWORD, XSUM
+from tasks.base import datasets
 from tasks.summarization.check import check
-from tasks.summarization.corpus import SummaryCorpus
-from tasks.summarization.reuters import clean_stories, paragraphs
+from tasks.summarization.datasets.hub import CARDS, CNN_DAILYMAIL, GIGAWORD, XSUM
+from tasks.summarization.datasets.reuters21578 import clean_stories, paragraphs
+from tasks.summarization.documents import SummaryCorpus
 
 
 def load(name: str, root: Path | None, **options: Any) -> SummaryCorpus:

@@ -13,16 +13,15 @@ from ablations.context import TrialContext
 from ablations.trial import run_trial
 from bench.attention.registries import attentions, scores
 from bench.errors import NotApplicable
-from bench.store import Store
-from reports.aggregators import candidates, fitting
-from tasks.base import Evaluation, Paths, Plan
-from tasks.generation import GenerationModule
+from bench.store.store import Store
+from reports.statistics.bootstrap import candidates, fitting
+from tasks.base import Evaluation, Paths, Plan, tasks
+from tasks.data.text_pairs import TextData
 from tasks.plan import NO_SCORE, make_cell, refusal, resolve
-from tasks.registries import tasks
-from tasks.summarization.corpus import Document
-from tasks.summarization.metrics import ROUGE, rouge
-from tasks.summarization.rush import RushEncoder
-from tasks.text_to_text.data import TextData
+from tasks.summarization.documents import Document
+from tasks.summarization.evaluate import ROUGE, rouge
+from tasks.summarization.model import RushEncoder
+from tasks.training.sequence import GenerationModule
 
 TASK = tasks.get("summarization")
 TESTED = 6

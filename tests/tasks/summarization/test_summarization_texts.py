@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 
 from bench.errors import UsageError
-from tasks.summarization.corpus import Document
-from tasks.summarization.reading import Reading, TextDocuments, hold_out, with_text
-from tasks.summarization.sentences import split_sentences
-from tasks.text.texts import Texts
+from tasks.data.lines import Texts
+from tasks.summarization.documents import (
+    Document,
+    Reading,
+    TextDocuments,
+    hold_out,
+    split_sentences,
+    with_text,
+)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.text import encoded as module
-from tasks.text.encoded import EncodedTexts, encode
-from tasks.text.tokenise import BOS, EOS, PAD, Tokeniser
+from tasks.data import encoded as module
+from tasks.data.encoded import EncodedTexts, encode
+from tasks.data.tokenizer import BOS, EOS, PAD, Tokeniser
 
 TEXTS = ["one two three", "", "three", "two two, one.", "one", "two three one two three"]
 TOKENISER = Tokeniser.train(TEXTS, kind="word", size=0)

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tasks.text.plain import plain_words
-from tasks.text.words import words
+from tasks.data.tokenizer import plain_words, words
 
 
 @given(st.text())

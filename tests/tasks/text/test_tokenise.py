@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.text.tokenise import BOS, EOS, PAD, SPECIALS, UNK, Kind, Tokeniser
-from tasks.text.words import words
+from tasks.data.tokenizer import BOS, EOS, PAD, SPECIALS, UNK, Kind, Tokeniser, words
 
 TEXTS = [
     "The tall sailor's boat, an older one, lies near the lighthouse.",
@@ -121,7 +120,7 @@ def test_the_cache_answers_for_the_same_texts_only(tmp_path: Path) -> None:
 
 def test_the_vocabulary_is_the_same_in_every_process() -> None:
     program = (
-        "from tasks.text.tokenise import Tokeniser\n"
+        "from tasks.data.tokenizer import Tokeniser\n"
         f"texts = {TEXTS!r}\n"
         "for kind in ('bpe', 'word'):\n"
         "    print(Tokeniser.train(texts, kind=kind, size=90).fingerprint)"

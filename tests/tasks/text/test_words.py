@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.text.words import MARK, marked, split_words, unmarked, word_starts, words
+from tasks.data.tokenizer import MARK, marked, split_words, unmarked, word_starts, words
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.decoding import Decoding, Read, Written
-from tasks.text.encoded import encode
-from tasks.text.tokenise import Tokeniser
-from tasks.text_to_text.attended import END, Attended, WordPair, alignment, attended, traces
-from tasks.text_to_text.data import Split
+from tasks.data.encoded import encode
+from tasks.data.text_pairs import Split
+from tasks.data.tokenizer import Tokeniser
+from tasks.evaluation.alignment_text import END, Attended, WordPair, alignment, attended, traces
+from tasks.evaluation.decode import Decoding, Read, Written
 
 # "ab" is two tokens on either side, "c" and "d" are one.
 TOKENISER = Tokeniser.train(["a c d", "a c d", "xb"], kind="bpe", size=50)

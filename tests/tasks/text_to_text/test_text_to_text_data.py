@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from bench.errors import UsageError
-from tasks.text.tokenise import BOS, EOS, PAD
-from tasks.text_to_text.data import Part, TextCorpus, TextData, prepare_texts
-from tasks.text_to_text.settings import TextSettings
+from tasks.data.text_pairs import Part, TextCorpus, TextData, prepare_texts
+from tasks.data.tokenizer import BOS, EOS, PAD
+from tasks.settings import TextSettings
 
 SOURCES = ["a b c d e f g h", "a b", "c d e", "h", "b c d e f"] * 8
 TARGETS = ["x y", "x", "y z x a", "z", "x y z"] * 8

@@ -10,10 +10,14 @@ import pytest
 from pydantic import ValidationError
 
 from bench.errors import UsageError
-from tasks.text.words import words
+from tasks.data.tokenizer import words
 from tasks.translation.check import check
-from tasks.translation.multi30k import Multi30k, Multi30kOptions
-from tasks.translation.phrase_links import find_phrase, read_phrase_links
+from tasks.translation.datasets.multi30k import (
+    Multi30k,
+    Multi30kOptions,
+    find_phrase,
+    read_phrase_links,
+)
 
 DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")
 real = pytest.mark.skipif(

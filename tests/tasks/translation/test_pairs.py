@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from bench.errors import UsageError
-from tasks.text.texts import Texts
+from tasks.data.lines import Texts
 from tasks.translation.check import check
 from tasks.translation.corpus import Pair
+from tasks.translation.datasets.parallel import Parallel, ParallelOptions
 from tasks.translation.pairs import problems, read_pairs
-from tasks.translation.parallel import Parallel, ParallelOptions
 
 SOURCE = "\n".join(f"quelle {number} ." for number in range(200)) + "\n"
 TARGET = "\n".join(f"Target {number}." for number in range(200)) + "\n"

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from tasks.intervals import by_length
-from tasks.translation.metrics import bleu, bleu_statistics, score
+from tasks.evaluation.bootstrap import by_length
+from tasks.translation.evaluate import bleu, bleu_statistics, score
 
 REFERENCES = [
     "The old sailor's boat, a red one, lies near the lighthouse.",

@@ -10,12 +10,13 @@ from random import Random
 import pytest
 
 from bench.errors import UsageError
-from tasks.registries import datasets
-from tasks.translation import lexicon, probe
+from tasks.base import datasets
+from tasks.translation import synthetic_grammar as lexicon
 from tasks.translation.corpus import Corpus, Pair
-from tasks.translation.grammar import Sentence
-from tasks.translation.growth import grow
-from tasks.translation.probe import ProbeDataset, ProbeOptions
+from tasks.translation.datasets import synthetic as probe
+from tasks.translation.datasets.synthetic import ProbeDataset, ProbeOptions
+from tasks.translation.synthetic import grow
+from tasks.translation.synthetic_grammar import Sentence
 
 
 def load(**options: object) -> Corpus:
@@ -196,7 +197,7 @@ def test_the_knob_noise() -> None:
 
 def test_the_same_seed_gives_the_same_bytes_in_every_process() -> None:
     program = (
-        "from tasks.translation.probe import ProbeDataset, ProbeOptions\n"
+        "from tasks.translation.datasets.synthetic import ProbeDataset, ProbeOptions\n"
         "o = ProbeOptions(train_size=300, validation_size=50, test_size=50, data_seed=5)\n"
         "print(ProbeDataset.load(o).fingerprint)"
     )

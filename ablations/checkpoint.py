@@ -1,0 +1,171 @@
+"""Trials that can be interrupted and go on where they stopped, with the same result to the bit.
+
+A checkpoint is all that the rest of the training depends on: parameters, optimiser, schedule,
+random states, and what the module counts. The place in the data is the number of steps, since
+the order of batches depends on the seed alone. Files are loaded with `weights_only`, so that no
+code travels in them.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from ablations.cancellation import Interrupted
+from bench.store.store import Store
+from tasks.training.module import TrainingModule
+
+Clock = Callable[[], float]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where the checkpoint of one trial is kept: in its store, so that any machine can go on.
+
+    Attributes:
+        store: None keeps none.
+        hash: of the cell.
+        depends_on: digest of what a checkpoint must have been made with to be of use.
+        every: seconds of training between two of them.
+    """
+
+    store: Store | None
+    hash: str
+    depends_on: str
+    every: float = 120.0
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Keep a state in place of the one before, or that one if the store cannot be written:
+        training need not end for it."""
+        if self.store is not None:
+            content = io.BytesIO()
+            torch.save({**state, "depends_on": self.depends_on}, content)
+            try:
+                self.store.put_checkpoint(self.hash, content.getvalue())
+            except OSError as error:
+                _log.warning("no checkpoint of %s: %s", self.hash[:12], error)
+
+    def load(self) -> dict[str, Any] | None:
+        """What was saved last, or None where there is nothing that can be used."""
+        content = None if self.store is None else self.store.checkpoint(self.hash)
+        if content is None:
+            return None
+        try:
+            state: dict[str, Any] = torch.load(
+                io.BytesIO(content), map_location="cpu", weights_only=True
+            )
+        except Exception:  # cut short, or of another version: the trial starts anew
+            return None
+        return state if state.get("depends_on") == self.depends_on else None
+
+
+class Interruptible(pl.Callback):
+    """Goes on from a checkpoint, saves one now and then, and stops with one when asked to.
+
+    Saved is the state between two steps, after the validation that was due there. Of several
+    ranks, the first decides and saves for all.
+
+    Args:
+        asked: whether to stop; called before every step, so it must be quick.
+        state: what `Checkpoints.load` gave, the same on all ranks. The batches of `state["step"]`
+            steps must be left out of the training data by the caller.
+    """
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        asked: Callable[[], bool],
+        state: dict[str, Any] | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._checkpoints, self._asked, self._clock = checkpoints, asked, clock
+        self._state = state
+        self._saved = clock()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._state is not None:
+            _restore(self._state, trainer, pl_module)
+            self._state = None
+        self._saved = self._clock()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, TrainingModule)
+        ranks = pl_module.ranks
+        due = self._clock() - self._saved >= self._checkpoints.every
+        stop, due = ranks.of_first(torch.tensor([self._asked(), due])).tolist()
+        if trainer.global_step and (stop or due):
+            state = _state(trainer, pl_module)
+            if ranks.rank == 0:
+                self._checkpoints.save(state)
+            self._saved = self._clock()
+        if stop:
+            raise Interrupted(f"stopped before step {trainer.global_step + 1}")
+
+
+def _state(trainer: pl.Trainer, module: TrainingModule) -> dict[str, Any]:
+    """Of all ranks; what is the same on all is taken from the first."""
+    own = module.ranks.gathered({"training": module.training_state(), "random": random_state()})
+    return {
+        "step": trainer.global_step,
+        "module": module.state_dict(),
+        "optimisers": [optimiser.state_dict() for optimiser in trainer.optimizers],
+        "schedules": [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs],
+        "ranks": own,
+    }
+
+
+def _restore(state: dict[str, Any], trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    assert isinstance(module, TrainingModule)
+    module.load_state_dict(state["module"])
+    for optimiser, saved in zip(trainer.optimizers, state["optimisers"], strict=True):
+        optimiser.load_state_dict(saved)
+    for config, saved in zip(trainer.lr_scheduler_configs, state["schedules"], strict=True):
+        config.scheduler.load_state_dict(saved)
+    own = state["ranks"][module.ranks.rank]
+    module.restore_training(own["training"])
+    # What Lightning counts. Its own way of resuming assumes that epochs end, and runs the last
+    # validation again.
+    loop = trainer.fit_loop.epoch_loop
+    for progress in (
+        loop.batch_progress,
+        loop.automatic_optimization.optim_progress.optimizer.step,
+    ):
+        progress.total.ready = progress.total.completed = state["step"]
+    restore_random_state(own["random"])
+
+
+def random_state() -> dict[str, Any]:
+    """The states of all generators a trial may draw from, as plain data and tensors."""
+    version, numbers, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    assert name == "MT19937"
+    return {
+        "python": [version, list(numbers), gauss],
+        "numpy": [torch.from_numpy(np.array(keys, dtype=np.int64)), position, has_gauss, cached],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+    }
+
+
+def restore_random_state(state: dict[str, Any]) -> None:
+    """The opposite of `random_state`."""
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])

@@ -1,0 +1,177 @@
+"""`attnbench run`: train and test one cell in this process."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ablations.cli.options import (
+    add_cell_options,
+    add_checkpoints,
+    add_tracking,
+    checkpoint_seconds_of,
+    data_root_of,
+    settings_of,
+)
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.store.cell import Cell
+    from bench.store.result import Result
+    from bench.store.store import Store
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--task", metavar="T", required=True)
+    parser.add_argument("--attention", metavar="A", required=True)
+    parser.add_argument("--score", metavar="S", help="the attention's own if left out")
+    parser.add_argument("--dataset", metavar="D", help="the task's default if left out")
+    parser.add_argument("--seed", metavar="N", type=int, default=1)
+    add_cell_options(parser)
+    parser.add_argument(
+        "--store",
+        metavar="STORE",
+        help="keep the result there; one that is there already is shown instead of run again",
+    )
+    parser.add_argument("--force", action="store_true", help="run again what is stored")
+    parser.add_argument("--device", metavar="DEV", default="auto", help="auto, cpu, cuda, cuda:N")
+    parser.add_argument(
+        "--threads",
+        metavar="N",
+        type=int,
+        default=1,
+        help="threads of the CPU; another number may change the last bits of a result (default: 1)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the result record, only")
+    add_checkpoints(parser)
+    add_tracking(parser, default="off")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 for a finished cell, 1 for a failed one, 130 or 143 if stopped.
+
+    Raises UsageError for names, options, data or a store that cannot be used.
+    """
+    if args.threads < 1:
+        raise UsageError(f"{args.threads} threads are too few", where="--threads")
+    if args.wandb in ("online", "offline") and args.store is None:
+        raise UsageError("W&B keeps its files in a store", where="--wandb", remedy="add --store")
+    from bench.store.store import Store
+    from tasks.plan import make_cell
+
+    cell = make_cell(
+        args.task,
+        args.attention,
+        args.score,
+        dataset=args.dataset,
+        budget=args.budget or "laptop",
+        seed=args.seed,
+        options=settings_of(args.settings),
+    )
+    store = Store.open(args.store, create=True) if args.store is not None else None
+    result = None if args.force else _held(store, cell)
+    if result is None:
+        from ablations.cancellation import Stopped
+
+        try:
+            result = _run(cell, store, args)
+        except Stopped as stop:
+            sys.stderr.write(f"{stop}: a checkpoint is stored, run again to go on\n")
+            return stop.status
+    else:
+        sys.stderr.write("from the store; --force runs it again\n")
+    _show(result, as_json=args.json)
+    return 0 if result.status == "done" else 1
+
+
+def _held(store: Store | None, cell: Cell) -> Result | None:
+    if store is None or store.statuses([cell.hash]).get(cell.hash) != "done":
+        return None
+    return store.get(cell.hash)
+
+
+def _run(cell: Cell, store: Store | None, args: argparse.Namespace) -> Result:
+    from ablations.cancellation import Interrupted, Stopped, stop_signals
+    from ablations.context import TrialContext
+    from ablations.devices import device_of
+    from ablations.plan import check_data
+    from ablations.trial import UNUSABLE, run_trial
+    from bench.store.store import user_cache
+    from bench.tracking import decide
+
+    data_root = data_root_of(args.data_root)
+    check_data([cell], data_root)
+    tracking = decide("off" if store is None else args.wandb)
+    if args.wandb == "online" and tracking.mode != "online":
+        _warn(f"W&B {tracking.mode} ({tracking.reason})")
+    context = TrialContext(
+        store_address=None if store is None else store.address,
+        data_root=None if data_root is None else str(data_root),
+        cache=str(user_cache() / "data" if store is None else store.cache),
+        threads=args.threads,
+        device=device_of(args.device),
+        wandb=tracking.mode,
+        checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_minutes),
+        tell=_warn,
+    )
+    if store is None:
+        result = run_trial(cell, context)
+    else:
+        with stop_signals(at_second=lambda: None) as request:
+
+            def asked() -> bool:
+                request.arm()  # Lightning listens itself, and would end the process
+                return request.number is not None
+
+            try:
+                result = run_trial(cell, replace(context, asked_to_stop=asked))
+            except Interrupted:
+                assert request.number is not None
+                raise Stopped(request.number) from None
+    if result.failure is not None and result.failure.kind == UNUSABLE:
+        raise UsageError(result.failure.message)
+    return result
+
+
+def _warn(problem: str) -> None:
+    sys.stderr.write(f"warning: {problem}\n")
+
+
+def _show(result: Result, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(result.to_json(), ensure_ascii=False, indent=1) + "\n")
+    else:
+        sys.stdout.write("\n".join(summary(result)) + "\n")
+    if result.failure is not None:
+        sys.stderr.write(
+            f"failed: {result.key.label}: {result.failure.kind}: {result.failure.message}\n"
+        )
+
+
+def summary(result: Result) -> list[str]:
+    """The record in a few lines for a person."""
+    lines = [f"{result.key.label} [{result.key.budget}] {result.hash[:12]}"]
+    if result.primary is not None:
+        first = result.primary
+        interval = f"{_figure(first.low)} to {_figure(first.high)}"
+        lines.append(f"  {first.name}  {_figure(first.value)}  (95 %: {interval})")
+    groups = {
+        "metrics": dict(result.metrics),
+        "alignment": result.alignment.model_dump(exclude={"forced", "controls"})
+        if result.alignment
+        else {},
+        "cost": result.cost.model_dump(),
+    }
+    for name, figures in groups.items():
+        known = [f"{key} {_figure(value)}" for key, value in figures.items() if value is not None]
+        if known:
+            lines.append(f"  {name}: {', '.join(known)}")
+    lines += [f"  note: {note}" for note in result.provenance.notes]
+    return lines
+
+
+def _figure(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -1,0 +1,110 @@
+"""`attnbench status`: what a store holds, and where its sweeps stand, from any shell or machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ablations.status import LiveRecord
+    from bench.store.store import Store
+
+_SHOWN_FAILURES = 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("store", metavar="STORE", help="folder or URL of the results")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 always; raises UsageError where there is no store."""
+    from bench.store.store import Store
+
+    store = Store.open(args.store)
+    now = datetime.now(UTC)
+    records = sweeps(store)
+    counts = _counts(store)
+    if args.json:
+        shown = [{**record.to_json(), "state": state(record, now)} for record in records]
+        sys.stdout.write(json.dumps({"results": counts, "sweeps": shown}, indent=1) + "\n")
+    else:
+        sys.stdout.write("\n".join(describe(store.address, counts, records, now)) + "\n")
+    return 0
+
+
+def sweeps(store: Store) -> list[LiveRecord]:
+    """What the sweeps of a store said last, the newest first."""
+    from ablations.status import LiveRecord
+
+    found = []
+    for record in store.sweeps():
+        try:
+            found.append(LiveRecord.from_json(record))
+        except (TypeError, KeyError):  # of another version
+            continue
+    return sorted(found, key=lambda record: record.began, reverse=True)
+
+
+def state(record: LiveRecord, now: datetime) -> str:
+    """How a sweep fares: what it says, unless it has been silent for too long to be alive."""
+    from ablations.status import SILENCE_SECONDS
+
+    alive = record.state in ("starting", "running")
+    return "silent" if alive and record.silent_seconds(now) > SILENCE_SECONDS else record.state
+
+
+def describe(
+    address: str, counts: dict[str, int], records: list[LiveRecord], now: datetime
+) -> Iterable[str]:
+    """Lines for a person: the store, then every sweep that runs, or else the newest."""
+    held = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+    yield f"{address}: {held or 'no results yet'}"
+    under_way = [one for one in records if state(one, now) in ("starting", "running")]
+    if not records:
+        yield "no sweep has said anything here"
+    for record in under_way or records[:1]:
+        yield from _sweep_lines(record, now)
+
+
+def _sweep_lines(record: LiveRecord, now: datetime) -> Iterable[str]:
+    from ablations.progress import duration
+
+    how = state(record, now)
+    since = duration(max(0.0, record.silent_seconds(now)))
+    driver = f"{record.host}, process {record.pid}"
+    if how == "silent":
+        yield f"{record.study} ({driver}): not heard of for {since}; run it again to go on"
+    elif how in ("finished", "stopped"):
+        yield f"{record.study} ({driver}): {how} {since} ago"
+    else:
+        yield f"{record.study} ({driver}): {how}"
+    done = record.held + record.done
+    parts = [f"{done} of {record.cells} done", f"{len(record.running)} running"]
+    if record.failed:
+        parts.append(f"{record.failed} failed")
+    if record.seconds_left is not None and how == "running":
+        parts.append(f"about {duration(record.seconds_left)} left")
+    yield "  " + ", ".join(parts)
+    for node in record.nodes:
+        gpus = f", {node.gpus:g} GPUs" if node.gpus else ""
+        gone = "" if node.alive else ", gone"
+        yield (
+            f"  {node.name}: {node.cpus:g} CPUs{gpus}{gone}; {node.running} running,"
+            f" {node.finished} ended"
+        )
+    for trial in record.running:
+        where = f" on {trial.node}" if trial.node else ""
+        yield f"  running {duration(trial.seconds):>8}  {trial.label}{where}"
+    for label, kind, message in record.failures[-_SHOWN_FAILURES:]:
+        yield f"  failed  {label}: {kind}: {message}"
+
+
+def _counts(store: Store) -> dict[str, int]:
+    found: Counter[str] = Counter(store.statuses(store.hashes()).values())
+    return dict(found)

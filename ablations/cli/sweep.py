@@ -1,0 +1,325 @@
+"""`attnbench sweep`: run the cells of a study."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ablations.cli.options import (
+    add_cell_options,
+    add_checkpoints,
+    add_tracking,
+    checkpoint_seconds_of,
+    data_root_of,
+    settings_of,
+)
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from ablations.context import TrialContext
+    from ablations.expansion import Changes, Expansion
+    from ablations.hyperparameters import Search
+    from ablations.resources import Resources
+    from ablations.study import Study
+    from ablations.sweep import SweepPlan, SweepSummary
+    from bench.store.cell import Cell
+    from bench.store.store import Store
+    from bench.tracking.base import Mode
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "study",
+        metavar="STUDY",
+        nargs="?",
+        default="overview",
+        help="name of a study or path of its YAML file (default: overview)",
+    )
+    parser.add_argument(
+        "--store",
+        metavar="STORE",
+        help="folder or URL for results (default: runs/STUDY); what it has is not run again",
+    )
+    several: dict[str, Any] = {"nargs": "+", "action": "extend"}
+    parser.add_argument("--task", metavar="T", **several, help="only these tasks")
+    parser.add_argument("--attention", metavar="A", **several, help="only these attentions")
+    parser.add_argument("--score", metavar="S", **several, help="only these scores")
+    parser.add_argument("--dataset", metavar="D", **several, help="these instead of the study's")
+    parser.add_argument("--seeds", metavar="N", type=int, help="seeds 1 to N")
+    add_cell_options(parser)
+    parser.add_argument(
+        "--search",
+        metavar="N",
+        type=int,
+        help="first try N learning rates and dropouts for each mechanism, judged on validation "
+        "data, then run the cells with the best",
+    )
+    parser.add_argument(
+        "--scheduler",
+        choices=("all", "asha"),
+        default="all",
+        help="asha stops what falls behind in the search early (default: all run to their end)",
+    )
+    parser.add_argument("--limit", metavar="N", type=int, help="run at most so many cells")
+    parser.add_argument("--dry-run", action="store_true", help="list the cells, run none")
+    parser.add_argument(
+        "--address",
+        metavar="HOST",
+        help="join a Ray cluster: auto, or host:port (default: one of this machine alone)",
+    )
+    parser.add_argument(
+        "--cpus-per-trial",
+        metavar="C",
+        type=float,
+        default=1.0,
+        help="cores of a trial, or of each process that trains it (default: 1)",
+    )
+    parser.add_argument(
+        "--gpus-per-trial",
+        metavar="G",
+        type=float,
+        help="fractions share a GPU, 2 or more train a trial together, a process on each (default: "
+        "1 where this machine has one, else 0)",
+    )
+    parser.add_argument(
+        "--ranks",
+        metavar="N",
+        type=int,
+        help="processes that train a trial together (default: one, or one for every GPU)",
+    )
+    parser.add_argument(
+        "--retries",
+        metavar="N",
+        type=int,
+        default=3,
+        help="how often a trial goes on elsewhere after its process or machine died (default: 3)",
+    )
+    parser.add_argument(
+        "--trial-minutes", metavar="M", type=float, help="end a trial that takes longer, as failed"
+    )
+    add_checkpoints(parser)
+    add_tracking(parser, default="auto")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 if all cells are done, 1 if some failed, 130 or 143 if stopped.
+
+    Raises UsageError for a study, names, options, data, a store or a cluster that cannot be used.
+    """
+    from ablations.expansion import expand
+    from ablations.study import load_study
+
+    _check_counts(args)
+    study = load_study(args.study)
+    expansion = expand(study, _changes(args))
+    address = args.store or f"runs/{study.name}"
+    if args.dry_run:
+        return _dry_run(expansion, address, args)
+    return _sweep(study, expansion, address, args)
+
+
+def _check_counts(args: argparse.Namespace) -> None:
+    from ablations.study import MOST_SEEDS
+
+    counts = {"--seeds": args.seeds, "--limit": args.limit, "--search": args.search}
+    for option, value in counts.items():
+        if value is not None and value < 1:
+            raise UsageError(f"{value} is too few", where=option, remedy="1 or more")
+    if args.seeds is not None and args.seeds > MOST_SEEDS:
+        raise UsageError(
+            f"{args.seeds} means seeds 1 to {args.seeds}",
+            where="--seeds",
+            remedy=f"a study lists seeds of your choice: `seeds: [{args.seeds}]`",
+        )
+    if args.trial_minutes is not None and not args.trial_minutes > 0:
+        raise UsageError("a trial needs some time", where="--trial-minutes")
+    if args.scheduler == "asha" and args.search is None:
+        raise UsageError(
+            "only a search stops trials early, a study wants all of its cells",
+            where="--scheduler asha",
+            remedy="add --search 8",
+        )
+
+
+def _changes(args: argparse.Namespace) -> Changes:
+    from ablations.expansion import Changes
+
+    return Changes(
+        tasks=_tuple(args.task),
+        attentions=_tuple(args.attention),
+        scores=_tuple(args.score),
+        datasets=_tuple(args.dataset),
+        budget=args.budget,
+        seeds=args.seeds,
+        options=settings_of(args.settings),
+    )
+
+
+def _tuple(names: list[str] | None) -> tuple[str, ...] | None:
+    return tuple(names) if names else None
+
+
+def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> int:
+    from ablations.sweep import plan_sweep
+
+    cells, store = expansion.cells, _existing(address)
+    search = _search(address, args)
+    if search is None:
+        plan = plan_sweep(cells, store, limit=args.limit)
+    else:
+        due = search.due(cells, store, args.limit)
+        sys.stdout.write(f"search: {search.plan(due, create=False)}\n")
+        plan = search.plan_cells(cells, due, store, begun=False)
+    held, to_run = set(plan.held), set(plan.to_run)
+    for cell in plan.cells:
+        word = "done" if cell in held else "run" if cell in to_run else "later"
+        sys.stdout.write(f"{word:5}  {cell.hash[:12]}  {cell.label} [{cell.budget}]\n")
+    _tell_unusable(plan)
+    for pair in expansion.refused:
+        name = f"{pair.task} {pair.attention}+{pair.score}"
+        sys.stdout.write(f"not applicable: {name}: {pair.reason}\n")
+    sys.stdout.write(f"{plan}\n")
+    return 0
+
+
+def _search(address: str, args: argparse.Namespace) -> Search | None:
+    from ablations.hyperparameters import Search
+
+    if args.search is None:
+        return None
+    return Search(f"{address}/search", args.search, args.scheduler == "asha")
+
+
+def _existing(address: str) -> Store | None:
+    """The store, where there is one to resume from; a dry run makes none."""
+    from bench.store.store import Store
+
+    try:
+        return Store.open(address)
+    except UsageError:
+        return None
+
+
+def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Namespace) -> int:
+    from ablations.context import TrialContext
+    from ablations.plan import check_data
+    from ablations.progress import open_progress
+    from ablations.sweep import plan_sweep, run_sweep
+    from bench.store.store import Store
+    from bench.tracking import decide
+
+    resources = _resources(args)
+    gpus = resources.gpus_per_rank
+    data_root = data_root_of(args.data_root)
+    store = Store.open(address, create=True)
+    search = _search(store.address, args)
+    if search is None:
+        plan = plan_sweep(expansion.cells, store, limit=args.limit)
+        due = plan.to_run
+    else:
+        due = search.due(expansion.cells, store, args.limit)
+    check_data(due, data_root)
+    tracking = decide(args.wandb)
+    context = TrialContext(
+        store_address=store.address,
+        data_root=None if data_root is None else str(data_root),
+        cache=str(store.cache),
+        threads=resources.threads,
+        device="cuda" if gpus else "cpu",
+        gpu_share=gpus or 1.0,
+        ranks=resources.ranks,
+        study=study.name,
+        wandb=tracking.mode,
+        checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_minutes),
+        trial_seconds=None if args.trial_minutes is None else 60 * args.trial_minutes,
+    )
+    if search is not None:
+        stopped = _run_search(study, search, due, context, resources)
+        if stopped is not None:
+            return stopped
+        plan = search.plan_cells(expansion.cells, due, store, begun=True)
+        context = search.noted(context, due)
+    _announce(study, plan, store, f"W&B {tracking.mode} ({tracking.reason})")
+    labels = {cell.hash: cell.label for cell in plan.to_run}
+    begun = time.perf_counter()
+    progress = open_progress(labels, len(plan.held), sys.stderr)
+    summary = run_sweep(plan, context, resources, progress)
+    _conclude(summary, address, time.perf_counter() - begun, tracking.mode)
+    return summary.exit_status
+
+
+def _run_search(
+    study: Study,
+    search: Search,
+    cells: Sequence[Cell],
+    context: TrialContext,
+    resources: Resources,
+) -> int | None:
+    """Exit status if it was stopped, None if the cells can follow."""
+    from ablations.progress import open_progress
+    from ablations.sweep import describe_failures
+
+    plan = search.plan(cells, create=True)
+    sys.stdout.write(f"{study.name}: search: {plan}; results in {search.address}\n")
+    sys.stdout.flush()
+    labels = {cell.hash: cell.label for cell in plan.to_run}
+    summary = search.run(
+        plan, context, resources, open_progress(labels, len(plan.held), sys.stderr)
+    )
+    for line in describe_failures(summary):
+        sys.stderr.write(f"candidate failed: {line}\n")
+    return summary.stopped
+
+
+def _resources(args: argparse.Namespace) -> Resources:
+    from ablations.resources import Resources
+
+    if args.ranks is not None and args.ranks < 1:
+        raise UsageError(f"{args.ranks} processes train nothing", where="--ranks")
+    gpus = args.gpus_per_trial
+    if gpus is None:
+        import torch
+
+        gpus = float(args.ranks or 1) if torch.cuda.is_available() else 0.0
+    return Resources(args.address, args.cpus_per_trial, gpus, args.ranks or 0, args.retries)
+
+
+def _tell_unusable(plan: SweepPlan) -> None:
+    from ablations.sweep import describe_unusable
+
+    for line in describe_unusable(plan):
+        sys.stderr.write(f"warning: {line}\n")
+
+
+def _announce(study: Study, plan: SweepPlan, store: Store, tracking: str) -> None:
+    _tell_unusable(plan)
+    sys.stdout.write(f"{study.name}: {plan}; results in {store.address}; {tracking}\n")
+    sys.stdout.flush()
+
+
+def _conclude(summary: SweepSummary, address: str, seconds: float, tracking: Mode) -> None:
+    from ablations.progress import duration
+    from ablations.sweep import describe_failures, describe_problems
+
+    for line in describe_failures(summary):
+        sys.stderr.write(f"failed: {line}\n")
+    for line in describe_problems(summary):
+        sys.stderr.write(f"warning: {line}\n")
+    done = sum(outcome.status == "done" for outcome in summary.outcomes)
+    left = len(summary.plan.cells) - len(summary.plan.held) - done - len(summary.failed)
+    parts = [f"{done} done"]
+    if summary.plan.held:
+        parts.append(f"{len(summary.plan.held)} were done before")
+    if summary.failed:
+        parts.append(f"{len(summary.failed)} failed")
+    if left:
+        parts.append(f"{left} left, run the same command again")
+    sys.stdout.write(f"{', '.join(parts)}; {duration(seconds)}\n")
+    shown = shlex.quote(address if "://" in address else str(Path(address)))
+    gathering = "" if tracking == "off" else f" --wandb {tracking}"
+    sys.stdout.write(f"next: attnbench report {shown}{gathering}\n")

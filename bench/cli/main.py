@@ -1,0 +1,161 @@
+"""`attnbench`: finds the command, and says what went wrong in one line.
+
+Commands are named as strings and loaded when they are called, so that help and mistakes are
+answered in a fraction of a second. A command's module has `add_arguments(parser)` and
+`run(arguments) -> exit status`.
+
+Exit status: 0 all well; 1 some cells or checks failed; 2 unusable input; 130 and 143 stopped by
+Ctrl-C or SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import bench
+from bench.errors import UsageError, unknown_name
+
+UNUSABLE_INPUT = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command's module, and one line on what it does."""
+
+    module: str
+    summary: str
+
+
+COMMANDS: dict[str, Command] = {
+    "list": Command("ablations.cli.list", "tasks, attentions, scores, data sets, studies, ..."),
+    "run": Command("ablations.cli.run", "train and test one cell"),
+    "sweep": Command("ablations.cli.sweep", "run a study, here or on a cluster; resumes by itself"),
+    "status": Command("ablations.cli.status", "where the sweeps of a store stand, from any shell"),
+    "report": Command("reports.cli.report", "a site, report.md and tables from a store"),
+    "compare": Command("reports.cli.compare", "what got better or worse between stores"),
+    "leaderboard": Command("reports.cli.leaderboard", "pack results, verify bundles, rank them"),
+    "check": Command("bench.cli.check", "conformance of a mechanism of your own"),
+    "data": Command("ablations.cli.data", "data sets: what there is, and whether it can be used"),
+    "doctor": Command("bench.cli.doctor", "versions, devices, store and W&B, free disk"),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Mistakes become a UsageError instead of the usage and an exit."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, remedy=f"`{self.prog} --help` shows how")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    try:
+        with _own_warnings_in_a_line():
+            status = _dispatch([argument for argument in given if argument != "--debug"])
+        sys.stdout.flush()
+    except UsageError as error:
+        return _complain(str(error), debug=debug)
+    except BrokenPipeError:
+        # Whoever read our output has left. What Python would flush at exit goes nowhere, too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except OSError as error:
+        if error.filename is None:
+            raise
+        reason = (error.strerror or type(error).__name__).lower()
+        return _complain(f"{error.filename}: {reason}", debug=debug)
+    except KeyboardInterrupt:
+        sys.stderr.write("attnbench: interrupted\n")
+        return INTERRUPTED
+    return status
+
+
+@contextlib.contextmanager
+def _own_warnings_in_a_line() -> Iterator[None]:
+    """What we warn of is for users; where in our code it stands is not."""
+    usual = warnings.formatwarning
+    ours = Path(__file__).resolve().parents[2]
+    packages = [str(ours / name) + os.sep for name in ("bench", "tasks", "ablations", "reports")]
+
+    def one_line(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        line: str | None = None,
+    ) -> str:
+        if category is UserWarning and filename.startswith(tuple(packages)):
+            return f"attnbench: warning: {' '.join(str(message).split())}\n"
+        return usual(message, category, filename, lineno, line)
+
+    warnings.formatwarning = one_line
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
+
+
+def _complain(message: str, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    sys.stderr.write(f"attnbench: error: {message}\n")
+    return UNUSABLE_INPUT
+
+
+def _dispatch(given: list[str]) -> int:
+    if not given or given[0] in ("-h", "--help", "help"):
+        sys.stdout.write(usage())
+        return 0
+    if given[0] == "--version":
+        sys.stdout.write(f"attnbench {bench.__version__}\n")
+        return 0
+    name, rest = given[0], given[1:]
+    if name not in COMMANDS:
+        raise unknown_name("command", name, COMMANDS)
+    command = COMMANDS[name]
+    module = importlib.import_module(command.module)
+    parser = Parser(prog=f"attnbench {name}", description=command.summary, allow_abbrev=False)
+    # Taken off before; named here so that help shows it.
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    module.add_arguments(parser)
+    try:
+        arguments = parser.parse_args(rest)
+    except SystemExit as wish:  # --help has been printed
+        return int(wish.code or 0)
+    status: int = module.run(arguments)
+    return status
+
+
+def usage() -> str:
+    """What `attnbench --help` prints."""
+    width = max(map(len, COMMANDS))
+    commands = [f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    lines = [
+        "usage: attnbench COMMAND ...",
+        "",
+        "Which attention, with which score function, for which task, and at what cost?",
+        "",
+        *commands,
+        "",
+        "`attnbench COMMAND --help` explains a command. --debug shows the traceback of an error.",
+        "Exit status: 0 all well, 1 some cells failed, 2 unusable input.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,263 @@
+"""Convolutional encoder."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.attention.base import (
+    Attended,
+    Attention,
+    AttentionState,
+    Keys,
+    Memory,
+    Sizes,
+    zero_padding,
+)
+from bench.errors import UsageError
+from bench.models.base import Decoded, Decoder, DecoderState, Encoder, ModelSizes
+from bench.models.layers import dropout, layer_weights, masked_mean, resize, token_embedding
+from bench.models.transformer import AttentionFactory, LearnedPositions
+
+# The parts of convolutional encoders and decoders (Gehring 2017).
+#
+# Initialisation follows section 3.5: the variance of activations is kept from layer to layer, by
+# weights N(0, p/n) of layers whose input passes dropout, kept with probability p, and n inputs a
+# neuron, four times that before a gated linear unit, which quarters it.
+
+#: Scale of the sum of a residual block's input and output, to halve the variance (section 3.4).
+HALVE = math.sqrt(0.5)
+
+
+class GatedConvolution(nn.Module):
+    """Convolution to twice the size, then a gated linear unit (Dauphin 2017): no padding of its
+    own, so B,N,H becomes B,N-kernel+1,H."""
+
+    def __init__(self, hidden: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.convolution = nn.Conv1d(hidden, 2 * hidden, kernel)
+        deviation = math.sqrt(4 * (1 - dropout) / (kernel * hidden))
+        nn.init.normal_(self.convolution.weight, std=deviation)
+        bias = self.convolution.bias
+        assert bias is not None
+        nn.init.zeros_(bias)
+
+    def forward(self, states: Tensor) -> Tensor:
+        dropped = dropout(states, self.dropout, self.training)
+        return F.glu(self.convolution(dropped.transpose(1, 2)), dim=1).transpose(1, 2)
+
+
+def projection(inputs: int, outputs: int, *, dropout: float = 0.0) -> nn.Linear:
+    """A linear layer initialised as in section 3.5; `dropout` is that of its input."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.normal_(layer.weight, std=math.sqrt((1 - dropout) / inputs))
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class ConvolutionalEncoder(Encoder):
+    """Gated convolutions with residual connections over features e with learned positions
+    (Gehring 2017, section 3.2).
+
+    The memory's states z are what is scored, its values z + e what is averaged (equation 2). Both
+    have the size of embeddings, as have the decoder's queries. Padding is zeroed before every
+    convolution. The summary is the mean of the real values.
+
+    Args:
+        attending: number of decoder layers that attend; the gradient that comes back through z
+            is divided by it (section 3.4).
+    """
+
+    def __init__(self, input_size: int, sizes: ModelSizes, attending: int = 1) -> None:
+        super().__init__()
+        self.output_size = sizes.embedding
+        self.kernel, self.attending = sizes.kernel, attending
+        self.enter = resize(input_size, sizes.embedding)
+        self.positions = LearnedPositions(sizes.max_positions, sizes.embedding)
+        self.widen = projection(sizes.embedding, sizes.hidden, dropout=sizes.dropout)
+        self.layers = nn.ModuleList(
+            GatedConvolution(sizes.hidden, sizes.kernel, sizes.dropout)
+            for _ in range(sizes.encoder_layers)
+        )
+        self.narrow = projection(sizes.hidden, sizes.embedding)
+
+    def forward(self, features: Tensor, mask: Tensor, segments: Tensor | None = None) -> Memory:
+        embedded = self.enter(features)  # B,S,E
+        embedded = embedded + self.positions(0, embedded.shape[1])
+        embedded = zero_padding(embedded, mask)
+        states = self.widen(embedded)  # B,S,H
+        before = (self.kernel - 1) // 2
+        around = (0, 0, before, self.kernel - 1 - before)
+        for layer in self.layers:
+            states = zero_padding(states, mask)
+            states = (layer(F.pad(states, around)) + states) * HALVE
+        states = zero_padding(self.narrow(states), mask)  # B,S,E
+        states = _scale_gradient(states, 1 / self.attending)
+        values = states + embedded
+        return Memory(states, mask, masked_mean(values, mask), values=values, segments=segments)
+
+
+def _scale_gradient(tensor: Tensor, factor: float) -> Tensor:
+    """The same values, whose gradient is multiplied by `factor` on the way back."""
+    if factor == 1.0 or not tensor.requires_grad:
+        return tensor
+    scaled = tensor * factor
+    return scaled + (tensor - scaled).detach()
+
+
+# Convolutional decoder.
+
+
+@dataclass(frozen=True)
+class ConvolutionalProgress:
+    """What the decoder carries from token to token.
+
+    Attributes:
+        position: number of tokens read.
+        windows: the last kernel - 1 inputs of every convolution, B,kernel-1,H each.
+        attention: what the mechanism of every attending layer remembers.
+    """
+
+    position: int
+    windows: tuple[Tensor, ...]
+    attention: tuple[AttentionState, ...]
+
+
+ConvolutionalState = DecoderState[tuple[Keys, ...], ConvolutionalProgress]
+
+
+class AttentionStep(nn.Module):
+    """Attention of one decoder layer (Gehring 2017, section 3.3).
+
+    The query is d = W h + b + g with the target embedding g (equation 1), the context is added to
+    h; both sums are halved in variance. The mechanism scales the context (section 3.4).
+    """
+
+    def __init__(self, factory: AttentionFactory, sizes: ModelSizes, memory_size: int) -> None:
+        super().__init__()
+        self.query = projection(sizes.hidden, sizes.embedding)
+        self.attention = factory(Sizes(query=sizes.embedding, memory=memory_size))
+        self.context = projection(self.attention.context_size, sizes.hidden)
+
+    def forward(
+        self,
+        hidden: Tensor,
+        embedded: Tensor,
+        keys: Keys,
+        state: AttentionState,
+        *,
+        need_weights: bool,
+    ) -> tuple[Tensor, Attended]:
+        """B,T,H states and B,T,E embeddings to B,T,H and what the mechanism returned."""
+        query = (self.query(hidden) + embedded) * HALVE  # B,T,E
+        attended = self.attention(query, keys, state, need_weights=need_weights)
+        return (hidden + self.context(attended.context)) * HALVE, attended
+
+
+class ConvolutionalDecoder(Decoder):
+    """Causal gated convolutions with attention in every layer, or in some (Gehring 2017).
+
+    Nothing in it is stepwise. Weights are means over the attending layers; parts are named
+    "layer i". `contexts` are those of the last attending layer.
+
+    Raises:
+        UsageError: attention in a layer that does not exist, or in none.
+    """
+
+    def __init__(
+        self, vocabulary_size: int, memory_size: int, sizes: ModelSizes, factory: AttentionFactory
+    ) -> None:
+        super().__init__()
+        self.output_size = sizes.embedding
+        self.dropout, self.kernel, self.hidden = sizes.dropout, sizes.kernel, sizes.hidden
+        self.attending = attending_layers(sizes)
+        self.embedding = token_embedding(vocabulary_size, sizes.embedding)
+        self.positions = LearnedPositions(sizes.max_positions, sizes.embedding)
+        self.widen = projection(sizes.embedding, sizes.hidden, dropout=sizes.dropout)
+        self.layers = nn.ModuleList(
+            GatedConvolution(sizes.hidden, sizes.kernel, sizes.dropout)
+            for _ in range(sizes.decoder_layers)
+        )
+        self.attend = nn.ModuleList(
+            AttentionStep(factory, sizes, memory_size) for _ in self.attending
+        )
+        self.narrow = projection(sizes.hidden, sizes.embedding)
+        self.state_size = sizes.hidden
+        self.context_size = self.attend[-1].attention.context_size  # type: ignore[union-attr, assignment]
+
+    def start(self, memory: Memory) -> ConvolutionalState:
+        mechanisms: list[Attention] = [step.attention for step in self.attend]  # type: ignore[misc]
+        keys = tuple(attention.prepare(memory) for attention in mechanisms)
+        remembered = tuple(
+            attention.initial_state(one) for attention, one in zip(mechanisms, keys, strict=True)
+        )
+        empty = memory.states.new_zeros(memory.states.shape[0], self.kernel - 1, self.hidden)
+        return DecoderState(
+            keys, ConvolutionalProgress(0, tuple(empty for _ in self.layers), remembered)
+        )
+
+    def forward(self, tokens: Tensor, memory: Memory, *, need_weights: bool = False) -> Decoded:
+        return self._read(tokens, self.start(memory), need_weights=need_weights)[0]
+
+    def step(
+        self, tokens: Tensor, state: ConvolutionalState, *, need_weights: bool = True
+    ) -> tuple[Decoded, ConvolutionalState]:
+        return self._read(tokens[:, None], state, need_weights=need_weights)
+
+    def _read(
+        self, tokens: Tensor, state: ConvolutionalState, *, need_weights: bool
+    ) -> tuple[Decoded, ConvolutionalState]:
+        """Read B,T tokens on from `state`."""
+        progress, count = state.progress, tokens.shape[1]
+        embedded = self.embedding(tokens) + self.positions(progress.position, count)
+        embedded = dropout(embedded, self.dropout, self.training)  # B,T,E
+        states = self.widen(embedded)  # B,T,H
+        windows: list[Tensor] = []
+        seen: dict[int, Attended] = {}
+        for number, layer in enumerate(self.layers, start=1):
+            window = torch.cat((progress.windows[number - 1], states), dim=1)
+            windows.append(window[:, count:])
+            hidden = layer(window)  # B,T,H
+            if number in self.attending:
+                place = self.attending.index(number)
+                hidden, seen[number] = self.attend[place](
+                    hidden,
+                    embedded,
+                    state.source[place],
+                    progress.attention[place],
+                    need_weights=need_weights,
+                )
+            states = (hidden + states) * HALVE
+        remembered = tuple(attended.state for attended in seen.values())
+        after = ConvolutionalProgress(progress.position + count, tuple(windows), remembered)
+        return self._decoded(states, seen), DecoderState(state.source, after)
+
+    def _decoded(self, states: Tensor, seen: dict[int, Attended]) -> Decoded:
+        features = dropout(self.narrow(states), self.dropout, self.training)  # B,T,E
+        weights, parts = layer_weights(seen)
+        contexts = seen[self.attending[-1]].context
+        return Decoded(features, weights=weights, parts=parts, contexts=contexts, hidden=states)
+
+
+def attending_layers(sizes: ModelSizes) -> tuple[int, ...]:
+    """Numbers, from 1 and rising, of the decoder layers that attend.
+
+    Raises:
+        UsageError: a layer that does not exist, or none at all.
+    """
+    every = tuple(range(1, sizes.decoder_layers + 1))
+    if sizes.attention_layers is None:
+        return every
+    chosen = tuple(sorted(set(sizes.attention_layers)))
+    if not chosen or not set(chosen) <= set(every):
+        raise UsageError(
+            f"attention_layers={','.join(map(str, sizes.attention_layers)) or 'none'} "
+            f"does not fit {sizes.decoder_layers} decoder layers",
+            remedy="name layers from 1 on, or leave it out for all",
+        )
+    return chosen

@@ -1,0 +1,379 @@
+"""Cross-entropy over a vocabulary, from features: the logits of a batch never exist at once.
+
+For thousands of words the output layer is the dearest part of a training step. Its loss and both
+gradients are made here in one pass, some rows at a time: what would be four N,V tensors (logits,
+log-probabilities, their gradient, the gradient of the logits) is one piece that stays in the cache.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from bench.attention.base import AttentionOptions, Memory, Sampled
+from bench.models.layers import linear
+
+# Room for products whose rows begin at aligned addresses.
+
+#: Numbers between which rows begin (64 bytes in float32). CPU libraries multiply a third slower
+#: into rows of other lengths: 900 x 256 x 5921 takes 48 ms, into rows of 5936 numbers 31 ms.
+ALIGNMENT = 16
+
+
+def aligned_rows(count: int, size: int, like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """Not initialised: `count` rows with room for `size` numbers, and a few more."""
+    width = -(-size // ALIGNMENT) * ALIGNMENT
+    return like.new_empty(count, width, dtype=dtype or like.dtype)
+
+
+#: Elements of a piece of logits: 8 MiB in float32, so that it stays in a CPU's cache. On a GPU
+#: launches of kernels cost more than memory: 256 MiB.
+LIMIT, GPU_LIMIT = 2**21, 2**26
+#: Logits are divided by ln 2, at no cost in their product: CPUs take powers of 2 in half the time
+#: of powers of e.
+LN_2 = math.log(2)
+LOG2_E = 1 / LN_2
+
+
+@dataclass(frozen=True)
+class WordLoss:
+    """What N labels cost.
+
+    Attributes:
+        loss: scalar, mean over the labels, with smoothing; has the gradient.
+        nll: N, negative log-likelihoods in nats, without smoothing; no gradient.
+        right: N bool, whether no token is more probable than the label.
+    """
+
+    loss: Tensor
+    nll: Tensor
+    right: Tensor
+
+
+def vocabulary_loss(
+    features: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, *, smoothing: float = 0.0
+) -> WordLoss:
+    """Mean cross-entropy of softmax(features weight^T + bias).
+
+    With smoothing e (Szegedy 2016, section 7) the target is 1 - e on the label and e/V on every
+    token: loss = log sum exp z - (1 - e) z_label - e mean(z).
+
+    Args:
+        features: N,F with N at least 1.
+        weight: V,F.
+        bias: V.
+        labels: N int64.
+        smoothing: e, from 0 to 1.
+    """
+    inputs = (features, weight, bias)
+    # Inside the function gradients are never enabled, and parameters always need them.
+    wanted = torch.is_grad_enabled() and any(one.requires_grad for one in inputs)
+    return WordLoss(*_VocabularyLoss.apply(*inputs, labels, smoothing, wanted))
+
+
+class _VocabularyLoss(torch.autograd.Function):
+    """The gradients need nothing that comes after, so they are made with the loss and handed over
+    on the way back. For whoever goes back a second time they are made again."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        features: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        labels: Tensor,
+        smoothing: float,
+        wanted: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        kind = features.device.type
+        mixed = torch.is_autocast_enabled(kind)
+        ctx.smoothing = smoothing
+        ctx.rough = torch.get_autocast_dtype(kind) if mixed else features.dtype
+        ctx.save_for_backward(features, weight, bias, labels)
+        found, ctx.sums = _made((features, weight, bias, labels), smoothing, ctx.rough, wanted)
+        ctx.mark_non_differentiable(found.nll, found.right)
+        return found.loss, found.nll, found.right
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, *unused: Tensor) -> tuple[Tensor | None, ...]:
+        features, weight, bias, labels = ctx.saved_tensors
+        sums, ctx.sums = ctx.sums, None
+        if sums is None:
+            inputs = (features, weight, bias, labels)
+            sums = _made(inputs, ctx.smoothing, ctx.rough, wanted=True)[1]
+        scale = grad / len(features)
+        return (
+            sums.features.to(features.dtype).mul_(scale),
+            sums.weight.to(weight.dtype).mul_(scale),
+            sums.bias.to(bias.dtype).mul_(scale),
+            *(None,) * 3,
+        )
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Gradients of the labels' losses, summed up: N,F and V,F and V."""
+
+    features: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    @classmethod
+    def empty(cls, features: Tensor, weight: Tensor, rough: torch.dtype) -> _Sums:
+        exact = torch.promote_types(rough, torch.float32)
+        return cls(
+            torch.empty_like(features, dtype=rough),
+            torch.empty_like(weight, dtype=exact, memory_format=torch.contiguous_format),
+            weight.new_zeros(len(weight), dtype=exact),
+        )
+
+    def add(
+        self, part: slice, slope: Tensor, scale: Tensor, features: Tensor, weight: Tensor
+    ) -> None:
+        """Those of the rows `part`, from `scale` R times the gradient R,V of their logits, whose
+        rows are thus scaled where they are short."""
+        self.bias.addmv_(slope.t(), scale)
+        slope = slope.to(features.dtype)
+        scale = scale[:, None]
+        torch.mm(slope, weight, out=self.features[part]).mul_(scale)
+        features = (features * scale).to(features.dtype)
+        if self.weight.dtype == features.dtype:  # the first rows overwrite
+            self.weight.addmm_(slope.t(), features, beta=min(part.start, 1))
+        elif part.start:
+            self.weight.add_(slope.t() @ features)
+        else:
+            self.weight.copy_(slope.t() @ features)
+
+
+def _made(
+    inputs: tuple[Tensor, Tensor, Tensor, Tensor],
+    smoothing: float,
+    rough: torch.dtype,
+    wanted: bool,
+) -> tuple[WordLoss, _Sums | None]:
+    """The loss of features, weight, bias and labels, and the gradients if they are wanted; the
+    products in the type `rough`."""
+    features, weight, bias, labels = inputs
+    with torch.autocast(features.device.type, enabled=False):
+        sums = _Sums.empty(features, weight, rough) if wanted else None
+        given = (features.to(rough), weight.to(rough), bias, labels)
+        return _pass(*given, smoothing, sums), sums
+
+
+def _pass(
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    labels: Tensor,
+    smoothing: float,
+    sums: _Sums | None,
+) -> WordLoss:
+    """All rows, a piece at a time; fills `sums`."""
+    count, words = len(features), len(weight)
+    exact = torch.promote_types(features.dtype, torch.float32)
+    limit = GPU_LIMIT if features.is_cuda else LIMIT
+    pieces = -(-count // max(1, limit // words))
+    rows = -(-count // max(1, pieces))  # in pieces of one size
+    buffer = aligned_rows(rows, words, features, exact)
+    nll = features.new_empty(count, dtype=exact)
+    right = features.new_empty(count, dtype=torch.bool)
+    loss = features.new_zeros((), dtype=exact)
+    bias = bias.to(exact) * LOG2_E
+    for start in range(0, count, rows):
+        part = slice(start, min(start + rows, count))
+        whole = buffer[: part.stop - start]
+        z = whole[:, :words]  # R,V; logits over ln 2
+        if features.dtype == exact:
+            torch.addmm(bias, features[part], weight.t(), alpha=LOG2_E, out=z)
+        else:
+            torch.add(bias, features[part] @ weight.t(), alpha=LOG2_E, out=z)
+        label = labels[part, None]  # R,1
+        highest, own = z.amax(1, keepdim=True), z.gather(1, label)
+        mean = z.mean() if smoothing else None
+        whole.sub_(highest).exp2_()  # in one stretch of memory, which is faster
+        total = z.sum(1, keepdim=True)
+        log_total = total.log2() + highest
+        nll[part], right[part] = (log_total - own)[:, 0], (own == highest)[:, 0]
+        loss += (log_total - (1 - smoothing) * own).sum()
+        if mean is not None:
+            loss -= smoothing * mean * len(label)
+        if sums is None:
+            continue
+        # Gradient of the labels' losses, softmax - target, times the total.
+        if smoothing:
+            z.sub_(total * (smoothing / words))
+        z.scatter_add_(1, label, total * (smoothing - 1))
+        sums.add(part, z, total[:, 0].reciprocal_(), features[part], weight)
+    return WordLoss(loss * (LN_2 / count), nll.mul_(LN_2), right)
+
+
+# Connectionist temporal classification: labels without an alignment.
+
+#: The output that stands for "nothing new"; labels count from 1.
+BLANK = 0
+
+
+class CtcHead(nn.Module):
+    """A loss that makes every encoder state name the label it belongs to, or none (Graves 2006).
+
+    Beside an attentive decoder it pulls the states of a label to where the label is, so that
+    alignments appear early (Kim 2017, joint CTC-attention).
+
+    Args:
+        size: D, size of the memory's states.
+        labels: number of labels, `BLANK` included.
+    """
+
+    def __init__(self, size: int, labels: int) -> None:
+        super().__init__()
+        self.project = linear(size, labels)
+
+    def forward(self, memory: Memory, labels: Tensor) -> Tensor:
+        """Mean loss per label, in nats; examples with more labels than positions count 0.
+
+        Args:
+            labels: B,T int64, `BLANK` wherever there is none (only after the last).
+        """
+        log_probs = self.project(memory.states).float().log_softmax(dim=-1)  # B,S,V
+        lengths = (labels != BLANK).sum(dim=1)
+        total = F.ctc_loss(
+            log_probs.transpose(0, 1),
+            labels,
+            memory.lengths,
+            lengths,
+            blank=BLANK,
+            reduction="sum",
+            zero_infinity=True,
+        )
+        return total / lengths.sum().clamp(min=1)
+
+
+# The loss that trains sampled locations: REINFORCE with a baseline and an entropy bonus.
+#
+# Xu 2015, section 4.1, with two changes that leave the expected gradient as it is and lower its
+# variance: a location is credited with the rewards that come after it, not with those before, and
+# the baseline is taken off per reward, so that early steps, whose returns are sums of many rewards,
+# are compared with as many baselines.
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Moving averages of the reward, one per group of target units. A plain value: the caller
+    keeps it.
+
+    A unit's group may be anything that does not depend on what was drawn: the right token is the
+    natural choice, for most of a reward's variance is that some tokens are harder than others.
+
+    Attributes:
+        values: K averages in nats, one a group.
+        decay: share of the old value that stays with each batch (0.9 in Xu 2015).
+    """
+
+    values: Tensor
+    decay: float = 0.9
+
+    @classmethod
+    def start(cls, value: float = 0.0, decay: float = 0.9, *, groups: int = 1) -> Baseline:
+        """The same first value for all groups; good is what a model that knows nothing gets,
+        - log(vocabulary)."""
+        return cls(torch.full((groups,), value), decay)
+
+    def of(self, reward: Tensor, groups: Tensor | None) -> Tensor:
+        """What is expected of each unit, B,T; `groups` B,T int64, or None if there is one."""
+        values = self.values.to(reward)
+        return values[torch.zeros_like(reward, dtype=torch.int64) if groups is None else groups]
+
+    def updated(self, reward: Tensor, mask: Tensor, groups: Tensor | None = None) -> Baseline:
+        """After a batch with these rewards B,T; what is not in the mask does not count. Groups
+        that the batch does not have keep their value."""
+        values = self.values.to(reward.detach())
+        place = torch.zeros_like(reward, dtype=torch.int64) if groups is None else groups
+        place, seen = place[mask], reward.detach()[mask]  # N
+        sums = torch.zeros_like(values).index_add_(0, place, seen)
+        counts = torch.zeros_like(values).index_add_(0, place, torch.ones_like(seen))
+        mean = sums / counts.clamp_min(1)
+        return replace(
+            self,
+            values=torch.where(counts > 0, values * self.decay + mean * (1 - self.decay), values),
+        )
+
+
+def reinforce_loss(
+    sampled: Sampled,
+    reward: Tensor,
+    mask: Tensor,
+    baseline: Baseline,
+    *,
+    groups: Tensor | None = None,
+    reinforce_weight: float = 1.0,
+    entropy_weight: float = 0.0,
+    discount: float = 1.0,
+) -> tuple[Tensor, Baseline]:
+    """The loss to add to the mean cross-entropy of the target units.
+
+    With weight 1 and discount 1, the gradient of cross-entropy plus this loss is, in expectation
+    over the draws, that of the expected mean cross-entropy (plus the entropy bonus).
+
+    Args:
+        sampled: log-probabilities and entropies of the draws, B,T; log-probabilities of 0 where
+            the expectation was used instead.
+        reward: B,T, log p of each target unit; gradients do not pass.
+        mask: B,T bool, True where a target unit is real.
+        baseline: from the batches before; the same baseline for this whole batch keeps the
+            estimate unbiased.
+        groups: B,T int64, the baseline's group of every unit; None if it has one.
+        discount: factor per step on later rewards; below 1 trades bias for variance.
+
+    Returns:
+        The loss, a mean over real units, and the baseline for the next batch.
+    """
+    reward = reward.detach()
+    advantage = torch.where(mask, reward - baseline.of(reward, groups), 0.0)
+    credit = returns_to_go(advantage, discount)  # B,T
+    units = mask.sum().clamp_min(1)
+    gain = torch.where(mask, sampled.log_prob * credit, 0.0).sum() / units
+    entropy = torch.where(mask, sampled.entropy, 0.0).sum() / units
+    loss = -reinforce_weight * gain - entropy_weight * entropy
+    return loss, baseline.updated(reward, mask, groups)
+
+
+def returns_to_go(reward: Tensor, discount: float = 1.0) -> Tensor:
+    """R_t = sum over k >= t of discount^(k - t) r_k, for rewards B,T."""
+    if discount == 1.0:
+        return reward.flip(1).cumsum(1).flip(1)
+    steps = torch.arange(reward.shape[1], device=reward.device)
+    ahead = steps[:, None] - steps  # k,t: how far k lies after t
+    factors = torch.where(ahead >= 0, discount ** ahead.clamp_min(0).to(reward.dtype), 0.0)
+    return reward @ factors  # B,T
+
+
+# The penalty on source positions that are attended to more or less than others (Xu 2015).
+
+
+def penalty_weight(options: AttentionOptions) -> float:
+    """Its weight in the loss, 0 for mechanisms without the option."""
+    weight: float = getattr(options, "doubly_stochastic", 0.0)
+    return weight
+
+
+def doubly_stochastic_penalty(weights: Tensor, real: Tensor, source_mask: Tensor) -> Tensor:
+    """Xu 2015, section 4.2.1: every source position should get about the same attention in all.
+
+    The paper has sum over t = 1 for captions as long as the grid is large; what is asked for here
+    is the even share T/S. Mean over examples of the sum over positions.
+
+    Args:
+        weights: B,T,S.
+        real: B,T target positions that count.
+        source_mask: B,S.
+    """
+    total = (weights * real[..., None]).sum(dim=1)  # B,S
+    share = real.sum(dim=1, keepdim=True) / source_mask.sum(dim=1, keepdim=True)  # B,1
+    return ((share - total).square() * source_mask).sum(dim=1).mean()

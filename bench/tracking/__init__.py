@@ -1,0 +1,110 @@
+"""Tracking of trials while they run: whether W&B can listen, and the tracker of a trial."""
+
+from __future__ import annotations
+
+import base64
+import json
+import netrc
+import os
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlparse
+
+from bench.tracking.base import Decision, Mode, NullTracker, Tracker
+
+if TYPE_CHECKING:
+    from bench.store.cell import Cell
+
+#: What a user may ask for; "auto" is online with a key and a network, offline otherwise.
+REQUESTS = ("auto", "online", "offline", "off")
+
+_SERVER = "https://api.wandb.ai"
+_PATIENCE_SECONDS = 6.0
+
+
+def open_tracker(mode: Mode, cell: Cell, folder: Path, study: str | None = None) -> Tracker:
+    """The tracker of one trial; never raises an Exception.
+
+    Args:
+        mode: what `decide` returned.
+        folder: W&B writes below it (`Store.wandb`).
+        study: becomes the group of the run.
+    """
+    if mode == "off":
+        return NullTracker()
+    try:
+        from bench.tracking.wandb import WandbTracker
+
+        return WandbTracker(mode, cell, folder, study)
+    except Exception as error:
+        said = " ".join(str(error).split())
+        return NullTracker(f"not tracked ({type(error).__name__}: {said})")
+
+
+def decide(request: str, environment: Mapping[str, str] | None = None) -> Decision:
+    """Choose how to track, once for all trials; takes a few seconds at most and never raises.
+
+    Online needs a key (WANDB_API_KEY or netrc) that the server answers to. W&B itself would wait
+    for minutes where there is no network, in every trial.
+
+    Args:
+        request: one of REQUESTS. "online" without an answering server is offline with a reason.
+        environment: os.environ unless given. WANDB_MODE and WANDB_BASE_URL are heeded.
+    """
+    environment = os.environ if environment is None else environment
+    assert request in REQUESTS, request
+    if request in ("offline", "off"):
+        return Decision(cast(Mode, request), "as asked")
+    preset = environment.get("WANDB_MODE", "online")
+    if request == "auto" and preset != "online":
+        mode: Mode = "off" if preset == "disabled" else "offline"
+        return Decision(mode, f"WANDB_MODE is {preset}")
+    server = environment.get("WANDB_BASE_URL", _SERVER).rstrip("/")
+    key = environment.get("WANDB_API_KEY") or _netrc_key(server, environment)
+    if not key:
+        return Decision("offline", "no W&B key is set")
+    refusal = _refusal(server, key)
+    if refusal:
+        return Decision("offline", f"{refusal}; `wandb sync` uploads later")
+    return Decision("online", f"a key is set and {server} answers")
+
+
+def _netrc_key(server: str, environment: Mapping[str, str]) -> str | None:
+    path = Path(environment.get("NETRC") or Path(environment.get("HOME", "~")) / ".netrc")
+    try:
+        found = netrc.netrc(path.expanduser()).authenticators(urlparse(server).hostname or "")
+    except (OSError, netrc.NetrcParseError):
+        return None
+    return found[2] if found else None
+
+
+def _refusal(server: str, key: str) -> str | None:
+    """Why this server cannot be used with this key, or None if it can."""
+    answer: list[str | None] = []
+    # In a thread of its own, because looking up a name can take longer than any timeout we set.
+    ask = threading.Thread(target=lambda: answer.append(_ask(server, key)), daemon=True)
+    ask.start()
+    ask.join(_PATIENCE_SECONDS)
+    return answer[0] if answer else f"{server} does not answer"
+
+
+def _ask(server: str, key: str) -> str | None:
+    token = base64.b64encode(f"api:{key}".encode()).decode()
+    question = urllib.request.Request(
+        f"{server}/graphql",
+        data=json.dumps({"query": "query { viewer { id } }"}).encode(),
+        headers={"Content-Type": "application/json", "Authorization": f"Basic {token}"},
+    )
+    try:
+        with urllib.request.urlopen(question, timeout=_PATIENCE_SECONDS - 1) as response:
+            viewer = json.load(response)["data"]["viewer"]
+    except urllib.error.HTTPError as error:
+        told = "refuses the key" if error.code in (401, 403) else "does not work"
+        return f"{server} {told} ({error.code})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"{server} cannot be reached"
+    return None if viewer else f"{server} does not know the key"

@@ -1,0 +1,107 @@
+"""`attnbench compare STORE STORE [...]`: what got better, worse, or cannot be told apart."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reports.compare import Comparison, Difference
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Compare stores cell by cell: the first one with each of the others. Shared cells are "
+        "judged example by example where predictions are kept."
+    )
+    parser.add_argument("stores", metavar="STORE", nargs="+", help="two stores or more")
+    parser.add_argument("--out", metavar="DIR", help="write a page of it there as well")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the comparisons."""
+    from bench.errors import UsageError
+    from bench.store.store import Store
+    from reports.compare import compare
+
+    if len(args.stores) < 2:
+        raise UsageError(
+            "one store alone cannot be compared",
+            where="attnbench compare",
+            remedy="name two stores or more",
+        )
+    first, *others = [Store.open(address) for address in args.stores]
+    comparisons = [compare(first, other) for other in others]
+    if args.out is not None:
+        from reports.pages.comparison import write
+
+        write(comparisons, Path(args.out).expanduser())
+    if args.json:
+        plain = [_plain(comparison) for comparison in comparisons]
+        sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write("\n".join(text(comparison) for comparison in comparisons))
+    return 0
+
+
+def _plain(comparison: Comparison) -> dict[str, Any]:
+    return dataclasses.asdict(comparison)
+
+
+def text(comparison: Comparison) -> str:
+    """The comparison as a table for a terminal, with its counts last."""
+    return "\n".join(_lines(comparison)) + "\n"
+
+
+def _lines(comparison: Comparison) -> Iterator[str]:
+    from reports.formats import metric_name
+
+    yield f"{comparison.before}  ->  {comparison.after}"
+    settings = dict.fromkeys(one.setting for one in comparison.differences)
+    for setting in settings:
+        own = [one for one in comparison.differences if one.setting == setting]
+        yield f"\n{setting.task}: {setting.label}, {metric_name(own[0].metric)}"
+        yield from _aligned([_HEAD, *(_cells(one) for one in own)])
+    yield ""
+    for what, names in comparison.apart.items():
+        yield f"{what}: {len(names)}"
+        yield from (f"  {name}" for name in names)
+    yield comparison.counts
+
+
+_HEAD = ("attention + score", "before", "after", "difference", "95 % interval", "p", "verdict")
+
+
+def _cells(one: Difference) -> tuple[str, ...]:
+    from reports import formats
+
+    digits = formats.decimals(one.metric)
+    seeds = f", {formats.plural(len(one.seeds), 'seed')}"
+    covered = f" ({one.basis}{seeds})" if not one.reason else f" ({one.reason})"
+    return (
+        one.contender,
+        formats.number(one.before, digits),
+        formats.number(one.after, digits),
+        formats.signed(one.after - one.before, digits),
+        "" if one.low is None or one.high is None else formats.interval(one.low, one.high, digits),
+        "" if one.p is None else formats.probability(one.p),
+        f"{one.verdict}{covered}",
+    )
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Columns as wide as their widest cell; first and last to the left, figures to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    last = len(widths) - 1
+    for row in rows:
+        cells = [
+            cell.ljust(width) if place in (0, last) else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()

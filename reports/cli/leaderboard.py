@@ -1,0 +1,191 @@
+"""`attnbench leaderboard`: bundles of results, their verification, the board."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reports.leaderboard.board import Board
+    from reports.leaderboard.verify import Verdict
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Results that others need not take on trust: pack them, verify a bundle by working "
+        "everything out again, rank bundles."
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _submit_arguments(actions.add_parser("submit", help="pack results into one bundle"))
+    check = actions.add_parser("verify", help="work out every figure of a bundle again")
+    check.add_argument("bundle", metavar="BUNDLE", help="a file made by `submit`")
+    _add_common(check)
+    board = actions.add_parser("rank", help="verify bundles and make the board of them")
+    board.add_argument("bundles", metavar="BUNDLE", nargs="+", help="files made by `submit`")
+    board.add_argument(
+        "--out", metavar="DIR", default="leaderboard", help="where to write it (./leaderboard)"
+    )
+    board.add_argument(
+        "--reference",
+        metavar="NAME|FILE",
+        help="frozen reference figures (default: the newest of this installation)",
+    )
+    _add_common(board)
+    freeze = actions.add_parser("freeze", help="make reference figures of a store's results")
+    freeze.add_argument("store", metavar="STORE", help="folder or URL of the results")
+    freeze.add_argument("--out", metavar="FILE", required=True, help="where to write them (.json)")
+    freeze.add_argument("--name", metavar="NAME", help="their version (default: the file's name)")
+
+
+def _submit_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("store", metavar="STORE", help="folder or URL of the results")
+    parser.add_argument("--out", metavar="FILE", help="the bundle (default: NAME.zip)")
+    parser.add_argument("--name", metavar="NAME", help="on the board (default: the store's name)")
+    parser.add_argument(
+        "--class",
+        dest="kind",
+        metavar="CLASS",
+        choices=["same", "open"],
+        default="same",
+        help="same: the suite's budget and settings, a model of its size (default); "
+        "open: anything goes",
+    )
+    for axis in ("task", "attention", "score", "budget"):
+        parser.add_argument(
+            f"--{axis}",
+            metavar=axis[0].upper(),
+            action="append",
+            default=[],
+            help=f"only results of this {axis}; may be repeated",
+        )
+    _add_rules(parser)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data-root",
+        metavar="DIR",
+        default=os.environ.get("ATTNBENCH_DATA"),
+        help="folder of the real data sets (or set ATTNBENCH_DATA)",
+    )
+    _add_rules(parser)
+
+
+def _add_rules(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--rules", metavar="NAME|FILE", default="1", help="1 (the default), practice, or a file"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """0; 1 for a bundle that fails verification. Raises UsageError for one that is none."""
+    actions: dict[str, Callable[[argparse.Namespace], int]] = {
+        "submit": _submit,
+        "verify": _verify,
+        "rank": _rank,
+        "freeze": _freeze,
+    }
+    return actions[args.action](args)
+
+
+def _submit(args: argparse.Namespace) -> int:
+    from bench.store.store import Store
+    from reports.formats import plural
+    from reports.leaderboard.rules import load_rules
+    from reports.leaderboard.submission import Choice, submit
+    from reports.load import slug
+
+    store = Store.open(args.store)
+    name = args.name or store.address.rstrip("/").rsplit("/", 1)[-1]
+    done = submit(
+        store,
+        Path(args.out or f"{slug(name)}.zip").expanduser(),
+        load_rules(args.rules),
+        name=name,
+        kind=args.kind,
+        choice=Choice(
+            tuple(args.task), tuple(args.attention), tuple(args.score), tuple(args.budget)
+        ),
+    )
+    size = done.path.stat().st_size
+    trials = plural(len(done.manifest.trials), "trial")
+    sys.stdout.write(f"{done.path}: {trials}, {size:,} bytes, class {done.manifest.kind}\n")
+    sys.stderr.writelines(f"note: {note}\n" for note in done.notes)
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from ablations.cli.options import data_root_of
+    from reports.leaderboard.bundle import open_bundle
+    from reports.leaderboard.rules import load_rules
+    from reports.leaderboard.verify import paths_of, verify
+
+    rules = load_rules(args.rules)
+    bundle = open_bundle(Path(args.bundle).expanduser(), rules.limits)
+    verdict = verify(bundle, rules, paths_of(data_root_of(args.data_root)))
+    _tell(verdict)
+    return 0 if verdict.is_verified else 1
+
+
+def _tell(verdict: Verdict) -> None:
+    from reports.formats import plural
+    from reports.leaderboard.bundle import plain
+
+    name, id = plain(verdict.bundle.manifest.name), verdict.bundle.id[:12]
+    sys.stderr.writelines(f"note: {note}\n" for note in verdict.notes)
+    sys.stdout.writelines(f"{problem}\n" for problem in verdict.problems)
+    if not verdict.is_verified:
+        problems = plural(len(verdict.problems), "problem")
+        sys.stdout.write(f"{name} ({id}): not verified, {problems}\n")
+        return
+    trials = plural(len(verdict.results), "trial")
+    kind = verdict.bundle.manifest.kind
+    sys.stdout.write(f"{name} ({id}): verified, {trials}, class {kind}\n")
+    if verdict.stated:
+        sys.stdout.write(f"  taken as stated: {', '.join(map(plain, verdict.stated))}\n")
+
+
+def _rank(args: argparse.Namespace) -> int:
+    from ablations.cli.options import data_root_of
+    from reports.leaderboard.board import build
+    from reports.leaderboard.board_tables import write
+    from reports.leaderboard.references import load_reference
+    from reports.leaderboard.rules import load_rules
+    from reports.leaderboard.verify import paths_of
+
+    board: Board = build(
+        [Path(path).expanduser() for path in args.bundles],
+        load_rules(args.rules),
+        load_reference(args.reference),
+        paths_of(data_root_of(args.data_root)),
+    )
+    out = Path(args.out).expanduser()
+    write(board, out)
+    for refused in board.refused:
+        sys.stderr.write(f"not on the board: {refused.name}: {refused.reasons[0]}\n")
+    sys.stdout.write(f"{out / 'index.html'}: {board.summary}\n")
+    return 1 if board.refused else 0
+
+
+def _freeze(args: argparse.Namespace) -> int:
+    from bench.store.store import Store
+    from reports.formats import plural
+    from reports.leaderboard.references import freeze
+
+    target = Path(args.out).expanduser()
+    reference = freeze(Store.open(args.store), args.name or target.stem)
+    reference.write(target)
+    settings = plural(len(reference.settings), "setting")
+    sys.stdout.write(f"{target}: reference '{reference.version}' of {settings}\n")
+    for one in reference.settings:
+        sys.stdout.write(
+            f"  {one.task}/{one.dataset} [{one.budget}]: {one.metric} {one.mean:.4g}, "
+            f"spread {one.spread:.4g} ({one.mechanisms} mechanisms)\n"
+        )
+    for left_out in reference.left_out:
+        sys.stderr.write(f"left out: {left_out}\n")
+    return 0

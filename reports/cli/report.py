@@ -1,0 +1,73 @@
+"""`attnbench report STORE`: the site, report.md, tables and figures of a store, and one W&B run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ablations.cli.options import add_tracking
+
+if TYPE_CHECKING:
+    from bench.store.store import Store
+    from reports.pages.report import Report
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Make the report of a store: a site, report.md, tables and figures."
+    parser.add_argument("store", metavar="STORE", help="folder or URL of the results")
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="where to write it (default: STORE/report, or ./report for a remote store)",
+    )
+    parser.add_argument("--study", metavar="NAME", help="only the results of this study")
+    add_tracking(parser, default="off")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the report. Failed trials are shown in it and do not make this command fail."""
+    from bench.store.store import Store
+    from reports.formats import plural
+    from reports.output_folder import write
+    from reports.pages.report import build
+
+    begun = time.perf_counter()
+    store = Store.open(args.store)
+    out = folder(store.address, args.out)
+    report = build(store, study=args.study)
+    write(report, out)
+    failed = sum(result.status == "failed" for result in report.collection.results)
+    trials = plural(len(report.collection.results), "trial")
+    told = f", {failed} failed" if failed else ""
+    seconds = time.perf_counter() - begun
+    sys.stdout.write(f"{out / 'index.html'}: {trials}{told}, {seconds:.1f} s\n")
+    for problem in report.collection.problems:
+        sys.stderr.write(f"left out: {problem}\n")
+    _track(args.wandb, report, store, out / "index.html")
+    return 0
+
+
+def _track(request: str, report: Report, store: Store, page: Path) -> None:
+    """One W&B run over all that the report shows, if one is asked for."""
+    from bench.tracking import decide
+
+    decision = decide(request)
+    if decision.mode == "off":
+        return
+    from reports.wandb_report import gather
+
+    problem = gather(report, store, page, decision.mode)
+    if problem:
+        sys.stderr.write(f"{problem}\n")
+    told = f"W&B {decision.mode} ({decision.reason}): a run of the sweep in {store.wandb}"
+    sys.stdout.write(f"{told}\n")
+
+
+def folder(address: str, out: str | None) -> Path:
+    """Where the report goes."""
+    if out is not None:
+        return Path(out).expanduser()
+    return Path("report") if "://" in address else Path(address) / "report"

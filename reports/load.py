@@ -1,0 +1,299 @@
+"""From a store to frames: results that may be compared with one another, side by side.
+
+A frame holds everything that was measured in one setting (task, data set, budget). In it, a
+contender is one mechanism as it was configured; its results differ in nothing but the seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.errors import UsageError
+from bench.store.cell import Cell, Scalar
+from bench.store.result import Result
+from reports.metrics import NO_SCORE, Catalogue, rank
+
+if TYPE_CHECKING:
+    from bench.store.store import Store
+
+
+Options = tuple[tuple[str, Scalar], ...]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is the same for everything in a frame. `options` are those of the data set."""
+
+    task: str
+    dataset: str
+    budget: str
+    options: Options = ()
+
+    @property
+    def label(self) -> str:
+        """For people: `probe, laptop budget` or `multi30k (pair=de-en), gpu budget`."""
+        return f"{self.dataset}{bracketed(self.options)}, {self.budget} budget"
+
+    @property
+    def slug(self) -> str:
+        """For file names and anchors: letters, digits and single hyphens."""
+        options = [f"{name} {value}" for name, value in self.options]
+        return slug(" ".join([self.task, self.dataset, *options, self.budget]))
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One attention with one score and its options; finished and failed results by seed."""
+
+    attention: str
+    score: str
+    options: Options
+    done: tuple[Result, ...]
+    failed: tuple[Result, ...]
+
+    @property
+    def name(self) -> str:
+        """For people: `soft + concat`, `none`, `global + dot (input_feeding=true)`."""
+        pair = self.attention if self.score == NO_SCORE else f"{self.attention} + {self.score}"
+        return pair + bracketed(self.options)
+
+    @property
+    def row(self) -> tuple[str, Options]:
+        """What a row of the attention x score matrix stands for."""
+        return self.attention, self.options
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(int(result.cell["seed"]) for result in self.done)
+
+    @property
+    def slug(self) -> str:
+        return slug(self.name)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """All results of one setting; contenders in the order of the catalogue's axes."""
+
+    setting: Setting
+    contenders: tuple[Contender, ...]
+
+    @cached_property
+    def headline(self) -> str:
+        """Name of the headline figure, "" where nothing has finished."""
+        names = Counter(_headline(result) for result in self.done)
+        return names.most_common(1)[0][0] if names else ""
+
+    @cached_property
+    def higher_is_better(self) -> bool:
+        return next(
+            (result.primary.higher_is_better for result in self.done if result.primary), True
+        )
+
+    @property
+    def done(self) -> list[Result]:
+        return [result for contender in self.contenders for result in contender.done]
+
+    @property
+    def failed(self) -> list[Result]:
+        return [result for contender in self.contenders for result in contender.failed]
+
+    @cached_property
+    def seeds(self) -> tuple[int, ...]:
+        """All seeds that were tried by anything in this frame."""
+        tried = {int(result.cell["seed"]) for result in [*self.done, *self.failed]}
+        return tuple(sorted(tried))
+
+
+@dataclass(frozen=True)
+class Collection:
+    """All frames of a store, and what of it could not be used."""
+
+    address: str
+    frames: tuple[Frame, ...]
+    problems: tuple[str, ...] = ()
+
+    @property
+    def results(self) -> list[Result]:
+        return [result for frame in self.frames for result in [*frame.done, *frame.failed]]
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(frame.setting.task for frame in self.frames))
+
+    def of_task(self, task: str) -> tuple[Frame, ...]:
+        return tuple(frame for frame in self.frames if frame.setting.task == task)
+
+
+def read(store: Store) -> tuple[list[Result], list[str]]:
+    """The results of a store, and a line for each record that cannot be used."""
+    from bench.store.store import Problem
+
+    problems: list[Problem] = []
+    results = list(store.results(problems))
+    return results, [str(problem) for problem in problems]
+
+
+def collect(
+    address: str, results: Sequence[Result], catalogue: Catalogue, problems: Iterable[str] = ()
+) -> Collection:
+    """Sort results into frames and contenders."""
+    by_setting: dict[Setting, list[Result]] = defaultdict(list)
+    for result in results:
+        by_setting[_setting(result.key, catalogue)].append(result)
+    frames = [
+        Frame(setting, _contenders(members, catalogue)) for setting, members in by_setting.items()
+    ]
+    order = list(catalogue.tasks)
+    frames.sort(key=lambda frame: (rank(order, frame.setting.task), frame.setting.slug))
+    return Collection(address, tuple(frames), tuple(problems))
+
+
+def slug(text: str) -> str:
+    """Lower-case letters, digits and single hyphens: safe as file name, anchor and label."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "unnamed"
+
+
+def _setting(cell: Cell, catalogue: Catalogue) -> Setting:
+    names = catalogue.data_options_of(cell)
+    options = tuple((name, value) for name, value in cell.options.items() if name in names)
+    return Setting(cell.task, cell.dataset, cell.budget, options)
+
+
+def _contenders(results: Sequence[Result], catalogue: Catalogue) -> tuple[Contender, ...]:
+    grouped: dict[tuple[str, str, Options], list[Result]] = defaultdict(list)
+    for result in sorted(results, key=lambda one: (int(one.cell["seed"]), one.hash)):
+        cell = result.key
+        data = catalogue.data_options_of(cell)
+        options = tuple((name, value) for name, value in cell.options.items() if name not in data)
+        grouped[cell.attention, cell.score, options].append(result)
+    contenders = [
+        Contender(
+            *key,
+            done=tuple(one for one in members if one.status == "done"),
+            failed=tuple(one for one in members if one.status == "failed"),
+        )
+        for key, members in grouped.items()
+    ]
+    attentions = [entry.name for entry in catalogue.attentions]
+    scores = [NO_SCORE, *(entry.name for entry in catalogue.scores)]
+    contenders.sort(
+        key=lambda one: (
+            rank(attentions, one.attention),
+            len(one.options),
+            str(one.options),
+            rank(scores, one.score),
+        )
+    )
+    return tuple(contenders)
+
+
+def _headline(result: Result) -> str:
+    assert result.primary is not None, "a finished result has a primary figure"
+    return result.primary.name
+
+
+def bracketed(options: Options) -> str:
+    """` (name=value, ...)` with a leading space, or "" without options."""
+    if not options:
+        return ""
+    return f" ({', '.join(f'{name}={_shown(value)}' for name, value in options)})"
+
+
+def _shown(value: Scalar) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# What trained models did example by example, read from a store as arrays.
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One trained model on one test set; N examples in the order of their names.
+
+    Attributes:
+        test_set: digest of names and references. Samples may be paired where it is equal.
+        scores: N figures per example.
+        statistics: N,K sufficient statistics of the headline figure; K may be 0.
+        lengths: N source lengths.
+    """
+
+    test_set: str
+    scores: np.ndarray
+    statistics: np.ndarray
+    lengths: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+Rows = Iterable[Mapping[str, Any]]
+
+
+def read_samples(store: Store, hash: str) -> tuple[dict[str, Sample], str | None]:
+    """Samples by test set name, and why there are none where the kept predictions are unusable.
+
+    A result without predictions gives no samples and no reason.
+    """
+    return _read(store, hash, lambda rows: rows)
+
+
+def read_likelihoods(store: Store, hash: str) -> tuple[dict[str, Sample], str | None]:
+    """As `read_samples`, the statistics being each reference's negative log-likelihood in nats and
+    its units; those of records without them are empty."""
+    return _read(store, hash, lambda rows: [_likelihood(row) for row in rows])
+
+
+def _likelihood(row: Mapping[str, Any]) -> dict[str, Any]:
+    extra = row.get("extra", {})
+    known = "nll" in extra and "units" in extra
+    return {**row, "statistics": (extra["nll"], extra["units"]) if known else ()}
+
+
+def _read(
+    store: Store, hash: str, prepare: Callable[[Rows], Rows]
+) -> tuple[dict[str, Sample], str | None]:
+    try:
+        rows = store.predictions(hash)
+    except KeyError:
+        return {}, None
+    except UsageError as error:
+        return {}, str(error)
+    try:
+        return samples(prepare(rows)), None
+    except (KeyError, TypeError, ValueError) as error:
+        return {}, f"predictions of {hash[:12]} are unusable ({type(error).__name__}: {error})"
+
+
+def samples(rows: Iterable[Mapping[str, Any]]) -> dict[str, Sample]:
+    """Samples by test set name, in order of appearance.
+
+    Raises KeyError, TypeError or ValueError for rows that are not predictions, and ValueError
+    where two examples of a test set have one name.
+    """
+    by_subset: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_subset[str(row["subset"])].append(row)
+    return {subset: _sample(subset, members) for subset, members in by_subset.items()}
+
+
+def _sample(subset: str, rows: list[Mapping[str, Any]]) -> Sample:
+    rows = sorted(rows, key=lambda row: str(row["example"]))
+    names = [str(row["example"]) for row in rows]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two examples of {subset} have the same name")
+    digest = hashlib.sha256()
+    for name, row in zip(names, rows, strict=True):
+        digest.update("\0".join([name, *map(str, row["references"]), ""]).encode())
+    scores = np.array([row["score"] for row in rows], dtype=np.float64)
+    statistics = np.array([row.get("statistics") or () for row in rows], dtype=np.float64)
+    lengths = np.array([row.get("length", 0) for row in rows], dtype=np.int64)
+    return Sample(digest.hexdigest(), scores, statistics.reshape(len(rows), -1), lengths)

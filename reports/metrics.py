@@ -1,0 +1,229 @@
+"""What the registries know, as plain data for tables and pages.
+
+Reports must also work on results whose mechanism, score or task is not installed here: whatever
+is unknown is shown by its name, and no pair of it is called inapplicable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bench.errors import UsageError
+from bench.store.cell import Cell
+
+#: Score of an attention that has none.
+NO_SCORE = "none"
+
+# From the simple to the involved, as papers line them up; what is not here follows by name.
+_ATTENTIONS = ("none", "soft", "hard", "global", "local-m", "local-p", "self")
+_SCORES = ("dot", "scaled-dot", "general", "concat", "location-aware")
+_TASKS = ("translation", "captioning", "entailment", "speech", "summarization")
+
+
+@dataclass(frozen=True)
+class AxisEntry:
+    """A value of an axis: its name, one line on what it is, its paper and its classic score."""
+
+    name: str
+    summary: str = ""
+    source: str = ""
+    classic_score: str = ""
+
+
+@dataclass(frozen=True)
+class TaskEntry:
+    """What pages say of a task."""
+
+    name: str
+    summary: str = ""
+    length_unit: str = "source units"
+    train_unit: str = "target units"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Everything registered that a report needs.
+
+    Attributes:
+        attentions, scores: in the order of registration.
+        refusals: reason by (task, attention, score), for the pairs that mean nothing.
+        controls: attentions that attend to nothing, so that no score goes with them.
+        data_options: names of the options that choose test data, by (task, data set).
+    """
+
+    attentions: tuple[AxisEntry, ...] = ()
+    scores: tuple[AxisEntry, ...] = ()
+    tasks: Mapping[str, TaskEntry] = field(default_factory=dict)
+    refusals: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
+    controls: frozenset[str] = frozenset()
+    data_options: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+
+    def task(self, name: str) -> TaskEntry:
+        return self.tasks.get(name, TaskEntry(name))
+
+    def attention(self, name: str) -> AxisEntry:
+        found = (entry for entry in self.attentions if entry.name == name)
+        return next(found, AxisEntry(name))
+
+    def data_options_of(self, cell: Cell) -> frozenset[str]:
+        return self.data_options.get((cell.task, cell.dataset), frozenset())
+
+
+def from_registries(cells: Iterable[Cell]) -> Catalogue:
+    """The catalogue for reporting on these cells."""
+    from bench.attention.registries import attentions, scores
+    from tasks.base import tasks
+
+    cells = list(cells)
+    names = {cell.task for cell in cells if cell.task in tasks}
+    known = sorted(names, key=lambda name: rank(_TASKS, name))
+    fixed = frozenset(name for name, kind in attentions.items() if kind.placement == "fixed")
+    return Catalogue(
+        attentions=_in_order(
+            _ATTENTIONS,
+            [
+                AxisEntry(name, kind.summary, kind.source, kind.classic_score)
+                for name, kind in attentions.items()
+            ],
+        ),
+        scores=_in_order(
+            _SCORES,
+            [AxisEntry(name, kind.summary, kind.source) for name, kind in scores.items()],
+        ),
+        tasks={name: _task_entry(name) for name in known},
+        refusals=_refusals(known),
+        controls=fixed,
+        data_options=_data_options(cells),
+    )
+
+
+def _in_order(familiar: tuple[str, ...], entries: list[AxisEntry]) -> tuple[AxisEntry, ...]:
+    return tuple(sorted(entries, key=lambda entry: rank(familiar, entry.name)))
+
+
+def rank(order: Sequence[str], name: str) -> tuple[int, str]:
+    """A key to sort names by: known ones in their order, unknown ones after them by name."""
+    return (order.index(name), "") if name in order else (len(order), name)
+
+
+def _task_entry(name: str) -> TaskEntry:
+    from tasks.base import tasks
+
+    kind = tasks.get(name)
+    return TaskEntry(name, kind.summary, kind.length_unit, kind.train_unit)
+
+
+def _refusals(task_names: list[str]) -> dict[tuple[str, str, str], str]:
+    from bench.attention.registries import attentions, scores
+    from tasks.base import tasks
+    from tasks.plan import refusal
+
+    reasons = {}
+    for task in task_names:
+        for attention in attentions.names():
+            for score in scores.names():
+                reason = refusal(tasks.get(task), attention, score)
+                if reason:
+                    reasons[task, attention, score] = reason
+    return reasons
+
+
+def _data_options(cells: list[Cell]) -> dict[tuple[str, str], frozenset[str]]:
+    from tasks.plan import option_schemas
+
+    found: dict[tuple[str, str], frozenset[str]] = {}
+    for cell in cells:
+        key = cell.task, cell.dataset
+        if key in found:
+            continue
+        try:
+            schemas = option_schemas(cell)
+        except UsageError:  # not installed here: its options then tell contenders apart
+            continue
+        mine = set(schemas["data set"].model_fields)
+        others = {
+            name
+            for owner, schema in schemas.items()
+            if owner != "data set"
+            for name in schema.model_fields
+        }
+        found[key] = frozenset(mine - others)
+    return found
+
+
+# What the name of a metric says: of which test set it is, and whether of a control.
+#
+# Records keep figures in one flat mapping. Names begin with the test set's, for all but the first
+# (`long_rouge_l`); controls are `control_<what>_<figure>`, or `control_<what>` for the headline
+# figure; ends of intervals add `_low` and `_high` to their figure.
+
+Kind = Literal["figure", "bound", "control", "confusion"]
+
+#: Weights that know nothing; speech measures their distances too.
+_WEIGHTS = ("uniform", "diagonal", "centre")
+#: What is true of the references themselves.
+_REFERENCES = "reference"
+#: Controls that no model is meant to pass: people, and the references.
+CEILINGS = frozenset({"human", "references"})
+
+
+@dataclass(frozen=True)
+class Named:
+    """A metric's name, taken apart.
+
+    Attributes:
+        key: the whole name.
+        subset: the test set's name, "" for the first.
+        figure: what is measured, `accuracy`.
+        control: whose figure it is, `hypothesis only`; "" for the model's own.
+    """
+
+    key: str
+    subset: str
+    kind: Kind
+    figure: str
+    control: str = ""
+
+
+def named(keys: Iterable[str], subsets: Sequence[str], headline: str) -> list[Named]:
+    """All names taken apart, in their order.
+
+    Args:
+        keys: of the metrics of all results.
+        subsets: names of the test sets but the first.
+        headline: name of the headline figure.
+    """
+    keys = list(dict.fromkeys(keys))
+    known = set(keys)
+    return [_named(key, known, subsets, headline) for key in keys]
+
+
+def _named(key: str, known: set[str], subsets: Sequence[str], headline: str) -> Named:
+    subset = next((name for name in subsets if key.startswith(f"{name}_")), "")
+    rest = key.removeprefix(f"{subset}_") if subset else key
+    if rest.startswith("control_"):
+        control, figure = _control(rest.removeprefix("control_"), known, headline)
+        return Named(key, subset, "control", figure, control)
+    for name in _WEIGHTS:
+        figure = rest.removeprefix(f"{name}_")
+        if figure != rest and figure in known:
+            return Named(key, subset, "control", figure, f"{name} weights")
+    figure = rest.removeprefix(f"{_REFERENCES}_")
+    if figure != rest and figure in known:
+        return Named(key, subset, "control", figure, "references")
+    if rest.startswith("confusion_"):
+        return Named(key, subset, "confusion", rest)
+    for end in ("_low", "_high"):
+        if key.endswith(end) and key.removesuffix(end) in known:
+            return Named(key, subset, "bound", rest)
+    return Named(key, subset, "figure", rest)
+
+
+def _control(rest: str, known: set[str], headline: str) -> tuple[str, str]:
+    """Name of a control and of its figure."""
+    endings = [name for name in known if rest.endswith(f"_{name}")]
+    figure = max(endings, key=len, default="")
+    control = rest.removesuffix(f"_{figure}") if figure else rest
+    return control.replace("_", " "), figure or headline

@@ -1,0 +1,297 @@
+"""One mechanism in one setting: its seeds, its curves, what it got right and wrong, and where it
+looked, head by head where that was kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import UsageError
+from bench.store.result import Result
+from bench.store.trace import Trace
+from reports import formats
+from reports.attention_maps import attention_map
+from reports.figures.charts import (
+    NOT_FIGURES,
+    Figure,
+    Lines,
+    axis_name,
+    curve,
+    lengths,
+    metric_scale,
+)
+from reports.figures.drawing import Drawing, shortened, style
+from reports.figures.panels import Axes, Series, line_panels
+from reports.load import Contender, Setting, slug
+from reports.metrics import TaskEntry
+from reports.pages.gallery import Map, choose, looks, source_text, told
+from reports.statistics.analysis import Analysis
+from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, form_of, page_of_cell
+from reports.tables.scores import headline_entries
+
+if TYPE_CHECKING:
+    from bench.store.store import Store
+
+#: Predictions shown from either end.
+_PREDICTIONS = 6
+#: Maps of single heads and layers shown of one example.
+_PARTS = 24
+_EXAMPLES_WITH_PARTS = 2
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A prediction with its score."""
+
+    subset: str
+    example: str
+    source: str
+    references: tuple[str, ...]
+    prediction: str
+    score: float
+
+    @property
+    def tells_source(self) -> bool:
+        """Whether the source is a text, and not just the name of a recording or a picture."""
+        return self.source != self.example
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was looked at in one example.
+
+    Attributes:
+        source: "" where it is no text.
+        wholes: means over heads and layers, writing freely and reading the reference.
+        parts: single heads and layers.
+    """
+
+    title: str
+    source: str
+    references: tuple[str, ...]
+    prediction: str
+    kind: str
+    wholes: tuple[Map, ...]
+    parts: tuple[Map, ...]
+
+
+@dataclass(frozen=True)
+class CellPage:
+    """Everything that is shown of one contender."""
+
+    href: str
+    setting: Setting
+    name: str
+    entry: Entry
+    seeds: Table
+    curves: Figure | None
+    best: tuple[Shown, ...]
+    worst: tuple[Shown, ...]
+    looks: tuple[Look, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def look(self) -> str:
+        """How to read the pictures."""
+        return looks(self.looks[0].kind) if self.looks else ""
+
+    @property
+    def drawings(self) -> list[Drawing]:
+        return [one.drawing for look in self.looks for one in (*look.wholes, *look.parts)]
+
+
+def cell_pages(analysis: Analysis, store: Store, task: TaskEntry) -> Iterator[CellPage]:
+    """The pages of the leading contenders."""
+    entries = headline_entries(analysis)
+    for place in analysis.leading:
+        yield _page(analysis, place, entries[place], store, task)
+
+
+def _page(analysis: Analysis, place: int, entry: Entry, store: Store, task: TaskEntry) -> CellPage:
+    frame = analysis.frame
+    contender = frame.contenders[place]
+    rows, notes = _predictions(store, contender.done[0])
+    best, worst = _extremes(rows, analysis.headline.subset)
+    traces, problem = _traces(store, contender.done[0])
+    return CellPage(
+        href=page_of_cell(frame.setting, contender),
+        setting=frame.setting,
+        name=contender.name,
+        entry=entry,
+        seeds=_seeds(analysis, contender),
+        curves=_curves(contender, analysis, task),
+        best=best,
+        worst=worst,
+        looks=_looks(traces, rows, analysis.headline.subset, contender.name),
+        notes=(*notes, *problem),
+    )
+
+
+def _seeds(analysis: Analysis, contender: Contender) -> Table:
+    """Every seed with its figures; failed ones say why."""
+    metric = analysis.frame.headline
+    columns = (
+        Column(metric, formats.metric_name(metric)),
+        Column("aer", "AER"),
+        Column("parameters", "parameters"),
+        Column("train_seconds", "training"),
+        Column("result", "result", text=True),
+    )
+    rows = [_seed_row(result, metric) for result in (*contender.done, *contender.failed)]
+    name = f"{slug(analysis.frame.setting.slug)}-{contender.slug}-seeds"
+    return Table(name, "Seeds", "seed", columns, tuple(rows))
+
+
+def _seed_row(result: Result, metric: str) -> Row:
+    label, short = str(result.cell["seed"]), Label(result.hash[:12])
+    if result.failure is not None or result.primary is None:
+        told = f"{result.failure.kind}: {result.failure.message}" if result.failure else ""
+        return Row(label, (), spanning=Missing("failed", told))
+    primary, cost = result.primary, result.cost
+    aer = result.alignment.aer if result.alignment else None
+    entries: tuple[Entry, ...] = (
+        Number(
+            primary.value,
+            primary.low,
+            primary.high,
+            formats.decimals(metric),
+            form_of(metric),
+        ),
+        Missing("not measured") if aer is None else Number(aer, form="percent"),
+        _cost(cost.parameters, "count"),
+        _cost(cost.train_seconds, "seconds"),
+        short,
+    )
+    return Row(label, entries)
+
+
+def _cost(value: float | None, form: Any) -> Entry:
+    return Missing("not measured") if value is None else Number(value, form=form)
+
+
+def _curves(contender: Contender, analysis: Analysis, task: TaskEntry) -> Figure | None:
+    """Training curves and the by-length curve, a panel each, a line a seed."""
+    keys = dict.fromkeys(
+        key for result in contender.done for point in result.curve for key in point
+    )
+    panels: list[Drawing] = []
+    for key in keys:
+        if key not in NOT_FIGURES:
+            lines = [curve(result, key, metric_scale(key)) for result in contender.done]
+            panels += _panels(contender, lines, axis_name(key), "step")
+    metric = analysis.frame.headline
+    by_length = [lengths(result, metric_scale(metric)) for result in contender.done]
+    panels += _panels(contender, by_length, axis_name(metric), task.length_unit)
+    if not panels:
+        return None
+    several = len(contender.seeds) > 1
+    entries = tuple(
+        (f"seed {seed}", style(place)) for place, seed in enumerate(contender.seeds) if several
+    )
+    names = list(dict.fromkeys(name for own in by_length for name in own))
+    told = ""
+    if len(names) > 1:
+        told = (
+            f"By source length, each test set ({formats.listed(names)}) has a line of its own; "
+            "lengths may overlap."
+        )
+    return Figure("", "Curves", told, tuple(panels), entries)
+
+
+def _panels(contender: Contender, lines: Sequence[Lines], y: str, x: str) -> list[Drawing]:
+    series = [
+        Series(f"seed {seed}, {name}", y, tuple(sorted(points.items())), style(place))
+        for place, (seed, own) in enumerate(zip(contender.seeds, lines, strict=True))
+        for name, points in own.items()
+        if points
+    ]
+    return line_panels(series, Axes(shortened(x, 26), y))
+
+
+def _predictions(store: Store, result: Result) -> tuple[list[Shown], tuple[str, ...]]:
+    try:
+        rows = store.predictions(result.hash)
+    except KeyError:
+        return [], ("No predictions are kept.",)
+    except UsageError as error:
+        return [], (str(error),)
+    found = []
+    for row in rows:
+        score = row.get("score")
+        if isinstance(score, int | float):
+            found.append(_shown(row, float(score)))
+    return found, ()
+
+
+def _shown(row: Mapping[str, Any], score: float) -> Shown:
+    return Shown(
+        str(row.get("subset", "")),
+        str(row.get("example", "")),
+        str(row.get("source", "")),
+        tuple(str(text) for text in row.get("references") or ()),
+        str(row.get("prediction", "")),
+        score,
+    )
+
+
+def _extremes(rows: Sequence[Shown], subset: str) -> tuple[tuple[Shown, ...], tuple[Shown, ...]]:
+    """The best and the worst of a test set by score; of equal scores the longer source is the
+    better one to show as right, and the shorter one as wrong. No example is among both."""
+    own = sorted(
+        (row for row in rows if row.subset == subset),
+        key=lambda row: (-row.score, -len(row.source), row.example),
+    )
+    count = min(_PREDICTIONS, len(own) // 2)
+    return tuple(own[:count]), tuple(reversed(own[len(own) - count :]))
+
+
+def _traces(store: Store, result: Result) -> tuple[list[Trace], tuple[str, ...]]:
+    try:
+        return [Trace.from_json(row) for row in store.traces(result.hash)], ()
+    except KeyError:
+        return [], ()
+    except (UsageError, ValueError, TypeError, AssertionError) as error:
+        return [], (f"its traces are unusable ({error})",)
+
+
+def _looks(
+    traces: Sequence[Trace], rows: Sequence[Shown], subset: str, name: str
+) -> tuple[Look, ...]:
+    texts = {(row.subset, row.example): row for row in rows}
+    found = []
+    for number, key in enumerate(choose(traces, subset)):
+        own = [trace for trace in traces if (trace.subset, trace.example) == key]
+        own = [trace for trace in own if trace.source and trace.target]
+        if not own:
+            continue
+        text = texts.get(key)
+        with_parts = next((trace for trace in own if trace.parts), None)
+        parts = _parts(with_parts, name) if with_parts and number < _EXAMPLES_WITH_PARTS else ()
+        found.append(
+            Look(
+                f"Example {key[1]} of the test set “{key[0]}”",
+                told(text.source if text else source_text(own[0]), key[1]),
+                text.references if text else (),
+                text.prediction if text else "",
+                own[0].kind,
+                tuple(_whole(trace, name) for trace in own),
+                parts,
+            )
+        )
+    return tuple(found)
+
+
+def _whole(trace: Trace, name: str) -> Map:
+    doing = "decoding freely" if trace.mode == "free" else "reading the reference"
+    return Map(f"while {doing}", attention_map(trace, f"Attention of {name}, {doing}"))
+
+
+def _parts(trace: Trace, name: str) -> tuple[Map, ...]:
+    """Single heads and layers of one reading."""
+    from dataclasses import replace
+
+    return tuple(
+        Map(part, attention_map(replace(trace, weights=weights), f"Attention of {name}, {part}"))
+        for part, weights in list(trace.parts.items())[:_PARTS]
+    )

@@ -1,0 +1,249 @@
+"""What a frame shows, said in sentences: the answer before the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reports import formats
+from reports.metrics import Catalogue
+from reports.statistics.analysis import Analysis
+from reports.statistics.baselines import best_control, standings
+from reports.statistics.lengths import Difference
+from reports.statistics.ranks import seeds_text
+from reports.statistics.significance import Estimate
+from reports.tables import mean_known
+
+_NAMED = 6
+
+
+def findings(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
+    """A few sentences; none of them claims a difference that was not found significant."""
+    if not any(analysis.headline.estimates):
+        return ("Nothing has finished in this setting yet.",)
+    sentences = [
+        _best(analysis),
+        _cheapest(analysis),
+        *_controls(analysis, catalogue),
+        _best_control(analysis),
+        *_longer(analysis),
+        _lead(analysis),
+        _alignment(analysis),
+    ]
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def _best(analysis: Analysis) -> str:
+    frame, group = analysis.frame, _group_one(analysis)
+    first, others = group[0], group[1:]
+    name = formats.metric_name(frame.headline)
+    word = "Highest" if frame.higher_is_better else "Lowest"
+    sentence = f"{word} {name}: {frame.contenders[first].name}, {_figure(analysis, first)}."
+    if others:
+        seeds = seeds_text(analysis.headline)
+        return f"{sentence} Not to be told apart from it with {seeds}: {_names(analysis, others)}."
+    if sum(one is not None for one in analysis.headline.estimates) > 1:
+        known = {one.basis for one in analysis.headline.estimates if one is not None}
+        doubt = "" if "seeds and examples" in known else ", as far as a single seed can tell"
+        return f"{sentence} It is ahead of everything else beyond chance{doubt}."
+    return sentence
+
+
+def _cheapest(analysis: Analysis) -> str:
+    group = _group_one(analysis)
+    times = {place: _train_seconds(analysis, place) for place in group}
+    known = {place: seconds for place, seconds in times.items() if seconds is not None}
+    if len(known) < 2:
+        return ""
+    place = min(known, key=lambda one: known[one])
+    slowest = max(known.values())
+    return (
+        f"Of these, {analysis.frame.contenders[place].name} trains fastest: "
+        f"{formats.seconds(known[place])} against up to {formats.seconds(slowest)}."
+    )
+
+
+def _controls(analysis: Analysis, catalogue: Catalogue) -> list[str]:
+    """How many beat the control without attention."""
+    sentences = []
+    frame, scores = analysis.frame, analysis.headline
+    for place, contender in enumerate(frame.contenders):
+        control = scores.estimates[place]
+        if contender.attention not in catalogue.controls or control is None:
+            continue
+        rivals = [
+            other
+            for other, one in enumerate(scores.estimates)
+            if one is not None and frame.contenders[other].attention not in catalogue.controls
+        ]
+        ahead = [other for other in rivals if _ahead(analysis, other, place)]
+        if not rivals:
+            continue
+        rest = [other for other in rivals if other not in ahead]
+        level = f" Not so: {_names(analysis, rest)}." if rest else ""
+        sentences.append(
+            f"The control {contender.name} (one fixed vector instead of attention) reaches "
+            f"{_figure(analysis, place)}; {len(ahead)} of {len(rivals)} mechanisms are better "
+            f"beyond chance.{level}"
+        )
+    return sentences
+
+
+def _best_control(analysis: Analysis) -> str:
+    """Which mechanisms pass the best of the controls that are no models of ours."""
+    control = best_control(analysis)
+    value = control.headline(analysis) if control else None
+    if control is None or value is None:
+        return ""
+    stand = standings(analysis)
+    known = [place for place, one in enumerate(stand) if one]
+    passing = [place for place in known if stand[place] == "better"]
+    sentence = (
+        f"The best control that is not a model of the suite, “{control.name}”, reaches "
+        f"{formats.figure(value, analysis.frame.headline)}; "
+    )
+    if not passing:
+        return f"{sentence}no mechanism of {len(known)} passes it beyond its interval."
+    if len(passing) == len(known):
+        return f"{sentence}every mechanism passes it beyond its interval."
+    rest = [place for place in known if place not in passing]
+    fewer, verb = (passing, "pass it") if len(passing) <= len(rest) else (rest, "do not")
+    return (
+        f"{sentence}{len(passing)} of {len(known)} mechanisms pass it beyond their intervals "
+        f"({verb}: {_names(analysis, fewer)})."
+    )
+
+
+def _share(value: float) -> str:
+    return f"{formats.number(100 * value, 0)}\N{NO-BREAK SPACE}%"
+
+
+def _lead(analysis: Analysis) -> str:
+    """Whether leads over the control grow with the length of the input: on lengths as in
+    training, and on longer ones."""
+    found, frame = analysis.gaps, analysis.frame
+    if found is None:
+        return ""
+    control = frame.contenders[found.control].name
+    told = [
+        f"to “{part.name}” for {_grown(analysis, growth, adjusted)}"
+        for part, growth, adjusted in zip(
+            found.parts[1:], found.growth, found.adjusted, strict=True
+        )
+        if any(growth)
+    ]
+    if not told:
+        return ""
+    first = found.parts[0].name
+    return f"From “{first}” inputs, the lead over {control} grows beyond chance {'; '.join(told)}."
+
+
+def _grown(
+    analysis: Analysis, growth: Sequence[Difference | None], adjusted: Sequence[float]
+) -> str:
+    """`12 of 13 mechanisms (it shrinks for self + scaled-dot)`."""
+    known = {place: one for place, one in enumerate(growth) if one is not None}
+    sure = {place: one for place, one in known.items() if adjusted[place] < 0.05}
+    shrinks = [place for place, one in sure.items() if one.value < 0]
+    told = f"{len(sure) - len(shrinks)} of {len(known)} mechanisms"
+    if not shrinks:
+        return told
+    named = _names(analysis, shrinks) if len(shrinks) < 4 else str(len(shrinks))
+    return f"{told} (it shrinks for {named})"
+
+
+def _longer(analysis: Analysis) -> list[str]:
+    """What is lost on other test sets, and by whom most, as a share of the headline figure."""
+    frame = analysis.frame
+    sign = 1 if frame.higher_is_better else -1
+    sentences = []
+    for scores in analysis.subsets[1:]:
+        lost = {
+            place: sign * (first.value - other.value) / first.value
+            for place, (first, other) in enumerate(
+                zip(analysis.headline.estimates, scores.estimates, strict=True)
+            )
+            if first is not None and other is not None and first.value > 0
+        }
+        if len(lost) < 2:
+            continue
+        most, least = max(lost, key=lambda at: lost[at]), min(lost, key=lambda at: lost[at])
+        name = formats.metric_name(frame.headline)
+        share = _share(abs(lost[least]))
+        worst, best = frame.contenders[most].name, frame.contenders[least].name
+        if lost[most] <= 0:
+            told = "no mechanism does worse"
+        elif frame.higher_is_better:
+            told = f"{worst} loses most, {_share(lost[most])} of its {name}, and {best} "
+            told += f"least, {share}" if lost[least] >= 0 else f"gains {share}"
+        else:
+            told = f"the {name} of {worst} grows most, by {_share(lost[most])}, and that of {best} "
+            told += f"least, by {share}" if lost[least] >= 0 else f"falls by {share}"
+        sentences.append(f"On the test set “{scores.subset}”, {told}.")
+    return sentences
+
+
+def _alignment(analysis: Analysis) -> str:
+    rates = {}
+    controls: list[float] = []
+    for place, contender in enumerate(analysis.frame.contenders):
+        held = [result.alignment for result in contender.done if result.alignment]
+        mean, _ = mean_known([one.aer for one in held])
+        if mean is not None:
+            rates[place] = mean
+        uniform = [one.controls["uniform"].aer for one in held if "uniform" in one.controls]
+        controls += [rate for rate in uniform if rate is not None]
+    if not rates:
+        return ""
+    place = min(rates, key=lambda one: rates[one])
+    against = (
+        f", against {formats.percent(sum(controls) / len(controls))} of uniform weights"
+        if controls
+        else ""
+    )
+    return (
+        f"Weights closest to the gold alignment: {analysis.frame.contenders[place].name}, "
+        f"alignment error rate {formats.percent(rates[place])}{against}."
+    )
+
+
+def _group_one(analysis: Analysis) -> list[int]:
+    """Group 1, best first."""
+    sign = -1 if analysis.frame.higher_is_better else 1
+    estimates = analysis.headline.estimates
+
+    def value(place: int) -> float:
+        one = estimates[place]
+        assert one is not None, "a group holds only what was measured"
+        return sign * one.value
+
+    return sorted(analysis.headline.best(), key=value)
+
+
+def _ahead(analysis: Analysis, place: int, other: int) -> bool:
+    """Whether one is better than the other beyond chance."""
+    first, second = analysis.headline.estimates[place], analysis.headline.estimates[other]
+    if first is None or second is None or not analysis.headline.adjusted[place, other] < 0.05:
+        return False
+    return (first.value > second.value) == analysis.frame.higher_is_better
+
+
+def _train_seconds(analysis: Analysis, place: int) -> float | None:
+    done = analysis.frame.contenders[place].done
+    return mean_known([result.cost.train_seconds for result in done])[0]
+
+
+def _figure(analysis: Analysis, place: int) -> str:
+    estimate: Estimate | None = analysis.headline.estimates[place]
+    assert estimate is not None
+    metric = analysis.frame.headline
+    text = formats.figure(estimate.value, metric)
+    if estimate.low is None or estimate.high is None:
+        return text
+    return f"{text} {formats.figure_interval(estimate.low, estimate.high, metric)}"
+
+
+def _names(analysis: Analysis, places: Sequence[int]) -> str:
+    names = [analysis.frame.contenders[place].name for place in places]
+    if len(names) > _NAMED:
+        names = [*names[:_NAMED], f"{len(names) - _NAMED} more"]
+    return formats.listed(names)

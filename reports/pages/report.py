@@ -1,0 +1,296 @@
+"""A whole report as data: every frame worked out, ready to be written in any form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import UsageError
+from bench.store.result import Result
+from reports import load as frames
+from reports import metrics as catalogues
+from reports.figures.charts import Figure, Styles, by_length, quality_against_cost, training_curves
+from reports.figures.rank_diagram import rank_figure
+from reports.load import Collection, Frame, Setting
+from reports.metrics import Catalogue
+from reports.pages.cell import CellPage, cell_pages
+from reports.pages.findings import findings
+from reports.pages.gallery import Exhibit, gallery, looks
+from reports.replication.matching import paper_studies, replicate
+from reports.replication.verdicts import Replication, summary_table, tables_of
+from reports.statistics.analysis import Analysis, analyse
+from reports.statistics.ranks import rank
+from reports.tables import Table
+from reports.tables.comparisons import confusion_table, length_table, mcnemar_table
+from reports.tables.metrics import (
+    alignment_table,
+    cost_table,
+    failures_table,
+    metrics_table,
+    subsets_table,
+)
+from reports.tables.overview import (
+    Fact,
+    facts,
+    overview_table,
+    results_table,
+    run_notes,
+    signatures,
+)
+from reports.tables.scores import score_matrix
+from reports.writers import escaped, markdown_text
+
+if TYPE_CHECKING:
+    from ablations.study import Study
+    from bench.store.store import Store
+
+
+@dataclass(frozen=True)
+class Section:
+    """Everything that is shown of one frame; None where there is nothing to show."""
+
+    setting: Setting
+    analysis: Analysis
+    findings: tuple[str, ...]
+    matrix: Table
+    metrics: Table
+    confusion: Table | None
+    mcnemar: Table | None
+    subsets: Table | None
+    lengths: Table | None
+    alignment: Table | None
+    cost: Table
+    failures: Table | None
+    curves: tuple[Figure, ...]
+    by_length: Figure | None
+    against_cost: Figure | None
+    exhibits: tuple[Exhibit, ...]
+    signatures: tuple[Fact, ...]
+    notes: tuple[str, ...]
+    cells: tuple[CellPage, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """What the source of the examples is: "words", "frames" or "grid"."""
+        return self.exhibits[0].kind if self.exhibits else "words"
+
+    @property
+    def look(self) -> str:
+        """How to read the pictures of the examples."""
+        return looks(self.kind)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All tables, in the order of the page."""
+        every = (
+            self.matrix,
+            self.metrics,
+            self.confusion,
+            self.mcnemar,
+            self.subsets,
+            self.lengths,
+            self.cost,
+            self.alignment,
+            self.failures,
+        )
+        return tuple(table for table in every if table is not None)
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """All charts, in the order of the page."""
+        every = (*self.curves, self.by_length, self.against_cost)
+        return tuple(figure for figure in every if figure is not None)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A store's results, worked out."""
+
+    collection: Collection
+    catalogue: Catalogue
+    sections: tuple[Section, ...]
+    replications: tuple[Replication, ...] = ()
+
+    @cached_property
+    def overview(self) -> Table:
+        return overview_table([section.analysis for section in self.sections], self.catalogue)
+
+    @cached_property
+    def ranks(self) -> Figure | None:
+        """Mean ranks over tasks; None where too little was run."""
+        found = rank([section.analysis for section in self.sections])
+        return rank_figure(found) if found else None
+
+    @cached_property
+    def failures(self) -> Table | None:
+        every = [one for frame in self.collection.frames for one in frame.contenders]
+        return failures_table(every, "failures")
+
+    @cached_property
+    def results(self) -> Table:
+        return results_table(self.collection.results)
+
+    def of_task(self, task: str) -> tuple[Section, ...]:
+        return tuple(section for section in self.sections if section.setting.task == task)
+
+
+def build(
+    store: Store,
+    *,
+    study: str | None = None,
+    catalogue: Catalogue | None = None,
+    studies: Sequence[Study] | None = None,
+) -> Report:
+    """Work out everything that a store holds.
+
+    Args:
+        study: only the results of this study.
+        catalogue: what is registered; by default that of this installation.
+        studies: those to be put beside their papers; by default, and without a catalogue of
+            one's own, all that are installed.
+
+    Raises UsageError for a store without results, and for a study that none of them is from.
+    """
+    results, problems = frames.read(store)
+    if not results:
+        why = f" ({problems[0]})" if problems else ""
+        raise UsageError(
+            f"the store holds no results{why}",
+            where=store.address,
+            remedy="`attnbench sweep --store` makes some",
+        )
+    if study is not None:
+        results = of_study(results, study)
+    known = catalogue or catalogues.from_registries(result.key for result in results)
+    collection = frames.collect(store.address, results, known, problems)
+    sections = tuple(_section(frame, store, known) for frame in collection.frames)
+    if studies is None:
+        studies = paper_studies() if catalogue is None else ()
+    if study is not None:
+        studies = [one for one in studies if one.name == _name(study)]
+    return Report(collection, known, sections, tuple(replicate(studies, results, store)))
+
+
+def of_study(results: Sequence[Result], study: str) -> list[Result]:
+    """The results of one study: those run for it, and those of its cells that were there before.
+
+    Args:
+        study: its name, or the path of its file.
+
+    Raises UsageError where there are none.
+    """
+    name = _name(study)
+    cells = _cells_of(study)
+    found = [
+        result for result in results if result.provenance.study == name or result.hash in cells
+    ]
+    if not found:
+        known = sorted({result.provenance.study for result in results if result.provenance.study})
+        remedy = f"studies in this store: {', '.join(known)}" if known else "leave --study out"
+        raise UsageError(f"no result of study '{study}'", where="--study", remedy=remedy)
+    return found
+
+
+def _cells_of(study: str) -> frozenset[str]:
+    """Hashes of a study's cells: a sweep takes over what the store already had, under the name
+    of the study that ran it. Empty for the name of a study that is not installed here."""
+    from ablations.study import load_study, study_files
+
+    if not _is_path(study) and study not in study_files():
+        return frozenset()
+    from ablations.expansion import expand  # asks the registries, which import torch
+
+    return frozenset(cell.hash for cell in expand(load_study(study)).cells)
+
+
+def _name(study: str) -> str:
+    return Path(study).stem if _is_path(study) else study
+
+
+def _is_path(study: str) -> bool:
+    return "/" in study or study.endswith((".yaml", ".yml"))
+
+
+def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:
+    analysis = analyse(frame, store)
+    styles = Styles(frame, [entry.name for entry in catalogue.scores])
+    task = catalogue.task(frame.setting.task)
+    order = analysis.order
+    cells = tuple(cell_pages(analysis, store, task))
+    exhibits, notes = gallery(frame, order, analysis.headline.subset, store)
+    return Section(
+        setting=frame.setting,
+        analysis=analysis,
+        findings=findings(analysis, catalogue),
+        matrix=score_matrix(analysis, catalogue),
+        metrics=metrics_table(analysis),
+        confusion=confusion_table(analysis),
+        mcnemar=mcnemar_table(analysis),
+        subsets=subsets_table(analysis) if len(analysis.subsets) > 1 else None,
+        lengths=length_table(analysis, task.length_unit),
+        alignment=alignment_table(analysis),
+        cost=cost_table(analysis, task.train_unit),
+        failures=failures_table(frame.contenders, f"{frame.setting.slug}-failures"),
+        curves=tuple(training_curves(analysis, styles)),
+        by_length=by_length(analysis, styles, task),
+        against_cost=quality_against_cost(analysis, styles),
+        exhibits=exhibits,
+        signatures=signatures(frame.done),
+        notes=(*analysis.notes, *notes, *run_notes(frame.done)),
+        cells=cells,
+    )
+
+
+# report.md: the report as one Markdown file.
+
+
+def report_text(report: Report) -> str:
+    """Findings and tables of the whole report; figures are linked."""
+    return "\n".join(_lines(report)).rstrip() + "\n"
+
+
+def _lines(report: Report) -> Iterator[str]:
+    yield "# Which attention, with which score function, for which task?\n"
+    for problem in report.collection.problems:
+        yield f"> Could not be used: {escaped(problem)}\n"
+    yield "## Attention by task\n"
+    yield markdown_text(report.overview)
+    if report.ranks:
+        yield f"![{escaped(report.ranks.title)}](figures/{report.ranks.name}.svg)\n"
+        yield f"{escaped(report.ranks.caption)}\n"
+    for section in report.sections:
+        yield from _markdown_section(section)
+    if report.replications:
+        yield "## Did the papers' orderings hold?\n"
+        yield markdown_text(summary_table(report.replications, report.collection.address))
+    for replication in report.replications:
+        for _, rows, _pairs in tables_of(replication):
+            yield f"### {escaped(rows.title)}\n"
+            yield markdown_text(rows)
+    yield "## What was run\n"
+    yield from (
+        f"- {escaped(fact.label)}: {escaped(fact.text)}" for fact in facts(report.collection)
+    )
+
+
+def _markdown_section(section: Section) -> Iterator[str]:
+    setting = section.setting
+    yield f"## {escaped(setting.task.capitalize())}: {escaped(setting.label)}\n"
+    yield from (f"- {escaped(sentence)}" for sentence in section.findings)
+    yield ""
+    for table in section.tables:
+        yield f"### {escaped(table.title)}\n"
+        yield markdown_text(table)
+    for figure in section.figures:
+        yield f"![{escaped(figure.title)}](figures/{figure.name}.svg)\n"
+    if section.signatures:
+        yield "\n".join(
+            f"- {escaped(fact.label)}: {escaped(fact.text)}" for fact in section.signatures
+        )
+        yield ""
+    if section.notes:
+        yield "\n".join(f"- {escaped(note)}" for note in section.notes)
+        yield ""

@@ -1,0 +1,108 @@
+"""What is reached without attention, or without learning: the figures to pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.store.result import Result
+from reports import formats
+from reports.metrics import CEILINGS, Named, named
+from reports.statistics.analysis import Analysis
+from reports.statistics.significance import Estimate
+from reports.tables import Entry, Missing, Number, form_of
+
+Standing = Literal["better", "worse", "not told apart"]
+
+
+@dataclass(frozen=True)
+class Control:
+    """A control and its figures.
+
+    Attributes:
+        name: `majority`.
+        figures: by test set ("" for the first) and metric; the same for all trials, so means
+            of what they recorded.
+        ceiling: whether it is what people or the references reach, which nobody has to pass.
+    """
+
+    name: str
+    figures: dict[tuple[str, str], float]
+    ceiling: bool = False
+
+    def headline(self, analysis: Analysis) -> float | None:
+        return self.figures.get(("", analysis.frame.headline))
+
+    def entry(self, metric: str, subset: str = "") -> Entry:
+        """A figure of it for a table."""
+        value = self.figures.get((subset, metric))
+        if value is None:
+            return Missing("not measured")
+        return Number(value, digits=formats.decimals(metric), form=form_of(metric))
+
+
+def names_of(analysis: Analysis) -> list[Named]:
+    """The metrics of a frame, the headline figure first."""
+    frame = analysis.frame
+    keys = [name for result in frame.done for name in result.metrics]
+    keys.sort(key=lambda name: name != frame.headline)
+    return named(keys, [one.subset for one in analysis.subsets[1:]], frame.headline)
+
+
+def controls(analysis: Analysis) -> tuple[Control, ...]:
+    """The controls of a frame, best headline figure first, ceilings and those without a headline
+    figure last."""
+    found: dict[str, dict[tuple[str, str], float]] = {}
+    for one in names_of(analysis):
+        if one.kind == "control":
+            mean = _mean(analysis.frame.done, one.key)
+            found.setdefault(one.control, {})[one.subset, one.figure] = mean
+    sign = -1 if analysis.frame.higher_is_better else 1
+    every = [Control(name, figures, name in CEILINGS) for name, figures in found.items()]
+
+    def merit(one: Control) -> tuple[bool, bool, float]:
+        value = one.headline(analysis)
+        return one.ceiling, value is None, sign * (value or 0.0)
+
+    return tuple(sorted(every, key=merit))
+
+
+def best_control(analysis: Analysis) -> Control | None:
+    """The control with the best headline figure; None where none has one."""
+    found = controls(analysis)
+    first = found[0] if found else None
+    usable = first is not None and not first.ceiling and first.headline(analysis) is not None
+    return first if usable else None
+
+
+def standing(estimate: Estimate, control: float, *, higher_is_better: bool) -> Standing:
+    """Whether a mechanism passes a control: its interval must lie beyond the control's figure,
+    which is taken as exact (the same test examples, nothing trained by chance)."""
+    if estimate.low is None or estimate.high is None:
+        return "not told apart"
+    if estimate.low > control:
+        return "better" if higher_is_better else "worse"
+    if estimate.high < control:
+        return "worse" if higher_is_better else "better"
+    return "not told apart"
+
+
+def standings(analysis: Analysis) -> list[Standing | None]:
+    """For each contender how it stands against the best control; None where there is nothing to
+    compare."""
+    control = best_control(analysis)
+    value = control.headline(analysis) if control else None
+    if value is None:
+        return [None] * len(analysis.frame.contenders)
+    return [
+        None
+        if one is None
+        else standing(one, value, higher_is_better=analysis.frame.higher_is_better)
+        for one in analysis.headline.estimates
+    ]
+
+
+def _mean(results: Sequence[Result], key: str) -> float:
+    values = [result.metrics[key] for result in results if key in result.metrics]
+    return sum(values) / len(values)

@@ -1,0 +1,192 @@
+"""Bootstrap over test examples (Efron 1979; for translation Koehn 2004), vectorised.
+
+Everything measured on one test set is resampled with the same draws. Figures of two contenders
+are then paired by construction: what a draw does to both cancels in their difference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from tasks.evaluation.bootstrap import ratio
+from tasks.translation.evaluate import ORDER, bleu
+
+# From figures per example to the figure of a test set.
+#
+# A headline figure is a function of sums over examples: BLEU of n-gram counts, an error rate of
+# errors and reference lengths, accuracy of ones and zeros. Resampling examples then needs no text:
+# it only sums other examples.
+
+
+@dataclass(frozen=True)
+class Aggregator:
+    """How a figure is made of sums.
+
+    Attributes:
+        name: what it is, for notes.
+        columns: how many statistics an example has; 0 uses its score, counted once an example.
+        combine: sums (..., K) to figures (...).
+    """
+
+    name: str
+    columns: int
+    combine: Callable[[np.ndarray], np.ndarray]
+
+    def table(self, statistics: np.ndarray, scores: np.ndarray) -> np.ndarray | None:
+        """What is summed, N,K, or None where the examples do not carry it.
+
+        Args:
+            statistics: N,K; K may be 0.
+            scores: N.
+        """
+        if self.columns == 0:
+            return np.column_stack([scores, np.ones(len(scores))])
+        return statistics if statistics.shape[1] == self.columns else None
+
+    def figure(self, table: np.ndarray) -> float:
+        """The figure of the examples as they are; `table` is N,K."""
+        return float(self.combine(table.sum(axis=0)))
+
+
+def fast_bleu(sums: np.ndarray) -> np.ndarray:
+    """The task's BLEU of sums (..., 10), equal but for rounding: products in place of logarithms,
+    as thousands of draws want it. What must be smoothed is left to the task."""
+    matches, totals = sums[..., 2 : 2 + ORDER], sums[..., 2 + ORDER :]
+    if not (matches > 0).all():
+        return bleu(sums)
+    precision = np.prod(matches / totals, axis=-1) ** (1.0 / ORDER)
+    penalty = np.exp(np.minimum(0.0, 1.0 - sums[..., 1] / sums[..., 0]))
+    return 100.0 * penalty * precision
+
+
+def perplexity(sums: np.ndarray) -> np.ndarray:
+    """Of summed negative log-likelihoods in nats and of units (..., 2), as tasks work it out."""
+    return np.exp(np.minimum(ratio(sums), 50.0))
+
+
+BLEU = Aggregator("corpus BLEU", 2 + 2 * ORDER, fast_bleu)
+RATIO = Aggregator("ratio of sums", 2, ratio)
+PERPLEXITY = Aggregator("perplexity", 2, perplexity)
+MEAN = Aggregator("mean of the examples' scores", 0, ratio)
+
+#: By headline figure. For any other, the first of all that gives the stored figure.
+_BY_METRIC = {
+    "bleu": (BLEU,),
+    "per": (RATIO,),
+    "wer": (RATIO,),
+    "cer": (RATIO,),
+    "perplexity": (PERPLEXITY,),
+}
+_RANGES = {"bleu": (0.0, 100.0), "accuracy": (0.0, 1.0), "rouge": (0.0, 1.0)}
+
+
+def candidates(metric: str) -> tuple[Aggregator, ...]:
+    """The aggregators to try for a headline figure, in this order."""
+    return _BY_METRIC.get(metric.lower(), (RATIO, BLEU, MEAN))
+
+
+def fitting(
+    tried: Iterable[Aggregator], statistics: np.ndarray, scores: np.ndarray, stored: float
+) -> Aggregator | None:
+    """The first aggregator that makes the stored figure of the examples, or None."""
+    for one in tried:
+        table = one.table(statistics, scores)
+        if table is not None and abs(one.figure(table) - stored) <= 1e-4 * max(abs(stored), 1e-2):
+            return one
+    return None
+
+
+def bounds(metric: str) -> tuple[float, float]:
+    """The least and the largest figure there can be; intervals end there."""
+    return _RANGES.get(re.split(r"[^a-z]", metric.lower())[0], (0.0, np.inf))
+
+
+DRAWS = 1000
+
+
+@dataclass
+class Resampler:
+    """Draws with replacement, made once per test set and then shared.
+
+    The draws follow from the test set's name alone, so that a report of the same results is the
+    same report. Make one per frame: it holds draws x N counts for each test set it has seen.
+    """
+
+    draws: int = DRAWS
+    _counts: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
+
+    def figures(self, test_set: str, table: np.ndarray, aggregator: Aggregator) -> np.ndarray:
+        """The aggregated figure of every draw.
+
+        Args:
+            test_set: hexadecimal digest that names the examples.
+            table: N,K summands (`Aggregator.table`).
+        """
+        counts = self._counts_of(test_set, len(table))
+        # Counts of words and errors are small whole numbers: single precision sums them exactly.
+        # Threads wait for one another twenty times longer than such a small product takes.
+        with _threads().limit(limits=1, user_api="blas"):
+            sums = counts @ table.astype(np.float32)  # draws,K
+        return aggregator.combine(sums.astype(np.float64))
+
+    def _counts_of(self, test_set: str, examples: int) -> np.ndarray:
+        key = test_set, examples
+        if key not in self._counts:
+            self._counts[key] = _counts(examples, self.draws, int(test_set[:16], 16))
+        return self._counts[key]
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    """Looking for the libraries that have threads takes longer than what they are asked to do."""
+    return ThreadpoolController()
+
+
+def percentiles(figures: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """The percentile interval of the draws."""
+    tail = (1 - level) / 2 * 100
+    low, high = np.percentile(figures, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def difference_variances(
+    draws: list[np.ndarray | None], variances: np.ndarray, test_sets: list[str | None]
+) -> np.ndarray:
+    """Variance over examples of every pair's difference, V,V.
+
+    Args:
+        draws: per contender its figure in every draw, or None where no examples are kept.
+        variances: V, the variance of each figure by itself.
+        test_sets: per contender what its draws were made of, or None.
+
+    Pairs on one test set are paired. Where examples are missing the two variances are added,
+    which is right for independent figures and cautious for others. Two different test sets must
+    not be compared: NaN.
+    """
+    total = variances[:, None] + variances[None, :]
+    names = np.array([name or "" for name in test_sets])
+    both = (names[:, None] != "") & (names[None, :] != "")
+    result = np.where(both & (names[:, None] != names[None, :]), np.nan, total)
+    for name in sorted(set(names) - {""}):
+        members = np.flatnonzero(names == name)
+        stacked = np.stack([figures for i in members if (figures := draws[i]) is not None])
+        covariance = np.atleast_2d(np.cov(stacked))
+        own = np.diag(covariance)
+        paired = own[:, None] + own[None, :] - 2 * covariance
+        floor = 1e-10 * (own[:, None] + own[None, :])  # rounding, not variance
+        result[np.ix_(members, members)] = np.where(paired <= floor, 0.0, paired)
+    return result
+
+
+def _counts(examples: int, draws: int, seed: int) -> np.ndarray:
+    """How often each draw holds each example: draws,N; rows sum to N."""
+    picked = np.random.default_rng(seed).integers(0, examples, size=(draws, examples))
+    flat = picked + np.arange(draws)[:, None] * examples
+    counts = np.bincount(flat.ravel(), minlength=draws * examples)
+    return counts.reshape(draws, examples).astype(np.float32)

@@ -1,0 +1,247 @@
+"""Does attention help more where inputs are longer? The lead over the control, short and long.
+
+The headline test set is cut at its median length; test sets of longer inputs follow. On each part
+every mechanism's figure is set against that of the control without attention, on the same
+examples.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from reports.load import Sample
+from reports.statistics.bootstrap import Aggregator, Resampler
+from reports.statistics.significance import difference_p, holm, interval, moderated_spread
+
+#: Fewer examples than this in a part say nothing.
+FEWEST = 10
+
+
+@dataclass(frozen=True)
+class Part:
+    """Examples of like length."""
+
+    name: str
+    low: int
+    high: int
+    examples: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference, better is positive, with its 95 % interval and its two-sided p."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class LengthGaps:
+    """Leads over a control, part by part.
+
+    Attributes:
+        control: place of the control among the contenders.
+        parts: P parts, the shortest first.
+        figures, gaps: P lists over contenders.
+        growth: P - 1 lists over contenders: the lead on a later part less that on the first. The
+            first part and the second are the halves of one test set, so that the first list tells
+            of lengths as in training, and those after it of longer ones.
+        adjusted: p of the growths after Holm over all contenders, for each part; NaN where there
+            is none.
+    """
+
+    control: int
+    parts: tuple[Part, ...]
+    figures: tuple[tuple[float | None, ...], ...]
+    gaps: tuple[tuple[Difference | None, ...], ...]
+    growth: tuple[tuple[Difference | None, ...], ...]
+    adjusted: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A model on one part: its figure and that of every draw."""
+
+    part: Part
+    test_set: str
+    value: float
+    draws: np.ndarray
+
+
+def measure(
+    found: Mapping[str, Sample],
+    aggregator: Aggregator,
+    resampler: Resampler,
+    known: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, Measured]:
+    """A model's figures on all parts, by the part's name.
+
+    Args:
+        found: samples by test set, the headline's first.
+        known: draws of whole test sets that have been made already.
+    """
+    measured = {}
+    for name, sample in parts(found).items():
+        table = aggregator.table(sample.statistics, sample.scores)
+        if table is None:
+            continue
+        part = Part(name, int(sample.lengths.min()), int(sample.lengths.max()), len(sample))
+        # Kept for all results of a frame at once, so in single precision.
+        draws = (known or {}).get(name)
+        if draws is None:
+            draws = resampler.figures(sample.test_set, table, aggregator)
+        draws = draws.astype(np.float32)
+        measured[name] = Measured(part, sample.test_set, aggregator.figure(table), draws)
+    return measured
+
+
+def parts(found: Mapping[str, Sample]) -> dict[str, Sample]:
+    """The halves of the first test set by length, and those test sets whose examples are longer
+    than its median; none where lengths hardly differ."""
+    if not found:
+        return {}
+    (first, sample), *others = found.items()
+    if not len(sample) or sample.lengths.min() == sample.lengths.max():
+        halves = {}
+    else:
+        middle = float(np.median(sample.lengths))
+        # With many equal lengths the median may be the largest one.
+        middle = min(middle, float(sample.lengths.max()) - 1)
+        short = sample.lengths <= middle
+        halves = {
+            f"{first}, shorter": _part(sample, short, "shorter"),
+            f"{first}, longer": _part(sample, ~short, "longer"),
+        }
+    longer = {
+        name: other
+        for name, other in others
+        if len(other) and other.lengths.mean() > sample.lengths.mean()
+    }
+    every = {**halves, **longer}
+    return {name: one for name, one in every.items() if len(one) >= FEWEST}
+
+
+def gaps(
+    measured: Sequence[Sequence[Mapping[str, Measured]]], control: int, sign: int
+) -> LengthGaps | None:
+    """Leads of all contenders over one of them.
+
+    Args:
+        measured: per contender and seed, what `measure` gave.
+        sign: 1 where higher is better, else -1.
+
+    None where the control was measured on fewer than two parts.
+    """
+    names = [
+        name
+        for name in dict.fromkeys(name for own in measured[control] for name in own)
+        if all(name in own for own in measured[control])
+    ]
+    if len(names) < 2:
+        return None
+    every = [_part_gaps(measured, control, sign, name) for name in names]
+    first, *later = every
+    growth = tuple(
+        tuple(itertools.starmap(_growth, zip(first.gaps, part.gaps, strict=True))) for part in later
+    )
+    return LengthGaps(
+        control,
+        tuple(measured[control][0][name].part for name in names),
+        tuple(one.figures for one in every),
+        tuple(tuple(gap.told if gap else None for gap in one.gaps) for one in every),
+        growth,
+        tuple(_adjusted(part) for part in growth),
+    )
+
+
+def _adjusted(growth: Sequence[Difference | None]) -> tuple[float, ...]:
+    adjusted: list[float] = holm(
+        np.array([np.nan if one is None else one.p for one in growth])
+    ).tolist()
+    return tuple(adjusted)
+
+
+@dataclass(frozen=True)
+class _Gap:
+    """A lead, its variance over examples and over seeds, and the freedom of the latter."""
+
+    value: float
+    examples: float
+    seeds: float
+    freedom: float
+
+    @property
+    def told(self) -> Difference:
+        low, high = interval(
+            self.value,
+            example_variance=self.examples,
+            seed_variance=self.seeds,
+            seeds=1,
+            freedom=self.freedom,
+        )
+        p = difference_p(
+            self.value,
+            example_variance=self.examples,
+            seed_variance=self.seeds,
+            seeds=1,
+            freedom=self.freedom,
+        )
+        return Difference(self.value, low, high, p)
+
+
+@dataclass(frozen=True)
+class _PartGaps:
+    figures: tuple[float | None, ...]
+    gaps: tuple[_Gap | None, ...]
+
+
+def _part_gaps(
+    measured: Sequence[Sequence[Mapping[str, Measured]]], control: int, sign: int, name: str
+) -> _PartGaps:
+    held = [[own[name] for own in each if name in own] for each in measured]
+    values = [[one.value for one in each] for each in held]
+    known = [place for place, each in enumerate(held) if each]
+    spread = moderated_spread([values[place] for place in known])
+    over_seeds = dict(zip(known, np.nan_to_num(spread.variance).tolist(), strict=True))
+    freedom = dict(zip(known, np.maximum(spread.freedom, 1.0).tolist(), strict=True))
+    found: list[_Gap | None] = []
+    for place, each in enumerate(held):
+        if place == control or not each or each[0].test_set != held[control][0].test_set:
+            found.append(None)
+            continue
+        draws = np.mean([one.draws for one in each], axis=0, dtype=np.float64)
+        against = np.mean([one.draws for one in held[control]], axis=0, dtype=np.float64)
+        found.append(
+            _Gap(
+                sign * float(np.mean(values[place]) - np.mean(values[control])),
+                float(np.var(draws - against, ddof=1)),
+                over_seeds[place] / len(each) + over_seeds[control] / len(held[control]),
+                min(freedom[place], freedom[control]),
+            )
+        )
+    figures = tuple(float(np.mean(each)) if each else None for each in values)
+    return _PartGaps(figures, tuple(found))
+
+
+def _growth(first: _Gap | None, later: _Gap | None) -> Difference | None:
+    if first is None or later is None:
+        return None
+    # Other examples, the same seeds: taking the seeds for independent is the cautious side.
+    return _Gap(
+        later.value - first.value,
+        first.examples + later.examples,
+        first.seeds + later.seeds,
+        min(first.freedom, later.freedom),
+    ).told
+
+
+def _part(sample: Sample, chosen: np.ndarray, name: str) -> Sample:
+    digest = hashlib.sha256(f"{sample.test_set} {name}".encode()).hexdigest()
+    return Sample(digest, sample.scores[chosen], sample.statistics[chosen], sample.lengths[chosen])

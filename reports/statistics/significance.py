@@ -1,0 +1,309 @@
+"""How sure: intervals, differences, and who cannot be told apart.
+
+A figure varies for two reasons: other test examples, and another seed. The first is measured by
+the bootstrap over examples (`resampling`), the second by the spread over seeds. Two or three
+seeds say little about their own spread, and resampling them says even less: a bootstrap over two
+seeds finds half of their variance, and in simulations without any true difference it claims one
+in a quarter of all comparisons. The spread is therefore estimated for all contenders of a table
+together, as Smyth does for many small groups (2004, "Linear models and empirical Bayes
+methods"), and differences are judged against the t distribution with the degrees of freedom that
+remain (Welch 1947, Satterthwaite 1946).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import special, stats
+
+from reports.load import Sample
+
+Basis = Literal["seeds and examples", "examples", "seeds", "none"]
+LEVEL = 0.95
+
+
+#: Fewer contenders with several seeds than this say too little about a common spread.
+ENOUGH = 4
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Variance over seeds of V contenders.
+
+    Attributes:
+        variance: V; NaN where nothing is known (a single seed, and too few others to learn from).
+        freedom: V degrees of freedom of each variance.
+        total: degrees of freedom of all seeds together, the most that any comparison has.
+    """
+
+    variance: np.ndarray
+    freedom: np.ndarray
+    total: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds with its interval, and what the interval covers."""
+
+    value: float
+    low: float | None
+    high: float | None
+    seeds: int
+    examples: int
+    basis: Basis
+
+
+def moderated_spread(values: Sequence[Sequence[float]]) -> Spread:
+    """Variance over seeds, learnt from all contenders (Smyth 2004, section 6.2).
+
+    Args:
+        values: per contender, its figure by seed.
+
+    A contender never counts as steadier than its own seeds show: Smyth's variance is used where
+    it is the larger one. That costs some power and keeps the claim honest where contenders
+    differ much in how steady they are.
+    """
+    freedom = np.array([max(len(each) - 1, 0) for each in values], dtype=float)
+    own = np.array([np.var(each, ddof=1) if len(each) > 1 else np.nan for each in values])
+    known, total = freedom > 0, float(freedom.sum())
+    if known.sum() < ENOUGH:
+        return Spread(own, freedom, total)
+    prior, prior_freedom = _prior(own[known], freedom[known])
+    if np.isinf(prior_freedom):
+        moderated = np.full_like(own, prior)
+    else:
+        weighted = prior_freedom * prior + freedom * np.where(known, own, 0.0)
+        moderated = weighted / (prior_freedom + freedom)
+    return Spread(np.fmax(own, moderated), np.minimum(freedom + prior_freedom, total), total)
+
+
+def _prior(own: np.ndarray, freedom: np.ndarray) -> tuple[float, float]:
+    """Common variance and its degrees of freedom, by moments of the log variances."""
+    if not (own > 0).any():
+        return 0.0, np.inf
+    # Equal figures by chance would make the logarithm infinite.
+    floored = np.maximum(own, 1e-5 * np.median(own[own > 0]))
+    half = freedom / 2
+    logs = np.log(floored) - special.digamma(half) + np.log(half)
+    excess = np.var(logs, ddof=1) - special.polygamma(1, half).mean()
+    if excess <= 0:
+        return float(np.average(own, weights=freedom)), np.inf
+    prior_half = _inverse_trigamma(float(excess))
+    prior = np.exp(logs.mean() + special.digamma(prior_half) - np.log(prior_half))
+    return float(prior), 2 * prior_half
+
+
+def _inverse_trigamma(value: float) -> float:
+    """x with trigamma(x) = value, by Newton's method on 1 / trigamma (Smyth 2004, appendix)."""
+    if value > 1e7:
+        return float(1 / np.sqrt(value))
+    x = 0.5 + 1 / value
+    for _ in range(50):
+        trigamma = special.polygamma(1, x)
+        step = trigamma * (1 - trigamma / value) / special.polygamma(2, x)
+        x += step
+        if -step / x < 1e-8:
+            break
+    return float(x)
+
+
+def interval(
+    value: float,
+    *,
+    example_variance: float,
+    seed_variance: float,
+    seeds: int,
+    freedom: float,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+) -> tuple[float, float]:
+    """Interval of a mean over seeds, for other seeds and other examples of the same kind."""
+    over_seeds = seed_variance / seeds
+    total = over_seeds + example_variance
+    if total <= 0:
+        return value, value
+    reach = _quantile(_freedom([over_seeds], [freedom], total)) * np.sqrt(total)
+    return float(max(bounds[0], value - reach)), float(min(bounds[1], value + reach))
+
+
+def difference_p(
+    difference: float, *, example_variance: float, seed_variance: float, seeds: int, freedom: float
+) -> float:
+    """Two-sided p of one paired difference, a mean over seeds; an unknown (NaN) variance over
+    seeds is left out, and examples alone decide."""
+    over_seeds = 0.0 if np.isnan(seed_variance) else seed_variance / seeds
+    total = over_seeds + example_variance
+    if total <= 0:
+        return 1.0 if abs(difference) < 1e-12 else 0.0
+    ratio = abs(difference) / np.sqrt(total)
+    return float(2 * stats.t.sf(ratio, min(_freedom([over_seeds], [freedom], total), 1e9)))
+
+
+def pairwise_p(
+    values: np.ndarray, difference_variance: np.ndarray, spread: Spread, seeds: np.ndarray
+) -> np.ndarray:
+    """Two-sided p of every difference, V,V; NaN where two must not be compared.
+
+    Args:
+        values: V means over seeds.
+        difference_variance: V,V variance of each difference over examples, NaN for different
+            test sets.
+        spread: variance over seeds; where it is unknown, examples alone decide.
+        seeds: V, how many seeds each mean has.
+    """
+    variance, freedom = difference_variances(difference_variance, spread, seeds)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.abs(values[:, None] - values[None, :]) / np.sqrt(variance)
+        p = 2 * stats.t.sf(ratio, freedom)
+    # No variance at all: equal figures are equal, different ones are surely different.
+    same = np.isclose(values[:, None], values[None, :], rtol=0, atol=1e-12)
+    p = np.where(variance <= 0, np.where(same, 1.0, 0.0), p)
+    return np.where(np.isnan(difference_variance), np.nan, p)
+
+
+def difference_variances(
+    over_examples: np.ndarray, spread: Spread, seeds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Variance of every difference over examples and seeds, V,V, and its degrees of freedom."""
+    mean = np.nan_to_num(spread.variance, nan=0.0) / np.maximum(seeds, 1)  # V
+    both = mean[:, None] + mean[None, :]
+    parts = mean**2 / np.maximum(spread.freedom, 1e-9)
+    variance = over_examples + both
+    with np.errstate(divide="ignore", invalid="ignore"):
+        welch = variance**2 / (parts[:, None] + parts[None, :])
+        most = spread.total * (variance / both) ** 2
+    freedom = np.nan_to_num(np.minimum(welch, most), nan=1e9, posinf=1e9)
+    return variance, np.clip(freedom, 1e-9, 1e9)
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's adjusted p (1979) of a flat array; NaN stays NaN and counts for nothing."""
+    adjusted = np.full(p.shape, np.nan)
+    valid = np.flatnonzero(~np.isnan(p))
+    order = valid[np.argsort(p[valid], kind="stable")]
+    factors = len(order) - np.arange(len(order))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * factors))
+    return adjusted
+
+
+def holm_pairs(p: np.ndarray) -> np.ndarray:
+    """Holm over all pairs of a symmetric V,V matrix.
+
+    All pairs count, not only those with the best: which one is best was learnt from the same
+    figures, and comparing with the luckiest of many would find differences that are none.
+    """
+    upper = np.triu_indices(len(p), k=1)
+    adjusted = np.full(p.shape, np.nan)
+    adjusted[upper] = holm(p[upper])
+    return np.where(np.isnan(adjusted), adjusted.T, adjusted)
+
+
+def tie_groups(
+    values: np.ndarray, adjusted: np.ndarray, *, higher_is_better: bool, alpha: float = 1 - LEVEL
+) -> list[int | None]:
+    """Groups instead of ranks: 1 is the best and whatever cannot be told apart from it, 2 the
+    best of the rest with what cannot be told apart from that one, and so on.
+
+    None where a value is NaN or cannot be compared with a group's best.
+    """
+    groups: list[int | None] = [None] * len(values)
+    order = np.argsort(-values if higher_is_better else values, kind="stable")
+    left = [int(index) for index in order if not np.isnan(values[index])]
+    group = 0
+    while left:
+        group += 1
+        best, rest = left[0], []
+        groups[best] = group
+        for index in left[1:]:
+            if np.isnan(adjusted[best, index]):
+                continue
+            if adjusted[best, index] >= alpha:
+                groups[index] = group
+            else:
+                rest.append(index)
+        left = rest
+    return groups
+
+
+def detectable_difference(
+    standard_error: float, freedom: float, *, comparisons: int = 1, power: float = 0.8
+) -> float:
+    """The smallest true difference that is found with this power at the 5 % level.
+
+    Args:
+        standard_error: of the difference of two means over seeds.
+        freedom: degrees of freedom of that standard error.
+        comparisons: how many the level is shared by (Holm's first step).
+    """
+    alpha = (1 - LEVEL) / comparisons
+    bounded = min(freedom, 1e9)
+    return float(standard_error * (stats.t.isf(alpha / 2, bounded) + stats.t.ppf(power, bounded)))
+
+
+def _freedom(variances: Sequence[float], freedoms: Sequence[float], total: float) -> float:
+    """Satterthwaite's degrees of freedom of a sum of variances; examples count as plenty."""
+    parts = sum(v**2 / max(f, 1e-9) for v, f in zip(variances, freedoms, strict=True))
+    return total**2 / parts if parts > 0 else np.inf
+
+
+def _quantile(freedom: float) -> float:
+    return float(stats.t.ppf((1 + LEVEL) / 2, min(freedom, 1e9)))
+
+
+# McNemar's test (1947): two classifiers on the same examples, by what one alone gets right.
+
+
+@dataclass(frozen=True)
+class Disagreements:
+    """Every two of V contenders.
+
+    Attributes:
+        only: V,V; examples that the row's contender gets right and the column's does not. NaN
+            where two were not tested on the same examples.
+        p: V,V two-sided exact p of each pair.
+        adjusted: V,V the same after Holm over all pairs.
+    """
+
+    only: np.ndarray
+    p: np.ndarray
+    adjusted: np.ndarray
+
+
+@dataclass(frozen=True)
+class Marked:
+    """Which examples of a test set somebody gets right: N booleans."""
+
+    test_set: str
+    right: np.ndarray
+
+
+def marked(sample: Sample) -> Marked | None:
+    """The examples of a sample whose statistics are right (1 or 0) and 1; None for any other."""
+    if sample.statistics.shape[1:] != (2,) or not (sample.statistics[:, 1] == 1).all():
+        return None
+    right = sample.statistics[:, 0]
+    return Marked(sample.test_set, right > 0) if np.isin(right, (0, 1)).all() else None
+
+
+def disagreements(found: Sequence[Marked | None]) -> Disagreements:
+    """All pairs of contenders; one seed each, since the test is of two sets of predictions."""
+    size = len(found)
+    only = np.full((size, size), np.nan)
+    for test_set in {one.test_set for one in found if one}:
+        places = [place for place, one in enumerate(found) if one and one.test_set == test_set]
+        right = np.stack([one.right for one in found if one and one.test_set == test_set])
+        counts = right.astype(np.float64) @ (~right).astype(np.float64).T  # V,N @ N,V
+        only[np.ix_(places, places)] = counts
+    p = mcnemar_p(only, only.T)
+    np.fill_diagonal(p, np.nan)
+    return Disagreements(only, p, holm_pairs(p))
+
+
+def mcnemar_p(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Exact two-sided p: how likely a split at least as uneven is if either side of every
+    disagreement were as likely (binomial, one half). 1 where nobody disagrees."""
+    fewer, every = np.fmin(first, second), first + second
+    p = np.minimum(1.0, 2 * stats.binom.cdf(fewer, every, 0.5))
+    return np.where(every == 0, 1.0, p)

@@ -1,0 +1,264 @@
+"""Tables as plain data, before anybody decides how they look.
+
+A table is columns and rows of entries. An entry is a number, a text, or the reason why there is
+no number; it is never blank and never zero for want of a figure. Pages, Markdown, LaTeX and CSV
+are written from the same table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from statistics import quantiles
+from typing import Literal
+
+from reports import formats
+from reports.load import Contender, Setting, slug
+from reports.statistics.analysis import Analysis
+from reports.statistics.significance import Estimate
+
+#: Pages show so many rows of a table; its files have all.
+ROWS = 80
+#: Texts of up to so many characters stay on one line.
+SHORT = 16
+_ENOUGH_FOR_FENCES = 5
+
+Absence = Literal["not applicable", "not run", "failed", "not measured"]
+Form = Literal["plain", "percent", "p", "count", "seconds", "bytes", "rate"]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A figure, ready to be written.
+
+    Attributes:
+        low, high: its interval, where there is one.
+        digits: decimals it is shown with.
+        group: tie group; 1 is the best and all that cannot be told apart from it.
+        shade: 0 (worst of its table) to 1 (best), None for no colour.
+        note: what else a reader should know, in a few words.
+        signed: a difference, written with its sign.
+        href: a page of the site that says more.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    digits: int = 3
+    form: Form = "plain"
+    group: int | None = None
+    shade: float | None = None
+    note: str = ""
+    signed: bool = False
+    href: str = ""
+
+    @property
+    def text(self) -> str:
+        match self.form:
+            case "p":
+                return formats.probability(self.value)
+            case "count":
+                return formats.count(self.value)
+            case "seconds":
+                return formats.seconds(self.value)
+            case "bytes":
+                return formats.size(self.value)
+            case "rate":
+                return f"{formats.count(self.value)}/s"
+            case "percent":
+                return formats.points(self.value) if self.signed else formats.percent(self.value)
+            case "plain" if self.signed:
+                return formats.signed(self.value, self.digits)
+            case "plain":
+                return formats.number(self.value, self.digits)
+
+    @property
+    def interval(self) -> str:
+        """`[40.1, 42.3]`, or "" where none is known."""
+        if self.low is None or self.high is None:
+            return ""
+        if self.form == "percent":
+            return formats.interval(100 * self.low, 100 * self.high, 1)
+        return formats.interval(self.low, self.high, self.digits)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Why there is no number."""
+
+    kind: Absence
+    reason: str = ""
+
+    @property
+    def text(self) -> str:
+        return f"{self.kind}: {self.reason}" if self.reason else self.kind
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text entry; `href` points inside the site."""
+
+    text: str
+    href: str = ""
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it is one item (`5 of 5`, a name, an id) that is better not broken over lines."""
+        return len(self.text) <= SHORT
+
+
+Entry = Number | Missing | Label
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its key in CSV files, its heading, what it means, a heading over several, and
+    whether it holds texts."""
+
+    key: str
+    label: str
+    help: str = ""
+    group: str = ""
+    text: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: its heading and one entry per column.
+
+    Attributes:
+        detail: a second, quieter line of the heading.
+        spanning: the single entry that stands for all columns, for rows to which the columns do
+            not apply (an attention without a score).
+        apart: whether it is set apart from the rows before it (controls among mechanisms).
+        href: a page of the site that says more.
+    """
+
+    label: str
+    entries: tuple[Entry, ...]
+    detail: str = ""
+    spanning: Entry | None = None
+    apart: bool = False
+    href: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its title and the notes printed under it.
+
+    Attributes:
+        name: file name without suffix.
+        corner: heading over the row headings.
+        spanning_key: CSV column for entries that span all columns.
+        tells: the notes of its numbers belong to what it says, and are shown beside them.
+    """
+
+    name: str
+    title: str
+    corner: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    spanning_key: str = ""
+    tells: bool = False
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            assert row.spanning or len(row.entries) == len(self.columns), row.label
+
+    @property
+    def shown(self) -> tuple[Row, ...]:
+        """The rows that a page shows: the first ones, and all that are set apart."""
+        first = [row for row in self.rows if not row.apart][:ROWS]
+        return (*first, *(row for row in self.rows if row.apart))
+
+    @property
+    def grouped(self) -> bool:
+        """Whether there is a line of headings over the headings."""
+        return any(column.group for column in self.columns)
+
+    @property
+    def has_spanning_column(self) -> bool:
+        """Whether forms that cannot span columns need one more for spanning entries."""
+        return bool(self.spanning_key) and any(row.spanning for row in self.rows)
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """Those headings, each with the number of columns it spans."""
+        runs = groupby(self.columns, key=lambda column: column.group)
+        return [(name, len(list(members))) for name, members in runs]
+
+
+def estimated(estimate: Estimate | None, metric: str, *, group: int | None = None) -> Entry:
+    """An estimate as an entry."""
+    if estimate is None:
+        return Missing("not measured")
+    return Number(
+        estimate.value,
+        estimate.low,
+        estimate.high,
+        formats.decimals(metric),
+        form_of(metric),
+        group=group,
+        note=basis_note(estimate),
+    )
+
+
+def form_of(metric: str) -> Form:
+    """How a metric's figures are written."""
+    return "percent" if formats.is_fraction(metric) else "plain"
+
+
+def basis_note(estimate: Estimate) -> str:
+    """`3 seeds, 500 examples`."""
+    seeds = formats.plural(estimate.seeds, "seed")
+    return (
+        f"{seeds}, {formats.plural(estimate.examples, 'example')}" if estimate.examples else seeds
+    )
+
+
+def shades(values: Sequence[float | None], *, higher_is_better: bool) -> list[float | None]:
+    """Where each value lies between the worst (0) and the best (1). A value far off the others
+    (beyond Tukey's fences) takes the end of the scale and leaves the rest its colours."""
+    known = [value for value in values if value is not None]
+    low, high = (min(known), max(known)) if known else (0.0, 0.0)
+    if len(known) >= _ENOUGH_FOR_FENCES:
+        first, _, third = quantiles(known, n=4, method="inclusive")
+        reach = 1.5 * (third - first)
+        if reach > 0:
+            low = min(value for value in known if value >= first - reach)
+            high = max(value for value in known if value <= third + reach)
+    span = high - low
+    result: list[float | None] = []
+    for value in values:
+        if value is None:
+            result.append(None)
+        else:
+            place = min(max((value - low) / span, 0.0), 1.0) if span else 1.0
+            result.append(place if higher_is_better else 1 - place if span else 1.0)
+    return result
+
+
+def mean_known(values: Sequence[float | None]) -> tuple[float | None, int]:
+    """Mean of the values that are there, and how many those are."""
+    known = [value for value in values if value is not None]
+    return (sum(known) / len(known) if known else None), len(known)
+
+
+# Which contenders have a page of their own, and what it is called.
+
+
+def page_of_cell(setting: Setting, contender: Contender) -> str:
+    """File name of a contender's page. Different names may have one slug, so a digest follows."""
+    whole = f"{setting.slug} {contender.name}"
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
+    return f"cell-{slug(whole)[:80]}-{digest}.html"
+
+
+def link(analysis: Analysis, place: int) -> str:
+    """The page of the contender at this place, "" where it has none: only the leading ones do."""
+    if place not in analysis.leading:
+        return ""
+    return page_of_cell(analysis.frame.setting, analysis.frame.contenders[place])

@@ -1,0 +1,207 @@
+"""The view over everything: attention x task, and what was run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from bench.store.result import Result
+from reports import formats
+from reports.load import Collection, slug
+from reports.metrics import Catalogue
+from reports.statistics.analysis import Analysis
+from reports.statistics.baselines import best_control
+from reports.statistics.model_selection import choose
+from reports.tables import Column, Entry, Label, Missing, Number, Row, Table
+from reports.tables.scores import headline_entries
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of "what was run"."""
+
+    label: str
+    text: str
+
+
+def page_of(task: str) -> str:
+    """File name of a task's page."""
+    return f"{slug(task)}.html"
+
+
+def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
+    """Attention x setting: each attention with the score function that validation data chose."""
+    names = [entry.name for entry in catalogue.attentions]
+    run = [one.attention for analysis in analyses for one in analysis.frame.contenders]
+    names = list(dict.fromkeys([*names, *run]))
+    columns = [
+        Column(
+            analysis.frame.setting.slug,
+            _heading(analysis),
+            analysis.frame.setting.label,
+            group=analysis.frame.setting.label,
+        )
+        for analysis in analyses
+    ]
+    every = [(analysis, headline_entries(analysis)) for analysis in analyses]
+    rows = [
+        Row(
+            name,
+            tuple(_chosen(analysis, name, entries) for analysis, entries in every),
+            catalogue.attention(name).source,
+        )
+        for name in names
+    ]
+    found = [best_control(analysis) for analysis in analyses]
+    if any(found):
+        control = [
+            replace(entry, note=one.name)
+            if one and isinstance(entry := one.entry(analysis.frame.headline), Number)
+            else Missing("not measured")
+            for one, analysis in zip(found, analyses, strict=True)
+        ]
+        rows.append(Row("best control", tuple(control), "not attention", apart=True))
+    notes = (
+        "Each attention with the score function (and options) that did best on validation data, "
+        "named beside its test figure: by the validation counterpart of the headline figure where "
+        "one was measured, else by the validation loss. Another may do better on the test set; "
+        "the page of the task has all.",
+        "Group 1 holds the best of a column and all that cannot be told apart from it. With few "
+        "seeds that may span much: the page of the task says how large a difference they can show.",
+    )
+    title = "Attention by task"
+    return Table("overview", title, "attention", tuple(columns), tuple(rows), notes, tells=True)
+
+
+def _heading(analysis: Analysis) -> str:
+    """`speech: PER, lower is better`: a reader must not have to know."""
+    better = "" if analysis.frame.higher_is_better else ", lower is better"
+    return f"{analysis.frame.setting.task}: {formats.metric_name(analysis.frame.headline)}{better}"
+
+
+def _chosen(analysis: Analysis, attention: str, entries: Sequence[Entry]) -> Entry:
+    frame = analysis.frame
+    own = [place for place, one in enumerate(frame.contenders) if one.attention == attention]
+    numbers = {place: entry for place in own if isinstance(entry := entries[place], Number)}
+    if not numbers:
+        return entries[own[0]] if own else Missing("not run")
+    choice = choose(frame, list(numbers))
+    told = _with(frame.contenders[choice.place].name, attention)
+    if choice.figure is None and len(numbers) > 1:
+        told = f"{told}, the best on the test set: no validation figures are kept".lstrip(", ")
+    return replace(numbers[choice.place], note=told)
+
+
+def _with(name: str, attention: str) -> str:
+    rest = name.removeprefix(attention).strip(" +")
+    return f"with {rest}" if rest else ""
+
+
+def facts(collection: Collection) -> tuple[Fact, ...]:
+    """What was run, where and when."""
+    results = collection.results
+    done = [result for result in results if result.status == "done"]
+    failed = len(results) - len(done)
+    trials = f"{len(done)} finished" + (f", {failed} failed" if failed else "")
+    origins = [result.provenance for result in results]
+    versions = [
+        f"{name} {version}"
+        for name in ("python", "torch", "pytorch-lightning", "sacrebleu")
+        for version in _values(origin.libraries.get(name) for origin in origins)
+    ]
+    settings = [f"{one.setting.task}: {one.setting.label}" for one in collection.frames]
+    seeds = sorted({int(result.cell["seed"]) for result in results})
+    found = [
+        Fact("Trials", trials),
+        Fact("Studies", _joined(origin.study for origin in origins)),
+        Fact("Settings", "; ".join(settings)),
+        Fact("Seeds", ", ".join(map(str, seeds))),
+        Fact("Machines", _joined(origin.device for origin in origins)),
+        Fact("Code", _joined(_code(result) for result in results)),
+        Fact("Libraries", ", ".join(versions)),
+        Fact("Dates", _dates(results)),
+        Fact("Training time", _training_time(done)),
+        Fact("Store", collection.address),
+    ]
+    return tuple(fact for fact in found if fact.text)
+
+
+def signatures(results: Sequence[Result]) -> tuple[Fact, ...]:
+    """How metrics were computed, as their packages sign it."""
+    pairs = Counter(
+        pair for result in results for pair in sorted(result.provenance.signatures.items())
+    )
+    return tuple(Fact(formats.metric_name(name), text) for name, text in pairs)
+
+
+def run_notes(results: Sequence[Result]) -> tuple[str, ...]:
+    """What trials noted, each once."""
+    return tuple(dict.fromkeys(note for result in results for note in result.provenance.notes))
+
+
+def results_table(results: Sequence[Result]) -> Table:
+    """One row per trial, for spreadsheets and programs."""
+    metrics = list(dict.fromkeys(name for result in results for name in result.metrics))
+    costs = list(type(results[0].cost).model_fields) if results else []
+    axes = ("task", "dataset", "attention", "score", "budget", "seed")
+    columns = [Column(name, name) for name in axes]
+    columns += [Column(name, name) for name in ("options", "status", "failure", "headline")]
+    columns += [Column(name, name) for name in ("value", "low", "high", *metrics, *costs)]
+    rows = tuple(_result_row(result, axes, metrics, costs) for result in results)
+    return Table("results", "All trials", "hash", tuple(columns), rows)
+
+
+def _result_row(
+    result: Result, axes: Sequence[str], metrics: Sequence[str], costs: Sequence[str]
+) -> Row:
+    cell, primary = result.key, result.primary
+    options = ", ".join(f"{name}={value}" for name, value in cell.options.items())
+    failure = f"{result.failure.kind}: {result.failure.message}" if result.failure else ""
+    figures = (primary.value, primary.low, primary.high) if primary else (None, None, None)
+    values = [
+        *figures,
+        *(result.metrics.get(name) for name in metrics),
+        *(getattr(result.cost, name) for name in costs),
+    ]
+    entries: list[Entry] = [Label(str(result.cell[name])) for name in axes]
+    entries += [Label(options), Label(result.status), Label(failure)]
+    entries.append(Label(primary.name if primary else ""))
+    entries += [Missing("not measured") if value is None else Number(value) for value in values]
+    return Row(result.hash, tuple(entries))
+
+
+def _training_time(done: Sequence[Result]) -> str:
+    times = [result.cost.train_seconds for result in done if result.cost.train_seconds is not None]
+    if not times:
+        return ""
+    known = "" if len(times) == len(done) else f" ({len(times)} of {len(done)} trials)"
+    return f"{formats.seconds(sum(times))} in all{known}"
+
+
+def _code(result: Result) -> str:
+    commit = result.provenance.commit
+    version = result.provenance.package_version
+    if not commit:
+        return version
+    short = commit[:12] + ("-dirty" if commit.endswith("-dirty") else "")
+    return f"{version} ({short})"
+
+
+def _dates(results: Sequence[Result]) -> str:
+    if not results:
+        return ""
+    first = min(result.provenance.started for result in results)[:16].replace("T", " ")
+    last = max(result.provenance.finished for result in results)[:16].replace("T", " ")
+    return f"{first} to {last} UTC"
+
+
+def _values(texts: Iterable[str | None]) -> list[str]:
+    return [text for text in dict.fromkeys(texts) if text]
+
+
+def _joined(texts: Iterable[str | None]) -> str:
+    found = _values(texts)
+    shown = found[:6]
+    more = f" and {len(found) - 6} more" if len(found) > 6 else ""
+    return ", ".join(shown) + more

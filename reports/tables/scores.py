@@ -1,0 +1,176 @@
+"""Attention x score: the matrix that answers which mechanism with which score function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from reports import formats
+from reports.load import Contender, Options, bracketed
+from reports.metrics import NO_SCORE, Catalogue
+from reports.statistics.analysis import Analysis
+from reports.statistics.baselines import controls
+from reports.statistics.ranks import group_notes
+from reports.tables import (
+    Column,
+    Entry,
+    Form,
+    Missing,
+    Number,
+    Row,
+    Table,
+    estimated,
+    link,
+    mean_known,
+    shades,
+)
+
+
+def score_matrix(analysis: Analysis, catalogue: Catalogue) -> Table:
+    """Attention x score with the headline figure; every pair has an entry that says why."""
+    frame = analysis.frame
+    metric = formats.title(frame.headline) or "Headline figure"
+    columns = _score_names(analysis, catalogue)
+    entries = headline_entries(analysis)
+    rows = [
+        _matrix_row(analysis, catalogue, attention, options, columns, entries)
+        for attention, options in _matrix_rows(analysis, catalogue)
+    ]
+    rows += [
+        Row(f"control: {control.name}", (), "not attention", control.entry(frame.headline), True)
+        for control in controls(analysis)
+        if control.headline(analysis) is not None
+    ]
+    return Table(
+        f"{frame.setting.slug}-scores",
+        f"{metric} by attention and score",
+        "attention",
+        tuple(Column(name, name, _summary(catalogue, name)) for name in columns),
+        tuple(rows),
+        _matrix_notes(analysis, metric),
+        spanning_key="no score",
+    )
+
+
+def _matrix_notes(analysis: Analysis, metric: str) -> tuple[str, ...]:
+    frame = analysis.frame
+    notes = [
+        f"{metric}, {'higher' if frame.higher_is_better else 'lower'} is better, on the test set "
+        f"“{analysis.headline.subset}”; mean over seeds with its 95 % interval."
+    ]
+    known = [one for one in analysis.headline.estimates if one is not None]
+    if any(one.basis == "seeds and examples" for one in known):
+        notes.append("Intervals cover other seeds and other test examples.")
+    elif known:
+        notes.append(
+            "Intervals cover other test examples only: with a single seed nothing is known of "
+            "what another one would give."
+        )
+    notes += group_notes(analysis, [one.name for one in frame.contenders])
+    return tuple(notes)
+
+
+def _matrix_rows(analysis: Analysis, catalogue: Catalogue) -> list[tuple[str, Options]]:
+    """All registered attentions, with a further row for every set of options that was run."""
+    run = list(dict.fromkeys(one.row for one in analysis.frame.contenders))
+    names = [entry.name for entry in catalogue.attentions]
+    names += [name for name, _ in run if name not in names]
+    rows: list[tuple[str, Options]] = []
+    for name in dict.fromkeys(names):
+        rows += [row for row in run if row[0] == name] or [(name, ())]
+    return rows
+
+
+def _score_names(analysis: Analysis, catalogue: Catalogue) -> list[str]:
+    run = [one.score for one in analysis.frame.contenders if one.score != NO_SCORE]
+    return list(dict.fromkeys([*(entry.name for entry in catalogue.scores), *run]))
+
+
+def _matrix_row(
+    analysis: Analysis,
+    catalogue: Catalogue,
+    attention: str,
+    options: Options,
+    scores: Sequence[str],
+    entries: Sequence[Entry],
+) -> Row:
+    places = {
+        one.score: place
+        for place, one in enumerate(analysis.frame.contenders)
+        if one.row == (attention, options)
+    }
+    label = attention + bracketed(options)
+    if NO_SCORE in places or attention in catalogue.controls:
+        entry = entries[places[NO_SCORE]] if NO_SCORE in places else Missing("not run")
+        return Row(label, (), "no score function", entry)
+    task = analysis.frame.setting.task
+    row: list[Entry] = []
+    for score in scores:
+        reason = catalogue.refusals.get((task, attention, score))
+        if score in places:
+            row.append(entries[places[score]])
+        elif reason:
+            row.append(Missing("not applicable", reason))
+        else:
+            row.append(Missing("not run"))
+    return Row(label, tuple(row), catalogue.attention(attention).source)
+
+
+def headline_entries(analysis: Analysis) -> list[Entry]:
+    """Per contender its headline figure, shaded; a failure is named."""
+    frame, scores = analysis.frame, analysis.headline
+    values = [None if one is None else one.value for one in scores.estimates]
+    shaded = shades(values, higher_is_better=frame.higher_is_better)
+    entries: list[Entry] = []
+    for place, contender in enumerate(frame.contenders):
+        entry = estimated(scores.estimates[place], frame.headline, group=scores.groups[place])
+        if isinstance(entry, Number):
+            note = _seed_note(contender, entry.note, len(frame.seeds))
+            entries.append(
+                replace(entry, shade=shaded[place], note=note, href=link(analysis, place))
+            )
+        elif contender.failed:
+            entries.append(failure_entry(contender))
+        else:
+            entries.append(entry)
+    return entries
+
+
+def _seed_note(contender: Contender, note: str, tried: int) -> str:
+    done, failed = len(contender.done), len(contender.failed)
+    if failed:
+        return f"{note}; {failed} of {formats.plural(done + failed, 'seed')} failed"
+    return note if done == tried else f"{note} (of {formats.plural(tried, 'seed')})"
+
+
+def failure_entry(contender: Contender) -> Missing:
+    """Why a contender has no figures: the failure of its first seed."""
+    failure = contender.failed[0].failure
+    assert failure is not None, "a failed result says why"
+    return Missing("failed", f"{failure.kind}: {failure.message}")
+
+
+def _summary(catalogue: Catalogue, score: str) -> str:
+    return next((entry.summary for entry in catalogue.scores if entry.name == score), "")
+
+
+# What the tables of a frame share: their rows are contenders, best first.
+
+CONTENDER = "attention + score"
+
+
+def contender_row(analysis: Analysis, place: int, entries: Sequence[Entry]) -> Row:
+    """A contender's row, linked to its page; where all its trials failed, one entry says so."""
+    contender = analysis.frame.contenders[place]
+    if contender.done or not contender.failed:
+        return Row(contender.name, tuple(entries), href=link(analysis, place))
+    return Row(contender.name, (), spanning=failure_entry(contender))
+
+
+def mean_entry(values: Sequence[float | None], *, digits: int = 3, form: Form = "plain") -> Entry:
+    """The mean over seeds of what is known, saying so where that is not all."""
+    mean, known = mean_known(values)
+    if mean is None:
+        return Missing("not measured")
+    note = "" if known == len(values) else f"{known} of {formats.plural(len(values), 'seed')}"
+    return Number(mean, digits=digits, form=form, note=note)

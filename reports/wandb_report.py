@@ -1,0 +1,189 @@
+"""A W&B run for a whole sweep: its tables, the overview as a page and a picture, its store.
+
+The runs of the trials hold their curves; this one holds what only all of them together say. It has
+the same group as they (the study) and the job type "sweep". Numbers of tables stay numbers, so that
+W&B can sort and plot them; why a figure is missing stands in a column of its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import wandb
+
+from bench.tracking.wandb import Identity, close_run, one_line, open_run
+from reports import formats
+from reports.figures.overview import overview_picture
+from reports.load import slug
+from reports.pages.report import Report, Section
+from reports.tables import Table
+from reports.writers import csv_text
+
+if TYPE_CHECKING:
+    from bench.store.store import Store
+    from bench.tracking.base import Mode
+
+JOB_TYPE = "sweep"
+_ENDINGS = ("json", "predictions.jsonl", "traces.jsonl")
+#: For uploads: that long, and longer for each of the store's many small files.
+_PATIENCE_SECONDS = 60.0
+_FILES_PER_SECOND = 20.0
+
+
+def gather(report: Report, store: Store, page: Path, mode: Mode) -> str | None:
+    """Log everything; returns why it did not work or is not online, in one line.
+
+    Args:
+        page: the written overview, shown as it is.
+        mode: "online" or "offline", as `bench.tracking.decide` said.
+
+    Nothing that goes wrong here is raised: the report is written, and tracking is a convenience.
+    """
+    try:
+        patience = _PATIENCE_SECONDS + len(_files(report, store)) / _FILES_PER_SECOND
+        run, problem = open_run(mode, store.wandb, identity(report), patience)
+    except Exception as error:
+        return f"not tracked: {type(error).__name__}: {one_line(error)}"
+    failed = True
+    try:
+        run.summary.update(summary(report))
+        run.log(_shown(report, page))
+        run.log_artifact(_artifact(report, store))
+        failed = False
+    except Exception as error:
+        problem = problem or f"tracking failed: {type(error).__name__}: {one_line(error)}"
+    try:
+        return close_run(run, int(failed)) or problem
+    except Exception as error:
+        return problem or f"tracking failed: {type(error).__name__}: {one_line(error)}"
+
+
+def identity(report: Report) -> Identity:
+    """Named by what it gathers: the same results are the same run, and more are another one."""
+    results = report.collection.results
+    hashes = sorted(f"{result.hash} {result.status}" for result in results)
+    studies = sorted({result.provenance.study for result in results if result.provenance.study})
+    study = studies[0] if len(studies) == 1 else None
+    cells = formats.plural(len(results), "cell")
+    return Identity(
+        id=hashlib.sha256("\n".join([JOB_TYPE, *studies, *hashes]).encode()).hexdigest(),
+        name=f"{study or 'store'}: {cells}",
+        group=study,
+        job_type=JOB_TYPE,
+        tags=[JOB_TYPE, *report.collection.tasks],
+        config={
+            "store": report.collection.address,
+            "studies": studies,
+            "settings": [f"{one.setting.task}: {one.setting.label}" for one in report.sections],
+            "cells": len(results),
+        },
+    )
+
+
+def summary(report: Report) -> dict[str, Any]:
+    """What runs of sweeps are sorted by: counts, and the best figure of each setting."""
+    results = report.collection.results
+    done = [result for result in results if result.status == "done"]
+    found: dict[str, Any] = {
+        "cells": len(results),
+        "done": len(done),
+        "failed": len(results) - len(done),
+        "train_seconds": sum(result.cost.train_seconds or 0.0 for result in done),
+    }
+    for section in report.sections:
+        analysis, name = section.analysis, section.setting.slug
+        best = analysis.headline.estimates[analysis.order[0]] if analysis.order else None
+        if best is not None:
+            figure = f"{name}/{analysis.frame.headline}"
+            found[figure] = best.value
+            found[f"{name}/best"] = analysis.frame.contenders[analysis.order[0]].name
+            found[f"{name}/in group 1"] = len(analysis.headline.best())
+    return found
+
+
+def _shown(report: Report, page: Path) -> dict[str, Any]:
+    """Tables, page and picture by their keys, the same in every sweep of the same settings."""
+    shown: dict[str, Any] = {}
+    for table in _tables(report):
+        columns, rows = columns_and_rows(table)
+        data: list[Iterable[Any]] = list(rows)
+        shown[f"tables/{table.name}"] = wandb.Table(columns=columns, data=data)
+    shown["overview/page"] = wandb.Html(page.read_text("utf-8"), inject=False)
+    shown["overview/picture"] = wandb.Image(
+        overview_picture(report.overview), caption=report.overview.title
+    )
+    return shown
+
+
+def _tables(report: Report) -> Iterator[Table]:
+    yield report.overview
+    yield report.results
+    if report.failures:
+        yield report.failures
+    for section in report.sections:
+        yield from _of_section(section)
+
+
+def _of_section(section: Section) -> Iterator[Table]:
+    every = (section.matrix, section.metrics, section.cost, section.alignment)
+    yield from (table for table in every if table is not None)
+
+
+def columns_and_rows(table: Table) -> tuple[list[str | int], list[list[Any]]]:
+    """A table as its CSV file has it, figures as numbers. A column of figures holds None where one
+    is missing, and is followed by one that says why."""
+    header, *lines = csv.reader(io.StringIO(csv_text(table)))
+    texts = {table.corner, *(column.key for column in table.columns if column.text)}
+    columns: dict[str, list[Any]] = {}
+    for place, name in enumerate(header):
+        values = [line[place] for line in lines]
+        numbers = [None if name in texts else _number(value) for value in values]
+        if all(number is None for number in numbers):
+            columns[name] = values
+            continue
+        columns[name] = numbers
+        why = [
+            value if number is None else "" for value, number in zip(values, numbers, strict=True)
+        ]
+        if any(why):
+            columns[f"{name}_missing"] = why
+    return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _artifact(report: Report, store: Store) -> wandb.Artifact:
+    """The records of the report with their predictions and traces; of a store elsewhere its
+    address."""
+    studies: Sequence[str] = sorted(
+        {one.provenance.study for one in report.collection.results if one.provenance.study}
+    )
+    name = slug("-".join(["store", *studies]))[:120]
+    artifact = wandb.Artifact(name, type="store", metadata=summary(report))
+    if not store.is_local:
+        artifact.add_reference(f"{store.address}/trials", name="trials", checksum=False)
+        return artifact
+    for path in _files(report, store):
+        artifact.add_file(str(path), name=f"trials/{path.name}")
+    return artifact
+
+
+def _files(report: Report, store: Store) -> list[Path]:
+    """Of the results of a store that is a folder."""
+    if not store.is_local:
+        return []
+    trials = Path(store.address) / "trials"
+    paths = (
+        trials / f"{one.hash}.{ending}" for one in report.collection.results for ending in _ENDINGS
+    )
+    return [path for path in paths if path.exists()]

@@ -1,0 +1,295 @@
+"""Tables as CSV text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Sequence
+
+from bench.store.result import Result
+from reports.tables import Entry, Label, Missing, Number, Row, Table
+
+# A spreadsheet takes texts that begin so for formulas.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_text(table: Table) -> str:
+    """Plain figures, unrounded, with interval ends and tie group in columns of their own where a
+    column has them. Missing figures say why in words."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    keys = [column.key for column in table.columns]
+    extra = table.has_spanning_column
+    if extra:
+        keys = [table.spanning_key, *keys]
+    grid = [_csv_entries(row, table, extra) for row in table.rows]
+    parts = [_csv_parts([line[place] for line in grid], table) for place in range(len(keys))]
+    header = [f"{key}{part}" for key, own in zip(keys, parts, strict=True) for part in own]
+    writer.writerow([table.corner, *header])
+    for row, line in zip(table.rows, grid, strict=True):
+        fields = [
+            _csv_field(entry, part) for entry, own in zip(line, parts, strict=True) for part in own
+        ]
+        writer.writerow([_safe(row.label), *fields])
+    return out.getvalue()
+
+
+def _csv_entries(row: Row, table: Table, extra: bool) -> list[Entry]:
+    """The entries of a row; `extra` is for the column of what spans all others."""
+    if not extra:
+        return [row.spanning] * len(table.columns) if row.spanning else list(row.entries)
+    if row.spanning:
+        unused = Missing("not applicable", f"{row.label} has no score function")
+        return [row.spanning, *(unused for _ in table.columns)]
+    return [Missing("not applicable", f"{row.label} needs a score function"), *row.entries]
+
+
+def _csv_parts(entries: Sequence[Entry], table: Table) -> list[str]:
+    numbers = [entry for entry in entries if isinstance(entry, Number)]
+    parts = [""]
+    if any(number.low is not None for number in numbers):
+        parts += ["_low", "_high"]
+    if any(number.group is not None for number in numbers):
+        parts.append("_group")
+    if table.tells:
+        parts.append("_note")
+    return parts
+
+
+def _csv_field(entry: Entry, part: str) -> str:
+    if not isinstance(entry, Number):
+        return _safe(entry.text) if part == "" else ""
+    if part == "_note":
+        return _safe(entry.note)
+    value = {
+        "": entry.value,
+        "_low": entry.low,
+        "_high": entry.high,
+        "_group": entry.group,
+    }[part]
+    return "" if value is None else repr(value)
+
+
+def _safe(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+# Tables as LaTeX with booktabs rules, ready to paste.
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "\N{MINUS SIGN}": "$-$",
+    "“": "``",
+    "”": "''",
+    "…": r"\ldots{}",
+}
+
+
+def latex_text(table: Table) -> str:
+    """A `table` environment with booktabs rules; `\\usepackage{booktabs}` is all it needs.
+
+    Group 1 is bold, intervals are small, notes stand below.
+    """
+    width = len(table.columns)
+    spec = "l" + "r" * width
+    lines = [
+        r"% \usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{_latex(table.title)}}}",
+        rf"\label{{tab:{table.name}}}",
+        rf"\begin{{tabular}}{{{spec}}}",
+        r"\toprule",
+        *_latex_heads(table),
+        r"\midrule",
+    ]
+    for row in table.rows:
+        if row.spanning:
+            cells = [
+                rf"\multicolumn{{{width}}}{{c}}{{{_latex_entry(row.spanning, tells=table.tells)}}}"
+            ]
+        else:
+            cells = [_latex_entry(entry, tells=table.tells) for entry in row.entries]
+        lines.append(" & ".join([_latex(row.label), *cells]) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    entries = [entry for row in table.rows for entry in (*row.entries, row.spanning) if entry]
+    reasons = [one.text for one in entries if isinstance(one, Missing) and one.reason]
+    sentences = [f"{reason[:1].upper()}{reason[1:]}." for reason in dict.fromkeys(reasons)]
+    notes = [*table.notes, *sentences]
+    if any(isinstance(one, Number) and one.group == 1 for one in entries):
+        notes.append("Bold: the best and what cannot be told apart from it.")
+    if notes:
+        lines.append(rf"\par\smallskip{{\footnotesize {' '.join(map(_latex, notes))}\par}}")
+    lines.append(r"\end{table}")
+    return "\n".join(lines) + "\n"
+
+
+def _latex_heads(table: Table) -> list[str]:
+    heads = [" & ".join([_latex(table.corner), *(_latex(c.label) for c in table.columns)]) + r" \\"]
+    if not table.grouped:
+        return heads
+    cells, rules, start = [""], [], 2
+    for name, span in table.groups:
+        cells.append(rf"\multicolumn{{{span}}}{{c}}{{{_latex(name)}}}")
+        if name:
+            rules.append(rf"\cmidrule(lr){{{start}-{start + span - 1}}}")
+        start += span
+    return [" & ".join(cells) + r" \\", "".join(rules), *heads]
+
+
+def _latex_entry(entry: Entry, *, tells: bool) -> str:
+    match entry:
+        case Number():
+            text = _latex(entry.text)
+            text = rf"\textbf{{{text}}}" if entry.group == 1 else text
+            told = [entry.interval, entry.note if tells else ""]
+            small = " ".join(_latex(part) for part in told if part)
+            return rf"{text} {{\scriptsize {small}}}" if small else text
+        case Missing():
+            short = "n/a" if entry.kind == "not applicable" else entry.kind
+            return rf"\textit{{{short}}}"
+        case Label():
+            return _latex(entry.text)
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+
+
+# Tables as GitHub Markdown.
+
+
+def markdown_text(table: Table) -> str:
+    """A GitHub table with its notes; reasons of missing figures are numbered below it."""
+    reasons: dict[str, int] = {}
+    spans = table.has_spanning_column
+    heads = [
+        f"{column.group}: {column.label}" if column.group else column.label
+        for column in table.columns
+    ]
+    if spans:
+        heads = [table.spanning_key, *heads]
+    lines = [
+        _line([table.corner, *(escaped(head) for head in heads)]),
+        _line(["---", *("---:" for _ in heads)]),
+    ]
+    for row in table.rows:
+        cells = [
+            _markdown_entry(entry, reasons, tells=table.tells) for entry in _entries(row, table)
+        ]
+        lines.append(_line([escaped(row.label), *cells]))
+    lines.append("")
+    lines += [f"- {escaped(note)}" for note in table.notes]
+    lines += [f"- ({place}) {escaped(reason)}" for reason, place in reasons.items()]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _entries(row: Row, table: Table) -> list[Entry]:
+    """The entries of a row, one a column; Markdown cannot span columns."""
+    if not table.has_spanning_column:
+        return [row.spanning] * len(table.columns) if row.spanning else list(row.entries)
+    if row.spanning:
+        blank = Missing("not applicable", f"{row.label} has no score function")
+        return [row.spanning, *(blank for _ in table.columns)]
+    return [Missing("not applicable", "this needs a score function"), *row.entries]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _markdown_entry(entry: Entry, reasons: dict[str, int], *, tells: bool) -> str:
+    match entry:
+        case Number():
+            text = f"**{entry.text}**" if entry.group == 1 else entry.text
+            note = f"({escaped(entry.note)})" if tells and entry.note else ""
+            return " ".join(part for part in (text, entry.interval, note) if part)
+        case Missing():
+            short = "n/a" if entry.kind == "not applicable" else entry.kind
+            if not entry.reason:
+                return short
+            place = reasons.setdefault(entry.text, len(reasons) + 1)
+            return f"{short} ({place})"
+        case Label():
+            return escaped(entry.text)
+
+
+def escaped(text: str) -> str:
+    """Text that no Markdown reader takes for markup."""
+    flat = " ".join(text.split())
+    escaped = re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", flat)
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+# All trials as one Parquet file, typed: for pandas, DuckDB and the like.
+
+_AXES = ("task", "dataset", "attention", "score", "budget")
+
+
+def parquet_bytes(results: Sequence[Result]) -> bytes:
+    """One row a trial: its axes, headline figure, alignment, cost, and every metric in a column
+    `metric_<name>`. What is not known is null, never 0 or a text."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    metrics = list(dict.fromkeys(name for result in results for name in result.metrics))
+    rows = [_row(result, metrics) for result in results]
+    schema = pa.schema(
+        [
+            *((name, pa.string()) for name in ("hash", *_AXES)),
+            ("seed", pa.int64()),
+            *((name, pa.string()) for name in ("options", "status", "failure", "headline")),
+            *((name, pa.float64()) for name in ("value", "low", "high")),
+            ("higher_is_better", pa.bool_()),
+            *((name, pa.float64()) for name in _ALIGNMENT),
+            *((name, pa.float64()) for name in _costs()),
+            *((f"metric_{name}", pa.float64()) for name in metrics),
+        ]
+    )
+    file = io.BytesIO()
+    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), file, compression="zstd")
+    return file.getvalue()
+
+
+_ALIGNMENT = ("aer", "mass_on_gold", "pointing", "covered")
+
+
+def _costs() -> list[str]:
+    from bench.store.result import Cost
+
+    return list(Cost.model_fields)
+
+
+def _row(result: Result, metrics: Sequence[str]) -> dict[str, object]:
+    cell, primary, alignment = result.key, result.primary, result.alignment
+    failure = f"{result.failure.kind}: {result.failure.message}" if result.failure else None
+    return {
+        "hash": result.hash,
+        **{name: getattr(cell, name) for name in _AXES},
+        "seed": cell.seed,
+        "options": json.dumps(dict(cell.options), sort_keys=True),
+        "status": result.status,
+        "failure": failure,
+        "headline": primary.name if primary else None,
+        "value": primary.value if primary else None,
+        "low": primary.low if primary else None,
+        "high": primary.high if primary else None,
+        "higher_is_better": primary.higher_is_better if primary else None,
+        **{name: getattr(alignment, name, None) for name in _ALIGNMENT},
+        **{name: getattr(result.cost, name) for name in _costs()},
+        **{f"metric_{name}": result.metrics.get(name) for name in metrics},
+    }

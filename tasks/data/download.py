@@ -1,0 +1,261 @@
+"""One file over HTTPS: resumable, checked, and complete or not there at all."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import shutil
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from bench.errors import UsageError
+from tasks.data.readers import read_json
+
+CHUNK = 1 << 20
+#: Tries of one file; each goes on where the one before broke off.
+TRIES = 4
+TIMEOUT_SECONDS = 30.0
+# Pause before the second try; doubled before each further one.
+_PAUSE_SECONDS = 0.5
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True)
+class Downloaded:
+    """What is known of a file that was got.
+
+    Attributes:
+        sha256: hexadecimal digest of its contents.
+        commit: the hub's commit that it belongs to; None where it does not come from the hub.
+    """
+
+    size: int
+    sha256: str
+    commit: str | None = None
+
+
+class _BrokenError(Exception):
+    """The connection broke off or the server is busy: trying again may help."""
+
+
+def download(
+    url: str,
+    path: Path,
+    *,
+    sha256: str | None = None,
+    md5: str | None = None,
+    timeout: float = TIMEOUT_SECONDS,
+) -> Downloaded:
+    """Get a file. What has arrived is kept in `<path>.part` until it is complete, so that a second
+    call goes on where the first one was cut off; `path` itself only ever holds the whole file.
+
+    Args:
+        sha256, md5: hexadecimal digests the contents must have, or None.
+        timeout: seconds without a byte before a connection counts as broken.
+
+    Raises:
+        UsageError: no HTTPS, not found, no connection, contents other than expected, no space.
+    """
+    require_https(url)
+    part = path.with_name(f"{path.name}.part")
+    tag = path.with_name(f"{path.name}.part.etag")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _with_retries(url, part, tag, timeout)
+        tag.unlink(missing_ok=True)
+        found = verified(part, url, sha256=sha256, md5=md5)
+        part.replace(path)
+    except OSError as error:
+        raise UsageError(
+            f"cannot be written ({error.strerror or error})", where=str(path)
+        ) from None
+    return found
+
+
+def verified(
+    path: Path, where: str, *, sha256: str | None = None, md5: str | None = None
+) -> Downloaded:
+    """Size and digest of a file that has arrived. Raises UsageError, and deletes the file, if it is
+    not what was published; `where` is the address it came from."""
+    for kind, expected in (("sha256", sha256), ("md5", md5)):
+        if expected is not None and (found := _digest(path, kind)) != expected.lower():
+            path.unlink()
+            raise UsageError(
+                f"the contents are not what was published ({kind} {found[:12]}...)",
+                where=where,
+                remedy=f"expected {expected[:12]}...; get it again, or ask who serves it",
+            )
+    return Downloaded(path.stat().st_size, _digest(path, "sha256"))
+
+
+def require_space(folder: Path, size: int) -> None:
+    """Raise UsageError if a number of bytes does not fit where a folder lies."""
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise UsageError(
+            f"{size:,} bytes are to come and {free:,} are free",
+            where=str(folder),
+            remedy="make room, or choose another folder",
+        )
+
+
+def require_https(url: str) -> None:
+    """Raise UsageError for an address that is neither HTTPS nor on this machine."""
+    address = urlsplit(url)
+    if address.scheme == "https" or (address.scheme == "http" and address.hostname in _LOOPBACK):
+        return
+    raise UsageError(
+        f"'{address.scheme or 'no'}' addresses are refused", where=url, remedy="use https"
+    )
+
+
+def _with_retries(url: str, part: Path, tag: Path, timeout: float) -> None:
+    pause = _PAUSE_SECONDS
+    for attempt in range(1, TRIES + 1):
+        try:
+            _fetch(url, part, tag, timeout)
+            return
+        except _BrokenError as error:
+            if attempt == TRIES:
+                raise UsageError(
+                    f"cannot be got ({error})",
+                    where=url,
+                    remedy="check the network; what has arrived is kept",
+                ) from None
+        time.sleep(pause)
+        pause *= 2
+
+
+def _fetch(url: str, part: Path, tag: Path, timeout: float) -> None:
+    """One try: the rest of the file, or all of it where the server does not resume."""
+    have = part.stat().st_size if part.exists() and tag.exists() else 0
+    headers = {"User-Agent": "attention-bench"}
+    if have:
+        # If-Range: the rest of that very file, or else the whole of the new one.
+        headers |= {"Range": f"bytes={have}-", "If-Range": tag.read_text("utf-8")}
+    opener = urllib.request.build_opener(_SecureRedirects())
+    try:
+        with opener.open(urllib.request.Request(url, headers=headers), timeout=timeout) as reply:
+            resumed = reply.status == http.HTTPStatus.PARTIAL_CONTENT
+            require_space(part.parent, int(reply.headers.get("Content-Length") or 0))
+            _remember(tag, reply.headers)
+            with part.open("ab" if resumed else "wb") as file:
+                _copy(reply, file)
+    except urllib.error.HTTPError as error:
+        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            # All of it had arrived, or it is another file by now: from the start, to be sure.
+            part.unlink(missing_ok=True)
+            raise _BrokenError("it changed meanwhile") from None
+        if error.code >= 500 or error.code == http.HTTPStatus.TOO_MANY_REQUESTS:
+            raise _BrokenError(f"HTTP {error.code}") from None
+        raise _refused(url, error) from None
+    except urllib.error.URLError as error:
+        raise _BrokenError(str(error.reason)) from None
+    except (http.client.HTTPException, TimeoutError, ConnectionError, ssl.SSLError) as error:
+        raise _BrokenError(str(error) or type(error).__name__) from None
+
+
+def _copy(reply: Any, file: IO[bytes]) -> None:
+    expected = reply.headers.get("Content-Length")
+    got = 0
+    while block := reply.read(CHUNK):
+        file.write(block)
+        got += len(block)
+    if expected is not None and got < int(expected):
+        raise _BrokenError(f"{got} of {expected} bytes arrived")
+
+
+def _remember(tag: Path, headers: Mapping[str, str]) -> None:
+    """Keep what identifies the file's version; without it no try is resumed."""
+    version = headers.get("ETag")
+    # A weak tag does not promise the same bytes.
+    if version and not version.startswith("W/"):
+        tag.write_text(version, "utf-8")
+    else:
+        tag.unlink(missing_ok=True)
+
+
+class _SecureRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, HTTPS only."""
+
+    def redirect_request(
+        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        require_https(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _refused(url: str, error: urllib.error.HTTPError) -> UsageError:
+    if error.code == http.HTTPStatus.NOT_FOUND:
+        return UsageError(
+            "not found", where=url, remedy="the data set may have moved; check its card"
+        )
+    return UsageError(f"refused (HTTP {error.code} {error.reason})", where=url)
+
+
+def _digest(path: Path, kind: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, kind).hexdigest()
+
+
+# What was downloaded: a record beside the files, and how it is told.
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What fetching did.
+
+    Attributes:
+        folder: where the files lie.
+        got: files downloaded now.
+        kept: files that had been there.
+    """
+
+    folder: Path
+    got: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def read_record(path: Path) -> dict[str, Downloaded]:
+    """Downloads by name; none where there is no record. Raises UsageError if it is spoilt."""
+    if not path.is_file():
+        return {}
+    try:
+        return {name: Downloaded(**entry) for name, entry in read_json(path).items()}
+    except (TypeError, AttributeError):
+        raise UsageError(
+            "not a record of downloads", where=str(path), remedy="delete it and get the data again"
+        ) from None
+
+
+def write_record(path: Path, known: Mapping[str, Downloaded]) -> None:
+    """Replace the record in one step. Raises UsageError where it cannot be written."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    text = json.dumps({name: asdict(entry) for name, entry in sorted(known.items())}, indent=1)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text + "\n", "utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise UsageError(
+            f"cannot be written ({error.strerror or error})", where=str(path)
+        ) from None
+
+
+def size_text(size: int) -> str:
+    """Bytes as people say them: "6.4 GB", "22 kB"."""
+    amount, unit = float(size), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.1f} {unit}" if amount < 10 and unit != "bytes" else f"{amount:.0f} {unit}"

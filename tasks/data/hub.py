@@ -1,0 +1,462 @@
+"""Data sets of the Hugging Face hub, described by declarative cards and got by pinned revision.
+
+`huggingface_hub` downloads; address of a mirror (`HF_ENDPOINT`), token and offline mode are its
+own. On disk a file lies at `<root>/hub/<identifier>/<revision>/<file>`, with `/` in names written
+`--`. A record beside the files (`manifest.json`) names what was got: size, SHA-256, and the commit
+a branch stood for.
+"""
+
+from __future__ import annotations
+
+import http
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import Field
+
+from bench.errors import UsageError
+from tasks.base import DatasetOptions
+from tasks.data.archives import unpack
+from tasks.data.download import (
+    TIMEOUT_SECONDS,
+    Fetched,
+    read_record,
+    require_https,
+    require_space,
+    verified,
+    write_record,
+)
+from tasks.data.lines import TextLines
+from tasks.data.readers import read_json_lines
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+
+# Settings of `huggingface_hub` where the user has none. It reads them when it is first imported:
+# nothing is written outside the data root (as Xet's logs are), sent unasked, or told twice.
+_LIBRARY_SETTINGS = {
+    "HF_HUB_DISABLE_XET": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_VERBOSITY": "error",
+}
+FOLDER = "hub"
+MANIFEST = "manifest.json"
+
+Format = Literal["parquet", "jsonl", "lines"]
+
+
+@dataclass(frozen=True)
+class Card:
+    """A data set of a hub.
+
+    Attributes:
+        name: ours, for `--dataset` and `data get`.
+        identifier: the hub's, `owner/name`.
+        revision: commit hash, or a branch where no commit is pinned.
+        format: "parquet" or "jsonl" files with columns; "lines": text files in parallel, the n-th
+            of a split holding the n-th column.
+        files: by split, in order, as they are called in the repository or inside its `archive`.
+        columns: which column is what, in the order that `tasks.data.hub` gives them.
+        archive: the ZIP file in the repository that holds the files; None: they lie there bare.
+        sha256: digests by file of the repository, where they are known.
+        size: bytes to download; 0 where nobody says.
+    """
+
+    name: str
+    identifier: str
+    revision: str
+    format: Format
+    files: Mapping[str, tuple[str, ...]]
+    columns: Mapping[str, str]
+    licence: str
+    citation: str
+    archive: str | None = None
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    size: int = 0
+
+    def at(self, revision: str) -> Card:
+        """The same files at another commit or branch, whose digests nobody knows; "" is this."""
+        if revision in ("", self.revision):
+            return self
+        return replace(self, revision=revision, sha256={}, size=0)
+
+    @property
+    def source(self) -> str:
+        """Who serves the files, and which version of them."""
+        return f"{self.identifier} on the hub, at {self.revision}"
+
+    def remote_files(self) -> tuple[str, ...]:
+        """What is downloaded, each file once."""
+        if self.archive is not None:
+            return (self.archive,)
+        return tuple(dict.fromkeys(name for names in self.files.values() for name in names))
+
+    def folder(self, root: Path) -> Path:
+        """Where the files lie under a data root."""
+        parts = (self.identifier, self.revision)
+        return root.joinpath(FOLDER, *(part.replace("/", "--") for part in parts))
+
+    def places(self) -> tuple[str, ...]:
+        """Every file that is read, below the data root."""
+        folder = self.folder(Path())
+        return tuple(str(folder / name) for names in self.files.values() for name in names)
+
+
+class CardOptions(DatasetOptions):
+    """Which revision of a card's files is read."""
+
+    revision: str = Field(
+        "", description="commit or branch got with `data get --revision`; empty: the pinned one"
+    )
+
+
+def fetch(card: Card, root: Path, *, report: Callable[[str], None] = lambda line: None) -> Fetched:
+    """Download what a card names, unless it is there. Every file is complete or absent.
+
+    Args:
+        root: the data root.
+        report: called with a line for every file that is got.
+
+    Raises:
+        UsageError: not found, no access, no connection, offline mode, contents other than expected,
+            no space, no permission, or an archive without the files.
+    """
+    folder = card.folder(root)
+    known = read_record(folder / MANIFEST)
+    got: list[str] = []
+    kept: list[str] = []
+    for name in card.remote_files():
+        path = folder / name
+        whole = name in known and path.is_file() and path.stat().st_size == known[name].size
+        (kept if whole else got).append(name)
+    if got:
+        _download(card, got, folder, report)
+    _require_one_commit(card, folder)
+    if card.archive is not None:
+        _unpack(card, folder)
+    return Fetched(folder, tuple(got), tuple(kept))
+
+
+def paths(card: Card, root: Path | None, split: str) -> tuple[Path, ...]:
+    """The files of a split. Raises UsageError naming the first that is not there."""
+    if root is None:
+        raise UsageError(
+            f"data set '{card.name}' needs its files",
+            where="--data-root",
+            remedy=f"name a folder; `attnbench data get {card.name}` fills it",
+        )
+    _require_one_commit(card, card.folder(root))
+    found = tuple(card.folder(root) / name for name in card.files[split])
+    for path in found:
+        if not path.is_file():
+            raise UsageError(
+                "no such file",
+                where=str(path),
+                remedy=f"`attnbench data get {card.name} --dest {root}` gets it",
+            )
+    return found
+
+
+def commit(card: Card, root: Path) -> str | None:
+    """The commit that was got, if the hub named it."""
+    record = read_record(card.folder(root) / MANIFEST)
+    commits = {entry.commit for entry in record.values() if entry.commit}
+    return ", ".join(sorted(commits)) or None
+
+
+def provenance_note(card: Card, root: Path) -> str:
+    """What a report says of where the data came from: the commit, if it is known."""
+    return f"{card.identifier} at {commit(card, root) or card.revision}"
+
+
+def _download(
+    card: Card, names: Sequence[str], folder: Path, report: Callable[[str], None]
+) -> None:
+    """Download files of a card's repository, all at the commit that its revision stands for now,
+    and record each."""
+    client = _client()
+    address = f"{client.endpoint}/datasets/{card.identifier}"
+    require_https(address)
+    known = read_record(folder / MANIFEST)
+    with _told_in_one_line(address, folder):
+        info = client.dataset_info(
+            card.identifier,
+            revision=card.revision,
+            files_metadata=True,
+            timeout=TIMEOUT_SECONDS,
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
+        require_space(folder, sum(sizes.get(name, 0) for name in names))
+        for name in names:
+            report(f"{card.name}: {name}")
+            path = folder / name
+            if name in known:  # got once and changed since
+                path.unlink(missing_ok=True)
+            client.hf_hub_download(
+                card.identifier,
+                name,
+                repo_type="dataset",
+                revision=info.sha,
+                local_dir=folder,
+            )
+            found = verified(path, f"{address}/{name}", sha256=card.sha256.get(name))
+            known[name] = replace(found, commit=info.sha)
+            write_record(folder / MANIFEST, known)
+
+
+def _client() -> HfApi:
+    for name, value in _LIBRARY_SETTINGS.items():
+        os.environ.setdefault(name, value)
+    from huggingface_hub import HfApi  # here, since it takes most of a second
+
+    # The library itself reads the variable once, when it is imported.
+    return HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="attention-bench")
+
+
+@contextmanager
+def _told_in_one_line(address: str, folder: Path) -> Iterator[None]:
+    """Raise UsageError for what goes wrong while the hub is asked and files are written."""
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HTTPError,  # of the HTTP client that the library uses
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+    )
+
+    try:
+        yield
+    except OfflineModeIsEnabled:
+        raise UsageError(
+            "cannot be got in offline mode", where=address, remedy="unset HF_HUB_OFFLINE"
+        ) from None
+    except HfHubHTTPError as error:
+        raise _refused(error) from None
+    except (HTTPError, LocalEntryNotFoundError) as error:
+        if isinstance(error.__cause__, HfHubHTTPError):
+            raise _refused(error.__cause__) from None
+        raise _unreachable(str(error.__cause__ or error), address) from None
+    except OSError as error:
+        if error.errno is None:  # fewer bytes than announced
+            raise _unreachable(str(error), address) from None
+        raise UsageError(
+            f"cannot be written ({error.strerror})", where=error.filename or str(folder)
+        ) from None
+
+
+def _refused(error: HfHubHTTPError) -> UsageError:
+    status, address = error.response.status_code, str(error.response.url).partition("?")[0]
+    if status == http.HTTPStatus.NOT_FOUND:
+        remedy = "the data set may have moved; check its card"
+        return UsageError("not found", where=address, remedy=remedy)
+    if status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
+        remedy = "it may be gated or gone: accept its terms on the hub, and set HF_TOKEN"
+        return UsageError(f"refused (HTTP {status})", where=address, remedy=remedy)
+    return _unreachable(f"HTTP {status}", address)
+
+
+def _unreachable(reason: str, address: str) -> UsageError:
+    return UsageError(
+        f"cannot be got ({reason})",
+        where=address,
+        remedy="check the network; files that are complete are kept",
+    )
+
+
+def _unpack(card: Card, folder: Path) -> None:
+    """The card's files out of its archive; only those, and only those that are missing."""
+    assert card.archive is not None
+    missing = {
+        name: name
+        for names in card.files.values()
+        for name in names
+        if not (folder / name).is_file()
+    }
+    if missing:
+        unpack("zip", folder / card.archive, missing, folder, folder / ".unpacked")
+
+
+def _require_one_commit(card: Card, folder: Path) -> None:
+    """Raise UsageError where a branch moved while its files were got."""
+    commits = {entry.commit for entry in read_record(folder / MANIFEST).values() if entry.commit}
+    if len(commits) > 1:
+        raise UsageError(
+            f"the files are of {len(commits)} commits; '{card.revision}' moved while they were got",
+            where=str(folder),
+            remedy="delete the folder and get the data again, best with --revision COMMIT",
+        )
+
+
+# Rows of a card's files: the columns it names as texts, read as they are asked for.
+
+#: The columns of one example.
+Texts = tuple[str, ...]
+# Rows decoded together when a file is gone through.
+_BATCH = 1024
+
+
+def read_split(card: Card, root: Path | None, split: str) -> Sequence[Texts]:
+    """The rows of a split: tuples in the order of `card.columns`; an empty text where a value is
+    missing.
+
+    Raises UsageError: files missing or unreadable, columns missing.
+    """
+    found = paths(card, root, split)
+    columns = tuple(card.columns.values())
+    if card.format == "parquet":
+        return ParquetRows(found, columns)
+    if card.format == "lines":
+        return ParallelLines(tuple(TextLines(path) for path in found))
+    rows = chain.from_iterable(map(read_json_lines, found))
+    return [tuple(row.text(column) for column in columns) for row in rows]
+
+
+@dataclass(frozen=True, eq=False)
+class ParallelLines(Sequence[Texts]):
+    """Line n of every file makes row n."""
+
+    files: tuple[TextLines, ...]
+
+    def __post_init__(self) -> None:
+        first, *others = self.files
+        for other in others:
+            if len(other) != len(first):
+                raise UsageError(
+                    f"{len(other)} lines, but {first.path.name} has {len(first)}",
+                    where=str(other.path),
+                )
+
+    def __len__(self) -> int:
+        return len(self.files[0])
+
+    @overload
+    def __getitem__(self, index: int) -> Texts: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Texts]: ...
+    def __getitem__(self, index: int | slice) -> Texts | list[Texts]:
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self)))]
+        return tuple(lines[index] for lines in self.files)
+
+    def __iter__(self) -> Iterator[Texts]:
+        return zip(*self.files, strict=True)
+
+
+@dataclass(frozen=True, eq=False)
+class ParquetRows(Sequence[Texts]):
+    """The rows of Parquet files, one after the other.
+
+    Going through them decodes a few at a time. A single row costs the decoding of its row group.
+    """
+
+    files: tuple[Path, ...]
+    columns: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for path, opened in zip(self.files, self._opened, strict=True):
+            present = _column_names(opened.schema_arrow)
+            for column in self.columns:
+                if column not in present:
+                    raise UsageError(
+                        f"no column '{column}'",
+                        where=str(path),
+                        remedy=f"it has {', '.join(present)}",
+                    )
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    @overload
+    def __getitem__(self, index: int) -> Texts: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Texts]: ...
+    def __getitem__(self, index: int | slice) -> Texts | list[Texts]:
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        row = index % len(self)
+        place = int(np.searchsorted(self._ends, row, side="right"))
+        file, group = self._groups[place]
+        begin = int(self._ends[place - 1]) if place else 0
+        with _decoding(self.files[file]):
+            table = self._opened[file].read_row_group(group, columns=list(self.columns))
+        return next(self._rows(table.slice(row - begin, 1)))
+
+    def __iter__(self) -> Iterator[Texts]:
+        for path, opened in zip(self.files, self._opened, strict=True):
+            with _decoding(path):
+                for batch in opened.iter_batches(_BATCH, columns=list(self.columns)):
+                    yield from self._rows(batch)
+
+    def _rows(self, batch: Any) -> Iterator[Texts]:
+        values = [_values(batch, column) for column in self.columns]
+        for row in zip(*values, strict=True):
+            yield tuple("" if value is None else str(value) for value in row)
+
+    @cached_property
+    def _opened(self) -> list[pq.ParquetFile]:
+        return [_open(path) for path in self.files]
+
+    @cached_property
+    def _groups(self) -> list[tuple[int, int]]:
+        """File and number of every row group."""
+        return [
+            (file, group)
+            for file, opened in enumerate(self._opened)
+            for group in range(opened.num_row_groups)
+        ]
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        """Rows up to the end of every row group."""
+        counts = [
+            self._opened[file].metadata.row_group(group).num_rows for file, group in self._groups
+        ]
+        return np.cumsum(counts)
+
+
+def _column_names(schema: pa.Schema) -> list[str]:
+    """All columns; those of the fields of a structure are written `structure.field`."""
+    names = []
+    for field in schema:
+        nested = field.type if pa.types.is_struct(field.type) else ()
+        names += [f"{field.name}.{inner.name}" for inner in nested] or [field.name]
+    return names
+
+
+def _values(batch: Any, column: str) -> list[Any]:
+    name, *inner = column.split(".")
+    found = batch.column(name)
+    values: list[Any] = (pc.struct_field(found, inner) if inner else found).to_pylist()
+    return values
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    with _decoding(path):
+        return pq.ParquetFile(path, memory_map=True)
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise UsageError(
+            f"no readable Parquet file ({str(error).splitlines()[0]})",
+            where=str(path),
+            remedy="delete it and get it again",
+        ) from None

@@ -1,0 +1,335 @@
+"""Rows of people's files: TSV and JSON lines, read one by one, with errors that name the line."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from bench.errors import UsageError
+from tasks.base import Dataset, DatasetOptions
+
+#: Told of a line that cannot be used; the line is passed over if it returns.
+OnError = Callable[[UsageError], None]
+
+_JSON_LINES = (".jsonl", ".ndjson", ".json")
+
+
+def fail(error: UsageError) -> None:
+    """Raise: the first line that cannot be used is one too many."""
+    raise error
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record of a file: its values by column and where it stood."""
+
+    path: Path
+    line: int
+    values: Mapping[str, Any]
+
+    @property
+    def where(self) -> str:
+        return f"{self.path}:{self.line}"
+
+    def text(self, column: str) -> str:
+        """The value of a column as text. Raises UsageError if it is missing or no text."""
+        if column not in self.values:
+            raise UsageError(
+                f"no column '{column}'",
+                where=self.where,
+                remedy=f"it has {', '.join(map(str, self.values)) or 'none'}",
+            )
+        value = self.values[column]
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
+            raise UsageError(
+                f"column '{column}' holds no text but {type(value).__name__}", where=self.where
+            )
+        return str(value)
+
+
+def read_rows(path: Path, on_error: OnError = fail) -> Iterator[Row]:
+    """The rows of a file, in order: JSON lines by the name's ending, TSV otherwise.
+
+    Raises UsageError: no such file, empty. To `on_error` go lines that are not UTF-8 or do not
+    parse, and (TSV) lines with more or fewer fields than the header has.
+    """
+    if path.suffix.lower() in _JSON_LINES:
+        return read_json_lines(path, on_error)
+    return read_tsv(path, on_error)
+
+
+def read_json_lines(path: Path, on_error: OnError = fail) -> Iterator[Row]:
+    """One JSON object a line; blank lines are passed over. Raises as `read_rows` does."""
+    found = False
+    for number, line in read_lines(path, on_error):
+        if not line.strip():
+            continue
+        found = True
+        try:
+            values = parse_object(line, path, number)
+        except UsageError as error:
+            on_error(error)
+            continue
+        yield Row(path, number, values)
+    if not found:
+        raise empty_file(path)
+
+
+def parse_object(line: str, path: Path, number: int) -> dict[str, Any]:
+    """The JSON object of one line. Raises UsageError naming file and line."""
+    try:
+        values = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise UsageError(
+            f"not JSON ({error.msg} at column {error.colno})",
+            where=f"{path}:{number}",
+            remedy="expected one JSON object on every line",
+        ) from None
+    if not isinstance(values, dict):
+        raise UsageError(f"a JSON {type(values).__name__}, not an object", where=f"{path}:{number}")
+    return values
+
+
+def read_tsv(path: Path, on_error: OnError = fail) -> Iterator[Row]:
+    """Tab-separated values under a header line; quotes are ordinary characters. Raises as
+    `read_rows` does."""
+    lines = read_lines(path, on_error)
+    header = next(lines, None)
+    if header is None or not header[1].strip():
+        raise empty_file(path)
+    columns = header[1].split("\t")
+    found = False
+    for number, line in lines:
+        if not line.strip():
+            continue
+        found = True
+        fields = line.split("\t")
+        if len(fields) == len(columns):
+            yield Row(path, number, dict(zip(columns, fields, strict=True)))
+            continue
+        on_error(
+            UsageError(
+                f"{len(fields)} fields where the header has {len(columns)}",
+                where=f"{path}:{number}",
+                remedy="columns are separated by single tabs",
+            )
+        )
+    if not found:
+        raise empty_file(path)
+
+
+def read_lines(path: Path, on_error: OnError = fail) -> Iterator[tuple[int, str]]:
+    """Numbered lines without their ends, a byte order mark removed; to `on_error` go those that
+    are not UTF-8.
+
+    Lines end where the file ends them (LF or CRLF), not at other characters that Unicode counts
+    as line ends: those occur inside texts.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, start=1):
+                try:
+                    line = _decoded(raw, path, number)
+                except UsageError as error:
+                    on_error(error)
+                    continue
+                yield number, line
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def _decoded(raw: bytes, path: Path, number: int) -> str:
+    try:
+        line = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"not UTF-8 (byte 0x{raw[error.start]:02x} at position {error.start + 1} of the line)",
+            where=f"{path}:{number}",
+            remedy="convert the file to UTF-8",
+        ) from None
+    return line.removeprefix("\ufeff" if number == 1 else "").rstrip("\r\n")
+
+
+def read_json(path: Path) -> Any:
+    """A whole JSON file. Raises UsageError: missing, empty, not UTF-8, not JSON (with the line)."""
+    text = "\n".join(line for _, line in read_lines(path))
+    if not text.strip():
+        raise empty_file(path)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(
+            f"not JSON ({error.msg} at column {error.colno})",
+            where=f"{path}:{error.lineno}",
+            remedy="the file may be truncated; get it again",
+        ) from None
+
+
+def data_folder(data_root: Path | None, dataset: str, candidates: Sequence[str]) -> Path:
+    """The first of these folders that is there. Raises UsageError if none is, or without a root."""
+    if data_root is None:
+        raise UsageError(
+            f"data set '{dataset}' needs its files",
+            where="--data-root",
+            remedy=f"name the folder that holds {' or '.join(candidates)}/",
+        )
+    for name in candidates:
+        if (data_root / name).is_dir():
+            return data_root / name
+    raise UsageError(
+        f"data set '{dataset}' is not there",
+        where=str(data_root),
+        remedy=f"expected a folder {' or '.join(candidates)} in it",
+    )
+
+
+@dataclass
+class Gathered:
+    """Gathers errors instead of raising them: an `OnError`."""
+
+    found: list[UsageError] = field(default_factory=list)
+
+    def __call__(self, error: UsageError) -> None:
+        self.found.append(error)
+
+    def lines(self) -> list[str]:
+        """One line per error, none said twice."""
+        return list(dict.fromkeys(map(str, self.found)))
+
+
+def empty_file(path: Path) -> UsageError:
+    return UsageError("the file is empty", where=str(path))
+
+
+def unreadable(path: Path, error: OSError) -> UsageError:
+    """Why a file cannot be read, as users say it."""
+    if isinstance(error, FileNotFoundError):
+        remedy = "check --data-root and the file's name"
+        return UsageError("no such file", where=str(path), remedy=remedy)
+    if isinstance(error, IsADirectoryError):
+        return UsageError("is a folder, not a text file", where=str(path))
+    return UsageError(f"cannot be read ({error.strerror or error})", where=str(path))
+
+
+# What can be wrong with a data set's files, and data sets that say all of it.
+
+Corpus = TypeVar("Corpus")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a data set's files.
+
+    Attributes:
+        what: the sentence, without its full stop.
+        where: file, or file:line.
+        kind: plural noun that counts problems of the same sort ("captions without words").
+        remedy: what would do.
+    """
+
+    what: str
+    where: str
+    kind: str
+    remedy: str = ""
+
+    @classmethod
+    def of(cls, error: UsageError, kind: str) -> Problem:
+        """An error as a problem, to be counted with its like."""
+        return cls(error.what, error.where, kind, error.remedy)
+
+    def __str__(self) -> str:
+        return str(UsageError(self.what, where=self.where, remedy=self.remedy))
+
+
+@dataclass(frozen=True)
+class Scan(Generic[Corpus]):
+    """What reading a data set's texts and headers gave: the corpus of what is usable (None where
+    too little is), and everything that is wrong. Neither pictures nor sounds are decoded for it."""
+
+    corpus: Corpus | None
+    problems: tuple[Problem, ...] = ()
+
+
+class ScannedDataset(Dataset, Generic[Corpus]):
+    """A data set that is read from files. Subclasses write `scan`; `load` refuses what it finds."""
+
+    @classmethod
+    @abstractmethod
+    def scan(cls, options: Any, data_root: Path | None) -> Scan[Corpus]:
+        """Read texts and headers, and gather everything that is wrong with them.
+
+        Raises UsageError where there is nothing to scan at all.
+        """
+
+    @classmethod
+    def load(cls, options: DatasetOptions, data_root: Path | None) -> Corpus:
+        """The corpus. Raises UsageError: the first problem, with a count of those of its kind."""
+        found = cls.scan(options, data_root)
+        if found.problems:
+            raise summary(found.problems)
+        if found.corpus is None:
+            raise UsageError(f"data set '{cls.name}' holds no examples", where=str(data_root))
+        return found.corpus
+
+
+def all_problems(
+    kind: type[Dataset],
+    options: DatasetOptions,
+    data_root: Path | None,
+    closer: Callable[[Any], Iterable[Problem]],
+) -> list[str]:
+    """Everything wrong with a data set, one line each; none means that it can be used.
+
+    Args:
+        closer: finds what only shows when a corpus is looked at closely (its pictures decoded).
+    """
+    try:
+        # Other people's data sets may have no scan; they can only be tried.
+        if issubclass(kind, ScannedDataset):
+            found = kind.scan(options, data_root)
+        else:
+            found = Scan(kind.load(options, data_root))
+    except UsageError as error:
+        return [str(error)]
+    problems = list(found.problems)
+    if found.corpus is not None:
+        problems += closer(found.corpus)
+    elif not problems:
+        problems.append(Problem("holds no examples", str(data_root), "empty data sets"))
+    return in_turn(problems)
+
+
+def summary(problems: Sequence[Problem]) -> UsageError:
+    """One error for many problems: the first, and how many there are of its kind."""
+    first = problems[0]
+    alike = sum(problem.kind == first.kind for problem in problems)
+    what = first.what if alike == 1 else f"{alike} {first.kind}, the first: {first.what}"
+    return UsageError(what, where=first.where, remedy=first.remedy)
+
+
+def in_turn(problems: Iterable[Problem]) -> list[str]:
+    """A line for every problem: the first of each kind, then the second of each kind, ..., so that
+    the first few lines show all that can be wrong. The same line is never said twice."""
+    kinds: dict[str, list[str]] = {}
+    for problem in problems:
+        kinds.setdefault(problem.kind, []).append(str(problem))
+    turns = chain.from_iterable(zip_longest(*kinds.values()))
+    return list(dict.fromkeys(line for line in turns if line is not None))
+
+
+def required_root(data_root: Path | None, name: str) -> Path:
+    """The data root of a data set that needs one. Raises UsageError without it."""
+    if data_root is None:
+        raise UsageError(
+            f"data set '{name}' is read from a folder",
+            where="--data-root",
+            remedy="give the folder that holds it",
+        )
+    if not data_root.is_dir():
+        raise UsageError("no such folder", where=f"--data-root {data_root}")
+    return data_root

@@ -1,0 +1,77 @@
+"""SICK as its publishers distribute it: one TSV file with all three parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from bench.errors import UsageError
+from tasks.base import DatasetOptions, datasets
+from tasks.data.archives import Distribution
+from tasks.data.readers import OnError, Row, data_folder, read_tsv
+from tasks.entailment.cards import SICK
+from tasks.entailment.datasets.rte2 import aligned_sets
+from tasks.entailment.pairs import (
+    LOWER_CASED,
+    Columns,
+    EntailmentCorpus,
+    PairsDataset,
+    dropped_note,
+    read_pairs,
+)
+
+_COLUMNS = Columns("sentence_A", "sentence_B", "entailment_label")
+_PART = "SemEval_set"
+_PARTS = ("TRAIN", "TRIAL", "TEST")
+
+
+@datasets("entailment").register("sick")
+class Sick(PairsDataset):
+    """Sentences Involving Compositional Knowledge: 4,439 / 495 / 4,906 pairs."""
+
+    name: ClassVar[str] = "sick"
+    summary: ClassVar[str] = "SICK: sentences from picture and video captions, edited by rules"
+    licence: ClassVar[str] = "CC BY-NC-SA 3.0"
+    card: ClassVar[Distribution | None] = SICK
+    places: ClassVar[tuple[str, ...]] = ("sick/SICK.txt", "SICK/SICK.txt")
+    citation: ClassVar[str] = (
+        "Marelli et al. 2014: A SICK cure for the evaluation of compositional distributional"
+        " semantic models. LREC."
+    )
+
+    @classmethod
+    def read(
+        cls, options: DatasetOptions, data_root: Path | None, on_error: OnError
+    ) -> EntailmentCorpus:
+        """Read `sick/SICK.txt`; RTE-2's alignments too where they are in the data root."""
+        path = data_folder(data_root, cls.name, ["sick", "SICK"]) / "SICK.txt"
+        rows: dict[str, list[Row]] = {part: [] for part in _PARTS}
+        for row in read_tsv(path, on_error):
+            try:
+                rows[_part(row)].append(row)
+            except UsageError as error:
+                on_error(error)
+        for part, found in rows.items():
+            if not found:
+                raise UsageError(f"no line has {_PART} {part}", where=str(path))
+        read = {
+            part: read_pairs(found, _COLUMNS, cls.name, on_error) for part, found in rows.items()
+        }
+        aligned, notes = aligned_sets(data_root)
+        return EntailmentCorpus(
+            name=cls.name,
+            train=read["TRAIN"].pairs,
+            validation=read["TRIAL"].pairs,
+            tests={"test": read["TEST"].pairs},
+            aligned=aligned,
+            notes=(LOWER_CASED, *dropped_note(sum(r.unlabelled for r in read.values())), *notes),
+        )
+
+
+def _part(row: Row) -> str:
+    part = row.text(_PART)
+    if part not in _PARTS:
+        raise UsageError(
+            f"unknown {_PART} '{part}'", where=row.where, remedy=f"known: {', '.join(_PARTS)}"
+        )
+    return part

@@ -1,0 +1,178 @@
+"""Agreement of attention weights with gold alignments: the same figures for every task.
+
+Alignment error rate after Och and Ney (2003, equation 9): with sure links S, possible links P
+(S inside P) and found links A, AER = 1 - (|A & S| + |A & P|) / (|A| + |S|). A holds one link per
+target unit that has gold, to its largest weight. Word alignments are sure. Phrases, boxes and
+spans of time link a target unit to a region of which any unit is right; their links are possible
+only, and AER is then 1 - |A & P| / |A|.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.store.result import AlignmentFigures
+from tasks.evaluation.sequence_alignment import Ragged, blocks, run_sums, starts_of
+
+#: Pairs (target unit, source unit).
+Links = Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Counts of one example, or of several added up.
+
+    Attributes:
+        found: |A|, target units judged.
+        on_sure, on_possible: |A & S|, |A & P|. Where several weights are equally the largest,
+            each counts its share, so that uniform weights get what chance would get.
+        sure: |S| over the target units judged.
+        mass: summed weight on gold units.
+        with_gold: target units that have gold, judged or not.
+    """
+
+    found: float = 0.0
+    on_sure: float = 0.0
+    on_possible: float = 0.0
+    sure: float = 0.0
+    mass: float = 0.0
+    with_gold: float = 0.0
+
+    def figures(self) -> AlignmentFigures:
+        """Micro averages: each target unit weighs the same. None where nothing was judged."""
+        covered = self.found / self.with_gold if self.with_gold else None
+        if not self.found:
+            return AlignmentFigures(covered=covered)
+        return AlignmentFigures(
+            aer=1.0 - (self.on_sure + self.on_possible) / (self.found + self.sure),
+            mass_on_gold=self.mass / self.found,
+            pointing=self.on_possible / self.found,
+            covered=covered,
+        )
+
+
+@dataclass(frozen=True)
+class Case:
+    """One example to be judged.
+
+    Attributes:
+        weights: T,S over target units as produced (or as read, when forced).
+        gold: links of the reference's units, or the same as L,2.
+        produced: R, for each reference unit the row of `weights` that stands for it, or -1
+            (`tasks.evaluation.sequence_alignment`). None: row t is reference unit t.
+    """
+
+    weights: np.ndarray
+    gold: Links | np.ndarray
+    produced: np.ndarray | None = None
+
+
+def agreement(cases: Iterable[Case], *, sure: bool = True) -> Agreement:
+    """Compare the weights of all examples with their gold links.
+
+    Args:
+        cases: all with `produced`, or none; gone through once, a block at a time.
+        sure: whether the links are sure, or possible only.
+    """
+    counts = [
+        agreement_counts(block, Ragged.of([one.weights for one in block]), sure)
+        for block in blocks(cases)
+    ]
+    return Agreement(*np.concatenate(counts).sum(axis=0).tolist()) if counts else Agreement()
+
+
+def agreement_counts(cases: Sequence[Case], weights: Ragged, sure: bool) -> np.ndarray:
+    """N,6: the fields of `Agreement` of every example.
+
+    Args:
+        weights: those of the cases.
+    """
+    cells, with_gold = _gold_cells(cases, weights)
+    linked = np.zeros(len(weights.cells), dtype=bool)
+    linked[cells] = True  # a link given twice is one link
+    size, of_rows = len(cases), weights.counts(linked)  # R
+    judged = of_rows > 0
+    found = np.bincount(weights.owner[judged], minlength=size)
+    hits = weights.counts(weights.largest & linked)[judged] / np.maximum(weights.ties[judged], 1)
+    on_possible = run_sums(hits, found)
+    links = run_sums(of_rows, weights.rows)
+    mass = run_sums(weights.cells[linked].astype(np.float64), links)
+    scale = float(sure)
+    counts = [found, on_possible * scale, on_possible, links * scale, mass, with_gold]
+    return np.stack(counts, axis=1)
+
+
+def _gold_cells(cases: Sequence[Case], weights: Ragged) -> tuple[np.ndarray, np.ndarray]:
+    """The cells of the links whose target unit was produced, and of each example the number of
+    target units that have gold (N)."""
+    owner = np.repeat(np.arange(len(cases)), [len(one.gold) for one in cases])  # L
+    gold = [np.asarray(one.gold, dtype=np.int64).reshape(-1, 2) for one in cases]
+    target, source = np.concatenate(gold).T  # L each
+    span = int(target.max(initial=0)) + 1
+    units = np.unique(owner * span + target) // span
+    row = _rows(cases, owner, target)
+    written = (row >= 0) & (row < weights.rows[owner])
+    owner, row, source = owner[written], row[written], source[written]
+    assert (source < weights.widths[owner]).all(), "a link to a source unit that is not there"
+    cells = weights.row_starts[weights.first_rows[owner] + row] + source
+    return cells, np.bincount(units, minlength=len(cases))
+
+
+def _rows(cases: Sequence[Case], owner: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """L, the row that stands for each link's target unit, or -1."""
+    produced = [one.produced for one in cases if one.produced is not None]
+    if not produced:
+        return target
+    assert len(produced) == len(cases)
+    first = starts_of(np.array(list(map(len, produced))))  # N
+    rows: np.ndarray = np.concatenate(produced)[first[owner] + target]
+    return rows
+
+
+def merge_pieces(
+    weights: np.ndarray, target_words: np.ndarray, source_words: np.ndarray
+) -> np.ndarray:
+    """From weights over pieces T,S to weights over words: sums over the pieces of a source word,
+    means over the pieces of a target word.
+
+    Args:
+        target_words: T, the word of every target piece; -1 leaves the piece out (end symbol).
+        source_words: S, likewise. Weight on a piece left out is lost; to keep rows summing to 1,
+            give an end symbol a word of its own.
+    """
+    merged = np.asarray(weights, dtype=np.float64)
+    if not _are_words(target_words):
+        rows = _membership(target_words)  # Tw,T
+        rows /= np.maximum(rows.sum(axis=1, keepdims=True), 1.0)
+        merged = rows @ merged
+    if not _are_words(source_words):
+        merged = merged @ _membership(source_words).T  # Tw,S @ S,Sw
+    return merged
+
+
+def _are_words(words: np.ndarray) -> bool:
+    """Whether every piece is a word of its own."""
+    return bool((words == np.arange(len(words))).all())
+
+
+def _membership(words: np.ndarray) -> np.ndarray:
+    words = np.asarray(words, dtype=np.int64)
+    count = int(words.max(initial=-1)) + 1
+    return (words == np.arange(count)[:, None]).astype(np.float64)
+
+
+def uniform_weights(target: int, source: int) -> np.ndarray:
+    """T,S weights that know nothing: the control every mechanism must beat."""
+    return np.full((target, source), 1.0 / max(source, 1))
+
+
+def diagonal_weights(target: int, source: int) -> np.ndarray:
+    """T,S weights that know only how far along the target is: all on the same share of the
+    source."""
+    weights = np.zeros((target, source))
+    places = (np.arange(target) + 0.5) * source / max(target, 1)
+    weights[np.arange(target), places.astype(np.int64)] = 1.0
+    return weights

@@ -1,0 +1,125 @@
+"""Bootstrap intervals over examples, from sufficient statistics.
+
+A corpus figure that is a function of summed per-example statistics (BLEU's counts, errors and
+reference words, ...) is resampled by resampling the sums: no text is scored twice.
+Percentile bootstrap (Efron and Tibshirani 1993; for BLEU: Koehn 2004).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from bench.store.result import LengthBin
+
+RESAMPLES = 1000
+# Weights of this many resamples x examples are held at once (8 bytes each).
+BLOCK = 1_000_000
+
+#: Sums of statistics ...,K to the figure ...
+Figure = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure on the whole test set and its interval over examples."""
+
+    value: float
+    low: float
+    high: float
+
+
+def mean(sums: np.ndarray) -> np.ndarray:
+    """The figure of statistics (value, 1): their mean. ...,2 -> ..."""
+    return ratio(sums)
+
+
+def ratio(sums: np.ndarray) -> np.ndarray:
+    """The figure of statistics (numerator, denominator), 0 where there is nothing. ...,2 -> ..."""
+    above, below = sums[..., 0], sums[..., 1]
+    return np.divide(above, below, out=np.zeros_like(above, dtype=float), where=below > 0)
+
+
+def bootstrap(
+    statistics: np.ndarray,
+    figure: Figure,
+    *,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """The figure of all examples with its percentile interval.
+
+    Args:
+        statistics: N,K sufficient statistics, one row an example.
+        figure: from sums of rows R,K to R values.
+        seed: the resamples depend on it and on N alone, so cells that share a test set share
+            their resamples too.
+    """
+    statistics = np.asarray(statistics, dtype=np.float64)
+    assert statistics.ndim == 2 and len(statistics) > 0, statistics.shape
+    values = figure(resampled_sums(statistics, resamples=resamples, seed=seed))  # R
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    value = float(figure(statistics.sum(axis=0, keepdims=True))[0])
+    return Interval(value, float(low), float(high))
+
+
+def resampled_sums(
+    statistics: np.ndarray, *, resamples: int = RESAMPLES, seed: int = 0
+) -> np.ndarray:
+    """Sums over examples drawn with replacement: N,K -> R,K."""
+    count = len(statistics)
+    if resamples * count <= BLOCK:
+        return _all_times(count, resamples, seed) @ statistics  # R,N @ N,K
+    return np.concatenate([times @ statistics for times in _times(count, resamples, seed)])
+
+
+# A worker judges the same test sets for many cells, each with several figures.
+@lru_cache(maxsize=4)
+def _all_times(count: int, resamples: int, seed: int) -> np.ndarray:
+    [times] = _times(count, resamples, seed)
+    return times
+
+
+def _times(count: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each resample draws each example: blocks of R,N float64."""
+    rng = np.random.default_rng(seed)
+    rows = max(1, BLOCK // count)
+    for done in range(0, resamples, rows):
+        block = min(rows, resamples - done)
+        drawn = rng.integers(0, count, size=(block, count))  # R,N
+        drawn += np.arange(block)[:, None] * count
+        times = np.bincount(drawn.ravel(), minlength=block * count).reshape(block, count)
+        yield times.astype(np.float64)
+
+
+def by_length(
+    subset: str,
+    lengths: np.ndarray,
+    statistics: np.ndarray,
+    figure: Figure,
+    *,
+    bins: int = 6,
+) -> list[LengthBin]:
+    """The figure over examples of similar source length.
+
+    Bins hold about equally many examples, never share a length, and depend on the lengths alone:
+    cells with the same test set have the same bins.
+    """
+    lengths = np.asarray(lengths)
+    if len(lengths) == 0:
+        return []
+    highs = np.unique(np.quantile(lengths, np.linspace(0, 1, bins + 1)[1:], method="higher"))
+    place = np.searchsorted(highs, lengths)  # N: the first bin whose upper end is not below
+    sums = np.zeros((len(highs), statistics.shape[1]))
+    np.add.at(sums, place, statistics)
+    values = figure(sums)
+    counts = np.bincount(place, minlength=len(highs))
+    lows = [int(lengths.min()), *(int(high) + 1 for high in highs[:-1])]
+    return [
+        LengthBin(subset=subset, low=low, high=int(high), examples=int(n), value=float(value))
+        for low, high, n, value in zip(lows, highs, counts, values, strict=True)
+    ]

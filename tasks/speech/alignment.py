@@ -1,0 +1,389 @@
+"""Where attention listened, against the true spans of time.
+
+The figures that all tasks share (`tasks.evaluation.alignment`; a span is a region, so its links are possible
+ones) and those of speech: distances in milliseconds and monotonicity. In free decoding a unit is
+judged where the edit-distance alignment pairs it with an equal unit of the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bench.store.result import Alignment, AlignmentFigures
+from bench.store.trace import Mode, Trace
+from tasks.evaluation.alignment import (
+    Agreement,
+    Case,
+    agreement_counts,
+    diagonal_weights,
+    uniform_weights,
+)
+from tasks.evaluation.decode import Read, Written
+from tasks.evaluation.sequence_alignment import Ragged, blocks, places_in, run_sums
+from tasks.speech.corpus import Span, Utterance
+
+
+@dataclass(frozen=True)
+class TimeGrid:
+    """When source positions are: position s has its centre at `offset + s * step` seconds.
+
+    An encoder that makes one position of every `stride` frames has the step `stride` times the
+    frame's; its front end knows where the first one's centre lies (`FrameFront.offset`).
+    """
+
+    step: float
+    offset: float = 0.0
+
+    def centres(self, size: int) -> np.ndarray:
+        """S centres in seconds."""
+        return self.offset + self.step * np.arange(size)
+
+    def links(self, spans: Sequence[Span] | np.ndarray, size: int) -> np.ndarray:
+        """L,2 pairs (unit, position) of all positions whose centre lies in a unit's span, and at
+        least the one nearest to its middle."""
+        centres = self.centres(size)
+        bounds = np.asarray(spans, dtype=np.float64).reshape(-1, 2)
+        inside = (centres >= bounds[:, :1]) & (centres < bounds[:, 1:])  # T,S
+        nearest = np.abs(centres - bounds.mean(axis=1, keepdims=True)).argmin(axis=1)
+        inside[np.arange(len(bounds)), nearest] = True
+        return np.argwhere(inside)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Sums over the units judged, of one utterance or several added up.
+
+    Attributes:
+        judged: units.
+        centre_error: distances from the weights' centre of mass to the middle of the span, in
+            seconds.
+        peak_error: distances from the largest weight to the span, 0 inside, in seconds.
+        steps, forward: steps from one produced unit to the next, and those whose largest weight
+            does not go back.
+    """
+
+    judged: float = 0.0
+    centre_error: float = 0.0
+    peak_error: float = 0.0
+    steps: float = 0.0
+    forward: float = 0.0
+
+
+@dataclass(frozen=True)
+class SpanFigures:
+    """Alignment with true spans.
+
+    Attributes:
+        figures: what every task reports.
+        extra: centre_ms, peak_ms (means over units) and monotonicity (a fraction of steps); a
+            figure that does not exist is left out.
+    """
+
+    figures: AlignmentFigures
+    extra: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Gold:
+    """What is true of one utterance: the spans of its reference units (R,2) and their links to
+    positions (L,2)."""
+
+    spans: np.ndarray
+    links: np.ndarray
+
+    @classmethod
+    def of(cls, spans: Sequence[Span], size: int, grid: TimeGrid) -> Gold:
+        bounds = np.asarray(spans, dtype=np.float64).reshape(-1, 2)
+        return cls(bounds, grid.links(bounds, size))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpanCase(Case):
+    """One utterance to be judged.
+
+    Attributes:
+        spans: R,2, of the reference units.
+        rows: J, those of `weights` that stand for a reference unit, in the order of these.
+    """
+
+    spans: np.ndarray
+    rows: np.ndarray
+
+    @classmethod
+    def of(cls, weights: np.ndarray, gold: Gold, produced: np.ndarray | None = None) -> SpanCase:
+        """Weights against the truth.
+
+        Args:
+            weights: T,S over the units as produced (or as read, when forced); rows sum to 1.
+            produced: R, for each reference unit the row of `weights` that stands for it, or -1
+                (`equal_pairs`). None: row t is reference unit t.
+        """
+        if produced is None:
+            produced = np.arange(len(gold.spans))
+            produced[len(weights) :] = -1
+        judged = produced >= 0
+        return cls(
+            weights=weights,
+            gold=gold.links,
+            produced=produced,
+            spans=gold.spans[judged],
+            rows=produced[judged],
+        )
+
+
+def _timing_counts(cases: Sequence[SpanCase], weights: Ragged, grid: TimeGrid) -> np.ndarray:
+    """N,5: the fields of `Timing` of every utterance."""
+    judged = np.array([len(one.rows) for one in cases])
+    owner = np.repeat(np.arange(len(cases)), judged)  # J, of all utterances
+    rows = weights.first_rows[owner] + np.concatenate([one.rows for one in cases])  # J
+    spans = np.concatenate([one.spans for one in cases])  # J,2
+    # A product for each utterance: the order of its sums is the library's business.
+    moments = [one.weights[one.rows] @ grid.centres(one.weights.shape[1]) for one in cases]
+    mass = np.concatenate(moments) / np.maximum(weights.row_sums[rows], 1e-12)
+    counts = [
+        judged,
+        run_sums(np.abs(mass - (spans[:, 0] + spans[:, 1]) / 2), judged),
+        run_sums(_peak_errors(weights, rows, spans, grid), judged),
+        *_steps(weights),
+    ]
+    return np.stack(counts, axis=1)
+
+
+def _peak_errors(
+    weights: Ragged, rows: np.ndarray, spans: np.ndarray, grid: TimeGrid
+) -> np.ndarray:
+    """J: distances from the largest weight of each row to its span. Where several weights are the
+    largest, their mean: what a random choice would get."""
+    widths = weights.row_widths[rows]
+    cells = np.repeat(weights.row_starts[rows], widths) + places_in(widths)
+    centres = grid.centres(int(widths.max(initial=0)))[places_in(widths)]
+    low, high = np.repeat(spans, widths, axis=0).T
+    outside = np.maximum(np.maximum(low - centres, 0), np.maximum(centres - high, 0))
+    sums = run_sums(outside * weights.largest[cells], widths)
+    return sums / np.maximum(weights.ties[rows], 1)
+
+
+def _steps(weights: Ragged) -> tuple[np.ndarray, np.ndarray]:
+    """N steps from one unit to the next, and N of those that do not go back. Rows without a single
+    largest weight point nowhere and are left out."""
+    single = weights.ties == 1
+    owner, size = weights.owner[single], len(weights.rows)
+    places = weights.columns[weights.largest & weights.along(single)]
+    forward = (np.diff(places) >= 0) & (np.diff(owner) == 0)
+    steps = np.maximum(np.bincount(owner, minlength=size) - 1, 0)
+    return steps, np.bincount(owner[1:][forward], minlength=size)
+
+
+def equal_pairs(produced: Sequence[str], reference: Sequence[str], pairs: np.ndarray) -> np.ndarray:
+    """Of an edit-distance alignment the pairs of equal units: R rows of `produced`, or -1.
+
+    Args:
+        pairs: R, as in `tasks.speech.metrics.Edits.pairs`.
+    """
+    equal = [
+        place >= 0 and produced[place] == unit for place, unit in zip(pairs, reference, strict=True)
+    ]
+    return np.where(equal, pairs, -1)
+
+
+def figures(cases: Iterable[SpanCase], grid: TimeGrid) -> SpanFigures:
+    """Micro averages over utterances: every unit weighs the same."""
+    agreements, timings = [np.zeros((0, 6))], [np.zeros((0, 5))]
+    for block in blocks(cases):
+        weights = Ragged.of([one.weights for one in block])
+        agreements.append(agreement_counts(block, weights, sure=False))
+        timings.append(_timing_counts(block, weights, grid))
+    timing = Timing(*np.concatenate(timings).sum(axis=0).tolist())
+    extra = {}
+    if timing.judged:
+        extra["centre_ms"] = 1000 * timing.centre_error / timing.judged
+        extra["peak_ms"] = 1000 * timing.peak_error / timing.judged
+    if timing.steps:
+        extra["monotonicity"] = timing.forward / timing.steps
+    agreement = Agreement(*np.concatenate(agreements).sum(axis=0).tolist())
+    return SpanFigures(agreement.figures(), extra)
+
+
+def controls(
+    lengths: Sequence[int], gold: Sequence[Gold], grid: TimeGrid
+) -> dict[str, SpanFigures]:
+    """The same figures for weights that know nothing.
+
+    Args:
+        lengths: source positions of each utterance.
+        gold: what is true of each.
+    """
+    kinds = {"uniform": uniform_weights, "diagonal": diagonal_weights}
+    return {
+        name: figures(
+            (
+                SpanCase.of(weights(len(one.spans), size), one)
+                for size, one in zip(lengths, gold, strict=True)
+            ),
+            grid,
+        )
+        for name, weights in kinds.items()
+    }
+
+
+# Where the models listened: weights against the true spans, and the traces that pictures need.
+
+#: Largest picture of an utterance's features that a trace carries: bands, columns.
+MOST_BANDS, MOST_COLUMNS = 64, 200
+#: Features that many deviations from their mean are the ends of the picture's scale.
+REACH = 2.5
+
+
+@dataclass(frozen=True)
+class Listened:
+    """Weights over positions in time of one utterance, written freely and read forced.
+
+    Attributes:
+        produced: R, for each reference unit the written unit that stands for it, or -1.
+        free, forced: T,S over the units written, and over the reference's.
+        free_parts, forced_parts: further such matrices by name.
+    """
+
+    utterance: Utterance
+    written: tuple[str, ...]
+    produced: np.ndarray
+    free: np.ndarray
+    forced: np.ndarray
+    free_parts: dict[str, np.ndarray] = field(default_factory=dict)
+    forced_parts: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        utterance: Utterance,
+        units: tuple[str, ...],
+        produced: np.ndarray,
+        written: Written,
+        read: Read,
+    ) -> Listened | None:
+        """None where the model has no weights."""
+        if written.weights is None or read.weights is None:
+            return None
+        return cls(
+            utterance,
+            units,
+            produced,
+            written.weights,
+            read.weights,
+            dict(written.parts),
+            dict(read.parts),
+        )
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """Agreement with the spans of one test set: free, forced, and of weights that know nothing."""
+
+    free: SpanFigures
+    forced: SpanFigures
+    controls: dict[str, SpanFigures]
+
+    @property
+    def alignment(self) -> Alignment:
+        return Alignment(
+            **self.free.figures.model_dump(),
+            forced=self.forced.figures,
+            controls={name: one.figures for name, one in self.controls.items()},
+        )
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What speech adds to the figures that all tasks have: distances in milliseconds,
+        monotonicity, and the distances of the controls."""
+        mass = self.free.figures.mass_on_gold
+        found = {**self.free.extra} if mass is None else {**self.free.extra, "mass_on_span": mass}
+        for name, control in self.controls.items():
+            found[f"{name}_centre_ms"] = control.extra["centre_ms"]
+        return found
+
+
+def agree(listened: Sequence[Listened], grid: TimeGrid) -> Agreed | None:
+    """Compare with the true spans; None where there are none, or no weights."""
+    known = [one for one in listened if one.utterance.spans]
+    if not known:
+        return None
+    sizes = [one.forced.shape[1] for one in known]
+    gold = [
+        Gold.of(one.utterance.spans or (), size, grid)
+        for one, size in zip(known, sizes, strict=True)
+    ]
+    pairs = list(zip(known, gold, strict=True))
+    return Agreed(
+        free=figures((SpanCase.of(one.free, truth, one.produced) for one, truth in pairs), grid),
+        forced=figures((SpanCase.of(one.forced, truth) for one, truth in pairs), grid),
+        controls=controls(sizes, gold, grid),
+    )
+
+
+def traces(one: Listened, subset: str, grid: TimeGrid, features: np.ndarray) -> list[Trace]:
+    """The traces of one utterance, free and forced.
+
+    Positions are labelled with the time of their centre. `extra` holds the seconds between
+    positions and the first one's centre, the duration, the true spans with the units of the
+    reference, and the features as a picture (`picture`).
+
+    Args:
+        features: F,S of the utterance, bands by frames.
+    """
+    size = one.forced.shape[1]
+    spans, reference = one.utterance.spans, one.utterance.units
+    links = None if spans is None else tuple((t, s) for t, s in grid.links(spans, size).tolist())
+    carried = None
+    if links is not None:
+        carried = tuple((int(one.produced[t]), s) for t, s in links if one.produced[t] >= 0)
+    extra: dict[str, Any] = {
+        "step": grid.step,
+        "offset": grid.offset,
+        "seconds": one.utterance.seconds,
+        "units": list(reference),
+        "spans": None if spans is None else [[round(t, 4) for t in span] for span in spans],
+        "picture": picture(features),
+    }
+    source = tuple(f"{centre:.2f} s" for centre in grid.centres(size))
+
+    def trace(
+        mode: Mode,
+        target: tuple[str, ...],
+        weights: np.ndarray,
+        parts: dict[str, np.ndarray],
+        gold: tuple[tuple[int, int], ...] | None,
+    ) -> Trace:
+        return Trace(
+            example=one.utterance.id,
+            subset=subset,
+            mode=mode,
+            kind="frames",
+            source=source,
+            target=target,
+            weights=weights,
+            parts=parts,
+            gold=gold,
+            extra=extra,
+        )
+
+    return [
+        trace("free", one.written, one.free, one.free_parts, carried),
+        trace("forced", reference, one.forced, one.forced_parts, links),
+    ]
+
+
+def picture(features: np.ndarray) -> list[str]:
+    """Features F,S as rows of grey levels, the lowest band first: two hexadecimal digits a column
+    (`bytes.fromhex`), columns evenly spaced over the utterance, means where frames share one."""
+    bands, frames = features.shape
+    rows = features[:: -(-bands // MOST_BANDS)]
+    width = min(frames, MOST_COLUMNS)
+    borders = np.arange(width) * frames // width
+    sums = np.add.reduceat(rows, borders, axis=1)  # f,width
+    means = sums / np.diff(np.append(borders, frames))
+    levels = np.rint((np.clip(means / REACH, -1, 1) + 1) * 127.5).astype(np.uint8)
+    return [row.tobytes().hex() for row in levels]

@@ -1,0 +1,130 @@
+"""LibriSpeech in its published tree: `<subset>/<speaker>/<chapter>/*.flac` and `*.trans.txt`.
+
+torchaudio's own reader cannot decode sound any more without a further package and reads a
+chapter's transcript again for every utterance in it, so the same tree is read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from bench.errors import UsageError
+from tasks.base import DatasetOptions, datasets
+from tasks.data.readers import Problem, Scan, ScannedDataset, data_folder, read_lines
+from tasks.speech.audio import FileReader, HeaderCheck
+from tasks.speech.cards import LIBRISPEECH
+from tasks.speech.corpus import (
+    SpeechCorpus,
+    Utterance,
+    split_text,
+    symbols_of,
+    unseen_note,
+)
+from tasks.speech.settings import recorded_settings
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
+
+RATE = 16000
+
+
+class LibriSpeechOptions(DatasetOptions):
+    """Which subsets are used; several are joined by "+"."""
+
+    train: str = Field("train-clean-100", description="training subsets")
+    validation: str = Field("dev-clean", description="validation subsets")
+    test: str = Field("test-clean", description="test subsets; each is a test set of its own")
+    units: Literal["characters", "words"] = "characters"
+
+
+@datasets("speech").register("librispeech")
+class LibriSpeech(ScannedDataset[SpeechCorpus]):
+    """Read English speech."""
+
+    name = "librispeech"
+    summary = "read audio books in the published tree, 16 kHz"
+    licence = "CC BY 4.0"
+    card = LIBRISPEECH
+    places = ("LibriSpeech", "librispeech", "train-clean-100")
+    citation = "Panayotov et al. 2015, LibriSpeech: an ASR corpus based on public domain books"
+    Options = LibriSpeechOptions
+
+    @classmethod
+    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+        return recorded_settings(budget, placement)
+
+    @classmethod
+    def scan(cls, options: Any, data_root: Path | None) -> Scan[SpeechCorpus]:
+        first = options.train.split("+")[0]
+        folder = data_folder(
+            data_root, cls.name, (f"LibriSpeech/{first}", f"librispeech/{first}", first)
+        ).parent
+        headers, problems = HeaderCheck(RATE), list[Problem]()
+
+        def read(names: str) -> dict[str, tuple[Utterance, ...]]:
+            return {
+                name: _subset(folder / name, options.units, headers, problems)
+                for name in names.split("+")
+            }
+
+        train = [one for part in read(options.train).values() for one in part]
+        validation = [one for part in read(options.validation).values() for one in part]
+        tests = read(options.test)
+        problems = [*headers.problems, *problems]
+        if not (train and validation and all(tests.values())):
+            return Scan(None, tuple(problems))
+        if len(tests) == 1:
+            tests = {"test": next(iter(tests.values()))}
+        symbols = symbols_of(train)
+        corpus = SpeechCorpus(
+            train=tuple(train),
+            validation=tuple(validation),
+            tests=tests,
+            unit=options.units,
+            symbols=symbols,
+            rate=RATE,
+            reader=FileReader(RATE),
+            notes=(*headers.notes(), *unseen_note(symbols, tests)),
+        )
+        return Scan(corpus, tuple(problems))
+
+
+def _subset(
+    folder: Path, unit: Any, headers: HeaderCheck, problems: list[Problem]
+) -> tuple[Utterance, ...]:
+    """The utterances of one subset. Raises UsageError if it is not there."""
+    texts = sorted(folder.glob("*/*/*.trans.txt"))
+    if not texts:
+        raise UsageError(
+            "no transcripts",
+            where=str(folder),
+            remedy="expected <speaker>/<chapter>/<speaker>-<chapter>.trans.txt",
+        )
+    found: list[Utterance] = []
+    for path in texts:
+        names = set()
+        for number, line in read_lines(path):
+            name, _, text = line.strip().partition(" ")
+            names.add(name)
+            if not text.strip():
+                problems.append(
+                    Problem("the transcript is empty", f"{path}:{number}", "empty transcripts")
+                )
+                continue
+            sound = path.parent / f"{name}.flac"
+            seconds = headers.seconds(sound, f"{path}:{number}")
+            if seconds is not None:
+                units = split_text(text, unit)
+                found.append(
+                    Utterance(name, units, text, path.parent.parent.name, seconds, sound=sound)
+                )
+        problems += [
+            Problem("no transcript", str(sound), "sound files without a transcript")
+            for sound in sorted(path.parent.glob("*.flac"))
+            if sound.stem not in names
+        ]
+    return tuple(found)

@@ -1,0 +1,181 @@
+"""A user's own recordings: a TSV file of sound files and transcripts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from bench.errors import UsageError
+from tasks.base import DatasetOptions, datasets
+from tasks.data.readers import Problem, Row, Scan, ScannedDataset, read_tsv
+from tasks.speech.audio import FileReader, HeaderCheck
+from tasks.speech.corpus import (
+    SpeechCorpus,
+    Unit,
+    Utterance,
+    split_text,
+    symbols_of,
+    unseen_note,
+)
+from tasks.speech.datasets.an4 import read_lexicon
+from tasks.speech.settings import recorded_settings
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
+
+#: Names people give the validation part.
+_VALIDATION = ("validation", "valid", "val", "dev")
+#: Where the manifest names no parts, one utterance in this many is validation, another one test.
+_EVERY = 10
+
+
+class ManifestOptions(DatasetOptions):
+    """Where the manifest is and what its transcripts become."""
+
+    manifest: str = Field("manifest.tsv", description="TSV file, from the data root")
+    rate: int = Field(16000, ge=1000, le=192000, description="samples a second; others resampled")
+    units: Unit = "characters"
+    lexicon: str = Field("", description="for phones: file of words and their phones")
+
+
+@datasets("speech").register("manifest")
+class Manifest(ScannedDataset[SpeechCorpus]):
+    """Columns `path` (from the manifest's folder, or absolute) and `transcript`; `split` (train,
+    validation, test, further test sets by any name) and `speaker` may be there too."""
+
+    name = "manifest"
+    summary = "your own sound files and transcripts, listed in a TSV file"
+    licence = "the user's own"
+    places = ("manifest.tsv",)
+    Options = ManifestOptions
+
+    @classmethod
+    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+        return recorded_settings(budget, placement)
+
+    @classmethod
+    def scan(cls, options: Any, data_root: Path | None) -> Scan[SpeechCorpus]:
+        if data_root is None:
+            raise UsageError(
+                "the manifest is looked for in a data root",
+                where="--data-root",
+                remedy=f"name the folder that holds {options.manifest}",
+            )
+        path = data_root / options.manifest
+        rows = list(read_tsv(path))
+        _require_columns(rows[0])
+        headers, problems = HeaderCheck(options.rate), list[Problem]()
+        lexicon = _lexicon(options, data_root)
+        parts: dict[str, list[Utterance]] = {}
+        for row in rows:
+            utterance = _utterance(row, options.units, lexicon, headers, problems)
+            if utterance is not None:
+                parts.setdefault(_part(row, utterance), []).append(utterance)
+        problems = [*headers.problems, *problems, *_missing_parts(parts, rows[0])]
+        if problems and not {"train", "validation", "test"} <= set(parts):
+            return Scan(None, tuple(problems))
+        train, validation = tuple(parts.pop("train")), tuple(parts.pop("validation"))
+        tests = {"test": tuple(parts.pop("test")), **{k: tuple(v) for k, v in parts.items()}}
+        symbols = symbols_of(train)
+        corpus = SpeechCorpus(
+            train=train,
+            validation=validation,
+            tests=tests,
+            unit=options.units,
+            symbols=symbols,
+            rate=options.rate,
+            reader=FileReader(options.rate),
+            notes=(*headers.notes(), *_split_note(rows[0]), *unseen_note(symbols, tests)),
+        )
+        return Scan(corpus, tuple(problems))
+
+
+def _require_columns(row: Row) -> None:
+    missing = [name for name in ("path", "transcript") if name not in row.values]
+    if missing:
+        raise UsageError(
+            f"no column {' and no column '.join(repr(name) for name in missing)}",
+            where=f"{row.path}:1",
+            remedy=f"the first line must name the columns; it has {', '.join(row.values)}",
+        )
+
+
+def _lexicon(options: ManifestOptions, data_root: Path) -> dict[str, tuple[str, ...]]:
+    if options.units != "phones":
+        return {}
+    if not options.lexicon:
+        raise UsageError(
+            "phones need a pronouncing dictionary",
+            where="--set units=phones",
+            remedy="give it with --set lexicon=FILE, or choose characters or words",
+        )
+    return read_lexicon(data_root / options.lexicon)
+
+
+def _utterance(
+    row: Row,
+    unit: Unit,
+    lexicon: dict[str, tuple[str, ...]],
+    headers: HeaderCheck,
+    problems: list[Problem],
+) -> Utterance | None:
+    text = " ".join(row.text("transcript").split())
+    name = row.text("path").strip()
+    if not name:
+        problems.append(Problem("no path", row.where, "lines without a path"))
+        return None
+    sound = row.path.parent / name
+    seconds = headers.seconds(sound, row.where)
+    if not text:
+        problems.append(Problem("the transcript is empty", row.where, "empty transcripts"))
+        return None
+    unknown = [word for word in text.split() if word not in lexicon] if unit == "phones" else []
+    if unknown:
+        problems.append(
+            Problem(f"'{unknown[0]}' is not in the lexicon", row.where, "words without phones")
+        )
+        return None
+    if seconds is None:
+        return None
+    if unit == "phones":
+        units = tuple(phone for word in text.split() for phone in lexicon[word])
+    else:
+        units = split_text(text, unit)
+    speaker = row.text("speaker") if "speaker" in row.values else ""
+    return Utterance(f"{row.line}:{name}", units, text, speaker, seconds, sound=sound)
+
+
+def _part(row: Row, utterance: Utterance) -> str:
+    """The part a line names; without one, the speaker (or else the file) decides, so that no
+    speaker is in two parts."""
+    if "split" in row.values:
+        name = row.text("split").strip().lower()
+        return "validation" if name in _VALIDATION else name
+    key = utterance.speaker or row.text("path").strip()
+    place = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % _EVERY
+    return {0: "test", 1: "validation"}.get(place, "train")
+
+
+def _missing_parts(parts: dict[str, list[Utterance]], first: Row) -> Sequence[Problem]:
+    missing = [name for name in ("train", "validation", "test") if not parts.get(name)]
+    if not missing:
+        return ()
+    return (
+        Problem(
+            f"no usable utterance for {' and '.join(missing)}",
+            str(first.path),
+            "empty parts",
+            "add a column 'split' with train, validation and test",
+        ),
+    )
+
+
+def _split_note(first: Row) -> Sequence[str]:
+    if "split" in first.values:
+        return ()
+    by = "speakers" if "speaker" in first.values else "files"
+    return (f"the manifest names no parts: a tenth of the {by} is validation, a tenth test",)

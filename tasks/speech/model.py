@@ -1,0 +1,85 @@
+"""The model that writes transcripts: frames through a front end, then as in every other task."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from bench.attention.base import AttentionOptions, Memory
+from bench.models.audio_encoder import ConvolutionalFront, FrameFront, PyramidalFront
+from bench.models.base import Decoder, Encoder
+from bench.models.heads import VocabularyHead
+from bench.models.losses import CtcHead
+from tasks.speech.features import SpecAugment
+from tasks.speech.settings import SpeechSettings
+from tasks.training.sequence import Batch, GenerationModule
+
+
+class SpeechModule(GenerationModule):
+    """Front end, encoder, decoder with attention, head.
+
+    Args:
+        front: shortens the frames; the memory has its positions.
+        ctc: loss on the memory that is trained beside the decoder's, or None.
+        augment: masks training utterances, or None.
+    """
+
+    front: FrameFront
+
+    def __init__(
+        self,
+        front: FrameFront,
+        encoder: Encoder,
+        decoder: Decoder,
+        head: VocabularyHead,
+        settings: SpeechSettings,
+        attention_options: AttentionOptions,
+        *,
+        ctc: CtcHead | None = None,
+        augment: SpecAugment | None = None,
+    ) -> None:
+        super().__init__(front, encoder, decoder, head, settings, attention_options)
+        self.ctc, self.augment = ctc, augment
+        self.ctc_weight = settings.ctc_weight
+
+    def prepared(self, batch: Batch) -> Batch:
+        if self.augment is None or not self.training:
+            return batch
+        seed = torch.randint(2**31, (1,)).tolist()
+        return replace(batch, source=self.augment(batch.source, seed))  # B,S,F
+
+    def encode(self, batch: Batch) -> Memory:
+        features, mask = self.front(batch.source, batch.source_mask)
+        memory: Memory = self.encoder(features, mask, batch.segments)
+        return memory
+
+    def auxiliary_loss(self, memory: Memory, batch: Batch) -> Tensor | None:
+        if self.ctc is None:
+            return None
+        loss: Tensor = self.ctc(memory, batch.inputs[:, 1:])  # targets without begin and end
+        return self.ctc_weight * loss
+
+
+def build_front(size: int, settings: SpeechSettings) -> FrameFront:
+    """The front end that the settings name, for frames of that size."""
+    if settings.front == "pyramidal":
+        return PyramidalFront(
+            size,
+            settings.front_size,
+            layers=settings.front_layers,
+            cell=settings.cell,
+            dropout=settings.dropout,
+        )
+    return ConvolutionalFront(
+        size, settings.front_size, layers=settings.front_layers, dropout=settings.dropout
+    )
+
+
+def build_augment(size: int, settings: SpeechSettings) -> SpecAugment | None:
+    """SpecAugment as the settings have it, or None where they mask nothing."""
+    if not settings.mask_bands and not settings.mask_frames:
+        return None
+    bands = size // (1 + settings.deltas)
+    return SpecAugment(bands, settings.mask_bands, settings.mask_frames, settings.masks)

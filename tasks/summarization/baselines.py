@@ -1,0 +1,112 @@
+"""Baselines that copy the beginning of a document: hard to pass on news, whose leads say it all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.data.cache import cached, digest
+from tasks.summarization.documents import Document, SummaryCorpus
+from tasks.summarization.evaluate import COLUMN, ROUGE, rouge, signature
+
+#: Numbers of words tried on the validation data.
+LENGTHS = range(4, 41, 2)
+# Choosing a number of words needs no more documents than this.
+_CHOOSE_ON = 300
+# Raised when the same documents would give other figures than before.
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Control:
+    """What a baseline writes.
+
+    Attributes:
+        key: short name, for metrics.
+        name: "first 10 words", ...
+        predictions: by test set, the words of every summary.
+    """
+
+    key: str
+    name: str
+    predictions: Mapping[str, Sequence[Sequence[str]]]
+
+
+def controls(corpus: SummaryCorpus) -> tuple[Control, ...]:
+    """The baselines on all test sets.
+
+    - the first N words, N chosen for the best ROUGE-L on the validation data;
+    - as many first words as the reference has: what knowing the right length adds.
+    """
+    count = best_length(corpus.validation[:_CHOOSE_ON])
+    return (
+        Control(
+            "lead",
+            f"first {count} words",
+            {
+                name: [first_words(one, count) for one in part]
+                for name, part in corpus.tests.items()
+            },
+        ),
+        Control(
+            "lead_of_right_length",
+            "first words, as many as the reference",
+            {
+                name: [first_words(one, len(one.summary)) for one in part]
+                for name, part in corpus.tests.items()
+            },
+        ),
+    )
+
+
+def figures(corpus: SummaryCorpus, cache: Path) -> dict[str, float]:
+    """ROUGE of the baselines as metrics of a trial: `control_<key>_<figure>`, with the test set's
+    name in front of all but the first. Kept in the cache, since all trials share them.
+
+    Raises UsageError: the cache cannot be written.
+    """
+    key = digest("lead controls", _VERSION, signature(), corpus.fingerprint)
+    path = cached(
+        cache / "controls",
+        key,
+        lambda target: _write(target, _figures(corpus)),
+        suffix=".json",
+    )
+    found: dict[str, float] = json.loads(path.read_text("utf-8"))
+    return found
+
+
+def _write(path: Path, found: Mapping[str, float]) -> None:
+    path.write_text(json.dumps(found), "utf-8")
+
+
+def _figures(corpus: SummaryCorpus) -> dict[str, float]:
+    found: dict[str, float] = {}
+    first = next(iter(corpus.tests))
+    for control in controls(corpus):
+        for subset, predictions in control.predictions.items():
+            references = [document.summary_text for document in corpus.tests[subset]]
+            means = rouge(list(map(" ".join, predictions)), references).mean(axis=0)
+            prefix = "" if subset == first else f"{subset}_"
+            for name, value in zip(ROUGE, means.tolist(), strict=True):
+                found[f"{prefix}control_{control.key}_{name}"] = value
+    return found
+
+
+def first_words(document: Document, count: int) -> tuple[str, ...]:
+    """The first words of a document."""
+    return document.words[:count]
+
+
+def best_length(documents: Sequence[Document]) -> int:
+    """The number of first words that gives the best mean ROUGE-L; of several, the smallest."""
+    references = [document.summary_text for document in documents]
+    texts = [document.words for document in documents]
+
+    def figure(count: int) -> float:
+        predictions = [" ".join(words[:count]) for words in texts]
+        return float(rouge(predictions, references)[:, COLUMN].mean())
+
+    return max(LENGTHS, key=figure)

@@ -1,0 +1,191 @@
+"""How summaries are scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from tasks.data.tokenizer import words
+from tasks.evaluation import bootstrap as intervals
+from tasks.evaluation.alignment_text import WordPair
+from tasks.evaluation.bootstrap import Interval, ratio
+from tasks.evaluation.scoring import Scored, Scoring
+from tasks.summarization.documents import Document, Words
+
+# ROUGE as rouge-score computes it, with intervals, and how much of a summary is the writer's own.
+#
+# ROUGE-1, -2 and -L are F1 values per example (Lin 2004), averaged over examples; rouge-score
+# lower-cases, keeps letters and digits only, and here stems with Porter's stemmer, as published
+# figures on news mostly do. All figures are fractions.
+
+#: Figures by our names, and rouge-score's.
+ROUGE = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}
+HEADLINE = "rouge_l"
+#: The headline figure's column in `Scores.examples`.
+COLUMN = list(ROUGE).index(HEADLINE)
+USE_STEMMER = True
+# Novelty is measured on n-grams up to this length.
+ORDER = 3
+
+
+@dataclass(frozen=True)
+class Scores:
+    """ROUGE of one test set.
+
+    Attributes:
+        intervals: mean F1 with its interval, by the names in `ROUGE`.
+        examples: N,3 F1 per example, in the order of `ROUGE`.
+    """
+
+    intervals: Mapping[str, Interval]
+    examples: np.ndarray
+
+    @property
+    def headline(self) -> Interval:
+        """ROUGE-L."""
+        return self.intervals[HEADLINE]
+
+    @property
+    def statistics(self) -> np.ndarray:
+        """N,2: ROUGE-L and 1; sums of rows give the figure by `intervals.ratio`."""
+        return _with_counts(self.examples[:, COLUMN])
+
+    def figures(self) -> dict[str, float]:
+        """The figures by name, with `_low` and `_high` (95 %)."""
+        found: dict[str, float] = {}
+        for name, interval in self.intervals.items():
+            found |= {name: interval.value, f"{name}_low": interval.low}
+            found[f"{name}_high"] = interval.high
+        return found
+
+
+def score(predictions: Sequence[str], references: Sequence[str]) -> Scores:
+    """Score texts against one reference each."""
+    assert len(predictions) == len(references) > 0
+    examples = rouge(predictions, references)
+    found = {
+        name: intervals.bootstrap(_with_counts(column), intervals.ratio)
+        for name, column in zip(ROUGE, examples.T, strict=True)
+    }
+    return Scores(found, examples)
+
+
+def rouge(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
+    """F1 of ROUGE-1, -2 and -L per example: N,3 in the order of `ROUGE`."""
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer(list(ROUGE.values()), tokenizer=_tokeniser() if USE_STEMMER else None)
+    rows = []
+    for prediction, reference in zip(predictions, references, strict=True):
+        scores = scorer.score(reference, prediction)
+        rows.append([scores[name].fmeasure for name in ROUGE.values()])
+    return np.asarray(rows, dtype=np.float64).reshape(-1, len(ROUGE))
+
+
+class _Tokeniser:
+    """rouge-score's own, which stems a word once. Stemming takes most of the time of a figure, and
+    the same words come again and again."""
+
+    def __init__(self) -> None:
+        from rouge_score.tokenize import tokenize
+        from rouge_score.tokenizers import porter
+
+        self._tokenize = tokenize
+        self.stem = lru_cache(maxsize=2**16)(porter.PorterStemmer().stem)
+
+    def tokenize(self, text: str) -> list[str]:
+        tokens: list[str] = self._tokenize(text, self)
+        return tokens
+
+
+# One for the process: a warm worker scores the same references for many cells.
+@cache
+def _tokeniser() -> Any:
+    return _Tokeniser()
+
+
+def signature() -> str:
+    """What the figures depend on besides the texts."""
+    stemmer = "porter" if USE_STEMMER else "none"
+    return f"rouge-score {version('rouge-score')}|f1|stemmer:{stemmer}|mean over examples"
+
+
+def own_words(
+    predictions: Sequence[Words], references: Sequence[Words], sources: Sequence[Words]
+) -> dict[str, float]:
+    """How summaries relate to their sources and references; words are compared as they stand.
+
+    copy_rate: share of the words written that stand in the source.
+    novelty_<n>: share of the n-grams written that do not, n = 2 and 3 (See et al. 2017).
+    length_ratio: words written over words of the references.
+    The same of the references themselves: reference_copy_rate, reference_novelty_<n>.
+
+    Args:
+        predictions, references, sources: the words of each.
+    """
+    written, wanted = sum(map(len, predictions)), sum(map(len, references))
+    found = {"length_ratio": written / wanted if wanted else 0.0}
+    for prefix, summaries in (("", predictions), ("reference_", references)):
+        counts = _novel_counts(summaries, sources)  # ORDER,2
+        shares = intervals.ratio(counts)
+        found[f"{prefix}copy_rate"] = float(1 - shares[0]) if counts[0, 1] else 0.0
+        for order, share in enumerate(shares[1:], start=2):
+            found[f"{prefix}novelty_{order}"] = float(share)
+    return found
+
+
+def _novel_counts(summaries: Sequence[Words], sources: Sequence[Words]) -> np.ndarray:
+    """ORDER,2: n-grams that do not stand in the source, and all n-grams, by n."""
+    counts = np.zeros((ORDER, 2))
+    for summary, source in zip(summaries, sources, strict=True):
+        for order in range(1, ORDER + 1):
+            there = set(_grams(source, order))
+            grams = _grams(summary, order)
+            counts[order - 1] += sum(gram not in there for gram in grams), len(grams)
+    return counts
+
+
+def _grams(words: Sequence[str], order: int) -> list[tuple[str, ...]]:
+    return list(zip(*(words[start:] for start in range(order)), strict=False))
+
+
+def _with_counts(values: np.ndarray) -> np.ndarray:
+    return np.stack([values, np.ones_like(values)], axis=1)
+
+
+def word_pair(document: Document) -> WordPair:
+    """A document and its summary as testing sees them."""
+    return WordPair(
+        document.id,
+        document.source_text,
+        document.summary_text,
+        document.words,
+        document.summary,
+        document.links,
+        document.segments,
+    )
+
+
+def score_texts(predictions: Sequence[str], pairs: Sequence[WordPair]) -> Scored:
+    """ROUGE with intervals, and how much of the summaries is the writer's own."""
+    scores = score(predictions, [pair.target_text for pair in pairs])
+    own = own_words(
+        [words(text) for text in predictions],
+        [pair.target for pair in pairs],
+        [pair.source for pair in pairs],
+    )
+    return Scored(
+        headline=scores.headline,
+        figures={**scores.figures(), **own},
+        statistics=scores.statistics,
+        examples=scores.examples[:, COLUMN],
+        signatures={"rouge": signature()},
+    )
+
+
+SCORING = Scoring(HEADLINE, ratio, score_texts)

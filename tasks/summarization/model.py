@@ -1,0 +1,63 @@
+"""The encoder of Rush, Chopra and Weston (2015), section 3.2: embeddings and local averages."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from bench.attention.base import Memory, zero_padding
+from bench.errors import NotApplicable
+from bench.models.base import Encoder, ModelSizes
+from bench.models.build import AttentionChoice
+from bench.models.layers import linear, masked_mean
+
+
+class RushEncoder(Encoder):
+    """Their attention-based encoder: what is scored are projected embeddings x~, what is averaged
+    are their means x- over a window, so that attention to a word takes its neighbours along
+    (enc3). Nothing reads the text in order.
+
+    The summary is the mean of x~, which is their bag-of-words encoder (enc1): the control `none`
+    over this encoder is that model. Their decoder reads the last words only; ours is recurrent, as
+    in their follow-up (Chopra et al. 2016).
+
+    Args:
+        input_size: E, size of the features.
+        window: Q, positions on either side that a mean takes in; only real ones count.
+    """
+
+    def __init__(self, input_size: int, sizes: ModelSizes, window: int) -> None:
+        super().__init__()
+        self.output_size, self.window = sizes.hidden, window
+        self.project = linear(input_size, sizes.hidden, bias=False)
+
+    def forward(self, features: Tensor, mask: Tensor, segments: Tensor | None = None) -> Memory:
+        states = zero_padding(self.project(features), mask)  # B,S,H
+        values = zero_padding(self._local_means(states, mask), mask)
+        return Memory(states, mask, masked_mean(states, mask), values=values, segments=segments)
+
+    def _local_means(self, states: Tensor, mask: Tensor) -> Tensor:
+        """B,S,H: means over the real positions of each window."""
+        counts = self._window_sums(mask[..., None].to(states.dtype))  # B,S,1
+        return self._window_sums(states) / counts.clamp_min(1)
+
+    def _window_sums(self, states: Tensor) -> Tensor:
+        size = 2 * self.window + 1
+        padded = F.pad(states, (0, 0, self.window, self.window))  # B,S+2Q,H
+        return padded.unfold(1, size, 1).sum(dim=-1)
+
+
+def rush_encoder(
+    choice: AttentionChoice, input_size: int, sizes: ModelSizes, window: int
+) -> RushEncoder:
+    """The encoder, for an attention with a recurrent decoder.
+
+    Raises NotApplicable for families whose encoder is part of what they are.
+    """
+    if choice.placement in ("transformer", "convolutional"):
+        raise NotApplicable(
+            "Rush's encoder goes with recurrent decoders",
+            where="encoder=rush",
+            remedy="use it with none, soft, hard, global, local, hierarchical or over",
+        )
+    return RushEncoder(input_size, sizes, window)

@@ -1,0 +1,217 @@
+"""Multi30k, task 1: picture captions and their translations, in the published layout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from bench.errors import UsageError
+from tasks.base import Dataset, DatasetOptions, datasets
+from tasks.data.archives import Distribution
+from tasks.data.tokenizer import words
+from tasks.translation.cards import MULTI30K
+from tasks.translation.corpus import Corpus, Links
+from tasks.translation.pairs import LinePairs, read_pairs
+from tasks.translation.settings import parallel_settings
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
+
+
+# Gold links between phrases: from phrases as listed to words of the lines themselves.
+#
+# The phrases come from annotations made on other tokenisations (lower case, apostrophes set apart),
+# so each is looked up again in its line, letter by letter without white space and case.
+
+_APOSTROPHES = str.maketrans({"’": "'", "`": "'"})
+
+
+@dataclass(frozen=True)
+class PhraseLinks:
+    """Links of one file.
+
+    Attributes:
+        by_line: links between words, by line counted from 0; lines without any are left out.
+        found, listed: phrase pairs that could be placed in their lines, and all.
+    """
+
+    by_line: dict[int, Links]
+    found: int
+    listed: int
+
+
+def read_phrase_links(
+    path: Path, source: Sequence[str], target: Sequence[str], languages: tuple[str, str]
+) -> PhraseLinks:
+    """Link all words of a source phrase with all words of its target phrase.
+
+    Args:
+        path: JSON list of {"line": n, "links": [[English phrase, French phrase], ...]}.
+        source, target: the lines.
+        languages: codes of source and target; "en" is the first phrase of a listed pair.
+
+    Raises:
+        UsageError: the file is not such a list, or its lines are not those of the text.
+    """
+    by_line: dict[int, Links] = {}
+    found = listed = 0
+    for line, pairs in _records(path, len(source)):
+        if languages[0] != "en":
+            pairs = [(second, first) for first, second in pairs]
+        placed = _place(pairs, words(source[line]), words(target[line]))
+        found, listed = found + len(placed), listed + len(pairs)
+        links = sorted({link for spans in placed for link in product(spans[1], spans[0])})
+        if links:
+            by_line[line] = tuple(links)
+    return PhraseLinks(by_line, found, listed)
+
+
+def find_phrase(phrase: str, line: Sequence[str]) -> list[range]:
+    """Every run of words of the line that spells the phrase."""
+    wanted = _letters(phrase)
+    if not wanted:
+        return []
+    starts, total = {}, 0
+    spelled = [_letters(word) for word in line]
+    for place, word in enumerate(spelled):
+        starts[total] = place
+        total += len(word)
+    starts[total] = len(line)
+    text = "".join(spelled)
+    runs, at = [], text.find(wanted)
+    while at >= 0:
+        if at in starts and at + len(wanted) in starts:
+            runs.append(range(starts[at], starts[at + len(wanted)]))
+        at = text.find(wanted, at + 1)
+    return runs
+
+
+def _place(
+    pairs: Sequence[tuple[str, str]], source: Sequence[str], target: Sequence[str]
+) -> list[tuple[range, range]]:
+    """The word spans of the pairs whose phrases both stand in the line exactly once."""
+    placed = []
+    for first, second in pairs:
+        left, right = find_phrase(first, source), find_phrase(second, target)
+        if len(left) == 1 and len(right) == 1:
+            placed.append((left[0], right[0]))
+    return placed
+
+
+def _letters(text: str) -> str:
+    return "".join(text.translate(_APOSTROPHES).lower().split())
+
+
+def _records(path: Path, lines: int) -> list[tuple[int, list[tuple[str, str]]]]:
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        records = [
+            (record["line"], [(str(first), str(second)) for first, second in record["links"]])
+            for record in data
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"not a list of lines with their links ({type(error).__name__}: {error})",
+            where=str(path),
+        ) from None
+    for line, _ in records:
+        if not isinstance(line, int) or not 0 <= line < lines:
+            raise UsageError(f"there is no line {line} (of {lines})", where=str(path))
+    return records
+
+
+TRAIN, VALIDATION, TEST = "train", "val", "test_2016_flickr"
+LINKED = {"en", "fr"}
+
+
+class Multi30kOptions(DatasetOptions):
+    pair: Literal["de-en", "en-de", "fr-en", "en-fr", "de-fr", "fr-de"] = Field(
+        "de-en", description="source and target language"
+    )
+
+
+@datasets("translation").register("multi30k")
+class Multi30k(Dataset):
+    """`<root>/multi30k/{train,val,test_2016_flickr}.{en,de,fr}`; `<root>` may be that folder
+    itself. English-French pairs get phrase links from `en_fr_phrase_links` where it is there."""
+
+    name: ClassVar[str] = "multi30k"
+    summary: ClassVar[str] = "picture captions in German, French, English; 29,000 training pairs"
+    licence: ClassVar[str] = "non-commercial research"
+    citation: ClassVar[str] = (
+        "Elliott, Frank, Sima'an, Specia (2016). Multi30K: Multilingual English-German Image "
+        "Descriptions; French: Elliott et al. (2017); links: Plummer et al. (2015), Flickr30k "
+        "Entities"
+    )
+    gold: ClassVar[bool] = True
+    card: ClassVar[Distribution | None] = MULTI30K
+    places: ClassVar[tuple[str, ...]] = ("multi30k", "test_2016_flickr.en")
+    Options: ClassVar[type[DatasetOptions]] = Multi30kOptions
+
+    @classmethod
+    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+        return parallel_settings(budget, placement)
+
+    @classmethod
+    def load(cls, options: DatasetOptions, data_root: Path | None) -> Corpus:
+        """Read. Raises UsageError naming file and line where the data cannot be used."""
+        assert isinstance(options, Multi30kOptions)
+        splits = {
+            split: read_pairs(source, target, split)
+            for split, (source, target) in cls.files(options, data_root).items()
+        }
+        source, target = options.pair.split("-")
+        notes: list[str] = []
+        if {source, target} == LINKED:
+            folder = _folder(data_root) / "en_fr_phrase_links"
+            for split in (VALIDATION, TEST):
+                splits[split], note = _linked(splits[split], folder, (source, target))
+                notes.append(note)
+        return Corpus(
+            name=cls.name,
+            source_language=source,
+            target_language=target,
+            train=splits[TRAIN],
+            validation=splits[VALIDATION],
+            tests={TEST: splits[TEST]},
+            sure=False,
+            notes=tuple(notes),
+        )
+
+    @classmethod
+    def files(cls, options: DatasetOptions, data_root: Path | None) -> dict[str, tuple[Path, Path]]:
+        """Source and target file of every split."""
+        assert isinstance(options, Multi30kOptions)
+        source, target = options.pair.split("-")
+        folder = _folder(data_root)
+        return {
+            split: (folder / f"{split}.{source}", folder / f"{split}.{target}")
+            for split in (TRAIN, VALIDATION, TEST)
+        }
+
+
+def _folder(data_root: Path | None) -> Path:
+    if data_root is None:
+        raise UsageError(
+            "multi30k needs --data-root", remedy="give the folder that holds multi30k/"
+        )
+    if not data_root.is_dir():
+        raise UsageError("no such folder", where=str(data_root), remedy="check --data-root")
+    nested = data_root / "multi30k"
+    return nested if nested.is_dir() else data_root
+
+
+def _linked(pairs: LinePairs, folder: Path, languages: tuple[str, str]) -> tuple[LinePairs, str]:
+    path = folder / f"{pairs.name}.json"
+    if not path.is_file():
+        return pairs, f"{pairs.name}: no phrase links ({path.name} is not there)"
+    links = read_phrase_links(path, pairs.source, pairs.target, languages)
+    dropped = links.listed - links.found
+    note = f"{pairs.name}: {links.found} of {links.listed} phrase links found in the text"
+    return replace(pairs, links=links.by_line), f"{note}, {dropped} dropped"

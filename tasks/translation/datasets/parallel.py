@@ -1,0 +1,126 @@
+"""Any parallel text: two files a split, line n of one translating line n of the other."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from bench.errors import UsageError
+from tasks.base import Dataset, DatasetOptions, datasets
+from tasks.translation.corpus import Corpus
+from tasks.translation.pairs import LinePairs, read_pairs
+from tasks.translation.settings import parallel_settings
+
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
+
+
+class ParallelOptions(DatasetOptions):
+    source: str = Field("src", description="ending of source files")
+    target: str = Field("tgt", description="ending of target files")
+    train: str = Field("train", min_length=1, description="name of the training files")
+    valid: str = Field(
+        "valid", description="name of the validation files; empty splits them off the training"
+    )
+    test: str = Field(
+        "test", description="name of the test files; empty splits them off the training"
+    )
+    held_out: float = Field(
+        0.05, gt=0, le=0.4, description="share of the training pairs in each set split off"
+    )
+
+
+@datasets("translation").register("parallel")
+class Parallel(Dataset):
+    """`<root>/<name>.<ending>`, say `train.src` and `train.tgt`.
+
+    What is split off the training files is decided by a hash of the source sentence: the same
+    pairs on every machine, and a sentence that occurs twice is never on both sides.
+    """
+
+    name: ClassVar[str] = "parallel"
+    summary: ClassVar[str] = "your own parallel text: <name>.<source> and <name>.<target>"
+    licence: ClassVar[str] = "your own"
+    places: ClassVar[tuple[str, ...]] = ("train.src",)
+    Options: ClassVar[type[DatasetOptions]] = ParallelOptions
+
+    @classmethod
+    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+        return parallel_settings(budget, placement)
+
+    @classmethod
+    def load(cls, options: DatasetOptions, data_root: Path | None) -> Corpus:
+        """Read. Raises UsageError naming file and line where the data cannot be used."""
+        assert isinstance(options, ParallelOptions)
+        splits = {
+            split: read_pairs(source, target, split)
+            for split, (source, target) in cls.files(options, data_root).items()
+        }
+        notes = [
+            f"{split}: {len(pairs.source) - len(pairs)} lines that are blank on both sides left out"
+            for split, pairs in splits.items()
+            if len(pairs) < len(pairs.source)
+        ]
+        missing = [split for split in ("test", "valid") if split not in splits]
+        if missing:
+            splits |= _split_off(splits["train"], missing, options.held_out)
+            notes += [
+                f"{split}: {len(splits[split])} pairs split off the training" for split in missing
+            ]
+        return Corpus(
+            name=cls.name,
+            source_language=options.source,
+            target_language=options.target,
+            train=splits["train"],
+            validation=splits["valid"],
+            tests={"test": splits["test"]},
+            notes=tuple(notes),
+        )
+
+    @classmethod
+    def files(cls, options: DatasetOptions, data_root: Path | None) -> dict[str, tuple[Path, Path]]:
+        """Source and target file of every split that has files."""
+        assert isinstance(options, ParallelOptions)
+        if data_root is None:
+            raise UsageError("parallel needs --data-root", remedy="give the folder of your files")
+        if not data_root.is_dir():
+            raise UsageError("no such folder", where=str(data_root), remedy="check --data-root")
+        if options.source == options.target:
+            raise UsageError(
+                f"source and target both end in '.{options.source}'",
+                where="--set",
+                remedy="set source and target to the endings of your files",
+            )
+        names = {"train": options.train, "valid": options.valid, "test": options.test}
+        return {
+            split: (data_root / f"{name}.{options.source}", data_root / f"{name}.{options.target}")
+            for split, name in names.items()
+            if name
+        }
+
+
+def _split_off(train: LinePairs, names: list[str], share: float) -> dict[str, LinePairs]:
+    """Take `share` of the pairs for each of `names`; what is left is "train"."""
+    hashes = np.fromiter((_unit_hash(pair.source_text) for pair in train), np.float64)  # N in 0..1
+    part = np.minimum(hashes // share, len(names)).astype(np.int64)
+    splits = {
+        name: train.select(train.rows[part == number], name=name)
+        for number, name in enumerate([*names, "train"])
+    }
+    for name, pairs in splits.items():
+        if not len(pairs):
+            raise UsageError(
+                f"{len(train)} pairs are too few to split off {' and '.join(names)}",
+                where=str(train.source.path),
+                remedy=f"raise held_out, or give files for {name}",
+            )
+    return splits
+
+
+def _unit_hash(text: str) -> float:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6]) / 2**48

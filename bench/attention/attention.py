@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -169,23 +169,6 @@ class Weighed:
     parts: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class DotProducts:
-    """Attention of one query at a time, where it is no more than the mean of values under
-    softmax(factor x query . key).
-
-    Attributes:
-        keys: B,S,K with K the size of a query.
-        values: B,S,C.
-        mask: B,S, True where real.
-    """
-
-    keys: Tensor
-    values: Tensor
-    mask: Tensor
-    factor: float
-
-
 class ScoredAttention(Attention):
     """The composed mechanism. Ours differ in the parts they put in, and in little else.
 
@@ -223,9 +206,8 @@ class ScoredAttention(Attention):
         self.gate = nn.Linear(sizes.query, 1) if gate else None
         expected = isinstance(self.window, Everywhere) and isinstance(self.aggregation, Expectation)
         self.fusable = self.plain and self.normaliser.fused and expected
-        self.shares_keys = (
-            self.plain and expected and not self.needs_previous and not self._altered("forward")
-        )
+        altered = type(self).forward is not ScoredAttention.forward
+        self.shares_keys = self.plain and expected and not self.needs_previous and not altered
 
     def _make_score(self, name: str, sizes: Sizes) -> Score:
         kind = scores.get(name, where="score")
@@ -249,21 +231,6 @@ class ScoredAttention(Attention):
                 **self.window.prepare(memory),
             },
         )
-
-    def as_dot_products(self, keys: Keys) -> DotProducts | None:
-        """What a loop needs that attends by itself; None where there is more to it."""
-        altered = self._altered("prepare", "forward", "finish")
-        factor = self.score.query_factor()
-        if altered or not self.fusable or self.gate is not None or factor is None:
-            return None
-        tensors = keys.tensors
-        return DotProducts(
-            tensors["keys"][:, 0], tensors["values"][:, 0], tensors["mask"][:, 0, 0], factor
-        )
-
-    def _altered(self, *names: str) -> bool:
-        """Whether a subclass does any of it in its own way."""
-        return any(getattr(type(self), one) != getattr(ScoredAttention, one) for one in names)
 
     def initial_state(self, keys: Keys) -> AttentionState:
         tensors = dict(self.aggregation.initial_tensors(keys))
@@ -352,9 +319,6 @@ class ScoredAttention(Attention):
             outputs.append(self.forward(step, keys, state, need_weights=need_weights))
             state = outputs[-1].state
         return join_steps(outputs)
-
-    def extra_metadata(self) -> dict[str, Any]:
-        return {"normaliser": self.options.normaliser, "heads": self.score.heads}
 
 
 def fused(queries: Tensor, factor: float, keys: Keys, mask: Tensor | None) -> Tensor:

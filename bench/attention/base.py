@@ -256,10 +256,6 @@ class Attention(nn.Module, ABC):
                 is the same to float tolerance.
         """
 
-    def extra_metadata(self) -> dict[str, Any]:
-        """Facts for the result record (window width, heads, ...). JSON data."""
-        return {}
-
 
 # Several single steps joined to one result.
 

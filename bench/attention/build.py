@@ -6,9 +6,6 @@ from bench.attention.base import Attention, AttentionOptions, Sizes
 from bench.attention.registries import attentions, scores
 from bench.errors import NotApplicable
 
-#: Score of a mechanism that has none.
-NO_SCORE = "none"
-
 
 def build_attention(
     attention: str | type[Attention],
@@ -32,20 +29,6 @@ def build_attention(
     if reason:
         raise NotApplicable(reason, where=f"{attention} with {score}")
     return kind(sizes, score, kind.Options() if options is None else options)
-
-
-def valid_pairs() -> list[tuple[str, str, str | None]]:
-    """Every registered attention with every score: names, and the reason where refused.
-
-    An attention without scores has one pair, with the score "none".
-    """
-    pairs: list[tuple[str, str, str | None]] = []
-    for name, kind in attentions.items():
-        if kind.placement == "fixed":
-            pairs.append((name, NO_SCORE, None))
-        else:
-            pairs.extend((name, score, kind.refusal(score)) for score in scores.names())
-    return pairs
 
 
 # Reasons that several mechanisms give for refusing a score.

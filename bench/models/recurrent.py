@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bench.attention.attention import DotProducts, ScoredAttention
 from bench.attention.base import (
     Attended,
     Attention,
@@ -18,21 +17,18 @@ from bench.attention.base import (
     join_steps,
     zero_padding,
 )
-from bench.models import fed_loop
 from bench.models.base import Decoded, Decoder, DecoderState, Encoder, ModelSizes
-from bench.models.gru_sequence import Gru, trains_on_cpu
+from bench.models.gru import Gru
 from bench.models.layers import dropout, dropout_factors, linear, resize, token_embedding
 from bench.models.recurrent_cells import (
-    Advance,
     CellState,
     Lstm,
     RecurrentStack,
+    Steps,
     halved,
     initialise_recurrent,
     is_lstm,
-    layer_parameters,
 )
-from bench.models.tanh import tanh
 
 
 class RecurrentEncoder(Encoder):
@@ -212,7 +208,7 @@ class RecurrentDecoder(Decoder):
     def _embed(self, tokens: Tensor) -> Tensor:
         return self._drop(self.embedding(tokens))  # B,T,E
 
-    def _advance(self, tokens: Tensor, embedded: Tensor) -> Advance:
+    def _advance(self, tokens: Tensor, embedded: Tensor) -> Steps:
         """Ready to walk along B,T tokens and their embeddings. Of the last words of a search's many
         hypotheses, most are the same few: these are projected once."""
         searches = not (self.training or torch.is_grad_enabled() or tokens.is_cuda)
@@ -231,7 +227,7 @@ class RecurrentDecoder(Decoder):
     def _vector(self, *sources: Tensor) -> Tensor:
         """tanh(W [sources]): the readout of Bahdanau 2015 and the attentional vector of Luong
         2015, equation 5, before dropout."""
-        return tanh(self.readout(torch.cat(sources, dim=-1)))
+        return torch.tanh(self.readout(torch.cat(sources, dim=-1)))
 
 
 class FixedDecoder(RecurrentDecoder):
@@ -407,11 +403,11 @@ class AfterDecoder(AttentiveDecoder):
         keys: Keys = state.source
         cells, remembered = state.progress.cells, state.progress.attention
         embedded = self._embed(tokens)  # B,T,E
-        dropped = self._dropped(embedded)
-        if not need_weights and tokens.shape[1] > 1:
-            products = self._dot_products(embedded, keys)
-            if products is not None:
-                return self._walk(embedded, state, fed, products, dropped)
+        # Drawn for all steps at once: factors B,T,H of states, B,T,E of attentional vectors.
+        factors: list[Tensor] = []
+        if self.training and self.dropout:
+            shapes = ((*tokens.shape, size) for size in (self.state_size, self.output_size))
+            factors.extend(dropout_factors(shape, self.dropout, embedded) for shape in shapes)
         advance = self._advance(tokens, embedded)
         attended: list[Attended] = []
         tops: list[Tensor] = []
@@ -421,9 +417,9 @@ class AfterDecoder(AttentiveDecoder):
             top = self._with_words(cells.hidden[-1], embedded[:, step])  # B,H
             now = self.attention(top[:, None], keys, remembered, need_weights=need_weights)
             remembered = now.state
-            kept = top if dropped is None else top * dropped.states[:, step]
+            kept = top * factors[0][:, step] if factors else top
             fed = self._vector(now.context[:, 0], kept)  # B,E
-            fed = fed if dropped is None else fed * dropped.vectors[:, step]
+            fed = fed * factors[1][:, step] if factors else fed
             attended.append(now)
             tops.append(top)
             vectors.append(fed)
@@ -431,48 +427,6 @@ class AfterDecoder(AttentiveDecoder):
             torch.stack(vectors, dim=1), torch.stack(tops, dim=1), join_steps(attended)
         )
         return decoded, DecoderState(keys, RecurrentProgress(cells, remembered, fed))
-
-    def _dropped(self, embedded: Tensor) -> fed_loop.Dropped | None:
-        """What dropout multiplies by at all steps, if it does."""
-        if not (self.training and self.dropout):
-            return None
-        sizes = (self.state_size, self.output_size)
-        shapes = ((*embedded.shape[:2], size) for size in sizes)
-        return fed_loop.Dropped(
-            *(dropout_factors(shape, self.dropout, embedded) for shape in shapes)
-        )
-
-    def _dot_products(self, embedded: Tensor, keys: Keys) -> DotProducts | None:
-        """What the attention is, if all steps can be one function; else None."""
-        single = isinstance(self.stack.rnn, Gru) and self.stack.layers == 1 and self.skip is None
-        if not single or not isinstance(self.attention, ScoredAttention):
-            return None
-        products = self.attention.as_dot_products(keys)
-        if products is None or not trains_on_cpu(embedded, products.keys, products.values):
-            return None
-        return products
-
-    def _walk(
-        self,
-        embedded: Tensor,
-        state: RecurrentState,
-        fed: Tensor,
-        products: DotProducts,
-        dropped: fed_loop.Dropped | None,
-    ) -> tuple[Decoded, RecurrentState]:
-        """As `_read_fed`, in one function."""
-        first = state.progress.cells.hidden[0]
-        cell = layer_parameters(self.stack.rnn, 0)
-        parameters = fed_loop.Parameters(cell, self.readout.weight, self.readout.bias)
-        walked = fed_loop.walk(embedded, first, fed, products, parameters, dropped)
-        before = state.progress.attention
-        after = RecurrentProgress(
-            CellState((walked.states[:, -1],)),
-            AttentionState(before.position + embedded.shape[1], before.tensors),
-            walked.vectors[:, -1],
-        )
-        decoded = Decoded(walked.vectors, contexts=walked.contexts, hidden=walked.states)
-        return decoded, DecoderState(state.source, after)
 
 
 def _decoded(features: Tensor, hidden: Tensor, attended: Attended) -> Decoded:

@@ -8,7 +8,6 @@ recurrent projection, that of the extra input, and the gates.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,10 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.errors import UsageError, unknown_name
-from bench.models.gru_sequence import Gru, trains_on_cpu
-from bench.models.gru_walk import Walk
+from bench.models.gru import Gru
 from bench.models.layers import dropout
-from bench.models.tanh import tanh
 
 CELLS = ("gru", "lstm")
 
@@ -102,18 +99,10 @@ class RecurrentStack(nn.Module):
         outputs, (last, last_cells) = self.rnn(inputs, (hidden, cells))
         return outputs, CellState(last.unbind(0), last_cells.unbind(0))
 
-    def steps(self, known: Tensor, places: Tensor | None = None) -> Advance:
+    def steps(self, known: Tensor, places: Tensor | None = None) -> Steps:
         """Make ready to walk along B,T,E known inputs, step by step. Where they repeat, rows for
         B `places` in fewer known inputs can be walked along."""
-        alone = isinstance(self.rnn, Gru)
-        several = known.shape[1] > 1 and places is None
-        if several and alone and trains_on_cpu(known, self.rnn.all_weights[0][0]):
-            return GruSteps(self, known)
         return Steps(self, known, places)
-
-
-#: The state after a position, given the position, B,X extra input and the state before.
-Advance = Callable[[int, Tensor, CellState], CellState]
 
 
 class Steps:
@@ -124,7 +113,7 @@ class Steps:
 
     def __init__(self, stack: RecurrentStack, known: Tensor, places: Tensor | None = None) -> None:
         self._stack, size = stack, stack.input_size
-        layers = [layer_parameters(stack.rnn, layer) for layer in range(stack.layers)]
+        layers = [_layer_parameters(stack.rnn, layer) for layer in range(stack.layers)]
         first = layers[0]
         projected = F.linear(known, first.inputs[:, :size], first.input_bias)  # B,T,GH
         if places is not None:
@@ -155,30 +144,8 @@ class Steps:
         return CellState(tuple(hidden), tuple(cells))
 
 
-class GruSteps:
-    """One walk of a stack of GRU layers along one batch, trained on a CPU."""
-
-    def __init__(self, stack: RecurrentStack, known: Tensor) -> None:
-        self._stack = stack
-        B, T, _ = known.shape
-        parts = [known.transpose(0, 1), *(None,) * (stack.layers - 1)]
-        self._walks = [
-            Walk(part, (T, B), *layer_parameters(stack.rnn, layer))
-            for layer, part in enumerate(parts)
-        ]
-
-    def __call__(self, step: int, extra: Tensor, state: CellState) -> CellState:
-        """The state after position `step`, given B,X extra input and the state before."""
-        hidden: list[Tensor] = []
-        for layer, (walk, before) in enumerate(zip(self._walks, state.hidden, strict=True)):
-            if layer:
-                extra = dropout(hidden[-1], self._stack.dropout, self._stack.training)
-            hidden.append(walk(step, extra, before))
-        return CellState(tuple(hidden))
-
-
-class LayerParameters(NamedTuple):
-    """Of one layer: weights GH,I and GH,H, biases GH, for G gates"""
+class _LayerParameters(NamedTuple):
+    """Weights GH,I and GH,H and biases GH of one layer, for G gates."""
 
     inputs: Tensor
     recurrent: Tensor
@@ -186,9 +153,9 @@ class LayerParameters(NamedTuple):
     bias: Tensor
 
 
-def layer_parameters(rnn: nn.GRU | nn.LSTM, layer: int) -> LayerParameters:
+def _layer_parameters(rnn: nn.GRU | nn.LSTM, layer: int) -> _LayerParameters:
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    return LayerParameters(*(getattr(rnn, f"{name}_l{layer}") for name in names))
+    return _LayerParameters(*(getattr(rnn, f"{name}_l{layer}") for name in names))
 
 
 def _gru(projected: Tensor, recurrent: Tensor, hidden: Tensor) -> Tensor:
@@ -197,7 +164,7 @@ def _gru(projected: Tensor, recurrent: Tensor, hidden: Tensor) -> Tensor:
     input_gates, input_new = projected.split((2 * size, size), dim=1)
     hidden_gates, hidden_new = recurrent.split((2 * size, size), dim=1)
     reset, update = torch.sigmoid(input_gates + hidden_gates).chunk(2, dim=1)
-    new = tanh(torch.addcmul(input_new, reset, hidden_new))
+    new = torch.tanh(torch.addcmul(input_new, reset, hidden_new))
     return torch.lerp(new, hidden, update)  # new + update * (hidden - new)
 
 
@@ -205,8 +172,8 @@ def _lstm(projected: Tensor, recurrent: Tensor, cell: Tensor) -> tuple[Tensor, T
     """Gates of PyTorch's LSTM: B,4H projections, biases in, to the state and the cell B,H."""
     enter, forget, new, leave = (projected + recurrent).chunk(4, dim=1)
     kept = torch.sigmoid(forget) * cell
-    cell = torch.addcmul(kept, torch.sigmoid(enter), tanh(new))
-    return torch.sigmoid(leave) * tanh(cell), cell
+    cell = torch.addcmul(kept, torch.sigmoid(enter), torch.tanh(new))
+    return torch.sigmoid(leave) * torch.tanh(cell), cell
 
 
 def _for_products(weight: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,21 +12,6 @@ from tasks.evaluation import bootstrap as intervals
 from tasks.evaluation.bootstrap import Interval
 
 CLASSES = len(LABELS)
-
-
-@dataclass(frozen=True)
-class McNemar:
-    """McNemar's test of two classifiers on the same examples.
-
-    Attributes:
-        only_first, only_second: examples that one of them alone gets right.
-        p_value: two-sided exact probability (binomial) of a split at least as uneven if both were
-            equally good. 1 where they never differ.
-    """
-
-    only_first: int
-    only_second: int
-    p_value: float
 
 
 def gold_classes(pairs: Sequence[PairExample]) -> np.ndarray:
@@ -111,15 +95,3 @@ def by_length(
     return intervals.by_length(
         subset, lengths, accuracy_statistics(gold, predicted), intervals.ratio
     )
-
-
-def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
-    """Whether two classifiers differ, from the correctness of each on the same N examples."""
-    from scipy.stats import binomtest
-
-    assert first.shape == second.shape, "McNemar's test is of paired predictions"
-    only_first = int(((first > 0) & ~(second > 0)).sum())
-    only_second = int(((second > 0) & ~(first > 0)).sum())
-    differ = only_first + only_second
-    p_value = float(binomtest(only_first, differ).pvalue) if differ else 1.0
-    return McNemar(only_first, only_second, p_value)

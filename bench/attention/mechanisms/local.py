@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 from torch import Tensor
@@ -88,9 +88,6 @@ class LocalAttention(ScoredAttention):
             weights = empty.scatter_add(-1, index, near[:, 0])
         state = AttentionState(state.position + T, state.tensors)
         return Attended(self.finish(context, query, keys), state, weights)
-
-    def extra_metadata(self) -> dict[str, Any]:
-        return {**super().extra_metadata(), "window": self.point_window.width}
 
 
 @attentions.register("local-m")

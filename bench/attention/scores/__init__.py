@@ -81,10 +81,6 @@ class Score(nn.Module, ABC):
         """
         return None
 
-    def query_factor(self) -> float | None:
-        """The factor of `as_dot`, if there is one head and queries enter as they are; else None."""
-        return None
-
 
 class DotScore(Score):
     """A score that is an inner product of a transformed query and a projected key."""

@@ -15,7 +15,6 @@ from bench.attention.attention import HeadLinear
 from bench.attention.base import AttentionOptions
 from bench.attention.kernels import in_chunks
 from bench.attention.kernels.additive_cpu import additive_in_tiles
-from bench.attention.kernels.additive_step import additive_step
 from bench.attention.registries import scores
 from bench.attention.scores import Score
 
@@ -86,12 +85,12 @@ class Concat(Score):
         return additive(self.query(query), projected, self.vector)
 
 
-#: Numbers of the hidden layer, B x H x T x S x A, from which a way other than the written-out
-#: formula is faster, as measured on a CPU with the way back: for one query, and for several.
-STEP_FROM, TILES_FROM = 2**15, 2**19
-#: Above so many a single query's hidden layer is not kept for the way back but formed again, no
-#: slower than the formula; below, keeping it is faster. On a GPU the kernels serve from there.
-STEP_TO = 2**21
+#: Numbers of the hidden layer, B x H x T x S x A, from which tiles are faster than the written-out
+#: formula, as measured on a CPU with the way back, for several queries.
+TILES_FROM = 2**19
+#: The same for a single query, whose tiles are no faster: from so many on, its hidden layer is not
+#: kept for the way back but formed again. On a GPU the kernels serve from there.
+STEP_FROM = 2**21
 #: Where a GPU's kernels begin to serve several queries: below, the formula waits no longer for its
 #: launches and needs little memory (an H100, there and back: 0.5 against 0.9 ms for 2**19 numbers,
 #: equal at 2**23, 10 against 1.5 ms at 2**29).
@@ -125,21 +124,16 @@ def additive_written_out(queries: Tensor, keys: Tensor, vector: Tensor) -> Tenso
 
 
 def _fast_way(queries: Tensor, keys: Tensor, vector: Tensor) -> Additive | None:
-    """A way faster than the formula written out, or None."""
-    T, hidden = queries.shape[2], queries.shape[2] * keys.numel()
-    if hidden < STEP_FROM or torch._C._are_functorch_transforms_active():
+    """A way faster than the formula written out, or one that keeps less; None for neither."""
+    T, device = queries.shape[2], keys.device
+    hidden = T * keys.numel()
+    if torch._C._are_functorch_transforms_active():
         return None  # torch.func differentiates no function of one's own
-    if keys.device.type == "cuda":
-        enough = hidden > STEP_TO if T == 1 else hidden >= KERNEL_FROM
-        return additive_kernel(keys.device) if enough else None
-    if keys.device.type != "cpu":
-        return None
-    if T > 1:
-        return additive_in_tiles if hidden >= TILES_FROM else None
-    mixed = not (queries.dtype == keys.dtype == vector.dtype in (torch.float32, torch.float64))
-    if mixed or torch.is_autocast_enabled("cpu"):
+    if device.type == "cuda" and hidden >= (STEP_FROM if T == 1 else KERNEL_FROM):
+        return additive_kernel(device)
+    if device.type == "cpu" and hidden >= (STEP_FROM if T == 1 else TILES_FROM):
         return additive_in_tiles
-    return additive_step if hidden <= STEP_TO else additive_in_tiles
+    return None
 
 
 @functools.cache

@@ -59,9 +59,6 @@ class Dot(DotScore):
             return split_heads(query, self.heads), 1.0
         return self.query(query), 1.0  # B,H,T,A
 
-    def query_factor(self) -> float | None:
-        return 1.0 if self.heads == 1 and self.query is None else None
-
 
 @scores.register("scaled-dot")
 class ScaledDot(Dot):
@@ -75,7 +72,3 @@ class ScaledDot(Dot):
     def as_dot(self, query: Tensor) -> tuple[Tensor, float]:
         vectors, _ = super().as_dot(query)
         return vectors, 1 / math.sqrt(vectors.shape[-1])
-
-    def query_factor(self) -> float | None:
-        plain = super().query_factor()
-        return None if plain is None else plain / math.sqrt(self.query_size)

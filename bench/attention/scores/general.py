@@ -30,6 +30,3 @@ class General(DotScore):
 
     def as_dot(self, query: Tensor) -> tuple[Tensor, float]:
         return split_heads(query, self.heads), 1.0
-
-    def query_factor(self) -> float | None:
-        return 1.0 if self.heads == 1 else None

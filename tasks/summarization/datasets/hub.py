@@ -75,9 +75,6 @@ CNN_DAILYMAIL = Card(
     ),
 )
 
-#: By the name of the data set, for `attnbench data get`.
-CARDS = {card.name: card for card in (XSUM, GIGAWORD, CNN_DAILYMAIL)}
-
 
 class HubOptions(CardOptions):
     """How much of a text is read (See et al. 2017 cut at 400 and 100)."""

@@ -13,7 +13,6 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from bench.attention.kernels import additive_cpu as additive_tiles
 from bench.attention.kernels.additive_cpu import additive_in_tiles
-from bench.attention.kernels.additive_step import additive_step
 from bench.attention.registries import scores
 from bench.attention.scores import concat as concat_module
 from bench.attention.scores.concat import additive, additive_written_out
@@ -51,11 +50,6 @@ def test_tiles_equal_the_formula(shape: tuple[int, ...], tile: int) -> None:
     assert_equal(additive_in_tiles, inputs(*shape))
 
 
-@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape[2] == 1], ids=str)
-def test_a_step_equals_the_formula(shape: tuple[int, ...]) -> None:
-    assert_equal(additive_step, inputs(*shape))
-
-
 @settings(deadline=None, max_examples=40)
 @given(
     shape=st.tuples(*(st.integers(1, n) for n in (3, 3, 6, 9, 5))),
@@ -72,24 +66,21 @@ def test_tiles_equal_the_formula_whatever_the_sizes(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(additive_tiles, "TILE", tile)
         assert_equal(additive_in_tiles, given)
-    if shape[2] == 1:
-        assert_equal(additive_step, given)
 
 
-@pytest.mark.parametrize("way", [additive_in_tiles, additive_step])
+@pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("heads", [1, 2])
-def test_gradients_agree_with_finite_differences(way: Way, heads: int, tile: int) -> None:
-    given = inputs(2, heads, 1 if way is additive_step else 3, 4, 3)
-    assert gradcheck(way, given)
-    assert gradgradcheck(way, given)
+def test_gradients_agree_with_finite_differences(heads: int, steps: int, tile: int) -> None:
+    given = inputs(2, heads, steps, 4, 3)
+    assert gradcheck(additive_in_tiles, given)
+    assert gradgradcheck(additive_in_tiles, given)
 
 
 @pytest.mark.parametrize("unwanted", range(3))
-@pytest.mark.parametrize("way", [additive_in_tiles, additive_step])
-def test_no_gradient_is_formed_that_nobody_wants(way: Way, unwanted: int) -> None:
+def test_no_gradient_is_formed_that_nobody_wants(unwanted: int) -> None:
     given = inputs(2, 1, 1, 4, 3)
     given[unwanted] = given[unwanted].detach()
-    assert gradcheck(way, given)
+    assert gradcheck(additive_in_tiles, given)
 
 
 @pytest.mark.parametrize("size", [39.0, 60.0, 1e4])
@@ -101,8 +92,6 @@ def test_exponentials_never_overflow(size: float, steps: int) -> None:
     keys[:, :, 3:] -= queries[:, :, :1]  # sums near 0 of numbers that are large
     given = [one.float().requires_grad_() for one in (queries, keys, vector)]
     assert_equal(additive_in_tiles, given)
-    if steps == 1:
-        assert_equal(additive_step, given)
 
 
 def test_what_is_no_number_stays_none() -> None:
@@ -169,7 +158,7 @@ def test_scores_are_the_same_by_the_fast_ways(
     ("shape", "way"),
     [
         ((2, 1, 1, 5, 16), "additive_written_out"),
-        ((64, 1, 1, 15, 128), "additive_step"),
+        ((64, 1, 1, 15, 128), "additive_written_out"),
         ((8, 1, 1, 2000, 256), "additive_in_tiles"),
         ((8, 1, 15, 15, 128), "additive_written_out"),
         ((64, 1, 15, 15, 128), "additive_in_tiles"),
@@ -180,7 +169,7 @@ def test_sizes_choose_the_way(
     shape: tuple[int, ...], way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[str] = []
-    for name in ("additive_written_out", "additive_step", "additive_in_tiles"):
+    for name in ("additive_written_out", "additive_in_tiles"):
         monkeypatch.setattr(
             concat_module, name, lambda q, k, v, name=name: taken.append(name) or q.new_empty(0)
         )

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from attention_pairs import valid_pairs
 from torch import Tensor
 
 from bench.attention.base import Attention, Memory, Sizes
-from bench.attention.build import build_attention, valid_pairs
+from bench.attention.build import build_attention
 from bench.attention.conformance import Batch, random_batch
 from bench.attention.registries import attentions, normalisers
 

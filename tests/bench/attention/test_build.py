@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 
 import pytest
 import torch
+from attention_pairs import valid_pairs
 
 from bench.attention.base import AttentionState, Keys, Memory, Sizes, lengths_to_mask
-from bench.attention.build import build_attention, valid_pairs
+from bench.attention.build import build_attention
 from bench.attention.mechanisms.soft import SoftOptions
 from bench.attention.registries import attentions, scores
 from bench.errors import NotApplicable, UsageError
@@ -41,8 +41,6 @@ def test_every_pair_is_listed_once_and_the_control_has_no_score() -> None:
 def test_every_mechanism_says_what_it_is(name: str) -> None:
     kind = attentions.get(name)
     assert kind.summary and kind.source
-    module = build_attention(name, SIZES)
-    assert json.loads(json.dumps(module.extra_metadata())) == module.extra_metadata()
     if kind.placement != "fixed":
         assert kind.refusal(kind.classic_score) is None
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from attention_pairs import valid_pairs
 from torch import Tensor
 from wrong_mechanisms import Detached, Fading, Tidying
 
@@ -20,7 +21,7 @@ from bench.attention.base import (
     Memory,
     Sizes,
 )
-from bench.attention.build import build_attention, valid_pairs
+from bench.attention.build import build_attention
 from bench.attention.conformance import CHECKS, Finding, check_mechanism
 from bench.attention.registries import attentions, normalisers
 from bench.errors import NotApplicable, UsageError

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from attention_pairs import valid_pairs
 from torch import nn
 
 from bench.attention.attention import ScoredOptions, first_position
 from bench.attention.base import AttentionState, Memory, Sizes
-from bench.attention.build import build_attention, valid_pairs
+from bench.attention.build import build_attention
 from bench.attention.mechanisms.multi_step import MultiStepOptions
 from bench.attention.mechanisms.soft import SoftOptions
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 
 import pytest
 import torch
+from attention_pairs import valid_pairs
 from torch import Tensor
 
 from bench.attention.base import Memory
-from bench.attention.build import valid_pairs
 from bench.attention.registries import attentions
 from bench.models.base import Decoded, Decoder, select_rows
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from attention_pairs import valid_pairs
 
-from bench.attention.build import valid_pairs
 from bench.models.base import DecoderState, select_rows
 
 PAIRS = [(name, score) for name, score, reason in valid_pairs() if reason is None]

@@ -1,4 +1,4 @@
-"""Accuracy, macro F1, confusion and McNemar's test against scikit-learn and by hand."""
+"""Accuracy, macro F1 and confusion against scikit-learn and by hand."""
 
 from __future__ import annotations
 
@@ -58,19 +58,6 @@ def test_the_interval_has_the_width_theory_gives() -> None:
     interval = metrics.accuracy_interval(gold, predicted)
     deviation = np.sqrt(interval.value * (1 - interval.value) / 1000)
     assert interval.high - interval.low == pytest.approx(2 * 1.96 * deviation, rel=0.15)
-
-
-@pytest.mark.parametrize(
-    ("only_first", "only_second", "p_value"),
-    [(0, 0, 1.0), (5, 5, 1.0), (1, 9, 22 / 1024), (10, 0, 2 / 1024), (0, 1, 1.0)],
-)
-def test_mcnemar_is_the_exact_sign_test(only_first: int, only_second: int, p_value: float) -> None:
-    # Pairs on which both are right or both wrong say nothing.
-    first = np.array([1.0] * only_first + [0.0] * only_second + [1.0] * 7 + [0.0] * 3)
-    second = np.array([0.0] * only_first + [1.0] * only_second + [1.0] * 7 + [0.0] * 3)
-    found = metrics.mcnemar(first, second)
-    assert (found.only_first, found.only_second) == (only_first, only_second)
-    assert found.p_value == pytest.approx(p_value)
 
 
 def test_accuracy_by_length_of_the_premise() -> None:

@@ -16,9 +16,12 @@ import pytest
 from bench.errors import UsageError
 from tasks.base import datasets
 from tasks.summarization.check import check
-from tasks.summarization.datasets.hub import CARDS, CNN_DAILYMAIL, GIGAWORD, XSUM
+from tasks.summarization.datasets.hub import CNN_DAILYMAIL, GIGAWORD, XSUM
 from tasks.summarization.datasets.reuters21578 import clean_stories, paragraphs
 from tasks.summarization.documents import SummaryCorpus
+
+#: By the name of the data set.
+CARDS = {card.name: card for card in (XSUM, GIGAWORD, CNN_DAILYMAIL)}
 
 
 def load(name: str, root: Path | None, **options: Any) -> SummaryCorpus:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bench.store.cell import Cell
     from bench.store.store import Store
-    from bench.tracking.base import Mode
+    from bench.tracking import Mode
     from tasks.base import Paths
 
 

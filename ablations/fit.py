@@ -19,7 +19,7 @@ from ablations.checkpoint import Checkpoints, Interruptible
 from ablations.context import TrialContext
 from ablations.distributed import explained, strategy
 from bench.errors import UsageError
-from bench.tracking.base import Tracker
+from bench.tracking import Tracker
 from tasks.base import Plan, TaskData
 from tasks.data.batching import StreamModule
 from tasks.settings import Settings

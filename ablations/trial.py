@@ -39,8 +39,7 @@ from bench.store.cell import Cell
 from bench.store.provenance import provenance, utc_now
 from bench.store.result import Cost, Result
 from bench.store.trace import Trace
-from bench.tracking import open_tracker
-from bench.tracking.base import NullTracker, Tracker
+from bench.tracking import NullTracker, Tracker, open_tracker
 from tasks.base import Evaluation, Plan, TaskData
 from tasks.plan import resolve
 from tasks.training.module import DivergedError

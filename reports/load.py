@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.attention.registries import NO_SCORE
 from bench.errors import UsageError
 from bench.store.cell import Cell, Scalar
 from bench.store.result import Result
-from reports.metrics import NO_SCORE, Catalogue, rank
+from reports.metrics import Catalogue, rank
 
 if TYPE_CHECKING:
     from bench.store.store import Store

@@ -13,9 +13,6 @@ from typing import Literal
 from bench.errors import UsageError
 from bench.store.cell import Cell
 
-#: Score of an attention that has none.
-NO_SCORE = "none"
-
 # From the simple to the involved, as papers line them up; what is not here follows by name.
 _ATTENTIONS = ("none", "soft", "hard", "global", "local-m", "local-p", "self")
 _SCORES = ("dot", "scaled-dot", "general", "concat", "location-aware")

@@ -26,7 +26,7 @@ from reports.writers import csv_text
 
 if TYPE_CHECKING:
     from bench.store.store import Store
-    from bench.tracking.base import Mode
+    from bench.tracking.wandb import Mode
 
 JOB_TYPE = "sweep"
 _ENDINGS = ("json", "predictions.jsonl", "traces.jsonl")

@@ -13,14 +13,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from bench.attention.registries import attentions, normalisers, scores
+from bench.attention.registries import NO_SCORE, attentions, normalisers, scores
 from bench.errors import NotApplicable, UsageError, unknown_name
 from bench.store.cell import LARGEST_SEED, Cell, Scalar
 from tasks.base import Dataset, Plan, Task, datasets, tasks
 from tasks.settings import BUDGETS
-
-#: Score of an attention that has none.
-NO_SCORE = "none"
 
 
 def make_cell(

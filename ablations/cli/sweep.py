@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ablations.sweep import SweepPlan, SweepSummary
     from bench.store.cell import Cell
     from bench.store.store import Store
-    from bench.tracking.base import Mode
+    from bench.tracking import Mode
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

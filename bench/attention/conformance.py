@@ -29,7 +29,7 @@ from bench.attention.base import (
     Sizes,
     lengths_to_mask,
 )
-from bench.attention.build import build_attention
+from bench.attention.registries import build_attention
 from bench.errors import UsageError
 
 # The small random batch that conformance checks try a mechanism on.

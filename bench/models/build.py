@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from bench.attention.base import Attention, AttentionOptions, Placement, Sizes
-from bench.attention.build import build_attention
+from bench.attention.registries import build_attention
 from bench.errors import NotApplicable
 from bench.models.base import Decoder, Encoder, ModelSizes
 from bench.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, attending_layers

@@ -18,10 +18,10 @@ from bench.attention.base import (
     zero_padding,
 )
 from bench.models.base import Decoded, Decoder, DecoderState, Encoder, ModelSizes
-from bench.models.gru import Gru
 from bench.models.layers import dropout, dropout_factors, linear, resize, token_embedding
 from bench.models.recurrent_cells import (
     CellState,
+    Gru,
     Lstm,
     RecurrentStack,
     Steps,

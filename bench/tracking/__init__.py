@@ -1,4 +1,8 @@
-"""Tracking of trials while they run: whether W&B can listen, and the tracker of a trial."""
+"""Tracking of trials while they run: the interface of a tracker, and whether W&B can be used.
+
+Tracking is a convenience. The store holds the results; whatever goes wrong here is said in
+`Tracker.problem` and never fails, stops or slows a trial.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +13,82 @@ import os
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from urllib.parse import urlparse
-
-from bench.tracking.base import Decision, Mode, NullTracker, Tracker
 
 if TYPE_CHECKING:
     from bench.store.cell import Cell
+    from bench.store.result import Result
+    from bench.store.trace import Trace
 
 #: What a user may ask for; "auto" is online with a key and a network, offline otherwise.
 REQUESTS = ("auto", "online", "offline", "off")
 
 _SERVER = "https://api.wandb.ai"
 _PATIENCE_SECONDS = 6.0
+
+
+Mode = Literal["online", "offline", "off"]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How trials are tracked, and why, in words for the user."""
+
+    mode: Mode
+    reason: str
+
+
+class Tracker(Protocol):
+    """Follows one trial: `with open_tracker(...) as tracker:`, around all of it.
+
+    Leaving the block without `finish` (an exception, a kill) marks the run as failed.
+    """
+
+    #: Why tracking stopped or was not possible, in one line; None while all is well.
+    problem: str | None
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """A point of the learning curve; a few dozen a trial."""
+
+    def finish(
+        self,
+        result: Result,
+        predictions: Sequence[Mapping[str, Any]] = (),
+        traces: Sequence[Trace] = (),
+    ) -> None:
+        """The result, done or failed, and what it looked like. Called once, last."""
+
+    def __enter__(self) -> Tracker: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+class NullTracker:
+    """Listens to nothing."""
+
+    def __init__(self, problem: str | None = None) -> None:
+        self.problem = problem
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Nothing happens."""
+
+    def finish(
+        self,
+        result: Result,
+        predictions: Sequence[Mapping[str, Any]] = (),
+        traces: Sequence[Trace] = (),
+    ) -> None:
+        """Nothing happens."""
+
+    def __enter__(self) -> NullTracker:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing happens."""
 
 
 def open_tracker(mode: Mode, cell: Cell, folder: Path, study: str | None = None) -> Tracker:

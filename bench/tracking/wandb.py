@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import wandb
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from bench.store.cell import Cell
     from bench.store.result import Result
     from bench.store.trace import Trace
-    from bench.tracking.base import Mode
 
 
 # Starting a Weights & Biases run that slows nothing down and writes nowhere but its folder.
+
+Mode = Literal["online", "offline"]
 
 PROJECT = "attention-bench"
 _INIT_SECONDS = 10

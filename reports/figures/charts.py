@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from bench.attention.registries import NO_SCORE
 from bench.store.result import Result
 from reports import formats
 from reports.figures.drawing import Drawing, Style, stacked, style, tiled
 from reports.figures.panels import Axes, Series, legend, legend_width, line_panels
 from reports.figures.scatter import Spot, pareto_front, scatter
 from reports.load import Contender, Frame, slug
-from reports.metrics import NO_SCORE, TaskEntry
+from reports.metrics import TaskEntry
 from reports.statistics.analysis import LEADING, Analysis
 from reports.tables import mean_known
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bench.attention.registries import NO_SCORE
 from reports import formats
 from reports.load import Contender, Options, bracketed
-from reports.metrics import NO_SCORE, Catalogue
+from reports.metrics import Catalogue
 from reports.statistics.analysis import Analysis
 from reports.statistics.baselines import controls
 from reports.statistics.ranks import group_notes

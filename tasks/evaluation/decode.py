@@ -11,8 +11,8 @@ from torch import Tensor
 
 from bench.attention.base import Memory
 from bench.hardware import Stopwatch
-from bench.models.search import Hypotheses, beam_search, greedy_search
-from bench.models.search.hypotheses import with_weights
+from bench.models.search import Hypotheses, greedy_search, with_weights
+from bench.models.search.beam import beam_search
 from tasks.data.batching import Matrices
 from tasks.data.tokenizer import BOS, EOS, PAD, UNK
 from tasks.settings import Settings

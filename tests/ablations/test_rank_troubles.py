@@ -17,7 +17,7 @@ from ablations.distributed import RankFailed, RankLost
 from ablations.fit import fit
 from ablations.worker import run_cell
 from bench.store.store import Store
-from bench.tracking.base import NullTracker
+from bench.tracking import NullTracker
 from tasks.plan import make_cell, resolve
 from tasks.training.distributed import Ranks
 

@@ -13,8 +13,7 @@ import pytest
 from fake_trials import fake_cell, fake_result
 
 from bench import tracking
-from bench.tracking import decide, open_tracker
-from bench.tracking.base import NullTracker
+from bench.tracking import NullTracker, decide, open_tracker
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 

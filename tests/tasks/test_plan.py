@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bench.attention.registries import attentions, scores
+from bench.attention.registries import NO_SCORE, attentions, scores
 from bench.errors import NotApplicable, UsageError
 from tasks.base import datasets, tasks
-from tasks.plan import NO_SCORE, make_cell, option_schemas, refusal, resolve
+from tasks.plan import make_cell, option_schemas, refusal, resolve
 from tasks.settings import BUDGETS
 
 

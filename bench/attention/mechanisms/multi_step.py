@@ -9,8 +9,7 @@ from torch import Tensor
 
 from bench.attention.attention import ScoredAttention, ScoredOptions
 from bench.attention.base import AttentionOptions, Keys, Memory, Sizes
-from bench.attention.build import no_previous_step
-from bench.attention.registries import attentions
+from bench.attention.registries import attentions, no_previous_step
 
 
 class MultiStepOptions(ScoredOptions):

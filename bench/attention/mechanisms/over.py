@@ -10,9 +10,8 @@ from torch import Tensor
 
 from bench.attention.attention import ScoredAttention, ScoredOptions, Weighed
 from bench.attention.base import Attended, AttentionOptions, AttentionState, Keys, Sizes
-from bench.attention.build import no_previous_step
 from bench.attention.kernels import in_chunks
-from bench.attention.registries import attentions
+from bench.attention.registries import attentions, no_previous_step
 
 
 class OverOptions(ScoredOptions):

@@ -15,8 +15,7 @@ from bench.attention.base import (
     Sizes,
     zero_padding,
 )
-from bench.attention.build import no_previous_step
-from bench.attention.registries import attentions, scores
+from bench.attention.registries import attentions, no_previous_step, scores
 from bench.attention.scores import Score
 from bench.errors import UsageError
 

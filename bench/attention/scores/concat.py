@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from bench.attention.attention import HeadLinear
 from bench.attention.base import AttentionOptions
-from bench.attention.kernels import in_chunks
-from bench.attention.kernels.additive_cpu import additive_in_tiles
+from bench.attention.kernels import additive_in_tiles, in_chunks
 from bench.attention.registries import scores
 from bench.attention.scores import Score
 

@@ -1,8 +1,7 @@
-"""The dot product, plain and scaled."""
+"""The dot product."""
 
 from __future__ import annotations
 
-import math
 from typing import Self
 
 from torch import Tensor
@@ -58,17 +57,3 @@ class Dot(DotScore):
         if self.query is None:
             return split_heads(query, self.heads), 1.0
         return self.query(query), 1.0  # B,H,T,A
-
-
-@scores.register("scaled-dot")
-class ScaledDot(Dot):
-    """e = h . s / sqrt(d), with d the size of one head, or the `attention_size` (Vaswani 2017,
-    equation 1)."""
-
-    summary = "inner product over the square root of the size; no parameters"
-    formula = "h . s / sqrt(d)"
-    source = "Vaswani 2017"
-
-    def as_dot(self, query: Tensor) -> tuple[Tensor, float]:
-        vectors, _ = super().as_dot(query)
-        return vectors, 1 / math.sqrt(vectors.shape[-1])

@@ -12,10 +12,10 @@ from torch import Tensor
 from bench.attention.base import Memory
 from bench.errors import UsageError
 from bench.models.base import Decoder, DecoderState, select_rows
-from bench.models.search.greedy import WORTH_DROPPING
-from bench.models.search.hypotheses import (
+from bench.models.search import (
     NEVER,
     PADDING,
+    WORTH_DROPPING,
     Head,
     Hypotheses,
     NextScores,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
-from bench.attention.kernels import additive_cpu as additive_tiles
-from bench.attention.kernels.additive_cpu import additive_in_tiles
+from bench.attention import kernels as additive_tiles
+from bench.attention.kernels import additive_in_tiles
 from bench.attention.registries import scores
 from bench.attention.scores import concat as concat_module
 from bench.attention.scores.concat import additive, additive_written_out

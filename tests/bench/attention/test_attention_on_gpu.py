@@ -10,9 +10,8 @@ from attention_pairs import valid_pairs
 from torch import Tensor
 
 from bench.attention.base import Attention, Memory, Sizes
-from bench.attention.build import build_attention
 from bench.attention.conformance import Batch, random_batch
-from bench.attention.registries import attentions, normalisers
+from bench.attention.registries import attentions, build_attention, normalisers
 
 pytestmark = [
     pytest.mark.gpu,

@@ -21,9 +21,8 @@ from bench.attention.base import (
     Memory,
     Sizes,
 )
-from bench.attention.build import build_attention
 from bench.attention.conformance import CHECKS, Finding, check_mechanism
-from bench.attention.registries import attentions, normalisers
+from bench.attention.registries import attentions, build_attention, normalisers
 from bench.errors import NotApplicable, UsageError
 
 PAIRS = [(attention, score) for attention, score, reason in valid_pairs() if reason is None]

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from bench.attention import windows as gathering
 from bench.attention.base import Keys, Memory, Sizes
-from bench.attention.build import build_attention
-from bench.attention.mechanisms import local as local_module
-from bench.attention.mechanisms.local import LocalAttention, LocalOptions, PredictiveOptions
+from bench.attention.mechanisms import local_m as local_module
+from bench.attention.mechanisms.local_m import LocalAttention, LocalOptions
+from bench.attention.mechanisms.local_p import PredictiveOptions
+from bench.attention.registries import build_attention
 from bench.attention.windows import PooledKeys
 
 SIZE, STEPS = 4, 5

@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from bench.attention.base import Attended, AttentionState, Memory, Sizes, lengths_to_mask
-from bench.attention.build import build_attention
 from bench.attention.mechanisms.hierarchical import (
     HierarchicalAttention,
     HierarchicalOptions,
     segment_layout,
 )
-from bench.attention.registries import normalisers, scores
+from bench.attention.registries import build_attention, normalisers, scores
 
 SIZE = 4
 Make = Callable[..., Memory]

@@ -11,9 +11,9 @@ from torch import nn
 
 from bench.attention.attention import ScoredOptions, first_position
 from bench.attention.base import AttentionState, Memory, Sizes
-from bench.attention.build import build_attention
 from bench.attention.mechanisms.multi_step import MultiStepOptions
 from bench.attention.mechanisms.soft import SoftOptions
+from bench.attention.registries import build_attention
 
 SIZE = 4
 Make = Callable[..., Memory]

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from bench.attention.attention import WindowedOptions
 from bench.attention.base import Attended, Attention, AttentionState, Keys, Memory, Sizes
-from bench.attention.build import build_attention
 from bench.attention.conformance import check_mechanism
-from bench.attention.registries import attentions
+from bench.attention.registries import attentions, build_attention
 
 SIZE = 4
 Make = Callable[..., Memory]

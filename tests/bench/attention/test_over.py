@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from bench.attention.base import Attended, Memory, Sizes
-from bench.attention.build import build_attention
 from bench.attention.mechanisms import over as over_module
 from bench.attention.mechanisms.over import AttentionOverAttention, OverOptions
-from bench.attention.registries import normalisers
+from bench.attention.registries import build_attention, normalisers
 
 SIZE = 4
 Make = Callable[..., Memory]

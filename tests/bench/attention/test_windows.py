@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from bench.attention.base import Attended, Attention, AttentionState, Memory, Sizes, lengths_to_mask
-from bench.attention.build import build_attention
-from bench.attention.mechanisms.local import LocalAttention, LocalOptions, PredictiveOptions
+from bench.attention.mechanisms.local_m import LocalAttention, LocalOptions
+from bench.attention.mechanisms.local_p import PredictiveOptions
+from bench.attention.registries import build_attention
 from bench.attention.windows import MonotonicWindow, PredictiveWindow
 
 SIZE = 4

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from bench.attention.base import Memory
+from bench.models.search import scores_of
 from bench.models.search.beam import Beams, close, extend, finish, first_beams, go_on
-from bench.models.search.hypotheses import scores_of
 
 EOS = 0
 #: Log-probabilities of end, a and b.

@@ -9,9 +9,8 @@ import torch
 from slow_search import slow_beam_search
 
 from bench.models.heads import VocabularyHead
-from bench.models.search import beam_search, greedy_search
-from bench.models.search.beam import best_extensions
-from bench.models.search.hypotheses import COLUMN, NextToken, columns
+from bench.models.search import COLUMN, NextToken, columns, greedy_search
+from bench.models.search.beam import beam_search, best_extensions
 
 PAD, BOS, EOS = 0, 1, 2
 LIMITS = [7, 4, 9, 6, 3, 8]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.models.gru import Gru
+from bench.models.recurrent_cells import Gru
 
 B, T, E, H = 3, 5, 4, 6
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from bench.attention.base import Memory
 from bench.errors import UsageError
 from bench.models.base import Decoder
-from bench.models.search import Hypotheses, beam_search, greedy_search
-from bench.models.search.hypotheses import coverage_term, length_norm
+from bench.models.search import Hypotheses, coverage_term, greedy_search, length_norm
+from bench.models.search.beam import beam_search
 
 PAD, BOS, EOS = 0, 1, 2
 #: One mechanism per placement, and one whose state grows.

@@ -9,7 +9,8 @@ import torch
 from slow_search import slow_beam_search
 from torch import Tensor
 
-from bench.models.search import Hypotheses, beam_search, greedy_search
+from bench.models.search import Hypotheses, greedy_search
+from bench.models.search.beam import beam_search
 from measures.figure import Figure, core_seconds, one_core
 from measures.models import make
 from measures.sentences import batches, described, pairs

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bench.attention.base import Attention, Keys, Memory, Sizes
-from bench.attention.build import build_attention
+from bench.attention.registries import build_attention
 from measures.figure import Figure, core_seconds, median_seconds, one_core
 
 LENGTHS = (32, 128, 512, 2048, 8192)

@@ -12,13 +12,13 @@ from PIL import Image
 
 from ablations.context import TrialContext
 from ablations.trial import run_trial
-from bench.attention.registries import attentions, scores
+from bench.attention.registries import NO_SCORE, attentions, scores
 from bench.cli.main import main
 from bench.store.store import Store
 from tasks.base import Evaluation, Paths, Plan, tasks
 from tasks.captioning.data import CaptioningData
 from tasks.captioning.model import CaptioningModule
-from tasks.plan import NO_SCORE, make_cell, refusal, resolve
+from tasks.plan import make_cell, refusal, resolve
 
 TASK = tasks.get("captioning")
 TESTED = 6

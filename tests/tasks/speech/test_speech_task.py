@@ -12,11 +12,11 @@ import torch
 
 from ablations.context import TrialContext
 from ablations.trial import run_trial
-from bench.attention.registries import attentions, scores
+from bench.attention.registries import NO_SCORE, attentions, scores
 from bench.store.store import Store
 from reports.statistics.bootstrap import candidates, fitting
 from tasks.base import Evaluation, Paths, Plan, datasets, tasks
-from tasks.plan import NO_SCORE, make_cell, refusal, resolve
+from tasks.plan import make_cell, refusal, resolve
 from tasks.settings import BUDGETS
 from tasks.speech.data import SpeechData
 from tasks.speech.evaluate import time_grid

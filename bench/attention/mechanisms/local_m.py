@@ -1,4 +1,4 @@
-"""Attention inside a window that moves."""
+"""Attention inside a window that moves with the step; what it shares with `local-p`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from bench.attention.scores import DotScore
 from bench.attention.windows import (
     MonotonicWindow,
     PointWindow,
-    PredictiveWindow,
     pooled,
     take_rows,
 )
@@ -30,14 +29,9 @@ class LocalOptions(ScoredOptions):
     )
 
 
-class PredictiveOptions(LocalOptions):
-    renormalise: bool = Field(
-        True, description="weights under the Gaussian sum to 1 again; equation 10 does not"
-    )
-
-
 class LocalAttention(ScoredAttention):
-    """What both kinds share."""
+    """Attention inside a window around a point (Luong 2015, section 3.2): the base of `local-m` and
+    `local-p`. Where a source is much longer than the window, only what lies inside is scored."""
 
     source = "Luong 2015"
     placement = "after"
@@ -99,19 +93,4 @@ class LocalMonotonic(LocalAttention):
     def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
         assert isinstance(options, LocalOptions)
         window = MonotonicWindow(options.window, sizes.length_ratio)
-        super().__init__(sizes, score, options, window=window)
-
-
-@attentions.register("local-p")
-class LocalPredictive(LocalAttention):
-    """A window with a Gaussian around a predicted position (Luong 2015, equations 9, 10)."""
-
-    summary = "a window of 2D+1 positions around a predicted one, with a Gaussian"
-    Options: ClassVar[type[AttentionOptions]] = PredictiveOptions
-
-    def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
-        assert isinstance(options, PredictiveOptions)
-        window = PredictiveWindow(
-            sizes.query, options.window, axes=sizes.axes, renormalise=options.renormalise
-        )
         super().__init__(sizes, score, options, window=window)

@@ -1,0 +1,33 @@
+"""Attention inside a window around a predicted position."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from bench.attention.base import AttentionOptions, Sizes
+from bench.attention.mechanisms.local_m import LocalAttention, LocalOptions
+from bench.attention.registries import attentions
+from bench.attention.windows import PredictiveWindow
+
+
+class PredictiveOptions(LocalOptions):
+    renormalise: bool = Field(
+        True, description="weights under the Gaussian sum to 1 again; equation 10 does not"
+    )
+
+
+@attentions.register("local-p")
+class LocalPredictive(LocalAttention):
+    """A window with a Gaussian around a predicted position (Luong 2015, equations 9, 10)."""
+
+    summary = "a window of 2D+1 positions around a predicted one, with a Gaussian"
+    Options: ClassVar[type[AttentionOptions]] = PredictiveOptions
+
+    def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
+        assert isinstance(options, PredictiveOptions)
+        window = PredictiveWindow(
+            sizes.query, options.window, axes=sizes.axes, renormalise=options.renormalise
+        )
+        super().__init__(sizes, score, options, window=window)

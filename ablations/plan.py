@@ -18,8 +18,8 @@ from tasks.plan import resolve
 _GUESSES: Mapping[Placement, int] = {
     "transformer": 37,
     "convolutional": 30,
-    "before": 21,
-    "after": 14,
+    "previous-state": 21,
+    "current-state": 14,
     "fixed": 13,
 }
 #: The same for recurrent models whose decoder must go step by step.

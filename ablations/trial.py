@@ -32,8 +32,8 @@ from bench.hardware import (
     PeakMemory,
     count_attention_parameters,
     count_parameters,
+    freeze_garbage_collection,
     release_memory,
-    settle,
 )
 from bench.store.cell import Cell
 from bench.store.provenance import provenance, utc_now
@@ -76,7 +76,7 @@ def run_trial(cell: Cell, context: TrialContext) -> Result:
         _keep(result, rows, traces, context, tracker)
     context.note(tracker.problem)
     release_memory()
-    settle()
+    freeze_garbage_collection()
     return result
 
 

@@ -1,4 +1,4 @@
-"""What a trial costs: seconds, bytes, parameters."""
+"""Cost of a trial: time, memory, parameters."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _SAMPLING_SECONDS = 0.02
 
 
 class Stopwatch:
-    """Adds up wall time: `with watch: ...`, as often as wanted, then `watch.seconds`.
+    """Sum of wall times: `with watch: ...`, any number of times, then `watch.seconds`.
 
-    `device` "cuda..." waits for the kernels under way at both ends, which would otherwise be
-    charged to whoever comes next.
+    With `device` "cuda..." it waits at both ends for the kernels under way, which would otherwise
+    be charged to the next measurement.
     """
 
     def __init__(self, device: str = "cpu") -> None:
@@ -49,8 +49,7 @@ class Stopwatch:
 
 
 class PeakMemory:
-    """Most memory that a piece of work held at any time: `with PeakMemory() as peak: ...`, then
-    `peak.bytes`.
+    """Peak memory of a piece of work: `with PeakMemory() as peak: ...`, then `peak.bytes`.
 
     On CUDA: of the allocator's tensors. On the CPU: resident memory of the process. Both are
     counted from what was held at the start, so that a warm worker, which has libraries and its
@@ -77,7 +76,7 @@ class PeakMemory:
 
 
 def release_memory() -> None:
-    """Give back what is no longer used: between trials, and before memory is measured."""
+    """Free memory that is no longer used: between trials, and before memory is measured."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
@@ -90,14 +89,14 @@ def release_memory() -> None:
 
 
 @functools.cache
-def settle() -> None:
-    """What is alive now (modules, caches) stays; from now on no collection looks at it. Once per
-    process, after its first trial: a collection then takes a tenth of the time."""
+def freeze_garbage_collection() -> None:
+    """Exempt everything alive now (modules, caches) from garbage collection, which then takes a
+    tenth of the time. Called after the first trial of a process; further calls do nothing."""
     gc.freeze()
 
 
 class _Meter(Protocol):
-    """`start` returns the bytes held now, `stop` the most that were held since."""
+    """A meter of memory: `start` returns the bytes held now, `stop` the most held since."""
 
     def start(self) -> int: ...
 
@@ -105,7 +104,7 @@ class _Meter(Protocol):
 
 
 class _KernelMeter:
-    """Linux keeps the high-water mark of resident memory and lets it be reset."""
+    """Meter of resident memory by the high-water mark that Linux keeps and lets be reset."""
 
     def start(self) -> int:
         Path("/proc/self/clear_refs").write_text("5")
@@ -119,7 +118,7 @@ class _KernelMeter:
 
 
 class _SamplingMeter:
-    """Looks at resident memory fifty times a second; short peaks are missed."""
+    """Meter that samples resident memory fifty times a second; short peaks are missed."""
 
     def __init__(self) -> None:
         import psutil
@@ -148,7 +147,7 @@ class _SamplingMeter:
 
 
 class _CudaMeter:
-    """The allocator keeps its own high-water mark."""
+    """Meter of CUDA memory by the high-water mark of the allocator."""
 
     def __init__(self, device: str) -> None:
         self._device = device
@@ -175,12 +174,12 @@ def _cpu_meter() -> _Meter:
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Trainable parameters; shared ones count once."""
+    """Number of trainable parameters; shared ones count once."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
 
 def count_attention_parameters(module: nn.Module) -> int:
-    """Those of them that belong to attention mechanisms."""
+    """Number of trainable parameters in attention mechanisms."""
     from bench.attention.base import Attention
 
     found: dict[int, Any] = {}

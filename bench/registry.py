@@ -1,4 +1,4 @@
-"""Registries: names to things, filled by our own modules and by other people's packages.
+"""Registries: things by name, filled by our own modules and by other people's packages.
 
 A registry knows a package of ours, whose modules register themselves when imported, and an
 entry-point group, under which installed packages announce theirs. Neither is imported before the
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Names of one kind of thing.
+    """A registry of one kind of thing.
 
     Args:
         kind: what the things are, for messages ("attention", "score", ...).
@@ -68,14 +68,14 @@ class Registry(Generic[T]):
         return file
 
     def get(self, name: str, *, where: str = "") -> T:
-        """The thing of that name. Raises UsageError naming the nearest one otherwise."""
+        """Return the thing of that name. Raises UsageError naming the nearest name otherwise."""
         self._load()
         if name not in self._things:
             raise unknown_name(self.kind, name, self._things, where=where)
         return self._things[name]
 
     def names(self) -> list[str]:
-        """All names, in the order of registration (ours first)."""
+        """Return all names, in the order of registration (ours first)."""
         self._load()
         return list(self._things)
 
@@ -102,7 +102,7 @@ class Registry(Generic[T]):
                 self._load_plugin(point)
 
     def _load_plugin(self, point: importlib.metadata.EntryPoint) -> None:
-        # Somebody else's broken package must not take the suite down with it.
+        # A broken package of somebody else must not break the suite.
         try:
             thing = point.load()
             fault = self._fault(thing)
@@ -128,7 +128,7 @@ class Registry(Generic[T]):
 
 
 def fault_of_class(thing: object, base: type) -> str | None:
-    """Why a thing cannot stand for a base class, or None if it can."""
+    """Return why a thing is no concrete subclass of a base class, or None if it is."""
     if not (isinstance(thing, type) and issubclass(thing, base)):
         return f"it must be a subclass of {base.__module__}.{base.__qualname__}"
     if inspect.isabstract(thing):
@@ -138,7 +138,7 @@ def fault_of_class(thing: object, base: type) -> str | None:
 
 
 def fault_of_instance(thing: object, base: type) -> str | None:
-    """The same of a thing that is to be an instance."""
+    """Return why a thing is no instance of a base class, or None if it is."""
     if isinstance(thing, base):
         return None
     return f"it must be an instance of a subclass of {base.__module__}.{base.__qualname__}"
@@ -162,7 +162,7 @@ def _import_members(package: str, nested: str | None, mark: str) -> None:
 
 
 def _registers(module: str, mark: str) -> bool:
-    """Whether a module has a line that begins with the mark; yes where its text is not known."""
+    """Whether a module has a line that begins with the mark; True where its text is not known."""
     spec = importlib.util.find_spec(module)
     loader = spec.loader if spec else None
     text = loader.get_source(module) if isinstance(loader, InspectLoader) else None

@@ -81,13 +81,13 @@ def from_registries(cells: Iterable[Cell]) -> Catalogue:
         attentions=_in_order(
             _ATTENTIONS,
             [
-                AxisEntry(name, kind.summary, kind.source, kind.classic_score)
+                AxisEntry(name, kind.summary, kind.citation, kind.classic_score)
                 for name, kind in attentions.items()
             ],
         ),
         scores=_in_order(
             _SCORES,
-            [AxisEntry(name, kind.summary, kind.source) for name, kind in scores.items()],
+            [AxisEntry(name, kind.summary, kind.citation) for name, kind in scores.items()],
         ),
         tasks={name: _task_entry(name) for name in known},
         refusals=_refusals(known),

@@ -69,7 +69,7 @@ def _attentions() -> list[Row]:
     return [
         {
             "name": name,
-            "source": kind.source,
+            "citation": kind.citation,
             "classic_score": None if kind.placement == "fixed" else kind.classic_score,
             "placement": kind.placement,
             "stepwise": kind.stepwise,
@@ -96,7 +96,7 @@ def _described(name: str, thing: object) -> Row:
     doc = (getattr(thing, "__doc__", None) or "").strip().split("\n")[0]
     return {
         "name": name,
-        "source": getattr(thing, "source", ""),
+        "citation": getattr(thing, "citation", ""),
         "summary": getattr(thing, "summary", "") or doc,
     }
 

@@ -14,9 +14,9 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from bench.attention.base import (
-    Attended,
     Attention,
     AttentionOptions,
+    AttentionOutput,
     AttentionState,
     Keys,
     Memory,
@@ -81,13 +81,13 @@ class HeadLinear(nn.Module):
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What was taken from a memory.
+class Selection:
+    """The result of an aggregation.
 
     Attributes:
         context: B,T,C.
         weights: B,H,T,S, the weights that made the context (one-hot where a location was drawn).
-        sampled: of the locations drawn, or None.
+        sampled: log-probabilities and entropies of drawn locations, or None.
     """
 
     context: Tensor
@@ -96,26 +96,26 @@ class Taken:
 
 
 class Aggregation(nn.Module, ABC):
-    """Base class of aggregations."""
+    """Base class of aggregations, which make contexts of weights and values."""
 
     def initial_tensors(self, keys: Keys) -> Mapping[str, Tensor]:
         """Batch-first tensors that go into the first state and stay there."""
         return {}
 
     @abstractmethod
-    def forward(self, weights: Tensor, values: Tensor, tensors: Mapping[str, Tensor]) -> Taken:
-        """Combine values B,H,S,V by weights B,H,T,S; `tensors` are those of the state."""
+    def forward(self, weights: Tensor, values: Tensor, tensors: Mapping[str, Tensor]) -> Selection:
+        """Combine values B,H,S,V by weights B,H,T,S; `tensors` are the tensors of the state."""
 
 
 class Expectation(Aggregation):
     """The weighted mean: c = sum_s a_s v_s."""
 
-    def forward(self, weights: Tensor, values: Tensor, tensors: Mapping[str, Tensor]) -> Taken:
-        return Taken(weighted_mean(weights, values), weights)
+    def forward(self, weights: Tensor, values: Tensor, tensors: Mapping[str, Tensor]) -> Selection:
+        return Selection(weighted_mean(weights, values), weights)
 
 
 def weighted_mean(weights: Tensor, values: Tensor) -> Tensor:
-    """B,H,T,S and B,H,S,V to B,T,H*V."""
+    """Means of the values B,H,S,V under the weights B,H,T,S, heads concatenated: B,T,H*V."""
     return merge_heads(weights.to(values.dtype) @ values)
 
 
@@ -150,17 +150,17 @@ class WindowedOptions(ScoredOptions):
     )
 
     def window(self) -> Window:
-        """The window that they ask for."""
+        """Build the window that these options ask for."""
         return MedianWindow(self.test_window) if self.test_window else Everywhere()
 
 
 @dataclass(frozen=True)
-class Weighed:
-    """What a mechanism makes of the energies.
+class AttentionWeights:
+    """The weights that a mechanism makes of energies.
 
     Attributes:
         weights: B,H,T,S.
-        tensors: what goes into the next state.
+        tensors: tensors for the next state.
         parts: further B,T,S tensors for traces.
     """
 
@@ -170,7 +170,7 @@ class Weighed:
 
 
 class ScoredAttention(Attention):
-    """The composed mechanism. Ours differ in the parts they put in, and in little else.
+    """A mechanism composed of parts. Ours differ in the parts they put in, and in little else.
 
     Args:
         score: name of the score.
@@ -184,8 +184,6 @@ class ScoredAttention(Attention):
     """
 
     Options: ClassVar[type[AttentionOptions]] = ScoredOptions
-    #: Whether `weigh` is score, window and normaliser and no more; then a fused kernel may do it.
-    plain: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -204,10 +202,17 @@ class ScoredAttention(Attention):
         self.normaliser = normalisers.get(options.normaliser, where="normaliser")
         self.aggregation = aggregation or Expectation()
         self.gate = nn.Linear(sizes.query, 1) if gate else None
-        expected = isinstance(self.window, Everywhere) and isinstance(self.aggregation, Expectation)
-        self.fusable = self.plain and self.normaliser.fused and expected
-        altered = type(self).forward is not ScoredAttention.forward
-        self.shares_keys = self.plain and expected and not self.needs_previous and not altered
+        # The mean of all values under normalised energies, and no more than that.
+        simple = (
+            type(self).weigh is ScoredAttention.weigh
+            and isinstance(self.window, Everywhere)
+            and isinstance(self.aggregation, Expectation)
+        )
+        #: Whether torch's scaled_dot_product_attention may compute the context, with a dot score.
+        self.supports_sdpa = simple and self.normaliser.supports_sdpa
+        self.keys_shared_across_beams = (
+            simple and not self.needs_previous and type(self).forward is ScoredAttention.forward
+        )
 
     def _make_score(self, name: str, sizes: Sizes) -> Score:
         kind = scores.get(name, where="score")
@@ -215,7 +220,8 @@ class ScoredAttention(Attention):
 
     @property
     def needs_previous(self) -> bool:
-        """Whether a step needs the weights of the one before, as things are now."""
+        """Whether a step reads the weights of the step before; may differ between training and
+        evaluation."""
         return self.score.needs_previous or self.window.needs_previous
 
     def prepare(self, memory: Memory) -> Keys:
@@ -240,15 +246,17 @@ class ScoredAttention(Attention):
 
     def forward(
         self, query: Tensor, keys: Keys, state: AttentionState, *, need_weights: bool = True
-    ) -> Attended:
+    ) -> AttentionOutput:
         mask = keys.tensors.get("mask")
         if len(query) == len(keys.memory.mask):
             return self._attend(query, keys, state, mask, need_weights)
-        assert self.shares_keys and query.shape[1] == 1, "each query has keys of its own"
-        # The queries of hypotheses are to their sentence what those of positions are.
+        assert self.keys_shared_across_beams and query.shape[1] == 1, (
+            "each query has keys of its own"
+        )
+        # The A beams of each of N sentences attend as A positions of one target would.
         folded = query.reshape(len(keys.memory.mask), -1, query.shape[2])  # N,A,Q
         found = self._attend(folded, keys, state, mask, need_weights)
-        return Attended(
+        return AttentionOutput(
             found.context.flatten(0, 1)[:, None],
             AttentionState(state.position + 1, state.tensors),
             None if found.weights is None else found.weights.flatten(0, 1)[:, None],
@@ -262,29 +270,34 @@ class ScoredAttention(Attention):
         state: AttentionState,
         mask: Tensor | None,
         need_weights: bool,
-    ) -> Attended:
-        """`forward` with a mask (broadcastable to B,1,T,S) of the caller's."""
+    ) -> AttentionOutput:
+        """`forward` with the caller's mask (broadcastable to B,1,T,S)."""
         steps = query.shape[1]
         if steps > 1 and self.needs_previous:
             return self._step_by_step(query, keys, state, need_weights)
-        if not need_weights and self.fusable:
-            dot = self.score.as_dot(query)
+        # Where nothing stands between a product and its softmax, torch's kernel does it all.
+        if not need_weights and self.supports_sdpa:
+            dot = self.score.as_dot(query)  # B,H,T,K and a factor
             if dot is not None:
-                context = fused(*dot, keys, mask)
-                context = self.finish(context, query, keys)
-                return Attended(context, AttentionState(state.position + steps, state.tensors))
-        energies = self.score(query, keys.tensors["keys"], state.tensors.get("previous"))
-        weighed = self.weigh(energies, query, keys, state, mask)
-        taken = self.aggregation(weighed.weights, keys.tensors["values"], state.tensors)
+                context = sdpa_context(*dot, keys, mask)  # B,T,C
+                after = AttentionState(state.position + steps, state.tensors)
+                return AttentionOutput(self.finish(context, query, keys), after)
+        # Score: how well each query fits each key.
+        energies = self.score(query, keys.tensors["keys"], state.tensors.get("previous"))  # B,H,T,S
+        # Window and normaliser.
+        weighed = self.weigh(energies, query, keys, state, mask)  # B,H,T,S
+        # Aggregation: the context, and the weights that made it.
+        selected = self.aggregation(weighed.weights, keys.tensors["values"], state.tensors)
+        # What the next step has to know.
         tensors = {**state.tensors, **weighed.tensors}
         if self.needs_previous:
-            tensors["previous"] = taken.weights[:, :, -1]  # B,H,S
-        return Attended(
-            self.finish(taken.context, query, keys),
+            tensors["previous"] = selected.weights[:, :, -1]  # B,H,S
+        return AttentionOutput(
+            self.finish(selected.context, query, keys),  # B,T,C
             AttentionState(state.position + steps, tensors),
-            mean_over_heads(taken.weights) if need_weights else None,
-            self._parts(weighed, taken) if need_weights else {},
-            taken.sampled,
+            mean_over_heads(selected.weights) if need_weights else None,  # B,T,S
+            self._parts(weighed, selected) if need_weights else {},
+            selected.sampled,
         )
 
     def weigh(
@@ -294,26 +307,27 @@ class ScoredAttention(Attention):
         keys: Keys,
         state: AttentionState,
         mask: Tensor | None,
-    ) -> Weighed:
-        """Energies B,H,T,S to weights: window, normaliser, gain."""
-        focus = self.window(query, keys, state, mask)
-        return Weighed(focus.apply_gain(self.normaliser(energies, focus.mask)))
+    ) -> AttentionWeights:
+        """Turn energies B,H,T,S into weights: window, normaliser, gain."""
+        window = self.window(query, keys, state, mask)
+        return AttentionWeights(window.apply_gain(self.normaliser(energies, window.mask)))
 
     def finish(self, context: Tensor, query: Tensor, keys: Keys) -> Tensor:
-        """What happens to the context B,T,C last."""
+        """Apply what comes after aggregation to the context B,T,C: here the gate, if any."""
         return context if self.gate is None else context * torch.sigmoid(self.gate(query))
 
-    def _parts(self, weighed: Weighed, taken: Taken) -> Mapping[str, Tensor]:
-        heads = taken.weights.shape[1]
+    def _parts(self, weighed: AttentionWeights, selected: Selection) -> Mapping[str, Tensor]:
+        heads = selected.weights.shape[1]
         if heads == 1:
             return weighed.parts
-        named = {f"head {head + 1}": taken.weights[:, head] for head in range(heads)}
+        named = {f"head {head + 1}": selected.weights[:, head] for head in range(heads)}
         return {**weighed.parts, **named}
 
     def _step_by_step(
         self, query: Tensor, keys: Keys, state: AttentionState, need_weights: bool
-    ) -> Attended:
-        """Each score needs the weights before it: here, and only here, there is a loop."""
+    ) -> AttentionOutput:
+        """Attend query by query, where each needs the weights of the one before. This is the only
+        loop over queries."""
         outputs = []
         for step in query.split(1, dim=1):
             outputs.append(self.forward(step, keys, state, need_weights=need_weights))
@@ -321,7 +335,7 @@ class ScoredAttention(Attention):
         return join_steps(outputs)
 
 
-def fused(queries: Tensor, factor: float, keys: Keys, mask: Tensor | None) -> Tensor:
+def sdpa_context(queries: Tensor, factor: float, keys: Keys, mask: Tensor | None) -> Tensor:
     """Context B,T,C by torch's kernel, which never forms the weights."""
     context = F.scaled_dot_product_attention(
         queries, keys.tensors["keys"], keys.tensors["values"], attn_mask=mask, scale=factor
@@ -330,14 +344,12 @@ def fused(queries: Tensor, factor: float, keys: Keys, mask: Tensor | None) -> Te
 
 
 def mean_over_heads(weights: Tensor) -> Tensor:
-    """B,H,T,S to B,T,S."""
+    """Mean of the weights B,H,T,S over heads: B,T,S."""
     return weights[:, 0] if weights.shape[1] == 1 else weights.mean(1)
 
 
 def first_position(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """B,1,S with all weight on the first real position.
-
-    These are the "previous weights" of the first step, as in the code of Chorowski 2015.
-    """
+    """The "previous weights" of the first step, B,1,S: all on the first real position, as in the
+    code of Chorowski 2015."""
     first = mask & (mask.cumsum(1) == 1)
     return first[:, None].to(dtype)

@@ -17,12 +17,10 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-# What an encoder hands to a decoder: states to attend to, their mask, and the fixed vector.
-
 
 @dataclass(frozen=True)
 class Memory:
-    """The encoded input of a batch.
+    """The encoded input of a batch: what an encoder hands to a decoder.
 
     Attributes:
         states: B,S,D the states that are scored (and averaged, unless `values` is given).
@@ -42,7 +40,7 @@ class Memory:
     grid: tuple[int, int] | None = None
 
     def select(self, index: Tensor) -> Memory:
-        """The rows `index` (int64, any length) of the batch; rows may repeat."""
+        """Return the rows `index` (int64, any length) of the batch; rows may repeat."""
         return replace(
             self,
             states=self.states[index],
@@ -63,16 +61,16 @@ def lengths_to_mask(lengths: Tensor, size: int) -> Tensor:
     return torch.arange(size, device=lengths.device)[None, :] < lengths[:, None]
 
 
-#: From so many numbers on, a look at the mask of a CPU's batch costs less than filling in zeros
-#: where there is nothing to fill.
-LOOK_FROM = 2**16
+#: Elements of a CPU batch from which checking whether its mask is all True costs less than filling
+#: in zeros where there is nothing to fill.
+CHECK_MASK_FROM = 2**16
 
 
 def zero_padding(states: Tensor, mask: Tensor) -> Tensor:
-    """B,S,D with zeros where B,S is False, whatever stood there."""
+    """Return the states B,S,D with zeros where the mask B,S is False, whatever stood there."""
     if (
         mask.device.type == "cpu"
-        and states.numel() >= LOOK_FROM
+        and states.numel() >= CHECK_MASK_FROM
         and not torch._C._are_functorch_transforms_active()
         and bool(mask.all())
     ):
@@ -81,12 +79,13 @@ def zero_padding(states: Tensor, mask: Tensor) -> Tensor:
 
 
 # Where a mechanism stands in its model:
-#   fixed          no attention; the context is the memory's summary at every step
-#   before         a recurrent decoder attends with its previous state, the context enters the cell
-#   after          a recurrent decoder attends with its current state (Luong 2015)
-#   transformer    in every layer of a Transformer encoder and decoder
-#   convolutional  in every layer of a convolutional decoder
-Placement = Literal["fixed", "before", "after", "transformer", "convolutional"]
+#   fixed           no attention; the context is the memory's summary at every step
+#   previous-state  a recurrent decoder attends with its previous state, and the context enters the
+#                   cell (Bahdanau 2015)
+#   current-state   a recurrent decoder attends with its current state (Luong 2015)
+#   transformer     in every layer of a Transformer encoder and decoder
+#   convolutional   in every layer of a convolutional decoder
+Placement = Literal["fixed", "previous-state", "current-state", "transformer", "convolutional"]
 
 
 class AttentionOptions(BaseModel):
@@ -99,7 +98,7 @@ class AttentionOptions(BaseModel):
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes a mechanism is built for.
+    """The sizes that a mechanism is built for.
 
     Attributes:
         query: Q, size of a query.
@@ -120,16 +119,16 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Keys:
-    """A memory made ready once per batch: what need not be computed again at every step.
+    """A memory prepared once per batch: everything that does not change from step to step.
 
-    `tensors` holds what the mechanism projected (batch first), by names of its own.
+    `tensors` holds what the mechanism projected (batch first), under names of its own.
     """
 
     memory: Memory
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
 
     def select(self, index: Tensor) -> Keys:
-        """The rows `index` of the batch; used by beams and to drop finished sentences."""
+        """Return the rows `index` of the batch; used by beams and to drop finished sentences."""
         return Keys(
             self.memory.select(index),
             {name: tensor[index] for name, tensor in self.tensors.items()},
@@ -156,19 +155,19 @@ class AttentionState:
 
 @dataclass(frozen=True)
 class Sampled:
-    """What REINFORCE needs of sampled locations: log-probabilities and entropies, both B,T."""
+    """Log-probabilities and entropies (both B,T) of sampled locations, for REINFORCE."""
 
     log_prob: Tensor
     entropy: Tensor
 
 
 @dataclass(frozen=True)
-class Attended:
-    """What a mechanism returns.
+class AttentionOutput:
+    """The result of attending with T queries.
 
     Attributes:
         context: B,T,C, with C the mechanism's `context_size`.
-        state: what to hand in with the next query.
+        state: the state for the next query.
         weights: B,T,S, rows sum to 1 and are 0 on padding; None where they were not asked for or
             do not exist (`none`). Means over heads where there are several.
         parts: further B,T,S tensors by name ("head 1", "segments", ...) for traces.
@@ -193,8 +192,8 @@ class Attention(nn.Module, ABC):
     #: One line: what it is.
     summary: ClassVar[str] = ""
     #: The paper, e.g. "Bahdanau 2015".
-    source: ClassVar[str] = ""
-    placement: ClassVar[Placement] = "after"
+    citation: ClassVar[str] = ""
+    placement: ClassVar[Placement] = "current-state"
     #: Score of its paper, used where none is named.
     classic_score: ClassVar[str] = "dot"
     #: True if a step needs what the step before produced, even in training.
@@ -203,13 +202,13 @@ class Attention(nn.Module, ABC):
 
     #: C, size of the context; set by the constructor.
     context_size: int
-    #: Whether one row of keys serves several rows of queries: those of the hypotheses of one
-    #: sentence, one behind the other. So it may be where a query's context depends on the query
-    #: and its keys alone, and not on the step.
-    shares_keys: bool = False
+    #: True if all beams of a sentence can attend to one row of keys: `forward` then takes several
+    #: rows of queries per row of keys, those of a sentence one behind the other. Possible where a
+    #: context depends on its query and the keys alone, and not on the step.
+    keys_shared_across_beams: bool = False
     #: True if the result of a query depends on queries after it. `forward` then takes a
     #: `query_mask` B,T as well, True where a query is real; and no text can be written with it.
-    looks_ahead: bool = False
+    needs_future: bool = False
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
@@ -230,7 +229,7 @@ class Attention(nn.Module, ABC):
 
     @classmethod
     def refusal(cls, score: str) -> str | None:
-        """Why this mechanism cannot be used with that score, or None if it can."""
+        """Return why this mechanism cannot be used with that score, or None if it can."""
         return None
 
     @abstractmethod
@@ -238,30 +237,27 @@ class Attention(nn.Module, ABC):
         """Project the memory, once per batch."""
 
     def initial_state(self, keys: Keys) -> AttentionState:
-        """The state before the first step."""
+        """Return the state before the first step."""
         return AttentionState()
 
     @abstractmethod
     def forward(
         self, query: Tensor, keys: Keys, state: AttentionState, *, need_weights: bool = True
-    ) -> Attended:
+    ) -> AttentionOutput:
         """Attend with all queries at once.
 
         Args:
             query: B,T,Q. T is 1 in stepwise decoding; with larger T the result equals that of T
                 calls with one query each, the state handed on.
-            keys: what `prepare` returned.
-            state: where decoding stands.
+            keys: the result of `prepare`.
+            state: the state after the queries before.
             need_weights: False allows a fused kernel that never forms the weights; the context
                 is the same to float tolerance.
         """
 
 
-# Several single steps joined to one result.
-
-
-def join_steps(steps: Sequence[Attended]) -> Attended:
-    """The results of calls with T = 1, made in this order, as that of one call."""
+def join_steps(steps: Sequence[AttentionOutput]) -> AttentionOutput:
+    """Join the results of calls with T = 1, made in this order, to the result of one call."""
     first, last = steps[0], steps[-1]
     sampled = None
     if first.sampled is not None:
@@ -270,7 +266,7 @@ def join_steps(steps: Sequence[Attended]) -> Attended:
             torch.cat([one.log_prob for one in drawn], 1),
             torch.cat([one.entropy for one in drawn], 1),
         )
-    return Attended(
+    return AttentionOutput(
         torch.cat([step.context for step in steps], 1),
         last.state,
         None if first.weights is None else _join([step.weights for step in steps]),

@@ -1,4 +1,4 @@
-"""What every mechanism must hold to, ours and other people's.
+"""Conformance: the properties that every mechanism must have, ours and other people's.
 
 `check_mechanism` builds a mechanism for small sizes and tries it on a small random batch. The
 same checks run in `attnbench check package.module:Class` and in our tests.
@@ -20,9 +20,9 @@ from torch.autograd import gradcheck
 from torch.autograd.gradcheck import GradcheckError
 
 from bench.attention.base import (
-    Attended,
     Attention,
     AttentionOptions,
+    AttentionOutput,
     AttentionState,
     Keys,
     Memory,
@@ -32,8 +32,6 @@ from bench.attention.base import (
 from bench.attention.registries import build_attention
 from bench.errors import UsageError
 
-# The small random batch that conformance checks try a mechanism on.
-
 #: Real positions of each example: the whole width, less, and one only.
 LENGTHS = (7, 4, 1)
 STEPS = 4
@@ -41,14 +39,14 @@ STEPS = 4
 
 @dataclass(frozen=True)
 class Batch:
-    """Queries B,T,Q and the memory they attend to; all in float64."""
+    """A small random batch: queries B,T,Q and the memory they attend to, all in float64."""
 
     query: Tensor
     memory: Memory
 
 
 def random_batch(sizes: Sizes) -> Batch:
-    """Examples of different lengths, with segments; drawn from torch's random state."""
+    """Draw examples of different lengths, with segments, from torch's default generator."""
     B, S = len(LENGTHS), max(LENGTHS)
     mask = lengths_to_mask(torch.tensor(LENGTHS), S)
     memory = Memory(
@@ -61,7 +59,7 @@ def random_batch(sizes: Sizes) -> Batch:
 
 
 def with_padding(memory: Memory, content: float, segment: int) -> Memory:
-    """The memory with other states and segments under its padding."""
+    """Replace states and segments under the memory's padding."""
     padding = ~memory.mask
     segments = memory.segments
     return replace(
@@ -72,7 +70,7 @@ def with_padding(memory: Memory, content: float, segment: int) -> Memory:
 
 
 def alone(batch: Batch, example: int) -> Batch:
-    """One example without the others and without its padding."""
+    """Take one example out of the batch, without its padding."""
     one = batch.memory.select(torch.tensor([example]))
     length = int(one.lengths[0])
     memory = replace(
@@ -84,7 +82,7 @@ def alone(batch: Batch, example: int) -> Batch:
     return Batch(batch.query[example : example + 1], memory)
 
 
-# The checks themselves: each returns a line on what it saw, or raises saying what is wrong.
+# The checks. Each returns a line on what it saw, or raises AssertionError saying what is wrong.
 
 TOLERANCE = 1e-9  # in float64
 NO_WEIGHTS = "has no weights"
@@ -94,7 +92,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Bench:
-    """A mechanism in float64 and evaluation mode, and what it is tried on."""
+    """A mechanism in float64 and evaluation mode, with the batch it is checked on."""
 
     module: Attention
     batch: Batch
@@ -104,8 +102,8 @@ class Bench:
     def weighs(self) -> bool:
         return self.module.placement != "fixed"
 
-    def attend(self, batch: Batch, *, need_weights: bool = True) -> Attended:
-        """All queries at once."""
+    def attend(self, batch: Batch, *, need_weights: bool = True) -> AttentionOutput:
+        """Attend with all queries at once."""
         keys = prepare(self.module, batch.memory)
         return attend(self.module, batch.query, keys, need_weights=need_weights)
 
@@ -121,11 +119,11 @@ def attend(
     state: AttentionState | None = None,
     *,
     need_weights: bool = True,
-) -> Attended:
+) -> AttentionOutput:
     if state is None:
         state = _of_kind(AttentionState, module.initial_state(keys), "initial_state")
     result = module(query, keys, state, need_weights=need_weights)
-    return _of_kind(Attended, result, "forward")
+    return _of_kind(AttentionOutput, result, "forward")
 
 
 def _of_kind(kind: type[T], thing: Any, method: str) -> T:
@@ -316,7 +314,7 @@ def check_gradients(bench: Bench) -> str:
 
 
 def _of_gradients(said: str, names: Sequence[str]) -> str:
-    """What `gradcheck` says, without its tables of numbers."""
+    """Summarise the message of `gradcheck`, without its tables of numbers."""
     place = re.search(r"with respect to input (\d+)", said)
     if place is None:
         return said.split("\n")[0]
@@ -346,7 +344,7 @@ def _same(expected: Tensor, found: Tensor, what: str) -> None:
 
 
 def _snapshot(module: nn.Module) -> dict[str, Any]:
-    """Everything a module holds, in a form that can be compared later."""
+    """Capture everything a module holds, in a form that can be compared later."""
     held: dict[str, Any] = {}
     for path, part in module.named_modules():
         for name, value in vars(part).items():
@@ -388,7 +386,7 @@ SIZES = Sizes(query=6, memory=6, heads=2)
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found: its name, whether all was well, and a line that says what was seen."""
+    """Outcome of one check: its name, whether it passed, and a line on what was seen."""
 
     name: str
     passed: bool
@@ -423,7 +421,7 @@ def check_mechanism(
         except UsageError:
             raise
         except Exception as error:
-            return [Finding("can be built", False, _told(error))]
+            return [Finding("can be built", False, _message(error))]
         bench = Bench(module, random_batch(sizes), sizes)
         # A mechanism that changes what it is given must not change what other checks see.
         return [_finding(name, check, deepcopy(bench)) for name, check in CHECKS.items()]
@@ -434,10 +432,10 @@ def _finding(name: str, check: Callable[[Bench], str], bench: Bench) -> Finding:
     try:
         return Finding(name, True, check(bench))
     except Exception as error:
-        return Finding(name, False, _told(error))
+        return Finding(name, False, _message(error))
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, AssertionError) and text:
         return text
@@ -445,7 +443,7 @@ def _told(error: Exception) -> str:
 
 
 def _place(error: Exception) -> str:
-    """File, line and text of the last line of Python outside torch that it came through."""
+    """Return file, line and text of the innermost line of Python outside torch in its traceback."""
     torchs = str(Path(torch.__file__).parent)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if not frame.filename.startswith(torchs) and frame.line:

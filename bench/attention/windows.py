@@ -23,8 +23,8 @@ EQUAL_LENGTHS = (0.8, 1.25)
 
 
 @dataclass(frozen=True)
-class Focus:
-    """What a window lets through.
+class WindowMask:
+    """The positions that a window lets through, and how much each counts.
 
     Attributes:
         mask: bool, broadcastable to B,H,T,S, True where a query may look; None for everywhere.
@@ -37,7 +37,7 @@ class Focus:
     renormalise: bool = True
 
     def apply_gain(self, weights: Tensor) -> Tensor:
-        """Weights B,H,T,S with the gain applied."""
+        """Return the weights B,H,T,S with the gain applied."""
         if self.gain is None:
             return weights
         weights = weights * self.gain.to(weights.dtype)
@@ -45,39 +45,40 @@ class Focus:
 
 
 class Window(nn.Module, ABC):
-    """Base class of windows. It remembers nothing: the state comes in with each call."""
+    """Base class of windows. A window remembers nothing: the state comes in with each call."""
 
     @property
     def needs_previous(self) -> bool:
-        """Whether it reads the weights of the step before ("previous" in the state)."""
+        """Whether the window reads the weights of the step before ("previous" in the state)."""
         return False
 
     def prepare(self, memory: Memory) -> Mapping[str, Tensor]:
-        """Batch-first tensors to put into the keys."""
+        """Return batch-first tensors to put into the keys."""
         return {}
 
     @abstractmethod
     def forward(
         self, query: Tensor, keys: Keys, state: AttentionState, mask: Tensor | None
-    ) -> Focus:
-        """The focus of queries B,T,Q (T is 1 where `needs_previous`).
+    ) -> WindowMask:
+        """Return the window mask of queries B,T,Q (T is 1 where `needs_previous`).
 
-        `state` is the one before the first of them; `mask` is that of the memory (and of
-        causality), broadcastable to B,1,T,S.
+        Args:
+            state: the state before the first of these queries.
+            mask: the mask of the memory (and of causality), broadcastable to B,1,T,S.
         """
 
 
 class Everywhere(Window):
-    """No window: every real position."""
+    """No window: every real position is seen."""
 
     def forward(
         self, query: Tensor, keys: Keys, state: AttentionState, mask: Tensor | None
-    ) -> Focus:
-        return Focus(mask)
+    ) -> WindowMask:
+        return WindowMask(mask)
 
 
 class MedianWindow(Window):
-    """Around the median of the weights of the step before, and at test only (Chorowski 2015,
+    """A window around the median of the weights of the step before, at test only (Chorowski 2015,
     section 2.3): keeps attention to an input longer than any in training from jumping.
 
     Positions of a picture are taken in raster order.
@@ -100,15 +101,15 @@ class MedianWindow(Window):
 
     def forward(
         self, query: Tensor, keys: Keys, state: AttentionState, mask: Tensor | None
-    ) -> Focus:
+    ) -> WindowMask:
         if self.training:
-            return Focus(mask)
+            return WindowMask(mask)
         previous = state.tensors["previous"].mean(1)  # B,S over heads
         reached = previous.cumsum(1) >= previous.sum(1, keepdim=True) / 2
         places = keys.tensors["places"]  # B,S
         median = places.gather(1, reached.long().argmax(1, keepdim=True))  # B,1
         inside = ((places - median).abs() <= self.width)[:, None, None]  # B,1,1,S
-        return Focus(inside if mask is None else inside & mask)
+        return WindowMask(inside if mask is None else inside & mask)
 
 
 class PointWindow(Window):
@@ -140,23 +141,23 @@ class PointWindow(Window):
 
     @abstractmethod
     def centre(self, query: Tensor, keys: Keys, position: int) -> Tensor:
-        """The points p: B,T,A in coordinates, A axes, float32 or wider."""
+        """Return the points p, B,T,A coordinates along A axes, in float32 or wider."""
 
     def forward(
         self, query: Tensor, keys: Keys, state: AttentionState, mask: Tensor | None
-    ) -> Focus:
+    ) -> WindowMask:
         centre = self.centre(query, keys, state.position)
         offset = keys.tensors["coordinates"][:, None] - centre[:, :, None]  # B,T,S,A
         inside = (offset.abs() <= self.width).all(-1)[:, None]  # B,1,T,S
         gain = self.gain(offset)[:, None] if self.gaussian else None
-        return Focus(inside if mask is None else inside & mask, gain, self.renormalise)
+        return WindowMask(inside if mask is None else inside & mask, gain, self.renormalise)
 
-    def nearby(self, query: Tensor, keys: Keys, position: int) -> tuple[Tensor, Focus]:
+    def nearby(self, query: Tensor, keys: Keys, position: int) -> tuple[Tensor, WindowMask]:
         """The window of a sequence as W = 2D+1 positions per query, instead of a mask over all.
 
         Returns:
-            B,T,W int64 positions, repeated where fewer lie inside; and a focus over them (mask
-            and gain B,1,T,W) that is False on the repeated ones.
+            B,T,W int64 positions, repeated where fewer lie inside; and the window mask over them
+            (mask and gain B,1,T,W), False on the repeated ones.
         """
         centre = self.centre(query, keys, position)  # B,T,1
         start = torch.ceil(centre - self.width)
@@ -167,10 +168,10 @@ class PointWindow(Window):
         gain = self.gain(offset[..., None])[:, None] if self.gaussian else None
         place = torch.minimum(place.clamp_min(0), last).long()
         index = keys.tensors["order"].gather(1, place.flatten(1)).view_as(place)
-        return index, Focus(inside[:, None], gain, self.renormalise)
+        return index, WindowMask(inside[:, None], gain, self.renormalise)
 
     def gain(self, offset: Tensor) -> Tensor:
-        """The Gaussian of offsets ...,A from the centre: ..."""
+        """Return the Gaussian ... of offsets ...,A from the centre."""
         sigma = self.width / 2
         return torch.exp(offset.square().sum(-1) / (-2 * sigma * sigma))
 
@@ -240,21 +241,21 @@ def _precise(dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if dtype in (torch.bfloat16, torch.float16) else dtype
 
 
-# Rows taken from a memory a few at a time, at no cost that grows with the memory.
+# Gathering the rows inside a window, at no cost that grows with the memory.
 #
-# Autograd's gradient of a row taken from a table is as large as the table. In a loop over target
+# Autograd's gradient of a row gathered from a table is as large as the table. In a loop over target
 # steps that is a table of zeros written and added at every step, for the few rows that a window
-# shows. Here all steps add their rows to one table, which is handed back when the last has.
+# shows. Here all steps add their rows to one table, which becomes the gradient after the last.
 
 
 class Pool:
-    """The gradient of a table while that of its rows is being collected.
+    """Accumulator of a table's gradient while the gradients of its rows come in.
 
-    Between passes backwards it is empty; it belongs to the keys of one batch.
+    A pool is empty between backward passes and belongs to the keys of one batch.
 
     Attributes:
         opened: a number that the rows depend on and that depends on the table, so that the
-            table's turn on the way back comes after theirs.
+            backward pass reaches the table after all rows.
     """
 
     def __init__(self, table: Tensor) -> None:
@@ -268,21 +269,21 @@ class Pool:
         self._total.index_add_(0, rows, gradient)
 
     def empty(self) -> Tensor | None:
-        """What was added, if anything."""
+        """Return the sum of what was added, or None, and empty the pool."""
         total, self._total = self._total, None
         return total
 
 
 @dataclass(frozen=True)
 class PooledKeys(Keys):
-    """Keys with pools for the gradients of some of their tensors, by name. A selection of the
-    batch, which makes other tensors, is without."""
+    """Keys with pools for the gradients of some of their tensors, by name. A selection of rows of
+    the batch makes other tensors and has no pools."""
 
     pools: Mapping[str, Pool] = field(default_factory=dict)
 
 
 def pooled(keys: Keys, *names: str) -> Keys:
-    """The keys, those of their B,1,S,K tensors that need gradients with a pool each."""
+    """Return the keys with a pool for each of these B,1,S,K tensors that needs a gradient."""
     if not torch.is_grad_enabled() or torch._C._are_functorch_transforms_active():
         return keys
     tables = {name: keys.tensors[name] for name in names if keys.tensors[name].requires_grad}
@@ -291,9 +292,9 @@ def pooled(keys: Keys, *names: str) -> Keys:
 
 
 def take_rows(keys: Keys, name: str, index: Tensor) -> Tensor:
-    """Rows of the B,1,S,K tensor of that name at B,T,W: B*T,1,W,K.
+    """Gather rows of the B,1,S,K tensor `name` at the positions B,T,W: B*T,1,W,K.
 
-    With a pool they cannot be differentiated twice.
+    Rows gathered with a pool cannot be differentiated twice.
     """
     table = keys.tensors[name]
     B, _, S, K = table.shape

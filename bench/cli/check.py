@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bench.attention.base import Attention
     from bench.attention.conformance import Finding
 
-REMEDY = "name it as package.module:Class; the current folder is searched too"
+REMEDY = "name a class as package.module:Class; the current folder is searched too"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +48,9 @@ def load_mechanism(target: str) -> type[Attention]:
 
     module_name, _, class_name = target.partition(":")
     if not module_name or not class_name.isidentifier():
-        raise UsageError(f"'{target}' names no class", where="check", remedy=REMEDY)
+        raise UsageError(
+            f"expected package.module:Class, got '{target}'", where="check", remedy=REMEDY
+        )
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)

@@ -1,4 +1,4 @@
-"""`attnbench`: finds the command, and says what went wrong in one line.
+"""`attnbench`: finds and runs a command, and reports errors in one line.
 
 Commands are named as strings and loaded when they are called, so that help and mistakes are
 answered in a fraction of a second. A command's module has `add_arguments(parser)` and
@@ -68,16 +68,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             status = _dispatch([argument for argument in given if argument != "--debug"])
         sys.stdout.flush()
     except UsageError as error:
-        return _complain(str(error), debug=debug)
+        return _report_error(str(error), debug=debug)
     except BrokenPipeError:
-        # Whoever read our output has left. What Python would flush at exit goes nowhere, too.
+        # The reader of our output has gone. What Python would flush at exit goes nowhere, too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except OSError as error:
         if error.filename is None:
             raise
         reason = (error.strerror or type(error).__name__).lower()
-        return _complain(f"{error.filename}: {reason}", debug=debug)
+        return _report_error(f"{error.filename}: {reason}", debug=debug)
     except KeyboardInterrupt:
         sys.stderr.write("attnbench: interrupted\n")
         return INTERRUPTED
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _own_warnings_in_a_line() -> Iterator[None]:
-    """What we warn of is for users; where in our code it stands is not."""
+    """Print our own warnings in one line, without their place in our code."""
     usual = warnings.formatwarning
     ours = Path(__file__).resolve().parents[2]
     packages = [str(ours / name) + os.sep for name in ("bench", "tasks", "ablations", "reports")]
@@ -109,7 +109,7 @@ def _own_warnings_in_a_line() -> Iterator[None]:
         warnings.formatwarning = usual
 
 
-def _complain(message: str, *, debug: bool) -> int:
+def _report_error(message: str, *, debug: bool) -> int:
     if debug:
         traceback.print_exc()
     sys.stderr.write(f"attnbench: error: {message}\n")
@@ -141,7 +141,7 @@ def _dispatch(given: list[str]) -> int:
 
 
 def usage() -> str:
-    """What `attnbench --help` prints."""
+    """Return the text that `attnbench --help` prints."""
     width = max(map(len, COMMANDS))
     commands = [f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items()]
     lines = [

@@ -1,4 +1,4 @@
-"""Front ends for frames: long sequences of features to shorter sequences of richer ones.
+"""Audio front ends: from long sequences of frames to shorter sequences of richer features.
 
 Frames come every 10 ms or so, far denser than anything that is attended to. A front end shortens
 them by its stride before an encoder of any family reads them. It knows nothing of sound.
@@ -14,16 +14,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.attention.base import zero_padding
-from bench.models.base import ModelSizes
+from bench.models.base import ModelConfig
 from bench.models.layers import dropout
 from bench.models.recurrent import RecurrentEncoder
 
-#: What one layer shortens by.
+#: Factor by which one layer shortens its input.
 STEP = 2
 
 
 class FrameFront(nn.Module, ABC):
-    """Frames and their mask to features and theirs.
+    """A front end: frames and their mask to features and their mask.
 
     Attributes:
         output_size: E, size of the features.
@@ -37,8 +37,15 @@ class FrameFront(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """B,S,F and B,S bool (True where real, False at the end) to B,S',E, 0 where padding, and
-        B,S', with S' the S / stride, rounded up. Padding changes nothing."""
+        """Shorten the frames. Padding changes nothing.
+
+        Args:
+            frames: B,S,F.
+            mask: B,S bool, True where real, False at the end.
+
+        Returns:
+            Features B,S',E, 0 where padding, and their mask B,S', with S' = S / stride rounded up.
+        """
 
 
 class ConvolutionalFront(FrameFront):
@@ -99,9 +106,9 @@ class PyramidalFront(FrameFront):
         self.stride = STEP**layers
         self.offset = (self.stride - 1) / 2
         self.dropout = dropout
-        sizes = ModelSizes(hidden=size, encoder_layers=1, cell=cell, bidirectional=True)
+        config = ModelConfig(hidden=size, encoder_layers=1, cell=cell, bidirectional=True)
         self.layers = nn.ModuleList(
-            RecurrentEncoder(STEP * (size if layer else input_size), sizes)
+            RecurrentEncoder(STEP * (size if layer else input_size), config)
             for layer in range(layers)
         )
 
@@ -115,12 +122,12 @@ class PyramidalFront(FrameFront):
 
 
 def paired(states: Tensor) -> Tensor:
-    """Every two states as one: B,S,D to B,S',2D, with zeros beside a last one that is alone."""
+    """Join every two states, B,S,D to B,S',2D, with zeros beside an unpaired last one."""
     if states.shape[1] % STEP:
         states = F.pad(states, (0, 0, 0, 1))
     return torch.cat((states[:, ::STEP], states[:, 1::STEP]), dim=2)
 
 
 def halved_mask(mask: Tensor) -> Tensor:
-    """B,S to B,S': a place is real where its first frame is."""
+    """Mask B,S' of every two positions of the mask B,S: real where the first of them is."""
     return mask[:, ::STEP]

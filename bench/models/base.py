@@ -18,7 +18,7 @@ from bench.attention.base import Memory, Sampled
 
 
 @dataclass(frozen=True)
-class ModelSizes:
+class ModelConfig:
     """Sizes and choices of an encoder-decoder.
 
     Attributes:
@@ -30,7 +30,7 @@ class ModelSizes:
         heads, feed_forward: of the Transformer.
         kernel: width of the convolutions.
         dropout: probability, between layers and on embeddings.
-        input_feeding: Luong 2015, section 3.3: the attentional vector enters the next step.
+        input_feeding: Luong 2015, section 3.3: the attentional hidden state enters the next step.
         residual: recurrent models only: the features and embeddings a layer reads are added to the
             states it makes, so that what is attended with and to holds the word itself (the other
             families always do so).
@@ -63,14 +63,14 @@ class ModelSizes:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What a decoder returns for B sentences and T target positions (T is 1 for a step).
+    """The output of a decoder for B sentences and T target positions (T is 1 for a step).
 
     Attributes:
         features: B,T,F for the head.
         weights: B,T,S or None (not asked for, or no attention).
         parts: B,T,S tensors by name ("layer 1 head 2", ...).
         sampled: log-probabilities and entropies of sampled locations, B,T each (`hard`).
-        contexts: B,T,C what was attended to at each position; heads that compare use it.
+        contexts: B,T,C contexts at each position, for heads that compare.
         hidden: B,T,H the decoder's own state at each position.
     """
 
@@ -88,12 +88,12 @@ Progress = TypeVar("Progress")
 
 @dataclass(frozen=True)
 class DecoderState(Generic[Source, Progress]):
-    """Where decoding stands, batch-first throughout.
+    """The state of a decoder between tokens, batch-first throughout.
 
     Attributes:
-        source: what depends on the sentence alone (projected keys, the summary). The beams of a
-            sentence share it, so reordering them leaves it where it is.
-        progress: what depends on the tokens read so far.
+        source: everything that depends on the sentence alone (projected keys, the summary).
+            Reordering the beams of a sentence leaves it where it is.
+        progress: everything that depends on the tokens read so far.
     """
 
     source: Source
@@ -104,9 +104,9 @@ State = TypeVar("State")
 
 
 def select_rows(state: State, index: Tensor) -> State:
-    """The rows `index` of every batch-first tensor in a nest of dataclasses, tuples and dicts.
+    """Select the rows `index` of every batch-first tensor in nested dataclasses, tuples and dicts.
 
-    Things that are not tensors stay as they are. A tensor that stands in several places (the
+    Everything else stays as it is. A tensor that stands in several places (the
     memory, in the keys of every layer) is selected from once.
     """
     return _map_tensors(state, lambda tensor: tensor.index_select(0, index), {})
@@ -130,24 +130,24 @@ def _map_tensors(value: Any, change: Callable[[Tensor], Tensor], done: dict[int,
 
 
 class Encoder(nn.Module, ABC):
-    """Features to memory."""
+    """An encoder of features into a memory."""
 
     #: D, size of the memory's states.
     output_size: int
 
     @abstractmethod
     def forward(self, features: Tensor, mask: Tensor, segments: Tensor | None = None) -> Memory:
-        """Encode. Dropout of the features is the business of whoever made them.
+        """Encode features; dropout on them is applied by their maker.
 
         Args:
             features: B,S,E (embedded tokens, frames, annotation vectors).
             mask: B,S bool, True where real, False at the end. Padding changes nothing.
-            segments: B,S int64 or None, handed on into the memory.
+            segments: B,S int64 or None, passed on into the memory.
         """
 
 
 class Decoder(nn.Module, ABC):
-    """Target tokens and a memory to features.
+    """A decoder of target tokens and a memory into features.
 
     `forward` reads all targets at once; `step` reads one token a sentence with the state that
     `start` or the step before returned. Both give the same features.
@@ -164,14 +164,14 @@ class Decoder(nn.Module, ABC):
     kernel: int = 1
 
     @property
-    def shares_source(self) -> bool:
-        """Whether `step` reads tokens of several hypotheses of a sentence, one behind the other,
-        with one row of the state's `source` for all of them."""
+    def source_shared_across_beams(self) -> bool:
+        """Whether all beams of a sentence can share one row of the state's `source`: `step` then
+        reads several tokens per row of it, those of a sentence one behind the other."""
         return False
 
     @abstractmethod
     def start(self, memory: Memory) -> DecoderState[Any, Any]:
-        """The state before the first token."""
+        """Return the state before the first token."""
 
     @abstractmethod
     def forward(self, tokens: Tensor, memory: Memory, *, need_weights: bool = False) -> Decoded:

@@ -1,4 +1,4 @@
-"""Encoders and decoders from names and sizes; the placement of the attention picks the family."""
+"""Build the encoder and decoder for an attention, whose placement picks the family."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ from dataclasses import dataclass, field, replace
 from bench.attention.base import Attention, AttentionOptions, Placement, Sizes
 from bench.attention.registries import build_attention
 from bench.errors import NotApplicable
-from bench.models.base import Decoder, Encoder, ModelSizes
+from bench.models.base import Decoder, Encoder, ModelConfig
 from bench.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, attending_layers
-from bench.models.recurrent import AfterDecoder, BeforeDecoder, FixedDecoder, RecurrentEncoder
+from bench.models.recurrent import (
+    CurrentStateDecoder,
+    FixedDecoder,
+    PreviousStateDecoder,
+    RecurrentEncoder,
+)
 from bench.models.transformer import TransformerDecoder, TransformerEncoder
 
 
 @dataclass(frozen=True)
 class AttentionChoice:
-    """Which attention a model is built with.
+    """The attention that a model is built with.
 
     Attributes:
         kind: the mechanism's class.
-        score, options: as its constructor takes them.
+        score, options: arguments of its constructor.
         length_ratio: mean source length over mean target length of the training data.
         axes: 1 for sequences, 2 for pictures.
     """
@@ -35,13 +40,13 @@ class AttentionChoice:
         return self.kind.placement
 
     def build(self, sizes: Sizes) -> Attention:
-        """The mechanism for these sizes. Raises NotApplicable where the score does not suit."""
+        """Build the mechanism. Raises NotApplicable where the score does not suit the sizes."""
         sizes = replace(sizes, length_ratio=self.length_ratio, axes=self.axes)
         return build_attention(self.kind, sizes, self.score, self.options)
 
 
-def build_encoder(choice: AttentionChoice, input_size: int, sizes: ModelSizes) -> Encoder:
-    """The encoder of the attention's family.
+def build_encoder(choice: AttentionChoice, input_size: int, config: ModelConfig) -> Encoder:
+    """Build the encoder of the attention's family.
 
     Args:
         input_size: E, size of the features.
@@ -51,17 +56,17 @@ def build_encoder(choice: AttentionChoice, input_size: int, sizes: ModelSizes) -
     """
     match choice.placement:
         case "transformer":
-            return TransformerEncoder(input_size, sizes, choice.build)
+            return TransformerEncoder(input_size, config, choice.build)
         case "convolutional":
-            return ConvolutionalEncoder(input_size, sizes, len(attending_layers(sizes)))
-        case "fixed" | "before" | "after":
-            return RecurrentEncoder(input_size, sizes)
+            return ConvolutionalEncoder(input_size, config, len(attending_layers(config)))
+        case "fixed" | "previous-state" | "current-state":
+            return RecurrentEncoder(input_size, config)
 
 
 def build_decoder(
-    choice: AttentionChoice, memory_size: int, vocabulary_size: int, sizes: ModelSizes
+    choice: AttentionChoice, memory_size: int, vocabulary_size: int, config: ModelConfig
 ) -> Decoder:
-    """The decoder of the attention's family.
+    """Build the decoder of the attention's family.
 
     Args:
         memory_size: D, size of the memory's states and summary: the encoder's `output_size`.
@@ -71,26 +76,28 @@ def build_decoder(
         NotApplicable: the score does not suit the sizes, or an option does not suit the family.
         UsageError: sizes that do not fit each other.
     """
-    if sizes.input_feeding and choice.placement != "after":
+    if config.input_feeding and choice.placement != "current-state":
         raise NotApplicable(
             "input feeding belongs to attention with the current state",
             where="input_feeding",
             remedy="use it with 'global' or 'local'",
         )
-    if not sizes.carry and choice.placement != "before":
+    if not config.carry and choice.placement != "previous-state":
         raise NotApplicable(
-            "only where the context enters the cells do they work without the state before",
+            "carry=false requires attention with the previous state",
             where="carry",
             remedy="use it with 'soft' or 'hard'",
         )
     match choice.placement:
         case "transformer":
-            return TransformerDecoder(vocabulary_size, memory_size, sizes, choice.build)
+            return TransformerDecoder(vocabulary_size, memory_size, config, choice.build)
         case "convolutional":
-            return ConvolutionalDecoder(vocabulary_size, memory_size, sizes, choice.build)
+            return ConvolutionalDecoder(vocabulary_size, memory_size, config, choice.build)
         case "fixed":
-            return FixedDecoder(vocabulary_size, memory_size, sizes)
-        case "before" | "after":
-            attention = choice.build(Sizes(query=sizes.hidden, memory=memory_size))
-            kind = BeforeDecoder if choice.placement == "before" else AfterDecoder
-            return kind(vocabulary_size, memory_size, sizes, attention)
+            return FixedDecoder(vocabulary_size, memory_size, config)
+        case "previous-state":
+            attention = choice.build(Sizes(query=config.hidden, memory=memory_size))
+            return PreviousStateDecoder(vocabulary_size, memory_size, config, attention)
+        case "current-state":
+            attention = choice.build(Sizes(query=config.hidden, memory=memory_size))
+            return CurrentStateDecoder(vocabulary_size, memory_size, config, attention)

@@ -1,4 +1,9 @@
-"""Convolutional encoder."""
+"""Convolutional encoder and decoder (Gehring 2017).
+
+Initialisation follows section 3.5: the variance of activations is kept from layer to layer, by
+weights N(0, p/n) of layers whose input passes dropout, kept with probability p, and n inputs a
+neuron, four times that before a gated linear unit, which quarters it.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.attention.base import (
-    Attended,
     Attention,
+    AttentionOutput,
     AttentionState,
     Keys,
     Memory,
@@ -19,23 +24,17 @@ from bench.attention.base import (
     zero_padding,
 )
 from bench.errors import UsageError
-from bench.models.base import Decoded, Decoder, DecoderState, Encoder, ModelSizes
+from bench.models.base import Decoded, Decoder, DecoderState, Encoder, ModelConfig
 from bench.models.layers import dropout, layer_weights, masked_mean, resize, token_embedding
 from bench.models.transformer import AttentionFactory, LearnedPositions
-
-# The parts of convolutional encoders and decoders (Gehring 2017).
-#
-# Initialisation follows section 3.5: the variance of activations is kept from layer to layer, by
-# weights N(0, p/n) of layers whose input passes dropout, kept with probability p, and n inputs a
-# neuron, four times that before a gated linear unit, which quarters it.
 
 #: Scale of the sum of a residual block's input and output, to halve the variance (section 3.4).
 HALVE = math.sqrt(0.5)
 
 
 class GatedConvolution(nn.Module):
-    """Convolution to twice the size, then a gated linear unit (Dauphin 2017): no padding of its
-    own, so B,N,H becomes B,N-kernel+1,H."""
+    """Convolution to twice the size, then a gated linear unit (Dauphin 2017). It does not pad, so
+    B,N,H becomes B,N-kernel+1,H."""
 
     def __init__(self, hidden: int, kernel: int, dropout: float) -> None:
         super().__init__()
@@ -53,7 +52,7 @@ class GatedConvolution(nn.Module):
 
 
 def projection(inputs: int, outputs: int, *, dropout: float = 0.0) -> nn.Linear:
-    """A linear layer initialised as in section 3.5; `dropout` is that of its input."""
+    """A linear layer initialised as in section 3.5; `dropout` is the probability on its input."""
     layer = nn.Linear(inputs, outputs)
     nn.init.normal_(layer.weight, std=math.sqrt((1 - dropout) / inputs))
     nn.init.zeros_(layer.bias)
@@ -73,29 +72,31 @@ class ConvolutionalEncoder(Encoder):
             is divided by it (section 3.4).
     """
 
-    def __init__(self, input_size: int, sizes: ModelSizes, attending: int = 1) -> None:
+    def __init__(self, input_size: int, config: ModelConfig, attending: int = 1) -> None:
         super().__init__()
-        self.output_size = sizes.embedding
-        self.kernel, self.attending = sizes.kernel, attending
-        self.enter = resize(input_size, sizes.embedding)
-        self.positions = LearnedPositions(sizes.max_positions, sizes.embedding)
-        self.widen = projection(sizes.embedding, sizes.hidden, dropout=sizes.dropout)
+        self.output_size = config.embedding
+        self.kernel, self.attending = config.kernel, attending
+        self.enter = resize(input_size, config.embedding)
+        self.positions = LearnedPositions(config.max_positions, config.embedding)
+        self.widen = projection(config.embedding, config.hidden, dropout=config.dropout)
         self.layers = nn.ModuleList(
-            GatedConvolution(sizes.hidden, sizes.kernel, sizes.dropout)
-            for _ in range(sizes.encoder_layers)
+            GatedConvolution(config.hidden, config.kernel, config.dropout)
+            for _ in range(config.encoder_layers)
         )
-        self.narrow = projection(sizes.hidden, sizes.embedding)
+        self.narrow = projection(config.hidden, config.embedding)
 
     def forward(self, features: Tensor, mask: Tensor, segments: Tensor | None = None) -> Memory:
         embedded = self.enter(features)  # B,S,E
         embedded = embedded + self.positions(0, embedded.shape[1])
         embedded = zero_padding(embedded, mask)
+        # Residual blocks, padded on both sides to keep S.
         states = self.widen(embedded)  # B,S,H
         before = (self.kernel - 1) // 2
         around = (0, 0, before, self.kernel - 1 - before)
         for layer in self.layers:
             states = zero_padding(states, mask)
             states = (layer(F.pad(states, around)) + states) * HALVE
+        # z is scored, z + e is averaged.
         states = zero_padding(self.narrow(states), mask)  # B,S,E
         states = _scale_gradient(states, 1 / self.attending)
         values = states + embedded
@@ -103,24 +104,21 @@ class ConvolutionalEncoder(Encoder):
 
 
 def _scale_gradient(tensor: Tensor, factor: float) -> Tensor:
-    """The same values, whose gradient is multiplied by `factor` on the way back."""
+    """Return the same values, with their gradient multiplied by `factor`."""
     if factor == 1.0 or not tensor.requires_grad:
         return tensor
     scaled = tensor * factor
     return scaled + (tensor - scaled).detach()
 
 
-# Convolutional decoder.
-
-
 @dataclass(frozen=True)
 class ConvolutionalProgress:
-    """What the decoder carries from token to token.
+    """The part of the decoder's state that changes from token to token.
 
     Attributes:
         position: number of tokens read.
         windows: the last kernel - 1 inputs of every convolution, B,kernel-1,H each.
-        attention: what the mechanism of every attending layer remembers.
+        attention: state of the mechanism of every attending layer.
     """
 
     position: int
@@ -138,11 +136,11 @@ class AttentionStep(nn.Module):
     h; both sums are halved in variance. The mechanism scales the context (section 3.4).
     """
 
-    def __init__(self, factory: AttentionFactory, sizes: ModelSizes, memory_size: int) -> None:
+    def __init__(self, factory: AttentionFactory, config: ModelConfig, memory_size: int) -> None:
         super().__init__()
-        self.query = projection(sizes.hidden, sizes.embedding)
-        self.attention = factory(Sizes(query=sizes.embedding, memory=memory_size))
-        self.context = projection(self.attention.context_size, sizes.hidden)
+        self.query = projection(config.hidden, config.embedding)
+        self.attention = factory(Sizes(query=config.embedding, memory=memory_size))
+        self.context = projection(self.attention.context_size, config.hidden)
 
     def forward(
         self,
@@ -152,8 +150,8 @@ class AttentionStep(nn.Module):
         state: AttentionState,
         *,
         need_weights: bool,
-    ) -> tuple[Tensor, Attended]:
-        """B,T,H states and B,T,E embeddings to B,T,H and what the mechanism returned."""
+    ) -> tuple[Tensor, AttentionOutput]:
+        """Map B,T,H states and B,T,E embeddings to B,T,H states and the mechanism's output."""
         query = (self.query(hidden) + embedded) * HALVE  # B,T,E
         attended = self.attention(query, keys, state, need_weights=need_weights)
         return (hidden + self.context(attended.context)) * HALVE, attended
@@ -170,24 +168,24 @@ class ConvolutionalDecoder(Decoder):
     """
 
     def __init__(
-        self, vocabulary_size: int, memory_size: int, sizes: ModelSizes, factory: AttentionFactory
+        self, vocabulary_size: int, memory_size: int, config: ModelConfig, factory: AttentionFactory
     ) -> None:
         super().__init__()
-        self.output_size = sizes.embedding
-        self.dropout, self.kernel, self.hidden = sizes.dropout, sizes.kernel, sizes.hidden
-        self.attending = attending_layers(sizes)
-        self.embedding = token_embedding(vocabulary_size, sizes.embedding)
-        self.positions = LearnedPositions(sizes.max_positions, sizes.embedding)
-        self.widen = projection(sizes.embedding, sizes.hidden, dropout=sizes.dropout)
+        self.output_size = config.embedding
+        self.dropout, self.kernel, self.hidden = config.dropout, config.kernel, config.hidden
+        self.attending = attending_layers(config)
+        self.embedding = token_embedding(vocabulary_size, config.embedding)
+        self.positions = LearnedPositions(config.max_positions, config.embedding)
+        self.widen = projection(config.embedding, config.hidden, dropout=config.dropout)
         self.layers = nn.ModuleList(
-            GatedConvolution(sizes.hidden, sizes.kernel, sizes.dropout)
-            for _ in range(sizes.decoder_layers)
+            GatedConvolution(config.hidden, config.kernel, config.dropout)
+            for _ in range(config.decoder_layers)
         )
         self.attend = nn.ModuleList(
-            AttentionStep(factory, sizes, memory_size) for _ in self.attending
+            AttentionStep(factory, config, memory_size) for _ in self.attending
         )
-        self.narrow = projection(sizes.hidden, sizes.embedding)
-        self.state_size = sizes.hidden
+        self.narrow = projection(config.hidden, config.embedding)
+        self.state_size = config.hidden
         self.context_size = self.attend[-1].attention.context_size  # type: ignore[union-attr, assignment]
 
     def start(self, memory: Memory) -> ConvolutionalState:
@@ -218,9 +216,10 @@ class ConvolutionalDecoder(Decoder):
         embedded = dropout(embedded, self.dropout, self.training)  # B,T,E
         states = self.widen(embedded)  # B,T,H
         windows: list[Tensor] = []
-        seen: dict[int, Attended] = {}
+        seen: dict[int, AttentionOutput] = {}
         for number, layer in enumerate(self.layers, start=1):
-            window = torch.cat((progress.windows[number - 1], states), dim=1)
+            # Causal convolution: the last kernel - 1 inputs stand before the new ones.
+            window = torch.cat((progress.windows[number - 1], states), dim=1)  # B,kernel-1+T,H
             windows.append(window[:, count:])
             hidden = layer(window)  # B,T,H
             if number in self.attending:
@@ -232,32 +231,32 @@ class ConvolutionalDecoder(Decoder):
                     progress.attention[place],
                     need_weights=need_weights,
                 )
-            states = (hidden + states) * HALVE
+            states = (hidden + states) * HALVE  # B,T,H
         remembered = tuple(attended.state for attended in seen.values())
         after = ConvolutionalProgress(progress.position + count, tuple(windows), remembered)
         return self._decoded(states, seen), DecoderState(state.source, after)
 
-    def _decoded(self, states: Tensor, seen: dict[int, Attended]) -> Decoded:
+    def _decoded(self, states: Tensor, seen: dict[int, AttentionOutput]) -> Decoded:
         features = dropout(self.narrow(states), self.dropout, self.training)  # B,T,E
         weights, parts = layer_weights(seen)
         contexts = seen[self.attending[-1]].context
         return Decoded(features, weights=weights, parts=parts, contexts=contexts, hidden=states)
 
 
-def attending_layers(sizes: ModelSizes) -> tuple[int, ...]:
-    """Numbers, from 1 and rising, of the decoder layers that attend.
+def attending_layers(config: ModelConfig) -> tuple[int, ...]:
+    """Return the numbers, from 1 and rising, of the decoder layers that attend.
 
     Raises:
         UsageError: a layer that does not exist, or none at all.
     """
-    every = tuple(range(1, sizes.decoder_layers + 1))
-    if sizes.attention_layers is None:
+    every = tuple(range(1, config.decoder_layers + 1))
+    if config.attention_layers is None:
         return every
-    chosen = tuple(sorted(set(sizes.attention_layers)))
+    chosen = tuple(sorted(set(config.attention_layers)))
     if not chosen or not set(chosen) <= set(every):
         raise UsageError(
-            f"attention_layers={','.join(map(str, sizes.attention_layers)) or 'none'} "
-            f"does not fit {sizes.decoder_layers} decoder layers",
+            f"attention_layers={','.join(map(str, config.attention_layers)) or 'none'} "
+            f"does not fit {config.decoder_layers} decoder layers",
             remedy="name layers from 1 on, or leave it out for all",
         )
     return chosen

@@ -1,4 +1,4 @@
-"""Heads: from a decoder's features to scores of tokens."""
+"""Heads: from a decoder's features to scores of tokens, or from a text it reads to classes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.models.losses import WordLoss, vocabulary_loss
 
 
 class VocabularyHead(nn.Module):
-    """Features ...,F to logits ...,V.
+    """The output layer: features ...,F to logits ...,V.
 
     Tied (Press and Wolf 2017) it shares the target embedding's matrix; the features are then as
     large as the embedding, and start at a scale that suits both uses.
@@ -35,19 +35,16 @@ class VocabularyHead(nn.Module):
         return F.linear(features, self.projection.weight, self.projection.bias)
 
     def loss(self, features: Tensor, labels: Tensor, *, smoothing: float = 0.0) -> WordLoss:
-        """Cross-entropy of N,F features and N labels; the logits are not kept."""
+        """Cross-entropy of N,F features with N labels; the logits are not kept."""
         projection = self.projection
         return vocabulary_loss(
             features, projection.weight, projection.bias, labels, smoothing=smoothing
         )
 
 
-# Heads for classes: from a text read over a memory to the scores of its classes.
-
-
 @dataclass(frozen=True)
 class ComparedWords:
-    """Embeddings of the words of both texts, each with what belongs to it on the other side.
+    """Embeddings of the words of two texts, each with its counterpart on the other side.
 
     Attributes:
         text, source: B,T,E and B,S,E embeddings.
@@ -64,18 +61,28 @@ class ComparedWords:
 
 
 class ClassHead(nn.Module, ABC):
-    """States and what they attend to, to logits."""
+    """A head for classes: from a text read over a memory to the logits of its classes."""
 
     @abstractmethod
     def forward(
         self, states: Tensor, contexts: Tensor, mask: Tensor, words: ComparedWords | None = None
     ) -> Tensor:
-        """B,T,H states, B,T,C contexts and B,T real positions to B,K logits."""
+        """Classify.
+
+        Args:
+            states: B,T,H.
+            contexts: B,T,C.
+            mask: B,T bool, True where a position is real.
+            words: embeddings of both texts, for heads that compare them.
+
+        Returns:
+            Logits B,K.
+        """
 
 
 class ComparisonHead(ClassHead):
-    """Every state h is compared with its context a: [h; a; |h - a|; h * a], a layer, mean and
-    maximum over positions, a layer, classes.
+    """A head that compares every state h with its context a: [h; a; |h - a|; h * a], a layer, mean
+    and maximum over positions, a layer, classes.
 
     The comparison is that of Chen 2017 (ESIM, section 3.2) with Mou 2016's absolute difference;
     h and a come from different networks, so both are projected into one space first. Words, where
@@ -119,7 +126,7 @@ class ComparisonHead(ClassHead):
         return self.classify(self._drop(joined))
 
     def _words(self, words: ComparedWords) -> Tensor:
-        """B,4K of the words on both sides."""
+        """Compare the words of both sides: B,4K."""
         assert self.word is not None and self.compare_words is not None
         sides = (
             (words.text, words.text_found, words.text_mask),
@@ -132,7 +139,7 @@ class ComparisonHead(ClassHead):
         return torch.cat(found, dim=1)
 
     def _pooled(self, layer: nn.Module, one: Tensor, other: Tensor, mask: Tensor) -> Tensor:
-        """Mean and maximum over the real positions of the compared B,T,K: B,2K."""
+        """Compare B,T,K with B,T,K; return mean and maximum over the real positions, B,2K."""
         pairs = torch.cat((one, other, (one - other).abs(), one * other), dim=2)  # B,T,4K
         compared = torch.relu(layer(self._drop(pairs)))  # B,T,K
         largest = compared.masked_fill(~mask[..., None], 0.0).amax(dim=1)  # none is below 0
@@ -143,7 +150,7 @@ class ComparisonHead(ClassHead):
 
 
 class LastStateHead(ClassHead):
-    """Only the last state h and its context r count: W tanh(W_p r + W_x h), the reader of
+    """A head of the last state h and its context r: W tanh(W_p r + W_x h), the reader of
     Rocktaschel 2016, sections 2.3 and 2.4.
 
     Args:
@@ -172,26 +179,17 @@ class LastStateHead(ClassHead):
         return self.classify(torch.tanh(joined))
 
 
-# How a decoder reads a text that is given: its state after every word, and what that attends to.
-#
-# Generation pairs a step's attention with the word the step writes; reading pairs it with the word
-# just read. A mechanism that attends with the current state does so in the same step; one that
-# attends with the previous state (Bahdanau 2015) only in the next. An end token, read last, gives
-# the last word that next step.
-
-
 @dataclass(frozen=True)
 class Reading:
-    """A batch of texts of at most T words, read over memories of S positions.
+    """The result of reading a batch of texts of at most T words over memories of S positions.
 
     Attributes:
         states: B,T,H after every word.
-        contexts: B,T,C what the state after the word attends to.
+        contexts: B,T,C what the state after every word attends to.
         mask: B,T bool, True where there is a word; every row has at least one.
         weights: B,T,S or None.
         parts: further B,T,S tensors by name.
-        sampled: locations that were drawn, B,T+1 each: those of all steps, for all of them
-            shape the states.
+        sampled: drawn locations of all T+1 steps, since all of them shape the states.
         steps: B,T+1 bool, True where a step is real.
     """
 
@@ -204,7 +202,7 @@ class Reading:
     sampled: Sampled | None = None
 
     def ends(self) -> tuple[Tensor, Tensor, Tensor]:
-        """State and context after the last word, and their mask: B,1,H; B,1,C; B,1."""
+        """Return state and context after the last word, and their mask: B,1,H; B,1,C; B,1."""
         last = self.mask.sum(dim=1) - 1  # B
         rows = torch.arange(len(last), device=last.device)
         return (
@@ -222,10 +220,21 @@ def read(
     *,
     need_weights: bool = False,
 ) -> Reading:
-    """Read B,T+1 int64 tokens: words, the end token, padding (0)."""
+    """Read texts with a decoder: its state after every word, and what that state attends to.
+
+    Generation pairs a step's attention with the word the step writes; reading pairs it with the
+    word just read. A mechanism that attends with the current state does so in the same step; one
+    that attends with the previous state (Bahdanau 2015) only in the next. The end token, read last,
+    gives the last word that next step.
+
+    Args:
+        placement: of the decoder's attention.
+        tokens: B,T+1 int64: words, the end token, padding (0).
+    """
     decoded = decoder(tokens, memory, need_weights=need_weights)
     assert decoded.hidden is not None and decoded.contexts is not None
-    answer = slice(1, None) if placement == "before" else slice(None, -1)
+    # The T steps whose attention belongs to the T words.
+    answer = slice(1, None) if placement == "previous-state" else slice(None, -1)
     steps = tokens != 0  # B,T+1
     return Reading(
         states=decoded.hidden[:, :-1],

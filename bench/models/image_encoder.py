@@ -1,4 +1,5 @@
-"""From pixels to annotation vectors: a small convolutional network over pictures."""
+"""Image encoder: a small convolutional network from pixels to annotation vectors, and the encoder
+of the grid that they form."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from bench.attention.base import Memory
 from bench.errors import UsageError
-from bench.models.base import Encoder, ModelSizes
+from bench.models.base import Encoder, ModelConfig
 from bench.models.build import AttentionChoice, build_encoder
 from bench.models.layers import dropout, masked_mean, resize
 
@@ -78,9 +79,9 @@ class PictureFront(nn.Module):
 
 
 def grid_of(size: int, stem: int, stages: int) -> tuple[int, int]:
-    """Rows and columns of the annotation vectors of a picture of `size` pixels.
+    """Return rows and columns of the annotation vectors of a picture of `size` pixels a side.
 
-    Raises UsageError: a size that cells do not divide.
+    Raises UsageError for a size that cells do not divide.
     """
     cell = stem * 2**stages
     if size % cell:
@@ -93,7 +94,7 @@ def grid_of(size: int, stem: int, stages: int) -> tuple[int, int]:
 
 
 class _Activated(nn.Module):
-    """Norm, ReLU, then a layer. B,C,H,W."""
+    """Norm, ReLU, then a layer, over B,C,H,W."""
 
     def __init__(self, channels: int, layer: nn.Module) -> None:
         super().__init__()
@@ -105,8 +106,8 @@ class _Activated(nn.Module):
 
 
 def _norm(channels: int) -> nn.GroupNorm:
-    """Over all cells and channels of a picture at once: normed one by one, cells that show
-    nothing would weigh as much as those that show something."""
+    """A norm over all cells and channels of a picture at once: normed one by one, empty cells would
+    weigh as much as the others."""
     return nn.GroupNorm(1, channels)
 
 
@@ -138,15 +139,13 @@ def _convolution(
     return layer
 
 
-# Annotation vectors of a picture to a memory with a grid.
-
-#: Of what rows and columns begin with: about that of annotation vectors, or where a cell lies could
-#: not be told beside what it shows.
+#: Standard deviation of the first vectors of rows and columns, about that of annotation vectors:
+#: with less, the place of a cell would be lost beside its content.
 _GRID_SPREAD = 0.5
 
 
 class GridEncoder(Encoder):
-    """Cells get a learned vector for their row and one for their column.
+    """Encoder of annotation vectors: each cell gets a learned vector for its row and its column.
 
     In the recurrent families nothing is recurrent over a picture: these vectors are the states,
     and their mean is the summary, which the decoder's first state is made of (Xu 2015, 3.1.2).
@@ -157,7 +156,7 @@ class GridEncoder(Encoder):
         choice: picks the family.
         grid: rows and columns.
         input_size: size of the annotation vectors.
-        sizes: of the model; states have the size `hidden`, or what the family makes of it.
+        config: of the model; states have the size `hidden`, or what the family makes of it.
         regions: the picture is parted into so many regions along each side, as equal as cells
             allow; they are the segments of `hierarchical`.
 
@@ -170,7 +169,7 @@ class GridEncoder(Encoder):
         choice: AttentionChoice,
         grid: tuple[int, int],
         input_size: int,
-        sizes: ModelSizes,
+        config: ModelConfig,
         regions: int,
     ) -> None:
         super().__init__()
@@ -182,17 +181,17 @@ class GridEncoder(Encoder):
                 remedy=f"at most {min(rows, columns)}",
             )
         self.grid = grid
-        self.enter = resize(input_size, sizes.hidden)
-        self.rows = nn.Parameter(torch.randn(rows, 1, sizes.hidden) * _GRID_SPREAD)
-        self.columns = nn.Parameter(torch.randn(1, columns, sizes.hidden) * _GRID_SPREAD)
+        self.enter = resize(input_size, config.hidden)
+        self.rows = nn.Parameter(torch.randn(rows, 1, config.hidden) * _GRID_SPREAD)
+        self.columns = nn.Parameter(torch.randn(1, columns, config.hidden) * _GRID_SPREAD)
         self.register_buffer("segments", _regions(grid, regions), persistent=False)
         self.inner: Encoder | None = None
         if choice.placement in ("transformer", "convolutional"):
-            self.inner = build_encoder(choice, sizes.hidden, sizes)
-        self.output_size = sizes.hidden if self.inner is None else self.inner.output_size
+            self.inner = build_encoder(choice, config.hidden, config)
+        self.output_size = config.hidden if self.inner is None else self.inner.output_size
 
     def forward(self, features: Tensor, mask: Tensor, segments: Tensor | None = None) -> Memory:
-        """B,L,E to the memory of whole pictures; `segments` B,L in place of the regions."""
+        """Encode B,L,E annotation vectors; `segments` B,L take the place of the regions."""
         places = (self.rows + self.columns).flatten(0, 1)  # L,H
         states = self.enter(features) + places  # B,L,H
         if segments is None:
@@ -204,6 +203,6 @@ class GridEncoder(Encoder):
 
 
 def _regions(grid: tuple[int, int], regions: int) -> Tensor:
-    """L int64: the region of every cell, regions numbered in raster order."""
+    """Region of every cell, L int64, regions numbered in raster order."""
     down, across = (torch.arange(size) * regions // size for size in grid)
     return (down[:, None] * regions + across).flatten()

@@ -1,4 +1,4 @@
-"""Small parts that several families share."""
+"""Layers that several model families share."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.attention.base import Attended
+from bench.attention.base import AttentionOutput
 
 
 def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the real positions: B,S,D and B,S to B,D."""
+    """Mean B,D of states B,S,D over the real positions of the mask B,S."""
     shares = mask.to(states.dtype) / mask.sum(dim=1, keepdim=True)  # B,S
     return torch.bmm(shares[:, None].to(states.dtype), states).squeeze(1)
 
 
 def token_embedding(vocabulary_size: int, size: int) -> nn.Embedding:
-    """Embeddings of which token 0 is padding and stays 0; their variance 1/E keeps the logits of
-    a tied output layer at a sensible size."""
+    """Embeddings with token 0 as padding, which stays 0. Their variance 1/E keeps the logits of a
+    tied output layer at a sensible size."""
     embedding = nn.Embedding(vocabulary_size, size, padding_idx=0)
     nn.init.normal_(embedding.weight, std=size**-0.5)
     embedding.weight.data[0] = 0.0
@@ -41,8 +41,8 @@ def resize(inputs: int, outputs: int) -> nn.Module:
     return nn.Identity() if inputs == outputs else linear(inputs, outputs)
 
 
-def layer_weights(layers: Mapping[int, Attended]) -> tuple[Tensor | None, dict[str, Tensor]]:
-    """The mean of the weights over attending layers, and every layer's parts.
+def layer_weights(layers: Mapping[int, AttentionOutput]) -> tuple[Tensor | None, dict[str, Tensor]]:
+    """Average the weights over attending layers, and collect every layer's parts.
 
     A layer with parts of its own (heads) gives "layer i <part>", one without gives "layer i".
     """
@@ -57,17 +57,14 @@ def layer_weights(layers: Mapping[int, Attended]) -> tuple[Tensor | None, dict[s
     return (torch.stack(weights).mean(dim=0) if weights else None), parts
 
 
-# Dropout that does not spend a training step on random numbers.
-#
-# PyTorch's CPU generator makes one number per element, which for models of our size takes longer
-# than the products it sits between. Here one 64-bit draw decides four elements.
-
-#: Values of the 16 bits that decide one element.
+#: Values of the 16 bits that decide whether dropout keeps an element. PyTorch's CPU generator makes
+#: one number per element, which for models of our size takes longer than the products around it;
+#: here one 64-bit draw decides four elements.
 LEVELS = 2**16
 
 
 def dropout(tensor: Tensor, probability: float, training: bool) -> Tensor:
-    """Zeros with that probability, the rest scaled to keep the mean (Srivastava 2014).
+    """Zero elements with that probability and scale the rest to keep the mean (Srivastava 2014).
 
     On a CPU the probability is rounded to a multiple of 1/65536. Draws from PyTorch's default
     generator, so a seed fixes the outcome.
@@ -80,8 +77,8 @@ def dropout(tensor: Tensor, probability: float, training: bool) -> Tensor:
 
 
 def dropout_factors(shape: Sequence[int], probability: float, like: Tensor) -> Tensor:
-    """What dropout multiplies a tensor of this shape by: zeros with that probability, and what
-    keeps the mean. It has the type of `like`."""
+    """Draw the factors by which dropout multiplies a tensor of this shape, in the type of `like`:
+    zeros with that probability, elsewhere the number that keeps the mean."""
     if like.device.type != "cpu":
         return F.dropout(like.new_ones(shape), probability)
     dropped = round(probability * LEVELS)

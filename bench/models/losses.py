@@ -1,9 +1,4 @@
-"""Cross-entropy over a vocabulary, from features: the logits of a batch never exist at once.
-
-For thousands of words the output layer is the dearest part of a training step. Its loss and both
-gradients are made here in one pass, some rows at a time: what would be four N,V tensors (logits,
-log-probabilities, their gradient, the gradient of the logits) is one piece that stays in the cache.
-"""
+"""Losses: cross-entropy over a vocabulary, CTC, REINFORCE, and the doubly stochastic penalty."""
 
 from __future__ import annotations
 
@@ -19,7 +14,12 @@ from torch.autograd.function import once_differentiable
 from bench.attention.base import AttentionOptions, Memory, Sampled
 from bench.models.layers import linear
 
-# Room for products whose rows begin at aligned addresses.
+# Cross-entropy from features: the logits of a batch never exist at once.
+#
+# For thousands of words the output layer is the dearest part of a training step. Its loss and both
+# gradients are made here in one pass, some rows at a time: what would be four N,V tensors (logits,
+# log-probabilities, their gradient, the gradient of the logits) is one piece that stays in the
+# cache.
 
 #: Numbers between which rows begin (64 bytes in float32). CPU libraries multiply a third slower
 #: into rows of other lengths: 900 x 256 x 5921 takes 48 ms, into rows of 5936 numbers 31 ms.
@@ -27,7 +27,7 @@ ALIGNMENT = 16
 
 
 def aligned_rows(count: int, size: int, like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """Not initialised: `count` rows with room for `size` numbers, and a few more."""
+    """Allocate `count` rows, not initialised, with room for `size` numbers and aligned starts."""
     width = -(-size // ALIGNMENT) * ALIGNMENT
     return like.new_empty(count, width, dtype=dtype or like.dtype)
 
@@ -43,7 +43,7 @@ LOG2_E = 1 / LN_2
 
 @dataclass(frozen=True)
 class WordLoss:
-    """What N labels cost.
+    """The cross-entropy of N labels.
 
     Attributes:
         loss: scalar, mean over the labels, with smoothing; has the gradient.
@@ -78,8 +78,8 @@ def vocabulary_loss(
 
 
 class _VocabularyLoss(torch.autograd.Function):
-    """The gradients need nothing that comes after, so they are made with the loss and handed over
-    on the way back. For whoever goes back a second time they are made again."""
+    """Cross-entropy with gradients computed together with the loss, since they need nothing that
+    comes after it. A second backward pass computes them again."""
 
     @staticmethod
     def forward(
@@ -96,7 +96,9 @@ class _VocabularyLoss(torch.autograd.Function):
         ctx.smoothing = smoothing
         ctx.rough = torch.get_autocast_dtype(kind) if mixed else features.dtype
         ctx.save_for_backward(features, weight, bias, labels)
-        found, ctx.sums = _made((features, weight, bias, labels), smoothing, ctx.rough, wanted)
+        found, ctx.sums = _loss_and_gradients(
+            (features, weight, bias, labels), smoothing, ctx.rough, wanted
+        )
         ctx.mark_non_differentiable(found.nll, found.right)
         return found.loss, found.nll, found.right
 
@@ -107,7 +109,7 @@ class _VocabularyLoss(torch.autograd.Function):
         sums, ctx.sums = ctx.sums, None
         if sums is None:
             inputs = (features, weight, bias, labels)
-            sums = _made(inputs, ctx.smoothing, ctx.rough, wanted=True)[1]
+            sums = _loss_and_gradients(inputs, ctx.smoothing, ctx.rough, wanted=True)[1]
         scale = grad / len(features)
         return (
             sums.features.to(features.dtype).mul_(scale),
@@ -119,7 +121,7 @@ class _VocabularyLoss(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class _Sums:
-    """Gradients of the labels' losses, summed up: N,F and V,F and V."""
+    """Sums over labels of their losses' gradients by features (N,F), weight (V,F) and bias (V)."""
 
     features: Tensor
     weight: Tensor
@@ -137,8 +139,8 @@ class _Sums:
     def add(
         self, part: slice, slope: Tensor, scale: Tensor, features: Tensor, weight: Tensor
     ) -> None:
-        """Those of the rows `part`, from `scale` R times the gradient R,V of their logits, whose
-        rows are thus scaled where they are short."""
+        """Accumulate the gradients of the rows `part`. The gradient of their logits is `slope` R,V
+        times `scale` R; scaling is applied to R,F products, whose rows are shorter."""
         self.bias.addmv_(slope.t(), scale)
         slope = slope.to(features.dtype)
         scale = scale[:, None]
@@ -152,13 +154,13 @@ class _Sums:
             self.weight.copy_(slope.t() @ features)
 
 
-def _made(
+def _loss_and_gradients(
     inputs: tuple[Tensor, Tensor, Tensor, Tensor],
     smoothing: float,
     rough: torch.dtype,
     wanted: bool,
 ) -> tuple[WordLoss, _Sums | None]:
-    """The loss of features, weight, bias and labels, and the gradients if they are wanted; the
+    """Compute the loss of (features, weight, bias, labels), and the gradients if wanted, with
     products in the type `rough`."""
     features, weight, bias, labels = inputs
     with torch.autocast(features.device.type, enabled=False):
@@ -175,7 +177,7 @@ def _pass(
     smoothing: float,
     sums: _Sums | None,
 ) -> WordLoss:
-    """All rows, a piece at a time; fills `sums`."""
+    """Compute the loss of all rows, a piece of R rows at a time, and fill `sums`."""
     count, words = len(features), len(weight)
     exact = torch.promote_types(features.dtype, torch.float32)
     limit = GPU_LIMIT if features.is_cuda else LIMIT
@@ -189,32 +191,33 @@ def _pass(
     for start in range(0, count, rows):
         part = slice(start, min(start + rows, count))
         whole = buffer[: part.stop - start]
-        z = whole[:, :words]  # R,V; logits over ln 2
+        # Logits over ln 2.
+        z = whole[:, :words]  # R,V
         if features.dtype == exact:
             torch.addmm(bias, features[part], weight.t(), alpha=LOG2_E, out=z)
         else:
             torch.add(bias, features[part] @ weight.t(), alpha=LOG2_E, out=z)
         label = labels[part, None]  # R,1
+        # Softmax in powers of 2, from the highest logit on.
         highest, own = z.amax(1, keepdim=True), z.gather(1, label)
         mean = z.mean() if smoothing else None
         whole.sub_(highest).exp2_()  # in one stretch of memory, which is faster
         total = z.sum(1, keepdim=True)
         log_total = total.log2() + highest
+        # Loss: log of the sum, less the label's logit, less the mean under smoothing.
         nll[part], right[part] = (log_total - own)[:, 0], (own == highest)[:, 0]
         loss += (log_total - (1 - smoothing) * own).sum()
         if mean is not None:
             loss -= smoothing * mean * len(label)
         if sums is None:
             continue
-        # Gradient of the labels' losses, softmax - target, times the total.
+        # Gradient of the logits: softmax - target, here times the total.
         if smoothing:
             z.sub_(total * (smoothing / words))
         z.scatter_add_(1, label, total * (smoothing - 1))
         sums.add(part, z, total[:, 0].reciprocal_(), features[part], weight)
     return WordLoss(loss * (LN_2 / count), nll.mul_(LN_2), right)
 
-
-# Connectionist temporal classification: labels without an alignment.
 
 #: The output that stands for "nothing new"; labels count from 1.
 BLANK = 0
@@ -255,7 +258,7 @@ class CtcHead(nn.Module):
         return total / lengths.sum().clamp(min=1)
 
 
-# The loss that trains sampled locations: REINFORCE with a baseline and an entropy bonus.
+# REINFORCE with a baseline and an entropy bonus, which trains sampled locations.
 #
 # Xu 2015, section 4.1, with two changes that leave the expected gradient as it is and lower its
 # variance: a location is credited with the rewards that come after it, not with those before, and
@@ -265,8 +268,8 @@ class CtcHead(nn.Module):
 
 @dataclass(frozen=True)
 class Baseline:
-    """Moving averages of the reward, one per group of target units. A plain value: the caller
-    keeps it.
+    """Moving averages of the reward, one per group of target units. A frozen value that the caller
+    keeps.
 
     A unit's group may be anything that does not depend on what was drawn: the right token is the
     natural choice, for most of a reward's variance is that some tokens are harder than others.
@@ -281,18 +284,19 @@ class Baseline:
 
     @classmethod
     def start(cls, value: float = 0.0, decay: float = 0.9, *, groups: int = 1) -> Baseline:
-        """The same first value for all groups; good is what a model that knows nothing gets,
+        """Start all groups at one value; a good one is the reward of a model that knows nothing,
         - log(vocabulary)."""
         return cls(torch.full((groups,), value), decay)
 
     def of(self, reward: Tensor, groups: Tensor | None) -> Tensor:
-        """What is expected of each unit, B,T; `groups` B,T int64, or None if there is one."""
+        """Return the expected reward B,T of each unit; `groups` are B,T int64, or None if all units
+        belong to one."""
         values = self.values.to(reward)
         return values[torch.zeros_like(reward, dtype=torch.int64) if groups is None else groups]
 
     def updated(self, reward: Tensor, mask: Tensor, groups: Tensor | None = None) -> Baseline:
-        """After a batch with these rewards B,T; what is not in the mask does not count. Groups
-        that the batch does not have keep their value."""
+        """Return the baseline after a batch with rewards B,T, of which those in the mask count.
+        Groups that the batch does not have keep their value."""
         values = self.values.to(reward.detach())
         place = torch.zeros_like(reward, dtype=torch.int64) if groups is None else groups
         place, seen = place[mask], reward.detach()[mask]  # N
@@ -316,7 +320,7 @@ def reinforce_loss(
     entropy_weight: float = 0.0,
     discount: float = 1.0,
 ) -> tuple[Tensor, Baseline]:
-    """The loss to add to the mean cross-entropy of the target units.
+    """REINFORCE loss, to be added to the mean cross-entropy of the target units.
 
     With weight 1 and discount 1, the gradient of cross-entropy plus this loss is, in expectation
     over the draws, that of the expected mean cross-entropy (plus the entropy bonus).
@@ -345,7 +349,7 @@ def reinforce_loss(
 
 
 def returns_to_go(reward: Tensor, discount: float = 1.0) -> Tensor:
-    """R_t = sum over k >= t of discount^(k - t) r_k, for rewards B,T."""
+    """Returns B,T of rewards B,T: R_t = sum over k >= t of discount^(k - t) r_k."""
     if discount == 1.0:
         return reward.flip(1).cumsum(1).flip(1)
     steps = torch.arange(reward.shape[1], device=reward.device)
@@ -354,17 +358,14 @@ def returns_to_go(reward: Tensor, discount: float = 1.0) -> Tensor:
     return reward @ factors  # B,T
 
 
-# The penalty on source positions that are attended to more or less than others (Xu 2015).
-
-
 def penalty_weight(options: AttentionOptions) -> float:
-    """Its weight in the loss, 0 for mechanisms without the option."""
+    """Weight of the doubly stochastic penalty in the loss, 0 for mechanisms without the option."""
     weight: float = getattr(options, "doubly_stochastic", 0.0)
     return weight
 
 
 def doubly_stochastic_penalty(weights: Tensor, real: Tensor, source_mask: Tensor) -> Tensor:
-    """Xu 2015, section 4.2.1: every source position should get about the same attention in all.
+    """Penalty of Xu 2015, section 4.2.1: all source positions should get the same total attention.
 
     The paper has sum over t = 1 for captions as long as the grid is large; what is asked for here
     is the even share T/S. Mean over examples of the sum over positions.

@@ -1,4 +1,10 @@
-"""Recurrent encoder: GRU or LSTM, one way or both ways."""
+"""Recurrent encoder and decoders, of GRU or LSTM layers.
+
+The decoders differ in where attention stands: nowhere (the control), with the previous state
+(Bahdanau 2015), or with the current one (Luong 2015). `forward` and `step` are the same code: both
+read some tokens with a state in hand, the whole target from the first state, or one token from the
+last.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from bench.attention.base import (
-    Attended,
     Attention,
+    AttentionOutput,
     AttentionState,
     Keys,
     Memory,
     join_steps,
     zero_padding,
 )
-from bench.models.base import Decoded, Decoder, DecoderState, Encoder, ModelSizes
+from bench.models.base import Decoded, Decoder, DecoderState, Encoder, ModelConfig
 from bench.models.layers import dropout, dropout_factors, linear, resize, token_embedding
 from bench.models.recurrent_cells import (
     CellState,
@@ -44,23 +50,23 @@ class RecurrentEncoder(Encoder):
         UsageError: an odd hidden size for two directions.
     """
 
-    def __init__(self, input_size: int, sizes: ModelSizes) -> None:
+    def __init__(self, input_size: int, config: ModelConfig) -> None:
         super().__init__()
-        self.output_size = sizes.hidden
-        self.dropout = sizes.dropout
+        self.output_size = config.hidden
+        self.dropout = config.dropout
         self.forwards, self.backwards = nn.ModuleList(), nn.ModuleList()
-        self.skip = resize(input_size, sizes.hidden) if sizes.residual else None
-        hidden = halved(sizes.hidden) if sizes.bidirectional else sizes.hidden
-        for layer in range(sizes.encoder_layers):
-            size = sizes.hidden if layer else input_size
-            self.forwards.append(_direction(sizes.cell, size, hidden))
-            if sizes.bidirectional:
-                self.backwards.append(_direction(sizes.cell, size, hidden))
+        self.skip = resize(input_size, config.hidden) if config.residual else None
+        hidden = halved(config.hidden) if config.bidirectional else config.hidden
+        for layer in range(config.encoder_layers):
+            size = config.hidden if layer else input_size
+            self.forwards.append(_direction(config.cell, size, hidden))
+            if config.bidirectional:
+                self.backwards.append(_direction(config.cell, size, hidden))
 
     def forward(self, features: Tensor, mask: Tensor, segments: Tensor | None = None) -> Memory:
-        last = mask.sum(dim=1) - 1  # B
+        last = mask.sum(dim=1) - 1  # B, the last real position
         reversal = _reversal(last, mask.shape[1])  # B*S
-        states = features
+        states = features  # B,S,E
         for layer, forwards in enumerate(self.forwards):
             if layer:
                 states = dropout(states, self.dropout, self.training)
@@ -68,10 +74,12 @@ class RecurrentEncoder(Encoder):
             if not self.backwards:
                 states = onwards
                 continue
-            turned, _ = self.backwards[layer](_reorder(states, reversal))
-            states = torch.cat((onwards, _reorder(turned, reversal)), dim=2)  # B,S,2H
+            # The backward direction reads reversed sequences, and its states are put back in order.
+            reversed_, _ = self.backwards[layer](_reorder(states, reversal))
+            states = torch.cat((onwards, _reorder(reversed_, reversal)), dim=2)  # B,S,2H
         if self.skip is not None:
             states = states + self.skip(features)
+        # Summary: the last forward state and the first backward state.
         size = onwards.shape[2]
         ends = states[torch.arange(len(last), device=last.device), last, :size]  # B,H
         summary = torch.cat((ends, states[:, 0, size:]), dim=1)  # B,D
@@ -85,21 +93,18 @@ def _direction(cell: str, input_size: int, hidden: int) -> nn.Module:
 
 
 def _reversal(last: Tensor, size: int) -> Tensor:
-    """B*S: the positions of each row from the last real one down to 0, then the padding as it
-    stands, as places in the flattened batch. Applied twice it changes nothing."""
-    positions = torch.arange(size, device=last.device)[None, :]
-    turned = last[:, None] - positions
-    rows = torch.arange(len(last), device=last.device)[:, None] * size
-    return (torch.where(turned >= 0, turned, positions) + rows).flatten()
+    """Order that reverses each row within its real length, as B*S places in the flattened batch.
+    Padding stays where it is. Applied twice it changes nothing."""
+    positions = torch.arange(size, device=last.device)[None, :]  # 1,S
+    mirrored = last[:, None] - positions  # B,S
+    rows = torch.arange(len(last), device=last.device)[:, None] * size  # B,1
+    return (torch.where(mirrored >= 0, mirrored, positions) + rows).flatten()
 
 
 def _reorder(states: Tensor, places: Tensor) -> Tensor:
-    """B,S,D with its B*S positions rearranged; whole rows are copied, which `gather` is not
+    """Rearrange the B*S positions of B,S,D states. Whole rows are copied, which `gather` is not
     made for (4 to 8 times as slow on a CPU)."""
     return states.flatten(0, 1).index_select(0, places).view(states.shape)
-
-
-# From the fixed vector to the first state of a recurrent decoder.
 
 
 class Bridge(nn.Module):
@@ -114,35 +119,30 @@ class Bridge(nn.Module):
         nn.init.zeros_(self.project.bias)
 
     def forward(self, summary: Tensor) -> CellState:
-        """B,D to the states of all layers, each B,H."""
+        """Map the summary B,D to the states of all layers, each B,H."""
         states = torch.tanh(self.project(summary)).split(self.hidden, dim=1)
         return CellState(states[: self.layers], states[self.layers :])
 
 
-# Recurrent decoders: what they share, and the one without attention.
-#
-# `forward` and `step` are the same code: both read some tokens with a state in hand, the whole
-# target from the first state, or one token from the last.
-
-#: Hypotheses from which on it is worth looking which of their last words are the same.
+#: Hypotheses from which projecting each distinct last word once is faster than projecting them all.
 MANY = 64
 
 
 @dataclass(frozen=True)
 class RecurrentProgress:
-    """What a recurrent decoder carries from token to token.
+    """The part of a recurrent decoder's state that changes from token to token.
 
     Attributes:
         cells: states of all layers.
-        attention: what the mechanism remembers.
-        fed: B,E the last attentional vector, under input feeding.
+        attention: state of the mechanism.
+        attentional_hidden: B,E the last attentional hidden state, under input feeding.
         top: B,H the top layer's state with the last word added, in residual models; None before
             the first word.
     """
 
     cells: CellState
     attention: AttentionState
-    fed: Tensor | None = None
+    attentional_hidden: Tensor | None = None
     top: Tensor | None = None
 
 
@@ -150,15 +150,15 @@ RecurrentState = DecoderState[Keys, RecurrentProgress]
 
 
 class RecurrentDecoder(Decoder):
-    """Embeddings, bridge, cells and readout; where attention stands is the subclass's.
+    """Base of recurrent decoders: embeddings, bridge, cells and readout.
 
     Args:
         vocabulary_size: V.
         memory_size: D, size of the memory's states and of its summary.
         context_size: C.
-        sizes: the model's.
-        extra_size: size of what enters the first cell besides the embedding.
-        readout_size: size of what the features are made from.
+        config: sizes and choices of the model.
+        extra_size: size of the first cell's input besides the embedding.
+        readout_size: size of the readout's input.
     """
 
     def __init__(
@@ -166,27 +166,27 @@ class RecurrentDecoder(Decoder):
         vocabulary_size: int,
         memory_size: int,
         context_size: int,
-        sizes: ModelSizes,
+        config: ModelConfig,
         *,
         extra_size: int,
         readout_size: int,
     ) -> None:
         super().__init__()
-        self.output_size = sizes.embedding
-        self.state_size, self.context_size = sizes.hidden, context_size
-        self.dropout = sizes.dropout
-        self.embedding = token_embedding(vocabulary_size, sizes.embedding)
-        self.bridge = Bridge(memory_size, sizes.cell, sizes.hidden, sizes.decoder_layers)
+        self.output_size = config.embedding
+        self.state_size, self.context_size = config.hidden, context_size
+        self.dropout = config.dropout
+        self.embedding = token_embedding(vocabulary_size, config.embedding)
+        self.bridge = Bridge(memory_size, config.cell, config.hidden, config.decoder_layers)
         self.stack = RecurrentStack(
-            sizes.cell,
-            sizes.embedding,
-            sizes.hidden,
+            config.cell,
+            config.embedding,
+            config.hidden,
             extra_size=extra_size,
-            layers=sizes.decoder_layers,
-            dropout=sizes.dropout,
+            layers=config.decoder_layers,
+            dropout=config.dropout,
         )
-        self.readout = linear(readout_size, sizes.embedding)
-        self.skip = resize(sizes.embedding, sizes.hidden) if sizes.residual else None
+        self.readout = linear(readout_size, config.embedding)
+        self.skip = resize(config.embedding, config.hidden) if config.residual else None
 
     @abstractmethod
     def start(self, memory: Memory) -> RecurrentState: ...
@@ -209,8 +209,8 @@ class RecurrentDecoder(Decoder):
         return self._drop(self.embedding(tokens))  # B,T,E
 
     def _advance(self, tokens: Tensor, embedded: Tensor) -> Steps:
-        """Ready to walk along B,T tokens and their embeddings. Of the last words of a search's many
-        hypotheses, most are the same few: these are projected once."""
+        """Prepare to step along B,T tokens and their embeddings. Most last words of a search's many
+        hypotheses are the same few, which are projected once."""
         searches = not (self.training or torch.is_grad_enabled() or tokens.is_cuda)
         if not searches or tokens.shape[1] > 1 or len(tokens) < MANY:
             return self.stack.steps(embedded)
@@ -218,15 +218,15 @@ class RecurrentDecoder(Decoder):
         return self.stack.steps(self.embedding(words)[:, None], places)
 
     def _with_words(self, hidden: Tensor, embedded: Tensor) -> Tensor:
-        """States ...,H with what their words ...,E add in residual models."""
+        """Add the words ...,E to the states ...,H in residual models."""
         return hidden if self.skip is None else hidden + self.skip(embedded)
 
     def _drop(self, tensor: Tensor) -> Tensor:
         return dropout(tensor, self.dropout, self.training)
 
-    def _vector(self, *sources: Tensor) -> Tensor:
-        """tanh(W [sources]): the readout of Bahdanau 2015 and the attentional vector of Luong
-        2015, equation 5, before dropout."""
+    def _tanh_readout(self, *sources: Tensor) -> Tensor:
+        """Return tanh(W [sources]): the readout of Bahdanau 2015, or the attentional hidden state
+        of Luong 2015, equation 5; before dropout."""
         return torch.tanh(self.readout(torch.cat(sources, dim=-1)))
 
 
@@ -234,14 +234,14 @@ class FixedDecoder(RecurrentDecoder):
     """The control: the summary enters every step and the readout (Cho 2014). Nothing is attended
     to, so the whole target is one fused call."""
 
-    def __init__(self, vocabulary_size: int, memory_size: int, sizes: ModelSizes) -> None:
+    def __init__(self, vocabulary_size: int, memory_size: int, config: ModelConfig) -> None:
         super().__init__(
             vocabulary_size,
             memory_size,
             memory_size,
-            sizes,
+            config,
             extra_size=memory_size,
-            readout_size=sizes.hidden + memory_size + sizes.embedding,
+            readout_size=config.hidden + memory_size + config.embedding,
         )
 
     def start(self, memory: Memory) -> RecurrentState:
@@ -252,13 +252,13 @@ class FixedDecoder(RecurrentDecoder):
         self, tokens: Tensor, state: RecurrentState, *, need_weights: bool
     ) -> tuple[Decoded, RecurrentState]:
         embedded = self._embed(tokens)  # B,T,E
-        summary = state.source.memory.summary
+        # The summary is the context of every step.
+        summary = state.source.memory.summary  # B,D
         contexts = summary[:, None].expand(-1, tokens.shape[1], -1)  # B,T,D
-        hidden, cells = self.stack(
-            torch.cat((embedded, contexts), dim=2), state.progress.cells
-        )  # B,T,H
+        inputs = torch.cat((embedded, contexts), dim=2)  # B,T,E+D
+        hidden, cells = self.stack(inputs, state.progress.cells)  # B,T,H
         hidden = self._with_words(hidden, embedded)
-        features = self._drop(self._vector(self._drop(hidden), contexts, embedded))
+        features = self._drop(self._tanh_readout(self._drop(hidden), contexts, embedded))
         progress = RecurrentProgress(cells, state.progress.attention)
         return (
             Decoded(features, contexts=contexts, hidden=hidden),
@@ -266,17 +266,14 @@ class FixedDecoder(RecurrentDecoder):
         )
 
 
-# Recurrent decoders that attend: with the previous state, or with the current one.
-
-
 class AttentiveDecoder(RecurrentDecoder):
-    """What the two share: the mechanism and its keys."""
+    """Base of the recurrent decoders that attend: it holds the mechanism and prepares its keys."""
 
     def __init__(
         self,
         vocabulary_size: int,
         memory_size: int,
-        sizes: ModelSizes,
+        config: ModelConfig,
         attention: Attention,
         *,
         extra_size: int,
@@ -286,48 +283,50 @@ class AttentiveDecoder(RecurrentDecoder):
             vocabulary_size,
             memory_size,
             attention.context_size,
-            sizes,
+            config,
             extra_size=extra_size,
             readout_size=readout_size,
         )
         self.attention = attention
 
     @property
-    def shares_source(self) -> bool:
-        return self.attention.shares_keys
+    def source_shared_across_beams(self) -> bool:
+        return self.attention.keys_shared_across_beams
 
     def start(self, memory: Memory) -> RecurrentState:
         keys = self.attention.prepare(memory)
         cells = self.bridge(memory.summary)
-        fed = self._first_fed(cells.hidden[-1])
-        return DecoderState(keys, RecurrentProgress(cells, self.attention.initial_state(keys), fed))
+        remembered = self.attention.initial_state(keys)
+        first = self._first_attentional_hidden(cells.hidden[-1])
+        return DecoderState(keys, RecurrentProgress(cells, remembered, first))
 
-    def _first_fed(self, hidden: Tensor) -> Tensor | None:
+    def _first_attentional_hidden(self, hidden: Tensor) -> Tensor | None:
+        """Input of the first step under input feeding, B,E; None without it."""
         return None
 
 
-class BeforeDecoder(AttentiveDecoder):
+class PreviousStateDecoder(AttentiveDecoder):
     """Attention with the previous state of the top layer; the context enters the first layer's
     cell (Bahdanau 2015, appendix A.2.2).
 
     The loop holds attention, the context's part of the input projection, and the cells. The
-    readout tanh(W [h; c; y]) is made for all positions after it. Without `ModelSizes.carry` the
+    readout tanh(W [h; c; y]) is made for all positions after it. Without `ModelConfig.carry` the
     state is a query and no more: every step's cells start from zero.
     """
 
     def __init__(
-        self, vocabulary_size: int, memory_size: int, sizes: ModelSizes, attention: Attention
+        self, vocabulary_size: int, memory_size: int, config: ModelConfig, attention: Attention
     ) -> None:
         context = attention.context_size
         super().__init__(
             vocabulary_size,
             memory_size,
-            sizes,
+            config,
             attention,
             extra_size=context,
-            readout_size=sizes.hidden + context + sizes.embedding,
+            readout_size=config.hidden + context + config.embedding,
         )
-        self.carry = sizes.carry
+        self.carry = config.carry
 
     def _read(
         self, tokens: Tensor, state: RecurrentState, *, need_weights: bool
@@ -335,47 +334,50 @@ class BeforeDecoder(AttentiveDecoder):
         keys, cells = state.source, state.progress.cells
         remembered = state.progress.attention
         embedded = self._embed(tokens)  # B,T,E
+        # Everything known beforehand is projected for all positions at once.
         advance = self._advance(tokens, embedded)
-        attended: list[Attended] = []
+        attended: list[AttentionOutput] = []
         tops: list[Tensor] = []
         top = cells.hidden[-1] if state.progress.top is None else state.progress.top
         for step in range(tokens.shape[1]):
+            # Attend with the previous state; the context B,1,C enters the cells.
             now = self.attention(top[:, None], keys, remembered, need_weights=need_weights)
             remembered = now.state
-            cells = advance(step, now.context[:, 0], cells if self.carry else cells.emptied())
+            cells = advance(step, now.context[:, 0], cells if self.carry else cells.zeros_like())
             top = self._with_words(cells.hidden[-1], embedded[:, step])  # B,H
             attended.append(now)
             tops.append(top)
+        # Readout of all positions.
         hidden = torch.stack(tops, dim=1)  # B,T,H
         every = join_steps(attended)
-        features = self._drop(self._vector(self._drop(hidden), every.context, embedded))
+        features = self._drop(self._tanh_readout(self._drop(hidden), every.context, embedded))
         after = RecurrentProgress(cells, remembered, top=None if self.skip is None else top)
         return _decoded(features, hidden, every), DecoderState(keys, after)
 
 
-class AfterDecoder(AttentiveDecoder):
-    """Attention with the current state of the top layer, then the attentional vector
+class CurrentStateDecoder(AttentiveDecoder):
+    """Attention with the current state of the top layer, then the attentional hidden state
     tanh(W [c; h]) (Luong 2015, section 3).
 
     Without input feeding no cell waits for a context: the cells run over the whole target in one
-    fused call and all queries attend at once. With it (section 3.3) the attentional vector enters
-    the next step's first cell, and everything but the embeddings' projection is stepwise.
+    fused call and all queries attend at once. With it (section 3.3) the attentional hidden state
+    enters the next step's first cell, and everything but the embeddings' projection is stepwise.
     """
 
     def __init__(
-        self, vocabulary_size: int, memory_size: int, sizes: ModelSizes, attention: Attention
+        self, vocabulary_size: int, memory_size: int, config: ModelConfig, attention: Attention
     ) -> None:
         super().__init__(
             vocabulary_size,
             memory_size,
-            sizes,
+            config,
             attention,
-            extra_size=sizes.embedding if sizes.input_feeding else 0,
-            readout_size=attention.context_size + sizes.hidden,
+            extra_size=config.embedding if config.input_feeding else 0,
+            readout_size=attention.context_size + config.hidden,
         )
-        self.input_feeding = sizes.input_feeding
+        self.input_feeding = config.input_feeding
 
-    def _first_fed(self, hidden: Tensor) -> Tensor | None:
+    def _first_attentional_hidden(self, hidden: Tensor) -> Tensor | None:
         if not self.input_feeding:
             return None
         return hidden.new_zeros(hidden.shape[0], self.output_size)
@@ -383,53 +385,56 @@ class AfterDecoder(AttentiveDecoder):
     def _read(
         self, tokens: Tensor, state: RecurrentState, *, need_weights: bool
     ) -> tuple[Decoded, RecurrentState]:
-        if state.progress.fed is not None:
-            return self._read_fed(tokens, state, state.progress.fed, need_weights=need_weights)
+        if self.input_feeding:
+            return self._read_with_input_feeding(tokens, state, need_weights=need_weights)
         embedded = self._embed(tokens)  # B,T,E
         hidden, cells = self.stack(embedded, state.progress.cells)  # B,T,H
         hidden = self._with_words(hidden, embedded)
-        # Padding is no query: most mechanisms need not know, since queries do not meet.
-        further = {"query_mask": tokens != 0} if self.attention.looks_ahead else {}
+        # Only mechanisms whose queries see each other have to know which of them are padding.
+        further = {"query_mask": tokens != 0} if self.attention.needs_future else {}
         attended = self.attention(
             hidden, state.source, state.progress.attention, need_weights=need_weights, **further
         )
-        features = self._drop(self._vector(attended.context, self._drop(hidden)))
+        features = self._drop(self._tanh_readout(attended.context, self._drop(hidden)))
         after = RecurrentProgress(cells, attended.state)
         return _decoded(features, hidden, attended), DecoderState(state.source, after)
 
-    def _read_fed(
-        self, tokens: Tensor, state: RecurrentState, fed: Tensor, *, need_weights: bool
+    def _read_with_input_feeding(
+        self, tokens: Tensor, state: RecurrentState, *, need_weights: bool
     ) -> tuple[Decoded, RecurrentState]:
         keys: Keys = state.source
         cells, remembered = state.progress.cells, state.progress.attention
+        vector = state.progress.attentional_hidden  # B,E
+        assert vector is not None, "the state is of a decoder without input feeding"
         embedded = self._embed(tokens)  # B,T,E
-        # Drawn for all steps at once: factors B,T,H of states, B,T,E of attentional vectors.
+        # Dropout drawn for all steps at once: factors B,T,H of states, B,T,E of what is fed.
         factors: list[Tensor] = []
         if self.training and self.dropout:
             shapes = ((*tokens.shape, size) for size in (self.state_size, self.output_size))
             factors.extend(dropout_factors(shape, self.dropout, embedded) for shape in shapes)
         advance = self._advance(tokens, embedded)
-        attended: list[Attended] = []
+        attended: list[AttentionOutput] = []
         tops: list[Tensor] = []
         vectors: list[Tensor] = []
         for step in range(tokens.shape[1]):
-            cells = advance(step, fed, cells)
+            # The last attentional hidden state enters the cells, whose state is the query.
+            cells = advance(step, vector, cells)
             top = self._with_words(cells.hidden[-1], embedded[:, step])  # B,H
             now = self.attention(top[:, None], keys, remembered, need_weights=need_weights)
             remembered = now.state
             kept = top * factors[0][:, step] if factors else top
-            fed = self._vector(now.context[:, 0], kept)  # B,E
-            fed = fed * factors[1][:, step] if factors else fed
+            vector = self._tanh_readout(now.context[:, 0], kept)  # B,E
+            vector = vector * factors[1][:, step] if factors else vector
             attended.append(now)
             tops.append(top)
-            vectors.append(fed)
+            vectors.append(vector)
         decoded = _decoded(
             torch.stack(vectors, dim=1), torch.stack(tops, dim=1), join_steps(attended)
         )
-        return decoded, DecoderState(keys, RecurrentProgress(cells, remembered, fed))
+        return decoded, DecoderState(keys, RecurrentProgress(cells, remembered, vector))
 
 
-def _decoded(features: Tensor, hidden: Tensor, attended: Attended) -> Decoded:
+def _decoded(features: Tensor, hidden: Tensor, attended: AttentionOutput) -> Decoded:
     return Decoded(
         features,
         weights=attended.weights,

@@ -1,7 +1,7 @@
 """GRU and LSTM layers that read a sequence at once or step by step, with the same parameters.
 
 The parameters live in `nn.GRU` or `nn.LSTM`, so that whole sequences take PyTorch's fused calls.
-Where a step needs what the step before produced (a context, an attentional vector), `Steps`
+Where a step needs what the step before produced (a context, an attentional hidden state), `Steps`
 projects everything known beforehand for all positions at once and leaves in the loop the
 recurrent projection, that of the extra input, and the gates.
 """
@@ -23,11 +23,11 @@ CELLS = ("gru", "lstm")
 
 
 class Gru(nn.GRU):
-    """PyTorch's, but for the training of one layer and direction on a CPU in full precision, batch
-    first and with biases."""
+    """PyTorch's GRU, with a faster way to train one layer and direction on a CPU in full precision
+    (batch first, with biases)."""
 
     def forward(self, input: Any, hx: Any = None) -> Any:
-        """As in PyTorch: mostly B,T,I and, optionally, the states L,B,H before."""
+        """Same arguments as in PyTorch: mostly B,T,I and, optionally, the states L,B,H before."""
         weights = self.all_weights[0]
         if not (self._is_plain and _is_batch(input) and _trains_on_cpu(input, weights[0])):
             return super().forward(input, hx)  # type: ignore[has-type]
@@ -46,7 +46,7 @@ class Lstm(nn.LSTM):
     CPU has a fused call in half precision, and PyTorch looks for none else."""
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
-        """As in PyTorch: B,S,I and, optionally, the states L,B,H and cells L,B,H before."""
+        """Same arguments as in PyTorch: B,S,I and, optionally, states and cells L,B,H before."""
         if input.device.type != "cpu":
             return super().forward(input, hx)  # type: ignore[has-type]
         kind = self.all_weights[0][0].dtype
@@ -62,15 +62,15 @@ class CellState:
     hidden: tuple[Tensor, ...]
     cells: tuple[Tensor, ...] = ()
 
-    def emptied(self) -> CellState:
-        """Zeros in their place."""
+    def zeros_like(self) -> CellState:
+        """States of the same shapes, all zero."""
         return CellState(
             *(tuple(map(torch.zeros_like, part)) for part in (self.hidden, self.cells))
         )
 
 
 class RecurrentStack(nn.Module):
-    """Layers of GRU (Cho 2014) or LSTM (Hochreiter 1997) cells, left to right.
+    """A stack of GRU (Cho 2014) or LSTM (Hochreiter 1997) layers, left to right.
 
     Args:
         cell: "gru" or "lstm".
@@ -109,7 +109,8 @@ class RecurrentStack(nn.Module):
         initialise_recurrent(self.rnn)
 
     def forward(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState]:
-        """All positions in one fused call: B,T,I to the top layer's B,T,H and the last state."""
+        """Read all positions B,T,I in one fused call; return the top layer's states B,T,H and the
+        last state."""
         hidden = torch.stack(state.hidden).to(inputs.dtype)  # L,B,H
         if not self.lstm:
             outputs, last = self.rnn(inputs, hidden)
@@ -119,15 +120,15 @@ class RecurrentStack(nn.Module):
         return outputs, CellState(last.unbind(0), last_cells.unbind(0))
 
     def steps(self, known: Tensor, places: Tensor | None = None) -> Steps:
-        """Make ready to walk along B,T,E known inputs, step by step. Where they repeat, rows for
-        B `places` in fewer known inputs can be walked along."""
+        """Prepare to step along B,T,E known inputs. Where rows repeat, `known` may hold each once,
+        and `places` B the row of each example."""
         return Steps(self, known, places)
 
 
 class Steps:
-    """One walk of a stack along one batch.
+    """The steps of a stack along one batch.
 
-    Lives for one call: it holds the parameters as the products in the loop want them.
+    Lives for one call and holds the parameters in the layout of the loop's products.
     """
 
     def __init__(self, stack: RecurrentStack, known: Tensor, places: Tensor | None = None) -> None:
@@ -164,7 +165,7 @@ class Steps:
 
 
 class _LayerParameters(NamedTuple):
-    """Weights GH,I and GH,H and biases GH of one layer, for G gates."""
+    """Weights (GH,I and GH,H) and biases (GH) of one layer with G gates."""
 
     inputs: Tensor
     recurrent: Tensor
@@ -178,7 +179,7 @@ def _layer_parameters(rnn: nn.GRU | nn.LSTM, layer: int) -> _LayerParameters:
 
 
 def _gru(projected: Tensor, recurrent: Tensor, hidden: Tensor) -> Tensor:
-    """Gates of PyTorch's GRU: B,3H projections of input and state, biases in, to B,H."""
+    """One GRU step: projections B,3H of input and state (biases included) to the state B,H."""
     size = hidden.shape[1]
     input_gates, input_new = projected.split((2 * size, size), dim=1)
     hidden_gates, hidden_new = recurrent.split((2 * size, size), dim=1)
@@ -188,7 +189,7 @@ def _gru(projected: Tensor, recurrent: Tensor, hidden: Tensor) -> Tensor:
 
 
 def _lstm(projected: Tensor, recurrent: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """Gates of PyTorch's LSTM: B,4H projections, biases in, to the state and the cell B,H."""
+    """One LSTM step: projections B,4H (biases included) to the state and the cell, both B,H."""
     enter, forget, new, leave = (projected + recurrent).chunk(4, dim=1)
     kept = torch.sigmoid(forget) * cell
     cell = torch.addcmul(kept, torch.sigmoid(enter), torch.tanh(new))
@@ -204,15 +205,15 @@ def _for_products(weight: Tensor) -> Tensor:
 
 
 def is_lstm(cell: str) -> bool:
-    """Raises UsageError for what is neither "gru" nor "lstm"."""
+    """Whether the cell is an LSTM. Raises UsageError unless it is "gru" or "lstm"."""
     if cell not in CELLS:
         raise unknown_name("cell", cell, CELLS)
     return cell == "lstm"
 
 
 def initialise_recurrent(rnn: nn.GRU | nn.LSTM) -> None:
-    """Orthogonal recurrent weights gate by gate (Saxe 2014), Xavier's for the inputs, biases 0
-    but for the LSTM's forget gate, which starts open at 1 (Jozefowicz 2015)."""
+    """Initialise with orthogonal recurrent weights gate by gate (Saxe 2014), Xavier's weights for
+    inputs, and zero biases, except 1 for the LSTM's forget gate (Jozefowicz 2015)."""
     size = rnn.hidden_size
     for name, parameter in rnn.named_parameters():
         if name.startswith("weight_hh"):
@@ -228,14 +229,14 @@ def initialise_recurrent(rnn: nn.GRU | nn.LSTM) -> None:
 
 
 def halved(hidden: int) -> int:
-    """H of each direction of a bidirectional layer.
+    """Return the size H of each direction of a bidirectional layer.
 
     Raises:
         UsageError: an odd size.
     """
     if hidden % 2:
         raise UsageError(
-            f"hidden={hidden} cannot be shared by two directions", remedy="use an even size"
+            f"hidden={hidden} is not divisible by two directions", remedy="use an even size"
         )
     return hidden // 2
 
@@ -257,12 +258,12 @@ APART = 16
 
 
 def _is_batch(input: Any) -> bool:
-    """Neither a single sequence nor a packed batch."""
+    """Whether the input is a batch, neither a single sequence nor packed."""
     return isinstance(input, Tensor) and input.dim() == 3
 
 
 def _trains_on_cpu(input: Tensor, weight: Tensor) -> bool:
-    """Whether a function with a gradient of its own may serve."""
+    """Whether a function with a hand-written gradient may be used."""
     return (
         torch.is_grad_enabled()
         and input.dtype in (torch.float32, torch.float64)
@@ -274,8 +275,8 @@ def _trains_on_cpu(input: Tensor, weight: Tensor) -> bool:
 
 
 class _Layer(torch.autograd.Function):
-    """Inputs B,T,I and the state B,H before, weights 3H,I and 3H,H, biases 3H of input and state,
-    to the states B,T,H and the last one."""
+    """GRU layer: inputs B,T,I, the state B,H before, weights 3H,I and 3H,H, and biases 3H of input
+    and state, to the states B,T,H and the last one."""
 
     @staticmethod
     def forward(
@@ -288,7 +289,7 @@ class _Layer(torch.autograd.Function):
         bias: Tensor,
     ) -> tuple[Tensor, Tensor]:
         (B, T, _), H = inputs.shape, first.shape[1]
-        flat = inputs.transpose(0, 1).flatten(0, 1)  # T*B,I
+        flat = inputs.transpose(0, 1).flatten(0, 1)  # T*B,I, time first
         states = first.new_empty(T + 1, B, H)
         states[0] = first
         # The inputs' products, and all biases; u_n has its own, since r scales it.
@@ -297,12 +298,12 @@ class _Layer(torch.autograd.Function):
         shared = torch.cat((input_bias[: 2 * H] + bias[: 2 * H], input_bias[2 * H :]))
         torch.addmm(shared, flat, weight.t(), out=rows[:, H:])
         rows[:, :H] = bias[2 * H :]
-        turned = _turned(recurrent).t()  # H,3H
+        state_weights = _in_gate_order(recurrent).t()  # H,3H
         hidden_new, reset, update, new = gates.split(H, dim=2)
         views = (gates[:, :, : 3 * H], gates[:, :, H : 3 * H], hidden_new, reset, update, new)
         steps = (view.unbind(0) for view in (*views, states[:-1], states[1:]))
         for filled, r_and_z, u_n, r, z, n, before, after in zip(*steps, strict=True):
-            torch.addmm(filled, before, turned, out=filled)
+            torch.addmm(filled, before, state_weights, out=filled)
             r_and_z.sigmoid_()
             n.addcmul_(r, u_n).tanh_()
             torch.lerp(n, before, z, out=after)
@@ -314,7 +315,7 @@ class _Layer(torch.autograd.Function):
     def backward(ctx: Any, outputs: Tensor, last: Tensor) -> tuple[Tensor, ...]:
         flat, weight, recurrent, gates, states = ctx.saved_tensors
         H = states.shape[2]
-        turned = _turned(recurrent)  # 3H,H
+        state_weights = _in_gate_order(recurrent)  # 3H,H
         # Slopes of all steps, which become gradients step by step: z and n are multiplied by that
         # of the state, u_n and r by that of n, before tanh.
         found = _slopes(gates, states[:-1])  # T,B,4H
@@ -327,7 +328,8 @@ class _Layer(torch.autograd.Function):
             gradient = gradient + output
             z_and_n.mul_(gradient[:, None])
             u_n_and_r.mul_(n)
-            gradient = (gradient * z).addmm_(filled, turned)
+            gradient = (gradient * z).addmm_(filled, state_weights)
+        # Gradients of inputs, weights and biases, for all steps at once.
         rows, before = found.flatten(0, 1), states[:-1].flatten(0, 1)  # T*B,4H and T*B,H
         of_inputs = rows[:, H:]  # T*B,3H
         to_inputs = (of_inputs @ weight).unflatten(0, found.shape[:2]).transpose(0, 1)
@@ -340,19 +342,19 @@ class _Layer(torch.autograd.Function):
 
 
 def _gates(steps: int, batch: int, size: int, like: Tensor) -> Tensor:
-    """T,B,4H, not initialised."""
+    """Allocate gates T,B,4H, not initialised."""
     return like.new_empty(steps, batch, 4 * size + APART)[:, :, : 4 * size]
 
 
-def _turned(recurrent: Tensor) -> Tensor:
-    """The weights 3H,H of the state in the order of the gates."""
+def _in_gate_order(recurrent: Tensor) -> Tensor:
+    """Reorder the weights 3H,H of the state to the order of the gates."""
     H = recurrent.shape[1]
     return torch.cat((recurrent[2 * H :], recurrent[: 2 * H]))
 
 
 def _slopes(gates: Tensor, before: Tensor) -> Tensor:
-    """What the gradient of a step's state must be multiplied by: T,B,4H in the order of the gates,
-    from these and the states T,B,H before."""
+    """Derivatives T,B,4H of each step's state by its gates, in their order, from the gates and the
+    states T,B,H before."""
     T, B, H = before.shape
     hidden_new, reset, update, new = gates.split(H, dim=2)
     found = _gates(T, B, H, like=gates)

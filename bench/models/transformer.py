@@ -1,4 +1,4 @@
-"""Transformer encoder."""
+"""Transformer encoder and decoder (Vaswani 2017), of pre-norm residual blocks."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.attention.base import (
-    Attended,
     Attention,
+    AttentionOutput,
     AttentionState,
     Keys,
     Memory,
@@ -20,14 +20,12 @@ from bench.attention.base import (
     zero_padding,
 )
 from bench.errors import UsageError
-from bench.models.base import Decoded, Decoder, DecoderState, Encoder, ModelSizes
+from bench.models.base import Decoded, Decoder, DecoderState, Encoder, ModelConfig
 from bench.models.layers import dropout, layer_weights, linear, masked_mean, resize, token_embedding
-
-# Where a token stands, for models that do not read in order.
 
 
 def sinusoids(start: int, length: int, like: Tensor) -> Tensor:
-    """Sines and cosines of the positions start .. start+length-1 (Vaswani 2017, section 3.5).
+    """Sinusoidal encoding of the positions start .. start+length-1 (Vaswani 2017, section 3.5).
 
     The first half of the dimensions are the sines, the second the cosines, which is the paper's
     encoding but for the order of its dimensions.
@@ -55,10 +53,10 @@ class LearnedPositions(nn.Module):
         nn.init.normal_(self.table.weight, std=size**-0.5)
 
     def forward(self, start: int, length: int) -> Tensor:
-        """length,E for the positions start .. start+length-1.
+        """Return the vectors length,E of the positions start .. start+length-1.
 
         Raises:
-            UsageError: a position that was never made.
+            UsageError: a position beyond the last learned one.
         """
         count = self.table.num_embeddings
         if start + length > count:
@@ -69,22 +67,20 @@ class LearnedPositions(nn.Module):
         return self.table.weight[start : start + length]
 
 
-# The sub-layers of Transformers: pre-norm residual blocks around attention and feed-forward.
-
 #: Builds the attention of one layer.
 AttentionFactory = Callable[[Sizes], Attention]
 
 
 class Positions(nn.Module):
-    """Adds to every state where it stands: sinusoids, or learned vectors if the sizes say so."""
+    """Positional encoding added to states: sinusoids, or learned vectors if so configured."""
 
-    def __init__(self, sizes: ModelSizes) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        learned = sizes.positions == "learned"
-        self.learned = LearnedPositions(sizes.max_positions, sizes.hidden) if learned else None
+        learned = config.positions == "learned"
+        self.learned = LearnedPositions(config.max_positions, config.hidden) if learned else None
 
     def forward(self, states: Tensor, start: int = 0) -> Tensor:
-        """B,N,H to the same; the first state stands at position `start`."""
+        """Add positions to B,N,H states, the first of which stands at position `start`."""
         count = states.shape[1]
         if self.learned is not None:
             return states + self.learned(start, count)
@@ -100,15 +96,15 @@ class AttentionBlock(nn.Module):
     """
 
     def __init__(
-        self, factory: AttentionFactory, sizes: ModelSizes, memory_size: int | None = None
+        self, factory: AttentionFactory, config: ModelConfig, memory_size: int | None = None
     ) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(sizes.hidden)
+        self.norm = nn.LayerNorm(config.hidden)
         self.attention = factory(
-            Sizes(query=sizes.hidden, memory=memory_size or sizes.hidden, heads=sizes.heads)
+            Sizes(query=config.hidden, memory=memory_size or config.hidden, heads=config.heads)
         )
-        self.project = resize(self.attention.context_size, sizes.hidden)
-        self.dropout = sizes.dropout
+        self.project = resize(self.attention.context_size, config.hidden)
+        self.dropout = config.dropout
 
     def over_self(self, states: Tensor, mask: Tensor, *, causal: bool = False) -> Tensor:
         """Self-attention of B,N,H states with a B,N mask."""
@@ -131,24 +127,24 @@ class AttentionBlock(nn.Module):
 
     def over_memory(
         self, states: Tensor, keys: Keys, remembered: AttentionState, *, need_weights: bool
-    ) -> tuple[Tensor, Attended]:
-        """Cross-attention of B,T,H states; also what the mechanism returned."""
+    ) -> tuple[Tensor, AttentionOutput]:
+        """Cross-attention of B,T,H states; also returns the output of the mechanism."""
         attended = self.attention(self.norm(states), keys, remembered, need_weights=need_weights)
         return self._added(states, attended), attended
 
-    def _added(self, states: Tensor, attended: Attended) -> Tensor:
+    def _added(self, states: Tensor, attended: AttentionOutput) -> Tensor:
         return states + dropout(self.project(attended.context), self.dropout, self.training)
 
 
 class FeedForward(nn.Module):
     """x + dropout(W2 dropout(relu(W1 norm(x)))) (Vaswani 2017, section 3.3)."""
 
-    def __init__(self, sizes: ModelSizes) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(sizes.hidden)
-        self.inner = linear(sizes.hidden, sizes.feed_forward)
-        self.outer = linear(sizes.feed_forward, sizes.hidden)
-        self.dropout = sizes.dropout
+        self.norm = nn.LayerNorm(config.hidden)
+        self.inner = linear(config.hidden, config.feed_forward)
+        self.outer = linear(config.feed_forward, config.hidden)
+        self.dropout = config.dropout
 
     def forward(self, states: Tensor) -> Tensor:
         inner = dropout(F.relu(self.inner(self.norm(states))), self.dropout, self.training)
@@ -156,16 +152,16 @@ class FeedForward(nn.Module):
 
 
 def as_memory(states: Tensor, mask: Tensor) -> Memory:
-    """States that attend to themselves, as a memory. Self-attention has no use for a summary;
-    the first state stands in its place."""
+    """Wrap states as the memory of their own self-attention, which reads no summary; the first
+    state stands in its place."""
     return Memory(states, mask, summary=states[:, 0])
 
 
-def check_heads(sizes: ModelSizes) -> None:
-    """Raises UsageError where the heads do not share the hidden size evenly."""
-    if sizes.hidden % sizes.heads:
+def check_heads(config: ModelConfig) -> None:
+    """Raise UsageError unless the number of heads divides the hidden size."""
+    if config.hidden % config.heads:
         raise UsageError(
-            f"hidden={sizes.hidden} cannot be shared by heads={sizes.heads}",
+            f"hidden={config.hidden} is not divisible by heads={config.heads}",
             remedy="choose a multiple",
         )
 
@@ -181,39 +177,37 @@ class TransformerEncoder(Encoder):
         UsageError: heads that do not divide the hidden size.
     """
 
-    def __init__(self, input_size: int, sizes: ModelSizes, factory: AttentionFactory) -> None:
+    def __init__(self, input_size: int, config: ModelConfig, factory: AttentionFactory) -> None:
         super().__init__()
-        check_heads(sizes)
-        self.output_size = sizes.hidden
-        self.enter = resize(input_size, sizes.hidden)
-        self.enter_norm = nn.LayerNorm(sizes.hidden)
-        self.positions = Positions(sizes)
+        check_heads(config)
+        self.output_size = config.hidden
+        self.enter = resize(input_size, config.hidden)
+        self.enter_norm = nn.LayerNorm(config.hidden)
+        self.positions = Positions(config)
         self.attend = nn.ModuleList(
-            AttentionBlock(factory, sizes) for _ in range(sizes.encoder_layers)
+            AttentionBlock(factory, config) for _ in range(config.encoder_layers)
         )
-        self.feed = nn.ModuleList(FeedForward(sizes) for _ in range(sizes.encoder_layers))
-        self.norm = nn.LayerNorm(sizes.hidden)
+        self.feed = nn.ModuleList(FeedForward(config) for _ in range(config.encoder_layers))
+        self.norm = nn.LayerNorm(config.hidden)
 
     def forward(self, features: Tensor, mask: Tensor, segments: Tensor | None = None) -> Memory:
         states = self.positions(self.enter_norm(self.enter(features)))  # B,S,H
         for attend, feed in zip(self.attend, self.feed, strict=True):
             assert isinstance(attend, AttentionBlock)
-            states = feed(attend.over_self(states, mask))
+            states = feed(attend.over_self(states, mask))  # B,S,H
         states = zero_padding(self.norm(states), mask)
         return Memory(states, mask, masked_mean(states, mask), segments=segments)
 
 
-# Transformer decoder.
-
-
 @dataclass(frozen=True)
 class TransformerProgress:
-    """What the decoder carries from token to token, a tuple entry per layer.
+    """The part of the decoder's state that changes from token to token; tuples have an entry per
+    layer.
 
     Attributes:
         position: number of tokens read.
-        past: projected positions read so far; None before the first.
-        attention: what each cross-attention remembers.
+        past: keys and values of the positions read so far; None before the first.
+        attention: state of each cross-attention.
     """
 
     position: int
@@ -235,22 +229,22 @@ class TransformerDecoder(Decoder):
     """
 
     def __init__(
-        self, vocabulary_size: int, memory_size: int, sizes: ModelSizes, factory: AttentionFactory
+        self, vocabulary_size: int, memory_size: int, config: ModelConfig, factory: AttentionFactory
     ) -> None:
         super().__init__()
-        check_heads(sizes)
-        layers = range(sizes.decoder_layers)
-        self.output_size = sizes.embedding
-        self.dropout = sizes.dropout
-        self.embedding = token_embedding(vocabulary_size, sizes.embedding)
-        self.enter = resize(sizes.embedding, sizes.hidden)
-        self.positions = Positions(sizes)
-        self.look_back = nn.ModuleList(AttentionBlock(factory, sizes) for _ in layers)
-        self.attend = nn.ModuleList(AttentionBlock(factory, sizes, memory_size) for _ in layers)
-        self.feed = nn.ModuleList(FeedForward(sizes) for _ in layers)
-        self.norm = nn.LayerNorm(sizes.hidden)
-        self.leave = resize(sizes.hidden, sizes.embedding)
-        self.state_size = sizes.hidden
+        check_heads(config)
+        layers = range(config.decoder_layers)
+        self.output_size = config.embedding
+        self.dropout = config.dropout
+        self.embedding = token_embedding(vocabulary_size, config.embedding)
+        self.enter = resize(config.embedding, config.hidden)
+        self.positions = Positions(config)
+        self.look_back = nn.ModuleList(AttentionBlock(factory, config) for _ in layers)
+        self.attend = nn.ModuleList(AttentionBlock(factory, config, memory_size) for _ in layers)
+        self.feed = nn.ModuleList(FeedForward(config) for _ in layers)
+        self.norm = nn.LayerNorm(config.hidden)
+        self.leave = resize(config.hidden, config.embedding)
+        self.state_size = config.hidden
         self.context_size = self._mechanisms()[-1].context_size
 
     def start(self, memory: Memory) -> TransformerState:
@@ -268,9 +262,9 @@ class TransformerDecoder(Decoder):
         states = self._embed(tokens, 0)  # B,T,H
         # Padding stands at the end, where no real position looks.
         mask = torch.ones_like(tokens, dtype=torch.bool)
-        seen: dict[int, Attended] = {}
+        seen: dict[int, AttentionOutput] = {}
         for layer, (look_back, attend, feed) in enumerate(self._layers()):
-            states = look_back.over_self(states, mask, causal=True)
+            states = look_back.over_self(states, mask, causal=True)  # B,T,H
             states, seen[layer + 1] = attend.over_memory(
                 states,
                 start.source[layer],
@@ -287,7 +281,7 @@ class TransformerDecoder(Decoder):
         states = self._embed(tokens[:, None], progress.position)  # B,1,H
         mask = torch.ones_like(tokens, dtype=torch.bool)[:, None]
         past: list[Keys] = []
-        seen: dict[int, Attended] = {}
+        seen: dict[int, AttentionOutput] = {}
         for layer, (look_back, attend, feed) in enumerate(self._layers()):
             states, keys = look_back.over_past(states, mask, progress.past[layer])
             past.append(keys)
@@ -304,7 +298,7 @@ class TransformerDecoder(Decoder):
         states = self.positions(self.enter(scaled), position)  # B,T,H
         return dropout(states, self.dropout, self.training)
 
-    def _decoded(self, states: Tensor, seen: dict[int, Attended]) -> Decoded:
+    def _decoded(self, states: Tensor, seen: dict[int, AttentionOutput]) -> Decoded:
         hidden = self.norm(states)
         features = dropout(self.leave(hidden), self.dropout, self.training)
         weights, parts = layer_weights(seen)

@@ -1,4 +1,4 @@
-"""One point of the grid, and its name.
+"""The cell: one point of the grid, and its hash.
 
 The SHA-256 of a cell's canonical JSON names its result everywhere: in the store, as W&B run id,
 in file names. A cell is a plain frozen value; whether its names exist and its options fit is
@@ -16,9 +16,9 @@ from typing import Any
 
 Scalar = bool | int | float | str | None
 
-# Raised when the meaning of an unchanged cell changes (another default, another algorithm):
-# results of the old meaning are then not taken for results of the new one.
-CELL_VERSION = 2
+# Raised when cells change their options' names or their meaning (another default, another
+# algorithm): results of the old cells are then not taken for results of the new ones.
+CELL_VERSION = 3
 
 #: Generators and tables hold seeds in 64 bits.
 LARGEST_SEED = 2**63 - 1
@@ -26,7 +26,7 @@ LARGEST_SEED = 2**63 - 1
 
 @dataclass(frozen=True)
 class Cell:
-    """Task, data set, attention, score, options, budget, seed.
+    """A point of the grid: task, data set, attention, score, options, budget, seed.
 
     `options` holds only what differs from the defaults, sorted by key; `tasks.plan.make_cell`
     sees to that, so that the same trial never has two names.
@@ -47,7 +47,7 @@ class Cell:
         return hash(self.hash)
 
     def to_json(self) -> dict[str, Any]:
-        """The cell as plain JSON data; `from_json` gives an equal cell back."""
+        """Return plain JSON data, of which `from_json` makes an equal cell."""
         return {
             "version": CELL_VERSION,
             "task": self.task,
@@ -61,7 +61,7 @@ class Cell:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Cell:
-        """Raises ValueError for values of other types, TypeError for other fields."""
+        """Make a cell. Raises ValueError for wrong types, TypeError for unknown fields."""
         fields = {key: value for key, value in data.items() if key != "version"}
         for name, value in fields.items():
             if not _fits(name, value):
@@ -70,7 +70,7 @@ class Cell:
 
     @cached_property
     def canonical(self) -> str:
-        """JSON with sorted keys and no spaces: the text that is hashed."""
+        """The text that is hashed: JSON with sorted keys and no spaces."""
         return json.dumps(
             self.to_json(),
             sort_keys=True,
@@ -86,7 +86,7 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """A line for people: `translation/probe soft+concat seed 1 (steps=20)`."""
+        """A name for people: `translation/probe soft+concat seed 1 (steps=20)`."""
         options = ", ".join(f"{key}={value}" for key, value in self.options.items())
         tail = f" ({options})" if options else ""
         return f"{self.task}/{self.dataset} {self.attention}+{self.score} seed {self.seed}{tail}"

@@ -1,6 +1,6 @@
-"""Where a store keeps its files: a local folder, or any address that fsspec knows (`s3://...`).
+"""Files of a store, in a local folder or at any address that fsspec knows (`s3://...`).
 
-Both write a file whole or not at all, and neither needs a rename on an object store.
+Both kinds write a file whole or not at all, and object stores need no rename for it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bench.errors import UsageError
 
 
 class Files(ABC):
-    """Small files by relative name ("trials/x.json") under one address."""
+    """Base of local and remote files: small, by relative name ("trials/x.json"), at one address."""
 
     #: Absolute path or URL; another process opens the same files with it.
     address: str
@@ -28,11 +28,11 @@ class Files(ABC):
 
     @abstractmethod
     def read(self, name: str) -> bytes:
-        """Raises FileNotFoundError (an OSError) where there is none."""
+        """Read a file. Raises FileNotFoundError (an OSError) where there is none."""
 
     @abstractmethod
     def names(self, folder: str) -> list[str]:
-        """Names (without the folder) of the files in a folder, in one listing, unsorted."""
+        """List the names (without the folder) of the files in a folder, unsorted."""
 
     @abstractmethod
     def exists(self, name: str) -> bool: ...
@@ -46,7 +46,7 @@ class Files(ABC):
         """Make the address ready for writing."""
 
     def read_many(self, names: Sequence[str]) -> dict[str, bytes | Exception]:
-        """Several files at once; what cannot be read stands there as its exception."""
+        """Read several files at once; a file that cannot be read gives its exception."""
         found: dict[str, bytes | Exception] = {}
         for name in names:
             try:
@@ -57,7 +57,7 @@ class Files(ABC):
 
 
 class LocalFiles(Files):
-    """A folder. Atomic by a temporary file beside the target, fsync and rename."""
+    """A local folder. Writes are atomic: a temporary file beside the target, fsync, rename."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -110,7 +110,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 class RemoteFiles(Files):
-    """An fsspec file system. Atomic because an object is put whole in a single call."""
+    """An fsspec file system. Writes are atomic: an object is put whole in a single call."""
 
     def __init__(self, address: str) -> None:
         self.address = address.rstrip("/")
@@ -152,7 +152,7 @@ class RemoteFiles(Files):
             self._system.rm_file(self._path(name))
 
     def make(self) -> None:
-        """Nothing: object stores have no folders. (`check_writable` finds missing buckets.)"""
+        """Do nothing: object stores have no folders. (`check_writable` finds missing buckets.)"""
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
@@ -180,7 +180,7 @@ def _first_line(error: Exception) -> str:
 
 
 def open_files(address: str | os.PathLike[str]) -> Files:
-    """The files at an address: `s3://...` and other URLs remotely, everything else locally."""
+    """Open the files at an address: `s3://...` and other URLs remotely, all others locally."""
     text = os.fspath(address)
     if text.startswith("file://"):
         text = text.removeprefix("file://")

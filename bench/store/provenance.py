@@ -1,4 +1,4 @@
-"""Where a result comes from: our version and commit, libraries, device, times."""
+"""Provenance of a result: our version and commit, libraries, device, times."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import bench
 from bench.store.result import Provenance
 
-#: What can change a figure or its cost.
+#: Libraries that can change a figure or its cost.
 LIBRARIES = (
     "torch",
     "torchaudio",
@@ -39,7 +39,7 @@ def provenance(
     signatures: Mapping[str, str] | None = None,
     notes: Iterable[str] = (),
 ) -> Provenance:
-    """The provenance of a trial that ends now and began at `started` (`utc_now()` at that time).
+    """Make the provenance of a trial that ends now and began at `started` (an earlier `utc_now()`).
 
     Args:
         device: "cpu", "cuda" or "cuda:<index>"; its maker's name is looked up.
@@ -61,13 +61,13 @@ def provenance(
 
 
 def utc_now() -> str:
-    """ISO 8601, to the millisecond: `2025-01-31T12:00:00.000Z`."""
+    """Current time in ISO 8601, to the millisecond: `2025-01-31T12:00:00.000Z`."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @cache
 def library_versions() -> Mapping[str, str]:
-    """Versions of Python and of what is installed of LIBRARIES; nothing is imported for it."""
+    """Versions of Python and of the installed LIBRARIES, without importing them."""
     versions = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
@@ -79,9 +79,8 @@ def library_versions() -> Mapping[str, str]:
 
 @cache
 def commit() -> str | None:
-    """Commit of the checkout we run from, with "-dirty" where files differ from it.
-
-    None outside a checkout and without git. Asked once a process, not once a trial.
+    """Commit of the checkout we run from, with "-dirty" if files differ from it; None outside a
+    checkout and without git. Looked up once per process.
     """
     root = Path(bench.__file__).resolve().parent.parent
     if not (root / ".git").exists():  # installed as a package, maybe inside someone's repository
@@ -98,7 +97,7 @@ def commit() -> str | None:
 
 
 def device_name(device: str, threads: int = 1) -> str:
-    """For people: `NVIDIA H200`, `AMD EPYC 7B13 (1 thread)`."""
+    """Name of a device for people: `NVIDIA H200`, `AMD EPYC 7B13 (1 thread)`."""
     if device.startswith("cuda"):
         import torch
 

@@ -29,8 +29,8 @@ class Record(BaseModel):
 
 
 class Failure(Record):
-    """Why a trial has no figures. `kind` is short and countable ("diverged", "out of memory",
-    an exception's class name); `message` is one line."""
+    """Reason why a trial has no figures. `kind` is short and countable ("diverged", "out of
+    memory", an exception's class name); `message` is one line."""
 
     kind: str
     message: str
@@ -73,15 +73,15 @@ class AlignmentFigures(Record):
 
 
 class Alignment(AlignmentFigures):
-    """The decoder's own attention while it writes freely; beside it the same figures while it
-    reads the reference ("forced"), and those of weights that know nothing."""
+    """Figures of the decoder's attention in free decoding; beside them the same figures while it
+    reads the reference ("forced"), and of uninformed weights (`controls`)."""
 
     forced: AlignmentFigures | None = None
     controls: dict[str, AlignmentFigures] = Field(default_factory=dict)
 
 
 class Cost(Record):
-    """What the figures cost. Units: parameters; seconds; target units (tokens) a second in
+    """Cost of a trial. Units: parameters; seconds; target units (tokens) a second in
     training; examples a second in decoding; bytes."""
 
     parameters: int | None = None
@@ -94,7 +94,7 @@ class Cost(Record):
 
 
 class Provenance(Record):
-    """Where a result comes from. Times are ISO 8601 in UTC."""
+    """Provenance of a result. Times are ISO 8601 in UTC."""
 
     package_version: str
     commit: str | None = None
@@ -149,7 +149,7 @@ class Result(Record):
 
 
 def fault_of_age(record: Any) -> str | None:
-    """Why JSON that another version of this package wrote as a record is of no use, or None."""
+    """Return why a record of another version of this package cannot be used, or None."""
     if not isinstance(record, dict):
         return None
     schema = record.get("schema", SCHEMA)
@@ -158,5 +158,5 @@ def fault_of_age(record: Any) -> str | None:
     cell = record.get("cell")
     made = cell.get("version", CELL_VERSION) if isinstance(cell, dict) else CELL_VERSION
     if made != CELL_VERSION:
-        return f"of cells of version {made}, when defaults were others; now it is {CELL_VERSION}"
+        return f"cell version {made}, when defaults were others; this version has {CELL_VERSION}"
     return None

@@ -105,26 +105,26 @@ class Store:
         return True
 
     def put_checkpoint(self, hash: str, content: bytes) -> None:
-        """Keep what a trial needs to go on, in place of what it kept before. Raises OSError."""
+        """Store a trial's checkpoint in place of the one before. Raises OSError."""
         self._files.write(_checkpoint(hash), [content])
 
     def checkpoint(self, hash: str) -> bytes | None:
-        """What `put_checkpoint` kept last, or None."""
+        """Return the last checkpoint of that trial, or None."""
         try:
             return self._files.read(_checkpoint(hash))
         except FileNotFoundError:
             return None
 
     def drop_checkpoint(self, hash: str) -> None:
-        """Remove what `put_checkpoint` kept; nothing happens where there is nothing."""
+        """Remove the checkpoint of that trial, if there is one."""
         self._files.remove(_checkpoint(hash))
 
     def put_sweep(self, name: str, record: Mapping[str, Any]) -> None:
-        """Say where a sweep stands, in place of what it said before. Raises OSError."""
+        """Store the status record of a sweep in place of the one before. Raises OSError."""
         self._files.write(f"sweeps/{name}.json", [_pretty(record)])
 
     def sweeps(self) -> list[dict[str, Any]]:
-        """What every sweep of this store said last; what cannot be read is left out."""
+        """Return the last record of every sweep in this store; unreadable ones are left out."""
         names = [f"sweeps/{name}" for name in self._files.names("sweeps") if name[-5:] == ".json"]
         found = []
         for content in self._files.read_many(sorted(names)).values():
@@ -138,16 +138,16 @@ class Store:
         self._files.write(f"sweeps/{sweep}.stop", [b""])
 
     def is_asked_to_stop(self, sweep: str) -> bool:
-        """Whether `ask_to_stop` was called. One look at one file."""
+        """Whether `ask_to_stop` was called for this sweep; checks a single file."""
         return self._files.exists(f"sweeps/{sweep}.stop")
 
     def end_sweep(self, sweep: str) -> None:
-        """Remove what asked a sweep to stop."""
+        """Withdraw the request to stop a sweep."""
         self._files.remove(f"sweeps/{sweep}.stop")
 
     @property
     def is_local(self) -> bool:
-        """Whether it is a folder, so that looking into it costs next to nothing."""
+        """Whether the store is a local folder, which is read at next to no cost."""
         return isinstance(self._files, LocalFiles)
 
     def check_writable(self) -> None:
@@ -203,7 +203,7 @@ class Store:
                 problems.append(item)
 
     def statuses(self, hashes: Iterable[str]) -> dict[str, Status]:
-        """What the store knows of these cells; those without a record are left out."""
+        """Return the status of each of these cells that has a record."""
         held = set(self.hashes())
         return {
             hash: "unreadable" if isinstance(item, Problem) else item.status

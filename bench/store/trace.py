@@ -1,7 +1,7 @@
-"""What a model looked at: the weights of one example, with its units and the gold alignment.
+"""Attention traces: the weights of one example, with its units and the gold alignment.
 
-One typed object serves the pictures and the figures. Weights are those of a single example with
-padding removed; nothing here knows a task.
+One typed object serves pictures and figures. Weights belong to a single example, without padding;
+nothing here knows a task.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ SourceKind = Literal["words", "frames", "grid"]
 
 @dataclass(frozen=True)
 class Trace:
-    """Attention of one example.
+    """Attention trace of one example.
 
     Attributes:
         example: identifier of the example in its test set.
         subset: name of the test set ("test", "long", ...).
         mode: "free" for the decoder's own output, "forced" for the reference read by it.
-        kind: what source positions are: words, frames of sound, cells of a picture grid.
+        kind: kind of source positions: words, frames of sound, cells of a picture grid.
         source: the S source units (words, or a label per frame or cell).
         target: the T target units in the order they were produced.
         weights: T,S; each row sums to 1. Means over heads and layers where there are several.
         parts: further T,S matrices by name, e.g. "layer 1 head 2".
         gold: pairs (t, s) that belong together, None where nothing is known.
-        extra: what a picture of this trace needs besides (grid shape, boxes, seconds a frame,
+        extra: further data for a picture of this trace (grid shape, boxes, seconds a frame,
             a path relative to the data root, ...); JSON data.
     """
 
@@ -51,7 +51,7 @@ class Trace:
             assert matrix.shape == shape, f"{name} is {matrix.shape}, units are {shape}"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON data; weights rounded to 4 decimals (a picture shows fewer)."""
+        """Return plain JSON data, with weights rounded to 4 decimals (a picture shows fewer)."""
         return {
             "example": self.example,
             "subset": self.subset,

@@ -36,14 +36,14 @@ Mode = Literal["online", "offline", "off"]
 
 @dataclass(frozen=True)
 class Decision:
-    """How trials are tracked, and why, in words for the user."""
+    """The mode in which trials are tracked, and the reason in words for the user."""
 
     mode: Mode
     reason: str
 
 
 class Tracker(Protocol):
-    """Follows one trial: `with open_tracker(...) as tracker:`, around all of it.
+    """A tracker of one trial: `with open_tracker(...) as tracker:`, around all of it.
 
     Leaving the block without `finish` (an exception, a kill) marks the run as failed.
     """
@@ -52,7 +52,7 @@ class Tracker(Protocol):
     problem: str | None
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """A point of the learning curve; a few dozen a trial."""
+        """Log a point of the learning curve; a trial has a few dozen."""
 
     def finish(
         self,
@@ -60,7 +60,7 @@ class Tracker(Protocol):
         predictions: Sequence[Mapping[str, Any]] = (),
         traces: Sequence[Trace] = (),
     ) -> None:
-        """The result, done or failed, and what it looked like. Called once, last."""
+        """Log the result, done or failed, with predictions and traces. Called once, last."""
 
     def __enter__(self) -> Tracker: ...
 
@@ -68,13 +68,13 @@ class Tracker(Protocol):
 
 
 class NullTracker:
-    """Listens to nothing."""
+    """A tracker that ignores everything."""
 
     def __init__(self, problem: str | None = None) -> None:
         self.problem = problem
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Nothing happens."""
+        """Do nothing."""
 
     def finish(
         self,
@@ -82,20 +82,20 @@ class NullTracker:
         predictions: Sequence[Mapping[str, Any]] = (),
         traces: Sequence[Trace] = (),
     ) -> None:
-        """Nothing happens."""
+        """Do nothing."""
 
     def __enter__(self) -> NullTracker:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Nothing happens."""
+        """Do nothing."""
 
 
 def open_tracker(mode: Mode, cell: Cell, folder: Path, study: str | None = None) -> Tracker:
-    """The tracker of one trial; never raises an Exception.
+    """Open the tracker of one trial; never raises an Exception.
 
     Args:
-        mode: what `decide` returned.
+        mode: the mode that `decide` chose.
         folder: W&B writes below it (`Store.wandb`).
         study: becomes the group of the run.
     """
@@ -106,8 +106,8 @@ def open_tracker(mode: Mode, cell: Cell, folder: Path, study: str | None = None)
 
         return WandbTracker(mode, cell, folder, study)
     except Exception as error:
-        said = " ".join(str(error).split())
-        return NullTracker(f"not tracked ({type(error).__name__}: {said})")
+        message = " ".join(str(error).split())
+        return NullTracker(f"not tracked ({type(error).__name__}: {message})")
 
 
 def decide(request: str, environment: Mapping[str, str] | None = None) -> Decision:
@@ -148,7 +148,7 @@ def _netrc_key(server: str, environment: Mapping[str, str]) -> str | None:
 
 
 def _refusal(server: str, key: str) -> str | None:
-    """Why this server cannot be used with this key, or None if it can."""
+    """Return why this server cannot be used with this key, or None if it can."""
     answer: list[str | None] = []
     # In a thread of its own, because looking up a name can take longer than any timeout we set.
     ask = threading.Thread(target=lambda: answer.append(_ask(server, key)), daemon=True)
@@ -168,8 +168,8 @@ def _ask(server: str, key: str) -> str | None:
         with urllib.request.urlopen(question, timeout=_PATIENCE_SECONDS - 1) as response:
             viewer = json.load(response)["data"]["viewer"]
     except urllib.error.HTTPError as error:
-        told = "refuses the key" if error.code in (401, 403) else "does not work"
-        return f"{server} {told} ({error.code})"
+        answer = "refuses the key" if error.code in (401, 403) else "does not work"
+        return f"{server} {answer} ({error.code})"
     except (OSError, ValueError, KeyError, TypeError):
         return f"{server} cannot be reached"
     return None if viewer else f"{server} does not know the key"

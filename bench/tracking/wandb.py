@@ -26,15 +26,13 @@ if TYPE_CHECKING:
     from bench.store.trace import Trace
 
 
-# Starting a Weights & Biases run that slows nothing down and writes nowhere but its folder.
-
 Mode = Literal["online", "offline"]
 
 PROJECT = "attention-bench"
 _INIT_SECONDS = 10
 #: How long the end of a run waits until everything is uploaded; what was not remains on disk.
 _FINISH_SECONDS = 10
-#: Where a setting of a run does not reach.
+#: Environment variables for what a run's settings do not reach.
 QUIET = {
     "WANDB_SILENT": "true",  # its service and its login print by themselves
     "WANDB_HTTP_TIMEOUT": "5",  # of a single request; logging a table waits for two of them
@@ -44,7 +42,7 @@ QUIET = {
 
 @dataclass(frozen=True)
 class Identity:
-    """What a run is called and how it is found: W&B's fields of these names."""
+    """Identity of a run: the fields of these names in W&B."""
 
     id: str
     name: str
@@ -57,7 +55,7 @@ class Identity:
 def open_run(
     mode: Mode, folder: Path, identity: Identity, patience: float | None = None
 ) -> tuple[Any, str | None]:
-    """The run, and why it is offline where it was to be online, in one line.
+    """Open a run; also return, in one line, why it is offline where it was to be online.
 
     Where mode "online" fails because the network has gone since it was decided on, this and all
     later runs of the process are offline.
@@ -80,19 +78,19 @@ def open_run(
         if mode == "offline":
             raise
         os.environ["WANDB_MODE"] = "offline"
-        said = one_line(error).replace(identity.id, "...")  # the same for all runs
+        message = one_line(error).replace(identity.id, "...")  # the same for all runs
         wandb.teardown()  # its service holds on to the run that did not start
         return (
             _start("offline", folder, identity, patience),
-            f"W&B went offline ({type(error).__name__}: {said})",
+            f"W&B went offline ({type(error).__name__}: {message})",
         )
 
 
 def close_run(run: Any, exit_code: int) -> str | None:
-    """End a run; returns in one line what is left to upload.
+    """End a run; return in one line what is left to upload, or None.
 
-    Who does not take everything in time would make every later run of the process wait as well, so
-    these are offline.
+    A server that does not take everything in time would make every later run of the process wait as
+    well, so these are offline.
     """
     try:
         run.finish(exit_code=exit_code)
@@ -103,7 +101,7 @@ def close_run(run: Any, exit_code: int) -> str | None:
 
 
 def one_line(error: Exception) -> str:
-    """What an error says, without line breaks."""
+    """Message of an error without line breaks."""
     return " ".join(str(error).split())
 
 
@@ -137,9 +135,8 @@ def _start(mode: Mode, folder: Path, identity: Identity, patience: float | None)
     )
 
 
-# A quick picture of one trace, for tracking while a trial runs. Reports draw finer ones.
-#
-# Drawn pixel by pixel: a plotting library takes a tenth of a second for the labels of one picture.
+# Heat map of one trace, for tracking while a trial runs; reports draw finer ones. Drawn pixel by
+# pixel, since a plotting library takes a tenth of a second for the labels of one picture.
 
 _CELL = 18  # pixels of a unit that is labelled
 _LABELLED = 60  # more units than this cannot be read beside a picture
@@ -149,8 +146,8 @@ _GOLD = (214, 39, 40)
 
 
 def heatmap(trace: Trace) -> np.ndarray:
-    """RGB pixels H,W,3 (uint8): rows are target units, columns source units, the darker the
-    larger the weight; gold pairs are framed."""
+    """Draw a trace as RGB pixels H,W,3 (uint8): rows are target units, columns source units; the
+    larger the weight, the darker; gold pairs are framed."""
     from PIL import Image, ImageDraw
 
     rows, columns = trace.weights.shape
@@ -177,12 +174,12 @@ def heatmap(trace: Trace) -> np.ndarray:
 
 
 def _cell_size(units: int) -> int:
-    """Pixels of a unit: pictures of any length stay about as large as the largest labelled one."""
+    """Pixels per unit: pictures of any length stay about as large as the largest labelled one."""
     return _CELL if units <= _LABELLED else max(1, _CELL * _LABELLED // units)
 
 
 def _labels(units: tuple[str, ...]) -> list[Image]:
-    """A small picture per unit, in grey levels; none where there are too many."""
+    """Draw a small grey picture per unit; none where there are too many."""
     from PIL import Image, ImageDraw
 
     if len(units) > _LABELLED:
@@ -197,7 +194,7 @@ def _labels(units: tuple[str, ...]) -> list[Image]:
 
 
 def _font() -> FreeTypeFont | ImageFont:
-    """One that knows most alphabets, which pillow's own does not."""
+    """Load a font that covers most alphabets, unlike pillow's own."""
     import matplotlib
     from PIL import ImageFont
 
@@ -264,7 +261,7 @@ class WandbTracker:
 
     @contextlib.contextmanager
     def _harmless(self) -> Iterator[None]:
-        """Note the first thing that goes wrong and go on."""
+        """Record the first error as the problem and go on."""
         try:
             yield
         except Exception as error:
@@ -273,7 +270,7 @@ class WandbTracker:
 
 
 def _last_step(run: Any) -> float:
-    """Of the curve that the server has of an earlier attempt at the same trial."""
+    """Last step already logged to W&B by an earlier attempt at this trial, or 0."""
     step = run.summary.get("step") if run.resumed else None
     return step if isinstance(step, int | float) else 0
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bench.attention.base import Memory, zero_padding
 from bench.errors import NotApplicable
-from bench.models.base import Encoder, ModelSizes
+from bench.models.base import Encoder, ModelConfig
 from bench.models.build import AttentionChoice
 from bench.models.layers import linear, masked_mean
 
@@ -26,7 +26,7 @@ class RushEncoder(Encoder):
         window: Q, positions on either side that a mean takes in; only real ones count.
     """
 
-    def __init__(self, input_size: int, sizes: ModelSizes, window: int) -> None:
+    def __init__(self, input_size: int, sizes: ModelConfig, window: int) -> None:
         super().__init__()
         self.output_size, self.window = sizes.hidden, window
         self.project = linear(input_size, sizes.hidden, bias=False)
@@ -48,7 +48,7 @@ class RushEncoder(Encoder):
 
 
 def rush_encoder(
-    choice: AttentionChoice, input_size: int, sizes: ModelSizes, window: int
+    choice: AttentionChoice, input_size: int, sizes: ModelConfig, window: int
 ) -> RushEncoder:
     """The encoder, for an attention with a recurrent decoder.
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from bench.models.base import ModelSizes
+from bench.models.base import ModelConfig
 from bench.models.losses import Baseline
 from tasks.settings import Settings
 from tasks.training.distributed import Ranks, Share
@@ -167,15 +167,15 @@ class TrainingModule(pl.LightningModule):
 # From a trial's settings to the sizes its model is built with.
 
 
-def model_sizes(settings: Settings) -> ModelSizes:
-    """The settings that `ModelSizes` has a field for; its defaults elsewhere."""
-    names = {field.name for field in fields(ModelSizes)} & set(type(settings).model_fields)
+def model_sizes(settings: Settings) -> ModelConfig:
+    """The settings that `ModelConfig` has a field for; its defaults elsewhere."""
+    names = {field.name for field in fields(ModelConfig)} & set(type(settings).model_fields)
     sizes = {name: getattr(settings, name) for name in names}
-    return ModelSizes(**{**sizes, "attention_layers": _layers(settings)})
+    return ModelConfig(**{**sizes, "attention_layers": _layers(settings)})
 
 
 def _layers(settings: Settings) -> tuple[int, ...] | None:
-    """`attention_layers` as `ModelSizes` has it."""
+    """`attention_layers` as `ModelConfig` has it."""
     match settings.attention_layers:
         case "all":
             return None

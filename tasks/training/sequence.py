@@ -98,7 +98,7 @@ class GenerationModule(TrainingModule):
         attention_options: AttentionOptions,
     ) -> None:
         super().__init__(settings)
-        if any(isinstance(part, Attention) and part.looks_ahead for part in decoder.modules()):
+        if any(isinstance(part, Attention) and part.needs_future for part in decoder.modules()):
             raise UsageError(
                 "attention to words that are yet to be written",
                 where="--attention",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bench.models.base import Encoder, ModelSizes
+from bench.models.base import Encoder, ModelConfig
 from bench.models.build import AttentionChoice, build_decoder, build_encoder
 from bench.models.heads import VocabularyHead
 from tasks.base import Plan
@@ -15,7 +15,7 @@ from tasks.training.module import model_sizes
 from tasks.training.sequence import GenerationModule, TokenFront
 
 #: As `bench.models.build.build_encoder`.
-MakeEncoder = Callable[[AttentionChoice, int, ModelSizes], Encoder]
+MakeEncoder = Callable[[AttentionChoice, int, ModelConfig], Encoder]
 
 
 def text_module(

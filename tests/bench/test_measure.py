@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from bench import hardware as measure
 from bench.attention.base import (
-    Attended,
     Attention,
     AttentionOptions,
+    AttentionOutput,
     AttentionState,
     Keys,
     Memory,
@@ -102,7 +102,7 @@ class Bilinear(Attention):
 
     def forward(
         self, query: Tensor, keys: Keys, state: AttentionState, *, need_weights: bool = True
-    ) -> Attended:
+    ) -> AttentionOutput:
         raise NotImplementedError
 
 

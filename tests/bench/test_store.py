@@ -123,7 +123,7 @@ def test_results_of_an_earlier_attempt_do_not_linger_beside_a_failure(store: Sto
         ('{"schema": 2}', "of schema 2; this version reads schema 1"),
         (
             '{"schema": 1, "cell": {"version": 1}}',
-            "of cells of version 1, when defaults were others",
+            "cell version 1, when defaults were others",
         ),
         (None, "holds the record of"),
     ],

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bench.attention.attention import ScoredAttention
-from bench.attention.base import Attended, Keys, Memory
+from bench.attention.base import AttentionOutput, Keys, Memory
 
 
 class Tidying(ScoredAttention):
@@ -32,5 +32,5 @@ class Fading(ScoredAttention):
 class Detached(ScoredAttention):
     """Lets no gradient pass to its queries."""
 
-    def forward(self, query: Tensor, *args: Any, **kwargs: Any) -> Attended:
+    def forward(self, query: Tensor, *args: Any, **kwargs: Any) -> AttentionOutput:
         return super().forward(query.detach(), *args, **kwargs)

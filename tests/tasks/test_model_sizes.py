@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from bench.models.base import ModelSizes
+from bench.models.base import ModelConfig
 from tasks.plan import make_cell, resolve
 from tasks.settings import Settings
 from tasks.training.module import model_sizes
@@ -14,7 +14,7 @@ from tasks.training.module import model_sizes
 def test_settings_that_sizes_have_a_field_for_are_taken() -> None:
     sizes = model_sizes(Settings(hidden=96, heads=6, positions="learned", steps=3))
     assert (sizes.hidden, sizes.heads, sizes.positions) == (96, 6, "learned")
-    assert sizes.max_positions == ModelSizes().max_positions
+    assert sizes.max_positions == ModelConfig().max_positions
     assert sizes.attention_layers is None
 
 

@@ -35,9 +35,8 @@ LIMIT = 2**25
 def additive_in_tiles(queries: Tensor, keys: Tensor, vector: Tensor) -> Tensor:
     """v . tanh(query + key): B,H,T,A and B,H,S,A and H,A to B,H,T,S.
 
-    Half precision is computed in float32. The result has the precision that autocast or the
-    inputs ask for. Derivatives of derivatives are formed from the formula written out, in the
-    memory that that takes.
+    Half precision is computed in float32; the result has the precision that autocast or the inputs
+    ask for. Second derivatives are formed from the formula written out, in the memory it takes.
     """
     energies: Tensor = _InTiles.apply(queries, keys, vector)
     return energies
@@ -58,7 +57,7 @@ class _InTiles(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         inputs = ctx.saved_tensors
-        if torch.is_grad_enabled():  # somebody will differentiate again
+        if torch.is_grad_enabled():  # for a second derivative
             return written_out_gradients(inputs, gradient, ctx.needs_input_grad)
         q, k, v = precise(*inputs)
         g = gradient.to(q.dtype)
@@ -74,25 +73,28 @@ class _InTiles(torch.autograd.Function):
 
 
 def _fill_energies(energies: Tensor, q: Tensor, k: Tensor, v: Tensor) -> None:
-    """Of one head: B,T,S from B,T,A and B,S,A and A."""
+    """Forward pass for one head: energies B,T,S from queries B,T,A, keys B,S,A and vector A."""
     logistic = _Logistic.of(q, k)
     for b, t, s in _tiles(energies.shape, len(v)):
         r = logistic.tile(b, t, s)  # b,t,s,A
-        energies[b, t, s] = torch.mv(r.flatten(0, 2), v).view(r.shape[:3])
-    energies.mul_(-2).add_(v.sum())
+        energies[b, t, s] = torch.mv(r.flatten(0, 2), v).view(r.shape[:3])  # b,t,s
+    energies.mul_(-2).add_(v.sum())  # v . (1 - 2r)
 
 
 def _fill_gradients(
     found: tuple[Tensor, Tensor, Tensor], inputs: tuple[Tensor, Tensor, Tensor], g: Tensor
 ) -> None:
-    """Of one head: those of queries, keys and vector from that of the energies, B,T,S."""
+    """Backward pass for one head: gradients of queries, keys and vector from the gradient of the
+    energies, B,T,S."""
     (q, k, v), (to_queries, to_keys, to_vector) = inputs, found
     logistic = _Logistic.of(q, k)
     to_vector.zero_()
     for b, t, s in _tiles(g.shape, len(v)):
         r, here = logistic.tile(b, t, s), g[b, t, s]  # b,t,s,A and b,t,s
-        to_vector += torch.mv(r.flatten(0, 2).t(), here.reshape(-1))
-        torch.ops.aten.sigmoid_backward(here.unsqueeze(-1), r, grad_input=r)  # g r (1 - r)
+        # d vector: the sum of g r over pairs.
+        to_vector += torch.mv(r.flatten(0, 2).t(), here.reshape(-1))  # A
+        # d queries and d keys: g r (1 - r), summed over positions and over queries.
+        torch.ops.aten.sigmoid_backward(here.unsqueeze(-1), r, grad_input=r)  # b,t,s,A
         _gather(to_queries[b, t], r, 2, first=s.start == 0)
         _gather(to_keys[b, s], r, 1, first=t.start == 0)
     for part in (to_queries, to_keys):
@@ -110,12 +112,11 @@ def _gather(total: Tensor, tile: Tensor, dim: int, *, first: bool) -> None:
 
 @dataclass(frozen=True)
 class _Logistic:
-    """Forms r = 1 / (1 + exp(2(q + k))) of a tile, every time in the same piece of memory.
+    """Maker of r = 1 / (1 + exp(2(q + k))) for a tile, in memory that all tiles share.
 
     Attributes:
-        queries, keys: B,T,A and B,S,A: the factors exp(2q), exp(2k); or -2q and k.
-        factored: which of the two.
-        scratch: room for the largest tile.
+        queries, keys: B,T,A and B,S,A, the factors exp(2q), exp(2k) if `factored`; else -2q and k.
+        scratch: memory of the largest tile.
     """
 
     queries: Tensor
@@ -150,7 +151,7 @@ def _factors(q: Tensor, k: Tensor) -> bool:
 
 
 def _tiles(pairs: torch.Size, A: int) -> Iterator[tuple[slice, slice, slice]]:
-    """Slices of examples, queries and positions that make up all pairs, in a fixed order."""
+    """Cut all pairs into slices of examples, queries and positions, in a fixed order."""
     B, T, S = pairs
     room = max(1, TILE // A)
     s = min(S, room, TILE_POSITIONS)
@@ -165,17 +166,14 @@ def _slices(size: int, step: int) -> list[slice]:
     return [slice(start, min(start + step, size)) for start in range(0, size, step)]
 
 
-# Shared with the CUDA kernels: precisions, and gradients written out.
-
-
 def precise(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """All in float64 if any is, else in float32."""
+    """Cast all tensors to float64 if any is float64, else to float32."""
     double = any(tensor.dtype == torch.float64 for tensor in tensors)
     return tuple(tensor.to(torch.float64 if double else torch.float32) for tensor in tensors)
 
 
 def result_dtype(queries: Tensor, keys: Tensor, vector: Tensor) -> torch.dtype:
-    """What a product of these would have: autocast's if it is on, else the widest."""
+    """Type of a product of these tensors: autocast's if it is on, else the widest."""
     device = queries.device.type
     widest = torch.promote_types(torch.promote_types(queries.dtype, keys.dtype), vector.dtype)
     if torch.is_autocast_enabled(device) and widest != torch.float64:
@@ -184,7 +182,7 @@ def result_dtype(queries: Tensor, keys: Tensor, vector: Tensor) -> torch.dtype:
 
 
 def without_autocast(tensor: Tensor) -> AbstractContextManager[object]:
-    """What keeps products in the precision of their inputs."""
+    """Context in which products keep the precision of their inputs."""
     device = tensor.device.type
     if not torch.is_autocast_enabled(device):
         return nullcontext()  # entering the other costs as much as a small product
@@ -194,7 +192,7 @@ def without_autocast(tensor: Tensor) -> AbstractContextManager[object]:
 def as_needed(
     found: tuple[Tensor, ...], inputs: tuple[Tensor, ...], needed: tuple[bool, ...]
 ) -> tuple[Tensor | None, ...]:
-    """Gradients in the types of their inputs, None where none is wanted."""
+    """Cast gradients to the types of their inputs; None where none is needed."""
     return tuple(
         one.to(given.dtype) if need else None
         for one, given, need in zip(found, inputs, needed, strict=True)
@@ -204,7 +202,8 @@ def as_needed(
 def written_out_gradients(
     inputs: tuple[Tensor, ...], gradient: Tensor, needed: tuple[bool, ...]
 ) -> tuple[Tensor | None, ...]:
-    """Those of v . tanh(q + k) for B,H,T,A and B,H,S,A and H,A, to be differentiated in turn."""
+    """Differentiable gradients of v . tanh(q + k) w.r.t. q (B,H,T,A), k (B,H,S,A) and v (H,A), for
+    second derivatives."""
     queries, keys, vector = precise(*inputs)
     hidden = (queries.unsqueeze(-2) + keys.unsqueeze(-3)).tanh()  # B,H,T,S,A
     energies = (hidden * vector[:, None, None]).sum(-1)
@@ -222,10 +221,10 @@ def in_chunks(
     row_size: int,
     limit: int = LIMIT,
 ) -> Tensor:
-    """`function(rows)`, computed in pieces along `dim` where it would be too large at once.
+    """Compute `function(rows)`, in pieces along `dim` where its intermediate tensor would be large.
 
-    In training the pieces are recomputed on the way back instead of kept; otherwise autograd
-    would hold all of them and nothing were saved.
+    In training the pieces are recomputed in the backward pass instead of kept; otherwise autograd
+    would hold all of them and nothing would be saved.
 
     Args:
         function: maps each row along `dim` independently of the others; keeps that dimension.

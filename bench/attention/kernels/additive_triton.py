@@ -32,7 +32,7 @@ from bench.attention.kernels import (
 
 @dataclass(frozen=True)
 class Blocks:
-    """Sides of a block, and the warps that work on it."""
+    """Sides of a block of pairs and features, and the number of warps that compute it."""
 
     queries: int
     positions: int
@@ -69,8 +69,8 @@ FORMULA, SINGLE, HALF = 0, 1, 2
 def additive_by_kernel(queries: Tensor, keys: Tensor, vector: Tensor) -> Tensor:
     """v . tanh(query + key): B,H,T,A and B,H,S,A and H,A to B,H,T,S.
 
-    Sums are in float32, or float64 where an input is. Derivatives of derivatives are formed from
-    the formula written out.
+    Sums are in float32, or float64 where an input is. Second derivatives are formed from the
+    formula written out.
     """
     energies: Tensor = _ByKernel.apply(queries, keys, vector)
     return energies
@@ -95,7 +95,7 @@ class _ByKernel(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         inputs = ctx.saved_tensors
-        if torch.is_grad_enabled():  # somebody will differentiate again
+        if torch.is_grad_enabled():  # for a second derivative
             return written_out_gradients(inputs, gradient, ctx.needs_input_grad)
         q, k, v = _flat(*inputs)
         N, T, A = q.shape
@@ -203,7 +203,7 @@ def _query_gradients(  # type: ignore[no-untyped-def]
     BS: tl.constexpr,
     BA: tl.constexpr,
 ):
-    """Those of a block of queries and features; and their part of the vector's."""
+    """Compute d(queries) for one block of queries x features, and its partial sum of d(vector)."""
     n = tl.program_id(0).to(tl.int64)
     t = tl.program_id(1) * BT + tl.arange(0, BT)
     a = tl.program_id(2) * BA + tl.arange(0, BA)
@@ -241,7 +241,7 @@ def _key_gradients(  # type: ignore[no-untyped-def]
     BS: tl.constexpr,
     BA: tl.constexpr,
 ):
-    """Those of a block of keys and features."""
+    """Compute d(keys) for one block of keys x features."""
     n = tl.program_id(0).to(tl.int64)
     s = tl.program_id(1) * BS + tl.arange(0, BS)
     a = tl.program_id(2) * BA + tl.arange(0, BA)

@@ -13,12 +13,12 @@ from bench.attention.registries import attentions
 class GlobalAttention(ScoredAttention):
     """The expectation under a current-state query (Luong 2015, section 3.1).
 
-    The attentional vector tanh(W [c ; h]) and input feeding belong to the decoder.
+    The attentional hidden state tanh(W [c ; h]) and input feeding belong to the decoder.
     """
 
     summary = "attends with the current decoder state; then the attentional vector"
-    source = "Luong 2015"
-    placement = "after"
+    citation = "Luong 2015"
+    placement = "current-state"
     classic_score = "general"
     Options: ClassVar[type[AttentionOptions]] = WindowedOptions
 

@@ -10,16 +10,14 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.attention.attention import Aggregation, ScoredAttention, Taken, weighted_mean
+from bench.attention.attention import Aggregation, ScoredAttention, Selection, weighted_mean
 from bench.attention.base import AttentionOptions, Keys, Sampled, Sizes
 from bench.attention.mechanisms.soft import SoftOptions
 from bench.attention.registries import attentions
 
-# Sampling one location per step, and what training through it needs.
-
 
 class Sampling(Aggregation):
-    """One location is drawn from the weights in training; the arg max is taken at test.
+    """Aggregation by one location: drawn from the weights in training, the arg max at test.
 
     With the estimator `reinforce` (Xu 2015, section 4.1) the draw blocks the gradient and
     `Sampled` carries log-probabilities and entropies for `bench.models.losses`. With
@@ -54,14 +52,16 @@ class Sampling(Aggregation):
         chance = torch.full((len(states),), self.expected_probability, device=states.device)
         return {"expected": torch.bernoulli(chance).bool()}  # B
 
-    def forward(self, weights: Tensor, values: Tensor, tensors: Mapping[str, Tensor]) -> Taken:
+    def forward(self, weights: Tensor, values: Tensor, tensors: Mapping[str, Tensor]) -> Selection:
         if not self.training:
-            chosen = _one_hot(weights.argmax(-1, keepdim=True), weights)
-            return Taken(weighted_mean(chosen, values), chosen)
+            chosen = _one_hot(weights.argmax(-1, keepdim=True), weights)  # B,H,T,S
+            return Selection(weighted_mean(chosen, values), chosen)
+        # Draw: one-hot weights B,H,T,S; log-probabilities B,H,T of the draws for REINFORCE.
         if self.estimator == "gumbel":
             chosen, log_prob = self._perturbed(weights), None
         else:
             chosen, log_prob = _draw(weights)
+        # Some examples use the expectation instead.
         expected = tensors.get("expected")  # B
         if expected is not None:
             chosen = torch.where(expected[:, None, None, None], weights, chosen)
@@ -70,7 +70,7 @@ class Sampling(Aggregation):
         sampled = None
         if log_prob is not None:
             sampled = Sampled(log_prob.sum(1), entropy(weights).sum(1))  # heads are independent
-        return Taken(weighted_mean(chosen, values), chosen, sampled)
+        return Selection(weighted_mean(chosen, values), chosen, sampled)
 
     def _perturbed(self, weights: Tensor) -> Tensor:
         logits = _log(weights).masked_fill(weights == 0, float("-inf"))
@@ -78,12 +78,12 @@ class Sampling(Aggregation):
 
 
 def entropy(weights: Tensor) -> Tensor:
-    """- sum p log p along the last dimension, with finite gradients where p is 0."""
+    """Entropy - sum p log p along the last dimension, with finite gradients where p is 0."""
     return -(weights * _log(weights)).sum(-1)
 
 
 def _draw(weights: Tensor) -> tuple[Tensor, Tensor]:
-    """One-hot draws B,H,T,S and their log-probabilities B,H,T."""
+    """Draw from weights B,H,T,S: one-hot draws B,H,T,S and their log-probabilities B,H,T."""
     flat = weights.detach().float().flatten(0, -2)  # B*H*T,S
     index = torch.multinomial(flat, 1).view(*weights.shape[:-1], 1)
     return _one_hot(index, weights), _log(weights.gather(-1, index)).squeeze(-1)
@@ -100,7 +100,7 @@ def _log(weights: Tensor) -> Tensor:
 
 
 class HardOptions(SoftOptions):
-    """The estimator of Xu 2015, section 4.1, with milder weights than theirs by default.
+    """Options of the estimator of Xu 2015, section 4.1, with milder default weights.
 
     On the translation probe (300 steps, validation loss 0.68 against 1.24) drawing one example in
     five, crediting a location with its own unit only, and a third of the weight learn alignments
@@ -124,12 +124,12 @@ class HardOptions(SoftOptions):
 class HardAttention(ScoredAttention):
     """One location a step: drawn in training, the arg max at test (Xu 2015, section 4.1).
 
-    While it draws, `Attended.sampled` is set; `bench.models.losses` turns it into a loss.
+    While it draws, `AttentionOutput.sampled` is set; `bench.models.losses` turns it into a loss.
     """
 
     summary = "attends to one sampled location; REINFORCE, or straight-through Gumbel"
-    source = "Xu 2015"
-    placement = "before"
+    citation = "Xu 2015"
+    placement = "previous-state"
     classic_score = "concat"
     Options: ClassVar[type[AttentionOptions]] = HardOptions
 

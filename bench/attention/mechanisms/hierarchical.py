@@ -9,16 +9,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from bench.attention.attention import ScoredAttention, ScoredOptions, Weighed
+from bench.attention.attention import AttentionWeights, ScoredAttention, ScoredOptions
 from bench.attention.base import AttentionOptions, AttentionState, Keys, Memory, Sizes, zero_padding
 from bench.attention.registries import attentions
-
-# The layout of a memory by segments: positions in a table of G segments by L places.
 
 
 @dataclass(frozen=True)
 class SegmentLayout:
-    """Where each position lies in the table of segments, and back.
+    """A memory laid out as a table of G segments by L places: where each position lies, and back.
 
     Attributes:
         slots: B,G,L int64, position in each slot; unused slots hold 0.
@@ -35,7 +33,7 @@ class SegmentLayout:
 
 
 def segment_layout(memory: Memory, width: int) -> SegmentLayout:
-    """The layout of `memory.segments`, or of segments of `width` positions where it has none."""
+    """Lay out `memory.segments`, or segments of `width` positions where the memory has none."""
     mask = memory.mask
     rank = mask.cumsum(1) - 1  # B,S place among the real ones
     if memory.segments is None:
@@ -62,8 +60,8 @@ def segment_layout(memory: Memory, width: int) -> SegmentLayout:
 
 
 def _sorted_rank(segments: Tensor, mask: Tensor) -> Tensor:
-    """B,S: the place of each real position where they are sorted by segment and then by place. A
-    region of a picture is several stretches of its raster."""
+    """Rank B,S of each real position after sorting by segment, then by position. (The region of a
+    picture is several stretches of its raster, so segments need not be contiguous.)"""
     last = torch.iinfo(torch.int64).max
     order = torch.where(mask, segments, last).argsort(dim=1, stable=True)  # padding comes last
     ranks = torch.arange(mask.shape[1], device=mask.device).expand_as(order)
@@ -87,11 +85,10 @@ class HierarchicalAttention(ScoredAttention):
     """
 
     summary = "attention inside segments, then over segments"
-    source = "Yang 2016"
-    placement = "after"
+    citation = "Yang 2016"
+    placement = "current-state"
     classic_score = "concat"
     Options: ClassVar[type[AttentionOptions]] = HierarchicalOptions
-    plain = False
 
     def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
         assert isinstance(options, HierarchicalOptions)
@@ -138,29 +135,34 @@ class HierarchicalAttention(ScoredAttention):
         keys: Keys,
         state: AttentionState,
         mask: Tensor | None,
-    ) -> Weighed:
+    ) -> AttentionWeights:
         tensors = keys.tensors
         T = energies.shape[2]
+        # Inside segments: energies of positions in the table, normalised per segment.
         index = tensors["slots"][:, None].expand(-1, T, -1)  # B,T,G*L
         tabled = energies[:, 0].gather(-1, index).unflatten(-1, tensors["open"].shape[1:])
         inner = self.normaliser(tabled, tensors["open"][:, None])  # B,T,G,L
+        # Over segments: their vectors are scored and normalised.
         segment_energies = self._score_segments(inner, query, keys, state)  # B,T,G
         outer = self.normaliser(segment_energies, tensors["real"][:, None])  # B,T,G
+        # The weight of a position is the product of both; back from the table to positions.
         joint = (inner * outer[..., None]).flatten(-2)  # B,T,G*L
         place = tensors["place"][:, None].expand(-1, T, -1)  # B,T,S
         padding = ~keys.memory.mask[:, None]
-        weights = joint.gather(-1, place).masked_fill(padding, 0.0)
-        spread = outer[..., None].expand_as(inner).flatten(-2).gather(-1, place)
+        weights = joint.gather(-1, place).masked_fill(padding, 0.0)  # B,T,S
+        spread = outer[..., None].expand_as(inner).flatten(-2).gather(-1, place)  # B,T,S
         carried = {}
         if self.segment_score.needs_previous:
             carried["previous segments"] = outer[:, -1:]  # B,1,G
-        return Weighed(weights[:, None], carried, {"segments": spread.masked_fill(padding, 0.0)})
+        return AttentionWeights(
+            weights[:, None], carried, {"segments": spread.masked_fill(padding, 0.0)}
+        )
 
     def _score_segments(
         self, inner: Tensor, query: Tensor, keys: Keys, state: AttentionState
     ) -> Tensor:
-        """Energies of the segments B,T,G. Their vectors differ from query to query, so every
-        query is scored as an example of its own."""
+        """Energies B,T,G of the segments. Their vectors differ from query to query, so every query
+        is scored as an example of its own."""
         B, T, G, _ = inner.shape
         table = keys.tensors["segment keys"]  # B,G,L,K
         vectors = torch.einsum("btgl,bglk->btgk", inner.to(table.dtype), table)

@@ -8,7 +8,14 @@ from pydantic import Field
 from torch import Tensor
 
 from bench.attention.attention import ScoredAttention, ScoredOptions, weighted_mean
-from bench.attention.base import Attended, AttentionOptions, AttentionState, Keys, Memory, Sizes
+from bench.attention.base import (
+    AttentionOptions,
+    AttentionOutput,
+    AttentionState,
+    Keys,
+    Memory,
+    Sizes,
+)
 from bench.attention.registries import attentions
 from bench.attention.scores import DotScore
 from bench.attention.windows import (
@@ -18,7 +25,7 @@ from bench.attention.windows import (
     take_rows,
 )
 
-#: How many times as long as a window a memory must be for gathering to pay, as measured on a CPU:
+#: How many times longer than its window a memory must be for gathering to pay, measured on a CPU:
 #: a product over all keys is cheap beside copying the near ones, the additive score is not.
 GATHER_FROM_PRODUCT, GATHER_FROM = 16, 2
 
@@ -33,8 +40,8 @@ class LocalAttention(ScoredAttention):
     """Attention inside a window around a point (Luong 2015, section 3.2): the base of `local-m` and
     `local-p`. Where a source is much longer than the window, only what lies inside is scored."""
 
-    source = "Luong 2015"
-    placement = "after"
+    citation = "Luong 2015"
+    placement = "current-state"
     classic_score = "general"
     Options: ClassVar[type[AttentionOptions]] = LocalOptions
 
@@ -54,7 +61,7 @@ class LocalAttention(ScoredAttention):
 
     def forward(
         self, query: Tensor, keys: Keys, state: AttentionState, *, need_weights: bool = True
-    ) -> Attended:
+    ) -> AttentionOutput:
         if self._gathering_pays(keys):
             return self._attend_nearby(query, keys, state, need_weights)
         return super().forward(query, keys, state, need_weights=need_weights)
@@ -67,21 +74,25 @@ class LocalAttention(ScoredAttention):
 
     def _attend_nearby(
         self, query: Tensor, keys: Keys, state: AttentionState, need_weights: bool
-    ) -> Attended:
-        """As `forward`, scoring only the positions inside the window."""
+    ) -> AttentionOutput:
+        """Same result as `forward`, scoring only the W positions inside the window."""
         B, T, _ = query.shape
-        index, focus = self.point_window.nearby(query, keys, state.position)  # B,T,W
+        # Window: its positions, and which of them are real.
+        index, window = self.point_window.nearby(query, keys, state.position)  # B,T,W
+        # Score and normaliser, each query with keys of its own.
         near_keys = take_rows(keys, "keys", index)  # B*T,1,W,K
         energies = self.score(query.reshape(B * T, 1, -1), near_keys).view(B, 1, *index.shape[1:])
-        near = focus.apply_gain(self.normaliser(energies, focus.mask))  # B,1,T,W
+        near = window.apply_gain(self.normaliser(energies, window.mask))  # B,1,T,W
+        # Aggregation.
         near_values = take_rows(keys, "values", index)  # B*T,1,W,V
-        context = weighted_mean(near.view(B * T, 1, 1, -1), near_values).view(B, T, -1)
+        context = weighted_mean(near.view(B * T, 1, 1, -1), near_values).view(B, T, -1)  # B,T,V
+        # Weights of all positions, only where they are asked for.
         weights = None
         if need_weights:
             empty = near.new_zeros(B, T, keys.memory.mask.shape[1])
             weights = empty.scatter_add(-1, index, near[:, 0])
         state = AttentionState(state.position + T, state.tensors)
-        return Attended(self.finish(context, query, keys), state, weights)
+        return AttentionOutput(self.finish(context, query, keys), state, weights)
 
 
 @attentions.register("local-m")

@@ -27,7 +27,7 @@ class MultiStepAttention(ScoredAttention):
     """
 
     summary = "convolutional encoder and decoder, attention in every decoder layer"
-    source = "Gehring 2017"
+    citation = "Gehring 2017"
     placement = "convolutional"
     classic_score = "dot"
     Options: ClassVar[type[AttentionOptions]] = MultiStepOptions
@@ -45,6 +45,7 @@ class MultiStepAttention(ScoredAttention):
         keys = super().prepare(memory)
         if not self.scale_context:
             return keys
+        # S sqrt(1/S) = sqrt(S)
         root = memory.lengths.to(memory.states.dtype).sqrt()[:, None, None]  # B,1,1
         return Keys(memory, {**keys.tensors, "scale": root})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from bench.attention.base import Attended, Attention, AttentionState, Keys, Memory
+from bench.attention.base import Attention, AttentionOutput, AttentionState, Keys, Memory
 from bench.attention.registries import attentions
 
 
@@ -13,7 +13,7 @@ class FixedVector(Attention):
     """The context is the memory's summary at every step; there are no weights."""
 
     summary = "encoder-decoder over one fixed vector, the control"
-    source = "Sutskever 2014, Cho 2014"
+    citation = "Sutskever 2014, Cho 2014"
     placement = "fixed"
     classic_score = "none"
 
@@ -22,7 +22,7 @@ class FixedVector(Attention):
 
     def forward(
         self, query: Tensor, keys: Keys, state: AttentionState, *, need_weights: bool = True
-    ) -> Attended:
+    ) -> AttentionOutput:
         steps = query.shape[1]
         context = keys.memory.summary[:, None].expand(-1, steps, -1)  # B,T,D
-        return Attended(context, AttentionState(state.position + steps))
+        return AttentionOutput(context, AttentionState(state.position + steps))

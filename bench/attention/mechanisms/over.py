@@ -8,8 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from bench.attention.attention import ScoredAttention, ScoredOptions, Weighed
-from bench.attention.base import Attended, AttentionOptions, AttentionState, Keys, Sizes
+from bench.attention.attention import AttentionWeights, ScoredAttention, ScoredOptions
+from bench.attention.base import AttentionOptions, AttentionOutput, AttentionState, Keys, Sizes
 from bench.attention.kernels import in_chunks
 from bench.attention.registries import attentions, no_previous_step
 
@@ -33,16 +33,15 @@ class AttentionOverAttention(ScoredAttention):
     """
 
     summary = "attention over attention: column-wise and row-wise softmax of the pair matrix"
-    source = "Cui 2017"
-    placement = "after"
+    citation = "Cui 2017"
+    placement = "current-state"
     classic_score = "dot"
     Options: ClassVar[type[AttentionOptions]] = OverOptions
-    plain = False
 
     def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
         assert isinstance(options, OverOptions)
         super().__init__(sizes, score, options)
-        self.causal, self.looks_ahead = options.causal, not options.causal
+        self.causal, self.needs_future = options.causal, not options.causal
 
     @classmethod
     def refusal(cls, score: str) -> str | None:
@@ -62,8 +61,8 @@ class AttentionOverAttention(ScoredAttention):
         *,
         need_weights: bool = True,
         query_mask: Tensor | None = None,
-    ) -> Attended:
-        """As the base class says.
+    ) -> AttentionOutput:
+        """Attend as in the base class, with rows of the matrix left out.
 
         Args:
             query_mask: B,T bool, True where a query is real; others are no rows of the matrix.
@@ -83,16 +82,18 @@ class AttentionOverAttention(ScoredAttention):
         keys: Keys,
         state: AttentionState,
         mask: Tensor | None,
-    ) -> Weighed:
+    ) -> AttentionWeights:
         before = state.tensors
+        # The matrix of energies, and its row-wise softmax, with the rows before.
         alphas = torch.cat([before["alphas"], self.normaliser(energies, mask)[:, 0]], 1)  # B,P,S
         matrix = torch.cat([before["energies"], energies[:, 0]], 1)  # B,P,S
-        beta = self._row_weights(matrix, before["rows"], keys.memory.mask, query.shape[1])
+        # The mean of its column-wise softmax weights the rows.
+        beta = self._row_weights(matrix, before["rows"], keys.memory.mask, query.shape[1])  # B,T,P
         weights = beta.to(alphas.dtype) @ alphas  # B,T,S
-        return Weighed(weights[:, None], {"energies": matrix, "alphas": alphas})
+        return AttentionWeights(weights[:, None], {"energies": matrix, "alphas": alphas})
 
     def _row_weights(self, matrix: Tensor, rows: Tensor, real: Tensor, steps: int) -> Tensor:
-        """The mean of beta over real source positions: B,T,P."""
+        """Mean of beta over real source positions: B,T,P."""
         B, P, S = matrix.shape
         columns = matrix.transpose(1, 2)[:, None]  # B,1,S,P
         seen = rows[:, None].expand(B, steps, P)  # B,T,P

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from bench.attention.attention import ScoredAttention, split_heads
 from bench.attention.base import (
-    Attended,
     AttentionOptions,
+    AttentionOutput,
     AttentionState,
     Keys,
     Memory,
@@ -33,7 +33,7 @@ class MultiHeadAttention(ScoredAttention):
     """
 
     summary = "Transformer: multi-head self-attention and cross-attention"
-    source = "Vaswani 2017"
+    citation = "Vaswani 2017"
     placement = "transformer"
     classic_score = "scaled-dot"
 
@@ -66,7 +66,7 @@ class MultiHeadAttention(ScoredAttention):
         return Keys(memory, {**tensors, "mask": memory.mask[:, None, None]})
 
     def extend(self, keys: Keys | None, states: Tensor) -> Keys:
-        """A cache with positions appended, for decoding step by step.
+        """Append positions to a cache of keys and values, for decoding step by step.
 
         Args:
             keys: the cache so far; None begins one, whose positions are all real.
@@ -101,8 +101,8 @@ class MultiHeadAttention(ScoredAttention):
         *,
         need_weights: bool = True,
         causal: bool = False,
-    ) -> Attended:
-        """As the base class says.
+    ) -> AttentionOutput:
+        """Attend as in the base class, optionally to the past only.
 
         Args:
             causal: query t, counted from `state.position`, sees the positions 0 to t only. For
@@ -120,7 +120,7 @@ class MultiHeadAttention(ScoredAttention):
 
 
 def causal_mask(query: Tensor, size: int, position: int) -> Tensor:
-    """T,S bool: position s is seen by query t where s <= position + t."""
+    """Causal mask T,S: query t sees position s where s <= position + t."""
     steps = torch.arange(position, position + query.shape[1], device=query.device)
     return torch.arange(size, device=query.device) <= steps[:, None]
 

@@ -26,8 +26,8 @@ class SoftAttention(ScoredAttention):
     """
 
     summary = "attends with the previous decoder state; the context enters the cell"
-    source = "Bahdanau 2015, Xu 2015"
-    placement = "before"
+    citation = "Bahdanau 2015, Xu 2015"
+    placement = "previous-state"
     classic_score = "concat"
     Options: ClassVar[type[AttentionOptions]] = SoftOptions
 

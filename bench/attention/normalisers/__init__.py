@@ -10,16 +10,16 @@ from torch import Tensor
 
 
 class Normaliser(ABC):
-    """Maps energies to weights that are not negative and sum to 1; has no parameters.
+    """A map without parameters from energies to weights that are not negative and sum to 1.
 
     An instance is filed with `normalisers.register(name)(Kind())`.
     """
 
     #: One line: what it is.
     summary: ClassVar[str] = ""
-    source: ClassVar[str] = ""
+    citation: ClassVar[str] = ""
     #: True if torch's scaled_dot_product_attention computes the same.
-    fused: ClassVar[bool] = False
+    supports_sdpa: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, scores: Tensor, mask: Tensor | None) -> Tensor:
@@ -36,7 +36,7 @@ class Normaliser(ABC):
 
 
 def masked(scores: Tensor, mask: Tensor | None) -> Tensor:
-    """The scores in float32 or wider, -inf where masked."""
+    """Return the scores in float32 or wider, -inf where masked."""
     if scores.dtype in (torch.bfloat16, torch.float16):
         scores = scores.float()
     return scores if mask is None else torch.where(mask, scores, float("-inf"))

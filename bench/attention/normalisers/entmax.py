@@ -16,7 +16,7 @@ class Entmax(Normaliser):
     """alpha-entmax with alpha = 1.5: [z/2 - tau]_+ squared (Peters 2019, algorithm 2)."""
 
     summary = "1.5-entmax, between softmax and sparsemax; weights can be exactly 0"
-    source = "Peters 2019"
+    citation = "Peters 2019"
 
     def __call__(self, scores: Tensor, mask: Tensor | None) -> Tensor:
         weights: Tensor = _Entmax15.apply(masked(scores, mask))

@@ -13,7 +13,7 @@ class Smooth(Normaliser):
     """sigmoid(e_s) / sum sigmoid(e) (Chorowski 2015, section 2.3)."""
 
     summary = "sigmoids, normalised; spreads over several positions"
-    source = "Chorowski 2015"
+    citation = "Chorowski 2015"
 
     def __call__(self, scores: Tensor, mask: Tensor | None) -> Tensor:
         # The softmax of log sigmoids is the same and safe where all sigmoids underflow.

@@ -12,8 +12,8 @@ class Softmax(Normaliser):
     """exp(e_s) / sum exp(e)."""
 
     summary = "exponentials, normalised; every weight is above 0"
-    source = "Bahdanau 2015"
-    fused = True
+    citation = "Bahdanau 2015"
+    supports_sdpa = True
 
     def __call__(self, scores: Tensor, mask: Tensor | None) -> Tensor:
         return masked(scores, mask).softmax(-1).to(scores.dtype)

@@ -16,7 +16,7 @@ class Sparsemax(Normaliser):
     """[z - tau]_+ with tau such that the weights sum to 1 (Martins and Astudillo 2016)."""
 
     summary = "projection onto the simplex; most weights are exactly 0"
-    source = "Martins 2016"
+    citation = "Martins 2016"
 
     def __call__(self, scores: Tensor, mask: Tensor | None) -> Tensor:
         weights: Tensor = _Sparsemax.apply(masked(scores, mask))

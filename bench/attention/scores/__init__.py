@@ -23,7 +23,7 @@ class Score(nn.Module, ABC):
     #: The formula as in the papers: h is the query, s the key.
     formula: ClassVar[str] = ""
     #: The paper, e.g. "Luong 2015".
-    source: ClassVar[str] = ""
+    citation: ClassVar[str] = ""
     #: True if it reads the weights of the step before.
     needs_previous: ClassVar[bool] = False
 
@@ -33,14 +33,14 @@ class Score(nn.Module, ABC):
 
     @classmethod
     def refusal(cls, query_size: int, key_size: int) -> str | None:
-        """Why it cannot compare vectors of these sizes, or None if it can."""
+        """Return why this score cannot compare vectors of these sizes, or None if it can."""
         return None
 
     @classmethod
     def build(
         cls, query_size: int, key_size: int, heads: int = 1, options: AttentionOptions | None = None
     ) -> Self:
-        """The score for these sizes; one that has options reads them from the mechanism's.
+        """Build the score for these sizes, with what options it has among the mechanism's.
 
         Raises:
             NotApplicable: the sizes do not suit this score; the reason is given.
@@ -58,26 +58,25 @@ class Score(nn.Module, ABC):
 
     @abstractmethod
     def project_keys(self, keys: Tensor) -> Tensor:
-        """B,S,D to B,H,S,K, once per batch.
+        """Project keys B,S,D to B,H,S,K, once per batch.
 
-        Must be affine in the keys: `hierarchical` mixes projected keys where the formula has
-        projected mixtures, which is the same as the mixing weights sum to 1.
+        Must be affine in the keys: `hierarchical` mixes projected keys where the formula projects
+        mixtures, which is the same since the mixing weights sum to 1.
         """
 
     @abstractmethod
     def forward(self, query: Tensor, projected: Tensor, previous: Tensor | None = None) -> Tensor:
-        """Energies B,H,T,S, not masked.
+        """Compute energies B,H,T,S, not masked.
 
         Args:
             query: B,T,Q.
-            projected: B,H,S,K, what `project_keys` returned.
-            previous: B,H,S, weights of the step before; given where `needs_previous`, with T = 1.
+            projected: B,H,S,K, the result of `project_keys`.
+            previous: B,H,S, weights of the step before; given if `needs_previous`, with T = 1.
         """
 
     def as_dot(self, query: Tensor) -> tuple[Tensor, float] | None:
-        """Queries B,H,T,K and a factor, if the energies are factor x query . projected key.
-
-        None if they are not; then no fused kernel computes them.
+        """Return queries B,H,T,K and a factor if the energies are factor x query . projected key,
+        so that a fused kernel may compute them; else None.
         """
         return None
 

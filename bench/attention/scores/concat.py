@@ -30,7 +30,7 @@ class Concat(Score):
 
     summary = "additive: a hidden layer over query and key"
     formula = "v . tanh(W [h ; s])"
-    source = "Bahdanau 2015"
+    citation = "Bahdanau 2015"
 
     #: How many times larger the first weights are than those of other projections.
     gain: ClassVar[float] = 6.0
@@ -49,7 +49,7 @@ class Concat(Score):
         self._start()
 
     def _start(self) -> None:
-        """Begin as a similarity.
+        """Initialise as a similarity.
 
         With small first weights tanh is nearly linear, the score is a sum of one term for the query
         and one for the key, and the softmax over keys cancels the first: attention starts out blind
@@ -106,12 +106,12 @@ def additive(queries: Tensor, keys: Tensor, vector: Tensor) -> Tensor:
     if len(queries) != len(keys):  # one of them serves the whole batch
         batch = max(len(queries), len(keys))
         queries, keys = (one.expand(batch, -1, -1, -1) for one in (queries, keys))
-    fast = _fast_way(queries, keys, vector)
-    return (fast or additive_written_out)(queries, keys, vector)
+    compute = _fastest(queries, keys, vector) or additive_written_out
+    return compute(queries, keys, vector)
 
 
 def additive_written_out(queries: Tensor, keys: Tensor, vector: Tensor) -> Tensor:
-    """As `additive`, the formula in torch's operations."""
+    """Same result as `additive`, from the formula in torch's operations."""
 
     def energies(rows: Tensor) -> Tensor:
         hidden = (rows.unsqueeze(-2) + keys.unsqueeze(-3)).tanh_()  # B,H,T,S,A
@@ -122,12 +122,13 @@ def additive_written_out(queries: Tensor, keys: Tensor, vector: Tensor) -> Tenso
     return in_chunks(energies, queries, dim=2, row_size=keys.numel())
 
 
-def _fast_way(queries: Tensor, keys: Tensor, vector: Tensor) -> Additive | None:
-    """A way faster than the formula written out, or one that keeps less; None for neither."""
+def _fastest(queries: Tensor, keys: Tensor, vector: Tensor) -> Additive | None:
+    """Choose an implementation that is faster than the formula written out or keeps less memory;
+    None if the formula is best."""
     T, device = queries.shape[2], keys.device
     hidden = T * keys.numel()
     if torch._C._are_functorch_transforms_active():
-        return None  # torch.func differentiates no function of one's own
+        return None  # torch.func cannot differentiate a custom autograd function
     if device.type == "cuda" and hidden >= (STEP_FROM if T == 1 else KERNEL_FROM):
         return additive_kernel(device)
     if device.type == "cpu" and hidden >= (STEP_FROM if T == 1 else TILES_FROM):
@@ -137,7 +138,7 @@ def _fast_way(queries: Tensor, keys: Tensor, vector: Tensor) -> Additive | None:
 
 @functools.cache
 def additive_kernel(device: torch.device) -> Additive | None:
-    """The CUDA kernel, or None where Triton, which makes it, is missing or cannot."""
+    """Return the CUDA kernel, or None where Triton is missing or cannot compile it."""
     try:  # importing it takes most of a second, which only CUDA devices are worth
         from bench.attention.kernels.additive_triton import additive_by_kernel
     except ImportError:

@@ -20,7 +20,7 @@ class Dot(DotScore):
 
     summary = "inner product of query and key; no parameters"
     formula = "h . s"
-    source = "Luong 2015"
+    citation = "Luong 2015"
 
     def __init__(
         self, query_size: int, key_size: int, heads: int = 1, attention_size: int | None = None

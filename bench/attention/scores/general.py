@@ -18,7 +18,7 @@ class General(DotScore):
 
     summary = "bilinear form, one matrix"
     formula = "h W s"
-    source = "Luong 2015"
+    citation = "Luong 2015"
 
     def __init__(self, query_size: int, key_size: int, heads: int = 1) -> None:
         super().__init__(query_size, key_size, heads)

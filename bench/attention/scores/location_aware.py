@@ -23,7 +23,7 @@ class LocationAware(Concat):
 
     summary = "additive, with the convolved weights of the step before"
     formula = "v . tanh(W [h ; s] + U (F * previous))"
-    source = "Chorowski 2015"
+    citation = "Chorowski 2015"
     needs_previous = True
 
     def __init__(
@@ -40,7 +40,7 @@ class LocationAware(Concat):
         self.location = nn.Linear(filters, self.vector.shape[1], bias=False)
 
     def _start(self) -> None:
-        """As any projection: larger weights delayed the alignment of speech."""
+        """Initialise like any projection: larger weights delayed the alignment of speech."""
 
     @classmethod
     def _from_options(

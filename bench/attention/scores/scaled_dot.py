@@ -17,7 +17,7 @@ class ScaledDot(Dot):
 
     summary = "inner product over the square root of the size; no parameters"
     formula = "h . s / sqrt(d)"
-    source = "Vaswani 2017"
+    citation = "Vaswani 2017"
 
     def as_dot(self, query: Tensor) -> tuple[Tensor, float]:
         vectors, _ = super().as_dot(query)

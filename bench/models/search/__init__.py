@@ -32,16 +32,17 @@ LEAST_COVERAGE = 1e-3
 
 @dataclass(frozen=True)
 class Hypotheses:
-    """One output per sentence.
+    """The result of a search: one output per sentence.
 
     Attributes:
         tokens: B,T int64, without the begin token, with the end token where it was reached,
             then 0.
         lengths: B int64, tokens of each row, the end token counted.
         log_probs: B, sums of log-probabilities of these tokens.
-        scores: B, the same after length normalisation and coverage penalty: what was ranked.
+        scores: B, `log_probs` after length normalisation and coverage penalty, by which hypotheses
+            are ranked.
         weights: B,T,S if asked for and the model attends; 0 after the end.
-        parts: further B,T,S tensors by name, likewise.
+        parts: further B,T,S tensors by name, if asked for; 0 after the end.
     """
 
     tokens: Tensor
@@ -53,12 +54,13 @@ class Hypotheses:
 
 
 def length_norm(length: Tensor, exponent: float) -> Tensor:
-    """((5 + |Y|) / 6) ** exponent, by which a log-probability is divided (Wu 2016, eq. 14)."""
+    """Divisor ((5 + |Y|) / 6) ** exponent of a log-probability (Wu 2016, equation 14)."""
     return ((5.0 + length) / 6.0) ** exponent
 
 
 def coverage_term(coverage: Tensor, mask: Tensor, weight: float) -> Tensor:
-    """weight x the sum over source positions of log(min(coverage, 1)) (Wu 2016, equation 14).
+    """Coverage penalty: weight x sum over source positions of log(min(coverage, 1)) (Wu 2016,
+    equation 14).
 
     Args:
         coverage: ...,S summed attention weights of a hypothesis.
@@ -69,7 +71,7 @@ def coverage_term(coverage: Tensor, mask: Tensor, weight: float) -> Tensor:
 
 
 def limits_of(max_length: int | Tensor, memory: Memory) -> Tensor:
-    """B int64: most tokens of each sentence, the end token counted.
+    """Maximal length of each sentence, B int64, the end token counted.
 
     Raises:
         UsageError: a limit below 1.
@@ -84,8 +86,8 @@ def limits_of(max_length: int | Tensor, memory: Memory) -> Tensor:
 def with_weights(
     found: Hypotheses, decoder: Decoder, memory: Memory, bos: int, *, parts: bool
 ) -> Hypotheses:
-    """The hypotheses with their weights, and parts if wanted: one pass over all positions, which
-    gives what the steps gave at a fraction of their cost."""
+    """Add weights, and parts if wanted, to the hypotheses by one pass over all positions, which
+    gives the same as the steps at a fraction of their cost."""
     tokens = found.tokens
     inputs = torch.cat((torch.full_like(tokens[:, :1], bos), tokens[:, :-1]), dim=1)
     decoded = decoder(inputs, memory, need_weights=True)
@@ -100,11 +102,11 @@ def with_weights(
     )
 
 
-# From features to the scores of the next token, as a search wants them at every step.
+# Scores of the next token, at every step of a search.
 
-#: About how many tokens a column holds, of which only the best is looked at first.
+#: Number of tokens in a column (about), of which only the best is looked at first.
 COLUMN = 32
-#: Rows of logits worked on at once, so that they stay in a CPU's cache.
+#: Rows of logits processed at once, so that they stay in a CPU's cache.
 ROWS = 32
 NEVER = float("-inf")
 
@@ -117,7 +119,7 @@ class NextScores:
         values: N,C*W, in C columns of the vocabulary (token t lies in column t mod W); -inf for
             forbidden tokens, and where there is no token.
         norms: N float64.
-        unit: of the values, in nats.
+        unit: nats in one unit of the values.
         width: W.
         size: V, tokens; those from V on do not exist.
     """
@@ -129,20 +131,21 @@ class NextScores:
     size: int
 
     def best(self) -> tuple[Tensor, Tensor]:
-        """N log-probabilities in float64 and N tokens: the likeliest."""
+        """Return the N likeliest tokens with their log-probabilities in float64, these first."""
         values, tokens = self.values.max(dim=1)
         return values.double() * self.unit - self.norms, tokens
 
 
 def columns(size: int) -> tuple[int, int]:
-    """Tokens in a column and columns W, for V tokens. W tokens begin at aligned addresses, so that
-    maxima of all columns are taken at the speed of memory."""
+    """Return the tokens in a column and the number W of columns, for V tokens. Stretches of W
+    tokens begin at aligned addresses, so that maxima of all columns are taken at the speed of
+    memory."""
     width = ALIGNMENT * max(1, round(size / (COLUMN * ALIGNMENT)))
     return -(-size // width), width
 
 
 class NextToken:
-    """The head of one search. Its buffers serve all steps, the rows of which never become more.
+    """The head in one search, with buffers for all its steps, whose rows never become more.
 
     Raises:
         UsageError: the end token is forbidden.
@@ -157,14 +160,13 @@ class NextToken:
         self._product: _Product | None = None
 
     def __call__(self, features: Tensor) -> NextScores:
-        """The scores after N,1,F features. They last until the next call.
+        """Return the scores after N,1,F features, valid until the next call.
 
-        What remains without forbidden tokens is not normalised again: scores stay those of the
-        model.
+        Without the forbidden tokens they are not normalised again: scores stay those of the model.
         """
         if self._never is None:
             self._never = torch.tensor(self._forbidden, dtype=torch.int64, device=features.device)
-        if _plain_product(self._head, features):
+        if _is_plain_product(self._head, features):
             if self._product is None:
                 self._product = _Product(self._head, len(features))
             found = self._product(features[:, 0])
@@ -175,7 +177,7 @@ class NextToken:
 
 
 def scores_of(logits: Tensor) -> NextScores:
-    """Those of N,V logits of any head on any device."""
+    """Scores from N,V logits of any head on any device."""
     if logits.dtype in (torch.bfloat16, torch.float16):
         logits = logits.float()
     height, width = columns(logits.shape[1])
@@ -186,8 +188,8 @@ def scores_of(logits: Tensor) -> NextScores:
 
 
 class _Product:
-    """A head that is a product, with room for so many rows of logits. Logits are over ln 2: CPUs
-    take powers of 2 in half the time of powers of e."""
+    """A head that is a matrix product, with a buffer for `rows` rows of logits. Logits are over
+    ln 2: CPUs take powers of 2 in half the time of powers of e."""
 
     def __init__(self, head: VocabularyHead, rows: int) -> None:
         self._weight = head.projection.weight.t()  # F,V
@@ -209,15 +211,15 @@ class _Product:
         return NextScores(logits, norms.double() * LN_2, LN_2, self._width, self._size)
 
     def _add_bias(self, logits: Tensor) -> Tensor:
-        """Add it to some rows, where they lie; returns the logarithms to base 2 of their sums of
-        powers. Padding goes along, since one stretch of memory is faster than rows."""
+        """Add the bias to rows of logits in place; return log2 of the sums of their powers of 2.
+        Padding is included, since one stretch of memory is faster than rows."""
         highest = logits.add_(self._bias).amax(dim=1, keepdim=True)
         powers = torch.sub(logits, highest, out=self._powers[: len(logits)]).exp2_()
         return powers.sum(dim=1).log2() + highest[:, 0]
 
 
-def _plain_product(head: Head, features: Tensor) -> TypeGuard[VocabularyHead]:
-    """Whether the head is a product in float32 on the CPU, of which no gradient is wanted."""
+def _is_plain_product(head: Head, features: Tensor) -> TypeGuard[VocabularyHead]:
+    """Whether the head is a matrix product in float32 on the CPU without gradients."""
     return (
         isinstance(head, VocabularyHead)
         and features.device.type == "cpu"
@@ -226,8 +228,6 @@ def _plain_product(head: Head, features: Tensor) -> TypeGuard[VocabularyHead]:
         and not torch.is_grad_enabled()
     )
 
-
-# Greedy search: the likeliest token at every step.
 
 #: Finished rows leave the batch once they are this share of it: copying the rest costs about as
 #: much as a step.
@@ -248,7 +248,7 @@ def greedy_search(
     need_weights: bool = False,
     need_parts: bool = False,
 ) -> Hypotheses:
-    """Decode B sentences.
+    """Decode B sentences, taking the likeliest token at every step.
 
     Args:
         decoder: in evaluation mode.
@@ -277,12 +277,14 @@ def greedy_search(
     current = torch.full_like(rows, bos)
     done = torch.zeros_like(rows, dtype=torch.bool)
     for step in range(outputs.shape[1]):
+        # The likeliest next token of every live row.
         decoded, state = decoder.step(current, state, need_weights=False)
         best, current = following(decoded.features).best()  # N
         outputs[rows, step] = torch.where(done, PADDING, current)
         totals[rows] += torch.where(done, 0.0, best)
         lengths[rows] += ~done
         done = done | (current == eos) | (limits[rows] <= step + 1)
+        # Finished rows leave the batch, a few at a time.
         finished = int(done.sum())
         if finished == len(rows):
             break

@@ -26,24 +26,22 @@ from bench.models.search import (
     with_weights,
 )
 
-# The likeliest extensions of hypotheses, without sorting the vocabulary.
-
 
 def best_extensions(
     totals: Tensor, following: NextScores, count: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The `count` best sums of a hypothesis and its next token, per sentence.
+    """Find the `count` best extensions of each sentence's hypotheses by their next token.
 
     The best J tokens lie in the J columns of the vocabulary with the highest maxima, and finding
     maxima is several times faster than sorting, so only those columns are sorted.
 
     Args:
         totals: N,A log-probabilities of the hypotheses.
-        following: of their next tokens, N*A rows.
+        following: scores of their next tokens, N*A rows.
         count: J, at most A*V.
 
     Returns:
-        N,J sums, best first, the hypotheses they extend, and the tokens.
+        N,J summed log-probabilities, best first, the hypotheses extended, and the tokens.
     """
     sentences, open_ = totals.shape
     size, width = following.size, following.width
@@ -53,9 +51,11 @@ def best_extensions(
         every = begun[:, :, None] + values.flatten(2)[:, :, :size]  # N,A,V
         sums, places = every.flatten(1).topk(count, dim=1)  # N,J
         return sums * following.unit, places // size, places % size
+    # The J best columns of every sentence, by their maxima.
     maxima = begun[:, :, None] + values.amax(dim=2)  # N,A,W
     places = maxima.flatten(1).topk(count, dim=1).indices  # N,J
     parents, columns = places // width, places % width
+    # The J best tokens in these columns.
     rows = torch.arange(sentences, device=totals.device)[:, None]  # N,1
     sums = begun.gather(1, parents)[:, :, None] + values[rows, parents, :, columns]  # N,J,C
     sums, places = sums.flatten(1).topk(count, dim=1)  # N,J
@@ -63,9 +63,6 @@ def best_extensions(
     tokens = columns.gather(1, column) + height * width
     # Where all is forbidden the best may be one of the tokens that do not exist.
     return sums * following.unit, parents.gather(1, column), tokens.clamp_(max=size - 1)
-
-
-# The bookkeeping of a beam search: open hypotheses, their extensions, the best that ended.
 
 
 @dataclass(frozen=True)
@@ -125,7 +122,7 @@ class Extensions:
 
 
 def first_beams(memory: Memory, limits: Tensor, beam: int) -> Beams:
-    """Before the first token: one open hypothesis per sentence, the empty one."""
+    """Return the beams before the first token: one open hypothesis per sentence, the empty one."""
     count, longest, device = len(limits), int(limits.max()), limits.device
     totals = torch.full((count, beam), NEVER, device=device)
     totals[:, 0] = 0.0
@@ -143,7 +140,7 @@ def first_beams(memory: Memory, limits: Tensor, beam: int) -> Beams:
 
 
 def cover(beams: Beams, weights: Tensor | None) -> Beams:
-    """The beams after a step that attended with N*A,1,S weights."""
+    """Add the weights N*A,1,S of a step to the coverage of the beams."""
     if weights is None:
         return beams
     now = weights.view(len(beams.totals), -1, weights.shape[2])  # N,A,S
@@ -153,12 +150,12 @@ def cover(beams: Beams, weights: Tensor | None) -> Beams:
 def extend(
     beams: Beams, following: NextScores, step: int, eos: int, *, length: float, coverage: float
 ) -> Extensions:
-    """The 2K likeliest extensions of the beams by the next tokens of their first A (N*A rows), the
-    others being empty.
+    """Find the 2K likeliest extensions of the A open beams of each sentence.
 
     No more than K of them end, since every beam ends in one way, so K go on.
 
     Args:
+        following: scores of the next tokens, N*A rows.
         length, coverage: the penalties.
     """
     count, beam = beams.totals.shape
@@ -192,8 +189,9 @@ def finish(beams: Beams, found: Extensions, step: int) -> Beams:
     return replace(beams, ended=beams.ended + ending.sum(dim=1), best=best)
 
 
-def go_on(beams: Beams, found: Extensions, step: int) -> tuple[Beams, Tensor]:
-    """The K best extensions that do not end become the open hypotheses; also their parents N,K."""
+def advance(beams: Beams, found: Extensions, step: int) -> tuple[Beams, Tensor]:
+    """Make the K best extensions that do not end the open hypotheses; also return their parents
+    N,K."""
     beam = beams.totals.shape[1]
     open_totals = torch.where(found.ends, NEVER, found.totals)
     if open_totals.shape[1] < beam:  # fewer extensions than beams: a tiny vocabulary
@@ -211,8 +209,8 @@ def go_on(beams: Beams, found: Extensions, step: int) -> tuple[Beams, Tensor]:
 
 
 def close(beams: Beams, length: float) -> tuple[Beams, Tensor]:
-    """Close the sentences of which K hypotheses have ended, or no open one can still rank higher
-    than the best; also which are closed, N bool.
+    """Close the sentences with K ended hypotheses, or whose best one no open hypothesis can still
+    outrank; also return which are closed, N bool.
 
     More tokens only lower a log-probability, the norm grows at most to that of the limit, and
     the coverage term is never positive. A closed sentence has no open hypothesis, so that nothing
@@ -223,8 +221,8 @@ def close(beams: Beams, length: float) -> tuple[Beams, Tensor]:
     return replace(beams, totals=beams.totals.masked_fill(done[:, None], NEVER)), done
 
 
-def file_answers(answers: Best, beams: Beams) -> Best:
-    """The answers for the whole batch, with the best of these sentences written in."""
+def record_answers(answers: Best, beams: Beams) -> Best:
+    """Write the best of these sentences into the answers for the whole batch."""
     rows, best = beams.rows, beams.best
     return Best(
         scores=answers.scores.index_copy(0, rows, best.scores),
@@ -278,25 +276,31 @@ def beam_search(
     state = decoder.start(memory)
     current = torch.full_like(beams.rows, bos)  # N*A
     for step in range(int(limits.max())):
+        # Read the last tokens of all open hypotheses, A a sentence.
         decoded, state = decoder.step(current, state, need_weights=covering)
         scores = following(decoded.features)  # of N*A hypotheses
         beams = cover(beams, decoded.weights if covering else None)
+        # Extend them; file those that end, keep the K best of the others.
         found = extend(beams, scores, step, eos, length=length_penalty, coverage=coverage_penalty)
         beams = finish(beams, found, step)
-        beams, parents = go_on(beams, found, step)
+        beams, parents = advance(beams, found, step)
         beams, done = close(beams, length_penalty)
+        # Finished sentences leave the batch, a few at a time.
         finished = int(done.sum())
         if finished == len(done):
             break
         keep = None
         if finished >= WORTH_DROPPING * len(done):
-            answers = file_answers(answers, beams)
+            answers = record_answers(answers, beams)
             keep = (~done).nonzero()[:, 0]
             beams = select_rows(beams, keep)
-        state = _follow(state, parents, keep, beam if step else 1, decoder.shares_source)
+        # The state of the new open hypotheses is that of their parents.
+        state = _follow(
+            state, parents, keep, beam if step else 1, decoder.source_shared_across_beams
+        )
         current = beams.history[:, :, step].flatten()
 
-    best = file_answers(answers, beams)
+    best = record_answers(answers, beams)
     tokens = best.tokens[:, : int(best.lengths.max())]
     result = Hypotheses(tokens, best.lengths, best.totals, best.scores)
     return with_weights(result, decoder, memory, bos, parts=need_parts) if need_weights else result
@@ -305,9 +309,16 @@ def beam_search(
 def _follow(
     state: DecoderState[Any, Any], parents: Tensor, keep: Tensor | None, before: int, shared: bool
 ) -> DecoderState[Any, Any]:
-    """The decoder's state of the new open hypotheses, given their parents N,K among the `before`
-    a sentence had, for all sentences or for those to keep. What depends on the sentence alone
-    moves only where some are dropped or, unless hypotheses share it, beams become more."""
+    """Reorder the decoder's state for the new open hypotheses.
+
+    The part that depends on the sentence alone moves only where sentences are dropped or, unless
+    beams share it, where beams become more.
+
+    Args:
+        parents: N,K, among the `before` hypotheses a sentence had.
+        keep: the sentences to keep; None for all.
+        shared: whether beams share one row of the source.
+    """
     count, beam = parents.shape
     first = torch.arange(count, device=parents.device)[:, None] * before  # N,1
     rows, source = first + parents, state.source
@@ -323,7 +334,7 @@ def _follow(
 def _check(beam: int, length_penalty: float, coverage_penalty: float) -> None:
     if beam < 1 or length_penalty < 0 or coverage_penalty < 0:
         raise UsageError(
-            f"beam={beam}, length_penalty={length_penalty}, coverage_penalty={coverage_penalty} "
-            "cannot be used",
-            remedy="a beam is at least 1, a penalty at least 0",
+            f"beam={beam}, length_penalty={length_penalty}, coverage_penalty={coverage_penalty}: "
+            "out of range",
+            remedy="the beam must be >= 1, penalties >= 0",
         )

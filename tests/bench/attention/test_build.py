@@ -39,7 +39,7 @@ def test_every_pair_is_listed_once_and_the_control_has_no_score() -> None:
 @pytest.mark.parametrize("name", attentions.names())
 def test_every_mechanism_says_what_it_is(name: str) -> None:
     kind = attentions.get(name)
-    assert kind.summary and kind.source
+    assert kind.summary and kind.citation
     if kind.placement != "fixed":
         assert kind.refusal(kind.classic_score) is None
 
@@ -48,14 +48,14 @@ def test_every_mechanism_says_what_it_is(name: str) -> None:
     ("name", "placement", "classic"),
     [
         ("none", "fixed", "none"),
-        ("soft", "before", "concat"),
-        ("hard", "before", "concat"),
-        ("global", "after", "general"),
-        ("local-m", "after", "general"),
-        ("local-p", "after", "general"),
+        ("soft", "previous-state", "concat"),
+        ("hard", "previous-state", "concat"),
+        ("global", "current-state", "general"),
+        ("local-m", "current-state", "general"),
+        ("local-p", "current-state", "general"),
         ("self", "transformer", "scaled-dot"),
-        ("hierarchical", "after", "concat"),
-        ("over", "after", "dot"),
+        ("hierarchical", "current-state", "concat"),
+        ("over", "current-state", "dot"),
         ("multi-step", "convolutional", "dot"),
     ],
 )

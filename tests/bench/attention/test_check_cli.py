@@ -74,7 +74,7 @@ def test_what_fails_every_check_in_the_same_way_is_told_once(
 ) -> None:
     assert check(f"{package}:Tuple") == 1
     first, *others = capsys.readouterr().out.splitlines()
-    assert first.endswith("forward returns tuple; it must return Attended")
+    assert first.endswith("forward returns tuple; it must return AttentionOutput")
     assert all(line.startswith("FAILED") and line.endswith("  the same") for line in others)
 
 
@@ -88,10 +88,10 @@ def test_json(package: str, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("{}", "names no class; name it as package.module:Class"),
-        ("{}:", "names no class"),
-        (":Fine", "names no class"),
-        ("{}:Fine.x", "names no class"),
+        ("{}", "; name a class as package.module:Class"),
+        ("{}:", "expected package.module:Class"),
+        (":Fine", "expected package.module:Class"),
+        ("{}:Fine.x", "expected package.module:Class"),
         ("{}_missing:Fine", "cannot import"),
         ("{}_broken:Fine", "No module named 'no_such_thing_at_all'"),
         ("{}:Finer", "has no 'Finer'"),
@@ -116,7 +116,7 @@ def test_scores_that_do_not_fit() -> None:
 
 def test_parsing_the_command_imports_no_torch() -> None:
     code = (
-        "import argparse, sys; from bench.attention import check_cli;"
-        "check_cli.add_arguments(argparse.ArgumentParser()); sys.exit('torch' in sys.modules)"
+        "import argparse, sys; from bench.cli import check;"
+        "check.add_arguments(argparse.ArgumentParser()); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

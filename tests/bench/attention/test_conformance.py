@@ -13,9 +13,9 @@ from wrong_mechanisms import Detached, Fading, Tidying
 
 from bench.attention.attention import ScoredAttention
 from bench.attention.base import (
-    Attended,
     Attention,
     AttentionOptions,
+    AttentionOutput,
     AttentionState,
     Keys,
     Memory,
@@ -122,7 +122,7 @@ class Leaky(ScoredAttention):
 
     def forward(
         self, query: Tensor, keys: Keys, state: AttentionState, *, need_weights: bool = True
-    ) -> Attended:
+    ) -> AttentionOutput:
         return self._attend(query, keys, state, None, need_weights)
 
 
@@ -147,14 +147,14 @@ class Negative(ScoredAttention):
 class Coupled(ScoredAttention):
     """Centres its queries on the mean of the batch."""
 
-    def forward(self, query: Tensor, *args: Any, **kwargs: Any) -> Attended:
+    def forward(self, query: Tensor, *args: Any, **kwargs: Any) -> AttentionOutput:
         return super().forward(query - query.mean(0), *args, **kwargs)
 
 
 class Remembering(ScoredAttention):
     """Adds the context of the call before, kept on the module."""
 
-    def forward(self, *args: Any, **kwargs: Any) -> Attended:
+    def forward(self, *args: Any, **kwargs: Any) -> AttentionOutput:
         result = super().forward(*args, **kwargs)
         before = getattr(self, "before", 0.0)
         self.before = result.context.detach().mean().item()
@@ -168,7 +168,7 @@ class Counting(ScoredAttention):
         super().__init__(*args)
         self.calls: list[int] = []
 
-    def forward(self, *args: Any, **kwargs: Any) -> Attended:
+    def forward(self, *args: Any, **kwargs: Any) -> AttentionOutput:
         self.calls.append(1)
         return super().forward(*args, **kwargs)
 
@@ -176,7 +176,9 @@ class Counting(ScoredAttention):
 class Positionless(ScoredAttention):
     """Depends on the step, but does not count steps."""
 
-    def forward(self, query: Tensor, keys: Keys, state: AttentionState, **kwargs: Any) -> Attended:
+    def forward(
+        self, query: Tensor, keys: Keys, state: AttentionState, **kwargs: Any
+    ) -> AttentionOutput:
         steps = torch.arange(query.shape[1])[:, None] + state.position
         return super().forward(query * (1 + steps), keys, AttentionState(), **kwargs)
 
@@ -184,7 +186,7 @@ class Positionless(ScoredAttention):
 class Approximate(ScoredAttention):
     """Gives another context where weights are not asked for."""
 
-    def forward(self, *args: Any, need_weights: bool = True) -> Attended:
+    def forward(self, *args: Any, need_weights: bool = True) -> AttentionOutput:
         result = super().forward(*args, need_weights=need_weights)
         return result if need_weights else replace(result, context=result.context.half().double())
 
@@ -198,7 +200,7 @@ class Stuck(ScoredAttention):
 
     def forward(
         self, query: Tensor, keys: Keys, state: AttentionState, *, need_weights: bool = True
-    ) -> Attended:
+    ) -> AttentionOutput:
         mask = keys.tensors["mask"].transpose(0, -1)
         return self._attend(query, keys, state, mask, need_weights)
 
@@ -292,13 +294,13 @@ class MeanOfAll(Attention):
 
     def forward(
         self, query: Tensor, keys: Keys, state: AttentionState, *, need_weights: bool = True
-    ) -> Attended:
+    ) -> AttentionOutput:
         T = query.shape[1]
         states = keys.memory.states.masked_fill(~keys.memory.mask[..., None], 0.0)
         weights = keys.memory.mask.to(states.dtype)
         weights = (weights / weights.sum(1, keepdim=True))[:, None].expand(-1, T, -1)
         shown = weights if need_weights else None
-        return Attended(weights @ states, AttentionState(state.position + T), shown)
+        return AttentionOutput(weights @ states, AttentionState(state.position + T), shown)
 
 
 def test_a_mechanism_from_elsewhere_conforms() -> None:

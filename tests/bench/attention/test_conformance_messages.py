@@ -47,7 +47,7 @@ class Bare(ScoredAttention):
 
 
 def test_what_a_method_must_return_is_said() -> None:
-    assert message(Tuple, "shapes") == "forward returns tuple; it must return Attended"
+    assert message(Tuple, "shapes") == "forward returns tuple; it must return AttentionOutput"
     assert message(Unprepared, "shapes") == "prepare returns Tensor; it must return Keys"
 
 
@@ -60,7 +60,7 @@ def test_an_error_is_told_with_the_line_that_it_came_through() -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"placement": "middle"}, "'middle', none of fixed, before, after"),
+        ({"placement": "middle"}, "'middle', none of fixed, previous-state, current-state"),
         ({"Options": dict}, "must be a subclass of bench.attention.base.AttentionOptions"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.attention.base import Attended, Memory, Sampled, Sizes
+from bench.attention.base import AttentionOutput, Memory, Sampled, Sizes
 from bench.attention.mechanisms.hard import HardAttention, HardOptions, entropy
 from bench.attention.registries import build_attention, normalisers, scores
 from bench.models.losses import Baseline, reinforce_loss, returns_to_go
@@ -24,9 +24,9 @@ def build(score: str = "general", **options: object) -> HardAttention:
     return module.double()
 
 
-def attend(module: HardAttention, query: Tensor, memory: Memory) -> Attended:
+def attend(module: HardAttention, query: Tensor, memory: Memory) -> AttentionOutput:
     keys = module.prepare(memory)
-    result: Attended = module(query, keys, module.initial_state(keys))
+    result: AttentionOutput = module(query, keys, module.initial_state(keys))
     return result
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bench.attention.base import Attended, AttentionState, Memory, Sizes, lengths_to_mask
+from bench.attention.base import AttentionOutput, AttentionState, Memory, Sizes, lengths_to_mask
 from bench.attention.mechanisms.hierarchical import (
     HierarchicalAttention,
     HierarchicalOptions,
@@ -34,9 +34,9 @@ def build(score: str, **options: object) -> HierarchicalAttention:
     return module.double()
 
 
-def attend(module: HierarchicalAttention, query: Tensor, memory: Memory) -> Attended:
+def attend(module: HierarchicalAttention, query: Tensor, memory: Memory) -> AttentionOutput:
     keys = module.prepare(memory)
-    result: Attended = module(query, keys, module.initial_state(keys))
+    result: AttentionOutput = module(query, keys, module.initial_state(keys))
     return result
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.attention.attention import WindowedOptions
-from bench.attention.base import Attended, Attention, AttentionState, Keys, Memory, Sizes
+from bench.attention.base import Attention, AttentionOutput, AttentionState, Keys, Memory, Sizes
 from bench.attention.conformance import check_mechanism
 from bench.attention.registries import attentions, build_attention
 
@@ -25,8 +25,8 @@ def made(name: str, score: str, width: int) -> Attention:
     return build_attention(name, Sizes(SIZE, SIZE), score, options).double().eval()
 
 
-def attend(module: Attention, query: Tensor, keys: Keys, state: AttentionState) -> Attended:
-    result: Attended = module(query, keys, state, need_weights=True)
+def attend(module: Attention, query: Tensor, keys: Keys, state: AttentionState) -> AttentionOutput:
+    result: AttentionOutput = module(query, keys, state, need_weights=True)
     return result
 
 

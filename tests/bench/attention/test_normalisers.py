@@ -116,7 +116,7 @@ def test_gradients_agree_with_finite_differences(name: str, spread: float) -> No
 
 @pytest.mark.parametrize("name", ALL)
 def test_every_normaliser_says_what_it_is(name: str) -> None:
-    assert normalisers.get(name).summary and normalisers.get(name).source
+    assert normalisers.get(name).summary and normalisers.get(name).citation
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.attention.base import Attended, Memory, Sizes
+from bench.attention.base import AttentionOutput, Memory, Sizes
 from bench.attention.mechanisms import over as over_module
 from bench.attention.mechanisms.over import AttentionOverAttention, OverOptions
 from bench.attention.registries import build_attention, normalisers
@@ -27,7 +27,7 @@ def build(**options: object) -> AttentionOverAttention:
 
 def attend(
     module: AttentionOverAttention, query: Tensor, memory: Memory, mask: Tensor | None = None
-) -> Attended:
+) -> AttentionOutput:
     keys = module.prepare(memory)
     return module(query, keys, module.initial_state(keys), query_mask=mask)
 

@@ -140,7 +140,7 @@ def test_only_the_dot_products_refuse_sizes() -> None:
 @pytest.mark.parametrize("name", scores.names())
 def test_every_score_says_what_it_is(name: str) -> None:
     kind = scores.get(name)
-    assert kind.summary and kind.formula and kind.source
+    assert kind.summary and kind.formula and kind.citation
 
 
 def test_a_wrong_name_is_answered_with_the_nearest() -> None:

@@ -158,8 +158,8 @@ def test_the_fused_kernel_is_used_where_it_can_be(
         calls.append(real(*args))
         return calls[-1]
 
-    real = core.fused
-    monkeypatch.setattr(core, "fused", counted)
+    real = core.sdpa_context
+    monkeypatch.setattr(core, "sdpa_context", counted)
     memory = make_memory([6, 3], SIZE)
     query = torch.randn(2, 5, SIZE, dtype=torch.float64)
     for normaliser in normalisers.names():

@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bench.attention.base import Attended, Attention, AttentionState, Memory, Sizes, lengths_to_mask
+from bench.attention.base import (
+    Attention,
+    AttentionOutput,
+    AttentionState,
+    Memory,
+    Sizes,
+    lengths_to_mask,
+)
 from bench.attention.mechanisms.local_m import LocalAttention, LocalOptions
 from bench.attention.mechanisms.local_p import PredictiveOptions
 from bench.attention.registries import build_attention
@@ -23,10 +30,10 @@ Make = Callable[..., Memory]
 
 def attend(
     module: Attention, query: Tensor, memory: Memory, position: int = 0, need_weights: bool = True
-) -> Attended:
+) -> AttentionOutput:
     keys = module.prepare(memory)
     state = AttentionState(position, module.initial_state(keys).tensors)
-    result: Attended = module(query, keys, state, need_weights=need_weights)
+    result: AttentionOutput = module(query, keys, state, need_weights=need_weights)
     return result
 
 

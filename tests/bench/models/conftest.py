@@ -11,10 +11,10 @@ from torch import Tensor
 
 from bench.attention.base import Memory, lengths_to_mask
 from bench.attention.registries import attentions
-from bench.models.base import Decoder, Encoder, ModelSizes
+from bench.models.base import Decoder, Encoder, ModelConfig
 from bench.models.build import AttentionChoice, build_decoder, build_encoder
 
-SIZES = ModelSizes(
+SIZES = ModelConfig(
     embedding=6,
     hidden=8,
     encoder_layers=2,
@@ -38,7 +38,7 @@ def _seeded() -> Iterator[None]:
 
 
 @pytest.fixture
-def sizes() -> ModelSizes:
+def sizes() -> ModelConfig:
     return SIZES
 
 

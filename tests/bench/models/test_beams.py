@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bench.attention.base import Memory
 from bench.models.search import scores_of
-from bench.models.search.beam import Beams, close, extend, finish, first_beams, go_on
+from bench.models.search.beam import Beams, advance, close, extend, finish, first_beams
 
 EOS = 0
 #: Log-probabilities of end, a and b.
@@ -23,7 +23,7 @@ def _beams(limit: int = 5, beam: int = 2) -> Beams:
 def _step(beams: Beams, step: int, log_probs: Tensor = STEP) -> tuple[Beams, Tensor]:
     rows = log_probs.expand(beams.totals.numel(), -1)
     found = extend(beams, scores_of(rows), step, EOS, length=0.0, coverage=0.0)
-    return go_on(finish(beams, found, step), found, step)
+    return advance(finish(beams, found, step), found, step)
 
 
 def test_an_ended_hypothesis_takes_no_open_one_with_it() -> None:

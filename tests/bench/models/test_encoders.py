@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bench.attention.base import Memory
 from bench.errors import UsageError
-from bench.models.base import Encoder, ModelSizes
+from bench.models.base import Encoder, ModelConfig
 from bench.models.recurrent import RecurrentEncoder
 
 FAMILIES = [
@@ -88,7 +88,7 @@ def test_sizes_and_segments_arrive_in_the_memory(
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 @pytest.mark.parametrize("layers", [1, 2])
 def test_both_directions_equal_the_packed_bidirectional_module(
-    cell: str, layers: int, sizes: ModelSizes, make_batch: Callable
+    cell: str, layers: int, sizes: ModelConfig, make_batch: Callable
 ) -> None:
     lengths = [6, 1, 4]
     features, mask, _ = make_batch(lengths)
@@ -120,7 +120,7 @@ def _reference(
     return module
 
 
-def test_an_odd_size_does_not_split_into_two_directions(sizes: ModelSizes) -> None:
+def test_an_odd_size_does_not_split_into_two_directions(sizes: ModelConfig) -> None:
     with pytest.raises(UsageError, match=r"hidden=7 .* even size"):
         RecurrentEncoder(4, replace(sizes, hidden=7))
     assert RecurrentEncoder(4, replace(sizes, hidden=7, bidirectional=False)).output_size == 7

@@ -16,8 +16,8 @@ PAD, BOS, EOS = 0, 1, 2
 LIMITS = [7, 4, 9, 6, 3, 8]
 MODELS = [
     pytest.param("none", "none", {}, id="fixed"),
-    pytest.param("soft", "concat", {}, id="before"),
-    pytest.param("global", "general", {"input_feeding": True}, id="after"),
+    pytest.param("soft", "concat", {}, id="previous-state"),
+    pytest.param("global", "general", {"input_feeding": True}, id="current-state"),
     pytest.param("self", "scaled-dot", {}, id="transformer"),
 ]
 

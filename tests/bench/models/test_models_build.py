@@ -10,16 +10,21 @@ import torch
 
 from bench.attention.registries import attentions
 from bench.errors import NotApplicable, UsageError
-from bench.models.base import ModelSizes
+from bench.models.base import ModelConfig
 from bench.models.build import AttentionChoice, build_decoder
 from bench.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
-from bench.models.recurrent import AfterDecoder, BeforeDecoder, FixedDecoder, RecurrentEncoder
+from bench.models.recurrent import (
+    CurrentStateDecoder,
+    FixedDecoder,
+    PreviousStateDecoder,
+    RecurrentEncoder,
+)
 from bench.models.transformer import TransformerDecoder, TransformerEncoder
 
 FAMILIES = {
     "fixed": (RecurrentEncoder, FixedDecoder),
-    "before": (RecurrentEncoder, BeforeDecoder),
-    "after": (RecurrentEncoder, AfterDecoder),
+    "previous-state": (RecurrentEncoder, PreviousStateDecoder),
+    "current-state": (RecurrentEncoder, CurrentStateDecoder),
     "transformer": (TransformerEncoder, TransformerDecoder),
     "convolutional": (ConvolutionalEncoder, ConvolutionalDecoder),
 }
@@ -32,16 +37,16 @@ def test_the_placement_picks_the_family(attention: str, make_model: Callable) ->
     assert (type(encoder), type(decoder)) == FAMILIES[kind.placement]
 
 
-def test_the_length_ratio_and_the_axes_reach_the_mechanism(sizes: ModelSizes) -> None:
+def test_the_length_ratio_and_the_axes_reach_the_mechanism(sizes: ModelConfig) -> None:
     kind = attentions.get("local-m")
     choice = AttentionChoice(kind, "dot", kind.Options(), length_ratio=3.0)
     decoder = build_decoder(choice, sizes.hidden, 9, sizes)
-    assert isinstance(decoder, AfterDecoder)
+    assert isinstance(decoder, CurrentStateDecoder)
     assert decoder.attention.window.ratio == 3.0
     kind = attentions.get("local-p")
     choice = AttentionChoice(kind, "dot", kind.Options(), axes=2)
     decoder = build_decoder(choice, sizes.hidden, 9, sizes)
-    assert isinstance(decoder, AfterDecoder)
+    assert isinstance(decoder, CurrentStateDecoder)
     assert decoder.attention.window.point.out_features == 2
 
 
@@ -66,7 +71,7 @@ def test_a_score_that_the_mechanism_refuses_is_refused(make_model: Callable) -> 
         make_model("self", "location-aware")
 
 
-def test_sizes_that_do_not_suit_the_score_are_refused(sizes: ModelSizes) -> None:
+def test_sizes_that_do_not_suit_the_score_are_refused(sizes: ModelConfig) -> None:
     kind = attentions.get("global")
     choice = AttentionChoice(kind, "dot", kind.Options())
     with pytest.raises(NotApplicable, match="equal sizes"):
@@ -87,7 +92,7 @@ def test_heads_must_share_the_size(make_model: Callable) -> None:
 
 
 def test_padding_embeds_to_nothing_and_the_rest_with_variance_one_over_size(
-    sizes: ModelSizes,
+    sizes: ModelConfig,
 ) -> None:
     kind = attentions.get("none")
     choice = AttentionChoice(kind, "none", kind.Options())
@@ -98,7 +103,7 @@ def test_padding_embeds_to_nothing_and_the_rest_with_variance_one_over_size(
     assert float(embedding[1:].std()) == pytest.approx(0.25, rel=0.02)
 
 
-def test_activations_keep_their_variance_through_convolutions(sizes: ModelSizes) -> None:
+def test_activations_keep_their_variance_through_convolutions(sizes: ModelConfig) -> None:
     """What the initialisation of Gehring 2017, section 3.5, is for."""
     deep = replace(sizes, embedding=64, hidden=64, encoder_layers=8)
     encoder = ConvolutionalEncoder(64, deep).eval()

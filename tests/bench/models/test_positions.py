@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench.errors import UsageError
-from bench.models.base import ModelSizes
+from bench.models.base import ModelConfig
 from bench.models.transformer import LearnedPositions, Positions, sinusoids
 
 
@@ -37,7 +37,7 @@ def test_a_position_that_was_never_learned_is_refused() -> None:
 def test_a_transformer_adds_the_positions_that_its_sizes_ask_for() -> None:
     states = torch.randn(2, 3, 4)
     for kind in ("sinusoids", "learned"):
-        positions = Positions(ModelSizes(hidden=4, positions=kind, max_positions=9))
+        positions = Positions(ModelConfig(hidden=4, positions=kind, max_positions=9))
         table = sinusoids(5, 3, states) if positions.learned is None else positions.learned(5, 3)
         torch.testing.assert_close(positions(states, 5), states + table)
         assert (positions.learned is None) == (kind == "sinusoids")

@@ -22,8 +22,8 @@ PAD, BOS, EOS = 0, 1, 2
 #: One mechanism per placement, and one whose state grows.
 FAMILIES = [
     pytest.param("none", "none", {}, id="fixed"),
-    pytest.param("soft", "location-aware", {}, id="before"),
-    pytest.param("local-p", "general", {"input_feeding": True}, id="after"),
+    pytest.param("soft", "location-aware", {}, id="previous-state"),
+    pytest.param("local-p", "general", {"input_feeding": True}, id="current-state"),
     pytest.param("over", "dot", {}, id="prefix"),
     pytest.param("self", "scaled-dot", {}, id="transformer"),
     pytest.param("multi-step", "dot", {}, id="convolutional"),

@@ -26,14 +26,14 @@ def test_those_share_whose_steps_depend_on_query_and_keys_alone(
     attention: str, score: str, make_model: Callable
 ) -> None:
     decoder = make_model(attention, score)[1]
-    assert decoder.shares_source == ((attention, score) in SHARING)
+    assert decoder.source_shared_across_beams == ((attention, score) in SHARING)
 
 
 @pytest.mark.parametrize("options", [{"test_window": 2}, {"normaliser": "sparsemax"}])
 def test_options_count(options: dict, make_model: Callable) -> None:
     """A window around the weights of the step before is each hypothesis's own."""
     decoder = make_model("soft", "concat", options=options)[1]
-    assert decoder.shares_source == ("normaliser" in options)
+    assert decoder.source_shared_across_beams == ("normaliser" in options)
 
 
 @pytest.mark.parametrize("need_weights", [False, True])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.models.base import ModelSizes
+from bench.models.base import ModelConfig
 from bench.models.transformer import sinusoids
 
 
@@ -29,7 +29,7 @@ def _copy_feed_forward(ours: nn.Module, theirs: nn.Module) -> None:
     theirs.linear2.load_state_dict(ours.outer.state_dict())
 
 
-def _arguments(sizes: ModelSizes) -> dict:
+def _arguments(sizes: ModelConfig) -> dict:
     return {
         "d_model": sizes.hidden,
         "nhead": sizes.heads,
@@ -41,7 +41,7 @@ def _arguments(sizes: ModelSizes) -> dict:
     }
 
 
-def _encoded(model: nn.Module, sizes: ModelSizes, features: Tensor, mask: Tensor) -> Tensor:
+def _encoded(model: nn.Module, sizes: ModelConfig, features: Tensor, mask: Tensor) -> Tensor:
     states = model.enter_norm(model.enter(features))
     states = states + sinusoids(0, states.shape[1], states)
     for attend, feed in zip(model.attend, model.feed, strict=True):
@@ -56,7 +56,7 @@ def _encoded(model: nn.Module, sizes: ModelSizes, features: Tensor, mask: Tensor
 
 @pytest.mark.parametrize("embedding", [6, 8])
 def test_encoder_and_decoder_equal_those_of_pytorch(
-    embedding: int, sizes: ModelSizes, make_model: Callable, make_batch: Callable
+    embedding: int, sizes: ModelConfig, make_model: Callable, make_batch: Callable
 ) -> None:
     encoder, decoder = make_model("self", "scaled-dot", embedding=embedding)
     features, mask, tokens = make_batch([6, 1, 4])

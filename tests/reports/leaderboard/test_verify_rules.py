@@ -82,7 +82,7 @@ def test_other_settings_in_the_manifest_are_found(trials, tmp_path: Path) -> Non
     path = changed(trials.of("entailment"), tmp_path / "b.zip", {}, manifest=stronger)
     said = " ".join(trials.said(path))
     assert "and 9999 in the manifest" in said and "setting secret" in said
-    assert "its placement is before here" in said
+    assert "its placement is previous-state here" in said
 
 
 def test_a_test_limit_is_never_allowed(trials, more, tmp_path: Path) -> None:

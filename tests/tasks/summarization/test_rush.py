@@ -7,11 +7,11 @@ import torch
 
 from bench.attention.registries import attentions
 from bench.errors import NotApplicable
-from bench.models.base import ModelSizes
+from bench.models.base import ModelConfig
 from bench.models.build import AttentionChoice
 from tasks.summarization.model import RushEncoder, rush_encoder
 
-SIZES = ModelSizes(embedding=5, hidden=6)
+SIZES = ModelConfig(embedding=5, hidden=6)
 
 
 @pytest.mark.parametrize("window", [0, 1, 2, 7])

@@ -153,8 +153,8 @@ def test_a_share_of_a_gpu_is_a_share_of_its_memory(monkeypatch: pytest.MonkeyPat
 
     shares: list[float] = []
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", shares.append)
-    with trial.clean(1, TrialContext(None, None, "", device="cuda", gpu_share=0.25)):
+    with trial._clean(1, TrialContext(None, None, "", device="cuda", gpu_share=0.25)):
         pass
-    with trial.clean(1, TrialContext(None, None, "", device="cpu")):
+    with trial._clean(1, TrialContext(None, None, "", device="cpu")):
         pass
     assert shares == [0.25]

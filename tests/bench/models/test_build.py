@@ -62,7 +62,7 @@ def test_input_feeding_is_refused_where_it_means_nothing(
 def test_a_state_that_is_dropped_is_refused_where_no_context_enters_the_cells(
     attention: str, make_model: Callable
 ) -> None:
-    with pytest.raises(NotApplicable, match="state before"):
+    with pytest.raises(NotApplicable, match="requires attention with the previous state"):
         make_model(attention, "none" if attention == "none" else "dot", carry=False)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions, datasets
+from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.captioning.cards import FLICKR8K
 from tasks.captioning.corpus import Box, Caption, CaptionCorpus, Phrase, Picture, median_length
 from tasks.captioning.datasets.folder import Entry, by_picture, read_entries
@@ -24,8 +24,9 @@ from tasks.captioning.metrics import normalised
 from tasks.captioning.settings import photo_settings
 from tasks.data.archives import Distribution
 from tasks.data.lines import TextLines
-from tasks.data.readers import Problem, Scan, ScannedDataset, required_root
+from tasks.data.readers import required_root
 from tasks.data.tokenizer import words
+from tasks.problems import Problem, Scan
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

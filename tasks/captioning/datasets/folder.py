@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from bench.errors import UsageError, unknown_name
-from tasks.base import DatasetOptions, datasets
+from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.captioning.corpus import Caption, CaptionCorpus, Picture, median_length
 from tasks.captioning.metrics import normalised
 from tasks.captioning.settings import photo_settings
 from tasks.data.lines import TextLines
-from tasks.data.readers import Problem, Scan, ScannedDataset, required_root
+from tasks.data.readers import required_root
+from tasks.problems import Problem, Scan
 
 if TYPE_CHECKING:
     from bench.attention.base import Placement

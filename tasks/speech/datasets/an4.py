@@ -12,8 +12,9 @@ import numpy as np
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions, datasets
-from tasks.data.readers import Problem, Scan, ScannedDataset, data_folder, read_lines
+from tasks.base import DatasetOptions, ScannedDataset, datasets
+from tasks.data.readers import data_folder, read_lines
+from tasks.problems import Problem, Scan
 from tasks.speech.audio import file_identity, read_sphinx
 from tasks.speech.corpus import (
     SoundReader,

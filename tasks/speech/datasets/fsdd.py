@@ -12,8 +12,9 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions, datasets
-from tasks.data.readers import Problem, Scan, ScannedDataset, data_folder
+from tasks.base import DatasetOptions, ScannedDataset, datasets
+from tasks.data.readers import data_folder
+from tasks.problems import Problem, Scan
 from tasks.speech.audio import HeaderCheck, file_identity, read_sound
 from tasks.speech.cards import FSDD
 from tasks.speech.corpus import (

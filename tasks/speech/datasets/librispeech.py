@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions, datasets
-from tasks.data.readers import Problem, Scan, ScannedDataset, data_folder, read_lines
+from tasks.base import DatasetOptions, ScannedDataset, datasets
+from tasks.data.readers import data_folder, read_lines
+from tasks.problems import Problem, Scan
 from tasks.speech.audio import FileReader, HeaderCheck
 from tasks.speech.cards import LIBRISPEECH
 from tasks.speech.corpus import (

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions, datasets
-from tasks.data.readers import Problem, Row, Scan, ScannedDataset, read_tsv
+from tasks.base import DatasetOptions, ScannedDataset, datasets
+from tasks.data.readers import Row, read_tsv
+from tasks.problems import Problem, Scan
 from tasks.speech.audio import FileReader, HeaderCheck
 from tasks.speech.corpus import (
     SpeechCorpus,

@@ -11,8 +11,8 @@ import numpy as np
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions, datasets
-from tasks.data.readers import Scan, ScannedDataset
+from tasks.base import DatasetOptions, ScannedDataset, datasets
+from tasks.problems import Scan
 from tasks.speech.corpus import SpeechCorpus, Utterance
 from tasks.speech.settings import probe_settings
 from tasks.speech.synthetic import (

@@ -21,6 +21,7 @@ from bench.registry import Registry
 from bench.store.cell import Cell
 from bench.store.result import Alignment, LengthBin, Primary
 from bench.store.trace import Trace
+from tasks.budgets import budget_settings
 from tasks.data.cache import digest, digest_texts
 from tasks.problems import Problem, Scan, interleaved, summary
 from tasks.settings import Settings
@@ -166,8 +167,9 @@ class Dataset(ABC, Generic[CorpusT]):
     @classmethod
     def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
         """What differs from the task's default settings under this budget for models of this
-        family; chosen on validation data, never on test data."""
-        return {}
+        family; chosen on validation data, never on test data. Ours have a section in their task's
+        budgets.yaml (`tasks.budgets`)."""
+        return budget_settings(cls, budget, placement)
 
     @classmethod
     @abstractmethod

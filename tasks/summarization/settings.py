@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from tasks.budgets import PUBLISHED, SMOKE, family
+from tasks.budgets_old import PUBLISHED, SMOKE, Family, family
 from tasks.settings import TextSettings
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tasks.budgets import PUBLISHED, SMOKE, family
+from tasks.budgets_old import PUBLISHED, SMOKE, Family, family
 
 if TYPE_CHECKING:
     from bench.attention.base import Placement

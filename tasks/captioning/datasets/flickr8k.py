@@ -17,12 +17,11 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
-from tasks.captioning.cards import FLICKR8K
 from tasks.captioning.corpus import Box, Caption, CaptionCorpus, Phrase, Picture, median_length
 from tasks.captioning.datasets.folder import Entry, by_picture, read_entries
 from tasks.captioning.metrics import normalised
 from tasks.captioning.settings import photo_settings
-from tasks.data.archives import Distribution
+from tasks.data.archives import Distribution, Piece
 from tasks.data.lines import TextLines
 from tasks.data.readers import Problem, Scan, ScannedDataset, required_root
 from tasks.data.tokenizer import words
@@ -31,6 +30,38 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from bench.attention.base import Placement
+
+
+# Its authors hand the photos out on request; this copy is the one that is widely used. Its
+# checksums are MD5.
+_RELEASE = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k"
+
+FLICKR8K = Distribution(
+    name="flickr8k",
+    source="the archives of its authors, as kept at github.com/jbrownlee/Datasets",
+    pieces=(
+        Piece(
+            f"{_RELEASE}/Flickr8k_text.zip",
+            {
+                name: f"flickr8k/{name}"
+                for name in (
+                    "Flickr8k.token.txt",
+                    "Flickr_8k.trainImages.txt",
+                    "Flickr_8k.devImages.txt",
+                    "Flickr_8k.testImages.txt",
+                )
+            },
+            "zip",
+            md5="bf6c1abcb8e4a833b7f922104de18627",
+        ),
+        Piece(
+            f"{_RELEASE}/Flickr8k_Dataset.zip",
+            {"Flicker8k_Dataset/": "flickr8k/Flicker8k_Dataset"},
+            "zip",
+            md5="f18a1e2920de5bd84dae7cf08ec78978",
+        ),
+    ),
+)
 
 
 # Regions for the phrases of captions: Flickr30k Entities (Plummer et al. 2015).

@@ -14,9 +14,9 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
+from tasks.data.archives import Distribution, Piece
 from tasks.data.readers import Problem, Scan, ScannedDataset, data_folder, read_lines
 from tasks.speech.audio import FileReader, HeaderCheck
-from tasks.speech.cards import LIBRISPEECH
 from tasks.speech.corpus import (
     SpeechCorpus,
     Utterance,
@@ -30,6 +30,37 @@ if TYPE_CHECKING:
     from bench.attention.base import Placement
 
 RATE = 16000
+
+# Subsets that the reader uses unless told otherwise: bytes and SHA-256 of their archives.
+_SUBSETS = {
+    "train-clean-100": (
+        6_387_309_499,
+        "d4ddd1d5a6ab303066f14971d768ee43278a5f2a0aa43dc716b0e64ecbbbf6e2",
+    ),
+    "dev-clean": (
+        337_926_286,
+        "76f87d090650617fca0cac8f88b9416e0ebf80350acb97b343a85fa903728ab3",
+    ),
+    "test-clean": (
+        346_663_984,
+        "39fde525e59672dc6d1551919b1478f724438a95aa55f874b576be21967e6c23",
+    ),
+}
+
+LIBRISPEECH = Distribution(
+    name="librispeech",
+    source="OpenSLR, resource 12",
+    pieces=tuple(
+        Piece(
+            f"https://www.openslr.org/resources/12/{name}.tar.gz",
+            {f"LibriSpeech/{name}/": f"LibriSpeech/{name}"},
+            "tar",
+            size,
+            sha256,
+        )
+        for name, (size, sha256) in _SUBSETS.items()
+    ),
+)
 
 
 class LibriSpeechOptions(DatasetOptions):

@@ -22,7 +22,7 @@ from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
 from tasks.data.archives import Distribution, Piece
 from tasks.data.readers import data_folder, read_json
-from tasks.summarization.documents import Document, Reading, SummaryCorpus
+from tasks.summarization.datasets import Document, Preprocessing, SummaryCorpus
 from tasks.summarization.settings import news_settings
 
 if TYPE_CHECKING:
@@ -147,8 +147,10 @@ class Reuters(Dataset):
                 where=str(folder),
                 remedy=f"more than {TEST + VALIDATION} are needed",
             )
-        reading = Reading(source_words=0 if options.source == "lead" else options.source_words)
-        documents = [_document(story, options, reading) for story in stories]
+        preprocessing = Preprocessing(
+            source_words=0 if options.source == "lead" else options.source_words
+        )
+        documents = [_document(story, options, preprocessing) for story in stories]
         train = tuple(documents[: -TEST - VALIDATION])
         return SummaryCorpus(
             name=cls.name,
@@ -226,6 +228,6 @@ def paragraphs(body: str) -> Iterator[str]:
             yield text
 
 
-def _document(story: Story, options: ReutersOptions, reading: Reading) -> Document:
+def _document(story: Story, options: ReutersOptions, preprocessing: Preprocessing) -> Document:
     told = [story.lead] if options.source == "lead" else paragraphs(story.body)
-    return reading.document(story.id, "\n".join(told), story.headline)
+    return preprocessing.document(story.id, "\n".join(told), story.headline)

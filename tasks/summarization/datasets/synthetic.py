@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
 from tasks.probe_parts import ProbePart, probe_parts, unseen
-from tasks.summarization.documents import Document, SummaryCorpus
+from tasks.summarization.datasets import Document, SummaryCorpus
 from tasks.summarization.settings import probe_settings
 from tasks.summarization.synthetic import (
     ACTIONS,

@@ -14,7 +14,7 @@ from tasks.data.lines import Texts
 from tasks.data.text_pairs import Part, TextCorpus, TextData, prepare_texts
 from tasks.settings import Settings, TextSettings
 from tasks.summarization.baselines import figures
-from tasks.summarization.documents import Document, Segments, SummaryCorpus
+from tasks.summarization.datasets import Document, Segments, SummaryCorpus
 from tasks.summarization.settings import SummarySettings
 
 if TYPE_CHECKING:

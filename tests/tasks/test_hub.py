@@ -30,8 +30,6 @@ CARD = Card(
     format="parquet",
     files={"train": ("d/train/0.parquet", "d/train/1.parquet"), "test": ("d/test/0.parquet",)},
     columns={"source": "document", "summary": "summary"},
-    licence="none",
-    citation="none",
 )
 
 

@@ -11,18 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, ScannedDataset, datasets
-from tasks.captioning.cards import FLICKR8K
 from tasks.captioning.corpus import Box, Caption, CaptionCorpus, Phrase, Picture, median_length
 from tasks.captioning.datasets.folder import Entry, by_picture, read_entries
 from tasks.captioning.metrics import normalised
-from tasks.captioning.settings import photo_settings
-from tasks.data.archives import Distribution
+from tasks.data.archives import Distribution, Piece
 from tasks.data.lines import TextLines
 from tasks.data.readers import required_root
 from tasks.data.tokenizer import words
@@ -31,7 +29,37 @@ from tasks.problems import Problem, Scan
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from bench.attention.base import Placement
+
+# Its authors hand the photos out on request; this copy is the one that is widely used. Its
+# checksums are MD5.
+_RELEASE = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k"
+
+FLICKR8K = Distribution(
+    name="flickr8k",
+    source="the archives of its authors, as kept at github.com/jbrownlee/Datasets",
+    pieces=(
+        Piece(
+            f"{_RELEASE}/Flickr8k_text.zip",
+            {
+                name: f"flickr8k/{name}"
+                for name in (
+                    "Flickr8k.token.txt",
+                    "Flickr_8k.trainImages.txt",
+                    "Flickr_8k.devImages.txt",
+                    "Flickr_8k.testImages.txt",
+                )
+            },
+            "zip",
+            md5="bf6c1abcb8e4a833b7f922104de18627",
+        ),
+        Piece(
+            f"{_RELEASE}/Flickr8k_Dataset.zip",
+            {"Flicker8k_Dataset/": "flickr8k/Flicker8k_Dataset"},
+            "zip",
+            md5="f18a1e2920de5bd84dae7cf08ec78978",
+        ),
+    ),
+)
 
 
 # Regions for the phrases of captions: Flickr30k Entities (Plummer et al. 2015).
@@ -269,10 +297,6 @@ class Flickr8k(ScannedDataset[CaptionCorpus]):
     card: ClassVar[Distribution | None] = FLICKR8K
     places: ClassVar[tuple[str, ...]] = ("flickr8k", TOKENS)
     Options: ClassVar[type[DatasetOptions]] = Flickr8kOptions
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return photo_settings(budget, placement)
 
     @classmethod
     def scan(cls, options: DatasetOptions, data_root: Path | None) -> Scan[CaptionCorpus]:

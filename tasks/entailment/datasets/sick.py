@@ -7,9 +7,8 @@ from typing import ClassVar
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
-from tasks.data.archives import Distribution
+from tasks.data.archives import Distribution, Piece
 from tasks.data.readers import OnError, Row, data_folder, read_tsv
-from tasks.entailment.cards import SICK
 from tasks.entailment.datasets.rte2 import aligned_sets
 from tasks.entailment.pairs import (
     LOWER_CASED,
@@ -18,6 +17,20 @@ from tasks.entailment.pairs import (
     PairsDataset,
     dropped_note,
     read_pairs,
+)
+
+SICK = Distribution(
+    name="sick",
+    source="Zenodo, record 2787612",
+    pieces=(
+        Piece(
+            "https://zenodo.org/record/2787612/files/SICK.zip?download=1",
+            {"SICK.txt": "sick/SICK.txt"},
+            "zip",
+            217_584,
+            sha256="da272af924399fc2de4889ed55383e38822c10d16c4a949a89d597d09a0b7912",
+        ),
+    ),
 )
 
 _COLUMNS = Columns("sentence_A", "sentence_B", "entailment_label")

@@ -8,9 +8,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from tasks.base import DatasetOptions, datasets
-from tasks.data.archives import Distribution
+from tasks.data.archives import Distribution, Piece
 from tasks.data.readers import OnError, data_folder, read_json_lines
-from tasks.entailment.cards import SNLI
 from tasks.entailment.datasets.rte2 import aligned_sets
 from tasks.entailment.pairs import (
     LOWER_CASED,
@@ -21,6 +20,23 @@ from tasks.entailment.pairs import (
     dropped_note,
     hold_out,
     read_pairs,
+)
+
+SNLI = Distribution(
+    name="snli",
+    source="the publisher's archive, version 1.0",
+    pieces=(
+        Piece(
+            "https://nlp.stanford.edu/projects/snli/snli_1.0.zip",
+            {
+                f"snli_1.0/snli_1.0_{part}.jsonl": f"snli_1.0/snli_1.0_{part}.jsonl"
+                for part in ("train", "dev", "test")
+            },
+            "zip",
+            94_550_081,
+            sha256="afb3d70a5af5d8de0d9d81e2637e0fb8c22d1235c2749d83125ca43dab0dbd3e",
+        ),
+    ),
 )
 
 _COLUMNS = Columns("sentence1", "sentence2", "gold_label")

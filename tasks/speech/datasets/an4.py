@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -24,10 +24,6 @@ from tasks.speech.corpus import (
     split_text,
     symbols_of,
 )
-from tasks.speech.settings import cepstra_settings
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
 
 FRAME_RATE = 100
 CEPSTRA = 13
@@ -69,10 +65,6 @@ class An4(ScannedDataset[SpeechCorpus]):
     places = ("an4",)
     citation = "Acero 1993, Acoustical and Environmental Robustness in ASR"
     Options = An4Options
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return cepstra_settings(budget, placement)
 
     @classmethod
     def scan(cls, options: Any, data_root: Path | None) -> Scan[SpeechCorpus]:

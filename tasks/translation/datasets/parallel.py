@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -14,10 +13,6 @@ from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
 from tasks.translation.corpus import Corpus
 from tasks.translation.pairs import LinePairs, read_pairs
-from tasks.translation.settings import parallel_settings
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
 
 
 class ParallelOptions(DatasetOptions):
@@ -48,10 +43,6 @@ class Parallel(Dataset):
     licence: ClassVar[str] = "your own"
     places: ClassVar[tuple[str, ...]] = ("train.src",)
     Options: ClassVar[type[DatasetOptions]] = ParallelOptions
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return parallel_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None) -> Corpus:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
+from typing import ClassVar, Literal, overload
 
 import numpy as np
 from pydantic import Field
@@ -13,12 +13,20 @@ from pydantic import Field
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
 from tasks.data.hub import Card, CardOptions, provenance_note
-from tasks.translation.cards import WMT14
 from tasks.translation.corpus import Corpus, Pair
-from tasks.translation.settings import parallel_settings
 
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
+WMT14 = Card(
+    name="wmt14",
+    identifier="wmt/wmt14",
+    revision="b199e406369ec1b7634206d3ded5ba45de2fe696",
+    format="parquet",
+    files={
+        "train": tuple(f"de-en/train-{n:05d}-of-00003.parquet" for n in range(3)),
+        "validation": ("de-en/validation-00000-of-00001.parquet",),
+        "test": ("de-en/test-00000-of-00001.parquet",),
+    },
+    columns={"de": "translation.de", "en": "translation.en"},
+)
 
 
 class Wmt14Options(CardOptions):
@@ -68,20 +76,18 @@ class RowPairs(Sequence[Pair]):
         return Pair(f"{self.name}-{number + 1}", row[self.source], row[self.target])
 
 
-@datasets("translation").register(WMT14.name)
+@datasets("translation").register("wmt14")
 class Wmt14(Dataset):
     """4.5 million sentence pairs for training, newstest2013 and newstest2014; they stay on disk."""
 
-    name: ClassVar[str] = WMT14.name
+    name: ClassVar[str] = "wmt14"
     summary: ClassVar[str] = "WMT 2014, English and German: 4.5 million training pairs"
-    licence: ClassVar[str] = WMT14.licence
-    citation: ClassVar[str] = WMT14.citation
+    licence: ClassVar[str] = "not stated by its card (Europarl, Common Crawl, News Commentary)"
+    citation: ClassVar[str] = (
+        "Bojar et al. 2014: Findings of the 2014 workshop on statistical machine translation. WMT."
+    )
     card: ClassVar[Card | None] = WMT14
     Options: ClassVar[type[DatasetOptions]] = Wmt14Options
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return parallel_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None) -> Corpus:

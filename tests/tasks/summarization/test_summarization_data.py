@@ -10,7 +10,7 @@ import pytest
 from tasks.base import datasets
 from tasks.data.tokenizer import words
 from tasks.summarization.baselines import first_words
-from tasks.summarization.documents import SummaryCorpus
+from tasks.summarization.datasets import SummaryCorpus
 from tasks.summarization.evaluate import own_words, score
 
 DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")

@@ -8,7 +8,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from tasks.summarization import evaluate as metrics
 from tasks.summarization.baselines import best_length, controls, first_words
-from tasks.summarization.documents import Document, SummaryCorpus
+from tasks.summarization.datasets import Document, SummaryCorpus
 
 
 def test_rouge_by_hand() -> None:

@@ -11,7 +11,7 @@ from tasks.base import datasets
 from tasks.data.tokenizer import words
 from tasks.summarization.baselines import controls
 from tasks.summarization.datasets.synthetic import ProbeOptions, generate
-from tasks.summarization.documents import Document, SummaryCorpus
+from tasks.summarization.datasets import Document, SummaryCorpus
 from tasks.summarization.evaluate import score
 from tasks.summarization.synthetic import (
     ACTIONS,

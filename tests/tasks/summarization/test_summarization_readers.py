@@ -16,9 +16,13 @@ import pytest
 from bench.errors import UsageError
 from tasks.base import datasets
 from tasks.summarization.check import check
-from tasks.summarization.datasets.hub import CARDS, CNN_DAILYMAIL, GIGAWORD, XSUM
+from tasks.summarization.datasets import SummaryCorpus
+from tasks.summarization.datasets.cnn_dailymail import CNN_DAILYMAIL
+from tasks.summarization.datasets.gigaword import GIGAWORD
 from tasks.summarization.datasets.reuters21578 import clean_stories, paragraphs
-from tasks.summarization.documents import SummaryCorpus
+from tasks.summarization.datasets.xsum import XSUM
+
+CARDS = {card.name: card for card in (XSUM, GIGAWORD, CNN_DAILYMAIL)}
 
 
 def load(name: str, root: Path | None, **options: Any) -> SummaryCorpus:
@@ -272,5 +276,5 @@ def test_addresses_of_the_cards() -> None:
     for card in (GIGAWORD, CNN_DAILYMAIL):
         assert len(card.revision) == 40 and int(card.revision, 16)
     for name, card in CARDS.items():
-        assert card.licence and card.citation
-        assert datasets("summarization").get(name).citation == card.citation
+        kind = datasets("summarization").get(name)
+        assert kind.card is card and kind.licence and kind.citation

@@ -18,7 +18,7 @@ from reports.statistics.bootstrap import candidates, fitting
 from tasks.base import Evaluation, Paths, Plan, tasks
 from tasks.data.text_pairs import TextData
 from tasks.plan import NO_SCORE, make_cell, refusal, resolve
-from tasks.summarization.documents import Document
+from tasks.summarization.datasets import Document
 from tasks.summarization.evaluate import ROUGE, rouge
 from tasks.summarization.model import RushEncoder
 from tasks.training.sequence import GenerationModule

@@ -170,20 +170,32 @@ def read_json(path: Path) -> Any:
         ) from None
 
 
-def data_folder(data_root: Path | None, dataset: str, candidates: Sequence[str]) -> Path:
-    """The first of these folders that is there. Raises UsageError if none is, or without a root."""
+def required_root(data_root: Path | None, name: str, holds: str) -> Path:
+    """The data root of a data set that needs one. Raises UsageError without it.
+
+    Args:
+        holds: what the folder is expected to hold, for the message.
+    """
     if data_root is None:
         raise UsageError(
-            f"data set '{dataset}' needs its files",
+            f"data set '{name}' needs its files",
             where="--data-root",
-            remedy=f"name the folder that holds {' or '.join(candidates)}/",
+            remedy=f"name the folder that holds {holds}",
         )
-    for name in candidates:
-        if (data_root / name).is_dir():
-            return data_root / name
+    if not data_root.is_dir():
+        raise UsageError("no such folder", where=f"--data-root {data_root}")
+    return data_root
+
+
+def data_folder(data_root: Path | None, name: str, candidates: Sequence[str]) -> Path:
+    """The first of these folders that is there. Raises UsageError if none is, or without a root."""
+    root = required_root(data_root, name, f"{' or '.join(candidates)}/")
+    for candidate in candidates:
+        if (root / candidate).is_dir():
+            return root / candidate
     raise UsageError(
-        f"data set '{dataset}' is not there",
-        where=str(data_root),
+        f"data set '{name}' is not there",
+        where=str(root),
         remedy=f"expected a folder {' or '.join(candidates)} in it",
     )
 
@@ -320,16 +332,3 @@ def in_turn(problems: Iterable[Problem]) -> list[str]:
         kinds.setdefault(problem.kind, []).append(str(problem))
     turns = chain.from_iterable(zip_longest(*kinds.values()))
     return list(dict.fromkeys(line for line in turns if line is not None))
-
-
-def required_root(data_root: Path | None, name: str) -> Path:
-    """The data root of a data set that needs one. Raises UsageError without it."""
-    if data_root is None:
-        raise UsageError(
-            f"data set '{name}' is read from a folder",
-            where="--data-root",
-            remedy="give the folder that holds it",
-        )
-    if not data_root.is_dir():
-        raise UsageError("no such folder", where=f"--data-root {data_root}")
-    return data_root

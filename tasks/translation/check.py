@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
-from tasks.translation.pairs import problems
+from tasks.translation.datasets import line_problems
 
 
 def check(dataset: str, data_root: Path | None, options: DatasetOptions) -> list[str]:
@@ -21,7 +21,7 @@ def check(dataset: str, data_root: Path | None, options: DatasetOptions) -> list
         # Data sets made of line-parallel files name them; others can only be tried.
         files = kind.files(options, data_root) if hasattr(kind, "files") else {}
         for source, target in files.values():
-            found += [str(problem) for problem in problems(source, target)]
+            found += [str(problem) for problem in line_problems(source, target)]
         if not found:
             kind.load(options, data_root)
     except UsageError as error:

@@ -12,7 +12,7 @@ from tasks.base import Evaluation, Paths, Plan, Task, TaskData, tasks
 from tasks.data.lines import Texts
 from tasks.data.text_pairs import Part, TextCorpus, TextData, prepare_texts
 from tasks.settings import Settings, TextSettings
-from tasks.translation.corpus import Corpus, Pair
+from tasks.translation.datasets import Corpus, Pair
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl

@@ -312,7 +312,7 @@ class Flickr8k(ScannedDataset[CaptionCorpus]):
         Raises UsageError: a file of the distribution is missing or cannot be used.
         """
         assert isinstance(options, Flickr8kOptions)
-        root = _root(required_root(data_root, cls.name))
+        root = _root(required_root(data_root, cls.name, "flickr8k/"))
         photos = _photos(root)
         entries, problems = read_entries(root / TOKENS)
         groups = by_picture(entries)

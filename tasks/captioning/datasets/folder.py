@@ -240,7 +240,7 @@ class CaptionFolder(ScannedDataset[CaptionCorpus]):
         Raises UsageError: no caption file, one that cannot be used, a split that is empty.
         """
         assert isinstance(options, FolderOptions)
-        root = required_root(data_root, cls.name)
+        root = required_root(data_root, cls.name, "pictures and captions")
         path = _caption_file(root, options.captions)
         pictures = root / options.pictures
         if not pictures.is_dir():

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
-from tasks.data.readers import OnError, read_rows
+from tasks.data.readers import OnError, read_rows, required_root
 from tasks.entailment.pairs import (
     LABELS,
     LOWER_CASED,
@@ -59,18 +59,13 @@ class Tabular(PairsDataset):
     ) -> EntailmentCorpus:
         """Read the files named by the options. Raises UsageError naming file and line."""
         assert isinstance(options, TabularOptions)
-        if data_root is None:
-            raise UsageError(
-                "the data set 'tabular' needs its files",
-                where="--data-root",
-                remedy=f"name the folder that holds {options.train_file}",
-            )
+        root = required_root(data_root, cls.name, options.train_file)
         columns = Columns(
             options.premise, options.hypothesis, options.label, _values(options.labels)
         )
 
         def part(name: str, prefix: str) -> Read:
-            return read_pairs(read_rows(data_root / name, on_error), columns, prefix, on_error)
+            return read_pairs(read_rows(root / name, on_error), columns, prefix, on_error)
 
         train, test = part(options.train_file, "train"), part(options.test_file, "test")
         parts = [train, test]
@@ -79,7 +74,7 @@ class Tabular(PairsDataset):
             parts.append(part(options.validation_file, "validation"))
             kept, held = train.pairs, parts[-1].pairs
         else:
-            kept, held = hold_out(train.pairs, str(data_root / options.train_file))
+            kept, held = hold_out(train.pairs, str(root / options.train_file))
             notes = (f"{len(held)} training pairs serve as validation data",)
         dropped = dropped_note(sum(read.unlabelled for read in parts))
         return EntailmentCorpus(

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
-from tasks.data.readers import Gathered, read_json_lines
+from tasks.data.readers import Gathered, read_json_lines, required_root
 from tasks.data.rows import JsonRows, RowExamples
 from tasks.summarization.datasets import (
     Document,
@@ -94,13 +94,8 @@ class Jsonl(Dataset):
 
 def _paths(options: JsonlOptions, data_root: Path | None) -> Iterator[tuple[str, Path]]:
     """The files by split."""
-    if data_root is None:
-        raise UsageError(
-            "the data set 'jsonl' needs its files",
-            where="--data-root",
-            remedy=f"name the folder that holds {options.train_file}",
-        )
-    yield "train", data_root / options.train_file
-    yield "test", data_root / options.test_file
+    root = required_root(data_root, Jsonl.name, options.train_file)
+    yield "train", root / options.train_file
+    yield "test", root / options.test_file
     if options.validation_file:
-        yield "validation", data_root / options.validation_file
+        yield "validation", root / options.validation_file

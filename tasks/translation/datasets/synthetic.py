@@ -12,7 +12,7 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
-from tasks.translation.corpus import Corpus, Pair
+from tasks.translation.datasets import Corpus, Pair
 from tasks.translation.settings import probe_settings
 from tasks.translation.synthetic import grow
 from tasks.translation.synthetic_grammar import Order, translate

@@ -147,7 +147,7 @@ def test_missing_files_are_named(root: Path, gone: str) -> None:
 
 
 def test_a_root_is_needed(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--data-root: data set 'flickr8k' is read from a folder"):
+    with pytest.raises(UsageError, match="--data-root: data set 'flickr8k' needs its files"):
         Flickr8k.load(Flickr8kOptions(), None)
     with pytest.raises(UsageError, match="no such folder"):
         load(tmp_path / "nowhere")

@@ -10,8 +10,8 @@ from bench.errors import UsageError
 from tasks.base import datasets
 from tasks.data.tokenizer import words
 from tasks.summarization.baselines import controls
-from tasks.summarization.datasets.synthetic import ProbeOptions, generate
 from tasks.summarization.datasets import Document, SummaryCorpus
+from tasks.summarization.datasets.synthetic import ProbeOptions, generate
 from tasks.summarization.evaluate import score
 from tasks.summarization.synthetic import (
     ACTIONS,

@@ -10,9 +10,8 @@ import pytest
 from bench.errors import UsageError
 from tasks.data.lines import Texts
 from tasks.translation.check import check
-from tasks.translation.corpus import Pair
+from tasks.translation.datasets import Pair, line_problems, read_pairs
 from tasks.translation.datasets.parallel import Parallel, ParallelOptions
-from tasks.translation.pairs import problems, read_pairs
 
 SOURCE = "\n".join(f"quelle {number} ." for number in range(200)) + "\n"
 TARGET = "\n".join(f"Target {number}." for number in range(200)) + "\n"
@@ -84,7 +83,7 @@ def test_bad_files(
     folder: Path, source: str | bytes, target: str | bytes, expected: list[str]
 ) -> None:
     write(folder, "train", source, target)
-    found = [one_line(error) for error in problems(folder / "train.src", folder / "train.tgt")]
+    found = [one_line(error) for error in line_problems(folder / "train.src", folder / "train.tgt")]
     assert len(found) == len(expected)
     for line, text in zip(found, expected, strict=True):
         assert line.startswith(f"{folder}/{text}")
@@ -99,7 +98,7 @@ def test_blank_throughout(folder: Path) -> None:
     with pytest.raises(UsageError, match="every line is blank"):
         Parallel.load(ParallelOptions(), folder)
     write(folder, "test", "\n" * 100, "A\n" * 100)
-    assert len(list(problems(folder / "test.src", folder / "test.tgt"))) == 100
+    assert len(list(line_problems(folder / "test.src", folder / "test.tgt"))) == 100
 
 
 def test_parallel_reads_its_three_splits(folder: Path) -> None:
@@ -153,6 +152,8 @@ def test_missing_things(folder: Path) -> None:
         Parallel.load(ParallelOptions(), None)
     with pytest.raises(UsageError, match="both end in"):
         Parallel.load(ParallelOptions(source="x", target="x"), folder)
-    assert check("parallel", None, ParallelOptions())[0].startswith("parallel needs --data-root")
+    assert check("parallel", None, ParallelOptions())[0].startswith(
+        "--data-root: data set 'parallel' needs its files"
+    )
     with pytest.raises(UsageError, match="did you mean 'parallel'"):
         check("paralel", folder, ParallelOptions())

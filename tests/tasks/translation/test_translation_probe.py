@@ -12,7 +12,7 @@ import pytest
 from bench.errors import UsageError
 from tasks.base import datasets
 from tasks.translation import synthetic_grammar as lexicon
-from tasks.translation.corpus import Corpus, Pair
+from tasks.translation.datasets import Corpus, Pair
 from tasks.translation.datasets import synthetic as probe
 from tasks.translation.datasets.synthetic import ProbeDataset, ProbeOptions
 from tasks.translation.synthetic import grow

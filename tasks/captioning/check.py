@@ -10,7 +10,8 @@ from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
 from tasks.captioning.corpus import CaptionCorpus
 from tasks.captioning.images import UNREADABLE, read_picture
-from tasks.data.readers import Problem, all_problems
+from tasks.data.readers import all_problems
+from tasks.problems import Problem
 
 # Pictures that agree in this many pixels a side are the same picture.
 THUMBNAIL = 32

@@ -7,18 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Literal, get_args
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions
 from tasks.data.cache import digest, digest_texts
 from tasks.data.readers import OnError, Row, fail
 from tasks.data.tokenizer import plain_words
-from tasks.entailment.settings import sentences_settings
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
-
 
 Label = Literal["entailment", "neutral", "contradiction"]
 #: In the order of the class indices everywhere.
@@ -224,10 +219,6 @@ def dropped_note(unlabelled: int) -> tuple[str, ...]:
 
 class PairsDataset(Dataset):
     """Real sentences, row by row. Subclasses write `read`, which can go on after a bad row."""
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return sentences_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None) -> EntailmentCorpus:

@@ -10,7 +10,8 @@ import numpy as np
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
-from tasks.data.readers import Problem, all_problems
+from tasks.data.readers import all_problems
+from tasks.problems import Problem
 from tasks.speech.corpus import SpeechCorpus, Utterance
 
 #: A waveform whose samples all lie below this is taken for silence.

@@ -11,25 +11,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions, datasets
+from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.captioning.corpus import Box, Caption, CaptionCorpus, Phrase, Picture, median_length
 from tasks.captioning.datasets.folder import Entry, by_picture, read_entries
 from tasks.captioning.metrics import normalised
-from tasks.captioning.settings import photo_settings
 from tasks.data.archives import Distribution, Piece
 from tasks.data.lines import TextLines
-from tasks.data.readers import Problem, Scan, ScannedDataset, required_root
+from tasks.data.readers import required_root
 from tasks.data.tokenizer import words
+from tasks.problems import Problem, Scan
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
-
-    from bench.attention.base import Placement
 
 
 # Its authors hand the photos out on request; this copy is the one that is widely used. Its
@@ -299,10 +297,6 @@ class Flickr8k(ScannedDataset[CaptionCorpus]):
     card: ClassVar[Distribution | None] = FLICKR8K
     places: ClassVar[tuple[str, ...]] = ("flickr8k", TOKENS)
     Options: ClassVar[type[DatasetOptions]] = Flickr8kOptions
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return photo_settings(budget, placement)
 
     @classmethod
     def scan(cls, options: DatasetOptions, data_root: Path | None) -> Scan[CaptionCorpus]:

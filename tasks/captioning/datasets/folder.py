@@ -10,21 +10,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from bench.errors import UsageError, unknown_name
-from tasks.base import DatasetOptions, datasets
+from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.captioning.corpus import Caption, CaptionCorpus, Picture, median_length
 from tasks.captioning.metrics import normalised
-from tasks.captioning.settings import photo_settings
 from tasks.data.lines import TextLines
-from tasks.data.readers import Problem, Scan, ScannedDataset, required_root
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
-
+from tasks.data.readers import required_root
+from tasks.problems import Problem, Scan
 
 # Files of captions, line by line: the token format of Flickr8k, tables with named columns, JSON
 # lines.
@@ -228,10 +224,6 @@ class CaptionFolder(ScannedDataset[CaptionCorpus]):
     licence: ClassVar[str] = "the user's own"
     places: ClassVar[tuple[str, ...]] = CAPTION_FILES
     Options: ClassVar[type[DatasetOptions]] = FolderOptions
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return photo_settings(budget, placement)
 
     @classmethod
     def scan(cls, options: DatasetOptions, data_root: Path | None) -> Scan[CaptionCorpus]:

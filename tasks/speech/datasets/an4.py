@@ -6,14 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions, datasets
-from tasks.data.readers import Problem, Scan, ScannedDataset, data_folder, read_lines
+from tasks.base import DatasetOptions, ScannedDataset, datasets
+from tasks.data.readers import data_folder, read_lines
+from tasks.problems import Problem, Scan
 from tasks.speech.audio import file_identity, read_sphinx
 from tasks.speech.corpus import (
     SoundReader,
@@ -23,10 +24,6 @@ from tasks.speech.corpus import (
     split_text,
     symbols_of,
 )
-from tasks.speech.settings import cepstra_settings
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
 
 FRAME_RATE = 100
 CEPSTRA = 13
@@ -68,10 +65,6 @@ class An4(ScannedDataset[SpeechCorpus]):
     places = ("an4",)
     citation = "Acero 1993, Acoustical and Environmental Robustness in ASR"
     Options = An4Options
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return cepstra_settings(budget, placement)
 
     @classmethod
     def scan(cls, options: Any, data_root: Path | None) -> Scan[SpeechCorpus]:

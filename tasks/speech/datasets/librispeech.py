@@ -6,16 +6,16 @@ chapter's transcript again for every utterance in it, so the same tree is read h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions, datasets
+from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.data.archives import Distribution, Piece
-from tasks.data.readers import Problem, Scan, ScannedDataset, data_folder, read_lines
+from tasks.data.readers import data_folder, read_lines
+from tasks.problems import Problem, Scan
 from tasks.speech.audio import FileReader, HeaderCheck
 from tasks.speech.corpus import (
     SpeechCorpus,
@@ -24,10 +24,6 @@ from tasks.speech.corpus import (
     symbols_of,
     unseen_note,
 )
-from tasks.speech.settings import recorded_settings
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
 
 RATE = 16000
 
@@ -83,10 +79,6 @@ class LibriSpeech(ScannedDataset[SpeechCorpus]):
     places = ("LibriSpeech", "librispeech", "train-clean-100")
     citation = "Panayotov et al. 2015, LibriSpeech: an ASR corpus based on public domain books"
     Options = LibriSpeechOptions
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return recorded_settings(budget, placement)
 
     @classmethod
     def scan(cls, options: Any, data_root: Path | None) -> Scan[SpeechCorpus]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions, datasets
-from tasks.data.readers import Problem, Row, Scan, ScannedDataset, read_tsv, required_root
+from tasks.base import DatasetOptions, ScannedDataset, datasets
+from tasks.data.readers import Row, read_tsv, required_root
+from tasks.problems import Problem, Scan
 from tasks.speech.audio import FileReader, HeaderCheck
 from tasks.speech.corpus import (
     SpeechCorpus,
@@ -22,10 +23,6 @@ from tasks.speech.corpus import (
     unseen_note,
 )
 from tasks.speech.datasets.an4 import read_lexicon
-from tasks.speech.settings import recorded_settings
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
 
 #: Names people give the validation part.
 _VALIDATION = ("validation", "valid", "val", "dev")
@@ -52,10 +49,6 @@ class Manifest(ScannedDataset[SpeechCorpus]):
     licence = "the user's own"
     places = ("manifest.tsv",)
     Options = ManifestOptions
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return recorded_settings(budget, placement)
 
     @classmethod
     def scan(cls, options: Any, data_root: Path | None) -> Scan[SpeechCorpus]:

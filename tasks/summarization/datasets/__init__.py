@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -20,10 +20,6 @@ from tasks.data.cache import digest, digest_texts
 from tasks.data.hub import Card, CardOptions, provenance_note, read_split
 from tasks.data.rows import RowExamples, TextRow, filled_rows
 from tasks.data.tokenizer import plain_words
-from tasks.summarization.settings import news_settings
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
 
 Words = tuple[str, ...]
 #: Pairs (summary word, document word), counted from 0 over all sentences.
@@ -278,10 +274,6 @@ class HubDocuments(Dataset):
     card: ClassVar[Card]
     replacements: ClassVar[tuple[tuple[str, str], ...]] = ()
     Options: ClassVar[type[DatasetOptions]] = HubOptions
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return news_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None) -> SummaryCorpus:

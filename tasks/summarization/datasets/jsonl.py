@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -19,10 +19,6 @@ from tasks.summarization.datasets import (
     hold_out,
     read_documents,
 )
-from tasks.summarization.settings import news_settings
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
 
 
 class JsonlOptions(DatasetOptions):
@@ -48,10 +44,6 @@ class Jsonl(Dataset):
     licence: ClassVar[str] = "the files' own"
     places: ClassVar[tuple[str, ...]] = ("train.jsonl",)
     Options: ClassVar[type[DatasetOptions]] = JsonlOptions
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return news_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None) -> SummaryCorpus:

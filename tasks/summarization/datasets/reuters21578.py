@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,11 +23,6 @@ from tasks.base import Dataset, DatasetOptions, datasets
 from tasks.data.archives import Distribution, Piece
 from tasks.data.readers import data_folder, read_json
 from tasks.summarization.datasets import Document, Preprocessing, SummaryCorpus
-from tasks.summarization.settings import news_settings
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
-
 
 # Where Reuters-21578 is got from: its stories as JSON, 1,000 a file.
 
@@ -129,10 +124,6 @@ class Reuters(Dataset):
     places: ClassVar[tuple[str, ...]] = (_FOLDER,)
     citation: ClassVar[str] = "Lewis 1997: Reuters-21578 text categorization test collection."
     Options: ClassVar[type[DatasetOptions]] = ReutersOptions
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return news_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None) -> SummaryCorpus:

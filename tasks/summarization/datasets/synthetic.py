@@ -8,12 +8,12 @@ changed ones included. With more than one piece of news, the headline joins them
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
@@ -21,7 +21,6 @@ from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
 from tasks.probe_parts import ProbePart, probe_parts, unseen
 from tasks.summarization.datasets import Document, SummaryCorpus
-from tasks.summarization.settings import probe_settings
 from tasks.summarization.synthetic import (
     ACTIONS,
     AGENTS,
@@ -39,9 +38,6 @@ from tasks.summarization.synthetic import (
     headline,
     sentence,
 )
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
 
 _PLACED = 0.5
 
@@ -97,10 +93,6 @@ class Probe(Dataset):
     external: ClassVar[bool] = False
     gold: ClassVar[bool] = True
     Options: ClassVar[type[DatasetOptions]] = ProbeOptions
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return probe_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None) -> SummaryCorpus:

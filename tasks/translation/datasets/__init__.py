@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +18,6 @@ from tasks.data.cache import digest, digest_texts
 from tasks.data.lines import TextLines
 from tasks.data.rows import ParallelLines, RowExamples, TextRow, filled_rows
 from tasks.data.tokenizer import words
-from tasks.translation.settings import parallel_settings
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
 
 #: Pairs (target word, source word), counted from 0.
 Links = tuple[tuple[int, int], ...]
@@ -118,15 +114,7 @@ class PairBuilder:
         return Pair(name, texts[self.source], texts[self.target], self.links.get(row))
 
 
-class ParallelDataset(Dataset):
-    """Base of the data sets of real sentences."""
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return parallel_settings(budget, placement)
-
-
-class LinesDataset(ParallelDataset):
+class LinesDataset(Dataset):
     """Base of the data sets of line-parallel files. Subclasses name the files."""
 
     @classmethod

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
 from tasks.translation.datasets import Corpus, Pair
-from tasks.translation.settings import probe_settings
 from tasks.translation.synthetic import grow
 from tasks.translation.synthetic_grammar import Order, translate
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
 
 #: Source words of the shortest sentences.
 SHORTEST = 4
@@ -52,10 +47,6 @@ class ProbeDataset(Dataset):
     external: ClassVar[bool] = False
     gold: ClassVar[bool] = True
     Options: ClassVar[type[DatasetOptions]] = ProbeOptions
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return probe_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None = None) -> Corpus:

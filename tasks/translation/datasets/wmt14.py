@@ -9,10 +9,10 @@ import numpy as np
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions, datasets
+from tasks.base import Dataset, DatasetOptions, datasets
 from tasks.data.hub import Card, CardOptions, provenance_note, read_split
 from tasks.data.rows import RowExamples, filled_rows
-from tasks.translation.datasets import Corpus, PairBuilder, ParallelDataset
+from tasks.translation.datasets import Corpus, PairBuilder
 
 WMT14 = Card(
     name="wmt14",
@@ -33,7 +33,7 @@ class Wmt14Options(CardOptions):
 
 
 @datasets("translation").register("wmt14")
-class Wmt14(ParallelDataset):
+class Wmt14(Dataset):
     """4.5 million sentence pairs for training, newstest2013 and newstest2014; they stay on disk."""
 
     name: ClassVar[str] = "wmt14"

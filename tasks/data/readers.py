@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
-from tasks.problems import Problem, interleaved
+from tasks.problems import Problem
 
 #: Told of a line that cannot be used; the line is passed over if it returns.
 OnError = Callable[[UsageError], None]
@@ -198,18 +198,9 @@ def data_folder(data_root: Path | None, name: str, candidates: Sequence[str]) ->
     )
 
 
-@dataclass
-class Gathered:
-    """Gathers errors instead of raising them: an `OnError`."""
-
-    found: list[UsageError] = field(default_factory=list)
-
-    def __call__(self, error: UsageError) -> None:
-        self.found.append(error)
-
-    def lines(self) -> list[str]:
-        """One line per error, none said twice."""
-        return list(dict.fromkeys(map(str, self.found)))
+def collect(problems: list[Problem], kind: str = "problems") -> OnError:
+    """An `OnError` that adds every error to a list of problems."""
+    return lambda error: problems.append(Problem.of(error, kind))
 
 
 def empty_file(path: Path) -> UsageError:
@@ -224,19 +215,3 @@ def unreadable(path: Path, error: OSError) -> UsageError:
     if isinstance(error, IsADirectoryError):
         return UsageError("is a folder, not a text file", where=str(path))
     return UsageError(f"cannot be read ({error.strerror or error})", where=str(path))
-
-
-def all_problems(
-    kind: Any, options: Any, data_root: Path | None, closer: Callable[[Any], Iterable[Problem]]
-) -> list[str]:
-    """`Dataset.check` for corpora without `problems` of their own: goes with the last of them."""
-    try:
-        found = kind.scan(options, data_root)
-    except UsageError as error:
-        return [str(error)]
-    problems = list(found.problems)
-    if found.corpus is not None:
-        problems += closer(found.corpus)
-    elif not problems:
-        problems.append(Problem("holds no examples", str(data_root), "empty data sets"))
-    return interleaved(problems)

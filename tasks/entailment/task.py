@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from tasks.base import Evaluation, Paths, Plan, Task, TaskData, tasks
-from tasks.entailment.pairs import LABELS
+from tasks.entailment.datasets import LABELS
 from tasks.entailment.settings import EntailmentSettings
 from tasks.settings import Settings
 

@@ -12,7 +12,7 @@ import torch
 from tasks.base import Paths, TaskData
 from tasks.data.batching import BucketBatches, Stream, StreamModule, sorted_batches
 from tasks.data.tokenizer import BOS, EOS, PAD, SPECIALS, UNK
-from tasks.speech.corpus import SpeechCorpus, Utterance
+from tasks.speech.datasets import SpeechCorpus, Utterance
 from tasks.speech.feature_store import FeatureStore
 from tasks.speech.feature_store import prepare as prepare_features
 from tasks.speech.features import FeatureOptions

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from tasks.data.cache import cached, digest
 from tasks.speech import features
-from tasks.speech.corpus import SpeechCorpus, Utterance
+from tasks.speech.datasets import SpeechCorpus, Utterance
 from tasks.speech.features import Extractor, FeatureOptions
 
 # Utterances read and written at once.
@@ -69,7 +69,7 @@ class FeatureStore:
             asdict(options),
             [corpus.unit, corpus.symbols, corpus.rate],
             {name: [rows.start, rows.stop] for name, rows in self.rows.items()},
-            [[one.units, one.spans] for one in corpus.utterances()],
+            [[one.units, one.spans] for one in corpus.examples()],
             hashlib.sha256(b"".join(self.sounds)).hexdigest(),
         )
 
@@ -111,7 +111,7 @@ def prepare(corpus: SpeechCorpus, options: FeatureOptions, cache: Path) -> Featu
         features.VERSION,
         asdict(options),
         corpus.rate,
-        [corpus.reader.identity(one) for one in corpus.utterances()],
+        [corpus.reader.identity(one) for one in corpus.examples()],
     )
     path = cached(
         cache / "features", key, lambda target: _write(target, corpus, options), suffix=".arrow"
@@ -121,7 +121,7 @@ def prepare(corpus: SpeechCorpus, options: FeatureOptions, cache: Path) -> Featu
 
 def _write(path: Path, corpus: SpeechCorpus, options: FeatureOptions) -> None:
     extractor = Extractor(corpus, options)
-    utterances = corpus.utterances()
+    utterances = list(corpus.examples())
     blocks = (utterances[low : low + ROWS] for low in range(0, len(utterances), ROWS))
     first = _block(next(blocks), corpus, extractor)
     schema = pa.schema(
@@ -159,7 +159,7 @@ def _views(frames: pa.LargeListArray, size: int) -> _Block:
 
 def _rows(corpus: SpeechCorpus) -> Mapping[str, range]:
     rows, start = {}, 0
-    for name, part in corpus.parts():
+    for name, part in corpus.splits.items():
         rows[name] = range(start, start + len(part))
         start += len(part)
     return rows

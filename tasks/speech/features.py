@@ -17,7 +17,7 @@ from torchaudio.transforms import ComputeDeltas, FrequencyMasking, MelSpectrogra
 
 from bench.attention.base import lengths_to_mask
 from tasks.data.batching import sorted_batches
-from tasks.speech.corpus import SpeechCorpus
+from tasks.speech.datasets import SpeechCorpus
 
 # Added to mel energies: about what rounding to 16 bits leaves in a silent frame.
 FLOOR = 1e-8

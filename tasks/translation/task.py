@@ -12,7 +12,7 @@ from tasks.base import Evaluation, Paths, Plan, Task, TaskData, tasks
 from tasks.data.lines import Texts
 from tasks.data.text_pairs import Part, TextCorpus, TextData, prepare_texts
 from tasks.settings import Settings, TextSettings
-from tasks.translation.datasets import Corpus, Pair
+from tasks.translation.datasets import Pair, TranslationCorpus
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -60,7 +60,7 @@ class Translation(Task):
 # Translation data made ready.
 
 
-def prepare(corpus: Corpus, settings: TextSettings, paths: Paths) -> TextData[Pair]:
+def prepare(corpus: TranslationCorpus, settings: TextSettings, paths: Paths) -> TextData[Pair]:
     """As `tasks.data.text_pairs.prepare_texts`."""
     corpus = corpus.limited(settings.train_limit, settings.test_limit)
     texts = TextCorpus.of(corpus, _part, sure=corpus.sure)

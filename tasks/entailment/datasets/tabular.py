@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
 from tasks.data.readers import OnError, read_rows, required_root
-from tasks.entailment.pairs import (
+from tasks.entailment.datasets import (
     LABELS,
     LOWER_CASED,
     Columns,
@@ -54,11 +54,8 @@ class Tabular(PairsDataset):
     Options: ClassVar[type[DatasetOptions]] = TabularOptions
 
     @classmethod
-    def read(
-        cls, options: DatasetOptions, data_root: Path | None, on_error: OnError
-    ) -> EntailmentCorpus:
+    def read(cls, options: Any, data_root: Path | None, on_error: OnError) -> EntailmentCorpus:
         """Read the files named by the options. Raises UsageError naming file and line."""
-        assert isinstance(options, TabularOptions)
         root = required_root(data_root, cls.name, options.train_file)
         columns = Columns(
             options.premise, options.hypothesis, options.label, _values(options.labels)
@@ -78,7 +75,10 @@ class Tabular(PairsDataset):
             notes = (f"{len(held)} training pairs serve as validation data",)
         dropped = dropped_note(sum(read.unlabelled for read in parts))
         return EntailmentCorpus(
-            cls.name, kept, held, {"test": test.pairs}, notes=(LOWER_CASED, *dropped, *notes)
+            train=kept,
+            validation=held,
+            tests={"test": test.pairs},
+            notes=(LOWER_CASED, *dropped, *notes),
         )
 
 

@@ -14,15 +14,15 @@ from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.data.readers import Row, read_tsv, required_root
 from tasks.problems import Problem, Scan
 from tasks.speech.audio import FileReader, HeaderCheck
-from tasks.speech.corpus import (
+from tasks.speech.datasets import (
     SpeechCorpus,
     Unit,
     Utterance,
+    read_lexicon,
     split_text,
     symbols_of,
     unseen_note,
 )
-from tasks.speech.datasets.an4 import read_lexicon
 
 #: Names people give the validation part.
 _VALIDATION = ("validation", "valid", "val", "dev")

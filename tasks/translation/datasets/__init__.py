@@ -5,19 +5,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
+from itertools import chain, starmap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.errors import UsageError
-from tasks.base import Dataset, DatasetOptions
-from tasks.data.cache import digest, digest_texts
+from tasks.base import Corpus, ScannedDataset
 from tasks.data.lines import TextLines
 from tasks.data.rows import ParallelLines, RowExamples, TextRow, filled_rows
 from tasks.data.tokenizer import words
+from tasks.problems import Problem, Scan
 
 #: Pairs (target word, source word), counted from 0.
 Links = tuple[tuple[int, int], ...]
@@ -46,52 +46,27 @@ class Pair:
     def target(self) -> tuple[str, ...]:
         return words(self.target_text)
 
+    def content(self) -> Iterator[str]:
+        yield self.source_text
+        yield self.target_text
+        yield repr(self.links)
 
-@dataclass(frozen=True)
-class Corpus:
-    """A translation data set.
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationCorpus(Corpus[Pair]):
+    """Pairs by split.
 
     Attributes:
-        tests: test sets by name; the first one gives the headline figure.
         sure: whether links are between words that translate each other; otherwise they join all
             words of phrases that belong together, and are possible links only.
-        notes: what a reader of the results must know (pairs dropped, links not found, ...).
     """
 
-    name: str
     source_language: str
     target_language: str
-    train: Sequence[Pair]
-    validation: Sequence[Pair]
-    tests: Mapping[str, Sequence[Pair]]
     sure: bool = True
-    notes: tuple[str, ...] = ()
 
-    def limited(self, train: int = 0, test: int = 0) -> Corpus:
-        """The first `train` training pairs and the first `test` of every test set; 0 is all."""
-        return replace(
-            self,
-            train=self.train[:train] if train else self.train,
-            tests={name: pairs[:test] if test else pairs for name, pairs in self.tests.items()},
-        )
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Digest of every pair, its links and the order; hexadecimal."""
-        splits = {"train": self.train, "validation": self.validation, **self.tests}
-        return digest(
-            "corpus",
-            list(splits),
-            [digest_texts(_fields(pairs)) for pairs in splits.values()],
-            self.sure,
-        )
-
-
-def _fields(pairs: Sequence[Pair]) -> Iterator[str]:
-    for pair in pairs:
-        yield pair.source_text
-        yield pair.target_text
-        yield repr(pair.links)
+    def traits(self) -> Sequence[Any]:
+        return (self.sure,)
 
 
 # From rows of texts to pairs: what the readers of real data sets share.
@@ -114,8 +89,9 @@ class PairBuilder:
         return Pair(name, texts[self.source], texts[self.target], self.links.get(row))
 
 
-class LinesDataset(Dataset):
-    """Base of the data sets of line-parallel files. Subclasses name the files."""
+class LinesDataset(ScannedDataset[TranslationCorpus]):
+    """Base of the data sets of line-parallel files. Subclasses name the files, and make a corpus
+    of their pairs."""
 
     @classmethod
     @abstractmethod
@@ -123,19 +99,28 @@ class LinesDataset(Dataset):
         """Source and target file of every split that has files."""
 
     @classmethod
-    def read(cls, options: DatasetOptions, data_root: Path | None) -> dict[str, RowExamples[Pair]]:
-        """The pairs of every split that has files. Raises UsageError as `read_pairs`."""
-        files = cls.files(options, data_root).items()
-        return {split: read_pairs(source, target, split) for split, (source, target) in files}
+    @abstractmethod
+    def corpus(
+        cls, options: Any, data_root: Path | None, splits: dict[str, RowExamples[Pair]]
+    ) -> TranslationCorpus:
+        """The corpus of the pairs of every split that has files."""
+
+    @classmethod
+    def scan(cls, options: Any, data_root: Path | None) -> Scan[TranslationCorpus]:
+        files = cls.files(options, data_root)
+        errors = chain.from_iterable(starmap(line_problems, files.values()))
+        problems = tuple(Problem.of(error, "problems") for error in errors)
+        if problems:
+            return Scan(None, problems)
+        splits = {split: read_pairs(*paths, split) for split, paths in files.items()}
+        return Scan(cls.corpus(options, data_root, splits))
 
 
 def read_pairs(source: Path, target: Path, split: str) -> RowExamples[Pair]:
     """The pairs of two files; lines that are blank in both are left out.
 
-    Raises UsageError: the first of `line_problems`, or that every line is blank.
+    Raises UsageError: every line is blank. Other faults are found by `line_problems`.
     """
-    for problem in line_problems(source, target):
-        raise problem
     lines = ParallelLines((TextLines(source), TextLines(target)))
     rows = np.flatnonzero(filled_rows(lines))
     if not len(rows):

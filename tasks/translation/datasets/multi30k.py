@@ -17,7 +17,7 @@ from tasks.data.archives import Distribution, Piece
 from tasks.data.readers import required_root
 from tasks.data.rows import RowExamples
 from tasks.data.tokenizer import words
-from tasks.translation.datasets import Corpus, LinesDataset, Links, Pair, PairBuilder
+from tasks.translation.datasets import LinesDataset, Links, Pair, PairBuilder, TranslationCorpus
 
 _COMMIT = "a3d2e0d26b56f3846f66a952536ffed4e401d05a"
 _RAW = f"https://raw.githubusercontent.com/multi30k/dataset/{_COMMIT}/data/task1/raw"
@@ -184,10 +184,9 @@ class Multi30k(LinesDataset):
     Options: ClassVar[type[DatasetOptions]] = Multi30kOptions
 
     @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> Corpus:
-        """Read. Raises UsageError naming file and line where the data cannot be used."""
-        assert isinstance(options, Multi30kOptions)
-        splits = cls.read(options, data_root)
+    def corpus(
+        cls, options: Any, data_root: Path | None, splits: dict[str, RowExamples[Pair]]
+    ) -> TranslationCorpus:
         source, target = options.pair.split("-")
         notes: list[str] = []
         if {source, target} == LINKED:
@@ -195,8 +194,7 @@ class Multi30k(LinesDataset):
             for split in (VALIDATION, TEST):
                 splits[split], note = _linked(splits[split], folder, (source, target))
                 notes.append(note)
-        return Corpus(
-            name=cls.name,
+        return TranslationCorpus(
             source_language=source,
             target_language=target,
             train=splits[TRAIN],

@@ -13,7 +13,7 @@ from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
 from tasks.data.readers import required_root
 from tasks.data.rows import RowExamples
-from tasks.translation.datasets import Corpus, LinesDataset, Pair
+from tasks.translation.datasets import LinesDataset, Pair, TranslationCorpus
 
 
 class ParallelOptions(DatasetOptions):
@@ -46,10 +46,9 @@ class Parallel(LinesDataset):
     Options: ClassVar[type[DatasetOptions]] = ParallelOptions
 
     @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> Corpus:
-        """Read. Raises UsageError naming file and line where the data cannot be used."""
-        assert isinstance(options, ParallelOptions)
-        splits = cls.read(options, data_root)
+    def corpus(
+        cls, options: Any, data_root: Path | None, splits: dict[str, RowExamples[Pair]]
+    ) -> TranslationCorpus:
         notes = [
             f"{split}: {len(pairs.texts) - len(pairs)} lines that are blank on both sides left out"
             for split, pairs in splits.items()
@@ -62,8 +61,7 @@ class Parallel(LinesDataset):
             notes += [
                 f"{split}: {len(splits[split])} pairs split off the training" for split in missing
             ]
-        return Corpus(
-            name=cls.name,
+        return TranslationCorpus(
             source_language=options.source,
             target_language=options.target,
             train=splits["train"],

@@ -12,7 +12,7 @@ from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
 from tasks.data.hub import Card, CardOptions, provenance_note, read_split
 from tasks.data.rows import RowExamples, filled_rows
-from tasks.translation.datasets import Corpus, PairBuilder
+from tasks.translation.datasets import PairBuilder, TranslationCorpus
 
 WMT14 = Card(
     name="wmt14",
@@ -33,7 +33,7 @@ class Wmt14Options(CardOptions):
 
 
 @datasets("translation").register("wmt14")
-class Wmt14(Dataset):
+class Wmt14(Dataset[TranslationCorpus]):
     """4.5 million sentence pairs for training, newstest2013 and newstest2014; they stay on disk."""
 
     name: ClassVar[str] = "wmt14"
@@ -46,7 +46,7 @@ class Wmt14(Dataset):
     Options: ClassVar[type[DatasetOptions]] = Wmt14Options
 
     @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> Corpus:
+    def load(cls, options: DatasetOptions, data_root: Path | None) -> TranslationCorpus:
         """Read what `attnbench data get` got. Raises UsageError if it is not there, unreadable, or
         holds no text."""
         assert isinstance(options, Wmt14Options)
@@ -64,8 +64,7 @@ class Wmt14(Dataset):
                 notes.append(f"{split}: {blank} pairs with a blank side left out")
             splits[split] = RowExamples(split, rows, np.flatnonzero(filled), build)
         assert data_root is not None
-        return Corpus(
-            name=cls.name,
+        return TranslationCorpus(
             source_language=source,
             target_language=target,
             train=splits["train"],

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from bench.errors import UsageError
-from tasks.captioning.check import check
-from tasks.captioning.corpus import Box, CaptionCorpus, Phrase
+from tasks.base import DatasetOptions, datasets
+from tasks.captioning.datasets import Box, CaptionCorpus, Phrase
 from tasks.captioning.datasets.flickr8k import (
     LISTS,
     TOKENS,
@@ -22,6 +22,11 @@ from tasks.captioning.datasets.flickr8k import (
     place,
 )
 from tasks.captioning.images import pixels
+
+
+def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
+    return datasets("captioning").get(name).check(options, root)
+
 
 DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")
 

@@ -16,7 +16,7 @@ from torchaudio.functional import melscale_fbanks
 from bench.errors import UsageError
 from tasks.speech import feature_store as store_module
 from tasks.speech import features as module
-from tasks.speech.corpus import SoundReader, SpeechCorpus, Utterance
+from tasks.speech.datasets import SoundReader, SpeechCorpus, Utterance
 from tasks.speech.feature_store import FeatureStore, prepare
 from tasks.speech.features import Extractor, FeatureOptions, SpecAugment, normalised
 

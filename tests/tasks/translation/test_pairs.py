@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 
 from bench.errors import UsageError
+from tasks.base import DatasetOptions, datasets
 from tasks.data.lines import Texts
-from tasks.translation.check import check
 from tasks.translation.datasets import Pair, line_problems, read_pairs
 from tasks.translation.datasets.parallel import Parallel, ParallelOptions
+
+
+def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
+    return datasets("translation").get(name).check(options, root)
+
 
 SOURCE = "\n".join(f"quelle {number} ." for number in range(200)) + "\n"
 TARGET = "\n".join(f"Target {number}." for number in range(200)) + "\n"
@@ -89,7 +94,9 @@ def test_bad_files(
         assert line.startswith(f"{folder}/{text}")
     with pytest.raises(UsageError) as caught:
         Parallel.load(ParallelOptions(), folder)
-    assert str(caught.value) == found[0]
+    path, _, text = found[0].partition(": ")
+    count = "" if len(found) == 1 else f"{len(found)} problems, the first: "
+    assert str(caught.value) == f"{path}: {count}{text}"
     assert check("parallel", folder, ParallelOptions()) == found
 
 

@@ -172,4 +172,3 @@ def _is_read(name: str, owner: BaseModel, plan: Plan) -> bool:
 
 def _models(plan: Plan) -> tuple[BaseModel, ...]:
     return plan.attention_options, plan.settings, plan.dataset_options
-

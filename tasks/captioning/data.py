@@ -15,7 +15,7 @@ from torch import Tensor
 from bench.models.image_encoder import grid_of
 from tasks.base import Paths, TaskData
 from tasks.captioning.baselines import CaptionControls, controls
-from tasks.captioning.corpus import CaptionCorpus, Picture
+from tasks.captioning.datasets import CaptionCorpus, Picture
 from tasks.captioning.images import Pixels, pixels
 from tasks.captioning.settings import CaptioningSettings
 from tasks.data.arrow import EncodedTexts, encode

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from bench.errors import UsageError
-from tasks.captioning.corpus import Drawn, Picture
+from tasks.captioning.datasets import Drawn, Picture
 from tasks.captioning.settings import CaptioningSettings
 from tasks.data.cache import cached, digest
 from tasks.problems import Problem, summary

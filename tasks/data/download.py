@@ -234,7 +234,9 @@ def read_record(path: Path) -> dict[str, FileRecord]:
         return {name: FileRecord(**entry) for name, entry in read_json(path).items()}
     except (TypeError, AttributeError):
         raise UsageError(
-            "not a record of downloads", where=str(path), remedy="delete it and download the data again"
+            "not a record of downloads",
+            where=str(path),
+            remedy="delete it and download the data again",
         ) from None
 
 

@@ -1,9 +1,9 @@
-"""Data sets of the Hugging Face hub, described by declarative cards and downloaded at pinned revisions.
+"""Data sets of the Hugging Face hub: declarative cards, downloaded at pinned revisions.
 
 `huggingface_hub` downloads; address of a mirror (`HF_ENDPOINT`), token and offline mode are its
 own. On disk a file lies at `<root>/hub/<identifier>/<revision>/<file>`, with `/` in names written
-`--`. A record beside the files (`manifest.json`) names what was downloaded: size, SHA-256, and the commit
-a branch stood for.
+`--`. A record beside the files (`manifest.json`) names what was downloaded: size, SHA-256, and the
+commit a branch stood for.
 """
 
 from __future__ import annotations
@@ -115,7 +115,9 @@ class CardOptions(DatasetOptions):
     )
 
 
-def fetch(card: Card, root: Path, *, report: Callable[[str], None] = lambda line: None) -> DownloadResult:
+def fetch(
+    card: Card, root: Path, *, report: Callable[[str], None] = lambda line: None
+) -> DownloadResult:
     """Download what a card names, unless it is there. Every file is complete or absent.
 
     Args:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
-from tasks.problems import Problem, interleaved
+from tasks.problems import Problem
 
 #: Told of a line that cannot be used; the line is passed over if it returns.
 OnError = Callable[[UsageError], None]
@@ -168,36 +168,39 @@ def read_json(path: Path) -> Any:
         ) from None
 
 
-def data_folder(data_root: Path | None, dataset: str, candidates: Sequence[str]) -> Path:
-    """The first of these folders that is there. Raises UsageError if none is, or without a root."""
+def required_root(data_root: Path | None, name: str, holds: str) -> Path:
+    """The data root of a data set that needs one. Raises UsageError without it.
+
+    Args:
+        holds: what the folder is expected to hold, for the message.
+    """
     if data_root is None:
         raise UsageError(
-            f"data set '{dataset}' needs its files",
+            f"data set '{name}' needs its files",
             where="--data-root",
-            remedy=f"name the folder that holds {' or '.join(candidates)}/",
+            remedy=f"name the folder that holds {holds}",
         )
-    for name in candidates:
-        if (data_root / name).is_dir():
-            return data_root / name
+    if not data_root.is_dir():
+        raise UsageError("no such folder", where=f"--data-root {data_root}")
+    return data_root
+
+
+def data_folder(data_root: Path | None, name: str, candidates: Sequence[str]) -> Path:
+    """The first of these folders that is there. Raises UsageError if none is, or without a root."""
+    root = required_root(data_root, name, f"{' or '.join(candidates)}/")
+    for candidate in candidates:
+        if (root / candidate).is_dir():
+            return root / candidate
     raise UsageError(
-        f"data set '{dataset}' is not there",
-        where=str(data_root),
+        f"data set '{name}' is not there",
+        where=str(root),
         remedy=f"expected a folder {' or '.join(candidates)} in it",
     )
 
 
-@dataclass
-class Gathered:
-    """Gathers errors instead of raising them: an `OnError`."""
-
-    found: list[UsageError] = field(default_factory=list)
-
-    def __call__(self, error: UsageError) -> None:
-        self.found.append(error)
-
-    def lines(self) -> list[str]:
-        """One line per error, none said twice."""
-        return list(dict.fromkeys(map(str, self.found)))
+def collect(problems: list[Problem], kind: str = "problems") -> OnError:
+    """An `OnError` that adds every error to a list of problems."""
+    return lambda error: problems.append(Problem.of(error, kind))
 
 
 def empty_file(path: Path) -> UsageError:
@@ -212,32 +215,3 @@ def unreadable(path: Path, error: OSError) -> UsageError:
     if isinstance(error, IsADirectoryError):
         return UsageError("is a folder, not a text file", where=str(path))
     return UsageError(f"cannot be read ({error.strerror or error})", where=str(path))
-
-
-def all_problems(
-    kind: Any, options: Any, data_root: Path | None, closer: Callable[[Any], Iterable[Problem]]
-) -> list[str]:
-    """`Dataset.check` for corpora without `problems` of their own: goes with the last of them."""
-    try:
-        found = kind.scan(options, data_root)
-    except UsageError as error:
-        return [str(error)]
-    problems = list(found.problems)
-    if found.corpus is not None:
-        problems += closer(found.corpus)
-    elif not problems:
-        problems.append(Problem("holds no examples", str(data_root), "empty data sets"))
-    return interleaved(problems)
-
-
-def required_root(data_root: Path | None, name: str) -> Path:
-    """The data root of a data set that needs one. Raises UsageError without it."""
-    if data_root is None:
-        raise UsageError(
-            f"data set '{name}' is read from a folder",
-            where="--data-root",
-            remedy="give the folder that holds it",
-        )
-    if not data_root.is_dir():
-        raise UsageError("no such folder", where=f"--data-root {data_root}")
-    return data_root

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.errors import UsageError
 from tasks.data.lines import TextLines
-from tasks.data.readers import Row, parse_object, read_json_lines
+from tasks.data.readers import OnError, Row, fail, parse_object, read_json_lines
 
 #: The columns of one example.
 TextRow = tuple[str, ...]
@@ -68,14 +68,26 @@ class ParallelLines(TextRows):
 class JsonRows(TextRows):
     """Named fields of the objects of a file of JSON lines; blank lines are no rows.
 
-    Raises UsageError naming the line where the file cannot be read.
+    Args:
+        on_error: told of lines that are no such objects; the rows must not be read if it returns.
+
+    Raises UsageError where the file cannot be read.
     """
 
-    def __init__(self, path: Path, columns: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, columns: tuple[str, ...], on_error: OnError = fail) -> None:
         self.path, self.columns = path, columns
         self._lines = TextLines(path)
         # The line (from 0) of every row.
-        self._numbers = np.fromiter((row.line - 1 for row in read_json_lines(path)), np.int64)
+        self._numbers = np.fromiter(self._checked(on_error), np.int64)
+
+    def _checked(self, on_error: OnError) -> Iterator[int]:
+        for row in read_json_lines(self.path, on_error):
+            try:
+                self._texts(row)
+            except UsageError as error:
+                on_error(error)
+                continue
+            yield row.line - 1
 
     def __len__(self) -> int:
         return len(self._numbers)

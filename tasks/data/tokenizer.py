@@ -1,8 +1,8 @@
 """Texts to token ids and back: byte-pair encoding or whole words.
 
-Vocabularies are learned from training texts only, deterministic, and kept as JSON. Both kinds work on
-the words of a text, so every token belongs to exactly one word. Byte-pair encoding after Sennrich, Haddow and Birch
-(2016).
+Vocabularies are learned from training texts only, deterministic, and kept as JSON. Both kinds work
+on the words of a text, so every token belongs to exactly one word. Byte-pair encoding after
+Sennrich, Haddow and Birch (2016).
 """
 
 from __future__ import annotations

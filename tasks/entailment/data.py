@@ -18,7 +18,7 @@ from tasks.data.batching import BucketBatches, Stream, StreamModule, sorted_batc
 from tasks.data.cache import digest
 from tasks.data.vocabulary import Vocabulary
 from tasks.entailment.baselines import control_figures
-from tasks.entailment.pairs import EntailmentCorpus, PairExample, Pairs
+from tasks.entailment.datasets import EntailmentCorpus, PairExample
 from tasks.entailment.settings import EntailmentSettings
 from tasks.training.classifier import LabelledBatch
 
@@ -30,7 +30,7 @@ _CLAUSE_ENDS = frozenset([",", ";", ":", "."])
 class Split:
     """Pairs with their tokens, which are their words. Both sides end with EOS."""
 
-    pairs: Pairs
+    pairs: Sequence[PairExample]
     premises: EncodedTexts
     hypotheses: EncodedTexts
     labels: np.ndarray  # N int64, -1 where there is none
@@ -117,7 +117,7 @@ def prepare(corpus: EntailmentCorpus, settings: EntailmentSettings, paths: Paths
     corpus = corpus.limited(settings.train_limit, settings.test_limit)
     if settings.word_vectors == "fixed":
         # Vectors by spelling need no training, so words that only testing brings have theirs, too.
-        every = chain(*(part for _, part in corpus.parts()), *corpus.aligned.values())
+        every = chain(corpus.examples(), *corpus.aligned.values())
         vocabulary = Vocabulary.count(_sides(every))
     else:
         vocabulary = Vocabulary.count(
@@ -126,7 +126,7 @@ def prepare(corpus: EntailmentCorpus, settings: EntailmentSettings, paths: Paths
             unknown=settings.unknown_embeddings,
         )
 
-    def split(pairs: Pairs) -> Split:
+    def split(pairs: Sequence[PairExample]) -> Split:
         clauses = Clauses(pairs) if settings.segments == "clauses" else None
         return Split(
             pairs,
@@ -157,7 +157,7 @@ def _sides(pairs: Iterable[PairExample]) -> Iterator[tuple[str, ...]]:
 class Side(Sequence[str]):
     """One side of some pairs as texts, words joined by blanks."""
 
-    pairs: Pairs
+    pairs: Sequence[PairExample]
     side: Literal["premise", "hypothesis"]
 
     def __len__(self) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.store.result import LengthBin
-from tasks.entailment.pairs import LABELS, PairExample
+from tasks.entailment.datasets import LABELS, PairExample
 from tasks.evaluation import bootstrap as intervals
 from tasks.evaluation.bootstrap import Interval
 

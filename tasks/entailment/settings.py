@@ -34,7 +34,10 @@ class EntailmentSettings(Settings):
         description="word_vectors=fixed: share of a vector that words with like spelling share",
     )
     word_rate: float = Field(
-        0.1, ge=0, le=1, description="word_vectors=fixed: learning rate of the learned part, relative; 0 freezes it"
+        0.1,
+        ge=0,
+        le=1,
+        description="word_vectors=fixed: learning rate of the learned part, relative; 0 freezes it",
     )
     word_scale: float = Field(
         1.0, gt=0, description="word_vectors=fixed: length of a word's fixed vector"

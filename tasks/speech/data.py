@@ -13,7 +13,7 @@ from tasks.base import Paths, TaskData
 from tasks.data.arrow import EncodedTexts, RaggedArray
 from tasks.data.batching import BucketBatches, Stream, StreamModule, sorted_batches
 from tasks.data.vocabulary import Vocabulary
-from tasks.speech.corpus import SpeechCorpus, Utterance
+from tasks.speech.datasets import SpeechCorpus, Utterance
 from tasks.speech.features import FeatureOptions, FeatureStore, prepare_features
 from tasks.speech.settings import SpeechSettings
 from tasks.training.sequence import Batch

@@ -17,8 +17,8 @@ from tasks.evaluation.bootstrap import by_length, ratio
 from tasks.evaluation.decode import Decoding, decode
 from tasks.speech.alignment import Listened, TimeGrid, agree, equal_pairs, traces
 from tasks.speech.baselines import constant_rate, constant_transcript
-from tasks.speech.corpus import Utterance, join_units
 from tasks.speech.data import SpeechData, Split
+from tasks.speech.datasets import Utterance, join_units
 from tasks.speech.metrics import Scores, score
 from tasks.speech.model import SpeechModule
 from tasks.training.sequence import Batch

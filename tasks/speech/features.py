@@ -22,7 +22,7 @@ from bench.attention.base import lengths_to_mask
 from tasks.data.arrow import Padded, RaggedArray, read_table, write_blocks
 from tasks.data.batching import sorted_batches
 from tasks.data.cache import cached, digest
-from tasks.speech.corpus import SpeechCorpus, Utterance
+from tasks.speech.datasets import SpeechCorpus, Utterance
 
 # Added to mel energies: about what rounding to 16 bits leaves in a silent frame.
 FLOOR = 1e-8
@@ -174,7 +174,7 @@ class FeatureStore:
             asdict(options),
             [corpus.unit, corpus.symbols, corpus.rate],
             {name: [rows.start, rows.stop] for name, rows in self.rows.items()},
-            [[one.units, one.spans] for one in corpus.utterances()],
+            [[one.units, one.spans] for one in corpus.examples()],
             hashlib.sha256(b"".join(self.sounds)).hexdigest(),
         )
 
@@ -202,7 +202,7 @@ def prepare_features(corpus: SpeechCorpus, options: FeatureOptions, cache: Path)
         VERSION,
         asdict(options),
         corpus.rate,
-        [corpus.reader.identity(one) for one in corpus.utterances()],
+        [corpus.reader.identity(one) for one in corpus.examples()],
     )
     path = cached(
         cache / "features", key, lambda target: _write(target, corpus, options), suffix=".arrow"
@@ -212,7 +212,7 @@ def prepare_features(corpus: SpeechCorpus, options: FeatureOptions, cache: Path)
 
 def _write(path: Path, corpus: SpeechCorpus, options: FeatureOptions) -> None:
     extractor = Extractor(corpus, options)
-    utterances = corpus.utterances()
+    utterances = list(corpus.examples())
     blocks = (
         _block(utterances[low : low + ROWS], corpus, extractor)
         for low in range(0, len(utterances), ROWS)
@@ -239,7 +239,7 @@ def _block(
 
 def _rows(corpus: SpeechCorpus) -> Mapping[str, range]:
     rows, start = {}, 0
-    for name, part in corpus.parts():
+    for name, part in corpus.splits.items():
         rows[name] = range(start, start + len(part))
         start += len(part)
     return rows

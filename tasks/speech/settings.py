@@ -20,7 +20,9 @@ class SpeechSettings(Settings):
     )
 
     # features
-    n_mels: int = Field(40, ge=1, description="number of mel bands; ignored for precomputed features")
+    n_mels: int = Field(
+        40, ge=1, description="number of mel bands; ignored for precomputed features"
+    )
     deltas: int = Field(0, ge=0, le=2, description="orders of differences appended to features")
     normalise: bool = Field(True, description="mean 0 and variance 1 in every band, per utterance")
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.speech.corpus import SoundReader, Utterance
+from tasks.speech.datasets import SoundReader, Utterance
 
 # The phones of the speech probe: what the synthesiser is told about each.
 #

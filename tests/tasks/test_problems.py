@@ -89,17 +89,19 @@ def test_a_scan_with_problems_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_has_no_scan_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     options = DatasetOptions()
     assert Plain.check(options, None) == ["near:9: bad 9"]
-    monkeypatch.setattr(Plain, "load", lambda options, data_root: required_root(data_root, "x"))
+    monkeypatch.setattr(
+        Plain, "load", lambda options, data_root: required_root(data_root, "x", "y")
+    )
     [line] = Plain.check(options, None)
     assert line.startswith("--data-root: data set 'x'")
 
 
 def test_a_root_that_is_needed(tmp_path: Path) -> None:
-    assert required_root(tmp_path, "x") == tmp_path
-    with pytest.raises(UsageError, match="--data-root: data set 'x' is read from a folder"):
-        required_root(None, "x")
+    assert required_root(tmp_path, "x", "y") == tmp_path
+    with pytest.raises(UsageError, match="--data-root: data set 'x' needs its files"):
+        required_root(None, "x", "y")
     with pytest.raises(UsageError, match="no such folder"):
-        required_root(tmp_path / "none", "x")
+        required_root(tmp_path / "none", "x", "y")
 
 
 def test_a_corpus_knows_its_splits_and_what_is_in_them() -> None:

@@ -17,8 +17,17 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, ScannedDataset, datasets
-from tasks.captioning.corpus import Box, Caption, CaptionCorpus, Phrase, Picture, median_length
-from tasks.captioning.datasets.folder import Entry, by_picture, read_entries
+from tasks.captioning.datasets import (
+    Box,
+    Caption,
+    CaptionCorpus,
+    Entry,
+    Phrase,
+    Picture,
+    by_picture,
+    median_length,
+    read_entries,
+)
 from tasks.captioning.metrics import normalised
 from tasks.data.archives import Distribution, Piece
 from tasks.data.lines import TextLines
@@ -306,7 +315,7 @@ class Flickr8k(ScannedDataset[CaptionCorpus]):
         Raises UsageError: a file of the distribution is missing or cannot be used.
         """
         assert isinstance(options, Flickr8kOptions)
-        root = _root(required_root(data_root, cls.name))
+        root = _root(required_root(data_root, cls.name, "flickr8k/"))
         photos = _photos(root)
         entries, problems = read_entries(root / TOKENS)
         groups = by_picture(entries)

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
-from tasks.captioning.corpus import CaptionCorpus, Picture
+from tasks.captioning.datasets import CaptionCorpus, Picture
 from tasks.captioning.synthetic import (
     Named,
     Pair,
@@ -63,7 +63,7 @@ class ProbeOptions(DatasetOptions):
 
 
 @datasets("captioning").register("probe")
-class ProbeDataset(Dataset):
+class ProbeDataset(Dataset[CaptionCorpus]):
     """Scenes of up to `objects` shapes; "long" has one more than any training picture.
 
     A hash of its description decides the split a scene may be in, so no description, and with it

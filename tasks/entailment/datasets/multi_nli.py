@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tasks.base import DatasetOptions, datasets
 from tasks.data.hub import Card, CardOptions, paths, provenance_note
 from tasks.data.readers import OnError, Row
-from tasks.entailment.pairs import (
+from tasks.entailment.datasets import (
     LABELS,
     LOWER_CASED,
     NO_GOLD,
@@ -65,11 +65,8 @@ class MultiNli(PairsDataset):
     Options: ClassVar[type[DatasetOptions]] = CardOptions
 
     @classmethod
-    def read(
-        cls, options: DatasetOptions, data_root: Path | None, on_error: OnError
-    ) -> EntailmentCorpus:
+    def read(cls, options: Any, data_root: Path | None, on_error: OnError) -> EntailmentCorpus:
         """Read what `attnbench data get` got. Raises UsageError: not there, unreadable."""
-        assert isinstance(options, CardOptions)
         card = MULTI_NLI.at(options.revision)
         read = {
             split: read_pairs(_rows(card, data_root, split), _COLUMNS, split, on_error)
@@ -84,7 +81,7 @@ class MultiNli(PairsDataset):
             *dropped_note(sum(part.unlabelled for part in read.values())),
         )
         tests = {split: read[split].pairs for split in ("matched", "mismatched")}
-        return EntailmentCorpus(cls.name, train, validation, tests, notes=notes)
+        return EntailmentCorpus(train=train, validation=validation, tests=tests, notes=notes)
 
 
 def _rows(card: Card, data_root: Path | None, split: str) -> Iterator[Row]:

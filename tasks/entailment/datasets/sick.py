@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions, datasets
+from tasks.base import datasets
 from tasks.data.archives import Distribution, Piece
 from tasks.data.readers import OnError, Row, data_folder, read_tsv
-from tasks.entailment.datasets.rte2 import aligned_sets
-from tasks.entailment.pairs import (
+from tasks.entailment.datasets import (
     LOWER_CASED,
     Columns,
     EntailmentCorpus,
@@ -18,6 +17,7 @@ from tasks.entailment.pairs import (
     dropped_note,
     read_pairs,
 )
+from tasks.entailment.datasets.rte2 import aligned_sets
 
 SICK = Distribution(
     name="sick",
@@ -53,9 +53,7 @@ class Sick(PairsDataset):
     )
 
     @classmethod
-    def read(
-        cls, options: DatasetOptions, data_root: Path | None, on_error: OnError
-    ) -> EntailmentCorpus:
+    def read(cls, options: Any, data_root: Path | None, on_error: OnError) -> EntailmentCorpus:
         """Read `sick/SICK.txt`; RTE-2's alignments too where they are in the data root."""
         path = data_folder(data_root, cls.name, ["sick", "SICK"]) / "SICK.txt"
         rows: dict[str, list[Row]] = {part: [] for part in _PARTS}
@@ -72,7 +70,6 @@ class Sick(PairsDataset):
         }
         aligned, notes = aligned_sets(data_root)
         return EntailmentCorpus(
-            name=cls.name,
             train=read["TRAIN"].pairs,
             validation=read["TRIAL"].pairs,
             tests={"test": read["TEST"].pairs},

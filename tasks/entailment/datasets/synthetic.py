@@ -26,7 +26,7 @@ from pydantic import Field, model_validator
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
-from tasks.entailment.pairs import LABELS, EntailmentCorpus, Label, PairExample
+from tasks.entailment.datasets import LABELS, EntailmentCorpus, Label, PairExample
 from tasks.entailment.synthetic import (
     FORMS,
     LEXICONS,
@@ -82,7 +82,7 @@ class ProbeOptions(DatasetOptions):
 
 
 @datasets("entailment").register("probe")
-class Probe(Dataset):
+class Probe(Dataset[EntailmentCorpus]):
     """Generated pairs with word alignments."""
 
     name: ClassVar[str] = "probe"
@@ -115,7 +115,6 @@ def generate(options: ProbeOptions) -> EntailmentCorpus:
     seen: set[Hashable] = set()
     made = {part.name: tuple(_pairs(part, options, seen)) for part in parts}
     return EntailmentCorpus(
-        name="probe",
         train=made["train"],
         validation=made["validation"],
         tests={"test": made["test"], "long": made["long"]},

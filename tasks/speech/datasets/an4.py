@@ -16,11 +16,12 @@ from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.data.readers import data_folder, read_lines
 from tasks.problems import Problem, Scan
 from tasks.speech.audio import file_identity, read_sphinx
-from tasks.speech.corpus import (
+from tasks.speech.datasets import (
     SoundReader,
     SpeechCorpus,
     Unit,
     Utterance,
+    read_lexicon,
     split_text,
     symbols_of,
 )
@@ -28,8 +29,6 @@ from tasks.speech.corpus import (
 FRAME_RATE = 100
 CEPSTRA = 13
 _LINE = re.compile(r"(?:<s>)?(?P<text>.*?)(?:</s>)?\s*\((?P<id>[^()\s]+)\)\s*")
-#: Marks the further pronunciations of a word: "A(2)".
-_VARIANT = re.compile(r"\(\d+\)$")
 
 
 class An4Options(DatasetOptions):
@@ -92,23 +91,6 @@ class An4(ScannedDataset[SpeechCorpus]):
             notes=(f"validation: {len(kept)} training speakers ({', '.join(sorted(kept))})",),
         )
         return Scan(corpus, tuple(problems))
-
-
-def read_lexicon(path: Path) -> dict[str, tuple[str, ...]]:
-    """A pronouncing dictionary, a word and its phones per line; a word's first entry counts.
-
-    Raises UsageError: a missing file, a line without phones.
-    """
-    lexicon: dict[str, tuple[str, ...]] = {}
-    for number, line in read_lines(path):
-        word, *phones = line.split() or [""]
-        if not word:
-            continue
-        if not phones:
-            raise UsageError(f"'{word}' has no phones", where=f"{path}:{number}")
-        if not _VARIANT.search(word):
-            lexicon.setdefault(word, tuple(phones))
-    return lexicon
 
 
 def _utterances(

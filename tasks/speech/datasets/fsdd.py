@@ -17,7 +17,7 @@ from tasks.data.archives import Distribution, Piece
 from tasks.data.readers import data_folder
 from tasks.problems import Problem, Scan
 from tasks.speech.audio import HeaderCheck, file_identity, read_sound
-from tasks.speech.corpus import (
+from tasks.speech.datasets import (
     SoundReader,
     Span,
     SpeechCorpus,

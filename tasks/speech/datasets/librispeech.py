@@ -17,7 +17,7 @@ from tasks.data.archives import Distribution, Piece
 from tasks.data.readers import data_folder, read_lines
 from tasks.problems import Problem, Scan
 from tasks.speech.audio import FileReader, HeaderCheck
-from tasks.speech.corpus import (
+from tasks.speech.datasets import (
     SpeechCorpus,
     Utterance,
     split_text,

@@ -11,18 +11,18 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, ScannedDataset, datasets
-from tasks.data.readers import Row, read_tsv
+from tasks.data.readers import Row, read_tsv, required_root
 from tasks.problems import Problem, Scan
 from tasks.speech.audio import FileReader, HeaderCheck
-from tasks.speech.corpus import (
+from tasks.speech.datasets import (
     SpeechCorpus,
     Unit,
     Utterance,
+    read_lexicon,
     split_text,
     symbols_of,
     unseen_note,
 )
-from tasks.speech.datasets.an4 import read_lexicon
 
 #: Names people give the validation part.
 _VALIDATION = ("validation", "valid", "val", "dev")
@@ -52,17 +52,12 @@ class Manifest(ScannedDataset[SpeechCorpus]):
 
     @classmethod
     def scan(cls, options: Any, data_root: Path | None) -> Scan[SpeechCorpus]:
-        if data_root is None:
-            raise UsageError(
-                "the manifest is looked for in a data root",
-                where="--data-root",
-                remedy=f"name the folder that holds {options.manifest}",
-            )
-        path = data_root / options.manifest
+        root = required_root(data_root, cls.name, options.manifest)
+        path = root / options.manifest
         rows = list(read_tsv(path))
         _require_columns(rows[0])
         headers, problems = HeaderCheck(options.rate), list[Problem]()
-        lexicon = _lexicon(options, data_root)
+        lexicon = _lexicon(options, root)
         parts: dict[str, list[Utterance]] = {}
         for row in rows:
             utterance = _utterance(row, options.units, lexicon, headers, problems)

@@ -4,9 +4,8 @@ summaries, and how texts become documents."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import ClassVar
@@ -15,11 +14,11 @@ import numpy as np
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import Dataset, DatasetOptions
-from tasks.data.cache import digest, digest_texts
+from tasks.base import Corpus, Dataset, DatasetOptions
 from tasks.data.hub import Card, CardOptions, provenance_note, read_split
 from tasks.data.rows import RowExamples, TextRow, filled_rows
 from tasks.data.tokenizer import plain_words
+from tasks.problems import Problem
 
 Words = tuple[str, ...]
 #: Pairs (summary word, document word), counted from 0 over all sentences.
@@ -59,6 +58,11 @@ class Document:
     def summary_text(self) -> str:
         return " ".join(self.summary)
 
+    def content(self) -> Iterator[str]:
+        yield repr(self.sentences)
+        yield repr(self.summary)
+        yield repr(self.links)
+
 
 @dataclass(frozen=True)
 class Segments:
@@ -70,52 +74,14 @@ class Segments:
         return (document.segments for document in self.documents)
 
 
-@dataclass(frozen=True)
-class SummaryCorpus:
-    """Documents by part.
+class SummaryCorpus(Corpus[Document]):
+    """Documents by split."""
 
-    Attributes:
-        tests: test sets by name; the first one gives the headline figure.
-        notes: what a report should say of the data (casing, documents dropped, ...).
-    """
-
-    name: str
-    train: Sequence[Document]
-    validation: Sequence[Document]
-    tests: Mapping[str, Sequence[Document]]
-    notes: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        assert self.train and self.validation and self.tests and all(self.tests.values())
-
-    def parts(self) -> Iterator[tuple[str, Sequence[Document]]]:
-        """All parts with their names."""
-        yield "train", self.train
-        yield "validation", self.validation
-        yield from self.tests.items()
-
-    def limited(self, train: int = 0, test: int = 0) -> SummaryCorpus:
-        """The first `train` training documents and the first `test` of every test set; 0 is all."""
-        return replace(
-            self,
-            train=self.train[:train] if train else self.train,
-            tests={name: part[:test] if test else part for name, part in self.tests.items()},
-        )
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Digest of every document, its sentences, summary, links and the order; hexadecimal."""
-        return digest(
-            "summaries",
-            [(name, digest_texts(_fields(part))) for name, part in self.parts()],
-        )
-
-
-def _fields(documents: Sequence[Document]) -> Iterator[str]:
-    for document in documents:
-        yield repr(document.sentences)
-        yield repr(document.summary)
-        yield repr(document.links)
+    def problems(self) -> Iterator[Problem]:
+        """Texts that stay on disk are read and cut into words."""
+        for _ in self.examples():
+            pass
+        yield from ()
 
 
 # Sentences of running text, by rules that suit English news.
@@ -268,7 +234,7 @@ class HubOptions(CardOptions):
     lower: bool = Field(True, description="lower-case both sides")
 
 
-class HubDocuments(Dataset):
+class HubDocuments(Dataset[SummaryCorpus]):
     """Base of the data sets of the hub. The training texts stay on disk."""
 
     card: ClassVar[Card]
@@ -292,7 +258,6 @@ class HubDocuments(Dataset):
             notes += left_out
         assert data_root is not None
         return SummaryCorpus(
-            name=cls.name,
             train=splits["train"],
             # Gone through again and again, and small.
             validation=tuple(splits["validation"]),

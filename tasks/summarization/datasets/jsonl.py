@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from bench.errors import UsageError
-from tasks.base import Dataset, DatasetOptions, datasets
-from tasks.data.readers import Gathered, read_json_lines
+from tasks.base import DatasetOptions, ScannedDataset, datasets
+from tasks.data.readers import collect, required_root
 from tasks.data.rows import JsonRows, RowExamples
+from tasks.problems import Problem, Scan
 from tasks.summarization.datasets import (
     Document,
     Preprocessing,
@@ -36,7 +36,7 @@ class JsonlOptions(DatasetOptions):
 
 
 @datasets("summarization").register("jsonl")
-class Jsonl(Dataset):
+class Jsonl(ScannedDataset[SummaryCorpus]):
     """Any files of JSON lines."""
 
     name: ClassVar[str] = "jsonl"
@@ -46,53 +46,39 @@ class Jsonl(Dataset):
     Options: ClassVar[type[DatasetOptions]] = JsonlOptions
 
     @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> SummaryCorpus:
-        """Read the files named by the options; the texts stay on disk.
-
-        Raises UsageError naming file and line. Documents without text are left out and counted.
-        """
-        assert isinstance(options, JsonlOptions)
+    def scan(cls, options: Any, data_root: Path | None) -> Scan[SummaryCorpus]:
+        """Read the files named by the options; the texts stay on disk. Documents without text are
+        left out and counted."""
         preprocessing = Preprocessing(source_words=options.source_words, lower=options.lower)
         columns = (options.source_field, options.summary_field)
+        problems: list[Problem] = []
+        texts = {
+            split: JsonRows(path, columns, collect(problems))
+            for split, path in _paths(options, data_root)
+        }
+        if problems:
+            return Scan(None, tuple(problems))
         splits: dict[str, RowExamples[Document]] = {}
         notes: list[str] = []
-        for split, path in _paths(options, data_root):
-            texts = JsonRows(path, columns)
-            splits[split], left_out = read_documents(split, texts, preprocessing, str(path))
+        for split, rows in texts.items():
+            where = str(rows.path)
+            splits[split], left_out = read_documents(split, rows, preprocessing, where)
             notes += left_out
             if split == "train" and not options.validation_file:
-                splits["train"], splits["validation"] = hold_out(splits["train"], str(path))
-        return SummaryCorpus(
-            name=cls.name,
+                splits["train"], splits["validation"] = hold_out(splits["train"], where)
+        corpus = SummaryCorpus(
             train=splits["train"],
             validation=splits["validation"],
             tests={"test": splits["test"]},
             notes=(*preprocessing.notes, *notes),
         )
-
-    @classmethod
-    def problems(cls, options: DatasetOptions, data_root: Path | None) -> Gathered:
-        """All lines that cannot be used. Raises UsageError where a whole file cannot be."""
-        assert isinstance(options, JsonlOptions)
-        problems = Gathered()
-        for _, path in _paths(options, data_root):
-            for row in read_json_lines(path, problems):
-                try:
-                    row.text(options.source_field), row.text(options.summary_field)
-                except UsageError as error:
-                    problems(error)
-        return problems
+        return Scan(corpus)
 
 
 def _paths(options: JsonlOptions, data_root: Path | None) -> Iterator[tuple[str, Path]]:
     """The files by split."""
-    if data_root is None:
-        raise UsageError(
-            "the data set 'jsonl' needs its files",
-            where="--data-root",
-            remedy=f"name the folder that holds {options.train_file}",
-        )
-    yield "train", data_root / options.train_file
-    yield "test", data_root / options.test_file
+    root = required_root(data_root, Jsonl.name, options.train_file)
+    yield "train", root / options.train_file
+    yield "test", root / options.test_file
     if options.validation_file:
-        yield "validation", data_root / options.validation_file
+        yield "validation", root / options.validation_file

@@ -114,7 +114,7 @@ class Story:
 
 
 @datasets("summarization").register("reuters21578")
-class Reuters(Dataset):
+class Reuters(Dataset[SummaryCorpus]):
     """About 12,900 stories of early 1987."""
 
     name: ClassVar[str] = "reuters21578"
@@ -144,7 +144,6 @@ class Reuters(Dataset):
         documents = [_document(story, options, preprocessing) for story in stories]
         train = tuple(documents[: -TEST - VALIDATION])
         return SummaryCorpus(
-            name=cls.name,
             train=train,
             validation=tuple(documents[-TEST - VALIDATION : -TEST]),
             tests={"test": tuple(documents[-TEST:])},

@@ -85,7 +85,7 @@ class ProbeOptions(DatasetOptions):
 
 
 @datasets("summarization").register("probe")
-class Probe(Dataset):
+class Probe(Dataset[SummaryCorpus]):
     """Generated reports with the positions of the words taken over."""
 
     name: ClassVar[str] = "probe"
@@ -116,7 +116,6 @@ def generate(options: ProbeOptions) -> SummaryCorpus:
     seen: set[Hashable] = set()
     made = {part.name: _reports(part, options, seen) for part in parts}
     return SummaryCorpus(
-        name="probe",
         train=made["train"],
         validation=made["validation"],
         tests={"test": made["test"], "long": made["long"]},

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import Dataset, DatasetOptions, datasets
+from tasks.base import DatasetOptions, datasets
 from tasks.data.archives import Distribution, Piece
+from tasks.data.readers import required_root
+from tasks.data.rows import RowExamples
 from tasks.data.tokenizer import words
-from tasks.translation.corpus import Corpus, Links
-from tasks.translation.pairs import LinePairs, read_pairs
+from tasks.translation.datasets import LinesDataset, Links, Pair, PairBuilder, TranslationCorpus
 
 _COMMIT = "a3d2e0d26b56f3846f66a952536ffed4e401d05a"
 _RAW = f"https://raw.githubusercontent.com/multi30k/dataset/{_COMMIT}/data/task1/raw"
@@ -165,7 +166,7 @@ class Multi30kOptions(DatasetOptions):
 
 
 @datasets("translation").register("multi30k")
-class Multi30k(Dataset):
+class Multi30k(LinesDataset):
     """`<root>/multi30k/{train,val,test_2016_flickr}.{en,de,fr}`; `<root>` may be that folder
     itself. English-French pairs get phrase links from `en_fr_phrase_links` where it is there."""
 
@@ -183,13 +184,9 @@ class Multi30k(Dataset):
     Options: ClassVar[type[DatasetOptions]] = Multi30kOptions
 
     @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> Corpus:
-        """Read. Raises UsageError naming file and line where the data cannot be used."""
-        assert isinstance(options, Multi30kOptions)
-        splits = {
-            split: read_pairs(source, target, split)
-            for split, (source, target) in cls.files(options, data_root).items()
-        }
+    def corpus(
+        cls, options: Any, data_root: Path | None, splits: dict[str, RowExamples[Pair]]
+    ) -> TranslationCorpus:
         source, target = options.pair.split("-")
         notes: list[str] = []
         if {source, target} == LINKED:
@@ -197,8 +194,7 @@ class Multi30k(Dataset):
             for split in (VALIDATION, TEST):
                 splits[split], note = _linked(splits[split], folder, (source, target))
                 notes.append(note)
-        return Corpus(
-            name=cls.name,
+        return TranslationCorpus(
             source_language=source,
             target_language=target,
             train=splits[TRAIN],
@@ -209,9 +205,8 @@ class Multi30k(Dataset):
         )
 
     @classmethod
-    def files(cls, options: DatasetOptions, data_root: Path | None) -> dict[str, tuple[Path, Path]]:
+    def files(cls, options: Any, data_root: Path | None) -> dict[str, tuple[Path, Path]]:
         """Source and target file of every split."""
-        assert isinstance(options, Multi30kOptions)
         source, target = options.pair.split("-")
         folder = _folder(data_root)
         return {
@@ -221,21 +216,19 @@ class Multi30k(Dataset):
 
 
 def _folder(data_root: Path | None) -> Path:
-    if data_root is None:
-        raise UsageError(
-            "multi30k needs --data-root", remedy="give the folder that holds multi30k/"
-        )
-    if not data_root.is_dir():
-        raise UsageError("no such folder", where=str(data_root), remedy="check --data-root")
-    nested = data_root / "multi30k"
-    return nested if nested.is_dir() else data_root
+    root = required_root(data_root, Multi30k.name, "multi30k/")
+    nested = root / "multi30k"
+    return nested if nested.is_dir() else root
 
 
-def _linked(pairs: LinePairs, folder: Path, languages: tuple[str, str]) -> tuple[LinePairs, str]:
-    path = folder / f"{pairs.name}.json"
+def _linked(
+    pairs: RowExamples[Pair], folder: Path, languages: tuple[str, str]
+) -> tuple[RowExamples[Pair], str]:
+    path = folder / f"{pairs.split}.json"
     if not path.is_file():
-        return pairs, f"{pairs.name}: no phrase links ({path.name} is not there)"
-    links = read_phrase_links(path, pairs.source, pairs.target, languages)
+        return pairs, f"{pairs.split}: no phrase links ({path.name} is not there)"
+    source, target = zip(*pairs.texts, strict=True)
+    links = read_phrase_links(path, source, target, languages)
     dropped = links.listed - links.found
-    note = f"{pairs.name}: {links.found} of {links.listed} phrase links found in the text"
-    return replace(pairs, links=links.by_line), f"{note}, {dropped} dropped"
+    note = f"{pairs.split}: {links.found} of {links.listed} phrase links found in the text"
+    return replace(pairs, build=PairBuilder(links=links.by_line)), f"{note}, {dropped} dropped"

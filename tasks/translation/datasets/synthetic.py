@@ -11,7 +11,7 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
-from tasks.translation.corpus import Corpus, Pair
+from tasks.translation.datasets import Pair, TranslationCorpus
 from tasks.translation.synthetic import grow
 from tasks.translation.synthetic_grammar import Order, translate
 
@@ -36,7 +36,7 @@ class ProbeOptions(DatasetOptions):
 
 
 @datasets("translation").register("probe")
-class ProbeDataset(Dataset):
+class ProbeDataset(Dataset[TranslationCorpus]):
     """Generated pairs. The test sets depend on the knobs and the data seed, not on how many
     training pairs are drawn."""
 
@@ -49,7 +49,7 @@ class ProbeDataset(Dataset):
     Options: ClassVar[type[DatasetOptions]] = ProbeOptions
 
     @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None = None) -> Corpus:
+    def load(cls, options: DatasetOptions, data_root: Path | None = None) -> TranslationCorpus:
         """Generate. Raises UsageError where so many different short sentences do not exist."""
         assert isinstance(options, ProbeOptions)
         return generate(options)
@@ -57,7 +57,7 @@ class ProbeDataset(Dataset):
 
 # A warm worker tests many cells on the same sentences.
 @lru_cache(maxsize=1)
-def generate(options: ProbeOptions) -> Corpus:
+def generate(options: ProbeOptions) -> TranslationCorpus:
     """The probe of these options. Raises UsageError as `ProbeDataset.load`."""
     longest = options.length
     seen: set[str] = set()
@@ -65,8 +65,7 @@ def generate(options: ProbeOptions) -> Corpus:
     long = _split("long", options, options.test_size, (longest + 1, 2 * longest), seen)
     validation = _split("validation", options, options.validation_size, (SHORTEST, longest), seen)
     train = _split("train", options, options.train_size, (SHORTEST, longest), seen)
-    return Corpus(
-        name=ProbeDataset.name,
+    return TranslationCorpus(
         source_language="controlled English",
         target_language="invented",
         train=train,

@@ -15,8 +15,8 @@ from bench.attention.registries import attentions, scores
 from bench.store.store import Store
 from tasks.base import Evaluation, Paths, Plan, tasks
 from tasks.entailment.data import EntailmentData
+from tasks.entailment.datasets import LABELS
 from tasks.entailment.model import WordEmbedding
-from tasks.entailment.pairs import LABELS
 from tasks.plan import make_cell, refusal, resolve
 from tasks.training.classifier import ClassificationModule
 

@@ -10,9 +10,14 @@ import numpy as np
 import pytest
 
 from bench.errors import UsageError
-from tasks.speech.check import check
+from tasks.base import DatasetOptions, datasets
 from tasks.speech.datasets.an4 import An4, An4Options, read_lexicon
 from tasks.speech.features import FeatureOptions, prepare_features
+
+
+def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
+    return datasets("speech").get(name).check(options, root)
+
 
 DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")
 real = pytest.mark.skipif(
@@ -49,7 +54,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_phones_are_the_first_pronunciation(root: Path) -> None:
     corpus = An4.load(OPTIONS, root)
-    everyone = {one.id: one for one in corpus.utterances()}
+    everyone = {one.id: one for one in corpus.examples()}
     assert everyone["an1-ann"].units == ("OW", "N", "OW")
     assert everyone["an3-bob"].units == ("OW",)  # sentence marks are no words
     assert everyone["an4-eve"].units == ("N", "OW", "OW", "N", "OW")
@@ -150,10 +155,10 @@ def test_the_real_corpus(tmp_path: Path) -> None:
     corpus = An4.load(An4Options(), DATA)
     assert len(corpus.train) + len(corpus.validation) == 948
     assert len(corpus.tests["test"]) == 130 and len(corpus.symbols) == 33
-    speakers = [{one.speaker for one in part} for _, part in corpus.parts()]
+    speakers = [{one.speaker for one in part} for part in corpus.splits.values()]
     assert [len(some) for some in speakers] == [68, 6, 10]
     assert len(set.union(*speakers)) == 84
-    assert sum(one.seconds for one in corpus.utterances()) / 60 == pytest.approx(48.2, abs=0.1)
+    assert sum(one.seconds for one in corpus.examples()) / 60 == pytest.approx(48.2, abs=0.1)
     assert check("an4", DATA, An4Options()) == []
     store = prepare_features(corpus, FeatureOptions(deltas=2), tmp_path)
     assert store.size == 39 and store.lengths.sum() == 289_252

@@ -15,7 +15,7 @@ from torchaudio.functional import melscale_fbanks
 
 from bench.errors import UsageError
 from tasks.speech import features as module
-from tasks.speech.corpus import SoundReader, SpeechCorpus, Utterance
+from tasks.speech.datasets import SoundReader, SpeechCorpus, Utterance
 from tasks.speech.features import (
     Extractor,
     FeatureOptions,

@@ -94,7 +94,11 @@ def corpus() -> SummaryCorpus:
             for n in range(count)
         )
 
-    return SummaryCorpus("toy", part("train", 4), part("validation", 5), {"test": part("test", 8)})
+    return SummaryCorpus(
+        train=part("train", 4),
+        validation=part("validation", 5),
+        tests={"test": part("test", 8)},
+    )
 
 
 def test_baselines_copy_the_beginning() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -92,17 +90,6 @@ def check_data(cells: Iterable[Cell], data_root: Path | None) -> None:
 
 
 def find_problems(cell: Cell, data_root: Path | None) -> list[str]:
-    """What is wrong with the data of a cell, a line each: the task's own check
-    (`tasks/<task>/check.py`) if it has one, otherwise whether it can be loaded."""
+    """What is wrong with the data of a cell, one line each."""
     plan = resolve(cell)
-    name = f"{plan.task.__module__.rpartition('.')[0]}.check"
-    if importlib.util.find_spec(name) is not None:
-        found: list[str] = importlib.import_module(name).check(
-            cell.dataset, data_root, plan.dataset_options
-        )
-        return found
-    try:
-        plan.dataset.load(plan.dataset_options, data_root)
-    except UsageError as error:
-        return [str(error)]
-    return []
+    return plan.dataset.check(plan.dataset_options, data_root)

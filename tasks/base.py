@@ -7,24 +7,101 @@ sweep and the reports know of a task they know through this interface.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from bench.errors import UsageError
 from bench.registry import Registry
 from bench.store.cell import Cell
 from bench.store.result import Alignment, LengthBin, Primary
 from bench.store.trace import Trace
+from tasks.budgets import budget_settings
+from tasks.data.cache import digest, digest_texts
+from tasks.problems import Problem, Scan, interleaved, summary
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
     from bench.attention.base import Attention, AttentionOptions, Placement
+
+ExampleT = TypeVar("ExampleT", bound="Example")
+CorpusT = TypeVar("CorpusT", bound="Corpus[Any]")
+SettingsT = TypeVar("SettingsT", bound=Settings)
+DataT = TypeVar("DataT", bound="TaskData")
+ModuleT = TypeVar("ModuleT", bound="pl.LightningModule")
+
+
+class Example(Protocol):
+    """One example of a data set: a pair of texts, a picture with captions, an utterance, ..."""
+
+    @property
+    def id(self) -> str:
+        """Unique in its split."""
+
+    def content(self) -> Iterable[str]:
+        """Texts that change whenever the example does; fingerprints are made from them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus(Generic[ExampleT]):
+    """The examples of a data set by split. Tasks subclass it where they know more.
+
+    Attributes:
+        train, validation: examples, which may stay on disk until they are asked for.
+        tests: test sets by name; the first one gives the headline figure.
+        notes: what a reader of the results must know (examples dropped, casing, ...).
+    """
+
+    train: Sequence[ExampleT]
+    validation: Sequence[ExampleT]
+    tests: Mapping[str, Sequence[ExampleT]]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def splits(self) -> dict[str, Sequence[ExampleT]]:
+        """Every split by name, in a fixed order: train, validation, the test sets."""
+        return {"train": self.train, "validation": self.validation, **self.tests}
+
+    def examples(self) -> Iterator[ExampleT]:
+        """All examples, in the order of `splits`."""
+        return chain.from_iterable(self.splits.values())
+
+    def limited(self, train: int = 0, test: int = 0) -> Self:
+        """The first `train` training examples and the first `test` of every test set; 0 is all."""
+        return replace(
+            self,
+            train=self.train[:train] if train else self.train,
+            tests={name: part[:test] if test else part for name, part in self.tests.items()},
+        )
+
+    def traits(self) -> Sequence[Any]:
+        """JSON data besides the examples that results depend on (picture size, ...)."""
+        return ()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of all examples, their order and `traits`; hexadecimal."""
+        return digest(
+            type(self).__name__,
+            self.traits(),
+            [[name, _digest_examples(part)] for name, part in self.splits.items()],
+        )
+
+    def problems(self) -> Iterator[Problem]:
+        """What only shows when all examples are looked at closely (pictures decoded, ...): for
+        `attnbench data check`, after the data set's `scan`. Raises UsageError likewise."""
+        return iter(())
+
+
+def _digest_examples(examples: Sequence[Example]) -> str:
+    return digest_texts(chain.from_iterable(example.content() for example in examples))
 
 
 class DatasetOptions(BaseModel):
@@ -66,7 +143,7 @@ class Downloadable(Protocol):
         """Everything it consists of, below the data root."""
 
 
-class Dataset(ABC):
+class Dataset(ABC, Generic[CorpusT]):
     """A source of examples for one task.
 
     Registered with `@datasets("translation").register("multi30k")`, or by an entry point of the
@@ -81,7 +158,7 @@ class Dataset(ABC):
     external: ClassVar[bool] = True
     #: True if gold alignments come with it.
     gold: ClassVar[bool] = False
-    #: Where `attnbench data get` gets it from; None: it cannot be got.
+    #: Where `attnbench data get` downloads it from; None: nowhere.
     card: ClassVar[Downloadable | None] = None
     #: Places below the data root, any of which shows that it is there; empty: those of the card.
     places: ClassVar[tuple[str, ...]] = ()
@@ -90,29 +167,83 @@ class Dataset(ABC):
     @classmethod
     def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
         """What differs from the task's default settings under this budget for models of this
-        family; chosen on validation data, never on test data."""
-        return {}
+        family; chosen on validation data, never on test data. Ours have a section in their task's
+        budgets.yaml (`tasks.budgets`)."""
+        return budget_settings(cls, budget, placement)
 
     @classmethod
     @abstractmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> Any:
+    def load(cls, options: Any, data_root: Path | None) -> CorpusT:
         """Read or generate the examples: a corpus in the task's own types.
+
+        Args:
+            options: an instance of `Options`.
 
         Raises UsageError naming file and line where the data cannot be used.
         """
 
+    @classmethod
+    def scan(cls, options: Any, data_root: Path | None) -> Scan[CorpusT]:
+        """Read the examples, and gather everything that is wrong with their files. A data set
+        that cannot go on after a problem is loaded.
+
+        Raises UsageError where there is nothing to scan, or nothing can be used.
+        """
+        return Scan(cls.load(options, data_root))
+
+    @classmethod
+    def check(cls, options: Any, data_root: Path | None) -> list[str]:
+        """Everything wrong with the data set, one line each; none means that it can be used."""
+        problems: list[Problem] = []
+        try:
+            found = cls.scan(options, data_root)
+            problems += found.problems
+            if found.corpus is not None:
+                problems += found.corpus.problems()
+            elif not problems:
+                problems.append(Problem("holds no examples", str(data_root), "empty data sets"))
+        except UsageError as error:
+            problems.append(Problem.of(error, "data sets that cannot be used"))
+        return interleaved(problems)
+
+
+class ScannedDataset(Dataset[CorpusT]):
+    """A data set that is read from files. Subclasses write `scan`; `load` refuses what it finds."""
+
+    @classmethod
+    @abstractmethod
+    def scan(cls, options: Any, data_root: Path | None) -> Scan[CorpusT]:
+        """Read texts and headers, and gather everything that is wrong with them.
+
+        Raises UsageError where there is nothing to scan at all.
+        """
+
+    @classmethod
+    def load(cls, options: Any, data_root: Path | None) -> CorpusT:
+        """The corpus. Raises UsageError: the first problem, with a count of those of its kind."""
+        found = cls.scan(options, data_root)
+        if found.problems:
+            raise summary(found.problems)
+        if found.corpus is None:
+            raise UsageError(f"data set '{cls.name}' holds no examples", where=str(data_root))
+        return found.corpus
+
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Generic[SettingsT, CorpusT]):
     """A cell with all its options resolved: what the trial will really do."""
 
     cell: Cell
-    task: type[Task]
-    dataset: type[Dataset]
+    task: type[Task[SettingsT, CorpusT, Any, Any]]
+    dataset: type[Dataset[CorpusT]]
     attention: type[Attention]
     attention_options: AttentionOptions
     dataset_options: DatasetOptions
-    settings: Settings
+    settings: SettingsT
+
+    def load(self, data_root: Path | None) -> CorpusT:
+        """The examples of the data set. Raises UsageError where they cannot be used."""
+        return self.dataset.load(self.dataset_options, data_root)
 
 
 @dataclass(frozen=True)
@@ -173,7 +304,7 @@ class TaskData(ABC):
         """Training and validation batches; their order depends on `seed` alone."""
 
 
-class Task(ABC):
+class Task(ABC, Generic[SettingsT, CorpusT, DataT, ModuleT]):
     """One application. Registered with `@tasks.register(name)`."""
 
     name: ClassVar[str]
@@ -195,12 +326,12 @@ class Task(ABC):
 
     @classmethod
     @abstractmethod
-    def prepare(cls, plan: Plan, paths: Paths) -> TaskData:
+    def prepare(cls, plan: Plan[SettingsT, CorpusT], paths: Paths) -> DataT:
         """Load and prepare the data; cached by fingerprint, safe in several processes at once."""
 
     @classmethod
     @abstractmethod
-    def module(cls, plan: Plan, data: TaskData) -> pl.LightningModule:
+    def module(cls, plan: Plan[SettingsT, CorpusT], data: DataT) -> ModuleT:
         """The model with its loss and optimiser. Torch is seeded by the caller.
 
         The module counts the units it has trained on in its attribute `trained_units` (int) and
@@ -209,7 +340,7 @@ class Task(ABC):
 
     @classmethod
     @abstractmethod
-    def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
+    def evaluate(cls, plan: Plan[SettingsT, CorpusT], module: ModuleT, data: DataT) -> Evaluation:
         """Decode and score the test sets."""
 
 

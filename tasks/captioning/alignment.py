@@ -28,7 +28,7 @@ from PIL import Image
 
 from bench.store.result import AlignmentFigures
 from bench.store.trace import Trace
-from tasks.captioning.corpus import Box, Caption, Phrase, Picture
+from tasks.captioning.datasets import Box, Caption, Phrase, Picture
 from tasks.evaluation.decode import Read, Written
 from tasks.evaluation.sequence_alignment import blocks
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from tasks.captioning.corpus import CaptionCorpus
+from tasks.captioning.datasets import CaptionCorpus
 from tasks.captioning.metrics import SIGNATURE, score, shuffled
 from tasks.data.cache import cached, digest
 

@@ -20,8 +20,8 @@ from tasks.captioning.alignment import (
     free_case,
     traces,
 )
-from tasks.captioning.corpus import Caption
 from tasks.captioning.data import CaptioningData, Split
+from tasks.captioning.datasets import Caption
 from tasks.captioning.metrics import SIGNATURE, CaptionScores, score
 from tasks.captioning.model import CaptioningModule
 from tasks.evaluation.bootstrap import by_length, mean

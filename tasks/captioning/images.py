@@ -18,10 +18,10 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from bench.errors import UsageError
-from tasks.captioning.corpus import Drawn, Picture
+from tasks.captioning.datasets import Drawn, Picture
 from tasks.captioning.settings import CaptioningSettings
 from tasks.data.cache import cached, digest
-from tasks.data.readers import Problem, summary
+from tasks.problems import Problem, summary
 
 # Raised when the same pictures would give other pixels than before.
 VERSION = 1

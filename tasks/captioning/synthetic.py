@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from tasks.captioning.corpus import Box, Caption, Drawn, Phrase
+from tasks.captioning.datasets import Box, Caption, Drawn, Phrase
 
 # Scenes of coloured shapes to pixels.
 #

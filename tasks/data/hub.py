@@ -1,9 +1,9 @@
-"""Data sets of the Hugging Face hub, described by declarative cards and got by pinned revision.
+"""Data sets of the Hugging Face hub: declarative cards, downloaded at pinned revisions.
 
 `huggingface_hub` downloads; address of a mirror (`HF_ENDPOINT`), token and offline mode are its
 own. On disk a file lies at `<root>/hub/<identifier>/<revision>/<file>`, with `/` in names written
-`--`. A record beside the files (`manifest.json`) names what was got: size, SHA-256, and the commit
-a branch stood for.
+`--`. A record beside the files (`manifest.json`) names what was downloaded: size, SHA-256, and the
+commit a branch stood for.
 """
 
 from __future__ import annotations
@@ -13,15 +13,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pydantic import Field
 
 from bench.errors import UsageError
@@ -29,7 +23,7 @@ from tasks.base import DatasetOptions
 from tasks.data.archives import unpack
 from tasks.data.download import (
     TIMEOUT_SECONDS,
-    Fetched,
+    DownloadResult,
     read_record,
     require_https,
     require_space,
@@ -37,7 +31,7 @@ from tasks.data.download import (
     write_record,
 )
 from tasks.data.lines import TextLines
-from tasks.data.readers import read_json_lines
+from tasks.data.rows import JsonRows, ParallelLines, TextRow
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -81,8 +75,6 @@ class Card:
     format: Format
     files: Mapping[str, tuple[str, ...]]
     columns: Mapping[str, str]
-    licence: str
-    citation: str
     archive: str | None = None
     sha256: Mapping[str, str] = field(default_factory=dict)
     size: int = 0
@@ -123,7 +115,9 @@ class CardOptions(DatasetOptions):
     )
 
 
-def fetch(card: Card, root: Path, *, report: Callable[[str], None] = lambda line: None) -> Fetched:
+def fetch(
+    card: Card, root: Path, *, report: Callable[[str], None] = lambda line: None
+) -> DownloadResult:
     """Download what a card names, unless it is there. Every file is complete or absent.
 
     Args:
@@ -147,7 +141,7 @@ def fetch(card: Card, root: Path, *, report: Callable[[str], None] = lambda line
     _require_one_commit(card, folder)
     if card.archive is not None:
         _unpack(card, folder)
-    return Fetched(folder, tuple(got), tuple(kept))
+    return DownloadResult(folder, tuple(got), tuple(kept))
 
 
 def paths(card: Card, root: Path | None, split: str) -> tuple[Path, ...]:
@@ -241,7 +235,7 @@ def _told_in_one_line(address: str, folder: Path) -> Iterator[None]:
         yield
     except OfflineModeIsEnabled:
         raise UsageError(
-            "cannot be got in offline mode", where=address, remedy="unset HF_HUB_OFFLINE"
+            "cannot be downloaded in offline mode", where=address, remedy="unset HF_HUB_OFFLINE"
         ) from None
     except HfHubHTTPError as error:
         raise _refused(error) from None
@@ -270,7 +264,7 @@ def _refused(error: HfHubHTTPError) -> UsageError:
 
 def _unreachable(reason: str, address: str) -> UsageError:
     return UsageError(
-        f"cannot be got ({reason})",
+        f"download failed ({reason})",
         where=address,
         remedy="check the network; files that are complete are kept",
     )
@@ -296,19 +290,11 @@ def _require_one_commit(card: Card, folder: Path) -> None:
         raise UsageError(
             f"the files are of {len(commits)} commits; '{card.revision}' moved while they were got",
             where=str(folder),
-            remedy="delete the folder and get the data again, best with --revision COMMIT",
+            remedy="delete the folder and download the data again, best with --revision COMMIT",
         )
 
 
-# Rows of a card's files: the columns it names as texts, read as they are asked for.
-
-#: The columns of one example.
-Texts = tuple[str, ...]
-# Rows decoded together when a file is gone through.
-_BATCH = 1024
-
-
-def read_split(card: Card, root: Path | None, split: str) -> Sequence[Texts]:
+def read_split(card: Card, root: Path | None, split: str) -> Sequence[TextRow]:
     """The rows of a split: tuples in the order of `card.columns`; an empty text where a value is
     missing.
 
@@ -317,146 +303,9 @@ def read_split(card: Card, root: Path | None, split: str) -> Sequence[Texts]:
     found = paths(card, root, split)
     columns = tuple(card.columns.values())
     if card.format == "parquet":
+        from tasks.data.parquet import ParquetRows  # here, since it takes most of a second
+
         return ParquetRows(found, columns)
     if card.format == "lines":
         return ParallelLines(tuple(TextLines(path) for path in found))
-    rows = chain.from_iterable(map(read_json_lines, found))
-    return [tuple(row.text(column) for column in columns) for row in rows]
-
-
-@dataclass(frozen=True, eq=False)
-class ParallelLines(Sequence[Texts]):
-    """Line n of every file makes row n."""
-
-    files: tuple[TextLines, ...]
-
-    def __post_init__(self) -> None:
-        first, *others = self.files
-        for other in others:
-            if len(other) != len(first):
-                raise UsageError(
-                    f"{len(other)} lines, but {first.path.name} has {len(first)}",
-                    where=str(other.path),
-                )
-
-    def __len__(self) -> int:
-        return len(self.files[0])
-
-    @overload
-    def __getitem__(self, index: int) -> Texts: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Texts]: ...
-    def __getitem__(self, index: int | slice) -> Texts | list[Texts]:
-        if isinstance(index, slice):
-            return [self[row] for row in range(*index.indices(len(self)))]
-        return tuple(lines[index] for lines in self.files)
-
-    def __iter__(self) -> Iterator[Texts]:
-        return zip(*self.files, strict=True)
-
-
-@dataclass(frozen=True, eq=False)
-class ParquetRows(Sequence[Texts]):
-    """The rows of Parquet files, one after the other.
-
-    Going through them decodes a few at a time. A single row costs the decoding of its row group.
-    """
-
-    files: tuple[Path, ...]
-    columns: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        for path, opened in zip(self.files, self._opened, strict=True):
-            present = _column_names(opened.schema_arrow)
-            for column in self.columns:
-                if column not in present:
-                    raise UsageError(
-                        f"no column '{column}'",
-                        where=str(path),
-                        remedy=f"it has {', '.join(present)}",
-                    )
-
-    def __len__(self) -> int:
-        return int(self._ends[-1])
-
-    @overload
-    def __getitem__(self, index: int) -> Texts: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Texts]: ...
-    def __getitem__(self, index: int | slice) -> Texts | list[Texts]:
-        if isinstance(index, slice):
-            return [self[row] for row in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
-            raise IndexError(index)
-        row = index % len(self)
-        place = int(np.searchsorted(self._ends, row, side="right"))
-        file, group = self._groups[place]
-        begin = int(self._ends[place - 1]) if place else 0
-        with _decoding(self.files[file]):
-            table = self._opened[file].read_row_group(group, columns=list(self.columns))
-        return next(self._rows(table.slice(row - begin, 1)))
-
-    def __iter__(self) -> Iterator[Texts]:
-        for path, opened in zip(self.files, self._opened, strict=True):
-            with _decoding(path):
-                for batch in opened.iter_batches(_BATCH, columns=list(self.columns)):
-                    yield from self._rows(batch)
-
-    def _rows(self, batch: Any) -> Iterator[Texts]:
-        values = [_values(batch, column) for column in self.columns]
-        for row in zip(*values, strict=True):
-            yield tuple("" if value is None else str(value) for value in row)
-
-    @cached_property
-    def _opened(self) -> list[pq.ParquetFile]:
-        return [_open(path) for path in self.files]
-
-    @cached_property
-    def _groups(self) -> list[tuple[int, int]]:
-        """File and number of every row group."""
-        return [
-            (file, group)
-            for file, opened in enumerate(self._opened)
-            for group in range(opened.num_row_groups)
-        ]
-
-    @cached_property
-    def _ends(self) -> np.ndarray:
-        """Rows up to the end of every row group."""
-        counts = [
-            self._opened[file].metadata.row_group(group).num_rows for file, group in self._groups
-        ]
-        return np.cumsum(counts)
-
-
-def _column_names(schema: pa.Schema) -> list[str]:
-    """All columns; those of the fields of a structure are written `structure.field`."""
-    names = []
-    for field in schema:
-        nested = field.type if pa.types.is_struct(field.type) else ()
-        names += [f"{field.name}.{inner.name}" for inner in nested] or [field.name]
-    return names
-
-
-def _values(batch: Any, column: str) -> list[Any]:
-    name, *inner = column.split(".")
-    found = batch.column(name)
-    values: list[Any] = (pc.struct_field(found, inner) if inner else found).to_pylist()
-    return values
-
-
-def _open(path: Path) -> pq.ParquetFile:
-    with _decoding(path):
-        return pq.ParquetFile(path, memory_map=True)
-
-
-@contextmanager
-def _decoding(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        raise UsageError(
-            f"no readable Parquet file ({str(error).splitlines()[0]})",
-            where=str(path),
-            remedy="delete it and get it again",
-        ) from None
+    return [row for path in found for row in JsonRows(path, columns)]

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.data.cache import cached, digest
+from tasks.entailment.datasets import LABELS, EntailmentCorpus, PairExample
 from tasks.entailment.metrics import correctness, gold_classes
-from tasks.entailment.pairs import LABELS, EntailmentCorpus, PairExample
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression

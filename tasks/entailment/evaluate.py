@@ -14,8 +14,8 @@ from bench.store.trace import Trace
 from tasks.base import Evaluation, Prediction
 from tasks.data.batching import Matrices
 from tasks.entailment.data import EntailmentData, Split
+from tasks.entailment.datasets import LABELS, PairExample
 from tasks.entailment.metrics import accuracy_statistics, by_length, figures
-from tasks.entailment.pairs import LABELS, PairExample
 from tasks.evaluation.alignment import Case, agreement, diagonal_weights, uniform_weights
 from tasks.training.classifier import ClassificationModule, LabelledBatch
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.store.result import LengthBin
-from tasks.entailment.pairs import LABELS, PairExample
+from tasks.entailment.datasets import LABELS, PairExample
 from tasks.evaluation import bootstrap as intervals
 from tasks.evaluation.bootstrap import Interval
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-from tasks.entailment.pairs import Label
+from tasks.entailment.datasets import Label
 
 Quantifier = Literal["all", "most", "some", "no"]
 

@@ -24,7 +24,7 @@ from tasks.evaluation.alignment import (
 )
 from tasks.evaluation.decode import Read, Written
 from tasks.evaluation.sequence_alignment import Ragged, blocks, places_in, run_sums
-from tasks.speech.corpus import Span, Utterance
+from tasks.speech.datasets import Span, Utterance
 
 
 @dataclass(frozen=True)

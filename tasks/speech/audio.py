@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from bench.errors import UsageError
-from tasks.data.readers import Problem
-from tasks.speech.corpus import SoundReader, Utterance
+from tasks.problems import Problem
+from tasks.speech.datasets import SoundReader, Utterance
 
 #: Size of a block in a WAV stream that was written before its length was known.
 _UNKNOWN_SIZE = (0, 0xFFFFFFFF)

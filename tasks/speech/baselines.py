@@ -9,7 +9,7 @@ from itertools import zip_longest
 
 import numpy as np
 
-from tasks.speech.corpus import SpeechCorpus, Utterance
+from tasks.speech.datasets import SpeechCorpus, Utterance
 from tasks.speech.metrics import edit
 
 #: Lengths that are tried, evenly spaced among those of training, and utterances they are tried on.

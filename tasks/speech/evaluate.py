@@ -17,8 +17,8 @@ from tasks.evaluation.bootstrap import by_length, ratio
 from tasks.evaluation.decode import Decoding, decode
 from tasks.speech.alignment import Listened, TimeGrid, agree, equal_pairs, traces
 from tasks.speech.baselines import constant_rate, constant_transcript
-from tasks.speech.corpus import Utterance, join_units
 from tasks.speech.data import SpeechData, Split
+from tasks.speech.datasets import Utterance, join_units
 from tasks.speech.metrics import Scores, score
 from tasks.speech.model import SpeechModule
 from tasks.training.sequence import Batch
@@ -105,7 +105,7 @@ def _test(module: SpeechModule, data: SpeechData, subset: str, split: Split) -> 
         keep_parts=module.settings.traces,
         device=module.device.type,
     )
-    written = [data.symbols.decode(one.tokens.tolist()) for one in decoding.written]
+    written = [data.vocabulary.decode(one.tokens.tolist()) for one in decoding.written]
     scores = score(written, [one.units for one in split.utterances], data.corpus.unit)
     heard = [
         Listened.of(utterance, units, equal_pairs(units, utterance.units, pairs), free, forced)

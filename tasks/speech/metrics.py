@@ -15,7 +15,7 @@ import numpy as np
 from torchmetrics.functional.text import char_error_rate, word_error_rate
 
 from tasks.evaluation.bootstrap import Interval, bootstrap, ratio
-from tasks.speech.corpus import Unit, join_units
+from tasks.speech.datasets import Unit, join_units
 
 #: The error rate of each kind of unit.
 NAMES: dict[Unit, str] = {"phones": "per", "characters": "cer", "words": "wer"}

@@ -17,10 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft
-from scipy.ndimage import uniform_filter1d
 
-from tasks.speech.corpus import SoundReader, Utterance
+from tasks.speech.datasets import SoundReader, Utterance
 
 # The phones of the speech probe: what the synthesiser is told about each.
 #
@@ -311,6 +309,8 @@ class Tracks:
 
 
 def _tracks(line: Line, voices: Sequence[Voice]) -> Tracks:
+    from scipy.ndimage import uniform_filter1d  # here, since it takes most of a second
+
     table = phone_table()
     centre = np.arange(line.frames) * HOP + HOP  # a frame is two hops long
     # In a silence the phone before it goes on, without sound; before the first, that one begins.
@@ -351,6 +351,8 @@ def _filtered(
     line: Line, voices: Sequence[Voice], pulses: np.ndarray, noise: np.ndarray
 ) -> np.ndarray:
     """N*HOP samples of clean speech: source frames times transfer functions, overlap-added."""
+    from scipy import fft  # here, since it takes most of a second
+
     tracks = _tracks(line, voices)
     bright = np.array([voice.bright for voice in voices], dtype=np.float32)
     owner_voice = np.zeros(int(line.owner.max()) + 1, dtype=np.int64)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.data.cache import cached, digest
-from tasks.summarization.documents import Document, SummaryCorpus
+from tasks.summarization.datasets import Document, SummaryCorpus
 from tasks.summarization.evaluate import COLUMN, ROUGE, rouge, signature
 
 #: Numbers of words tried on the validation data.

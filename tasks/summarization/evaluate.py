@@ -15,7 +15,7 @@ from tasks.evaluation import bootstrap as intervals
 from tasks.evaluation.alignment_text import WordPair
 from tasks.evaluation.bootstrap import Interval, ratio
 from tasks.evaluation.scoring import Scored, Scoring
-from tasks.summarization.documents import Document, Words
+from tasks.summarization.datasets import Document, Words
 
 # ROUGE as rouge-score computes it, with intervals, and how much of a summary is the writer's own.
 #

@@ -12,7 +12,7 @@ from sacrebleu.metrics.chrf import CHRF
 from tasks.evaluation.alignment_text import WordPair
 from tasks.evaluation.bootstrap import Interval, bootstrap
 from tasks.evaluation.scoring import Scored, Scoring
-from tasks.translation.corpus import Pair
+from tasks.translation.datasets import Pair
 
 # BLEU and chrF as sacrebleu computes them, with intervals.
 #

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tasks.translation.corpus import Links
+from tasks.translation.datasets import Links
 
 # The words of the probe's two languages.
 #

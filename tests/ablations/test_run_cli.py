@@ -116,7 +116,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--threads", "0"], "--threads"),
     (["--device", "gpu"], "no device 'gpu'; auto, cpu, cuda or cuda:<index>"),
     (["--device", "cuda:99"], "no device 'cuda:99'"),
-    (["--dataset", "multi30k"], "multi30k needs --data-root"),
+    (["--dataset", "multi30k"], "data set 'multi30k' needs its files"),
     (["--dataset", "multi30k", "--data-root", "/nowhere"], "--data-root /nowhere: no such folder"),
     (["--wandb", "online"], "W&B keeps its files in a store; add --store"),
 ]

@@ -259,7 +259,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--search", "0"], "--search: 0 is too few"),
     (["--scheduler", "asha"], "only a search stops trials early"),
     (["--attention", "soft", "--score", "dot"], "no cell of study 'overview' is left"),
-    (["--task", "translation", "--dataset", "multi30k"], "multi30k needs --data-root"),
+    (["--task", "translation", "--dataset", "multi30k"], "data set 'multi30k' needs its files"),
     (["--store", "file/x"], "the store cannot be written (not a directory)"),
     (["--store", "file"], "the store cannot be written"),
     (["study.yaml"], "study.yaml:2: unknown key 'attention'; did you mean 'attentions'?"),

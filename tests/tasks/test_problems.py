@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from bench.errors import UsageError
-from tasks.base import Dataset, DatasetOptions
-from tasks.data.readers import (
-    Problem,
-    Scan,
-    ScannedDataset,
-    all_problems,
-    in_turn,
-    required_root,
-    summary,
-)
+from tasks.base import Corpus, Dataset, DatasetOptions, ScannedDataset
+from tasks.data.readers import required_root
+from tasks.problems import Problem, Scan, interleaved, summary
 
 
 def problem(kind: str, number: int) -> Problem:
@@ -32,8 +27,8 @@ def test_a_summary_counts_the_like_and_names_the_first() -> None:
 
 def test_kinds_take_turns_and_nothing_is_said_twice() -> None:
     several = [problem("a", 1), problem("a", 2), problem("a", 2), problem("b", 1), problem("a", 3)]
-    assert in_turn(several) == ["a:1: bad 1", "b:1: bad 1", "a:2: bad 2", "a:3: bad 3"]
-    assert in_turn([]) == []
+    assert interleaved(several) == ["a:1: bad 1", "b:1: bad 1", "a:2: bad 2", "a:3: bad 3"]
+    assert interleaved([]) == []
 
 
 def test_an_error_becomes_a_problem_with_the_same_line() -> None:
@@ -41,54 +36,80 @@ def test_an_error_becomes_a_problem_with_the_same_line() -> None:
     assert str(Problem.of(error, "lines")) == str(error)
 
 
-def closer(corpus: str) -> list[Problem]:
-    assert corpus.endswith("corpus")
-    return [problem("near", 9)]
+@dataclass(frozen=True)
+class Word:
+    id: str
+
+    def content(self) -> Iterator[str]:
+        yield self.id
 
 
-class Files(ScannedDataset[str]):
+class Words(Corpus[Word]):
+    """A corpus in which a closer look always finds something."""
+
+    def problems(self) -> Iterator[Problem]:
+        yield problem("near", 9)
+
+
+WORDS = Words(train=(Word("a"), Word("b")), validation=(Word("c"),), tests={"test": (Word("d"),)})
+
+
+class Files(ScannedDataset[Words]):
     name: ClassVar[str] = "files"
     summary: ClassVar[str] = "for this test"
-    found: ClassVar[Scan[str]] = Scan("corpus")
+    found: ClassVar[Scan[Words]] = Scan(WORDS)
 
     @classmethod
-    def scan(cls, options: Any, data_root: Path | None) -> Scan[str]:
+    def scan(cls, options: Any, data_root: Path | None) -> Scan[Words]:
         return cls.found
 
 
-class Plain(Dataset):
+class Plain(Dataset[Words]):
     name: ClassVar[str] = "plain"
     summary: ClassVar[str] = "for this test"
 
     @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> str:
-        return "plain corpus"
+    def load(cls, options: DatasetOptions, data_root: Path | None) -> Words:
+        return WORDS
 
 
 def test_a_scan_with_problems_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     options = DatasetOptions()
-    assert Files.load(options, None) == "corpus"
-    monkeypatch.setattr(Files, "found", Scan("corpus", (problem("lines", 1),)))
+    assert Files.load(options, None) is WORDS
+    monkeypatch.setattr(Files, "found", Scan(WORDS, (problem("lines", 1),)))
     with pytest.raises(UsageError, match="lines:1: bad 1"):
         Files.load(options, None)
-    assert all_problems(Files, options, None, closer) == ["lines:1: bad 1", "near:9: bad 9"]
+    assert Files.check(options, None) == ["lines:1: bad 1", "near:9: bad 9"]
     monkeypatch.setattr(Files, "found", Scan(None))
     with pytest.raises(UsageError, match="/data: data set 'files' holds no examples"):
         Files.load(options, Path("/data"))
-    assert all_problems(Files, options, Path("/data"), closer) == ["/data: holds no examples"]
+    assert Files.check(options, Path("/data")) == ["/data: holds no examples"]
 
 
 def test_what_has_no_scan_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     options = DatasetOptions()
-    assert all_problems(Plain, options, None, closer) == ["near:9: bad 9"]
-    monkeypatch.setattr(Plain, "load", lambda options, data_root: required_root(data_root, "x"))
-    [line] = all_problems(Plain, options, None, closer)
+    assert Plain.check(options, None) == ["near:9: bad 9"]
+    monkeypatch.setattr(
+        Plain, "load", lambda options, data_root: required_root(data_root, "x", "y")
+    )
+    [line] = Plain.check(options, None)
     assert line.startswith("--data-root: data set 'x'")
 
 
 def test_a_root_that_is_needed(tmp_path: Path) -> None:
-    assert required_root(tmp_path, "x") == tmp_path
-    with pytest.raises(UsageError, match="--data-root: data set 'x' is read from a folder"):
-        required_root(None, "x")
+    assert required_root(tmp_path, "x", "y") == tmp_path
+    with pytest.raises(UsageError, match="--data-root: data set 'x' needs its files"):
+        required_root(None, "x", "y")
     with pytest.raises(UsageError, match="no such folder"):
-        required_root(tmp_path / "none", "x")
+        required_root(tmp_path / "none", "x", "y")
+
+
+def test_a_corpus_knows_its_splits_and_what_is_in_them() -> None:
+    assert list(WORDS.splits) == ["train", "validation", "test"]
+    assert [word.id for word in WORDS.examples()] == ["a", "b", "c", "d"]
+    assert WORDS.limited() == WORDS
+    fewer = WORDS.limited(train=1)
+    assert fewer.train == (Word("a"),) and fewer.tests == WORDS.tests
+    assert fewer.fingerprint != WORDS.fingerprint == WORDS.limited().fingerprint
+    moved = Words(train=WORDS.validation, validation=WORDS.train, tests=WORDS.tests)
+    assert moved.fingerprint != WORDS.fingerprint

@@ -9,8 +9,8 @@ import numpy as np
 from reports.leaderboard.judging import Judge, Scored, Wanted, judges
 from tasks.base import Prediction, TaskData
 from tasks.entailment.data import EntailmentData
+from tasks.entailment.datasets import LABELS
 from tasks.entailment.metrics import accuracy_interval, accuracy_statistics, figures
-from tasks.entailment.pairs import LABELS
 from tasks.evaluation.bootstrap import ratio
 
 #: Rows have probabilities to four places.

@@ -12,8 +12,8 @@ from reports.leaderboard.judging import Judge, Scored, Wanted, judges, perplexit
 from tasks.base import Prediction, TaskData
 from tasks.evaluation.bootstrap import ratio
 from tasks.speech.baselines import constant_rate, constant_transcript
-from tasks.speech.corpus import Unit, Utterance, join_units
 from tasks.speech.data import SpeechData
+from tasks.speech.datasets import Unit, Utterance, join_units
 from tasks.speech.evaluate import TENTHS
 from tasks.speech.metrics import score
 

@@ -11,26 +11,64 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions, datasets
-from tasks.captioning.cards import FLICKR8K
-from tasks.captioning.corpus import Box, Caption, CaptionCorpus, Phrase, Picture, median_length
-from tasks.captioning.datasets.folder import Entry, by_picture, read_entries
+from tasks.base import DatasetOptions, ScannedDataset, datasets
+from tasks.captioning.datasets import (
+    Box,
+    Caption,
+    CaptionCorpus,
+    Entry,
+    Phrase,
+    Picture,
+    by_picture,
+    median_length,
+    read_entries,
+)
 from tasks.captioning.metrics import normalised
-from tasks.captioning.settings import photo_settings
-from tasks.data.archives import Distribution
+from tasks.data.archives import Distribution, Piece
 from tasks.data.lines import TextLines
-from tasks.data.readers import Problem, Scan, ScannedDataset, required_root
+from tasks.data.readers import required_root
 from tasks.data.tokenizer import words
+from tasks.problems import Problem, Scan
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from bench.attention.base import Placement
+
+# Its authors hand the photos out on request; this copy is the one that is widely used. Its
+# checksums are MD5.
+_RELEASE = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k"
+
+FLICKR8K = Distribution(
+    name="flickr8k",
+    source="the archives of its authors, as kept at github.com/jbrownlee/Datasets",
+    pieces=(
+        Piece(
+            f"{_RELEASE}/Flickr8k_text.zip",
+            {
+                name: f"flickr8k/{name}"
+                for name in (
+                    "Flickr8k.token.txt",
+                    "Flickr_8k.trainImages.txt",
+                    "Flickr_8k.devImages.txt",
+                    "Flickr_8k.testImages.txt",
+                )
+            },
+            "zip",
+            md5="bf6c1abcb8e4a833b7f922104de18627",
+        ),
+        Piece(
+            f"{_RELEASE}/Flickr8k_Dataset.zip",
+            {"Flicker8k_Dataset/": "flickr8k/Flicker8k_Dataset"},
+            "zip",
+            md5="f18a1e2920de5bd84dae7cf08ec78978",
+        ),
+    ),
+)
 
 
 # Regions for the phrases of captions: Flickr30k Entities (Plummer et al. 2015).
@@ -270,10 +308,6 @@ class Flickr8k(ScannedDataset[CaptionCorpus]):
     Options: ClassVar[type[DatasetOptions]] = Flickr8kOptions
 
     @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return photo_settings(budget, placement)
-
-    @classmethod
     def scan(cls, options: DatasetOptions, data_root: Path | None) -> Scan[CaptionCorpus]:
         """Read captions, lists and annotations. Photos that are listed but absent are left out,
         as are phrases whose words the captions do not have; both are counted in the notes.
@@ -281,7 +315,7 @@ class Flickr8k(ScannedDataset[CaptionCorpus]):
         Raises UsageError: a file of the distribution is missing or cannot be used.
         """
         assert isinstance(options, Flickr8kOptions)
-        root = _root(required_root(data_root, cls.name))
+        root = _root(required_root(data_root, cls.name, "flickr8k/"))
         photos = _photos(root)
         entries, problems = read_entries(root / TOKENS)
         groups = by_picture(entries)

@@ -2,192 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
 from bench.errors import UsageError, unknown_name
-from tasks.base import DatasetOptions, datasets
-from tasks.captioning.corpus import Caption, CaptionCorpus, Picture, median_length
-from tasks.captioning.metrics import normalised
-from tasks.captioning.settings import photo_settings
-from tasks.data.lines import TextLines
-from tasks.data.readers import Problem, Scan, ScannedDataset, required_root
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
-
-
-# Files of captions, line by line: the token format of Flickr8k, tables with named columns, JSON
-# lines.
-
-_TOKEN_KEY = re.compile(r"(?P<picture>.+)#(?P<number>\d+)")
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Names of the columns (or JSON keys) that are read. `split` need not be there."""
-
-    picture: str = "image"
-    caption: str = "caption"
-    split: str = "split"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One caption of a file.
-
-    Attributes:
-        picture: name of the picture's file.
-        text: the caption, normalised.
-        where: file:line.
-        split: as the file names it, "" where it does not.
-        number: place among the picture's captions.
-    """
-
-    picture: str
-    text: str
-    where: str
-    split: str = ""
-    number: int = 0
-
-
-def read_entries(path: Path, columns: Columns | None = None) -> tuple[list[Entry], list[Problem]]:
-    """The captions of a file, and what is wrong with its lines.
-
-    Formats: `.jsonl` (an object a line; the caption may be a list of captions), `.csv` and `.tsv`
-    with a header, anything else by its first line: `picture#number<tab>caption` or a header with
-    tabs or commas.
-
-    Raises UsageError: the file cannot be read, is not UTF-8, is empty, or lacks a column.
-    """
-    lines, columns = list(TextLines(path)), columns or Columns()
-    first = lines[0] if lines else ""
-    if path.suffix in {".jsonl", ".ndjson"}:
-        found: Iterable[Entry | Problem] = _json_lines(path, lines, columns)
-    elif "\t" in first and _TOKEN_KEY.fullmatch(first.split("\t", 1)[0]):
-        found = _token_lines(path, lines)
-    else:
-        tabs = path.suffix == ".tsv" or (path.suffix != ".csv" and "\t" in first)
-        found = _table(path, lines, columns, "\t" if tabs else ",")
-    entries: list[Entry] = []
-    problems: list[Problem] = []
-    for one in found:
-        if isinstance(one, Problem):
-            problems.append(one)
-        elif not one.text:
-            problems.append(
-                Problem(
-                    f"the caption of '{one.picture}' has no words",
-                    one.where,
-                    "captions without words",
-                    "write the caption or remove the line",
-                )
-            )
-        else:
-            entries.append(one)
-    return entries, problems
-
-
-def by_picture(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
-    """Entries by picture, pictures in the order of the file, captions by their number."""
-    groups: dict[str, list[Entry]] = {}
-    for entry in entries:
-        groups.setdefault(entry.picture, []).append(entry)
-    for group in groups.values():
-        group.sort(key=lambda entry: entry.number)
-    return groups
-
-
-def _token_lines(path: Path, lines: Sequence[str]) -> Iterator[Entry | Problem]:
-    for line, content in enumerate(lines, start=1):
-        if not content.strip():
-            continue
-        key, tab, caption = content.partition("\t")
-        found = _TOKEN_KEY.fullmatch(key.strip())
-        if not tab or found is None:
-            yield _bad_line(f"{path}:{line}", "picture#number, a tab, the caption")
-            continue
-        yield Entry(
-            found["picture"], normalised(caption), f"{path}:{line}", number=int(found["number"])
-        )
-
-
-def _table(
-    path: Path, lines: Sequence[str], columns: Columns, delimiter: str
-) -> Iterator[Entry | Problem]:
-    # Captions hold quotation marks of their own; only comma-separated files use them to quote.
-    reader = csv.reader(
-        io.StringIO("\n".join(lines), newline=""),
-        delimiter=delimiter,
-        quoting=csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE,
-    )
-    header = [name.strip() for name in next(reader)]
-    for name in (columns.picture, columns.caption):
-        if name not in header:
-            raise UsageError(
-                f"no column '{name}'",
-                where=f"{path}:1",
-                remedy=f"name the columns in the first line (there are: {', '.join(header)}) or "
-                "set picture_column and caption_column",
-            )
-    while True:
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            yield _bad_line(f"{path}:{reader.line_num}", f"a row of a table ({error})")
-            continue
-        where = f"{path}:{reader.line_num}"
-        if row is None:
-            return
-        if not any(row):
-            continue
-        if len(row) != len(header):
-            yield _bad_line(where, f"{len(header)} columns, not {len(row)}")
-            continue
-        yield from _entries(dict(zip(header, row, strict=True)), columns, where)
-
-
-def _json_lines(path: Path, lines: Sequence[str], columns: Columns) -> Iterator[Entry | Problem]:
-    for line, content in enumerate(lines, start=1):
-        if not content.strip():
-            continue
-        where = f"{path}:{line}"
-        try:
-            row = json.loads(content)
-        except json.JSONDecodeError as error:
-            yield _bad_line(where, f"a JSON object ({error.msg})")
-            continue
-        if not isinstance(row, dict) or not {columns.picture, columns.caption} <= row.keys():
-            yield _bad_line(where, f"an object with '{columns.picture}' and '{columns.caption}'")
-            continue
-        yield from _entries(row, columns, where)
-
-
-def _entries(row: Mapping[str, Any], columns: Columns, where: str) -> Iterator[Entry | Problem]:
-    picture, captions = row[columns.picture], row[columns.caption]
-    captions = captions if isinstance(captions, list) else [captions]
-    if not isinstance(picture, str) or not picture.strip():
-        yield _bad_line(where, "the name of a picture")
-    elif not captions or not all(isinstance(caption, str) for caption in captions):
-        yield _bad_line(where, "a caption, or a list of captions")
-    else:
-        split = str(row.get(columns.split) or "").strip()
-        for caption in captions:
-            yield Entry(picture.strip(), normalised(caption), where, split)
-
-
-def _bad_line(where: str, expected: str) -> Problem:
-    return Problem(f"expected {expected}", where, "unusable lines")
-
+from tasks.base import DatasetOptions, ScannedDataset, datasets
+from tasks.captioning.datasets import (
+    Caption,
+    CaptionCorpus,
+    Columns,
+    Entry,
+    Picture,
+    by_picture,
+    median_length,
+    read_entries,
+)
+from tasks.data.readers import required_root
+from tasks.problems import Problem, Scan
 
 #: Looked for where `captions` is not given.
 CAPTION_FILES = ("captions.tsv", "captions.csv", "captions.jsonl", "captions.txt")
@@ -230,17 +65,13 @@ class CaptionFolder(ScannedDataset[CaptionCorpus]):
     Options: ClassVar[type[DatasetOptions]] = FolderOptions
 
     @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return photo_settings(budget, placement)
-
-    @classmethod
     def scan(cls, options: DatasetOptions, data_root: Path | None) -> Scan[CaptionCorpus]:
         """Read the captions and look for their pictures.
 
         Raises UsageError: no caption file, one that cannot be used, a split that is empty.
         """
         assert isinstance(options, FolderOptions)
-        root = required_root(data_root, cls.name)
+        root = required_root(data_root, cls.name, "pictures and captions")
         path = _caption_file(root, options.captions)
         pictures = root / options.pictures
         if not pictures.is_dir():

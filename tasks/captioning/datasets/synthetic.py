@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
-from tasks.captioning.corpus import CaptionCorpus, Picture
-from tasks.captioning.settings import probe_settings
+from tasks.captioning.datasets import CaptionCorpus, Picture
 from tasks.captioning.synthetic import (
     Named,
     Pair,
@@ -24,9 +23,6 @@ from tasks.captioning.synthetic import (
     place,
     random_description,
 )
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
 
 #: Shares of all descriptions: training may use these, validation those up to the next bound.
 TRAIN_SHARE, VALIDATION_SHARE = 0.8, 0.9
@@ -67,7 +63,7 @@ class ProbeOptions(DatasetOptions):
 
 
 @datasets("captioning").register("probe")
-class ProbeDataset(Dataset):
+class ProbeDataset(Dataset[CaptionCorpus]):
     """Scenes of up to `objects` shapes; "long" has one more than any training picture.
 
     A hash of its description decides the split a scene may be in, so no description, and with it
@@ -80,10 +76,6 @@ class ProbeDataset(Dataset):
     external: ClassVar[bool] = False
     gold: ClassVar[bool] = True
     Options: ClassVar[type[DatasetOptions]] = ProbeOptions
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return probe_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None = None) -> CaptionCorpus:

@@ -1,0 +1,217 @@
+"""What the entailment data sets have in common: labelled pairs of sentences, with gold links where
+they are known, and how rows of files become pairs."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+from bench.errors import UsageError
+from tasks.base import Corpus, ScannedDataset
+from tasks.data.readers import OnError, Row, collect, fail
+from tasks.data.tokenizer import plain_words
+from tasks.problems import Problem, Scan
+
+Label = Literal["entailment", "neutral", "contradiction"]
+#: In the order of the class indices everywhere.
+LABELS: tuple[Label, ...] = get_args(Label)
+
+
+@dataclass(frozen=True, slots=True)
+class PairExample:
+    """A premise and a hypothesis.
+
+    Attributes:
+        id: unique in its part.
+        premise, hypothesis: plain words (`tasks.data.tokenizer`): never empty.
+        label: None only in sets made for alignment (`EntailmentCorpus.aligned`).
+        links: pairs (hypothesis word, premise word) that belong together; None: nothing known.
+    """
+
+    id: str
+    premise: tuple[str, ...]
+    hypothesis: tuple[str, ...]
+    label: Label | None
+    links: tuple[tuple[int, int], ...] | None = None
+
+    @property
+    def class_index(self) -> int:
+        """Place of the label in `LABELS`."""
+        assert self.label is not None, f"{self.id} has no label"
+        return LABELS.index(self.label)
+
+    def content(self) -> Iterator[str]:
+        yield " ".join(self.premise)
+        yield " ".join(self.hypothesis)
+        yield f"{self.label} {self.links}"
+
+
+Pairs = tuple[PairExample, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntailmentCorpus(Corpus[PairExample]):
+    """Pairs by split.
+
+    Attributes:
+        aligned: further sets by name whose gold links are judged and whose labels are not.
+    """
+
+    aligned: Mapping[str, Pairs] = field(default_factory=dict)
+
+    def limited(self, train: int = 0, test: int = 0) -> Self:
+        """The first `train` training pairs and the first `test` of every other set; 0 is all."""
+        aligned = {name: pairs[:test] if test else pairs for name, pairs in self.aligned.items()}
+        return replace(super().limited(train, test), aligned=aligned)
+
+    def traits(self) -> Sequence[Any]:
+        return [
+            [name, [list(pair.content()) for pair in pairs]] for name, pairs in self.aligned.items()
+        ]
+
+
+def as_label(value: str, where: str, names: Mapping[str, Label] | None = None) -> Label:
+    """The label a file's value stands for, whatever its case.
+
+    Args:
+        names: values by the label they stand for, lower-case; None: the labels' own names.
+
+    Raises:
+        UsageError: any other value, with the file and line in `where`.
+    """
+    names = names or {label: label for label in LABELS}
+    label = names.get(value.strip().lower())
+    if label is None:
+        raise UsageError(
+            f"unknown label '{value}'", where=where, remedy=f"known: {', '.join(names)}"
+        )
+    return label
+
+
+# From rows of a file to pairs: what the readers of sick, snli and people's own files share.
+
+#: SNLI marks pairs on which its annotators did not agree so.
+NO_GOLD = "-"
+#: Share of the training pairs that becomes validation data where none is given.
+HELD_OUT = 0.1
+
+LOWER_CASED = "words are lower-cased"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns, and the values that stand for the labels (None: their own names)."""
+
+    premise: str
+    hypothesis: str
+    label: str
+    values: Mapping[str, Label] | None = None
+
+
+@dataclass(frozen=True)
+class Read:
+    """Pairs of one file or part, and how many were dropped for want of a label."""
+
+    pairs: tuple[PairExample, ...]
+    unlabelled: int
+
+
+def read_pairs(
+    rows: Iterable[Row], columns: Columns, prefix: str, on_error: OnError = fail
+) -> Read:
+    """Pairs with ids `<prefix>-<line>`; those labelled "-" are dropped and counted.
+
+    Args:
+        on_error: told of rows with a missing column, an unknown label, an empty sentence.
+
+    Raises UsageError: not one pair can be used.
+    """
+    pairs: list[PairExample] = []
+    unlabelled = 0
+    row: Row | None = None
+    for row in rows:
+        try:
+            pair = _pair(row, columns, prefix)
+        except UsageError as error:
+            on_error(error)
+            continue
+        if pair is None:
+            unlabelled += 1
+        else:
+            pairs.append(pair)
+    if not pairs:
+        where = "" if row is None else str(row.path)
+        raise UsageError("no pair with a gold label can be used", where=where)
+    return Read(tuple(pairs), unlabelled)
+
+
+def _pair(row: Row, columns: Columns, prefix: str) -> PairExample | None:
+    """The pair of a row, or None if it has no gold label."""
+    value = row.text(columns.label)
+    if value.strip() == NO_GOLD:
+        return None
+    return PairExample(
+        id=f"{prefix}-{row.line}",
+        premise=sentence(row, columns.premise),
+        hypothesis=sentence(row, columns.hypothesis),
+        label=as_label(value, row.where, columns.values),
+    )
+
+
+def sentence(row: Row, column: str) -> tuple[str, ...]:
+    """The words of a column. Raises UsageError if there are none."""
+    found = plain_words(row.text(column))
+    if not found:
+        raise UsageError(f"column '{column}' is empty", where=row.where, remedy="remove the line")
+    return found
+
+
+def hold_out(pairs: Sequence[PairExample], where: str) -> tuple[Pairs, Pairs]:
+    """Training and validation pairs: the last ones by order of their premise's first appearance.
+
+    No premise is on both sides, since pairs that share one are not independent.
+
+    Raises UsageError naming `where`: fewer than two premises.
+    """
+    order = {
+        premise: place for place, premise in enumerate(dict.fromkeys(p.premise for p in pairs))
+    }
+    if len(order) < 2:
+        raise UsageError("needs two different premises, one to be held out", where=where)
+    border = min(round(len(order) * (1 - HELD_OUT)), len(order) - 1)
+    train = tuple(pair for pair in pairs if order[pair.premise] < border)
+    return train, tuple(pair for pair in pairs if order[pair.premise] >= border)
+
+
+def dropped_note(unlabelled: int) -> tuple[str, ...]:
+    """What a report says of dropped pairs: nothing if there are none."""
+    return (f"{unlabelled} pairs without a gold label ('-') dropped",) if unlabelled else ()
+
+
+class PairsDataset(ScannedDataset[EntailmentCorpus]):
+    """Base of the data sets whose pairs are rows of files. Subclasses write `read`."""
+
+    @classmethod
+    @abstractmethod
+    def read(cls, options: Any, data_root: Path | None, on_error: OnError) -> EntailmentCorpus:
+        """All pairs that can be used.
+
+        Args:
+            on_error: told of those that cannot; they are passed over if it returns.
+
+        Raises UsageError: a file is missing, or holds nothing that can be used.
+        """
+
+    @classmethod
+    def scan(cls, options: Any, data_root: Path | None) -> Scan[EntailmentCorpus]:
+        problems: list[Problem] = []
+        on_error = collect(problems)
+        corpus = None
+        try:
+            corpus = cls.read(options, data_root, on_error)
+        except UsageError as error:
+            on_error(error)
+        return Scan(corpus, tuple(problems))

@@ -16,7 +16,7 @@ from typing import Any
 from bench.errors import UsageError
 from tasks.data.readers import read_json, unreadable
 from tasks.data.tokenizer import plain_words
-from tasks.entailment.pairs import PairExample, Pairs
+from tasks.entailment.datasets import PairExample, Pairs
 
 FOLDER = "rte2_alignments"
 ALIGNMENTS = "RTE2_dev_M.align.json"

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions, datasets
-from tasks.data.archives import Distribution
+from tasks.base import datasets
+from tasks.data.archives import Distribution, Piece
 from tasks.data.readers import OnError, Row, data_folder, read_tsv
-from tasks.entailment.cards import SICK
-from tasks.entailment.datasets.rte2 import aligned_sets
-from tasks.entailment.pairs import (
+from tasks.entailment.datasets import (
     LOWER_CASED,
     Columns,
     EntailmentCorpus,
     PairsDataset,
     dropped_note,
     read_pairs,
+)
+from tasks.entailment.datasets.rte2 import aligned_sets
+
+SICK = Distribution(
+    name="sick",
+    source="Zenodo, record 2787612",
+    pieces=(
+        Piece(
+            "https://zenodo.org/record/2787612/files/SICK.zip?download=1",
+            {"SICK.txt": "sick/SICK.txt"},
+            "zip",
+            217_584,
+            sha256="da272af924399fc2de4889ed55383e38822c10d16c4a949a89d597d09a0b7912",
+        ),
+    ),
 )
 
 _COLUMNS = Columns("sentence_A", "sentence_B", "entailment_label")
@@ -40,9 +53,7 @@ class Sick(PairsDataset):
     )
 
     @classmethod
-    def read(
-        cls, options: DatasetOptions, data_root: Path | None, on_error: OnError
-    ) -> EntailmentCorpus:
+    def read(cls, options: Any, data_root: Path | None, on_error: OnError) -> EntailmentCorpus:
         """Read `sick/SICK.txt`; RTE-2's alignments too where they are in the data root."""
         path = data_folder(data_root, cls.name, ["sick", "SICK"]) / "SICK.txt"
         rows: dict[str, list[Row]] = {part: [] for part in _PARTS}
@@ -59,7 +70,6 @@ class Sick(PairsDataset):
         }
         aligned, notes = aligned_sets(data_root)
         return EntailmentCorpus(
-            name=cls.name,
             train=read["TRAIN"].pairs,
             validation=read["TRIAL"].pairs,
             tests={"test": read["TEST"].pairs},

@@ -15,19 +15,18 @@ negation, a taxonomy, modifiers. The rules:
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from itertools import combinations, product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
-from tasks.entailment.pairs import LABELS, EntailmentCorpus, Label, PairExample
-from tasks.entailment.settings import probe_settings
+from tasks.entailment.datasets import LABELS, EntailmentCorpus, Label, PairExample
 from tasks.entailment.synthetic import (
     FORMS,
     LEXICONS,
@@ -41,9 +40,6 @@ from tasks.entailment.synthetic import (
     relation,
 )
 from tasks.probe_parts import ProbePart, probe_parts, unseen
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
 
 #: Shares of pairs that differ in one and in two roles.
 _EDITS = (0.8, 0.2)
@@ -86,7 +82,7 @@ class ProbeOptions(DatasetOptions):
 
 
 @datasets("entailment").register("probe")
-class Probe(Dataset):
+class Probe(Dataset[EntailmentCorpus]):
     """Generated pairs with word alignments."""
 
     name: ClassVar[str] = "probe"
@@ -96,10 +92,6 @@ class Probe(Dataset):
     external: ClassVar[bool] = False
     gold: ClassVar[bool] = True
     Options: ClassVar[type[DatasetOptions]] = ProbeOptions
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return probe_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None) -> EntailmentCorpus:
@@ -123,7 +115,6 @@ def generate(options: ProbeOptions) -> EntailmentCorpus:
     seen: set[Hashable] = set()
     made = {part.name: tuple(_pairs(part, options, seen)) for part in parts}
     return EntailmentCorpus(
-        name="probe",
         train=made["train"],
         validation=made["validation"],
         tests={"test": made["test"], "long": made["long"]},

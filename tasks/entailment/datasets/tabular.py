@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
-from tasks.data.readers import OnError, read_rows
-from tasks.entailment.pairs import (
+from tasks.data.readers import OnError, read_rows, required_root
+from tasks.entailment.datasets import (
     LABELS,
     LOWER_CASED,
     Columns,
@@ -54,23 +54,15 @@ class Tabular(PairsDataset):
     Options: ClassVar[type[DatasetOptions]] = TabularOptions
 
     @classmethod
-    def read(
-        cls, options: DatasetOptions, data_root: Path | None, on_error: OnError
-    ) -> EntailmentCorpus:
+    def read(cls, options: Any, data_root: Path | None, on_error: OnError) -> EntailmentCorpus:
         """Read the files named by the options. Raises UsageError naming file and line."""
-        assert isinstance(options, TabularOptions)
-        if data_root is None:
-            raise UsageError(
-                "the data set 'tabular' needs its files",
-                where="--data-root",
-                remedy=f"name the folder that holds {options.train_file}",
-            )
+        root = required_root(data_root, cls.name, options.train_file)
         columns = Columns(
             options.premise, options.hypothesis, options.label, _values(options.labels)
         )
 
         def part(name: str, prefix: str) -> Read:
-            return read_pairs(read_rows(data_root / name, on_error), columns, prefix, on_error)
+            return read_pairs(read_rows(root / name, on_error), columns, prefix, on_error)
 
         train, test = part(options.train_file, "train"), part(options.test_file, "test")
         parts = [train, test]
@@ -79,11 +71,14 @@ class Tabular(PairsDataset):
             parts.append(part(options.validation_file, "validation"))
             kept, held = train.pairs, parts[-1].pairs
         else:
-            kept, held = hold_out(train.pairs, str(data_root / options.train_file))
+            kept, held = hold_out(train.pairs, str(root / options.train_file))
             notes = (f"{len(held)} training pairs serve as validation data",)
         dropped = dropped_note(sum(read.unlabelled for read in parts))
         return EntailmentCorpus(
-            cls.name, kept, held, {"test": test.pairs}, notes=(LOWER_CASED, *dropped, *notes)
+            train=kept,
+            validation=held,
+            tests={"test": test.pairs},
+            notes=(LOWER_CASED, *dropped, *notes),
         )
 
 

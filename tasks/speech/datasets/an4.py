@@ -6,33 +6,29 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions, datasets
-from tasks.data.readers import Problem, Scan, ScannedDataset, data_folder, read_lines
+from tasks.base import DatasetOptions, ScannedDataset, datasets
+from tasks.data.readers import data_folder, read_lines
+from tasks.problems import Problem, Scan
 from tasks.speech.audio import file_identity, read_sphinx
-from tasks.speech.corpus import (
+from tasks.speech.datasets import (
     SoundReader,
     SpeechCorpus,
     Unit,
     Utterance,
+    read_lexicon,
     split_text,
     symbols_of,
 )
-from tasks.speech.settings import cepstra_settings
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
 
 FRAME_RATE = 100
 CEPSTRA = 13
 _LINE = re.compile(r"(?:<s>)?(?P<text>.*?)(?:</s>)?\s*\((?P<id>[^()\s]+)\)\s*")
-#: Marks the further pronunciations of a word: "A(2)".
-_VARIANT = re.compile(r"\(\d+\)$")
 
 
 class An4Options(DatasetOptions):
@@ -70,10 +66,6 @@ class An4(ScannedDataset[SpeechCorpus]):
     Options = An4Options
 
     @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return cepstra_settings(budget, placement)
-
-    @classmethod
     def scan(cls, options: Any, data_root: Path | None) -> Scan[SpeechCorpus]:
         folder = data_folder(data_root, cls.name, ("an4",))
         lexicon = read_lexicon(folder / "etc" / "an4.dic") if options.units == "phones" else {}
@@ -99,23 +91,6 @@ class An4(ScannedDataset[SpeechCorpus]):
             notes=(f"validation: {len(kept)} training speakers ({', '.join(sorted(kept))})",),
         )
         return Scan(corpus, tuple(problems))
-
-
-def read_lexicon(path: Path) -> dict[str, tuple[str, ...]]:
-    """A pronouncing dictionary, a word and its phones per line; a word's first entry counts.
-
-    Raises UsageError: a missing file, a line without phones.
-    """
-    lexicon: dict[str, tuple[str, ...]] = {}
-    for number, line in read_lines(path):
-        word, *phones = line.split() or [""]
-        if not word:
-            continue
-        if not phones:
-            raise UsageError(f"'{word}' has no phones", where=f"{path}:{number}")
-        if not _VARIANT.search(word):
-            lexicon.setdefault(word, tuple(phones))
-    return lexicon
 
 
 def _utterances(

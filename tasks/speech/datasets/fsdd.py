@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions, datasets
-from tasks.data.readers import Problem, Scan, ScannedDataset, data_folder
+from tasks.base import DatasetOptions, ScannedDataset, datasets
+from tasks.data.archives import Distribution, Piece
+from tasks.data.readers import data_folder
+from tasks.problems import Problem, Scan
 from tasks.speech.audio import HeaderCheck, file_identity, read_sound
-from tasks.speech.cards import FSDD
-from tasks.speech.corpus import (
+from tasks.speech.datasets import (
     SoundReader,
     Span,
     SpeechCorpus,
@@ -24,10 +25,22 @@ from tasks.speech.corpus import (
     split_text,
     symbols_of,
 )
-from tasks.speech.settings import digits_settings
 
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
+_COMMIT = "26eb9aaf76e81b692f806f9140c2d2777410d7a1"
+
+# The archive is made anew for every download, so no digest of it is fixed; the commit is, and the
+# archive has checksums of its own.
+FSDD = Distribution(
+    name="fsdd",
+    source=f"github.com/Jakobovski/free-spoken-digit-dataset at {_COMMIT[:12]}",
+    pieces=(
+        Piece(
+            f"https://github.com/Jakobovski/free-spoken-digit-dataset/archive/{_COMMIT}.zip",
+            {f"free-spoken-digit-dataset-{_COMMIT}/recordings/": "fsdd/recordings"},
+            "zip",
+        ),
+    ),
+)
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 RATE = 8000
@@ -120,10 +133,6 @@ class Fsdd(ScannedDataset[SpeechCorpus]):
     citation = "Jackson et al., Free Spoken Digit Dataset, doi:10.5281/zenodo.1342401"
     gold = True
     Options = FsddOptions
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return digits_settings(budget, placement)
 
     @classmethod
     def scan(cls, options: Any, data_root: Path | None) -> Scan[SpeechCorpus]:

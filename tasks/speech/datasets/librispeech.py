@@ -6,30 +6,57 @@ chapter's transcript again for every utterance in it, so the same tree is read h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions, datasets
-from tasks.data.readers import Problem, Scan, ScannedDataset, data_folder, read_lines
+from tasks.base import DatasetOptions, ScannedDataset, datasets
+from tasks.data.archives import Distribution, Piece
+from tasks.data.readers import data_folder, read_lines
+from tasks.problems import Problem, Scan
 from tasks.speech.audio import FileReader, HeaderCheck
-from tasks.speech.cards import LIBRISPEECH
-from tasks.speech.corpus import (
+from tasks.speech.datasets import (
     SpeechCorpus,
     Utterance,
     split_text,
     symbols_of,
     unseen_note,
 )
-from tasks.speech.settings import recorded_settings
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
 
 RATE = 16000
+
+# Subsets that the reader uses unless told otherwise: bytes and SHA-256 of their archives.
+_SUBSETS = {
+    "train-clean-100": (
+        6_387_309_499,
+        "d4ddd1d5a6ab303066f14971d768ee43278a5f2a0aa43dc716b0e64ecbbbf6e2",
+    ),
+    "dev-clean": (
+        337_926_286,
+        "76f87d090650617fca0cac8f88b9416e0ebf80350acb97b343a85fa903728ab3",
+    ),
+    "test-clean": (
+        346_663_984,
+        "39fde525e59672dc6d1551919b1478f724438a95aa55f874b576be21967e6c23",
+    ),
+}
+
+LIBRISPEECH = Distribution(
+    name="librispeech",
+    source="OpenSLR, resource 12",
+    pieces=tuple(
+        Piece(
+            f"https://www.openslr.org/resources/12/{name}.tar.gz",
+            {f"LibriSpeech/{name}/": f"LibriSpeech/{name}"},
+            "tar",
+            size,
+            sha256,
+        )
+        for name, (size, sha256) in _SUBSETS.items()
+    ),
+)
 
 
 class LibriSpeechOptions(DatasetOptions):
@@ -52,10 +79,6 @@ class LibriSpeech(ScannedDataset[SpeechCorpus]):
     places = ("LibriSpeech", "librispeech", "train-clean-100")
     citation = "Panayotov et al. 2015, LibriSpeech: an ASR corpus based on public domain books"
     Options = LibriSpeechOptions
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return recorded_settings(budget, placement)
 
     @classmethod
     def scan(cls, options: Any, data_root: Path | None) -> Scan[SpeechCorpus]:

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions, datasets
-from tasks.data.readers import Problem, Row, Scan, ScannedDataset, read_tsv
+from tasks.base import DatasetOptions, ScannedDataset, datasets
+from tasks.data.readers import Row, read_tsv, required_root
+from tasks.problems import Problem, Scan
 from tasks.speech.audio import FileReader, HeaderCheck
-from tasks.speech.corpus import (
+from tasks.speech.datasets import (
     SpeechCorpus,
     Unit,
     Utterance,
+    read_lexicon,
     split_text,
     symbols_of,
     unseen_note,
 )
-from tasks.speech.datasets.an4 import read_lexicon
-from tasks.speech.settings import recorded_settings
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
 
 #: Names people give the validation part.
 _VALIDATION = ("validation", "valid", "val", "dev")
@@ -54,22 +51,13 @@ class Manifest(ScannedDataset[SpeechCorpus]):
     Options = ManifestOptions
 
     @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return recorded_settings(budget, placement)
-
-    @classmethod
     def scan(cls, options: Any, data_root: Path | None) -> Scan[SpeechCorpus]:
-        if data_root is None:
-            raise UsageError(
-                "the manifest is looked for in a data root",
-                where="--data-root",
-                remedy=f"name the folder that holds {options.manifest}",
-            )
-        path = data_root / options.manifest
+        root = required_root(data_root, cls.name, options.manifest)
+        path = root / options.manifest
         rows = list(read_tsv(path))
         _require_columns(rows[0])
         headers, problems = HeaderCheck(options.rate), list[Problem]()
-        lexicon = _lexicon(options, data_root)
+        lexicon = _lexicon(options, root)
         parts: dict[str, list[Utterance]] = {}
         for row in rows:
             utterance = _utterance(row, options.units, lexicon, headers, problems)

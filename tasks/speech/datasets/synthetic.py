@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import DatasetOptions, datasets
-from tasks.data.readers import Scan, ScannedDataset
-from tasks.speech.corpus import SpeechCorpus, Utterance
-from tasks.speech.settings import probe_settings
+from tasks.base import DatasetOptions, ScannedDataset, datasets
+from tasks.problems import Scan
+from tasks.speech.datasets import SpeechCorpus, Utterance
 from tasks.speech.synthetic import (
     CODAS,
     CONSONANTS,
@@ -26,9 +24,6 @@ from tasks.speech.synthetic import (
     Voice,
     phone_table,
 )
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
 
 #: Phones of the shortest utterances. Training lengths spread widely above it: from lengths that are
 #: all alike a decoder learns to count, and stops there, whatever it attends to.
@@ -65,10 +60,6 @@ class Probe(ScannedDataset[SpeechCorpus]):
     external = False
     gold = True
     Options = ProbeOptions
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return probe_settings(budget, placement)
 
     @classmethod
     def scan(cls, options: Any, data_root: Path | None) -> Scan[SpeechCorpus]:

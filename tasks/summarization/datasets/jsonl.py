@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, overload
+from typing import Any, ClassVar
 
-import numpy as np
 from pydantic import Field
 
-from bench.errors import UsageError
-from tasks.base import Dataset, DatasetOptions, datasets
-from tasks.data.lines import TextLines
-from tasks.data.readers import Gathered, Row, parse_object, read_json_lines
-from tasks.summarization.documents import (
-    Empties,
-    Reading,
+from tasks.base import DatasetOptions, ScannedDataset, datasets
+from tasks.data.readers import collect, required_root
+from tasks.data.rows import JsonRows, RowExamples
+from tasks.problems import Problem, Scan
+from tasks.summarization.datasets import (
+    Document,
+    Preprocessing,
     SummaryCorpus,
-    TextDocuments,
-    TextPair,
     hold_out,
-    with_text,
+    read_documents,
 )
-from tasks.summarization.settings import news_settings
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
 
 
 class JsonlOptions(DatasetOptions):
@@ -43,42 +35,8 @@ class JsonlOptions(DatasetOptions):
     lower: bool = Field(True, description="lower-case both sides")
 
 
-@dataclass(frozen=True, eq=False)
-class JsonTexts(Sequence[TextPair]):
-    """The text pairs of a file of JSON lines, read as they are asked for; blank lines are no rows.
-
-    Attributes:
-        rows: line (from 0) of every pair.
-    """
-
-    lines: TextLines
-    rows: np.ndarray
-    source: str
-    summary: str
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @overload
-    def __getitem__(self, index: int) -> TextPair: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[TextPair]: ...
-    def __getitem__(self, index: int | slice) -> TextPair | list[TextPair]:
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        line = int(self.rows[index])
-        values = parse_object(self.lines[line], self.lines.path, line + 1)
-        return self._pair(Row(self.lines.path, line + 1, values))
-
-    def __iter__(self) -> Iterator[TextPair]:
-        return map(self._pair, read_json_lines(self.lines.path))
-
-    def _pair(self, row: Row) -> TextPair:
-        return row.text(self.source), row.text(self.summary)
-
-
 @datasets("summarization").register("jsonl")
-class Jsonl(Dataset):
+class Jsonl(ScannedDataset[SummaryCorpus]):
     """Any files of JSON lines."""
 
     name: ClassVar[str] = "jsonl"
@@ -88,63 +46,39 @@ class Jsonl(Dataset):
     Options: ClassVar[type[DatasetOptions]] = JsonlOptions
 
     @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return news_settings(budget, placement)
-
-    @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> SummaryCorpus:
-        """Read the files named by the options; the texts stay on disk.
-
-        Raises UsageError naming file and line. Documents without text are left out and counted.
-        """
-        assert isinstance(options, JsonlOptions)
-        paths = dict(_paths(options, data_root))
-        read = {part: _read(part, path, options) for part, path in paths.items()}
-        documents = {part: found for part, (found, _) in read.items()}
-        if not options.validation_file:
-            documents["train"], documents["validation"] = hold_out(
-                documents["train"], str(paths["train"])
-            )
-        casing = ("both sides are lower-cased",) if options.lower else ()
-        return SummaryCorpus(
-            name=cls.name,
-            train=documents["train"],
-            validation=documents["validation"],
-            tests={"test": documents["test"]},
-            notes=(*casing, *(note for _, empties in read.values() for note in empties.notes)),
+    def scan(cls, options: Any, data_root: Path | None) -> Scan[SummaryCorpus]:
+        """Read the files named by the options; the texts stay on disk. Documents without text are
+        left out and counted."""
+        preprocessing = Preprocessing(source_words=options.source_words, lower=options.lower)
+        columns = (options.source_field, options.summary_field)
+        problems: list[Problem] = []
+        texts = {
+            split: JsonRows(path, columns, collect(problems))
+            for split, path in _paths(options, data_root)
+        }
+        if problems:
+            return Scan(None, tuple(problems))
+        splits: dict[str, RowExamples[Document]] = {}
+        notes: list[str] = []
+        for split, rows in texts.items():
+            where = str(rows.path)
+            splits[split], left_out = read_documents(split, rows, preprocessing, where)
+            notes += left_out
+            if split == "train" and not options.validation_file:
+                splits["train"], splits["validation"] = hold_out(splits["train"], where)
+        corpus = SummaryCorpus(
+            train=splits["train"],
+            validation=splits["validation"],
+            tests={"test": splits["test"]},
+            notes=(*preprocessing.notes, *notes),
         )
-
-    @classmethod
-    def problems(cls, options: DatasetOptions, data_root: Path | None) -> Gathered:
-        """All lines that cannot be used. Raises UsageError where a whole file cannot be."""
-        assert isinstance(options, JsonlOptions)
-        problems = Gathered()
-        for _, path in _paths(options, data_root):
-            for row in read_json_lines(path, problems):
-                try:
-                    row.text(options.source_field), row.text(options.summary_field)
-                except UsageError as error:
-                    problems(error)
-        return problems
+        return Scan(corpus)
 
 
 def _paths(options: JsonlOptions, data_root: Path | None) -> Iterator[tuple[str, Path]]:
-    """The files by part."""
-    if data_root is None:
-        raise UsageError(
-            "the data set 'jsonl' needs its files",
-            where="--data-root",
-            remedy=f"name the folder that holds {options.train_file}",
-        )
-    yield "train", data_root / options.train_file
-    yield "test", data_root / options.test_file
+    """The files by split."""
+    root = required_root(data_root, Jsonl.name, options.train_file)
+    yield "train", root / options.train_file
+    yield "test", root / options.test_file
     if options.validation_file:
-        yield "validation", data_root / options.validation_file
-
-
-def _read(part: str, path: Path, options: JsonlOptions) -> tuple[TextDocuments, Empties]:
-    lines = TextLines(path)
-    rows = np.fromiter((row.line - 1 for row in read_json_lines(path)), dtype=np.int64)
-    texts = JsonTexts(lines, rows, options.source_field, options.summary_field)
-    reading = Reading(source_words=options.source_words, lower=options.lower)
-    return with_text(part, texts, reading, str(path))
+        yield "validation", root / options.validation_file

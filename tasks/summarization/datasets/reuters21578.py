@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,12 +22,7 @@ from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
 from tasks.data.archives import Distribution, Piece
 from tasks.data.readers import data_folder, read_json
-from tasks.summarization.documents import Document, Reading, SummaryCorpus
-from tasks.summarization.settings import news_settings
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
-
+from tasks.summarization.datasets import Document, Preprocessing, SummaryCorpus
 
 # Where Reuters-21578 is got from: its stories as JSON, 1,000 a file.
 
@@ -119,7 +114,7 @@ class Story:
 
 
 @datasets("summarization").register("reuters21578")
-class Reuters(Dataset):
+class Reuters(Dataset[SummaryCorpus]):
     """About 12,900 stories of early 1987."""
 
     name: ClassVar[str] = "reuters21578"
@@ -129,10 +124,6 @@ class Reuters(Dataset):
     places: ClassVar[tuple[str, ...]] = (_FOLDER,)
     citation: ClassVar[str] = "Lewis 1997: Reuters-21578 text categorization test collection."
     Options: ClassVar[type[DatasetOptions]] = ReutersOptions
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return news_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None) -> SummaryCorpus:
@@ -147,11 +138,12 @@ class Reuters(Dataset):
                 where=str(folder),
                 remedy=f"more than {TEST + VALIDATION} are needed",
             )
-        reading = Reading(source_words=0 if options.source == "lead" else options.source_words)
-        documents = [_document(story, options, reading) for story in stories]
+        preprocessing = Preprocessing(
+            source_words=0 if options.source == "lead" else options.source_words
+        )
+        documents = [_document(story, options, preprocessing) for story in stories]
         train = tuple(documents[: -TEST - VALIDATION])
         return SummaryCorpus(
-            name=cls.name,
             train=train,
             validation=tuple(documents[-TEST - VALIDATION : -TEST]),
             tests={"test": tuple(documents[-TEST:])},
@@ -226,6 +218,6 @@ def paragraphs(body: str) -> Iterator[str]:
             yield text
 
 
-def _document(story: Story, options: ReutersOptions, reading: Reading) -> Document:
+def _document(story: Story, options: ReutersOptions, preprocessing: Preprocessing) -> Document:
     told = [story.lead] if options.source == "lead" else paragraphs(story.body)
-    return reading.document(story.id, "\n".join(told), story.headline)
+    return preprocessing.document(story.id, "\n".join(told), story.headline)

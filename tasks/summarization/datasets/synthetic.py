@@ -8,20 +8,19 @@ changed ones included. With more than one piece of news, the headline joins them
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
 from tasks.probe_parts import ProbePart, probe_parts, unseen
-from tasks.summarization.documents import Document, SummaryCorpus
-from tasks.summarization.settings import probe_settings
+from tasks.summarization.datasets import Document, SummaryCorpus
 from tasks.summarization.synthetic import (
     ACTIONS,
     AGENTS,
@@ -39,9 +38,6 @@ from tasks.summarization.synthetic import (
     headline,
     sentence,
 )
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
 
 _PLACED = 0.5
 
@@ -89,7 +85,7 @@ class ProbeOptions(DatasetOptions):
 
 
 @datasets("summarization").register("probe")
-class Probe(Dataset):
+class Probe(Dataset[SummaryCorpus]):
     """Generated reports with the positions of the words taken over."""
 
     name: ClassVar[str] = "probe"
@@ -97,10 +93,6 @@ class Probe(Dataset):
     external: ClassVar[bool] = False
     gold: ClassVar[bool] = True
     Options: ClassVar[type[DatasetOptions]] = ProbeOptions
-
-    @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return probe_settings(budget, placement)
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None) -> SummaryCorpus:
@@ -124,7 +116,6 @@ def generate(options: ProbeOptions) -> SummaryCorpus:
     seen: set[Hashable] = set()
     made = {part.name: _reports(part, options, seen) for part in parts}
     return SummaryCorpus(
-        name="probe",
         train=made["train"],
         validation=made["validation"],
         tests={"test": made["test"], "long": made["long"]},

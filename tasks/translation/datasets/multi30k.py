@@ -3,25 +3,54 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import Dataset, DatasetOptions, datasets
-from tasks.data.archives import Distribution
+from tasks.base import DatasetOptions, datasets
+from tasks.data.archives import Distribution, Piece
+from tasks.data.readers import required_root
+from tasks.data.rows import RowExamples
 from tasks.data.tokenizer import words
-from tasks.translation.cards import MULTI30K
-from tasks.translation.corpus import Corpus, Links
-from tasks.translation.pairs import LinePairs, read_pairs
-from tasks.translation.settings import parallel_settings
+from tasks.translation.datasets import LinesDataset, Links, Pair, PairBuilder, TranslationCorpus
 
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
+_COMMIT = "a3d2e0d26b56f3846f66a952536ffed4e401d05a"
+_RAW = f"https://raw.githubusercontent.com/multi30k/dataset/{_COMMIT}/data/task1/raw"
+# By file: bytes and SHA-256 of what that commit holds.
+_FILES = {
+    "train.de": (637044, "726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6"),
+    "train.en": (568929, "d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f"),
+    "train.fr": (604242, "622e75069e9f4c577425c4f277116ce66e63a2401c0a2312d90073cb12379a3c"),
+    "val.de": (24681, "f0cba2f995189cf5770f29a8a9a537a3ad3f51657ad873405082ff6863a5e75a"),
+    "val.en": (21650, "14f7d25ddd868909a9213e361768460edcacdd6ab9d1e77b92560dc10c10dc28"),
+    "val.fr": (23001, "ca3106f1a72390591d25f6c45cb4cd39dec4cd3f123e099748a3ce5256c160e9"),
+    "test_2016_flickr.de": (
+        22890,
+        "9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8",
+    ),
+    "test_2016_flickr.en": (
+        21077,
+        "611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9",
+    ),
+    "test_2016_flickr.fr": (
+        22310,
+        "6d326e188d259fb1d04ac19eae3af956559b3a0b93d7635e56c90987c40c8b90",
+    ),
+}
+
+MULTI30K = Distribution(
+    name="multi30k",
+    source=f"github.com/multi30k/dataset at {_COMMIT[:12]}",
+    pieces=tuple(
+        Piece(f"{_RAW}/{name}.gz", {"": f"multi30k/{name}"}, "gz", size, sha256)
+        for name, (size, sha256) in _FILES.items()
+    ),
+)
 
 
 # Gold links between phrases: from phrases as listed to words of the lines themselves.
@@ -137,7 +166,7 @@ class Multi30kOptions(DatasetOptions):
 
 
 @datasets("translation").register("multi30k")
-class Multi30k(Dataset):
+class Multi30k(LinesDataset):
     """`<root>/multi30k/{train,val,test_2016_flickr}.{en,de,fr}`; `<root>` may be that folder
     itself. English-French pairs get phrase links from `en_fr_phrase_links` where it is there."""
 
@@ -155,17 +184,9 @@ class Multi30k(Dataset):
     Options: ClassVar[type[DatasetOptions]] = Multi30kOptions
 
     @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return parallel_settings(budget, placement)
-
-    @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> Corpus:
-        """Read. Raises UsageError naming file and line where the data cannot be used."""
-        assert isinstance(options, Multi30kOptions)
-        splits = {
-            split: read_pairs(source, target, split)
-            for split, (source, target) in cls.files(options, data_root).items()
-        }
+    def corpus(
+        cls, options: Any, data_root: Path | None, splits: dict[str, RowExamples[Pair]]
+    ) -> TranslationCorpus:
         source, target = options.pair.split("-")
         notes: list[str] = []
         if {source, target} == LINKED:
@@ -173,8 +194,7 @@ class Multi30k(Dataset):
             for split in (VALIDATION, TEST):
                 splits[split], note = _linked(splits[split], folder, (source, target))
                 notes.append(note)
-        return Corpus(
-            name=cls.name,
+        return TranslationCorpus(
             source_language=source,
             target_language=target,
             train=splits[TRAIN],
@@ -185,9 +205,8 @@ class Multi30k(Dataset):
         )
 
     @classmethod
-    def files(cls, options: DatasetOptions, data_root: Path | None) -> dict[str, tuple[Path, Path]]:
+    def files(cls, options: Any, data_root: Path | None) -> dict[str, tuple[Path, Path]]:
         """Source and target file of every split."""
-        assert isinstance(options, Multi30kOptions)
         source, target = options.pair.split("-")
         folder = _folder(data_root)
         return {
@@ -197,21 +216,19 @@ class Multi30k(Dataset):
 
 
 def _folder(data_root: Path | None) -> Path:
-    if data_root is None:
-        raise UsageError(
-            "multi30k needs --data-root", remedy="give the folder that holds multi30k/"
-        )
-    if not data_root.is_dir():
-        raise UsageError("no such folder", where=str(data_root), remedy="check --data-root")
-    nested = data_root / "multi30k"
-    return nested if nested.is_dir() else data_root
+    root = required_root(data_root, Multi30k.name, "multi30k/")
+    nested = root / "multi30k"
+    return nested if nested.is_dir() else root
 
 
-def _linked(pairs: LinePairs, folder: Path, languages: tuple[str, str]) -> tuple[LinePairs, str]:
-    path = folder / f"{pairs.name}.json"
+def _linked(
+    pairs: RowExamples[Pair], folder: Path, languages: tuple[str, str]
+) -> tuple[RowExamples[Pair], str]:
+    path = folder / f"{pairs.split}.json"
     if not path.is_file():
-        return pairs, f"{pairs.name}: no phrase links ({path.name} is not there)"
-    links = read_phrase_links(path, pairs.source, pairs.target, languages)
+        return pairs, f"{pairs.split}: no phrase links ({path.name} is not there)"
+    source, target = zip(*pairs.texts, strict=True)
+    links = read_phrase_links(path, source, target, languages)
     dropped = links.listed - links.found
-    note = f"{pairs.name}: {links.found} of {links.listed} phrase links found in the text"
-    return replace(pairs, links=links.by_line), f"{note}, {dropped} dropped"
+    note = f"{pairs.split}: {links.found} of {links.listed} phrase links found in the text"
+    return replace(pairs, build=PairBuilder(links=links.by_line)), f"{note}, {dropped} dropped"

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import Dataset, DatasetOptions, datasets
-from tasks.translation.corpus import Corpus
-from tasks.translation.pairs import LinePairs, read_pairs
-from tasks.translation.settings import parallel_settings
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
+from tasks.base import DatasetOptions, datasets
+from tasks.data.readers import required_root
+from tasks.data.rows import RowExamples
+from tasks.translation.datasets import LinesDataset, Pair, TranslationCorpus
 
 
 class ParallelOptions(DatasetOptions):
@@ -36,7 +32,7 @@ class ParallelOptions(DatasetOptions):
 
 
 @datasets("translation").register("parallel")
-class Parallel(Dataset):
+class Parallel(LinesDataset):
     """`<root>/<name>.<ending>`, say `train.src` and `train.tgt`.
 
     What is split off the training files is decided by a hash of the source sentence: the same
@@ -50,30 +46,22 @@ class Parallel(Dataset):
     Options: ClassVar[type[DatasetOptions]] = ParallelOptions
 
     @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return parallel_settings(budget, placement)
-
-    @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> Corpus:
-        """Read. Raises UsageError naming file and line where the data cannot be used."""
-        assert isinstance(options, ParallelOptions)
-        splits = {
-            split: read_pairs(source, target, split)
-            for split, (source, target) in cls.files(options, data_root).items()
-        }
+    def corpus(
+        cls, options: Any, data_root: Path | None, splits: dict[str, RowExamples[Pair]]
+    ) -> TranslationCorpus:
         notes = [
-            f"{split}: {len(pairs.source) - len(pairs)} lines that are blank on both sides left out"
+            f"{split}: {len(pairs.texts) - len(pairs)} lines that are blank on both sides left out"
             for split, pairs in splits.items()
-            if len(pairs) < len(pairs.source)
+            if len(pairs) < len(pairs.texts)
         ]
         missing = [split for split in ("test", "valid") if split not in splits]
         if missing:
-            splits |= _split_off(splits["train"], missing, options.held_out)
+            file, _ = cls.files(options, data_root)["train"]
+            splits |= _split_off(splits["train"], missing, options.held_out, file)
             notes += [
                 f"{split}: {len(splits[split])} pairs split off the training" for split in missing
             ]
-        return Corpus(
-            name=cls.name,
+        return TranslationCorpus(
             source_language=options.source,
             target_language=options.target,
             train=splits["train"],
@@ -83,13 +71,9 @@ class Parallel(Dataset):
         )
 
     @classmethod
-    def files(cls, options: DatasetOptions, data_root: Path | None) -> dict[str, tuple[Path, Path]]:
+    def files(cls, options: Any, data_root: Path | None) -> dict[str, tuple[Path, Path]]:
         """Source and target file of every split that has files."""
-        assert isinstance(options, ParallelOptions)
-        if data_root is None:
-            raise UsageError("parallel needs --data-root", remedy="give the folder of your files")
-        if not data_root.is_dir():
-            raise UsageError("no such folder", where=str(data_root), remedy="check --data-root")
+        root = required_root(data_root, cls.name, f"{options.train}.{options.source}")
         if options.source == options.target:
             raise UsageError(
                 f"source and target both end in '.{options.source}'",
@@ -98,25 +82,27 @@ class Parallel(Dataset):
             )
         names = {"train": options.train, "valid": options.valid, "test": options.test}
         return {
-            split: (data_root / f"{name}.{options.source}", data_root / f"{name}.{options.target}")
+            split: (root / f"{name}.{options.source}", root / f"{name}.{options.target}")
             for split, name in names.items()
             if name
         }
 
 
-def _split_off(train: LinePairs, names: list[str], share: float) -> dict[str, LinePairs]:
+def _split_off(
+    train: RowExamples[Pair], names: list[str], share: float, where: Path
+) -> dict[str, RowExamples[Pair]]:
     """Take `share` of the pairs for each of `names`; what is left is "train"."""
     hashes = np.fromiter((_unit_hash(pair.source_text) for pair in train), np.float64)  # N in 0..1
     part = np.minimum(hashes // share, len(names)).astype(np.int64)
     splits = {
-        name: train.select(train.rows[part == number], name=name)
+        name: train.select(train.rows[part == number], split=name)
         for number, name in enumerate([*names, "train"])
     }
     for name, pairs in splits.items():
         if not len(pairs):
             raise UsageError(
                 f"{len(train)} pairs are too few to split off {' and '.join(names)}",
-                where=str(train.source.path),
+                where=str(where),
                 remedy=f"raise held_out, or give files for {name}",
             )
     return splits

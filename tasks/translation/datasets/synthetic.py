@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
-from tasks.translation.corpus import Corpus, Pair
-from tasks.translation.settings import probe_settings
+from tasks.translation.datasets import Pair, TranslationCorpus
 from tasks.translation.synthetic import grow
 from tasks.translation.synthetic_grammar import Order, translate
-
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
 
 #: Source words of the shortest sentences.
 SHORTEST = 4
@@ -41,7 +36,7 @@ class ProbeOptions(DatasetOptions):
 
 
 @datasets("translation").register("probe")
-class ProbeDataset(Dataset):
+class ProbeDataset(Dataset[TranslationCorpus]):
     """Generated pairs. The test sets depend on the knobs and the data seed, not on how many
     training pairs are drawn."""
 
@@ -54,11 +49,7 @@ class ProbeDataset(Dataset):
     Options: ClassVar[type[DatasetOptions]] = ProbeOptions
 
     @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
-        return probe_settings(budget, placement)
-
-    @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None = None) -> Corpus:
+    def load(cls, options: DatasetOptions, data_root: Path | None = None) -> TranslationCorpus:
         """Generate. Raises UsageError where so many different short sentences do not exist."""
         assert isinstance(options, ProbeOptions)
         return generate(options)
@@ -66,7 +57,7 @@ class ProbeDataset(Dataset):
 
 # A warm worker tests many cells on the same sentences.
 @lru_cache(maxsize=1)
-def generate(options: ProbeOptions) -> Corpus:
+def generate(options: ProbeOptions) -> TranslationCorpus:
     """The probe of these options. Raises UsageError as `ProbeDataset.load`."""
     longest = options.length
     seen: set[str] = set()
@@ -74,8 +65,7 @@ def generate(options: ProbeOptions) -> Corpus:
     long = _split("long", options, options.test_size, (longest + 1, 2 * longest), seen)
     validation = _split("validation", options, options.validation_size, (SHORTEST, longest), seen)
     train = _split("train", options, options.train_size, (SHORTEST, longest), seen)
-    return Corpus(
-        name=ProbeDataset.name,
+    return TranslationCorpus(
         source_language="controlled English",
         target_language="invented",
         train=train,

@@ -274,7 +274,7 @@ def test_data_that_are_not_here_are_said_to_be_missing(trials, tmp_path: Path) -
     manifest["trials"] = {new: manifest["trials"][old]}
     manifest["files"] = {name: {"bytes": 1, "sha256": "0" * 64} for name in moved}
     path = write(tmp_path / "b.zip", {**moved, "bundle.json": json.dumps(manifest).encode()})
-    with pytest.raises(UsageError, match="multi30k needs --data-root"):
+    with pytest.raises(UsageError, match="data set 'multi30k' needs its files"):
         verify(open_bundle(path, trials.rules.limits), trials.rules, Paths(None, tmp_path))
 
 

@@ -9,10 +9,14 @@ import pytest
 from PIL import Image
 
 from bench.errors import UsageError
-from tasks.base import datasets
-from tasks.captioning.check import check
-from tasks.captioning.corpus import CaptionCorpus
+from tasks.base import DatasetOptions, datasets
+from tasks.captioning.datasets import CaptionCorpus
 from tasks.captioning.datasets.folder import CaptionFolder, FolderOptions
+
+
+def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
+    return datasets("captioning").get(name).check(options, root)
+
 
 SPLITS = {"a.png": "train", "b.png": "val", "c.png": "test"}
 

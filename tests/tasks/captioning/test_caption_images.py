@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bench.errors import UsageError
-from tasks.captioning.corpus import Caption, Picture
+from tasks.captioning.datasets import Caption, Picture
 from tasks.captioning.datasets.synthetic import ProbeDataset, ProbeOptions
 from tasks.captioning.images import pixels, read_picture
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.captioning.baselines import ReferenceIndex, best_constant, controls
-from tasks.captioning.corpus import CaptionCorpus
+from tasks.captioning.datasets import CaptionCorpus
 from tasks.captioning.datasets.flickr8k import Flickr8k, Flickr8kOptions
 from tasks.captioning.datasets.synthetic import ProbeDataset, ProbeOptions
 from tasks.captioning.metrics import bleu, meteor, normalised, score, shuffled

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from bench.errors import UsageError
-from tasks.base import datasets
-from tasks.captioning.check import check
-from tasks.captioning.corpus import CaptionCorpus, Picture
+from tasks.base import DatasetOptions, datasets
+from tasks.captioning.datasets import CaptionCorpus, Picture
 from tasks.captioning.datasets.synthetic import ProbeDataset, ProbeOptions, drawn_corpus
 from tasks.captioning.metrics import normalised
 from tasks.captioning.synthetic import (
@@ -28,6 +28,11 @@ from tasks.captioning.synthetic import (
     captions,
     combinations,
 )
+
+
+def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
+    return datasets("captioning").get(name).check(options, root)
+
 
 #: Captions and pictures as hard as the options make them.
 RELATIONS = {"places": False, "sizes": True}

@@ -22,7 +22,7 @@ from tasks.captioning.alignment import (
     free_case,
     matched_phrases,
 )
-from tasks.captioning.corpus import Box, Caption, Phrase
+from tasks.captioning.datasets import Box, Caption, Phrase
 from tasks.evaluation import sequence_alignment as ragged
 
 LEFT = Box(0.0, 0.0, 0.5, 1.0)

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from bench.errors import UsageError
-from tasks.captioning.check import check
-from tasks.captioning.corpus import Box, CaptionCorpus, Phrase
+from tasks.base import DatasetOptions, datasets
+from tasks.captioning.datasets import Box, CaptionCorpus, Phrase
 from tasks.captioning.datasets.flickr8k import (
     LISTS,
     TOKENS,
@@ -22,6 +22,11 @@ from tasks.captioning.datasets.flickr8k import (
     place,
 )
 from tasks.captioning.images import pixels
+
+
+def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
+    return datasets("captioning").get(name).check(options, root)
+
 
 DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")
 
@@ -147,7 +152,7 @@ def test_missing_files_are_named(root: Path, gone: str) -> None:
 
 
 def test_a_root_is_needed(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--data-root: data set 'flickr8k' is read from a folder"):
+    with pytest.raises(UsageError, match="--data-root: data set 'flickr8k' needs its files"):
         Flickr8k.load(Flickr8kOptions(), None)
     with pytest.raises(UsageError, match="no such folder"):
         load(tmp_path / "nowhere")

@@ -15,8 +15,8 @@ from tasks.entailment.baselines import (
     regression,
     vectorizer,
 )
+from tasks.entailment.datasets import LABELS, EntailmentCorpus, PairExample
 from tasks.entailment.metrics import correctness, gold_classes
-from tasks.entailment.pairs import LABELS, EntailmentCorpus, PairExample
 
 
 def pair(premise: str, hypothesis: str, label: int = 0) -> PairExample:
@@ -27,7 +27,9 @@ def pair(premise: str, hypothesis: str, label: int = 0) -> PairExample:
 
 def corpus_of(make: list[PairExample]) -> EntailmentCorpus:
     return EntailmentCorpus(
-        "toy", tuple(make[:120]), tuple(make[120:150]), {"test": tuple(make[150:])}
+        train=tuple(make[:120]),
+        validation=tuple(make[120:150]),
+        tests={"test": tuple(make[150:])},
     )
 
 

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tasks.base import datasets
+from tasks.base import DatasetOptions, datasets
 from tasks.data.tokenizer import words
 from tasks.entailment.baselines import controls
-from tasks.entailment.check import check
+from tasks.entailment.datasets import EntailmentCorpus
 from tasks.entailment.metrics import correctness, gold_classes
-from tasks.entailment.pairs import EntailmentCorpus
+
+
+def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
+    return datasets("entailment").get(name).check(options, root)
+
 
 DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")
 
@@ -42,7 +46,7 @@ def accuracies(corpus: EntailmentCorpus) -> dict[str, float]:
 @needs("sick")
 def test_sick() -> None:
     corpus = load("sick")
-    assert [len(pairs) for _, pairs in corpus.parts()] == [4439, 495, 4906]
+    assert [len(pairs) for pairs in corpus.splits.values()] == [4439, 495, 4906]
     found = accuracies(corpus)
     assert found["majority"] == pytest.approx(0.569, abs=0.001)
     assert found["hypothesis only"] == pytest.approx(0.56, abs=0.03)
@@ -52,7 +56,7 @@ def test_sick() -> None:
 @needs("snli_mini")
 def test_snli_mini() -> None:
     corpus = load("snli_mini")
-    assert [len(pairs) for _, pairs in corpus.parts()] == [7957, 891, 994]
+    assert [len(pairs) for pairs in corpus.splits.values()] == [7957, 891, 994]
     assert min(Counter(pair.label for pair in corpus.train).values()) > 2500
     found = accuracies(corpus)
     assert found["majority"] == pytest.approx(0.34, abs=0.01)

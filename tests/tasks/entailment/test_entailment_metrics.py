@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from tasks.entailment import metrics
-from tasks.entailment.pairs import LABELS, PairExample
+from tasks.entailment.datasets import LABELS, PairExample
 
 CLASSES = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=60)
 

@@ -15,9 +15,9 @@ from bench.errors import UsageError
 from tasks.base import datasets
 from tasks.data.tokenizer import words
 from tasks.entailment.baselines import controls
+from tasks.entailment.datasets import LABELS, EntailmentCorpus, PairExample
 from tasks.entailment.datasets.synthetic import ProbeOptions, generate
 from tasks.entailment.metrics import correctness, gold_classes
-from tasks.entailment.pairs import LABELS, EntailmentCorpus, PairExample
 from tasks.entailment.synthetic import LEXICONS, Statement, Term, relation
 
 SMALL = ProbeOptions(train_size=600, validation_size=60, test_size=150)
@@ -29,7 +29,7 @@ def corpus() -> EntailmentCorpus:
 
 
 def everything(corpus: EntailmentCorpus) -> list[PairExample]:
-    return [pair for _, pairs in corpus.parts() for pair in pairs]
+    return [pair for pairs in corpus.splits.values() for pair in pairs]
 
 
 def parsed(text: list[str], size: str) -> tuple[str, Statement]:
@@ -63,7 +63,7 @@ def test_labels_follow_from_the_one_clause_about_the_place(size: str) -> None:
 
 
 def test_every_hypothesis_comes_with_all_three_labels(corpus: EntailmentCorpus) -> None:
-    for _, pairs in corpus.parts():
+    for pairs in corpus.splits.values():
         triples = [pairs[start : start + 3] for start in range(0, len(pairs), 3)]
         for triple in triples:
             assert len({pair.hypothesis for pair in triple}) == 1
@@ -203,7 +203,7 @@ def test_near_variants_share_more_words_with_the_hypothesis() -> None:
 
 def test_sizes_are_rounded_up_to_threes() -> None:
     made = generate(ProbeOptions(train_size=7, validation_size=4, test_size=3))
-    assert [len(pairs) for _, pairs in made.parts()] == [9, 6, 3, 3]
+    assert [len(pairs) for pairs in made.splits.values()] == [9, 6, 3, 3]
 
 
 def test_more_clauses_than_places_are_refused() -> None:

@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 
 from bench.errors import UsageError
-from tasks.base import datasets
-from tasks.entailment.check import check
-from tasks.entailment.pairs import EntailmentCorpus
+from tasks.base import DatasetOptions, datasets
+from tasks.entailment.datasets import EntailmentCorpus
+
+
+def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
+    return datasets("entailment").get(name).check(options, root)
+
 
 SICK_HEADER = "pair_ID\tsentence_A\tsentence_B\tentailment_label\trelatedness_score\tSemEval_set"
 SICK_ROWS = [
@@ -52,7 +56,7 @@ def problems(name: str, root: Path | None, **options: Any) -> list[str]:
 def test_sick_is_read_by_its_parts(tmp_path: Path) -> None:
     write_sick(tmp_path)
     corpus = load("sick", tmp_path)
-    assert [len(pairs) for _, pairs in corpus.parts()] == [2, 1, 1]
+    assert [len(pairs) for pairs in corpus.splits.values()] == [2, 1, 1]
     first, second = corpus.train
     assert first.premise == ("a", "dog", "runs", ".") and first.label == "entailment"
     assert second.hypothesis == ("no", "dog", "'s", "running")
@@ -114,7 +118,7 @@ def test_snli_drops_pairs_without_gold_label_and_says_so(tmp_path: Path) -> None
     for part in ("train", "dev", "test"):
         write_lines(tmp_path / "snli_1.0" / f"snli_1.0_{part}.jsonl", rows)
     corpus = load("snli", tmp_path)
-    assert [len(pairs) for _, pairs in corpus.parts()] == [1, 1, 1]
+    assert [len(pairs) for pairs in corpus.splits.values()] == [1, 1, 1]
     assert "3 pairs without a gold label ('-') dropped" in corpus.notes
     assert corpus.tests["test"][0].id == "test-1"
 
@@ -130,7 +134,7 @@ def write_mini(root: Path) -> None:
 def test_the_mini_edition_tests_on_its_dev_set(tmp_path: Path, name: str) -> None:
     write_mini(tmp_path)
     corpus = load(name, tmp_path)
-    assert [len(pairs) for _, pairs in corpus.parts()] == [54, 6, 1]
+    assert [len(pairs) for pairs in corpus.splits.values()] == [54, 6, 1]
     premises = [{pair.premise for pair in part} for part in (corpus.train, corpus.validation)]
     assert not premises[0] & premises[1]
     assert any(
@@ -194,18 +198,18 @@ def test_any_tsv_with_named_columns(tmp_path: Path) -> None:
         "label": "y", "labels": "0, 1, 2",
     }  # fmt: skip
     corpus = load("tabular", tmp_path, **options)
-    assert [len(pairs) for _, pairs in corpus.parts()] == [18, 2, 20]
+    assert [len(pairs) for pairs in corpus.splits.values()] == [18, 2, 20]
     assert [pair.label for pair in corpus.train[:3]] == ["entailment", "neutral", "contradiction"]
     assert "2 training pairs serve as validation data" in corpus.notes
     given = load("tabular", tmp_path, validation_file="a.tsv", **options)
-    assert [len(pairs) for _, pairs in given.parts()] == [20, 20, 20]
+    assert [len(pairs) for pairs in given.splits.values()] == [20, 20, 20]
 
 
 def test_json_lines_are_told_by_their_ending(tmp_path: Path) -> None:
     rows = [{"premise": f"p {n}", "hypothesis": "h", "label": "Neutral"} for n in range(4)]
     write_lines(tmp_path / "all.jsonl", rows)
     corpus = load("tabular", tmp_path, train_file="all.jsonl", test_file="all.jsonl")
-    assert [len(pairs) for _, pairs in corpus.parts()] == [3, 1, 4]
+    assert [len(pairs) for pairs in corpus.splits.values()] == [3, 1, 4]
 
 
 @pytest.mark.parametrize(
@@ -213,8 +217,14 @@ def test_json_lines_are_told_by_their_ending(tmp_path: Path) -> None:
     [
         ({"labels": "yes,no"}, "labels='yes,no' does not name three different values"),
         ({"labels": "a,b,b"}, "labels='a,b,b' does not name three different values"),
-        ({"premise": "text"}, r"train\.tsv:2: no column 'text'; it has premise, hypothesis, label"),
-        ({"labels": "a,b,c"}, r"train\.tsv:2: unknown label 'neutral'; known: a, b, c"),
+        (
+            {"premise": "text"},
+            r"train\.tsv:2: 3 problems.*: no column 'text'; it has premise, hyp",
+        ),
+        (
+            {"labels": "a,b,c"},
+            r"train\.tsv:2: 3 problems.*: unknown label 'neutral'; known: a, b",
+        ),
         ({"test_file": "none.tsv"}, r"none\.tsv: no such file"),
         ({"train_file": "one.tsv"}, r"one\.tsv: needs two different premises"),
     ],

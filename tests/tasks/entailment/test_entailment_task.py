@@ -15,8 +15,8 @@ from bench.attention.registries import attentions, scores
 from bench.store.store import Store
 from tasks.base import Evaluation, Paths, Plan, tasks
 from tasks.entailment.data import EntailmentData
+from tasks.entailment.datasets import LABELS
 from tasks.entailment.model import WordEmbedding
-from tasks.entailment.pairs import LABELS
 from tasks.plan import make_cell, refusal, resolve
 from tasks.training.classifier import ClassificationModule
 
@@ -120,7 +120,7 @@ def test_words_of_the_test_sets_have_fixed_vectors(paths: Paths) -> None:
     known = {word for pair in data.corpus.train for word in (*pair.premise, *pair.hypothesis)}
     tested = {word for pair in data.corpus.tests["test"] for word in pair.premise}
     assert tested - known, "or the test shows nothing"
-    assert tested <= set(data.vocabulary.words)
+    assert tested <= set(data.vocabulary.symbols)
     module = trained(plan, data)
     assert isinstance(module.front.embedding, WordEmbedding)
     assert module.front.embedding is module.decoder.embedding is module.words

@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 
 from bench.errors import UsageError
-from tasks.speech.check import check
+from tasks.base import DatasetOptions, datasets
 from tasks.speech.datasets.an4 import An4, An4Options, read_lexicon
-from tasks.speech.feature_store import prepare
-from tasks.speech.features import FeatureOptions
+from tasks.speech.features import FeatureOptions, prepare_features
+
+
+def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
+    return datasets("speech").get(name).check(options, root)
+
 
 DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")
 real = pytest.mark.skipif(
@@ -50,7 +54,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_phones_are_the_first_pronunciation(root: Path) -> None:
     corpus = An4.load(OPTIONS, root)
-    everyone = {one.id: one for one in corpus.utterances()}
+    everyone = {one.id: one for one in corpus.examples()}
     assert everyone["an1-ann"].units == ("OW", "N", "OW")
     assert everyone["an3-bob"].units == ("OW",)  # sentence marks are no words
     assert everyone["an4-eve"].units == ("N", "OW", "OW", "N", "OW")
@@ -124,7 +128,7 @@ def test_truncated_features_are_found_by_the_check_and_by_preparing(root: Path) 
     (line,) = check("an4", root, OPTIONS)
     assert "an2-bob.mfc: the file is truncated" in line
     with pytest.raises(UsageError, match=r"an2-bob\.mfc"):
-        prepare(An4.load(OPTIONS, root), FeatureOptions(), root / "cache")
+        prepare_features(An4.load(OPTIONS, root), FeatureOptions(), root / "cache")
 
 
 def test_as_many_validation_speakers_as_speakers(root: Path) -> None:
@@ -151,11 +155,11 @@ def test_the_real_corpus(tmp_path: Path) -> None:
     corpus = An4.load(An4Options(), DATA)
     assert len(corpus.train) + len(corpus.validation) == 948
     assert len(corpus.tests["test"]) == 130 and len(corpus.symbols) == 33
-    speakers = [{one.speaker for one in part} for _, part in corpus.parts()]
+    speakers = [{one.speaker for one in part} for part in corpus.splits.values()]
     assert [len(some) for some in speakers] == [68, 6, 10]
     assert len(set.union(*speakers)) == 84
-    assert sum(one.seconds for one in corpus.utterances()) / 60 == pytest.approx(48.2, abs=0.1)
+    assert sum(one.seconds for one in corpus.examples()) / 60 == pytest.approx(48.2, abs=0.1)
     assert check("an4", DATA, An4Options()) == []
-    store = prepare(corpus, FeatureOptions(deltas=2), tmp_path)
+    store = prepare_features(corpus, FeatureOptions(deltas=2), tmp_path)
     assert store.size == 39 and store.lengths.sum() == 289_252
     assert read_lexicon(DATA / "an4" / "etc" / "an4.dic")["A"] == ("AH",)

@@ -12,12 +12,16 @@ import soundfile
 from pydantic import ValidationError
 
 from bench.errors import UsageError
+from tasks.base import DatasetOptions, datasets
 from tasks.speech.audio import read_sound
-from tasks.speech.check import check
-from tasks.speech.corpus import SpeechCorpus
+from tasks.speech.datasets import SpeechCorpus
 from tasks.speech.datasets.fsdd import RATE, WORDS, Fsdd, FsddOptions
-from tasks.speech.feature_store import prepare
-from tasks.speech.features import FeatureOptions
+from tasks.speech.features import FeatureOptions, prepare_features
+
+
+def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
+    return datasets("speech").get(name).check(options, root)
+
 
 DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")
 real = pytest.mark.skipif(
@@ -47,7 +51,7 @@ def corpus(root: Path) -> SpeechCorpus:
 
 
 def _clips(corpus: SpeechCorpus, part: str) -> set[Path]:
-    return {path for one in dict(corpus.parts())[part] for path in one.sound.paths}
+    return {path for one in corpus.splits[part] for path in one.sound.paths}
 
 
 def test_spans_cut_the_clips_out_again(corpus: SpeechCorpus) -> None:
@@ -72,7 +76,7 @@ def test_no_clip_is_in_two_parts(corpus: SpeechCorpus) -> None:
 
 
 def test_numbers_of_digits(corpus: SpeechCorpus) -> None:
-    counts = {name: Counter(len(one.units) for one in part) for name, part in corpus.parts()}
+    counts = {name: Counter(len(one.units) for one in part) for name, part in corpus.splits.items()}
     assert set(counts["train"]) == {3, 4, 5, 6, 7}
     assert min(counts["long"]) >= 10 and max(counts["long"]) <= 15
     assert counts["test"].total() == counts["long"].total() == 12
@@ -80,7 +84,7 @@ def test_numbers_of_digits(corpus: SpeechCorpus) -> None:
 
 
 def test_one_speaker_speaks_an_utterance_and_all_take_turns(corpus: SpeechCorpus) -> None:
-    for one in corpus.utterances():
+    for one in corpus.examples():
         assert {path.name.split("_")[1] for path in one.sound.paths} == {one.speaker}
     assert Counter(one.speaker for one in corpus.train) == {"ann": 15, "bob": 15}
 
@@ -156,6 +160,6 @@ def test_the_real_clips(tmp_path: Path) -> None:
         assert int(path.stem.split("_")[2]) < 5
         piece = sound[round(start * RATE) : round(end * RATE)]
         np.testing.assert_array_equal(piece, read_sound(path, RATE))
-    store = prepare(corpus, FeatureOptions(), tmp_path)
+    store = prepare_features(corpus, FeatureOptions(), tmp_path)
     assert len(store) == 180 and store.size == 40 and len(set(store.sounds)) == 180
     assert store.lengths[0] == 1 + round(corpus.train[0].seconds * RATE) // 80

@@ -10,8 +10,13 @@ import soundfile
 from torchaudio.datasets import LIBRISPEECH
 
 from bench.errors import UsageError
-from tasks.speech.check import check
+from tasks.base import DatasetOptions, datasets
 from tasks.speech.datasets.librispeech import LibriSpeech, LibriSpeechOptions
+
+
+def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
+    return datasets("speech").get(name).check(options, root)
+
 
 TEXTS = {
     "train-clean-100": {(84, 121): ["A DOG BARKS", "IT IS LATE"], (85, 7): ["GOOD NIGHT"]},

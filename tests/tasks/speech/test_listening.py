@@ -18,7 +18,7 @@ from tasks.speech.alignment import (
     picture,
     traces,
 )
-from tasks.speech.corpus import Utterance
+from tasks.speech.datasets import Utterance
 
 GRID = TimeGrid(0.1)  # centres at 0, 0.1, ... 0.4 s
 SPOKEN = Utterance("u-1", ("a", "b"), "a b", "ann", 0.5, spans=((0.05, 0.25), (0.25, 0.45)))

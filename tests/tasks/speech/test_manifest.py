@@ -9,8 +9,13 @@ import pytest
 import soundfile
 
 from bench.errors import UsageError
-from tasks.speech.check import check
+from tasks.base import DatasetOptions, datasets
 from tasks.speech.datasets.manifest import Manifest, ManifestOptions
+
+
+def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
+    return datasets("speech").get(name).check(options, root)
+
 
 ROWS = [
     ("a.wav", "good  morning", "train", "ann"),
@@ -41,7 +46,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_parts_units_and_speakers(root: Path) -> None:
     corpus = Manifest.load(ManifestOptions(), root)
-    assert {name: len(part) for name, part in corpus.parts()} == {
+    assert {name: len(part) for name, part in corpus.splits.items()} == {
         "train": 2,
         "validation": 1,
         "test": 1,
@@ -150,7 +155,7 @@ def test_without_parts_speakers_are_kept_together(tmp_path: Path) -> None:
         lines.append(f"{number}.wav\tword\tspeaker{number // 3}")
     _manifest(tmp_path, "path\ttranscript\tspeaker", *lines)
     corpus = Manifest.load(ManifestOptions(rate=8000), tmp_path)
-    speakers = [{one.speaker for one in part} for _, part in corpus.parts()]
+    speakers = [{one.speaker for one in part} for part in corpus.splits.values()]
     assert sum(map(len, speakers)) == len(set.union(*speakers)) == 40
     assert len(corpus.train) > 60 and all(speakers)
     assert corpus.notes[0].startswith("the manifest names no parts: a tenth of the speakers")

@@ -18,7 +18,7 @@ from tasks.speech.audio import (
     read_sphinx,
     sound_info,
 )
-from tasks.speech.corpus import Utterance
+from tasks.speech.datasets import Utterance
 
 
 def _tone(seconds: float, rate: int, hertz: float = 440.0) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.base import datasets
 from tasks.speech.baselines import constant_rate, constant_transcript
-from tasks.speech.corpus import SpeechCorpus, Utterance
+from tasks.speech.datasets import SpeechCorpus, Utterance
 from tasks.speech.datasets.synthetic import ProbeOptions
 
 

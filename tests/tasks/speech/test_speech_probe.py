@@ -15,7 +15,7 @@ from scipy.signal import lfilter
 from bench.errors import UsageError
 from tasks.base import datasets
 from tasks.speech import synthetic as module
-from tasks.speech.corpus import SpeechCorpus, Utterance
+from tasks.speech.datasets import SpeechCorpus, Utterance
 from tasks.speech.datasets.synthetic import Probe, ProbeOptions, _syllables
 from tasks.speech.synthetic import (
     CODAS,
@@ -41,7 +41,7 @@ def corpus() -> SpeechCorpus:
 
 
 def _sound_bytes(corpus: SpeechCorpus) -> list[bytes]:
-    return [sound.tobytes() for sound in corpus.reader.read(corpus.utterances())]
+    return [sound.tobytes() for sound in corpus.reader.read(list(corpus.examples()))]
 
 
 def test_it_is_registered() -> None:
@@ -59,19 +59,19 @@ def test_the_same_seed_gives_the_same_bytes(corpus: SpeechCorpus) -> None:
 
 
 def test_no_sequence_is_in_two_places(corpus: SpeechCorpus) -> None:
-    sequences = [one.units for one in corpus.utterances()]
+    sequences = [one.units for one in corpus.examples()]
     assert len(set(sequences)) == len(sequences)
-    assert len({one.id for one in corpus.utterances()}) == len(sequences)
+    assert len({one.id for one in corpus.examples()}) == len(sequences)
 
 
 def test_sizes_and_lengths(corpus: SpeechCorpus) -> None:
-    assert {name: len(part) for name, part in corpus.parts()} == {
+    assert {name: len(part) for name, part in corpus.splits.items()} == {
         "train": 160,
         "validation": 20,
         "test": 30,
         "long": 30,
     }
-    lengths = {name: {len(one.units) for one in part} for name, part in corpus.parts()}
+    lengths = {name: {len(one.units) for one in part} for name, part in corpus.splits.items()}
     assert lengths["train"] == lengths["test"] == set(range(3, 11))
     assert min(lengths["long"]) == 11 and max(lengths["long"]) == 15
 
@@ -89,7 +89,7 @@ def test_training_holds_every_symbol(corpus: SpeechCorpus) -> None:
 
 
 def test_spans_follow_each_other_inside_the_utterance(corpus: SpeechCorpus) -> None:
-    for one in corpus.utterances():
+    for one in corpus.examples():
         assert one.spans is not None and len(one.spans) == len(one.units)
         assert one.spans[0][0] >= 0.04 - 1 / RATE and one.spans[-1][1] <= one.seconds - 0.03
         assert all(end == start for (_, end), (start, _) in pairwise(one.spans))
@@ -98,7 +98,7 @@ def test_spans_follow_each_other_inside_the_utterance(corpus: SpeechCorpus) -> N
 
 def test_long_phones_last_about_twice_as_long_and_overlap_with_short_ones() -> None:
     durations = {"a": [], "aa": []}  # type: dict[str, list[float]]
-    for one in Probe.load(ProbeOptions(**{**SMALL, "train_size": 500}), None).utterances():
+    for one in Probe.load(ProbeOptions(**{**SMALL, "train_size": 500}), None).examples():
         for unit, (start, end) in zip(one.units, one.spans or (), strict=True):
             if unit in durations:
                 durations[unit].append(end - start)

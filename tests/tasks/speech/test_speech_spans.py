@@ -20,7 +20,7 @@ from tasks.speech.alignment import (
     equal_pairs,
     figures,
 )
-from tasks.speech.corpus import Span
+from tasks.speech.datasets import Span
 from tasks.speech.metrics import edit
 
 #: Three units of 0.1 s, after 0.1 s of silence, before another; positions 0.02 s apart.

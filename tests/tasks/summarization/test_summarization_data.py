@@ -10,7 +10,7 @@ import pytest
 from tasks.base import datasets
 from tasks.data.tokenizer import words
 from tasks.summarization.baselines import first_words
-from tasks.summarization.documents import SummaryCorpus
+from tasks.summarization.datasets import SummaryCorpus
 from tasks.summarization.evaluate import own_words, score
 
 DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")
@@ -30,7 +30,7 @@ def corpus() -> SummaryCorpus:
 
 
 def test_about_12900_pairs_remain(corpus: SummaryCorpus) -> None:
-    train, validation, test = (len(part) for _, part in corpus.parts())
+    train, validation, test = (len(part) for part in corpus.splits.values())
     assert (validation, test) == (500, 1000)
     assert 12_700 < train + validation + test < 13_100
 
@@ -53,5 +53,5 @@ def test_words_are_words_of_the_tokeniser(corpus: SummaryCorpus) -> None:
 
 
 def test_no_story_is_on_two_sides(corpus: SummaryCorpus) -> None:
-    leads = [{one.source_text for one in part} for _, part in corpus.parts()]
+    leads = [{one.source_text for one in part} for part in corpus.splits.values()]
     assert not leads[0] & leads[2] and not leads[1] & leads[2] and not leads[0] & leads[1]

@@ -8,7 +8,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from tasks.summarization import evaluate as metrics
 from tasks.summarization.baselines import best_length, controls, first_words
-from tasks.summarization.documents import Document, SummaryCorpus
+from tasks.summarization.datasets import Document, SummaryCorpus
 
 
 def test_rouge_by_hand() -> None:
@@ -94,7 +94,11 @@ def corpus() -> SummaryCorpus:
             for n in range(count)
         )
 
-    return SummaryCorpus("toy", part("train", 4), part("validation", 5), {"test": part("test", 8)})
+    return SummaryCorpus(
+        train=part("train", 4),
+        validation=part("validation", 5),
+        tests={"test": part("test", 8)},
+    )
 
 
 def test_baselines_copy_the_beginning() -> None:

@@ -10,8 +10,8 @@ from bench.errors import UsageError
 from tasks.base import datasets
 from tasks.data.tokenizer import words
 from tasks.summarization.baselines import controls
+from tasks.summarization.datasets import Document, SummaryCorpus
 from tasks.summarization.datasets.synthetic import ProbeOptions, generate
-from tasks.summarization.documents import Document, SummaryCorpus
 from tasks.summarization.evaluate import score
 from tasks.summarization.synthetic import (
     ACTIONS,
@@ -33,7 +33,7 @@ def corpus() -> SummaryCorpus:
 
 
 def everything(corpus: SummaryCorpus) -> list[Document]:
-    return [document for _, part in corpus.parts() for document in part]
+    return [document for part in corpus.splits.values() for document in part]
 
 
 def news(document: Document) -> list[tuple[str, ...]]:
@@ -121,13 +121,17 @@ def test_the_news_may_stand_anywhere(corpus: SummaryCorpus) -> None:
 def test_lengths_and_the_long_test_set(corpus: SummaryCorpus) -> None:
     def sentences(part: str) -> set[int]:
         return {
-            len(document.sentences) for name, p in corpus.parts() if name == part for document in p
+            len(document.sentences)
+            for name, p in corpus.splits.items()
+            if name == part
+            for document in p
         }
 
     assert sentences("train") == sentences("test") == set(range(1, 7))
     assert sentences("long") == {11, 12}
     lengths = {
-        name: np.mean([len(document.words) for document in part]) for name, part in corpus.parts()
+        name: np.mean([len(document.words) for document in part])
+        for name, part in corpus.splits.items()
     }
     assert lengths["long"] > 1.4 * max(len(document.words) for document in corpus.train)
 

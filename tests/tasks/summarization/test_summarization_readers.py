@@ -14,13 +14,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.errors import UsageError
-from tasks.base import datasets
-from tasks.summarization.check import check
-from tasks.summarization.datasets.hub import CNN_DAILYMAIL, GIGAWORD, XSUM
+from tasks.base import DatasetOptions, datasets
+from tasks.summarization.datasets import SummaryCorpus
+from tasks.summarization.datasets.cnn_dailymail import CNN_DAILYMAIL
+from tasks.summarization.datasets.gigaword import GIGAWORD
 from tasks.summarization.datasets.reuters21578 import clean_stories, paragraphs
-from tasks.summarization.documents import SummaryCorpus
+from tasks.summarization.datasets.xsum import XSUM
 
-#: By the name of the data set.
+
+def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
+    return datasets("summarization").get(name).check(options, root)
+
+
 CARDS = {card.name: card for card in (XSUM, GIGAWORD, CNN_DAILYMAIL)}
 
 
@@ -56,7 +61,7 @@ def write_stories(root: Path, stories: list[dict[str, str]], files: int = 2) -> 
 def test_reuters_is_split_by_time(tmp_path: Path) -> None:
     write_stories(tmp_path, [story(n) for n in range(1600)])
     corpus = load("reuters21578", tmp_path)
-    assert [len(part) for _, part in corpus.parts()] == [100, 500, 1000]
+    assert [len(part) for part in corpus.splits.values()] == [100, 500, 1000]
     first = corpus.train[0]
     assert first.id == "reuters-0" and first.summary == ("company", "0", "to", "buy", "all")
     assert [" ".join(sentence) for sentence in first.sentences] == [
@@ -150,7 +155,7 @@ def test_json_lines_stay_on_disk(tmp_path: Path) -> None:
     write_lines(tmp_path / "train.jsonl", rows(20))
     write_lines(tmp_path / "test.jsonl", rows(3))
     corpus = load("jsonl", tmp_path)
-    assert [len(part) for _, part in corpus.parts()] == [18, 2, 3]
+    assert [len(part) for part in corpus.splits.values()] == [18, 2, 3]
     assert corpus.train[17].sentences == (("it", "is", "17", "."), ("so", "be", "it", "."))
     assert [document.id for document in corpus.validation] == ["train-19", "train-20"]
     assert list(corpus.train) == [corpus.train[place] for place in range(18)]
@@ -165,7 +170,7 @@ def test_fields_files_casing_and_length_are_options(tmp_path: Path) -> None:
         test_file="all.jsonl", source_field="text", summary_field="title", source_words=2,
         lower=False,
     )  # fmt: skip
-    assert [len(part) for _, part in corpus.parts()] == [2, 2, 2]
+    assert [len(part) for part in corpus.splits.values()] == [2, 2, 2]
     assert corpus.train[0].words == ("A", "B") and corpus.notes == ()
 
 
@@ -184,7 +189,7 @@ def test_bad_lines_of_json_are_all_found(tmp_path: Path) -> None:
     write_lines(tmp_path / "train.jsonl", rows(20))
     path = tmp_path / "test.jsonl"
     path.write_text('{"document": "a"}\n{"document"\n{"document": "a", "summary": null}\n')
-    with pytest.raises(UsageError, match=r"test\.jsonl:2: not JSON"):
+    with pytest.raises(UsageError, match=r"test\.jsonl:1: 3 problems, the first: no column 'summ"):
         load("jsonl", tmp_path)
     found = problems("jsonl", tmp_path)
     assert [line.removeprefix(str(path)).split(";")[0] for line in found] == [
@@ -275,5 +280,5 @@ def test_addresses_of_the_cards() -> None:
     for card in (GIGAWORD, CNN_DAILYMAIL):
         assert len(card.revision) == 40 and int(card.revision, 16)
     for name, card in CARDS.items():
-        assert card.licence and card.citation
-        assert datasets("summarization").get(name).citation == card.citation
+        kind = datasets("summarization").get(name)
+        assert kind.card is card and kind.licence and kind.citation

@@ -7,13 +7,13 @@ import pytest
 
 from bench.errors import UsageError
 from tasks.data.lines import Texts
-from tasks.summarization.documents import (
+from tasks.data.rows import RowExamples, TextRow
+from tasks.summarization.datasets import (
     Document,
-    Reading,
-    TextDocuments,
+    Preprocessing,
     hold_out,
+    read_documents,
     split_sentences,
-    with_text,
 )
 
 
@@ -39,7 +39,7 @@ def test_sentences(text: str, expected: list[str]) -> None:
 
 
 def test_lines_are_never_joined() -> None:
-    found = Reading().sentences("A title without stop\nA sentence. Another.\n\n")
+    found = Preprocessing().sentences("A title without stop\nA sentence. Another.\n\n")
     assert found == (
         ("a", "title", "without", "stop"),
         ("a", "sentence", "."),
@@ -51,13 +51,13 @@ def test_lines_are_never_joined() -> None:
     ("most", "lengths"), [(0, [3, 3, 2]), (8, [3, 3, 2]), (7, [3, 3, 1]), (6, [3, 3]), (2, [2])]
 )
 def test_sources_are_cut_after_so_many_words(most: int, lengths: list[int]) -> None:
-    found = Reading(source_words=most).sentences("One two. Three four. Five.")
+    found = Preprocessing(source_words=most).sentences("One two. Three four. Five.")
     assert [len(sentence) for sentence in found] == lengths
 
 
 def test_summaries_casing_and_replacements() -> None:
-    reading = Reading(summary_words=2, lower=False, replacements=(("<unk>", "UNK"),))
-    document = reading.document("x", "A <unk> B", "C D E")
+    preprocessing = Preprocessing(summary_words=2, lower=False, replacements=(("<unk>", "UNK"),))
+    document = preprocessing.document("x", "A <unk> B", "C D E")
     assert document.sentences == (("A", "UNK", "B"),) and document.summary == ("C", "D")
 
 
@@ -70,22 +70,26 @@ def test_words_and_segments_of_a_document() -> None:
     assert Texts([document], "summary_text")[0] == "d"
 
 
-PAIRS = [("a b", "s"), ("", "s"), ("c", " "), ("d", "t"), ("e f", "u")]
+PAIRS: list[TextRow] = [("a b", "s"), ("", "s"), ("c", " "), ("d", "t"), ("e f", "u")]
 
 
 def test_empty_documents_are_left_out_counted_and_the_first_is_named() -> None:
-    documents, empties = with_text("train", PAIRS, Reading(), "file.jsonl")
+    documents, notes = read_documents("train", PAIRS, Preprocessing(), "file.jsonl")
     assert [document.id for document in documents] == ["train-1", "train-4", "train-5"]
-    assert empties.notes == (
+    assert notes == (
         "2 documents without source or summary left out (first: file.jsonl, number 2)",
     )
-    assert with_text("train", PAIRS[:1], Reading(), "")[1].notes == ()
+    assert read_documents("train", PAIRS[:1], Preprocessing(), "")[1] == ()
     with pytest.raises(UsageError, match=r"file\.jsonl: no document has both"):
-        with_text("train", PAIRS[1:3], Reading(), "file.jsonl")
+        read_documents("train", PAIRS[1:3], Preprocessing(), "file.jsonl")
+
+
+def _documents(pairs: list[TextRow], rows: np.ndarray) -> RowExamples[Document]:
+    return RowExamples("train", pairs, rows, Preprocessing().build)
 
 
 def test_documents_are_made_as_they_are_asked_for() -> None:
-    documents = TextDocuments("train", PAIRS, np.array([0, 3, 4]))
+    documents = _documents(PAIRS, np.array([0, 3, 4]))
     assert len(documents) == 3
     assert [documents[place] for place in range(3)] == list(documents)
     assert documents[-1].words == ("e", "f")
@@ -94,10 +98,10 @@ def test_documents_are_made_as_they_are_asked_for() -> None:
 
 
 def test_the_last_tenth_is_held_out() -> None:
-    pairs = [(f"a{n}", "b") for n in range(20)]
-    train, held = hold_out(TextDocuments("train", pairs, np.arange(20)), "f")
+    pairs: list[TextRow] = [(f"a{n}", "b") for n in range(20)]
+    train, held = hold_out(_documents(pairs, np.arange(20)), "f")
     assert (len(train), len(held)) == (18, 2) and held[0].words == ("a18",)
-    train, held = hold_out(TextDocuments("train", pairs, np.arange(2)), "f")
+    train, held = hold_out(_documents(pairs, np.arange(2)), "f")
     assert (len(train), len(held)) == (1, 1)
     with pytest.raises(UsageError, match="f: needs two documents"):
-        hold_out(TextDocuments("train", pairs, np.arange(1)), "f")
+        hold_out(_documents(pairs, np.arange(1)), "f")

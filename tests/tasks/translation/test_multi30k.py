@@ -10,14 +10,19 @@ import pytest
 from pydantic import ValidationError
 
 from bench.errors import UsageError
+from tasks.base import DatasetOptions, datasets
 from tasks.data.tokenizer import words
-from tasks.translation.check import check
 from tasks.translation.datasets.multi30k import (
     Multi30k,
     Multi30kOptions,
     find_phrase,
     read_phrase_links,
 )
+
+
+def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
+    return datasets("translation").get(name).check(options, root)
+
 
 DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")
 real = pytest.mark.skipif(
@@ -121,7 +126,7 @@ def test_missing_data(tmp_path: Path) -> None:
         Multi30k.load(Multi30kOptions(), None)
     with pytest.raises(UsageError, match="no such folder"):
         Multi30k.load(Multi30kOptions(), tmp_path / "nowhere")
-    with pytest.raises(UsageError, match=r"train\.de: no such file"):
+    with pytest.raises(UsageError, match=r"train\.de: 6 problems, the first: no such file"):
         Multi30k.load(Multi30kOptions(), tmp_path)
 
 

@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 
 from bench.errors import UsageError
+from tasks.base import DatasetOptions, datasets
 from tasks.data.lines import Texts
-from tasks.translation.check import check
-from tasks.translation.corpus import Pair
+from tasks.translation.datasets import Pair, line_problems, read_pairs
 from tasks.translation.datasets.parallel import Parallel, ParallelOptions
-from tasks.translation.pairs import problems, read_pairs
+
+
+def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
+    return datasets("translation").get(name).check(options, root)
+
 
 SOURCE = "\n".join(f"quelle {number} ." for number in range(200)) + "\n"
 TARGET = "\n".join(f"Target {number}." for number in range(200)) + "\n"
@@ -84,13 +88,15 @@ def test_bad_files(
     folder: Path, source: str | bytes, target: str | bytes, expected: list[str]
 ) -> None:
     write(folder, "train", source, target)
-    found = [one_line(error) for error in problems(folder / "train.src", folder / "train.tgt")]
+    found = [one_line(error) for error in line_problems(folder / "train.src", folder / "train.tgt")]
     assert len(found) == len(expected)
     for line, text in zip(found, expected, strict=True):
         assert line.startswith(f"{folder}/{text}")
     with pytest.raises(UsageError) as caught:
         Parallel.load(ParallelOptions(), folder)
-    assert str(caught.value) == found[0]
+    path, _, text = found[0].partition(": ")
+    count = "" if len(found) == 1 else f"{len(found)} problems, the first: "
+    assert str(caught.value) == f"{path}: {count}{text}"
     assert check("parallel", folder, ParallelOptions()) == found
 
 
@@ -99,7 +105,7 @@ def test_blank_throughout(folder: Path) -> None:
     with pytest.raises(UsageError, match="every line is blank"):
         Parallel.load(ParallelOptions(), folder)
     write(folder, "test", "\n" * 100, "A\n" * 100)
-    assert len(list(problems(folder / "test.src", folder / "test.tgt"))) == 100
+    assert len(list(line_problems(folder / "test.src", folder / "test.tgt"))) == 100
 
 
 def test_parallel_reads_its_three_splits(folder: Path) -> None:
@@ -153,6 +159,8 @@ def test_missing_things(folder: Path) -> None:
         Parallel.load(ParallelOptions(), None)
     with pytest.raises(UsageError, match="both end in"):
         Parallel.load(ParallelOptions(source="x", target="x"), folder)
-    assert check("parallel", None, ParallelOptions())[0].startswith("parallel needs --data-root")
+    assert check("parallel", None, ParallelOptions())[0].startswith(
+        "--data-root: data set 'parallel' needs its files"
+    )
     with pytest.raises(UsageError, match="did you mean 'parallel'"):
         check("paralel", folder, ParallelOptions())

@@ -12,24 +12,24 @@ import pytest
 from bench.errors import UsageError
 from tasks.base import datasets
 from tasks.translation import synthetic_grammar as lexicon
-from tasks.translation.corpus import Corpus, Pair
+from tasks.translation.datasets import Pair, TranslationCorpus
 from tasks.translation.datasets import synthetic as probe
 from tasks.translation.datasets.synthetic import ProbeDataset, ProbeOptions
 from tasks.translation.synthetic import grow
 from tasks.translation.synthetic_grammar import Sentence
 
 
-def load(**options: object) -> Corpus:
+def load(**options: object) -> TranslationCorpus:
     sizes = {"train_size": 800, "validation_size": 100, "test_size": 200}
     return ProbeDataset.load(ProbeOptions.model_validate({**sizes, **options}))
 
 
 @pytest.fixture(scope="module")
-def corpus() -> Corpus:
+def corpus() -> TranslationCorpus:
     return load(noise=0.3)
 
 
-def everything(corpus: Corpus) -> list[Pair]:
+def everything(corpus: TranslationCorpus) -> list[Pair]:
     return [*corpus.train, *corpus.validation, *itertools.chain(*corpus.tests.values())]
 
 
@@ -73,7 +73,7 @@ def test_every_link_joins_words_that_translate_each_other(reordering: float) -> 
             assert pair.source[source] in table[pair.target[target]], pair
 
 
-def test_every_word_with_a_counterpart_is_linked(corpus: Corpus) -> None:
+def test_every_word_with_a_counterpart_is_linked(corpus: TranslationCorpus) -> None:
     for pair in everything(corpus):
         assert pair.links is not None
         assert [target for target, _ in pair.links] == list(range(len(pair.target)))
@@ -88,7 +88,7 @@ def test_every_word_with_a_counterpart_is_linked(corpus: Corpus) -> None:
         assert len(taken_back) % 3 == 0
 
 
-def test_agreement_follows_the_noun(corpus: Corpus) -> None:
+def test_agreement_follows_the_noun(corpus: TranslationCorpus) -> None:
     """In the target the vowel of a noun's class ends what belongs to it, wherever it stands."""
     vowels = {}
     for noun in lexicon.NOUNS:
@@ -136,7 +136,7 @@ def test_one_translation_follows_from_the_sentence() -> None:
     assert repeated > 50
 
 
-def test_splits_share_no_sentence(corpus: Corpus) -> None:
+def test_splits_share_no_sentence(corpus: TranslationCorpus) -> None:
     sources = [pair.source_text for pair in everything(corpus)]
     assert len(set(sources)) == len(sources) == 800 + 100 + 2 * 200
     ids = [pair.id for pair in everything(corpus)]
@@ -165,7 +165,7 @@ def test_vocabularies_are_small_and_known_from_training() -> None:
         assert tested <= trained
 
 
-def _crossings(corpus: Corpus) -> float:
+def _crossings(corpus: TranslationCorpus) -> float:
     """Share of neighbouring target words whose source words stand the other way round."""
     turned = total = 0
     for pair in corpus.train:

@@ -8,8 +8,8 @@ import pytest
 
 from bench.errors import UsageError
 from tasks.data.readers import (
-    Gathered,
     Row,
+    collect,
     data_folder,
     read_json,
     read_json_lines,
@@ -17,6 +17,7 @@ from tasks.data.readers import (
     read_rows,
     read_tsv,
 )
+from tasks.problems import Problem
 
 
 def write(path: Path, data: bytes) -> Path:
@@ -67,13 +68,13 @@ def test_empty_files_are_refused(tmp_path: Path, data: bytes) -> None:
 
 def test_problems_are_gathered_line_by_line(tmp_path: Path) -> None:
     path = write(tmp_path / "t.tsv", b"a\tb\n1\n1\t2\n\xff\t2\n1\t2\t3\n")
-    problems = Gathered()
-    assert [row.line for row in read_tsv(path, problems)] == [3]
-    assert [line.split(":")[1] for line in problems.lines()] == ["2", "4", "5"]
+    problems: list[Problem] = []
+    assert [row.line for row in read_tsv(path, collect(problems))] == [3]
+    assert [problem.where.split(":")[1] for problem in problems] == ["2", "4", "5"]
     path = write(tmp_path / "t.jsonl", b'{"a": 1}\n{"a": \n[]\n{"a": 2}\n')
-    problems = Gathered()
-    assert [row.line for row in read_json_lines(path, problems)] == [1, 4]
-    assert [line.split(":")[1] for line in problems.lines()] == ["2", "3"]
+    problems = []
+    assert [row.line for row in read_json_lines(path, collect(problems))] == [1, 4]
+    assert [problem.where.split(":")[1] for problem in problems] == ["2", "3"]
 
 
 def test_json_files_name_the_line(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ import pytest
 
 from ablations.context import TrialContext
 from ablations.trial import run_trial
-from bench.attention.registries import attentions, scores
+from bench.attention.registries import NO_SCORE, attentions, scores
 from bench.errors import NotApplicable
 from bench.store.store import Store
 from reports.statistics.bootstrap import candidates, fitting
 from tasks.base import Evaluation, Paths, Plan, tasks
 from tasks.data.text_pairs import TextData
-from tasks.plan import NO_SCORE, make_cell, refusal, resolve
+from tasks.plan import make_cell, refusal, resolve
 from tasks.summarization.datasets import Document
 from tasks.summarization.evaluate import ROUGE, rouge
 from tasks.summarization.model import RushEncoder

@@ -18,9 +18,9 @@ from tasks.captioning.baselines import CaptionControls, controls
 from tasks.captioning.datasets import CaptionCorpus, Picture
 from tasks.captioning.images import Pixels, pixels
 from tasks.captioning.settings import CaptioningSettings
+from tasks.data.arrow import EncodedTexts, encode
 from tasks.data.batching import BucketBatches, Stream, StreamModule
 from tasks.data.cache import digest
-from tasks.data.encoded import EncodedTexts, encode
 from tasks.data.tokenizer import Tokeniser
 from tasks.training.sequence import Batch
 
@@ -136,8 +136,8 @@ class Split:
             index=torch.from_numpy(captions),
             source=torch.from_numpy(self.pixels.array[pictures]),
             source_mask=torch.ones(len(pictures), self.cells, dtype=torch.bool),
-            inputs=torch.from_numpy(inputs.tokens),
-            outputs=torch.from_numpy(outputs.tokens),
+            inputs=torch.from_numpy(inputs.values),
+            outputs=torch.from_numpy(outputs.values),
             units=int(outputs.lengths.sum()),
             owner=torch.from_numpy(np.cumsum(fresh) - 1),
             words=torch.from_numpy(self._word_shares(pictures)) if self.words else None,
@@ -150,7 +150,7 @@ class Split:
         places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
         found = self.captions.batch(self.first[pictures][rows] + places)
         used = np.zeros((len(rows), self.words), dtype=np.float32)  # captions,V
-        used[np.arange(len(rows))[:, None], found.tokens] = 1.0
+        used[np.arange(len(rows))[:, None], found.values] = 1.0
         starts = np.cumsum(counts) - counts
         shares: np.ndarray = np.add.reduceat(used, starts, axis=0) / counts[:, None]
         return shares.astype(np.float32)

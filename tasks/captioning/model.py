@@ -15,8 +15,8 @@ from bench.models.heads import VocabularyHead
 from tasks.captioning.data import CaptionBatch
 from tasks.captioning.images import augmented
 from tasks.captioning.settings import CaptioningSettings
-from tasks.data.encoded import EncodedTexts
-from tasks.data.tokenizer import PAD, UNK
+from tasks.data.arrow import EncodedTexts
+from tasks.data.vocabulary import PAD, UNK
 from tasks.training.sequence import Batch, GenerationModule
 
 # How often captions use each word: where output layers start, so that no step is spent on it.
@@ -42,7 +42,7 @@ class Frequencies:
     @classmethod
     def of(cls, captions: EncodedTexts, size: int) -> Frequencies:
         """Of these captions, in a vocabulary of `size` tokens."""
-        tokens = captions.batch(np.arange(len(captions)), end=True).tokens  # N,T
+        tokens = captions.batch(np.arange(len(captions)), end=True).values  # N,T
         uses = np.bincount(tokens[tokens != PAD], minlength=size)
         different = np.sort(tokens, axis=1)
         first = np.diff(different, axis=1, prepend=-1) != 0

@@ -14,9 +14,9 @@ import torch
 
 from bench.errors import UsageError
 from tasks.base import TaskData
+from tasks.data.arrow import EncodedTexts, encode
 from tasks.data.batching import BucketBatches, Stream, StreamModule, sorted_batches
 from tasks.data.cache import digest
-from tasks.data.encoded import EncodedTexts, encode
 from tasks.data.tokenizer import Tokeniser
 from tasks.settings import TextSettings
 from tasks.training.sequence import Batch
@@ -121,10 +121,10 @@ class Split(Generic[Example]):
         outputs = self.target.batch(indices, end=True)
         return Batch(
             index=torch.from_numpy(np.ascontiguousarray(indices)),
-            source=torch.from_numpy(source.tokens),
+            source=torch.from_numpy(source.values),
             source_mask=torch.from_numpy(source.mask),
-            inputs=torch.from_numpy(inputs.tokens),
-            outputs=torch.from_numpy(outputs.tokens),
+            inputs=torch.from_numpy(inputs.values),
+            outputs=torch.from_numpy(outputs.values),
             segments=None if source.segments is None else torch.from_numpy(source.segments),
             units=int(outputs.lengths.sum()),
         )

@@ -11,7 +11,6 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, cast
@@ -21,6 +20,7 @@ import tokenizers
 from tokenizers import models, trainers
 
 from tasks.data.cache import cached, digest, digest_texts
+from tasks.data.vocabulary import SPECIALS, UNK, Segmented
 
 # Words of a text, and the way back.
 #
@@ -71,23 +71,8 @@ def word_starts(text: str) -> list[int]:
 
 Kind = Literal["bpe", "word"]
 
-PAD, BOS, EOS, UNK = 0, 1, 2, 3
-SPECIALS = ("<pad>", "<s>", "</s>", "<unk>")
 # Raised when the same texts would give another tokeniser than before.
 VERSION = 1
-
-
-@dataclass(frozen=True)
-class Segmented:
-    """One text as tokens.
-
-    Attributes:
-        ids: T token ids, without begin and end.
-        words: T, the index of the word each token belongs to (from 0, never falling).
-    """
-
-    ids: list[int]
-    words: list[int]
 
 
 class Tokeniser:

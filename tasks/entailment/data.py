@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,74 +13,14 @@ import numpy as np
 import torch
 
 from tasks.base import Paths, TaskData
+from tasks.data.arrow import EncodedTexts, encode
 from tasks.data.batching import BucketBatches, Stream, StreamModule, sorted_batches
 from tasks.data.cache import digest
-from tasks.data.encoded import EncodedTexts, encode
-from tasks.data.tokenizer import UNK, Segmented
+from tasks.data.vocabulary import Vocabulary
 from tasks.entailment.baselines import control_figures
 from tasks.entailment.datasets import EntailmentCorpus, PairExample
 from tasks.entailment.settings import EntailmentSettings
 from tasks.training.classifier import LabelledBatch
-
-# The joint vocabulary of premises and hypotheses.
-#
-# Whether a word of the hypothesis stands in the premise matters more than what it means, also for
-# words that training hardly has. Those share a few embeddings, picked by a hash of the word: the
-# same word is then the same on both sides, and two words are mostly different (Parikh 2016).
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """Words and the ids after them for unknown words. Ids below `UNK` as in every tokeniser.
-
-    Attributes:
-        words: known words, most frequent first.
-        unknown: number of ids that unknown words share.
-    """
-
-    words: tuple[str, ...]
-    unknown: int
-
-    @classmethod
-    def of(cls, pairs: Iterable[PairExample], *, least_count: int, unknown: int) -> Vocabulary:
-        """The words that these pairs have at least so often."""
-        counts: Counter[str] = Counter()
-        for pair in pairs:
-            counts.update(pair.premise)
-            counts.update(pair.hypothesis)
-        known = [word for word, count in counts.items() if count >= least_count]
-        return cls(tuple(sorted(known, key=lambda word: (-counts[word], word))), unknown)
-
-    @property
-    def size(self) -> int:
-        """Number of ids, special ones included."""
-        return UNK + self.unknown + len(self.words)
-
-    @property
-    def spellings(self) -> tuple[str | None, ...]:
-        """The word of every id; None for special ids and those that unknown words share."""
-        return (*([None] * (UNK + self.unknown)), *self.words)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Digest of all that decides how texts are encoded."""
-        return digest("entailment vocabulary", self.words, self.unknown)
-
-    def segment_batch(self, texts: Iterable[str]) -> list[Segmented]:
-        """Ids of the words of texts, which are cut at blanks; every word is one token."""
-        ids = [list(map(self._id, text.split(" "))) for text in texts]
-        return [Segmented(row, list(range(len(row)))) for row in ids]
-
-    def _id(self, word: str) -> int:
-        known = self._ids.get(word)
-        # CRC-32: Python's own hash of a text differs from process to process.
-        return UNK + zlib.crc32(word.encode()) % self.unknown if known is None else known
-
-    @cached_property
-    def _ids(self) -> dict[str, int]:
-        first = UNK + self.unknown
-        return {word: number for number, word in enumerate(self.words, start=first)}
-
 
 #: Words that end a clause.
 _CLAUSE_ENDS = frozenset([",", ";", ":", "."])
@@ -107,9 +45,9 @@ class Split:
         segments = premises.segments
         return LabelledBatch(
             index=torch.from_numpy(np.ascontiguousarray(indices)),
-            source=torch.from_numpy(premises.tokens),
+            source=torch.from_numpy(premises.values),
             source_mask=torch.from_numpy(premises.mask),
-            text=torch.from_numpy(hypotheses.tokens),
+            text=torch.from_numpy(hypotheses.values),
             labels=torch.from_numpy(self.labels[indices]),
             segments=None if segments is None else torch.from_numpy(segments),
             units=int(self.hypotheses.lengths[indices].sum()),
@@ -180,10 +118,12 @@ def prepare(corpus: EntailmentCorpus, settings: EntailmentSettings, paths: Paths
     if settings.word_vectors == "fixed":
         # Vectors by spelling need no training, so words that only testing brings have theirs, too.
         every = chain(corpus.examples(), *corpus.aligned.values())
-        vocabulary = Vocabulary.of(every, least_count=1, unknown=1)
+        vocabulary = Vocabulary.count(_sides(every))
     else:
-        vocabulary = Vocabulary.of(
-            corpus.train, least_count=settings.least_count, unknown=settings.unknown_embeddings
+        vocabulary = Vocabulary.count(
+            _sides(corpus.train),
+            least_count=settings.least_count,
+            unknown=settings.unknown_embeddings,
         )
 
     def split(pairs: Sequence[PairExample]) -> Split:
@@ -206,6 +146,11 @@ def prepare(corpus: EntailmentCorpus, settings: EntailmentSettings, paths: Paths
         settings=settings,
         notes=corpus.notes,
     )
+
+
+def _sides(pairs: Iterable[PairExample]) -> Iterator[tuple[str, ...]]:
+    """The words of both sides, which share a vocabulary."""
+    return chain.from_iterable((pair.premise, pair.hypothesis) for pair in pairs)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from bench.hardware import Stopwatch
 from bench.models.search import Hypotheses, beam_search, greedy_search
 from bench.models.search.hypotheses import with_weights
 from tasks.data.batching import Matrices
-from tasks.data.tokenizer import BOS, EOS, PAD, UNK
+from tasks.data.vocabulary import BOS, EOS, PAD, UNK
 from tasks.settings import Settings
 from tasks.training.module import DivergedError
 from tasks.training.sequence import Batch, GenerationModule

@@ -3,77 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from tasks.base import Paths, TaskData
+from tasks.data.arrow import EncodedTexts, RaggedArray
 from tasks.data.batching import BucketBatches, Stream, StreamModule, sorted_batches
-from tasks.data.tokenizer import BOS, EOS, PAD, SPECIALS, UNK
+from tasks.data.vocabulary import Vocabulary
 from tasks.speech.datasets import SpeechCorpus, Utterance
-from tasks.speech.feature_store import FeatureStore
-from tasks.speech.feature_store import prepare as prepare_features
-from tasks.speech.features import FeatureOptions
+from tasks.speech.features import FeatureOptions, FeatureStore, prepare_features
 from tasks.speech.settings import SpeechSettings
 from tasks.training.sequence import Batch
-
-# Target units as token ids: the symbols of a corpus behind the four special ids.
-
-
-class Symbols:
-    """A vocabulary with ids 0 pad, 1 begin, 2 end, 3 unknown, and the given symbols from 4 on."""
-
-    def __init__(self, symbols: Sequence[str]) -> None:
-        self._names = [*SPECIALS, *symbols]
-        self._ids = {name: number for number, name in enumerate(self._names)}
-        assert len(self._ids) == len(self._names), "a symbol stands twice, or is a special one"
-
-    @property
-    def size(self) -> int:
-        """Number of token ids, special ones included."""
-        return len(self._names)
-
-    def encode(self, rows: Sequence[Sequence[str]]) -> Targets:
-        """Token ids of every row; symbols that are not known become UNK."""
-        lengths = np.array([len(row) for row in rows], dtype=np.int64)
-        ids = self._ids
-        flat = np.array([ids.get(unit, UNK) for row in rows for unit in row], dtype=np.int64)
-        return Targets(flat, np.concatenate([[0], np.cumsum(lengths)]))
-
-    def decode(self, row: Iterable[int]) -> tuple[str, ...]:
-        """The symbols of token ids; padding, begin and end vanish, UNK shows as <unk>."""
-        return tuple(self._names[number] for number in row if number >= UNK)
-
-
-class Targets:
-    """Token ids of N sequences, without begin and end.
-
-    Args:
-        ids: of all sequences, one after the other.
-        offsets: N+1, where each begins.
-    """
-
-    def __init__(self, ids: np.ndarray, offsets: np.ndarray) -> None:
-        self._ids, self._offsets = ids, offsets
-        self.lengths: np.ndarray = np.diff(offsets)
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def framed(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What a decoder reads and what it is to write: BOS and the targets, the targets and EOS.
-        Both B,T+1 int64, PAD after the end."""
-        lengths = self.lengths[indices]
-        places = np.arange(int(lengths.max(initial=0)))
-        real = places < lengths[:, None]  # B,T
-        ids = np.full((len(indices), len(places) + 1), PAD, dtype=np.int64)
-        at = self._offsets[indices, None] + places
-        ids[:, :-1][real] = self._ids[at[real]]
-        inputs = np.concatenate([np.full((len(ids), 1), BOS), ids[:, :-1]], axis=1)
-        ids[np.arange(len(ids)), lengths] = EOS
-        return inputs, ids
 
 
 @dataclass(frozen=True)
@@ -83,7 +26,7 @@ class Split:
     utterances: Sequence[Utterance]
     store: FeatureStore
     rows: range
-    targets: Targets
+    targets: EncodedTexts
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -101,14 +44,15 @@ class Split:
     def batch(self, indices: np.ndarray) -> Batch:
         """The utterances at these places, padded."""
         source = self.store.batch(np.asarray(indices) + self.rows.start)
-        inputs, outputs = self.targets.framed(indices)
+        inputs = self.targets.batch(indices, begin=True)
+        outputs = self.targets.batch(indices, end=True)
         return Batch(
             index=torch.from_numpy(np.ascontiguousarray(indices)),
-            source=torch.from_numpy(source.features),
+            source=torch.from_numpy(source.values),
             source_mask=torch.from_numpy(source.mask),
-            inputs=torch.from_numpy(inputs),
-            outputs=torch.from_numpy(outputs),
-            units=int((self.targets.lengths[indices] + 1).sum()),
+            inputs=torch.from_numpy(inputs.values),
+            outputs=torch.from_numpy(outputs.values),
+            units=int(outputs.lengths.sum()),
         )
 
     def in_order_of_length(self, units: int) -> Stream:
@@ -140,7 +84,7 @@ class SpeechData(TaskData):
 
     corpus: SpeechCorpus
     store: FeatureStore
-    symbols: Symbols
+    vocabulary: Vocabulary
     train: Split
     validation: Split
     tests: Mapping[str, Split]
@@ -185,16 +129,16 @@ def prepare(corpus: SpeechCorpus, settings: SpeechSettings, paths: Paths) -> Spe
         n_mels=settings.n_mels, deltas=settings.deltas, normalise=settings.normalise
     )
     store = prepare_features(corpus, options, paths.cache)
-    symbols = Symbols(corpus.symbols)
+    vocabulary = Vocabulary(corpus.symbols)
 
     def split(name: str, utterances: Sequence[Utterance]) -> Split:
-        targets = symbols.encode([one.units for one in utterances])
-        return Split(utterances, store, store.rows[name], targets)
+        targets = RaggedArray.of([vocabulary.encode(one.units) for one in utterances])
+        return Split(utterances, store, store.rows[name], EncodedTexts(targets))
 
     return SpeechData(
         corpus=corpus,
         store=store,
-        symbols=symbols,
+        vocabulary=vocabulary,
         train=split("train", corpus.train),
         validation=split("validation", corpus.validation),
         tests={name: split(name, part) for name, part in corpus.tests.items()},

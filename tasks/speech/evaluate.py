@@ -105,7 +105,7 @@ def _test(module: SpeechModule, data: SpeechData, subset: str, split: Split) -> 
         keep_parts=module.settings.traces,
         device=module.device.type,
     )
-    written = [data.symbols.decode(one.tokens.tolist()) for one in decoding.written]
+    written = [data.vocabulary.decode(one.tokens.tolist()) for one in decoding.written]
     scores = score(written, [one.units for one in split.utterances], data.corpus.unit)
     heard = [
         Listened.of(utterance, units, equal_pairs(units, utterance.units, pairs), free, forced)

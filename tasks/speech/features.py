@@ -1,23 +1,28 @@
 """From sound to features: log-mel filter banks or given features, normalised, with deltas.
 
-Computed once per corpus and kept on disk (`tasks.speech.feature_store`); only SpecAugment is left to
-training.
+Computed once per corpus and kept on disk; only SpecAugment is left to training.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor, nn
 from torchaudio.transforms import ComputeDeltas, FrequencyMasking, MelSpectrogram, TimeMasking
 
 from bench.attention.base import lengths_to_mask
+from tasks.data.arrow import Padded, RaggedArray, read_table, write_blocks
 from tasks.data.batching import sorted_batches
-from tasks.speech.datasets import SpeechCorpus
+from tasks.data.cache import cached, digest
+from tasks.speech.datasets import SpeechCorpus, Utterance
 
 # Added to mel energies: about what rounding to 16 bits leaves in a silent frame.
 FLOOR = 1e-8
@@ -25,6 +30,8 @@ FLOOR = 1e-8
 DELTA_REACH = 2
 # Padded values (samples, or features) worked on at once.
 BATCH = 2_000_000
+# Utterances read and written at once.
+ROWS = 256
 # Raised when the same sound would give other features than before.
 VERSION = 1
 
@@ -135,6 +142,107 @@ def _fft_size(rate: int, window: int, n_mels: int) -> int:
     while rate / size >= width:
         size *= 2
     return size
+
+
+# Features of a whole corpus on disk. They are kept in half precision, which is ample since they are
+# normalised, beside the SHA-256 of each sound.
+
+
+class FeatureStore:
+    """The features of a corpus, memory-mapped.
+
+    Attributes:
+        rows: which rows belong to which split ("train", "validation", the test sets).
+        lengths: N int64, frames of each utterance.
+        size: D.
+        frame_seconds: from one frame to the next; frame t is centred at t times this.
+        sounds: N digests of the utterances' sound; equal ones sound the same.
+        fingerprint: digest of sounds, targets, spans, their order and the options.
+    """
+
+    def __init__(self, path: Path, corpus: SpeechCorpus, options: FeatureOptions) -> None:
+        table = read_table(path)
+        self.size = int(table.schema.metadata[b"size"])
+        self._frames = RaggedArray.of_column(table.column("frames"), self.size)
+        self.lengths = self._frames.lengths
+        self.frame_seconds = options.frame_seconds(corpus)
+        self.sounds: list[bytes] = table.column("sound").to_pylist()
+        self.rows = _rows(corpus)
+        self.fingerprint = digest(
+            "speech",
+            VERSION,
+            asdict(options),
+            [corpus.unit, corpus.symbols, corpus.rate],
+            {name: [rows.start, rows.stop] for name, rows in self.rows.items()},
+            [[one.units, one.spans] for one in corpus.examples()],
+            hashlib.sha256(b"".join(self.sounds)).hexdigest(),
+        )
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def features(self, row: int) -> np.ndarray:
+        """S,D float32 of one utterance."""
+        return self._frames[row].astype(np.float32)
+
+    def batch(self, rows: np.ndarray) -> Padded:
+        """The features B,S,D float32 of utterances, 0 after the end. `rows` are B rows of the whole
+        store."""
+        return self._frames.gather(rows, dtype=np.float32)
+
+
+def prepare_features(corpus: SpeechCorpus, options: FeatureOptions, cache: Path) -> FeatureStore:
+    """The features of a corpus: from the cache, or computed and kept there.
+
+    Raises:
+        UsageError: a sound that cannot be read, or a cache that cannot be written.
+    """
+    key = digest(
+        "features",
+        VERSION,
+        asdict(options),
+        corpus.rate,
+        [corpus.reader.identity(one) for one in corpus.examples()],
+    )
+    path = cached(
+        cache / "features", key, lambda target: _write(target, corpus, options), suffix=".arrow"
+    )
+    return FeatureStore(path, corpus, options)
+
+
+def _write(path: Path, corpus: SpeechCorpus, options: FeatureOptions) -> None:
+    extractor = Extractor(corpus, options)
+    utterances = list(corpus.examples())
+    blocks = (
+        _block(utterances[low : low + ROWS], corpus, extractor)
+        for low in range(0, len(utterances), ROWS)
+    )
+    first = next(blocks)
+    write_blocks(
+        path,
+        {"frames": pa.large_list(pa.float16()), "sound": pa.binary(32)},
+        (
+            {"frames": [one.astype(np.float16).reshape(-1) for one in frames], "sound": sounds}
+            for frames, sounds in chain([first], blocks)
+        ),
+        metadata={"size": str(first[0][0].shape[1])},
+    )
+
+
+def _block(
+    utterances: list[Utterance], corpus: SpeechCorpus, extractor: Extractor
+) -> tuple[list[np.ndarray], list[bytes]]:
+    """The features of some utterances, and the digests of their sounds."""
+    sounds = corpus.reader.read(utterances)
+    return extractor(sounds), [hashlib.sha256(sound.tobytes()).digest() for sound in sounds]
+
+
+def _rows(corpus: SpeechCorpus) -> Mapping[str, range]:
+    rows, start = {}, 0
+    for name, part in corpus.splits.items():
+        rows[name] = range(start, start + len(part))
+        start += len(part)
+    return rows
 
 
 class SpecAugment(nn.Module):

@@ -60,9 +60,9 @@ class Speech(Task):
             data.length_ratio(front.stride),
         )
         encoder = build_encoder(choice, front.output_size, sizes)
-        decoder = build_decoder(choice, encoder.output_size, data.symbols.size, sizes)
+        decoder = build_decoder(choice, encoder.output_size, data.vocabulary.size, sizes)
         head = VocabularyHead(decoder.output_size, decoder.embedding, tied=settings.tied)
-        ctc = CtcHead(encoder.output_size, data.symbols.size) if settings.ctc_weight else None
+        ctc = CtcHead(encoder.output_size, data.vocabulary.size) if settings.ctc_weight else None
         return SpeechModule(
             front,
             encoder,

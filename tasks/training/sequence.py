@@ -20,7 +20,7 @@ from bench.models.heads import VocabularyHead
 from bench.models.layers import dropout, token_embedding
 from bench.models.losses import Baseline, doubly_stochastic_penalty, penalty_weight, reinforce_loss
 from tasks.data.batching import TensorBatch
-from tasks.data.tokenizer import PAD
+from tasks.data.vocabulary import PAD
 from tasks.settings import Settings
 from tasks.training.module import TrainingModule
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench.errors import UsageError
 from tasks.base import Paths, tasks
-from tasks.data.tokenizer import EOS, PAD
+from tasks.data.vocabulary import EOS, PAD
 from tasks.evaluation.decode import decode, read_references
 from tasks.plan import make_cell, resolve
 from tasks.training.module import DivergedError

@@ -14,7 +14,7 @@ from measures.figure import Figure, core_seconds, one_core
 from measures.models import make
 from measures.sentences import batches, described, pairs
 from measures.training_step import train
-from tasks.data.tokenizer import BOS, EOS
+from tasks.data.vocabulary import BOS, EOS
 from tasks.evaluation.decode import NEVER_WRITTEN
 from tasks.training.sequence import Batch, GenerationModule
 

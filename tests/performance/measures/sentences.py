@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.data.tokenizer import BOS, EOS, PAD, UNK
+from tasks.data.vocabulary import BOS, EOS, PAD, UNK
 from tasks.training.sequence import Batch
 
 Pair = tuple[list[int], list[int]]

@@ -12,8 +12,7 @@ import pytest
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
 from tasks.speech.datasets.an4 import An4, An4Options, read_lexicon
-from tasks.speech.feature_store import prepare
-from tasks.speech.features import FeatureOptions
+from tasks.speech.features import FeatureOptions, prepare_features
 
 
 def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
@@ -129,7 +128,7 @@ def test_truncated_features_are_found_by_the_check_and_by_preparing(root: Path) 
     (line,) = check("an4", root, OPTIONS)
     assert "an2-bob.mfc: the file is truncated" in line
     with pytest.raises(UsageError, match=r"an2-bob\.mfc"):
-        prepare(An4.load(OPTIONS, root), FeatureOptions(), root / "cache")
+        prepare_features(An4.load(OPTIONS, root), FeatureOptions(), root / "cache")
 
 
 def test_as_many_validation_speakers_as_speakers(root: Path) -> None:
@@ -161,6 +160,6 @@ def test_the_real_corpus(tmp_path: Path) -> None:
     assert len(set.union(*speakers)) == 84
     assert sum(one.seconds for one in corpus.examples()) / 60 == pytest.approx(48.2, abs=0.1)
     assert check("an4", DATA, An4Options()) == []
-    store = prepare(corpus, FeatureOptions(deltas=2), tmp_path)
+    store = prepare_features(corpus, FeatureOptions(deltas=2), tmp_path)
     assert store.size == 39 and store.lengths.sum() == 289_252
     assert read_lexicon(DATA / "an4" / "etc" / "an4.dic")["A"] == ("AH",)

@@ -16,8 +16,7 @@ from tasks.base import DatasetOptions, datasets
 from tasks.speech.audio import read_sound
 from tasks.speech.datasets import SpeechCorpus
 from tasks.speech.datasets.fsdd import RATE, WORDS, Fsdd, FsddOptions
-from tasks.speech.feature_store import prepare
-from tasks.speech.features import FeatureOptions
+from tasks.speech.features import FeatureOptions, prepare_features
 
 
 def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
@@ -161,6 +160,6 @@ def test_the_real_clips(tmp_path: Path) -> None:
         assert int(path.stem.split("_")[2]) < 5
         piece = sound[round(start * RATE) : round(end * RATE)]
         np.testing.assert_array_equal(piece, read_sound(path, RATE))
-    store = prepare(corpus, FeatureOptions(), tmp_path)
+    store = prepare_features(corpus, FeatureOptions(), tmp_path)
     assert len(store) == 180 and store.size == 40 and len(set(store.sounds)) == 180
     assert store.lengths[0] == 1 + round(corpus.train[0].seconds * RATE) // 80

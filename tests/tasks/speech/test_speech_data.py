@@ -1,4 +1,4 @@
-"""Speech made ready for training: symbols, batches, and the order of short ones first."""
+"""Speech made ready for training: batches, and the order of short ones first."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 
 from tasks.base import Paths
 from tasks.data.batching import BucketBatches
-from tasks.data.tokenizer import BOS, EOS, PAD, UNK
-from tasks.speech.data import ShortFirst, SpeechData, Symbols, prepare
+from tasks.data.vocabulary import PAD
+from tasks.speech.data import ShortFirst, SpeechData, prepare
 from tasks.speech.datasets.synthetic import Probe, ProbeOptions
 from tasks.speech.settings import SpeechSettings
 
@@ -30,27 +30,6 @@ def data(cache: Path) -> SpeechData:
     return prepare(Probe.load(OPTIONS, None), SpeechSettings(batch_units=500), Paths(None, cache))
 
 
-def test_symbols_have_ids_behind_the_special_ones() -> None:
-    symbols = Symbols(["a", " ", "b"])
-    assert symbols.size == 7
-    targets = symbols.encode([["b", "a"], ["?"], [], ["a", " ", "a"]])
-    inputs, outputs = targets.framed(np.array([0, 1, 2, 3]))
-    assert inputs.tolist() == [
-        [BOS, 6, 4, PAD],
-        [BOS, UNK, PAD, PAD],
-        [BOS, PAD, PAD, PAD],
-        [BOS, 4, 5, 4],
-    ]
-    assert outputs.tolist() == [
-        [6, 4, EOS, PAD],
-        [UNK, EOS, PAD, PAD],
-        [EOS, PAD, PAD, PAD],
-        [4, 5, 4, EOS],
-    ]
-    assert symbols.decode([BOS, 6, 4, UNK, EOS, PAD]) == ("b", "a", "<unk>")
-    assert targets.framed(np.array([3, 1]))[1].tolist() == [[4, 5, 4, EOS], [UNK, EOS, PAD, PAD]]
-
-
 def test_a_batch_holds_its_utterances(data: SpeechData) -> None:
     split = data.tests["long"]
     indices = np.array([7, 0, 3])
@@ -62,8 +41,8 @@ def test_a_batch_holds_its_utterances(data: SpeechData) -> None:
         np.testing.assert_array_equal(batch.source[row, : len(frames)], frames)
         assert not batch.source[row, len(frames) :].any()
         units = split.utterances[index].units
-        assert data.symbols.decode(batch.inputs[row].tolist()) == units
-        assert data.symbols.decode(batch.outputs[row].tolist()) == units
+        assert data.vocabulary.decode(batch.inputs[row].tolist()) == units
+        assert data.vocabulary.decode(batch.outputs[row].tolist()) == units
     assert batch.units == int((batch.outputs != PAD).sum())
 
 

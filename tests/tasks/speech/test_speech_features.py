@@ -14,11 +14,16 @@ from hypothesis import strategies as st
 from torchaudio.functional import melscale_fbanks
 
 from bench.errors import UsageError
-from tasks.speech import feature_store as store_module
 from tasks.speech import features as module
 from tasks.speech.datasets import SoundReader, SpeechCorpus, Utterance
-from tasks.speech.feature_store import FeatureStore, prepare
-from tasks.speech.features import Extractor, FeatureOptions, SpecAugment, normalised
+from tasks.speech.features import (
+    Extractor,
+    FeatureOptions,
+    FeatureStore,
+    SpecAugment,
+    normalised,
+    prepare_features,
+)
 
 RATE = 8000
 
@@ -178,37 +183,37 @@ def test_masks_of_no_width_change_nothing() -> None:
 
 
 def test_the_store_gives_the_features_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "ROWS", 4)
+    monkeypatch.setattr(module, "ROWS", 4)
     sounds = _noises(11)
     corpus = _corpus(sounds)
-    store = prepare(corpus, FeatureOptions(), tmp_path)
+    store = prepare_features(corpus, FeatureOptions(), tmp_path)
     expected = Extractor(corpus, FeatureOptions())(sounds)
     assert len(store) == 11 and store.size == 40 and store.frame_seconds == 0.01
     assert store.rows == {"train": range(7), "validation": range(7, 9), "test": range(9, 11)}
     rows = np.array([10, 0, 5, 5, 3])
     batch = store.batch(rows)
-    assert batch.features.dtype == np.float32
-    assert batch.features.shape == (5, max(len(expected[row]) for row in rows), 40)
+    assert batch.values.dtype == np.float32
+    assert batch.values.shape == (5, max(len(expected[row]) for row in rows), 40)
     for place, row in enumerate(rows):
         size = len(expected[row])
         assert batch.lengths[place] == size and batch.mask[place].sum() == size
-        np.testing.assert_allclose(batch.features[place, :size], expected[row], atol=4e-3)
-        assert (batch.features[place, size:] == 0).all()
-        np.testing.assert_array_equal(store.features(row), batch.features[place, :size])
+        np.testing.assert_allclose(batch.values[place, :size], expected[row], atol=4e-3)
+        assert (batch.values[place, size:] == 0).all()
+        np.testing.assert_array_equal(store.features(row), batch.values[place, :size])
 
 
 def test_features_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = _corpus(_noises(6))
-    first = prepare(corpus, FeatureOptions(), tmp_path)
+    first = prepare_features(corpus, FeatureOptions(), tmp_path)
 
     def fail(self: Given, utterances: Sequence[Utterance]) -> list[np.ndarray]:
         raise AssertionError("read again")
 
     monkeypatch.setattr(Given, "read", fail)
-    again = prepare(corpus, FeatureOptions(), tmp_path)
+    again = prepare_features(corpus, FeatureOptions(), tmp_path)
     assert again.fingerprint == first.fingerprint
     with pytest.raises(AssertionError, match="read again"):
-        prepare(corpus, FeatureOptions(n_mels=20), tmp_path)
+        prepare_features(corpus, FeatureOptions(n_mels=20), tmp_path)
 
 
 def test_the_fingerprint_names_sound_targets_and_options(tmp_path: Path) -> None:
@@ -221,17 +226,17 @@ def test_the_fingerprint_names_sound_targets_and_options(tmp_path: Path) -> None
         _corpus([sounds[0] * 2, *sounds[1:]]),
     ]
     stores: list[FeatureStore] = [
-        prepare(corpus, FeatureOptions(), tmp_path),
-        prepare(corpus, FeatureOptions(deltas=1), tmp_path),
-        *(prepare(one, FeatureOptions(), tmp_path) for one in changed),
+        prepare_features(corpus, FeatureOptions(), tmp_path),
+        prepare_features(corpus, FeatureOptions(deltas=1), tmp_path),
+        *(prepare_features(one, FeatureOptions(), tmp_path) for one in changed),
     ]
     assert len({store.fingerprint for store in stores}) == len(stores)
     # The same data in another cache has the same fingerprint: no times and places are in it.
-    elsewhere = prepare(_corpus(sounds), FeatureOptions(), tmp_path / "other")
+    elsewhere = prepare_features(_corpus(sounds), FeatureOptions(), tmp_path / "other")
     assert elsewhere.fingerprint == stores[0].fingerprint
 
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot write prepared data"):
-        prepare(_corpus(_noises(6)), FeatureOptions(), tmp_path / "file")
+        prepare_features(_corpus(_noises(6)), FeatureOptions(), tmp_path / "file")

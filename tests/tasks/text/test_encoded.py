@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.data import encoded as module
-from tasks.data.encoded import EncodedTexts, encode
-from tasks.data.tokenizer import BOS, EOS, PAD, Tokeniser
+from tasks.data import arrow as module
+from tasks.data.arrow import EncodedTexts, encode
+from tasks.data.tokenizer import Tokeniser
+from tasks.data.vocabulary import BOS, EOS, PAD
 
 TEXTS = ["one two three", "", "three", "two two, one.", "one", "two three one two three"]
 TOKENISER = Tokeniser.train(TEXTS, kind="word", size=0)
@@ -41,16 +42,16 @@ def test_batches_are_padded_rows(texts: EncodedTexts, begin: bool, end: bool) ->
     batch = texts.batch(indices, begin=begin, end=end)
     rows = [[BOS] * begin + IDS[index] + [EOS] * end for index in indices]
     width = max(map(len, rows))
-    assert batch.tokens.tolist() == [row + [PAD] * (width - len(row)) for row in rows]
+    assert batch.values.tolist() == [row + [PAD] * (width - len(row)) for row in rows]
     assert batch.lengths.tolist() == [len(row) for row in rows]
     assert batch.mask.sum(axis=1).tolist() == [len(row) for row in rows]
-    assert batch.tokens.dtype == np.int64
+    assert batch.values.dtype == np.int64
 
 
 def test_batches_of_empty_texts_and_of_none(texts: EncodedTexts) -> None:
-    assert texts.batch(np.array([1])).tokens.shape == (1, 0)
-    assert texts.batch(np.array([1]), begin=True, end=True).tokens.tolist() == [[BOS, EOS]]
-    assert texts.batch(np.zeros(0, int)).tokens.shape == (0, 0)
+    assert texts.batch(np.array([1])).values.shape == (1, 0)
+    assert texts.batch(np.array([1]), begin=True, end=True).values.tolist() == [[BOS, EOS]]
+    assert texts.batch(np.zeros(0, int)).values.shape == (0, 0)
 
 
 def test_tokens_are_mapped_not_read(texts: EncodedTexts) -> None:
@@ -75,7 +76,7 @@ def test_any_texts(tmp_path_factory: pytest.TempPathFactory, parts: list[str]) -
     texts = [" ".join(parts[:count]) for count in range(len(parts) + 1)]
     encoded = encode(texts, TOKENISER, tmp_path_factory.getbasetemp() / "any")
     batch = encoded.batch(np.arange(len(texts)))
-    for row, ids in zip(batch.tokens, TOKENISER.encode_batch(texts), strict=True):
+    for row, ids in zip(batch.values, TOKENISER.encode_batch(texts), strict=True):
         assert row[: len(ids)].tolist() == ids and not row[len(ids) :].any()
 
 
@@ -94,12 +95,12 @@ def test_tokens_carry_the_segment_of_their_word(
     encoded = encode(texts, pieces, tmp_path, segments=segments)
     batch = encoded.batch(np.array([3, 0, 1]), begin=True, end=True)
     assert batch.segments is not None
-    assert batch.segments.shape == batch.tokens.shape
+    assert batch.segments.shape == batch.values.shape
     for row, index in enumerate([3, 0, 1]):
         of_tokens = [segments[index][word] for word in encoded.words(index)]
         last = of_tokens[-1] if of_tokens else 0
         expected = [0, *of_tokens, last]
-        padding = batch.tokens.shape[1] - len(expected)
+        padding = batch.values.shape[1] - len(expected)
         assert batch.segments[row].tolist() == expected + [0] * padding
     assert len(encoded.words(0)) > 4, "a word of several tokens is what is tested"
 

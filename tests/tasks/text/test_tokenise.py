@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.data.tokenizer import BOS, EOS, PAD, SPECIALS, UNK, Kind, Tokeniser, words
+from tasks.data.tokenizer import Kind, Tokeniser, words
+from tasks.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK
 
 TEXTS = [
     "The tall sailor's boat, an older one, lies near the lighthouse.",

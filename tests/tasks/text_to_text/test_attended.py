@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.data.encoded import encode
+from tasks.data.arrow import encode
 from tasks.data.text_pairs import Split
 from tasks.data.tokenizer import Tokeniser
 from tasks.evaluation.alignment_text import END, Attended, WordPair, alignment, attended, traces

@@ -10,7 +10,7 @@ import pytest
 
 from bench.errors import UsageError
 from tasks.data.text_pairs import Part, TextCorpus, TextData, prepare_texts
-from tasks.data.tokenizer import BOS, EOS, PAD
+from tasks.data.vocabulary import BOS, EOS, PAD
 from tasks.settings import TextSettings
 
 SOURCES = ["a b c d e f g h", "a b", "c d e", "h", "b c d e f"] * 8

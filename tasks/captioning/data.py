@@ -18,11 +18,10 @@ from tasks.captioning.baselines import CaptionControls, controls
 from tasks.captioning.corpus import CaptionCorpus, Picture
 from tasks.captioning.images import Pixels, pixels
 from tasks.captioning.settings import CaptioningSettings
-from tasks.data.batching import BucketBatches, Stream, StreamModule
+from tasks.data.batching import Batch, BucketBatches, Stream, StreamModule
 from tasks.data.cache import digest
 from tasks.data.encoded import EncodedTexts, encode
 from tasks.data.tokenizer import Tokeniser
-from tasks.training.sequence import Batch
 
 # Batches of pictures with several captions each: a picture is encoded once for all of them.
 

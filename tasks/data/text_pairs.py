@@ -14,12 +14,11 @@ import torch
 
 from bench.errors import UsageError
 from tasks.base import TaskData
-from tasks.data.batching import BucketBatches, Stream, StreamModule, sorted_batches
+from tasks.data.batching import Batch, BucketBatches, Stream, StreamModule, sorted_batches
 from tasks.data.cache import digest
 from tasks.data.encoded import EncodedTexts, encode
 from tasks.data.tokenizer import Tokeniser
 from tasks.settings import TextSettings
-from tasks.training.sequence import Batch
 
 Example = TypeVar("Example")
 Covariant = TypeVar("Covariant", covariant=True)

@@ -15,14 +15,13 @@ import numpy as np
 import torch
 
 from tasks.base import Paths, TaskData
-from tasks.data.batching import BucketBatches, Stream, StreamModule, sorted_batches
+from tasks.data.batching import BucketBatches, LabelledBatch, Stream, StreamModule, sorted_batches
 from tasks.data.cache import digest
 from tasks.data.encoded import EncodedTexts, encode
 from tasks.data.tokenizer import UNK, Segmented
 from tasks.entailment.baselines import control_figures
 from tasks.entailment.pairs import EntailmentCorpus, PairExample, Pairs
 from tasks.entailment.settings import EntailmentSettings
-from tasks.training.classifier import LabelledBatch
 
 # The joint vocabulary of premises and hypotheses.
 #

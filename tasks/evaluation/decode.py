@@ -13,11 +13,11 @@ from bench.attention.base import Memory
 from bench.hardware import Stopwatch
 from bench.models.search import Hypotheses, beam_search, greedy_search
 from bench.models.search.hypotheses import with_weights
-from tasks.data.batching import Matrices
+from tasks.data.batching import Batch, Matrices
 from tasks.data.tokenizer import BOS, EOS, PAD, UNK
 from tasks.settings import Settings
 from tasks.training.module import DivergedError
-from tasks.training.sequence import Batch, GenerationModule
+from tasks.training.sequence import GenerationModule
 
 NEVER_WRITTEN = (PAD, BOS, UNK)
 

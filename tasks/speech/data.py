@@ -10,14 +10,13 @@ import numpy as np
 import torch
 
 from tasks.base import Paths, TaskData
-from tasks.data.batching import BucketBatches, Stream, StreamModule, sorted_batches
+from tasks.data.batching import Batch, BucketBatches, Stream, StreamModule, sorted_batches
 from tasks.data.tokenizer import BOS, EOS, PAD, SPECIALS, UNK
 from tasks.speech.corpus import SpeechCorpus, Utterance
 from tasks.speech.feature_store import FeatureStore
 from tasks.speech.feature_store import prepare as prepare_features
 from tasks.speech.features import FeatureOptions
 from tasks.speech.settings import SpeechSettings
-from tasks.training.sequence import Batch
 
 # Target units as token ids: the symbols of a corpus behind the four special ids.
 

@@ -46,7 +46,7 @@ class Summarization(Task):
         from bench.models.build import build_encoder
         from tasks.data.text_pairs import TextData
         from tasks.summarization.model import rush_encoder
-        from tasks.training.text_model import text_module
+        from tasks.training.sequence import text_module
 
         settings = plan.settings
         assert isinstance(data, TextData) and isinstance(settings, SummarySettings)

@@ -41,7 +41,7 @@ class Translation(Task):
     @classmethod
     def module(cls, plan: Plan, data: TaskData) -> GenerationModule:
         from tasks.data.text_pairs import TextData
-        from tasks.training.text_model import text_module
+        from tasks.training.sequence import text_module
 
         assert isinstance(data, TextData)
         return text_module(plan, data)

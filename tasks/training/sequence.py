@@ -109,7 +109,7 @@ class GenerationModule(TrainingModule):
         return None
 
     def augmented(self, batch: Batch) -> Batch:
-        """A batch with random changes to its sources (crops, masks) in training. Tasks override it."""
+        """Change the sources of a training batch at random (crops, masks). Tasks override it."""
         return batch
 
     def training_loss(self, batch: Batch) -> Tensor:

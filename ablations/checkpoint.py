@@ -103,12 +103,12 @@ class Interruptible(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         assert isinstance(pl_module, TrainingModule)
-        ranks = pl_module.ranks
+        group = pl_module.group
         due = self._clock() - self._saved >= self._checkpoints.every
-        stop, due = ranks.of_first(torch.tensor([self._asked(), due])).tolist()
+        stop, due = group.broadcast(torch.tensor([self._asked(), due])).tolist()
         if trainer.global_step and (stop or due):
             state = _state(trainer, pl_module)
-            if ranks.rank == 0:
+            if group.rank == 0:
                 self._checkpoints.save(state)
             self._saved = self._clock()
         if stop:
@@ -117,7 +117,7 @@ class Interruptible(pl.Callback):
 
 def _state(trainer: pl.Trainer, module: TrainingModule) -> dict[str, Any]:
     """Of all ranks; what is the same on all is taken from the first."""
-    own = module.ranks.gathered({"training": module.training_state(), "random": random_state()})
+    own = module.group.gather({"training": module.training_state(), "random": random_state()})
     return {
         "step": trainer.global_step,
         "module": module.state_dict(),
@@ -134,7 +134,7 @@ def _restore(state: dict[str, Any], trainer: pl.Trainer, module: pl.LightningMod
         optimiser.load_state_dict(saved)
     for config, saved in zip(trainer.lr_scheduler_configs, state["schedules"], strict=True):
         config.scheduler.load_state_dict(saved)
-    own = state["ranks"][module.ranks.rank]
+    own = state["ranks"][module.group.rank]
     module.restore_training(own["training"])
     # What Lightning counts. Its own way of resuming assumes that epochs end, and runs the last
     # validation again.

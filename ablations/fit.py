@@ -23,7 +23,7 @@ from bench.tracking import Tracker
 from tasks.base import Plan, TaskData
 from tasks.data.batching import StreamModule
 from tasks.settings import Settings
-from tasks.training.distributed import SeveralRanks
+from tasks.training.distributed import DistributedGroup
 from tasks.training.module import TrainingModule
 
 
@@ -56,7 +56,7 @@ def fit(
         # Others do not say where in their data they are, or what they count.
         if isinstance(served, StreamModule) and isinstance(module, TrainingModule):
             _share(plan.cell.seed, module, served, context)
-            state = module.ranks.of_first(checkpoints.load() if context.rank == 0 else None)
+            state = module.group.broadcast(checkpoints.load() if context.rank == 0 else None)
             callbacks.append(Interruptible(checkpoints, context.asked, state))
             if state is not None:
                 served.skip_training(state["step"])
@@ -75,7 +75,7 @@ def fit(
 def _share(seed: int, module: TrainingModule, served: StreamModule, context: TrialContext) -> None:
     """Let this process do its part where several train together."""
     if context.ranks > 1:
-        module.ranks = SeveralRanks()
+        module.group = DistributedGroup()
         served.share(context.rank, context.ranks)
         if context.rank:  # what is drawn in training is each rank's own; rank 0 draws as if alone
             seed_all(seed + 1_000_003 * context.rank)

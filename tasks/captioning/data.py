@@ -19,10 +19,9 @@ from tasks.captioning.datasets import CaptionCorpus, Picture
 from tasks.captioning.images import Pixels, pixels
 from tasks.captioning.settings import CaptioningSettings
 from tasks.data.arrow import EncodedTexts, encode
-from tasks.data.batching import BucketBatches, Stream, StreamModule
+from tasks.data.batching import Batch, BucketBatches, Stream, StreamModule
 from tasks.data.cache import digest
 from tasks.data.tokenizer import Tokeniser
-from tasks.training.sequence import Batch
 
 # Batches of pictures with several captions each: a picture is encoded once for all of them.
 

@@ -24,9 +24,9 @@ from tasks.captioning.data import CaptioningData, Split
 from tasks.captioning.datasets import Caption
 from tasks.captioning.metrics import SIGNATURE, CaptionScores, score
 from tasks.captioning.model import CaptioningModule
+from tasks.data.batching import Batch
 from tasks.evaluation.bootstrap import by_length, mean
 from tasks.evaluation.decode import Decoding, Read, decode, read_references
-from tasks.training.sequence import Batch
 
 #: Figures of the controls that are kept, by control.
 _CONTROL_FIGURES = ("cider", "bleu_4")

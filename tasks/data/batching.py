@@ -165,6 +165,52 @@ class TensorBatch:
 
 
 @dataclass(frozen=True)
+class Batch(TensorBatch):
+    """B examples with padded sources and targets.
+
+    Attributes:
+        index: B int64, places of the examples in their split.
+        source: input of the front end: B,S int64 tokens, B,S,F features, or pictures.
+        source_mask: B,S bool, True where real.
+        inputs: B,T int64, begin token and targets; PAD after the end.
+        outputs: B,T int64, targets and end token; PAD after it.
+        segments: B,S int64 segment of every source position, or None.
+        units: number of target units in `outputs`, counted on the host.
+    """
+
+    index: Tensor
+    source: Tensor
+    source_mask: Tensor
+    inputs: Tensor
+    outputs: Tensor
+    segments: Tensor | None = None
+    units: int = 0
+
+
+@dataclass(frozen=True)
+class LabelledBatch(TensorBatch):
+    """B examples of classification: a source, a text to read with attention over it, a class.
+
+    Attributes:
+        index: B int64, places of the examples in their split.
+        source: B,S int64 tokens.
+        source_mask: B,S bool, True where real.
+        text: B,T+1 int64, words and end token; padding after it.
+        labels: B int64 classes; -1 if unknown.
+        segments: B,S int64 segment of every source position, or None.
+        units: number of words to read, counted on the host.
+    """
+
+    index: Tensor
+    source: Tensor
+    source_mask: Tensor
+    text: Tensor
+    labels: Tensor
+    segments: Tensor | None = None
+    units: int = 0
+
+
+@dataclass(frozen=True)
 class Matrices:
     """Weights of a batch as arrays: B,T,S each, padding still there.
 

@@ -14,11 +14,10 @@ import torch
 from bench.errors import UsageError
 from tasks.base import Corpus, TaskData
 from tasks.data.arrow import EncodedTexts, encode
-from tasks.data.batching import BucketBatches, Stream, StreamModule, sorted_batches
+from tasks.data.batching import Batch, BucketBatches, Stream, StreamModule, sorted_batches
 from tasks.data.cache import digest
 from tasks.data.tokenizer import Tokeniser
 from tasks.settings import TextSettings
-from tasks.training.sequence import Batch
 
 ExampleT = TypeVar("ExampleT")
 Controls = Callable[[], Mapping[str, float]]

@@ -14,13 +14,12 @@ import torch
 
 from tasks.base import Paths, TaskData
 from tasks.data.arrow import EncodedTexts, encode
-from tasks.data.batching import BucketBatches, Stream, StreamModule, sorted_batches
+from tasks.data.batching import BucketBatches, LabelledBatch, Stream, StreamModule, sorted_batches
 from tasks.data.cache import digest
 from tasks.data.vocabulary import Vocabulary
 from tasks.entailment.baselines import control_figures
 from tasks.entailment.datasets import EntailmentCorpus, PairExample
 from tasks.entailment.settings import EntailmentSettings
-from tasks.training.classifier import LabelledBatch
 
 #: Words that end a clause.
 _CLAUSE_ENDS = frozenset([",", ";", ":", "."])

@@ -12,12 +12,12 @@ from bench.hardware import Stopwatch
 from bench.store.result import Alignment, Primary
 from bench.store.trace import Trace
 from tasks.base import Evaluation, Prediction
-from tasks.data.batching import Matrices
+from tasks.data.batching import LabelledBatch, Matrices
 from tasks.entailment.data import EntailmentData, Split
 from tasks.entailment.datasets import LABELS, PairExample
 from tasks.entailment.metrics import accuracy_statistics, by_length, figures
 from tasks.evaluation.alignment import Case, agreement, diagonal_weights, uniform_weights
-from tasks.training.classifier import ClassificationModule, LabelledBatch
+from tasks.training.classifier import ClassificationModule
 
 END = "</s>"
 #: Alignment is the same whether a model reads freely or is made to: the hypothesis is given.

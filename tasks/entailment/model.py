@@ -1,8 +1,9 @@
-"""Embeddings made for comparing words: fixed vectors by spelling, and a slowly learned part.
+"""Word embeddings of entailment: fixed vectors from the spelling, and a slowly learned part.
 
-On some thousands of pairs, embeddings that training moves freely remember single pairs and lose
-what counts most: whether two words are the same. Fixed random vectors are nearly orthogonal, so
-they keep it; those of character n-grams (Bojanowski 2017) also bring "jumps" near to "jumping".
+On some thousands of pairs, freely learned embeddings memorize single pairs and lose what counts
+most: whether two words are the same. Fixed random vectors are nearly orthogonal, so they keep it;
+those of character n-grams (Bojanowski 2017) also bring "jumps" near to "jumping". The rest of the
+model is `tasks.training.classifier`'s.
 """
 
 from __future__ import annotations
@@ -15,15 +16,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Vectors that n-grams share by their hash; a few thousand words have some ten thousand n-grams.
+# Number of vectors, which n-grams share by their hash; a few thousand words have some ten thousand
+# n-grams.
 _BUCKETS = 2**15
 _LENGTHS = (3, 4, 5)
 
 
 def spelling_vectors(words: Sequence[str | None], size: int, share: float) -> Tensor:
-    """N,E float32 rows of length 1: a random vector of the word's own, and the mean direction of
-    those of its n-grams with weight `share`. None gives a random vector. The same for the same
-    words everywhere."""
+    """Unit vectors for N words, N,E float32; deterministic.
+
+    Each is the sum of a random vector of the word's own and, with weight `share`, the mean
+    direction of random vectors of its n-grams. None (a word without spelling) gets a random vector.
+    """
     table = np.random.default_rng(1).standard_normal((_BUCKETS, size), dtype=np.float32)
     rows = np.random.default_rng(2).standard_normal((len(words), size), dtype=np.float32)
     rows = _unit(rows) if share < 1 else rows
@@ -37,7 +41,7 @@ def spelling_vectors(words: Sequence[str | None], size: int, share: float) -> Te
 
 
 def ngrams(word: str) -> Iterator[str]:
-    """The character n-grams of a word with its borders."""
+    """The character n-grams of a word, with `<` and `>` at its borders."""
     text = f"<{word}>"
     for length in _LENGTHS:
         for start in range(max(1, len(text) - length + 1)):
@@ -45,11 +49,11 @@ def ngrams(word: str) -> Iterator[str]:
 
 
 class WordEmbedding(nn.Embedding):
-    """fixed + rate * learned, the learned part 0 at first. Token 0 is padding and stays 0.
+    """Embedding `fixed + rate * learned`; the learned part starts at 0, padding (token 0) stays 0.
 
     Args:
         fixed: V,E.
-        rate: 0 learns nothing; under Adam, the learned part moves that much slower.
+        rate: under Adam, how much slower the learned part moves; 0 learns nothing.
     """
 
     fixed: Tensor
@@ -64,8 +68,8 @@ class WordEmbedding(nn.Embedding):
         self.register_buffer("fixed", fixed)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        found = F.embedding(tokens, self.fixed)
-        return found + self.rate * super().forward(tokens) if self.rate else found
+        vectors = F.embedding(tokens, self.fixed)  # ...,E
+        return vectors + self.rate * super().forward(tokens) if self.rate else vectors
 
 
 def _bucket(text: str) -> int:

@@ -13,11 +13,11 @@ from bench.attention.base import Memory
 from bench.hardware import Stopwatch
 from bench.models.search import Hypotheses, greedy_search, with_weights
 from bench.models.search.beam import beam_search
-from tasks.data.batching import Matrices
+from tasks.data.batching import Batch, Matrices
 from tasks.data.vocabulary import BOS, EOS, PAD, UNK
 from tasks.settings import Settings
 from tasks.training.module import DivergedError
-from tasks.training.sequence import Batch, GenerationModule
+from tasks.training.sequence import GenerationModule
 
 NEVER_WRITTEN = (PAD, BOS, UNK)
 

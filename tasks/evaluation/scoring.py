@@ -12,11 +12,12 @@ from torch import Tensor
 
 from bench.store.result import LengthBin, Primary
 from tasks.base import Evaluation, Prediction
+from tasks.data.batching import Batch
 from tasks.data.text_pairs import ExampleT, Split, TextData
 from tasks.evaluation.alignment_text import WordPair, alignment, attended, traces
 from tasks.evaluation.bootstrap import Figure, Interval, by_length
 from tasks.evaluation.decode import Decoding, decode
-from tasks.training.sequence import Batch, GenerationModule
+from tasks.training.sequence import GenerationModule
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,11 @@ import torch
 
 from tasks.base import Paths, TaskData
 from tasks.data.arrow import EncodedTexts, RaggedArray
-from tasks.data.batching import BucketBatches, Stream, StreamModule, sorted_batches
+from tasks.data.batching import Batch, BucketBatches, Stream, StreamModule, sorted_batches
 from tasks.data.vocabulary import Vocabulary
 from tasks.speech.datasets import SpeechCorpus, Utterance
 from tasks.speech.features import FeatureOptions, FeatureStore, prepare_features
 from tasks.speech.settings import SpeechSettings
-from tasks.training.sequence import Batch
 
 
 @dataclass(frozen=True)

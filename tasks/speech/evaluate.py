@@ -13,6 +13,7 @@ from torch import Tensor
 from bench.store.result import LengthBin, Primary
 from bench.store.trace import Trace
 from tasks.base import Evaluation, Prediction
+from tasks.data.batching import Batch
 from tasks.evaluation.bootstrap import by_length, ratio
 from tasks.evaluation.decode import Decoding, decode
 from tasks.speech.alignment import Listened, TimeGrid, agree, equal_pairs, traces
@@ -21,7 +22,6 @@ from tasks.speech.data import SpeechData, Split
 from tasks.speech.datasets import Utterance, join_units
 from tasks.speech.metrics import Scores, score
 from tasks.speech.model import SpeechModule
-from tasks.training.sequence import Batch
 
 #: The by-length curve counts so many units a second.
 TENTHS = 10

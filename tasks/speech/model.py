@@ -1,4 +1,8 @@
-"""The model that writes transcripts: frames through a front end, then as in every other task."""
+"""The Lightning module of speech recognition.
+
+Frames are masked in training (SpecAugment), shortened by a front end, then encoded and transcribed
+as in the other tasks that generate text.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +16,19 @@ from bench.models.audio_encoder import ConvolutionalFront, FrameFront, Pyramidal
 from bench.models.base import Decoder, Encoder
 from bench.models.heads import VocabularyHead
 from bench.models.losses import CtcHead
+from tasks.data.batching import Batch
 from tasks.speech.features import SpecAugment
 from tasks.speech.settings import SpeechSettings
-from tasks.training.sequence import Batch, GenerationModule
+from tasks.training.sequence import GenerationModule
 
 
 class SpeechModule(GenerationModule):
     """Front end, encoder, decoder with attention, head.
 
     Args:
-        front: shortens the frames; the memory has its positions.
-        ctc: loss on the memory that is trained beside the decoder's, or None.
-        augment: masks training utterances, or None.
+        front: shortens the sequence of frames; the memory has one state per position of its output.
+        ctc: head of a CTC loss on the memory, added to the decoder's loss, or None.
+        augment: masks bands and frames of training utterances, or None.
     """
 
     front: FrameFront
@@ -44,13 +49,14 @@ class SpeechModule(GenerationModule):
         self.ctc, self.augment = ctc, augment
         self.ctc_weight = settings.ctc_weight
 
-    def prepared(self, batch: Batch) -> Batch:
+    def augmented(self, batch: Batch) -> Batch:
         if self.augment is None or not self.training:
             return batch
         seed = torch.randint(2**31, (1,)).tolist()
         return replace(batch, source=self.augment(batch.source, seed))  # B,S,F
 
     def encode(self, batch: Batch) -> Memory:
+        # shorten B,S,F frames to B,L,E features, then encode
         features, mask = self.front(batch.source, batch.source_mask)
         memory: Memory = self.encoder(features, mask, batch.segments)
         return memory
@@ -63,7 +69,7 @@ class SpeechModule(GenerationModule):
 
 
 def build_front(size: int, settings: SpeechSettings) -> FrameFront:
-    """The front end that the settings name, for frames of that size."""
+    """Build the front end that the settings name, for frames of `size` features."""
     if settings.front == "pyramidal":
         return PyramidalFront(
             size,
@@ -78,7 +84,7 @@ def build_front(size: int, settings: SpeechSettings) -> FrameFront:
 
 
 def build_augment(size: int, settings: SpeechSettings) -> SpecAugment | None:
-    """SpecAugment as the settings have it, or None where they mask nothing."""
+    """Build SpecAugment for frames of `size` features, or None if the settings mask nothing."""
     if not settings.mask_bands and not settings.mask_frames:
         return None
     bands = size // (1 + settings.deltas)

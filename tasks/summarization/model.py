@@ -1,4 +1,7 @@
-"""The encoder of Rush, Chopra and Weston (2015), section 3.2: embeddings and local averages."""
+"""The encoder of Rush, Chopra and Weston (2015), section 3.2: embeddings and local averages.
+
+The rest of the model is `tasks.training.sequence.text_module`, which translation has, too.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,17 @@ from bench.models.layers import linear, masked_mean
 
 
 class RushEncoder(Encoder):
-    """Their attention-based encoder: what is scored are projected embeddings x~, what is averaged
-    are their means x- over a window, so that attention to a word takes its neighbours along
-    (enc3). Nothing reads the text in order.
+    """Attention-based encoder (enc3): keys are projected embeddings x~, values their means x- over
+    a window, so that attention to a word includes its neighbours. The order of words has no other
+    influence.
 
-    The summary is the mean of x~, which is their bag-of-words encoder (enc1): the control `none`
-    over this encoder is that model. Their decoder reads the last words only; ours is recurrent, as
-    in their follow-up (Chopra et al. 2016).
+    The summary is the mean of x~, their bag-of-words encoder (enc1): attention `none` over this
+    encoder is that model. Their decoder reads the last words only; ours is recurrent, as in their
+    follow-up (Chopra et al. 2016).
 
     Args:
         input_size: E, size of the features.
-        window: Q, positions on either side that a mean takes in; only real ones count.
+        window: Q, number of positions on either side in a mean; padding does not count.
     """
 
     def __init__(self, input_size: int, sizes: ModelConfig, window: int) -> None:
@@ -32,12 +35,13 @@ class RushEncoder(Encoder):
         self.project = linear(input_size, sizes.hidden, bias=False)
 
     def forward(self, features: Tensor, mask: Tensor, segments: Tensor | None = None) -> Memory:
+        # keys: projected embeddings; values: their local means
         states = zero_padding(self.project(features), mask)  # B,S,H
-        values = zero_padding(self._local_means(states, mask), mask)
+        values = zero_padding(self._local_means(states, mask), mask)  # B,S,H
         return Memory(states, mask, masked_mean(states, mask), values=values, segments=segments)
 
     def _local_means(self, states: Tensor, mask: Tensor) -> Tensor:
-        """B,S,H: means over the real positions of each window."""
+        """Means over the real positions of each window, B,S,H."""
         counts = self._window_sums(mask[..., None].to(states.dtype))  # B,S,1
         return self._window_sums(states) / counts.clamp_min(1)
 
@@ -50,9 +54,9 @@ class RushEncoder(Encoder):
 def rush_encoder(
     choice: AttentionChoice, input_size: int, sizes: ModelConfig, window: int
 ) -> RushEncoder:
-    """The encoder, for an attention with a recurrent decoder.
+    """Build the encoder for an attention with a recurrent decoder.
 
-    Raises NotApplicable for families whose encoder is part of what they are.
+    Raises NotApplicable for convolutional models and Transformers, which define their own encoder.
     """
     if choice.placement in ("transformer", "convolutional"):
         raise NotApplicable(

@@ -47,7 +47,7 @@ class Summarization(Task[SummarySettings, SummaryCorpus, "TextData[Document]", "
     def module(cls, plan: SummarizationPlan, data: TextData[Document]) -> GenerationModule:
         from bench.models.build import build_encoder
         from tasks.summarization.model import rush_encoder
-        from tasks.training.text_model import text_module
+        from tasks.training.sequence import text_module
 
         if plan.settings.encoder == "rush":
             return text_module(plan, data, partial(rush_encoder, window=plan.settings.smoothing))

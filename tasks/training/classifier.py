@@ -1,13 +1,13 @@
-"""The Lightning module of tasks that classify a text read over a memory.
+"""The Lightning module of tasks that classify a text read with attention over another (entailment).
 
-The same decoders that write in other tasks read a given text here, word by word with attention
-over the source; a head makes classes of what they read.
+The decoders that generate in other tasks read a given text here, word by word with attention over
+the source; a head classifies the states and contexts of all steps.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -18,48 +18,25 @@ from bench.models.base import Decoder, Encoder
 from bench.models.heads import ClassHead, ComparedWords, Reading, read
 from bench.models.layers import masked_mean
 from bench.models.losses import Baseline, doubly_stochastic_penalty, penalty_weight, reinforce_loss
-from tasks.data.batching import TensorBatch
+from tasks.data.batching import LabelledBatch
 from tasks.settings import Settings
 from tasks.training.module import TrainingModule
 
-#: Of the weight of a source word over the text, before it is divided by.
+#: Smallest total weight of a source word over the text that is divided by.
 SMALLEST = 1e-6
 
 
-@dataclass(frozen=True)
-class LabelledBatch(TensorBatch):
-    """B examples: a source, a text to be read over it, a class.
-
-    Attributes:
-        index: B int64, places of the examples in their split.
-        source: B,S int64 tokens.
-        source_mask: B,S bool, True where real.
-        text: B,T+1 int64, words and end token; padding after it.
-        labels: B int64 classes; -1 where none is known.
-        segments: B,S int64 segment of every source position, or None.
-        units: words to be read, counted without asking the device.
-    """
-
-    index: Tensor
-    source: Tensor
-    source_mask: Tensor
-    text: Tensor
-    labels: Tensor
-    segments: Tensor | None = None
-    units: int = 0
-
-
 class ClassificationModule(TrainingModule):
-    """Encoder, decoder that reads, head.
+    """Encoder, decoder that reads a given text, and classification head.
 
     Args:
         front: source to features B,S,E.
-        placement: of the attention; says which step's context belongs to which word. Without
-            attention ("fixed") the head sees the two fixed vectors, as one position.
-        words: the embedding of both sides if the head compares words, too: each with the average
-            of those it attends to or, without attention, the means of both sides.
-        classes: K.
-        attention_options: read for the terms a mechanism adds to the loss.
+        placement: placement of the attention, which decides which step's context belongs to which
+            word. Without attention ("fixed") the head sees the two fixed vectors, as one position.
+        classes: K, number of classes.
+        attention_options: read for the terms that the mechanism adds to the loss.
+        words: the embedding of both sides if the head also compares words: each with the weighted
+            mean of those it attends to or, without attention, the means of both sides.
     """
 
     def __init__(
@@ -84,39 +61,42 @@ class ClassificationModule(TrainingModule):
         )
 
     def read(self, batch: LabelledBatch, *, need_weights: bool = False) -> Reading:
-        """Read the texts of a batch over its sources."""
+        """Read the texts of a batch with attention over its sources."""
         need_weights = need_weights or (self.words is not None and self.placement != "fixed")
+        # encode the source: memory of S states, B,S,H; then read T words and the end, B,T+1
         memory = self.encoder(self.front(batch.source), batch.source_mask, batch.segments)
         return read(self.decoder, self.placement, batch.text, memory, need_weights=need_weights)
 
     def logits(self, reading: Reading, batch: LabelledBatch) -> Tensor:
-        """B,K scores of the classes."""
+        """Logits of the classes, B,K."""
         words = None if self.words is None else self._words(self.words, reading, batch)
         if self.placement == "fixed":
             return self.head(*reading.ends(), words)
         return self.head(reading.states, reading.contexts, reading.mask, words)
 
     def _words(self, embedding: nn.Module, reading: Reading, batch: LabelledBatch) -> ComparedWords:
+        """Each word's embedding beside the mean of those of the other side that belong to it."""
         text = embedding(batch.text[:, : reading.mask.shape[1]])  # B,T,E
         source = embedding(batch.source)  # B,S,E
         if reading.weights is None:
             text = masked_mean(text, reading.mask)[:, None]  # B,1,E
             source = masked_mean(source, batch.source_mask)[:, None]
-            one = reading.mask[:, :1]  # B,1
-            return ComparedWords(text, source, one, source, text, one)
+            first = reading.mask[:, :1]  # B,1
+            return ComparedWords(text, source, first, source, text, first)
+        # weights of source words for each text word, and the same normalized over the text
         weights = reading.weights * reading.mask[..., None]  # B,T,S
-        taken = weights / weights.sum(dim=1, keepdim=True).clamp_min(SMALLEST)  # B,T,S
+        by_source = weights / weights.sum(dim=1, keepdim=True).clamp_min(SMALLEST)  # B,T,S
         return ComparedWords(
             text,
-            weights @ source,
+            weights @ source,  # B,T,E
             reading.mask,
             source,
-            taken.transpose(1, 2) @ text,  # B,S,E
+            by_source.transpose(1, 2) @ text,  # B,S,E
             batch.source_mask,
         )
 
     def training_loss(self, batch: LabelledBatch) -> Tensor:
-        """Cross-entropy with label smoothing, and what the mechanism adds to it."""
+        """Cross-entropy with label smoothing, and the terms that the mechanism adds."""
         penalty = penalty_weight(self.attention_options)
         reading = self.read(batch, need_weights=penalty > 0)
         logits = self.logits(reading, batch)
@@ -134,8 +114,8 @@ class ClassificationModule(TrainingModule):
     def validation_sums(self, batch: LabelledBatch) -> Tensor:
         logits = self.logits(self.read(batch), batch)
         nll = F.cross_entropy(logits, batch.labels, reduction="sum")
-        right = (logits.argmax(dim=1) == batch.labels).sum().float()
-        return torch.stack([nll, right, torch.full_like(right, len(logits))])
+        correct = (logits.argmax(dim=1) == batch.labels).sum().float()
+        return torch.stack([nll, correct, torch.full_like(correct, len(logits))])
 
     def validation_figures(self, sums: Tensor) -> dict[str, float]:
         return {"validation_accuracy": float(sums[1] / sums[2])}
@@ -147,16 +127,16 @@ class ClassificationModule(TrainingModule):
         return len(batch.labels)
 
     def _sampling_loss(self, reading: Reading, logits: Tensor, labels: Tensor) -> Tensor:
-        """REINFORCE for the locations that were drawn (Xu 2015, equation 11).
+        """REINFORCE for the sampled locations (Xu 2015, equation 11).
 
-        There is one reward, the log-probability of the right class, and every location of the
-        example is credited with it; nothing comes later that could be discounted.
+        There is one reward, the log-probability of the true class, and every location of the
+        example is credited with it; there are no later rewards to discount.
         """
         assert reading.sampled is not None
         with torch.no_grad():
             reward = -F.cross_entropy(logits, labels, reduction="none").float()  # B
             rewards = reward[:, None].expand(reading.steps.shape)  # B,T+1
-        # The mean over examples of sums over steps, as the loss is a mean over examples.
+        # A mean over examples of sums over steps, since the loss is a mean over examples.
         steps_each = reading.steps.sum() / len(labels)
         sampled = replace(reading.sampled, log_prob=reading.sampled.log_prob * steps_each)
         names = ("reinforce_weight", "entropy_weight")

@@ -1,9 +1,10 @@
-"""Several processes that train one model: each takes its share of every batch.
+"""Data-parallel training: each rank trains on its share of every batch.
 
-What they do together equals what one process does with the whole batch: losses are weighted by
-what they are means over, and what is counted is summed. (Draws are each rank's own, so dropout and
-sampled locations differ as they do between seeds.) Terms that are means over something else than
-the rest of the loss, as the doubly stochastic penalty over examples, get the same weights.
+Together the ranks compute what one process computes on the whole batch: each rank's mean loss is
+weighted by the number of units it is a mean over, and counts are summed. Random draws are each
+rank's own, so dropout and sampled locations differ as they do between seeds. Terms of the loss that
+are means over something else than its units (the doubly stochastic penalty is one over examples)
+get the same weights.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ Plain = TypeVar("Plain")
 
 @dataclass(frozen=True)
 class Share:
-    """One rank's part of a batch.
+    """One rank's share of a batch.
 
     Attributes:
-        counts: False where there are fewer examples than ranks. The batch then repeats an example
-            of another rank, since all ranks must go through the same steps.
+        counts: False on ranks that have no example because there are fewer examples than ranks.
+            The batch then repeats an example of another rank, since every rank must take part in
+            every step.
     """
 
     batch: Any
@@ -33,79 +35,85 @@ class Share:
 
     @classmethod
     def of(cls, batch: Any) -> Share:
-        """A batch or a share as a share."""
+        """Wrap a batch that is not a share yet."""
         return batch if isinstance(batch, Share) else cls(batch)
 
 
 def share(indices: np.ndarray, rank: int, ranks: int) -> tuple[np.ndarray, bool]:
-    """The rank's part of B examples, and whether it counts (`Share.counts`). Neighbours stay
-    together: they are of similar length, or show the same picture."""
+    """The places of a rank's examples among those of a batch, and `Share.counts`.
+
+    Neighbours stay together: they are of similar length, or show the same picture.
+
+    Args:
+        indices: B, places of the batch's examples in their split.
+    """
     part = np.array_split(indices, ranks)[rank]
     return (part, True) if len(part) else (indices[:1], False)
 
 
-class Ranks:
-    """A process that trains alone; what several do together changes nothing then."""
+class ProcessGroup:
+    """The ranks that train one model together: here, one process on its own."""
 
     rank = 0
     count = 1
 
-    def part(self, loss: Tensor, weight: int) -> Tensor:
-        """What the mean loss of this rank's share adds to that of the whole batch.
+    def weighted(self, loss: Tensor, count: int) -> Tensor:
+        """This rank's term of the mean loss over the whole batch.
 
         Args:
-            weight: what it is a mean over, in number.
+            loss: mean loss over this rank's share.
+            count: number of units it is a mean over.
         """
         return loss
 
-    def total(self, sums: Tensor) -> Tensor:
-        """The sums over all ranks."""
-        return sums
-
-    def mean(self, values: Tensor) -> Tensor:
-        """The mean over all ranks."""
+    def sum(self, values: Tensor) -> Tensor:
+        """Elementwise sum over all ranks."""
         return values
 
-    def of_first(self, value: Plain) -> Plain:
-        """What rank 0 has: plain data or tensors."""
+    def mean(self, values: Tensor) -> Tensor:
+        """Elementwise mean over all ranks."""
+        return values
+
+    def broadcast(self, value: Plain) -> Plain:
+        """The value that rank 0 passed: plain data or a tensor."""
         return value
 
-    def gathered(self, value: Plain) -> list[Plain]:
-        """What every rank has, in their order, on rank 0; others get an empty list."""
+    def gather(self, value: Plain) -> list[Plain]:
+        """The values of all ranks in their order, on rank 0; an empty list on the others."""
         return [value]
 
 
-class SeveralRanks(Ranks):
-    """One of the processes of torch's default process group, which must have gloo for CPU tensors.
+class DistributedGroup(ProcessGroup):
+    """torch's default process group, which must have gloo for CPU tensors.
 
-    Every method must be called by all ranks alike.
+    All ranks must call the same methods in the same order.
     """
 
     def __init__(self) -> None:
         self.rank, self.count = dist.get_rank(), dist.get_world_size()
 
-    def part(self, loss: Tensor, weight: int) -> Tensor:
-        # On the host, where the weight is known: the device is not waited for.
-        whole = int(self.total(torch.tensor(weight)))
-        return loss * (weight / max(whole, 1))
+    def weighted(self, loss: Tensor, count: int) -> Tensor:
+        # Counts are summed on the host, where they are known, so as not to wait for the device.
+        total = int(self.sum(torch.tensor(count)))
+        return loss * (count / max(total, 1))
 
-    def total(self, sums: Tensor) -> Tensor:
-        sums = sums.clone()
-        dist.all_reduce(sums)
-        return sums
+    def sum(self, values: Tensor) -> Tensor:
+        values = values.clone()
+        dist.all_reduce(values)
+        return values
 
     def mean(self, values: Tensor) -> Tensor:
-        return self.total(values) / self.count
+        return self.sum(values) / self.count
 
-    def of_first(self, value: Plain) -> Plain:
+    def broadcast(self, value: Plain) -> Plain:
         if isinstance(value, Tensor):
             dist.broadcast(value, src=0)
             return value
-        held = [value]
-        dist.broadcast_object_list(held, src=0)
-        return held[0]
+        values = [value]
+        dist.broadcast_object_list(values, src=0)
+        return values[0]
 
-    def gathered(self, value: Plain) -> list[Plain]:
-        found: list[Any] = [None] * self.count
-        dist.gather_object(value, found if self.rank == 0 else None, dst=0)
-        return found if self.rank == 0 else []
+    def gather(self, value: Plain) -> list[Plain]:
+        values: list[Any] = [None] * self.count
+        dist.gather_object(value, values if self.rank == 0 else None, dst=0)
+        return values if self.rank == 0 else []

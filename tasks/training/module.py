@@ -1,11 +1,16 @@
-"""What all task modules share as Lightning modules: optimiser, curve, divergence, counting."""
+"""The base of all task modules: a Lightning module with the optimizer, the learning curve and the
+state that a checkpoint needs besides parameters.
+
+A subclass builds a model (`tasks.training.sequence`, `tasks.training.classifier`) and says what the
+loss of a batch is.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -17,8 +22,10 @@ from torch.optim import Optimizer
 from bench.models.base import ModelConfig
 from bench.models.losses import Baseline
 from tasks.settings import Settings
-from tasks.training.distributed import Ranks, Share
-from tasks.training.optimizer import optimiser_and_schedule
+from tasks.training.distributed import ProcessGroup, Share
+
+#: Decay rates of AdamW's averages, as Vaswani et al. (2017) set them.
+BETAS = (0.9, 0.98)
 
 
 class DivergedError(ArithmeticError):
@@ -30,23 +37,23 @@ class TrainingModule(pl.LightningModule):
 
     Attributes:
         trained_units: target units trained on so far.
-        curve: a point per validation: step, seconds, loss (mean since the point before),
+        curve: one point per validation: step, seconds, loss (the mean since the last point),
             validation_loss, and what `validation_figures` adds.
-        ranks: the processes that train this model together. Figures are of all of them, but for
-            `trained_units` while training lasts.
+        group: the ranks that train this model together. Figures cover all of them, except that
+            `trained_units` is this rank's own until training ends.
     """
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
-        self.ranks = Ranks()
+        self.group = ProcessGroup()
         self.trained_units = 0
         self.curve: list[dict[str, float]] = []
-        self._begun = 0.0
-        # Losses are gathered as tensors: reading one waits for the device.
+        self._started = 0.0
+        # Losses stay tensors until they are asked for: reading one waits for the device.
         self._losses: list[Tensor] = []
         self._validation: list[Tensor] = []
-        self._baseline = Baseline.start()  # of mechanisms that sample
+        self._baseline = Baseline.start()  # of REINFORCE, for mechanisms that sample
 
     @abstractmethod
     def training_loss(self, batch: Any) -> Tensor:
@@ -54,18 +61,18 @@ class TrainingModule(pl.LightningModule):
 
     @abstractmethod
     def validation_sums(self, batch: Any) -> Tensor:
-        """Sums over a batch, the first entry the loss, the last its count; 1-dimensional."""
+        """One-dimensional sums over a batch: first the loss, last the number of units in it."""
 
     def validation_figures(self, sums: Tensor) -> dict[str, float]:
-        """Further figures for the curve from the sums over the whole validation set."""
+        """Further figures for the curve, from the sums over the whole validation set."""
         return {}
 
     @abstractmethod
     def count_units(self, batch: Any) -> int:
-        """Target units of a batch, padding not counted."""
+        """Number of target units of a batch, without padding."""
 
     def loss_weight(self, batch: Any) -> int:
-        """How many things the loss of a batch is a mean over."""
+        """Number of units that the loss of a batch is a mean over."""
         return self.count_units(batch)
 
     def transfer_batch_to_device(
@@ -78,20 +85,20 @@ class TrainingModule(pl.LightningModule):
         return batch.to(device)
 
     def on_fit_start(self) -> None:
-        self._begun = time.perf_counter()
+        self._started = time.perf_counter()
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        mine, before = Share.of(batch), self._baseline
-        weight = self.loss_weight(mine.batch) if mine.counts else 0
-        loss = self.ranks.part(self.training_loss(mine.batch), weight)
+        share, baseline = Share.of(batch), self._baseline
+        weight = self.loss_weight(share.batch) if share.counts else 0
+        loss = self.group.weighted(self.training_loss(share.batch), weight)
         self._losses.append(loss.detach())
-        if mine.counts:
-            self.trained_units += self.count_units(mine.batch)
-        if self._baseline is not before:
-            values = self.ranks.mean(self._baseline.values)
+        if share.counts:
+            self.trained_units += self.count_units(share.batch)
+        if self._baseline is not baseline:  # the loss has updated it
+            values = self.group.mean(self._baseline.values)
             self._baseline = replace(self._baseline, values=values)
-        # Lightning takes the mean of gradients over ranks, and the sum is what is wanted.
-        return loss if self.ranks.count == 1 else loss * self.ranks.count
+        # Lightning averages gradients over ranks; the weighted losses are to be summed.
+        return loss if self.group.count == 1 else loss * self.group.count
 
     def configure_gradient_clipping(
         self,
@@ -101,15 +108,16 @@ class TrainingModule(pl.LightningModule):
     ) -> None:
         """Clip the norm of all gradients.
 
-        Lightning refuses to with a fused optimiser in mixed precision, for fear of float16's
-        scaled gradients. In bfloat16 none are scaled.
+        Lightning refuses to clip with a fused optimizer in mixed precision, since gradients in
+        float16 are scaled. In bfloat16 they are not.
         """
         if gradient_clip_val:
             groups = optimizer.param_groups
             parameters = [parameter for group in groups for parameter in group["params"]]
-            gradients = [one.grad for one in parameters if one.grad is not None]
+            gradients = [each.grad for each in parameters if each.grad is not None]
             norm = nn.utils.get_total_norm(gradients)
-            # PyTorch multiplies by 1 what is short enough, so as not to wait for a GPU's answer.
+            # On a GPU reading the norm would wait for it, so gradients are scaled in any case (by 1
+            # where they are short enough).
             if norm.device.type != "cpu" or not norm <= gradient_clip_val:
                 nn.utils.clip_grads_with_norm_(parameters, gradient_clip_val, norm)
 
@@ -117,22 +125,22 @@ class TrainingModule(pl.LightningModule):
         self._validation = []
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        mine = Share.of(batch)
-        sums = self.validation_sums(mine.batch)
-        self._validation.append(sums if mine.counts else torch.zeros_like(sums))
+        share = Share.of(batch)
+        sums = self.validation_sums(share.batch)
+        self._validation.append(sums if share.counts else torch.zeros_like(sums))
 
     def on_validation_epoch_end(self) -> None:
-        losses = self.ranks.total(torch.stack(self._losses)) if self._losses else None
+        losses = self.group.sum(torch.stack(self._losses)) if self._losses else None
         loss = math.nan if losses is None else float(losses.mean())
         self._losses = []
-        sums = self.ranks.total(torch.stack(self._validation).sum(dim=0))
+        sums = self.group.sum(torch.stack(self._validation).sum(dim=0))
         for name, value in (("training", loss), ("validation", float(sums[0]))):
             if not math.isfinite(value):
                 raise DivergedError(f"the {name} loss was {value} by step {self.global_step}")
         self.curve.append(
             {
                 "step": float(self.global_step),
-                "seconds": time.perf_counter() - self._begun,
+                "seconds": time.perf_counter() - self._started,
                 "loss": loss,
                 "validation_loss": float(sums[0] / sums[-1]),
                 **self.validation_figures(sums),
@@ -140,42 +148,84 @@ class TrainingModule(pl.LightningModule):
         )
 
     def on_fit_end(self) -> None:
-        self.trained_units = int(self.ranks.total(torch.tensor(self.trained_units)))
+        self.trained_units = int(self.group.sum(torch.tensor(self.trained_units)))
 
     def training_state(self) -> dict[str, Any]:
-        """What training depends on besides parameters, as plain data and tensors."""
+        """State of training besides parameters and optimizer, as plain data and tensors."""
         return {
             "trained_units": self.trained_units,
             "curve": [dict(point) for point in self.curve],
-            "seconds": time.perf_counter() - self._begun,
+            "seconds": time.perf_counter() - self._started,
             "losses": [loss.cpu() for loss in self._losses],
             "baseline": self._baseline.values,
         }
 
     def restore_training(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `training_state`, in a fit that has begun."""
+        """Continue from a `training_state`; call it after `on_fit_start`."""
         self.trained_units = state["trained_units"]
         self.curve = [dict(point) for point in state["curve"]]
-        self._begun = time.perf_counter() - state["seconds"]
+        self._started = time.perf_counter() - state["seconds"]
         self._losses = [loss.to(self.device) for loss in state["losses"]]
         self._baseline = replace(self._baseline, values=state["baseline"])
 
     def configure_optimizers(self) -> Any:
-        return optimiser_and_schedule(self.parameters(), self.settings)
+        return optimizer_and_schedule(self.parameters(), self.settings)
 
 
-# From a trial's settings to the sizes its model is built with.
+def optimizer_and_schedule(
+    parameters: Iterable[nn.Parameter], settings: Settings
+) -> dict[str, Any]:
+    """AdamW with a per-step learning rate, in the form that Lightning takes.
+
+    Vectors (biases, norms) are not decayed. The fused kernel runs on CPU and CUDA.
+    """
+    trainable = [p for p in parameters if p.requires_grad]
+    matrices = [p for p in trainable if p.dim() > 1]
+    vectors = [p for p in trainable if p.dim() <= 1]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": matrices, "weight_decay": settings.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ],
+        lr=settings.learning_rate,
+        betas=BETAS,
+        eps=1e-8,
+        fused=True,
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(settings))
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def learning_rate_factor(settings: Settings) -> Callable[[int], float]:
+    """The learning rate at a step counted from 0, as a fraction of its peak: linear warm-up, then
+    `settings.schedule`."""
+    warmup = max(1, round(settings.warmup * settings.steps))
+    rest = max(1, settings.steps - warmup)
+
+    def at(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        done = min(1.0, (step - warmup) / rest)
+        if settings.schedule == "linear":
+            return 1.0 - done
+        if settings.schedule == "cosine":
+            return 0.5 * (1.0 + math.cos(math.pi * done))
+        if settings.schedule == "inverse-sqrt":
+            return math.sqrt(warmup / (step + 1))
+        return 1.0
+
+    return at
 
 
 def model_sizes(settings: Settings) -> ModelConfig:
-    """The settings that `ModelConfig` has a field for; its defaults elsewhere."""
+    """Sizes of a trial's model: the settings of the same names, defaults for the rest."""
     names = {field.name for field in fields(ModelConfig)} & set(type(settings).model_fields)
     sizes = {name: getattr(settings, name) for name in names}
-    return ModelConfig(**{**sizes, "attention_layers": _layers(settings)})
+    return ModelConfig(**{**sizes, "attention_layers": _attention_layers(settings)})
 
 
-def _layers(settings: Settings) -> tuple[int, ...] | None:
-    """`attention_layers` as `ModelConfig` has it."""
+def _attention_layers(settings: Settings) -> tuple[int, ...] | None:
+    """Numbers of the decoder layers with attention, from 1; None for all of them."""
     match settings.attention_layers:
         case "all":
             return None

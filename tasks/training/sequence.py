@@ -1,51 +1,38 @@
-"""The Lightning module of the tasks that write: translation, captions, transcripts, headlines.
+"""The Lightning module of the tasks that generate text: translation, captioning, speech recognition
+and summarization.
 
-A front end turns what the task reads into features B,S,E; encoder, decoder with attention and
-vocabulary head are the same for all. A task chooses the front end and keeps what is special to
-it in its own folder.
+A front end turns the source (tokens, pictures or frames) into features B,S,E; encoder, decoder with
+attention and vocabulary head are the same for all tasks. Captioning and speech add their own in
+`tasks/<task>/model.py`. Translation and summarization share `text_module`, the model from text to
+text.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from bench.attention.base import Attention, AttentionOptions, Memory
 from bench.errors import UsageError
-from bench.models.base import Decoded, Decoder, Encoder
+from bench.models.base import Decoded, Decoder, Encoder, ModelConfig
+from bench.models.build import AttentionChoice, build_decoder, build_encoder
 from bench.models.heads import VocabularyHead
 from bench.models.layers import dropout, token_embedding
 from bench.models.losses import Baseline, doubly_stochastic_penalty, penalty_weight, reinforce_loss
-from tasks.data.batching import TensorBatch
+from tasks.base import Plan
+from tasks.data.batching import Batch
+from tasks.data.text_pairs import TextData
 from tasks.data.vocabulary import PAD
-from tasks.settings import Settings
-from tasks.training.module import TrainingModule
+from tasks.settings import Settings, TextSettings
+from tasks.training.module import TrainingModule, model_sizes
 
-
-@dataclass(frozen=True)
-class Batch(TensorBatch):
-    """B examples with padded sources and targets.
-
-    Attributes:
-        index: B int64, places of the examples in their split.
-        source: what the front end reads: B,S int64 tokens, or B,S,F features, or pictures.
-        source_mask: B,S bool, True where real.
-        inputs: B,T int64, begin token and targets; PAD after the end.
-        outputs: B,T int64, targets and end token; PAD after it.
-        segments: B,S int64 segment of every source position, or None.
-        units: real target units in `outputs`, counted without asking the device.
-    """
-
-    index: Tensor
-    source: Tensor
-    source_mask: Tensor
-    inputs: Tensor
-    outputs: Tensor
-    segments: Tensor | None = None
-    units: int = 0
+#: Builds an encoder as `bench.models.build.build_encoder` does.
+EncoderBuilder = Callable[[AttentionChoice, int, ModelConfig], Encoder]
 
 
 class TokenFront(nn.Module):
@@ -62,30 +49,30 @@ class TokenFront(nn.Module):
 
 @dataclass(frozen=True)
 class LossTerms:
-    """What a batch's loss is made of; sums over its target units.
+    """The loss of a batch and what is counted for the curve.
 
     Attributes:
-        loss: scalar to minimise, a mean per unit.
+        loss: scalar to minimize, a mean per target unit.
         nll: sum of negative log-likelihoods in nats, without smoothing and penalties.
-        right: units whose most probable token is the right one.
-        units: number of units.
+        correct: number of target units whose most probable token is the reference's.
+        units: number of target units.
     """
 
     loss: Tensor
     nll: Tensor
-    right: Tensor
+    correct: Tensor
     units: Tensor
 
 
 class GenerationModule(TrainingModule):
-    """Encoder-decoder that writes tokens.
+    """Encoder-decoder that generates tokens.
 
     Args:
         front: source to features B,S,E.
-        attention_options: read for the terms a mechanism adds to the loss.
+        attention_options: read for the terms that the mechanism adds to the loss.
 
     Raises:
-        UsageError: attention that looks at words which are yet to be written.
+        UsageError: if the attention is not causal.
     """
 
     def __init__(
@@ -100,7 +87,7 @@ class GenerationModule(TrainingModule):
         super().__init__(settings)
         if any(isinstance(part, Attention) and part.needs_future for part in decoder.modules()):
             raise UsageError(
-                "attention to words that are yet to be written",
+                "non-causal attention cannot be used in a decoder",
                 where="--attention",
                 remedy="tasks that read a given text (entailment) can use it",
             )
@@ -113,42 +100,48 @@ class GenerationModule(TrainingModule):
         )
 
     def encode(self, batch: Batch) -> Memory:
-        """The memory of a batch."""
+        """Encode the sources of a batch."""
         return self.encoder(self.front(batch.source), batch.source_mask, batch.segments)
 
     def auxiliary_loss(self, memory: Memory, batch: Batch) -> Tensor | None:
-        """A further term of the training loss that needs the memory alone, weighted; None for
-        none. Tasks override it."""
+        """A further, weighted term of the training loss that depends on the memory alone, or None.
+        Tasks override it."""
         return None
 
-    def prepared(self, batch: Batch) -> Batch:
-        """A batch as it is trained on, with whatever is drawn for that (pictures cut at random)."""
+    def augmented(self, batch: Batch) -> Batch:
+        """Change the sources of a training batch at random (crops, masks). Tasks override it."""
         return batch
 
     def training_loss(self, batch: Batch) -> Tensor:
-        return self.loss_terms(self.prepared(batch), self.settings.label_smoothing).loss
+        return self.loss_terms(self.augmented(batch), self.settings.label_smoothing).loss
 
     def loss_terms(self, batch: Batch, smoothing: float = 0.0) -> LossTerms:
         """Cross-entropy with label smoothing, and what the mechanism and the task add to it."""
-        memory, penalty = self.encode(batch), penalty_weight(self.attention_options)
+        penalty = penalty_weight(self.attention_options)
+        # encode the source: memory of S states, B,S,H
+        memory = self.encode(batch)
+        # decode with teacher forcing: features B,T,F
         decoded = self.decoder(batch.inputs, memory, need_weights=penalty > 0)
+        # cross-entropy over the N real target units, N,F -> N,V: padding is left out of the most
+        # expensive product of the step
         real = batch.outputs != PAD  # B,T
-        # Only real positions meet the vocabulary: it is the dearest product of the step.
-        words = self.head.loss(decoded.features[real], batch.outputs[real], smoothing=smoothing)
-        loss = words.loss
+        tokens = self.head.loss(decoded.features[real], batch.outputs[real], smoothing=smoothing)
+        loss = tokens.loss
+        # terms of the mechanism: REINFORCE for sampled locations, doubly stochastic attention
         if decoded.sampled is not None and self.training:
-            loss = loss + self._sampling_loss(decoded, words.nll, batch.outputs, real)
+            loss = loss + self._sampling_loss(decoded, tokens.nll, batch.outputs, real)
         if penalty:
             assert decoded.weights is not None
             loss = loss + penalty * doubly_stochastic_penalty(decoded.weights, real, memory.mask)
+        # terms of the task: CTC, bag of words
         auxiliary = self.auxiliary_loss(memory, batch) if self.training else None
         if auxiliary is not None:
             loss = loss + auxiliary
-        return LossTerms(loss, words.nll.sum(), words.right.sum(), real.sum())
+        return LossTerms(loss, tokens.nll.sum(), tokens.right.sum(), real.sum())
 
     def validation_sums(self, batch: Batch) -> Tensor:
         terms = self.loss_terms(batch)
-        return torch.stack([terms.nll, terms.right.float(), terms.units.float()])
+        return torch.stack([terms.nll, terms.correct.float(), terms.units.float()])
 
     def validation_figures(self, sums: Tensor) -> dict[str, float]:
         return {"validation_accuracy": float(sums[1] / sums[2])}
@@ -159,7 +152,7 @@ class GenerationModule(TrainingModule):
     def _sampling_loss(
         self, decoded: Decoded, nll: Tensor, outputs: Tensor, real: Tensor
     ) -> Tensor:
-        """REINFORCE for the locations that were sampled (Xu 2015, equation 11)."""
+        """REINFORCE for the sampled locations (Xu 2015, equation 11)."""
         assert decoded.sampled is not None
         reward = torch.zeros(real.shape, device=nll.device)  # B,T
         reward[real] = -nll.float()
@@ -169,3 +162,23 @@ class GenerationModule(TrainingModule):
             decoded.sampled, reward, real, self._baseline, groups=outputs, **options
         )
         return loss
+
+
+def text_module(
+    plan: Plan, data: TextData[Any], encoder_builder: EncoderBuilder = build_encoder
+) -> GenerationModule:
+    """The model from text to text: token embeddings, encoder, decoder with attention, and a head
+    over the target vocabulary."""
+    settings = plan.settings
+    assert isinstance(settings, TextSettings)
+    sizes = model_sizes(settings)
+    choice = AttentionChoice(
+        plan.attention, plan.cell.score, plan.attention_options, data.length_ratio
+    )
+    front = TokenFront(data.source_tokeniser.size, settings.embedding, settings.dropout)
+    encoder = encoder_builder(choice, settings.embedding, sizes)
+    decoder = build_decoder(choice, encoder.output_size, data.target_tokeniser.size, sizes)
+    if settings.joint_vocabulary:
+        front.embedding = decoder.embedding
+    head = VocabularyHead(decoder.output_size, decoder.embedding, tied=settings.tied)
+    return GenerationModule(front, encoder, decoder, head, settings, plan.attention_options)

@@ -41,7 +41,7 @@ class Translation(Task[TextSettings, TranslationCorpus, "TextData[Pair]", "Gener
 
     @classmethod
     def module(cls, plan: TranslationPlan, data: TextData[Pair]) -> GenerationModule:
-        from tasks.training.text_model import text_module
+        from tasks.training.sequence import text_module
 
         return text_module(plan, data)
 

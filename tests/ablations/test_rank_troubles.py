@@ -19,7 +19,7 @@ from ablations.worker import run_cell
 from bench.store.store import Store
 from bench.tracking import NullTracker
 from tasks.plan import make_cell, resolve
-from tasks.training.distributed import Ranks
+from tasks.training.distributed import ProcessGroup
 
 team = pytest.importorskip("ablations.worker_group")
 
@@ -47,12 +47,12 @@ def test_this_ranks_own_errors_stay_what_they_are() -> None:
         raise RuntimeError("shapes differ")
 
 
-class Broken(Ranks):
+class Broken(ProcessGroup):
     """The others are gone before the first step."""
 
     rank, count = 0, 2
 
-    def of_first(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         raise RuntimeError(CLOSED)
 
 
@@ -60,7 +60,7 @@ def test_a_rank_that_is_lost_before_training_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def share(seed: int, module: Any, served: Any, context: TrialContext) -> None:
-        module.ranks = Broken()
+        module.group = Broken()
 
     monkeypatch.setattr(fitting, "_share", share)
     plan, context = resolve(CELL), TrialContext(None, None, str(tmp_path), ranks=2)

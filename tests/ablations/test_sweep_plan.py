@@ -7,8 +7,8 @@ from fake_trials import fake_cell, fake_result
 
 from ablations.outcome import Outcome, failed_result
 from ablations.plan import family, kind
+from ablations.resources import Resources
 from ablations.sweep import (
-    Resources,
     SweepPlan,
     SweepSummary,
     describe_failures,

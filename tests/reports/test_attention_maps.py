@@ -7,8 +7,8 @@ import io
 
 import numpy as np
 import pytest
-from looking import document_trace, photo_trace, sound_trace
 from PIL import Image
+from sample_results import document_trace, photo_trace, sound_trace
 
 from reports.attention_maps import attention_map
 from reports.attention_maps.audio import sound_description, sound_map

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from looking import document_trace, put, sound_trace
+from sample_results import document_trace, put, sound_trace
 
 from bench.store.cell import Cell
 from bench.store.store import Store

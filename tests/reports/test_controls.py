@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from looking import entailment, looking
+from sample_results import put_entailment, put_traced_tasks
 
 from bench.store.cell import Cell
 from bench.store.store import Store
@@ -31,8 +31,8 @@ def analysed(store: Store) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def analyses(tmp_path_factory):
     store = Store.open(tmp_path_factory.mktemp("tasks"), create=True)
-    entailment(store)
-    looking(store)
+    put_entailment(store)
+    put_traced_tasks(store)
     return analysed(store)
 
 

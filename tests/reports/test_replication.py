@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from looking import put
+from sample_results import put
 
 from ablations.expansion import Changes, expand
 from ablations.study import Axes, Comparison, Paper, Selector, Study, load_study

@@ -179,7 +179,7 @@ def test_paper_shows_what_is_folded(opened):
 @pytest.fixture(scope="module")
 def looked_at(tmp_path_factory) -> Path:
     """A report on photos, sounds and documents, with the papers' page."""
-    from looking import entailment, looking
+    from sample_results import put_entailment, put_traced_tasks
 
     from bench.store.store import Store
     from reports.output_folder import write
@@ -187,8 +187,8 @@ def looked_at(tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("looked-at")
     store = Store.open(folder / "store", create=True)
-    entailment(store)
-    looking(store)
+    put_entailment(store)
+    put_traced_tasks(store)
     write(build(store), folder / "report")
     return folder / "report"
 

@@ -17,13 +17,8 @@ from fake_trials import fake_cell
 
 from ablations.context import TrialContext
 from ablations.progress import open_progress
-from ablations.sweep import (
-    Resources,
-    describe_failures,
-    describe_problems,
-    plan_sweep,
-    run_sweep,
-)
+from ablations.resources import Resources
+from ablations.sweep import describe_failures, describe_problems, plan_sweep, run_sweep
 from bench.store.cell import Cell
 from bench.store.store import Store
 

@@ -15,9 +15,10 @@ from measures.figure import Figure, core_seconds, one_core
 from measures.models import make
 from measures.sentences import batches, described, pairs
 from measures.training_step import train
+from tasks.data.batching import Batch
 from tasks.data.vocabulary import BOS, EOS
 from tasks.evaluation.decode import NEVER_WRITTEN
-from tasks.training.sequence import Batch, GenerationModule
+from tasks.training.sequence import GenerationModule
 
 #: Steps of training before decoding: enough for outputs to end by themselves.
 STEPS = 350

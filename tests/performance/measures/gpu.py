@@ -24,7 +24,8 @@ from measures.models import make
 from measures.sentences import batches, described, pairs
 from measures.sweep import span, swept
 from measures.training_step import measured, name_of, train
-from tasks.training.sequence import Batch, GenerationModule
+from tasks.data.batching import Batch
+from tasks.training.sequence import GenerationModule
 
 LENGTHS = (32, 128, 512, 1024, 4096)
 HEADS, SIZE = 8, 64

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tasks.data.batching import Batch
 from tasks.data.vocabulary import BOS, EOS, PAD, UNK
-from tasks.training.sequence import Batch
 
 Pair = tuple[list[int], list[int]]
 

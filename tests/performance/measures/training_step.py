@@ -16,8 +16,8 @@ from bench.attention.registries import attentions
 from measures.figure import Figure, one_core
 from measures.models import make
 from measures.sentences import batches, described, pairs, spread
-from tasks.data.batching import Stream
-from tasks.training.sequence import Batch, GenerationModule
+from tasks.data.batching import Batch, Stream
+from tasks.training.sequence import GenerationModule
 
 STEPS, WARM = 25, 2
 

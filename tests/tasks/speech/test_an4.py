@@ -11,7 +11,8 @@ import pytest
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
-from tasks.speech.datasets.an4 import An4, An4Options, read_lexicon
+from tasks.speech.datasets import read_lexicon
+from tasks.speech.datasets.an4 import An4, An4Options
 from tasks.speech.features import FeatureOptions, prepare_features
 
 

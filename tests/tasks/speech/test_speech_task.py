@@ -134,7 +134,7 @@ def test_masks_only_in_training(data: SpeechData) -> None:
     batch = data.train.batch(np.arange(6))
 
     def states() -> torch.Tensor:
-        return module.encode(module.prepared(batch)).states.detach()
+        return module.encode(module.augmented(batch)).states.detach()
 
     module.train()
     assert (states() != states()).any()

@@ -1,8 +1,7 @@
-"""The loss of the tasks that write, against the terms written out."""
+"""The loss of the tasks that generate text, against its terms written out."""
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import pytest
@@ -13,9 +12,9 @@ from bench.attention.base import Sampled
 from bench.attention.mechanisms.hard import HardOptions
 from bench.models.base import Decoded
 from bench.models.heads import VocabularyHead
+from tasks.data.batching import Batch
 from tasks.settings import Settings
-from tasks.training.optimizer import rate
-from tasks.training.sequence import Batch, GenerationModule
+from tasks.training.sequence import GenerationModule
 
 V, F = 7, 5
 
@@ -85,33 +84,3 @@ def test_sampled_locations_are_trained_by_their_units_reward() -> None:
     with torch.no_grad():
         plain = made.loss_terms(batch()).loss
     assert plain.item() == pytest.approx(made.loss_terms(batch()).nll.item() / 5, rel=1e-5)
-
-
-@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "inverse-sqrt"])
-def test_schedules_warm_up_then_never_rise(schedule: str) -> None:
-    settings = Settings(steps=100, warmup=0.2, schedule=schedule)  # type: ignore[arg-type]
-    at = rate(settings)
-    rates = [at(step) for step in range(100)]
-    warm, after = rates[:20], rates[20:]
-    assert all(a < b for a, b in itertools.pairwise(warm))
-    assert all(a >= b for a, b in itertools.pairwise(after))
-    assert 0.9 <= max(rates) <= 1.0
-    if schedule in ("linear", "cosine"):
-        assert rates[-1] < 0.05
-
-
-@pytest.mark.parametrize(
-    ("schedule", "half_way", "later"),
-    [
-        ("constant", 1.0, 1.0),
-        ("linear", 0.5, 0.25),
-        ("cosine", 0.5, 0.5 - 0.5 * math.cos(math.pi / 4)),
-        ("inverse-sqrt", math.sqrt(20 / 61), 0.5),  # sqrt(warm-up / steps done)
-    ],
-)
-def test_schedules_fall_as_their_formulas_say(schedule: str, half_way: float, later: float) -> None:
-    at = rate(Settings(steps=100, warmup=0.2, schedule=schedule))  # type: ignore[arg-type]
-    assert [at(0), at(19)] == pytest.approx([1 / 21, 20 / 21])
-    assert at(60) == pytest.approx(half_way)
-    place = 79 if schedule == "inverse-sqrt" else 80
-    assert at(place) == pytest.approx(later)

@@ -1,4 +1,4 @@
-"""Made-up results of the tasks that do not translate: photos, sounds, pairs of sentences and
+"""Sample results of the tasks other than translation: photos, sounds, pairs of sentences and
 documents, each with controls and traces as its task keeps them."""
 
 from __future__ import annotations
@@ -197,8 +197,8 @@ def put(
     return result
 
 
-def entailment(store: Store) -> dict[str, Result]:
-    """Three mechanisms on 200 pairs: one good, one that is like it, and the control."""
+def put_entailment(store: Store) -> dict[str, Result]:
+    """Three mechanisms on 200 pairs: a good one, one as good, and the control `none`."""
     rng = np.random.default_rng(3)
     hard = rng.random(200)
     found = {}
@@ -229,8 +229,8 @@ def entailment(store: Store) -> dict[str, Result]:
     return found
 
 
-def looking(store: Store) -> None:
-    """Two mechanisms a task, with traces: photos, sounds and documents."""
+def put_traced_tasks(store: Store) -> None:
+    """Two mechanisms on each of speech, captioning and summarization, with traces."""
     rng = np.random.default_rng(4)
     for attention, score, rate in (("none", "none", 0.6), ("soft", "concat", 0.3)):
         attends = attention != "none"

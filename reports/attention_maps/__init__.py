@@ -6,7 +6,7 @@ from bench.store.trace import Trace
 from reports.attention_maps.audio import sound_map
 from reports.attention_maps.image import photo_map
 from reports.attention_maps.text import heat_map
-from reports.figures.drawing import Drawing
+from reports.figures import Drawing
 
 
 def attention_map(trace: Trace, title: str) -> Drawing:

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.store.trace import Trace
 from reports.attention_maps.image import grey, ink, spectrogram
-from reports.figures.drawing import (
+from reports.figures import (
     Box,
     Drawing,
     Group,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.store.trace import Trace
-from reports.figures.drawing import Box, Drawing, Group, Picture, Shape, Text, shortened
+from reports.figures import Box, Drawing, Group, Picture, Shape, Text, shortened
 
 # Bitmaps for drawings: small PNG files made of arrays, and photos taken from traces.
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.store.trace import Trace
 from reports import formats
-from reports.figures.drawing import (
+from reports.figures import (
     Box,
     Drawing,
     Group,

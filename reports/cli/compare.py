@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reports.compare import Comparison, Difference
+    from reports.pages.comparison import Comparison, Difference
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the comparisons."""
     from bench.errors import UsageError
     from bench.store.store import Store
-    from reports.compare import compare
+    from reports.pages.comparison import compare
 
     if len(args.stores) < 2:
         raise UsageError(
@@ -39,9 +39,9 @@ def run(args: argparse.Namespace) -> int:
     first, *others = [Store.open(address) for address in args.stores]
     comparisons = [compare(first, other) for other in others]
     if args.out is not None:
-        from reports.pages.comparison import write
+        from reports.pages.comparison import write_comparisons
 
-        write(comparisons, Path(args.out).expanduser())
+        write_comparisons(comparisons, Path(args.out).expanduser())
     if args.json:
         plain = [_plain(comparison) for comparison in comparisons]
         sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False) + "\n")

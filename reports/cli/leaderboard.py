@@ -152,7 +152,7 @@ def _tell(verdict: Verdict) -> None:
 def _rank(args: argparse.Namespace) -> int:
     from ablations.cli.options import data_root_of
     from reports.leaderboard.board import build
-    from reports.leaderboard.board_tables import write
+    from reports.leaderboard.board_tables import write_board
     from reports.leaderboard.references import load_reference
     from reports.leaderboard.rules import load_rules
     from reports.leaderboard.verify import paths_of
@@ -164,7 +164,7 @@ def _rank(args: argparse.Namespace) -> int:
         paths_of(data_root_of(args.data_root)),
     )
     out = Path(args.out).expanduser()
-    write(board, out)
+    write_board(board, out)
     for refused in board.refused:
         sys.stderr.write(f"not on the board: {refused.name}: {refused.reasons[0]}\n")
     sys.stdout.write(f"{out / 'index.html'}: {board.summary}\n")

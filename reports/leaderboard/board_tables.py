@@ -15,7 +15,7 @@ from reports.leaderboard.references import ReferenceSetting
 from reports.leaderboard.rules import Track
 from reports.load import slug
 from reports.output_folder import write_files
-from reports.pages.site import environment
+from reports.pages import template_environment
 from reports.statistics.ranks import group_notes, seeds_text
 from reports.statistics.significance import Estimate, detectable_difference, holm_pairs, tie_groups
 from reports.tables import Column, Label, Missing, Number, Row, Table, estimated, shades
@@ -368,10 +368,10 @@ def bundles_table(board: Board) -> Table:
     )
 
 
-def write(board: Board, out: Path) -> list[Path]:
+def write_board(board: Board, out: Path) -> list[Path]:
     """Write everything; returns the files. Raises UsageError where the folder cannot be written."""
     found, bundles = parts(board), bundles_table(board)
-    page = environment().get_template("board.html.j2")
+    page = template_environment().get_template("board.html.j2")
     files: dict[str, str | bytes] = {
         "index.html": page.render(board=board, parts=found, bundles=bundles, reasons=REASONS),
         "board.md": board_text(board, found, bundles),

@@ -12,6 +12,7 @@ from bench.store.result import Result
 from bench.store.trace import Trace
 from reports import formats
 from reports.attention_maps import attention_map
+from reports.figures import Drawing, shortened, style
 from reports.figures.charts import (
     NOT_FIGURES,
     Figure,
@@ -21,7 +22,6 @@ from reports.figures.charts import (
     lengths,
     metric_scale,
 )
-from reports.figures.drawing import Drawing, shortened, style
 from reports.figures.panels import Axes, Series, line_panels
 from reports.load import Contender, Setting, slug
 from reports.metrics import TaskEntry

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.errors import UsageError
 from bench.store.trace import Mode, SourceKind, Trace
 from reports.attention_maps import attention_map
-from reports.figures.drawing import Drawing, Group, Text, text_width
+from reports.figures import Drawing, Group, Text, text_width
 from reports.load import Contender, Frame
 from reports.tables import page_of_cell
 

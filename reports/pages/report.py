@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,15 +12,21 @@ from bench.errors import UsageError
 from bench.store.result import Result
 from reports import load as frames
 from reports import metrics as catalogues
-from reports.figures.charts import Figure, Styles, by_length, quality_against_cost, training_curves
-from reports.figures.rank_diagram import rank_figure
+from reports.figures.charts import (
+    Figure,
+    Styles,
+    by_length,
+    quality_against_cost,
+    rank_figure,
+    training_curves,
+)
 from reports.load import Collection, Frame, Setting
 from reports.metrics import Catalogue
 from reports.pages.cell import CellPage, cell_pages
 from reports.pages.findings import findings
 from reports.pages.gallery import Exhibit, gallery, looks
+from reports.replication import Replication
 from reports.replication.matching import paper_studies, replicate
-from reports.replication.verdicts import Replication, summary_table, tables_of
 from reports.statistics.analysis import Analysis, analyse
 from reports.statistics.ranks import rank
 from reports.tables import Table
@@ -34,14 +40,12 @@ from reports.tables.metrics import (
 )
 from reports.tables.overview import (
     Fact,
-    facts,
     overview_table,
     results_table,
     run_notes,
     signatures,
 )
 from reports.tables.scores import score_matrix
-from reports.writers import escaped, markdown_text
 
 if TYPE_CHECKING:
     from ablations.study import Study
@@ -242,55 +246,3 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:
         notes=(*analysis.notes, *notes, *run_notes(frame.done)),
         cells=cells,
     )
-
-
-# report.md: the report as one Markdown file.
-
-
-def report_text(report: Report) -> str:
-    """Findings and tables of the whole report; figures are linked."""
-    return "\n".join(_lines(report)).rstrip() + "\n"
-
-
-def _lines(report: Report) -> Iterator[str]:
-    yield "# Which attention, with which score function, for which task?\n"
-    for problem in report.collection.problems:
-        yield f"> Could not be used: {escaped(problem)}\n"
-    yield "## Attention by task\n"
-    yield markdown_text(report.overview)
-    if report.ranks:
-        yield f"![{escaped(report.ranks.title)}](figures/{report.ranks.name}.svg)\n"
-        yield f"{escaped(report.ranks.caption)}\n"
-    for section in report.sections:
-        yield from _markdown_section(section)
-    if report.replications:
-        yield "## Did the papers' orderings hold?\n"
-        yield markdown_text(summary_table(report.replications, report.collection.address))
-    for replication in report.replications:
-        for _, rows, _pairs in tables_of(replication):
-            yield f"### {escaped(rows.title)}\n"
-            yield markdown_text(rows)
-    yield "## What was run\n"
-    yield from (
-        f"- {escaped(fact.label)}: {escaped(fact.text)}" for fact in facts(report.collection)
-    )
-
-
-def _markdown_section(section: Section) -> Iterator[str]:
-    setting = section.setting
-    yield f"## {escaped(setting.task.capitalize())}: {escaped(setting.label)}\n"
-    yield from (f"- {escaped(sentence)}" for sentence in section.findings)
-    yield ""
-    for table in section.tables:
-        yield f"### {escaped(table.title)}\n"
-        yield markdown_text(table)
-    for figure in section.figures:
-        yield f"![{escaped(figure.title)}](figures/{figure.name}.svg)\n"
-    if section.signatures:
-        yield "\n".join(
-            f"- {escaped(fact.label)}: {escaped(fact.text)}" for fact in section.signatures
-        )
-        yield ""
-    if section.notes:
-        yield "\n".join(f"- {escaped(note)}" for note in section.notes)
-        yield ""

@@ -12,7 +12,7 @@ import numpy as np
 from bench.errors import UsageError
 from bench.store.result import Primary, Result
 from reports.load import Contender, Frame, Setting, read_likelihoods, read_samples
-from reports.replication.verdicts import Ours, PaperColumn, PaperRow, Replication, verdicts
+from reports.replication import Ours, PaperColumn, PaperRow, Replication, verdicts
 from reports.statistics.analysis import Read, analyse
 from reports.statistics.significance import (
     Basis,

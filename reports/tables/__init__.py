@@ -247,7 +247,12 @@ def mean_known(values: Sequence[float | None]) -> tuple[float | None, int]:
     return (sum(known) / len(known) if known else None), len(known)
 
 
-# Which contenders have a page of their own, and what it is called.
+# File names of pages.
+
+
+def task_page(task: str) -> str:
+    """File name of a task's page."""
+    return f"{slug(task)}.html"
 
 
 def page_of_cell(setting: Setting, contender: Contender) -> str:

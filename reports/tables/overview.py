@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from bench.store.result import Result
 from reports import formats
-from reports.load import Collection, slug
+from reports.load import Collection
 from reports.metrics import Catalogue
 from reports.statistics.analysis import Analysis
 from reports.statistics.baselines import best_control
@@ -23,11 +23,6 @@ class Fact:
 
     label: str
     text: str
-
-
-def page_of(task: str) -> str:
-    """File name of a task's page."""
-    return f"{slug(task)}.html"
 
 
 def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:

@@ -14,9 +14,8 @@ from reports.attention_maps import attention_map
 from reports.attention_maps.audio import sound_description, sound_map
 from reports.attention_maps.image import ink, photo, photo_description, photo_map, spectrogram, veil
 from reports.attention_maps.text import heat_map, row_description, segments_of
-from reports.figures import pdf, svg
-from reports.figures.drawing import Box, Drawing, Group, Lines, Picture, Shape, Text, pictures
-from reports.figures.pdf_fonts import fonts_for
+from reports.figures import Box, Drawing, Group, Lines, Picture, Shape, Text, pdf, pictures, svg
+from reports.figures.pdf import fonts_for
 
 
 def alpha(data: bytes) -> np.ndarray:

@@ -12,9 +12,9 @@ from bench.store.cell import Cell
 from bench.store.store import Store
 from reports import load as frames
 from reports.metrics import Catalogue, TaskEntry
-from reports.output_folder import write
 from reports.pages.cell import cell_pages
 from reports.pages.report import build
+from reports.pages.site import write_report
 from reports.statistics.analysis import LEADING, analyse
 from reports.tables import Missing, Number, link, page_of_cell
 
@@ -115,7 +115,7 @@ def test_a_source_that_is_only_a_name_is_not_shown(tmp_path):
             for row in store.predictions(result.hash)
         ]
         store.put(result, rows, store.traces(result.hash))
-    write(build(store, catalogue=Catalogue()), tmp_path / "report")
+    write_report(build(store, catalogue=Catalogue()), tmp_path / "report")
     heard, read = (next((tmp_path / "report").glob(f"cell-{name}*")) for name in ("speech", "summ"))
     for page, sources in ((heard.read_text("utf-8"), 0), (read.read_text("utf-8"), 2)):
         assert page.count('<th scope="col">source</th>') == sources, "of its best and its worst"

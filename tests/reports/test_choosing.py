@@ -13,8 +13,8 @@ from bench.store.store import Store
 from reports import load as frames
 from reports.load import Frame
 from reports.metrics import Catalogue
-from reports.pages.report import Report, build, report_text
-from reports.pages.site import pages
+from reports.pages.report import Report, build
+from reports.pages.site import pages, report_text
 from reports.statistics.model_selection import Choice, choose
 from reports.tables import Number
 

@@ -15,10 +15,9 @@ from wandb_files import OfflineRun, offline_runs, own_environment
 
 from bench.store.store import Store
 from reports.cli import report as cli
-from reports.figures.overview import overview_picture
 from reports.pages import report
 from reports.tables import Column, Label, Missing, Number, Row, Table
-from reports.wandb_report import columns_and_rows, gather
+from reports.wandb_report import columns_and_rows, gather, overview_picture
 
 wandb = pytest.importorskip("wandb")
 

@@ -7,8 +7,7 @@ import pytest
 
 from bench.store.trace import Trace
 from reports.attention_maps.text import heat_map, row_description
-from reports.figures import svg
-from reports.figures.drawing import Box, Group, Strip, Text
+from reports.figures import Box, Group, Strip, Text, svg
 from reports.pages.gallery import choose
 
 

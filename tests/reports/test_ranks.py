@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.figures.rank_diagram import rank_figure
+from reports.figures.charts import rank_figure
 from reports.load import Setting
 from reports.statistics.ranks import Ranks, critical_difference, friedman_p, rank
 

@@ -12,8 +12,7 @@ from bench.errors import UsageError
 from bench.store.store import Store
 from reports.pages.report import build
 from reports.pages.site import pages
-from reports.replication.matching import replicate, settings_of
-from reports.replication.verdicts import (
+from reports.replication import (
     Ours,
     PaperRow,
     command,
@@ -24,6 +23,7 @@ from reports.replication.verdicts import (
     summary_table,
     verdicts,
 )
+from reports.replication.matching import replicate, settings_of
 from reports.statistics.significance import Estimate
 from reports.tables import Label, Missing, Number
 from tasks.plan import make_cell

@@ -8,9 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.figures.drawing import Box, Marker, Path, Text, style
-from reports.figures.panels import Axes, Scale, Series, legend, line_panels, padded_scale, ticks
-from reports.figures.scatter import Spot, pareto_front, scatter
+from reports.figures import Box, Marker, Path, Text, style
+from reports.figures.panels import (
+    Axes,
+    Scale,
+    Series,
+    Spot,
+    legend,
+    line_panels,
+    padded_scale,
+    pareto_front,
+    scatter,
+    ticks,
+)
 
 FINITE = st.floats(-1e6, 1e6, allow_nan=False)
 

@@ -8,8 +8,7 @@ import zlib
 import pytest
 from defusedxml import ElementTree
 
-from reports.figures import pdf, svg
-from reports.figures.drawing import (
+from reports.figures import (
     DASHES,
     MARKERS,
     PALETTE,
@@ -24,13 +23,15 @@ from reports.figures.drawing import (
     Text,
     contrast,
     css_variables,
+    pdf,
     shortened,
     stacked,
     style,
+    svg,
     text_width,
     tiled,
 )
-from reports.figures.pdf_fonts import fonts_for
+from reports.figures.pdf import fonts_for
 
 DRAWING = Drawing(
     120,

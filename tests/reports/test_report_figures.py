@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from reports.figures import Path
 from reports.figures import charts as figures
 from reports.figures.charts import Styles, by_length, quality_against_cost, training_curves
-from reports.figures.drawing import Path
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +74,9 @@ def test_names_of_figures_are_safe_file_names(analysis, styles, monkeypatch):
 
 
 def test_of_many_spots_the_best_and_the_front_are_drawn():
+    from reports.figures import style
     from reports.figures.charts import _drawn
-    from reports.figures.drawing import style
-    from reports.figures.scatter import Spot
+    from reports.figures.panels import Spot
     from reports.statistics.analysis import LEADING
 
     spots = [

@@ -11,7 +11,7 @@ from bundles import changed, in_record, in_rows
 
 from bench.errors import UsageError
 from reports.leaderboard.board import NO_REFERENCE, Board, assemble, build
-from reports.leaderboard.board_tables import parts, setting_table, track_table, write
+from reports.leaderboard.board_tables import parts, setting_table, track_table, write_board
 from reports.leaderboard.bundle import predictions_of, record_of
 from reports.leaderboard.references import Reference, freeze, load_reference
 from reports.leaderboard.verify import Verdict
@@ -132,7 +132,7 @@ def test_groups_of_a_setting_come_with_what_they_can_show(trials, reference, ver
 
 
 def test_a_short_cell_stays_on_one_line(trials, reference, verdicts, tmp_path: Path) -> None:
-    write(assemble(verdicts, trials.rules, reference), tmp_path)
+    write_board(assemble(verdicts, trials.rules, reference), tmp_path)
     page = (tmp_path / "index.html").read_text("utf-8")
     assert '<td class="text short">2 of 2</td>' in page
     assert re.search(r"\.short\{[^}]*white-space:nowrap", page)
@@ -144,7 +144,7 @@ def test_without_a_reference_there_are_figures_and_no_scores(
 ) -> None:
     board = assemble(verdicts, trials.rules, None)
     assert scores(board) == {}
-    write(board, tmp_path)
+    write_board(board, tmp_path)
     page = (tmp_path / "index.html").read_text("utf-8")
     assert NO_REFERENCE in page and "no reference yet, so there are no scores" in page
     assert NO_REFERENCE in (tmp_path / "board.md").read_text("utf-8")
@@ -180,7 +180,7 @@ def test_what_is_refused_is_named_and_stops_nobody(trials, two, tmp_path: Path) 
     assert "not a zip archive" in board.refused[1].reasons[0]
     assert "the same bundle as" in board.refused[2].reasons[0]
     assert board.summary == "3 entries of 2 bundles, 3 bundles refused"
-    write(board, tmp_path / "out")
+    write_board(board, tmp_path / "out")
     assert "accuracy is" in (tmp_path / "out" / "index.html").read_text("utf-8")
 
 
@@ -215,7 +215,7 @@ def test_scripts_stay_text(trials, tmp_path: Path, text: str) -> None:
     liar = changed(trials.of("entailment"), tmp_path / "liar.zip", {name: in_rows(says)})
     board = build([honest, liar], trials.rules, None, trials.paths)
     assert any(text in reason for reason in board.refused[0].reasons)
-    write(board, tmp_path / "out")
+    write_board(board, tmp_path / "out")
     for name in ("index.html", "board.md"):
         shown = (tmp_path / "out" / name).read_text("utf-8")
         assert text not in shown and "alert(1)" in shown
@@ -231,13 +231,13 @@ def test_a_spreadsheet_takes_no_name_for_a_formula(trials, tmp_path: Path) -> No
         {},
         manifest=lambda record: record.update(name="=1+1"),
     )
-    write(build([path], trials.rules, None, trials.paths), tmp_path / "out")
+    write_board(build([path], trials.rules, None, trials.paths), tmp_path / "out")
     for table in (tmp_path / "out" / "tables").iterdir():
         assert ",=1+1" not in table.read_text() and "\n=1+1" not in table.read_text()
 
 
 def test_links_of_the_page_lead_somewhere(trials, verdicts, tmp_path: Path) -> None:
-    write(assemble(verdicts, trials.rules, None), tmp_path)
+    write_board(assemble(verdicts, trials.rules, None), tmp_path)
     page = (tmp_path / "index.html").read_text("utf-8")
     for target in re.findall(r'href="([^"]+)"', page):
         if target.startswith("#"):
@@ -249,9 +249,9 @@ def test_links_of_the_page_lead_somewhere(trials, verdicts, tmp_path: Path) -> N
 def test_a_board_of_less_leaves_no_table_of_the_one_before(
     trials, verdicts, tmp_path: Path
 ) -> None:
-    write(assemble(verdicts, trials.rules, None), tmp_path)
+    write_board(assemble(verdicts, trials.rules, None), tmp_path)
     before = {path.name for path in (tmp_path / "tables").iterdir()}
-    write(assemble(verdicts[1:], trials.rules, None), tmp_path)
+    write_board(assemble(verdicts[1:], trials.rules, None), tmp_path)
     after = {path.name for path in (tmp_path / "tables").iterdir()}
     assert after < before and {name for name in before - after if "translation" in name}
 
@@ -260,4 +260,4 @@ def test_a_folder_that_cannot_be_written(trials, verdicts, tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     board = assemble(verdicts[1:], trials.rules, None)
     with pytest.raises(UsageError, match="cannot be written"):
-        write(board, tmp_path / "file" / "out")
+        write_board(board, tmp_path / "file" / "out")

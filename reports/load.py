@@ -75,6 +75,11 @@ class Contender:
         return tuple(int(result.cell["seed"]) for result in self.done)
 
     @property
+    def values(self) -> tuple[float, ...]:
+        """Main metric by seed."""
+        return tuple(result.primary.value for result in self.done if result.primary)
+
+    @property
     def slug(self) -> str:
         return slug(self.name)
 
@@ -89,7 +94,7 @@ class Frame:
     @cached_property
     def headline(self) -> str:
         """Name of the headline figure, "" where nothing has finished."""
-        names = Counter(_headline(result) for result in self.done)
+        names = Counter(result.primary.name for result in self.done if result.primary)
         return names.most_common(1)[0][0] if names else ""
 
     @cached_property
@@ -97,6 +102,11 @@ class Frame:
         return next(
             (result.primary.higher_is_better for result in self.done if result.primary), True
         )
+
+    @property
+    def sign(self) -> int:
+        """1 where a higher main metric is better, else -1."""
+        return 1 if self.higher_is_better else -1
 
     @property
     def done(self) -> list[Result]:
@@ -196,23 +206,15 @@ def _contenders(results: Sequence[Result], catalogue: Catalogue) -> tuple[Conten
     return tuple(contenders)
 
 
-def _headline(result: Result) -> str:
-    assert result.primary is not None, "a finished result has a primary figure"
-    return result.primary.name
-
-
 def bracketed(options: Options) -> str:
     """` (name=value, ...)` with a leading space, or "" without options."""
     if not options:
         return ""
-    return f" ({', '.join(f'{name}={_shown(value)}' for name, value in options)})"
-
-
-def _shown(value: Scalar) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-# What trained models did example by example, read from a store as arrays.
+    texts = [
+        f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in options
+    ]
+    return f" ({', '.join(texts)})"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Tables as CSV text."""
+"""Tables as CSV, LaTeX and Markdown text, and all trials as a Parquet file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,26 @@ from collections.abc import Sequence
 from bench.store.result import Result
 from reports.tables import Entry, Label, Missing, Number, Row, Table
 
+#: Columns of a trial in the Parquet file.
+_AXES = ("task", "dataset", "attention", "score", "budget")
+_ALIGNMENT = ("aer", "mass_on_gold", "pointing", "covered")
+
 # A spreadsheet takes texts that begin so for formulas.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def _entries(row: Row, table: Table, unspanned: str) -> list[Entry]:
+    """One entry a column, for formats whose cells cannot span columns.
+
+    Args:
+        unspanned: why a row without a spanning entry has none in the column for those.
+    """
+    if not table.has_spanning_column:
+        return [row.spanning] * len(table.columns) if row.spanning else list(row.entries)
+    if row.spanning:
+        blank = Missing("not applicable", f"{row.label} has no score function")
+        return [row.spanning, *(blank for _ in table.columns)]
+    return [Missing("not applicable", unspanned), *row.entries]
 
 
 def csv_text(table: Table) -> str:
@@ -21,10 +39,9 @@ def csv_text(table: Table) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     keys = [column.key for column in table.columns]
-    extra = table.has_spanning_column
-    if extra:
+    if table.has_spanning_column:
         keys = [table.spanning_key, *keys]
-    grid = [_csv_entries(row, table, extra) for row in table.rows]
+    grid = [_entries(row, table, f"{row.label} needs a score function") for row in table.rows]
     parts = [_csv_parts([line[place] for line in grid], table) for place in range(len(keys))]
     header = [f"{key}{part}" for key, own in zip(keys, parts, strict=True) for part in own]
     writer.writerow([table.corner, *header])
@@ -34,16 +51,6 @@ def csv_text(table: Table) -> str:
         ]
         writer.writerow([_safe(row.label), *fields])
     return out.getvalue()
-
-
-def _csv_entries(row: Row, table: Table, extra: bool) -> list[Entry]:
-    """The entries of a row; `extra` is for the column of what spans all others."""
-    if not extra:
-        return [row.spanning] * len(table.columns) if row.spanning else list(row.entries)
-    if row.spanning:
-        unused = Missing("not applicable", f"{row.label} has no score function")
-        return [row.spanning, *(unused for _ in table.columns)]
-    return [Missing("not applicable", f"{row.label} needs a score function"), *row.entries]
 
 
 def _csv_parts(entries: Sequence[Entry], table: Table) -> list[str]:
@@ -75,8 +82,6 @@ def _csv_field(entry: Entry, part: str) -> str:
 def _safe(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
-
-# Tables as LaTeX with booktabs rules, ready to paste.
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -170,18 +175,14 @@ def _latex(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
 
 
-# Tables as GitHub Markdown.
-
-
 def markdown_text(table: Table) -> str:
     """A GitHub table with its notes; reasons of missing figures are numbered below it."""
     reasons: dict[str, int] = {}
-    spans = table.has_spanning_column
     heads = [
         f"{column.group}: {column.label}" if column.group else column.label
         for column in table.columns
     ]
-    if spans:
+    if table.has_spanning_column:
         heads = [table.spanning_key, *heads]
     lines = [
         _line([table.corner, *(escaped(head) for head in heads)]),
@@ -189,23 +190,14 @@ def markdown_text(table: Table) -> str:
     ]
     for row in table.rows:
         cells = [
-            _markdown_entry(entry, reasons, tells=table.tells) for entry in _entries(row, table)
+            _markdown_entry(entry, reasons, tells=table.tells)
+            for entry in _entries(row, table, "this needs a score function")
         ]
         lines.append(_line([escaped(row.label), *cells]))
     lines.append("")
     lines += [f"- {escaped(note)}" for note in table.notes]
     lines += [f"- ({place}) {escaped(reason)}" for reason, place in reasons.items()]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _entries(row: Row, table: Table) -> list[Entry]:
-    """The entries of a row, one a column; Markdown cannot span columns."""
-    if not table.has_spanning_column:
-        return [row.spanning] * len(table.columns) if row.spanning else list(row.entries)
-    if row.spanning:
-        blank = Missing("not applicable", f"{row.label} has no score function")
-        return [row.spanning, *(blank for _ in table.columns)]
-    return [Missing("not applicable", "this needs a score function"), *row.entries]
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -235,11 +227,6 @@ def escaped(text: str) -> str:
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-# All trials as one Parquet file, typed: for pandas, DuckDB and the like.
-
-_AXES = ("task", "dataset", "attention", "score", "budget")
-
-
 def parquet_bytes(results: Sequence[Result]) -> bytes:
     """One row a trial: its axes, headline figure, alignment, cost, and every metric in a column
     `metric_<name>`. What is not known is null, never 0 or a text."""
@@ -263,9 +250,6 @@ def parquet_bytes(results: Sequence[Result]) -> bytes:
     file = io.BytesIO()
     parquet.write_table(pa.Table.from_pylist(rows, schema=schema), file, compression="zstd")
     return file.getvalue()
-
-
-_ALIGNMENT = ("aer", "mass_on_gold", "pointing", "covered")
 
 
 def _costs() -> list[str]:

@@ -17,12 +17,15 @@ from reports.load import slug
 from reports.output_folder import write_files
 from reports.pages import template_environment
 from reports.statistics.ranks import group_notes, seeds_text
-from reports.statistics.significance import Estimate, detectable_difference, holm_pairs, tie_groups
+from reports.statistics.significance import (
+    Estimate,
+    detectable_difference,
+    holm_pairs,
+    interval_variance,
+    tie_groups,
+)
 from reports.tables import Column, Label, Missing, Number, Row, Table, estimated, shades
 from reports.writers import csv_text, escaped, markdown_text
-
-# Half the width of a 95 % interval, in standard errors.
-_REACH = float(stats.norm.isf(0.025))
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Score:
 
     @property
     def variance(self) -> float:
-        return ((self.high - self.low) / (2 * _REACH)) ** 2
+        return interval_variance(self.low, self.high)
 
 
 def score_of(estimate: Estimate | None, reference: ReferenceSetting | str) -> Score | None:

@@ -16,7 +16,6 @@ from typing import Annotated, Any, Final, Literal, NoReturn
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Field,
     StringConstraints,
@@ -31,7 +30,7 @@ from bench.store.files import Files
 from bench.store.provenance import library_versions
 from bench.store.result import Result
 from bench.store.store import Store
-from reports.leaderboard.rules import Class, Limits
+from reports.leaderboard.rules import Class, FrozenModel, Limits
 from tasks.plan import resolve
 
 SCHEMA: Final = 1
@@ -53,18 +52,14 @@ def _printable(text: str) -> str:
 Line = Annotated[str, StringConstraints(min_length=1, max_length=80), AfterValidator(_printable)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class File(_Part):
+class File(FrozenModel):
     """Size and SHA-256 of a member."""
 
     bytes: int = Field(ge=0)
     sha256: Digest
 
 
-class Mechanism(_Part):
+class Mechanism(FrozenModel):
     """An attention as it is installed where the bundle was made.
 
     origin: the package that has it, with its version.
@@ -76,14 +71,14 @@ class Mechanism(_Part):
     options: dict[Line, Any] = Field(default_factory=dict)
 
 
-class Trial(_Part):
+class Trial(FrozenModel):
     """What a trial was trained on: the data's fingerprint and all settings, defaults too."""
 
     data: Digest | None
     settings: dict[Line, Any]
 
 
-class Manifest(_Part):
+class Manifest(FrozenModel):
     """All of it. `name` is what the board calls the entry; `files` has all other members."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from bench.errors import UsageError, unknown_name
 from bench.store.cell import Scalar
@@ -19,18 +19,15 @@ from bench.store.store import Store
 from reports import metrics as catalogues
 from reports.formats import plural
 from reports.leaderboard.bundle import parse
-from reports.load import Contender, Frame, Setting, collect, read, read_samples
+from reports.leaderboard.rules import FrozenModel, load_model
+from reports.load import Frame, Setting, collect, read, read_samples
 
 _FOLDER = Path(__file__).parent / "references"
 #: Fewer mechanisms say nothing about how far mechanisms differ.
 FEWEST = 3
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ReferenceSetting(_Part):
+class ReferenceSetting(FrozenModel):
     """Mean and spread of the headline figure in one setting.
 
     spread: standard deviation between mechanisms, each a mean over its seeds.
@@ -59,7 +56,7 @@ class ReferenceSetting(_Part):
         return sign * (value - self.mean) / self.spread
 
 
-class Reference(_Part):
+class Reference(FrozenModel):
     """One reference file. `left_out` says what of the store could not be used."""
 
     version: str
@@ -109,17 +106,7 @@ def load_reference(name: str | None = None) -> Reference | None:
         path = _FOLDER / f"{name}.json"
     else:
         raise unknown_name("reference", name, names(), where="--reference")
-    try:
-        return Reference.model_validate(parse(path.read_bytes()))
-    except OSError as error:
-        raise UsageError((error.strerror or str(error)).lower(), where=str(path)) from None
-    except ValidationError as error:
-        found = [
-            f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in error.errors()
-        ]
-        raise UsageError("; ".join(found), where=str(path)) from None
-    except ValueError as error:
-        raise UsageError(f"not JSON ({error})", where=str(path)) from None
+    return load_model(path, Reference, "JSON", parse)
 
 
 def freeze(store: Store, version: str) -> Reference:
@@ -163,7 +150,7 @@ def _reference_setting(frame: Frame, store: Store) -> ReferenceSetting | str:
     test_set = test_sets.pop()
     if test_set is None:
         return "its results have no predictions"
-    means = np.array([_mean(one) for one in plain])
+    means = np.array([np.mean(one.values) for one in plain])
     spread = float(np.std(means, ddof=1))
     if spread <= 0:
         return "all mechanisms have the same figure"
@@ -180,11 +167,6 @@ def _reference_setting(frame: Frame, store: Store) -> ReferenceSetting | str:
         seeds=min(len(one.done) for one in plain),
         test_set=test_set,
     )
-
-
-def _mean(contender: Contender) -> float:
-    values = [one.primary.value for one in contender.done if one.primary is not None]
-    return float(np.mean(values))
 
 
 def test_set_of(store: Store, hash: str) -> str | None:

@@ -7,8 +7,9 @@ made for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -25,11 +26,16 @@ DEFAULT = "1"
 _FOLDER = Path(__file__).parent / "rules"
 
 
-class _Part(BaseModel):
+class FrozenModel(BaseModel):
+    """A part of a file of the leaderboard, which may hold no other fields."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ClassRules(_Part):
+Model = TypeVar("Model", bound=FrozenModel)
+
+
+class ClassRules(FrozenModel):
     """What an entry of a class may do.
 
     settings: names of the settings that may differ from what the data set and the budget give;
@@ -42,7 +48,7 @@ class ClassRules(_Part):
     parameters: float | None = Field(None, gt=0)
 
 
-class Limits(_Part):
+class Limits(FrozenModel):
     """How large a bundle may be: bytes of the file, of one member, of all members unpacked;
     number of members; characters of one output; a number in a cell's options."""
 
@@ -54,7 +60,7 @@ class Limits(_Part):
     number: int = Field(1_000_000, gt=0)
 
 
-class Track(_Part):
+class Track(FrozenModel):
     """Settings ("task/data set") that make one overall score, all under one budget."""
 
     name: str
@@ -62,7 +68,7 @@ class Track(_Part):
     settings: tuple[str, ...] = Field(min_length=1)
 
 
-class Rules(_Part):
+class Rules(FrozenModel):
     """One rules file.
 
     seeds: every entry has all of these in every setting; results of other seeds do not count.
@@ -90,20 +96,40 @@ def load_rules(name: str = DEFAULT) -> Rules:
 
     Raises UsageError naming the file and the field that cannot be used.
     """
-    import yaml
+    return load_model(_path(name), Rules, "YAML", _parse_yaml)
 
-    path = _path(name)
+
+def load_model(
+    path: Path, model: type[Model], form: str, parse: Callable[[bytes], Any]
+) -> Model:
+    """A checked file.
+
+    Args:
+        form: "YAML" or "JSON", for messages.
+        parse: raises ValueError for content of another form.
+
+    Raises UsageError naming the file and every field that cannot be used.
+    """
     try:
-        return Rules.model_validate(yaml.safe_load(path.read_text("utf-8")))
+        return model.model_validate(parse(path.read_bytes()))
     except OSError as error:
         raise UsageError((error.strerror or str(error)).lower(), where=str(path)) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"not YAML ({error})", where=str(path)) from None
     except ValidationError as error:
         found = [
             f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in error.errors()
         ]
         raise UsageError("; ".join(found), where=str(path)) from None
+    except ValueError as error:
+        raise UsageError(f"not {form} ({error})", where=str(path)) from None
+
+
+def _parse_yaml(content: bytes) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(content.decode())
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
 
 
 def names() -> list[str]:

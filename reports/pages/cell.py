@@ -3,8 +3,8 @@ looked, head by head where that was kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
@@ -25,9 +25,28 @@ from reports.figures.charts import (
 from reports.figures.panels import Axes, Series, line_panels
 from reports.load import Contender, Setting, slug
 from reports.metrics import TaskEntry
-from reports.pages.gallery import Map, choose, looks, source_text, told
+from reports.pages.gallery import (
+    DOING,
+    Map,
+    Prediction,
+    choose,
+    looks,
+    read_predictions,
+    read_traces,
+    source_text,
+)
 from reports.statistics.analysis import Analysis
-from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, form_of, page_of_cell
+from reports.tables import (
+    Column,
+    Entry,
+    Label,
+    Missing,
+    Number,
+    Row,
+    Table,
+    metric_number,
+    page_of_cell,
+)
 from reports.tables.scores import headline_entries
 
 if TYPE_CHECKING:
@@ -38,23 +57,6 @@ _PREDICTIONS = 6
 #: Maps of single heads and layers shown of one example.
 _PARTS = 24
 _EXAMPLES_WITH_PARTS = 2
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A prediction with its score."""
-
-    subset: str
-    example: str
-    source: str
-    references: tuple[str, ...]
-    prediction: str
-    score: float
-
-    @property
-    def tells_source(self) -> bool:
-        """Whether the source is a text, and not just the name of a recording or a picture."""
-        return self.source != self.example
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,8 @@ class CellPage:
     entry: Entry
     seeds: Table
     curves: Figure | None
-    best: tuple[Shown, ...]
-    worst: tuple[Shown, ...]
+    best: tuple[Prediction, ...]
+    worst: tuple[Prediction, ...]
     looks: tuple[Look, ...]
     notes: tuple[str, ...]
 
@@ -151,13 +153,7 @@ def _seed_row(result: Result, metric: str) -> Row:
     primary, cost = result.primary, result.cost
     aer = result.alignment.aer if result.alignment else None
     entries: tuple[Entry, ...] = (
-        Number(
-            primary.value,
-            primary.low,
-            primary.high,
-            formats.decimals(metric),
-            form_of(metric),
-        ),
+        metric_number(primary.value, metric, primary.low, primary.high),
         Missing("not measured") if aer is None else Number(aer, form="percent"),
         _cost(cost.parameters, "count"),
         _cost(cost.train_seconds, "seconds"),
@@ -209,38 +205,25 @@ def _panels(contender: Contender, lines: Sequence[Lines], y: str, x: str) -> lis
     return line_panels(series, Axes(shortened(x, 26), y))
 
 
-def _predictions(store: Store, result: Result) -> tuple[list[Shown], tuple[str, ...]]:
+def _predictions(store: Store, result: Result) -> tuple[list[Prediction], tuple[str, ...]]:
+    """The predictions that have a score, and a note where there are none."""
     try:
-        rows = store.predictions(result.hash)
+        found = read_predictions(store, result.hash)
     except KeyError:
         return [], ("No predictions are kept.",)
     except UsageError as error:
         return [], (str(error),)
-    found = []
-    for row in rows:
-        score = row.get("score")
-        if isinstance(score, int | float):
-            found.append(_shown(row, float(score)))
-    return found, ()
+    return [one for one in found if one.score is not None], ()
 
 
-def _shown(row: Mapping[str, Any], score: float) -> Shown:
-    return Shown(
-        str(row.get("subset", "")),
-        str(row.get("example", "")),
-        str(row.get("source", "")),
-        tuple(str(text) for text in row.get("references") or ()),
-        str(row.get("prediction", "")),
-        score,
-    )
-
-
-def _extremes(rows: Sequence[Shown], subset: str) -> tuple[tuple[Shown, ...], tuple[Shown, ...]]:
+def _extremes(
+    rows: Sequence[Prediction], subset: str
+) -> tuple[tuple[Prediction, ...], tuple[Prediction, ...]]:
     """The best and the worst of a test set by score; of equal scores the longer source is the
     better one to show as right, and the shorter one as wrong. No example is among both."""
     own = sorted(
         (row for row in rows if row.subset == subset),
-        key=lambda row: (-row.score, -len(row.source), row.example),
+        key=lambda row: (-(row.score or 0.0), -len(row.source), row.example),
     )
     count = min(_PREDICTIONS, len(own) // 2)
     return tuple(own[:count]), tuple(reversed(own[len(own) - count :]))
@@ -248,17 +231,15 @@ def _extremes(rows: Sequence[Shown], subset: str) -> tuple[tuple[Shown, ...], tu
 
 def _traces(store: Store, result: Result) -> tuple[list[Trace], tuple[str, ...]]:
     try:
-        return [Trace.from_json(row) for row in store.traces(result.hash)], ()
-    except KeyError:
-        return [], ()
-    except (UsageError, ValueError, TypeError, AssertionError) as error:
+        return read_traces(store, result.hash), ()
+    except (UsageError, KeyError, ValueError, TypeError, AssertionError) as error:
         return [], (f"its traces are unusable ({error})",)
 
 
 def _looks(
-    traces: Sequence[Trace], rows: Sequence[Shown], subset: str, name: str
+    traces: Sequence[Trace], rows: Sequence[Prediction], subset: str, name: str
 ) -> tuple[Look, ...]:
-    texts = {(row.subset, row.example): row for row in rows}
+    texts = {row.key: row for row in rows}
     found = []
     for number, key in enumerate(choose(traces, subset)):
         own = [trace for trace in traces if (trace.subset, trace.example) == key]
@@ -271,9 +252,9 @@ def _looks(
         found.append(
             Look(
                 f"Example {key[1]} of the test set “{key[0]}”",
-                told(text.source if text else source_text(own[0]), key[1]),
+                text.shown_source if text else source_text(own[0]),
                 text.references if text else (),
-                text.prediction if text else "",
+                text.text if text else "",
                 own[0].kind,
                 tuple(_whole(trace, name) for trace in own),
                 parts,
@@ -283,14 +264,12 @@ def _looks(
 
 
 def _whole(trace: Trace, name: str) -> Map:
-    doing = "decoding freely" if trace.mode == "free" else "reading the reference"
+    doing = DOING[trace.mode]
     return Map(f"while {doing}", attention_map(trace, f"Attention of {name}, {doing}"))
 
 
 def _parts(trace: Trace, name: str) -> tuple[Map, ...]:
     """Single heads and layers of one reading."""
-    from dataclasses import replace
-
     return tuple(
         Map(part, attention_map(replace(trace, weights=weights), f"Attention of {name}, {part}"))
         for part, weights in list(trace.parts.items())[:_PARTS]

@@ -23,8 +23,14 @@ from reports.metrics import Catalogue
 from reports.output_folder import write_files
 from reports.pages import template_environment
 from reports.statistics.bootstrap import Resampler, candidates, fitting
-from reports.statistics.significance import LEVEL, difference_p, holm, interval, moderated_spread
-from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, form_of
+from reports.statistics.significance import (
+    LEVEL,
+    difference_estimate,
+    holm,
+    interval_variance,
+    moderated_spread,
+)
+from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, metric_number
 from reports.writers import csv_text
 
 if TYPE_CHECKING:
@@ -181,8 +187,9 @@ def _add(
     old = _headline_sample(before, pair[0])
     new = _headline_sample(after, pair[1])
     if old is None or new is None:
-        spread = [((figure.high - figure.low) / 3.92) ** 2 for figure in (first, second)]
-        one.variances.append(sum(spread))
+        one.variances.append(
+            sum(interval_variance(figure.low, figure.high) for figure in (first, second))
+        )
         return
     if old.test_set != new.test_set:
         one.reason = "tested on different examples"
@@ -221,27 +228,17 @@ def _judge(measured: Sequence[_Measured]) -> list[Difference]:
     found: list[Difference] = []
     for place, one in enumerate(comparable):
         variance, freedom = float(spread.variance[place]), float(spread.freedom[place])
-        difference, seeds = float(np.mean(one.per_seed)), len(one.pairs)
-        known = not np.isnan(variance)
-        low, high = interval(
-            difference,
+        estimate = difference_estimate(
+            float(np.mean(one.per_seed)),
             example_variance=one.example_variance,
-            seed_variance=variance if known else 0.0,
-            seeds=seeds,
+            seed_variance=variance,
+            seeds=len(one.pairs),
             freedom=freedom,
         )
-        raw.append(
-            difference_p(
-                difference,
-                example_variance=one.example_variance,
-                seed_variance=variance,
-                seeds=seeds,
-                freedom=freedom,
-            )
-        )
+        raw.append(estimate.p)
         paired = "paired examples" if one.paired else "examples, unpaired"
-        basis = f"seeds and {paired}" if known else paired
-        found.append(replace(_difference(one), low=low, high=high, basis=basis))
+        basis = paired if np.isnan(variance) else f"seeds and {paired}"
+        found.append(replace(_difference(one), low=estimate.low, high=estimate.high, basis=basis))
     adjusted = holm(np.array(raw))
     judged = [
         replace(one, p=float(p), verdict=_verdict(one, float(p)))
@@ -330,12 +327,11 @@ def _table(setting: Setting, differences: Sequence[Difference], number: int) -> 
 
 
 def _entries(one: Difference) -> tuple[Entry, ...]:
-    digits, form = formats.decimals(one.metric), form_of(one.metric)
     verdict = f"{one.verdict} ({one.reason})" if one.reason else one.verdict
     return (
-        Number(one.before, digits=digits, form=form),
-        Number(one.after, digits=digits, form=form),
-        Number(one.after - one.before, one.low, one.high, digits, form, signed=True),
+        metric_number(one.before, one.metric),
+        metric_number(one.after, one.metric),
+        metric_number(one.after - one.before, one.metric, one.low, one.high, signed=True),
         Missing("not measured") if one.p is None else Number(one.p, form="p"),
         Label(verdict),
         Number(len(one.seeds), form="count"),

@@ -8,9 +8,8 @@ from reports import formats
 from reports.metrics import Catalogue
 from reports.statistics.analysis import Analysis
 from reports.statistics.baselines import best_control, standings
-from reports.statistics.lengths import Difference
 from reports.statistics.ranks import seeds_text
-from reports.statistics.significance import Estimate
+from reports.statistics.significance import DifferenceEstimate, Estimate
 from reports.tables import mean_known
 
 _NAMED = 6
@@ -138,7 +137,7 @@ def _lead(analysis: Analysis) -> str:
 
 
 def _grown(
-    analysis: Analysis, growth: Sequence[Difference | None], adjusted: Sequence[float]
+    analysis: Analysis, growth: Sequence[DifferenceEstimate | None], adjusted: Sequence[float]
 ) -> str:
     """`12 of 13 mechanisms (it shrinks for self + scaled-dot)`."""
     known = {place: one for place, one in enumerate(growth) if one is not None}
@@ -154,11 +153,10 @@ def _grown(
 def _longer(analysis: Analysis) -> list[str]:
     """What is lost on other test sets, and by whom most, as a share of the headline figure."""
     frame = analysis.frame
-    sign = 1 if frame.higher_is_better else -1
     sentences = []
     for scores in analysis.subsets[1:]:
         lost = {
-            place: sign * (first.value - other.value) / first.value
+            place: frame.sign * (first.value - other.value) / first.value
             for place, (first, other) in enumerate(
                 zip(analysis.headline.estimates, scores.estimates, strict=True)
             )
@@ -207,16 +205,9 @@ def _alignment(analysis: Analysis) -> str:
 
 
 def _group_one(analysis: Analysis) -> list[int]:
-    """Group 1, best first."""
-    sign = -1 if analysis.frame.higher_is_better else 1
-    estimates = analysis.headline.estimates
-
-    def value(place: int) -> float:
-        one = estimates[place]
-        assert one is not None, "a group holds only what was measured"
-        return sign * one.value
-
-    return sorted(analysis.headline.best(), key=value)
+    """Places of the contenders in group 1, best first."""
+    best = set(analysis.headline.best())
+    return [place for place in analysis.order if place in best]
 
 
 def _ahead(analysis: Analysis, place: int, other: int) -> bool:

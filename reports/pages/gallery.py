@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str]  # test set, example
 
+#: What a model does while its attention is traced.
+DOING: dict[Mode, str] = {"free": "decoding freely", "forced": "reading the reference"}
+
 #: At most so many mechanisms a page, best first, so that pages stay small.
 CONTENDERS = 16
 _FROM_HEADLINE, _FROM_OTHERS = 2, 1
@@ -63,12 +66,59 @@ class Map:
 
 
 @dataclass(frozen=True)
-class Output:
-    """What one contender wrote, with its score for the example."""
+class Prediction:
+    """A stored prediction: the texts of its example and, where it has one, its score."""
 
-    contender: str
+    subset: str
+    example: str
+    source: str
+    references: tuple[str, ...]
     text: str
     score: float | None
+
+    @property
+    def key(self) -> Key:
+        return self.subset, self.example
+
+    @property
+    def tells_source(self) -> bool:
+        """Whether the source is a text, and not just the name of a recording or a picture."""
+        return self.source != self.example
+
+    @property
+    def shown_source(self) -> str:
+        """The source text, "" where there is only a name."""
+        return self.source if self.tells_source else ""
+
+
+def read_predictions(store: Store, hash: str) -> list[Prediction]:
+    """The predictions that a store keeps of a result.
+
+    Raises KeyError where it keeps none, and UsageError where they cannot be read.
+    """
+    return [
+        Prediction(
+            str(row.get("subset", "")),
+            str(row.get("example", "")),
+            str(row.get("source", "")),
+            tuple(str(text) for text in row.get("references") or ()),
+            str(row.get("prediction", "")),
+            float(score) if isinstance(score := row.get("score"), int | float) else None,
+        )
+        for row in store.predictions(hash)
+    ]
+
+
+def read_traces(store: Store, hash: str) -> list[Trace]:
+    """The attention traces that a store keeps of a result.
+
+    Raises UsageError, KeyError, TypeError or ValueError where they are unusable.
+    """
+    try:
+        rows = store.traces(hash)
+    except KeyError:
+        return []
+    return [Trace.from_json(row) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -77,13 +127,14 @@ class Exhibit:
 
     Attributes:
         source: "" where it is no text.
+        outputs: name of the contender and what it wrote.
     """
 
     subset: str
     example: str
     source: str
     references: tuple[str, ...]
-    outputs: tuple[Output, ...]
+    outputs: tuple[tuple[str, Prediction], ...]
     free: tuple[Map, ...]
     forced: tuple[Map, ...]
     gold: bool
@@ -120,7 +171,9 @@ def gallery(
     for contender in contenders[:CONTENDERS]:
         try:
             href = page_of_cell(frame.setting, contender)
-            shown.append(_Shown(contender, _traces(store, contender), href))
+            traces = read_traces(store, contender.done[0].hash)
+            by_example = {((one.subset, one.example), one.mode): one for one in traces}
+            shown.append(_Shown(contender, by_example, href))
         except (UsageError, ValueError, KeyError, TypeError) as error:
             notes.append(f"{contender.name}: its traces are unusable ({error})")
     keys = choose((trace for one in shown for trace in one.traces.values()), headline)
@@ -155,56 +208,30 @@ def _unreadable(trace: Trace) -> tuple[int, int]:
     return max(0, length - _READABLE), -length
 
 
-def _traces(store: Store, contender: Contender) -> dict[tuple[Key, Mode], Trace]:
+def _written(store: Store, contender: Contender, keys: Sequence[Key]) -> dict[Key, Prediction]:
     try:
-        rows = store.traces(contender.done[0].hash)
-    except KeyError:
-        return {}
-    traces = [Trace.from_json(row) for row in rows]
-    return {((trace.subset, trace.example), trace.mode): trace for trace in traces}
-
-
-@dataclass(frozen=True)
-class _Written:
-    source: str
-    references: tuple[str, ...]
-    output: Output
-
-
-def _written(store: Store, contender: Contender, keys: Sequence[Key]) -> dict[Key, _Written]:
-    try:
-        rows = store.predictions(contender.done[0].hash)
+        found = read_predictions(store, contender.done[0].hash)
     except (KeyError, UsageError):
         return {}
-    wanted = set(keys)
-    found = {}
-    for row in rows:
-        key = str(row.get("subset")), str(row.get("example"))
-        if key in wanted:
-            score = row.get("score")
-            output = Output(
-                contender.name,
-                str(row.get("prediction", "")),
-                float(score) if isinstance(score, int | float) else None,
-            )
-            references = tuple(str(text) for text in row.get("references") or ())
-            found[key] = _Written(str(row.get("source", "")), references, output)
-    return found
+    return {one.key: one for one in found if one.key in keys}
 
 
-def _exhibit(key: Key, shown: Sequence[_Shown], written: dict[str, dict[Key, _Written]]) -> Exhibit:
-    texts = [
-        written[one.contender.name][key]
+def _exhibit(
+    key: Key, shown: Sequence[_Shown], written: dict[str, dict[Key, Prediction]]
+) -> Exhibit:
+    outputs = [
+        (one.contender.name, found)
         for one in shown
-        if key in written.get(one.contender.name, {})
+        if (found := written[one.contender.name].get(key)) is not None
     ]
+    text = outputs[0][1] if outputs else None
     held = [trace for one in shown for (at, _), trace in one.traces.items() if at == key]
     return Exhibit(
         subset=key[0],
         example=key[1],
-        source=told(texts[0].source if texts else source_text(held[0]), key[1]),
-        references=texts[0].references if texts else (),
-        outputs=tuple(text.output for text in texts),
+        source=text.shown_source if text else source_text(held[0]),
+        references=text.references if text else (),
+        outputs=tuple(outputs),
         free=_maps(key, "free", shown),
         forced=_maps(key, "forced", shown),
         gold=any(trace.gold for trace in held),
@@ -212,14 +239,9 @@ def _exhibit(key: Key, shown: Sequence[_Shown], written: dict[str, dict[Key, _Wr
     )
 
 
-def told(source: str, example: str) -> str:
-    """A source as it is shown: nothing where it goes by the name of its example."""
-    return "" if source == example else source
-
-
 def source_text(trace: Trace) -> str:
-    """Words say what they are; sounds and pictures go by their name."""
-    return " ".join(trace.source) if trace.kind == "words" else trace.example
+    """The words of the source; "" for sounds and pictures, which have only a name."""
+    return " ".join(trace.source) if trace.kind == "words" else ""
 
 
 def _maps(key: Key, mode: Mode, shown: Sequence[_Shown]) -> tuple[Map, ...]:
@@ -228,6 +250,6 @@ def _maps(key: Key, mode: Mode, shown: Sequence[_Shown]) -> tuple[Map, ...]:
         trace = one.traces.get((key, mode))
         if trace is not None and trace.source and trace.target:
             name = one.contender.name
-            doing = "decoding freely" if mode == "free" else "reading the reference"
-            maps.append(Map(name, attention_map(trace, f"Attention of {name}, {doing}"), one.href))
+            drawing = attention_map(trace, f"Attention of {name}, {DOING[mode]}")
+            maps.append(Map(name, drawing, one.href))
     return tuple(maps)

@@ -19,7 +19,17 @@ import numpy as np
 from reports import formats
 from reports.load import slug
 from reports.statistics.significance import LEVEL, Estimate
-from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, estimated, form_of
+from reports.tables import (
+    Column,
+    Entry,
+    Label,
+    Missing,
+    Number,
+    Row,
+    Table,
+    estimated,
+    metric_number,
+)
 
 Verdict = Literal[
     "held",
@@ -198,9 +208,6 @@ def _verdict(better: PaperRow, worse: PaperRow, ours: Ours | None) -> PairVerdic
     return PairVerdict(*pair, "held" if lead > 0 else "not held", lead, known)
 
 
-# Replications as tables: a paper's rows beside ours, and the verdict on every two of them.
-
-
 def command(replication: Replication, store: str) -> str:
     """How to run a study into a store."""
     return f"attnbench sweep {replication.study} --store {shlex.quote(store)}"
@@ -306,8 +313,7 @@ def _pair(pair: PairVerdict, metric: str) -> Row:
     lead: Entry = Missing("not run" if pair.verdict == "not run" else "not applicable")
     p: Entry = Missing("not measured")
     if pair.lead is not None:
-        digits, form = formats.decimals(metric), form_of(metric)
-        lead = Number(pair.lead, digits=digits, form=form, signed=True)
+        lead = metric_number(pair.lead, metric, signed=True)
     if pair.p is not None:
         p = Number(pair.p, form="p")
     return Row(pair.better, (Label(pair.worse), lead, p, Label(pair.verdict)))

@@ -31,6 +31,7 @@ from reports.statistics.significance import (
     disagreements,
     holm_pairs,
     interval,
+    interval_variance,
     marked,
     moderated_spread,
     pairwise_p,
@@ -100,13 +101,11 @@ class Analysis:
     @cached_property
     def order(self) -> tuple[int, ...]:
         """Places of the contenders, best headline figure first, those without one last."""
-        sign = -1 if self.frame.higher_is_better else 1
-        values = [None if one is None else sign * one.value for one in self.headline.estimates]
-        keys = [(1, 0.0) if value is None else (0, value) for value in values]
+        sign = -self.frame.sign
+        keys = [
+            (1, 0.0) if one is None else (0, sign * one.value) for one in self.headline.estimates
+        ]
         return tuple(sorted(range(len(keys)), key=lambda place: keys[place]))
-
-    def subset(self, name: str) -> Scores | None:
-        return next((scores for scores in self.subsets if scores.subset == name), None)
 
     @cached_property
     def leading(self) -> dict[int, None]:
@@ -173,7 +172,7 @@ class Analyst:
             [self.by_length[one.hash] for one in each.done if one.hash in self.by_length]
             for each in contenders
         ]
-        return gaps(measured, control, 1 if self.frame.higher_is_better else -1)
+        return gaps(measured, control, self.frame.sign)
 
     def _disagreements(self) -> Disagreements | None:
         first = [one.done[0].hash if one.done else "" for one in self.frame.contenders]
@@ -305,7 +304,8 @@ def _over_seeds(found: Sequence[_Measured]) -> _Summed | None:
     draws = [one.draws for one in found if one.draws is not None]
     if len(draws) < len(found):
         variance = float(np.mean([one.variance for one in found]))
-        low, high = (float(np.mean(ends)) for ends in zip(*_ends(found), strict=True))
+        low = float(np.mean([one.low for one in found]))
+        high = float(np.mean([one.high for one in found]))
         return _Summed(values, variance, low, high, examples, None, None)
     mean = np.mean(draws, axis=0)
     low, high = percentiles(mean)
@@ -315,13 +315,8 @@ def _over_seeds(found: Sequence[_Measured]) -> _Summed | None:
     return _Summed(values, variance, low, high, examples, mean, test_set)
 
 
-def _ends(found: Sequence[_Measured]) -> list[tuple[float, float]]:
-    return [(one.low, one.high) for one in found]
-
-
 def _stored(result: Result) -> _Measured:
     primary = result.primary
     assert primary is not None
-    # The record's interval is a 95 % one: 3.92 standard errors wide.
-    variance = ((primary.high - primary.low) / 3.92) ** 2
+    variance = interval_variance(primary.low, primary.high)
     return _Measured(primary.value, variance, primary.low, primary.high, 0)

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.store.result import Result
-from reports import formats
 from reports.metrics import CEILINGS, Named, named
 from reports.statistics.analysis import Analysis
 from reports.statistics.significance import Estimate
-from reports.tables import Entry, Missing, Number, form_of
+from reports.tables import Entry, Missing, metric_number
 
 Standing = Literal["better", "worse", "not told apart"]
 
@@ -39,7 +38,7 @@ class Control:
         value = self.figures.get((subset, metric))
         if value is None:
             return Missing("not measured")
-        return Number(value, digits=formats.decimals(metric), form=form_of(metric))
+        return metric_number(value, metric)
 
 
 def names_of(analysis: Analysis) -> list[Named]:
@@ -58,12 +57,11 @@ def controls(analysis: Analysis) -> tuple[Control, ...]:
         if one.kind == "control":
             mean = _mean(analysis.frame.done, one.key)
             found.setdefault(one.control, {})[one.subset, one.figure] = mean
-    sign = -1 if analysis.frame.higher_is_better else 1
     every = [Control(name, figures, name in CEILINGS) for name, figures in found.items()]
 
     def merit(one: Control) -> tuple[bool, bool, float]:
         value = one.headline(analysis)
-        return one.ceiling, value is None, sign * (value or 0.0)
+        return one.ceiling, value is None, -analysis.frame.sign * (value or 0.0)
 
     return tuple(sorted(every, key=merit))
 

@@ -16,7 +16,12 @@ import numpy as np
 
 from reports.load import Sample
 from reports.statistics.bootstrap import Aggregator, Resampler
-from reports.statistics.significance import difference_p, holm, interval, moderated_spread
+from reports.statistics.significance import (
+    DifferenceEstimate,
+    difference_estimate,
+    holm,
+    moderated_spread,
+)
 
 #: Fewer examples than this in a part say nothing.
 FEWEST = 10
@@ -30,16 +35,6 @@ class Part:
     low: int
     high: int
     examples: int
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A difference, better is positive, with its 95 % interval and its two-sided p."""
-
-    value: float
-    low: float
-    high: float
-    p: float
 
 
 @dataclass(frozen=True)
@@ -60,8 +55,8 @@ class LengthGaps:
     control: int
     parts: tuple[Part, ...]
     figures: tuple[tuple[float | None, ...], ...]
-    gaps: tuple[tuple[Difference | None, ...], ...]
-    growth: tuple[tuple[Difference | None, ...], ...]
+    gaps: tuple[tuple[DifferenceEstimate | None, ...], ...]
+    growth: tuple[tuple[DifferenceEstimate | None, ...], ...]
     adjusted: tuple[tuple[float, ...], ...]
 
 
@@ -155,13 +150,13 @@ def gaps(
         control,
         tuple(measured[control][0][name].part for name in names),
         tuple(one.figures for one in every),
-        tuple(tuple(gap.told if gap else None for gap in one.gaps) for one in every),
+        tuple(tuple(gap.estimate if gap else None for gap in one.gaps) for one in every),
         growth,
         tuple(_adjusted(part) for part in growth),
     )
 
 
-def _adjusted(growth: Sequence[Difference | None]) -> tuple[float, ...]:
+def _adjusted(growth: Sequence[DifferenceEstimate | None]) -> tuple[float, ...]:
     adjusted: list[float] = holm(
         np.array([np.nan if one is None else one.p for one in growth])
     ).tolist()
@@ -178,22 +173,14 @@ class _Gap:
     freedom: float
 
     @property
-    def told(self) -> Difference:
-        low, high = interval(
+    def estimate(self) -> DifferenceEstimate:
+        return difference_estimate(
             self.value,
             example_variance=self.examples,
             seed_variance=self.seeds,
             seeds=1,
             freedom=self.freedom,
         )
-        p = difference_p(
-            self.value,
-            example_variance=self.examples,
-            seed_variance=self.seeds,
-            seeds=1,
-            freedom=self.freedom,
-        )
-        return Difference(self.value, low, high, p)
 
 
 @dataclass(frozen=True)
@@ -230,7 +217,7 @@ def _part_gaps(
     return _PartGaps(figures, tuple(found))
 
 
-def _growth(first: _Gap | None, later: _Gap | None) -> Difference | None:
+def _growth(first: _Gap | None, later: _Gap | None) -> DifferenceEstimate | None:
     if first is None or later is None:
         return None
     # Other examples, the same seeds: taking the seeds for independent is the cautious side.
@@ -239,7 +226,7 @@ def _growth(first: _Gap | None, later: _Gap | None) -> Difference | None:
         first.examples + later.examples,
         first.seeds + later.seeds,
         min(first.freedom, later.freedom),
-    ).told
+    ).estimate
 
 
 def _part(sample: Sample, chosen: np.ndarray, name: str) -> Sample:

@@ -45,17 +45,12 @@ def choose(frame: Frame, places: Sequence[int]) -> Choice:
     counterpart = f"validation_{frame.headline}"
     own = {place: _mean(frame.contenders[place].done, counterpart) for place in places}
     if all(value is not None for value in own.values()):
-        return _best(own, counterpart, 1 if frame.higher_is_better else -1)
+        return _best(own, counterpart, frame.sign)
     losses = {place: _mean(frame.contenders[place].done, LOSS) for place in places}
     if any(value is not None for value in losses.values()):
         return _best(losses, LOSS, -1)
-    tested = {
-        place: mean_known(
-            [one.primary.value if one.primary else None for one in frame.contenders[place].done]
-        )[0]
-        for place in places
-    }
-    return _best(tested, None, 1 if frame.higher_is_better else -1)
+    tested = {place: mean_known(frame.contenders[place].values)[0] for place in places}
+    return _best(tested, None, frame.sign)
 
 
 def _best(values: dict[int, float | None], figure: str | None, sign: int) -> Choice:

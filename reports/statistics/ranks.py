@@ -108,9 +108,8 @@ def critical_difference(names: int, settings: int, alpha: float = 0.05) -> float
 
 def _figures(analysis: Analysis) -> dict[str, float]:
     """Headline figures by mechanism, turned so that less is better."""
-    sign = -1 if analysis.frame.higher_is_better else 1
     return {
-        contender.name: sign * estimate.value
+        contender.name: -analysis.frame.sign * estimate.value
         for contender, estimate in zip(
             analysis.frame.contenders, analysis.headline.estimates, strict=True
         )

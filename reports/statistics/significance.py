@@ -56,6 +56,16 @@ class Estimate:
     basis: Basis
 
 
+@dataclass(frozen=True)
+class DifferenceEstimate:
+    """A difference with its 95 % interval and its two-sided p."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
 def moderated_spread(values: Sequence[Sequence[float]]) -> Spread:
     """Variance over seeds, learnt from all contenders (Smyth 2004, section 6.2).
 
@@ -128,6 +138,11 @@ def interval(
     return float(max(bounds[0], value - reach)), float(min(bounds[1], value + reach))
 
 
+def interval_variance(low: float, high: float) -> float:
+    """Variance of a figure with a symmetric 95 % interval: 3.92 standard errors wide."""
+    return ((high - low) / 3.92) ** 2
+
+
 def difference_p(
     difference: float, *, example_variance: float, seed_variance: float, seeds: int, freedom: float
 ) -> float:
@@ -139,6 +154,28 @@ def difference_p(
         return 1.0 if abs(difference) < 1e-12 else 0.0
     ratio = abs(difference) / np.sqrt(total)
     return float(2 * stats.t.sf(ratio, min(_freedom([over_seeds], [freedom], total), 1e9)))
+
+
+def difference_estimate(
+    value: float, *, example_variance: float, seed_variance: float, seeds: int, freedom: float
+) -> DifferenceEstimate:
+    """Interval and p of one paired difference, a mean over seeds; an unknown (NaN) variance over
+    seeds is left out of both."""
+    low, high = interval(
+        value,
+        example_variance=example_variance,
+        seed_variance=0.0 if np.isnan(seed_variance) else seed_variance,
+        seeds=seeds,
+        freedom=freedom,
+    )
+    p = difference_p(
+        value,
+        example_variance=example_variance,
+        seed_variance=seed_variance,
+        seeds=seeds,
+        freedom=freedom,
+    )
+    return DifferenceEstimate(value, low, high, p)
 
 
 def pairwise_p(
@@ -250,9 +287,6 @@ def _freedom(variances: Sequence[float], freedoms: Sequence[float], total: float
 
 def _quantile(freedom: float) -> float:
     return float(stats.t.ppf((1 + LEVEL) / 2, min(freedom, 1e9)))
-
-
-# McNemar's test (1947): two classifiers on the same examples, by what one alone gets right.
 
 
 @dataclass(frozen=True)

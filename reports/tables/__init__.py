@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from statistics import quantiles
 from typing import Literal
@@ -195,15 +195,20 @@ def estimated(estimate: Estimate | None, metric: str, *, group: int | None = Non
     """An estimate as an entry."""
     if estimate is None:
         return Missing("not measured")
-    return Number(
-        estimate.value,
-        estimate.low,
-        estimate.high,
-        formats.decimals(metric),
-        form_of(metric),
-        group=group,
-        note=basis_note(estimate),
-    )
+    number = metric_number(estimate.value, metric, estimate.low, estimate.high)
+    return replace(number, group=group, note=basis_note(estimate))
+
+
+def metric_number(
+    value: float,
+    metric: str,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    signed: bool = False,
+) -> Number:
+    """A value of a metric, with the decimals and the unit of that metric."""
+    return Number(value, low, high, formats.decimals(metric), form_of(metric), signed=signed)
 
 
 def form_of(metric: str) -> Form:

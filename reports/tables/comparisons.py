@@ -7,8 +7,8 @@ import numpy as np
 from reports import formats
 from reports.statistics.analysis import Analysis
 from reports.statistics.baselines import names_of
-from reports.statistics.lengths import Difference
-from reports.tables import Column, Entry, Missing, Number, Row, Table, form_of, mean_known
+from reports.statistics.significance import DifferenceEstimate
+from reports.tables import Column, Entry, Missing, Number, Row, Table, mean_known, metric_number
 from reports.tables.scores import CONTENDER, contender_row
 
 
@@ -33,11 +33,8 @@ def length_table(analysis: Analysis, length_unit: str) -> Table | None:
         own = place == found.control
         for number, (figures, leads) in enumerate(zip(found.figures, found.gaps, strict=True)):
             value = figures[place]
-            digits, form = formats.decimals(frame.headline), form_of(frame.headline)
             entries.append(
-                Missing("not measured")
-                if value is None
-                else Number(value, digits=digits, form=form)
+                Missing("not measured") if value is None else metric_number(value, frame.headline)
             )
             entries.append(_difference(leads[place], frame.headline, own))
             if number:
@@ -59,19 +56,12 @@ def length_table(analysis: Analysis, length_unit: str) -> Table | None:
     )
 
 
-def _difference(found: Difference | None, metric: str, own: bool) -> Entry:
+def _difference(found: DifferenceEstimate | None, metric: str, own: bool) -> Entry:
     if own:
         return Missing("not applicable", "the control itself")
     if found is None:
         return Missing("not measured")
-    return Number(
-        found.value,
-        found.low,
-        found.high,
-        formats.decimals(metric),
-        form_of(metric),
-        signed=True,
-    )
+    return metric_number(found.value, metric, found.low, found.high, signed=True)
 
 
 def mcnemar_table(analysis: Analysis) -> Table | None:
@@ -129,9 +119,6 @@ def _against(analysis: Analysis, place: int, rival: int) -> list[Entry]:
         Number(float(other), form="count"),
         Number(float(found.adjusted[place, rival]), form="p"),
     ]
-
-
-# Confusion matrices, one a row: what became of the examples of each class.
 
 
 def confusion_table(analysis: Analysis) -> Table | None:

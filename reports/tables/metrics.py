@@ -23,6 +23,7 @@ from reports.tables import (
     Table,
     estimated,
     form_of,
+    metric_number,
 )
 from reports.tables.scores import CONTENDER, contender_row, headline_entries, mean_entry
 
@@ -114,9 +115,6 @@ def _notes(analysis: Analysis, known: Sequence[Control], best: Control | None) -
     return notes
 
 
-# Tables of one frame: test sets, alignment, cost, failures.
-
-
 def subsets_table(analysis: Analysis) -> Table:
     """The headline figure on every test set, and what is lost on the longer ones."""
     frame = analysis.frame
@@ -154,8 +152,7 @@ def _change(first: Estimate | None, other: Estimate | None, metric: str) -> list
     ratio: Entry = Missing("not applicable", "the figure is 0")
     if first.value:
         ratio = Number(other.value / first.value, digits=2)
-    digits, form = formats.decimals(metric), form_of(metric)
-    return [Number(other.value - first.value, digits=digits, form=form, signed=True), ratio]
+    return [metric_number(other.value - first.value, metric, signed=True), ratio]
 
 
 _ALIGNMENT = (

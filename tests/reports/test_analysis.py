@@ -40,7 +40,7 @@ def test_estimates_are_means_of_the_stored_figures(analysis):
 def test_the_first_test_set_is_the_headline_and_all_are_there(analysis):
     assert [scores.subset for scores in analysis.subsets] == ["test", "long"]
     assert analysis.headline.subset == "test"
-    long = analysis.subset("long").estimates[place_of(analysis, "none")]
+    long = analysis.subsets[1].estimates[place_of(analysis, "none")]
     assert long.value < analysis.headline.estimates[place_of(analysis, "none")].value
 
 

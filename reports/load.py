@@ -19,7 +19,7 @@ import numpy as np
 from bench.errors import UsageError
 from bench.store.cell import Cell, Scalar
 from bench.store.result import Result
-from reports.metrics import NO_SCORE, Catalogue, rank
+from reports.metrics import NO_SCORE, Catalogue, sort_key
 
 if TYPE_CHECKING:
     from bench.store.store import Store
@@ -29,7 +29,7 @@ Options = tuple[tuple[str, Scalar], ...]
 
 
 @dataclass(frozen=True)
-class Setting:
+class BenchmarkSetting:
     """What is the same for everything in a frame. `options` are those of the data set."""
 
     task: str
@@ -88,12 +88,12 @@ class Contender:
 class Frame:
     """All results of one setting; contenders in the order of the catalogue's axes."""
 
-    setting: Setting
+    setting: BenchmarkSetting
     contenders: tuple[Contender, ...]
 
     @cached_property
-    def headline(self) -> str:
-        """Name of the headline figure, "" where nothing has finished."""
+    def main_metric(self) -> str:
+        """Name of the main metric, "" where nothing has finished."""
         names = Counter(result.primary.name for result in self.done if result.primary)
         return names.most_common(1)[0][0] if names else ""
 
@@ -156,14 +156,14 @@ def collect(
     address: str, results: Sequence[Result], catalogue: Catalogue, problems: Iterable[str] = ()
 ) -> Collection:
     """Sort results into frames and contenders."""
-    by_setting: dict[Setting, list[Result]] = defaultdict(list)
+    by_setting: dict[BenchmarkSetting, list[Result]] = defaultdict(list)
     for result in results:
         by_setting[_setting(result.key, catalogue)].append(result)
     frames = [
         Frame(setting, _contenders(members, catalogue)) for setting, members in by_setting.items()
     ]
     order = list(catalogue.tasks)
-    frames.sort(key=lambda frame: (rank(order, frame.setting.task), frame.setting.slug))
+    frames.sort(key=lambda frame: (sort_key(order, frame.setting.task), frame.setting.slug))
     return Collection(address, tuple(frames), tuple(problems))
 
 
@@ -172,10 +172,10 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "unnamed"
 
 
-def _setting(cell: Cell, catalogue: Catalogue) -> Setting:
+def _setting(cell: Cell, catalogue: Catalogue) -> BenchmarkSetting:
     names = catalogue.data_options_of(cell)
     options = tuple((name, value) for name, value in cell.options.items() if name in names)
-    return Setting(cell.task, cell.dataset, cell.budget, options)
+    return BenchmarkSetting(cell.task, cell.dataset, cell.budget, options)
 
 
 def _contenders(results: Sequence[Result], catalogue: Catalogue) -> tuple[Contender, ...]:
@@ -197,10 +197,10 @@ def _contenders(results: Sequence[Result], catalogue: Catalogue) -> tuple[Conten
     scores = [NO_SCORE, *(entry.name for entry in catalogue.scores)]
     contenders.sort(
         key=lambda one: (
-            rank(attentions, one.attention),
+            sort_key(attentions, one.attention),
             len(one.options),
             str(one.options),
-            rank(scores, one.score),
+            sort_key(scores, one.score),
         )
     )
     return tuple(contenders)
@@ -224,7 +224,7 @@ class Sample:
     Attributes:
         test_set: digest of names and references. Samples may be paired where it is equal.
         scores: N figures per example.
-        statistics: N,K sufficient statistics of the headline figure; K may be 0.
+        statistics: N,K sufficient statistics of the main metric; K may be 0.
         lengths: N source lengths.
     """
 

@@ -71,14 +71,14 @@ class Catalogue:
         return self.data_options.get((cell.task, cell.dataset), frozenset())
 
 
-def from_registries(cells: Iterable[Cell]) -> Catalogue:
+def catalogue_of(cells: Iterable[Cell]) -> Catalogue:
     """The catalogue for reporting on these cells."""
     from bench.attention.registries import attentions, scores
     from tasks.base import tasks
 
     cells = list(cells)
     names = {cell.task for cell in cells if cell.task in tasks}
-    known = sorted(names, key=lambda name: rank(_TASKS, name))
+    known = sorted(names, key=lambda name: sort_key(_TASKS, name))
     fixed = frozenset(name for name, kind in attentions.items() if kind.placement == "fixed")
     return Catalogue(
         attentions=_in_order(
@@ -100,10 +100,10 @@ def from_registries(cells: Iterable[Cell]) -> Catalogue:
 
 
 def _in_order(familiar: tuple[str, ...], entries: list[AxisEntry]) -> tuple[AxisEntry, ...]:
-    return tuple(sorted(entries, key=lambda entry: rank(familiar, entry.name)))
+    return tuple(sorted(entries, key=lambda entry: sort_key(familiar, entry.name)))
 
 
-def rank(order: Sequence[str], name: str) -> tuple[int, str]:
+def sort_key(order: Sequence[str], name: str) -> tuple[int, str]:
     """A key to sort names by: known ones in their order, unknown ones after them by name."""
     return (order.index(name), "") if name in order else (len(order), name)
 
@@ -156,8 +156,8 @@ def _data_options(cells: list[Cell]) -> dict[tuple[str, str], frozenset[str]]:
 # What the name of a metric says: of which test set it is, and whether of a control.
 #
 # Records keep figures in one flat mapping. Names begin with the test set's, for all but the first
-# (`long_rouge_l`); controls are `control_<what>_<figure>`, or `control_<what>` for the headline
-# figure; ends of intervals add `_low` and `_high` to their figure.
+# (`long_rouge_l`); controls are `control_<what>_<figure>`, or `control_<what>` for the main
+# metric; ends of intervals add `_low` and `_high` to their figure.
 
 Kind = Literal["figure", "bound", "control", "confusion"]
 
@@ -170,7 +170,7 @@ CEILINGS = frozenset({"human", "references"})
 
 
 @dataclass(frozen=True)
-class Named:
+class MetricName:
     """A metric's name, taken apart.
 
     Attributes:
@@ -187,43 +187,45 @@ class Named:
     control: str = ""
 
 
-def named(keys: Iterable[str], subsets: Sequence[str], headline: str) -> list[Named]:
+def parse_metric_names(
+    keys: Iterable[str], subsets: Sequence[str], main_metric: str
+) -> list[MetricName]:
     """All names taken apart, in their order.
 
     Args:
         keys: of the metrics of all results.
         subsets: names of the test sets but the first.
-        headline: name of the headline figure.
+        main_metric: name of the main metric.
     """
     keys = list(dict.fromkeys(keys))
     known = set(keys)
-    return [_named(key, known, subsets, headline) for key in keys]
+    return [_named(key, known, subsets, main_metric) for key in keys]
 
 
-def _named(key: str, known: set[str], subsets: Sequence[str], headline: str) -> Named:
+def _named(key: str, known: set[str], subsets: Sequence[str], main_metric: str) -> MetricName:
     subset = next((name for name in subsets if key.startswith(f"{name}_")), "")
     rest = key.removeprefix(f"{subset}_") if subset else key
     if rest.startswith("control_"):
-        control, figure = _control(rest.removeprefix("control_"), known, headline)
-        return Named(key, subset, "control", figure, control)
+        control, figure = _control(rest.removeprefix("control_"), known, main_metric)
+        return MetricName(key, subset, "control", figure, control)
     for name in _WEIGHTS:
         figure = rest.removeprefix(f"{name}_")
         if figure != rest and figure in known:
-            return Named(key, subset, "control", figure, f"{name} weights")
+            return MetricName(key, subset, "control", figure, f"{name} weights")
     figure = rest.removeprefix(f"{_REFERENCES}_")
     if figure != rest and figure in known:
-        return Named(key, subset, "control", figure, "references")
+        return MetricName(key, subset, "control", figure, "references")
     if rest.startswith("confusion_"):
-        return Named(key, subset, "confusion", rest)
+        return MetricName(key, subset, "confusion", rest)
     for end in ("_low", "_high"):
         if key.endswith(end) and key.removesuffix(end) in known:
-            return Named(key, subset, "bound", rest)
-    return Named(key, subset, "figure", rest)
+            return MetricName(key, subset, "bound", rest)
+    return MetricName(key, subset, "figure", rest)
 
 
-def _control(rest: str, known: set[str], headline: str) -> tuple[str, str]:
+def _control(rest: str, known: set[str], main_metric: str) -> tuple[str, str]:
     """Name of a control and of its figure."""
     endings = [name for name in known if rest.endswith(f"_{name}")]
     figure = max(endings, key=len, default="")
     control = rest.removesuffix(f"_{figure}") if figure else rest
-    return control.replace("_", " "), figure or headline
+    return control.replace("_", " "), figure or main_metric

@@ -67,7 +67,7 @@ def gather(report: Report, store: Store, page: Path, mode: Mode) -> str | None:
 
 
 def identity(report: Report) -> Identity:
-    """Named by what it gathers: the same results are the same run, and more are another one."""
+    """The identity of the run follows from its results: the same results are the same run."""
     results = report.collection.results
     hashes = sorted(f"{result.hash} {result.status}" for result in results)
     studies = sorted({result.provenance.study for result in results if result.provenance.study})
@@ -100,12 +100,12 @@ def summary(report: Report) -> dict[str, Any]:
     }
     for section in report.sections:
         analysis, name = section.analysis, section.setting.slug
-        best = analysis.headline.estimates[analysis.order[0]] if analysis.order else None
+        best = analysis.main.estimates[analysis.order[0]] if analysis.order else None
         if best is not None:
-            figure = f"{name}/{analysis.frame.headline}"
+            figure = f"{name}/{analysis.frame.main_metric}"
             found[figure] = best.value
             found[f"{name}/best"] = analysis.frame.contenders[analysis.order[0]].name
-            found[f"{name}/in group 1"] = len(analysis.headline.best())
+            found[f"{name}/in group 1"] = len(analysis.main.best())
     return found
 
 

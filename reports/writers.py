@@ -185,7 +185,7 @@ def markdown_text(table: Table) -> str:
     if table.has_spanning_column:
         heads = [table.spanning_key, *heads]
     lines = [
-        _line([table.corner, *(escaped(head) for head in heads)]),
+        _line([table.corner, *(escape_markdown(head) for head in heads)]),
         _line(["---", *("---:" for _ in heads)]),
     ]
     for row in table.rows:
@@ -193,10 +193,10 @@ def markdown_text(table: Table) -> str:
             _markdown_entry(entry, reasons, tells=table.tells)
             for entry in _entries(row, table, "this needs a score function")
         ]
-        lines.append(_line([escaped(row.label), *cells]))
+        lines.append(_line([escape_markdown(row.label), *cells]))
     lines.append("")
-    lines += [f"- {escaped(note)}" for note in table.notes]
-    lines += [f"- ({place}) {escaped(reason)}" for reason, place in reasons.items()]
+    lines += [f"- {escape_markdown(note)}" for note in table.notes]
+    lines += [f"- ({place}) {escape_markdown(reason)}" for reason, place in reasons.items()]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -208,7 +208,7 @@ def _markdown_entry(entry: Entry, reasons: dict[str, int], *, tells: bool) -> st
     match entry:
         case Number():
             text = f"**{entry.text}**" if entry.group == 1 else entry.text
-            note = f"({escaped(entry.note)})" if tells and entry.note else ""
+            note = f"({escape_markdown(entry.note)})" if tells and entry.note else ""
             return " ".join(part for part in (text, entry.interval, note) if part)
         case Missing():
             short = "n/a" if entry.kind == "not applicable" else entry.kind
@@ -217,10 +217,10 @@ def _markdown_entry(entry: Entry, reasons: dict[str, int], *, tells: bool) -> st
             place = reasons.setdefault(entry.text, len(reasons) + 1)
             return f"{short} ({place})"
         case Label():
-            return escaped(entry.text)
+            return escape_markdown(entry.text)
 
 
-def escaped(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Text that no Markdown reader takes for markup."""
     flat = " ".join(text.split())
     escaped = re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", flat)
@@ -228,7 +228,7 @@ def escaped(text: str) -> str:
 
 
 def parquet_bytes(results: Sequence[Result]) -> bytes:
-    """One row a trial: its axes, headline figure, alignment, cost, and every metric in a column
+    """One row a trial: its axes, main metric, alignment, cost, and every metric in a column
     `metric_<name>`. What is not known is null, never 0 or a text."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -239,7 +239,7 @@ def parquet_bytes(results: Sequence[Result]) -> bytes:
         [
             *((name, pa.string()) for name in ("hash", *_AXES)),
             ("seed", pa.int64()),
-            *((name, pa.string()) for name in ("options", "status", "failure", "headline")),
+            *((name, pa.string()) for name in ("options", "status", "failure", "main_metric")),
             *((name, pa.float64()) for name in ("value", "low", "high")),
             ("higher_is_better", pa.bool_()),
             *((name, pa.float64()) for name in _ALIGNMENT),
@@ -268,7 +268,7 @@ def _row(result: Result, metrics: Sequence[str]) -> dict[str, object]:
         "options": json.dumps(dict(cell.options), sort_keys=True),
         "status": result.status,
         "failure": failure,
-        "headline": primary.name if primary else None,
+        "main_metric": primary.name if primary else None,
         "value": primary.value if primary else None,
         "low": primary.low if primary else None,
         "high": primary.high if primary else None,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reports.pages.comparison import Comparison, Difference
+    from reports.pages.comparison import CellDifference, StoreComparison
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,16 +50,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _plain(comparison: Comparison) -> dict[str, Any]:
+def _plain(comparison: StoreComparison) -> dict[str, Any]:
     return dataclasses.asdict(comparison)
 
 
-def text(comparison: Comparison) -> str:
+def text(comparison: StoreComparison) -> str:
     """The comparison as a table for a terminal, with its counts last."""
     return "\n".join(_lines(comparison)) + "\n"
 
 
-def _lines(comparison: Comparison) -> Iterator[str]:
+def _lines(comparison: StoreComparison) -> Iterator[str]:
     from reports.formats import metric_name
 
     yield f"{comparison.before}  ->  {comparison.after}"
@@ -78,7 +78,7 @@ def _lines(comparison: Comparison) -> Iterator[str]:
 _HEAD = ("attention + score", "before", "after", "difference", "95 % interval", "p", "verdict")
 
 
-def _cells(one: Difference) -> tuple[str, ...]:
+def _cells(one: CellDifference) -> tuple[str, ...]:
     from reports import formats
 
     digits = formats.decimals(one.metric)

@@ -151,13 +151,13 @@ def _tell(verdict: Verdict) -> None:
 
 def _rank(args: argparse.Namespace) -> int:
     from ablations.cli.options import data_root_of
-    from reports.leaderboard.board import build
+    from reports.leaderboard.board import build_board
     from reports.leaderboard.board_tables import write_board
     from reports.leaderboard.references import load_reference
     from reports.leaderboard.rules import load_rules
     from reports.leaderboard.verify import paths_of
 
-    board: Board = build(
+    board: Board = build_board(
         [Path(path).expanduser() for path in args.bundles],
         load_rules(args.rules),
         load_reference(args.reference),

@@ -31,13 +31,13 @@ def run(args: argparse.Namespace) -> int:
     """Write the report. Failed trials are shown in it and do not make this command fail."""
     from bench.store.store import Store
     from reports.formats import plural
-    from reports.pages.report import build
+    from reports.pages.report import build_report
     from reports.pages.site import write_report
 
     begun = time.perf_counter()
     store = Store.open(args.store)
     out = folder(store.address, args.out)
-    report = build(store, study=args.study)
+    report = build_report(store, study=args.study)
     write_report(report, out)
     failed = sum(result.status == "failed" for result in report.collection.results)
     trials = plural(len(report.collection.results), "trial")

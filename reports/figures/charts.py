@@ -35,7 +35,7 @@ from reports.figures.panels import (
 from reports.load import Contender, Frame, slug
 from reports.metrics import NO_SCORE, TaskEntry
 from reports.statistics.analysis import LEADING, Analysis
-from reports.statistics.ranks import Ranks
+from reports.statistics.ranks import MeanRanks
 from reports.tables import mean_known
 
 #: Keys of a training curve that are not figures of their own.
@@ -127,18 +127,18 @@ def training_curves(analysis: Analysis, styles: Styles) -> list[Figure]:
 
 
 def by_length(analysis: Analysis, styles: Styles, task: TaskEntry) -> Figure | None:
-    """The headline figure by source length, with lengths beyond the test set's shaded."""
+    """The main metric by source length, with lengths beyond the test set's shaded."""
     frame = analysis.frame
-    name = axis_name(frame.headline)
+    name = axis_name(frame.main_metric)
     bins = [entry for result in frame.done for entry in result.by_length]
     if not bins:
         return None
-    first = analysis.headline.subset
+    first = analysis.main.subset
     longest = max((entry.high for entry in bins if entry.subset == first), default=None)
     beyond = longest is not None and any(entry.high > longest for entry in bins)
     unit = task.length_unit if len(task.length_unit) <= _LONGEST_UNIT else "length"
     axes = Axes(unit, name, longest if beyond else None, from_zero=True)
-    lines = partial(lengths, scale=metric_scale(frame.headline))
+    lines = partial(lengths, scale=metric_scale(frame.main_metric))
     panels = line_panels(_series(_chosen(analysis), styles, lines), axes)
     shaded = "Shaded: longer than anything in training and in the test set. " if beyond else ""
     names = list(dict.fromkeys(entry.subset for entry in bins))
@@ -166,7 +166,7 @@ _COSTS: tuple[tuple[str, str, bool], ...] = (
 def quality_against_cost(analysis: Analysis, styles: Styles) -> Figure | None:
     """A scatter plot with its Pareto front for each cost that was measured."""
     frame = analysis.frame
-    name = axis_name(frame.headline)
+    name = axis_name(frame.main_metric)
     panels = []
     for key, label, lower in _COSTS:
         spots = _drawn(_spots(analysis, styles, key), lower, frame.higher_is_better)
@@ -198,11 +198,9 @@ def quality_against_cost(analysis: Analysis, styles: Styles) -> Figure | None:
 
 def _spots(analysis: Analysis, styles: Styles, key: str) -> list[Spot]:
     spots = []
-    y = metric_scale(analysis.frame.headline)
+    y = metric_scale(analysis.frame.main_metric)
     scale = 1 / 2**20 if key.endswith("bytes") else 1.0
-    for contender, estimate in zip(
-        analysis.frame.contenders, analysis.headline.estimates, strict=True
-    ):
+    for contender, estimate in zip(analysis.frame.contenders, analysis.main.estimates, strict=True):
         cost, _ = mean_known([getattr(result.cost, key) for result in contender.done])
         if estimate is not None and cost is not None:
             spots.append(
@@ -287,7 +285,7 @@ def lengths(result: Result, scale: float) -> Lines:
     return lines
 
 
-def rank_figure(ranks: Ranks) -> Figure:
+def rank_figure(ranks: MeanRanks) -> Figure:
     """The diagram with what it means in words."""
     settings = formats.plural(len(ranks.settings), "setting")
     p = formats.probability(ranks.p)
@@ -309,7 +307,7 @@ def rank_figure(ranks: Ranks) -> Figure:
     return Figure("ranks", title, told, (_diagram(ranks, title),), columns=1)
 
 
-def _diagram(ranks: Ranks, title: str) -> Drawing:
+def _diagram(ranks: MeanRanks, title: str) -> Drawing:
     """Names below each other, the best first; the axis above them counts ranks."""
     left = max(text_width(name, _SIZE) for name in ranks.names) + 52
     most = len(ranks.names)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from reports.formats import metric_name
-from reports.leaderboard.board import NO_REFERENCE, Board, ClassBoard, Entry, Standing
+from reports.leaderboard.board import NO_REFERENCE, Board, BoardEntry, ClassBoard, SettingBoard
 from reports.leaderboard.references import ReferenceSetting
 from reports.leaderboard.rules import Track
 from reports.load import slug
@@ -25,11 +25,11 @@ from reports.statistics.significance import (
     tie_groups,
 )
 from reports.tables import Column, Label, Missing, Number, Row, Table, estimated, shades
-from reports.writers import csv_text, escaped, markdown_text
+from reports.writers import csv_text, escape_markdown, markdown_text
 
 
 @dataclass(frozen=True)
-class Score:
+class BoardScore:
     """A score with the ends of its interval; more is better."""
 
     value: float
@@ -41,23 +41,27 @@ class Score:
         return interval_variance(self.low, self.high)
 
 
-def score_of(estimate: Estimate | None, reference: ReferenceSetting | str) -> Score | None:
+def score_of(estimate: Estimate | None, reference: ReferenceSetting | str) -> BoardScore | None:
     """An estimate as a score, with the same interval."""
     if estimate is None or isinstance(reference, str):
         return None
     ends = [reference.score(end) for end in (estimate.low, estimate.high) if end is not None]
     value = reference.score(estimate.value)
-    return Score(value, min(ends, default=value), max(ends, default=value))
+    return BoardScore(value, min(ends, default=value), max(ends, default=value))
 
 
-def setting_table(standing: Standing, kind: str) -> Table:
+def setting_table(standing: SettingBoard, kind: str) -> Table:
     """The entries of one setting, the best first."""
     analysis, frame = standing.analysis, standing.analysis.frame
     subsets = analysis.subsets
     columns = [
         Column("entry", "entry", "what its bundle is called", text=True),
         *(
-            Column(f"{frame.headline}_{one.subset}", one.subset, group=metric_name(frame.headline))
+            Column(
+                f"{frame.main_metric}_{one.subset}",
+                one.subset,
+                group=metric_name(frame.main_metric),
+            )
             for one in subsets
         ),
         Column("score", "score", "how far above the suite's own mechanisms, in their spreads"),
@@ -67,10 +71,10 @@ def setting_table(standing: Standing, kind: str) -> Table:
     for place in analysis.order:
         entry, contender = standing.entries[place], frame.contenders[place]
         figures = [
-            estimated(one.estimates[place], frame.headline, group=one.groups[place])
+            estimated(one.estimates[place], frame.main_metric, group=one.groups[place])
             for one in subsets
         ]
-        score = score_of(analysis.headline.estimates[place], standing.reference)
+        score = score_of(analysis.main.estimates[place], standing.reference)
         size = contender.done[0].cost.parameters if contender.done else None
         rows.append(
             Row(
@@ -96,7 +100,7 @@ def setting_table(standing: Standing, kind: str) -> Table:
 
 
 def score_entry(
-    score: Score | None, reference: ReferenceSetting | str, group: int | None = None
+    score: BoardScore | None, reference: ReferenceSetting | str, group: int | None = None
 ) -> Number | Missing:
     """A score as an entry, or why there is none."""
     if score is None:
@@ -105,7 +109,7 @@ def score_entry(
     return Number(score.value, score.low, score.high, 2, group=group, signed=True)
 
 
-def _setting_notes(standing: Standing) -> list[str]:
+def _setting_notes(standing: SettingBoard) -> list[str]:
     reference = standing.reference
     notes = list(standing.analysis.notes)
     notes += group_notes(standing.analysis, [entry.name for entry in standing.entries])
@@ -128,7 +132,7 @@ def _setting_notes(standing: Standing) -> list[str]:
 
 
 @dataclass(frozen=True)
-class _Line:
+class _TrackEntry:
     """An entry over a track.
 
     Attributes:
@@ -136,8 +140,8 @@ class _Line:
         places: of the entry in each; None where it was not run.
     """
 
-    entry: Entry
-    standings: tuple[Standing | None, ...]
+    entry: BoardEntry
+    standings: tuple[SettingBoard | None, ...]
     places: tuple[int | None, ...]
 
     @property
@@ -145,23 +149,23 @@ class _Line:
         return sum(place is not None for place in self.places)
 
     @property
-    def scores(self) -> list[Score | None]:
+    def scores(self) -> list[BoardScore | None]:
         return [
             None
             if standing is None or place is None
-            else score_of(standing.analysis.headline.estimates[place], standing.reference)
+            else score_of(standing.analysis.main.estimates[place], standing.reference)
             for standing, place in zip(self.standings, self.places, strict=True)
         ]
 
     @property
-    def overall(self) -> Score | None:
+    def overall(self) -> BoardScore | None:
         """The mean score, if there is one for every setting; settings vary independently."""
         known = [one for one in self.scores if one is not None]
         if len(known) < len(self.places):
             return None
         value = float(np.mean([one.value for one in known]))
         reach = float(np.sqrt(sum((one.high - one.low) ** 2 for one in known))) / (2 * len(known))
-        return Score(value, value - reach, value + reach)
+        return BoardScore(value, value - reach, value + reach)
 
     def overall_entry(self, group: int | None, shade: float | None) -> Number | Missing:
         overall = self.overall
@@ -186,7 +190,7 @@ class _Line:
             if standing is None or place is None:
                 found.append(Missing("not run"))
             else:
-                group = standing.analysis.headline.groups[place]
+                group = standing.analysis.main.groups[place]
                 found.append(score_entry(score, standing.reference, group))
         return found
 
@@ -231,7 +235,7 @@ def track_table(board: ClassBoard, track: Track) -> Table | None:
 
 
 def _detectable_notes(
-    board: ClassBoard, track: Track, overall: Sequence[Score | None]
+    board: ClassBoard, track: Track, overall: Sequence[BoardScore | None]
 ) -> Iterator[str]:
     """How small a difference of scores can be found, overall and in every setting."""
     found = [("overall", detectable_of(overall))]
@@ -239,7 +243,7 @@ def _detectable_notes(
     for name in track.settings:
         standing = board.standing(track, name)
         if standing is not None and not isinstance(standing.reference, str):
-            judged.append(standing.analysis.headline)
+            judged.append(standing.analysis.main)
             least = judged[-1].detectable
             found.append((name, None if least is None else least / standing.reference.spread))
     known = [f"{name} {least:.2f}" for name, least in found if least is not None]
@@ -251,27 +255,28 @@ def _detectable_notes(
         )
 
 
-def _lines(board: ClassBoard, track: Track) -> list[_Line]:
+def _lines(board: ClassBoard, track: Track) -> list[_TrackEntry]:
     standings = tuple(board.standing(track, name) for name in track.settings)
     entries = dict.fromkeys(one for each in standings if each is not None for one in each.entries)
 
-    def place(entry: Entry, standing: Standing | None) -> int | None:
+    def place(entry: BoardEntry, standing: SettingBoard | None) -> int | None:
         if standing is None or entry not in standing.entries:
             return None
         return standing.entries.index(entry)
 
     return [
-        _Line(entry, standings, tuple(place(entry, one) for one in standings)) for entry in entries
+        _TrackEntry(entry, standings, tuple(place(entry, one) for one in standings))
+        for entry in entries
     ]
 
 
-def _rank(line: _Line) -> tuple[bool, float, int, str]:
+def _rank(line: _TrackEntry) -> tuple[bool, float, int, str]:
     """The best overall score first, then those without one, the most complete first."""
     overall = line.overall
     return overall is None, -overall.value if overall else 0.0, -line.done, line.entry.name
 
 
-def tie_groups_of(overall: Sequence[Score | None]) -> list[int | None]:
+def tie_groups_of(overall: Sequence[BoardScore | None]) -> list[int | None]:
     """Tie groups of overall scores. Their differences count as those of independent figures,
     which is cautious: entries share their test sets."""
     places = [place for place, one in enumerate(overall) if one is not None]
@@ -292,7 +297,7 @@ def tie_groups_of(overall: Sequence[Score | None]) -> list[int | None]:
     return groups
 
 
-def detectable_of(overall: Sequence[Score | None]) -> float | None:
+def detectable_of(overall: Sequence[BoardScore | None]) -> float | None:
     """The smallest true difference of overall scores that these groups show four times out of five;
     None with fewer than two scores."""
     known = [one for one in overall if one is not None]
@@ -302,7 +307,7 @@ def detectable_of(overall: Sequence[Score | None]) -> float | None:
     return detectable_difference(float(np.median(errors)), np.inf, comparisons=len(errors))
 
 
-def _errors(known: Sequence[Score]) -> np.ndarray:
+def _errors(known: Sequence[BoardScore]) -> np.ndarray:
     """Standard error of every difference."""
     variances = np.array([one.variance for one in known])
     return np.sqrt(variances[:, None] + variances[None, :])
@@ -315,7 +320,7 @@ REASONS = 20
 
 
 @dataclass(frozen=True)
-class Part:
+class ClassTables:
     """One class of the board as tables."""
 
     title: str
@@ -328,14 +333,14 @@ class Part:
         return (*self.tracks, *self.settings)
 
 
-def parts(board: Board) -> list[Part]:
+def class_tables(board: Board) -> list[ClassTables]:
     """The tables of every class."""
-    return [_part(one, board) for one in board.classes]
+    return [_class_tables(one, board) for one in board.classes]
 
 
-def _part(one: ClassBoard, board: Board) -> Part:
+def _class_tables(one: ClassBoard, board: Board) -> ClassTables:
     tracks = [track_table(one, track) for track in board.rules.tracks]
-    return Part(
+    return ClassTables(
         title=one.title,
         kind=one.kind,
         tracks=tuple(table for table in tracks if table is not None),
@@ -373,7 +378,7 @@ def bundles_table(board: Board) -> Table:
 
 def write_board(board: Board, out: Path) -> list[Path]:
     """Write everything; returns the files. Raises UsageError where the folder cannot be written."""
-    found, bundles = parts(board), bundles_table(board)
+    found, bundles = class_tables(board), bundles_table(board)
     page = template_environment().get_template("board.html.j2")
     files: dict[str, str | bytes] = {
         "index.html": page.render(board=board, parts=found, bundles=bundles, reasons=REASONS),
@@ -384,21 +389,26 @@ def write_board(board: Board, out: Path) -> list[Path]:
     return write_files(out, files.items(), "board")
 
 
-def board_text(board: Board, found: list[Part], bundles: Table) -> str:
+def board_text(board: Board, found: list[ClassTables], bundles: Table) -> str:
     """The board as Markdown."""
     blocks = [
         "# Leaderboard\n",
-        f"Rules {escaped(board.rules.version)}: {escaped(board.rules.description)}\n",
-        f"Reference: {escaped(reference_text(board))}\n",
+        escape_markdown(f"Rules {board.rules.version}: {board.rules.description}") + "\n",
+        f"Reference: {escape_markdown(reference_text(board))}\n",
     ]
     for part in found:
-        blocks.append(f"## {escaped(part.title)}\n")
-        blocks += [f"### {escaped(one.title)}\n\n{markdown_text(one)}" for one in part.tables]
-    blocks.append(f"## {escaped(bundles.title)}\n\n{markdown_text(bundles)}")
+        blocks.append(f"## {escape_markdown(part.title)}\n")
+        blocks += [
+            f"### {escape_markdown(one.title)}\n\n{markdown_text(one)}" for one in part.tables
+        ]
+    blocks.append(f"## {escape_markdown(bundles.title)}\n\n{markdown_text(bundles)}")
     if board.refused:
         blocks.append("## Not on the board\n")
         for one in board.refused:
-            blocks += [f"- {escaped(one.name)}: {escaped(text)}" for text in one.reasons[:REASONS]]
+            blocks += [
+                f"- {escape_markdown(one.name)}: {escape_markdown(text)}"
+                for text in one.reasons[:REASONS]
+            ]
     return "\n".join(blocks) + "\n"
 
 

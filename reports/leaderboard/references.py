@@ -20,7 +20,7 @@ from reports import metrics as catalogues
 from reports.formats import plural
 from reports.leaderboard.bundle import parse
 from reports.leaderboard.rules import FrozenModel, load_model
-from reports.load import Frame, Setting, collect, read, read_samples
+from reports.load import BenchmarkSetting, Frame, collect, read, read_samples
 
 _FOLDER = Path(__file__).parent / "references"
 #: Fewer mechanisms say nothing about how far mechanisms differ.
@@ -28,10 +28,10 @@ FEWEST = 3
 
 
 class ReferenceSetting(FrozenModel):
-    """Mean and spread of the headline figure in one setting.
+    """Mean and spread of the main metric in one setting.
 
     spread: standard deviation between mechanisms, each a mean over its seeds.
-    test_set: digest of the names and references of the headline test set's examples.
+    test_set: digest of the names and references of the main test set's examples.
     """
 
     task: str
@@ -47,8 +47,8 @@ class ReferenceSetting(FrozenModel):
     test_set: str
 
     @property
-    def setting(self) -> Setting:
-        return Setting(self.task, self.dataset, self.budget, tuple(self.options.items()))
+    def setting(self) -> BenchmarkSetting:
+        return BenchmarkSetting(self.task, self.dataset, self.budget, tuple(self.options.items()))
 
     def score(self, value: float) -> float:
         """A figure as a score; more is better."""
@@ -64,7 +64,7 @@ class Reference(FrozenModel):
     settings: tuple[ReferenceSetting, ...]
     left_out: tuple[str, ...] = Field(default=(), exclude=True)
 
-    def of(self, setting: Setting) -> ReferenceSetting | None:
+    def of(self, setting: BenchmarkSetting) -> ReferenceSetting | None:
         return next((one for one in self.settings if one.setting == setting), None)
 
     def write(self, path: Path) -> None:
@@ -115,7 +115,7 @@ def freeze(store: Store, version: str) -> Reference:
     A plain mechanism is one without options. Raises UsageError where there is no such setting.
     """
     results, problems = read(store)
-    known = catalogues.from_registries(result.key for result in results)
+    known = catalogues.catalogue_of(result.key for result in results)
     frames = collect(store.address, results, known).frames
     settings: list[ReferenceSetting] = []
     left_out = list(problems)
@@ -159,7 +159,7 @@ def _reference_setting(frame: Frame, store: Store) -> ReferenceSetting | str:
         dataset=frame.setting.dataset,
         options=dict(frame.setting.options),
         budget=frame.setting.budget,
-        metric=frame.headline,
+        metric=frame.main_metric,
         higher_is_better=frame.higher_is_better,
         mean=float(means.mean()),
         spread=spread,
@@ -170,6 +170,6 @@ def _reference_setting(frame: Frame, store: Store) -> ReferenceSetting | str:
 
 
 def test_set_of(store: Store, hash: str) -> str | None:
-    """Digest of the headline test set that a result was tested on, None without predictions."""
+    """Digest of the main test set that a result was tested on, None without predictions."""
     found, _ = read_samples(store, hash)
     return next(iter(found.values())).test_set if found else None

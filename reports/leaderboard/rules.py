@@ -99,9 +99,7 @@ def load_rules(name: str = DEFAULT) -> Rules:
     return load_model(_path(name), Rules, "YAML", _parse_yaml)
 
 
-def load_model(
-    path: Path, model: type[Model], form: str, parse: Callable[[bytes], Any]
-) -> Model:
+def load_model(path: Path, model: type[Model], form: str, parse: Callable[[bytes], Any]) -> Model:
     """A checked file.
 
     Args:

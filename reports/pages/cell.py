@@ -23,16 +23,16 @@ from reports.figures.charts import (
     metric_scale,
 )
 from reports.figures.panels import Axes, Series, line_panels
-from reports.load import Contender, Setting, slug
+from reports.load import BenchmarkSetting, Contender, slug
 from reports.metrics import TaskEntry
 from reports.pages.gallery import (
     DOING,
-    Map,
+    AttentionMap,
     Prediction,
-    choose,
-    looks,
+    choose_examples,
     read_predictions,
     read_traces,
+    reading_hint,
     source_text,
 )
 from reports.statistics.analysis import Analysis
@@ -47,7 +47,7 @@ from reports.tables import (
     metric_number,
     page_of_cell,
 )
-from reports.tables.scores import headline_entries
+from reports.tables.scores import main_entries
 
 if TYPE_CHECKING:
     from bench.store.store import Store
@@ -60,7 +60,7 @@ _EXAMPLES_WITH_PARTS = 2
 
 
 @dataclass(frozen=True)
-class Look:
+class AttentionExample:
     """What was looked at in one example.
 
     Attributes:
@@ -74,8 +74,8 @@ class Look:
     references: tuple[str, ...]
     prediction: str
     kind: str
-    wholes: tuple[Map, ...]
-    parts: tuple[Map, ...]
+    wholes: tuple[AttentionMap, ...]
+    parts: tuple[AttentionMap, ...]
 
 
 @dataclass(frozen=True)
@@ -83,20 +83,20 @@ class CellPage:
     """Everything that is shown of one contender."""
 
     href: str
-    setting: Setting
+    setting: BenchmarkSetting
     name: str
     entry: Entry
     seeds: Table
     curves: Figure | None
     best: tuple[Prediction, ...]
     worst: tuple[Prediction, ...]
-    looks: tuple[Look, ...]
+    looks: tuple[AttentionExample, ...]
     notes: tuple[str, ...]
 
     @property
     def look(self) -> str:
         """How to read the pictures."""
-        return looks(self.looks[0].kind) if self.looks else ""
+        return reading_hint(self.looks[0].kind) if self.looks else ""
 
     @property
     def drawings(self) -> list[Drawing]:
@@ -105,7 +105,7 @@ class CellPage:
 
 def cell_pages(analysis: Analysis, store: Store, task: TaskEntry) -> Iterator[CellPage]:
     """The pages of the leading contenders."""
-    entries = headline_entries(analysis)
+    entries = main_entries(analysis)
     for place in analysis.leading:
         yield _page(analysis, place, entries[place], store, task)
 
@@ -114,7 +114,7 @@ def _page(analysis: Analysis, place: int, entry: Entry, store: Store, task: Task
     frame = analysis.frame
     contender = frame.contenders[place]
     rows, notes = _predictions(store, contender.done[0])
-    best, worst = _extremes(rows, analysis.headline.subset)
+    best, worst = _extremes(rows, analysis.main.subset)
     traces, problem = _traces(store, contender.done[0])
     return CellPage(
         href=page_of_cell(frame.setting, contender),
@@ -125,14 +125,14 @@ def _page(analysis: Analysis, place: int, entry: Entry, store: Store, task: Task
         curves=_curves(contender, analysis, task),
         best=best,
         worst=worst,
-        looks=_looks(traces, rows, analysis.headline.subset, contender.name),
+        looks=_looks(traces, rows, analysis.main.subset, contender.name),
         notes=(*notes, *problem),
     )
 
 
 def _seeds(analysis: Analysis, contender: Contender) -> Table:
     """Every seed with its figures; failed ones say why."""
-    metric = analysis.frame.headline
+    metric = analysis.frame.main_metric
     columns = (
         Column(metric, formats.metric_name(metric)),
         Column("aer", "AER"),
@@ -176,7 +176,7 @@ def _curves(contender: Contender, analysis: Analysis, task: TaskEntry) -> Figure
         if key not in NOT_FIGURES:
             lines = [curve(result, key, metric_scale(key)) for result in contender.done]
             panels += _panels(contender, lines, axis_name(key), "step")
-    metric = analysis.frame.headline
+    metric = analysis.frame.main_metric
     by_length = [lengths(result, metric_scale(metric)) for result in contender.done]
     panels += _panels(contender, by_length, axis_name(metric), task.length_unit)
     if not panels:
@@ -238,10 +238,10 @@ def _traces(store: Store, result: Result) -> tuple[list[Trace], tuple[str, ...]]
 
 def _looks(
     traces: Sequence[Trace], rows: Sequence[Prediction], subset: str, name: str
-) -> tuple[Look, ...]:
+) -> tuple[AttentionExample, ...]:
     texts = {row.key: row for row in rows}
     found = []
-    for number, key in enumerate(choose(traces, subset)):
+    for number, key in enumerate(choose_examples(traces, subset)):
         own = [trace for trace in traces if (trace.subset, trace.example) == key]
         own = [trace for trace in own if trace.source and trace.target]
         if not own:
@@ -250,7 +250,7 @@ def _looks(
         with_parts = next((trace for trace in own if trace.parts), None)
         parts = _parts(with_parts, name) if with_parts and number < _EXAMPLES_WITH_PARTS else ()
         found.append(
-            Look(
+            AttentionExample(
                 f"Example {key[1]} of the test set “{key[0]}”",
                 text.shown_source if text else source_text(own[0]),
                 text.references if text else (),
@@ -263,14 +263,16 @@ def _looks(
     return tuple(found)
 
 
-def _whole(trace: Trace, name: str) -> Map:
+def _whole(trace: Trace, name: str) -> AttentionMap:
     doing = DOING[trace.mode]
-    return Map(f"while {doing}", attention_map(trace, f"Attention of {name}, {doing}"))
+    return AttentionMap(f"while {doing}", attention_map(trace, f"Attention of {name}, {doing}"))
 
 
-def _parts(trace: Trace, name: str) -> tuple[Map, ...]:
+def _parts(trace: Trace, name: str) -> tuple[AttentionMap, ...]:
     """Single heads and layers of one reading."""
     return tuple(
-        Map(part, attention_map(replace(trace, weights=weights), f"Attention of {name}, {part}"))
+        AttentionMap(
+            part, attention_map(replace(trace, weights=weights), f"Attention of {name}, {part}")
+        )
         for part, weights in list(trace.parts.items())[:_PARTS]
     )

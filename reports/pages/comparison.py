@@ -18,7 +18,7 @@ from bench.store.result import Result
 from reports import formats
 from reports import load as frames
 from reports.figures.svg import clean
-from reports.load import Contender, Sample, Setting, read_samples
+from reports.load import BenchmarkSetting, Contender, Sample, read_samples
 from reports.metrics import Catalogue
 from reports.output_folder import write_files
 from reports.pages import template_environment
@@ -28,7 +28,7 @@ from reports.statistics.significance import (
     difference_estimate,
     holm,
     interval_variance,
-    moderated_spread,
+    moderated_variance,
 )
 from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, metric_number
 from reports.writers import csv_text
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from bench.store.store import Store
 
 
-Verdict = Literal["better", "worse", "cannot be told apart", "identical", "not comparable"]
+Change = Literal["better", "worse", "cannot be told apart", "identical", "not comparable"]
 
 
 @dataclass(frozen=True)
-class Difference:
+class CellDifference:
     """One contender in two stores. Figures are means over the shared seeds.
 
     Attributes:
@@ -51,7 +51,7 @@ class Difference:
         reason: why the two are not comparable, else "".
     """
 
-    setting: Setting
+    setting: BenchmarkSetting
     contender: str
     metric: str
     higher_is_better: bool
@@ -62,18 +62,18 @@ class Difference:
     low: float | None
     high: float | None
     p: float | None
-    verdict: Verdict
+    verdict: Change
     basis: str
     reason: str = ""
 
 
 @dataclass(frozen=True)
-class Comparison:
+class StoreComparison:
     """All shared cells of two stores, and what only one of them has or could finish."""
 
     before: str
     after: str
-    differences: tuple[Difference, ...]
+    differences: tuple[CellDifference, ...]
     only_before: tuple[str, ...]
     only_after: tuple[str, ...]
     newly_failed: tuple[str, ...]
@@ -96,7 +96,7 @@ class Comparison:
     def counts(self) -> str:
         """`2 better, 1 worse, 10 cannot be told apart`."""
         counted = {
-            name: sum(one.verdict == name for one in self.differences) for name in get_args(Verdict)
+            name: sum(one.verdict == name for one in self.differences) for name in get_args(Change)
         }
         return ", ".join(f"{number} {name}" for name, number in counted.items() if number) or (
             "no shared cell has finished in both"
@@ -104,10 +104,10 @@ class Comparison:
 
 
 @dataclass
-class _Measured:
+class _PairedResults:
     """The differences of one contender, seed by seed."""
 
-    setting: Setting
+    setting: BenchmarkSetting
     contender: Contender
     pairs: list[tuple[Result, Result]]
     per_seed: list[float] = field(default_factory=list)
@@ -128,7 +128,7 @@ class _Measured:
         return float(np.mean(self.variances))
 
 
-def compare(before: Store, after: Store) -> Comparison:
+def compare(before: Store, after: Store) -> StoreComparison:
     """Compare the results of two stores. Raises UsageError where they share no cell."""
     (first, unusable), (second, more_unusable) = frames.read(before), frames.read(after)
     old = {result.hash: result for result in first}
@@ -142,7 +142,7 @@ def compare(before: Store, after: Store) -> Comparison:
         )
     both = [h for h in shared if old[h].status == new[h].status == "done"]
     measured = _measure([old[h] for h in both], new, before, after)
-    return Comparison(
+    return StoreComparison(
         before=before.address,
         after=after.address,
         differences=tuple(_judge(measured)),
@@ -160,7 +160,7 @@ def compare(before: Store, after: Store) -> Comparison:
 
 def _measure(
     results: Sequence[Result], new: dict[str, Result], before: Store, after: Store
-) -> list[_Measured]:
+) -> list[_PairedResults]:
     # No registry is asked: what tells cells apart, besides their seeds, is in the cells.
     collection = frames.collect("", results, Catalogue())
     measured = []
@@ -168,7 +168,7 @@ def _measure(
         resampler = Resampler()
         for contender in frame.contenders:
             pairs = [(result, new[result.hash]) for result in contender.done]
-            one = _Measured(frame.setting, contender, pairs)
+            one = _PairedResults(frame.setting, contender, pairs)
             for pair in pairs:
                 _add(one, pair, resampler, before, after)
             measured.append(one)
@@ -176,7 +176,11 @@ def _measure(
 
 
 def _add(
-    one: _Measured, pair: tuple[Result, Result], resampler: Resampler, before: Store, after: Store
+    one: _PairedResults,
+    pair: tuple[Result, Result],
+    resampler: Resampler,
+    before: Store,
+    after: Store,
 ) -> None:
     first, second = pair[0].primary, pair[1].primary
     assert first is not None and second is not None, "finished results have a primary figure"
@@ -184,8 +188,8 @@ def _add(
         one.reason = f"{first.name} in the one, {second.name} in the other"
         return
     one.per_seed.append(second.value - first.value)
-    old = _headline_sample(before, pair[0])
-    new = _headline_sample(after, pair[1])
+    old = _main_sample(before, pair[0])
+    new = _main_sample(after, pair[1])
     if old is None or new is None:
         one.variances.append(
             sum(interval_variance(figure.low, figure.high) for figure in (first, second))
@@ -216,16 +220,16 @@ def _draws(sample: Sample, metric: str, stored: float, resampler: Resampler) -> 
     return resampler.figures(sample.test_set, table, aggregator)
 
 
-def _headline_sample(store: Store, result: Result) -> Sample | None:
+def _main_sample(store: Store, result: Result) -> Sample | None:
     found, _ = read_samples(store, result.hash)
     return next(iter(found.values()), None)
 
 
-def _judge(measured: Sequence[_Measured]) -> list[Difference]:
+def _judge(measured: Sequence[_PairedResults]) -> list[CellDifference]:
     comparable = [one for one in measured if not one.reason]
-    spread = moderated_spread([one.per_seed for one in comparable])
+    spread = moderated_variance([one.per_seed for one in comparable])
     raw = []
-    found: list[Difference] = []
+    found: list[CellDifference] = []
     for place, one in enumerate(comparable):
         variance, freedom = float(spread.variance[place]), float(spread.freedom[place])
         estimate = difference_estimate(
@@ -247,13 +251,13 @@ def _judge(measured: Sequence[_Measured]) -> list[Difference]:
     return [*judged, *(_difference(one) for one in measured if one.reason)]
 
 
-def _difference(one: _Measured) -> Difference:
+def _difference(one: _PairedResults) -> CellDifference:
     """What is known before anything is judged."""
     first = one.pairs[0][0].primary
     assert first is not None
     before = [pair[0].primary.value for pair in one.pairs if pair[0].primary]
     after = [pair[1].primary.value for pair in one.pairs if pair[1].primary]
-    return Difference(
+    return CellDifference(
         setting=one.setting,
         contender=one.contender.name,
         metric=first.name,
@@ -271,7 +275,7 @@ def _difference(one: _Measured) -> Difference:
     )
 
 
-def _verdict(one: Difference, p: float) -> Verdict:
+def _verdict(one: CellDifference, p: float) -> Change:
     if one.before == one.after and one.low == one.high:
         return "identical"
     if p >= 1 - LEVEL:
@@ -289,7 +293,7 @@ def _labels(results: Iterable[Result], tell_failed: bool = False) -> tuple[str, 
     )
 
 
-def write_comparisons(comparisons: Sequence[Comparison], out: Path) -> list[Path]:
+def write_comparisons(comparisons: Sequence[StoreComparison], out: Path) -> list[Path]:
     """Write everything; returns the files. Raises UsageError where the folder cannot be written."""
     parts = [(one, tables(one, place)) for place, one in enumerate(comparisons, start=1)]
     page = template_environment().get_template("compare.html.j2").render(parts=parts)
@@ -297,7 +301,7 @@ def write_comparisons(comparisons: Sequence[Comparison], out: Path) -> list[Path
     return write_files(out, [("index.html", clean(page)), *files], "comparison")
 
 
-def tables(comparison: Comparison, number: int) -> list[Table]:
+def tables(comparison: StoreComparison, number: int) -> list[Table]:
     """A table for each setting that both stores have; `number` keeps names of several apart."""
     settings = dict.fromkeys(one.setting for one in comparison.differences)
     return [
@@ -306,7 +310,7 @@ def tables(comparison: Comparison, number: int) -> list[Table]:
     ]
 
 
-def _table(setting: Setting, differences: Sequence[Difference], number: int) -> Table:
+def _table(setting: BenchmarkSetting, differences: Sequence[CellDifference], number: int) -> Table:
     first = differences[0]
     better = "higher" if first.higher_is_better else "lower"
     return Table(
@@ -326,7 +330,7 @@ def _table(setting: Setting, differences: Sequence[Difference], number: int) -> 
     )
 
 
-def _entries(one: Difference) -> tuple[Entry, ...]:
+def _entries(one: CellDifference) -> tuple[Entry, ...]:
     verdict = f"{one.verdict} ({one.reason})" if one.reason else one.verdict
     return (
         metric_number(one.before, one.metric),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from reports import formats
 from reports.metrics import Catalogue
 from reports.statistics.analysis import Analysis
-from reports.statistics.baselines import best_control, standings
+from reports.statistics.baselines import against_best_control, best_control
 from reports.statistics.ranks import seeds_text
 from reports.statistics.significance import DifferenceEstimate, Estimate
 from reports.tables import mean_known
@@ -17,7 +17,7 @@ _NAMED = 6
 
 def findings(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
     """A few sentences; none of them claims a difference that was not found significant."""
-    if not any(analysis.headline.estimates):
+    if not any(analysis.main.estimates):
         return ("Nothing has finished in this setting yet.",)
     sentences = [
         _best(analysis),
@@ -34,14 +34,14 @@ def findings(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
 def _best(analysis: Analysis) -> str:
     frame, group = analysis.frame, _group_one(analysis)
     first, others = group[0], group[1:]
-    name = formats.metric_name(frame.headline)
+    name = formats.metric_name(frame.main_metric)
     word = "Highest" if frame.higher_is_better else "Lowest"
     sentence = f"{word} {name}: {frame.contenders[first].name}, {_figure(analysis, first)}."
     if others:
-        seeds = seeds_text(analysis.headline)
+        seeds = seeds_text(analysis.main)
         return f"{sentence} Not to be told apart from it with {seeds}: {_names(analysis, others)}."
-    if sum(one is not None for one in analysis.headline.estimates) > 1:
-        known = {one.basis for one in analysis.headline.estimates if one is not None}
+    if sum(one is not None for one in analysis.main.estimates) > 1:
+        known = {one.basis for one in analysis.main.estimates if one is not None}
         doubt = "" if "seeds and examples" in known else ", as far as a single seed can tell"
         return f"{sentence} It is ahead of everything else beyond chance{doubt}."
     return sentence
@@ -64,7 +64,7 @@ def _cheapest(analysis: Analysis) -> str:
 def _controls(analysis: Analysis, catalogue: Catalogue) -> list[str]:
     """How many beat the control without attention."""
     sentences = []
-    frame, scores = analysis.frame, analysis.headline
+    frame, scores = analysis.frame, analysis.main
     for place, contender in enumerate(frame.contenders):
         control = scores.estimates[place]
         if contender.attention not in catalogue.controls or control is None:
@@ -90,15 +90,15 @@ def _controls(analysis: Analysis, catalogue: Catalogue) -> list[str]:
 def _best_control(analysis: Analysis) -> str:
     """Which mechanisms pass the best of the controls that are no models of ours."""
     control = best_control(analysis)
-    value = control.headline(analysis) if control else None
+    value = control.main_figure(analysis) if control else None
     if control is None or value is None:
         return ""
-    stand = standings(analysis)
+    stand = against_best_control(analysis)
     known = [place for place, one in enumerate(stand) if one]
     passing = [place for place in known if stand[place] == "better"]
     sentence = (
         f"The best control that is not a model of the suite, “{control.name}”, reaches "
-        f"{formats.figure(value, analysis.frame.headline)}; "
+        f"{formats.figure(value, analysis.frame.main_metric)}; "
     )
     if not passing:
         return f"{sentence}no mechanism of {len(known)} passes it beyond its interval."
@@ -119,7 +119,7 @@ def _share(value: float) -> str:
 def _lead(analysis: Analysis) -> str:
     """Whether leads over the control grow with the length of the input: on lengths as in
     training, and on longer ones."""
-    found, frame = analysis.gaps, analysis.frame
+    found, frame = analysis.leads, analysis.frame
     if found is None:
         return ""
     control = frame.contenders[found.control].name
@@ -151,21 +151,21 @@ def _grown(
 
 
 def _longer(analysis: Analysis) -> list[str]:
-    """What is lost on other test sets, and by whom most, as a share of the headline figure."""
+    """What is lost on other test sets, and by whom most, as a share of the main metric."""
     frame = analysis.frame
     sentences = []
     for scores in analysis.subsets[1:]:
         lost = {
             place: frame.sign * (first.value - other.value) / first.value
             for place, (first, other) in enumerate(
-                zip(analysis.headline.estimates, scores.estimates, strict=True)
+                zip(analysis.main.estimates, scores.estimates, strict=True)
             )
             if first is not None and other is not None and first.value > 0
         }
         if len(lost) < 2:
             continue
         most, least = max(lost, key=lambda at: lost[at]), min(lost, key=lambda at: lost[at])
-        name = formats.metric_name(frame.headline)
+        name = formats.metric_name(frame.main_metric)
         share = _share(abs(lost[least]))
         worst, best = frame.contenders[most].name, frame.contenders[least].name
         if lost[most] <= 0:
@@ -206,14 +206,14 @@ def _alignment(analysis: Analysis) -> str:
 
 def _group_one(analysis: Analysis) -> list[int]:
     """Places of the contenders in group 1, best first."""
-    best = set(analysis.headline.best())
+    best = set(analysis.main.best())
     return [place for place in analysis.order if place in best]
 
 
 def _ahead(analysis: Analysis, place: int, other: int) -> bool:
     """Whether one is better than the other beyond chance."""
-    first, second = analysis.headline.estimates[place], analysis.headline.estimates[other]
-    if first is None or second is None or not analysis.headline.adjusted[place, other] < 0.05:
+    first, second = analysis.main.estimates[place], analysis.main.estimates[other]
+    if first is None or second is None or not analysis.main.adjusted[place, other] < 0.05:
         return False
     return (first.value > second.value) == analysis.frame.higher_is_better
 
@@ -224,9 +224,9 @@ def _train_seconds(analysis: Analysis, place: int) -> float | None:
 
 
 def _figure(analysis: Analysis, place: int) -> str:
-    estimate: Estimate | None = analysis.headline.estimates[place]
+    estimate: Estimate | None = analysis.main.estimates[place]
     assert estimate is not None
-    metric = analysis.frame.headline
+    metric = analysis.frame.main_metric
     text = formats.figure(estimate.value, metric)
     if estimate.low is None or estimate.high is None:
         return text

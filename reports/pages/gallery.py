@@ -24,7 +24,7 @@ DOING: dict[Mode, str] = {"free": "decoding freely", "forced": "reading the refe
 
 #: At most so many mechanisms a page, best first, so that pages stay small.
 CONTENDERS = 16
-_FROM_HEADLINE, _FROM_OTHERS = 2, 1
+_FROM_MAIN, _FROM_OTHERS = 2, 1
 _READABLE = 16  # source words that fit a phone
 
 
@@ -44,13 +44,13 @@ _LOOKS = {
 }
 
 
-def looks(kind: str) -> str:
+def reading_hint(kind: str) -> str:
     """How to read pictures of attention over words, frames or a grid."""
     return _LOOKS[kind]
 
 
 @dataclass(frozen=True)
-class Map:
+class AttentionMap:
     """What one contender looked at in one example; `href` is its page."""
 
     contender: str
@@ -122,7 +122,7 @@ def read_traces(store: Store, hash: str) -> list[Trace]:
 
 
 @dataclass(frozen=True)
-class Exhibit:
+class GalleryExample:
     """One example: its texts, what was written, and the heat maps by mode.
 
     Attributes:
@@ -135,8 +135,8 @@ class Exhibit:
     source: str
     references: tuple[str, ...]
     outputs: tuple[tuple[str, Prediction], ...]
-    free: tuple[Map, ...]
-    forced: tuple[Map, ...]
+    free: tuple[AttentionMap, ...]
+    forced: tuple[AttentionMap, ...]
     gold: bool
     kind: SourceKind = "words"
 
@@ -146,7 +146,7 @@ class Exhibit:
 
 
 @dataclass(frozen=True)
-class _Shown:
+class _TracedContender:
     """A contender's first seed: its traces and predictions of the examples that may be shown."""
 
     contender: Contender
@@ -155,13 +155,13 @@ class _Shown:
 
 
 def gallery(
-    frame: Frame, order: Sequence[int], headline: str, store: Store
-) -> tuple[tuple[Exhibit, ...], tuple[str, ...]]:
+    frame: Frame, order: Sequence[int], main_test_set: str, store: Store
+) -> tuple[tuple[GalleryExample, ...], tuple[str, ...]]:
     """Exhibits, and notes on what could not be shown.
 
     Args:
         order: places of the contenders, best first.
-        headline: name of the test set that comes first.
+        main_test_set: name of the test set that comes first.
     """
     notes: list[str] = []
     contenders = [frame.contenders[place] for place in order if frame.contenders[place].done]
@@ -173,10 +173,10 @@ def gallery(
             href = page_of_cell(frame.setting, contender)
             traces = read_traces(store, contender.done[0].hash)
             by_example = {((one.subset, one.example), one.mode): one for one in traces}
-            shown.append(_Shown(contender, by_example, href))
+            shown.append(_TracedContender(contender, by_example, href))
         except (UsageError, ValueError, KeyError, TypeError) as error:
             notes.append(f"{contender.name}: its traces are unusable ({error})")
-    keys = choose((trace for one in shown for trace in one.traces.values()), headline)
+    keys = choose_examples((trace for one in shown for trace in one.traces.values()), main_test_set)
     written = {one.contender.name: _written(store, one.contender, keys) for one in shown}
     exhibits = [_exhibit(key, shown, written) for key in keys]
     # The pages of the mechanisms have both readings of every example; here they would weigh most.
@@ -184,21 +184,21 @@ def gallery(
     return (*exhibits[:1], *later), tuple(notes)
 
 
-def choose(traces: Iterable[Trace], headline: str) -> list[Key]:
-    """Two examples of the headline test set and one of each other, those with gold first, seen
+def choose_examples(traces: Iterable[Trace], main_test_set: str) -> list[Key]:
+    """Two examples of the main test set and one of each other, those with gold first, seen
     by as many mechanisms as possible, and short enough to be read."""
     traces = list(traces)
     seen = Counter((trace.subset, trace.example) for trace in traces)
     first = {(trace.subset, trace.example): trace for trace in reversed(traces)}
     chosen: list[Key] = []
-    subsets = sorted({subset for subset, _ in seen}, key=lambda name: (name != headline, name))
+    subsets = sorted({subset for subset, _ in seen}, key=lambda name: (name != main_test_set, name))
 
     def merit(key: Key) -> tuple[bool, int, tuple[int, int], Key]:
         return first[key].gold is None, -seen[key], _unreadable(first[key]), key
 
     for subset in subsets:
         keys = sorted((key for key in seen if key[0] == subset), key=merit)
-        chosen += keys[: _FROM_HEADLINE if subset == headline else _FROM_OTHERS]
+        chosen += keys[: _FROM_MAIN if subset == main_test_set else _FROM_OTHERS]
     return chosen
 
 
@@ -217,8 +217,8 @@ def _written(store: Store, contender: Contender, keys: Sequence[Key]) -> dict[Ke
 
 
 def _exhibit(
-    key: Key, shown: Sequence[_Shown], written: dict[str, dict[Key, Prediction]]
-) -> Exhibit:
+    key: Key, shown: Sequence[_TracedContender], written: dict[str, dict[Key, Prediction]]
+) -> GalleryExample:
     outputs = [
         (one.contender.name, found)
         for one in shown
@@ -226,7 +226,7 @@ def _exhibit(
     ]
     text = outputs[0][1] if outputs else None
     held = [trace for one in shown for (at, _), trace in one.traces.items() if at == key]
-    return Exhibit(
+    return GalleryExample(
         subset=key[0],
         example=key[1],
         source=text.shown_source if text else source_text(held[0]),
@@ -244,12 +244,12 @@ def source_text(trace: Trace) -> str:
     return " ".join(trace.source) if trace.kind == "words" else ""
 
 
-def _maps(key: Key, mode: Mode, shown: Sequence[_Shown]) -> tuple[Map, ...]:
+def _maps(key: Key, mode: Mode, shown: Sequence[_TracedContender]) -> tuple[AttentionMap, ...]:
     maps = []
     for one in shown:
         trace = one.traces.get((key, mode))
         if trace is not None and trace.source and trace.target:
             name = one.contender.name
             drawing = attention_map(trace, f"Attention of {name}, {DOING[mode]}")
-            maps.append(Map(name, drawing, one.href))
+            maps.append(AttentionMap(name, drawing, one.href))
     return tuple(maps)

@@ -20,15 +20,15 @@ from reports.figures.charts import (
     rank_figure,
     training_curves,
 )
-from reports.load import Collection, Frame, Setting
+from reports.load import BenchmarkSetting, Collection, Frame
 from reports.metrics import Catalogue
 from reports.pages.cell import CellPage, cell_pages
 from reports.pages.findings import findings
-from reports.pages.gallery import Exhibit, gallery, looks
+from reports.pages.gallery import GalleryExample, gallery, reading_hint
 from reports.replication import Replication
 from reports.replication.matching import paper_studies, replicate
 from reports.statistics.analysis import Analysis, analyse
-from reports.statistics.ranks import rank
+from reports.statistics.ranks import mean_ranks
 from reports.tables import Table
 from reports.tables.comparisons import confusion_table, length_table, mcnemar_table
 from reports.tables.metrics import (
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 class Section:
     """Everything that is shown of one frame; None where there is nothing to show."""
 
-    setting: Setting
+    setting: BenchmarkSetting
     analysis: Analysis
     findings: tuple[str, ...]
     matrix: Table
@@ -71,7 +71,7 @@ class Section:
     curves: tuple[Figure, ...]
     by_length: Figure | None
     against_cost: Figure | None
-    exhibits: tuple[Exhibit, ...]
+    exhibits: tuple[GalleryExample, ...]
     signatures: tuple[Fact, ...]
     notes: tuple[str, ...]
     cells: tuple[CellPage, ...] = ()
@@ -84,7 +84,7 @@ class Section:
     @property
     def look(self) -> str:
         """How to read the pictures of the examples."""
-        return looks(self.kind)
+        return reading_hint(self.kind)
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -125,7 +125,7 @@ class Report:
     @cached_property
     def ranks(self) -> Figure | None:
         """Mean ranks over tasks; None where too little was run."""
-        found = rank([section.analysis for section in self.sections])
+        found = mean_ranks([section.analysis for section in self.sections])
         return rank_figure(found) if found else None
 
     @cached_property
@@ -141,7 +141,7 @@ class Report:
         return tuple(section for section in self.sections if section.setting.task == task)
 
 
-def build(
+def build_report(
     store: Store,
     *,
     study: str | None = None,
@@ -168,7 +168,7 @@ def build(
         )
     if study is not None:
         results = of_study(results, study)
-    known = catalogue or catalogues.from_registries(result.key for result in results)
+    known = catalogue or catalogues.catalogue_of(result.key for result in results)
     collection = frames.collect(store.address, results, known, problems)
     sections = tuple(_section(frame, store, known) for frame in collection.frames)
     if studies is None:
@@ -224,7 +224,7 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:
     task = catalogue.task(frame.setting.task)
     order = analysis.order
     cells = tuple(cell_pages(analysis, store, task))
-    exhibits, notes = gallery(frame, order, analysis.headline.subset, store)
+    exhibits, notes = gallery(frame, order, analysis.main.subset, store)
     return Section(
         setting=frame.setting,
         analysis=analysis,

@@ -10,15 +10,15 @@ from jinja2 import Environment
 from reports.figures import Drawing, pdf, svg, tiled
 from reports.figures.pdf import fonts_for
 from reports.figures.svg import clean, definitions
-from reports.load import Setting
+from reports.load import BenchmarkSetting
 from reports.output_folder import write_files
 from reports.pages import template_environment
-from reports.pages.gallery import Exhibit
+from reports.pages.gallery import GalleryExample
 from reports.pages.report import Report, Section
 from reports.replication import command, summary_table, tables_of
 from reports.tables import Table, task_page
 from reports.tables.overview import facts
-from reports.writers import csv_text, escaped, latex_text, markdown_text, parquet_bytes
+from reports.writers import csv_text, escape_markdown, latex_text, markdown_text, parquet_bytes
 
 #: File name of the page on papers.
 REPLICATION = "replication.html"
@@ -48,7 +48,7 @@ def pages(report: Report) -> dict[str, str]:
         for one in section.cells:
             found[one.href] = cell.render(
                 cell=one,
-                headline=section.analysis.frame.headline,
+                main_metric=section.analysis.frame.main_metric,
                 here=task_page(section.setting.task),
                 pictures=definitions(one.drawings),
             )
@@ -61,7 +61,7 @@ def pages(report: Report) -> dict[str, str]:
     return {name: clean(page) for name, page in found.items()}
 
 
-def place_of(setting: Setting, report: Report) -> str:
+def place_of(setting: BenchmarkSetting, report: Report) -> str:
     """Where everything of a setting stands: on its task's page, or on one of its own where the task
     has several settings."""
     if len(report.of_task(setting.task)) > 1:
@@ -90,12 +90,12 @@ def report_text(report: Report) -> str:
 def _lines(report: Report) -> Iterator[str]:
     yield "# Which attention, with which score function, for which task?\n"
     for problem in report.collection.problems:
-        yield f"> Could not be used: {escaped(problem)}\n"
+        yield f"> Could not be used: {escape_markdown(problem)}\n"
     yield "## Attention by task\n"
     yield markdown_text(report.overview)
     if report.ranks:
-        yield f"![{escaped(report.ranks.title)}](figures/{report.ranks.name}.svg)\n"
-        yield f"{escaped(report.ranks.caption)}\n"
+        yield f"![{escape_markdown(report.ranks.title)}](figures/{report.ranks.name}.svg)\n"
+        yield f"{escape_markdown(report.ranks.caption)}\n"
     for section in report.sections:
         yield from _markdown_section(section)
     if report.replications:
@@ -103,31 +103,33 @@ def _lines(report: Report) -> Iterator[str]:
         yield markdown_text(summary_table(report.replications, report.collection.address))
     for replication in report.replications:
         for _, rows, _pairs in tables_of(replication):
-            yield f"### {escaped(rows.title)}\n"
+            yield f"### {escape_markdown(rows.title)}\n"
             yield markdown_text(rows)
     yield "## What was run\n"
     yield from (
-        f"- {escaped(fact.label)}: {escaped(fact.text)}" for fact in facts(report.collection)
+        f"- {escape_markdown(fact.label)}: {escape_markdown(fact.text)}"
+        for fact in facts(report.collection)
     )
 
 
 def _markdown_section(section: Section) -> Iterator[str]:
     setting = section.setting
-    yield f"## {escaped(setting.task.capitalize())}: {escaped(setting.label)}\n"
-    yield from (f"- {escaped(sentence)}" for sentence in section.findings)
+    yield f"## {escape_markdown(setting.task.capitalize())}: {escape_markdown(setting.label)}\n"
+    yield from (f"- {escape_markdown(sentence)}" for sentence in section.findings)
     yield ""
     for table in section.tables:
-        yield f"### {escaped(table.title)}\n"
+        yield f"### {escape_markdown(table.title)}\n"
         yield markdown_text(table)
     for figure in section.figures:
-        yield f"![{escaped(figure.title)}](figures/{figure.name}.svg)\n"
+        yield f"![{escape_markdown(figure.title)}](figures/{figure.name}.svg)\n"
     if section.signatures:
         yield "\n".join(
-            f"- {escaped(fact.label)}: {escaped(fact.text)}" for fact in section.signatures
+            f"- {escape_markdown(fact.label)}: {escape_markdown(fact.text)}"
+            for fact in section.signatures
         )
         yield ""
     if section.notes:
-        yield "\n".join(f"- {escaped(note)}" for note in section.notes)
+        yield "\n".join(f"- {escape_markdown(note)}" for note in section.notes)
         yield ""
 
 
@@ -186,6 +188,6 @@ def _exhibit_drawings(section: Section) -> Iterator[tuple[str, Drawing]]:
                 yield name, tiled(maps, 3, title=exhibit.title, gap=28)
 
 
-def _named_maps(exhibit: Exhibit, mode: str) -> list[Drawing]:
+def _named_maps(exhibit: GalleryExample, mode: str) -> list[Drawing]:
     maps = exhibit.free if mode == "free" else exhibit.forced
     return [one.named() for one in maps]

@@ -31,7 +31,7 @@ from reports.tables import (
     metric_number,
 )
 
-Verdict = Literal[
+OrderingVerdict = Literal[
     "held",
     "not held",
     "cannot be told apart",
@@ -78,7 +78,7 @@ class PairVerdict:
 
     better: str
     worse: str
-    verdict: Verdict
+    verdict: OrderingVerdict
     lead: float | None = None
     p: float | None = None
 
@@ -149,7 +149,7 @@ def verdicts(
     )
 
 
-def outcome(found: Sequence[Verdict]) -> Outcome:
+def outcome(found: Sequence[OrderingVerdict]) -> Outcome:
     """What the verdicts of a column come to: one reversal is enough for "not held"; it held only
     where every pair that could be judged did."""
     judged = [one for one in found if one in ("held", "not held", "cannot be told apart")]
@@ -178,7 +178,7 @@ def sentence(column: PaperColumn) -> str:
         ("other test examples", "{} tested on other examples"),
         ("not run", "{} not run"),
     ):
-        if number := kinds.count(kind):  # type: ignore[arg-type]  # a str that is a Verdict
+        if number := kinds.count(kind):  # type: ignore[arg-type]  # a str that is a OrderingVerdict
             told.append(text.format(number))
     return "; ".join(told) + "."
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.errors import UsageError
 from bench.store.result import Primary, Result
-from reports.load import Contender, Frame, Setting, read_likelihoods, read_samples
+from reports.load import BenchmarkSetting, Contender, Frame, read_likelihoods, read_samples
 from reports.replication import Ours, PaperColumn, PaperRow, Replication, verdicts
 from reports.statistics.analysis import Read, analyse
 from reports.statistics.significance import (
@@ -19,7 +19,7 @@ from reports.statistics.significance import (
     Estimate,
     holm_pairs,
     interval,
-    moderated_spread,
+    moderated_variance,
     pairwise_p,
 )
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from bench.store.cell import Cell
     from bench.store.store import Store
 
-#: In studies, our headline figure; and what figures against gold alignments begin with.
+#: In studies, our main metric; and what figures against gold alignments begin with.
 PRIMARY, ALIGNMENT = "primary", "alignment/"
-#: A figure whose parts are kept with every example, as those of the headline figure are.
+#: A figure whose parts are kept with every example, as those of the main metric are.
 PERPLEXITY = "perplexity"
 
 
 @dataclass(frozen=True)
-class Measured:
+class StudyResults:
     """A study's finished results in one setting."""
 
     dataset: str
@@ -71,7 +71,7 @@ def replicate(
     return [_replication(study, results, store) for study in studies if study.paper is not None]
 
 
-def settings_of(study: Study, results: Sequence[Result]) -> list[Measured]:
+def settings_of(study: Study, results: Sequence[Result]) -> list[StudyResults]:
     """The finished results that are cells of a study, whatever their seeds, by the data set and
     the budget they were run with."""
     from ablations.expansion import Changes, expand
@@ -91,7 +91,7 @@ def settings_of(study: Study, results: Sequence[Result]) -> list[Measured]:
         wanted = {cell.with_seed(0).hash for cell in cells}
         own = tuple(result for result, cell in members if cell.with_seed(0).hash in wanted)
         if own:
-            found.append(Measured(dataset, budget, own))
+            found.append(StudyResults(dataset, budget, own))
     return found
 
 
@@ -107,7 +107,7 @@ def _replication(study: Study, results: Sequence[Result], store: Store) -> Repli
 
 
 def _column(
-    study: Study, comparison: Comparison, measured: Measured | None, store: Store
+    study: Study, comparison: Comparison, measured: StudyResults | None, store: Store
 ) -> PaperColumn:
     from ablations.study import published_rows
 
@@ -130,7 +130,7 @@ def _column(
 
 
 def _ours(
-    comparison: Comparison, figures: Sequence[Published], measured: Measured, store: Store
+    comparison: Comparison, figures: Sequence[Published], measured: StudyResults, store: Store
 ) -> Ours | None:
     """What was measured for the rows; None where that is nothing."""
     contenders = {}
@@ -141,10 +141,10 @@ def _ours(
     if not contenders:
         return None
     if comparison.ours == PRIMARY:
-        return _headline(contenders, store)
+        return _by_examples(contenders, store)
     if comparison.ours == PERPLEXITY:
         shown = {row: _by_perplexity(one) for row, one in contenders.items()}
-        found = _headline(shown, store, read_likelihoods)
+        found = _by_examples(shown, store, read_likelihoods)
         if all(one.examples for one in found.estimates.values() if one is not None):
             return found
     return _other(contenders, comparison.ours, figures[0].higher_is_better)
@@ -163,7 +163,7 @@ def _contender(results: Sequence[Result]) -> Contender:
 
 
 def _by_perplexity(contender: Contender) -> Contender:
-    """The same results with perplexity as their headline figure."""
+    """The same results with perplexity as their main metric."""
     results = []
     for result in contender.done:
         value = result.metrics.get(PERPLEXITY)
@@ -176,16 +176,18 @@ def _by_perplexity(contender: Contender) -> Contender:
     return replace(contender, done=tuple(results))
 
 
-def _headline(contenders: dict[str, Contender], store: Store, read: Read = read_samples) -> Ours:
+def _by_examples(contenders: dict[str, Contender], store: Store, read: Read = read_samples) -> Ours:
     """By the same statistics as everywhere, but with these rows alone to share the level."""
     rows = list(contenders)
     first = contenders[rows[0]].done[0].key
-    frame = Frame(Setting(first.task, first.dataset, first.budget), tuple(contenders.values()))
-    scores = analyse(frame, store, read=read).headline
+    frame = Frame(
+        BenchmarkSetting(first.task, first.dataset, first.budget), tuple(contenders.values())
+    )
+    scores = analyse(frame, store, read=read).main
     pairs = [(i, j) for i in range(len(rows)) for j in range(len(rows)) if i != j]
     p = {(rows[i], rows[j]): float(scores.adjusted[i, j]) for i, j in pairs}
     return Ours(
-        frame.headline,
+        frame.main_metric,
         frame.higher_is_better,
         dict(zip(rows, scores.estimates, strict=True)),
         {row: one.name for row, one in contenders.items()},
@@ -199,7 +201,7 @@ def _other(contenders: dict[str, Contender], name: str, higher_is_better: bool) 
     a single seed decides nothing."""
     values = {row: _values(one.done, name) for row, one in contenders.items()}
     rows = [row for row, own in values.items() if own]
-    spread = moderated_spread([values[row] for row in rows])
+    spread = moderated_variance([values[row] for row in rows])
     means = np.array([np.mean(values[row]) for row in rows])
     seeds = np.array([len(values[row]) for row in rows])
     p = np.full((len(rows), len(rows)), np.nan)

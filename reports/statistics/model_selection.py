@@ -13,12 +13,12 @@ from bench.store.result import Result
 from reports.load import Frame
 from reports.tables import mean_known
 
-#: What decides where the headline figure itself is not measured on validation data; less is better.
-LOSS = "validation_loss"
+#: What decides where the main metric itself is not measured on validation data; less is better.
+VALIDATION_LOSS = "validation_loss"
 
 
 @dataclass(frozen=True)
-class Choice:
+class Selection:
     """The chosen contender, and by which figure.
 
     Attributes:
@@ -30,33 +30,33 @@ class Choice:
     figure: str | None
 
 
-def choose(frame: Frame, places: Sequence[int]) -> Choice:
+def select_by_validation(frame: Frame, places: Sequence[int]) -> Selection:
     """The contender with the best validation figure, mean over seeds, at the end of training (what
     is tested are the last parameters).
 
     Args:
         places: contenders of the frame that have finished; at least one.
 
-    The validation counterpart of the headline figure decides where all of them have it, else the
+    The validation counterpart of the main metric decides where all of them have it, else the
     validation loss. One without a figure is not chosen as long as another has one; where none
-    has, the test figure decides, and `Choice.figure` is None.
+    has, the test figure decides, and `Selection.figure` is None.
     """
     assert places, "nothing to choose from"
-    counterpart = f"validation_{frame.headline}"
+    counterpart = f"validation_{frame.main_metric}"
     own = {place: _mean(frame.contenders[place].done, counterpart) for place in places}
     if all(value is not None for value in own.values()):
         return _best(own, counterpart, frame.sign)
-    losses = {place: _mean(frame.contenders[place].done, LOSS) for place in places}
+    losses = {place: _mean(frame.contenders[place].done, VALIDATION_LOSS) for place in places}
     if any(value is not None for value in losses.values()):
-        return _best(losses, LOSS, -1)
+        return _best(losses, VALIDATION_LOSS, -1)
     tested = {place: mean_known(frame.contenders[place].values)[0] for place in places}
     return _best(tested, None, frame.sign)
 
 
-def _best(values: dict[int, float | None], figure: str | None, sign: int) -> Choice:
+def _best(values: dict[int, float | None], figure: str | None, sign: int) -> Selection:
     """Of equals the first."""
     known = {place: sign * value for place, value in values.items() if value is not None}
-    return Choice(max(known, key=lambda place: known[place]), figure)
+    return Selection(max(known, key=lambda place: known[place]), figure)
 
 
 def _mean(results: Sequence[Result], key: str) -> float | None:

@@ -14,8 +14,8 @@ import numpy as np
 from scipy import stats
 
 from reports import formats
-from reports.load import Setting
-from reports.statistics.analysis import Analysis, Scores
+from reports.load import BenchmarkSetting
+from reports.statistics.analysis import Analysis, TestSetEstimates
 from reports.statistics.significance import Estimate
 
 #: Fewer settings or mechanisms than this are not worth a diagram.
@@ -23,7 +23,7 @@ FEWEST_SETTINGS, FEWEST_NAMES = 3, 3
 
 
 @dataclass(frozen=True)
-class Ranks:
+class MeanRanks:
     """Mean ranks of K mechanisms over N settings, the best first.
 
     Attributes:
@@ -37,7 +37,7 @@ class Ranks:
 
     names: tuple[str, ...]
     means: tuple[float, ...]
-    settings: tuple[Setting, ...]
+    settings: tuple[BenchmarkSetting, ...]
     left_out: int
     p: float
     critical: float
@@ -58,12 +58,12 @@ class Ranks:
         return found
 
 
-def rank(analyses: Sequence[Analysis]) -> Ranks | None:
-    """Ranks over the settings of one budget, that with the most settings; None where too little
+def mean_ranks(analyses: Sequence[Analysis]) -> MeanRanks | None:
+    """Mean ranks over the settings of the budget with the most settings; None where too little
     was run."""
     by_budget: dict[str, list[Analysis]] = defaultdict(list)
     for analysis in analyses:
-        if any(analysis.headline.estimates):
+        if any(analysis.main.estimates):
             by_budget[analysis.frame.setting.budget].append(analysis)
     chosen = max(by_budget.values(), key=len, default=[])
     if len(chosen) < FEWEST_SETTINGS:
@@ -77,7 +77,7 @@ def rank(analyses: Sequence[Analysis]) -> Ranks | None:
     ranks = stats.rankdata(table, axis=1)
     means = ranks.mean(axis=0)
     order = np.argsort(means, kind="stable")
-    return Ranks(
+    return MeanRanks(
         tuple(names[place] for place in order),
         tuple(float(means[place]) for place in order),
         tuple(analysis.frame.setting for analysis in chosen),
@@ -107,11 +107,11 @@ def critical_difference(names: int, settings: int, alpha: float = 0.05) -> float
 
 
 def _figures(analysis: Analysis) -> dict[str, float]:
-    """Headline figures by mechanism, turned so that less is better."""
+    """Main metrics by mechanism, turned so that less is better."""
     return {
         contender.name: -analysis.frame.sign * estimate.value
         for contender, estimate in zip(
-            analysis.frame.contenders, analysis.headline.estimates, strict=True
+            analysis.frame.contenders, analysis.main.estimates, strict=True
         )
         if estimate is not None
     }
@@ -123,7 +123,7 @@ def _figures(analysis: Analysis) -> dict[str, float]:
 # evidence, and no claim that its members are equal.
 
 
-def detectable_note(scores: Scores, metric: str) -> list[str]:
+def detectable_note(scores: TestSetEstimates, metric: str) -> list[str]:
     """How small a difference can be found, to be printed under a table; none for one figure."""
     if scores.detectable is None:
         return []
@@ -136,18 +136,18 @@ def detectable_note(scores: Scores, metric: str) -> list[str]:
 
 
 def group_notes(analysis: Analysis, names: Sequence[str]) -> list[str]:
-    """The same of the headline figure, and how far apart group 1 is where it has several members.
+    """The same of the main metric, and how far apart group 1 is where it has several members.
 
     Args:
         names: of the frame's contenders.
     """
-    notes = detectable_note(analysis.headline, analysis.frame.headline)
-    if notes and len(analysis.headline.best()) > 1:
+    notes = detectable_note(analysis.main, analysis.frame.main_metric)
+    if notes and len(analysis.main.best()) > 1:
         notes.append(" ".join(_width(analysis, names)))
     return notes
 
 
-def seeds_text(*several: Scores) -> str:
+def seeds_text(*several: TestSetEstimates) -> str:
     """`3 seeds`, or `2 to 3 seeds` where some have fewer."""
     seeds = {one.seeds for scores in several for one in scores.estimates if one is not None}
     least = f"{min(seeds)} to " if len(seeds) > 1 else ""
@@ -155,12 +155,12 @@ def seeds_text(*several: Scores) -> str:
 
 
 def _width(analysis: Analysis, names: Sequence[str]) -> Iterator[str]:
-    scores = analysis.headline
+    scores = analysis.main
     known = {place: one for place in analysis.order if (one := scores.estimates[place]) is not None}
     members = [place for place in known if scores.groups[place] == 1]
     best, worst = members[0], members[-1]
     span = abs(known[best].value - known[worst].value)
-    gap = _gap(span, analysis.frame.headline)
+    gap = _gap(span, analysis.frame.main_metric)
     yield f"Sharing a group is not being equal: group 1 spans {gap}."
     for place in known:
         if place == worst:

@@ -30,7 +30,7 @@ ENOUGH = 4
 
 
 @dataclass(frozen=True)
-class Spread:
+class SeedVariance:
     """Variance over seeds of V contenders.
 
     Attributes:
@@ -66,7 +66,7 @@ class DifferenceEstimate:
     p: float
 
 
-def moderated_spread(values: Sequence[Sequence[float]]) -> Spread:
+def moderated_variance(values: Sequence[Sequence[float]]) -> SeedVariance:
     """Variance over seeds, learnt from all contenders (Smyth 2004, section 6.2).
 
     Args:
@@ -80,14 +80,14 @@ def moderated_spread(values: Sequence[Sequence[float]]) -> Spread:
     own = np.array([np.var(each, ddof=1) if len(each) > 1 else np.nan for each in values])
     known, total = freedom > 0, float(freedom.sum())
     if known.sum() < ENOUGH:
-        return Spread(own, freedom, total)
+        return SeedVariance(own, freedom, total)
     prior, prior_freedom = _prior(own[known], freedom[known])
     if np.isinf(prior_freedom):
         moderated = np.full_like(own, prior)
     else:
         weighted = prior_freedom * prior + freedom * np.where(known, own, 0.0)
         moderated = weighted / (prior_freedom + freedom)
-    return Spread(np.fmax(own, moderated), np.minimum(freedom + prior_freedom, total), total)
+    return SeedVariance(np.fmax(own, moderated), np.minimum(freedom + prior_freedom, total), total)
 
 
 def _prior(own: np.ndarray, freedom: np.ndarray) -> tuple[float, float]:
@@ -179,7 +179,7 @@ def difference_estimate(
 
 
 def pairwise_p(
-    values: np.ndarray, difference_variance: np.ndarray, spread: Spread, seeds: np.ndarray
+    values: np.ndarray, difference_variance: np.ndarray, spread: SeedVariance, seeds: np.ndarray
 ) -> np.ndarray:
     """Two-sided p of every difference, V,V; NaN where two must not be compared.
 
@@ -201,7 +201,7 @@ def pairwise_p(
 
 
 def difference_variances(
-    over_examples: np.ndarray, spread: Spread, seeds: np.ndarray
+    over_examples: np.ndarray, spread: SeedVariance, seeds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Variance of every difference over examples and seeds, V,V, and its degrees of freedom."""
     mean = np.nan_to_num(spread.variance, nan=0.0) / np.maximum(seeds, 1)  # V
@@ -290,7 +290,7 @@ def _quantile(freedom: float) -> float:
 
 
 @dataclass(frozen=True)
-class Disagreements:
+class McNemarTests:
     """Every two of V contenders.
 
     Attributes:
@@ -306,22 +306,22 @@ class Disagreements:
 
 
 @dataclass(frozen=True)
-class Marked:
+class CorrectExamples:
     """Which examples of a test set somebody gets right: N booleans."""
 
     test_set: str
     right: np.ndarray
 
 
-def marked(sample: Sample) -> Marked | None:
+def correct_examples(sample: Sample) -> CorrectExamples | None:
     """The examples of a sample whose statistics are right (1 or 0) and 1; None for any other."""
     if sample.statistics.shape[1:] != (2,) or not (sample.statistics[:, 1] == 1).all():
         return None
     right = sample.statistics[:, 0]
-    return Marked(sample.test_set, right > 0) if np.isin(right, (0, 1)).all() else None
+    return CorrectExamples(sample.test_set, right > 0) if np.isin(right, (0, 1)).all() else None
 
 
-def disagreements(found: Sequence[Marked | None]) -> Disagreements:
+def mcnemar_tests(found: Sequence[CorrectExamples | None]) -> McNemarTests:
     """All pairs of contenders; one seed each, since the test is of two sets of predictions."""
     size = len(found)
     only = np.full((size, size), np.nan)
@@ -332,7 +332,7 @@ def disagreements(found: Sequence[Marked | None]) -> Disagreements:
         only[np.ix_(places, places)] = counts
     p = mcnemar_p(only, only.T)
     np.fill_diagonal(p, np.nan)
-    return Disagreements(only, p, holm_pairs(p))
+    return McNemarTests(only, p, holm_pairs(p))
 
 
 def mcnemar_p(first: np.ndarray, second: np.ndarray) -> np.ndarray:

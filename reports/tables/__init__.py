@@ -15,7 +15,7 @@ from statistics import quantiles
 from typing import Literal
 
 from reports import formats
-from reports.load import Contender, Setting, slug
+from reports.load import BenchmarkSetting, Contender, slug
 from reports.statistics.analysis import Analysis
 from reports.statistics.significance import Estimate
 
@@ -260,7 +260,7 @@ def task_page(task: str) -> str:
     return f"{slug(task)}.html"
 
 
-def page_of_cell(setting: Setting, contender: Contender) -> str:
+def page_of_cell(setting: BenchmarkSetting, contender: Contender) -> str:
     """File name of a contender's page. Different names may have one slug, so a digest follows."""
     whole = f"{setting.slug} {contender.name}"
     digest = hashlib.sha256(whole.encode()).hexdigest()[:8]

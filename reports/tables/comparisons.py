@@ -6,7 +6,7 @@ import numpy as np
 
 from reports import formats
 from reports.statistics.analysis import Analysis
-from reports.statistics.baselines import names_of
+from reports.statistics.baselines import metric_names
 from reports.statistics.significance import DifferenceEstimate
 from reports.tables import Column, Entry, Missing, Number, Row, Table, mean_known, metric_number
 from reports.tables.scores import CONTENDER, contender_row
@@ -15,11 +15,11 @@ from reports.tables.scores import CONTENDER, contender_row
 def length_table(analysis: Analysis, length_unit: str) -> Table | None:
     """For every part of the test sets by length, the figure and the lead over the control; and
     how much the lead grows from the first, shortest part to it."""
-    found, frame = analysis.gaps, analysis.frame
+    found, frame = analysis.leads, analysis.frame
     if found is None:
         return None
     control = frame.contenders[found.control].name
-    metric = formats.metric_name(frame.headline)
+    metric = formats.metric_name(frame.main_metric)
     columns = []
     for number, part in enumerate(found.parts):
         group = f"{part.name} ({part.low} to {part.high})"
@@ -31,14 +31,16 @@ def length_table(analysis: Analysis, length_unit: str) -> Table | None:
     for place in analysis.order:
         entries: list[Entry] = []
         own = place == found.control
-        for number, (figures, leads) in enumerate(zip(found.figures, found.gaps, strict=True)):
+        for number, (figures, leads) in enumerate(zip(found.figures, found.leads, strict=True)):
             value = figures[place]
             entries.append(
-                Missing("not measured") if value is None else metric_number(value, frame.headline)
+                Missing("not measured")
+                if value is None
+                else metric_number(value, frame.main_metric)
             )
-            entries.append(_difference(leads[place], frame.headline, own))
+            entries.append(_difference(leads[place], frame.main_metric, own))
             if number:
-                entries.append(_difference(found.growth[number - 1][place], frame.headline, own))
+                entries.append(_difference(found.growth[number - 1][place], frame.main_metric, own))
         rows.append(contender_row(analysis, place, entries))
     unit = f"Lengths in {length_unit}. "
     return Table(
@@ -66,7 +68,7 @@ def _difference(found: DifferenceEstimate | None, metric: str, own: bool) -> Ent
 
 def mcnemar_table(analysis: Analysis) -> Table | None:
     """Every mechanism against the best one and against the control, by McNemar's test."""
-    found, frame = analysis.disagreements, analysis.frame
+    found, frame = analysis.mcnemar, analysis.frame
     if found is None:
         return None
     order = [place for place in analysis.order if not np.isnan(found.only[place]).all()]
@@ -99,7 +101,7 @@ def mcnemar_table(analysis: Analysis) -> Table | None:
         tuple(columns),
         tuple(rows),
         (
-            "McNemar's exact test on the headline test set, first seed of each; p after Holm's "
+            "McNemar's exact test on the main test set, first seed of each; p after Holm's "
             f"correction over all {formats.plural(pairs, 'pair')} of mechanisms. It says nothing "
             "of other seeds.",
         ),
@@ -107,7 +109,7 @@ def mcnemar_table(analysis: Analysis) -> Table | None:
 
 
 def _against(analysis: Analysis, place: int, rival: int) -> list[Entry]:
-    found = analysis.disagreements
+    found = analysis.mcnemar
     assert found is not None
     if place == rival:
         return [Missing("not applicable", "the same")] * 3
@@ -124,7 +126,7 @@ def _against(analysis: Analysis, place: int, rival: int) -> list[Entry]:
 def confusion_table(analysis: Analysis) -> Table | None:
     """For every mechanism and every true class the share of its examples that was given each
     class, means over seeds; None where no confusions were recorded."""
-    keys = [one.key for one in names_of(analysis) if one.kind == "confusion" and not one.subset]
+    keys = [one.key for one in metric_names(analysis) if one.kind == "confusion" and not one.subset]
     classes = _classes(keys)
     if not classes:
         return None
@@ -140,7 +142,7 @@ def confusion_table(analysis: Analysis) -> Table | None:
         ]
         rows.append(contender_row(analysis, place, entries))
     notes = (
-        f"Shares of the examples of each true class, on the test set “{analysis.headline.subset}”, "
+        f"Shares of the examples of each true class, on the test set “{analysis.main.subset}”, "
         "means over seeds. The darker, the more.",
     )
     name = f"{analysis.frame.setting.slug}-confusion"

@@ -7,9 +7,15 @@ from collections.abc import Sequence
 from bench.store.result import AlignmentFigures, Cost, Result
 from reports import formats
 from reports.load import Contender
-from reports.metrics import Named
+from reports.metrics import MetricName
 from reports.statistics.analysis import Analysis
-from reports.statistics.baselines import Control, best_control, controls, names_of, standings
+from reports.statistics.baselines import (
+    Control,
+    against_best_control,
+    best_control,
+    controls,
+    metric_names,
+)
 from reports.statistics.ranks import detectable_note
 from reports.statistics.significance import Estimate
 from reports.tables import (
@@ -25,7 +31,7 @@ from reports.tables import (
     form_of,
     metric_number,
 )
-from reports.tables.scores import CONTENDER, contender_row, headline_entries, mean_entry
+from reports.tables.scores import CONTENDER, contender_row, main_entries, mean_entry
 
 CONTROL = "control: {}"
 _NOTES = {
@@ -37,17 +43,17 @@ _NOTES = {
 def metrics_table(analysis: Analysis) -> Table:
     """All metrics of all contenders, best first, means over seeds; the controls after them."""
     frame = analysis.frame
-    names = [one for one in names_of(analysis) if one.kind == "figure"]
+    names = [one for one in metric_names(analysis) if one.kind == "figure"]
     names.sort(key=lambda one: bool(one.subset))
     several = any(one.subset for one in names)
-    headline, stand = headline_entries(analysis), standings(analysis)
+    main, stand = main_entries(analysis), against_best_control(analysis)
     best = best_control(analysis)
     rows = []
     for place in analysis.order:
         contender = frame.contenders[place]
         entries = [
-            headline[place]
-            if one.key == frame.headline
+            main[place]
+            if one.key == frame.main_metric
             else mean_entry(
                 [result.metrics.get(one.key) for result in contender.done],
                 digits=formats.decimals(one.figure),
@@ -74,23 +80,23 @@ def metrics_table(analysis: Analysis) -> Table:
     )
 
 
-def _control_row(control: Control, names: Sequence[Named], stands: bool) -> Row:
+def _control_row(control: Control, names: Sequence[MetricName], stands: bool) -> Row:
     entries = [control.entry(one.figure, one.subset) for one in names]
     if stands:
         entries.insert(1, Missing("not applicable"))
     return Row(CONTROL.format(control.name), tuple(entries), apart=True)
 
 
-def _column(one: Named, analysis: Analysis, several: bool) -> Column:
-    subset = one.subset or analysis.headline.subset
+def _column(one: MetricName, analysis: Analysis, several: bool) -> Column:
+    subset = one.subset or analysis.main.subset
     group = f"test set “{subset}”" if several else ""
     return Column(one.key, formats.metric_name(one.figure), group=group)
 
 
 def _standing_column(analysis: Analysis, best: Control, group: str) -> Column:
-    value = best.headline(analysis)
-    assert value is not None, "the best control has a headline figure"
-    told = formats.figure(value, analysis.frame.headline)
+    value = best.main_figure(analysis)
+    assert value is not None, "the best control has a main metric"
+    told = formats.figure(value, analysis.frame.main_metric)
     return Column(
         "against_best_control",
         f"against “{best.name}” ({told})",
@@ -101,8 +107,8 @@ def _standing_column(analysis: Analysis, best: Control, group: str) -> Column:
 
 
 def _notes(analysis: Analysis, known: Sequence[Control], best: Control | None) -> list[str]:
-    notes = ["Means over the seeds that have the metric; best headline figure first."]
-    notes += detectable_note(analysis.headline, analysis.frame.headline)
+    notes = ["Means over the seeds that have the metric; best main metric first."]
+    notes += detectable_note(analysis.main, analysis.frame.main_metric)
     if known:
         notes.append("Controls attend to nothing, and most learn nothing: figures to pass.")
     if best:
@@ -116,9 +122,9 @@ def _notes(analysis: Analysis, known: Sequence[Control], best: Control | None) -
 
 
 def subsets_table(analysis: Analysis) -> Table:
-    """The headline figure on every test set, and what is lost on the longer ones."""
+    """The main metric on every test set, and what is lost on the longer ones."""
     frame = analysis.frame
-    main, others = analysis.headline, analysis.subsets[1:]
+    main, others = analysis.main, analysis.subsets[1:]
     columns = [Column(scores.subset, scores.subset) for scores in analysis.subsets]
     for one in others:
         columns.append(Column(f"{one.subset}_minus_{main.subset}", f"{one.subset} − {main.subset}"))
@@ -126,21 +132,21 @@ def subsets_table(analysis: Analysis) -> Table:
     rows = []
     for place in analysis.order:
         entries = [
-            estimated(scores.estimates[place], frame.headline, group=scores.groups[place])
+            estimated(scores.estimates[place], frame.main_metric, group=scores.groups[place])
             for scores in analysis.subsets
         ]
         for scores in others:
-            entries += _change(main.estimates[place], scores.estimates[place], frame.headline)
+            entries += _change(main.estimates[place], scores.estimates[place], frame.main_metric)
         rows.append(contender_row(analysis, place, entries))
     return Table(
         f"{frame.setting.slug}-test-sets",
-        f"{formats.title(frame.headline)} by test set",
+        f"{formats.title(frame.main_metric)} by test set",
         CONTENDER,
         tuple(columns),
         tuple(rows),
         (
             "Group numbers are those of each test set by itself.",
-            *(note for one in analysis.subsets for note in detectable_note(one, frame.headline)),
+            *(note for one in analysis.subsets for note in detectable_note(one, frame.main_metric)),
         ),
     )
 
@@ -229,16 +235,16 @@ _COSTS: tuple[tuple[str, str, Form], ...] = (
 
 
 def cost_table(analysis: Analysis, train_unit: str) -> Table:
-    """What each contender costs, beside its headline figure."""
+    """What each contender costs, beside its main metric."""
     frame = analysis.frame
-    headline = headline_entries(analysis)
-    columns = [Column(frame.headline, formats.metric_name(frame.headline))]
+    main = main_entries(analysis)
+    columns = [Column(frame.main_metric, formats.metric_name(frame.main_metric))]
     columns += [Column(key, label) for key, label, _ in _COSTS]
     rows = []
     for place in analysis.order:
         costs = [result.cost for result in frame.contenders[place].done]
         entries = [_cost_entry(costs, key, form) for key, _, form in _COSTS]
-        rows.append(contender_row(analysis, place, [headline[place], *entries]))
+        rows.append(contender_row(analysis, place, [main[place], *entries]))
     return Table(
         f"{frame.setting.slug}-cost",
         "Cost beside quality",

@@ -12,9 +12,9 @@ from reports.load import Collection
 from reports.metrics import Catalogue
 from reports.statistics.analysis import Analysis
 from reports.statistics.baselines import best_control
-from reports.statistics.model_selection import choose
+from reports.statistics.model_selection import select_by_validation
 from reports.tables import Column, Entry, Label, Missing, Number, Row, Table
-from reports.tables.scores import headline_entries
+from reports.tables.scores import main_entries
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
         )
         for analysis in analyses
     ]
-    every = [(analysis, headline_entries(analysis)) for analysis in analyses]
+    every = [(analysis, main_entries(analysis)) for analysis in analyses]
     rows = [
         Row(
             name,
@@ -52,14 +52,14 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
     if any(found):
         control = [
             replace(entry, note=one.name)
-            if one and isinstance(entry := one.entry(analysis.frame.headline), Number)
+            if one and isinstance(entry := one.entry(analysis.frame.main_metric), Number)
             else Missing("not measured")
             for one, analysis in zip(found, analyses, strict=True)
         ]
         rows.append(Row("best control", tuple(control), "not attention", apart=True))
     notes = (
         "Each attention with the score function (and options) that did best on validation data, "
-        "named beside its test figure: by the validation counterpart of the headline figure where "
+        "named beside its test figure: by the validation counterpart of the main metric where "
         "one was measured, else by the validation loss. Another may do better on the test set; "
         "the page of the task has all.",
         "Group 1 holds the best of a column and all that cannot be told apart from it. With few "
@@ -72,7 +72,9 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
 def _heading(analysis: Analysis) -> str:
     """`speech: PER, lower is better`: a reader must not have to know."""
     better = "" if analysis.frame.higher_is_better else ", lower is better"
-    return f"{analysis.frame.setting.task}: {formats.metric_name(analysis.frame.headline)}{better}"
+    return (
+        f"{analysis.frame.setting.task}: {formats.metric_name(analysis.frame.main_metric)}{better}"
+    )
 
 
 def _chosen(analysis: Analysis, attention: str, entries: Sequence[Entry]) -> Entry:
@@ -81,11 +83,11 @@ def _chosen(analysis: Analysis, attention: str, entries: Sequence[Entry]) -> Ent
     numbers = {place: entry for place in own if isinstance(entry := entries[place], Number)}
     if not numbers:
         return entries[own[0]] if own else Missing("not run")
-    choice = choose(frame, list(numbers))
-    told = _with(frame.contenders[choice.place].name, attention)
-    if choice.figure is None and len(numbers) > 1:
+    selection = select_by_validation(frame, list(numbers))
+    told = _with(frame.contenders[selection.place].name, attention)
+    if selection.figure is None and len(numbers) > 1:
         told = f"{told}, the best on the test set: no validation figures are kept".lstrip(", ")
-    return replace(numbers[choice.place], note=told)
+    return replace(numbers[selection.place], note=told)
 
 
 def _with(name: str, attention: str) -> str:
@@ -141,7 +143,7 @@ def results_table(results: Sequence[Result]) -> Table:
     costs = list(type(results[0].cost).model_fields) if results else []
     axes = ("task", "dataset", "attention", "score", "budget", "seed")
     columns = [Column(name, name) for name in axes]
-    columns += [Column(name, name) for name in ("options", "status", "failure", "headline")]
+    columns += [Column(name, name) for name in ("options", "status", "failure", "main_metric")]
     columns += [Column(name, name) for name in ("value", "low", "high", *metrics, *costs)]
     rows = tuple(_result_row(result, axes, metrics, costs) for result in results)
     return Table("results", "All trials", "hash", tuple(columns), rows)

@@ -27,19 +27,19 @@ from reports.tables import (
 
 
 def score_matrix(analysis: Analysis, catalogue: Catalogue) -> Table:
-    """Attention x score with the headline figure; every pair has an entry that says why."""
+    """Attention x score with the main metric; every pair has an entry that says why."""
     frame = analysis.frame
-    metric = formats.title(frame.headline) or "Headline figure"
+    metric = formats.title(frame.main_metric) or "Main metric"
     columns = _score_names(analysis, catalogue)
-    entries = headline_entries(analysis)
+    entries = main_entries(analysis)
     rows = [
         _matrix_row(analysis, catalogue, attention, options, columns, entries)
         for attention, options in _matrix_rows(analysis, catalogue)
     ]
     rows += [
-        Row(f"control: {control.name}", (), "not attention", control.entry(frame.headline), True)
+        Row(f"control: {control.name}", (), "not attention", control.entry(frame.main_metric), True)
         for control in controls(analysis)
-        if control.headline(analysis) is not None
+        if control.main_figure(analysis) is not None
     ]
     return Table(
         f"{frame.setting.slug}-scores",
@@ -56,9 +56,9 @@ def _matrix_notes(analysis: Analysis, metric: str) -> tuple[str, ...]:
     frame = analysis.frame
     notes = [
         f"{metric}, {'higher' if frame.higher_is_better else 'lower'} is better, on the test set "
-        f"“{analysis.headline.subset}”; mean over seeds with its 95 % interval."
+        f"“{analysis.main.subset}”; mean over seeds with its 95 % interval."
     ]
-    known = [one for one in analysis.headline.estimates if one is not None]
+    known = [one for one in analysis.main.estimates if one is not None]
     if any(one.basis == "seeds and examples" for one in known):
         notes.append("Intervals cover other seeds and other test examples.")
     elif known:
@@ -116,14 +116,14 @@ def _matrix_row(
     return Row(label, tuple(row), catalogue.attention(attention).source)
 
 
-def headline_entries(analysis: Analysis) -> list[Entry]:
-    """Per contender its headline figure, shaded; a failure is named."""
-    frame, scores = analysis.frame, analysis.headline
+def main_entries(analysis: Analysis) -> list[Entry]:
+    """Per contender its main metric, shaded; a failure is named."""
+    frame, scores = analysis.frame, analysis.main
     values = [None if one is None else one.value for one in scores.estimates]
     shaded = shades(values, higher_is_better=frame.higher_is_better)
     entries: list[Entry] = []
     for place, contender in enumerate(frame.contenders):
-        entry = estimated(scores.estimates[place], frame.headline, group=scores.groups[place])
+        entry = estimated(scores.estimates[place], frame.main_metric, group=scores.groups[place])
         if isinstance(entry, Number):
             note = _seed_note(contender, entry.note, len(frame.seeds))
             entries.append(

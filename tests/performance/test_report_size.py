@@ -14,7 +14,7 @@ from many_results import SETTINGS, fill
 
 from bench.store.store import Store
 from reports.metrics import Catalogue
-from reports.pages.report import build
+from reports.pages.report import build_report
 from reports.pages.site import write_report
 
 pytestmark = pytest.mark.performance
@@ -27,7 +27,7 @@ def test_a_report_of_ten_thousand_results(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store", create=True)
     fill(tmp_path / "store", RESULTS, np.random.default_rng(0))
     began, cpu = time.perf_counter(), time.process_time()
-    report = build(store, catalogue=Catalogue(), studies=())
+    report = build_report(store, catalogue=Catalogue(), studies=())
     built = time.process_time() - cpu
     write_report(report, tmp_path / "report")
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu

@@ -24,7 +24,7 @@ from bench.store.result import (
 from bench.store.store import Store
 from bench.store.trace import Trace
 from reports.metrics import AxisEntry, Catalogue, TaskEntry
-from reports.pages.report import Report, build
+from reports.pages.report import Report, build_report
 from reports.pages.site import write_report
 from tasks.base import Prediction
 from tasks.evaluation.alignment import Case, agreement, diagonal_weights, uniform_weights
@@ -278,7 +278,7 @@ def catalogue() -> Catalogue:
 
 @pytest.fixture(scope="session")
 def report(store: Store, catalogue: Catalogue) -> Report:
-    return build(store, catalogue=catalogue)
+    return build_report(store, catalogue=catalogue)
 
 
 @pytest.fixture(scope="session")

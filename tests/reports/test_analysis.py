@@ -30,7 +30,7 @@ def place_of(analysis, name: str) -> int:
 def test_estimates_are_means_of_the_stored_figures(analysis):
     place = place_of(analysis, "soft + concat")
     stored = [result.primary.value for result in analysis.frame.contenders[place].done]
-    estimate = analysis.headline.estimates[place]
+    estimate = analysis.main.estimates[place]
     assert estimate.value == pytest.approx(np.mean(stored))
     assert estimate.low < estimate.value < estimate.high
     assert (estimate.seeds, estimate.examples) == (2, 120)
@@ -39,30 +39,30 @@ def test_estimates_are_means_of_the_stored_figures(analysis):
 
 def test_the_first_test_set_is_the_headline_and_all_are_there(analysis):
     assert [scores.subset for scores in analysis.subsets] == ["test", "long"]
-    assert analysis.headline.subset == "test"
+    assert analysis.main.subset == "test"
     long = analysis.subsets[1].estimates[place_of(analysis, "none")]
-    assert long.value < analysis.headline.estimates[place_of(analysis, "none")].value
+    assert long.value < analysis.main.estimates[place_of(analysis, "none")].value
 
 
 def test_a_failure_has_neither_figure_nor_group(analysis):
     place = place_of(analysis, "global + location-aware")
-    assert analysis.headline.estimates[place] is None
-    assert analysis.headline.groups[place] is None
-    assert np.isnan(analysis.headline.adjusted[place]).all()
+    assert analysis.main.estimates[place] is None
+    assert analysis.main.groups[place] is None
+    assert np.isnan(analysis.main.adjusted[place]).all()
 
 
 def test_the_control_is_told_apart_from_the_best(analysis):
     none = place_of(analysis, "none")
-    best = analysis.headline.best()
-    assert analysis.headline.groups[none] > 1
+    best = analysis.main.best()
+    assert analysis.main.groups[none] > 1
     assert none not in best
-    top = max(best, key=lambda place: analysis.headline.estimates[place].value)
-    assert analysis.headline.adjusted[top, none] < 0.001
+    top = max(best, key=lambda place: analysis.main.estimates[place].value)
+    assert analysis.main.adjusted[top, none] < 0.001
 
 
 def test_single_seeds_alone_cover_examples_only(made, tmp_path, catalogue, single_seed_store):
     analysis = analyse(frame_of(single_seed_store, catalogue), single_seed_store)
-    bases = {one.basis for one in analysis.headline.estimates if one}
+    bases = {one.basis for one in analysis.main.estimates if one}
     assert bases == {"examples"}
 
 
@@ -77,8 +77,8 @@ def test_pairing_makes_equal_mistakes_equal(made, tmp_path, catalogue, single_se
     copied.put(first, rows)
     copied.put(second.model_copy(update={"primary": first.primary}), rows)
     analysis = analyse(frame_of(copied, catalogue), copied)
-    assert analysis.headline.groups == (1, 1)
-    assert analysis.headline.adjusted[0, 1] == 1.0
+    assert analysis.main.groups == (1, 1)
+    assert analysis.main.adjusted[0, 1] == 1.0
     assert folder.is_dir()
 
 
@@ -93,8 +93,8 @@ def test_other_references_are_never_paired(tmp_path, catalogue, single_seed_stor
     ]
     copied.put(second, changed)
     analysis = analyse(frame_of(copied, catalogue), copied)
-    assert np.isnan(analysis.headline.adjusted[0, 1])
-    assert sorted(map(str, analysis.headline.groups)) == ["1", "None"]
+    assert np.isnan(analysis.main.adjusted[0, 1])
+    assert sorted(map(str, analysis.main.groups)) == ["1", "None"]
 
 
 def test_without_predictions_the_stored_interval_is_shown(tmp_path, catalogue, single_seed_store):
@@ -105,9 +105,7 @@ def test_without_predictions_the_stored_interval_is_shown(tmp_path, catalogue, s
             copied.put(result)
             (tmp_path / "trials" / f"{result.hash}.predictions.jsonl").unlink()
     analysis = analyse(frame_of(copied, catalogue), copied)
-    for contender, estimate in zip(
-        analysis.frame.contenders, analysis.headline.estimates, strict=True
-    ):
+    for contender, estimate in zip(analysis.frame.contenders, analysis.main.estimates, strict=True):
         primary = contender.done[0].primary
         assert (estimate.value, estimate.low, estimate.high) == (
             primary.value,
@@ -136,7 +134,7 @@ def test_predictions_that_do_not_fit_are_noted_and_not_used(
         (tmp_path / "trials" / f"{result.hash}.predictions.jsonl").write_text("{")
     analysis = analyse(frame_of(copied, catalogue), copied)
     assert len(analysis.notes) == 1
-    (estimate,) = analysis.headline.estimates
+    (estimate,) = analysis.main.estimates
     assert estimate.low == result.primary.low
 
 

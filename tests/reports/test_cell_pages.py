@@ -13,7 +13,7 @@ from bench.store.store import Store
 from reports import load as frames
 from reports.metrics import Catalogue, TaskEntry
 from reports.pages.cell import cell_pages
-from reports.pages.report import build
+from reports.pages.report import build_report
 from reports.pages.site import write_report
 from reports.statistics.analysis import LEADING, analyse
 from reports.tables import Missing, Number, link, page_of_cell
@@ -115,7 +115,7 @@ def test_a_source_that_is_only_a_name_is_not_shown(tmp_path):
             for row in store.predictions(result.hash)
         ]
         store.put(result, rows, store.traces(result.hash))
-    write_report(build(store, catalogue=Catalogue()), tmp_path / "report")
+    write_report(build_report(store, catalogue=Catalogue()), tmp_path / "report")
     heard, read = (next((tmp_path / "report").glob(f"cell-{name}*")) for name in ("speech", "summ"))
     for page, sources in ((heard.read_text("utf-8"), 0), (read.read_text("utf-8"), 2)):
         assert page.count('<th scope="col">source</th>') == sources, "of its best and its worst"
@@ -144,14 +144,14 @@ def test_only_so_many_have_a_page(tmp_path):
     analysis = analysed(store)
     places = list(analysis.leading)
     assert len(places) == LEADING
-    least = min(analysis.headline.estimates[place].value for place in places)
+    least = min(analysis.main.estimates[place].value for place in places)
     others = set(range(LEADING + 3)) - set(places)
-    assert all(analysis.headline.estimates[place].value <= least for place in others)
+    assert all(analysis.main.estimates[place].value <= least for place in others)
     assert all(link(analysis, place) == "" for place in others)
 
 
 def test_names_with_one_slug_have_pages_of_their_own():
-    setting = frames.Setting("t", "d", "laptop")
+    setting = frames.BenchmarkSetting("t", "d", "laptop")
     one, other = (frames.Contender(name, "concat", (), (), ()) for name in ("a+b", "a b"))
     names = {page_of_cell(setting, one), page_of_cell(setting, other)}
     assert len(names) == 2
@@ -160,7 +160,7 @@ def test_names_with_one_slug_have_pages_of_their_own():
 
 @pytest.mark.parametrize("name", ["../../x", "<script>"])
 def test_names_never_leave_the_folder(name):
-    setting = frames.Setting(name, name, name)
+    setting = frames.BenchmarkSetting(name, name, name)
     page = page_of_cell(setting, frames.Contender(name, name, (), (), ()))
     assert set(page) <= set("abcdefghijklmnopqrstuvwxyz0123456789-.")
     assert ".." not in page

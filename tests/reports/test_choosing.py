@@ -13,9 +13,9 @@ from bench.store.store import Store
 from reports import load as frames
 from reports.load import Frame
 from reports.metrics import Catalogue
-from reports.pages.report import Report, build
+from reports.pages.report import Report, build_report
 from reports.pages.site import pages, report_text
-from reports.statistics.model_selection import Choice, choose
+from reports.statistics.model_selection import Selection, select_by_validation
 from reports.tables import Number
 
 # Test figures put general first and concat last; validation figures say the opposite.
@@ -44,7 +44,7 @@ def maker(made: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="module")
 def told(maker: Any) -> Report:
-    return build(maker.store, catalogue=Catalogue())
+    return build_report(maker.store, catalogue=Catalogue())
 
 
 def shown(report: Report, attention: str) -> Number:
@@ -87,7 +87,7 @@ def frame_of(maker: Any, ends: dict[str, list[dict[str, float] | None]]) -> Fram
 
 def chosen(frame: Frame) -> tuple[str, str | None]:
     places = [at for at, one in enumerate(frame.contenders) if one.attention == "global"]
-    found: Choice = choose(frame, places)
+    found: Selection = select_by_validation(frame, places)
     return frame.contenders[found.place].score, found.figure
 
 
@@ -123,5 +123,5 @@ def test_without_any_validation_the_test_figure_decides_and_the_page_says_so(
     for score, (errors, _) in TRIED.items():
         done = bare.add(Mechanism("global", score, errors, 0, 3.0, 400_000, 12.0), 1)
         bare.store.put(ending(done, None), bare.store.predictions(done.hash))
-    note = shown(build(bare.store, catalogue=Catalogue()), "global").note
+    note = shown(build_report(bare.store, catalogue=Catalogue()), "global").note
     assert note == "with general, the best on the test set: no validation figures are kept"

@@ -8,10 +8,15 @@ from looking import entailment, looking
 from bench.store.cell import Cell
 from bench.store.store import Store
 from reports import load as frames
-from reports.metrics import Catalogue, named
+from reports.metrics import Catalogue, parse_metric_names
 from reports.pages.findings import findings
 from reports.statistics.analysis import analyse
-from reports.statistics.baselines import best_control, controls, standing, standings
+from reports.statistics.baselines import (
+    against_best_control,
+    against_control,
+    best_control,
+    controls,
+)
 from reports.statistics.significance import Estimate
 from reports.tables import Label, Missing, Number
 from reports.tables.comparisons import confusion_table, mcnemar_table
@@ -70,7 +75,7 @@ KEYS = (
     ],
 )
 def test_names_are_taken_apart(key, subset, kind, figure, control):
-    found = {one.key: one for one in named(KEYS, ["long"], "accuracy")}
+    found = {one.key: one for one in parse_metric_names(KEYS, ["long"], "accuracy")}
     one = found[key]
     assert (one.subset, one.kind, one.figure, one.control) == (subset, kind, figure, control)
 
@@ -88,7 +93,7 @@ def test_names_are_taken_apart(key, subset, kind, figure, control):
 )
 def test_only_a_whole_interval_passes_a_control(low, high, higher, expected):
     estimate = Estimate(0.5, low, high, 1, 10, "examples")
-    assert standing(estimate, 0.5, higher_is_better=higher) == expected
+    assert against_control(estimate, 0.5, higher_is_better=higher) == expected
 
 
 def test_the_best_control_is_no_ceiling(analyses):
@@ -102,7 +107,7 @@ def test_the_best_control_is_no_ceiling(analyses):
 def test_good_mechanisms_pass_and_the_fixed_vector_does_not(analyses):
     analysis = analyses["entailment"]
     names = [one.attention for one in analysis.frame.contenders]
-    found = dict(zip(names, standings(analysis), strict=True))
+    found = dict(zip(names, against_best_control(analysis), strict=True))
     assert found == {"none": "worse", "soft": "better", "global": "better"}
 
 

@@ -10,8 +10,8 @@ import pytest
 from reports.load import Frame
 from reports.metrics import Catalogue
 from reports.pages.findings import findings
-from reports.statistics.analysis import Analysis, Scores
-from reports.statistics.lengths import Difference, LengthGaps, Part
+from reports.statistics.analysis import Analysis, TestSetEstimates
+from reports.statistics.lengths import Difference, LeadsByLength, LengthRange
 from reports.statistics.significance import Estimate
 
 
@@ -20,7 +20,7 @@ def said(report):
     """The findings on three mechanisms with these figures on two test sets."""
 
     def said(
-        test: list[float], long: list[float], *, higher: bool, gaps: LengthGaps | None = None
+        test: list[float], long: list[float], *, higher: bool, leads: LeadsByLength | None = None
     ) -> str:
         frame = report.sections[0].analysis.frame
         three = [
@@ -41,7 +41,7 @@ def said(report):
         ]
         judged = Frame(frame.setting, tuple(three))
         subsets = tuple(
-            Scores(
+            TestSetEstimates(
                 name,
                 tuple(Estimate(value, value - 1, value + 1, 3, 9, "examples") for value in values),
                 (1,) * 3,
@@ -50,7 +50,7 @@ def said(report):
             )
             for name, values in (("test", test), ("long", long))
         )
-        found = " ".join(findings(Analysis(judged, subsets, gaps=gaps), Catalogue()))
+        found = " ".join(findings(Analysis(judged, subsets, leads=leads), Catalogue()))
         for place, one in enumerate(three):
             found = found.replace(one.name, f"m{place}")
         return found
@@ -85,18 +85,18 @@ def test_a_tie_names_how_many_seeds_could_not_tell(said) -> None:
 
 
 def test_growth_on_lengths_as_in_training_is_told_from_that_on_longer_ones(said) -> None:
-    parts = tuple(Part(name, 1, 9, 50) for name in ("test, shorter", "test, longer", "long"))
+    parts = tuple(LengthRange(name, 1, 9, 50) for name in ("test, shorter", "test, longer", "long"))
     lead, sure = Difference(2.0, 1.0, 3.0, 0.01), (float("nan"), 0.02, 0.01)
     lower = Difference(-2.0, -3.0, -1.0, 0.01)
-    gaps = LengthGaps(
+    leads = LeadsByLength(
         control=0,
         parts=parts,
         figures=((40.0, 40.0, 40.0),) * 3,
-        gaps=((None, lead, lead),) * 3,
+        leads=((None, lead, lead),) * 3,
         growth=((None, lead, lead), (None, lead, lower)),
         adjusted=(sure, (float("nan"), 0.3, 0.01)),
     )
-    found = said([40, 41, 42], [20, 20, 20], higher=True, gaps=gaps)
+    found = said([40, 41, 42], [20, 20, 20], higher=True, leads=leads)
     assert (
         "From “test, shorter” inputs, the lead over m0 grows beyond chance to “test, longer” for "
         "2 of 2 mechanisms; to “long” for 0 of 2 mechanisms (it shrinks for m2)."

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reports.statistics.analysis import Analysis, Scores
+from reports.statistics.analysis import Analysis, TestSetEstimates
 from reports.statistics.ranks import detectable_note, group_notes, seeds_text
 from reports.statistics.significance import Estimate
 
@@ -26,7 +26,7 @@ def told(report):
     def told(estimates, groups, *, higher: bool = True) -> str:
         adjusted = np.full((3, 3), 0.5)
         np.fill_diagonal(adjusted, np.nan)
-        scores = Scores("test", tuple(estimates), tuple(groups), adjusted, 12.34)
+        scores = TestSetEstimates("test", tuple(estimates), tuple(groups), adjusted, 12.34)
         first = frame.contenders[0]
         results = tuple(
             one.model_copy(
@@ -42,7 +42,7 @@ def told(report):
 
 
 def test_seeds_pairs_and_the_detectable_difference_are_named(report) -> None:
-    scores = report.sections[0].analysis.headline
+    scores = report.sections[0].analysis.main
     done = sum(one is not None for one in scores.estimates)
     (note,) = detectable_note(scores, "bleu")
     assert note.startswith("With 1 to 2 seeds, a true difference of ")
@@ -52,14 +52,14 @@ def test_seeds_pairs_and_the_detectable_difference_are_named(report) -> None:
 
 
 def test_fractions_are_told_in_percentage_points(report) -> None:
-    scores = replace(report.sections[0].analysis.headline, detectable=0.3546)
+    scores = replace(report.sections[0].analysis.main, detectable=0.3546)
     assert " of 35.5 percentage points on " in detectable_note(scores, "accuracy")[0]
 
 
 def test_seeds_are_counted_over_all_test_sets() -> None:
-    def scores(*seeds: int) -> Scores:
+    def scores(*seeds: int) -> TestSetEstimates:
         estimates = tuple(estimate(0.0, 1.0, one) for one in seeds)
-        return Scores("test", (*estimates, None), (1,) * 3, np.zeros((3, 3)), 1.0)
+        return TestSetEstimates("test", (*estimates, None), (1,) * 3, np.zeros((3, 3)), 1.0)
 
     assert seeds_text(scores(3, 3)) == "3 seeds"
     assert seeds_text(scores(3, 3), scores(1, 2)) == "1 to 3 seeds"

@@ -8,7 +8,7 @@ import pytest
 from bench.store.trace import Trace
 from reports.attention_maps.text import heat_map, row_description
 from reports.figures import Box, Group, Strip, Text, svg
-from reports.pages.gallery import choose
+from reports.pages.gallery import choose_examples
 
 
 def trace(**changes) -> Trace:
@@ -99,7 +99,7 @@ def test_chosen_examples_are_those_most_have_with_gold_and_short():
         *[trace(example="no gold", gold=None) for _ in range(5)],
         trace(example="other", subset="long"),
     ]
-    assert choose(traces, "test") == [
+    assert choose_examples(traces, "test") == [
         ("test", "seen twice"),
         ("test", "too long"),
         ("long", "other"),

@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 from reports.figures.charts import rank_figure
-from reports.load import Setting
-from reports.statistics.ranks import Ranks, critical_difference, friedman_p, rank
+from reports.load import BenchmarkSetting
+from reports.statistics.ranks import MeanRanks, critical_difference, friedman_p, mean_ranks
 
 
 def analysis(task: str, figures: dict[str, float], *, higher: bool = True, budget: str = "laptop"):
@@ -22,7 +22,9 @@ def analysis(task: str, figures: dict[str, float], *, higher: bool = True, budge
     ]
     return SimpleNamespace(
         frame=SimpleNamespace(
-            setting=Setting(task, "probe", budget), contenders=contenders, higher_is_better=higher
+            setting=BenchmarkSetting(task, "probe", budget),
+            contenders=contenders,
+            higher_is_better=higher,
         ),
         headline=SimpleNamespace(estimates=estimates),
     )
@@ -49,7 +51,7 @@ def test_friedman_is_that_of_scipy_turned_into_f():
 
 
 def test_ranks_turn_round_where_less_is_better():
-    found = rank(
+    found = mean_ranks(
         [
             analysis("translation", {"a": 30.0, "b": 20.0, "c": 10.0}),
             analysis("speech", {"a": 0.1, "b": 0.3, "c": 0.2}, higher=False),
@@ -66,7 +68,7 @@ def test_ranks_turn_round_where_less_is_better():
 
 def test_who_did_not_finish_everywhere_is_left_out_and_counted():
     whole = {"a": 3.0, "b": 2.0, "c": 1.0}
-    found = rank(
+    found = mean_ranks(
         [
             analysis("x", {**whole, "d": 9.0}),
             analysis("y", {**whole, "d": None}),
@@ -81,17 +83,17 @@ def test_budgets_are_not_mixed_and_too_little_gives_nothing():
     whole = {"a": 3.0, "b": 2.0, "c": 1.0}
     laptop = [analysis(task, whole) for task in "xyz"]
     other = [analysis(task, whole, budget="gpu") for task in "vw"]
-    assert {one.budget for one in rank([*laptop, *other]).settings} == {"laptop"}
-    assert rank(laptop[:2]) is None
-    assert rank([analysis(task, {"a": 1.0, "b": 2.0}) for task in "xyz"]) is None
-    assert rank([]) is None
+    assert {one.budget for one in mean_ranks([*laptop, *other]).settings} == {"laptop"}
+    assert mean_ranks(laptop[:2]) is None
+    assert mean_ranks([analysis(task, {"a": 1.0, "b": 2.0}) for task in "xyz"]) is None
+    assert mean_ranks([]) is None
 
 
 def test_bars_join_only_what_is_near():
-    ranks = Ranks(("a", "b", "c", "d"), (1.0, 1.9, 2.8, 4.0), (), 0, 0.01, 1.0)
+    ranks = MeanRanks(("a", "b", "c", "d"), (1.0, 1.9, 2.8, 4.0), (), 0, 0.01, 1.0)
     assert ranks.cliques == [(0, 1), (1, 2)]
-    assert Ranks(("a", "b"), (1.0, 2.0), (), 0, 0.5, 3.0).cliques == [(0, 1)]
-    assert Ranks(("a", "b"), (1.0, 2.0), (), 0, 0.5, 0.5).cliques == []
+    assert MeanRanks(("a", "b"), (1.0, 2.0), (), 0, 0.5, 3.0).cliques == [(0, 1)]
+    assert MeanRanks(("a", "b"), (1.0, 2.0), (), 0, 0.5, 0.5).cliques == []
 
 
 def test_alike_mechanisms_are_told_apart_in_at_most_one_of_twenty():
@@ -104,7 +106,7 @@ def test_alike_mechanisms_are_told_apart_in_at_most_one_of_twenty():
 
 
 def test_the_diagram_names_everyone():
-    found = rank([analysis(task, {"a": 3.0, "<b>": 2.0, "c": 1.0}) for task in "xyz"])
+    found = mean_ranks([analysis(task, {"a": 3.0, "<b>": 2.0, "c": 1.0}) for task in "xyz"])
     figure = rank_figure(found)
     texts = [shape.text for shape in figure.panels[0].shapes if hasattr(shape, "text")]
     assert {"a", "<b>", "c"} <= set(texts)

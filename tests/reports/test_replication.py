@@ -10,7 +10,7 @@ from ablations.expansion import Changes, expand
 from ablations.study import Axes, Comparison, Paper, Selector, Study, load_study
 from bench.errors import UsageError
 from bench.store.store import Store
-from reports.pages.report import build
+from reports.pages.report import build_report
 from reports.pages.site import pages
 from reports.replication import (
     Ours,
@@ -237,7 +237,7 @@ def test_what_was_not_run_says_how(study, tmp_path):
 def test_the_page_has_the_verdict_and_escapes_titles(study, tmp_path):
     store = filled(tmp_path / "store", seeds=2)
     never = study.model_copy(update={"name": "never", "tasks": ("speech",), "title": ""})
-    made = pages(build(store, studies=[study, never]))
+    made = pages(build_report(store, studies=[study, never]))
     page = made["replication.html"]
     assert "Mine: &lt;does it help?&gt;" in page
     assert "<does" not in page

@@ -182,14 +182,14 @@ def looked_at(tmp_path_factory) -> Path:
     from looking import entailment, looking
 
     from bench.store.store import Store
-    from reports.pages.report import build
+    from reports.pages.report import build_report
     from reports.pages.site import write_report
 
     folder = tmp_path_factory.mktemp("looked-at")
     store = Store.open(folder / "store", create=True)
     entailment(store)
     looking(store)
-    write_report(build(store), folder / "report")
+    write_report(build_report(store), folder / "report")
     return folder / "report"
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from bench.store.cell import Cell
-from reports.metrics import Catalogue, from_registries
+from reports.metrics import Catalogue, catalogue_of
 
 
 @pytest.fixture(scope="module")
 def registered() -> Catalogue:
-    return from_registries(
+    return catalogue_of(
         [
             Cell("translation", "probe", "soft", "concat"),
             Cell("translation", "nobody's", "soft", "concat"),
@@ -30,7 +30,7 @@ def test_tasks_stand_in_one_order_whatever_a_store_lists_first():
     cells = [Cell(name, "probe", "none", "none") for name in names]
     expected = ["translation", "captioning", "entailment", "speech", "summarization"]
     for given in (cells, cells[::-1]):
-        assert list(from_registries(given).tasks) == expected
+        assert list(catalogue_of(given).tasks) == expected
 
 
 def test_refusals_give_their_reason(registered):

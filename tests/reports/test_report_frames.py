@@ -39,7 +39,7 @@ def test_failures_belong_to_their_contender(made, store, catalogue):
     (failed,) = [one for one in frame.contenders if one.failed]
     assert failed.name == "global + location-aware"
     assert not failed.done
-    assert frame.headline == "bleu"
+    assert frame.main_metric == "bleu"
     assert frame.seeds == (1, 2)
 
 

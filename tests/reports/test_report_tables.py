@@ -130,7 +130,7 @@ def test_overview_names_the_score_that_did_best(report):
 def test_findings_claim_no_order_within_a_group(report):
     (section,) = report.sections
     first = section.findings[0]
-    group = section.analysis.headline.best()
+    group = section.analysis.main.best()
     assert len(group) > 1
     assert "Not to be told apart" in first
     assert any("none" in sentence and "12 of 12" in sentence for sentence in section.findings)

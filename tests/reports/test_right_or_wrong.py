@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from reports.load import Sample
-from reports.statistics.significance import Marked, disagreements, marked, mcnemar_p
+from reports.statistics.significance import (
+    CorrectExamples,
+    correct_examples,
+    mcnemar_p,
+    mcnemar_tests,
+)
 from tasks.entailment.metrics import mcnemar
 
 
@@ -23,7 +28,7 @@ def test_p_is_the_share_of_splits_as_uneven(first, second):
 def test_every_pair_is_what_the_task_computes_for_it():
     rng = np.random.default_rng(2)
     right = rng.random((3, 80)) < np.array([[0.5], [0.6], [0.9]])
-    found = disagreements([Marked("a", one) for one in right])
+    found = mcnemar_tests([CorrectExamples("a", one) for one in right])
     for i in range(3):
         for j in range(3):
             if i == j:
@@ -40,7 +45,9 @@ def test_every_pair_is_what_the_task_computes_for_it():
 
 def test_other_test_sets_and_absent_ones_are_not_compared():
     ones = np.ones(5, dtype=bool)
-    found = disagreements([Marked("a", ones), None, Marked("b", ones), Marked("a", ~ones)])
+    found = mcnemar_tests(
+        [CorrectExamples("a", ones), None, CorrectExamples("b", ones), CorrectExamples("a", ~ones)]
+    )
     assert found.only[0, 3] == 5 and found.only[3, 0] == 0
     assert np.isnan(found.only[1]).all() and np.isnan(found.adjusted[0, 2])
 
@@ -51,10 +58,10 @@ def test_only_right_or_wrong_is_marked():
         zeros = np.zeros(len(statistics))
         return Sample("a", zeros, statistics, zeros.astype(int))
 
-    assert marked(sample([[1, 1], [0, 1]])).right.tolist() == [True, False]
-    assert marked(sample([[2, 5], [0, 4]])) is None
-    assert marked(sample([[0.5, 1], [0, 1]])) is None
-    assert marked(sample([[1], [0]])) is None
+    assert correct_examples(sample([[1, 1], [0, 1]])).right.tolist() == [True, False]
+    assert correct_examples(sample([[2, 5], [0, 4]])) is None
+    assert correct_examples(sample([[0.5, 1], [0, 1]])) is None
+    assert correct_examples(sample([[1], [0]])) is None
 
 
 def test_equally_good_classifiers_are_told_apart_in_at_most_one_of_twenty():
@@ -63,5 +70,5 @@ def test_equally_good_classifiers_are_told_apart_in_at_most_one_of_twenty():
     for _ in range(1000):
         difficulty = rng.random(150)
         right = [difficulty + 0.4 * rng.standard_normal(150) < 0.6 for _ in range(2)]
-        claimed += disagreements([Marked("a", one) for one in right]).adjusted[0, 1] < 0.05
+        claimed += mcnemar_tests([CorrectExamples("a", one) for one in right]).adjusted[0, 1] < 0.05
     assert claimed / 1000 <= 0.05

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from reports.statistics.significance import (
-    Spread,
+    SeedVariance,
     detectable_difference,
     difference_p,
     difference_variances,
     holm,
     holm_pairs,
     interval,
-    moderated_spread,
+    moderated_variance,
     pairwise_p,
     tie_groups,
 )
@@ -33,7 +33,7 @@ def simulated_table(
     values = rng.normal(0, over_seeds, (contenders, seeds)) + luck[:, None]
     variance = np.full((contenders, contenders), 2 * over_examples**2)
     p = pairwise_p(
-        values.mean(axis=1), variance, moderated_spread(list(values)), np.full(contenders, seeds)
+        values.mean(axis=1), variance, moderated_variance(list(values)), np.full(contenders, seeds)
     )
     return values.mean(axis=1), p
 
@@ -80,7 +80,7 @@ def test_a_difference_is_found_as_often_as_theory_says():
         values = rng.normal(0, over_seeds, (contenders, seeds))
         values += rng.normal(0, over_examples, contenders)[:, None]
         values[0] += difference
-        spread = moderated_spread(list(values))
+        spread = moderated_variance(list(values))
         p = pairwise_p(values.mean(axis=1), variance, spread, np.full(contenders, seeds))
         found += p[0, 1] < 0.05
     # Never counting as steadier than one's own seeds costs some of the 80 %.
@@ -95,7 +95,7 @@ def test_fewer_comparisons_and_more_seeds_detect_smaller_differences():
 
 def test_with_few_contenders_each_keeps_its_own_variance():
     values = [[1.0, 2.0, 3.0], [5.0, 5.5, 6.0], [7.0]]
-    spread = moderated_spread(values)
+    spread = moderated_variance(values)
     assert spread.variance[:2] == pytest.approx([1.0, 0.25])
     assert np.isnan(spread.variance[2])
     assert spread.total == 4
@@ -103,26 +103,26 @@ def test_with_few_contenders_each_keeps_its_own_variance():
 
 @pytest.mark.parametrize("count", [3, 4])
 def test_four_contenders_say_enough_of_a_common_spread(count):
-    spread = moderated_spread([*[[1.0, 2.0], [1.0, 3.0], [2.0, 2.5], [0.0, 2.0]][:count], [7.0]])
+    spread = moderated_variance([*[[1.0, 2.0], [1.0, 3.0], [2.0, 2.5], [0.0, 2.0]][:count], [7.0]])
     assert np.isnan(spread.variance[-1]) == (count < 4)
 
 
 def test_a_single_seed_borrows_the_spread_of_the_others():
     rng = np.random.default_rng(0)
     values: list[list[float]] = [list(rng.normal(0, 2, 4)) for _ in range(30)]
-    spread = moderated_spread([*values, [1.0]])
+    spread = moderated_variance([*values, [1.0]])
     assert spread.variance[-1] == pytest.approx(4.0, rel=0.35)
     assert spread.freedom[-1] <= spread.total == 90
 
 
 def test_equal_figures_over_all_seeds_are_no_variance():
-    spread = moderated_spread([[1.0, 1.0]] * 5)
+    spread = moderated_variance([[1.0, 1.0]] * 5)
     assert np.array_equal(spread.variance, np.zeros(5))
 
 
 def test_nobody_counts_as_steadier_than_its_own_seeds():
     values = [[0.0, 0.1]] * 10 + [[0.0, 9.0]]
-    assert moderated_spread(values).variance[-1] >= np.var([0.0, 9.0], ddof=1)
+    assert moderated_variance(values).variance[-1] >= np.var([0.0, 9.0], ddof=1)
 
 
 def test_prior_agrees_with_known_degrees_of_freedom():
@@ -131,7 +131,7 @@ def test_prior_agrees_with_known_degrees_of_freedom():
     rng = np.random.default_rng(5)
     scales = 6 * 2.0 / rng.chisquare(6, 3000)
     values = [list(rng.normal(0, scale**0.5, 4)) for scale in scales]
-    spread = moderated_spread(values)
+    spread = moderated_variance(values)
     assert spread.freedom[0] - 3 == pytest.approx(6, rel=0.25)
 
 
@@ -159,7 +159,7 @@ def test_interval_ends_where_the_figure_does():
 
 def test_pairwise_p_is_welchs_where_only_seeds_vary():
     first, second = [1.0, 2.0, 4.0], [3.0, 5.0, 5.5, 7.0]
-    spread = moderated_spread([first, second])
+    spread = moderated_variance([first, second])
     p = pairwise_p(
         np.array([np.mean(first), np.mean(second)]), np.zeros((2, 2)), spread, np.array([3, 4])
     )
@@ -167,7 +167,7 @@ def test_pairwise_p_is_welchs_where_only_seeds_vary():
 
 
 def test_a_comparison_has_no_more_freedom_than_all_seeds_together():
-    spread = Spread(np.array([1.0, 1.0]), np.array([6.0, 6.0]), total=6.0)
+    spread = SeedVariance(np.array([1.0, 1.0]), np.array([6.0, 6.0]), total=6.0)
     variance, freedom = difference_variances(np.zeros((2, 2)), spread, np.array([2, 2]))
     assert variance[0, 1] == 1.0
     assert freedom[0, 1] == 6.0  # Welch's would be 12
@@ -188,13 +188,13 @@ def test_paired_p_is_the_one_sample_t_test_where_only_seeds_vary():
 
 
 def test_unknown_seeds_leave_the_decision_to_the_examples():
-    spread = Spread(np.array([np.nan, np.nan]), np.zeros(2), 0.0)
+    spread = SeedVariance(np.array([np.nan, np.nan]), np.zeros(2), 0.0)
     p = pairwise_p(np.array([0.0, 1.96]), np.full((2, 2), 1.0), spread, np.ones(2))
     assert p[0, 1] == pytest.approx(0.05, abs=0.001)
 
 
 def test_no_variance_decides_by_equality():
-    spread = Spread(np.array([np.nan] * 3), np.zeros(3), 0.0)
+    spread = SeedVariance(np.array([np.nan] * 3), np.zeros(3), 0.0)
     p = pairwise_p(np.array([1.0, 1.0, 2.0]), np.zeros((3, 3)), spread, np.ones(3))
     assert p[0, 1] == 1.0
     assert p[0, 2] == 0.0

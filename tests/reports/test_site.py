@@ -11,7 +11,7 @@ from made_up import MECHANISMS
 
 from bench.store.cell import Cell
 from bench.store.store import Store
-from reports.pages.report import build
+from reports.pages.report import build_report
 from reports.pages.site import write_report
 
 VOID = {"meta", "link", "br", "wbr", "img", "input", "hr", "path", "rect", "circle"}
@@ -134,7 +134,7 @@ def test_a_task_with_several_settings_has_a_page_for_each(
     for noise in (0, 0.2):
         for mechanism in MECHANISMS[:3]:
             maker.add(mechanism, 1, options={"noise": noise} if noise else {})
-    write_report(build(maker.store, catalogue=catalogue), folder / "report")
+    write_report(build_report(maker.store, catalogue=catalogue), folder / "report")
     texts = {path.name: path.read_text("utf-8") for path in (folder / "report").glob("*.html")}
     pages = {name: Page(text) for name, text in texts.items()}
     check_links(pages, folder / "report")
@@ -200,7 +200,7 @@ def test_everything_is_there_in_other_forms(site, report):
 
 
 def test_the_same_results_make_the_same_report(site, store, catalogue, tmp_path):
-    write_report(build(store, catalogue=catalogue), tmp_path)
+    write_report(build_report(store, catalogue=catalogue), tmp_path)
     for path in sorted(site.rglob("*")):
         if path.is_file():
             assert path.read_bytes() == (tmp_path / path.relative_to(site)).read_bytes(), path
@@ -210,7 +210,7 @@ def test_a_report_of_less_leaves_no_page_of_the_one_before(report, made, catalog
     store = Store.open(tmp_path / "store", create=True)
     result = next(one for one in made.store.results() if one.cell["attention"] == "soft")
     store.put(result, made.store.predictions(result.hash))
-    less = build(store, catalogue=catalogue)
+    less = build_report(store, catalogue=catalogue)
     write_report(report, tmp_path / "again")
     write_report(less, tmp_path / "again")
     write_report(less, tmp_path / "fresh")
@@ -254,7 +254,7 @@ def hostile(made, catalogue, tmp_path_factory) -> Path:
     failing = Cell("../../climb", "probe", "soft", SCRIPT)
     made_there = type(made)(store, examples=2)
     made_there.fail(failing, SCRIPT, f"</style>{SCRIPT}")
-    write_report(build(store, catalogue=catalogue), folder / "out" / "report")
+    write_report(build_report(store, catalogue=catalogue), folder / "out" / "report")
     return folder / "out" / "report"
 
 

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from reports.tables import Column, Label, Missing, Number, Row, Table
-from reports.writers import csv_text, escaped, latex_text, markdown_text
+from reports.writers import csv_text, escape_markdown, latex_text, markdown_text
 
 TABLE = Table(
     "scores",
@@ -62,7 +62,7 @@ def test_markdown_is_one_table_with_numbered_reasons():
 
 
 def test_markdown_text_is_never_markup():
-    assert escaped("<b>*x*</b> a|b\n[c](d) `e` &") == (
+    assert escape_markdown("<b>*x*</b> a|b\n[c](d) `e` &") == (
         "&lt;b&gt;\\*x\\*&lt;/b&gt; a\\|b \\[c\\](d) \\`e\\` &amp;"
     )
 

@@ -10,8 +10,8 @@ import pytest
 from bundles import changed, in_record, in_rows
 
 from bench.errors import UsageError
-from reports.leaderboard.board import NO_REFERENCE, Board, assemble, build
-from reports.leaderboard.board_tables import parts, setting_table, track_table, write_board
+from reports.leaderboard.board import NO_REFERENCE, Board, assemble, build_board
+from reports.leaderboard.board_tables import class_tables, setting_table, track_table, write_board
 from reports.leaderboard.bundle import predictions_of, record_of
 from reports.leaderboard.references import Reference, freeze, load_reference
 from reports.leaderboard.verify import Verdict
@@ -45,7 +45,7 @@ def scores(board: Board) -> dict[tuple[str, str], float]:
     """By title of the table and mechanism."""
     return {
         (table.title, row.label): entry.value
-        for part in parts(board)
+        for part in class_tables(board)
         for table in part.tables
         for row in table.rows
         for column, entry in zip(table.columns, row.entries, strict=True)
@@ -170,7 +170,9 @@ def test_what_is_refused_is_named_and_stops_nobody(trials, two, tmp_path: Path) 
     name = record_of(trials.trial("entailment"))
     liar = changed(trials.of("entailment"), tmp_path / "liar.zip", {name: in_record(better)})
     (tmp_path / "broken.zip").write_bytes(b"PK")
-    board = build([liar, tmp_path / "broken.zip", *two, two[0]], trials.rules, None, trials.paths)
+    board = build_board(
+        [liar, tmp_path / "broken.zip", *two, two[0]], trials.rules, None, trials.paths
+    )
     assert [one.name.split()[0] for one in board.refused] == [
         "liar.zip",
         "broken.zip",
@@ -187,7 +189,7 @@ def test_what_is_refused_is_named_and_stops_nobody(trials, two, tmp_path: Path) 
 def test_classes_are_not_compared(trials, tmp_path: Path) -> None:
     same = trials.of("entailment", name="same")
     free = changed(same, tmp_path / "open.zip", {}, manifest=lambda m: m.update({"class": "open"}))
-    board = build([same, free], trials.rules, None, trials.paths)
+    board = build_board([same, free], trials.rules, None, trials.paths)
     assert [one.kind for one in board.classes] == ["same", "open"]
     assert [len(one.entries) for one in board.classes] == [1, 1]
 
@@ -195,7 +197,7 @@ def test_classes_are_not_compared(trials, tmp_path: Path) -> None:
 def test_results_of_one_cell_from_two_people_stay_apart(trials, tmp_path: Path) -> None:
     one = trials.of("entailment", name="one")
     two = trials.of("entailment", name="two")
-    board = build([one, two], trials.rules, None, trials.paths)
+    board = build_board([one, two], trials.rules, None, trials.paths)
     assert [entry.title for entry in board.classes[0].entries] == ["one", "two"]
     table = setting_table(board.classes[0].standings[0], "same")
     assert [row.entries[1].group for row in table.rows] == [1, 1]
@@ -213,7 +215,7 @@ def test_scripts_stay_text(trials, tmp_path: Path, text: str) -> None:
         trials.of("entailment"), tmp_path / "honest.zip", {}, manifest=lambda m: m.update(name=text)
     )
     liar = changed(trials.of("entailment"), tmp_path / "liar.zip", {name: in_rows(says)})
-    board = build([honest, liar], trials.rules, None, trials.paths)
+    board = build_board([honest, liar], trials.rules, None, trials.paths)
     assert any(text in reason for reason in board.refused[0].reasons)
     write_board(board, tmp_path / "out")
     for name in ("index.html", "board.md"):
@@ -231,7 +233,7 @@ def test_a_spreadsheet_takes_no_name_for_a_formula(trials, tmp_path: Path) -> No
         {},
         manifest=lambda record: record.update(name="=1+1"),
     )
-    write_board(build([path], trials.rules, None, trials.paths), tmp_path / "out")
+    write_board(build_board([path], trials.rules, None, trials.paths), tmp_path / "out")
     for table in (tmp_path / "out" / "tables").iterdir():
         assert ",=1+1" not in table.read_text() and "\n=1+1" not in table.read_text()
 

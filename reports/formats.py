@@ -40,12 +40,12 @@ def is_fraction(metric: str) -> bool:
     return not _FRACTIONS.isdisjoint(re.split(r"[^a-z0-9]+", metric.lower()))
 
 
-def figure(value: float, metric: str) -> str:
+def metric_text(value: float, metric: str) -> str:
     """A metric's figure as it is written: `77.3 %`, `34.2`, `0.841`."""
     return percent(value) if is_fraction(metric) else number(value, decimals(metric))
 
 
-def figure_interval(low: float, high: float, metric: str) -> str:
+def metric_interval(low: float, high: float, metric: str) -> str:
     """The interval of such a figure, without a unit: `[75.9, 78.8]`."""
     if is_fraction(metric):
         return interval(100 * low, 100 * high, 1)

@@ -40,7 +40,7 @@ class BenchmarkSetting:
     @property
     def label(self) -> str:
         """For people: `probe, laptop budget` or `multi30k (pair=de-en), gpu budget`."""
-        return f"{self.dataset}{bracketed(self.options)}, {self.budget} budget"
+        return f"{self.dataset}{options_text(self.options)}, {self.budget} budget"
 
     @property
     def slug(self) -> str:
@@ -63,7 +63,7 @@ class Contender:
     def name(self) -> str:
         """For people: `soft + concat`, `none`, `global + dot (input_feeding=true)`."""
         pair = self.attention if self.score == NO_SCORE else f"{self.attention} + {self.score}"
-        return pair + bracketed(self.options)
+        return pair + options_text(self.options)
 
     @property
     def row(self) -> tuple[str, Options]:
@@ -206,7 +206,7 @@ def _contenders(results: Sequence[Result], catalogue: Catalogue) -> tuple[Conten
     return tuple(contenders)
 
 
-def bracketed(options: Options) -> str:
+def options_text(options: Options) -> str:
     """` (name=value, ...)` with a leading space, or "" without options."""
     if not options:
         return ""

@@ -38,7 +38,7 @@ _PATIENCE_SECONDS = 60.0
 _FILES_PER_SECOND = 20.0
 
 
-def gather(report: Report, store: Store, page: Path, mode: Mode) -> str | None:
+def log_report(report: Report, store: Store, page: Path, mode: Mode) -> str | None:
     """Log everything; returns why it did not work or is not online, in one line.
 
     Args:

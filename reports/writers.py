@@ -60,7 +60,7 @@ def _csv_parts(entries: Sequence[Entry], table: Table) -> list[str]:
         parts += ["_low", "_high"]
     if any(number.group is not None for number in numbers):
         parts.append("_group")
-    if table.tells:
+    if table.shows_notes:
         parts.append("_note")
     return parts
 
@@ -125,10 +125,11 @@ def latex_text(table: Table) -> str:
     for row in table.rows:
         if row.spanning:
             cells = [
-                rf"\multicolumn{{{width}}}{{c}}{{{_latex_entry(row.spanning, tells=table.tells)}}}"
+                rf"\multicolumn{{{width}}}{{c}}"
+                f"{{{_latex_entry(row.spanning, shows_notes=table.shows_notes)}}}"
             ]
         else:
-            cells = [_latex_entry(entry, tells=table.tells) for entry in row.entries]
+            cells = [_latex_entry(entry, shows_notes=table.shows_notes) for entry in row.entries]
         lines.append(" & ".join([_latex(row.label), *cells]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
     entries = [entry for row in table.rows for entry in (*row.entries, row.spanning) if entry]
@@ -156,12 +157,12 @@ def _latex_heads(table: Table) -> list[str]:
     return [" & ".join(cells) + r" \\", "".join(rules), *heads]
 
 
-def _latex_entry(entry: Entry, *, tells: bool) -> str:
+def _latex_entry(entry: Entry, *, shows_notes: bool) -> str:
     match entry:
         case Number():
             text = _latex(entry.text)
             text = rf"\textbf{{{text}}}" if entry.group == 1 else text
-            told = [entry.interval, entry.note if tells else ""]
+            told = [entry.interval, entry.note if shows_notes else ""]
             small = " ".join(_latex(part) for part in told if part)
             return rf"{text} {{\scriptsize {small}}}" if small else text
         case Missing():
@@ -190,7 +191,7 @@ def markdown_text(table: Table) -> str:
     ]
     for row in table.rows:
         cells = [
-            _markdown_entry(entry, reasons, tells=table.tells)
+            _markdown_entry(entry, reasons, shows_notes=table.shows_notes)
             for entry in _entries(row, table, "this needs a score function")
         ]
         lines.append(_line([escape_markdown(row.label), *cells]))
@@ -204,11 +205,11 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _markdown_entry(entry: Entry, reasons: dict[str, int], *, tells: bool) -> str:
+def _markdown_entry(entry: Entry, reasons: dict[str, int], *, shows_notes: bool) -> str:
     match entry:
         case Number():
             text = f"**{entry.text}**" if entry.group == 1 else entry.text
-            note = f"({escape_markdown(entry.note)})" if tells and entry.note else ""
+            note = f"({escape_markdown(entry.note)})" if shows_notes and entry.note else ""
             return " ".join(part for part in (text, entry.interval, note) if part)
         case Missing():
             short = "n/a" if entry.kind == "not applicable" else entry.kind

@@ -96,7 +96,7 @@ def _submit(args: argparse.Namespace) -> int:
     from bench.store.store import Store
     from reports.formats import plural
     from reports.leaderboard.rules import load_rules
-    from reports.leaderboard.submission import Choice, submit
+    from reports.leaderboard.submission import ResultFilter, submit
     from reports.load import slug
 
     store = Store.open(args.store)
@@ -107,7 +107,7 @@ def _submit(args: argparse.Namespace) -> int:
         load_rules(args.rules),
         name=name,
         kind=args.kind,
-        choice=Choice(
+        selected=ResultFilter(
             tuple(args.task), tuple(args.attention), tuple(args.score), tuple(args.budget)
         ),
     )
@@ -174,10 +174,10 @@ def _rank(args: argparse.Namespace) -> int:
 def _freeze(args: argparse.Namespace) -> int:
     from bench.store.store import Store
     from reports.formats import plural
-    from reports.leaderboard.references import freeze
+    from reports.leaderboard.references import make_reference
 
     target = Path(args.out).expanduser()
-    reference = freeze(Store.open(args.store), args.name or target.stem)
+    reference = make_reference(Store.open(args.store), args.name or target.stem)
     reference.write(target)
     settings = plural(len(reference.settings), "setting")
     sys.stdout.write(f"{target}: reference '{reference.version}' of {settings}\n")

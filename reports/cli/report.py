@@ -57,9 +57,9 @@ def _track(request: str, report: Report, store: Store, page: Path) -> None:
     decision = decide(request)
     if decision.mode == "off":
         return
-    from reports.wandb_report import gather
+    from reports.wandb_report import log_report
 
-    problem = gather(report, store, page, decision.mode)
+    problem = log_report(report, store, page, decision.mode)
     if problem:
         sys.stderr.write(f"{problem}\n")
     told = f"W&B {decision.mode} ({decision.reason}): a run of the sweep in {store.wandb}"

@@ -24,7 +24,7 @@ from reports.statistics.significance import (
     interval_variance,
     tie_groups,
 )
-from reports.tables import Column, Label, Missing, Number, Row, Table, estimated, shades
+from reports.tables import Column, Label, Missing, Number, Row, Table, estimate_entry, shades
 from reports.writers import csv_text, escape_markdown, markdown_text
 
 
@@ -71,7 +71,7 @@ def setting_table(standing: SettingBoard, kind: str) -> Table:
     for place in analysis.order:
         entry, contender = standing.entries[place], frame.contenders[place]
         figures = [
-            estimated(one.estimates[place], frame.main_metric, group=one.groups[place])
+            estimate_entry(one.estimates[place], frame.main_metric, group=one.groups[place])
             for one in subsets
         ]
         score = score_of(analysis.main.estimates[place], standing.reference)

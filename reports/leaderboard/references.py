@@ -109,7 +109,7 @@ def load_reference(name: str | None = None) -> Reference | None:
     return load_model(path, Reference, "JSON", parse)
 
 
-def freeze(store: Store, version: str) -> Reference:
+def make_reference(store: Store, version: str) -> Reference:
     """Reference figures of all settings in which enough plain mechanisms have finished.
 
     A plain mechanism is one without options. Raises UsageError where there is no such setting.

@@ -18,7 +18,7 @@ from reports.leaderboard.verify import missing_seeds, named
 
 
 @dataclass(frozen=True)
-class Choice:
+class ResultFilter:
     """Which results of a store; an empty tuple takes all."""
 
     tasks: tuple[str, ...] = ()
@@ -53,15 +53,15 @@ def submit(
     *,
     name: str,
     kind: Class = "same",
-    choice: Choice | None = None,
+    selected: ResultFilter | None = None,
 ) -> Submission:
     """Pack the finished results of the rules' seeds.
 
     Raises UsageError where there are none, or the bundle cannot be written.
     """
-    choice = choice or Choice()
+    selected = selected or ResultFilter()
     unreadable: list[Unreadable] = []
-    found = [one for one in store.results(unreadable) if choice.takes(one)]
+    found = [one for one in store.results(unreadable) if selected.takes(one)]
     done = [one for one in found if one.status == "done"]
     packed = [one for one in done if one.cell["seed"] in rules.seeds]
     if not packed:

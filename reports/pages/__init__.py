@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 from reports import formats
 from reports.figures import css_variables, svg
 from reports.load import slug
-from reports.tables import Label, Missing, Number, task_page
+from reports.tables import Label, Missing, Number, task_page_name
 
 _ASSETS = Path(__file__).parent / "assets"
 
@@ -40,7 +40,7 @@ def template_environment() -> Environment:
     made.filters |= {
         "svg": svg.inline,
         "metric": formats.metric_name,
-        "page": task_page,
+        "page": task_page_name,
         "plural": formats.plural,
         "slug": slug,
         "code": _with_code,

@@ -44,8 +44,8 @@ from reports.tables import (
     Number,
     Row,
     Table,
+    cell_page_name,
     metric_number,
-    page_of_cell,
 )
 from reports.tables.scores import main_entries
 
@@ -65,7 +65,7 @@ class AttentionExample:
 
     Attributes:
         source: "" where it is no text.
-        wholes: means over heads and layers, writing freely and reading the reference.
+        means: means over heads and layers, writing freely and reading the reference.
         parts: single heads and layers.
     """
 
@@ -74,7 +74,7 @@ class AttentionExample:
     references: tuple[str, ...]
     prediction: str
     kind: str
-    wholes: tuple[AttentionMap, ...]
+    means: tuple[AttentionMap, ...]
     parts: tuple[AttentionMap, ...]
 
 
@@ -90,17 +90,17 @@ class CellPage:
     curves: Figure | None
     best: tuple[Prediction, ...]
     worst: tuple[Prediction, ...]
-    looks: tuple[AttentionExample, ...]
+    examples: tuple[AttentionExample, ...]
     notes: tuple[str, ...]
 
     @property
-    def look(self) -> str:
+    def hint(self) -> str:
         """How to read the pictures."""
-        return reading_hint(self.looks[0].kind) if self.looks else ""
+        return reading_hint(self.examples[0].kind) if self.examples else ""
 
     @property
     def drawings(self) -> list[Drawing]:
-        return [one.drawing for look in self.looks for one in (*look.wholes, *look.parts)]
+        return [one.drawing for look in self.examples for one in (*look.means, *look.parts)]
 
 
 def cell_pages(analysis: Analysis, store: Store, task: TaskEntry) -> Iterator[CellPage]:
@@ -117,7 +117,7 @@ def _page(analysis: Analysis, place: int, entry: Entry, store: Store, task: Task
     best, worst = _extremes(rows, analysis.main.subset)
     traces, problem = _traces(store, contender.done[0])
     return CellPage(
-        href=page_of_cell(frame.setting, contender),
+        href=cell_page_name(frame.setting, contender),
         setting=frame.setting,
         name=contender.name,
         entry=entry,
@@ -125,7 +125,7 @@ def _page(analysis: Analysis, place: int, entry: Entry, store: Store, task: Task
         curves=_curves(contender, analysis, task),
         best=best,
         worst=worst,
-        looks=_looks(traces, rows, analysis.main.subset, contender.name),
+        examples=_examples(traces, rows, analysis.main.subset, contender.name),
         notes=(*notes, *problem),
     )
 
@@ -236,7 +236,7 @@ def _traces(store: Store, result: Result) -> tuple[list[Trace], tuple[str, ...]]
         return [], (f"its traces are unusable ({error})",)
 
 
-def _looks(
+def _examples(
     traces: Sequence[Trace], rows: Sequence[Prediction], subset: str, name: str
 ) -> tuple[AttentionExample, ...]:
     texts = {row.key: row for row in rows}

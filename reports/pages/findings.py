@@ -98,7 +98,7 @@ def _best_control(analysis: Analysis) -> str:
     passing = [place for place in known if stand[place] == "better"]
     sentence = (
         f"The best control that is not a model of the suite, “{control.name}”, reaches "
-        f"{formats.figure(value, analysis.frame.main_metric)}; "
+        f"{formats.metric_text(value, analysis.frame.main_metric)}; "
     )
     if not passing:
         return f"{sentence}no mechanism of {len(known)} passes it beyond its interval."
@@ -227,10 +227,10 @@ def _figure(analysis: Analysis, place: int) -> str:
     estimate: Estimate | None = analysis.main.estimates[place]
     assert estimate is not None
     metric = analysis.frame.main_metric
-    text = formats.figure(estimate.value, metric)
+    text = formats.metric_text(estimate.value, metric)
     if estimate.low is None or estimate.high is None:
         return text
-    return f"{text} {formats.figure_interval(estimate.low, estimate.high, metric)}"
+    return f"{text} {formats.metric_interval(estimate.low, estimate.high, metric)}"
 
 
 def _names(analysis: Analysis, places: Sequence[int]) -> str:

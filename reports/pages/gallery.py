@@ -12,7 +12,7 @@ from bench.store.trace import Mode, SourceKind, Trace
 from reports.attention_maps import attention_map
 from reports.figures import Drawing, Group, Text, text_width
 from reports.load import Contender, Frame
-from reports.tables import page_of_cell
+from reports.tables import cell_page_name
 
 if TYPE_CHECKING:
     from bench.store.store import Store
@@ -170,7 +170,7 @@ def gallery(
     shown = []
     for contender in contenders[:CONTENDERS]:
         try:
-            href = page_of_cell(frame.setting, contender)
+            href = cell_page_name(frame.setting, contender)
             traces = read_traces(store, contender.done[0].hash)
             by_example = {((one.subset, one.example), one.mode): one for one in traces}
             shown.append(_TracedContender(contender, by_example, href))

@@ -82,7 +82,7 @@ class Section:
         return self.exhibits[0].kind if self.exhibits else "words"
 
     @property
-    def look(self) -> str:
+    def hint(self) -> str:
         """How to read the pictures of the examples."""
         return reading_hint(self.kind)
 
@@ -167,7 +167,7 @@ def build_report(
             remedy="`attnbench sweep --store` makes some",
         )
     if study is not None:
-        results = of_study(results, study)
+        results = results_of_study(results, study)
     known = catalogue or catalogues.catalogue_of(result.key for result in results)
     collection = frames.collect(store.address, results, known, problems)
     sections = tuple(_section(frame, store, known) for frame in collection.frames)
@@ -178,7 +178,7 @@ def build_report(
     return Report(collection, known, sections, tuple(replicate(studies, results, store)))
 
 
-def of_study(results: Sequence[Result], study: str) -> list[Result]:
+def results_of_study(results: Sequence[Result], study: str) -> list[Result]:
     """The results of one study: those run for it, and those of its cells that were there before.
 
     Args:

@@ -16,7 +16,7 @@ from reports.pages import template_environment
 from reports.pages.gallery import GalleryExample
 from reports.pages.report import Report, Section
 from reports.replication import command, summary_table, tables_of
-from reports.tables import Table, task_page
+from reports.tables import Table, task_page_name
 from reports.tables.overview import facts
 from reports.writers import csv_text, escape_markdown, latex_text, markdown_text, parquet_bytes
 
@@ -33,14 +33,18 @@ def pages(report: Report) -> dict[str, str]:
     task_template = environment.get_template("task.html.j2")
     setting_template = environment.get_template("setting.html.j2")
     for name in report.collection.tasks:
-        sections, task, here = report.of_task(name), report.catalogue.task(name), task_page(name)
+        sections, task, here = (
+            report.of_task(name),
+            report.catalogue.task(name),
+            task_page_name(name),
+        )
         several = len(sections) > 1
         pictures = "" if several else definitions(_maps(sections[0]))
         found[here] = task_template.render(
             task=task, sections=sections, here=here, pictures=pictures
         )
         for section in sections if several else ():
-            found[place_of(section.setting, report)] = setting_template.render(
+            found[setting_href(section.setting, report)] = setting_template.render(
                 task=task, section=section, here=here, pictures=definitions(_maps(section))
             )
     cell = environment.get_template("cell.html.j2")
@@ -49,7 +53,7 @@ def pages(report: Report) -> dict[str, str]:
             found[one.href] = cell.render(
                 cell=one,
                 main_metric=section.analysis.frame.main_metric,
-                here=task_page(section.setting.task),
+                here=task_page_name(section.setting.task),
                 pictures=definitions(one.drawings),
             )
     if report.replications:
@@ -61,12 +65,12 @@ def pages(report: Report) -> dict[str, str]:
     return {name: clean(page) for name, page in found.items()}
 
 
-def place_of(setting: BenchmarkSetting, report: Report) -> str:
+def setting_href(setting: BenchmarkSetting, report: Report) -> str:
     """Where everything of a setting stands: on its task's page, or on one of its own where the task
     has several settings."""
     if len(report.of_task(setting.task)) > 1:
         return f"{setting.slug}.html"
-    return f"{task_page(setting.task)}#{setting.slug}"
+    return f"{task_page_name(setting.task)}#{setting.slug}"
 
 
 def _maps(section: Section) -> Iterator[Drawing]:
@@ -76,7 +80,7 @@ def _maps(section: Section) -> Iterator[Drawing]:
 
 def _environment(report: Report) -> Environment:
     made = template_environment()
-    made.filters["place"] = lambda setting: place_of(setting, report)
+    made.filters["place"] = lambda setting: setting_href(setting, report)
     made.filters["command"] = lambda one: command(one, report.collection.address)
     made.globals["report"] = report
     return made

@@ -27,7 +27,7 @@ from reports.tables import (
     Number,
     Row,
     Table,
-    estimated,
+    estimate_entry,
     metric_number,
 )
 
@@ -45,7 +45,7 @@ Outcome = Literal[
 
 
 @dataclass(frozen=True)
-class Ours:
+class OurResults:
     """What we measured for the rows of a column.
 
     Attributes:
@@ -111,7 +111,7 @@ class PaperColumn:
     higher_is_better: bool
     setting: str
     rows: tuple[PaperRow, ...]
-    ours: Ours | None
+    ours: OurResults | None
     pairs: tuple[PairVerdict, ...]
 
     @property
@@ -136,7 +136,7 @@ class Replication:
 
 
 def verdicts(
-    rows: Sequence[PaperRow], ours: Ours | None, *, higher_is_better: bool
+    rows: Sequence[PaperRow], ours: OurResults | None, *, higher_is_better: bool
 ) -> tuple[PairVerdict, ...]:
     """A verdict for every two rows.
 
@@ -190,7 +190,7 @@ def _better_first(
     return (other, one) if swapped else (one, other)
 
 
-def _verdict(better: PaperRow, worse: PaperRow, ours: Ours | None) -> PairVerdict:
+def _verdict(better: PaperRow, worse: PaperRow, ours: OurResults | None) -> PairVerdict:
     first = ours.estimates.get(better.name) if ours else None
     second = ours.estimates.get(worse.name) if ours else None
     if ours is None or first is None or second is None:
@@ -280,12 +280,12 @@ def rows_table(replication: Replication, column: PaperColumn, place: int) -> Tab
     return Table(name, title, "row of the paper", columns, rows, tuple(notes))
 
 
-def _row(name: str, value: float, certainty: str, ours: Ours | None) -> Row:
+def _row(name: str, value: float, certainty: str, ours: OurResults | None) -> Row:
     published = Number(value, digits=_digits(value), note=certainty)
     estimate = ours.estimates.get(name) if ours else None
     if ours is None or estimate is None:
         return Row(name, (published, Missing("not run"), Label("")))
-    return Row(name, (published, estimated(estimate, ours.metric), Label(ours.names[name])))
+    return Row(name, (published, estimate_entry(estimate, ours.metric), Label(ours.names[name])))
 
 
 def _digits(value: float) -> int:

@@ -12,8 +12,8 @@ import numpy as np
 from bench.errors import UsageError
 from bench.store.result import Primary, Result
 from reports.load import BenchmarkSetting, Contender, Frame, read_likelihoods, read_samples
-from reports.replication import Ours, PaperColumn, PaperRow, Replication, verdicts
-from reports.statistics.analysis import Read, analyse
+from reports.replication import OurResults, PaperColumn, PaperRow, Replication, verdicts
+from reports.statistics.analysis import SampleReader, analyse
 from reports.statistics.significance import (
     Basis,
     Estimate,
@@ -131,7 +131,7 @@ def _column(
 
 def _ours(
     comparison: Comparison, figures: Sequence[Published], measured: StudyResults, store: Store
-) -> Ours | None:
+) -> OurResults | None:
     """What was measured for the rows; None where that is nothing."""
     contenders = {}
     for figure in figures:
@@ -176,7 +176,9 @@ def _by_perplexity(contender: Contender) -> Contender:
     return replace(contender, done=tuple(results))
 
 
-def _by_examples(contenders: dict[str, Contender], store: Store, read: Read = read_samples) -> Ours:
+def _by_examples(
+    contenders: dict[str, Contender], store: Store, read: SampleReader = read_samples
+) -> OurResults:
     """By the same statistics as everywhere, but with these rows alone to share the level."""
     rows = list(contenders)
     first = contenders[rows[0]].done[0].key
@@ -186,7 +188,7 @@ def _by_examples(contenders: dict[str, Contender], store: Store, read: Read = re
     scores = analyse(frame, store, read=read).main
     pairs = [(i, j) for i in range(len(rows)) for j in range(len(rows)) if i != j]
     p = {(rows[i], rows[j]): float(scores.adjusted[i, j]) for i, j in pairs}
-    return Ours(
+    return OurResults(
         frame.main_metric,
         frame.higher_is_better,
         dict(zip(rows, scores.estimates, strict=True)),
@@ -196,7 +198,7 @@ def _by_examples(contenders: dict[str, Contender], store: Store, read: Read = re
     )
 
 
-def _other(contenders: dict[str, Contender], name: str, higher_is_better: bool) -> Ours:
+def _other(contenders: dict[str, Contender], name: str, higher_is_better: bool) -> OurResults:
     """Any other figure: nothing is known of its spread over examples, so seeds alone decide, and
     a single seed decides nothing."""
     values = {row: _values(one.done, name) for row, one in contenders.items()}
@@ -226,7 +228,7 @@ def _other(contenders: dict[str, Contender], name: str, higher_is_better: bool) 
             )
         basis: Basis = "none" if low is None else "seeds"
         estimates[row] = Estimate(value, low, high, int(seeds[place]), 0, basis)
-    return Ours(
+    return OurResults(
         name.removeprefix(ALIGNMENT),
         higher_is_better,
         estimates,

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from bench.store.store import Store
 
 #: What reads the examples of a stored result: samples by test set name, or why there are none.
-Read = Callable[["Store", str], tuple[dict[str, Sample], str | None]]
+SampleReader = Callable[["Store", str], tuple[dict[str, Sample], str | None]]
 
 #: What the main test set is called where no examples say so.
 MAIN_TEST_SET = "test"
@@ -61,7 +61,7 @@ CONTROL = "none"
 
 
 @dataclass(frozen=True)
-class TestSetEstimates:
+class SubsetEstimates:
     """The main metric of all contenders on one test set.
 
     Attributes:
@@ -94,13 +94,13 @@ class Analysis:
     """
 
     frame: Frame
-    subsets: tuple[TestSetEstimates, ...]
+    subsets: tuple[SubsetEstimates, ...]
     notes: tuple[str, ...] = ()
     leads: LeadsByLength | None = None
     mcnemar: McNemarTests | None = None
 
     @property
-    def main(self) -> TestSetEstimates:
+    def main(self) -> SubsetEstimates:
         return self.subsets[0]
 
     @cached_property
@@ -143,11 +143,11 @@ class _MeanFigure:
     test_set: str | None
 
 
-class Analyst:
+class _Analyst:
     """Reads a frame's examples once and keeps only their draws."""
 
     def __init__(
-        self, frame: Frame, store: Store, draws: int = DRAWS, read: Read = read_samples
+        self, frame: Frame, store: Store, draws: int = DRAWS, read: SampleReader = read_samples
     ) -> None:
         self.frame, self.store, self.read = frame, store, read
         self.resampler = Resampler(draws)
@@ -234,7 +234,7 @@ class Analyst:
 
     def _scores(
         self, key: str | None, measured: list[list[dict[str | None, _SeedFigure]]]
-    ) -> TestSetEstimates:
+    ) -> SubsetEstimates:
         subset = key or self.first or MAIN_TEST_SET
         summed = [_over_seeds([one[key] for one in each if key in one]) for each in measured]
         present = [place for place, one in enumerate(summed) if one is not None]
@@ -245,7 +245,7 @@ class Analyst:
         groups: list[int | None] = [None] * len(summed)
         adjusted = np.full((len(summed), len(summed)), np.nan)
         if not kept:
-            return TestSetEstimates(subset, tuple(estimates), tuple(groups), adjusted, None)
+            return SubsetEstimates(subset, tuple(estimates), tuple(groups), adjusted, None)
         p, detectable = _compare(kept, spread)
         values = np.array([np.mean(one.values) for one in kept])
         ties = tie_groups(values, p, higher_is_better=self.frame.higher_is_better)
@@ -253,16 +253,18 @@ class Analyst:
         for index, place in enumerate(present):
             estimates[place] = _estimate(kept[index], spread, index, limits)
             groups[place] = ties[index]
-        return TestSetEstimates(subset, tuple(estimates), tuple(groups), adjusted, detectable)
+        return SubsetEstimates(subset, tuple(estimates), tuple(groups), adjusted, detectable)
 
 
-def analyse(frame: Frame, store: Store, draws: int = DRAWS, read: Read = read_samples) -> Analysis:
+def analyse(
+    frame: Frame, store: Store, draws: int = DRAWS, read: SampleReader = read_samples
+) -> Analysis:
     """Statistics of a frame from the examples its store keeps.
 
     Args:
         read: what gives the statistics that the frame's main metric is made of.
     """
-    return Analyst(frame, store, draws, read).analyse()
+    return _Analyst(frame, store, draws, read).analyse()
 
 
 def _compare(kept: Sequence[_MeanFigure], spread: SeedVariance) -> tuple[np.ndarray, float | None]:

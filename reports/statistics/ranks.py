@@ -15,7 +15,7 @@ from scipy import stats
 
 from reports import formats
 from reports.load import BenchmarkSetting
-from reports.statistics.analysis import Analysis, TestSetEstimates
+from reports.statistics.analysis import Analysis, SubsetEstimates
 from reports.statistics.significance import Estimate
 
 #: Fewer settings or mechanisms than this are not worth a diagram.
@@ -123,7 +123,7 @@ def _figures(analysis: Analysis) -> dict[str, float]:
 # evidence, and no claim that its members are equal.
 
 
-def detectable_note(scores: TestSetEstimates, metric: str) -> list[str]:
+def detectable_note(scores: SubsetEstimates, metric: str) -> list[str]:
     """How small a difference can be found, to be printed under a table; none for one figure."""
     if scores.detectable is None:
         return []
@@ -147,7 +147,7 @@ def group_notes(analysis: Analysis, names: Sequence[str]) -> list[str]:
     return notes
 
 
-def seeds_text(*several: TestSetEstimates) -> str:
+def seeds_text(*several: SubsetEstimates) -> str:
     """`3 seeds`, or `2 to 3 seeds` where some have fewer."""
     seeds = {one.seeds for scores in several for one in scores.estimates if one is not None}
     least = f"{min(seeds)} to " if len(seeds) > 1 else ""
@@ -181,4 +181,4 @@ def _reach(one: Estimate) -> float:
 def _gap(difference: float, metric: str) -> str:
     if formats.is_fraction(metric):
         return f"{formats.number(100 * difference, 1)} percentage points"
-    return formats.figure(difference, metric)
+    return formats.metric_text(difference, metric)

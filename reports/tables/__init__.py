@@ -162,7 +162,7 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     spanning_key: str = ""
-    tells: bool = False
+    shows_notes: bool = False
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -191,7 +191,7 @@ class Table:
         return [(name, len(list(members))) for name, members in runs]
 
 
-def estimated(estimate: Estimate | None, metric: str, *, group: int | None = None) -> Entry:
+def estimate_entry(estimate: Estimate | None, metric: str, *, group: int | None = None) -> Entry:
     """An estimate as an entry."""
     if estimate is None:
         return Missing("not measured")
@@ -255,20 +255,20 @@ def mean_known(values: Sequence[float | None]) -> tuple[float | None, int]:
 # File names of pages.
 
 
-def task_page(task: str) -> str:
+def task_page_name(task: str) -> str:
     """File name of a task's page."""
     return f"{slug(task)}.html"
 
 
-def page_of_cell(setting: BenchmarkSetting, contender: Contender) -> str:
+def cell_page_name(setting: BenchmarkSetting, contender: Contender) -> str:
     """File name of a contender's page. Different names may have one slug, so a digest follows."""
     whole = f"{setting.slug} {contender.name}"
     digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
     return f"cell-{slug(whole)[:80]}-{digest}.html"
 
 
-def link(analysis: Analysis, place: int) -> str:
+def contender_href(analysis: Analysis, place: int) -> str:
     """The page of the contender at this place, "" where it has none: only the leading ones do."""
     if place not in analysis.leading:
         return ""
-    return page_of_cell(analysis.frame.setting, analysis.frame.contenders[place])
+    return cell_page_name(analysis.frame.setting, analysis.frame.contenders[place])

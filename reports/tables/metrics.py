@@ -27,7 +27,7 @@ from reports.tables import (
     Number,
     Row,
     Table,
-    estimated,
+    estimate_entry,
     form_of,
     metric_number,
 )
@@ -96,7 +96,7 @@ def _column(one: MetricName, analysis: Analysis, several: bool) -> Column:
 def _standing_column(analysis: Analysis, best: Control, group: str) -> Column:
     value = best.main_figure(analysis)
     assert value is not None, "the best control has a main metric"
-    told = formats.figure(value, analysis.frame.main_metric)
+    told = formats.metric_text(value, analysis.frame.main_metric)
     return Column(
         "against_best_control",
         f"against “{best.name}” ({told})",
@@ -132,7 +132,7 @@ def subsets_table(analysis: Analysis) -> Table:
     rows = []
     for place in analysis.order:
         entries = [
-            estimated(scores.estimates[place], frame.main_metric, group=scores.groups[place])
+            estimate_entry(scores.estimates[place], frame.main_metric, group=scores.groups[place])
             for scores in analysis.subsets
         ]
         for scores in others:

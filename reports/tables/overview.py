@@ -66,7 +66,9 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
         "seeds that may span much: the page of the task says how large a difference they can show.",
     )
     title = "Attention by task"
-    return Table("overview", title, "attention", tuple(columns), tuple(rows), notes, tells=True)
+    return Table(
+        "overview", title, "attention", tuple(columns), tuple(rows), notes, shows_notes=True
+    )
 
 
 def _heading(analysis: Analysis) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reports import formats
-from reports.load import Contender, Options, bracketed
+from reports.load import Contender, Options, options_text
 from reports.metrics import NO_SCORE, Catalogue
 from reports.statistics.analysis import Analysis
 from reports.statistics.baselines import controls
@@ -19,8 +19,8 @@ from reports.tables import (
     Number,
     Row,
     Table,
-    estimated,
-    link,
+    contender_href,
+    estimate_entry,
     mean_known,
     shades,
 )
@@ -99,7 +99,7 @@ def _matrix_row(
         for place, one in enumerate(analysis.frame.contenders)
         if one.row == (attention, options)
     }
-    label = attention + bracketed(options)
+    label = attention + options_text(options)
     if NO_SCORE in places or attention in catalogue.controls:
         entry = entries[places[NO_SCORE]] if NO_SCORE in places else Missing("not run")
         return Row(label, (), "no score function", entry)
@@ -123,11 +123,13 @@ def main_entries(analysis: Analysis) -> list[Entry]:
     shaded = shades(values, higher_is_better=frame.higher_is_better)
     entries: list[Entry] = []
     for place, contender in enumerate(frame.contenders):
-        entry = estimated(scores.estimates[place], frame.main_metric, group=scores.groups[place])
+        entry = estimate_entry(
+            scores.estimates[place], frame.main_metric, group=scores.groups[place]
+        )
         if isinstance(entry, Number):
             note = _seed_note(contender, entry.note, len(frame.seeds))
             entries.append(
-                replace(entry, shade=shaded[place], note=note, href=link(analysis, place))
+                replace(entry, shade=shaded[place], note=note, href=contender_href(analysis, place))
             )
         elif contender.failed:
             entries.append(failure_entry(contender))
@@ -163,7 +165,7 @@ def contender_row(analysis: Analysis, place: int, entries: Sequence[Entry]) -> R
     """A contender's row, linked to its page; where all its trials failed, one entry says so."""
     contender = analysis.frame.contenders[place]
     if contender.done or not contender.failed:
-        return Row(contender.name, tuple(entries), href=link(analysis, place))
+        return Row(contender.name, tuple(entries), href=contender_href(analysis, place))
     return Row(contender.name, (), spanning=failure_entry(contender))
 
 

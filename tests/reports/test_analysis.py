@@ -23,12 +23,12 @@ def analysis(store, catalogue):
     return analyse(frame_of(store, catalogue), store)
 
 
-def place_of(analysis, name: str) -> int:
+def setting_href(analysis, name: str) -> int:
     return [one.name for one in analysis.frame.contenders].index(name)
 
 
 def test_estimates_are_means_of_the_stored_figures(analysis):
-    place = place_of(analysis, "soft + concat")
+    place = setting_href(analysis, "soft + concat")
     stored = [result.primary.value for result in analysis.frame.contenders[place].done]
     estimate = analysis.main.estimates[place]
     assert estimate.value == pytest.approx(np.mean(stored))
@@ -40,19 +40,19 @@ def test_estimates_are_means_of_the_stored_figures(analysis):
 def test_the_first_test_set_is_the_headline_and_all_are_there(analysis):
     assert [scores.subset for scores in analysis.subsets] == ["test", "long"]
     assert analysis.main.subset == "test"
-    long = analysis.subsets[1].estimates[place_of(analysis, "none")]
-    assert long.value < analysis.main.estimates[place_of(analysis, "none")].value
+    long = analysis.subsets[1].estimates[setting_href(analysis, "none")]
+    assert long.value < analysis.main.estimates[setting_href(analysis, "none")].value
 
 
 def test_a_failure_has_neither_figure_nor_group(analysis):
-    place = place_of(analysis, "global + location-aware")
+    place = setting_href(analysis, "global + location-aware")
     assert analysis.main.estimates[place] is None
     assert analysis.main.groups[place] is None
     assert np.isnan(analysis.main.adjusted[place]).all()
 
 
 def test_the_control_is_told_apart_from_the_best(analysis):
-    none = place_of(analysis, "none")
+    none = setting_href(analysis, "none")
     best = analysis.main.best()
     assert analysis.main.groups[none] > 1
     assert none not in best

@@ -16,7 +16,7 @@ from reports.pages.cell import cell_pages
 from reports.pages.report import build_report
 from reports.pages.site import write_report
 from reports.statistics.analysis import LEADING, analyse
-from reports.tables import Missing, Number, link, page_of_cell
+from reports.tables import Missing, Number, cell_page_name, contender_href
 
 TASK = TaskEntry("translation", length_unit="source words")
 
@@ -82,8 +82,8 @@ def test_heads_and_layers_are_shown_where_they_were_kept(tmp_path):
     cell = Cell("summarization", "probe", "self", "scaled-dot")
     traces = [document_trace("free", parts=parts), document_trace("forced")]
     put(store, cell, [0.2, 0.4], headline="rouge_l", traces=traces)
-    (look,) = next(cell_pages(analysed(store), store, TASK)).looks
-    assert [one.contender for one in look.wholes] == [
+    (look,) = next(cell_pages(analysed(store), store, TASK)).examples
+    assert [one.contender for one in look.means] == [
         "while decoding freely",
         "while reading the reference",
     ]
@@ -131,7 +131,7 @@ def test_unusable_traces_are_noted(tmp_path):
     rows = [{**row, "weights": [[1.0]]} for row in store.traces(result.hash)]
     store.put(result, store.predictions(result.hash), rows)
     page = next(cell_pages(analysed(store), store, TASK))
-    assert page.looks == ()
+    assert page.examples == ()
     assert "unusable" in page.notes[0]
 
 
@@ -147,13 +147,13 @@ def test_only_so_many_have_a_page(tmp_path):
     least = min(analysis.main.estimates[place].value for place in places)
     others = set(range(LEADING + 3)) - set(places)
     assert all(analysis.main.estimates[place].value <= least for place in others)
-    assert all(link(analysis, place) == "" for place in others)
+    assert all(contender_href(analysis, place) == "" for place in others)
 
 
 def test_names_with_one_slug_have_pages_of_their_own():
     setting = frames.BenchmarkSetting("t", "d", "laptop")
     one, other = (frames.Contender(name, "concat", (), (), ()) for name in ("a+b", "a b"))
-    names = {page_of_cell(setting, one), page_of_cell(setting, other)}
+    names = {cell_page_name(setting, one), cell_page_name(setting, other)}
     assert len(names) == 2
     assert all("/" not in name and name.endswith(".html") for name in names)
 
@@ -161,6 +161,6 @@ def test_names_with_one_slug_have_pages_of_their_own():
 @pytest.mark.parametrize("name", ["../../x", "<script>"])
 def test_names_never_leave_the_folder(name):
     setting = frames.BenchmarkSetting(name, name, name)
-    page = page_of_cell(setting, frames.Contender(name, name, (), (), ()))
+    page = cell_page_name(setting, frames.Contender(name, name, (), (), ()))
     assert set(page) <= set("abcdefghijklmnopqrstuvwxyz0123456789-.")
     assert ".." not in page

@@ -10,9 +10,9 @@ import pytest
 from reports.load import Frame
 from reports.metrics import Catalogue
 from reports.pages.findings import findings
-from reports.statistics.analysis import Analysis, TestSetEstimates
-from reports.statistics.lengths import Difference, LeadsByLength, LengthRange
-from reports.statistics.significance import Estimate
+from reports.statistics.analysis import Analysis, SubsetEstimates
+from reports.statistics.lengths import LeadsByLength, LengthRange
+from reports.statistics.significance import DifferenceEstimate, Estimate
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def said(report):
         ]
         judged = Frame(frame.setting, tuple(three))
         subsets = tuple(
-            TestSetEstimates(
+            SubsetEstimates(
                 name,
                 tuple(Estimate(value, value - 1, value + 1, 3, 9, "examples") for value in values),
                 (1,) * 3,
@@ -86,8 +86,8 @@ def test_a_tie_names_how_many_seeds_could_not_tell(said) -> None:
 
 def test_growth_on_lengths_as_in_training_is_told_from_that_on_longer_ones(said) -> None:
     parts = tuple(LengthRange(name, 1, 9, 50) for name in ("test, shorter", "test, longer", "long"))
-    lead, sure = Difference(2.0, 1.0, 3.0, 0.01), (float("nan"), 0.02, 0.01)
-    lower = Difference(-2.0, -3.0, -1.0, 0.01)
+    lead, sure = DifferenceEstimate(2.0, 1.0, 3.0, 0.01), (float("nan"), 0.02, 0.01)
+    lower = DifferenceEstimate(-2.0, -3.0, -1.0, 0.01)
     leads = LeadsByLength(
         control=0,
         parts=parts,

@@ -17,7 +17,7 @@ from bench.store.store import Store
 from reports.cli import report as cli
 from reports.pages import report
 from reports.tables import Column, Label, Missing, Number, Row, Table
-from reports.wandb_report import columns_and_rows, gather, overview_picture
+from reports.wandb_report import columns_and_rows, log_report, overview_picture
 
 wandb = pytest.importorskip("wandb")
 
@@ -110,7 +110,9 @@ def test_the_same_results_are_the_same_run(swept: Store, catalogue: Any, made: A
 def test_what_goes_wrong_is_said_and_not_raised(
     swept: Store, catalogue: Any, tmp_path: Path
 ) -> None:
-    told = gather(report.build(swept, catalogue=catalogue), swept, tmp_path / "no page", "offline")
+    told = log_report(
+        report.build(swept, catalogue=catalogue), swept, tmp_path / "no page", "offline"
+    )
     assert told is not None
     assert told.startswith("tracking failed: FileNotFoundError")
     assert "\n" not in told
@@ -125,7 +127,7 @@ def test_a_message_of_several_lines_is_told_in_one(
     page = tmp_path / "index.html"
     page.write_text("<p>page</p>")
     monkeypatch.setattr(wandb.sdk.wandb_run.Run, "log_artifact", refuse)
-    told = gather(report.build(swept, catalogue=catalogue), swept, page, "offline")
+    told = log_report(report.build(swept, catalogue=catalogue), swept, page, "offline")
     assert told == "tracking failed: OSError: the server is away"
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reports.statistics.analysis import Analysis, TestSetEstimates
+from reports.statistics.analysis import Analysis, SubsetEstimates
 from reports.statistics.ranks import detectable_note, group_notes, seeds_text
 from reports.statistics.significance import Estimate
 
@@ -26,7 +26,7 @@ def told(report):
     def told(estimates, groups, *, higher: bool = True) -> str:
         adjusted = np.full((3, 3), 0.5)
         np.fill_diagonal(adjusted, np.nan)
-        scores = TestSetEstimates("test", tuple(estimates), tuple(groups), adjusted, 12.34)
+        scores = SubsetEstimates("test", tuple(estimates), tuple(groups), adjusted, 12.34)
         first = frame.contenders[0]
         results = tuple(
             one.model_copy(
@@ -57,9 +57,9 @@ def test_fractions_are_told_in_percentage_points(report) -> None:
 
 
 def test_seeds_are_counted_over_all_test_sets() -> None:
-    def scores(*seeds: int) -> TestSetEstimates:
+    def scores(*seeds: int) -> SubsetEstimates:
         estimates = tuple(estimate(0.0, 1.0, one) for one in seeds)
-        return TestSetEstimates("test", (*estimates, None), (1,) * 3, np.zeros((3, 3)), 1.0)
+        return SubsetEstimates("test", (*estimates, None), (1,) * 3, np.zeros((3, 3)), 1.0)
 
     assert seeds_text(scores(3, 3)) == "3 seeds"
     assert seeds_text(scores(3, 3), scores(1, 2)) == "1 to 3 seeds"

@@ -13,7 +13,7 @@ from bench.store.store import Store
 from reports.pages.report import build_report
 from reports.pages.site import pages
 from reports.replication import (
-    Ours,
+    OurResults,
     PaperRow,
     command,
     outcome,
@@ -31,9 +31,11 @@ from tasks.plan import make_cell
 ROWS = (PaperRow("best", 30.0), PaperRow("middle", 20.0), PaperRow("worst", 10.0))
 
 
-def ours(values: dict[str, float], p: dict[tuple[str, str], float], higher: bool = True) -> Ours:
+def ours(
+    values: dict[str, float], p: dict[tuple[str, str], float], higher: bool = True
+) -> OurResults:
     both = {**p, **{(b, a): value for (a, b), value in p.items()}}
-    return Ours(
+    return OurResults(
         "bleu",
         higher,
         {name: Estimate(value, None, None, 3, 0, "seeds") for name, value in values.items()},

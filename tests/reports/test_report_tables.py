@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reports.statistics.significance import Estimate
-from reports.tables import Column, Missing, Number, Row, Table, estimated, mean_known, shades
+from reports.tables import Column, Missing, Number, Row, Table, estimate_entry, mean_known, shades
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +108,8 @@ def test_a_mean_says_how_many_it_is_of():
 
 
 def test_what_was_not_measured_is_not_zero():
-    assert estimated(None, "bleu") == Missing("not measured")
-    number = estimated(Estimate(41.234, None, None, 1, 0, "none"), "bleu")
+    assert estimate_entry(None, "bleu") == Missing("not measured")
+    number = estimate_entry(Estimate(41.234, None, None, 1, 0, "none"), "bleu")
     assert number.text == "41.2"
     assert number.interval == ""
 

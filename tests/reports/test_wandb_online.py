@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from doc_blocks import blocks, command_lines
-from marked_processes import SUPPORT, CorrectExamples
+from marked_processes import SUPPORT, Marked
 from wandb_server import ReceivedRun, WandbServer, wandb_server
 
 from bench.store.result import Result
@@ -22,7 +22,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reading.md"
 CURVE = ("step", "loss", "validation_loss", "validation_accuracy")
 
 
-def finished(process: CorrectExamples) -> CorrectExamples:
+def finished(process: Marked) -> Marked:
     """Without an error, and with nothing left behind."""
     try:
         assert process.wait(240) == 0, process.stderr
@@ -32,10 +32,8 @@ def finished(process: CorrectExamples) -> CorrectExamples:
     return process
 
 
-def sync(server: WandbServer, folder: Path, *arguments: str) -> CorrectExamples:
-    return finished(
-        CorrectExamples("-m", ["wandb", "sync", *arguments], folder, server.environment)
-    )
+def sync(server: WandbServer, folder: Path, *arguments: str) -> Marked:
+    return finished(Marked("-m", ["wandb", "sync", *arguments], folder, server.environment))
 
 
 def documented() -> list[list[str]]:
@@ -109,9 +107,7 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracked]:
     with wandb_server() as server:
         server.broken = lambda asked: asked == "file_stream" and len(server.runs) == 3
         script = str(SUPPORT / "tracked_trials.py")
-        worker = finished(
-            CorrectExamples(script, [specification], folder / "run", server.environment)
-        )
+        worker = finished(Marked(script, [specification], folder / "run", server.environment))
         server.heal()
         store, told = Store.open(str(folder / "store")), json.loads(worker.stdout)
         assert {one["status"] for one in told} == {"done"}
@@ -181,7 +177,7 @@ def test_the_run_of_a_sweep_brings_tables_picture_and_store(
     before = set(server.runs)
     arguments = ["bench.cli.main", "report", store.address, "--wandb", "online"]
     arguments += ["--out", str(tmp_path / "report")]
-    report = finished(CorrectExamples("-m", arguments, tmp_path / "run", server.environment))
+    report = finished(Marked("-m", arguments, tmp_path / "run", server.environment))
     assert report.stderr == ""
     assert "W&B online (a key is set" in report.stdout
     (id,) = set(server.runs) - before

@@ -13,7 +13,7 @@ from bench.errors import UsageError
 from reports.leaderboard.board import NO_REFERENCE, Board, assemble, build_board
 from reports.leaderboard.board_tables import class_tables, setting_table, track_table, write_board
 from reports.leaderboard.bundle import predictions_of, record_of
-from reports.leaderboard.references import Reference, freeze, load_reference
+from reports.leaderboard.references import Reference, load_reference, make_reference
 from reports.leaderboard.verify import Verdict
 from reports.tables import Missing, Number, Table
 
@@ -22,7 +22,7 @@ TEXTS = ("translation", "entailment")
 
 @pytest.fixture(scope="module")
 def reference(trials) -> Reference:
-    return freeze(trials.store, "1")
+    return make_reference(trials.store, "1")
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ Options = tuple[tuple[str, Scalar], ...]
 
 @dataclass(frozen=True)
 class BenchmarkSetting:
-    """What is the same for everything in a frame. `options` are those of the data set."""
+    """The conditions that all results of a frame share. `options` are those of the data set."""
 
     task: str
     dataset: str
@@ -39,19 +39,20 @@ class BenchmarkSetting:
 
     @property
     def label(self) -> str:
-        """For people: `probe, laptop budget` or `multi30k (pair=de-en), gpu budget`."""
+        """A label for people: `probe, laptop budget` or `multi30k (pair=de-en), gpu budget`."""
         return f"{self.dataset}{options_text(self.options)}, {self.budget} budget"
 
     @property
     def slug(self) -> str:
-        """For file names and anchors: letters, digits and single hyphens."""
+        """A slug for file names and anchors: letters, digits and single hyphens."""
         options = [f"{name} {value}" for name, value in self.options]
         return slug(" ".join([self.task, self.dataset, *options, self.budget]))
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One attention with one score and its options; finished and failed results by seed."""
+    """One attention with one score function and its options; its finished and failed results by
+    seed."""
 
     attention: str
     score: str
@@ -61,13 +62,13 @@ class Contender:
 
     @property
     def name(self) -> str:
-        """For people: `soft + concat`, `none`, `global + dot (input_feeding=true)`."""
+        """A name for people: `soft + concat`, `none`, `global + dot (input_feeding=true)`."""
         pair = self.attention if self.score == NO_SCORE else f"{self.attention} + {self.score}"
         return pair + options_text(self.options)
 
     @property
     def row(self) -> tuple[str, Options]:
-        """What a row of the attention x score matrix stands for."""
+        """The row of the attention x score matrix that this contender belongs to."""
         return self.attention, self.options
 
     @property
@@ -76,7 +77,7 @@ class Contender:
 
     @property
     def values(self) -> tuple[float, ...]:
-        """Main metric by seed."""
+        """The main metric of every finished seed."""
         return tuple(result.primary.value for result in self.done if result.primary)
 
     @property
@@ -118,14 +119,14 @@ class Frame:
 
     @cached_property
     def seeds(self) -> tuple[int, ...]:
-        """All seeds that were tried by anything in this frame."""
+        """All seeds that any contender of this frame was tried with."""
         tried = {int(result.cell["seed"]) for result in [*self.done, *self.failed]}
         return tuple(sorted(tried))
 
 
 @dataclass(frozen=True)
 class Collection:
-    """All frames of a store, and what of it could not be used."""
+    """All frames of a store, and its unusable records."""
 
     address: str
     frames: tuple[Frame, ...]
@@ -144,7 +145,7 @@ class Collection:
 
 
 def read(store: Store) -> tuple[list[Result], list[str]]:
-    """The results of a store, and a line for each record that cannot be used."""
+    """Read the results of a store; return them with a line for each unusable record."""
     from bench.store.store import Problem
 
     problems: list[Problem] = []
@@ -168,7 +169,8 @@ def collect(
 
 
 def slug(text: str) -> str:
-    """Lower-case letters, digits and single hyphens: safe as file name, anchor and label."""
+    """Reduce a text to lower-case letters, digits and single hyphens: safe as file name, anchor
+    and label."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "unnamed"
 
 
@@ -207,7 +209,7 @@ def _contenders(results: Sequence[Result], catalogue: Catalogue) -> tuple[Conten
 
 
 def options_text(options: Options) -> str:
-    """` (name=value, ...)` with a leading space, or "" without options."""
+    """Format options as ` (name=value, ...)` with a leading space, or "" without options."""
     if not options:
         return ""
     texts = [
@@ -241,7 +243,8 @@ Rows = Iterable[Mapping[str, Any]]
 
 
 def read_samples(store: Store, hash: str) -> tuple[dict[str, Sample], str | None]:
-    """Samples by test set name, and why there are none where the kept predictions are unusable.
+    """Return samples by test set name, and the reason why there are none where the kept predictions
+    are unusable.
 
     A result without predictions gives no samples and no reason.
     """
@@ -249,8 +252,8 @@ def read_samples(store: Store, hash: str) -> tuple[dict[str, Sample], str | None
 
 
 def read_likelihoods(store: Store, hash: str) -> tuple[dict[str, Sample], str | None]:
-    """As `read_samples`, the statistics being each reference's negative log-likelihood in nats and
-    its units; those of records without them are empty."""
+    """Read samples whose statistics are each reference's negative log-likelihood in nats and its
+    number of units; empty for records without them."""
     return _read(store, hash, lambda rows: [_likelihood(row) for row in rows])
 
 
@@ -276,7 +279,7 @@ def _read(
 
 
 def samples(rows: Iterable[Mapping[str, Any]]) -> dict[str, Sample]:
-    """Samples by test set name, in order of appearance.
+    """Group prediction rows into samples by test set name, in order of appearance.
 
     Raises KeyError, TypeError or ValueError for rows that are not predictions, and ValueError
     where two examples of a test set have one name.

@@ -34,7 +34,7 @@ class AxisEntry:
 
 @dataclass(frozen=True)
 class TaskEntry:
-    """What pages say of a task."""
+    """A task's summary and the names of its units."""
 
     name: str
     summary: str = ""
@@ -44,7 +44,7 @@ class TaskEntry:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Everything registered that a report needs.
+    """The registered attentions, score functions and tasks, as far as a report needs them.
 
     Attributes:
         attentions, scores: in the order of registration.
@@ -72,7 +72,7 @@ class Catalogue:
 
 
 def catalogue_of(cells: Iterable[Cell]) -> Catalogue:
-    """The catalogue for reporting on these cells."""
+    """Build the catalogue for a report of these cells from the registries."""
     from bench.attention.registries import attentions, scores
     from tasks.base import tasks
 
@@ -104,7 +104,7 @@ def _in_order(familiar: tuple[str, ...], entries: list[AxisEntry]) -> tuple[Axis
 
 
 def sort_key(order: Sequence[str], name: str) -> tuple[int, str]:
-    """A key to sort names by: known ones in their order, unknown ones after them by name."""
+    """Sort key for names: known ones in their order, unknown ones after them by name."""
     return (order.index(name), "") if name in order else (len(order), name)
 
 
@@ -171,7 +171,7 @@ CEILINGS = frozenset({"human", "references"})
 
 @dataclass(frozen=True)
 class MetricName:
-    """A metric's name, taken apart.
+    """A metric's name split into test set, control and figure.
 
     Attributes:
         key: the whole name.
@@ -190,7 +190,7 @@ class MetricName:
 def parse_metric_names(
     keys: Iterable[str], subsets: Sequence[str], main_metric: str
 ) -> list[MetricName]:
-    """All names taken apart, in their order.
+    """Split metric names into their parts, in their order.
 
     Args:
         keys: of the metrics of all results.
@@ -224,7 +224,7 @@ def _named(key: str, known: set[str], subsets: Sequence[str], main_metric: str) 
 
 
 def _control(rest: str, known: set[str], main_metric: str) -> tuple[str, str]:
-    """Name of a control and of its figure."""
+    """Return the name of a control and of its figure."""
     endings = [name for name in known if rest.endswith(f"_{name}")]
     figure = max(endings, key=len, default="")
     control = rest.removesuffix(f"_{figure}") if figure else rest

@@ -20,8 +20,8 @@ Written = Mapping[str, frozenset[str]]
 
 
 def write_files(out: Path, files: Iterable[tuple[str, str | bytes]], what: str) -> list[Path]:
-    """Write files below a folder, which is made; those of the same names are replaced, and those
-    that an earlier call wrote there for the same `what`, but this one does not, are removed.
+    """Write files below a folder, which is made if needed. Files of the same names are replaced;
+    files that an earlier call for the same `what` wrote and this one does not are removed.
 
     Nothing is touched before all contents are made. Each file is replaced whole, the first page
     last, and only then are old files removed: where writing ends half way, every page that is
@@ -73,8 +73,8 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _remove(out: Path, name: str, digests: frozenset[str]) -> None:
-    """Remove a file if it is still as it was written, and the folders below `out` that it leaves
-    empty."""
+    """Remove a file if its content is unchanged since it was written, and the folders below
+    `out` that are then empty."""
     path = out / name
     if path.is_symlink() or not path.is_file() or _digest(path.read_bytes()) not in digests:
         return
@@ -93,7 +93,7 @@ def _listing(written: Written) -> bytes:
 
 
 def _listed(manifest: Path) -> Written:
-    """What a list names. One that cannot be read names nothing: it is in nobody's way."""
+    """Read a manifest; an unreadable one counts as empty."""
     try:
         found = json.loads(manifest.read_bytes())
     except (OSError, ValueError):
@@ -102,7 +102,7 @@ def _listed(manifest: Path) -> Written:
 
 
 def _valid(found: Mapping[str, object]) -> Iterator[tuple[str, frozenset[str]]]:
-    """Entries that name a file below the folder; a list may have come from elsewhere."""
+    """Yield the entries that name a file below the folder; the manifest may come from elsewhere."""
     for name, digests in found.items():
         path = PurePosixPath(name)
         if isinstance(digests, list) and not path.is_absolute() and ".." not in path.parts:

@@ -39,7 +39,7 @@ _FILES_PER_SECOND = 20.0
 
 
 def log_report(report: Report, store: Store, page: Path, mode: Mode) -> str | None:
-    """Log everything; returns why it did not work or is not online, in one line.
+    """Log a report as one run; return in one line why it is not online or failed, or None.
 
     Args:
         page: the written overview, shown as it is.
@@ -67,7 +67,7 @@ def log_report(report: Report, store: Store, page: Path, mode: Mode) -> str | No
 
 
 def identity(report: Report) -> Identity:
-    """The identity of the run follows from its results: the same results are the same run."""
+    """Identify the run by its results: the same results are the same run."""
     results = report.collection.results
     hashes = sorted(f"{result.hash} {result.status}" for result in results)
     studies = sorted({result.provenance.study for result in results if result.provenance.study})
@@ -89,7 +89,8 @@ def identity(report: Report) -> Identity:
 
 
 def summary(report: Report) -> dict[str, Any]:
-    """What runs of sweeps are sorted by: counts, and the best figure of each setting."""
+    """Return the values that runs of sweeps are sorted by: counts, and the best figure of each
+    setting."""
     results = report.collection.results
     done = [result for result in results if result.status == "done"]
     found: dict[str, Any] = {
@@ -110,7 +111,8 @@ def summary(report: Report) -> dict[str, Any]:
 
 
 def _shown(report: Report, page: Path) -> dict[str, Any]:
-    """Tables, page and picture by their keys, the same in every sweep of the same settings."""
+    """Return tables, page and picture by key; the keys are the same in every sweep of the same
+    settings."""
     shown: dict[str, Any] = {}
     for table in _tables(report):
         columns, rows = columns_and_rows(table)
@@ -138,8 +140,8 @@ def _of_section(section: Section) -> Iterator[Table]:
 
 
 def columns_and_rows(table: Table) -> tuple[list[str | int], list[list[Any]]]:
-    """A table as its CSV file has it, figures as numbers. A column of figures holds None where one
-    is missing, and is followed by one that says why."""
+    """Return a table as in its CSV file, with numbers as numbers. A column of numbers holds None
+    where one is missing, and a column with the reasons follows it."""
     header, *lines = csv.reader(io.StringIO(csv_text(table)))
     texts = {table.corner, *(column.key for column in table.columns if column.text)}
     columns: dict[str, list[Any]] = {}
@@ -166,8 +168,8 @@ def _number(text: str) -> float | None:
 
 
 def _artifact(report: Report, store: Store) -> wandb.Artifact:
-    """The records of the report with their predictions and traces; of a store elsewhere its
-    address."""
+    """Return the artifact of the report's records, predictions and traces; of a remote store
+    only its address."""
     studies: Sequence[str] = sorted(
         {one.provenance.study for one in report.collection.results if one.provenance.study}
     )
@@ -182,7 +184,7 @@ def _artifact(report: Report, store: Store) -> wandb.Artifact:
 
 
 def _files(report: Report, store: Store) -> list[Path]:
-    """Of the results of a store that is a folder."""
+    """Files of this report's results, if the store is a local folder."""
     if not store.is_local:
         return []
     trials = Path(store.address) / "trials"
@@ -198,8 +200,8 @@ _MISSING = "0.55"
 
 
 def overview_picture(table: Table) -> np.ndarray:
-    """RGB pixels H,W,3 (uint8): rows and columns of the table, each figure with its tie group, the
-    darker the better within its column; what is missing says so."""
+    """Draw a table as RGB pixels H,W,3 (uint8): each figure with its tie group, the darker the
+    better within its column; missing figures as their kind."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -233,7 +235,8 @@ def overview_picture(table: Table) -> np.ndarray:
 
 
 def _heading(column: Column) -> str:
-    """`probe, laptop budget`, `speech` and `PER, lower is better`, on lines of their own."""
+    """Break a column heading into lines: `probe, laptop budget`, `speech`, `PER, lower is
+    better`."""
     lines = [column.group, *column.label.split(": ", 1)]
     return "\n".join("\n".join(wrap(line, 22)) for line in lines if line)
 

@@ -20,7 +20,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def _entries(row: Row, table: Table, unspanned: str) -> list[Entry]:
-    """One entry a column, for formats whose cells cannot span columns.
+    """Return one entry per column, for formats whose cells cannot span columns.
 
     Args:
         unspanned: why a row without a spanning entry has none in the column for those.
@@ -34,8 +34,8 @@ def _entries(row: Row, table: Table, unspanned: str) -> list[Entry]:
 
 
 def csv_text(table: Table) -> str:
-    """Plain figures, unrounded, with interval ends and tie group in columns of their own where a
-    column has them. Missing figures say why in words."""
+    """Format a table as CSV: unrounded figures, with interval ends and tie group in columns of
+    their own where a column has them. Missing figures give the reason in words."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     keys = [column.key for column in table.columns]
@@ -105,7 +105,8 @@ _LATEX = {
 
 
 def latex_text(table: Table) -> str:
-    """A `table` environment with booktabs rules; `\\usepackage{booktabs}` is all it needs.
+    """Format a table as a LaTeX `table` environment with booktabs rules; it needs only
+    `\\usepackage{booktabs}`.
 
     Group 1 is bold, intervals are small, notes stand below.
     """
@@ -177,7 +178,8 @@ def _latex(text: str) -> str:
 
 
 def markdown_text(table: Table) -> str:
-    """A GitHub table with its notes; reasons of missing figures are numbered below it."""
+    """Format a table as GitHub Markdown with its notes; reasons of missing figures are numbered
+    below it."""
     reasons: dict[str, int] = {}
     heads = [
         f"{column.group}: {column.label}" if column.group else column.label
@@ -222,15 +224,15 @@ def _markdown_entry(entry: Entry, reasons: dict[str, int], *, shows_notes: bool)
 
 
 def escape_markdown(text: str) -> str:
-    """Text that no Markdown reader takes for markup."""
+    """Escape a text so that no Markdown reader takes any of it for markup."""
     flat = " ".join(text.split())
     escaped = re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", flat)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def parquet_bytes(results: Sequence[Result]) -> bytes:
-    """One row a trial: its axes, main metric, alignment, cost, and every metric in a column
-    `metric_<name>`. What is not known is null, never 0 or a text."""
+    """Return a Parquet file with one row per trial: axes, main metric, alignment, cost, and
+    every metric in a column `metric_<name>`. Unknown values are null, never 0 or a text."""
     import pyarrow as pa
     from pyarrow import parquet
 

@@ -10,7 +10,8 @@ from reports.figures import Drawing
 
 
 def attention_map(trace: Trace, title: str) -> Drawing:
-    """Photos veiled word by word, rows of weights under a spectrogram, or a matrix of words.
+    """Draw a trace: photos veiled word by word, rows of weights under a spectrogram, or a matrix of
+    words.
 
     A trace without what its picture needs (a photo, times) is drawn as a matrix of its units.
     """

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the comparisons."""
+    """Print the comparisons and write their page where `--out` is given."""
     from bench.errors import UsageError
     from bench.store.store import Store
     from reports.pages.comparison import compare
@@ -55,7 +55,7 @@ def _plain(comparison: StoreComparison) -> dict[str, Any]:
 
 
 def text(comparison: StoreComparison) -> str:
-    """The comparison as a table for a terminal, with its counts last."""
+    """Format a comparison as a table for a terminal, followed by its counts."""
     return "\n".join(_lines(comparison)) + "\n"
 
 
@@ -96,7 +96,8 @@ def _cells(one: CellDifference) -> tuple[str, ...]:
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """Columns as wide as their widest cell; first and last to the left, figures to the right."""
+    """Yield rows with columns as wide as their widest cell; texts are left-aligned, figures
+    right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     last = len(widths) - 1
     for row in rows:

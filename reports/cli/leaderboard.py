@@ -82,7 +82,8 @@ def _add_rules(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0; 1 for a bundle that fails verification. Raises UsageError for one that is none."""
+    """Run one action. Returns 1 for a bundle that fails verification; raises UsageError for a
+    file that is not a bundle."""
     actions: dict[str, Callable[[argparse.Namespace], int]] = {
         "submit": _submit,
         "verify": _verify,

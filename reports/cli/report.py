@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _track(request: str, report: Report, store: Store, page: Path) -> None:
-    """One W&B run over all that the report shows, if one is asked for."""
+    """Log the report as one W&B run, where one is requested."""
     from bench.tracking import decide
 
     decision = decide(request)
@@ -67,7 +67,7 @@ def _track(request: str, report: Report, store: Store, page: Path) -> None:
 
 
 def folder(address: str, out: str | None) -> Path:
-    """Where the report goes."""
+    """Return the folder that the report is written to."""
     if out is not None:
         return Path(out).expanduser()
     return Path("report") if "://" in address else Path(address) / "report"

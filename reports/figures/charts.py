@@ -101,7 +101,7 @@ class Styles:
 
 
 def training_curves(analysis: Analysis, styles: Styles) -> list[Figure]:
-    """One figure for each figure that was recorded while training (loss, validation, ...)."""
+    """Return one figure for each quantity recorded during training (loss, validation, ...)."""
     frame = analysis.frame
     keys = dict.fromkeys(key for result in frame.done for point in result.curve for key in point)
     figures = []
@@ -127,7 +127,8 @@ def training_curves(analysis: Analysis, styles: Styles) -> list[Figure]:
 
 
 def by_length(analysis: Analysis, styles: Styles, task: TaskEntry) -> Figure | None:
-    """The main metric by source length, with lengths beyond the test set's shaded."""
+    """Return the main metric by source length, with lengths beyond those of the main test set
+    shaded."""
     frame = analysis.frame
     name = axis_name(frame.main_metric)
     bins = [entry for result in frame.done for entry in result.by_length]
@@ -164,7 +165,7 @@ _COSTS: tuple[tuple[str, str, bool], ...] = (
 
 
 def quality_against_cost(analysis: Analysis, styles: Styles) -> Figure | None:
-    """A scatter plot with its Pareto front for each cost that was measured."""
+    """Return a scatter plot with its Pareto front for each cost that was measured."""
     frame = analysis.frame
     name = axis_name(frame.main_metric)
     panels = []
@@ -218,7 +219,7 @@ def _spots(analysis: Analysis, styles: Styles, key: str) -> list[Spot]:
 
 
 def _drawn(spots: Sequence[Spot], lower: bool, higher: bool) -> list[Spot]:
-    """Those on the front and the best of the others, so that pages stay small."""
+    """Return the spots on the front and the best of the others, so that pages stay small."""
     points = [(spot.x, spot.y) for spot in spots]
     front = pareto_front(points, lower_x=lower, higher_y=higher)
     by_figure = sorted(range(len(spots)), key=lambda at: -spots[at].y if higher else spots[at].y)
@@ -227,7 +228,7 @@ def _drawn(spots: Sequence[Spot], lower: bool, higher: bool) -> list[Spot]:
 
 
 def _chosen(analysis: Analysis) -> list[Contender]:
-    """The contenders whose lines are drawn: the best ones, in the order of the frame."""
+    """Return the contenders whose lines are drawn: the best ones, in the order of the frame."""
     places = sorted(analysis.order[:CONTENDERS])
     return [one for place in places if (one := analysis.frame.contenders[place]).done]
 
@@ -253,7 +254,7 @@ def _series(
 
 
 def _means(per_seed: Sequence[Lines]) -> list[tuple[tuple[float, float], ...]]:
-    """Each line's mean over the seeds that have it, at the places that all of those have."""
+    """Average each line over the seeds that have it, at the x values that all of them share."""
     means = []
     for name in dict.fromkeys(name for lines in per_seed for name in lines):
         held = [lines[name] for lines in per_seed if name in lines]
@@ -263,7 +264,7 @@ def _means(per_seed: Sequence[Lines]) -> list[tuple[tuple[float, float], ...]]:
 
 
 def metric_scale(metric: str) -> float:
-    """Fractions are drawn as percentages."""
+    """Return 100 for fractions, which are drawn as percentages, else 1."""
     return 100.0 if formats.is_fraction(metric) else 1.0
 
 
@@ -278,7 +279,7 @@ def curve(result: Result, key: str, scale: float) -> Lines:
 
 
 def lengths(result: Result, scale: float) -> Lines:
-    """One line per test set, from the middle of a bin to its figure."""
+    """Return one line per test set: bin center to figure."""
     lines: Lines = {}
     for entry in result.by_length:
         lines.setdefault(entry.subset, {})[(entry.low + entry.high) / 2] = entry.value * scale
@@ -286,7 +287,7 @@ def lengths(result: Result, scale: float) -> Lines:
 
 
 def rank_figure(ranks: MeanRanks) -> Figure:
-    """The diagram with what it means in words."""
+    """Return the critical-difference diagram with a caption that explains it."""
     settings = formats.plural(len(ranks.settings), "setting")
     p = formats.probability(ranks.p)
     p = f"p {p if p.startswith('<') else f'= {p}'}".replace(" ", "\N{NO-BREAK SPACE}")
@@ -308,7 +309,8 @@ def rank_figure(ranks: MeanRanks) -> Figure:
 
 
 def _diagram(ranks: MeanRanks, title: str) -> Drawing:
-    """Names below each other, the best first; the axis above them counts ranks."""
+    """Draw names below each other, the best first, under an axis of ranks; bars join what cannot
+    be told apart."""
     left = max(text_width(name, _SIZE) for name in ranks.names) + 52
     most = len(ranks.names)
     scale = (_WIDTH - 12) / max(most - 1, 1)

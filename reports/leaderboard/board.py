@@ -55,7 +55,7 @@ class SettingBoard:
 
 @dataclass(frozen=True)
 class ClassBoard:
-    """Everything of one class."""
+    """The settings of one class of the leaderboard."""
 
     kind: Class
     standings: tuple[SettingBoard, ...]
@@ -69,7 +69,7 @@ class ClassBoard:
         return tuple(dict.fromkeys(one for each in self.standings for one in each.entries))
 
     def standing(self, track: Track, setting: str) -> SettingBoard | None:
-        """That of a track's setting ("task/data set")."""
+        """Return the board of one of a track's settings ("task/data set"), or None."""
         task, _, dataset = setting.partition("/")
         wanted = BenchmarkSetting(task, dataset, track.budget)
         return next((one for one in self.standings if one.setting == wanted), None)
@@ -85,7 +85,7 @@ class RefusedBundle:
 
 @dataclass(frozen=True)
 class Board:
-    """All of it."""
+    """The leaderboard: its classes, the verified bundles and the refused ones."""
 
     rules: Rules
     reference: Reference | None
@@ -104,7 +104,7 @@ class Board:
 def build_board(
     paths: Sequence[Path], rules: Rules, reference: Reference | None, data: Paths
 ) -> Board:
-    """Verify the bundles and rank what passes.
+    """Verify the bundles and rank those that pass.
 
     Whatever keeps a bundle from being verified here keeps it off the board and stops no other.
     """
@@ -125,7 +125,7 @@ def assemble(
     reference: Reference | None,
     refused: Sequence[RefusedBundle] = (),
 ) -> Board:
-    """The board of bundles that have been verified."""
+    """Build the board from verified bundles."""
     cells = [result.key for one in verdicts for result in one.results]
     catalogue = catalogues.catalogue_of(cells)
     found = []
@@ -183,7 +183,7 @@ def _counting(verdict: Verdict, rules: Rules) -> list[Result]:
 
 
 def _renamed(result: Result, bundle: Bundle) -> Result:
-    """The result under a name of its own (`BundleFiles`); its cell stays."""
+    """Return the result under a hash unique to its bundle (`BundleFiles`); its cell stays."""
     return result.model_copy(update={"hash": f"{bundle.id}-{result.hash}"})
 
 

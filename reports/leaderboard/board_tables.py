@@ -30,7 +30,7 @@ from reports.writers import csv_text, escape_markdown, markdown_text
 
 @dataclass(frozen=True)
 class BoardScore:
-    """A score with the ends of its interval; more is better."""
+    """A score with its interval; higher is better."""
 
     value: float
     low: float
@@ -42,7 +42,7 @@ class BoardScore:
 
 
 def score_of(estimate: Estimate | None, reference: ReferenceSetting | str) -> BoardScore | None:
-    """An estimate as a score, with the same interval."""
+    """Convert an estimate and its interval to a score; None without a reference."""
     if estimate is None or isinstance(reference, str):
         return None
     ends = [reference.score(end) for end in (estimate.low, estimate.high) if end is not None]
@@ -51,7 +51,7 @@ def score_of(estimate: Estimate | None, reference: ReferenceSetting | str) -> Bo
 
 
 def setting_table(standing: SettingBoard, kind: str) -> Table:
-    """The entries of one setting, the best first."""
+    """Build the table of one setting's entries, the best first."""
     analysis, frame = standing.analysis, standing.analysis.frame
     subsets = analysis.subsets
     columns = [
@@ -102,7 +102,7 @@ def setting_table(standing: SettingBoard, kind: str) -> Table:
 def score_entry(
     score: BoardScore | None, reference: ReferenceSetting | str, group: int | None = None
 ) -> Number | Missing:
-    """A score as an entry, or why there is none."""
+    """Return a table entry with the score, or with the reason why there is none."""
     if score is None:
         reason = reference if isinstance(reference, str) else ""
         return Missing("not measured", reason)
@@ -133,7 +133,7 @@ def _setting_notes(standing: SettingBoard) -> list[str]:
 
 @dataclass(frozen=True)
 class _TrackEntry:
-    """An entry over a track.
+    """One entry over all settings of a track.
 
     Attributes:
         standings: of the track's settings; None where nobody ran it.
@@ -159,7 +159,7 @@ class _TrackEntry:
 
     @property
     def overall(self) -> BoardScore | None:
-        """The mean score, if there is one for every setting; settings vary independently."""
+        """The mean score where every setting has one, else None; settings vary independently."""
         known = [one for one in self.scores if one is not None]
         if len(known) < len(self.places):
             return None
@@ -183,7 +183,7 @@ class _TrackEntry:
         return Missing("not measured", unscored[0] if unscored else NO_REFERENCE)
 
     def entries(self) -> list[Number | Missing]:
-        """A score or the reason for none, by setting."""
+        """Return a score, or the reason why there is none, for each setting."""
         found: list[Number | Missing] = []
         scores = self.scores
         for standing, place, score in zip(self.standings, self.places, scores, strict=True):
@@ -196,7 +196,7 @@ class _TrackEntry:
 
 
 def track_table(board: ClassBoard, track: Track) -> Table | None:
-    """The entries over all settings of a track; None where nobody ran any of them."""
+    """Build the table of all entries over a track; None where nobody ran any of its settings."""
     lines = _lines(board, track)
     if not lines:
         return None
@@ -237,7 +237,7 @@ def track_table(board: ClassBoard, track: Track) -> Table | None:
 def _detectable_notes(
     board: ClassBoard, track: Track, overall: Sequence[BoardScore | None]
 ) -> Iterator[str]:
-    """How small a difference of scores can be found, overall and in every setting."""
+    """Note the smallest detectable difference of scores, overall and in every setting."""
     found = [("overall", detectable_of(overall))]
     judged = []
     for name in track.settings:
@@ -271,14 +271,14 @@ def _lines(board: ClassBoard, track: Track) -> list[_TrackEntry]:
 
 
 def _rank(line: _TrackEntry) -> tuple[bool, float, int, str]:
-    """The best overall score first, then those without one, the most complete first."""
+    """Sort key: the best overall score first, then entries without one, the most complete first."""
     overall = line.overall
     return overall is None, -overall.value if overall else 0.0, -line.done, line.entry.name
 
 
 def tie_groups_of(overall: Sequence[BoardScore | None]) -> list[int | None]:
-    """Tie groups of overall scores. Their differences count as those of independent figures,
-    which is cautious: entries share their test sets."""
+    """Return tie groups of overall scores. Entries share their test sets, yet their scores are
+    treated as independent, which is conservative."""
     places = [place for place, one in enumerate(overall) if one is not None]
     known = [one for one in overall if one is not None]
     groups: list[int | None] = [None] * len(overall)
@@ -298,8 +298,8 @@ def tie_groups_of(overall: Sequence[BoardScore | None]) -> list[int | None]:
 
 
 def detectable_of(overall: Sequence[BoardScore | None]) -> float | None:
-    """The smallest true difference of overall scores that these groups show four times out of five;
-    None with fewer than two scores."""
+    """Return the smallest true difference of overall scores found with 80 % power; None with
+    fewer than two scores."""
     known = [one for one in overall if one is not None]
     if len(known) < 2:
         return None
@@ -308,7 +308,7 @@ def detectable_of(overall: Sequence[BoardScore | None]) -> float | None:
 
 
 def _errors(known: Sequence[BoardScore]) -> np.ndarray:
-    """Standard error of every difference."""
+    """Return the standard error of every pairwise difference, V,V."""
     variances = np.array([one.variance for one in known])
     return np.sqrt(variances[:, None] + variances[None, :])
 
@@ -321,7 +321,7 @@ REASONS = 20
 
 @dataclass(frozen=True)
 class ClassTables:
-    """One class of the board as tables."""
+    """The tables of one class."""
 
     title: str
     kind: str
@@ -334,7 +334,7 @@ class ClassTables:
 
 
 def class_tables(board: Board) -> list[ClassTables]:
-    """The tables of every class."""
+    """Build the tables of every class."""
     return [_class_tables(one, board) for one in board.classes]
 
 
@@ -349,7 +349,7 @@ def _class_tables(one: ClassBoard, board: Board) -> ClassTables:
 
 
 def bundles_table(board: Board) -> Table:
-    """What was verified."""
+    """Build the table of verified bundles."""
     return Table(
         name="bundles",
         title="Verified bundles",
@@ -377,7 +377,8 @@ def bundles_table(board: Board) -> Table:
 
 
 def write_board(board: Board, out: Path) -> list[Path]:
-    """Write everything; returns the files. Raises UsageError where the folder cannot be written."""
+    """Write the board as a page, Markdown and CSV; return the files. Raises UsageError where the
+    folder cannot be written."""
     found, bundles = class_tables(board), bundles_table(board)
     page = template_environment().get_template("board.html.j2")
     files: dict[str, str | bytes] = {
@@ -390,7 +391,7 @@ def write_board(board: Board, out: Path) -> list[Path]:
 
 
 def board_text(board: Board, found: list[ClassTables], bundles: Table) -> str:
-    """The board as Markdown."""
+    """Format the board as Markdown."""
     blocks = [
         "# Leaderboard\n",
         escape_markdown(f"Rules {board.rules.version}: {board.rules.description}") + "\n",
@@ -413,7 +414,7 @@ def board_text(board: Board, found: list[ClassTables], bundles: Table) -> str:
 
 
 def reference_text(board: Board) -> str:
-    """What scores are measured by."""
+    """Describe the reference that scores are measured by."""
     if board.reference is None:
         return "none yet, so there are figures and groups, and no scores"
     return f"version {board.reference.version}, made with {board.reference.made_with}"

@@ -51,13 +51,13 @@ class ReferenceSetting(FrozenModel):
         return BenchmarkSetting(self.task, self.dataset, self.budget, tuple(self.options.items()))
 
     def score(self, value: float) -> float:
-        """A figure as a score; more is better."""
+        """Convert a value of the metric to a score; higher is better."""
         sign = 1 if self.higher_is_better else -1
         return sign * (value - self.mean) / self.spread
 
 
 class Reference(FrozenModel):
-    """One reference file. `left_out` says what of the store could not be used."""
+    """A reference file. `left_out` lists what of the store could not be used."""
 
     version: str
     made_with: str
@@ -68,7 +68,7 @@ class Reference(FrozenModel):
         return next((one for one in self.settings if one.setting == setting), None)
 
     def write(self, path: Path) -> None:
-        """Raises UsageError where the file cannot be written, or is there already: a reference
+        """Write a new file. Raises UsageError where it cannot be written or exists: a reference
         is never changed, the next one gets another name."""
         text = json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=1)
         try:
@@ -86,13 +86,13 @@ class Reference(FrozenModel):
 
 
 def names() -> list[str]:
-    """The references that are installed, the newest last."""
+    """Return the names of the installed references, the newest last."""
     found = [path.stem for path in _FOLDER.glob("*.json")]
     return sorted(found, key=lambda name: (int(name) if name.isdecimal() else -1, name))
 
 
 def load_reference(name: str | None = None) -> Reference | None:
-    """The reference of that name or file; the newest installed by default, None without any.
+    """Load a reference by name or path; by default the newest one installed, None without any.
 
     Raises UsageError for a name that is not known and a file that cannot be used.
     """
@@ -110,7 +110,7 @@ def load_reference(name: str | None = None) -> Reference | None:
 
 
 def make_reference(store: Store, version: str) -> Reference:
-    """Reference figures of all settings in which enough plain mechanisms have finished.
+    """Measure the reference figures of all settings in which enough plain mechanisms have finished.
 
     A plain mechanism is one without options. Raises UsageError where there is no such setting.
     """
@@ -140,7 +140,7 @@ def make_reference(store: Store, version: str) -> Reference:
 
 
 def _reference_setting(frame: Frame, store: Store) -> ReferenceSetting | str:
-    """The figures of one setting, or why there are none."""
+    """Return the reference of one setting, or the reason why there is none."""
     plain = [one for one in frame.contenders if not one.options and one.done]
     if len(plain) < FEWEST:
         return f"{plural(len(plain), 'mechanism')} without options, {FEWEST} are needed"
@@ -170,6 +170,6 @@ def _reference_setting(frame: Frame, store: Store) -> ReferenceSetting | str:
 
 
 def test_set_of(store: Store, hash: str) -> str | None:
-    """Digest of the main test set that a result was tested on, None without predictions."""
+    """Return the digest of a result's main test set, None without predictions."""
     found, _ = read_samples(store, hash)
     return next(iter(found.values())).test_set if found else None

@@ -27,7 +27,7 @@ _FOLDER = Path(__file__).parent / "rules"
 
 
 class FrozenModel(BaseModel):
-    """A part of a file of the leaderboard, which may hold no other fields."""
+    """Base of the leaderboard's files; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,7 +36,7 @@ Model = TypeVar("Model", bound=FrozenModel)
 
 
 class ClassRules(FrozenModel):
-    """What an entry of a class may do.
+    """What an entry of a class may choose.
 
     settings: names of the settings that may differ from what the data set and the budget give;
         None for all. (Options of the attention may always be chosen.)
@@ -49,8 +49,8 @@ class ClassRules(FrozenModel):
 
 
 class Limits(FrozenModel):
-    """How large a bundle may be: bytes of the file, of one member, of all members unpacked;
-    number of members; characters of one output; a number in a cell's options."""
+    """Size limits of a bundle: bytes of the file, of one member, of all members unpacked; number
+    of members; characters of one output; a number in a cell's options."""
 
     archive: int = Field(256 * 2**20, gt=0)
     member: int = Field(64 * 2**20, gt=0)
@@ -69,7 +69,7 @@ class Track(FrozenModel):
 
 
 class Rules(FrozenModel):
-    """One rules file.
+    """The content of a rules file.
 
     seeds: every entry has all of these in every setting; results of other seeds do not count.
     fixed: settings that nobody may change, whatever the class.
@@ -92,7 +92,7 @@ class Rules(FrozenModel):
 
 
 def load_rules(name: str = DEFAULT) -> Rules:
-    """The rules of that name, or of a file (`x.yaml`).
+    """Load rules by name, or from a file (`x.yaml`).
 
     Raises UsageError naming the file and the field that cannot be used.
     """
@@ -100,7 +100,7 @@ def load_rules(name: str = DEFAULT) -> Rules:
 
 
 def load_model(path: Path, model: type[Model], form: str, parse: Callable[[bytes], Any]) -> Model:
-    """A checked file.
+    """Read and validate a file.
 
     Args:
         form: "YAML" or "JSON", for messages.
@@ -131,7 +131,7 @@ def _parse_yaml(content: bytes) -> Any:
 
 
 def names() -> list[str]:
-    """The rules that are installed."""
+    """Return the names of the installed rules."""
     return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
 
 

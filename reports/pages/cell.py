@@ -61,7 +61,7 @@ _EXAMPLES_WITH_PARTS = 2
 
 @dataclass(frozen=True)
 class AttentionExample:
-    """What was looked at in one example.
+    """The attention of one contender on one example.
 
     Attributes:
         source: "" where it is no text.
@@ -80,7 +80,7 @@ class AttentionExample:
 
 @dataclass(frozen=True)
 class CellPage:
-    """Everything that is shown of one contender."""
+    """The content of the page of one contender."""
 
     href: str
     setting: BenchmarkSetting
@@ -95,7 +95,7 @@ class CellPage:
 
     @property
     def hint(self) -> str:
-        """How to read the pictures."""
+        """How to read the attention maps."""
         return reading_hint(self.examples[0].kind) if self.examples else ""
 
     @property
@@ -104,7 +104,7 @@ class CellPage:
 
 
 def cell_pages(analysis: Analysis, store: Store, task: TaskEntry) -> Iterator[CellPage]:
-    """The pages of the leading contenders."""
+    """Yield the pages of the leading contenders."""
     entries = main_entries(analysis)
     for place in analysis.leading:
         yield _page(analysis, place, entries[place], store, task)
@@ -131,7 +131,7 @@ def _page(analysis: Analysis, place: int, entry: Entry, store: Store, task: Task
 
 
 def _seeds(analysis: Analysis, contender: Contender) -> Table:
-    """Every seed with its figures; failed ones say why."""
+    """Build the table of seeds; failed ones have the reason."""
     metric = analysis.frame.main_metric
     columns = (
         Column(metric, formats.metric_name(metric)),
@@ -167,7 +167,8 @@ def _cost(value: float | None, form: Any) -> Entry:
 
 
 def _curves(contender: Contender, analysis: Analysis, task: TaskEntry) -> Figure | None:
-    """Training curves and the by-length curve, a panel each, a line a seed."""
+    """Return a figure with a panel for every training curve and for the main metric by length, a
+    line a seed."""
     keys = dict.fromkeys(
         key for result in contender.done for point in result.curve for key in point
     )
@@ -206,7 +207,7 @@ def _panels(contender: Contender, lines: Sequence[Lines], y: str, x: str) -> lis
 
 
 def _predictions(store: Store, result: Result) -> tuple[list[Prediction], tuple[str, ...]]:
-    """The predictions that have a score, and a note where there are none."""
+    """Return the predictions that have a score, and a note where there are none."""
     try:
         found = read_predictions(store, result.hash)
     except KeyError:
@@ -219,8 +220,8 @@ def _predictions(store: Store, result: Result) -> tuple[list[Prediction], tuple[
 def _extremes(
     rows: Sequence[Prediction], subset: str
 ) -> tuple[tuple[Prediction, ...], tuple[Prediction, ...]]:
-    """The best and the worst of a test set by score; of equal scores the longer source is the
-    better one to show as right, and the shorter one as wrong. No example is among both."""
+    """Return the best and the worst predictions of a test set by score, none of them in both.
+    Among equal scores the longest sources count as best and the shortest as worst."""
     own = sorted(
         (row for row in rows if row.subset == subset),
         key=lambda row: (-(row.score or 0.0), -len(row.source), row.example),
@@ -269,7 +270,7 @@ def _whole(trace: Trace, name: str) -> AttentionMap:
 
 
 def _parts(trace: Trace, name: str) -> tuple[AttentionMap, ...]:
-    """Single heads and layers of one reading."""
+    """Draw single heads and layers of one trace."""
     return tuple(
         AttentionMap(
             part, attention_map(replace(trace, weights=weights), f"Attention of {name}, {part}")

@@ -42,7 +42,7 @@ Change = Literal["better", "worse", "cannot be told apart", "identical", "not co
 
 @dataclass(frozen=True)
 class CellDifference:
-    """One contender in two stores. Figures are means over the shared seeds.
+    """The difference of one contender between two stores. Figures are means over the shared seeds.
 
     Attributes:
         low, high: 95 % interval of after - before, None where the two are not comparable.
@@ -82,7 +82,7 @@ class StoreComparison:
 
     @property
     def apart(self) -> dict[str, tuple[str, ...]]:
-        """Cells that are not compared, by why; without the reasons that there are no cells for."""
+        """Labels of cells that are not compared, by reason."""
         every = {
             "only in the first": self.only_before,
             "only in the second": self.only_after,
@@ -94,7 +94,7 @@ class StoreComparison:
 
     @property
     def counts(self) -> str:
-        """`2 better, 1 worse, 10 cannot be told apart`."""
+        """The number of each verdict: `2 better, 1 worse, 10 cannot be told apart`."""
         counted = {
             name: sum(one.verdict == name for one in self.differences) for name in get_args(Change)
         }
@@ -105,7 +105,7 @@ class StoreComparison:
 
 @dataclass
 class _PairedResults:
-    """The differences of one contender, seed by seed."""
+    """The results of one contender in two stores and their differences, seed by seed."""
 
     setting: BenchmarkSetting
     contender: Contender
@@ -252,7 +252,7 @@ def _judge(measured: Sequence[_PairedResults]) -> list[CellDifference]:
 
 
 def _difference(one: _PairedResults) -> CellDifference:
-    """What is known before anything is judged."""
+    """Return the difference of one contender before it is tested."""
     first = one.pairs[0][0].primary
     assert first is not None
     before = [pair[0].primary.value for pair in one.pairs if pair[0].primary]
@@ -284,7 +284,7 @@ def _verdict(one: CellDifference, p: float) -> Change:
 
 
 def _labels(results: Iterable[Result], tell_failed: bool = False) -> tuple[str, ...]:
-    """Names of the cells, in their order."""
+    """Return the labels of cells, sorted."""
     return tuple(
         result.key.label + (", failed" if tell_failed and result.status == "failed" else "")
         for result in sorted(
@@ -294,7 +294,8 @@ def _labels(results: Iterable[Result], tell_failed: bool = False) -> tuple[str, 
 
 
 def write_comparisons(comparisons: Sequence[StoreComparison], out: Path) -> list[Path]:
-    """Write everything; returns the files. Raises UsageError where the folder cannot be written."""
+    """Write the comparisons as a page and as CSV; return the files. Raises UsageError where the
+    folder cannot be written."""
     parts = [(one, tables(one, place)) for place, one in enumerate(comparisons, start=1)]
     page = template_environment().get_template("compare.html.j2").render(parts=parts)
     files = [(f"tables/{one.name}.csv", csv_text(one)) for _, own in parts for one in own]
@@ -302,7 +303,8 @@ def write_comparisons(comparisons: Sequence[StoreComparison], out: Path) -> list
 
 
 def tables(comparison: StoreComparison, number: int) -> list[Table]:
-    """A table for each setting that both stores have; `number` keeps names of several apart."""
+    """Build a table for each setting that both stores have; `number` makes the names of several
+    comparisons distinct."""
     settings = dict.fromkeys(one.setting for one in comparison.differences)
     return [
         _table(setting, [one for one in comparison.differences if one.setting == setting], number)

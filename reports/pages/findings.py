@@ -16,7 +16,8 @@ _NAMED = 6
 
 
 def findings(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
-    """A few sentences; none of them claims a difference that was not found significant."""
+    """Summarize a frame in a few sentences, none of which claims a difference that is not
+    significant."""
     if not any(analysis.main.estimates):
         return ("Nothing has finished in this setting yet.",)
     sentences = [
@@ -62,7 +63,7 @@ def _cheapest(analysis: Analysis) -> str:
 
 
 def _controls(analysis: Analysis, catalogue: Catalogue) -> list[str]:
-    """How many beat the control without attention."""
+    """Count the mechanisms that beat each control without attention."""
     sentences = []
     frame, scores = analysis.frame, analysis.main
     for place, contender in enumerate(frame.contenders):
@@ -88,7 +89,7 @@ def _controls(analysis: Analysis, catalogue: Catalogue) -> list[str]:
 
 
 def _best_control(analysis: Analysis) -> str:
-    """Which mechanisms pass the best of the controls that are no models of ours."""
+    """Name the mechanisms that beat the best of the simple baselines."""
     control = best_control(analysis)
     value = control.main_figure(analysis) if control else None
     if control is None or value is None:
@@ -117,8 +118,8 @@ def _share(value: float) -> str:
 
 
 def _lead(analysis: Analysis) -> str:
-    """Whether leads over the control grow with the length of the input: on lengths as in
-    training, and on longer ones."""
+    """Say whether leads over the control grow with the length of the input: within lengths of
+    training, and beyond."""
     found, frame = analysis.leads, analysis.frame
     if found is None:
         return ""
@@ -139,7 +140,7 @@ def _lead(analysis: Analysis) -> str:
 def _grown(
     analysis: Analysis, growth: Sequence[DifferenceEstimate | None], adjusted: Sequence[float]
 ) -> str:
-    """`12 of 13 mechanisms (it shrinks for self + scaled-dot)`."""
+    """Count growing leads: `12 of 13 mechanisms (it shrinks for self + scaled-dot)`."""
     known = {place: one for place, one in enumerate(growth) if one is not None}
     sure = {place: one for place, one in known.items() if adjusted[place] < 0.05}
     shrinks = [place for place, one in sure.items() if one.value < 0]
@@ -151,7 +152,8 @@ def _grown(
 
 
 def _longer(analysis: Analysis) -> list[str]:
-    """What is lost on other test sets, and by whom most, as a share of the main metric."""
+    """Say what is lost on the other test sets, as a share of the main metric, and who loses
+    most."""
     frame = analysis.frame
     sentences = []
     for scores in analysis.subsets[1:]:
@@ -205,13 +207,13 @@ def _alignment(analysis: Analysis) -> str:
 
 
 def _group_one(analysis: Analysis) -> list[int]:
-    """Places of the contenders in group 1, best first."""
+    """Return the places of the contenders in group 1, best first."""
     best = set(analysis.main.best())
     return [place for place in analysis.order if place in best]
 
 
 def _ahead(analysis: Analysis, place: int, other: int) -> bool:
-    """Whether one is better than the other beyond chance."""
+    """Whether the first contender is significantly better than the second."""
     first, second = analysis.main.estimates[place], analysis.main.estimates[other]
     if first is None or second is None or not analysis.main.adjusted[place, other] < 0.05:
         return False

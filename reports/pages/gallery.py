@@ -45,13 +45,13 @@ _LOOKS = {
 
 
 def reading_hint(kind: str) -> str:
-    """How to read pictures of attention over words, frames or a grid."""
+    """Explain how to read attention maps over words, frames or a grid."""
     return _LOOKS[kind]
 
 
 @dataclass(frozen=True)
 class AttentionMap:
-    """What one contender looked at in one example; `href` is its page."""
+    """The attention of one contender on one example; `href` is its page."""
 
     contender: str
     drawing: Drawing
@@ -123,7 +123,7 @@ def read_traces(store: Store, hash: str) -> list[Trace]:
 
 @dataclass(frozen=True)
 class GalleryExample:
-    """One example: its texts, what was written, and the heat maps by mode.
+    """One example: its texts, what every contender wrote, and the attention maps by mode.
 
     Attributes:
         source: "" where it is no text.
@@ -147,7 +147,7 @@ class GalleryExample:
 
 @dataclass(frozen=True)
 class _TracedContender:
-    """A contender's first seed: its traces and predictions of the examples that may be shown."""
+    """A contender with the traces of its first seed."""
 
     contender: Contender
     traces: dict[tuple[Key, Mode], Trace]
@@ -157,7 +157,7 @@ class _TracedContender:
 def gallery(
     frame: Frame, order: Sequence[int], main_test_set: str, store: Store
 ) -> tuple[tuple[GalleryExample, ...], tuple[str, ...]]:
-    """Exhibits, and notes on what could not be shown.
+    """Return the examples shown for a frame, and notes on what could not be shown.
 
     Args:
         order: places of the contenders, best first.
@@ -185,8 +185,8 @@ def gallery(
 
 
 def choose_examples(traces: Iterable[Trace], main_test_set: str) -> list[Key]:
-    """Two examples of the main test set and one of each other, those with gold first, seen
-    by as many mechanisms as possible, and short enough to be read."""
+    """Choose two examples of the main test set and one of each other: those with gold alignments
+    first, then those traced for most mechanisms, then those short enough to be read."""
     traces = list(traces)
     seen = Counter((trace.subset, trace.example) for trace in traces)
     first = {(trace.subset, trace.example): trace for trace in reversed(traces)}
@@ -203,7 +203,8 @@ def choose_examples(traces: Iterable[Trace], main_test_set: str) -> list[Key]:
 
 
 def _unreadable(trace: Trace) -> tuple[int, int]:
-    """Too long for a phone by how much, then: the longer of the short ones says more."""
+    """Sort key: how many units are too many for a phone, then the longer of the short ones
+    first."""
     length = len(trace.source)
     return max(0, length - _READABLE), -length
 
@@ -240,7 +241,7 @@ def _exhibit(
 
 
 def source_text(trace: Trace) -> str:
-    """The words of the source; "" for sounds and pictures, which have only a name."""
+    """Return the words of the source; "" for sounds and pictures, which have only a name."""
     return " ".join(trace.source) if trace.kind == "words" else ""
 
 

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Section:
-    """Everything that is shown of one frame; None where there is nothing to show."""
+    """Everything shown of one frame; None where there is nothing to show."""
 
     setting: BenchmarkSetting
     analysis: Analysis
@@ -78,12 +78,12 @@ class Section:
 
     @property
     def kind(self) -> str:
-        """What the source of the examples is: "words", "frames" or "grid"."""
+        """The kind of source of the examples: "words", "frames" or "grid"."""
         return self.exhibits[0].kind if self.exhibits else "words"
 
     @property
     def hint(self) -> str:
-        """How to read the pictures of the examples."""
+        """How to read the attention maps of the examples."""
         return reading_hint(self.kind)
 
     @property
@@ -104,14 +104,14 @@ class Section:
 
     @property
     def figures(self) -> tuple[Figure, ...]:
-        """All charts, in the order of the page."""
+        """All figures, in the order of the page."""
         every = (*self.curves, self.by_length, self.against_cost)
         return tuple(figure for figure in every if figure is not None)
 
 
 @dataclass(frozen=True)
 class Report:
-    """A store's results, worked out."""
+    """All that a report shows of a store, as data."""
 
     collection: Collection
     catalogue: Catalogue
@@ -148,7 +148,7 @@ def build_report(
     catalogue: Catalogue | None = None,
     studies: Sequence[Study] | None = None,
 ) -> Report:
-    """Work out everything that a store holds.
+    """Analyze everything that a store holds.
 
     Args:
         study: only the results of this study.
@@ -179,7 +179,8 @@ def build_report(
 
 
 def results_of_study(results: Sequence[Result], study: str) -> list[Result]:
-    """The results of one study: those run for it, and those of its cells that were there before.
+    """Return the results of one study: those run for it, and those of its cells that other studies
+    ran.
 
     Args:
         study: its name, or the path of its file.
@@ -199,8 +200,8 @@ def results_of_study(results: Sequence[Result], study: str) -> list[Result]:
 
 
 def _cells_of(study: str) -> frozenset[str]:
-    """Hashes of a study's cells: a sweep takes over what the store already had, under the name
-    of the study that ran it. Empty for the name of a study that is not installed here."""
+    """Return the hashes of a study's cells, since a sweep reuses results under the name of the
+    study that ran them. Empty for a study that is not installed here."""
     from ablations.study import load_study, study_files
 
     if not _is_path(study) and study not in study_files():

@@ -25,8 +25,8 @@ REPLICATION = "replication.html"
 
 
 def pages(report: Report) -> dict[str, str]:
-    """HTML by file name: the overview, a page per task and mechanism, and one on the papers. A task
-    with several settings has a page for each of them, so that pages stay small."""
+    """Render HTML by file name: the overview, a page per task and mechanism, and one on the
+    papers. A task with several settings has a page for each of them, so that pages stay small."""
     environment = _environment(report)
     index = environment.get_template("index.html.j2")
     found = {"index.html": index.render(facts=facts(report.collection), here="index.html")}
@@ -66,8 +66,8 @@ def pages(report: Report) -> dict[str, str]:
 
 
 def setting_href(setting: BenchmarkSetting, report: Report) -> str:
-    """Where everything of a setting stands: on its task's page, or on one of its own where the task
-    has several settings."""
+    """Return the link to a setting: an anchor on its task's page, or a page of its own where the
+    task has several settings."""
     if len(report.of_task(setting.task)) > 1:
         return f"{setting.slug}.html"
     return f"{task_page_name(setting.task)}#{setting.slug}"
@@ -87,7 +87,7 @@ def _environment(report: Report) -> Environment:
 
 
 def report_text(report: Report) -> str:
-    """Findings and tables of the whole report; figures are linked."""
+    """Format the findings and tables of the whole report as Markdown; figures are linked."""
     return "\n".join(_lines(report)).rstrip() + "\n"
 
 
@@ -138,7 +138,8 @@ def _markdown_section(section: Section) -> Iterator[str]:
 
 
 def write_report(report: Report, out: Path) -> list[Path]:
-    """Write everything; returns the files. Files of an earlier report are replaced.
+    """Write pages, report.md, tables and figures; return the files. Files of an earlier report are
+    replaced.
 
     Raises UsageError where the folder cannot be written.
     """

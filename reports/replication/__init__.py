@@ -46,7 +46,7 @@ Outcome = Literal[
 
 @dataclass(frozen=True)
 class OurResults:
-    """What we measured for the rows of a column.
+    """Our results for the rows of a published column.
 
     Attributes:
         metric: name of our figure.
@@ -68,7 +68,7 @@ class OurResults:
 
 @dataclass(frozen=True)
 class PairVerdict:
-    """Two rows of a paper, the better one first.
+    """The verdict on two rows of a paper, the better one first.
 
     Attributes:
         lead: how far ours is ahead the same way; negative the other way round. None where one
@@ -138,7 +138,7 @@ class Replication:
 def verdicts(
     rows: Sequence[PaperRow], ours: OurResults | None, *, higher_is_better: bool
 ) -> tuple[PairVerdict, ...]:
-    """A verdict for every two rows.
+    """Judge every two rows of a column.
 
     Args:
         higher_is_better: of the paper's figure.
@@ -150,8 +150,8 @@ def verdicts(
 
 
 def outcome(found: Sequence[OrderingVerdict]) -> Outcome:
-    """What the verdicts of a column come to: one reversal is enough for "not held"; it held only
-    where every pair that could be judged did."""
+    """Summarize the verdicts of a column: one reversal gives "not held"; "held" needs every
+    judged pair to hold."""
     judged = [one for one in found if one in ("held", "not held", "cannot be told apart")]
     if not judged:
         return "equal in the paper" if "equal in the paper" in found else "not run"
@@ -163,7 +163,8 @@ def outcome(found: Sequence[OrderingVerdict]) -> Outcome:
 
 
 def sentence(column: PaperColumn) -> str:
-    """`The paper's ordering held in 4 of 6 pairs; 2 cannot be told apart.`"""
+    """Summarize a column in words: `The paper's ordering held in 4 of 6 pairs; 2 cannot be told
+    apart.`"""
     if column.outcome == "not run":
         return "Fewer than two of these rows were run on the same examples, so nothing is compared."
     kinds = [pair.verdict for pair in column.pairs]
@@ -209,12 +210,12 @@ def _verdict(better: PaperRow, worse: PaperRow, ours: OurResults | None) -> Pair
 
 
 def command(replication: Replication, store: str) -> str:
-    """How to run a study into a store."""
+    """Return the command that runs a study into a store."""
     return f"attnbench sweep {replication.study} --store {shlex.quote(store)}"
 
 
 def tables_of(replication: Replication) -> list[tuple[PaperColumn, Table, Table]]:
-    """For each column that was run: the rows, and the pairs."""
+    """Return, for each column that was run, the table of its rows and that of its pairs."""
     return [
         (column, rows_table(replication, column, place), pairs_table(replication, column, place))
         for place, column in enumerate(replication.columns, start=1)
@@ -223,7 +224,8 @@ def tables_of(replication: Replication) -> list[tuple[PaperColumn, Table, Table]
 
 
 def summary_table(replications: tuple[Replication, ...], store: str) -> Table:
-    """One row a column of a paper, with its outcome or how to get one."""
+    """Build the table with one row per published column: its outcome, or the command that would
+    give one."""
     columns = tuple(
         Column(key, key, text=True) for key in ("column", "ours", "outcome", "in words")
     )
@@ -243,7 +245,8 @@ def summary_table(replications: tuple[Replication, ...], store: str) -> Table:
 
 
 def _told(replication: Replication) -> tuple[PaperColumn, ...]:
-    """The columns to be told of: of a paper of which nothing was run, the first says how."""
+    """Return the columns to list: all of them, or the first one where nothing of the paper was
+    run."""
     return replication.columns if replication.run else replication.columns[:1]
 
 
@@ -260,7 +263,7 @@ def _summary(replication: Replication, column: PaperColumn, store: str) -> Row:
 
 
 def rows_table(replication: Replication, column: PaperColumn, place: int) -> Table:
-    """The paper's rows, best first, with ours beside them."""
+    """Build the table of the paper's rows, best first, beside our results."""
     ours = column.ours
     metric = formats.metric_name(ours.metric) if ours else "ours"
     columns = (
@@ -289,13 +292,13 @@ def _row(name: str, value: float, certainty: str, ours: OurResults | None) -> Ro
 
 
 def _digits(value: float) -> int:
-    """As many decimals as were published, two at most."""
+    """Return the number of published decimals, at most two."""
     text = f"{value:.2f}".rstrip("0")
     return len(text) - text.index(".") - 1
 
 
 def pairs_table(replication: Replication, column: PaperColumn, place: int) -> Table:
-    """Every two rows, the better one of the paper first."""
+    """Build the table of all pairs of rows, the better one of the paper first."""
     metric = column.ours.metric if column.ours else ""
     columns = (
         Column("worse", "and worse in the paper", text=True),

@@ -48,8 +48,8 @@ class StudyResults:
 
 
 def paper_studies() -> list[Study]:
-    """All installed studies that are named after a paper. A file that cannot be used is left out:
-    the command that runs it says why."""
+    """Load all installed studies that replicate a paper. Unusable files are left out; the
+    command that runs them says why."""
     from ablations.study import load_study, study_files
 
     found = []
@@ -66,14 +66,14 @@ def paper_studies() -> list[Study]:
 def replicate(
     studies: Iterable[Study], results: Sequence[Result], store: Store
 ) -> list[Replication]:
-    """Every study's columns beside ours. A column that was run in several settings (data sets,
-    budgets) is there once for each; one that was not run at all is there without ours."""
+    """Compare every study's columns with our results. A column run in several settings (data
+    sets, budgets) appears once for each; one that was not run appears without our results."""
     return [_replication(study, results, store) for study in studies if study.paper is not None]
 
 
 def settings_of(study: Study, results: Sequence[Result]) -> list[StudyResults]:
-    """The finished results that are cells of a study, whatever their seeds, by the data set and
-    the budget they were run with."""
+    """Group the finished results that are cells of a study, whatever their seeds, by data set
+    and budget."""
     from ablations.expansion import Changes, expand
 
     done = [(result, result.key) for result in results if result.status == "done"]
@@ -132,7 +132,7 @@ def _column(
 def _ours(
     comparison: Comparison, figures: Sequence[Published], measured: StudyResults, store: Store
 ) -> OurResults | None:
-    """What was measured for the rows; None where that is nothing."""
+    """Return our results for the rows of a comparison; None where there are none."""
     contenders = {}
     for figure in figures:
         own = _results_of(comparison, figure.row, measured.results)
@@ -163,7 +163,7 @@ def _contender(results: Sequence[Result]) -> Contender:
 
 
 def _by_perplexity(contender: Contender) -> Contender:
-    """The same results with perplexity as their main metric."""
+    """Return the contender with perplexity as the main metric of its results."""
     results = []
     for result in contender.done:
         value = result.metrics.get(PERPLEXITY)
@@ -179,7 +179,8 @@ def _by_perplexity(contender: Contender) -> Contender:
 def _by_examples(
     contenders: dict[str, Contender], store: Store, read: SampleReader = read_samples
 ) -> OurResults:
-    """By the same statistics as everywhere, but with these rows alone to share the level."""
+    """Compare rows by their examples, as an analysis does, with Holm's correction over these
+    rows alone."""
     rows = list(contenders)
     first = contenders[rows[0]].done[0].key
     frame = Frame(
@@ -199,8 +200,8 @@ def _by_examples(
 
 
 def _other(contenders: dict[str, Contender], name: str, higher_is_better: bool) -> OurResults:
-    """Any other figure: nothing is known of its spread over examples, so seeds alone decide, and
-    a single seed decides nothing."""
+    """Compare rows by any other metric. Its variance over examples is unknown, so only seeds
+    count, and a single seed decides nothing."""
     values = {row: _values(one.done, name) for row, one in contenders.items()}
     rows = [row for row, own in values.items() if own]
     spread = moderated_variance([values[row] for row in rows])

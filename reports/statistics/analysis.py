@@ -119,7 +119,7 @@ class Analysis:
 
 @dataclass(frozen=True)
 class _SeedFigure:
-    """One trained model on one test set. Without kept examples there are no draws."""
+    """The figure of one trained model on one test set. There are no draws without kept examples."""
 
     value: float
     variance: float
@@ -132,7 +132,7 @@ class _SeedFigure:
 
 @dataclass(frozen=True)
 class _MeanFigure:
-    """A contender on one test set, over its seeds."""
+    """The figure of a contender on one test set, over its seeds."""
 
     values: tuple[float, ...]
     variance: float
@@ -144,7 +144,7 @@ class _MeanFigure:
 
 
 class _Analyst:
-    """Reads a frame's examples once and keeps only their draws."""
+    """Reads the examples of a frame once and keeps only their bootstrap draws."""
 
     def __init__(
         self, frame: Frame, store: Store, draws: int = DRAWS, read: SampleReader = read_samples
@@ -158,7 +158,7 @@ class _Analyst:
         self.right: dict[str, CorrectExamples | None] = {}  # by hash
 
     def analyse(self) -> Analysis:
-        """Statistics of the frame on every test set."""
+        """Analyze the frame on every test set."""
         measured = [self._contender(contender) for contender in self.frame.contenders]
         found = [name for one in measured for result in one for name in result]
         names = dict.fromkeys([None, *found])
@@ -183,7 +183,8 @@ class _Analyst:
         return mcnemar_tests(found) if sum(one is not None for one in found) > 1 else None
 
     def _contender(self, contender: Contender) -> list[dict[str | None, _SeedFigure]]:
-        """By test set; the one of the main metric goes by None until all have been read."""
+        """Return each seed's figures by test set. The main test set has the key None until all
+        results are read."""
         return [
             self._result(result)
             for result in contender.done
@@ -224,7 +225,8 @@ class _Analyst:
         return _SeedFigure(value, variance, low, high, len(sample), draws, sample.test_set)
 
     def _aggregator(self, sample: Sample | None, stored: float) -> Aggregator | None:
-        """The aggregator that makes the stored figure of the examples; one for all results."""
+        """Return the aggregator that reproduces the stored figure from the examples; one for all
+        results."""
         if sample is None:
             return None
         tried = [self.aggregator] if self.aggregator else candidates(self.frame.main_metric)
@@ -259,7 +261,7 @@ class _Analyst:
 def analyse(
     frame: Frame, store: Store, draws: int = DRAWS, read: SampleReader = read_samples
 ) -> Analysis:
-    """Statistics of a frame from the examples its store keeps.
+    """Analyze a frame from the examples that its store keeps.
 
     Args:
         read: what gives the statistics that the frame's main metric is made of.

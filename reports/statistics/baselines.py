@@ -17,7 +17,7 @@ ControlVerdict = Literal["better", "worse", "not told apart"]
 
 @dataclass(frozen=True)
 class Control:
-    """A control and its figures.
+    """A simple baseline and its figures.
 
     Attributes:
         name: `majority`.
@@ -31,10 +31,11 @@ class Control:
     ceiling: bool = False
 
     def main_figure(self, analysis: Analysis) -> float | None:
+        """Value of the main metric, None where it was not measured."""
         return self.figures.get(("", analysis.frame.main_metric))
 
     def entry(self, metric: str, subset: str = "") -> Entry:
-        """A figure of it for a table."""
+        """Return a figure as a table entry."""
         value = self.figures.get((subset, metric))
         if value is None:
             return Missing("not measured")
@@ -42,7 +43,7 @@ class Control:
 
 
 def metric_names(analysis: Analysis) -> list[MetricName]:
-    """The metrics of a frame, the main metric first."""
+    """Return the names of a frame's metrics, the main metric first."""
     frame = analysis.frame
     keys = [name for result in frame.done for name in result.metrics]
     keys.sort(key=lambda name: name != frame.main_metric)
@@ -50,7 +51,7 @@ def metric_names(analysis: Analysis) -> list[MetricName]:
 
 
 def controls(analysis: Analysis) -> tuple[Control, ...]:
-    """The controls of a frame, best main metric first, ceilings and those without a main
+    """Return the controls of a frame, best main metric first, ceilings and those without a main
     metric last."""
     found: dict[str, dict[tuple[str, str], float]] = {}
     for one in metric_names(analysis):
@@ -67,7 +68,7 @@ def controls(analysis: Analysis) -> tuple[Control, ...]:
 
 
 def best_control(analysis: Analysis) -> Control | None:
-    """The control with the best main metric; None where none has one."""
+    """Return the control with the best main metric; None where none has one."""
     found = controls(analysis)
     first = found[0] if found else None
     usable = first is not None and not first.ceiling and first.main_figure(analysis) is not None
@@ -77,8 +78,8 @@ def best_control(analysis: Analysis) -> Control | None:
 def against_control(
     estimate: Estimate, control: float, *, higher_is_better: bool
 ) -> ControlVerdict:
-    """Whether a mechanism passes a control: its interval must lie beyond the control's figure,
-    which is taken as exact (the same test examples, nothing trained by chance)."""
+    """Judge an estimate against a control: its whole interval must lie beyond the control's
+    figure, which is taken as exact (same test examples, nothing trained by chance)."""
     if estimate.low is None or estimate.high is None:
         return "not told apart"
     if estimate.low > control:
@@ -89,8 +90,7 @@ def against_control(
 
 
 def against_best_control(analysis: Analysis) -> list[ControlVerdict | None]:
-    """For each contender how it stands against the best control; None where there is nothing to
-    compare."""
+    """Judge each contender against the best control; None where there is nothing to compare."""
     control = best_control(analysis)
     value = control.main_figure(analysis) if control else None
     if value is None:

@@ -29,7 +29,7 @@ FEWEST = 10
 
 @dataclass(frozen=True)
 class LengthRange:
-    """Examples of like length."""
+    """A part of a test set with examples of similar length."""
 
     name: str
     low: int
@@ -39,7 +39,7 @@ class LengthRange:
 
 @dataclass(frozen=True)
 class LeadsByLength:
-    """Leads over a control, part by part.
+    """Leads of all contenders over a control, by length range.
 
     Attributes:
         control: place of the control among the contenders.
@@ -62,7 +62,7 @@ class LeadsByLength:
 
 @dataclass(frozen=True)
 class LengthFigure:
-    """A model on one part: its figure and that of every draw."""
+    """A model's figure on one length range, with that of every bootstrap draw."""
 
     part: LengthRange
     test_set: str
@@ -76,7 +76,7 @@ def figures_by_length(
     resampler: Resampler,
     known: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, LengthFigure]:
-    """A model's figures on all parts, by the part's name.
+    """Compute a model's figures on all length ranges, by the name of the range.
 
     Args:
         found: samples by test set, the main one first.
@@ -98,8 +98,8 @@ def figures_by_length(
 
 
 def length_ranges(found: Mapping[str, Sample]) -> dict[str, Sample]:
-    """The halves of the first test set by length, and those test sets whose examples are longer
-    than its median; none where lengths hardly differ."""
+    """Split the main test set at its median length, and add the test sets with longer examples;
+    empty where lengths hardly differ."""
     if not found:
         return {}
     (first, sample), *others = found.items()
@@ -126,7 +126,7 @@ def length_ranges(found: Mapping[str, Sample]) -> dict[str, Sample]:
 def leads_by_length(
     measured: Sequence[Sequence[Mapping[str, LengthFigure]]], control: int, sign: int
 ) -> LeadsByLength | None:
-    """Leads of all contenders over one of them.
+    """Compute the leads of all contenders over a control on every length range.
 
     Args:
         measured: per contender and seed, what `measure` gave.
@@ -166,7 +166,8 @@ def _adjusted(growth: Sequence[DifferenceEstimate | None]) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class _Lead:
-    """A lead, its variance over examples and over seeds, and the freedom of the latter."""
+    """A lead, its variances over examples and over seeds, and the degrees of freedom of the
+    latter."""
 
     value: float
     examples: float

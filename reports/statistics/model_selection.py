@@ -19,7 +19,7 @@ VALIDATION_LOSS = "validation_loss"
 
 @dataclass(frozen=True)
 class Selection:
-    """The chosen contender, and by which figure.
+    """The selected contender, and the figure that decided.
 
     Attributes:
         place: in the frame.
@@ -31,8 +31,8 @@ class Selection:
 
 
 def select_by_validation(frame: Frame, places: Sequence[int]) -> Selection:
-    """The contender with the best validation figure, mean over seeds, at the end of training (what
-    is tested are the last parameters).
+    """Select the contender with the best validation figure, mean over seeds, at the end of training
+    (the last parameters are the ones tested).
 
     Args:
         places: contenders of the frame that have finished; at least one.
@@ -54,12 +54,12 @@ def select_by_validation(frame: Frame, places: Sequence[int]) -> Selection:
 
 
 def _best(values: dict[int, float | None], figure: str | None, sign: int) -> Selection:
-    """Of equals the first."""
+    """Return the contender with the best value; ties go to the first."""
     known = {place: sign * value for place, value in values.items() if value is not None}
     return Selection(max(known, key=lambda place: known[place]), figure)
 
 
 def _mean(results: Sequence[Result], key: str) -> float | None:
-    """Of the last point of each curve; None where a seed has no such figure."""
+    """Mean of `key` at the last point of each curve, or None if any seed lacks it."""
     ends = [result.curve[-1].get(key) if result.curve else None for result in results]
     return None if None in ends else mean_known(ends)[0]

@@ -44,8 +44,8 @@ class MeanRanks:
 
     @property
     def cliques(self) -> list[tuple[int, int]]:
-        """First and last place of every longest run of mechanisms that cannot be told apart; none
-        within the critical difference alone is left to itself."""
+        """First and last place of every maximal run of mechanisms within one critical
+        difference; runs of a single mechanism are left out."""
         found: list[tuple[int, int]] = []
         for first in range(len(self.means)):
             last = max(
@@ -59,8 +59,8 @@ class MeanRanks:
 
 
 def mean_ranks(analyses: Sequence[Analysis]) -> MeanRanks | None:
-    """Mean ranks over the settings of the budget with the most settings; None where too little
-    was run."""
+    """Rank mechanisms over the settings of the budget with the most settings; None where too
+    little was run."""
     by_budget: dict[str, list[Analysis]] = defaultdict(list)
     for analysis in analyses:
         if any(analysis.main.estimates):
@@ -88,8 +88,8 @@ def mean_ranks(analyses: Sequence[Analysis]) -> MeanRanks | None:
 
 
 def friedman_p(ranks: np.ndarray) -> float:
-    """p that K mechanisms are alike, from their ranks N,K: Friedman's statistic in the form of
-    Iman and Davenport, which is less cautious (Demšar 2006, section 3.2.2)."""
+    """Return p of the hypothesis that K mechanisms are alike, from their ranks N,K: Friedman's
+    statistic in the less conservative form of Iman and Davenport (Demšar 2006, section 3.2.2)."""
     settings, names = ranks.shape
     means = ranks.mean(axis=0)
     squared = 12 * settings / (names * (names + 1)) * ((means - (names + 1) / 2) ** 2).sum()
@@ -101,13 +101,14 @@ def friedman_p(ranks: np.ndarray) -> float:
 
 
 def critical_difference(names: int, settings: int, alpha: float = 0.05) -> float:
-    """How far two mean ranks must be apart (Nemenyi 1963; Demšar 2006, section 3.2.2)."""
+    """Return the smallest significant difference of two mean ranks (Nemenyi 1963; Demšar 2006,
+    section 3.2.2)."""
     q = stats.studentized_range.ppf(1 - alpha, names, np.inf) / np.sqrt(2)
     return float(q * np.sqrt(names * (names + 1) / (6 * settings)))
 
 
 def _figures(analysis: Analysis) -> dict[str, float]:
-    """Main metrics by mechanism, turned so that less is better."""
+    """Return the main metric by mechanism, negated where higher is better."""
     return {
         contender.name: -analysis.frame.sign * estimate.value
         for contender, estimate in zip(
@@ -124,7 +125,7 @@ def _figures(analysis: Analysis) -> dict[str, float]:
 
 
 def detectable_note(scores: SubsetEstimates, metric: str) -> list[str]:
-    """How small a difference can be found, to be printed under a table; none for one figure."""
+    """Note the minimum detectable difference under a table; empty for a single figure."""
     if scores.detectable is None:
         return []
     pairs = int(np.isfinite(scores.adjusted[np.triu_indices(len(scores.adjusted), k=1)]).sum())
@@ -136,7 +137,7 @@ def detectable_note(scores: SubsetEstimates, metric: str) -> list[str]:
 
 
 def group_notes(analysis: Analysis, names: Sequence[str]) -> list[str]:
-    """The same of the main metric, and how far apart group 1 is where it has several members.
+    """Note the minimum detectable difference of the main metric, and the spread within group 1.
 
     Args:
         names: of the frame's contenders.
@@ -148,7 +149,7 @@ def group_notes(analysis: Analysis, names: Sequence[str]) -> list[str]:
 
 
 def seeds_text(*several: SubsetEstimates) -> str:
-    """`3 seeds`, or `2 to 3 seeds` where some have fewer."""
+    """Format the number of seeds: `3 seeds`, or `2 to 3 seeds` where some contenders have fewer."""
     seeds = {one.seeds for scores in several for one in scores.estimates if one is not None}
     least = f"{min(seeds)} to " if len(seeds) > 1 else ""
     return f"{least}{formats.plural(max(seeds), 'seed')}"

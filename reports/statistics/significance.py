@@ -67,7 +67,7 @@ class DifferenceEstimate:
 
 
 def moderated_variance(values: Sequence[Sequence[float]]) -> SeedVariance:
-    """Variance over seeds, learnt from all contenders (Smyth 2004, section 6.2).
+    """Estimate the variance over seeds from all contenders together (Smyth 2004, section 6.2).
 
     Args:
         values: per contender, its figure by seed.
@@ -91,7 +91,7 @@ def moderated_variance(values: Sequence[Sequence[float]]) -> SeedVariance:
 
 
 def _prior(own: np.ndarray, freedom: np.ndarray) -> tuple[float, float]:
-    """Common variance and its degrees of freedom, by moments of the log variances."""
+    """Return the common variance and its degrees of freedom, by moments of the log variances."""
     if not (own > 0).any():
         return 0.0, np.inf
     # Equal figures by chance would make the logarithm infinite.
@@ -107,7 +107,7 @@ def _prior(own: np.ndarray, freedom: np.ndarray) -> tuple[float, float]:
 
 
 def _inverse_trigamma(value: float) -> float:
-    """x with trigamma(x) = value, by Newton's method on 1 / trigamma (Smyth 2004, appendix)."""
+    """Solve trigamma(x) = value by Newton's method on 1 / trigamma (Smyth 2004, appendix)."""
     if value > 1e7:
         return float(1 / np.sqrt(value))
     x = 0.5 + 1 / value
@@ -129,7 +129,8 @@ def interval(
     freedom: float,
     bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> tuple[float, float]:
-    """Interval of a mean over seeds, for other seeds and other examples of the same kind."""
+    """Return the 95 % interval of a mean over seeds, for other seeds and other examples of the
+    same kind."""
     over_seeds = seed_variance / seeds
     total = over_seeds + example_variance
     if total <= 0:
@@ -139,15 +140,16 @@ def interval(
 
 
 def interval_variance(low: float, high: float) -> float:
-    """Variance of a figure with a symmetric 95 % interval: 3.92 standard errors wide."""
+    """Return the variance of a figure from its symmetric 95 % interval, which is 3.92 standard
+    errors wide."""
     return ((high - low) / 3.92) ** 2
 
 
 def difference_p(
     difference: float, *, example_variance: float, seed_variance: float, seeds: int, freedom: float
 ) -> float:
-    """Two-sided p of one paired difference, a mean over seeds; an unknown (NaN) variance over
-    seeds is left out, and examples alone decide."""
+    """Return the two-sided p of one paired difference, a mean over seeds. An unknown (NaN)
+    variance over seeds is left out, and examples alone decide."""
     over_seeds = 0.0 if np.isnan(seed_variance) else seed_variance / seeds
     total = over_seeds + example_variance
     if total <= 0:
@@ -159,8 +161,8 @@ def difference_p(
 def difference_estimate(
     value: float, *, example_variance: float, seed_variance: float, seeds: int, freedom: float
 ) -> DifferenceEstimate:
-    """Interval and p of one paired difference, a mean over seeds; an unknown (NaN) variance over
-    seeds is left out of both."""
+    """Return one paired difference, a mean over seeds, with interval and p. An unknown (NaN)
+    variance over seeds is left out of both."""
     low, high = interval(
         value,
         example_variance=example_variance,
@@ -181,7 +183,7 @@ def difference_estimate(
 def pairwise_p(
     values: np.ndarray, difference_variance: np.ndarray, spread: SeedVariance, seeds: np.ndarray
 ) -> np.ndarray:
-    """Two-sided p of every difference, V,V; NaN where two must not be compared.
+    """Return the two-sided p of every difference, V,V; NaN where two must not be compared.
 
     Args:
         values: V means over seeds.
@@ -203,7 +205,8 @@ def pairwise_p(
 def difference_variances(
     over_examples: np.ndarray, spread: SeedVariance, seeds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Variance of every difference over examples and seeds, V,V, and its degrees of freedom."""
+    """Return the variance of every difference over examples and seeds, V,V, and its degrees of
+    freedom."""
     mean = np.nan_to_num(spread.variance, nan=0.0) / np.maximum(seeds, 1)  # V
     both = mean[:, None] + mean[None, :]
     parts = mean**2 / np.maximum(spread.freedom, 1e-9)
@@ -216,7 +219,7 @@ def difference_variances(
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's adjusted p (1979) of a flat array; NaN stays NaN and counts for nothing."""
+    """Adjust a flat array of p values by Holm's method (1979); NaN stays NaN and is not counted."""
     adjusted = np.full(p.shape, np.nan)
     valid = np.flatnonzero(~np.isnan(p))
     order = valid[np.argsort(p[valid], kind="stable")]
@@ -226,7 +229,7 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def holm_pairs(p: np.ndarray) -> np.ndarray:
-    """Holm over all pairs of a symmetric V,V matrix.
+    """Adjust all pairs of a symmetric V,V matrix by Holm's method.
 
     All pairs count, not only those with the best: which one is best was learnt from the same
     figures, and comparing with the luckiest of many would find differences that are none.
@@ -240,8 +243,8 @@ def holm_pairs(p: np.ndarray) -> np.ndarray:
 def tie_groups(
     values: np.ndarray, adjusted: np.ndarray, *, higher_is_better: bool, alpha: float = 1 - LEVEL
 ) -> list[int | None]:
-    """Groups instead of ranks: 1 is the best and whatever cannot be told apart from it, 2 the
-    best of the rest with what cannot be told apart from that one, and so on.
+    """Group contenders: group 1 holds the best and those not significantly worse, group 2 the best
+    of the rest and those not significantly worse than it, and so on.
 
     None where a value is NaN or cannot be compared with a group's best.
     """
@@ -267,7 +270,7 @@ def tie_groups(
 def detectable_difference(
     standard_error: float, freedom: float, *, comparisons: int = 1, power: float = 0.8
 ) -> float:
-    """The smallest true difference that is found with this power at the 5 % level.
+    """Return the smallest true difference found with this power at the 5 % level.
 
     Args:
         standard_error: of the difference of two means over seeds.
@@ -280,7 +283,8 @@ def detectable_difference(
 
 
 def _freedom(variances: Sequence[float], freedoms: Sequence[float], total: float) -> float:
-    """Satterthwaite's degrees of freedom of a sum of variances; examples count as plenty."""
+    """Return Satterthwaite's degrees of freedom of a sum of variances; that of the examples
+    counts as infinite."""
     parts = sum(v**2 / max(f, 1e-9) for v, f in zip(variances, freedoms, strict=True))
     return total**2 / parts if parts > 0 else np.inf
 
@@ -291,7 +295,7 @@ def _quantile(freedom: float) -> float:
 
 @dataclass(frozen=True)
 class McNemarTests:
-    """Every two of V contenders.
+    """McNemar's tests of all pairs of V contenders.
 
     Attributes:
         only: V,V; examples that the row's contender gets right and the column's does not. NaN
@@ -307,14 +311,14 @@ class McNemarTests:
 
 @dataclass(frozen=True)
 class CorrectExamples:
-    """Which examples of a test set somebody gets right: N booleans."""
+    """The examples of a test set that a contender classifies correctly: N booleans."""
 
     test_set: str
     right: np.ndarray
 
 
 def correct_examples(sample: Sample) -> CorrectExamples | None:
-    """The examples of a sample whose statistics are right (1 or 0) and 1; None for any other."""
+    """Return the correct examples of a sample with statistics (0 or 1, 1); None for any other."""
     if sample.statistics.shape[1:] != (2,) or not (sample.statistics[:, 1] == 1).all():
         return None
     right = sample.statistics[:, 0]
@@ -322,7 +326,8 @@ def correct_examples(sample: Sample) -> CorrectExamples | None:
 
 
 def mcnemar_tests(found: Sequence[CorrectExamples | None]) -> McNemarTests:
-    """All pairs of contenders; one seed each, since the test is of two sets of predictions."""
+    """Test all pairs of contenders with McNemar's exact test (1947). One seed each, since the
+    test compares two sets of predictions."""
     size = len(found)
     only = np.full((size, size), np.nan)
     for test_set in {one.test_set for one in found if one}:
@@ -336,8 +341,8 @@ def mcnemar_tests(found: Sequence[CorrectExamples | None]) -> McNemarTests:
 
 
 def mcnemar_p(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Exact two-sided p: how likely a split at least as uneven is if either side of every
-    disagreement were as likely (binomial, one half). 1 where nobody disagrees."""
+    """Return the exact two-sided p of a split at least as uneven, if either side of every
+    disagreement were equally likely (binomial, one half); 1 without disagreements."""
     fewer, every = np.fmin(first, second), first + second
     p = np.minimum(1.0, 2 * stats.binom.cdf(fewer, every, 0.5))
     return np.where(every == 0, 1.0, p)

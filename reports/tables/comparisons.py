@@ -13,8 +13,8 @@ from reports.tables.scores import CONTENDER, contender_row
 
 
 def length_table(analysis: Analysis, length_unit: str) -> Table | None:
-    """For every part of the test sets by length, the figure and the lead over the control; and
-    how much the lead grows from the first, shortest part to it."""
+    """Build the table of the figure and the lead over the control on every length range, and the
+    growth of that lead from the first, shortest range."""
     found, frame = analysis.leads, analysis.frame
     if found is None:
         return None
@@ -67,7 +67,8 @@ def _difference(found: DifferenceEstimate | None, metric: str, own: bool) -> Ent
 
 
 def mcnemar_table(analysis: Analysis) -> Table | None:
-    """Every mechanism against the best one and against the control, by McNemar's test."""
+    """Build the table of McNemar's tests of every mechanism against the best one and against the
+    control."""
     found, frame = analysis.mcnemar, analysis.frame
     if found is None:
         return None
@@ -124,8 +125,8 @@ def _against(analysis: Analysis, place: int, rival: int) -> list[Entry]:
 
 
 def confusion_table(analysis: Analysis) -> Table | None:
-    """For every mechanism and every true class the share of its examples that was given each
-    class, means over seeds; None where no confusions were recorded."""
+    """Build the confusion matrices, one a row: for every true class the share of its examples
+    given each class, means over seeds. None where no confusions were recorded."""
     keys = [one.key for one in metric_names(analysis) if one.kind == "confusion" and not one.subset]
     classes = _classes(keys)
     if not classes:
@@ -150,7 +151,7 @@ def confusion_table(analysis: Analysis) -> Table | None:
 
 
 def _classes(keys: list[str]) -> list[str]:
-    """Class names from `confusion_<true>_<given>`: those with an entry on the diagonal."""
+    """Return the class names in `confusion_<true>_<given>`: those with an entry on the diagonal."""
     pairs = [key.removeprefix("confusion_") for key in keys]
     halves = [pair[: len(pair) // 2] for pair in pairs if len(pair) % 2]
     return [half for half in dict.fromkeys(halves) if f"{half}_{half}" in pairs]

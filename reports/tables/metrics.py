@@ -41,7 +41,8 @@ _NOTES = {
 
 
 def metrics_table(analysis: Analysis) -> Table:
-    """All metrics of all contenders, best first, means over seeds; the controls after them."""
+    """Build the table of all metrics of all contenders, best first, means over seeds; the
+    controls follow."""
     frame = analysis.frame
     names = [one for one in metric_names(analysis) if one.kind == "figure"]
     names.sort(key=lambda one: bool(one.subset))
@@ -122,7 +123,8 @@ def _notes(analysis: Analysis, known: Sequence[Control], best: Control | None) -
 
 
 def subsets_table(analysis: Analysis) -> Table:
-    """The main metric on every test set, and what is lost on the longer ones."""
+    """Build the table of the main metric on every test set, and of the changes on the longer
+    ones."""
     frame = analysis.frame
     main, others = analysis.main, analysis.subsets[1:]
     columns = [Column(scores.subset, scores.subset) for scores in analysis.subsets]
@@ -152,7 +154,7 @@ def subsets_table(analysis: Analysis) -> Table:
 
 
 def _change(first: Estimate | None, other: Estimate | None, metric: str) -> list[Entry]:
-    """Difference and ratio of two test sets."""
+    """Return the difference and the ratio of two test sets as entries."""
     if first is None or other is None:
         return [Missing("not measured")] * 2
     ratio: Entry = Missing("not applicable", "the figure is 0")
@@ -170,7 +172,8 @@ _ALIGNMENT = (
 
 
 def alignment_table(analysis: Analysis) -> Table | None:
-    """Agreement with gold links: decoding freely, reading the reference, and controls."""
+    """Build the table of agreement with gold links: decoding freely, reading the reference, and
+    controls."""
     frame = analysis.frame
     rows = []
     for place in analysis.order:
@@ -235,7 +238,7 @@ _COSTS: tuple[tuple[str, str, Form], ...] = (
 
 
 def cost_table(analysis: Analysis, train_unit: str) -> Table:
-    """What each contender costs, beside its main metric."""
+    """Build the table of each contender's cost beside its main metric."""
     frame = analysis.frame
     main = main_entries(analysis)
     columns = [Column(frame.main_metric, formats.metric_name(frame.main_metric))]
@@ -263,7 +266,7 @@ def _cost_entry(costs: Sequence[Cost], key: str, form: Form) -> Entry:
 
 
 def failures_table(contenders: Sequence[Contender], name: str) -> Table | None:
-    """Every failed trial with kind and message."""
+    """Build the table of failed trials with kind and message; None without failures."""
     rows = tuple(
         _failure_row(contender, result) for contender in contenders for result in contender.failed
     )

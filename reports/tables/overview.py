@@ -26,7 +26,8 @@ class Fact:
 
 
 def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
-    """Attention x setting: each attention with the score function that validation data chose."""
+    """Build the table of attention by setting: each attention with the score function that
+    validation data selected."""
     names = [entry.name for entry in catalogue.attentions]
     run = [one.attention for analysis in analyses for one in analysis.frame.contenders]
     names = list(dict.fromkeys([*names, *run]))
@@ -72,7 +73,7 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
 
 
 def _heading(analysis: Analysis) -> str:
-    """`speech: PER, lower is better`: a reader must not have to know."""
+    """Return a column heading with the direction of its metric: `speech: PER, lower is better`."""
     better = "" if analysis.frame.higher_is_better else ", lower is better"
     return (
         f"{analysis.frame.setting.task}: {formats.metric_name(analysis.frame.main_metric)}{better}"
@@ -98,7 +99,7 @@ def _with(name: str, attention: str) -> str:
 
 
 def facts(collection: Collection) -> tuple[Fact, ...]:
-    """What was run, where and when."""
+    """Summarize what was run, where and when."""
     results = collection.results
     done = [result for result in results if result.status == "done"]
     failed = len(results) - len(done)
@@ -127,7 +128,7 @@ def facts(collection: Collection) -> tuple[Fact, ...]:
 
 
 def signatures(results: Sequence[Result]) -> tuple[Fact, ...]:
-    """How metrics were computed, as their packages sign it."""
+    """Return the signatures of the metrics, as their packages write them."""
     pairs = Counter(
         pair for result in results for pair in sorted(result.provenance.signatures.items())
     )
@@ -135,12 +136,12 @@ def signatures(results: Sequence[Result]) -> tuple[Fact, ...]:
 
 
 def run_notes(results: Sequence[Result]) -> tuple[str, ...]:
-    """What trials noted, each once."""
+    """Return the notes of trials, each once."""
     return tuple(dict.fromkeys(note for result in results for note in result.provenance.notes))
 
 
 def results_table(results: Sequence[Result]) -> Table:
-    """One row per trial, for spreadsheets and programs."""
+    """Build the table with one row per trial, for spreadsheets and programs."""
     metrics = list(dict.fromkeys(name for result in results for name in result.metrics))
     costs = list(type(results[0].cost).model_fields) if results else []
     axes = ("task", "dataset", "attention", "score", "budget", "seed")

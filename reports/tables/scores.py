@@ -27,7 +27,8 @@ from reports.tables import (
 
 
 def score_matrix(analysis: Analysis, catalogue: Catalogue) -> Table:
-    """Attention x score with the main metric; every pair has an entry that says why."""
+    """Build the attention x score matrix of the main metric; every pair without a figure has the
+    reason."""
     frame = analysis.frame
     metric = formats.title(frame.main_metric) or "Main metric"
     columns = _score_names(analysis, catalogue)
@@ -71,7 +72,8 @@ def _matrix_notes(analysis: Analysis, metric: str) -> tuple[str, ...]:
 
 
 def _matrix_rows(analysis: Analysis, catalogue: Catalogue) -> list[tuple[str, Options]]:
-    """All registered attentions, with a further row for every set of options that was run."""
+    """Return all registered attentions, with a further row for every set of options that was
+    run."""
     run = list(dict.fromkeys(one.row for one in analysis.frame.contenders))
     names = [entry.name for entry in catalogue.attentions]
     names += [name for name, _ in run if name not in names]
@@ -117,7 +119,7 @@ def _matrix_row(
 
 
 def main_entries(analysis: Analysis) -> list[Entry]:
-    """Per contender its main metric, shaded; a failure is named."""
+    """Return each contender's main metric as a shaded entry, or its failure."""
     frame, scores = analysis.frame, analysis.main
     values = [None if one is None else one.value for one in scores.estimates]
     shaded = shades(values, higher_is_better=frame.higher_is_better)
@@ -146,7 +148,7 @@ def _seed_note(contender: Contender, note: str, tried: int) -> str:
 
 
 def failure_entry(contender: Contender) -> Missing:
-    """Why a contender has no figures: the failure of its first seed."""
+    """Return the failure of a contender's first failed seed as an entry."""
     failure = contender.failed[0].failure
     assert failure is not None, "a failed result says why"
     return Missing("failed", f"{failure.kind}: {failure.message}")
@@ -162,7 +164,8 @@ CONTENDER = "attention + score"
 
 
 def contender_row(analysis: Analysis, place: int, entries: Sequence[Entry]) -> Row:
-    """A contender's row, linked to its page; where all its trials failed, one entry says so."""
+    """Return a contender's row, linked to its page; one spanning entry where all its trials
+    failed."""
     contender = analysis.frame.contenders[place]
     if contender.done or not contender.failed:
         return Row(contender.name, tuple(entries), href=contender_href(analysis, place))
@@ -170,7 +173,7 @@ def contender_row(analysis: Analysis, place: int, entries: Sequence[Entry]) -> R
 
 
 def mean_entry(values: Sequence[float | None], *, digits: int = 3, form: Form = "plain") -> Entry:
-    """The mean over seeds of what is known, saying so where that is not all."""
+    """Return the mean of the known values as an entry, noting where some seeds have none."""
     mean, known = mean_known(values)
     if mean is None:
         return Missing("not measured")

@@ -1,4 +1,4 @@
-"""How figures are written: decimals, units, intervals."""
+"""How numbers and metrics are written: decimals, units, intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a store to frames: results that may be compared with one another, side by side.
+"""Load the results of a store as frames: results that may be compared with one another.
 
 A frame holds everything that was measured in one setting (task, data set, budget). In it, a
 contender is one mechanism as it was configured; its results differ in nothing but the seed.

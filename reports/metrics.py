@@ -1,7 +1,11 @@
-"""What the registries know, as plain data for tables and pages.
+"""Registered mechanisms, scores and tasks, and the names of metrics, as plain data for reports.
 
 Reports must also work on results whose mechanism, score or task is not installed here: whatever
 is unknown is shown by its name, and no pair of it is called inapplicable.
+
+Records keep figures in one flat mapping. Their names begin with that of the test set, for all but
+the first (`long_rouge_l`); controls are `control_<what>_<figure>`, or `control_<what>` for the main
+metric; ends of intervals add `_low` and `_high` to their figure.
 """
 
 from __future__ import annotations
@@ -16,10 +20,19 @@ from bench.store.cell import Cell
 #: Score of an attention that has none.
 NO_SCORE = "none"
 
-# From the simple to the involved, as papers line them up; what is not here follows by name.
+# From the simple to the involved, as papers order them; other names follow alphabetically.
 _ATTENTIONS = ("none", "soft", "hard", "global", "local-m", "local-p", "self")
 _SCORES = ("dot", "scaled-dot", "general", "concat", "location-aware")
 _TASKS = ("translation", "captioning", "entailment", "speech", "summarization")
+
+Kind = Literal["figure", "bound", "control", "confusion"]
+
+#: Weights that know nothing; speech measures their distances too.
+_WEIGHTS = ("uniform", "diagonal", "centre")
+#: What is true of the references themselves.
+_REFERENCES = "reference"
+#: Controls that no model is meant to pass: people, and the references.
+CEILINGS = frozenset({"human", "references"})
 
 
 @dataclass(frozen=True)
@@ -151,22 +164,6 @@ def _data_options(cells: list[Cell]) -> dict[tuple[str, str], frozenset[str]]:
         }
         found[key] = frozenset(mine - others)
     return found
-
-
-# What the name of a metric says: of which test set it is, and whether of a control.
-#
-# Records keep figures in one flat mapping. Names begin with the test set's, for all but the first
-# (`long_rouge_l`); controls are `control_<what>_<figure>`, or `control_<what>` for the main
-# metric; ends of intervals add `_low` and `_high` to their figure.
-
-Kind = Literal["figure", "bound", "control", "confusion"]
-
-#: Weights that know nothing; speech measures their distances too.
-_WEIGHTS = ("uniform", "diagonal", "centre")
-#: What is true of the references themselves.
-_REFERENCES = "reference"
-#: Controls that no model is meant to pass: people, and the references.
-CEILINGS = frozenset({"human", "references"})
 
 
 @dataclass(frozen=True)

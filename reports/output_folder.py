@@ -1,8 +1,8 @@
-"""Writing what a command made into a folder of the user's choice.
+"""The folder of the user's choice that a command writes its files into.
 
-A list of what was written lies there too (`.attnbench-report.json`: SHA-256 by name), so that the
-next report takes away the pages that it has no longer. Whatever is not on the list, or was changed
-since, is the user's and stays.
+Its manifest (`.attnbench-report.json`: SHA-256 by name) lists what was written, so that the next
+report removes the pages that it no longer has. Whatever is not listed, or was changed since, is the
+user's and stays.
 """
 
 from __future__ import annotations

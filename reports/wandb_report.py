@@ -1,4 +1,4 @@
-"""A W&B run for a whole sweep: its tables, the overview as a page and a picture, its store.
+"""The W&B run of a whole sweep: its tables, the overview as page and picture, and its store.
 
 The runs of the trials hold their curves; this one holds what only all of them together say. It has
 the same group as they (the study) and the job type "sweep". Numbers of tables stay numbers, so that

@@ -1,4 +1,4 @@
-"""The picture of a trace that suits what its source is: words, sound, or a photo."""
+"""Attention maps: a drawing of a trace that suits its source (words, sound, or a photo)."""
 
 from __future__ import annotations
 

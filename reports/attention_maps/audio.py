@@ -1,4 +1,4 @@
-"""Attention over sound: the spectrogram, the true spans of the units, and a row of weights a unit.
+"""Attention maps of sound: the spectrogram, the true spans of the units, a row of weights a unit.
 
 As in Chorowski 2015 (figure 2), with the spans from the data beside them.
 """

@@ -1,4 +1,4 @@
-"""Attention over photos: one small copy of the photo a word, veiled where it does not look.
+"""Attention maps of photos: one copy of the photo a word, veiled where it does not attend.
 
 As in Xu 2015 (figure 3). The box of the phrase that a word belongs to is framed.
 """
@@ -15,8 +15,6 @@ import numpy as np
 
 from bench.store.trace import Trace
 from reports.figures import Box, Drawing, Group, Picture, Shape, Text, shortened
-
-# Bitmaps for drawings: small PNG files made of arrays, and photos taken from traces.
 
 #: A photo of a trace may be so large, in bytes and along a side; others are not shown.
 LARGEST, LONGEST = 64 * 1024, 512

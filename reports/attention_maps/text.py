@@ -1,4 +1,4 @@
-"""Pictures of what was looked at: attention heat maps with the gold alignment marked.
+"""Attention maps of text: heat maps with the gold alignment marked.
 
 Source units lie on the x axis, target units on the y axis; a row is what one target unit was
 made of. The darker a cell, the larger its weight; gold links are framed. Every row carries its

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
 
     if len(args.stores) < 2:
         raise UsageError(
-            "one store alone cannot be compared",
+            "at least two stores are needed",
             where="attnbench compare",
             remedy="name two stores or more",
         )

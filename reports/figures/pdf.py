@@ -122,7 +122,7 @@ def document(drawing: Drawing, fonts: Fonts) -> bytes:
 
 
 def texts(drawings: Iterable[Drawing]) -> Iterator[str]:
-    """All texts of some drawings, for `pdf_fonts.fonts_for`."""
+    """All texts of some drawings, for `fonts_for`."""
     for drawing in drawings:
         for shape in drawing.shapes:
             yield from _texts(shape)

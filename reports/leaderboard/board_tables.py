@@ -1,4 +1,9 @@
-"""The board's table of one setting, and figures as scores."""
+"""The board as tables, page, Markdown and CSV: one table a setting, one over each track.
+
+Figures of different tasks cannot be averaged, scores can: all are measured in spreads of the same
+set of mechanisms. Only who ran every setting of a track has an overall score; a mean over fewer
+would be a mean of other, maybe easier, tasks.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +21,6 @@ from reports.leaderboard.rules import Track
 from reports.load import slug
 from reports.output_folder import write_files
 from reports.pages import template_environment
-from reports.statistics.ranks import group_notes, seeds_text
 from reports.statistics.significance import (
     Estimate,
     detectable_difference,
@@ -25,7 +29,11 @@ from reports.statistics.significance import (
     tie_groups,
 )
 from reports.tables import Column, Label, Missing, Number, Row, Table, estimate_entry, shades
+from reports.tables.scores import group_notes, seeds_text
 from reports.writers import csv_text, escape_markdown, markdown_text
+
+#: Reasons against a bundle that the page shows.
+REASONS = 20
 
 
 @dataclass(frozen=True)
@@ -122,13 +130,6 @@ def _setting_notes(standing: SettingBoard) -> list[str]:
             f"{reference.spread:.4g}, better."
         )
     return notes
-
-
-# The board's table over all settings of a track.
-#
-# Figures of different tasks cannot be averaged, scores can: they are all measured in spreads of the
-# same set of mechanisms. Only who ran every setting has an overall score; a mean over fewer would
-# be a mean of other, maybe easier, tasks.
 
 
 @dataclass(frozen=True)
@@ -311,12 +312,6 @@ def _errors(known: Sequence[BoardScore]) -> np.ndarray:
     """Return the standard error of every pairwise difference, V,V."""
     variances = np.array([one.variance for one in known])
     return np.sqrt(variances[:, None] + variances[None, :])
-
-
-# Writing the board: a page, board.md and tables as CSV.
-
-#: Reasons against a bundle that the page shows.
-REASONS = 20
 
 
 @dataclass(frozen=True)

@@ -222,9 +222,9 @@ def _unsafe(members: list[zipfile.ZipInfo], limits: Limits) -> Iterator[str]:
         elif climbs(one.orig_filename):
             yield f"{shown} leads out of the bundle"
         elif not re.fullmatch(MEMBER, one.orig_filename):
-            yield f"{shown} does not belong into a bundle"
+            yield f"{shown} may not be in a bundle"
         if one.filename in seen:
-            yield f"{shown} is there twice"
+            yield f"{shown} is a duplicate"
         seen.add(one.filename)
         if one.flag_bits & 0x1:
             yield f"{shown} is encrypted"
@@ -280,7 +280,8 @@ def _incomplete(manifest: Manifest, names: set[str]) -> Iterator[str]:
                 yield f"{name} is missing in the manifest"
     owned = {name for hash in manifest.trials for name in (record_of(hash), predictions_of(hash))}
     yield from (
-        f"{plain(name)} belongs to no trial" for name in sorted(set(manifest.files) - owned)
+        f"{plain(name)} does not belong to any trial"
+        for name in sorted(set(manifest.files) - owned)
     )
 
 
@@ -300,7 +301,7 @@ def parse(content: bytes) -> Any:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 class BundleFiles(Files):

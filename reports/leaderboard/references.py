@@ -1,4 +1,4 @@
-"""Frozen reference figures: what scores on the board are measured by.
+"""Frozen reference figures that scores on the board are measured by.
 
 A score is how far a figure lies above the mean of the suite's own mechanisms, in units of their
 spread. Mean and spread are frozen in a versioned file, so that a new entry moves nobody else's
@@ -77,7 +77,7 @@ class Reference(FrozenModel):
                 file.write(text + "\n")
         except FileExistsError:
             raise UsageError(
-                "is there already, and a reference is never changed",
+                "exists, and a reference is never changed",
                 where=str(path),
                 remedy="choose another name with --out",
             ) from None

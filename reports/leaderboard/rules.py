@@ -87,7 +87,7 @@ class Rules(FrozenModel):
     @model_validator(mode="after")
     def _seeds_once(self) -> Rules:
         if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("a seed is named twice")
+            raise ValueError("duplicate seed")
         return self
 
 

@@ -1,5 +1,6 @@
-"""One mechanism in one setting: its seeds, its curves, what it got right and wrong, and where it
-looked, head by head where that was kept."""
+"""The page of one mechanism in one setting: seeds, curves, best and worst outputs, and attention
+maps, head by head where those are kept.
+"""
 
 from __future__ import annotations
 

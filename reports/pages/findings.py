@@ -1,4 +1,4 @@
-"""What a frame shows, said in sentences: the answer before the tables."""
+"""The findings of a frame in sentences: the answer before the tables."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from reports import formats
 from reports.metrics import Catalogue
 from reports.statistics.analysis import Analysis
 from reports.statistics.baselines import against_best_control, best_control
-from reports.statistics.ranks import seeds_text
 from reports.statistics.significance import DifferenceEstimate, Estimate
 from reports.tables import mean_known
+from reports.tables.scores import seeds_text
 
 _NAMED = 6
 

@@ -1,4 +1,4 @@
-"""Which examples are shown, and what every mechanism made of them, side by side."""
+"""The gallery of a page: selected examples with every mechanism's output and attention map."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole report as data: every frame worked out, ready to be written in any form."""
+"""A report as data: the analysis, tables, figures and examples of every frame."""
 
 from __future__ import annotations
 

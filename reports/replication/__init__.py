@@ -1,4 +1,4 @@
-"""Did a paper's ordering hold? Its rows beside ours, and a verdict for every two of them.
+"""Replication: a paper's rows beside ours, and a verdict on the ordering of every two of them.
 
 Sizes, data and training differ from the papers', so figures are not compared, only orderings.
 An ordering of two rows holds where ours differ the same way beyond chance (Holm's correction over

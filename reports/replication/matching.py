@@ -1,4 +1,4 @@
-"""Which results of a store stand for which rows of a paper, and what they measured."""
+"""The results of a store that stand for the rows of a paper, and their figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a frame shows: estimates, who cannot be told apart, and how small a difference counts."""
+"""The analysis of a frame: estimates, tie groups, and the minimum detectable difference."""
 
 from __future__ import annotations
 

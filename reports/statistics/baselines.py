@@ -1,4 +1,4 @@
-"""What is reached without attention, or without learning: the figures to pass."""
+"""Simple baselines (no attention, or no learning) and how mechanisms stand against them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does attention help more where inputs are longer? The lead over the control, short and long.
+"""Leads over the control by source length: does attention help more on long inputs?
 
 The main test set is cut at its median length; test sets of longer inputs follow. On each part
 every mechanism's figure is set against that of the control without attention, on the same

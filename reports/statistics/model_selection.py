@@ -1,4 +1,4 @@
-"""Which mechanism stands for an attention where several score functions or options were tried.
+"""Model selection: the contender that represents an attention with several scores or options.
 
 The one with the best validation figure, never the one that did best on the test set: the larger of
 several test figures is too large by what luck gave it (Cawley and Talbot 2010).

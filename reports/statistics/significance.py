@@ -1,7 +1,7 @@
-"""How sure: intervals, differences, and who cannot be told apart.
+"""Intervals, tests of differences, and tie groups.
 
 A figure varies for two reasons: other test examples, and another seed. The first is measured by
-the bootstrap over examples (`resampling`), the second by the spread over seeds. Two or three
+the bootstrap over examples (`bootstrap`), the second by the spread over seeds. Two or three
 seeds say little about their own spread, and resampling them says even less: a bootstrap over two
 seeds finds half of their variance, and in simulations without any true difference it claims one
 in a quarter of all comparisons. The spread is therefore estimated for all contenders of a table

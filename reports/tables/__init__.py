@@ -1,4 +1,4 @@
-"""Tables as plain data, before anybody decides how they look.
+"""Tables as plain data, independent of their form.
 
 A table is columns and rows of entries. An entry is a number, a text, or the reason why there is
 no number; it is never blank and never zero for want of a figure. Pages, Markdown, LaTeX and CSV
@@ -251,9 +251,6 @@ def mean_known(values: Sequence[float | None]) -> tuple[float | None, int]:
     """Return the mean of the values that are not None, and their number."""
     known = [value for value in values if value is not None]
     return (sum(known) / len(known) if known else None), len(known)
-
-
-# File names of pages.
 
 
 def task_page_name(task: str) -> str:

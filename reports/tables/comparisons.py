@@ -1,4 +1,4 @@
-"""Tables of differences: leads over the control by source length, and McNemar's test."""
+"""Tables that compare mechanisms: leads by source length, McNemar's tests, confusion matrices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All metrics of a frame, with the controls set apart below them."""
+"""Tables of one frame: all metrics with the controls, test sets, alignment, cost and failures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from reports.statistics.baselines import (
     controls,
     metric_names,
 )
-from reports.statistics.ranks import detectable_note
 from reports.statistics.significance import Estimate
 from reports.tables import (
     Column,
@@ -31,7 +30,13 @@ from reports.tables import (
     form_of,
     metric_number,
 )
-from reports.tables.scores import CONTENDER, contender_row, main_entries, mean_entry
+from reports.tables.scores import (
+    CONTENDER,
+    contender_row,
+    detectable_note,
+    main_entries,
+    mean_entry,
+)
 
 CONTROL = "control: {}"
 _NOTES = {

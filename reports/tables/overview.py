@@ -1,4 +1,4 @@
-"""The view over everything: attention x task, and what was run."""
+"""The overview over all settings, the facts of a run, and the table of all trials."""
 
 from __future__ import annotations
 

@@ -1,16 +1,22 @@
-"""Attention x score: the matrix that answers which mechanism with which score function."""
+"""The attention x score matrix, and what all tables of a frame share: entries, rows and notes.
+
+With few seeds a tie group can hold mechanisms that lie far apart. Its notes say so: sharing a group
+is for want of evidence, and no claim that its members are equal.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from reports import formats
 from reports.load import Contender, Options, options_text
 from reports.metrics import NO_SCORE, Catalogue
-from reports.statistics.analysis import Analysis
+from reports.statistics.analysis import Analysis, SubsetEstimates
 from reports.statistics.baselines import controls
-from reports.statistics.ranks import group_notes
+from reports.statistics.significance import Estimate
 from reports.tables import (
     Column,
     Entry,
@@ -24,6 +30,9 @@ from reports.tables import (
     mean_known,
     shades,
 )
+
+#: Heading over the rows of a table of contenders.
+CONTENDER = "attention + score"
 
 
 def score_matrix(analysis: Analysis, catalogue: Catalogue) -> Table:
@@ -158,11 +167,6 @@ def _summary(catalogue: Catalogue, score: str) -> str:
     return next((entry.summary for entry in catalogue.scores if entry.name == score), "")
 
 
-# What the tables of a frame share: their rows are contenders, best first.
-
-CONTENDER = "attention + score"
-
-
 def contender_row(analysis: Analysis, place: int, entries: Sequence[Entry]) -> Row:
     """Return a contender's row, linked to its page; one spanning entry where all its trials
     failed."""
@@ -179,3 +183,64 @@ def mean_entry(values: Sequence[float | None], *, digits: int = 3, form: Form = 
         return Missing("not measured")
     note = "" if known == len(values) else f"{known} of {formats.plural(len(values), 'seed')}"
     return Number(mean, digits=digits, form=form, note=note)
+
+
+def detectable_note(scores: SubsetEstimates, metric: str) -> list[str]:
+    """Note the minimum detectable difference under a table; empty for a single figure."""
+    if scores.detectable is None:
+        return []
+    pairs = int(np.isfinite(scores.adjusted[np.triu_indices(len(scores.adjusted), k=1)]).sum())
+    over = f" (Holm's correction over {pairs} pairs)" if pairs > 1 else ""
+    return [
+        f"With {seeds_text(scores)}, a true difference of {_gap(scores.detectable, metric)} on "
+        f"“{scores.subset}” is found four times out of five{over}; smaller ones are easily missed."
+    ]
+
+
+def group_notes(analysis: Analysis, names: Sequence[str]) -> list[str]:
+    """Note the minimum detectable difference of the main metric, and the spread within group 1.
+
+    Args:
+        names: of the frame's contenders.
+    """
+    notes = detectable_note(analysis.main, analysis.frame.main_metric)
+    if notes and len(analysis.main.best()) > 1:
+        notes.append(" ".join(_width(analysis, names)))
+    return notes
+
+
+def seeds_text(*several: SubsetEstimates) -> str:
+    """Format the number of seeds: `3 seeds`, or `2 to 3 seeds` where some contenders have fewer."""
+    seeds = {one.seeds for scores in several for one in scores.estimates if one is not None}
+    least = f"{min(seeds)} to " if len(seeds) > 1 else ""
+    return f"{least}{formats.plural(max(seeds), 'seed')}"
+
+
+def _width(analysis: Analysis, names: Sequence[str]) -> Iterator[str]:
+    scores = analysis.main
+    known = {place: one for place in analysis.order if (one := scores.estimates[place]) is not None}
+    members = [place for place in known if scores.groups[place] == 1]
+    best, worst = members[0], members[-1]
+    span = abs(known[best].value - known[worst].value)
+    gap = _gap(span, analysis.frame.main_metric)
+    yield f"Sharing a group is not being equal: group 1 spans {gap}."
+    for place in known:
+        if place == worst:
+            return
+        # Steadier over seeds, so told apart by a smaller difference.
+        if scores.groups[place] != 1 and _reach(known[place]) < _reach(known[worst]):
+            yield (
+                f"{names[worst]} is in it although {names[place]} did better and is not: "
+                "its interval is wider."
+            )
+            return
+
+
+def _reach(one: Estimate) -> float:
+    return 0.0 if one.low is None or one.high is None else one.high - one.low
+
+
+def _gap(difference: float, metric: str) -> str:
+    if formats.is_fraction(metric):
+        return f"{formats.number(100 * difference, 1)} percentage points"
+    return formats.metric_text(difference, metric)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from reports.statistics.analysis import Analysis, SubsetEstimates
-from reports.statistics.ranks import detectable_note, group_notes, seeds_text
 from reports.statistics.significance import Estimate
+from reports.tables.scores import detectable_note, group_notes, seeds_text
 
 NAMES = ["soft", "global", "none"]
 

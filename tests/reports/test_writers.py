@@ -1,4 +1,4 @@
-"""Tables as CSV, Markdown and LaTeX."""
+"""Tables as CSV, Markdown and LaTeX; all trials as a Parquet file."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import csv
 import io
 import re
 
+import pandas
 import pytest
 
 from reports.tables import Column, Label, Missing, Number, Row, Table
-from reports.writers import csv_text, escape_markdown, latex_text, markdown_text
+from reports.writers import csv_text, escape_markdown, latex_text, markdown_text, parquet_bytes
 
 TABLE = Table(
     "scores",
@@ -94,3 +95,24 @@ def test_what_a_number_tells_goes_with_it_in_every_form(report):
     rows = list(csv.DictReader(io.StringIO(csv_text(report.overview))))
     told = {row["attention"]: row["translation-probe-laptop_note"] for row in rows}
     assert told["soft"] == "with concat"
+
+
+def test_every_trial_with_its_types(report):
+    results = report.collection.results
+    table = pandas.read_parquet(io.BytesIO(parquet_bytes(results))).set_index("hash")
+    assert len(table) == len(results)
+    for result in results:
+        row = table.loc[result.hash]
+        if result.primary is None:
+            assert pandas.isna(row["value"]) and row["failure"].startswith("diverged")
+            continue
+        assert row["value"] == result.primary.value
+        assert row["metric_bleu"] == result.metrics["bleu"]
+        assert row["train_seconds"] == result.cost.train_seconds
+    assert table["seed"].dtype == "int64"
+    assert table["metric_bleu"].dtype == "float64"
+
+
+def test_the_same_results_give_the_same_bytes(report):
+    results = report.collection.results
+    assert parquet_bytes(results) == parquet_bytes(results)

@@ -1,6 +1,10 @@
-"""Statistics against theory and against simulation: claims without a difference stay rare."""
+"""Statistics against theory and simulation: claims without a difference stay rare; McNemar's
+test against exact enumeration.
+"""
 
 from __future__ import annotations
+
+from math import comb
 
 import numpy as np
 import pytest
@@ -8,14 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from reports.load import Sample
 from reports.statistics.significance import (
+    CorrectExamples,
     SeedVariance,
+    correct_examples,
     detectable_difference,
     difference_p,
     difference_variances,
     holm,
     holm_pairs,
     interval,
+    mcnemar_p,
+    mcnemar_tests,
     moderated_variance,
     pairwise_p,
     tie_groups,
@@ -240,3 +249,60 @@ def test_what_cannot_be_compared_is_in_no_group():
 def test_a_p_of_the_level_is_no_difference():
     adjusted = np.array([[1.0, 0.05], [0.05, 1.0]])
     assert tie_groups(np.array([2.0, 1.0]), adjusted, higher_is_better=True, alpha=0.05) == [1, 1]
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 0), (3, 3), (1, 9), (12, 2), (0, 6)])
+def test_p_is_the_share_of_splits_as_uneven(first, second):
+    n = first + second
+    uneven = abs(first - second)
+    share = sum(comb(n, k) for k in range(n + 1) if abs(2 * k - n) >= uneven) / 2**n
+    assert mcnemar_p(np.array([first]), np.array([second]))[0] == pytest.approx(share)
+
+
+def test_every_pair_is_the_binomial_test_of_its_disagreements():
+    rng = np.random.default_rng(2)
+    right = rng.random((3, 80)) < np.array([[0.5], [0.6], [0.9]])
+    found = mcnemar_tests([CorrectExamples("a", one) for one in right])
+    for i in range(3):
+        for j in range(3):
+            if i == j:
+                assert np.isnan(found.p[i, j])
+                continue
+            only, other = int((right[i] & ~right[j]).sum()), int((right[j] & ~right[i]).sum())
+            assert found.only[i, j] == only
+            assert found.p[i, j] == pytest.approx(stats.binomtest(only, only + other).pvalue)
+    pairs = [found.p[0, 1], found.p[0, 2], found.p[1, 2]]
+    adjusted = [found.adjusted[0, 1], found.adjusted[0, 2], found.adjusted[1, 2]]
+    assert min(adjusted) == pytest.approx(min(1.0, 3 * min(pairs)))
+    assert max(adjusted) >= max(pairs)
+
+
+def test_other_test_sets_and_absent_ones_are_not_compared():
+    ones = np.ones(5, dtype=bool)
+    found = mcnemar_tests(
+        [CorrectExamples("a", ones), None, CorrectExamples("b", ones), CorrectExamples("a", ~ones)]
+    )
+    assert found.only[0, 3] == 5 and found.only[3, 0] == 0
+    assert np.isnan(found.only[1]).all() and np.isnan(found.adjusted[0, 2])
+
+
+def test_only_right_or_wrong_is_marked():
+    def sample(statistics):
+        statistics = np.asarray(statistics, dtype=float)
+        zeros = np.zeros(len(statistics))
+        return Sample("a", zeros, statistics, zeros.astype(int))
+
+    assert correct_examples(sample([[1, 1], [0, 1]])).right.tolist() == [True, False]
+    assert correct_examples(sample([[2, 5], [0, 4]])) is None
+    assert correct_examples(sample([[0.5, 1], [0, 1]])) is None
+    assert correct_examples(sample([[1], [0]])) is None
+
+
+def test_equally_good_classifiers_are_told_apart_in_at_most_one_of_twenty():
+    rng = np.random.default_rng(7)
+    claimed = 0
+    for _ in range(1000):
+        difficulty = rng.random(150)
+        right = [difficulty + 0.4 * rng.standard_normal(150) < 0.6 for _ in range(2)]
+        claimed += mcnemar_tests([CorrectExamples("a", one) for one in right]).adjusted[0, 1] < 0.05
+    assert claimed / 1000 <= 0.05

@@ -24,9 +24,9 @@ def analysis(task: str, figures: dict[str, float], *, higher: bool = True, budge
         frame=SimpleNamespace(
             setting=BenchmarkSetting(task, "probe", budget),
             contenders=contenders,
-            higher_is_better=higher,
+            sign=1 if higher else -1,
         ),
-        headline=SimpleNamespace(estimates=estimates),
+        main=SimpleNamespace(estimates=estimates),
     )
 
 

@@ -102,16 +102,16 @@ def test_one_run_gathers_a_sweep(
 def test_the_same_results_are_the_same_run(swept: Store, catalogue: Any, made: Any) -> None:
     from reports.wandb_report import identity
 
-    first = identity(report.build(swept, catalogue=catalogue))
-    assert identity(report.build(swept, catalogue=catalogue)).id == first.id
-    assert identity(report.build(made.store, catalogue=catalogue)).id != first.id
+    first = identity(report.build_report(swept, catalogue=catalogue))
+    assert identity(report.build_report(swept, catalogue=catalogue)).id == first.id
+    assert identity(report.build_report(made.store, catalogue=catalogue)).id != first.id
 
 
 def test_what_goes_wrong_is_said_and_not_raised(
     swept: Store, catalogue: Any, tmp_path: Path
 ) -> None:
     told = log_report(
-        report.build(swept, catalogue=catalogue), swept, tmp_path / "no page", "offline"
+        report.build_report(swept, catalogue=catalogue), swept, tmp_path / "no page", "offline"
     )
     assert told is not None
     assert told.startswith("tracking failed: FileNotFoundError")
@@ -127,7 +127,7 @@ def test_a_message_of_several_lines_is_told_in_one(
     page = tmp_path / "index.html"
     page.write_text("<p>page</p>")
     monkeypatch.setattr(wandb.sdk.wandb_run.Run, "log_artifact", refuse)
-    told = log_report(report.build(swept, catalogue=catalogue), swept, page, "offline")
+    told = log_report(report.build_report(swept, catalogue=catalogue), swept, page, "offline")
     assert told == "tracking failed: OSError: the server is away"
 
 

@@ -1,4 +1,4 @@
-"""How figures are written: decimals, units, intervals."""
+"""How numbers and metrics are written: decimals, units, intervals."""
 
 from __future__ import annotations
 
@@ -30,53 +30,53 @@ _DECIMAL = (("G", 1e9), ("M", 1e6), ("k", 1e3))
 
 
 def decimals(metric: str) -> int:
-    """Decimals a metric is shown with; fractions take 3."""
+    """Return the number of decimals that a metric is shown with; fractions take 3."""
     words = re.split(r"[^a-z]+", metric.lower())
     return next((_DECIMALS[word] for word in words if word in _DECIMALS), 3)
 
 
 def is_fraction(metric: str) -> bool:
-    """Whether a metric is a fraction, to be written as a percentage."""
+    """Whether a metric is a fraction, which is written as a percentage."""
     return not _FRACTIONS.isdisjoint(re.split(r"[^a-z0-9]+", metric.lower()))
 
 
-def figure(value: float, metric: str) -> str:
-    """A metric's figure as it is written: `77.3 %`, `34.2`, `0.841`."""
+def metric_text(value: float, metric: str) -> str:
+    """Format a value of a metric: `77.3 %`, `34.2`, `0.841`."""
     return percent(value) if is_fraction(metric) else number(value, decimals(metric))
 
 
-def figure_interval(low: float, high: float, metric: str) -> str:
-    """The interval of such a figure, without a unit: `[75.9, 78.8]`."""
+def metric_interval(low: float, high: float, metric: str) -> str:
+    """Format the interval of a metric without a unit: `[75.9, 78.8]`."""
     if is_fraction(metric):
         return interval(100 * low, 100 * high, 1)
     return interval(low, high, decimals(metric))
 
 
 def percent(value: float) -> str:
-    """A fraction as a percentage: `77.3 %`, never broken over two lines."""
+    """Format a fraction as a percentage with a no-break space: `77.3 %`."""
     return f"{number(100 * value, 1)}\N{NO-BREAK SPACE}%"
 
 
 def points(value: float) -> str:
-    """A difference of two fractions in percentage points: `+3.1 pp`."""
+    """Format a difference of two fractions in percentage points: `+3.1 pp`."""
     return f"{signed(100 * value, 1)}\N{NO-BREAK SPACE}pp"
 
 
 def metric_name(metric: str) -> str:
-    """A metric's name as papers write it: `rouge_l` becomes `ROUGE-L`, `macro_f1` `macro F1`."""
+    """Spell a metric as papers do: `rouge_l` becomes `ROUGE-L`, `macro_f1` `macro F1`."""
     words = re.split(r"[_\s-]+", metric)
     shown = " ".join(_NAMES.get(word.lower(), word) for word in words)
     return re.sub(r"\b(ROUGE|BLEU) (?=[L0-9])", r"\1-", shown)
 
 
 def title(metric: str) -> str:
-    """A metric's name at the beginning of a title or a sentence."""
+    """Spell a metric for the beginning of a title or a sentence."""
     name = metric_name(metric)
     return f"{name[:1].upper()}{name[1:]}"
 
 
 def number(value: float, digits: int) -> str:
-    """With a real minus sign and never "-0.0"."""
+    """Format a number with a true minus sign and never as "-0.0"."""
     text = f"{value:,.{digits}f}"
     if float(text.replace(",", "")) == 0:
         text = text.removeprefix("-")
@@ -84,21 +84,23 @@ def number(value: float, digits: int) -> str:
 
 
 def probability(value: float) -> str:
-    """`0.034`; small ones are never zero."""
+    """Format a p value: `0.034`, or `< 0.001` for small ones."""
     return "< 0.001" if value < 0.0005 else number(value, 3)
 
 
 def interval(low: float, high: float, digits: int) -> str:
+    """Format an interval: `[40.1, 42.3]`."""
     return f"[{number(low, digits)}, {number(high, digits)}]"
 
 
 def signed(value: float, digits: int) -> str:
+    """Format a number with its sign: `+1.2`."""
     text = number(value, digits)
     return f"+{text}" if value > 0 and text.strip("0.,") else text
 
 
 def count(value: float) -> str:
-    """Large counts short: 12, 4.3k, 1.20M."""
+    """Format a count briefly: 12, 4.3k, 1.20M."""
     for suffix, size in _DECIMAL:
         if abs(value) >= size:
             scaled = value / size
@@ -107,7 +109,7 @@ def count(value: float) -> str:
 
 
 def short(value: float) -> str:
-    """For the marks of an axis: 12, 4.5k, 3k."""
+    """Format a tick label of an axis: 12, 4.5k, 3k."""
     for suffix, size in _DECIMAL:
         if abs(value) >= size:
             return f"{value / size:.4g}{suffix}"
@@ -116,7 +118,7 @@ def short(value: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """12.3 s, 4 min 05 s, 2 h 10 min."""
+    """Format a duration: 12.3 s, 4 min 05 s, 2 h 10 min."""
     if value < 90:
         return f"{value:.1f} s"
     whole = round(value)
@@ -127,7 +129,7 @@ def seconds(value: float) -> str:
 
 
 def size(value: float) -> str:
-    """Bytes in binary units: 512 B, 1.5 GiB."""
+    """Format bytes in binary units: 512 B, 1.5 GiB."""
     power = 0
     while value >= 1024 and power < len(_BINARY) - 1:
         value, power = value / 1024, power + 1
@@ -139,12 +141,12 @@ def size(value: float) -> str:
 
 
 def plural(number: int, noun: str, nouns: str = "") -> str:
-    """`1 seed`, `3 seeds`."""
+    """Format a count with its noun: `1 seed`, `3 seeds`."""
     return f"{number} {noun if number == 1 else nouns or noun + 's'}"
 
 
 def listed(names: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
+    """Join names as a sentence does: `a`, `a and b`, `a, b and c`."""
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,4 +1,4 @@
-"""From a store to frames: results that may be compared with one another, side by side.
+"""Load the results of a store as frames: results that may be compared with one another.
 
 A frame holds everything that was measured in one setting (task, data set, budget). In it, a
 contender is one mechanism as it was configured; its results differ in nothing but the seed.
@@ -20,7 +20,7 @@ from bench.attention.registries import NO_SCORE
 from bench.errors import UsageError
 from bench.store.cell import Cell, Scalar
 from bench.store.result import Result
-from reports.metrics import Catalogue, rank
+from reports.metrics import Catalogue, sort_key
 
 if TYPE_CHECKING:
     from bench.store.store import Store
@@ -30,8 +30,8 @@ Options = tuple[tuple[str, Scalar], ...]
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What is the same for everything in a frame. `options` are those of the data set."""
+class BenchmarkSetting:
+    """The conditions that all results of a frame share. `options` are those of the data set."""
 
     task: str
     dataset: str
@@ -40,19 +40,20 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """For people: `probe, laptop budget` or `multi30k (pair=de-en), gpu budget`."""
-        return f"{self.dataset}{bracketed(self.options)}, {self.budget} budget"
+        """A label for people: `probe, laptop budget` or `multi30k (pair=de-en), gpu budget`."""
+        return f"{self.dataset}{options_text(self.options)}, {self.budget} budget"
 
     @property
     def slug(self) -> str:
-        """For file names and anchors: letters, digits and single hyphens."""
+        """A slug for file names and anchors: letters, digits and single hyphens."""
         options = [f"{name} {value}" for name, value in self.options]
         return slug(" ".join([self.task, self.dataset, *options, self.budget]))
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One attention with one score and its options; finished and failed results by seed."""
+    """One attention with one score function and its options; its finished and failed results by
+    seed."""
 
     attention: str
     score: str
@@ -62,18 +63,23 @@ class Contender:
 
     @property
     def name(self) -> str:
-        """For people: `soft + concat`, `none`, `global + dot (input_feeding=true)`."""
+        """A name for people: `soft + concat`, `none`, `global + dot (input_feeding=true)`."""
         pair = self.attention if self.score == NO_SCORE else f"{self.attention} + {self.score}"
-        return pair + bracketed(self.options)
+        return pair + options_text(self.options)
 
     @property
     def row(self) -> tuple[str, Options]:
-        """What a row of the attention x score matrix stands for."""
+        """The row of the attention x score matrix that this contender belongs to."""
         return self.attention, self.options
 
     @property
     def seeds(self) -> tuple[int, ...]:
         return tuple(int(result.cell["seed"]) for result in self.done)
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The main metric of every finished seed."""
+        return tuple(result.primary.value for result in self.done if result.primary)
 
     @property
     def slug(self) -> str:
@@ -84,13 +90,13 @@ class Contender:
 class Frame:
     """All results of one setting; contenders in the order of the catalogue's axes."""
 
-    setting: Setting
+    setting: BenchmarkSetting
     contenders: tuple[Contender, ...]
 
     @cached_property
-    def headline(self) -> str:
-        """Name of the headline figure, "" where nothing has finished."""
-        names = Counter(_headline(result) for result in self.done)
+    def main_metric(self) -> str:
+        """Name of the main metric, "" where nothing has finished."""
+        names = Counter(result.primary.name for result in self.done if result.primary)
         return names.most_common(1)[0][0] if names else ""
 
     @cached_property
@@ -98,6 +104,11 @@ class Frame:
         return next(
             (result.primary.higher_is_better for result in self.done if result.primary), True
         )
+
+    @property
+    def sign(self) -> int:
+        """1 where a higher main metric is better, else -1."""
+        return 1 if self.higher_is_better else -1
 
     @property
     def done(self) -> list[Result]:
@@ -109,14 +120,14 @@ class Frame:
 
     @cached_property
     def seeds(self) -> tuple[int, ...]:
-        """All seeds that were tried by anything in this frame."""
+        """All seeds that any contender of this frame was tried with."""
         tried = {int(result.cell["seed"]) for result in [*self.done, *self.failed]}
         return tuple(sorted(tried))
 
 
 @dataclass(frozen=True)
 class Collection:
-    """All frames of a store, and what of it could not be used."""
+    """All frames of a store, and its unusable records."""
 
     address: str
     frames: tuple[Frame, ...]
@@ -135,7 +146,7 @@ class Collection:
 
 
 def read(store: Store) -> tuple[list[Result], list[str]]:
-    """The results of a store, and a line for each record that cannot be used."""
+    """Read the results of a store; return them with a line for each unusable record."""
     from bench.store.store import Problem
 
     problems: list[Problem] = []
@@ -147,26 +158,27 @@ def collect(
     address: str, results: Sequence[Result], catalogue: Catalogue, problems: Iterable[str] = ()
 ) -> Collection:
     """Sort results into frames and contenders."""
-    by_setting: dict[Setting, list[Result]] = defaultdict(list)
+    by_setting: dict[BenchmarkSetting, list[Result]] = defaultdict(list)
     for result in results:
         by_setting[_setting(result.key, catalogue)].append(result)
     frames = [
         Frame(setting, _contenders(members, catalogue)) for setting, members in by_setting.items()
     ]
     order = list(catalogue.tasks)
-    frames.sort(key=lambda frame: (rank(order, frame.setting.task), frame.setting.slug))
+    frames.sort(key=lambda frame: (sort_key(order, frame.setting.task), frame.setting.slug))
     return Collection(address, tuple(frames), tuple(problems))
 
 
 def slug(text: str) -> str:
-    """Lower-case letters, digits and single hyphens: safe as file name, anchor and label."""
+    """Reduce a text to lower-case letters, digits and single hyphens: safe as file name, anchor
+    and label."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "unnamed"
 
 
-def _setting(cell: Cell, catalogue: Catalogue) -> Setting:
+def _setting(cell: Cell, catalogue: Catalogue) -> BenchmarkSetting:
     names = catalogue.data_options_of(cell)
     options = tuple((name, value) for name, value in cell.options.items() if name in names)
-    return Setting(cell.task, cell.dataset, cell.budget, options)
+    return BenchmarkSetting(cell.task, cell.dataset, cell.budget, options)
 
 
 def _contenders(results: Sequence[Result], catalogue: Catalogue) -> tuple[Contender, ...]:
@@ -188,32 +200,24 @@ def _contenders(results: Sequence[Result], catalogue: Catalogue) -> tuple[Conten
     scores = [NO_SCORE, *(entry.name for entry in catalogue.scores)]
     contenders.sort(
         key=lambda one: (
-            rank(attentions, one.attention),
+            sort_key(attentions, one.attention),
             len(one.options),
             str(one.options),
-            rank(scores, one.score),
+            sort_key(scores, one.score),
         )
     )
     return tuple(contenders)
 
 
-def _headline(result: Result) -> str:
-    assert result.primary is not None, "a finished result has a primary figure"
-    return result.primary.name
-
-
-def bracketed(options: Options) -> str:
-    """` (name=value, ...)` with a leading space, or "" without options."""
+def options_text(options: Options) -> str:
+    """Format options as ` (name=value, ...)` with a leading space, or "" without options."""
     if not options:
         return ""
-    return f" ({', '.join(f'{name}={_shown(value)}' for name, value in options)})"
-
-
-def _shown(value: Scalar) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-# What trained models did example by example, read from a store as arrays.
+    texts = [
+        f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in options
+    ]
+    return f" ({', '.join(texts)})"
 
 
 @dataclass(frozen=True)
@@ -223,7 +227,7 @@ class Sample:
     Attributes:
         test_set: digest of names and references. Samples may be paired where it is equal.
         scores: N figures per example.
-        statistics: N,K sufficient statistics of the headline figure; K may be 0.
+        statistics: N,K sufficient statistics of the main metric; K may be 0.
         lengths: N source lengths.
     """
 
@@ -240,7 +244,8 @@ Rows = Iterable[Mapping[str, Any]]
 
 
 def read_samples(store: Store, hash: str) -> tuple[dict[str, Sample], str | None]:
-    """Samples by test set name, and why there are none where the kept predictions are unusable.
+    """Return samples by test set name, and the reason why there are none where the kept predictions
+    are unusable.
 
     A result without predictions gives no samples and no reason.
     """
@@ -248,8 +253,8 @@ def read_samples(store: Store, hash: str) -> tuple[dict[str, Sample], str | None
 
 
 def read_likelihoods(store: Store, hash: str) -> tuple[dict[str, Sample], str | None]:
-    """As `read_samples`, the statistics being each reference's negative log-likelihood in nats and
-    its units; those of records without them are empty."""
+    """Read samples whose statistics are each reference's negative log-likelihood in nats and its
+    number of units; empty for records without them."""
     return _read(store, hash, lambda rows: [_likelihood(row) for row in rows])
 
 
@@ -275,7 +280,7 @@ def _read(
 
 
 def samples(rows: Iterable[Mapping[str, Any]]) -> dict[str, Sample]:
-    """Samples by test set name, in order of appearance.
+    """Group prediction rows into samples by test set name, in order of appearance.
 
     Raises KeyError, TypeError or ValueError for rows that are not predictions, and ValueError
     where two examples of a test set have one name.

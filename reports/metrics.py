@@ -1,7 +1,11 @@
-"""What the registries know, as plain data for tables and pages.
+"""Registered mechanisms, scores and tasks, and the names of metrics, as plain data for reports.
 
 Reports must also work on results whose mechanism, score or task is not installed here: whatever
 is unknown is shown by its name, and no pair of it is called inapplicable.
+
+Records keep figures in one flat mapping. Their names begin with that of the test set, for all but
+the first (`long_rouge_l`); controls are `control_<what>_<figure>`, or `control_<what>` for the main
+metric; ends of intervals add `_low` and `_high` to their figure.
 """
 
 from __future__ import annotations
@@ -13,10 +17,19 @@ from typing import Literal
 from bench.errors import UsageError
 from bench.store.cell import Cell
 
-# From the simple to the involved, as papers line them up; what is not here follows by name.
+# From the simple to the involved, as papers order them; other names follow alphabetically.
 _ATTENTIONS = ("none", "soft", "hard", "global", "local-m", "local-p", "self")
 _SCORES = ("dot", "scaled-dot", "general", "concat", "location-aware")
 _TASKS = ("translation", "captioning", "entailment", "speech", "summarization")
+
+Kind = Literal["figure", "bound", "control", "confusion"]
+
+#: Weights that know nothing; speech measures their distances too.
+_WEIGHTS = ("uniform", "diagonal", "centre")
+#: What is true of the references themselves.
+_REFERENCES = "reference"
+#: Controls that no model is meant to pass: people, and the references.
+CEILINGS = frozenset({"human", "references"})
 
 
 @dataclass(frozen=True)
@@ -31,7 +44,7 @@ class AxisEntry:
 
 @dataclass(frozen=True)
 class TaskEntry:
-    """What pages say of a task."""
+    """A task's summary and the names of its units."""
 
     name: str
     summary: str = ""
@@ -41,7 +54,7 @@ class TaskEntry:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Everything registered that a report needs.
+    """The registered attentions, score functions and tasks, as far as a report needs them.
 
     Attributes:
         attentions, scores: in the order of registration.
@@ -68,14 +81,14 @@ class Catalogue:
         return self.data_options.get((cell.task, cell.dataset), frozenset())
 
 
-def from_registries(cells: Iterable[Cell]) -> Catalogue:
-    """The catalogue for reporting on these cells."""
+def catalogue_of(cells: Iterable[Cell]) -> Catalogue:
+    """Build the catalogue for a report of these cells from the registries."""
     from bench.attention.registries import attentions, scores
     from tasks.base import tasks
 
     cells = list(cells)
     names = {cell.task for cell in cells if cell.task in tasks}
-    known = sorted(names, key=lambda name: rank(_TASKS, name))
+    known = sorted(names, key=lambda name: sort_key(_TASKS, name))
     fixed = frozenset(name for name, kind in attentions.items() if kind.placement == "fixed")
     return Catalogue(
         attentions=_in_order(
@@ -97,11 +110,11 @@ def from_registries(cells: Iterable[Cell]) -> Catalogue:
 
 
 def _in_order(familiar: tuple[str, ...], entries: list[AxisEntry]) -> tuple[AxisEntry, ...]:
-    return tuple(sorted(entries, key=lambda entry: rank(familiar, entry.name)))
+    return tuple(sorted(entries, key=lambda entry: sort_key(familiar, entry.name)))
 
 
-def rank(order: Sequence[str], name: str) -> tuple[int, str]:
-    """A key to sort names by: known ones in their order, unknown ones after them by name."""
+def sort_key(order: Sequence[str], name: str) -> tuple[int, str]:
+    """Sort key for names: known ones in their order, unknown ones after them by name."""
     return (order.index(name), "") if name in order else (len(order), name)
 
 
@@ -150,25 +163,9 @@ def _data_options(cells: list[Cell]) -> dict[tuple[str, str], frozenset[str]]:
     return found
 
 
-# What the name of a metric says: of which test set it is, and whether of a control.
-#
-# Records keep figures in one flat mapping. Names begin with the test set's, for all but the first
-# (`long_rouge_l`); controls are `control_<what>_<figure>`, or `control_<what>` for the headline
-# figure; ends of intervals add `_low` and `_high` to their figure.
-
-Kind = Literal["figure", "bound", "control", "confusion"]
-
-#: Weights that know nothing; speech measures their distances too.
-_WEIGHTS = ("uniform", "diagonal", "centre")
-#: What is true of the references themselves.
-_REFERENCES = "reference"
-#: Controls that no model is meant to pass: people, and the references.
-CEILINGS = frozenset({"human", "references"})
-
-
 @dataclass(frozen=True)
-class Named:
-    """A metric's name, taken apart.
+class MetricName:
+    """A metric's name split into test set, control and figure.
 
     Attributes:
         key: the whole name.
@@ -184,43 +181,45 @@ class Named:
     control: str = ""
 
 
-def named(keys: Iterable[str], subsets: Sequence[str], headline: str) -> list[Named]:
-    """All names taken apart, in their order.
+def parse_metric_names(
+    keys: Iterable[str], subsets: Sequence[str], main_metric: str
+) -> list[MetricName]:
+    """Split metric names into their parts, in their order.
 
     Args:
         keys: of the metrics of all results.
         subsets: names of the test sets but the first.
-        headline: name of the headline figure.
+        main_metric: name of the main metric.
     """
     keys = list(dict.fromkeys(keys))
     known = set(keys)
-    return [_named(key, known, subsets, headline) for key in keys]
+    return [_named(key, known, subsets, main_metric) for key in keys]
 
 
-def _named(key: str, known: set[str], subsets: Sequence[str], headline: str) -> Named:
+def _named(key: str, known: set[str], subsets: Sequence[str], main_metric: str) -> MetricName:
     subset = next((name for name in subsets if key.startswith(f"{name}_")), "")
     rest = key.removeprefix(f"{subset}_") if subset else key
     if rest.startswith("control_"):
-        control, figure = _control(rest.removeprefix("control_"), known, headline)
-        return Named(key, subset, "control", figure, control)
+        control, figure = _control(rest.removeprefix("control_"), known, main_metric)
+        return MetricName(key, subset, "control", figure, control)
     for name in _WEIGHTS:
         figure = rest.removeprefix(f"{name}_")
         if figure != rest and figure in known:
-            return Named(key, subset, "control", figure, f"{name} weights")
+            return MetricName(key, subset, "control", figure, f"{name} weights")
     figure = rest.removeprefix(f"{_REFERENCES}_")
     if figure != rest and figure in known:
-        return Named(key, subset, "control", figure, "references")
+        return MetricName(key, subset, "control", figure, "references")
     if rest.startswith("confusion_"):
-        return Named(key, subset, "confusion", rest)
+        return MetricName(key, subset, "confusion", rest)
     for end in ("_low", "_high"):
         if key.endswith(end) and key.removesuffix(end) in known:
-            return Named(key, subset, "bound", rest)
-    return Named(key, subset, "figure", rest)
+            return MetricName(key, subset, "bound", rest)
+    return MetricName(key, subset, "figure", rest)
 
 
-def _control(rest: str, known: set[str], headline: str) -> tuple[str, str]:
-    """Name of a control and of its figure."""
+def _control(rest: str, known: set[str], main_metric: str) -> tuple[str, str]:
+    """Return the name of a control and of its figure."""
     endings = [name for name in known if rest.endswith(f"_{name}")]
     figure = max(endings, key=len, default="")
     control = rest.removesuffix(f"_{figure}") if figure else rest
-    return control.replace("_", " "), figure or headline
+    return control.replace("_", " "), figure or main_metric

@@ -1,8 +1,8 @@
-"""Writing what a command made into a folder of the user's choice.
+"""The folder of the user's choice that a command writes its files into.
 
-A list of what was written lies there too (`.attnbench-report.json`: SHA-256 by name), so that the
-next report takes away the pages that it has no longer. Whatever is not on the list, or was changed
-since, is the user's and stays.
+Its manifest (`.attnbench-report.json`: SHA-256 by name) lists what was written, so that the next
+report removes the pages that it no longer has. Whatever is not listed, or was changed since, is the
+user's and stays.
 """
 
 from __future__ import annotations
@@ -14,23 +14,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from bench.errors import UsageError
-from reports.figures import pdf, svg
-from reports.figures.drawing import Drawing, tiled
-from reports.figures.pdf_fonts import fonts_for
-from reports.pages.gallery import Exhibit
-from reports.pages.report import Report, Section, report_text
-from reports.pages.site import pages
-from reports.replication.verdicts import summary_table, tables_of
-from reports.tables import Table
-from reports.writers import csv_text, latex_text, parquet_bytes
 
 #: Digests by name. Several of one name while a report is being written: either may be there.
 Written = Mapping[str, frozenset[str]]
 
 
 def write_files(out: Path, files: Iterable[tuple[str, str | bytes]], what: str) -> list[Path]:
-    """Write files below a folder, which is made; those of the same names are replaced, and those
-    that an earlier call wrote there for the same `what`, but this one does not, are removed.
+    """Write files below a folder, which is made if needed. Files of the same names are replaced;
+    files that an earlier call for the same `what` wrote and this one does not are removed.
 
     Nothing is touched before all contents are made. Each file is replaced whole, the first page
     last, and only then are old files removed: where writing ends half way, every page that is
@@ -82,8 +73,8 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _remove(out: Path, name: str, digests: frozenset[str]) -> None:
-    """Remove a file if it is still as it was written, and the folders below `out` that it leaves
-    empty."""
+    """Remove a file if its content is unchanged since it was written, and the folders below
+    `out` that are then empty."""
     path = out / name
     if path.is_symlink() or not path.is_file() or _digest(path.read_bytes()) not in digests:
         return
@@ -102,7 +93,7 @@ def _listing(written: Written) -> bytes:
 
 
 def _listed(manifest: Path) -> Written:
-    """What a list names. One that cannot be read names nothing: it is in nobody's way."""
+    """Read a manifest; an unreadable one counts as empty."""
     try:
         found = json.loads(manifest.read_bytes())
     except (OSError, ValueError):
@@ -111,71 +102,8 @@ def _listed(manifest: Path) -> Written:
 
 
 def _valid(found: Mapping[str, object]) -> Iterator[tuple[str, frozenset[str]]]:
-    """Entries that name a file below the folder; a list may have come from elsewhere."""
+    """Yield the entries that name a file below the folder; the manifest may come from elsewhere."""
     for name, digests in found.items():
         path = PurePosixPath(name)
         if isinstance(digests, list) and not path.is_absolute() and ".." not in path.parts:
             yield name, frozenset(map(str, digests))
-
-
-# Writing a report: pages, report.md, tables and figures, into one folder.
-
-
-def write(report: Report, out: Path) -> list[Path]:
-    """Write everything; returns the files. Files of an earlier report are replaced.
-
-    Raises UsageError where the folder cannot be written.
-    """
-    return write_files(out, _files(report), "report")
-
-
-def _files(report: Report) -> Iterator[tuple[str, str | bytes]]:
-    yield from pages(report).items()
-    yield "report.md", report_text(report)
-    for table in _tables(report):
-        yield f"tables/{table.name}.csv", csv_text(table)
-        yield f"tables/{table.name}.tex", latex_text(table)
-    yield "tables/results.csv", csv_text(report.results)
-    yield "tables/results.parquet", parquet_bytes(report.collection.results)
-    drawings = dict(_drawings(report))
-    # One set of glyphs for all files: making it takes longer than writing them.
-    fonts = fonts_for(pdf.texts(drawings.values()))
-    for name, drawing in drawings.items():
-        yield f"figures/{name}.svg", svg.document(drawing)
-        yield f"figures/{name}.pdf", pdf.document(drawing, fonts)
-
-
-def _tables(report: Report) -> Iterator[Table]:
-    yield report.overview
-    if report.failures:
-        yield report.failures
-    for section in report.sections:
-        yield from section.tables
-    if report.replications:
-        yield summary_table(report.replications, report.collection.address)
-    for replication in report.replications:
-        for _, rows, pairs in tables_of(replication):
-            yield from (rows, pairs)
-
-
-def _drawings(report: Report) -> Iterator[tuple[str, Drawing]]:
-    if report.ranks:
-        yield report.ranks.name, report.ranks.drawing()
-    for section in report.sections:
-        for figure in section.figures:
-            yield figure.name, figure.drawing()
-        yield from _exhibit_drawings(section)
-
-
-def _exhibit_drawings(section: Section) -> Iterator[tuple[str, Drawing]]:
-    for place, exhibit in enumerate(section.exhibits, start=1):
-        for mode in ("free", "forced"):
-            maps = _named_maps(exhibit, mode)
-            if maps:
-                name = f"{section.setting.slug}-attention-{place}-{mode}"
-                yield name, tiled(maps, 3, title=exhibit.title, gap=28)
-
-
-def _named_maps(exhibit: Exhibit, mode: str) -> list[Drawing]:
-    maps = exhibit.free if mode == "free" else exhibit.forced
-    return [one.named() for one in maps]

@@ -1,4 +1,4 @@
-"""A W&B run for a whole sweep: its tables, the overview as a page and a picture, its store.
+"""The W&B run of a whole sweep: its tables, the overview as page and picture, and its store.
 
 The runs of the trials hold their curves; this one holds what only all of them together say. It has
 the same group as they (the study) and the job type "sweep". Numbers of tables stay numbers, so that
@@ -10,23 +10,26 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import wandb
 
 from bench.tracking.wandb import Identity, close_run, one_line, open_run
 from reports import formats
-from reports.figures.overview import overview_picture
 from reports.load import slug
 from reports.pages.report import Report, Section
-from reports.tables import Table
+from reports.tables import Column, Entry, Missing, Number, Table
 from reports.writers import csv_text
 
 if TYPE_CHECKING:
     from bench.store.store import Store
     from bench.tracking.wandb import Mode
+
 
 JOB_TYPE = "sweep"
 _ENDINGS = ("json", "predictions.jsonl", "traces.jsonl")
@@ -35,8 +38,8 @@ _PATIENCE_SECONDS = 60.0
 _FILES_PER_SECOND = 20.0
 
 
-def gather(report: Report, store: Store, page: Path, mode: Mode) -> str | None:
-    """Log everything; returns why it did not work or is not online, in one line.
+def log_report(report: Report, store: Store, page: Path, mode: Mode) -> str | None:
+    """Log a report as one run; return in one line why it is not online or failed, or None.
 
     Args:
         page: the written overview, shown as it is.
@@ -64,7 +67,7 @@ def gather(report: Report, store: Store, page: Path, mode: Mode) -> str | None:
 
 
 def identity(report: Report) -> Identity:
-    """Named by what it gathers: the same results are the same run, and more are another one."""
+    """Identify the run by its results: the same results are the same run."""
     results = report.collection.results
     hashes = sorted(f"{result.hash} {result.status}" for result in results)
     studies = sorted({result.provenance.study for result in results if result.provenance.study})
@@ -86,7 +89,8 @@ def identity(report: Report) -> Identity:
 
 
 def summary(report: Report) -> dict[str, Any]:
-    """What runs of sweeps are sorted by: counts, and the best figure of each setting."""
+    """Return the values that runs of sweeps are sorted by: counts, and the best figure of each
+    setting."""
     results = report.collection.results
     done = [result for result in results if result.status == "done"]
     found: dict[str, Any] = {
@@ -97,17 +101,18 @@ def summary(report: Report) -> dict[str, Any]:
     }
     for section in report.sections:
         analysis, name = section.analysis, section.setting.slug
-        best = analysis.headline.estimates[analysis.order[0]] if analysis.order else None
+        best = analysis.main.estimates[analysis.order[0]] if analysis.order else None
         if best is not None:
-            figure = f"{name}/{analysis.frame.headline}"
+            figure = f"{name}/{analysis.frame.main_metric}"
             found[figure] = best.value
             found[f"{name}/best"] = analysis.frame.contenders[analysis.order[0]].name
-            found[f"{name}/in group 1"] = len(analysis.headline.best())
+            found[f"{name}/in group 1"] = len(analysis.main.best())
     return found
 
 
 def _shown(report: Report, page: Path) -> dict[str, Any]:
-    """Tables, page and picture by their keys, the same in every sweep of the same settings."""
+    """Return tables, page and picture by key; the keys are the same in every sweep of the same
+    settings."""
     shown: dict[str, Any] = {}
     for table in _tables(report):
         columns, rows = columns_and_rows(table)
@@ -135,8 +140,8 @@ def _of_section(section: Section) -> Iterator[Table]:
 
 
 def columns_and_rows(table: Table) -> tuple[list[str | int], list[list[Any]]]:
-    """A table as its CSV file has it, figures as numbers. A column of figures holds None where one
-    is missing, and is followed by one that says why."""
+    """Return a table as in its CSV file, with numbers as numbers. A column of numbers holds None
+    where one is missing, and a column with the reasons follows it."""
     header, *lines = csv.reader(io.StringIO(csv_text(table)))
     texts = {table.corner, *(column.key for column in table.columns if column.text)}
     columns: dict[str, list[Any]] = {}
@@ -163,8 +168,8 @@ def _number(text: str) -> float | None:
 
 
 def _artifact(report: Report, store: Store) -> wandb.Artifact:
-    """The records of the report with their predictions and traces; of a store elsewhere its
-    address."""
+    """Return the artifact of the report's records, predictions and traces; of a remote store
+    only its address."""
     studies: Sequence[str] = sorted(
         {one.provenance.study for one in report.collection.results if one.provenance.study}
     )
@@ -179,7 +184,7 @@ def _artifact(report: Report, store: Store) -> wandb.Artifact:
 
 
 def _files(report: Report, store: Store) -> list[Path]:
-    """Of the results of a store that is a folder."""
+    """Files of this report's results, if the store is a local folder."""
     if not store.is_local:
         return []
     trials = Path(store.address) / "trials"
@@ -187,3 +192,60 @@ def _files(report: Report, store: Store) -> list[Path]:
         trials / f"{one.hash}.{ending}" for one in report.collection.results for ending in _ENDINGS
     )
     return [path for path in paths if path.exists()]
+
+
+_CELL = (1.75, 0.42)  # inches of an entry, wide and high
+_MARGIN = (1.4, 1.0)
+_MISSING = "0.55"
+
+
+def overview_picture(table: Table) -> np.ndarray:
+    """Draw a table as RGB pixels H,W,3 (uint8): each figure with its tie group, the darker the
+    better within its column; missing figures as their kind."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows, columns = len(table.rows), len(table.columns)
+    size = (_MARGIN[0] + _CELL[0] * columns, _MARGIN[1] + _CELL[1] * rows)
+    figure = Figure(figsize=size, dpi=100, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    entries = [list(row.entries) for row in table.rows]
+    shades = np.array([[_shade(entry) for entry in row] for row in entries], dtype=float)
+    axes.imshow(
+        np.ma.masked_invalid(shades.reshape(rows, columns)),
+        cmap="Blues",
+        vmin=0,
+        vmax=1.8,  # the darkest stays light enough for black figures
+        aspect="auto",
+    )
+    for place, row in enumerate(entries):
+        for column, entry in enumerate(row):
+            colour = "black" if isinstance(entry, Number) else _MISSING
+            axes.text(
+                column, place, _told(entry), ha="center", va="center", fontsize=9, color=colour
+            )
+    axes.set_yticks(range(rows), [row.label for row in table.rows], fontsize=9)
+    axes.set_xticks(range(columns), [_heading(one) for one in table.columns], fontsize=9)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _heading(column: Column) -> str:
+    """Break a column heading into lines: `probe, laptop budget`, `speech`, `PER, lower is
+    better`."""
+    lines = [column.group, *column.label.split(": ", 1)]
+    return "\n".join("\n".join(wrap(line, 22)) for line in lines if line)
+
+
+def _shade(entry: Entry) -> float:
+    return entry.shade if isinstance(entry, Number) and entry.shade is not None else math.nan
+
+
+def _told(entry: Entry) -> str:
+    if isinstance(entry, Number):
+        return f"{entry.text}  ({entry.group})" if entry.group is not None else entry.text
+    return entry.kind if isinstance(entry, Missing) else entry.text

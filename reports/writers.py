@@ -1,4 +1,4 @@
-"""Tables as CSV text."""
+"""Tables as CSV, LaTeX and Markdown text, and all trials as a Parquet file."""
 
 from __future__ import annotations
 
@@ -11,20 +11,37 @@ from collections.abc import Sequence
 from bench.store.result import Result
 from reports.tables import Entry, Label, Missing, Number, Row, Table
 
+#: Columns of a trial in the Parquet file.
+_AXES = ("task", "dataset", "attention", "score", "budget")
+_ALIGNMENT = ("aer", "mass_on_gold", "pointing", "covered")
+
 # A spreadsheet takes texts that begin so for formulas.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
+def _entries(row: Row, table: Table, unspanned: str) -> list[Entry]:
+    """Return one entry per column, for formats whose cells cannot span columns.
+
+    Args:
+        unspanned: why a row without a spanning entry has none in the column for those.
+    """
+    if not table.has_spanning_column:
+        return [row.spanning] * len(table.columns) if row.spanning else list(row.entries)
+    if row.spanning:
+        blank = Missing("not applicable", f"{row.label} has no score function")
+        return [row.spanning, *(blank for _ in table.columns)]
+    return [Missing("not applicable", unspanned), *row.entries]
+
+
 def csv_text(table: Table) -> str:
-    """Plain figures, unrounded, with interval ends and tie group in columns of their own where a
-    column has them. Missing figures say why in words."""
+    """Format a table as CSV: unrounded figures, with interval ends and tie group in columns of
+    their own where a column has them. Missing figures give the reason in words."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     keys = [column.key for column in table.columns]
-    extra = table.has_spanning_column
-    if extra:
+    if table.has_spanning_column:
         keys = [table.spanning_key, *keys]
-    grid = [_csv_entries(row, table, extra) for row in table.rows]
+    grid = [_entries(row, table, f"{row.label} needs a score function") for row in table.rows]
     parts = [_csv_parts([line[place] for line in grid], table) for place in range(len(keys))]
     header = [f"{key}{part}" for key, own in zip(keys, parts, strict=True) for part in own]
     writer.writerow([table.corner, *header])
@@ -36,16 +53,6 @@ def csv_text(table: Table) -> str:
     return out.getvalue()
 
 
-def _csv_entries(row: Row, table: Table, extra: bool) -> list[Entry]:
-    """The entries of a row; `extra` is for the column of what spans all others."""
-    if not extra:
-        return [row.spanning] * len(table.columns) if row.spanning else list(row.entries)
-    if row.spanning:
-        unused = Missing("not applicable", f"{row.label} has no score function")
-        return [row.spanning, *(unused for _ in table.columns)]
-    return [Missing("not applicable", f"{row.label} needs a score function"), *row.entries]
-
-
 def _csv_parts(entries: Sequence[Entry], table: Table) -> list[str]:
     numbers = [entry for entry in entries if isinstance(entry, Number)]
     parts = [""]
@@ -53,7 +60,7 @@ def _csv_parts(entries: Sequence[Entry], table: Table) -> list[str]:
         parts += ["_low", "_high"]
     if any(number.group is not None for number in numbers):
         parts.append("_group")
-    if table.tells:
+    if table.shows_notes:
         parts.append("_note")
     return parts
 
@@ -75,8 +82,6 @@ def _csv_field(entry: Entry, part: str) -> str:
 def _safe(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
-
-# Tables as LaTeX with booktabs rules, ready to paste.
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -100,7 +105,8 @@ _LATEX = {
 
 
 def latex_text(table: Table) -> str:
-    """A `table` environment with booktabs rules; `\\usepackage{booktabs}` is all it needs.
+    """Format a table as a LaTeX `table` environment with booktabs rules; it needs only
+    `\\usepackage{booktabs}`.
 
     Group 1 is bold, intervals are small, notes stand below.
     """
@@ -120,10 +126,11 @@ def latex_text(table: Table) -> str:
     for row in table.rows:
         if row.spanning:
             cells = [
-                rf"\multicolumn{{{width}}}{{c}}{{{_latex_entry(row.spanning, tells=table.tells)}}}"
+                rf"\multicolumn{{{width}}}{{c}}"
+                f"{{{_latex_entry(row.spanning, shows_notes=table.shows_notes)}}}"
             ]
         else:
-            cells = [_latex_entry(entry, tells=table.tells) for entry in row.entries]
+            cells = [_latex_entry(entry, shows_notes=table.shows_notes) for entry in row.entries]
         lines.append(" & ".join([_latex(row.label), *cells]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
     entries = [entry for row in table.rows for entry in (*row.entries, row.spanning) if entry]
@@ -151,12 +158,12 @@ def _latex_heads(table: Table) -> list[str]:
     return [" & ".join(cells) + r" \\", "".join(rules), *heads]
 
 
-def _latex_entry(entry: Entry, *, tells: bool) -> str:
+def _latex_entry(entry: Entry, *, shows_notes: bool) -> str:
     match entry:
         case Number():
             text = _latex(entry.text)
             text = rf"\textbf{{{text}}}" if entry.group == 1 else text
-            told = [entry.interval, entry.note if tells else ""]
+            told = [entry.interval, entry.note if shows_notes else ""]
             small = " ".join(_latex(part) for part in told if part)
             return rf"{text} {{\scriptsize {small}}}" if small else text
         case Missing():
@@ -170,53 +177,41 @@ def _latex(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
 
 
-# Tables as GitHub Markdown.
-
-
 def markdown_text(table: Table) -> str:
-    """A GitHub table with its notes; reasons of missing figures are numbered below it."""
+    """Format a table as GitHub Markdown with its notes; reasons of missing figures are numbered
+    below it."""
     reasons: dict[str, int] = {}
-    spans = table.has_spanning_column
     heads = [
         f"{column.group}: {column.label}" if column.group else column.label
         for column in table.columns
     ]
-    if spans:
+    if table.has_spanning_column:
         heads = [table.spanning_key, *heads]
     lines = [
-        _line([table.corner, *(escaped(head) for head in heads)]),
+        _line([table.corner, *(escape_markdown(head) for head in heads)]),
         _line(["---", *("---:" for _ in heads)]),
     ]
     for row in table.rows:
         cells = [
-            _markdown_entry(entry, reasons, tells=table.tells) for entry in _entries(row, table)
+            _markdown_entry(entry, reasons, shows_notes=table.shows_notes)
+            for entry in _entries(row, table, "this needs a score function")
         ]
-        lines.append(_line([escaped(row.label), *cells]))
+        lines.append(_line([escape_markdown(row.label), *cells]))
     lines.append("")
-    lines += [f"- {escaped(note)}" for note in table.notes]
-    lines += [f"- ({place}) {escaped(reason)}" for reason, place in reasons.items()]
+    lines += [f"- {escape_markdown(note)}" for note in table.notes]
+    lines += [f"- ({place}) {escape_markdown(reason)}" for reason, place in reasons.items()]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _entries(row: Row, table: Table) -> list[Entry]:
-    """The entries of a row, one a column; Markdown cannot span columns."""
-    if not table.has_spanning_column:
-        return [row.spanning] * len(table.columns) if row.spanning else list(row.entries)
-    if row.spanning:
-        blank = Missing("not applicable", f"{row.label} has no score function")
-        return [row.spanning, *(blank for _ in table.columns)]
-    return [Missing("not applicable", "this needs a score function"), *row.entries]
 
 
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _markdown_entry(entry: Entry, reasons: dict[str, int], *, tells: bool) -> str:
+def _markdown_entry(entry: Entry, reasons: dict[str, int], *, shows_notes: bool) -> str:
     match entry:
         case Number():
             text = f"**{entry.text}**" if entry.group == 1 else entry.text
-            note = f"({escaped(entry.note)})" if tells and entry.note else ""
+            note = f"({escape_markdown(entry.note)})" if shows_notes and entry.note else ""
             return " ".join(part for part in (text, entry.interval, note) if part)
         case Missing():
             short = "n/a" if entry.kind == "not applicable" else entry.kind
@@ -225,24 +220,19 @@ def _markdown_entry(entry: Entry, reasons: dict[str, int], *, tells: bool) -> st
             place = reasons.setdefault(entry.text, len(reasons) + 1)
             return f"{short} ({place})"
         case Label():
-            return escaped(entry.text)
+            return escape_markdown(entry.text)
 
 
-def escaped(text: str) -> str:
-    """Text that no Markdown reader takes for markup."""
+def escape_markdown(text: str) -> str:
+    """Escape a text so that no Markdown reader takes any of it for markup."""
     flat = " ".join(text.split())
     escaped = re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", flat)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-# All trials as one Parquet file, typed: for pandas, DuckDB and the like.
-
-_AXES = ("task", "dataset", "attention", "score", "budget")
-
-
 def parquet_bytes(results: Sequence[Result]) -> bytes:
-    """One row a trial: its axes, headline figure, alignment, cost, and every metric in a column
-    `metric_<name>`. What is not known is null, never 0 or a text."""
+    """Return a Parquet file with one row per trial: axes, main metric, alignment, cost, and
+    every metric in a column `metric_<name>`. Unknown values are null, never 0 or a text."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -252,7 +242,7 @@ def parquet_bytes(results: Sequence[Result]) -> bytes:
         [
             *((name, pa.string()) for name in ("hash", *_AXES)),
             ("seed", pa.int64()),
-            *((name, pa.string()) for name in ("options", "status", "failure", "headline")),
+            *((name, pa.string()) for name in ("options", "status", "failure", "main_metric")),
             *((name, pa.float64()) for name in ("value", "low", "high")),
             ("higher_is_better", pa.bool_()),
             *((name, pa.float64()) for name in _ALIGNMENT),
@@ -263,9 +253,6 @@ def parquet_bytes(results: Sequence[Result]) -> bytes:
     file = io.BytesIO()
     parquet.write_table(pa.Table.from_pylist(rows, schema=schema), file, compression="zstd")
     return file.getvalue()
-
-
-_ALIGNMENT = ("aer", "mass_on_gold", "pointing", "covered")
 
 
 def _costs() -> list[str]:
@@ -284,7 +271,7 @@ def _row(result: Result, metrics: Sequence[str]) -> dict[str, object]:
         "options": json.dumps(dict(cell.options), sort_keys=True),
         "status": result.status,
         "failure": failure,
-        "headline": primary.name if primary else None,
+        "main_metric": primary.name if primary else None,
         "value": primary.value if primary else None,
         "low": primary.low if primary else None,
         "high": primary.high if primary else None,

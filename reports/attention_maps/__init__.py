@@ -1,4 +1,4 @@
-"""The picture of a trace that suits what its source is: words, sound, or a photo."""
+"""Attention maps: a drawing of a trace that suits its source (words, sound, or a photo)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from bench.store.trace import Trace
 from reports.attention_maps.audio import sound_map
 from reports.attention_maps.image import photo_map
 from reports.attention_maps.text import heat_map
-from reports.figures.drawing import Drawing
+from reports.figures import Drawing
 
 
 def attention_map(trace: Trace, title: str) -> Drawing:
-    """Photos veiled word by word, rows of weights under a spectrogram, or a matrix of words.
+    """Draw a trace: photos veiled word by word, rows of weights under a spectrogram, or a matrix of
+    words.
 
     A trace without what its picture needs (a photo, times) is drawn as a matrix of its units.
     """

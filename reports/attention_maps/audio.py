@@ -1,4 +1,4 @@
-"""Attention over sound: the spectrogram, the true spans of the units, and a row of weights a unit.
+"""Attention maps of sound: the spectrogram, the true spans of the units, a row of weights a unit.
 
 As in Chorowski 2015 (figure 2), with the spans from the data beside them.
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.store.trace import Trace
 from reports.attention_maps.image import grey, ink, spectrogram
-from reports.figures.drawing import (
+from reports.figures import (
     Box,
     Drawing,
     Group,
@@ -35,8 +35,8 @@ _LABEL = 14
 
 
 def sound_map(trace: Trace, title: str) -> Drawing | None:
-    """The attention of one utterance, or None where the trace does not say when its positions
-    are. Every unit is a row of the page's explorer, as in heat maps of words."""
+    """Draw the attention of one utterance; return None where the trace has no times of its
+    positions. Every unit is a row of the page's explorer, as in heat maps of words."""
     times = _times(trace)
     if times is None:
         return None
@@ -99,7 +99,8 @@ def sound_map(trace: Trace, title: str) -> Drawing | None:
 
 
 def sound_description(trace: Trace, t: int) -> str:
-    """`aa: most at 0.32 s (0.41); 78 % of its weight lies in its span, 0.30 to 0.42 s`."""
+    """A unit's attention in words: `aa: most at 0.32 s (0.41); 78 % of its weight lies in its
+    span, 0.30 to 0.42 s`."""
     weights, times = trace.weights[t], _times(trace)
     assert times is not None, "only traces that say when their positions are are described"
     step, offset, _ = times
@@ -124,7 +125,7 @@ def _row(
     beyond: tuple[float, float],
     times: tuple[float, float, float],
 ) -> Group:
-    """A unit's row.
+    """Draw the row of one unit.
 
     Args:
         place: from the sound's beginning to its end.
@@ -157,7 +158,7 @@ def _row(
 
 
 def _runs(trace: Trace, t: int) -> Iterator[tuple[int, int]]:
-    """First and last position of every unbroken run of gold positions."""
+    """Yield the first and the last position of every unbroken run of gold positions."""
     places = sorted({s for row, s in trace.gold or () if row == t and 0 <= s < len(trace.source)})
     for _, run in groupby(enumerate(places), key=lambda pair: pair[1] - pair[0]):
         members = [place for _, place in run]
@@ -167,7 +168,7 @@ def _runs(trace: Trace, t: int) -> Iterator[tuple[int, int]]:
 def _ribbon(
     spans: Sequence[tuple[str, float, float]], left: float, top: float, scale: float
 ) -> list[Shape]:
-    """The units of the reference, each as wide as it lasts."""
+    """Draw the units of the reference, each as wide as it lasts."""
     shapes: list[Shape] = [
         Box(
             left + begin * scale, top, (end - begin) * scale, _RIBBON, "cell-high", 0.55, title=unit
@@ -204,7 +205,8 @@ def _axis(left: float, top: float, seconds: float, scale: float) -> list[Shape]:
 
 
 def _times(trace: Trace) -> tuple[float, float, float] | None:
-    """Seconds between positions, of the first one's centre, and in all."""
+    """Return the seconds between two positions, the time of the first one's center, and the
+    whole duration."""
     found = [trace.extra.get(name) for name in ("step", "offset", "seconds")]
     numbers = [float(one) for one in found if isinstance(one, int | float) and math.isfinite(one)]
     if len(numbers) < 3 or numbers[0] <= 0 or numbers[2] <= 0 or numbers[2] > 24 * 3600:
@@ -213,7 +215,7 @@ def _times(trace: Trace) -> tuple[float, float, float] | None:
 
 
 def _spans(trace: Trace) -> list[tuple[str, float, float]]:
-    """The reference's units with their true spans; empty where none are known."""
+    """Return the reference's units with their true spans in seconds; empty where none are known."""
     spans, units = trace.extra.get("spans"), trace.extra.get("units")
     if not isinstance(spans, list) or not isinstance(units, list) or len(spans) != len(units):
         return []

@@ -1,4 +1,4 @@
-"""Attention over photos: one small copy of the photo a word, veiled where it does not look.
+"""Attention maps of photos: one copy of the photo a word, veiled where it does not attend.
 
 As in Xu 2015 (figure 3). The box of the phrase that a word belongs to is framed.
 """
@@ -14,9 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.store.trace import Trace
-from reports.figures.drawing import Box, Drawing, Group, Picture, Shape, Text, shortened
-
-# Bitmaps for drawings: small PNG files made of arrays, and photos taken from traces.
+from reports.figures import Box, Drawing, Group, Picture, Shape, Text, shortened
 
 #: A photo of a trace may be so large, in bytes and along a side; others are not shown.
 LARGEST, LONGEST = 64 * 1024, 512
@@ -25,7 +23,7 @@ _VEIL = 0.82
 
 
 def photo(extra: Mapping[str, Any]) -> bytes | None:
-    """The photo that a trace carries, or None where it has none that can be shown.
+    """Return the photo that a trace carries, or None where it has none that can be shown.
 
     Args:
         extra: that of the trace; `picture` is a JPEG or PNG file in base64.
@@ -47,7 +45,7 @@ def photo(extra: Mapping[str, Any]) -> bytes | None:
 
 
 def veil(weights: np.ndarray) -> bytes:
-    """A dark veil over whatever is not looked at, as a PNG file.
+    """Return a PNG file with a dark veil over whatever is not attended to.
 
     Args:
         weights: R,C of one word over the grid. The largest weight lies open, so that even
@@ -59,7 +57,7 @@ def veil(weights: np.ndarray) -> bytes:
 
 
 def ink(weights: np.ndarray, most: float) -> bytes:
-    """Weights R,C as black ink on nothing, fullest at `most`, as a PNG file."""
+    """Return a PNG file of weights R,C in black on a transparent ground, fully opaque at `most`."""
     return _black(np.clip(weights / most, 0.0, 1.0) if most > 0 else np.zeros_like(weights))
 
 
@@ -109,7 +107,8 @@ Corners = tuple[float, float, float, float]
 
 
 def photo_map(trace: Trace, title: str) -> Drawing | None:
-    """The attention of one caption, or None where the trace has no photo that can be shown.
+    """Draw the attention of one caption; return None where the trace has no photo that can be
+    shown.
 
     Every word is a row of the page's explorer, as in heat maps of words.
     """
@@ -156,7 +155,8 @@ def photo_map(trace: Trace, title: str) -> Drawing | None:
 
 
 def photo_description(trace: Trace, t: int) -> str:
-    """`dog: 62 % of its weight lies in its box; most at row 3, column 4 (0.21)`."""
+    """A word's attention in words: `dog: 62 % of its weight lies in its box; most at row 3,
+    column 4 (0.21)`."""
     weights = trace.weights[t]
     gold = [s for row, s in trace.gold or () if row == t and s < len(trace.source)]
     inside = f"{weights[gold].sum():.0%} of its weight lies in its box; " if gold else ""
@@ -207,7 +207,7 @@ def _aspect(trace: Trace) -> float:
 
 
 def _phrases(trace: Trace) -> list[tuple[int, int, list[Corners]]]:
-    """Phrases as first and last word and boxes; whatever is none is left out."""
+    """Return phrases as first word, end and boxes; malformed ones are left out."""
     found = []
     for phrase in trace.extra.get("phrases") or ():
         try:

@@ -1,4 +1,4 @@
-"""Pictures of what was looked at: attention heat maps with the gold alignment marked.
+"""Attention maps of text: heat maps with the gold alignment marked.
 
 Source units lie on the x axis, target units on the y axis; a row is what one target unit was
 made of. The darker a cell, the larger its weight; gold links are framed. Every row carries its
@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.store.trace import Trace
 from reports import formats
-from reports.figures.drawing import (
+from reports.figures import (
     Box,
     Drawing,
     Group,
@@ -39,7 +39,7 @@ _TOLD = 3  # weights that a row's description names
 
 @dataclass(frozen=True)
 class _Grid:
-    """Where the cells lie: T rows and S columns from the corner (left, top)."""
+    """Geometry of the cells: T rows and S columns from the corner (left, top)."""
 
     left: float
     top: float
@@ -48,7 +48,7 @@ class _Grid:
 
 
 def heat_map(trace: Trace, title: str) -> Drawing:
-    """The attention of one example as a drawing."""
+    """Draw the attention of one example as a matrix of target units by source units."""
     sources = [shortened(unit, _LABEL) for unit in trace.source]
     targets = [shortened(unit, _LABEL) for unit in trace.target]
     grid = _grid(sources, targets)
@@ -83,7 +83,7 @@ def heat_map(trace: Trace, title: str) -> Drawing:
 
 
 def row_description(trace: Trace, t: int) -> str:
-    """`chien: dog 0.83, a 0.10 (gold: dog)`."""
+    """The largest weights of a target unit in words: `chien: dog 0.83, a 0.10 (gold: dog)`."""
     weights = trace.weights[t]
     order = np.argsort(-weights, kind="stable")[:_TOLD]
     told = [f"{trace.source[s]} {weights[s]:.2f}" for s in order if weights[s] >= 0.005]
@@ -93,8 +93,8 @@ def row_description(trace: Trace, t: int) -> str:
 
 
 def segments_of(trace: Trace) -> list[tuple[int, int]]:
-    """First and one past the last unit of every segment (sentence) of the source; empty where
-    there is a single one or none is known."""
+    """Return the bounds of every segment (sentence) of the source as (first unit, end); empty
+    where there is only one or none is known."""
     given = trace.extra.get("segments")
     if not isinstance(given, list) or not 0 < len(given) <= len(trace.source):
         return []
@@ -114,7 +114,7 @@ def _heaviest_segment(trace: Trace, weights: np.ndarray) -> str:
 
 
 def _segments(trace: Trace, grid: _Grid, bottom: float) -> list[Shape]:
-    """Where sentences begin and end, with their numbers below."""
+    """Draw the borders between sentences, with their numbers below."""
     shapes: list[Shape] = []
     segments = segments_of(trace)
     borders = [grid.left + start * grid.cell_x for start, _ in segments[1:]]
@@ -144,7 +144,7 @@ def _labelled_columns(sources: Sequence[str], grid: _Grid) -> range:
 
 
 def _overhang(sources: Sequence[str], columns: Sequence[int], grid: _Grid, width: float) -> float:
-    """How far right the tilted source units reach."""
+    """Return the rightmost x that the tilted source units reach."""
     slope = math.cos(math.radians(_TURN))
     ends = [
         grid.left + (s + 0.5) * grid.cell_x + text_width(sources[s], _SIZE) * slope + 6
@@ -154,7 +154,7 @@ def _overhang(sources: Sequence[str], columns: Sequence[int], grid: _Grid, width
 
 
 def _rules(grid: _Grid, sources: int, targets: int) -> list[Shape]:
-    """Hair lines between cells, as far as cells are large enough to be counted."""
+    """Draw hair lines between cells that are large enough to be counted."""
     if grid.cell_x < 9 or grid.cell_y < 9:
         return []
     right, bottom = grid.left + sources * grid.cell_x, grid.top + targets * grid.cell_y

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reports.compare import Comparison, Difference
+    from reports.pages.comparison import CellDifference, StoreComparison
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,23 +25,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the comparisons."""
+    """Print the comparisons and write their page where `--out` is given."""
     from bench.errors import UsageError
     from bench.store.store import Store
-    from reports.compare import compare
+    from reports.pages.comparison import compare
 
     if len(args.stores) < 2:
         raise UsageError(
-            "one store alone cannot be compared",
+            "at least two stores are needed",
             where="attnbench compare",
             remedy="name two stores or more",
         )
     first, *others = [Store.open(address) for address in args.stores]
     comparisons = [compare(first, other) for other in others]
     if args.out is not None:
-        from reports.pages.comparison import write
+        from reports.pages.comparison import write_comparisons
 
-        write(comparisons, Path(args.out).expanduser())
+        write_comparisons(comparisons, Path(args.out).expanduser())
     if args.json:
         plain = [_plain(comparison) for comparison in comparisons]
         sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
@@ -50,16 +50,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _plain(comparison: Comparison) -> dict[str, Any]:
+def _plain(comparison: StoreComparison) -> dict[str, Any]:
     return dataclasses.asdict(comparison)
 
 
-def text(comparison: Comparison) -> str:
-    """The comparison as a table for a terminal, with its counts last."""
+def text(comparison: StoreComparison) -> str:
+    """Format a comparison as a table for a terminal, followed by its counts."""
     return "\n".join(_lines(comparison)) + "\n"
 
 
-def _lines(comparison: Comparison) -> Iterator[str]:
+def _lines(comparison: StoreComparison) -> Iterator[str]:
     from reports.formats import metric_name
 
     yield f"{comparison.before}  ->  {comparison.after}"
@@ -78,7 +78,7 @@ def _lines(comparison: Comparison) -> Iterator[str]:
 _HEAD = ("attention + score", "before", "after", "difference", "95 % interval", "p", "verdict")
 
 
-def _cells(one: Difference) -> tuple[str, ...]:
+def _cells(one: CellDifference) -> tuple[str, ...]:
     from reports import formats
 
     digits = formats.decimals(one.metric)
@@ -96,7 +96,8 @@ def _cells(one: Difference) -> tuple[str, ...]:
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """Columns as wide as their widest cell; first and last to the left, figures to the right."""
+    """Yield rows with columns as wide as their widest cell; texts are left-aligned, figures
+    right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     last = len(widths) - 1
     for row in rows:

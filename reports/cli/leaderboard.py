@@ -82,7 +82,8 @@ def _add_rules(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0; 1 for a bundle that fails verification. Raises UsageError for one that is none."""
+    """Run one action. Returns 1 for a bundle that fails verification; raises UsageError for a
+    file that is not a bundle."""
     actions: dict[str, Callable[[argparse.Namespace], int]] = {
         "submit": _submit,
         "verify": _verify,
@@ -96,7 +97,7 @@ def _submit(args: argparse.Namespace) -> int:
     from bench.store.store import Store
     from reports.formats import plural
     from reports.leaderboard.rules import load_rules
-    from reports.leaderboard.submission import Choice, submit
+    from reports.leaderboard.submission import ResultFilter, submit
     from reports.load import slug
 
     store = Store.open(args.store)
@@ -107,7 +108,7 @@ def _submit(args: argparse.Namespace) -> int:
         load_rules(args.rules),
         name=name,
         kind=args.kind,
-        choice=Choice(
+        selected=ResultFilter(
             tuple(args.task), tuple(args.attention), tuple(args.score), tuple(args.budget)
         ),
     )
@@ -151,20 +152,20 @@ def _tell(verdict: Verdict) -> None:
 
 def _rank(args: argparse.Namespace) -> int:
     from ablations.cli.options import data_root_of
-    from reports.leaderboard.board import build
-    from reports.leaderboard.board_tables import write
+    from reports.leaderboard.board import build_board
+    from reports.leaderboard.board_tables import write_board
     from reports.leaderboard.references import load_reference
     from reports.leaderboard.rules import load_rules
     from reports.leaderboard.verify import paths_of
 
-    board: Board = build(
+    board: Board = build_board(
         [Path(path).expanduser() for path in args.bundles],
         load_rules(args.rules),
         load_reference(args.reference),
         paths_of(data_root_of(args.data_root)),
     )
     out = Path(args.out).expanduser()
-    write(board, out)
+    write_board(board, out)
     for refused in board.refused:
         sys.stderr.write(f"not on the board: {refused.name}: {refused.reasons[0]}\n")
     sys.stdout.write(f"{out / 'index.html'}: {board.summary}\n")
@@ -174,10 +175,10 @@ def _rank(args: argparse.Namespace) -> int:
 def _freeze(args: argparse.Namespace) -> int:
     from bench.store.store import Store
     from reports.formats import plural
-    from reports.leaderboard.references import freeze
+    from reports.leaderboard.references import make_reference
 
     target = Path(args.out).expanduser()
-    reference = freeze(Store.open(args.store), args.name or target.stem)
+    reference = make_reference(Store.open(args.store), args.name or target.stem)
     reference.write(target)
     settings = plural(len(reference.settings), "setting")
     sys.stdout.write(f"{target}: reference '{reference.version}' of {settings}\n")

@@ -31,14 +31,14 @@ def run(args: argparse.Namespace) -> int:
     """Write the report. Failed trials are shown in it and do not make this command fail."""
     from bench.store.store import Store
     from reports.formats import plural
-    from reports.output_folder import write
-    from reports.pages.report import build
+    from reports.pages.report import build_report
+    from reports.pages.site import write_report
 
     begun = time.perf_counter()
     store = Store.open(args.store)
     out = folder(store.address, args.out)
-    report = build(store, study=args.study)
-    write(report, out)
+    report = build_report(store, study=args.study)
+    write_report(report, out)
     failed = sum(result.status == "failed" for result in report.collection.results)
     trials = plural(len(report.collection.results), "trial")
     told = f", {failed} failed" if failed else ""
@@ -51,15 +51,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _track(request: str, report: Report, store: Store, page: Path) -> None:
-    """One W&B run over all that the report shows, if one is asked for."""
+    """Log the report as one W&B run, where one is requested."""
     from bench.tracking import decide
 
     decision = decide(request)
     if decision.mode == "off":
         return
-    from reports.wandb_report import gather
+    from reports.wandb_report import log_report
 
-    problem = gather(report, store, page, decision.mode)
+    problem = log_report(report, store, page, decision.mode)
     if problem:
         sys.stderr.write(f"{problem}\n")
     told = f"W&B {decision.mode} ({decision.reason}): a run of the sweep in {store.wandb}"
@@ -67,7 +67,7 @@ def _track(request: str, report: Report, store: Store, page: Path) -> None:
 
 
 def folder(address: str, out: str | None) -> Path:
-    """Where the report goes."""
+    """Return the folder that the report is written to."""
     if out is not None:
         return Path(out).expanduser()
     return Path("report") if "://" in address else Path(address) / "report"

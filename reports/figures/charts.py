@@ -1,4 +1,6 @@
-"""The charts of one frame: training curves, the figure by source length, quality against cost."""
+"""The figures of a report: training curves, the main metric by source length and against cost, and
+the critical-difference diagram of mean ranks.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +11,42 @@ from functools import partial
 from bench.attention.registries import NO_SCORE
 from bench.store.result import Result
 from reports import formats
-from reports.figures.drawing import Drawing, Style, stacked, style, tiled
-from reports.figures.panels import Axes, Series, legend, legend_width, line_panels
-from reports.figures.scatter import Spot, pareto_front, scatter
+from reports.figures import (
+    Drawing,
+    Marker,
+    Path,
+    Shape,
+    Style,
+    Text,
+    stacked,
+    style,
+    text_width,
+    tiled,
+)
+from reports.figures.panels import (
+    Axes,
+    Series,
+    Spot,
+    legend,
+    legend_width,
+    line_panels,
+    pareto_front,
+    scatter,
+)
 from reports.load import Contender, Frame, slug
 from reports.metrics import TaskEntry
 from reports.statistics.analysis import LEADING, Analysis
+from reports.statistics.ranks import MeanRanks
 from reports.tables import mean_known
 
 #: Keys of a training curve that are not figures of their own.
 NOT_FIGURES = ("step", "seconds", "epoch", "learning_rate", "units")
 _COLUMNS = 4
 _LONGEST_UNIT = 24  # characters that fit under a panel
+
+_WIDTH = 340.0  # of the axis of the rank diagram
+_TOP, _ROW, _BAR = 40.0, 17.0, 7.0
+_SIZE = 11.0
 
 #: At most so many contenders have lines, best first, so that pages stay small.
 CONTENDERS = 40
@@ -76,7 +102,7 @@ class Styles:
 
 
 def training_curves(analysis: Analysis, styles: Styles) -> list[Figure]:
-    """One figure for each figure that was recorded while training (loss, validation, ...)."""
+    """Return one figure for each quantity recorded during training (loss, validation, ...)."""
     frame = analysis.frame
     keys = dict.fromkeys(key for result in frame.done for point in result.curve for key in point)
     figures = []
@@ -102,18 +128,19 @@ def training_curves(analysis: Analysis, styles: Styles) -> list[Figure]:
 
 
 def by_length(analysis: Analysis, styles: Styles, task: TaskEntry) -> Figure | None:
-    """The headline figure by source length, with lengths beyond the test set's shaded."""
+    """Return the main metric by source length, with lengths beyond those of the main test set
+    shaded."""
     frame = analysis.frame
-    name = axis_name(frame.headline)
+    name = axis_name(frame.main_metric)
     bins = [entry for result in frame.done for entry in result.by_length]
     if not bins:
         return None
-    first = analysis.headline.subset
+    first = analysis.main.subset
     longest = max((entry.high for entry in bins if entry.subset == first), default=None)
     beyond = longest is not None and any(entry.high > longest for entry in bins)
     unit = task.length_unit if len(task.length_unit) <= _LONGEST_UNIT else "length"
     axes = Axes(unit, name, longest if beyond else None, from_zero=True)
-    lines = partial(lengths, scale=metric_scale(frame.headline))
+    lines = partial(lengths, scale=metric_scale(frame.main_metric))
     panels = line_panels(_series(_chosen(analysis), styles, lines), axes)
     shaded = "Shaded: longer than anything in training and in the test set. " if beyond else ""
     names = list(dict.fromkeys(entry.subset for entry in bins))
@@ -139,9 +166,9 @@ _COSTS: tuple[tuple[str, str, bool], ...] = (
 
 
 def quality_against_cost(analysis: Analysis, styles: Styles) -> Figure | None:
-    """A scatter plot with its Pareto front for each cost that was measured."""
+    """Return a scatter plot with its Pareto front for each cost that was measured."""
     frame = analysis.frame
-    name = axis_name(frame.headline)
+    name = axis_name(frame.main_metric)
     panels = []
     for key, label, lower in _COSTS:
         spots = _drawn(_spots(analysis, styles, key), lower, frame.higher_is_better)
@@ -173,11 +200,9 @@ def quality_against_cost(analysis: Analysis, styles: Styles) -> Figure | None:
 
 def _spots(analysis: Analysis, styles: Styles, key: str) -> list[Spot]:
     spots = []
-    y = metric_scale(analysis.frame.headline)
+    y = metric_scale(analysis.frame.main_metric)
     scale = 1 / 2**20 if key.endswith("bytes") else 1.0
-    for contender, estimate in zip(
-        analysis.frame.contenders, analysis.headline.estimates, strict=True
-    ):
+    for contender, estimate in zip(analysis.frame.contenders, analysis.main.estimates, strict=True):
         cost, _ = mean_known([getattr(result.cost, key) for result in contender.done])
         if estimate is not None and cost is not None:
             spots.append(
@@ -195,7 +220,7 @@ def _spots(analysis: Analysis, styles: Styles, key: str) -> list[Spot]:
 
 
 def _drawn(spots: Sequence[Spot], lower: bool, higher: bool) -> list[Spot]:
-    """Those on the front and the best of the others, so that pages stay small."""
+    """Return the spots on the front and the best of the others, so that pages stay small."""
     points = [(spot.x, spot.y) for spot in spots]
     front = pareto_front(points, lower_x=lower, higher_y=higher)
     by_figure = sorted(range(len(spots)), key=lambda at: -spots[at].y if higher else spots[at].y)
@@ -204,7 +229,7 @@ def _drawn(spots: Sequence[Spot], lower: bool, higher: bool) -> list[Spot]:
 
 
 def _chosen(analysis: Analysis) -> list[Contender]:
-    """The contenders whose lines are drawn: the best ones, in the order of the frame."""
+    """Return the contenders whose lines are drawn: the best ones, in the order of the frame."""
     places = sorted(analysis.order[:CONTENDERS])
     return [one for place in places if (one := analysis.frame.contenders[place]).done]
 
@@ -230,7 +255,7 @@ def _series(
 
 
 def _means(per_seed: Sequence[Lines]) -> list[tuple[tuple[float, float], ...]]:
-    """Each line's mean over the seeds that have it, at the places that all of those have."""
+    """Average each line over the seeds that have it, at the x values that all of them share."""
     means = []
     for name in dict.fromkeys(name for lines in per_seed for name in lines):
         held = [lines[name] for lines in per_seed if name in lines]
@@ -240,7 +265,7 @@ def _means(per_seed: Sequence[Lines]) -> list[tuple[tuple[float, float], ...]]:
 
 
 def metric_scale(metric: str) -> float:
-    """Fractions are drawn as percentages."""
+    """Return 100 for fractions, which are drawn as percentages, else 1."""
     return 100.0 if formats.is_fraction(metric) else 1.0
 
 
@@ -255,8 +280,70 @@ def curve(result: Result, key: str, scale: float) -> Lines:
 
 
 def lengths(result: Result, scale: float) -> Lines:
-    """One line per test set, from the middle of a bin to its figure."""
+    """Return one line per test set: bin center to figure."""
     lines: Lines = {}
     for entry in result.by_length:
         lines.setdefault(entry.subset, {})[(entry.low + entry.high) / 2] = entry.value * scale
     return lines
+
+
+def rank_figure(ranks: MeanRanks) -> Figure:
+    """Return the critical-difference diagram with a caption that explains it."""
+    settings = formats.plural(len(ranks.settings), "setting")
+    p = formats.probability(ranks.p)
+    p = f"p {p if p.startswith('<') else f'= {p}'}".replace(" ", "\N{NO-BREAK SPACE}")
+    told = (
+        f"Mean rank over {settings} ({ranks.settings[0].budget} budget), 1 is the best. Bars join "
+        f"mechanisms that cannot be told apart: their ranks differ by less than "
+        f"{ranks.critical:.2f} (Nemenyi's test, 5 %). Friedman's test that all are alike: "
+        f"{p}."
+    )
+    if ranks.left_out:
+        told += (
+            f" {formats.plural(ranks.left_out, 'mechanism')} that did not finish in every setting "
+            f"{'is' if ranks.left_out == 1 else 'are'} left out."
+        )
+    if len(ranks.settings) < 10:
+        told += " So few settings tell little: only large differences can show."
+    title = "Mean ranks over tasks"
+    return Figure("ranks", title, told, (_diagram(ranks, title),), columns=1)
+
+
+def _diagram(ranks: MeanRanks, title: str) -> Drawing:
+    """Draw names below each other, the best first, under an axis of ranks; bars join what cannot
+    be told apart."""
+    left = max(text_width(name, _SIZE) for name in ranks.names) + 52
+    most = len(ranks.names)
+    scale = (_WIDTH - 12) / max(most - 1, 1)
+    cliques = ranks.cliques
+    shapes: list[Shape] = []
+
+    def x(rank: float) -> float:
+        return left + (rank - 1) * scale
+
+    step = 1 if most <= 14 else 2 if most <= 28 else 5
+    for tick in range(1, most + 1, step):
+        shapes.append(Text(x(tick), 12, str(tick), "muted", "middle", _SIZE - 1))
+        bottom = _TOP + len(ranks.names) * _ROW
+        shapes.append(Path(((x(tick), 18), (x(tick), bottom)), "grid"))
+    end = min(x(1 + ranks.critical), left + _WIDTH - 12)
+    shapes.append(Path(((x(1), 26), (end, 26)), "ink", 2.0))
+    shapes.append(Text(x(1), 37, "critical difference", "muted", size=_SIZE - 1.5))
+    for place, (name, mean) in enumerate(zip(ranks.names, ranks.means, strict=True)):
+        y = _TOP + (place + 0.5) * _ROW + 4
+        shapes.append(Text(left - 46, y + 3.8, name, anchor="end", size=_SIZE))
+        shapes.append(Text(left - 12, y + 3.8, f"{mean:.2f}", "muted", "end", _SIZE - 1))
+        told = f"{name}: mean rank {mean:.2f}"
+        shapes.append(Marker(x(mean), y, "circle", "series-0", 4.0, told))
+    # Bars to the right of the axis, from the first to the last of a group.
+    for number, (first, last) in enumerate(cliques):
+        at = left + _WIDTH + 4 + number * _BAR
+        ends = (_TOP + first * _ROW + 6, _TOP + (last + 1) * _ROW + 2)
+        shapes.append(Path(((at, ends[0]), (at, ends[1])), "ink", 2.6))
+    groups = "; ".join(
+        f"not to be told apart: {', '.join(ranks.names[first : last + 1])}"
+        for first, last in cliques
+    )
+    width = left + _WIDTH + 10 + len(cliques) * _BAR
+    height = _TOP + len(ranks.names) * _ROW + 10
+    return Drawing(width, height, tuple(shapes), title, groups)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from reports import formats
-from reports.figures.drawing import (
+from reports.figures import (
     Box,
     Drawing,
     Marker,
@@ -27,6 +28,14 @@ from reports.figures.drawing import (
 PANEL = (196.0, 142.0)
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34.0, 8.0, 24.0, 30.0
 _SIZE = 11.0
+
+# The scatter plots.
+_SPOT_WIDTH, _SPOT_HEIGHT = 380.0, 270.0
+_SPOT_LEFT, _SPOT_RIGHT, _SPOT_TOP, _SPOT_BOTTOM = 40.0, 14.0, 26.0, 34.0
+_SPOT_SIZE = 10.5
+_LABELLED = 60  # more labels than this never find room
+
+Rectangle = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -76,9 +85,9 @@ def line_panels(series: Sequence[Series], axes: Axes) -> list[Drawing]:
     points = [point for one in series for point in one.points]
     if not points:
         return []
-    x = _padded([point[0] for point in points], _LEFT, PANEL[0] - _RIGHT, pad=0.03)
+    x = padded_scale([point[0] for point in points], _LEFT, PANEL[0] - _RIGHT, pad=0.03)
     y_values = [point[1] for point in points] + ([0.0] if axes.from_zero else [])
-    y = _padded(y_values, PANEL[1] - _BOTTOM, _TOP, pad=0.06)
+    y = padded_scale(y_values, PANEL[1] - _BOTTOM, _TOP, pad=0.06)
     names = dict.fromkeys(one.panel for one in series)
     return [_panel(name, series, axes, x, y) for name in names]
 
@@ -184,12 +193,12 @@ def _log_ticks(scale: Scale, about: int) -> list[float]:
     return inside[::spread]
 
 
-def _padded(
+def padded_scale(
     values: Sequence[float],
     start: float,
     end: float,
     *,
-    pad: float,
+    pad: float = 0.09,
     logarithmic: bool = False,
 ) -> Scale:
     """A scale that shows all values with some room at both ends."""
@@ -202,12 +211,155 @@ def _padded(
     return Scale(max(low - room, 0.0) if low >= 0 else low - room, high + room, start, end)
 
 
-def padded_scale(
-    values: Sequence[float], start: float, end: float, *, logarithmic: bool = False
-) -> Scale:
-    """A scale for scatter plots: some more room, for the labels."""
-    return _padded(values, start, end, pad=0.09, logarithmic=logarithmic)
+@dataclass(frozen=True)
+class Spot:
+    """A contender: its cost, its figure with interval, and how it is drawn."""
+
+    name: str
+    label: str
+    x: float
+    y: float
+    low: float | None
+    high: float | None
+    style: Style
 
 
-def frame(x: Scale, y: Scale, x_label: str) -> list[Shape]:
-    return _frame(x, y, x_label)
+def pareto_front(
+    points: Sequence[tuple[float, float]], *, lower_x: bool, higher_y: bool
+) -> list[int]:
+    """Places of the points that no other beats in one respect without losing in the other,
+    cheapest first. Of points equal in both, all are on the front."""
+    cost = [x if lower_x else -x for x, _ in points]
+    merit = [y if higher_y else -y for _, y in points]
+    front = [
+        i
+        for i in range(len(points))
+        if not any(
+            cost[j] <= cost[i]
+            and merit[j] >= merit[i]
+            and (cost[j] < cost[i] or merit[j] > merit[i])
+            for j in range(len(points))
+        )
+    ]
+    return sorted(front, key=lambda i: (cost[i], merit[i]))
+
+
+def scatter(
+    spots: Sequence[Spot],
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    lower_x: bool,
+    higher_y: bool,
+) -> Drawing:
+    """The plot. Spots on the front are joined and labelled first; labels that find no room are
+    left to the tooltip and the table."""
+    assert spots, "nothing to draw"
+    costs = [spot.x for spot in spots]
+    wide = min(costs) > 0 and max(costs) / min(costs) > 3
+    x = padded_scale(costs, _SPOT_LEFT, _SPOT_WIDTH - _SPOT_RIGHT, logarithmic=wide)
+    ends = [end for spot in spots for end in (spot.y, spot.low, spot.high) if end is not None]
+    y = padded_scale(ends, _SPOT_HEIGHT - _SPOT_BOTTOM, _SPOT_TOP)
+    front = pareto_front([(spot.x, spot.y) for spot in spots], lower_x=lower_x, higher_y=higher_y)
+    note = ", logarithmic" if wide else ""
+    shapes: list[Shape] = _frame(x, y, f"{x_label}{note}")
+    shapes.append(Text(4, 14, title, bold=True, size=12))
+    line = _staircase([(x(spots[place].x), y(spots[place].y)) for place in front])
+    if len(line) > 1:
+        shapes.append(Path(line, "muted", 1.2, "4 3"))
+    for spot in spots:
+        shapes += _spot(spot, x(spot.x), y(spot.y), y, y_label, x_label)
+    order = [*front, *(place for place in range(len(spots)) if place not in front)]
+    places = [(x(spot.x), y(spot.y)) for spot in spots]
+    shapes += _labels(spots, places, order, set(front), line)
+    named = ", ".join(spots[place].name for place in front)
+    return Drawing(
+        _SPOT_WIDTH,
+        _SPOT_HEIGHT,
+        tuple(shapes),
+        f"{y_label} against {x_label}",
+        f"On the front: {named}.",
+    )
+
+
+def _staircase(corners: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """A front as steps: between two of its points nothing better than the cheaper one is known."""
+    steps = list(corners[:1])
+    for (_, before), (left, top) in pairwise(corners):
+        steps += [(left, before), (left, top)]
+    return tuple(steps)
+
+
+def _spot(spot: Spot, left: float, top: float, y: Scale, y_label: str, x_label: str) -> list[Shape]:
+    shapes: list[Shape] = []
+    if spot.low is not None and spot.high is not None:
+        bar = ((left, y(spot.low)), (left, y(spot.high)))
+        shapes.append(Path(bar, spot.style.role, 1.0, opacity=0.55))
+    title = f"{spot.name}: {y_label} {formats.count(spot.y)}, {x_label} {formats.count(spot.x)}"
+    shapes.append(Marker(left, top, spot.style.marker, spot.style.role, 4.2, title))
+    return shapes
+
+
+def _labels(
+    spots: Sequence[Spot],
+    places: Sequence[tuple[float, float]],
+    order: Sequence[int],
+    front: set[int],
+    line: Sequence[tuple[float, float]],
+) -> list[Shape]:
+    """Names beside their spots: clear of other names and spots, and of the front if possible."""
+    taken: list[Rectangle] = [(a - 5, b - 5, a + 5, b + 5) for a, b in places]
+    steps: list[Rectangle] = [
+        (min(a, c) - 1, min(b, d) - 1, max(a, c) + 1, max(b, d) + 1)
+        for (a, b), (c, d) in pairwise(line)
+    ]
+    shapes: list[Shape] = []
+    for place in order[:_LABELLED]:
+        found = _position(spots[place].label, places[place], taken, steps)
+        if found is not None:
+            at, below, box = found
+            taken.append(box)
+            bold = place in front
+            role = "ink" if bold else "muted"
+            shapes.append(Text(at, below, spots[place].label, role, size=_SPOT_SIZE, bold=bold))
+    return shapes
+
+
+def _position(
+    label: str,
+    place: tuple[float, float],
+    taken: Sequence[Rectangle],
+    steps: Sequence[Rectangle],
+) -> tuple[float, float, Rectangle] | None:
+    left, top = place
+    width = text_width(label, _SPOT_SIZE) * 1.15  # some are bold
+    options = (
+        (left + 7, top + 3.5),
+        (left - 7 - width, top + 3.5),
+        (left + 6, top - 6),
+        (left + 6, top + 13),
+        (left - 6 - width, top - 6),
+        (left - 6 - width, top + 13),
+        (left - width / 2, top - 8),
+        (left - width / 2, top + 15),
+    )
+    for obstacles in ([*taken, *steps], taken):
+        for at, below in options:
+            box = (at, below - 9, at + width, below + 2)
+            if _inside(box) and not any(_overlap(box, other) for other in obstacles):
+                return at, below, box
+    return None
+
+
+def _inside(box: Rectangle) -> bool:
+    return (
+        box[0] >= _SPOT_LEFT
+        and box[1] >= _SPOT_TOP - 6
+        and box[2] <= _SPOT_WIDTH
+        and box[3] < _SPOT_HEIGHT - _SPOT_BOTTOM
+    )
+
+
+def _overlap(one: Rectangle, other: Rectangle) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from markupsafe import Markup, escape
 
-from reports.figures.drawing import (
+from reports.figures import (
     Box,
     Drawing,
     Group,

@@ -16,7 +16,7 @@ from reports.leaderboard.bundle import Bundle, BundleFiles, open_bundle, plain
 from reports.leaderboard.references import Reference, ReferenceSetting, test_set_of
 from reports.leaderboard.rules import CLASSES, Class, Rules, Track
 from reports.leaderboard.verify import Verdict, verify
-from reports.load import Contender, Frame, Options, Setting, collect
+from reports.load import BenchmarkSetting, Contender, Frame, Options, collect
 from reports.metrics import Catalogue
 from reports.statistics.analysis import Analysis, analyse
 from tasks.base import Paths
@@ -25,7 +25,7 @@ NO_REFERENCE = "no reference yet for this task"
 
 
 @dataclass(frozen=True)
-class Entry:
+class BoardEntry:
     """A mechanism as somebody configured it, with all its results in one bundle."""
 
     bundle: str
@@ -40,43 +40,43 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Standing:
+class SettingBoard:
     """The entries of one class in one setting, in the order of the analysis's contenders.
 
     Attributes:
         reference: what scores are measured by, or the reason why there are none.
     """
 
-    setting: Setting
-    entries: tuple[Entry, ...]
+    setting: BenchmarkSetting
+    entries: tuple[BoardEntry, ...]
     analysis: Analysis
     reference: ReferenceSetting | str
 
 
 @dataclass(frozen=True)
 class ClassBoard:
-    """Everything of one class."""
+    """The settings of one class of the leaderboard."""
 
     kind: Class
-    standings: tuple[Standing, ...]
+    standings: tuple[SettingBoard, ...]
 
     @property
     def title(self) -> str:
         return CLASSES[self.kind]
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[BoardEntry, ...]:
         return tuple(dict.fromkeys(one for each in self.standings for one in each.entries))
 
-    def standing(self, track: Track, setting: str) -> Standing | None:
-        """That of a track's setting ("task/data set")."""
+    def standing(self, track: Track, setting: str) -> SettingBoard | None:
+        """Return the board of one of a track's settings ("task/data set"), or None."""
         task, _, dataset = setting.partition("/")
-        wanted = Setting(task, dataset, track.budget)
+        wanted = BenchmarkSetting(task, dataset, track.budget)
         return next((one for one in self.standings if one.setting == wanted), None)
 
 
 @dataclass(frozen=True)
-class Refused:
+class RefusedBundle:
     """A bundle that is not on the board, and why."""
 
     name: str
@@ -85,13 +85,13 @@ class Refused:
 
 @dataclass(frozen=True)
 class Board:
-    """All of it."""
+    """The leaderboard: its classes, the verified bundles and the refused ones."""
 
     rules: Rules
     reference: Reference | None
     classes: tuple[ClassBoard, ...]
     verdicts: tuple[Verdict, ...]
-    refused: tuple[Refused, ...]
+    refused: tuple[RefusedBundle, ...]
 
     @property
     def summary(self) -> str:
@@ -101,16 +101,18 @@ class Board:
         return f"{plural(entries, 'entry', 'entries')} of {bundles}{refused}"
 
 
-def build(paths: Sequence[Path], rules: Rules, reference: Reference | None, data: Paths) -> Board:
-    """Verify the bundles and rank what passes.
+def build_board(
+    paths: Sequence[Path], rules: Rules, reference: Reference | None, data: Paths
+) -> Board:
+    """Verify the bundles and rank those that pass.
 
     Whatever keeps a bundle from being verified here keeps it off the board and stops no other.
     """
     verdicts: dict[str, Verdict] = {}
-    refused: list[Refused] = []
+    refused: list[RefusedBundle] = []
     for path in paths:
         found = _verdict(path, rules, data, verdicts)
-        if isinstance(found, Refused):
+        if isinstance(found, RefusedBundle):
             refused.append(found)
         else:
             verdicts[found.bundle.id] = found
@@ -121,11 +123,11 @@ def assemble(
     verdicts: Sequence[Verdict],
     rules: Rules,
     reference: Reference | None,
-    refused: Sequence[Refused] = (),
+    refused: Sequence[RefusedBundle] = (),
 ) -> Board:
-    """The board of bundles that have been verified."""
+    """Build the board from verified bundles."""
     cells = [result.key for one in verdicts for result in one.results]
-    catalogue = catalogues.from_registries(cells)
+    catalogue = catalogues.catalogue_of(cells)
     found = []
     for kind in rules.classes:
         members = [one for one in verdicts if one.bundle.manifest.kind == kind]
@@ -141,18 +143,18 @@ def assemble(
 
 def _verdict(
     path: Path, rules: Rules, data: Paths, earlier: dict[str, Verdict]
-) -> Verdict | Refused:
+) -> Verdict | RefusedBundle:
     try:
         bundle = open_bundle(path, rules.limits)
         if bundle.id in earlier:
             other = earlier[bundle.id].bundle.path.name
-            return Refused(path.name, (f"the same bundle as {other}",))
+            return RefusedBundle(path.name, (f"the same bundle as {other}",))
         verdict = verify(bundle, rules, data)
     except UsageError as error:
-        return Refused(path.name, (str(error),))
+        return RefusedBundle(path.name, (str(error),))
     if not verdict.is_verified:
         name = f"{path.name} ({plain(bundle.manifest.name)})"
-        return Refused(name, tuple(map(str, verdict.problems)))
+        return RefusedBundle(name, tuple(map(str, verdict.problems)))
     return verdict
 
 
@@ -165,7 +167,7 @@ def _class_board(
 ) -> ClassBoard:
     bundles: dict[str, Bundle] = {one.bundle.id: one.bundle for one in verdicts}
     store = Store(BundleFiles(bundles))
-    found: dict[Setting, list[tuple[Entry, Contender]]] = defaultdict(list)
+    found: dict[BenchmarkSetting, list[tuple[BoardEntry, Contender]]] = defaultdict(list)
     for verdict in verdicts:
         results = [_renamed(one, verdict.bundle) for one in _counting(verdict, rules)]
         for frame in collect("", results, catalogue).frames:
@@ -181,23 +183,23 @@ def _counting(verdict: Verdict, rules: Rules) -> list[Result]:
 
 
 def _renamed(result: Result, bundle: Bundle) -> Result:
-    """The result under a name of its own (`BundleFiles`); its cell stays."""
+    """Return the result under a hash unique to its bundle (`BundleFiles`); its cell stays."""
     return result.model_copy(update={"hash": f"{bundle.id}-{result.hash}"})
 
 
-def _entry(bundle: Bundle, contender: Contender) -> Entry:
+def _entry(bundle: Bundle, contender: Contender) -> BoardEntry:
     title = bundle.manifest.name
-    return Entry(bundle.id, title, contender.attention, contender.score, contender.options)
+    return BoardEntry(bundle.id, title, contender.attention, contender.score, contender.options)
 
 
 def _standing(
-    setting: Setting,
-    members: Sequence[tuple[Entry, Contender]],
+    setting: BenchmarkSetting,
+    members: Sequence[tuple[BoardEntry, Contender]],
     store: Store,
     reference: Reference | None,
-) -> Standing:
+) -> SettingBoard:
     frame = Frame(setting, tuple(contender for _, contender in members))
-    return Standing(
+    return SettingBoard(
         setting,
         tuple(entry for entry, _ in members),
         analyse(frame, store),
@@ -206,12 +208,12 @@ def _standing(
 
 
 def _reference(
-    setting: Setting, frame: Frame, store: Store, reference: Reference | None
+    setting: BenchmarkSetting, frame: Frame, store: Store, reference: Reference | None
 ) -> ReferenceSetting | str:
     found = reference.of(setting) if reference else None
     if found is None:
         return NO_REFERENCE
-    if found.metric != frame.headline:
+    if found.metric != frame.main_metric:
         return f"the reference is of {found.metric}"
     if found.test_set != test_set_of(store, frame.done[0].hash):
         return "the reference was measured on other test examples"

@@ -1,4 +1,9 @@
-"""The board's table of one setting, and figures as scores."""
+"""The board as tables, page, Markdown and CSV: one table a setting, one over each track.
+
+Figures of different tasks cannot be averaged, scores can: all are measured in spreads of the same
+set of mechanisms. Only who ran every setting of a track has an overall score; a mean over fewer
+would be a mean of other, maybe easier, tasks.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +15,30 @@ import numpy as np
 from scipy import stats
 
 from reports.formats import metric_name
-from reports.leaderboard.board import NO_REFERENCE, Board, ClassBoard, Entry, Standing
+from reports.leaderboard.board import NO_REFERENCE, Board, BoardEntry, ClassBoard, SettingBoard
 from reports.leaderboard.references import ReferenceSetting
 from reports.leaderboard.rules import Track
 from reports.load import slug
 from reports.output_folder import write_files
-from reports.pages.site import environment
-from reports.statistics.ranks import group_notes, seeds_text
-from reports.statistics.significance import Estimate, detectable_difference, holm_pairs, tie_groups
-from reports.tables import Column, Label, Missing, Number, Row, Table, estimated, shades
-from reports.writers import csv_text, escaped, markdown_text
+from reports.pages import template_environment
+from reports.statistics.significance import (
+    Estimate,
+    detectable_difference,
+    holm_pairs,
+    interval_variance,
+    tie_groups,
+)
+from reports.tables import Column, Label, Missing, Number, Row, Table, estimate_entry, shades
+from reports.tables.scores import group_notes, seeds_text
+from reports.writers import csv_text, escape_markdown, markdown_text
 
-# Half the width of a 95 % interval, in standard errors.
-_REACH = float(stats.norm.isf(0.025))
+#: Reasons against a bundle that the page shows.
+REASONS = 20
 
 
 @dataclass(frozen=True)
-class Score:
-    """A score with the ends of its interval; more is better."""
+class BoardScore:
+    """A score with its interval; higher is better."""
 
     value: float
     low: float
@@ -35,26 +46,30 @@ class Score:
 
     @property
     def variance(self) -> float:
-        return ((self.high - self.low) / (2 * _REACH)) ** 2
+        return interval_variance(self.low, self.high)
 
 
-def score_of(estimate: Estimate | None, reference: ReferenceSetting | str) -> Score | None:
-    """An estimate as a score, with the same interval."""
+def score_of(estimate: Estimate | None, reference: ReferenceSetting | str) -> BoardScore | None:
+    """Convert an estimate and its interval to a score; None without a reference."""
     if estimate is None or isinstance(reference, str):
         return None
     ends = [reference.score(end) for end in (estimate.low, estimate.high) if end is not None]
     value = reference.score(estimate.value)
-    return Score(value, min(ends, default=value), max(ends, default=value))
+    return BoardScore(value, min(ends, default=value), max(ends, default=value))
 
 
-def setting_table(standing: Standing, kind: str) -> Table:
-    """The entries of one setting, the best first."""
+def setting_table(standing: SettingBoard, kind: str) -> Table:
+    """Build the table of one setting's entries, the best first."""
     analysis, frame = standing.analysis, standing.analysis.frame
     subsets = analysis.subsets
     columns = [
         Column("entry", "entry", "what its bundle is called", text=True),
         *(
-            Column(f"{frame.headline}_{one.subset}", one.subset, group=metric_name(frame.headline))
+            Column(
+                f"{frame.main_metric}_{one.subset}",
+                one.subset,
+                group=metric_name(frame.main_metric),
+            )
             for one in subsets
         ),
         Column("score", "score", "how far above the suite's own mechanisms, in their spreads"),
@@ -64,10 +79,10 @@ def setting_table(standing: Standing, kind: str) -> Table:
     for place in analysis.order:
         entry, contender = standing.entries[place], frame.contenders[place]
         figures = [
-            estimated(one.estimates[place], frame.headline, group=one.groups[place])
+            estimate_entry(one.estimates[place], frame.main_metric, group=one.groups[place])
             for one in subsets
         ]
-        score = score_of(analysis.headline.estimates[place], standing.reference)
+        score = score_of(analysis.main.estimates[place], standing.reference)
         size = contender.done[0].cost.parameters if contender.done else None
         rows.append(
             Row(
@@ -93,16 +108,16 @@ def setting_table(standing: Standing, kind: str) -> Table:
 
 
 def score_entry(
-    score: Score | None, reference: ReferenceSetting | str, group: int | None = None
+    score: BoardScore | None, reference: ReferenceSetting | str, group: int | None = None
 ) -> Number | Missing:
-    """A score as an entry, or why there is none."""
+    """Return a table entry with the score, or with the reason why there is none."""
     if score is None:
         reason = reference if isinstance(reference, str) else ""
         return Missing("not measured", reason)
     return Number(score.value, score.low, score.high, 2, group=group, signed=True)
 
 
-def _setting_notes(standing: Standing) -> list[str]:
+def _setting_notes(standing: SettingBoard) -> list[str]:
     reference = standing.reference
     notes = list(standing.analysis.notes)
     notes += group_notes(standing.analysis, [entry.name for entry in standing.entries])
@@ -117,24 +132,17 @@ def _setting_notes(standing: Standing) -> list[str]:
     return notes
 
 
-# The board's table over all settings of a track.
-#
-# Figures of different tasks cannot be averaged, scores can: they are all measured in spreads of the
-# same set of mechanisms. Only who ran every setting has an overall score; a mean over fewer would
-# be a mean of other, maybe easier, tasks.
-
-
 @dataclass(frozen=True)
-class _Line:
-    """An entry over a track.
+class _TrackEntry:
+    """One entry over all settings of a track.
 
     Attributes:
         standings: of the track's settings; None where nobody ran it.
         places: of the entry in each; None where it was not run.
     """
 
-    entry: Entry
-    standings: tuple[Standing | None, ...]
+    entry: BoardEntry
+    standings: tuple[SettingBoard | None, ...]
     places: tuple[int | None, ...]
 
     @property
@@ -142,23 +150,23 @@ class _Line:
         return sum(place is not None for place in self.places)
 
     @property
-    def scores(self) -> list[Score | None]:
+    def scores(self) -> list[BoardScore | None]:
         return [
             None
             if standing is None or place is None
-            else score_of(standing.analysis.headline.estimates[place], standing.reference)
+            else score_of(standing.analysis.main.estimates[place], standing.reference)
             for standing, place in zip(self.standings, self.places, strict=True)
         ]
 
     @property
-    def overall(self) -> Score | None:
-        """The mean score, if there is one for every setting; settings vary independently."""
+    def overall(self) -> BoardScore | None:
+        """The mean score where every setting has one, else None; settings vary independently."""
         known = [one for one in self.scores if one is not None]
         if len(known) < len(self.places):
             return None
         value = float(np.mean([one.value for one in known]))
         reach = float(np.sqrt(sum((one.high - one.low) ** 2 for one in known))) / (2 * len(known))
-        return Score(value, value - reach, value + reach)
+        return BoardScore(value, value - reach, value + reach)
 
     def overall_entry(self, group: int | None, shade: float | None) -> Number | Missing:
         overall = self.overall
@@ -176,20 +184,20 @@ class _Line:
         return Missing("not measured", unscored[0] if unscored else NO_REFERENCE)
 
     def entries(self) -> list[Number | Missing]:
-        """A score or the reason for none, by setting."""
+        """Return a score, or the reason why there is none, for each setting."""
         found: list[Number | Missing] = []
         scores = self.scores
         for standing, place, score in zip(self.standings, self.places, scores, strict=True):
             if standing is None or place is None:
                 found.append(Missing("not run"))
             else:
-                group = standing.analysis.headline.groups[place]
+                group = standing.analysis.main.groups[place]
                 found.append(score_entry(score, standing.reference, group))
         return found
 
 
 def track_table(board: ClassBoard, track: Track) -> Table | None:
-    """The entries over all settings of a track; None where nobody ran any of them."""
+    """Build the table of all entries over a track; None where nobody ran any of its settings."""
     lines = _lines(board, track)
     if not lines:
         return None
@@ -228,15 +236,15 @@ def track_table(board: ClassBoard, track: Track) -> Table | None:
 
 
 def _detectable_notes(
-    board: ClassBoard, track: Track, overall: Sequence[Score | None]
+    board: ClassBoard, track: Track, overall: Sequence[BoardScore | None]
 ) -> Iterator[str]:
-    """How small a difference of scores can be found, overall and in every setting."""
+    """Note the smallest detectable difference of scores, overall and in every setting."""
     found = [("overall", detectable_of(overall))]
     judged = []
     for name in track.settings:
         standing = board.standing(track, name)
         if standing is not None and not isinstance(standing.reference, str):
-            judged.append(standing.analysis.headline)
+            judged.append(standing.analysis.main)
             least = judged[-1].detectable
             found.append((name, None if least is None else least / standing.reference.spread))
     known = [f"{name} {least:.2f}" for name, least in found if least is not None]
@@ -248,29 +256,30 @@ def _detectable_notes(
         )
 
 
-def _lines(board: ClassBoard, track: Track) -> list[_Line]:
+def _lines(board: ClassBoard, track: Track) -> list[_TrackEntry]:
     standings = tuple(board.standing(track, name) for name in track.settings)
     entries = dict.fromkeys(one for each in standings if each is not None for one in each.entries)
 
-    def place(entry: Entry, standing: Standing | None) -> int | None:
+    def place(entry: BoardEntry, standing: SettingBoard | None) -> int | None:
         if standing is None or entry not in standing.entries:
             return None
         return standing.entries.index(entry)
 
     return [
-        _Line(entry, standings, tuple(place(entry, one) for one in standings)) for entry in entries
+        _TrackEntry(entry, standings, tuple(place(entry, one) for one in standings))
+        for entry in entries
     ]
 
 
-def _rank(line: _Line) -> tuple[bool, float, int, str]:
-    """The best overall score first, then those without one, the most complete first."""
+def _rank(line: _TrackEntry) -> tuple[bool, float, int, str]:
+    """Sort key: the best overall score first, then entries without one, the most complete first."""
     overall = line.overall
     return overall is None, -overall.value if overall else 0.0, -line.done, line.entry.name
 
 
-def tie_groups_of(overall: Sequence[Score | None]) -> list[int | None]:
-    """Tie groups of overall scores. Their differences count as those of independent figures,
-    which is cautious: entries share their test sets."""
+def tie_groups_of(overall: Sequence[BoardScore | None]) -> list[int | None]:
+    """Return tie groups of overall scores. Entries share their test sets, yet their scores are
+    treated as independent, which is conservative."""
     places = [place for place, one in enumerate(overall) if one is not None]
     known = [one for one in overall if one is not None]
     groups: list[int | None] = [None] * len(overall)
@@ -289,9 +298,9 @@ def tie_groups_of(overall: Sequence[Score | None]) -> list[int | None]:
     return groups
 
 
-def detectable_of(overall: Sequence[Score | None]) -> float | None:
-    """The smallest true difference of overall scores that these groups show four times out of five;
-    None with fewer than two scores."""
+def detectable_of(overall: Sequence[BoardScore | None]) -> float | None:
+    """Return the smallest true difference of overall scores found with 80 % power; None with
+    fewer than two scores."""
     known = [one for one in overall if one is not None]
     if len(known) < 2:
         return None
@@ -299,21 +308,15 @@ def detectable_of(overall: Sequence[Score | None]) -> float | None:
     return detectable_difference(float(np.median(errors)), np.inf, comparisons=len(errors))
 
 
-def _errors(known: Sequence[Score]) -> np.ndarray:
-    """Standard error of every difference."""
+def _errors(known: Sequence[BoardScore]) -> np.ndarray:
+    """Return the standard error of every pairwise difference, V,V."""
     variances = np.array([one.variance for one in known])
     return np.sqrt(variances[:, None] + variances[None, :])
 
 
-# Writing the board: a page, board.md and tables as CSV.
-
-#: Reasons against a bundle that the page shows.
-REASONS = 20
-
-
 @dataclass(frozen=True)
-class Part:
-    """One class of the board as tables."""
+class ClassTables:
+    """The tables of one class."""
 
     title: str
     kind: str
@@ -325,14 +328,14 @@ class Part:
         return (*self.tracks, *self.settings)
 
 
-def parts(board: Board) -> list[Part]:
-    """The tables of every class."""
-    return [_part(one, board) for one in board.classes]
+def class_tables(board: Board) -> list[ClassTables]:
+    """Build the tables of every class."""
+    return [_class_tables(one, board) for one in board.classes]
 
 
-def _part(one: ClassBoard, board: Board) -> Part:
+def _class_tables(one: ClassBoard, board: Board) -> ClassTables:
     tracks = [track_table(one, track) for track in board.rules.tracks]
-    return Part(
+    return ClassTables(
         title=one.title,
         kind=one.kind,
         tracks=tuple(table for table in tracks if table is not None),
@@ -341,7 +344,7 @@ def _part(one: ClassBoard, board: Board) -> Part:
 
 
 def bundles_table(board: Board) -> Table:
-    """What was verified."""
+    """Build the table of verified bundles."""
     return Table(
         name="bundles",
         title="Verified bundles",
@@ -368,10 +371,11 @@ def bundles_table(board: Board) -> Table:
     )
 
 
-def write(board: Board, out: Path) -> list[Path]:
-    """Write everything; returns the files. Raises UsageError where the folder cannot be written."""
-    found, bundles = parts(board), bundles_table(board)
-    page = environment().get_template("board.html.j2")
+def write_board(board: Board, out: Path) -> list[Path]:
+    """Write the board as a page, Markdown and CSV; return the files. Raises UsageError where the
+    folder cannot be written."""
+    found, bundles = class_tables(board), bundles_table(board)
+    page = template_environment().get_template("board.html.j2")
     files: dict[str, str | bytes] = {
         "index.html": page.render(board=board, parts=found, bundles=bundles, reasons=REASONS),
         "board.md": board_text(board, found, bundles),
@@ -381,26 +385,31 @@ def write(board: Board, out: Path) -> list[Path]:
     return write_files(out, files.items(), "board")
 
 
-def board_text(board: Board, found: list[Part], bundles: Table) -> str:
-    """The board as Markdown."""
+def board_text(board: Board, found: list[ClassTables], bundles: Table) -> str:
+    """Format the board as Markdown."""
     blocks = [
         "# Leaderboard\n",
-        f"Rules {escaped(board.rules.version)}: {escaped(board.rules.description)}\n",
-        f"Reference: {escaped(reference_text(board))}\n",
+        escape_markdown(f"Rules {board.rules.version}: {board.rules.description}") + "\n",
+        f"Reference: {escape_markdown(reference_text(board))}\n",
     ]
     for part in found:
-        blocks.append(f"## {escaped(part.title)}\n")
-        blocks += [f"### {escaped(one.title)}\n\n{markdown_text(one)}" for one in part.tables]
-    blocks.append(f"## {escaped(bundles.title)}\n\n{markdown_text(bundles)}")
+        blocks.append(f"## {escape_markdown(part.title)}\n")
+        blocks += [
+            f"### {escape_markdown(one.title)}\n\n{markdown_text(one)}" for one in part.tables
+        ]
+    blocks.append(f"## {escape_markdown(bundles.title)}\n\n{markdown_text(bundles)}")
     if board.refused:
         blocks.append("## Not on the board\n")
         for one in board.refused:
-            blocks += [f"- {escaped(one.name)}: {escaped(text)}" for text in one.reasons[:REASONS]]
+            blocks += [
+                f"- {escape_markdown(one.name)}: {escape_markdown(text)}"
+                for text in one.reasons[:REASONS]
+            ]
     return "\n".join(blocks) + "\n"
 
 
 def reference_text(board: Board) -> str:
-    """What scores are measured by."""
+    """Describe the reference that scores are measured by."""
     if board.reference is None:
         return "none yet, so there are figures and groups, and no scores"
     return f"version {board.reference.version}, made with {board.reference.made_with}"

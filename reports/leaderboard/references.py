@@ -1,4 +1,4 @@
-"""Frozen reference figures: what scores on the board are measured by.
+"""Frozen reference figures that scores on the board are measured by.
 
 A score is how far a figure lies above the mean of the suite's own mechanisms, in units of their
 spread. Mean and spread are frozen in a versioned file, so that a new entry moves nobody else's
@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from bench.errors import UsageError, unknown_name
 from bench.store.cell import Scalar
@@ -19,22 +19,19 @@ from bench.store.store import Store
 from reports import metrics as catalogues
 from reports.formats import plural
 from reports.leaderboard.bundle import parse
-from reports.load import Contender, Frame, Setting, collect, read, read_samples
+from reports.leaderboard.rules import FrozenModel, load_model
+from reports.load import BenchmarkSetting, Frame, collect, read, read_samples
 
 _FOLDER = Path(__file__).parent / "references"
 #: Fewer mechanisms say nothing about how far mechanisms differ.
 FEWEST = 3
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ReferenceSetting(_Part):
-    """Mean and spread of the headline figure in one setting.
+class ReferenceSetting(FrozenModel):
+    """Mean and spread of the main metric in one setting.
 
     spread: standard deviation between mechanisms, each a mean over its seeds.
-    test_set: digest of the names and references of the headline test set's examples.
+    test_set: digest of the names and references of the main test set's examples.
     """
 
     task: str
@@ -50,28 +47,28 @@ class ReferenceSetting(_Part):
     test_set: str
 
     @property
-    def setting(self) -> Setting:
-        return Setting(self.task, self.dataset, self.budget, tuple(self.options.items()))
+    def setting(self) -> BenchmarkSetting:
+        return BenchmarkSetting(self.task, self.dataset, self.budget, tuple(self.options.items()))
 
     def score(self, value: float) -> float:
-        """A figure as a score; more is better."""
+        """Convert a value of the metric to a score; higher is better."""
         sign = 1 if self.higher_is_better else -1
         return sign * (value - self.mean) / self.spread
 
 
-class Reference(_Part):
-    """One reference file. `left_out` says what of the store could not be used."""
+class Reference(FrozenModel):
+    """A reference file. `left_out` lists what of the store could not be used."""
 
     version: str
     made_with: str
     settings: tuple[ReferenceSetting, ...]
     left_out: tuple[str, ...] = Field(default=(), exclude=True)
 
-    def of(self, setting: Setting) -> ReferenceSetting | None:
+    def of(self, setting: BenchmarkSetting) -> ReferenceSetting | None:
         return next((one for one in self.settings if one.setting == setting), None)
 
     def write(self, path: Path) -> None:
-        """Raises UsageError where the file cannot be written, or is there already: a reference
+        """Write a new file. Raises UsageError where it cannot be written or exists: a reference
         is never changed, the next one gets another name."""
         text = json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=1)
         try:
@@ -80,7 +77,7 @@ class Reference(_Part):
                 file.write(text + "\n")
         except FileExistsError:
             raise UsageError(
-                "is there already, and a reference is never changed",
+                "exists, and a reference is never changed",
                 where=str(path),
                 remedy="choose another name with --out",
             ) from None
@@ -89,13 +86,13 @@ class Reference(_Part):
 
 
 def names() -> list[str]:
-    """The references that are installed, the newest last."""
+    """Return the names of the installed references, the newest last."""
     found = [path.stem for path in _FOLDER.glob("*.json")]
     return sorted(found, key=lambda name: (int(name) if name.isdecimal() else -1, name))
 
 
 def load_reference(name: str | None = None) -> Reference | None:
-    """The reference of that name or file; the newest installed by default, None without any.
+    """Load a reference by name or path; by default the newest one installed, None without any.
 
     Raises UsageError for a name that is not known and a file that cannot be used.
     """
@@ -109,26 +106,16 @@ def load_reference(name: str | None = None) -> Reference | None:
         path = _FOLDER / f"{name}.json"
     else:
         raise unknown_name("reference", name, names(), where="--reference")
-    try:
-        return Reference.model_validate(parse(path.read_bytes()))
-    except OSError as error:
-        raise UsageError((error.strerror or str(error)).lower(), where=str(path)) from None
-    except ValidationError as error:
-        found = [
-            f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in error.errors()
-        ]
-        raise UsageError("; ".join(found), where=str(path)) from None
-    except ValueError as error:
-        raise UsageError(f"not JSON ({error})", where=str(path)) from None
+    return load_model(path, Reference, "JSON", parse)
 
 
-def freeze(store: Store, version: str) -> Reference:
-    """Reference figures of all settings in which enough plain mechanisms have finished.
+def make_reference(store: Store, version: str) -> Reference:
+    """Measure the reference figures of all settings in which enough plain mechanisms have finished.
 
     A plain mechanism is one without options. Raises UsageError where there is no such setting.
     """
     results, problems = read(store)
-    known = catalogues.from_registries(result.key for result in results)
+    known = catalogues.catalogue_of(result.key for result in results)
     frames = collect(store.address, results, known).frames
     settings: list[ReferenceSetting] = []
     left_out = list(problems)
@@ -153,7 +140,7 @@ def freeze(store: Store, version: str) -> Reference:
 
 
 def _reference_setting(frame: Frame, store: Store) -> ReferenceSetting | str:
-    """The figures of one setting, or why there are none."""
+    """Return the reference of one setting, or the reason why there is none."""
     plain = [one for one in frame.contenders if not one.options and one.done]
     if len(plain) < FEWEST:
         return f"{plural(len(plain), 'mechanism')} without options, {FEWEST} are needed"
@@ -163,7 +150,7 @@ def _reference_setting(frame: Frame, store: Store) -> ReferenceSetting | str:
     test_set = test_sets.pop()
     if test_set is None:
         return "its results have no predictions"
-    means = np.array([_mean(one) for one in plain])
+    means = np.array([np.mean(one.values) for one in plain])
     spread = float(np.std(means, ddof=1))
     if spread <= 0:
         return "all mechanisms have the same figure"
@@ -172,7 +159,7 @@ def _reference_setting(frame: Frame, store: Store) -> ReferenceSetting | str:
         dataset=frame.setting.dataset,
         options=dict(frame.setting.options),
         budget=frame.setting.budget,
-        metric=frame.headline,
+        metric=frame.main_metric,
         higher_is_better=frame.higher_is_better,
         mean=float(means.mean()),
         spread=spread,
@@ -182,12 +169,7 @@ def _reference_setting(frame: Frame, store: Store) -> ReferenceSetting | str:
     )
 
 
-def _mean(contender: Contender) -> float:
-    values = [one.primary.value for one in contender.done if one.primary is not None]
-    return float(np.mean(values))
-
-
 def test_set_of(store: Store, hash: str) -> str | None:
-    """Digest of the headline test set that a result was tested on, None without predictions."""
+    """Return the digest of a result's main test set, None without predictions."""
     found, _ = read_samples(store, hash)
     return next(iter(found.values())).test_set if found else None

@@ -7,8 +7,9 @@ made for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -25,12 +26,17 @@ DEFAULT = "1"
 _FOLDER = Path(__file__).parent / "rules"
 
 
-class _Part(BaseModel):
+class FrozenModel(BaseModel):
+    """Base of the leaderboard's files; unknown fields are refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ClassRules(_Part):
-    """What an entry of a class may do.
+Model = TypeVar("Model", bound=FrozenModel)
+
+
+class ClassRules(FrozenModel):
+    """What an entry of a class may choose.
 
     settings: names of the settings that may differ from what the data set and the budget give;
         None for all. (Options of the attention may always be chosen.)
@@ -42,9 +48,9 @@ class ClassRules(_Part):
     parameters: float | None = Field(None, gt=0)
 
 
-class Limits(_Part):
-    """How large a bundle may be: bytes of the file, of one member, of all members unpacked;
-    number of members; characters of one output; a number in a cell's options."""
+class Limits(FrozenModel):
+    """Size limits of a bundle: bytes of the file, of one member, of all members unpacked; number
+    of members; characters of one output; a number in a cell's options."""
 
     archive: int = Field(256 * 2**20, gt=0)
     member: int = Field(64 * 2**20, gt=0)
@@ -54,7 +60,7 @@ class Limits(_Part):
     number: int = Field(1_000_000, gt=0)
 
 
-class Track(_Part):
+class Track(FrozenModel):
     """Settings ("task/data set") that make one overall score, all under one budget."""
 
     name: str
@@ -62,8 +68,8 @@ class Track(_Part):
     settings: tuple[str, ...] = Field(min_length=1)
 
 
-class Rules(_Part):
-    """One rules file.
+class Rules(FrozenModel):
+    """The content of a rules file.
 
     seeds: every entry has all of these in every setting; results of other seeds do not count.
     fixed: settings that nobody may change, whatever the class.
@@ -81,33 +87,51 @@ class Rules(_Part):
     @model_validator(mode="after")
     def _seeds_once(self) -> Rules:
         if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("a seed is named twice")
+            raise ValueError("duplicate seed")
         return self
 
 
 def load_rules(name: str = DEFAULT) -> Rules:
-    """The rules of that name, or of a file (`x.yaml`).
+    """Load rules by name, or from a file (`x.yaml`).
 
     Raises UsageError naming the file and the field that cannot be used.
     """
-    import yaml
+    return load_model(_path(name), Rules, "YAML", _parse_yaml)
 
-    path = _path(name)
+
+def load_model(path: Path, model: type[Model], form: str, parse: Callable[[bytes], Any]) -> Model:
+    """Read and validate a file.
+
+    Args:
+        form: "YAML" or "JSON", for messages.
+        parse: raises ValueError for content of another form.
+
+    Raises UsageError naming the file and every field that cannot be used.
+    """
     try:
-        return Rules.model_validate(yaml.safe_load(path.read_text("utf-8")))
+        return model.model_validate(parse(path.read_bytes()))
     except OSError as error:
         raise UsageError((error.strerror or str(error)).lower(), where=str(path)) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"not YAML ({error})", where=str(path)) from None
     except ValidationError as error:
         found = [
             f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in error.errors()
         ]
         raise UsageError("; ".join(found), where=str(path)) from None
+    except ValueError as error:
+        raise UsageError(f"not {form} ({error})", where=str(path)) from None
+
+
+def _parse_yaml(content: bytes) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(content.decode())
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
 
 
 def names() -> list[str]:
-    """The rules that are installed."""
+    """Return the names of the installed rules."""
     return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
 
 

@@ -1,25 +1,53 @@
-"""Choosing what goes into a bundle, and saying beforehand what the rules will not like."""
+"""Submissions: the results of a store packed as a bundle, with what the rules will object to.
+
+The bundle is a zip of JSON: no code, no pickle, no traces. The same results give the same bytes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+import importlib.metadata
+import json
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import bench
+from bench.attention.registries import attentions
 from bench.errors import UsageError
+from bench.store.provenance import library_versions
 from bench.store.result import Result
 from bench.store.store import Problem as Unreadable
 from bench.store.store import Store
 from reports.formats import plural
-from reports.leaderboard.bundle import Manifest, Problem, pack, plain
+from reports.leaderboard.bundle import (
+    NAME,
+    SCHEMA,
+    File,
+    Manifest,
+    Mechanism,
+    Problem,
+    Trial,
+    plain,
+    predictions_of,
+    record_of,
+)
 from reports.leaderboard.checks import check_settings, planned
 from reports.leaderboard.rules import Class, Rules
 from reports.leaderboard.verify import missing_seeds, named
+from tasks.plan import resolve
+
+# Zip files date their members; this is the earliest date they know.
+_DATE = (1980, 1, 1, 0, 0, 0)
+_REGULAR_FILE = 0o100644 << 16
+_UNIX_SYSTEM = 3
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Which results of a store; an empty tuple takes all."""
+class ResultFilter:
+    """A selection of a store's results; an empty tuple selects all values of its axis."""
 
     tasks: tuple[str, ...] = ()
     attentions: tuple[str, ...] = ()
@@ -27,7 +55,7 @@ class Choice:
     budgets: tuple[str, ...] = ()
 
     def takes(self, result: Result) -> bool:
-        """Whether a result is chosen."""
+        """Whether a result is selected."""
         axes = {
             "task": self.tasks,
             "attention": self.attentions,
@@ -39,7 +67,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Submission:
-    """A bundle that was written, and what to know of it."""
+    """A written bundle, its manifest and notes for its author."""
 
     path: Path
     manifest: Manifest
@@ -53,15 +81,15 @@ def submit(
     *,
     name: str,
     kind: Class = "same",
-    choice: Choice | None = None,
+    selected: ResultFilter | None = None,
 ) -> Submission:
-    """Pack the finished results of the rules' seeds.
+    """Pack the finished results of the seeds that the rules ask for.
 
     Raises UsageError where there are none, or the bundle cannot be written.
     """
-    choice = choice or Choice()
+    selected = selected or ResultFilter()
     unreadable: list[Unreadable] = []
-    found = [one for one in store.results(unreadable) if choice.takes(one)]
+    found = [one for one in store.results(unreadable) if selected.takes(one)]
     done = [one for one in found if one.status == "done"]
     packed = [one for one in done if one.cell["seed"] in rules.seeds]
     if not packed:
@@ -88,7 +116,7 @@ def submit(
 
 
 def _foreseen(results: Sequence[Result], manifest: Manifest, rules: Rules) -> Iterator[Problem]:
-    """What verifying will find that needs no data."""
+    """Yield the problems that verification will find and that can be told without the data."""
     yield from missing_seeds([one.key for one in results], rules)
     for one in results:
         cell = one.key
@@ -101,3 +129,117 @@ def _foreseen(results: Sequence[Result], manifest: Manifest, rules: Rules) -> It
             continue
         for what in check_settings(one_planned, trial, manifest, rules):
             yield Problem(named(cell), what)
+
+
+def pack(
+    store: Store,
+    results: Sequence[Result],
+    target: Path,
+    *,
+    name: str,
+    kind: Class = "same",
+    rules: str = "1",
+) -> Manifest:
+    """Write finished results as a bundle: a zip of JSON, with the same bytes for the same results.
+
+    Raises UsageError where a result has no predictions or its cell is not known here, and where
+    the file cannot be written. A file that was there stays until the new one is whole.
+    """
+    ordered = sorted(results, key=lambda one: one.hash)
+    trials = {one.hash: _trial(one) for one in ordered}
+    draft = target.with_name(f".{target.name}.tmp")
+    try:
+        with zipfile.ZipFile(draft, "w") as archive:
+            files: dict[str, File] = {}
+            for one in ordered:
+                record = record_of(one.hash), _pretty(one.to_json())
+                examples = predictions_of(one.hash), _lines(_predictions(store, one))
+                for member, content in (record, examples):
+                    files[member] = _add(archive, member, content)
+            manifest = Manifest(
+                schema_version=SCHEMA,
+                name=name,
+                kind=kind,
+                rules=rules,
+                versions={"attention-bench": bench.__version__, **library_versions()},
+                mechanisms={
+                    attention: _mechanism(attention)
+                    for attention in sorted({str(one.cell["attention"]) for one in ordered})
+                },
+                trials=trials,
+                files=files,
+            )
+            _add(archive, NAME, _pretty(manifest.model_dump(mode="json", by_alias=True)))
+        draft.replace(target)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(f"the bundle cannot be written ({reason})", where=str(target)) from None
+    finally:
+        draft.unlink(missing_ok=True)
+    return manifest
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> File:
+    info = zipfile.ZipInfo(name, _DATE)
+    info.external_attr, info.create_system = _REGULAR_FILE, _UNIX_SYSTEM
+    archive.writestr(info, content, zipfile.ZIP_DEFLATED, compresslevel=9)
+    return File(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def _predictions(store: Store, result: Result) -> list[dict[str, Any]]:
+    try:
+        rows = store.predictions(result.hash)
+    except KeyError:
+        rows = []
+    if not rows:
+        raise UsageError(
+            "the store has no predictions of it, so nobody could check its figures",
+            where=result.key.label,
+            remedy="run it again",
+        )
+    return rows
+
+
+def _trial(result: Result) -> Trial:
+    try:
+        plan = resolve(result.key)
+    except UsageError as error:  # run by a version with other names
+        raise UsageError(
+            f"nothing here could run it ({error})",
+            where=result.key.label,
+            remedy="choose others with --task, --attention or --score",
+        ) from None
+    return Trial(
+        data=result.provenance.data_fingerprint,
+        settings=plan.settings.model_dump(mode="json"),
+    )
+
+
+def _mechanism(name: str) -> Mechanism:
+    kind = attentions.get(name)
+    return Mechanism(
+        placement=kind.placement,
+        origin=origin_of(kind),
+        options=kind.Options().model_dump(mode="json"),
+    )
+
+
+def origin_of(kind: type) -> str:
+    """Return the package that defines a class, with its version where it is known."""
+    package = kind.__module__.partition(".")[0]
+    if package == "bench":
+        return f"attention-bench {bench.__version__}"
+    for distribution in importlib.metadata.packages_distributions().get(package, []):
+        return f"{distribution} {importlib.metadata.version(distribution)}"
+    return package
+
+
+def _pretty(record: Mapping[str, Any]) -> bytes:
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True)
+    return text.encode() + b"\n"
+
+
+def _lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    return b"".join(
+        json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n" for row in rows
+    )

@@ -1,10 +1,11 @@
-"""One mechanism in one setting: its seeds, its curves, what it got right and wrong, and where it
-looked, head by head where that was kept."""
+"""The page of one mechanism in one setting: seeds, curves, best and worst outputs, and attention
+maps, head by head where those are kept.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
@@ -12,6 +13,7 @@ from bench.store.result import Result
 from bench.store.trace import Trace
 from reports import formats
 from reports.attention_maps import attention_map
+from reports.figures import Drawing, shortened, style
 from reports.figures.charts import (
     NOT_FIGURES,
     Figure,
@@ -21,14 +23,32 @@ from reports.figures.charts import (
     lengths,
     metric_scale,
 )
-from reports.figures.drawing import Drawing, shortened, style
 from reports.figures.panels import Axes, Series, line_panels
-from reports.load import Contender, Setting, slug
+from reports.load import BenchmarkSetting, Contender, slug
 from reports.metrics import TaskEntry
-from reports.pages.gallery import Map, choose, looks, source_text, told
+from reports.pages.gallery import (
+    DOING,
+    AttentionMap,
+    Prediction,
+    choose_examples,
+    read_predictions,
+    read_traces,
+    reading_hint,
+    source_text,
+)
 from reports.statistics.analysis import Analysis
-from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, form_of, page_of_cell
-from reports.tables.scores import headline_entries
+from reports.tables import (
+    Column,
+    Entry,
+    Label,
+    Missing,
+    Number,
+    Row,
+    Table,
+    cell_page_name,
+    metric_number,
+)
+from reports.tables.scores import main_entries
 
 if TYPE_CHECKING:
     from bench.store.store import Store
@@ -41,29 +61,12 @@ _EXAMPLES_WITH_PARTS = 2
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A prediction with its score."""
-
-    subset: str
-    example: str
-    source: str
-    references: tuple[str, ...]
-    prediction: str
-    score: float
-
-    @property
-    def tells_source(self) -> bool:
-        """Whether the source is a text, and not just the name of a recording or a picture."""
-        return self.source != self.example
-
-
-@dataclass(frozen=True)
-class Look:
-    """What was looked at in one example.
+class AttentionExample:
+    """The attention of one contender on one example.
 
     Attributes:
         source: "" where it is no text.
-        wholes: means over heads and layers, writing freely and reading the reference.
+        means: means over heads and layers, writing freely and reading the reference.
         parts: single heads and layers.
     """
 
@@ -72,38 +75,38 @@ class Look:
     references: tuple[str, ...]
     prediction: str
     kind: str
-    wholes: tuple[Map, ...]
-    parts: tuple[Map, ...]
+    means: tuple[AttentionMap, ...]
+    parts: tuple[AttentionMap, ...]
 
 
 @dataclass(frozen=True)
 class CellPage:
-    """Everything that is shown of one contender."""
+    """The content of the page of one contender."""
 
     href: str
-    setting: Setting
+    setting: BenchmarkSetting
     name: str
     entry: Entry
     seeds: Table
     curves: Figure | None
-    best: tuple[Shown, ...]
-    worst: tuple[Shown, ...]
-    looks: tuple[Look, ...]
+    best: tuple[Prediction, ...]
+    worst: tuple[Prediction, ...]
+    examples: tuple[AttentionExample, ...]
     notes: tuple[str, ...]
 
     @property
-    def look(self) -> str:
-        """How to read the pictures."""
-        return looks(self.looks[0].kind) if self.looks else ""
+    def hint(self) -> str:
+        """How to read the attention maps."""
+        return reading_hint(self.examples[0].kind) if self.examples else ""
 
     @property
     def drawings(self) -> list[Drawing]:
-        return [one.drawing for look in self.looks for one in (*look.wholes, *look.parts)]
+        return [one.drawing for look in self.examples for one in (*look.means, *look.parts)]
 
 
 def cell_pages(analysis: Analysis, store: Store, task: TaskEntry) -> Iterator[CellPage]:
-    """The pages of the leading contenders."""
-    entries = headline_entries(analysis)
+    """Yield the pages of the leading contenders."""
+    entries = main_entries(analysis)
     for place in analysis.leading:
         yield _page(analysis, place, entries[place], store, task)
 
@@ -112,10 +115,10 @@ def _page(analysis: Analysis, place: int, entry: Entry, store: Store, task: Task
     frame = analysis.frame
     contender = frame.contenders[place]
     rows, notes = _predictions(store, contender.done[0])
-    best, worst = _extremes(rows, analysis.headline.subset)
+    best, worst = _extremes(rows, analysis.main.subset)
     traces, problem = _traces(store, contender.done[0])
     return CellPage(
-        href=page_of_cell(frame.setting, contender),
+        href=cell_page_name(frame.setting, contender),
         setting=frame.setting,
         name=contender.name,
         entry=entry,
@@ -123,14 +126,14 @@ def _page(analysis: Analysis, place: int, entry: Entry, store: Store, task: Task
         curves=_curves(contender, analysis, task),
         best=best,
         worst=worst,
-        looks=_looks(traces, rows, analysis.headline.subset, contender.name),
+        examples=_examples(traces, rows, analysis.main.subset, contender.name),
         notes=(*notes, *problem),
     )
 
 
 def _seeds(analysis: Analysis, contender: Contender) -> Table:
-    """Every seed with its figures; failed ones say why."""
-    metric = analysis.frame.headline
+    """Build the table of seeds; failed ones have the reason."""
+    metric = analysis.frame.main_metric
     columns = (
         Column(metric, formats.metric_name(metric)),
         Column("aer", "AER"),
@@ -151,13 +154,7 @@ def _seed_row(result: Result, metric: str) -> Row:
     primary, cost = result.primary, result.cost
     aer = result.alignment.aer if result.alignment else None
     entries: tuple[Entry, ...] = (
-        Number(
-            primary.value,
-            primary.low,
-            primary.high,
-            formats.decimals(metric),
-            form_of(metric),
-        ),
+        metric_number(primary.value, metric, primary.low, primary.high),
         Missing("not measured") if aer is None else Number(aer, form="percent"),
         _cost(cost.parameters, "count"),
         _cost(cost.train_seconds, "seconds"),
@@ -171,7 +168,8 @@ def _cost(value: float | None, form: Any) -> Entry:
 
 
 def _curves(contender: Contender, analysis: Analysis, task: TaskEntry) -> Figure | None:
-    """Training curves and the by-length curve, a panel each, a line a seed."""
+    """Return a figure with a panel for every training curve and for the main metric by length, a
+    line a seed."""
     keys = dict.fromkeys(
         key for result in contender.done for point in result.curve for key in point
     )
@@ -180,7 +178,7 @@ def _curves(contender: Contender, analysis: Analysis, task: TaskEntry) -> Figure
         if key not in NOT_FIGURES:
             lines = [curve(result, key, metric_scale(key)) for result in contender.done]
             panels += _panels(contender, lines, axis_name(key), "step")
-    metric = analysis.frame.headline
+    metric = analysis.frame.main_metric
     by_length = [lengths(result, metric_scale(metric)) for result in contender.done]
     panels += _panels(contender, by_length, axis_name(metric), task.length_unit)
     if not panels:
@@ -209,38 +207,25 @@ def _panels(contender: Contender, lines: Sequence[Lines], y: str, x: str) -> lis
     return line_panels(series, Axes(shortened(x, 26), y))
 
 
-def _predictions(store: Store, result: Result) -> tuple[list[Shown], tuple[str, ...]]:
+def _predictions(store: Store, result: Result) -> tuple[list[Prediction], tuple[str, ...]]:
+    """Return the predictions that have a score, and a note where there are none."""
     try:
-        rows = store.predictions(result.hash)
+        found = read_predictions(store, result.hash)
     except KeyError:
         return [], ("No predictions are kept.",)
     except UsageError as error:
         return [], (str(error),)
-    found = []
-    for row in rows:
-        score = row.get("score")
-        if isinstance(score, int | float):
-            found.append(_shown(row, float(score)))
-    return found, ()
+    return [one for one in found if one.score is not None], ()
 
 
-def _shown(row: Mapping[str, Any], score: float) -> Shown:
-    return Shown(
-        str(row.get("subset", "")),
-        str(row.get("example", "")),
-        str(row.get("source", "")),
-        tuple(str(text) for text in row.get("references") or ()),
-        str(row.get("prediction", "")),
-        score,
-    )
-
-
-def _extremes(rows: Sequence[Shown], subset: str) -> tuple[tuple[Shown, ...], tuple[Shown, ...]]:
-    """The best and the worst of a test set by score; of equal scores the longer source is the
-    better one to show as right, and the shorter one as wrong. No example is among both."""
+def _extremes(
+    rows: Sequence[Prediction], subset: str
+) -> tuple[tuple[Prediction, ...], tuple[Prediction, ...]]:
+    """Return the best and the worst predictions of a test set by score, none of them in both.
+    Among equal scores the longest sources count as best and the shortest as worst."""
     own = sorted(
         (row for row in rows if row.subset == subset),
-        key=lambda row: (-row.score, -len(row.source), row.example),
+        key=lambda row: (-(row.score or 0.0), -len(row.source), row.example),
     )
     count = min(_PREDICTIONS, len(own) // 2)
     return tuple(own[:count]), tuple(reversed(own[len(own) - count :]))
@@ -248,19 +233,17 @@ def _extremes(rows: Sequence[Shown], subset: str) -> tuple[tuple[Shown, ...], tu
 
 def _traces(store: Store, result: Result) -> tuple[list[Trace], tuple[str, ...]]:
     try:
-        return [Trace.from_json(row) for row in store.traces(result.hash)], ()
-    except KeyError:
-        return [], ()
-    except (UsageError, ValueError, TypeError, AssertionError) as error:
+        return read_traces(store, result.hash), ()
+    except (UsageError, KeyError, ValueError, TypeError, AssertionError) as error:
         return [], (f"its traces are unusable ({error})",)
 
 
-def _looks(
-    traces: Sequence[Trace], rows: Sequence[Shown], subset: str, name: str
-) -> tuple[Look, ...]:
-    texts = {(row.subset, row.example): row for row in rows}
+def _examples(
+    traces: Sequence[Trace], rows: Sequence[Prediction], subset: str, name: str
+) -> tuple[AttentionExample, ...]:
+    texts = {row.key: row for row in rows}
     found = []
-    for number, key in enumerate(choose(traces, subset)):
+    for number, key in enumerate(choose_examples(traces, subset)):
         own = [trace for trace in traces if (trace.subset, trace.example) == key]
         own = [trace for trace in own if trace.source and trace.target]
         if not own:
@@ -269,11 +252,11 @@ def _looks(
         with_parts = next((trace for trace in own if trace.parts), None)
         parts = _parts(with_parts, name) if with_parts and number < _EXAMPLES_WITH_PARTS else ()
         found.append(
-            Look(
+            AttentionExample(
                 f"Example {key[1]} of the test set “{key[0]}”",
-                told(text.source if text else source_text(own[0]), key[1]),
+                text.shown_source if text else source_text(own[0]),
                 text.references if text else (),
-                text.prediction if text else "",
+                text.text if text else "",
                 own[0].kind,
                 tuple(_whole(trace, name) for trace in own),
                 parts,
@@ -282,16 +265,16 @@ def _looks(
     return tuple(found)
 
 
-def _whole(trace: Trace, name: str) -> Map:
-    doing = "decoding freely" if trace.mode == "free" else "reading the reference"
-    return Map(f"while {doing}", attention_map(trace, f"Attention of {name}, {doing}"))
+def _whole(trace: Trace, name: str) -> AttentionMap:
+    doing = DOING[trace.mode]
+    return AttentionMap(f"while {doing}", attention_map(trace, f"Attention of {name}, {doing}"))
 
 
-def _parts(trace: Trace, name: str) -> tuple[Map, ...]:
-    """Single heads and layers of one reading."""
-    from dataclasses import replace
-
+def _parts(trace: Trace, name: str) -> tuple[AttentionMap, ...]:
+    """Draw single heads and layers of one trace."""
     return tuple(
-        Map(part, attention_map(replace(trace, weights=weights), f"Attention of {name}, {part}"))
+        AttentionMap(
+            part, attention_map(replace(trace, weights=weights), f"Attention of {name}, {part}")
+        )
         for part, weights in list(trace.parts.items())[:_PARTS]
     )

@@ -1,30 +1,310 @@
-"""Comparisons of stores as a page and as CSV."""
+"""Two stores beside each other: what got better, what got worse, what cannot be told apart.
+
+Compared are the cells that both stores have, so with the same options and the same seeds, and
+example by example where predictions are kept. Holm's correction runs over all comparisons made.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
 
+import numpy as np
+
+from bench.errors import UsageError
+from bench.store.result import Result
 from reports import formats
-from reports.compare import Comparison, Difference
+from reports import load as frames
 from reports.figures.svg import clean
-from reports.load import Setting
+from reports.load import BenchmarkSetting, Contender, Sample, read_samples
+from reports.metrics import Catalogue
 from reports.output_folder import write_files
-from reports.pages.site import environment
-from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, form_of
+from reports.pages import template_environment
+from reports.statistics.bootstrap import Resampler, candidates, fitting
+from reports.statistics.significance import (
+    LEVEL,
+    difference_estimate,
+    holm,
+    interval_variance,
+    moderated_variance,
+)
+from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, metric_number
 from reports.writers import csv_text
 
+if TYPE_CHECKING:
+    from bench.store.store import Store
 
-def write(comparisons: Sequence[Comparison], out: Path) -> list[Path]:
-    """Write everything; returns the files. Raises UsageError where the folder cannot be written."""
+
+Change = Literal["better", "worse", "cannot be told apart", "identical", "not comparable"]
+
+
+@dataclass(frozen=True)
+class CellDifference:
+    """The difference of one contender between two stores. Figures are means over the shared seeds.
+
+    Attributes:
+        low, high: 95 % interval of after - before, None where the two are not comparable.
+        p: two-sided, after Holm's correction; None likewise.
+        basis: what the interval covers ("seeds and examples", "examples", ...).
+        reason: why the two are not comparable, else "".
+    """
+
+    setting: BenchmarkSetting
+    contender: str
+    metric: str
+    higher_is_better: bool
+    seeds: tuple[int, ...]
+    examples: int
+    before: float
+    after: float
+    low: float | None
+    high: float | None
+    p: float | None
+    verdict: Change
+    basis: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class StoreComparison:
+    """All shared cells of two stores, and what only one of them has or could finish."""
+
+    before: str
+    after: str
+    differences: tuple[CellDifference, ...]
+    only_before: tuple[str, ...]
+    only_after: tuple[str, ...]
+    newly_failed: tuple[str, ...]
+    newly_finished: tuple[str, ...]
+    unusable: tuple[str, ...] = ()
+
+    @property
+    def apart(self) -> dict[str, tuple[str, ...]]:
+        """Labels of cells that are not compared, by reason."""
+        every = {
+            "only in the first": self.only_before,
+            "only in the second": self.only_after,
+            "finished in the first, failed in the second": self.newly_failed,
+            "failed in the first, finished in the second": self.newly_finished,
+            "left out, since they cannot be read": self.unusable,
+        }
+        return {why: names for why, names in every.items() if names}
+
+    @property
+    def counts(self) -> str:
+        """The number of each verdict: `2 better, 1 worse, 10 cannot be told apart`."""
+        counted = {
+            name: sum(one.verdict == name for one in self.differences) for name in get_args(Change)
+        }
+        return ", ".join(f"{number} {name}" for name, number in counted.items() if number) or (
+            "no shared cell has finished in both"
+        )
+
+
+@dataclass
+class _PairedResults:
+    """The results of one contender in two stores and their differences, seed by seed."""
+
+    setting: BenchmarkSetting
+    contender: Contender
+    pairs: list[tuple[Result, Result]]
+    per_seed: list[float] = field(default_factory=list)
+    draws: list[np.ndarray] = field(default_factory=list)
+    variances: list[float] = field(default_factory=list)
+    examples: int = 0
+    reason: str = ""
+
+    @property
+    def paired(self) -> bool:
+        """Whether every seed could be compared example by example."""
+        return len(self.draws) == len(self.pairs)
+
+    @property
+    def example_variance(self) -> float:
+        if self.paired:
+            return float(np.var(np.mean(self.draws, axis=0), ddof=1))
+        return float(np.mean(self.variances))
+
+
+def compare(before: Store, after: Store) -> StoreComparison:
+    """Compare the results of two stores. Raises UsageError where they share no cell."""
+    (first, unusable), (second, more_unusable) = frames.read(before), frames.read(after)
+    old = {result.hash: result for result in first}
+    new = {result.hash: result for result in second}
+    shared = [hash for hash in old if hash in new]
+    if not shared:
+        raise UsageError(
+            "the two stores share no cell",
+            where=f"{before.address}, {after.address}",
+            remedy="compare stores of the same study and seeds",
+        )
+    both = [h for h in shared if old[h].status == new[h].status == "done"]
+    measured = _measure([old[h] for h in both], new, before, after)
+    return StoreComparison(
+        before=before.address,
+        after=after.address,
+        differences=tuple(_judge(measured)),
+        only_before=_labels((old[h] for h in old if h not in new), tell_failed=True),
+        only_after=_labels((new[h] for h in new if h not in old), tell_failed=True),
+        newly_failed=_labels(
+            new[h] for h in shared if (old[h].status, new[h].status) == ("done", "failed")
+        ),
+        newly_finished=_labels(
+            new[h] for h in shared if (old[h].status, new[h].status) == ("failed", "done")
+        ),
+        unusable=(*unusable, *more_unusable),
+    )
+
+
+def _measure(
+    results: Sequence[Result], new: dict[str, Result], before: Store, after: Store
+) -> list[_PairedResults]:
+    # No registry is asked: what tells cells apart, besides their seeds, is in the cells.
+    collection = frames.collect("", results, Catalogue())
+    measured = []
+    for frame in collection.frames:
+        resampler = Resampler()
+        for contender in frame.contenders:
+            pairs = [(result, new[result.hash]) for result in contender.done]
+            one = _PairedResults(frame.setting, contender, pairs)
+            for pair in pairs:
+                _add(one, pair, resampler, before, after)
+            measured.append(one)
+    return measured
+
+
+def _add(
+    one: _PairedResults,
+    pair: tuple[Result, Result],
+    resampler: Resampler,
+    before: Store,
+    after: Store,
+) -> None:
+    first, second = pair[0].primary, pair[1].primary
+    assert first is not None and second is not None, "finished results have a primary figure"
+    if first.name != second.name:
+        one.reason = f"{first.name} in the one, {second.name} in the other"
+        return
+    one.per_seed.append(second.value - first.value)
+    old = _main_sample(before, pair[0])
+    new = _main_sample(after, pair[1])
+    if old is None or new is None:
+        one.variances.append(
+            sum(interval_variance(figure.low, figure.high) for figure in (first, second))
+        )
+        return
+    if old.test_set != new.test_set:
+        one.reason = "tested on different examples"
+        return
+    draws = [
+        _draws(sample, figure.name, figure.value, resampler)
+        for sample, figure in ((old, first), (new, second))
+    ]
+    if draws[0] is None or draws[1] is None:
+        one.reason = f"the kept examples do not give the stored {first.name}"
+        return
+    difference = draws[1] - draws[0]
+    one.draws.append(difference)
+    one.variances.append(float(np.var(difference, ddof=1)))
+    one.examples = max(one.examples, len(old))
+
+
+def _draws(sample: Sample, metric: str, stored: float, resampler: Resampler) -> np.ndarray | None:
+    aggregator = fitting(candidates(metric), sample.statistics, sample.scores, stored)
+    if aggregator is None:
+        return None
+    table = aggregator.table(sample.statistics, sample.scores)
+    assert table is not None, "it has just made a figure of them"
+    return resampler.figures(sample.test_set, table, aggregator)
+
+
+def _main_sample(store: Store, result: Result) -> Sample | None:
+    found, _ = read_samples(store, result.hash)
+    return next(iter(found.values()), None)
+
+
+def _judge(measured: Sequence[_PairedResults]) -> list[CellDifference]:
+    comparable = [one for one in measured if not one.reason]
+    spread = moderated_variance([one.per_seed for one in comparable])
+    raw = []
+    found: list[CellDifference] = []
+    for place, one in enumerate(comparable):
+        variance, freedom = float(spread.variance[place]), float(spread.freedom[place])
+        estimate = difference_estimate(
+            float(np.mean(one.per_seed)),
+            example_variance=one.example_variance,
+            seed_variance=variance,
+            seeds=len(one.pairs),
+            freedom=freedom,
+        )
+        raw.append(estimate.p)
+        paired = "paired examples" if one.paired else "examples, unpaired"
+        basis = paired if np.isnan(variance) else f"seeds and {paired}"
+        found.append(replace(_difference(one), low=estimate.low, high=estimate.high, basis=basis))
+    adjusted = holm(np.array(raw))
+    judged = [
+        replace(one, p=float(p), verdict=_verdict(one, float(p)))
+        for one, p in zip(found, adjusted, strict=True)
+    ]
+    return [*judged, *(_difference(one) for one in measured if one.reason)]
+
+
+def _difference(one: _PairedResults) -> CellDifference:
+    """Return the difference of one contender before it is tested."""
+    first = one.pairs[0][0].primary
+    assert first is not None
+    before = [pair[0].primary.value for pair in one.pairs if pair[0].primary]
+    after = [pair[1].primary.value for pair in one.pairs if pair[1].primary]
+    return CellDifference(
+        setting=one.setting,
+        contender=one.contender.name,
+        metric=first.name,
+        higher_is_better=first.higher_is_better,
+        seeds=one.contender.seeds,
+        examples=one.examples,
+        before=float(np.mean(before)),
+        after=float(np.mean(after)),
+        low=None,
+        high=None,
+        p=None,
+        verdict="not comparable",
+        basis="none",
+        reason=one.reason,
+    )
+
+
+def _verdict(one: CellDifference, p: float) -> Change:
+    if one.before == one.after and one.low == one.high:
+        return "identical"
+    if p >= 1 - LEVEL:
+        return "cannot be told apart"
+    return "better" if (one.after > one.before) == one.higher_is_better else "worse"
+
+
+def _labels(results: Iterable[Result], tell_failed: bool = False) -> tuple[str, ...]:
+    """Return the labels of cells, sorted."""
+    return tuple(
+        result.key.label + (", failed" if tell_failed and result.status == "failed" else "")
+        for result in sorted(
+            results, key=lambda result: (result.key.with_seed(0).label, result.key.seed)
+        )
+    )
+
+
+def write_comparisons(comparisons: Sequence[StoreComparison], out: Path) -> list[Path]:
+    """Write the comparisons as a page and as CSV; return the files. Raises UsageError where the
+    folder cannot be written."""
     parts = [(one, tables(one, place)) for place, one in enumerate(comparisons, start=1)]
-    page = environment().get_template("compare.html.j2").render(parts=parts)
+    page = template_environment().get_template("compare.html.j2").render(parts=parts)
     files = [(f"tables/{one.name}.csv", csv_text(one)) for _, own in parts for one in own]
     return write_files(out, [("index.html", clean(page)), *files], "comparison")
 
 
-def tables(comparison: Comparison, number: int) -> list[Table]:
-    """A table for each setting that both stores have; `number` keeps names of several apart."""
+def tables(comparison: StoreComparison, number: int) -> list[Table]:
+    """Build a table for each setting that both stores have; `number` makes the names of several
+    comparisons distinct."""
     settings = dict.fromkeys(one.setting for one in comparison.differences)
     return [
         _table(setting, [one for one in comparison.differences if one.setting == setting], number)
@@ -32,7 +312,7 @@ def tables(comparison: Comparison, number: int) -> list[Table]:
     ]
 
 
-def _table(setting: Setting, differences: Sequence[Difference], number: int) -> Table:
+def _table(setting: BenchmarkSetting, differences: Sequence[CellDifference], number: int) -> Table:
     first = differences[0]
     better = "higher" if first.higher_is_better else "lower"
     return Table(
@@ -52,13 +332,12 @@ def _table(setting: Setting, differences: Sequence[Difference], number: int) -> 
     )
 
 
-def _entries(one: Difference) -> tuple[Entry, ...]:
-    digits, form = formats.decimals(one.metric), form_of(one.metric)
+def _entries(one: CellDifference) -> tuple[Entry, ...]:
     verdict = f"{one.verdict} ({one.reason})" if one.reason else one.verdict
     return (
-        Number(one.before, digits=digits, form=form),
-        Number(one.after, digits=digits, form=form),
-        Number(one.after - one.before, one.low, one.high, digits, form, signed=True),
+        metric_number(one.before, one.metric),
+        metric_number(one.after, one.metric),
+        metric_number(one.after - one.before, one.metric, one.low, one.high, signed=True),
         Missing("not measured") if one.p is None else Number(one.p, form="p"),
         Label(verdict),
         Number(len(one.seeds), form="count"),

@@ -1,4 +1,4 @@
-"""What a frame shows, said in sentences: the answer before the tables."""
+"""The findings of a frame in sentences: the answer before the tables."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from reports import formats
 from reports.metrics import Catalogue
 from reports.statistics.analysis import Analysis
-from reports.statistics.baselines import best_control, standings
-from reports.statistics.lengths import Difference
-from reports.statistics.ranks import seeds_text
-from reports.statistics.significance import Estimate
+from reports.statistics.baselines import against_best_control, best_control
+from reports.statistics.significance import DifferenceEstimate, Estimate
 from reports.tables import mean_known
+from reports.tables.scores import seeds_text
 
 _NAMED = 6
 
 
 def findings(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
-    """A few sentences; none of them claims a difference that was not found significant."""
-    if not any(analysis.headline.estimates):
+    """Summarize a frame in a few sentences, none of which claims a difference that is not
+    significant."""
+    if not any(analysis.main.estimates):
         return ("Nothing has finished in this setting yet.",)
     sentences = [
         _best(analysis),
@@ -35,14 +35,14 @@ def findings(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
 def _best(analysis: Analysis) -> str:
     frame, group = analysis.frame, _group_one(analysis)
     first, others = group[0], group[1:]
-    name = formats.metric_name(frame.headline)
+    name = formats.metric_name(frame.main_metric)
     word = "Highest" if frame.higher_is_better else "Lowest"
     sentence = f"{word} {name}: {frame.contenders[first].name}, {_figure(analysis, first)}."
     if others:
-        seeds = seeds_text(analysis.headline)
+        seeds = seeds_text(analysis.main)
         return f"{sentence} Not to be told apart from it with {seeds}: {_names(analysis, others)}."
-    if sum(one is not None for one in analysis.headline.estimates) > 1:
-        known = {one.basis for one in analysis.headline.estimates if one is not None}
+    if sum(one is not None for one in analysis.main.estimates) > 1:
+        known = {one.basis for one in analysis.main.estimates if one is not None}
         doubt = "" if "seeds and examples" in known else ", as far as a single seed can tell"
         return f"{sentence} It is ahead of everything else beyond chance{doubt}."
     return sentence
@@ -63,9 +63,9 @@ def _cheapest(analysis: Analysis) -> str:
 
 
 def _controls(analysis: Analysis, catalogue: Catalogue) -> list[str]:
-    """How many beat the control without attention."""
+    """Count the mechanisms that beat each control without attention."""
     sentences = []
-    frame, scores = analysis.frame, analysis.headline
+    frame, scores = analysis.frame, analysis.main
     for place, contender in enumerate(frame.contenders):
         control = scores.estimates[place]
         if contender.attention not in catalogue.controls or control is None:
@@ -89,17 +89,17 @@ def _controls(analysis: Analysis, catalogue: Catalogue) -> list[str]:
 
 
 def _best_control(analysis: Analysis) -> str:
-    """Which mechanisms pass the best of the controls that are no models of ours."""
+    """Name the mechanisms that beat the best of the simple baselines."""
     control = best_control(analysis)
-    value = control.headline(analysis) if control else None
+    value = control.main_figure(analysis) if control else None
     if control is None or value is None:
         return ""
-    stand = standings(analysis)
+    stand = against_best_control(analysis)
     known = [place for place, one in enumerate(stand) if one]
     passing = [place for place in known if stand[place] == "better"]
     sentence = (
         f"The best control that is not a model of the suite, “{control.name}”, reaches "
-        f"{formats.figure(value, analysis.frame.headline)}; "
+        f"{formats.metric_text(value, analysis.frame.main_metric)}; "
     )
     if not passing:
         return f"{sentence}no mechanism of {len(known)} passes it beyond its interval."
@@ -118,9 +118,9 @@ def _share(value: float) -> str:
 
 
 def _lead(analysis: Analysis) -> str:
-    """Whether leads over the control grow with the length of the input: on lengths as in
-    training, and on longer ones."""
-    found, frame = analysis.gaps, analysis.frame
+    """Say whether leads over the control grow with the length of the input: within lengths of
+    training, and beyond."""
+    found, frame = analysis.leads, analysis.frame
     if found is None:
         return ""
     control = frame.contenders[found.control].name
@@ -138,9 +138,9 @@ def _lead(analysis: Analysis) -> str:
 
 
 def _grown(
-    analysis: Analysis, growth: Sequence[Difference | None], adjusted: Sequence[float]
+    analysis: Analysis, growth: Sequence[DifferenceEstimate | None], adjusted: Sequence[float]
 ) -> str:
-    """`12 of 13 mechanisms (it shrinks for self + scaled-dot)`."""
+    """Count growing leads: `12 of 13 mechanisms (it shrinks for self + scaled-dot)`."""
     known = {place: one for place, one in enumerate(growth) if one is not None}
     sure = {place: one for place, one in known.items() if adjusted[place] < 0.05}
     shrinks = [place for place, one in sure.items() if one.value < 0]
@@ -152,22 +152,22 @@ def _grown(
 
 
 def _longer(analysis: Analysis) -> list[str]:
-    """What is lost on other test sets, and by whom most, as a share of the headline figure."""
+    """Say what is lost on the other test sets, as a share of the main metric, and who loses
+    most."""
     frame = analysis.frame
-    sign = 1 if frame.higher_is_better else -1
     sentences = []
     for scores in analysis.subsets[1:]:
         lost = {
-            place: sign * (first.value - other.value) / first.value
+            place: frame.sign * (first.value - other.value) / first.value
             for place, (first, other) in enumerate(
-                zip(analysis.headline.estimates, scores.estimates, strict=True)
+                zip(analysis.main.estimates, scores.estimates, strict=True)
             )
             if first is not None and other is not None and first.value > 0
         }
         if len(lost) < 2:
             continue
         most, least = max(lost, key=lambda at: lost[at]), min(lost, key=lambda at: lost[at])
-        name = formats.metric_name(frame.headline)
+        name = formats.metric_name(frame.main_metric)
         share = _share(abs(lost[least]))
         worst, best = frame.contenders[most].name, frame.contenders[least].name
         if lost[most] <= 0:
@@ -207,22 +207,15 @@ def _alignment(analysis: Analysis) -> str:
 
 
 def _group_one(analysis: Analysis) -> list[int]:
-    """Group 1, best first."""
-    sign = -1 if analysis.frame.higher_is_better else 1
-    estimates = analysis.headline.estimates
-
-    def value(place: int) -> float:
-        one = estimates[place]
-        assert one is not None, "a group holds only what was measured"
-        return sign * one.value
-
-    return sorted(analysis.headline.best(), key=value)
+    """Return the places of the contenders in group 1, best first."""
+    best = set(analysis.main.best())
+    return [place for place in analysis.order if place in best]
 
 
 def _ahead(analysis: Analysis, place: int, other: int) -> bool:
-    """Whether one is better than the other beyond chance."""
-    first, second = analysis.headline.estimates[place], analysis.headline.estimates[other]
-    if first is None or second is None or not analysis.headline.adjusted[place, other] < 0.05:
+    """Whether the first contender is significantly better than the second."""
+    first, second = analysis.main.estimates[place], analysis.main.estimates[other]
+    if first is None or second is None or not analysis.main.adjusted[place, other] < 0.05:
         return False
     return (first.value > second.value) == analysis.frame.higher_is_better
 
@@ -233,13 +226,13 @@ def _train_seconds(analysis: Analysis, place: int) -> float | None:
 
 
 def _figure(analysis: Analysis, place: int) -> str:
-    estimate: Estimate | None = analysis.headline.estimates[place]
+    estimate: Estimate | None = analysis.main.estimates[place]
     assert estimate is not None
-    metric = analysis.frame.headline
-    text = formats.figure(estimate.value, metric)
+    metric = analysis.frame.main_metric
+    text = formats.metric_text(estimate.value, metric)
     if estimate.low is None or estimate.high is None:
         return text
-    return f"{text} {formats.figure_interval(estimate.low, estimate.high, metric)}"
+    return f"{text} {formats.metric_interval(estimate.low, estimate.high, metric)}"
 
 
 def _names(analysis: Analysis, places: Sequence[int]) -> str:

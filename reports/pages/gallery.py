@@ -1,4 +1,4 @@
-"""Which examples are shown, and what every mechanism made of them, side by side."""
+"""The gallery of a page: selected examples with every mechanism's output and attention map."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING
 from bench.errors import UsageError
 from bench.store.trace import Mode, SourceKind, Trace
 from reports.attention_maps import attention_map
-from reports.figures.drawing import Drawing, Group, Text, text_width
+from reports.figures import Drawing, Group, Text, text_width
 from reports.load import Contender, Frame
-from reports.tables import page_of_cell
+from reports.tables import cell_page_name
 
 if TYPE_CHECKING:
     from bench.store.store import Store
 
 Key = tuple[str, str]  # test set, example
 
+#: What a model does while its attention is traced.
+DOING: dict[Mode, str] = {"free": "decoding freely", "forced": "reading the reference"}
+
 #: At most so many mechanisms a page, best first, so that pages stay small.
 CONTENDERS = 16
-_FROM_HEADLINE, _FROM_OTHERS = 2, 1
+_FROM_MAIN, _FROM_OTHERS = 2, 1
 _READABLE = 16  # source words that fit a phone
 
 
@@ -41,14 +44,14 @@ _LOOKS = {
 }
 
 
-def looks(kind: str) -> str:
-    """How to read pictures of attention over words, frames or a grid."""
+def reading_hint(kind: str) -> str:
+    """Explain how to read attention maps over words, frames or a grid."""
     return _LOOKS[kind]
 
 
 @dataclass(frozen=True)
-class Map:
-    """What one contender looked at in one example; `href` is its page."""
+class AttentionMap:
+    """The attention of one contender on one example; `href` is its page."""
 
     contender: str
     drawing: Drawing
@@ -63,29 +66,77 @@ class Map:
 
 
 @dataclass(frozen=True)
-class Output:
-    """What one contender wrote, with its score for the example."""
+class Prediction:
+    """A stored prediction: the texts of its example and, where it has one, its score."""
 
-    contender: str
+    subset: str
+    example: str
+    source: str
+    references: tuple[str, ...]
     text: str
     score: float | None
 
+    @property
+    def key(self) -> Key:
+        return self.subset, self.example
+
+    @property
+    def tells_source(self) -> bool:
+        """Whether the source is a text, and not just the name of a recording or a picture."""
+        return self.source != self.example
+
+    @property
+    def shown_source(self) -> str:
+        """The source text, "" where there is only a name."""
+        return self.source if self.tells_source else ""
+
+
+def read_predictions(store: Store, hash: str) -> list[Prediction]:
+    """The predictions that a store keeps of a result.
+
+    Raises KeyError where it keeps none, and UsageError where they cannot be read.
+    """
+    return [
+        Prediction(
+            str(row.get("subset", "")),
+            str(row.get("example", "")),
+            str(row.get("source", "")),
+            tuple(str(text) for text in row.get("references") or ()),
+            str(row.get("prediction", "")),
+            float(score) if isinstance(score := row.get("score"), int | float) else None,
+        )
+        for row in store.predictions(hash)
+    ]
+
+
+def read_traces(store: Store, hash: str) -> list[Trace]:
+    """The attention traces that a store keeps of a result.
+
+    Raises UsageError, KeyError, TypeError or ValueError where they are unusable.
+    """
+    try:
+        rows = store.traces(hash)
+    except KeyError:
+        return []
+    return [Trace.from_json(row) for row in rows]
+
 
 @dataclass(frozen=True)
-class Exhibit:
-    """One example: its texts, what was written, and the heat maps by mode.
+class GalleryExample:
+    """One example: its texts, what every contender wrote, and the attention maps by mode.
 
     Attributes:
         source: "" where it is no text.
+        outputs: name of the contender and what it wrote.
     """
 
     subset: str
     example: str
     source: str
     references: tuple[str, ...]
-    outputs: tuple[Output, ...]
-    free: tuple[Map, ...]
-    forced: tuple[Map, ...]
+    outputs: tuple[tuple[str, Prediction], ...]
+    free: tuple[AttentionMap, ...]
+    forced: tuple[AttentionMap, ...]
     gold: bool
     kind: SourceKind = "words"
 
@@ -95,8 +146,8 @@ class Exhibit:
 
 
 @dataclass(frozen=True)
-class _Shown:
-    """A contender's first seed: its traces and predictions of the examples that may be shown."""
+class _TracedContender:
+    """A contender with the traces of its first seed."""
 
     contender: Contender
     traces: dict[tuple[Key, Mode], Trace]
@@ -104,13 +155,13 @@ class _Shown:
 
 
 def gallery(
-    frame: Frame, order: Sequence[int], headline: str, store: Store
-) -> tuple[tuple[Exhibit, ...], tuple[str, ...]]:
-    """Exhibits, and notes on what could not be shown.
+    frame: Frame, order: Sequence[int], main_test_set: str, store: Store
+) -> tuple[tuple[GalleryExample, ...], tuple[str, ...]]:
+    """Return the examples shown for a frame, and notes on what could not be shown.
 
     Args:
         order: places of the contenders, best first.
-        headline: name of the test set that comes first.
+        main_test_set: name of the test set that comes first.
     """
     notes: list[str] = []
     contenders = [frame.contenders[place] for place in order if frame.contenders[place].done]
@@ -119,11 +170,13 @@ def gallery(
     shown = []
     for contender in contenders[:CONTENDERS]:
         try:
-            href = page_of_cell(frame.setting, contender)
-            shown.append(_Shown(contender, _traces(store, contender), href))
+            href = cell_page_name(frame.setting, contender)
+            traces = read_traces(store, contender.done[0].hash)
+            by_example = {((one.subset, one.example), one.mode): one for one in traces}
+            shown.append(_TracedContender(contender, by_example, href))
         except (UsageError, ValueError, KeyError, TypeError) as error:
             notes.append(f"{contender.name}: its traces are unusable ({error})")
-    keys = choose((trace for one in shown for trace in one.traces.values()), headline)
+    keys = choose_examples((trace for one in shown for trace in one.traces.values()), main_test_set)
     written = {one.contender.name: _written(store, one.contender, keys) for one in shown}
     exhibits = [_exhibit(key, shown, written) for key in keys]
     # The pages of the mechanisms have both readings of every example; here they would weigh most.
@@ -131,80 +184,55 @@ def gallery(
     return (*exhibits[:1], *later), tuple(notes)
 
 
-def choose(traces: Iterable[Trace], headline: str) -> list[Key]:
-    """Two examples of the headline test set and one of each other, those with gold first, seen
-    by as many mechanisms as possible, and short enough to be read."""
+def choose_examples(traces: Iterable[Trace], main_test_set: str) -> list[Key]:
+    """Choose two examples of the main test set and one of each other: those with gold alignments
+    first, then those traced for most mechanisms, then those short enough to be read."""
     traces = list(traces)
     seen = Counter((trace.subset, trace.example) for trace in traces)
     first = {(trace.subset, trace.example): trace for trace in reversed(traces)}
     chosen: list[Key] = []
-    subsets = sorted({subset for subset, _ in seen}, key=lambda name: (name != headline, name))
+    subsets = sorted({subset for subset, _ in seen}, key=lambda name: (name != main_test_set, name))
 
     def merit(key: Key) -> tuple[bool, int, tuple[int, int], Key]:
         return first[key].gold is None, -seen[key], _unreadable(first[key]), key
 
     for subset in subsets:
         keys = sorted((key for key in seen if key[0] == subset), key=merit)
-        chosen += keys[: _FROM_HEADLINE if subset == headline else _FROM_OTHERS]
+        chosen += keys[: _FROM_MAIN if subset == main_test_set else _FROM_OTHERS]
     return chosen
 
 
 def _unreadable(trace: Trace) -> tuple[int, int]:
-    """Too long for a phone by how much, then: the longer of the short ones says more."""
+    """Sort key: how many units are too many for a phone, then the longer of the short ones
+    first."""
     length = len(trace.source)
     return max(0, length - _READABLE), -length
 
 
-def _traces(store: Store, contender: Contender) -> dict[tuple[Key, Mode], Trace]:
+def _written(store: Store, contender: Contender, keys: Sequence[Key]) -> dict[Key, Prediction]:
     try:
-        rows = store.traces(contender.done[0].hash)
-    except KeyError:
-        return {}
-    traces = [Trace.from_json(row) for row in rows]
-    return {((trace.subset, trace.example), trace.mode): trace for trace in traces}
-
-
-@dataclass(frozen=True)
-class _Written:
-    source: str
-    references: tuple[str, ...]
-    output: Output
-
-
-def _written(store: Store, contender: Contender, keys: Sequence[Key]) -> dict[Key, _Written]:
-    try:
-        rows = store.predictions(contender.done[0].hash)
+        found = read_predictions(store, contender.done[0].hash)
     except (KeyError, UsageError):
         return {}
-    wanted = set(keys)
-    found = {}
-    for row in rows:
-        key = str(row.get("subset")), str(row.get("example"))
-        if key in wanted:
-            score = row.get("score")
-            output = Output(
-                contender.name,
-                str(row.get("prediction", "")),
-                float(score) if isinstance(score, int | float) else None,
-            )
-            references = tuple(str(text) for text in row.get("references") or ())
-            found[key] = _Written(str(row.get("source", "")), references, output)
-    return found
+    return {one.key: one for one in found if one.key in keys}
 
 
-def _exhibit(key: Key, shown: Sequence[_Shown], written: dict[str, dict[Key, _Written]]) -> Exhibit:
-    texts = [
-        written[one.contender.name][key]
+def _exhibit(
+    key: Key, shown: Sequence[_TracedContender], written: dict[str, dict[Key, Prediction]]
+) -> GalleryExample:
+    outputs = [
+        (one.contender.name, found)
         for one in shown
-        if key in written.get(one.contender.name, {})
+        if (found := written[one.contender.name].get(key)) is not None
     ]
+    text = outputs[0][1] if outputs else None
     held = [trace for one in shown for (at, _), trace in one.traces.items() if at == key]
-    return Exhibit(
+    return GalleryExample(
         subset=key[0],
         example=key[1],
-        source=told(texts[0].source if texts else source_text(held[0]), key[1]),
-        references=texts[0].references if texts else (),
-        outputs=tuple(text.output for text in texts),
+        source=text.shown_source if text else source_text(held[0]),
+        references=text.references if text else (),
+        outputs=tuple(outputs),
         free=_maps(key, "free", shown),
         forced=_maps(key, "forced", shown),
         gold=any(trace.gold for trace in held),
@@ -212,22 +240,17 @@ def _exhibit(key: Key, shown: Sequence[_Shown], written: dict[str, dict[Key, _Wr
     )
 
 
-def told(source: str, example: str) -> str:
-    """A source as it is shown: nothing where it goes by the name of its example."""
-    return "" if source == example else source
-
-
 def source_text(trace: Trace) -> str:
-    """Words say what they are; sounds and pictures go by their name."""
-    return " ".join(trace.source) if trace.kind == "words" else trace.example
+    """Return the words of the source; "" for sounds and pictures, which have only a name."""
+    return " ".join(trace.source) if trace.kind == "words" else ""
 
 
-def _maps(key: Key, mode: Mode, shown: Sequence[_Shown]) -> tuple[Map, ...]:
+def _maps(key: Key, mode: Mode, shown: Sequence[_TracedContender]) -> tuple[AttentionMap, ...]:
     maps = []
     for one in shown:
         trace = one.traces.get((key, mode))
         if trace is not None and trace.source and trace.target:
             name = one.contender.name
-            doing = "decoding freely" if mode == "free" else "reading the reference"
-            maps.append(Map(name, attention_map(trace, f"Attention of {name}, {doing}"), one.href))
+            drawing = attention_map(trace, f"Attention of {name}, {DOING[mode]}")
+            maps.append(AttentionMap(name, drawing, one.href))
     return tuple(maps)

@@ -1,8 +1,8 @@
-"""A whole report as data: every frame worked out, ready to be written in any form."""
+"""A report as data: the analysis, tables, figures and examples of every frame."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,17 +12,23 @@ from bench.errors import UsageError
 from bench.store.result import Result
 from reports import load as frames
 from reports import metrics as catalogues
-from reports.figures.charts import Figure, Styles, by_length, quality_against_cost, training_curves
-from reports.figures.rank_diagram import rank_figure
-from reports.load import Collection, Frame, Setting
+from reports.figures.charts import (
+    Figure,
+    Styles,
+    by_length,
+    quality_against_cost,
+    rank_figure,
+    training_curves,
+)
+from reports.load import BenchmarkSetting, Collection, Frame
 from reports.metrics import Catalogue
 from reports.pages.cell import CellPage, cell_pages
 from reports.pages.findings import findings
-from reports.pages.gallery import Exhibit, gallery, looks
+from reports.pages.gallery import GalleryExample, gallery, reading_hint
+from reports.replication import Replication
 from reports.replication.matching import paper_studies, replicate
-from reports.replication.verdicts import Replication, summary_table, tables_of
 from reports.statistics.analysis import Analysis, analyse
-from reports.statistics.ranks import rank
+from reports.statistics.ranks import mean_ranks
 from reports.tables import Table
 from reports.tables.comparisons import confusion_table, length_table, mcnemar_table
 from reports.tables.metrics import (
@@ -34,14 +40,12 @@ from reports.tables.metrics import (
 )
 from reports.tables.overview import (
     Fact,
-    facts,
     overview_table,
     results_table,
     run_notes,
     signatures,
 )
 from reports.tables.scores import score_matrix
-from reports.writers import escaped, markdown_text
 
 if TYPE_CHECKING:
     from ablations.study import Study
@@ -50,9 +54,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Section:
-    """Everything that is shown of one frame; None where there is nothing to show."""
+    """Everything shown of one frame; None where there is nothing to show."""
 
-    setting: Setting
+    setting: BenchmarkSetting
     analysis: Analysis
     findings: tuple[str, ...]
     matrix: Table
@@ -67,20 +71,20 @@ class Section:
     curves: tuple[Figure, ...]
     by_length: Figure | None
     against_cost: Figure | None
-    exhibits: tuple[Exhibit, ...]
+    exhibits: tuple[GalleryExample, ...]
     signatures: tuple[Fact, ...]
     notes: tuple[str, ...]
     cells: tuple[CellPage, ...] = ()
 
     @property
     def kind(self) -> str:
-        """What the source of the examples is: "words", "frames" or "grid"."""
+        """The kind of source of the examples: "words", "frames" or "grid"."""
         return self.exhibits[0].kind if self.exhibits else "words"
 
     @property
-    def look(self) -> str:
-        """How to read the pictures of the examples."""
-        return looks(self.kind)
+    def hint(self) -> str:
+        """How to read the attention maps of the examples."""
+        return reading_hint(self.kind)
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -100,14 +104,14 @@ class Section:
 
     @property
     def figures(self) -> tuple[Figure, ...]:
-        """All charts, in the order of the page."""
+        """All figures, in the order of the page."""
         every = (*self.curves, self.by_length, self.against_cost)
         return tuple(figure for figure in every if figure is not None)
 
 
 @dataclass(frozen=True)
 class Report:
-    """A store's results, worked out."""
+    """All that a report shows of a store, as data."""
 
     collection: Collection
     catalogue: Catalogue
@@ -121,7 +125,7 @@ class Report:
     @cached_property
     def ranks(self) -> Figure | None:
         """Mean ranks over tasks; None where too little was run."""
-        found = rank([section.analysis for section in self.sections])
+        found = mean_ranks([section.analysis for section in self.sections])
         return rank_figure(found) if found else None
 
     @cached_property
@@ -137,14 +141,14 @@ class Report:
         return tuple(section for section in self.sections if section.setting.task == task)
 
 
-def build(
+def build_report(
     store: Store,
     *,
     study: str | None = None,
     catalogue: Catalogue | None = None,
     studies: Sequence[Study] | None = None,
 ) -> Report:
-    """Work out everything that a store holds.
+    """Analyze everything that a store holds.
 
     Args:
         study: only the results of this study.
@@ -163,8 +167,8 @@ def build(
             remedy="`attnbench sweep --store` makes some",
         )
     if study is not None:
-        results = of_study(results, study)
-    known = catalogue or catalogues.from_registries(result.key for result in results)
+        results = results_of_study(results, study)
+    known = catalogue or catalogues.catalogue_of(result.key for result in results)
     collection = frames.collect(store.address, results, known, problems)
     sections = tuple(_section(frame, store, known) for frame in collection.frames)
     if studies is None:
@@ -174,8 +178,9 @@ def build(
     return Report(collection, known, sections, tuple(replicate(studies, results, store)))
 
 
-def of_study(results: Sequence[Result], study: str) -> list[Result]:
-    """The results of one study: those run for it, and those of its cells that were there before.
+def results_of_study(results: Sequence[Result], study: str) -> list[Result]:
+    """Return the results of one study: those run for it, and those of its cells that other studies
+    ran.
 
     Args:
         study: its name, or the path of its file.
@@ -195,8 +200,8 @@ def of_study(results: Sequence[Result], study: str) -> list[Result]:
 
 
 def _cells_of(study: str) -> frozenset[str]:
-    """Hashes of a study's cells: a sweep takes over what the store already had, under the name
-    of the study that ran it. Empty for the name of a study that is not installed here."""
+    """Return the hashes of a study's cells, since a sweep reuses results under the name of the
+    study that ran them. Empty for a study that is not installed here."""
     from ablations.study import load_study, study_files
 
     if not _is_path(study) and study not in study_files():
@@ -220,7 +225,7 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:
     task = catalogue.task(frame.setting.task)
     order = analysis.order
     cells = tuple(cell_pages(analysis, store, task))
-    exhibits, notes = gallery(frame, order, analysis.headline.subset, store)
+    exhibits, notes = gallery(frame, order, analysis.main.subset, store)
     return Section(
         setting=frame.setting,
         analysis=analysis,
@@ -242,55 +247,3 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:
         notes=(*analysis.notes, *notes, *run_notes(frame.done)),
         cells=cells,
     )
-
-
-# report.md: the report as one Markdown file.
-
-
-def report_text(report: Report) -> str:
-    """Findings and tables of the whole report; figures are linked."""
-    return "\n".join(_lines(report)).rstrip() + "\n"
-
-
-def _lines(report: Report) -> Iterator[str]:
-    yield "# Which attention, with which score function, for which task?\n"
-    for problem in report.collection.problems:
-        yield f"> Could not be used: {escaped(problem)}\n"
-    yield "## Attention by task\n"
-    yield markdown_text(report.overview)
-    if report.ranks:
-        yield f"![{escaped(report.ranks.title)}](figures/{report.ranks.name}.svg)\n"
-        yield f"{escaped(report.ranks.caption)}\n"
-    for section in report.sections:
-        yield from _markdown_section(section)
-    if report.replications:
-        yield "## Did the papers' orderings hold?\n"
-        yield markdown_text(summary_table(report.replications, report.collection.address))
-    for replication in report.replications:
-        for _, rows, _pairs in tables_of(replication):
-            yield f"### {escaped(rows.title)}\n"
-            yield markdown_text(rows)
-    yield "## What was run\n"
-    yield from (
-        f"- {escaped(fact.label)}: {escaped(fact.text)}" for fact in facts(report.collection)
-    )
-
-
-def _markdown_section(section: Section) -> Iterator[str]:
-    setting = section.setting
-    yield f"## {escaped(setting.task.capitalize())}: {escaped(setting.label)}\n"
-    yield from (f"- {escaped(sentence)}" for sentence in section.findings)
-    yield ""
-    for table in section.tables:
-        yield f"### {escaped(table.title)}\n"
-        yield markdown_text(table)
-    for figure in section.figures:
-        yield f"![{escaped(figure.title)}](figures/{figure.name}.svg)\n"
-    if section.signatures:
-        yield "\n".join(
-            f"- {escaped(fact.label)}: {escaped(fact.text)}" for fact in section.signatures
-        )
-        yield ""
-    if section.notes:
-        yield "\n".join(f"- {escaped(note)}" for note in section.notes)
-        yield ""

@@ -1,50 +1,50 @@
-"""The site: self-contained pages that open from the file system, without any network.
-
-Style and script stand in every page; a content policy lets nothing else run or load, so that a
-script in somebody's sentence stays a text even if an escape were forgotten.
-"""
+"""The files of a report: HTML pages, report.md, tables and figures."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from jinja2 import Environment
 
-from reports import formats
-from reports.figures.drawing import Drawing, css_variables
-from reports.figures.svg import clean, definitions, inline
-from reports.load import Setting, slug
+from reports.figures import Drawing, pdf, svg, tiled
+from reports.figures.pdf import fonts_for
+from reports.figures.svg import clean, definitions
+from reports.load import BenchmarkSetting
+from reports.output_folder import write_files
+from reports.pages import template_environment
+from reports.pages.gallery import GalleryExample
 from reports.pages.report import Report, Section
-from reports.replication.verdicts import command, summary_table, tables_of
-from reports.tables import Label, Missing, Number
-from reports.tables.overview import facts, page_of
+from reports.replication import command, summary_table, tables_of
+from reports.tables import Table, task_page_name
+from reports.tables.overview import facts
+from reports.writers import csv_text, escape_markdown, latex_text, markdown_text, parquet_bytes
 
 #: File name of the page on papers.
 REPLICATION = "replication.html"
-_PACKAGE = Path(__file__).parent.parent
 
 
 def pages(report: Report) -> dict[str, str]:
-    """HTML by file name: the overview, a page per task and mechanism, and one on the papers. A task
-    with several settings has a page for each of them, so that pages stay small."""
+    """Render HTML by file name: the overview, a page per task and mechanism, and one on the
+    papers. A task with several settings has a page for each of them, so that pages stay small."""
     environment = _environment(report)
     index = environment.get_template("index.html.j2")
     found = {"index.html": index.render(facts=facts(report.collection), here="index.html")}
-    task_page = environment.get_template("task.html.j2")
-    setting_page = environment.get_template("setting.html.j2")
+    task_template = environment.get_template("task.html.j2")
+    setting_template = environment.get_template("setting.html.j2")
     for name in report.collection.tasks:
-        sections, task, here = report.of_task(name), report.catalogue.task(name), page_of(name)
+        sections, task, here = (
+            report.of_task(name),
+            report.catalogue.task(name),
+            task_page_name(name),
+        )
         several = len(sections) > 1
         pictures = "" if several else definitions(_maps(sections[0]))
-        found[here] = task_page.render(task=task, sections=sections, here=here, pictures=pictures)
+        found[here] = task_template.render(
+            task=task, sections=sections, here=here, pictures=pictures
+        )
         for section in sections if several else ():
-            found[place_of(section.setting, report)] = setting_page.render(
+            found[setting_href(section.setting, report)] = setting_template.render(
                 task=task, section=section, here=here, pictures=definitions(_maps(section))
             )
     cell = environment.get_template("cell.html.j2")
@@ -52,8 +52,8 @@ def pages(report: Report) -> dict[str, str]:
         for one in section.cells:
             found[one.href] = cell.render(
                 cell=one,
-                headline=section.analysis.frame.headline,
-                here=page_of(section.setting.task),
+                main_metric=section.analysis.frame.main_metric,
+                here=task_page_name(section.setting.task),
                 pictures=definitions(one.drawings),
             )
     if report.replications:
@@ -65,12 +65,12 @@ def pages(report: Report) -> dict[str, str]:
     return {name: clean(page) for name, page in found.items()}
 
 
-def place_of(setting: Setting, report: Report) -> str:
-    """Where everything of a setting stands: on its task's page, or on one of its own where the task
-    has several settings."""
+def setting_href(setting: BenchmarkSetting, report: Report) -> str:
+    """Return the link to a setting: an anchor on its task's page, or a page of its own where the
+    task has several settings."""
     if len(report.of_task(setting.task)) > 1:
         return f"{setting.slug}.html"
-    return f"{page_of(setting.task)}#{setting.slug}"
+    return f"{task_page_name(setting.task)}#{setting.slug}"
 
 
 def _maps(section: Section) -> Iterator[Drawing]:
@@ -79,59 +79,120 @@ def _maps(section: Section) -> Iterator[Drawing]:
 
 
 def _environment(report: Report) -> Environment:
-    made = environment()
-    made.filters["place"] = lambda setting: place_of(setting, report)
+    made = template_environment()
+    made.filters["place"] = lambda setting: setting_href(setting, report)
     made.filters["command"] = lambda one: command(one, report.collection.address)
     made.globals["report"] = report
     return made
 
 
-def environment() -> Environment:
-    """Templates with style, script and content policy; what comes in is escaped."""
-    made = Environment(
-        loader=PackageLoader("reports", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+def report_text(report: Report) -> str:
+    """Format the findings and tables of the whole report as Markdown; figures are linked."""
+    return "\n".join(_lines(report)).rstrip() + "\n"
+
+
+def _lines(report: Report) -> Iterator[str]:
+    yield "# Which attention, with which score function, for which task?\n"
+    for problem in report.collection.problems:
+        yield f"> Could not be used: {escape_markdown(problem)}\n"
+    yield "## Attention by task\n"
+    yield markdown_text(report.overview)
+    if report.ranks:
+        yield f"![{escape_markdown(report.ranks.title)}](figures/{report.ranks.name}.svg)\n"
+        yield f"{escape_markdown(report.ranks.caption)}\n"
+    for section in report.sections:
+        yield from _markdown_section(section)
+    if report.replications:
+        yield "## Did the papers' orderings hold?\n"
+        yield markdown_text(summary_table(report.replications, report.collection.address))
+    for replication in report.replications:
+        for _, rows, _pairs in tables_of(replication):
+            yield f"### {escape_markdown(rows.title)}\n"
+            yield markdown_text(rows)
+    yield "## What was run\n"
+    yield from (
+        f"- {escape_markdown(fact.label)}: {escape_markdown(fact.text)}"
+        for fact in facts(report.collection)
     )
-    script = (_PACKAGE / "assets" / "site.js").read_text(encoding="utf-8")
-    style = css_variables() + (_PACKAGE / "assets" / "site.css").read_text(encoding="utf-8")
-    made.filters |= {
-        "svg": inline,
-        "metric": formats.metric_name,
-        "page": page_of,
-        "plural": formats.plural,
-        "slug": slug,
-        "code": _with_code,
-        "breakable": _breakable,
-    }
-    made.tests |= {
-        "number": lambda entry: isinstance(entry, Number),
-        "missing": lambda entry: isinstance(entry, Missing),
-        "label": lambda entry: isinstance(entry, Label),
-    }
-    made.globals |= _globals(style, script)
-    return made
 
 
-def _with_code(text: str) -> Markup:
-    """Text with what stands between backticks as code; everything else of it is escaped."""
-    return Markup(re.sub(r"`([^`<>]+)`", r"<code>\1</code>", str(escape(text))))
+def _markdown_section(section: Section) -> Iterator[str]:
+    setting = section.setting
+    yield f"## {escape_markdown(setting.task.capitalize())}: {escape_markdown(setting.label)}\n"
+    yield from (f"- {escape_markdown(sentence)}" for sentence in section.findings)
+    yield ""
+    for table in section.tables:
+        yield f"### {escape_markdown(table.title)}\n"
+        yield markdown_text(table)
+    for figure in section.figures:
+        yield f"![{escape_markdown(figure.title)}](figures/{figure.name}.svg)\n"
+    if section.signatures:
+        yield "\n".join(
+            f"- {escape_markdown(fact.label)}: {escape_markdown(fact.text)}"
+            for fact in section.signatures
+        )
+        yield ""
+    if section.notes:
+        yield "\n".join(f"- {escape_markdown(note)}" for note in section.notes)
+        yield ""
 
 
-def _breakable(text: str) -> Markup:
-    """Text that may break after a slash: `translation/probe` in a narrow column."""
-    return Markup(escape(text).replace("/", Markup("/<wbr>")))
+def write_report(report: Report, out: Path) -> list[Path]:
+    """Write pages, report.md, tables and figures; return the files. Files of an earlier report are
+    replaced.
+
+    Raises UsageError where the folder cannot be written.
+    """
+    return write_files(out, _files(report), "report")
 
 
-def _globals(style: str, script: str) -> dict[str, Any]:
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return {
-        "style": Markup(style),
-        "script": Markup(script),
-        "policy": (
-            f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
-            "img-src data:; base-uri 'none'; form-action 'none'"
-        ),
-    }
+def _files(report: Report) -> Iterator[tuple[str, str | bytes]]:
+    yield from pages(report).items()
+    yield "report.md", report_text(report)
+    for table in _tables(report):
+        yield f"tables/{table.name}.csv", csv_text(table)
+        yield f"tables/{table.name}.tex", latex_text(table)
+    yield "tables/results.csv", csv_text(report.results)
+    yield "tables/results.parquet", parquet_bytes(report.collection.results)
+    drawings = dict(_drawings(report))
+    # One set of glyphs for all files: making it takes longer than writing them.
+    fonts = fonts_for(pdf.texts(drawings.values()))
+    for name, drawing in drawings.items():
+        yield f"figures/{name}.svg", svg.document(drawing)
+        yield f"figures/{name}.pdf", pdf.document(drawing, fonts)
+
+
+def _tables(report: Report) -> Iterator[Table]:
+    yield report.overview
+    if report.failures:
+        yield report.failures
+    for section in report.sections:
+        yield from section.tables
+    if report.replications:
+        yield summary_table(report.replications, report.collection.address)
+    for replication in report.replications:
+        for _, rows, pairs in tables_of(replication):
+            yield from (rows, pairs)
+
+
+def _drawings(report: Report) -> Iterator[tuple[str, Drawing]]:
+    if report.ranks:
+        yield report.ranks.name, report.ranks.drawing()
+    for section in report.sections:
+        for figure in section.figures:
+            yield figure.name, figure.drawing()
+        yield from _exhibit_drawings(section)
+
+
+def _exhibit_drawings(section: Section) -> Iterator[tuple[str, Drawing]]:
+    for place, exhibit in enumerate(section.exhibits, start=1):
+        for mode in ("free", "forced"):
+            maps = _named_maps(exhibit, mode)
+            if maps:
+                name = f"{section.setting.slug}-attention-{place}-{mode}"
+                yield name, tiled(maps, 3, title=exhibit.title, gap=28)
+
+
+def _named_maps(exhibit: GalleryExample, mode: str) -> list[Drawing]:
+    maps = exhibit.free if mode == "free" else exhibit.forced
+    return [one.named() for one in maps]

@@ -1,4 +1,4 @@
-"""Which results of a store stand for which rows of a paper, and what they measured."""
+"""The results of a store that stand for the rows of a paper, and their figures."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 
 from bench.errors import UsageError
 from bench.store.result import Primary, Result
-from reports.load import Contender, Frame, Setting, read_likelihoods, read_samples
-from reports.replication.verdicts import Ours, PaperColumn, PaperRow, Replication, verdicts
-from reports.statistics.analysis import Read, analyse
+from reports.load import BenchmarkSetting, Contender, Frame, read_likelihoods, read_samples
+from reports.replication import OurResults, PaperColumn, PaperRow, Replication, verdicts
+from reports.statistics.analysis import SampleReader, analyse
 from reports.statistics.significance import (
     Basis,
     Estimate,
     holm_pairs,
     interval,
-    moderated_spread,
+    moderated_variance,
     pairwise_p,
 )
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from bench.store.cell import Cell
     from bench.store.store import Store
 
-#: In studies, our headline figure; and what figures against gold alignments begin with.
+#: In studies, our main metric; and what figures against gold alignments begin with.
 PRIMARY, ALIGNMENT = "primary", "alignment/"
-#: A figure whose parts are kept with every example, as those of the headline figure are.
+#: A figure whose parts are kept with every example, as those of the main metric are.
 PERPLEXITY = "perplexity"
 
 
 @dataclass(frozen=True)
-class Measured:
+class StudyResults:
     """A study's finished results in one setting."""
 
     dataset: str
@@ -48,8 +48,8 @@ class Measured:
 
 
 def paper_studies() -> list[Study]:
-    """All installed studies that are named after a paper. A file that cannot be used is left out:
-    the command that runs it says why."""
+    """Load all installed studies that replicate a paper. Unusable files are left out; the
+    command that runs them says why."""
     from ablations.study import load_study, study_files
 
     found = []
@@ -66,14 +66,14 @@ def paper_studies() -> list[Study]:
 def replicate(
     studies: Iterable[Study], results: Sequence[Result], store: Store
 ) -> list[Replication]:
-    """Every study's columns beside ours. A column that was run in several settings (data sets,
-    budgets) is there once for each; one that was not run at all is there without ours."""
+    """Compare every study's columns with our results. A column run in several settings (data
+    sets, budgets) appears once for each; one that was not run appears without our results."""
     return [_replication(study, results, store) for study in studies if study.paper is not None]
 
 
-def settings_of(study: Study, results: Sequence[Result]) -> list[Measured]:
-    """The finished results that are cells of a study, whatever their seeds, by the data set and
-    the budget they were run with."""
+def settings_of(study: Study, results: Sequence[Result]) -> list[StudyResults]:
+    """Group the finished results that are cells of a study, whatever their seeds, by data set
+    and budget."""
     from ablations.expansion import Changes, expand
 
     done = [(result, result.key) for result in results if result.status == "done"]
@@ -91,7 +91,7 @@ def settings_of(study: Study, results: Sequence[Result]) -> list[Measured]:
         wanted = {cell.with_seed(0).hash for cell in cells}
         own = tuple(result for result, cell in members if cell.with_seed(0).hash in wanted)
         if own:
-            found.append(Measured(dataset, budget, own))
+            found.append(StudyResults(dataset, budget, own))
     return found
 
 
@@ -107,7 +107,7 @@ def _replication(study: Study, results: Sequence[Result], store: Store) -> Repli
 
 
 def _column(
-    study: Study, comparison: Comparison, measured: Measured | None, store: Store
+    study: Study, comparison: Comparison, measured: StudyResults | None, store: Store
 ) -> PaperColumn:
     from ablations.study import published_rows
 
@@ -130,9 +130,9 @@ def _column(
 
 
 def _ours(
-    comparison: Comparison, figures: Sequence[Published], measured: Measured, store: Store
-) -> Ours | None:
-    """What was measured for the rows; None where that is nothing."""
+    comparison: Comparison, figures: Sequence[Published], measured: StudyResults, store: Store
+) -> OurResults | None:
+    """Return our results for the rows of a comparison; None where there are none."""
     contenders = {}
     for figure in figures:
         own = _results_of(comparison, figure.row, measured.results)
@@ -141,10 +141,10 @@ def _ours(
     if not contenders:
         return None
     if comparison.ours == PRIMARY:
-        return _headline(contenders, store)
+        return _by_examples(contenders, store)
     if comparison.ours == PERPLEXITY:
         shown = {row: _by_perplexity(one) for row, one in contenders.items()}
-        found = _headline(shown, store, read_likelihoods)
+        found = _by_examples(shown, store, read_likelihoods)
         if all(one.examples for one in found.estimates.values() if one is not None):
             return found
     return _other(contenders, comparison.ours, figures[0].higher_is_better)
@@ -163,7 +163,7 @@ def _contender(results: Sequence[Result]) -> Contender:
 
 
 def _by_perplexity(contender: Contender) -> Contender:
-    """The same results with perplexity as their headline figure."""
+    """Return the contender with perplexity as the main metric of its results."""
     results = []
     for result in contender.done:
         value = result.metrics.get(PERPLEXITY)
@@ -176,16 +176,21 @@ def _by_perplexity(contender: Contender) -> Contender:
     return replace(contender, done=tuple(results))
 
 
-def _headline(contenders: dict[str, Contender], store: Store, read: Read = read_samples) -> Ours:
-    """By the same statistics as everywhere, but with these rows alone to share the level."""
+def _by_examples(
+    contenders: dict[str, Contender], store: Store, read: SampleReader = read_samples
+) -> OurResults:
+    """Compare rows by their examples, as an analysis does, with Holm's correction over these
+    rows alone."""
     rows = list(contenders)
     first = contenders[rows[0]].done[0].key
-    frame = Frame(Setting(first.task, first.dataset, first.budget), tuple(contenders.values()))
-    scores = analyse(frame, store, read=read).headline
+    frame = Frame(
+        BenchmarkSetting(first.task, first.dataset, first.budget), tuple(contenders.values())
+    )
+    scores = analyse(frame, store, read=read).main
     pairs = [(i, j) for i in range(len(rows)) for j in range(len(rows)) if i != j]
     p = {(rows[i], rows[j]): float(scores.adjusted[i, j]) for i, j in pairs}
-    return Ours(
-        frame.headline,
+    return OurResults(
+        frame.main_metric,
         frame.higher_is_better,
         dict(zip(rows, scores.estimates, strict=True)),
         {row: one.name for row, one in contenders.items()},
@@ -194,12 +199,12 @@ def _headline(contenders: dict[str, Contender], store: Store, read: Read = read_
     )
 
 
-def _other(contenders: dict[str, Contender], name: str, higher_is_better: bool) -> Ours:
-    """Any other figure: nothing is known of its spread over examples, so seeds alone decide, and
-    a single seed decides nothing."""
+def _other(contenders: dict[str, Contender], name: str, higher_is_better: bool) -> OurResults:
+    """Compare rows by any other metric. Its variance over examples is unknown, so only seeds
+    count, and a single seed decides nothing."""
     values = {row: _values(one.done, name) for row, one in contenders.items()}
     rows = [row for row, own in values.items() if own]
-    spread = moderated_spread([values[row] for row in rows])
+    spread = moderated_variance([values[row] for row in rows])
     means = np.array([np.mean(values[row]) for row in rows])
     seeds = np.array([len(values[row]) for row in rows])
     p = np.full((len(rows), len(rows)), np.nan)
@@ -224,7 +229,7 @@ def _other(contenders: dict[str, Contender], name: str, higher_is_better: bool) 
             )
         basis: Basis = "none" if low is None else "seeds"
         estimates[row] = Estimate(value, low, high, int(seeds[place]), 0, basis)
-    return Ours(
+    return OurResults(
         name.removeprefix(ALIGNMENT),
         higher_is_better,
         estimates,

@@ -1,4 +1,4 @@
-"""What a frame shows: estimates, who cannot be told apart, and how small a difference counts."""
+"""The analysis of a frame: estimates, tie groups, and the minimum detectable difference."""
 
 from __future__ import annotations
 
@@ -21,18 +21,24 @@ from reports.statistics.bootstrap import (
     fitting,
     percentiles,
 )
-from reports.statistics.lengths import LengthGaps, Measured, gaps, measure
+from reports.statistics.lengths import (
+    LeadsByLength,
+    LengthFigure,
+    figures_by_length,
+    leads_by_length,
+)
 from reports.statistics.significance import (
-    Disagreements,
+    CorrectExamples,
     Estimate,
-    Marked,
-    Spread,
+    McNemarTests,
+    SeedVariance,
+    correct_examples,
     detectable_difference,
-    disagreements,
     holm_pairs,
     interval,
-    marked,
-    moderated_spread,
+    interval_variance,
+    mcnemar_tests,
+    moderated_variance,
     pairwise_p,
     tie_groups,
 )
@@ -42,21 +48,21 @@ if TYPE_CHECKING:
     from bench.store.store import Store
 
 #: What reads the examples of a stored result: samples by test set name, or why there are none.
-Read = Callable[["Store", str], tuple[dict[str, Sample], str | None]]
+SampleReader = Callable[["Store", str], tuple[dict[str, Sample], str | None]]
 
-#: What the headline test set is called where no examples say so.
-HEADLINE = "test"
+#: What the main test set is called where no examples say so.
+MAIN_TEST_SET = "test"
 #: So many of the best contenders of a frame are shown one by one.
 LEADING = 60
-#: Headline figures of which an example is either right or wrong.
-RIGHT_OR_WRONG = ("accuracy",)
+#: Main metrics of which an example is either right or wrong.
+BINARY_METRICS = ("accuracy",)
 #: The attention that is none, against which the others' leads are measured.
 CONTROL = "none"
 
 
 @dataclass(frozen=True)
-class Scores:
-    """The headline figure of all contenders on one test set.
+class SubsetEstimates:
+    """The main metric of all contenders on one test set.
 
     Attributes:
         estimates: per contender of the frame, None where there is nothing.
@@ -82,31 +88,27 @@ class Analysis:
     """A frame with its statistics.
 
     Attributes:
-        subsets: starts with the headline test set.
-        gaps: leads over the control without attention by source length, where there is one.
-        disagreements: McNemar's test of every pair, where examples are right or wrong.
+        subsets: starts with the main test set.
+        leads: leads over the control without attention by source length, where there is one.
+        mcnemar: McNemar's test of every pair, where examples are right or wrong.
     """
 
     frame: Frame
-    subsets: tuple[Scores, ...]
+    subsets: tuple[SubsetEstimates, ...]
     notes: tuple[str, ...] = ()
-    gaps: LengthGaps | None = None
-    disagreements: Disagreements | None = None
+    leads: LeadsByLength | None = None
+    mcnemar: McNemarTests | None = None
 
     @property
-    def headline(self) -> Scores:
+    def main(self) -> SubsetEstimates:
         return self.subsets[0]
 
     @cached_property
     def order(self) -> tuple[int, ...]:
-        """Places of the contenders, best headline figure first, those without one last."""
-        sign = -1 if self.frame.higher_is_better else 1
-        values = [None if one is None else sign * one.value for one in self.headline.estimates]
-        keys = [(1, 0.0) if value is None else (0, value) for value in values]
+        """Places of the contenders, best main metric first, those without one last."""
+        sign = -self.frame.sign
+        keys = [(1, 0.0) if one is None else (0, sign * one.value) for one in self.main.estimates]
         return tuple(sorted(range(len(keys)), key=lambda place: keys[place]))
-
-    def subset(self, name: str) -> Scores | None:
-        return next((scores for scores in self.subsets if scores.subset == name), None)
 
     @cached_property
     def leading(self) -> dict[int, None]:
@@ -116,8 +118,8 @@ class Analysis:
 
 
 @dataclass(frozen=True)
-class _Measured:
-    """One trained model on one test set. Without kept examples there are no draws."""
+class _SeedFigure:
+    """The figure of one trained model on one test set. There are no draws without kept examples."""
 
     value: float
     variance: float
@@ -129,8 +131,8 @@ class _Measured:
 
 
 @dataclass(frozen=True)
-class _Summed:
-    """A contender on one test set, over its seeds."""
+class _MeanFigure:
+    """The figure of a contender on one test set, over its seeds."""
 
     values: tuple[float, ...]
     variance: float
@@ -141,22 +143,22 @@ class _Summed:
     test_set: str | None
 
 
-class Analyst:
-    """Reads a frame's examples once and keeps only their draws."""
+class _Analyst:
+    """Reads the examples of a frame once and keeps only their bootstrap draws."""
 
     def __init__(
-        self, frame: Frame, store: Store, draws: int = DRAWS, read: Read = read_samples
+        self, frame: Frame, store: Store, draws: int = DRAWS, read: SampleReader = read_samples
     ) -> None:
         self.frame, self.store, self.read = frame, store, read
         self.resampler = Resampler(draws)
         self.aggregator: Aggregator | None = None
-        self.first: str | None = None  # the test set of the headline figure comes first
+        self.first: str | None = None  # the test set of the main metric comes first
         self.notes: list[str] = []
-        self.by_length: dict[str, dict[str, Measured]] = {}  # by hash, then by part
-        self.right: dict[str, Marked | None] = {}  # by hash
+        self.by_length: dict[str, dict[str, LengthFigure]] = {}  # by hash, then by part
+        self.right: dict[str, CorrectExamples | None] = {}  # by hash
 
     def analyse(self) -> Analysis:
-        """Statistics of the frame on every test set."""
+        """Analyze the frame on every test set."""
         measured = [self._contender(contender) for contender in self.frame.contenders]
         found = [name for one in measured for result in one for name in result]
         names = dict.fromkeys([None, *found])
@@ -164,7 +166,7 @@ class Analyst:
         notes = tuple(dict.fromkeys(self.notes))
         return Analysis(self.frame, subsets, notes, self._gaps(), self._disagreements())
 
-    def _gaps(self) -> LengthGaps | None:
+    def _gaps(self) -> LeadsByLength | None:
         contenders = self.frame.contenders
         if CONTROL not in [one.attention for one in contenders]:
             return None
@@ -173,22 +175,23 @@ class Analyst:
             [self.by_length[one.hash] for one in each.done if one.hash in self.by_length]
             for each in contenders
         ]
-        return gaps(measured, control, 1 if self.frame.higher_is_better else -1)
+        return leads_by_length(measured, control, self.frame.sign)
 
-    def _disagreements(self) -> Disagreements | None:
+    def _disagreements(self) -> McNemarTests | None:
         first = [one.done[0].hash if one.done else "" for one in self.frame.contenders]
         found = [self.right.get(hash) for hash in first]
-        return disagreements(found) if sum(one is not None for one in found) > 1 else None
+        return mcnemar_tests(found) if sum(one is not None for one in found) > 1 else None
 
-    def _contender(self, contender: Contender) -> list[dict[str | None, _Measured]]:
-        """By test set; the one of the headline figure goes by None until all have been read."""
+    def _contender(self, contender: Contender) -> list[dict[str | None, _SeedFigure]]:
+        """Return each seed's figures by test set. The main test set has the key None until all
+        results are read."""
         return [
             self._result(result)
             for result in contender.done
-            if result.primary is not None and result.primary.name == self.frame.headline
+            if result.primary is not None and result.primary.name == self.frame.main_metric
         ]
 
-    def _result(self, result: Result) -> dict[str | None, _Measured]:
+    def _result(self, result: Result) -> dict[str | None, _SeedFigure]:
         assert result.primary is not None
         found, problem = self.read(self.store, result.hash)
         if problem:
@@ -209,39 +212,42 @@ class Analyst:
             if (summands := aggregator.table(sample.statistics, sample.scores)) is not None
         }
         draws = {name: one.draws for name, one in measured.items() if one.draws is not None}
-        self.by_length[result.hash] = measure(found, aggregator, self.resampler, draws)
-        if self.frame.headline in RIGHT_OR_WRONG:
-            self.right[result.hash] = marked(found[self.first or ""])
+        self.by_length[result.hash] = figures_by_length(found, aggregator, self.resampler, draws)
+        if self.frame.main_metric in BINARY_METRICS:
+            self.right[result.hash] = correct_examples(found[self.first or ""])
         return {None if name == self.first else name: one for name, one in measured.items()}
 
-    def _measure(self, sample: Sample, summands: np.ndarray, aggregator: Aggregator) -> _Measured:
+    def _measure(self, sample: Sample, summands: np.ndarray, aggregator: Aggregator) -> _SeedFigure:
         draws = self.resampler.figures(sample.test_set, summands, aggregator)
         low, high = percentiles(draws)
         value = aggregator.figure(summands)
         variance = float(np.var(draws, ddof=1))
-        return _Measured(value, variance, low, high, len(sample), draws, sample.test_set)
+        return _SeedFigure(value, variance, low, high, len(sample), draws, sample.test_set)
 
     def _aggregator(self, sample: Sample | None, stored: float) -> Aggregator | None:
-        """The aggregator that makes the stored figure of the examples; one for all results."""
+        """Return the aggregator that reproduces the stored figure from the examples; one for all
+        results."""
         if sample is None:
             return None
-        tried = [self.aggregator] if self.aggregator else candidates(self.frame.headline)
+        tried = [self.aggregator] if self.aggregator else candidates(self.frame.main_metric)
         found = fitting(tried, sample.statistics, sample.scores, stored)
         self.aggregator = self.aggregator or found
         return found
 
-    def _scores(self, key: str | None, measured: list[list[dict[str | None, _Measured]]]) -> Scores:
-        subset = key or self.first or HEADLINE
+    def _scores(
+        self, key: str | None, measured: list[list[dict[str | None, _SeedFigure]]]
+    ) -> SubsetEstimates:
+        subset = key or self.first or MAIN_TEST_SET
         summed = [_over_seeds([one[key] for one in each if key in one]) for each in measured]
         present = [place for place, one in enumerate(summed) if one is not None]
         kept = [one for one in summed if one is not None]
-        spread = moderated_spread([one.values for one in kept])
-        limits = bounds(self.frame.headline)
+        spread = moderated_variance([one.values for one in kept])
+        limits = bounds(self.frame.main_metric)
         estimates: list[Estimate | None] = [None] * len(summed)
         groups: list[int | None] = [None] * len(summed)
         adjusted = np.full((len(summed), len(summed)), np.nan)
         if not kept:
-            return Scores(subset, tuple(estimates), tuple(groups), adjusted, None)
+            return SubsetEstimates(subset, tuple(estimates), tuple(groups), adjusted, None)
         p, detectable = _compare(kept, spread)
         values = np.array([np.mean(one.values) for one in kept])
         ties = tie_groups(values, p, higher_is_better=self.frame.higher_is_better)
@@ -249,19 +255,21 @@ class Analyst:
         for index, place in enumerate(present):
             estimates[place] = _estimate(kept[index], spread, index, limits)
             groups[place] = ties[index]
-        return Scores(subset, tuple(estimates), tuple(groups), adjusted, detectable)
+        return SubsetEstimates(subset, tuple(estimates), tuple(groups), adjusted, detectable)
 
 
-def analyse(frame: Frame, store: Store, draws: int = DRAWS, read: Read = read_samples) -> Analysis:
-    """Statistics of a frame from the examples its store keeps.
+def analyse(
+    frame: Frame, store: Store, draws: int = DRAWS, read: SampleReader = read_samples
+) -> Analysis:
+    """Analyze a frame from the examples that its store keeps.
 
     Args:
-        read: what gives the statistics that the frame's headline figure is made of.
+        read: what gives the statistics that the frame's main metric is made of.
     """
-    return Analyst(frame, store, draws, read).analyse()
+    return _Analyst(frame, store, draws, read).analyse()
 
 
-def _compare(kept: Sequence[_Summed], spread: Spread) -> tuple[np.ndarray, float | None]:
+def _compare(kept: Sequence[_MeanFigure], spread: SeedVariance) -> tuple[np.ndarray, float | None]:
     over_examples = difference_variances(
         [one.draws for one in kept],
         np.array([one.variance for one in kept]),
@@ -282,7 +290,9 @@ def _compare(kept: Sequence[_Summed], spread: Spread) -> tuple[np.ndarray, float
     )
 
 
-def _estimate(one: _Summed, spread: Spread, index: int, limits: tuple[float, float]) -> Estimate:
+def _estimate(
+    one: _MeanFigure, spread: SeedVariance, index: int, limits: tuple[float, float]
+) -> Estimate:
     value, seeds = float(np.mean(one.values)), len(one.values)
     if np.isnan(spread.variance[index]):
         return Estimate(value, one.low, one.high, seeds, one.examples, "examples")
@@ -297,7 +307,7 @@ def _estimate(one: _Summed, spread: Spread, index: int, limits: tuple[float, flo
     return Estimate(value, low, high, seeds, one.examples, "seeds and examples")
 
 
-def _over_seeds(found: Sequence[_Measured]) -> _Summed | None:
+def _over_seeds(found: Sequence[_SeedFigure]) -> _MeanFigure | None:
     if not found:
         return None
     values = tuple(one.value for one in found)
@@ -305,23 +315,19 @@ def _over_seeds(found: Sequence[_Measured]) -> _Summed | None:
     draws = [one.draws for one in found if one.draws is not None]
     if len(draws) < len(found):
         variance = float(np.mean([one.variance for one in found]))
-        low, high = (float(np.mean(ends)) for ends in zip(*_ends(found), strict=True))
-        return _Summed(values, variance, low, high, examples, None, None)
+        low = float(np.mean([one.low for one in found]))
+        high = float(np.mean([one.high for one in found]))
+        return _MeanFigure(values, variance, low, high, examples, None, None)
     mean = np.mean(draws, axis=0)
     low, high = percentiles(mean)
     # Seeds that were tested on different examples pair only with seeds tested likewise.
     test_set = "+".join(dict.fromkeys(one.test_set or "" for one in found))
     variance = float(np.var(mean, ddof=1))
-    return _Summed(values, variance, low, high, examples, mean, test_set)
+    return _MeanFigure(values, variance, low, high, examples, mean, test_set)
 
 
-def _ends(found: Sequence[_Measured]) -> list[tuple[float, float]]:
-    return [(one.low, one.high) for one in found]
-
-
-def _stored(result: Result) -> _Measured:
+def _stored(result: Result) -> _SeedFigure:
     primary = result.primary
     assert primary is not None
-    # The record's interval is a 95 % one: 3.92 standard errors wide.
-    variance = ((primary.high - primary.low) / 3.92) ** 2
-    return _Measured(primary.value, variance, primary.low, primary.high, 0)
+    variance = interval_variance(primary.low, primary.high)
+    return _SeedFigure(primary.value, variance, primary.low, primary.high, 0)

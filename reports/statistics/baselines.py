@@ -1,4 +1,4 @@
-"""What is reached without attention, or without learning: the figures to pass."""
+"""Simple baselines (no attention, or no learning) and how mechanisms stand against them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.store.result import Result
-from reports import formats
-from reports.metrics import CEILINGS, Named, named
+from reports.metrics import CEILINGS, MetricName, parse_metric_names
 from reports.statistics.analysis import Analysis
 from reports.statistics.significance import Estimate
-from reports.tables import Entry, Missing, Number, form_of
+from reports.tables import Entry, Missing, metric_number
 
-Standing = Literal["better", "worse", "not told apart"]
+ControlVerdict = Literal["better", "worse", "not told apart"]
 
 
 @dataclass(frozen=True)
 class Control:
-    """A control and its figures.
+    """A simple baseline and its figures.
 
     Attributes:
         name: `majority`.
@@ -31,54 +30,56 @@ class Control:
     figures: dict[tuple[str, str], float]
     ceiling: bool = False
 
-    def headline(self, analysis: Analysis) -> float | None:
-        return self.figures.get(("", analysis.frame.headline))
+    def main_figure(self, analysis: Analysis) -> float | None:
+        """Value of the main metric, None where it was not measured."""
+        return self.figures.get(("", analysis.frame.main_metric))
 
     def entry(self, metric: str, subset: str = "") -> Entry:
-        """A figure of it for a table."""
+        """Return a figure as a table entry."""
         value = self.figures.get((subset, metric))
         if value is None:
             return Missing("not measured")
-        return Number(value, digits=formats.decimals(metric), form=form_of(metric))
+        return metric_number(value, metric)
 
 
-def names_of(analysis: Analysis) -> list[Named]:
-    """The metrics of a frame, the headline figure first."""
+def metric_names(analysis: Analysis) -> list[MetricName]:
+    """Return the names of a frame's metrics, the main metric first."""
     frame = analysis.frame
     keys = [name for result in frame.done for name in result.metrics]
-    keys.sort(key=lambda name: name != frame.headline)
-    return named(keys, [one.subset for one in analysis.subsets[1:]], frame.headline)
+    keys.sort(key=lambda name: name != frame.main_metric)
+    return parse_metric_names(keys, [one.subset for one in analysis.subsets[1:]], frame.main_metric)
 
 
 def controls(analysis: Analysis) -> tuple[Control, ...]:
-    """The controls of a frame, best headline figure first, ceilings and those without a headline
-    figure last."""
+    """Return the controls of a frame, best main metric first, ceilings and those without a main
+    metric last."""
     found: dict[str, dict[tuple[str, str], float]] = {}
-    for one in names_of(analysis):
+    for one in metric_names(analysis):
         if one.kind == "control":
             mean = _mean(analysis.frame.done, one.key)
             found.setdefault(one.control, {})[one.subset, one.figure] = mean
-    sign = -1 if analysis.frame.higher_is_better else 1
     every = [Control(name, figures, name in CEILINGS) for name, figures in found.items()]
 
     def merit(one: Control) -> tuple[bool, bool, float]:
-        value = one.headline(analysis)
-        return one.ceiling, value is None, sign * (value or 0.0)
+        value = one.main_figure(analysis)
+        return one.ceiling, value is None, -analysis.frame.sign * (value or 0.0)
 
     return tuple(sorted(every, key=merit))
 
 
 def best_control(analysis: Analysis) -> Control | None:
-    """The control with the best headline figure; None where none has one."""
+    """Return the control with the best main metric; None where none has one."""
     found = controls(analysis)
     first = found[0] if found else None
-    usable = first is not None and not first.ceiling and first.headline(analysis) is not None
+    usable = first is not None and not first.ceiling and first.main_figure(analysis) is not None
     return first if usable else None
 
 
-def standing(estimate: Estimate, control: float, *, higher_is_better: bool) -> Standing:
-    """Whether a mechanism passes a control: its interval must lie beyond the control's figure,
-    which is taken as exact (the same test examples, nothing trained by chance)."""
+def against_control(
+    estimate: Estimate, control: float, *, higher_is_better: bool
+) -> ControlVerdict:
+    """Judge an estimate against a control: its whole interval must lie beyond the control's
+    figure, which is taken as exact (same test examples, nothing trained by chance)."""
     if estimate.low is None or estimate.high is None:
         return "not told apart"
     if estimate.low > control:
@@ -88,18 +89,17 @@ def standing(estimate: Estimate, control: float, *, higher_is_better: bool) -> S
     return "not told apart"
 
 
-def standings(analysis: Analysis) -> list[Standing | None]:
-    """For each contender how it stands against the best control; None where there is nothing to
-    compare."""
+def against_best_control(analysis: Analysis) -> list[ControlVerdict | None]:
+    """Judge each contender against the best control; None where there is nothing to compare."""
     control = best_control(analysis)
-    value = control.headline(analysis) if control else None
+    value = control.main_figure(analysis) if control else None
     if value is None:
         return [None] * len(analysis.frame.contenders)
     return [
         None
         if one is None
-        else standing(one, value, higher_is_better=analysis.frame.higher_is_better)
-        for one in analysis.headline.estimates
+        else against_control(one, value, higher_is_better=analysis.frame.higher_is_better)
+        for one in analysis.main.estimates
     ]
 
 

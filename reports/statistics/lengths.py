@@ -1,6 +1,6 @@
-"""Does attention help more where inputs are longer? The lead over the control, short and long.
+"""Leads over the control by source length: does attention help more on long inputs?
 
-The headline test set is cut at its median length; test sets of longer inputs follow. On each part
+The main test set is cut at its median length; test sets of longer inputs follow. On each part
 every mechanism's figure is set against that of the control without attention, on the same
 examples.
 """
@@ -16,15 +16,20 @@ import numpy as np
 
 from reports.load import Sample
 from reports.statistics.bootstrap import Aggregator, Resampler
-from reports.statistics.significance import difference_p, holm, interval, moderated_spread
+from reports.statistics.significance import (
+    DifferenceEstimate,
+    difference_estimate,
+    holm,
+    moderated_variance,
+)
 
 #: Fewer examples than this in a part say nothing.
 FEWEST = 10
 
 
 @dataclass(frozen=True)
-class Part:
-    """Examples of like length."""
+class LengthRange:
+    """A part of a test set with examples of similar length."""
 
     name: str
     low: int
@@ -33,23 +38,13 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A difference, better is positive, with its 95 % interval and its two-sided p."""
-
-    value: float
-    low: float
-    high: float
-    p: float
-
-
-@dataclass(frozen=True)
-class LengthGaps:
-    """Leads over a control, part by part.
+class LeadsByLength:
+    """Leads of all contenders over a control, by length range.
 
     Attributes:
         control: place of the control among the contenders.
         parts: P parts, the shortest first.
-        figures, gaps: P lists over contenders.
+        figures, leads: P lists over contenders.
         growth: P - 1 lists over contenders: the lead on a later part less that on the first. The
             first part and the second are the halves of one test set, so that the first list tells
             of lengths as in training, and those after it of longer ones.
@@ -58,53 +53,53 @@ class LengthGaps:
     """
 
     control: int
-    parts: tuple[Part, ...]
+    parts: tuple[LengthRange, ...]
     figures: tuple[tuple[float | None, ...], ...]
-    gaps: tuple[tuple[Difference | None, ...], ...]
-    growth: tuple[tuple[Difference | None, ...], ...]
+    leads: tuple[tuple[DifferenceEstimate | None, ...], ...]
+    growth: tuple[tuple[DifferenceEstimate | None, ...], ...]
     adjusted: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A model on one part: its figure and that of every draw."""
+class LengthFigure:
+    """A model's figure on one length range, with that of every bootstrap draw."""
 
-    part: Part
+    part: LengthRange
     test_set: str
     value: float
     draws: np.ndarray
 
 
-def measure(
+def figures_by_length(
     found: Mapping[str, Sample],
     aggregator: Aggregator,
     resampler: Resampler,
     known: Mapping[str, np.ndarray] | None = None,
-) -> dict[str, Measured]:
-    """A model's figures on all parts, by the part's name.
+) -> dict[str, LengthFigure]:
+    """Compute a model's figures on all length ranges, by the name of the range.
 
     Args:
-        found: samples by test set, the headline's first.
+        found: samples by test set, the main one first.
         known: draws of whole test sets that have been made already.
     """
     measured = {}
-    for name, sample in parts(found).items():
+    for name, sample in length_ranges(found).items():
         table = aggregator.table(sample.statistics, sample.scores)
         if table is None:
             continue
-        part = Part(name, int(sample.lengths.min()), int(sample.lengths.max()), len(sample))
+        part = LengthRange(name, int(sample.lengths.min()), int(sample.lengths.max()), len(sample))
         # Kept for all results of a frame at once, so in single precision.
         draws = (known or {}).get(name)
         if draws is None:
             draws = resampler.figures(sample.test_set, table, aggregator)
         draws = draws.astype(np.float32)
-        measured[name] = Measured(part, sample.test_set, aggregator.figure(table), draws)
+        measured[name] = LengthFigure(part, sample.test_set, aggregator.figure(table), draws)
     return measured
 
 
-def parts(found: Mapping[str, Sample]) -> dict[str, Sample]:
-    """The halves of the first test set by length, and those test sets whose examples are longer
-    than its median; none where lengths hardly differ."""
+def length_ranges(found: Mapping[str, Sample]) -> dict[str, Sample]:
+    """Split the main test set at its median length, and add the test sets with longer examples;
+    empty where lengths hardly differ."""
     if not found:
         return {}
     (first, sample), *others = found.items()
@@ -128,10 +123,10 @@ def parts(found: Mapping[str, Sample]) -> dict[str, Sample]:
     return {name: one for name, one in every.items() if len(one) >= FEWEST}
 
 
-def gaps(
-    measured: Sequence[Sequence[Mapping[str, Measured]]], control: int, sign: int
-) -> LengthGaps | None:
-    """Leads of all contenders over one of them.
+def leads_by_length(
+    measured: Sequence[Sequence[Mapping[str, LengthFigure]]], control: int, sign: int
+) -> LeadsByLength | None:
+    """Compute the leads of all contenders over a control on every length range.
 
     Args:
         measured: per contender and seed, what `measure` gave.
@@ -146,22 +141,23 @@ def gaps(
     ]
     if len(names) < 2:
         return None
-    every = [_part_gaps(measured, control, sign, name) for name in names]
+    every = [_part_leads(measured, control, sign, name) for name in names]
     first, *later = every
     growth = tuple(
-        tuple(itertools.starmap(_growth, zip(first.gaps, part.gaps, strict=True))) for part in later
+        tuple(itertools.starmap(_growth, zip(first.leads, part.leads, strict=True)))
+        for part in later
     )
-    return LengthGaps(
+    return LeadsByLength(
         control,
         tuple(measured[control][0][name].part for name in names),
         tuple(one.figures for one in every),
-        tuple(tuple(gap.told if gap else None for gap in one.gaps) for one in every),
+        tuple(tuple(lead.estimate if lead else None for lead in one.leads) for one in every),
         growth,
         tuple(_adjusted(part) for part in growth),
     )
 
 
-def _adjusted(growth: Sequence[Difference | None]) -> tuple[float, ...]:
+def _adjusted(growth: Sequence[DifferenceEstimate | None]) -> tuple[float, ...]:
     adjusted: list[float] = holm(
         np.array([np.nan if one is None else one.p for one in growth])
     ).tolist()
@@ -169,8 +165,9 @@ def _adjusted(growth: Sequence[Difference | None]) -> tuple[float, ...]:
 
 
 @dataclass(frozen=True)
-class _Gap:
-    """A lead, its variance over examples and over seeds, and the freedom of the latter."""
+class _Lead:
+    """A lead, its variances over examples and over seeds, and the degrees of freedom of the
+    latter."""
 
     value: float
     examples: float
@@ -178,40 +175,32 @@ class _Gap:
     freedom: float
 
     @property
-    def told(self) -> Difference:
-        low, high = interval(
+    def estimate(self) -> DifferenceEstimate:
+        return difference_estimate(
             self.value,
             example_variance=self.examples,
             seed_variance=self.seeds,
             seeds=1,
             freedom=self.freedom,
         )
-        p = difference_p(
-            self.value,
-            example_variance=self.examples,
-            seed_variance=self.seeds,
-            seeds=1,
-            freedom=self.freedom,
-        )
-        return Difference(self.value, low, high, p)
 
 
 @dataclass(frozen=True)
-class _PartGaps:
+class _PartLeads:
     figures: tuple[float | None, ...]
-    gaps: tuple[_Gap | None, ...]
+    leads: tuple[_Lead | None, ...]
 
 
-def _part_gaps(
-    measured: Sequence[Sequence[Mapping[str, Measured]]], control: int, sign: int, name: str
-) -> _PartGaps:
+def _part_leads(
+    measured: Sequence[Sequence[Mapping[str, LengthFigure]]], control: int, sign: int, name: str
+) -> _PartLeads:
     held = [[own[name] for own in each if name in own] for each in measured]
     values = [[one.value for one in each] for each in held]
     known = [place for place, each in enumerate(held) if each]
-    spread = moderated_spread([values[place] for place in known])
+    spread = moderated_variance([values[place] for place in known])
     over_seeds = dict(zip(known, np.nan_to_num(spread.variance).tolist(), strict=True))
     freedom = dict(zip(known, np.maximum(spread.freedom, 1.0).tolist(), strict=True))
-    found: list[_Gap | None] = []
+    found: list[_Lead | None] = []
     for place, each in enumerate(held):
         if place == control or not each or each[0].test_set != held[control][0].test_set:
             found.append(None)
@@ -219,7 +208,7 @@ def _part_gaps(
         draws = np.mean([one.draws for one in each], axis=0, dtype=np.float64)
         against = np.mean([one.draws for one in held[control]], axis=0, dtype=np.float64)
         found.append(
-            _Gap(
+            _Lead(
                 sign * float(np.mean(values[place]) - np.mean(values[control])),
                 float(np.var(draws - against, ddof=1)),
                 over_seeds[place] / len(each) + over_seeds[control] / len(held[control]),
@@ -227,19 +216,19 @@ def _part_gaps(
             )
         )
     figures = tuple(float(np.mean(each)) if each else None for each in values)
-    return _PartGaps(figures, tuple(found))
+    return _PartLeads(figures, tuple(found))
 
 
-def _growth(first: _Gap | None, later: _Gap | None) -> Difference | None:
+def _growth(first: _Lead | None, later: _Lead | None) -> DifferenceEstimate | None:
     if first is None or later is None:
         return None
     # Other examples, the same seeds: taking the seeds for independent is the cautious side.
-    return _Gap(
+    return _Lead(
         later.value - first.value,
         first.examples + later.examples,
         first.seeds + later.seeds,
         min(first.freedom, later.freedom),
-    ).told
+    ).estimate
 
 
 def _part(sample: Sample, chosen: np.ndarray, name: str) -> Sample:

@@ -1,4 +1,4 @@
-"""Mean ranks over settings, and how far apart they must be (Demšar 2006, sections 3.2.2 to 3.2.4).
+"""Mean ranks over settings and their critical difference (Demšar 2006, sections 3.2.2 to 3.2.4).
 
 Figures of different tasks cannot be averaged; ranks can. Only mechanisms that finished in every
 setting are ranked, so that nobody gains from a task that was left out.
@@ -7,23 +7,21 @@ setting are ranked, so that nobody gains from a task that was left out.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from reports import formats
-from reports.load import Setting
-from reports.statistics.analysis import Analysis, Scores
-from reports.statistics.significance import Estimate
+from reports.load import BenchmarkSetting
+from reports.statistics.analysis import Analysis
 
 #: Fewer settings or mechanisms than this are not worth a diagram.
 FEWEST_SETTINGS, FEWEST_NAMES = 3, 3
 
 
 @dataclass(frozen=True)
-class Ranks:
+class MeanRanks:
     """Mean ranks of K mechanisms over N settings, the best first.
 
     Attributes:
@@ -37,15 +35,15 @@ class Ranks:
 
     names: tuple[str, ...]
     means: tuple[float, ...]
-    settings: tuple[Setting, ...]
+    settings: tuple[BenchmarkSetting, ...]
     left_out: int
     p: float
     critical: float
 
     @property
     def cliques(self) -> list[tuple[int, int]]:
-        """First and last place of every longest run of mechanisms that cannot be told apart; none
-        within the critical difference alone is left to itself."""
+        """First and last place of every maximal run of mechanisms within one critical
+        difference; runs of a single mechanism are left out."""
         found: list[tuple[int, int]] = []
         for first in range(len(self.means)):
             last = max(
@@ -58,12 +56,12 @@ class Ranks:
         return found
 
 
-def rank(analyses: Sequence[Analysis]) -> Ranks | None:
-    """Ranks over the settings of one budget, that with the most settings; None where too little
-    was run."""
+def mean_ranks(analyses: Sequence[Analysis]) -> MeanRanks | None:
+    """Rank mechanisms over the settings of the budget with the most settings; None where too
+    little was run."""
     by_budget: dict[str, list[Analysis]] = defaultdict(list)
     for analysis in analyses:
-        if any(analysis.headline.estimates):
+        if any(analysis.main.estimates):
             by_budget[analysis.frame.setting.budget].append(analysis)
     chosen = max(by_budget.values(), key=len, default=[])
     if len(chosen) < FEWEST_SETTINGS:
@@ -77,7 +75,7 @@ def rank(analyses: Sequence[Analysis]) -> Ranks | None:
     ranks = stats.rankdata(table, axis=1)
     means = ranks.mean(axis=0)
     order = np.argsort(means, kind="stable")
-    return Ranks(
+    return MeanRanks(
         tuple(names[place] for place in order),
         tuple(float(means[place]) for place in order),
         tuple(analysis.frame.setting for analysis in chosen),
@@ -88,8 +86,8 @@ def rank(analyses: Sequence[Analysis]) -> Ranks | None:
 
 
 def friedman_p(ranks: np.ndarray) -> float:
-    """p that K mechanisms are alike, from their ranks N,K: Friedman's statistic in the form of
-    Iman and Davenport, which is less cautious (Demšar 2006, section 3.2.2)."""
+    """Return p of the hypothesis that K mechanisms are alike, from their ranks N,K: Friedman's
+    statistic in the less conservative form of Iman and Davenport (Demšar 2006, section 3.2.2)."""
     settings, names = ranks.shape
     means = ranks.mean(axis=0)
     squared = 12 * settings / (names * (names + 1)) * ((means - (names + 1) / 2) ** 2).sum()
@@ -101,85 +99,18 @@ def friedman_p(ranks: np.ndarray) -> float:
 
 
 def critical_difference(names: int, settings: int, alpha: float = 0.05) -> float:
-    """How far two mean ranks must be apart (Nemenyi 1963; Demšar 2006, section 3.2.2)."""
+    """Return the smallest significant difference of two mean ranks (Nemenyi 1963; Demšar 2006,
+    section 3.2.2)."""
     q = stats.studentized_range.ppf(1 - alpha, names, np.inf) / np.sqrt(2)
     return float(q * np.sqrt(names * (names + 1) / (6 * settings)))
 
 
 def _figures(analysis: Analysis) -> dict[str, float]:
-    """Headline figures by mechanism, turned so that less is better."""
-    sign = -1 if analysis.frame.higher_is_better else 1
+    """Return the main metric by mechanism, negated where higher is better."""
     return {
-        contender.name: sign * estimate.value
+        contender.name: -analysis.frame.sign * estimate.value
         for contender, estimate in zip(
-            analysis.frame.contenders, analysis.headline.estimates, strict=True
+            analysis.frame.contenders, analysis.main.estimates, strict=True
         )
         if estimate is not None
     }
-
-
-# What stands beside tie groups: how small a difference can be found, and how wide group 1 is.
-#
-# With few seeds a group can hold what lies far apart. A reader must see that this is for want of
-# evidence, and no claim that its members are equal.
-
-
-def detectable_note(scores: Scores, metric: str) -> list[str]:
-    """How small a difference can be found, to be printed under a table; none for one figure."""
-    if scores.detectable is None:
-        return []
-    pairs = int(np.isfinite(scores.adjusted[np.triu_indices(len(scores.adjusted), k=1)]).sum())
-    over = f" (Holm's correction over {pairs} pairs)" if pairs > 1 else ""
-    return [
-        f"With {seeds_text(scores)}, a true difference of {_gap(scores.detectable, metric)} on "
-        f"“{scores.subset}” is found four times out of five{over}; smaller ones are easily missed."
-    ]
-
-
-def group_notes(analysis: Analysis, names: Sequence[str]) -> list[str]:
-    """The same of the headline figure, and how far apart group 1 is where it has several members.
-
-    Args:
-        names: of the frame's contenders.
-    """
-    notes = detectable_note(analysis.headline, analysis.frame.headline)
-    if notes and len(analysis.headline.best()) > 1:
-        notes.append(" ".join(_width(analysis, names)))
-    return notes
-
-
-def seeds_text(*several: Scores) -> str:
-    """`3 seeds`, or `2 to 3 seeds` where some have fewer."""
-    seeds = {one.seeds for scores in several for one in scores.estimates if one is not None}
-    least = f"{min(seeds)} to " if len(seeds) > 1 else ""
-    return f"{least}{formats.plural(max(seeds), 'seed')}"
-
-
-def _width(analysis: Analysis, names: Sequence[str]) -> Iterator[str]:
-    scores = analysis.headline
-    known = {place: one for place in analysis.order if (one := scores.estimates[place]) is not None}
-    members = [place for place in known if scores.groups[place] == 1]
-    best, worst = members[0], members[-1]
-    span = abs(known[best].value - known[worst].value)
-    gap = _gap(span, analysis.frame.headline)
-    yield f"Sharing a group is not being equal: group 1 spans {gap}."
-    for place in known:
-        if place == worst:
-            return
-        # Steadier over seeds, so told apart by a smaller difference.
-        if scores.groups[place] != 1 and _reach(known[place]) < _reach(known[worst]):
-            yield (
-                f"{names[worst]} is in it although {names[place]} did better and is not: "
-                "its interval is wider."
-            )
-            return
-
-
-def _reach(one: Estimate) -> float:
-    return 0.0 if one.low is None or one.high is None else one.high - one.low
-
-
-def _gap(difference: float, metric: str) -> str:
-    if formats.is_fraction(metric):
-        return f"{formats.number(100 * difference, 1)} percentage points"
-    return formats.figure(difference, metric)

@@ -1,7 +1,7 @@
-"""How sure: intervals, differences, and who cannot be told apart.
+"""Intervals, tests of differences, and tie groups.
 
 A figure varies for two reasons: other test examples, and another seed. The first is measured by
-the bootstrap over examples (`resampling`), the second by the spread over seeds. Two or three
+the bootstrap over examples (`bootstrap`), the second by the spread over seeds. Two or three
 seeds say little about their own spread, and resampling them says even less: a bootstrap over two
 seeds finds half of their variance, and in simulations without any true difference it claims one
 in a quarter of all comparisons. The spread is therefore estimated for all contenders of a table
@@ -30,7 +30,7 @@ ENOUGH = 4
 
 
 @dataclass(frozen=True)
-class Spread:
+class SeedVariance:
     """Variance over seeds of V contenders.
 
     Attributes:
@@ -56,8 +56,18 @@ class Estimate:
     basis: Basis
 
 
-def moderated_spread(values: Sequence[Sequence[float]]) -> Spread:
-    """Variance over seeds, learnt from all contenders (Smyth 2004, section 6.2).
+@dataclass(frozen=True)
+class DifferenceEstimate:
+    """A difference with its 95 % interval and its two-sided p."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+def moderated_variance(values: Sequence[Sequence[float]]) -> SeedVariance:
+    """Estimate the variance over seeds from all contenders together (Smyth 2004, section 6.2).
 
     Args:
         values: per contender, its figure by seed.
@@ -70,18 +80,18 @@ def moderated_spread(values: Sequence[Sequence[float]]) -> Spread:
     own = np.array([np.var(each, ddof=1) if len(each) > 1 else np.nan for each in values])
     known, total = freedom > 0, float(freedom.sum())
     if known.sum() < ENOUGH:
-        return Spread(own, freedom, total)
+        return SeedVariance(own, freedom, total)
     prior, prior_freedom = _prior(own[known], freedom[known])
     if np.isinf(prior_freedom):
         moderated = np.full_like(own, prior)
     else:
         weighted = prior_freedom * prior + freedom * np.where(known, own, 0.0)
         moderated = weighted / (prior_freedom + freedom)
-    return Spread(np.fmax(own, moderated), np.minimum(freedom + prior_freedom, total), total)
+    return SeedVariance(np.fmax(own, moderated), np.minimum(freedom + prior_freedom, total), total)
 
 
 def _prior(own: np.ndarray, freedom: np.ndarray) -> tuple[float, float]:
-    """Common variance and its degrees of freedom, by moments of the log variances."""
+    """Return the common variance and its degrees of freedom, by moments of the log variances."""
     if not (own > 0).any():
         return 0.0, np.inf
     # Equal figures by chance would make the logarithm infinite.
@@ -97,7 +107,7 @@ def _prior(own: np.ndarray, freedom: np.ndarray) -> tuple[float, float]:
 
 
 def _inverse_trigamma(value: float) -> float:
-    """x with trigamma(x) = value, by Newton's method on 1 / trigamma (Smyth 2004, appendix)."""
+    """Solve trigamma(x) = value by Newton's method on 1 / trigamma (Smyth 2004, appendix)."""
     if value > 1e7:
         return float(1 / np.sqrt(value))
     x = 0.5 + 1 / value
@@ -119,7 +129,8 @@ def interval(
     freedom: float,
     bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> tuple[float, float]:
-    """Interval of a mean over seeds, for other seeds and other examples of the same kind."""
+    """Return the 95 % interval of a mean over seeds, for other seeds and other examples of the
+    same kind."""
     over_seeds = seed_variance / seeds
     total = over_seeds + example_variance
     if total <= 0:
@@ -128,11 +139,17 @@ def interval(
     return float(max(bounds[0], value - reach)), float(min(bounds[1], value + reach))
 
 
+def interval_variance(low: float, high: float) -> float:
+    """Return the variance of a figure from its symmetric 95 % interval, which is 3.92 standard
+    errors wide."""
+    return ((high - low) / 3.92) ** 2
+
+
 def difference_p(
     difference: float, *, example_variance: float, seed_variance: float, seeds: int, freedom: float
 ) -> float:
-    """Two-sided p of one paired difference, a mean over seeds; an unknown (NaN) variance over
-    seeds is left out, and examples alone decide."""
+    """Return the two-sided p of one paired difference, a mean over seeds. An unknown (NaN)
+    variance over seeds is left out, and examples alone decide."""
     over_seeds = 0.0 if np.isnan(seed_variance) else seed_variance / seeds
     total = over_seeds + example_variance
     if total <= 0:
@@ -141,10 +158,32 @@ def difference_p(
     return float(2 * stats.t.sf(ratio, min(_freedom([over_seeds], [freedom], total), 1e9)))
 
 
+def difference_estimate(
+    value: float, *, example_variance: float, seed_variance: float, seeds: int, freedom: float
+) -> DifferenceEstimate:
+    """Return one paired difference, a mean over seeds, with interval and p. An unknown (NaN)
+    variance over seeds is left out of both."""
+    low, high = interval(
+        value,
+        example_variance=example_variance,
+        seed_variance=0.0 if np.isnan(seed_variance) else seed_variance,
+        seeds=seeds,
+        freedom=freedom,
+    )
+    p = difference_p(
+        value,
+        example_variance=example_variance,
+        seed_variance=seed_variance,
+        seeds=seeds,
+        freedom=freedom,
+    )
+    return DifferenceEstimate(value, low, high, p)
+
+
 def pairwise_p(
-    values: np.ndarray, difference_variance: np.ndarray, spread: Spread, seeds: np.ndarray
+    values: np.ndarray, difference_variance: np.ndarray, spread: SeedVariance, seeds: np.ndarray
 ) -> np.ndarray:
-    """Two-sided p of every difference, V,V; NaN where two must not be compared.
+    """Return the two-sided p of every difference, V,V; NaN where two must not be compared.
 
     Args:
         values: V means over seeds.
@@ -164,9 +203,10 @@ def pairwise_p(
 
 
 def difference_variances(
-    over_examples: np.ndarray, spread: Spread, seeds: np.ndarray
+    over_examples: np.ndarray, spread: SeedVariance, seeds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Variance of every difference over examples and seeds, V,V, and its degrees of freedom."""
+    """Return the variance of every difference over examples and seeds, V,V, and its degrees of
+    freedom."""
     mean = np.nan_to_num(spread.variance, nan=0.0) / np.maximum(seeds, 1)  # V
     both = mean[:, None] + mean[None, :]
     parts = mean**2 / np.maximum(spread.freedom, 1e-9)
@@ -179,7 +219,7 @@ def difference_variances(
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's adjusted p (1979) of a flat array; NaN stays NaN and counts for nothing."""
+    """Adjust a flat array of p values by Holm's method (1979); NaN stays NaN and is not counted."""
     adjusted = np.full(p.shape, np.nan)
     valid = np.flatnonzero(~np.isnan(p))
     order = valid[np.argsort(p[valid], kind="stable")]
@@ -189,7 +229,7 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def holm_pairs(p: np.ndarray) -> np.ndarray:
-    """Holm over all pairs of a symmetric V,V matrix.
+    """Adjust all pairs of a symmetric V,V matrix by Holm's method.
 
     All pairs count, not only those with the best: which one is best was learnt from the same
     figures, and comparing with the luckiest of many would find differences that are none.
@@ -203,8 +243,8 @@ def holm_pairs(p: np.ndarray) -> np.ndarray:
 def tie_groups(
     values: np.ndarray, adjusted: np.ndarray, *, higher_is_better: bool, alpha: float = 1 - LEVEL
 ) -> list[int | None]:
-    """Groups instead of ranks: 1 is the best and whatever cannot be told apart from it, 2 the
-    best of the rest with what cannot be told apart from that one, and so on.
+    """Group contenders: group 1 holds the best and those not significantly worse, group 2 the best
+    of the rest and those not significantly worse than it, and so on.
 
     None where a value is NaN or cannot be compared with a group's best.
     """
@@ -230,7 +270,7 @@ def tie_groups(
 def detectable_difference(
     standard_error: float, freedom: float, *, comparisons: int = 1, power: float = 0.8
 ) -> float:
-    """The smallest true difference that is found with this power at the 5 % level.
+    """Return the smallest true difference found with this power at the 5 % level.
 
     Args:
         standard_error: of the difference of two means over seeds.
@@ -243,7 +283,8 @@ def detectable_difference(
 
 
 def _freedom(variances: Sequence[float], freedoms: Sequence[float], total: float) -> float:
-    """Satterthwaite's degrees of freedom of a sum of variances; examples count as plenty."""
+    """Return Satterthwaite's degrees of freedom of a sum of variances; that of the examples
+    counts as infinite."""
     parts = sum(v**2 / max(f, 1e-9) for v, f in zip(variances, freedoms, strict=True))
     return total**2 / parts if parts > 0 else np.inf
 
@@ -252,12 +293,9 @@ def _quantile(freedom: float) -> float:
     return float(stats.t.ppf((1 + LEVEL) / 2, min(freedom, 1e9)))
 
 
-# McNemar's test (1947): two classifiers on the same examples, by what one alone gets right.
-
-
 @dataclass(frozen=True)
-class Disagreements:
-    """Every two of V contenders.
+class McNemarTests:
+    """McNemar's tests of all pairs of V contenders.
 
     Attributes:
         only: V,V; examples that the row's contender gets right and the column's does not. NaN
@@ -272,23 +310,24 @@ class Disagreements:
 
 
 @dataclass(frozen=True)
-class Marked:
-    """Which examples of a test set somebody gets right: N booleans."""
+class CorrectExamples:
+    """The examples of a test set that a contender classifies correctly: N booleans."""
 
     test_set: str
     right: np.ndarray
 
 
-def marked(sample: Sample) -> Marked | None:
-    """The examples of a sample whose statistics are right (1 or 0) and 1; None for any other."""
+def correct_examples(sample: Sample) -> CorrectExamples | None:
+    """Return the correct examples of a sample with statistics (0 or 1, 1); None for any other."""
     if sample.statistics.shape[1:] != (2,) or not (sample.statistics[:, 1] == 1).all():
         return None
     right = sample.statistics[:, 0]
-    return Marked(sample.test_set, right > 0) if np.isin(right, (0, 1)).all() else None
+    return CorrectExamples(sample.test_set, right > 0) if np.isin(right, (0, 1)).all() else None
 
 
-def disagreements(found: Sequence[Marked | None]) -> Disagreements:
-    """All pairs of contenders; one seed each, since the test is of two sets of predictions."""
+def mcnemar_tests(found: Sequence[CorrectExamples | None]) -> McNemarTests:
+    """Test all pairs of contenders with McNemar's exact test (1947). One seed each, since the
+    test compares two sets of predictions."""
     size = len(found)
     only = np.full((size, size), np.nan)
     for test_set in {one.test_set for one in found if one}:
@@ -298,12 +337,12 @@ def disagreements(found: Sequence[Marked | None]) -> Disagreements:
         only[np.ix_(places, places)] = counts
     p = mcnemar_p(only, only.T)
     np.fill_diagonal(p, np.nan)
-    return Disagreements(only, p, holm_pairs(p))
+    return McNemarTests(only, p, holm_pairs(p))
 
 
 def mcnemar_p(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Exact two-sided p: how likely a split at least as uneven is if either side of every
-    disagreement were as likely (binomial, one half). 1 where nobody disagrees."""
+    """Return the exact two-sided p of a split at least as uneven, if either side of every
+    disagreement were equally likely (binomial, one half); 1 without disagreements."""
     fewer, every = np.fmin(first, second), first + second
     p = np.minimum(1.0, 2 * stats.binom.cdf(fewer, every, 0.5))
     return np.where(every == 0, 1.0, p)

@@ -1,4 +1,4 @@
-"""Tables as plain data, before anybody decides how they look.
+"""Tables as plain data, independent of their form.
 
 A table is columns and rows of entries. An entry is a number, a text, or the reason why there is
 no number; it is never blank and never zero for want of a figure. Pages, Markdown, LaTeX and CSV
@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from statistics import quantiles
 from typing import Literal
 
 from reports import formats
-from reports.load import Contender, Setting, slug
+from reports.load import BenchmarkSetting, Contender, slug
 from reports.statistics.analysis import Analysis
 from reports.statistics.significance import Estimate
 
@@ -31,7 +31,7 @@ Form = Literal["plain", "percent", "p", "count", "seconds", "bytes", "rate"]
 
 @dataclass(frozen=True)
 class Number:
-    """A figure, ready to be written.
+    """A number with its format and what stands beside it.
 
     Attributes:
         low, high: its interval, where there is one.
@@ -76,7 +76,7 @@ class Number:
 
     @property
     def interval(self) -> str:
-        """`[40.1, 42.3]`, or "" where none is known."""
+        """The interval as text, `[40.1, 42.3]`, or "" where none is known."""
         if self.low is None or self.high is None:
             return ""
         if self.form == "percent":
@@ -86,7 +86,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Missing:
-    """Why there is no number."""
+    """The reason why there is no number."""
 
     kind: Absence
     reason: str = ""
@@ -98,14 +98,15 @@ class Missing:
 
 @dataclass(frozen=True)
 class Label:
-    """A text entry; `href` points inside the site."""
+    """A text entry; `href` is a link inside the site."""
 
     text: str
     href: str = ""
 
     @property
     def is_short(self) -> bool:
-        """Whether it is one item (`5 of 5`, a name, an id) that is better not broken over lines."""
+        """Whether the text is one item (`5 of 5`, a name, an id) that should not be broken over
+        lines."""
         return len(self.text) <= SHORT
 
 
@@ -114,7 +115,7 @@ Entry = Number | Missing | Label
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its key in CSV files, its heading, what it means, a heading over several, and
+    """A column: its key in CSV files, heading, explanation, heading over several columns, and
     whether it holds texts."""
 
     key: str
@@ -162,7 +163,7 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     spanning_key: str = ""
-    tells: bool = False
+    shows_notes: bool = False
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -181,38 +182,43 @@ class Table:
 
     @property
     def has_spanning_column(self) -> bool:
-        """Whether forms that cannot span columns need one more for spanning entries."""
+        """Whether formats that cannot span columns need a column for spanning entries."""
         return bool(self.spanning_key) and any(row.spanning for row in self.rows)
 
     @property
     def groups(self) -> list[tuple[str, int]]:
-        """Those headings, each with the number of columns it spans."""
+        """The headings over the headings, each with the number of columns it spans."""
         runs = groupby(self.columns, key=lambda column: column.group)
         return [(name, len(list(members))) for name, members in runs]
 
 
-def estimated(estimate: Estimate | None, metric: str, *, group: int | None = None) -> Entry:
-    """An estimate as an entry."""
+def estimate_entry(estimate: Estimate | None, metric: str, *, group: int | None = None) -> Entry:
+    """Return an estimate as an entry."""
     if estimate is None:
         return Missing("not measured")
-    return Number(
-        estimate.value,
-        estimate.low,
-        estimate.high,
-        formats.decimals(metric),
-        form_of(metric),
-        group=group,
-        note=basis_note(estimate),
-    )
+    number = metric_number(estimate.value, metric, estimate.low, estimate.high)
+    return replace(number, group=group, note=basis_note(estimate))
+
+
+def metric_number(
+    value: float,
+    metric: str,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    signed: bool = False,
+) -> Number:
+    """A value of a metric, with the decimals and the unit of that metric."""
+    return Number(value, low, high, formats.decimals(metric), form_of(metric), signed=signed)
 
 
 def form_of(metric: str) -> Form:
-    """How a metric's figures are written."""
+    """Return the form of a metric's values: "percent" for fractions, else "plain"."""
     return "percent" if formats.is_fraction(metric) else "plain"
 
 
 def basis_note(estimate: Estimate) -> str:
-    """`3 seeds, 500 examples`."""
+    """Describe what an estimate rests on: `3 seeds, 500 examples`."""
     seeds = formats.plural(estimate.seeds, "seed")
     return (
         f"{seeds}, {formats.plural(estimate.examples, 'example')}" if estimate.examples else seeds
@@ -220,8 +226,8 @@ def basis_note(estimate: Estimate) -> str:
 
 
 def shades(values: Sequence[float | None], *, higher_is_better: bool) -> list[float | None]:
-    """Where each value lies between the worst (0) and the best (1). A value far off the others
-    (beyond Tukey's fences) takes the end of the scale and leaves the rest its colours."""
+    """Scale values from 0 (worst) to 1 (best). Outliers beyond Tukey's fences take the end of
+    the scale and leave the rest its contrast."""
     known = [value for value in values if value is not None]
     low, high = (min(known), max(known)) if known else (0.0, 0.0)
     if len(known) >= _ENOUGH_FOR_FENCES:
@@ -242,23 +248,27 @@ def shades(values: Sequence[float | None], *, higher_is_better: bool) -> list[fl
 
 
 def mean_known(values: Sequence[float | None]) -> tuple[float | None, int]:
-    """Mean of the values that are there, and how many those are."""
+    """Return the mean of the values that are not None, and their number."""
     known = [value for value in values if value is not None]
     return (sum(known) / len(known) if known else None), len(known)
 
 
-# Which contenders have a page of their own, and what it is called.
+def task_page_name(task: str) -> str:
+    """Return the file name of a task's page."""
+    return f"{slug(task)}.html"
 
 
-def page_of_cell(setting: Setting, contender: Contender) -> str:
-    """File name of a contender's page. Different names may have one slug, so a digest follows."""
+def cell_page_name(setting: BenchmarkSetting, contender: Contender) -> str:
+    """Return the file name of a contender's page. Different names may share a slug, so a digest
+    follows."""
     whole = f"{setting.slug} {contender.name}"
     digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
     return f"cell-{slug(whole)[:80]}-{digest}.html"
 
 
-def link(analysis: Analysis, place: int) -> str:
-    """The page of the contender at this place, "" where it has none: only the leading ones do."""
+def contender_href(analysis: Analysis, place: int) -> str:
+    """Return the page of the contender at this place, or "" where it has none: only leading
+    contenders have one."""
     if place not in analysis.leading:
         return ""
-    return page_of_cell(analysis.frame.setting, analysis.frame.contenders[place])
+    return cell_page_name(analysis.frame.setting, analysis.frame.contenders[place])

@@ -1,4 +1,4 @@
-"""Tables of differences: leads over the control by source length, and McNemar's test."""
+"""Tables that compare mechanisms: leads by source length, McNemar's tests, confusion matrices."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import numpy as np
 
 from reports import formats
 from reports.statistics.analysis import Analysis
-from reports.statistics.baselines import names_of
-from reports.statistics.lengths import Difference
-from reports.tables import Column, Entry, Missing, Number, Row, Table, form_of, mean_known
+from reports.statistics.baselines import metric_names
+from reports.statistics.significance import DifferenceEstimate
+from reports.tables import Column, Entry, Missing, Number, Row, Table, mean_known, metric_number
 from reports.tables.scores import CONTENDER, contender_row
 
 
 def length_table(analysis: Analysis, length_unit: str) -> Table | None:
-    """For every part of the test sets by length, the figure and the lead over the control; and
-    how much the lead grows from the first, shortest part to it."""
-    found, frame = analysis.gaps, analysis.frame
+    """Build the table of the figure and the lead over the control on every length range, and the
+    growth of that lead from the first, shortest range."""
+    found, frame = analysis.leads, analysis.frame
     if found is None:
         return None
     control = frame.contenders[found.control].name
-    metric = formats.metric_name(frame.headline)
+    metric = formats.metric_name(frame.main_metric)
     columns = []
     for number, part in enumerate(found.parts):
         group = f"{part.name} ({part.low} to {part.high})"
@@ -31,17 +31,16 @@ def length_table(analysis: Analysis, length_unit: str) -> Table | None:
     for place in analysis.order:
         entries: list[Entry] = []
         own = place == found.control
-        for number, (figures, leads) in enumerate(zip(found.figures, found.gaps, strict=True)):
+        for number, (figures, leads) in enumerate(zip(found.figures, found.leads, strict=True)):
             value = figures[place]
-            digits, form = formats.decimals(frame.headline), form_of(frame.headline)
             entries.append(
                 Missing("not measured")
                 if value is None
-                else Number(value, digits=digits, form=form)
+                else metric_number(value, frame.main_metric)
             )
-            entries.append(_difference(leads[place], frame.headline, own))
+            entries.append(_difference(leads[place], frame.main_metric, own))
             if number:
-                entries.append(_difference(found.growth[number - 1][place], frame.headline, own))
+                entries.append(_difference(found.growth[number - 1][place], frame.main_metric, own))
         rows.append(contender_row(analysis, place, entries))
     unit = f"Lengths in {length_unit}. "
     return Table(
@@ -59,24 +58,18 @@ def length_table(analysis: Analysis, length_unit: str) -> Table | None:
     )
 
 
-def _difference(found: Difference | None, metric: str, own: bool) -> Entry:
+def _difference(found: DifferenceEstimate | None, metric: str, own: bool) -> Entry:
     if own:
         return Missing("not applicable", "the control itself")
     if found is None:
         return Missing("not measured")
-    return Number(
-        found.value,
-        found.low,
-        found.high,
-        formats.decimals(metric),
-        form_of(metric),
-        signed=True,
-    )
+    return metric_number(found.value, metric, found.low, found.high, signed=True)
 
 
 def mcnemar_table(analysis: Analysis) -> Table | None:
-    """Every mechanism against the best one and against the control, by McNemar's test."""
-    found, frame = analysis.disagreements, analysis.frame
+    """Build the table of McNemar's tests of every mechanism against the best one and against the
+    control."""
+    found, frame = analysis.mcnemar, analysis.frame
     if found is None:
         return None
     order = [place for place in analysis.order if not np.isnan(found.only[place]).all()]
@@ -109,7 +102,7 @@ def mcnemar_table(analysis: Analysis) -> Table | None:
         tuple(columns),
         tuple(rows),
         (
-            "McNemar's exact test on the headline test set, first seed of each; p after Holm's "
+            "McNemar's exact test on the main test set, first seed of each; p after Holm's "
             f"correction over all {formats.plural(pairs, 'pair')} of mechanisms. It says nothing "
             "of other seeds.",
         ),
@@ -117,7 +110,7 @@ def mcnemar_table(analysis: Analysis) -> Table | None:
 
 
 def _against(analysis: Analysis, place: int, rival: int) -> list[Entry]:
-    found = analysis.disagreements
+    found = analysis.mcnemar
     assert found is not None
     if place == rival:
         return [Missing("not applicable", "the same")] * 3
@@ -131,13 +124,10 @@ def _against(analysis: Analysis, place: int, rival: int) -> list[Entry]:
     ]
 
 
-# Confusion matrices, one a row: what became of the examples of each class.
-
-
 def confusion_table(analysis: Analysis) -> Table | None:
-    """For every mechanism and every true class the share of its examples that was given each
-    class, means over seeds; None where no confusions were recorded."""
-    keys = [one.key for one in names_of(analysis) if one.kind == "confusion" and not one.subset]
+    """Build the confusion matrices, one a row: for every true class the share of its examples
+    given each class, means over seeds. None where no confusions were recorded."""
+    keys = [one.key for one in metric_names(analysis) if one.kind == "confusion" and not one.subset]
     classes = _classes(keys)
     if not classes:
         return None
@@ -153,7 +143,7 @@ def confusion_table(analysis: Analysis) -> Table | None:
         ]
         rows.append(contender_row(analysis, place, entries))
     notes = (
-        f"Shares of the examples of each true class, on the test set “{analysis.headline.subset}”, "
+        f"Shares of the examples of each true class, on the test set “{analysis.main.subset}”, "
         "means over seeds. The darker, the more.",
     )
     name = f"{analysis.frame.setting.slug}-confusion"
@@ -161,7 +151,7 @@ def confusion_table(analysis: Analysis) -> Table | None:
 
 
 def _classes(keys: list[str]) -> list[str]:
-    """Class names from `confusion_<true>_<given>`: those with an entry on the diagonal."""
+    """Return the class names in `confusion_<true>_<given>`: those with an entry on the diagonal."""
     pairs = [key.removeprefix("confusion_") for key in keys]
     halves = [pair[: len(pair) // 2] for pair in pairs if len(pair) % 2]
     return [half for half in dict.fromkeys(halves) if f"{half}_{half}" in pairs]

@@ -1,4 +1,4 @@
-"""All metrics of a frame, with the controls set apart below them."""
+"""Tables of one frame: all metrics with the controls, test sets, alignment, cost and failures."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from collections.abc import Sequence
 from bench.store.result import AlignmentFigures, Cost, Result
 from reports import formats
 from reports.load import Contender
-from reports.metrics import Named
+from reports.metrics import MetricName
 from reports.statistics.analysis import Analysis
-from reports.statistics.baselines import Control, best_control, controls, names_of, standings
-from reports.statistics.ranks import detectable_note
+from reports.statistics.baselines import (
+    Control,
+    against_best_control,
+    best_control,
+    controls,
+    metric_names,
+)
 from reports.statistics.significance import Estimate
 from reports.tables import (
     Column,
@@ -21,10 +26,17 @@ from reports.tables import (
     Number,
     Row,
     Table,
-    estimated,
+    estimate_entry,
     form_of,
+    metric_number,
 )
-from reports.tables.scores import CONTENDER, contender_row, headline_entries, mean_entry
+from reports.tables.scores import (
+    CONTENDER,
+    contender_row,
+    detectable_note,
+    main_entries,
+    mean_entry,
+)
 
 CONTROL = "control: {}"
 _NOTES = {
@@ -34,19 +46,20 @@ _NOTES = {
 
 
 def metrics_table(analysis: Analysis) -> Table:
-    """All metrics of all contenders, best first, means over seeds; the controls after them."""
+    """Build the table of all metrics of all contenders, best first, means over seeds; the
+    controls follow."""
     frame = analysis.frame
-    names = [one for one in names_of(analysis) if one.kind == "figure"]
+    names = [one for one in metric_names(analysis) if one.kind == "figure"]
     names.sort(key=lambda one: bool(one.subset))
     several = any(one.subset for one in names)
-    headline, stand = headline_entries(analysis), standings(analysis)
+    main, stand = main_entries(analysis), against_best_control(analysis)
     best = best_control(analysis)
     rows = []
     for place in analysis.order:
         contender = frame.contenders[place]
         entries = [
-            headline[place]
-            if one.key == frame.headline
+            main[place]
+            if one.key == frame.main_metric
             else mean_entry(
                 [result.metrics.get(one.key) for result in contender.done],
                 digits=formats.decimals(one.figure),
@@ -73,23 +86,23 @@ def metrics_table(analysis: Analysis) -> Table:
     )
 
 
-def _control_row(control: Control, names: Sequence[Named], stands: bool) -> Row:
+def _control_row(control: Control, names: Sequence[MetricName], stands: bool) -> Row:
     entries = [control.entry(one.figure, one.subset) for one in names]
     if stands:
         entries.insert(1, Missing("not applicable"))
     return Row(CONTROL.format(control.name), tuple(entries), apart=True)
 
 
-def _column(one: Named, analysis: Analysis, several: bool) -> Column:
-    subset = one.subset or analysis.headline.subset
+def _column(one: MetricName, analysis: Analysis, several: bool) -> Column:
+    subset = one.subset or analysis.main.subset
     group = f"test set “{subset}”" if several else ""
     return Column(one.key, formats.metric_name(one.figure), group=group)
 
 
 def _standing_column(analysis: Analysis, best: Control, group: str) -> Column:
-    value = best.headline(analysis)
-    assert value is not None, "the best control has a headline figure"
-    told = formats.figure(value, analysis.frame.headline)
+    value = best.main_figure(analysis)
+    assert value is not None, "the best control has a main metric"
+    told = formats.metric_text(value, analysis.frame.main_metric)
     return Column(
         "against_best_control",
         f"against “{best.name}” ({told})",
@@ -100,8 +113,8 @@ def _standing_column(analysis: Analysis, best: Control, group: str) -> Column:
 
 
 def _notes(analysis: Analysis, known: Sequence[Control], best: Control | None) -> list[str]:
-    notes = ["Means over the seeds that have the metric; best headline figure first."]
-    notes += detectable_note(analysis.headline, analysis.frame.headline)
+    notes = ["Means over the seeds that have the metric; best main metric first."]
+    notes += detectable_note(analysis.main, analysis.frame.main_metric)
     if known:
         notes.append("Controls attend to nothing, and most learn nothing: figures to pass.")
     if best:
@@ -114,13 +127,11 @@ def _notes(analysis: Analysis, known: Sequence[Control], best: Control | None) -
     return notes
 
 
-# Tables of one frame: test sets, alignment, cost, failures.
-
-
 def subsets_table(analysis: Analysis) -> Table:
-    """The headline figure on every test set, and what is lost on the longer ones."""
+    """Build the table of the main metric on every test set, and of the changes on the longer
+    ones."""
     frame = analysis.frame
-    main, others = analysis.headline, analysis.subsets[1:]
+    main, others = analysis.main, analysis.subsets[1:]
     columns = [Column(scores.subset, scores.subset) for scores in analysis.subsets]
     for one in others:
         columns.append(Column(f"{one.subset}_minus_{main.subset}", f"{one.subset} − {main.subset}"))
@@ -128,34 +139,33 @@ def subsets_table(analysis: Analysis) -> Table:
     rows = []
     for place in analysis.order:
         entries = [
-            estimated(scores.estimates[place], frame.headline, group=scores.groups[place])
+            estimate_entry(scores.estimates[place], frame.main_metric, group=scores.groups[place])
             for scores in analysis.subsets
         ]
         for scores in others:
-            entries += _change(main.estimates[place], scores.estimates[place], frame.headline)
+            entries += _change(main.estimates[place], scores.estimates[place], frame.main_metric)
         rows.append(contender_row(analysis, place, entries))
     return Table(
         f"{frame.setting.slug}-test-sets",
-        f"{formats.title(frame.headline)} by test set",
+        f"{formats.title(frame.main_metric)} by test set",
         CONTENDER,
         tuple(columns),
         tuple(rows),
         (
             "Group numbers are those of each test set by itself.",
-            *(note for one in analysis.subsets for note in detectable_note(one, frame.headline)),
+            *(note for one in analysis.subsets for note in detectable_note(one, frame.main_metric)),
         ),
     )
 
 
 def _change(first: Estimate | None, other: Estimate | None, metric: str) -> list[Entry]:
-    """Difference and ratio of two test sets."""
+    """Return the difference and the ratio of two test sets as entries."""
     if first is None or other is None:
         return [Missing("not measured")] * 2
     ratio: Entry = Missing("not applicable", "the figure is 0")
     if first.value:
         ratio = Number(other.value / first.value, digits=2)
-    digits, form = formats.decimals(metric), form_of(metric)
-    return [Number(other.value - first.value, digits=digits, form=form, signed=True), ratio]
+    return [metric_number(other.value - first.value, metric, signed=True), ratio]
 
 
 _ALIGNMENT = (
@@ -167,7 +177,8 @@ _ALIGNMENT = (
 
 
 def alignment_table(analysis: Analysis) -> Table | None:
-    """Agreement with gold links: decoding freely, reading the reference, and controls."""
+    """Build the table of agreement with gold links: decoding freely, reading the reference, and
+    controls."""
     frame = analysis.frame
     rows = []
     for place in analysis.order:
@@ -232,16 +243,16 @@ _COSTS: tuple[tuple[str, str, Form], ...] = (
 
 
 def cost_table(analysis: Analysis, train_unit: str) -> Table:
-    """What each contender costs, beside its headline figure."""
+    """Build the table of each contender's cost beside its main metric."""
     frame = analysis.frame
-    headline = headline_entries(analysis)
-    columns = [Column(frame.headline, formats.metric_name(frame.headline))]
+    main = main_entries(analysis)
+    columns = [Column(frame.main_metric, formats.metric_name(frame.main_metric))]
     columns += [Column(key, label) for key, label, _ in _COSTS]
     rows = []
     for place in analysis.order:
         costs = [result.cost for result in frame.contenders[place].done]
         entries = [_cost_entry(costs, key, form) for key, _, form in _COSTS]
-        rows.append(contender_row(analysis, place, [headline[place], *entries]))
+        rows.append(contender_row(analysis, place, [main[place], *entries]))
     return Table(
         f"{frame.setting.slug}-cost",
         "Cost beside quality",
@@ -260,7 +271,7 @@ def _cost_entry(costs: Sequence[Cost], key: str, form: Form) -> Entry:
 
 
 def failures_table(contenders: Sequence[Contender], name: str) -> Table | None:
-    """Every failed trial with kind and message."""
+    """Build the table of failed trials with kind and message; None without failures."""
     rows = tuple(
         _failure_row(contender, result) for contender in contenders for result in contender.failed
     )

@@ -1,4 +1,4 @@
-"""The view over everything: attention x task, and what was run."""
+"""The overview over all settings, the facts of a run, and the table of all trials."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 from bench.store.result import Result
 from reports import formats
-from reports.load import Collection, slug
+from reports.load import Collection
 from reports.metrics import Catalogue
 from reports.statistics.analysis import Analysis
 from reports.statistics.baselines import best_control
-from reports.statistics.model_selection import choose
+from reports.statistics.model_selection import select_by_validation
 from reports.tables import Column, Entry, Label, Missing, Number, Row, Table
-from reports.tables.scores import headline_entries
+from reports.tables.scores import main_entries
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,9 @@ class Fact:
     text: str
 
 
-def page_of(task: str) -> str:
-    """File name of a task's page."""
-    return f"{slug(task)}.html"
-
-
 def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
-    """Attention x setting: each attention with the score function that validation data chose."""
+    """Build the table of attention by setting: each attention with the score function that
+    validation data selected."""
     names = [entry.name for entry in catalogue.attentions]
     run = [one.attention for analysis in analyses for one in analysis.frame.contenders]
     names = list(dict.fromkeys([*names, *run]))
@@ -44,7 +40,7 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
         )
         for analysis in analyses
     ]
-    every = [(analysis, headline_entries(analysis)) for analysis in analyses]
+    every = [(analysis, main_entries(analysis)) for analysis in analyses]
     rows = [
         Row(
             name,
@@ -57,27 +53,31 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
     if any(found):
         control = [
             replace(entry, note=one.name)
-            if one and isinstance(entry := one.entry(analysis.frame.headline), Number)
+            if one and isinstance(entry := one.entry(analysis.frame.main_metric), Number)
             else Missing("not measured")
             for one, analysis in zip(found, analyses, strict=True)
         ]
         rows.append(Row("best control", tuple(control), "not attention", apart=True))
     notes = (
         "Each attention with the score function (and options) that did best on validation data, "
-        "named beside its test figure: by the validation counterpart of the headline figure where "
+        "named beside its test figure: by the validation counterpart of the main metric where "
         "one was measured, else by the validation loss. Another may do better on the test set; "
         "the page of the task has all.",
         "Group 1 holds the best of a column and all that cannot be told apart from it. With few "
         "seeds that may span much: the page of the task says how large a difference they can show.",
     )
     title = "Attention by task"
-    return Table("overview", title, "attention", tuple(columns), tuple(rows), notes, tells=True)
+    return Table(
+        "overview", title, "attention", tuple(columns), tuple(rows), notes, shows_notes=True
+    )
 
 
 def _heading(analysis: Analysis) -> str:
-    """`speech: PER, lower is better`: a reader must not have to know."""
+    """Return a column heading with the direction of its metric: `speech: PER, lower is better`."""
     better = "" if analysis.frame.higher_is_better else ", lower is better"
-    return f"{analysis.frame.setting.task}: {formats.metric_name(analysis.frame.headline)}{better}"
+    return (
+        f"{analysis.frame.setting.task}: {formats.metric_name(analysis.frame.main_metric)}{better}"
+    )
 
 
 def _chosen(analysis: Analysis, attention: str, entries: Sequence[Entry]) -> Entry:
@@ -86,11 +86,11 @@ def _chosen(analysis: Analysis, attention: str, entries: Sequence[Entry]) -> Ent
     numbers = {place: entry for place in own if isinstance(entry := entries[place], Number)}
     if not numbers:
         return entries[own[0]] if own else Missing("not run")
-    choice = choose(frame, list(numbers))
-    told = _with(frame.contenders[choice.place].name, attention)
-    if choice.figure is None and len(numbers) > 1:
+    selection = select_by_validation(frame, list(numbers))
+    told = _with(frame.contenders[selection.place].name, attention)
+    if selection.figure is None and len(numbers) > 1:
         told = f"{told}, the best on the test set: no validation figures are kept".lstrip(", ")
-    return replace(numbers[choice.place], note=told)
+    return replace(numbers[selection.place], note=told)
 
 
 def _with(name: str, attention: str) -> str:
@@ -99,7 +99,7 @@ def _with(name: str, attention: str) -> str:
 
 
 def facts(collection: Collection) -> tuple[Fact, ...]:
-    """What was run, where and when."""
+    """Summarize what was run, where and when."""
     results = collection.results
     done = [result for result in results if result.status == "done"]
     failed = len(results) - len(done)
@@ -128,7 +128,7 @@ def facts(collection: Collection) -> tuple[Fact, ...]:
 
 
 def signatures(results: Sequence[Result]) -> tuple[Fact, ...]:
-    """How metrics were computed, as their packages sign it."""
+    """Return the signatures of the metrics, as their packages write them."""
     pairs = Counter(
         pair for result in results for pair in sorted(result.provenance.signatures.items())
     )
@@ -136,17 +136,17 @@ def signatures(results: Sequence[Result]) -> tuple[Fact, ...]:
 
 
 def run_notes(results: Sequence[Result]) -> tuple[str, ...]:
-    """What trials noted, each once."""
+    """Return the notes of trials, each once."""
     return tuple(dict.fromkeys(note for result in results for note in result.provenance.notes))
 
 
 def results_table(results: Sequence[Result]) -> Table:
-    """One row per trial, for spreadsheets and programs."""
+    """Build the table with one row per trial, for spreadsheets and programs."""
     metrics = list(dict.fromkeys(name for result in results for name in result.metrics))
     costs = list(type(results[0].cost).model_fields) if results else []
     axes = ("task", "dataset", "attention", "score", "budget", "seed")
     columns = [Column(name, name) for name in axes]
-    columns += [Column(name, name) for name in ("options", "status", "failure", "headline")]
+    columns += [Column(name, name) for name in ("options", "status", "failure", "main_metric")]
     columns += [Column(name, name) for name in ("value", "low", "high", *metrics, *costs)]
     rows = tuple(_result_row(result, axes, metrics, costs) for result in results)
     return Table("results", "All trials", "hash", tuple(columns), rows)

@@ -1,17 +1,23 @@
-"""Attention x score: the matrix that answers which mechanism with which score function."""
+"""The attention x score matrix, and what all tables of a frame share: entries, rows and notes.
+
+With few seeds a tie group can hold mechanisms that lie far apart. Its notes say so: sharing a group
+is for want of evidence, and no claim that its members are equal.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from bench.attention.registries import NO_SCORE
 from reports import formats
-from reports.load import Contender, Options, bracketed
+from reports.load import Contender, Options, options_text
 from reports.metrics import Catalogue
-from reports.statistics.analysis import Analysis
+from reports.statistics.analysis import Analysis, SubsetEstimates
 from reports.statistics.baselines import controls
-from reports.statistics.ranks import group_notes
+from reports.statistics.significance import Estimate
 from reports.tables import (
     Column,
     Entry,
@@ -20,27 +26,31 @@ from reports.tables import (
     Number,
     Row,
     Table,
-    estimated,
-    link,
+    contender_href,
+    estimate_entry,
     mean_known,
     shades,
 )
 
+#: Heading over the rows of a table of contenders.
+CONTENDER = "attention + score"
+
 
 def score_matrix(analysis: Analysis, catalogue: Catalogue) -> Table:
-    """Attention x score with the headline figure; every pair has an entry that says why."""
+    """Build the attention x score matrix of the main metric; every pair without a figure has the
+    reason."""
     frame = analysis.frame
-    metric = formats.title(frame.headline) or "Headline figure"
+    metric = formats.title(frame.main_metric) or "Main metric"
     columns = _score_names(analysis, catalogue)
-    entries = headline_entries(analysis)
+    entries = main_entries(analysis)
     rows = [
         _matrix_row(analysis, catalogue, attention, options, columns, entries)
         for attention, options in _matrix_rows(analysis, catalogue)
     ]
     rows += [
-        Row(f"control: {control.name}", (), "not attention", control.entry(frame.headline), True)
+        Row(f"control: {control.name}", (), "not attention", control.entry(frame.main_metric), True)
         for control in controls(analysis)
-        if control.headline(analysis) is not None
+        if control.main_figure(analysis) is not None
     ]
     return Table(
         f"{frame.setting.slug}-scores",
@@ -57,9 +67,9 @@ def _matrix_notes(analysis: Analysis, metric: str) -> tuple[str, ...]:
     frame = analysis.frame
     notes = [
         f"{metric}, {'higher' if frame.higher_is_better else 'lower'} is better, on the test set "
-        f"“{analysis.headline.subset}”; mean over seeds with its 95 % interval."
+        f"“{analysis.main.subset}”; mean over seeds with its 95 % interval."
     ]
-    known = [one for one in analysis.headline.estimates if one is not None]
+    known = [one for one in analysis.main.estimates if one is not None]
     if any(one.basis == "seeds and examples" for one in known):
         notes.append("Intervals cover other seeds and other test examples.")
     elif known:
@@ -72,7 +82,8 @@ def _matrix_notes(analysis: Analysis, metric: str) -> tuple[str, ...]:
 
 
 def _matrix_rows(analysis: Analysis, catalogue: Catalogue) -> list[tuple[str, Options]]:
-    """All registered attentions, with a further row for every set of options that was run."""
+    """Return all registered attentions, with a further row for every set of options that was
+    run."""
     run = list(dict.fromkeys(one.row for one in analysis.frame.contenders))
     names = [entry.name for entry in catalogue.attentions]
     names += [name for name, _ in run if name not in names]
@@ -100,7 +111,7 @@ def _matrix_row(
         for place, one in enumerate(analysis.frame.contenders)
         if one.row == (attention, options)
     }
-    label = attention + bracketed(options)
+    label = attention + options_text(options)
     if NO_SCORE in places or attention in catalogue.controls:
         entry = entries[places[NO_SCORE]] if NO_SCORE in places else Missing("not run")
         return Row(label, (), "no score function", entry)
@@ -117,18 +128,20 @@ def _matrix_row(
     return Row(label, tuple(row), catalogue.attention(attention).source)
 
 
-def headline_entries(analysis: Analysis) -> list[Entry]:
-    """Per contender its headline figure, shaded; a failure is named."""
-    frame, scores = analysis.frame, analysis.headline
+def main_entries(analysis: Analysis) -> list[Entry]:
+    """Return each contender's main metric as a shaded entry, or its failure."""
+    frame, scores = analysis.frame, analysis.main
     values = [None if one is None else one.value for one in scores.estimates]
     shaded = shades(values, higher_is_better=frame.higher_is_better)
     entries: list[Entry] = []
     for place, contender in enumerate(frame.contenders):
-        entry = estimated(scores.estimates[place], frame.headline, group=scores.groups[place])
+        entry = estimate_entry(
+            scores.estimates[place], frame.main_metric, group=scores.groups[place]
+        )
         if isinstance(entry, Number):
             note = _seed_note(contender, entry.note, len(frame.seeds))
             entries.append(
-                replace(entry, shade=shaded[place], note=note, href=link(analysis, place))
+                replace(entry, shade=shaded[place], note=note, href=contender_href(analysis, place))
             )
         elif contender.failed:
             entries.append(failure_entry(contender))
@@ -145,7 +158,7 @@ def _seed_note(contender: Contender, note: str, tried: int) -> str:
 
 
 def failure_entry(contender: Contender) -> Missing:
-    """Why a contender has no figures: the failure of its first seed."""
+    """Return the failure of a contender's first failed seed as an entry."""
     failure = contender.failed[0].failure
     assert failure is not None, "a failed result says why"
     return Missing("failed", f"{failure.kind}: {failure.message}")
@@ -155,23 +168,80 @@ def _summary(catalogue: Catalogue, score: str) -> str:
     return next((entry.summary for entry in catalogue.scores if entry.name == score), "")
 
 
-# What the tables of a frame share: their rows are contenders, best first.
-
-CONTENDER = "attention + score"
-
-
 def contender_row(analysis: Analysis, place: int, entries: Sequence[Entry]) -> Row:
-    """A contender's row, linked to its page; where all its trials failed, one entry says so."""
+    """Return a contender's row, linked to its page; one spanning entry where all its trials
+    failed."""
     contender = analysis.frame.contenders[place]
     if contender.done or not contender.failed:
-        return Row(contender.name, tuple(entries), href=link(analysis, place))
+        return Row(contender.name, tuple(entries), href=contender_href(analysis, place))
     return Row(contender.name, (), spanning=failure_entry(contender))
 
 
 def mean_entry(values: Sequence[float | None], *, digits: int = 3, form: Form = "plain") -> Entry:
-    """The mean over seeds of what is known, saying so where that is not all."""
+    """Return the mean of the known values as an entry, noting where some seeds have none."""
     mean, known = mean_known(values)
     if mean is None:
         return Missing("not measured")
     note = "" if known == len(values) else f"{known} of {formats.plural(len(values), 'seed')}"
     return Number(mean, digits=digits, form=form, note=note)
+
+
+def detectable_note(scores: SubsetEstimates, metric: str) -> list[str]:
+    """Note the minimum detectable difference under a table; empty for a single figure."""
+    if scores.detectable is None:
+        return []
+    pairs = int(np.isfinite(scores.adjusted[np.triu_indices(len(scores.adjusted), k=1)]).sum())
+    over = f" (Holm's correction over {pairs} pairs)" if pairs > 1 else ""
+    return [
+        f"With {seeds_text(scores)}, a true difference of {_gap(scores.detectable, metric)} on "
+        f"“{scores.subset}” is found four times out of five{over}; smaller ones are easily missed."
+    ]
+
+
+def group_notes(analysis: Analysis, names: Sequence[str]) -> list[str]:
+    """Note the minimum detectable difference of the main metric, and the spread within group 1.
+
+    Args:
+        names: of the frame's contenders.
+    """
+    notes = detectable_note(analysis.main, analysis.frame.main_metric)
+    if notes and len(analysis.main.best()) > 1:
+        notes.append(" ".join(_width(analysis, names)))
+    return notes
+
+
+def seeds_text(*several: SubsetEstimates) -> str:
+    """Format the number of seeds: `3 seeds`, or `2 to 3 seeds` where some contenders have fewer."""
+    seeds = {one.seeds for scores in several for one in scores.estimates if one is not None}
+    least = f"{min(seeds)} to " if len(seeds) > 1 else ""
+    return f"{least}{formats.plural(max(seeds), 'seed')}"
+
+
+def _width(analysis: Analysis, names: Sequence[str]) -> Iterator[str]:
+    scores = analysis.main
+    known = {place: one for place in analysis.order if (one := scores.estimates[place]) is not None}
+    members = [place for place in known if scores.groups[place] == 1]
+    best, worst = members[0], members[-1]
+    span = abs(known[best].value - known[worst].value)
+    gap = _gap(span, analysis.frame.main_metric)
+    yield f"Sharing a group is not being equal: group 1 spans {gap}."
+    for place in known:
+        if place == worst:
+            return
+        # Steadier over seeds, so told apart by a smaller difference.
+        if scores.groups[place] != 1 and _reach(known[place]) < _reach(known[worst]):
+            yield (
+                f"{names[worst]} is in it although {names[place]} did better and is not: "
+                "its interval is wider."
+            )
+            return
+
+
+def _reach(one: Estimate) -> float:
+    return 0.0 if one.low is None or one.high is None else one.high - one.low
+
+
+def _gap(difference: float, metric: str) -> str:
+    if formats.is_fraction(metric):
+        return f"{formats.number(100 * difference, 1)} percentage points"
+    return formats.metric_text(difference, metric)

@@ -14,8 +14,8 @@ from many_results import SETTINGS, fill
 
 from bench.store.store import Store
 from reports.metrics import Catalogue
-from reports.output_folder import write
-from reports.pages.report import build
+from reports.pages.report import build_report
+from reports.pages.site import write_report
 
 pytestmark = pytest.mark.performance
 
@@ -27,9 +27,9 @@ def test_a_report_of_ten_thousand_results(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store", create=True)
     fill(tmp_path / "store", RESULTS, np.random.default_rng(0))
     began, cpu = time.perf_counter(), time.process_time()
-    report = build(store, catalogue=Catalogue(), studies=())
+    report = build_report(store, catalogue=Catalogue(), studies=())
     built = time.process_time() - cpu
-    write(report, tmp_path / "report")
+    write_report(report, tmp_path / "report")
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     pages = sorted((tmp_path / "report").glob("*.html"), key=lambda page: page.stat().st_size)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (

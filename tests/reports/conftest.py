@@ -24,8 +24,8 @@ from bench.store.result import (
 from bench.store.store import Store
 from bench.store.trace import Trace
 from reports.metrics import AxisEntry, Catalogue, TaskEntry
-from reports.output_folder import write
-from reports.pages.report import Report, build
+from reports.pages.report import Report, build_report
+from reports.pages.site import write_report
 from tasks.base import Prediction
 from tasks.evaluation.alignment import Case, agreement, diagonal_weights, uniform_weights
 from tasks.evaluation.bootstrap import bootstrap, by_length
@@ -59,7 +59,7 @@ class StoreMaker:
         luck = 1 + 0.03 * rng.standard_normal()
         rows, statistics, metrics, bins = [], {}, {}, []
         for subset, pairs in self.tests.items():
-            texts = [self._write(pair, mechanism, rng, luck) for pair in pairs]
+            texts = [self._write_report(pair, mechanism, rng, luck) for pair in pairs]
             counts = bleu_statistics(
                 [" ".join(t) for t in texts], [" ".join(p.target) for p in pairs]
             )
@@ -136,7 +136,7 @@ class StoreMaker:
             finished="2025-01-31T12:04:10.000Z",
         )
 
-    def _write(
+    def _write_report(
         self, pair: Sentence, mechanism: Mechanism, rng: np.random.Generator, luck: float
     ) -> list[str]:
         rate = min(0.9, (mechanism.errors + mechanism.per_word * len(pair.source)) * luck)
@@ -278,12 +278,12 @@ def catalogue() -> Catalogue:
 
 @pytest.fixture(scope="session")
 def report(store: Store, catalogue: Catalogue) -> Report:
-    return build(store, catalogue=catalogue)
+    return build_report(store, catalogue=catalogue)
 
 
 @pytest.fixture(scope="session")
 def site(report: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a written report."""
     folder = tmp_path_factory.mktemp("report")
-    write(report, folder)
+    write_report(report, folder)
     return folder

@@ -10,10 +10,10 @@ import pytest
 from bundles import changed, in_record, in_rows
 
 from bench.errors import UsageError
-from reports.leaderboard.board import NO_REFERENCE, Board, assemble, build
-from reports.leaderboard.board_tables import parts, setting_table, track_table, write
+from reports.leaderboard.board import NO_REFERENCE, Board, assemble, build_board
+from reports.leaderboard.board_tables import class_tables, setting_table, track_table, write_board
 from reports.leaderboard.bundle import predictions_of, record_of
-from reports.leaderboard.references import Reference, freeze, load_reference
+from reports.leaderboard.references import Reference, load_reference, make_reference
 from reports.leaderboard.verify import Verdict
 from reports.tables import Missing, Number, Table
 
@@ -22,7 +22,7 @@ TEXTS = ("translation", "entailment")
 
 @pytest.fixture(scope="module")
 def reference(trials) -> Reference:
-    return freeze(trials.store, "1")
+    return make_reference(trials.store, "1")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def scores(board: Board) -> dict[tuple[str, str], float]:
     """By title of the table and mechanism."""
     return {
         (table.title, row.label): entry.value
-        for part in parts(board)
+        for part in class_tables(board)
         for table in part.tables
         for row in table.rows
         for column, entry in zip(table.columns, row.entries, strict=True)
@@ -132,7 +132,7 @@ def test_groups_of_a_setting_come_with_what_they_can_show(trials, reference, ver
 
 
 def test_a_short_cell_stays_on_one_line(trials, reference, verdicts, tmp_path: Path) -> None:
-    write(assemble(verdicts, trials.rules, reference), tmp_path)
+    write_board(assemble(verdicts, trials.rules, reference), tmp_path)
     page = (tmp_path / "index.html").read_text("utf-8")
     assert '<td class="text short">2 of 2</td>' in page
     assert re.search(r"\.short\{[^}]*white-space:nowrap", page)
@@ -144,7 +144,7 @@ def test_without_a_reference_there_are_figures_and_no_scores(
 ) -> None:
     board = assemble(verdicts, trials.rules, None)
     assert scores(board) == {}
-    write(board, tmp_path)
+    write_board(board, tmp_path)
     page = (tmp_path / "index.html").read_text("utf-8")
     assert NO_REFERENCE in page and "no reference yet, so there are no scores" in page
     assert NO_REFERENCE in (tmp_path / "board.md").read_text("utf-8")
@@ -170,7 +170,9 @@ def test_what_is_refused_is_named_and_stops_nobody(trials, two, tmp_path: Path) 
     name = record_of(trials.trial("entailment"))
     liar = changed(trials.of("entailment"), tmp_path / "liar.zip", {name: in_record(better)})
     (tmp_path / "broken.zip").write_bytes(b"PK")
-    board = build([liar, tmp_path / "broken.zip", *two, two[0]], trials.rules, None, trials.paths)
+    board = build_board(
+        [liar, tmp_path / "broken.zip", *two, two[0]], trials.rules, None, trials.paths
+    )
     assert [one.name.split()[0] for one in board.refused] == [
         "liar.zip",
         "broken.zip",
@@ -180,14 +182,14 @@ def test_what_is_refused_is_named_and_stops_nobody(trials, two, tmp_path: Path) 
     assert "not a zip archive" in board.refused[1].reasons[0]
     assert "the same bundle as" in board.refused[2].reasons[0]
     assert board.summary == "3 entries of 2 bundles, 3 bundles refused"
-    write(board, tmp_path / "out")
+    write_board(board, tmp_path / "out")
     assert "accuracy is" in (tmp_path / "out" / "index.html").read_text("utf-8")
 
 
 def test_classes_are_not_compared(trials, tmp_path: Path) -> None:
     same = trials.of("entailment", name="same")
     free = changed(same, tmp_path / "open.zip", {}, manifest=lambda m: m.update({"class": "open"}))
-    board = build([same, free], trials.rules, None, trials.paths)
+    board = build_board([same, free], trials.rules, None, trials.paths)
     assert [one.kind for one in board.classes] == ["same", "open"]
     assert [len(one.entries) for one in board.classes] == [1, 1]
 
@@ -195,7 +197,7 @@ def test_classes_are_not_compared(trials, tmp_path: Path) -> None:
 def test_results_of_one_cell_from_two_people_stay_apart(trials, tmp_path: Path) -> None:
     one = trials.of("entailment", name="one")
     two = trials.of("entailment", name="two")
-    board = build([one, two], trials.rules, None, trials.paths)
+    board = build_board([one, two], trials.rules, None, trials.paths)
     assert [entry.title for entry in board.classes[0].entries] == ["one", "two"]
     table = setting_table(board.classes[0].standings[0], "same")
     assert [row.entries[1].group for row in table.rows] == [1, 1]
@@ -213,9 +215,9 @@ def test_scripts_stay_text(trials, tmp_path: Path, text: str) -> None:
         trials.of("entailment"), tmp_path / "honest.zip", {}, manifest=lambda m: m.update(name=text)
     )
     liar = changed(trials.of("entailment"), tmp_path / "liar.zip", {name: in_rows(says)})
-    board = build([honest, liar], trials.rules, None, trials.paths)
+    board = build_board([honest, liar], trials.rules, None, trials.paths)
     assert any(text in reason for reason in board.refused[0].reasons)
-    write(board, tmp_path / "out")
+    write_board(board, tmp_path / "out")
     for name in ("index.html", "board.md"):
         shown = (tmp_path / "out" / name).read_text("utf-8")
         assert text not in shown and "alert(1)" in shown
@@ -231,13 +233,13 @@ def test_a_spreadsheet_takes_no_name_for_a_formula(trials, tmp_path: Path) -> No
         {},
         manifest=lambda record: record.update(name="=1+1"),
     )
-    write(build([path], trials.rules, None, trials.paths), tmp_path / "out")
+    write_board(build_board([path], trials.rules, None, trials.paths), tmp_path / "out")
     for table in (tmp_path / "out" / "tables").iterdir():
         assert ",=1+1" not in table.read_text() and "\n=1+1" not in table.read_text()
 
 
 def test_links_of_the_page_lead_somewhere(trials, verdicts, tmp_path: Path) -> None:
-    write(assemble(verdicts, trials.rules, None), tmp_path)
+    write_board(assemble(verdicts, trials.rules, None), tmp_path)
     page = (tmp_path / "index.html").read_text("utf-8")
     for target in re.findall(r'href="([^"]+)"', page):
         if target.startswith("#"):
@@ -249,9 +251,9 @@ def test_links_of_the_page_lead_somewhere(trials, verdicts, tmp_path: Path) -> N
 def test_a_board_of_less_leaves_no_table_of_the_one_before(
     trials, verdicts, tmp_path: Path
 ) -> None:
-    write(assemble(verdicts, trials.rules, None), tmp_path)
+    write_board(assemble(verdicts, trials.rules, None), tmp_path)
     before = {path.name for path in (tmp_path / "tables").iterdir()}
-    write(assemble(verdicts[1:], trials.rules, None), tmp_path)
+    write_board(assemble(verdicts[1:], trials.rules, None), tmp_path)
     after = {path.name for path in (tmp_path / "tables").iterdir()}
     assert after < before and {name for name in before - after if "translation" in name}
 
@@ -260,4 +262,4 @@ def test_a_folder_that_cannot_be_written(trials, verdicts, tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     board = assemble(verdicts[1:], trials.rules, None)
     with pytest.raises(UsageError, match="cannot be written"):
-        write(board, tmp_path / "file" / "out")
+        write_board(board, tmp_path / "file" / "out")

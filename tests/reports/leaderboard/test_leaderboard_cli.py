@@ -158,7 +158,7 @@ def test_the_rules_that_count_want_three_seeds_and_all_tasks() -> None:
     ("text", "reason"),
     [
         ("version: '1'", "seeds"),
-        ("seeds: [1, 1]\nversion: x\nbudgets: [a]\nclasses: {open: {}}", "named twice"),
+        ("seeds: [1, 1]\nversion: x\nbudgets: [a]\nclasses: {open: {}}", "duplicate seed"),
         ("version: x\nlikes: 3", "likes"),
         ("{", "not yaml"),
     ],

@@ -1,0 +1,275 @@
+"""The site in a real browser: no error, no sideways scrolling, weights on hovering and by key."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed")
+    with api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def opened(browser, site: Path) -> Iterator:
+    """Opens a page; whatever the browser complains about fails the test."""
+    complaints: list[str] = []
+    contexts = []
+
+    def opened(name: str, width: int = 1280, **options):
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda r: r.url.startswith("file:") or complaints.append(r.url))
+        page.goto((site / name).as_uri())
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.mark.parametrize("width", [360, 390, 768, 1280])
+@pytest.mark.parametrize("name", ["index.html", "translation.html"])
+def test_pages_never_scroll_sideways(opened, name, width):
+    page = opened(name, width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_first_column_stays_while_a_table_scrolls(opened):
+    page = opened("translation.html", 390)
+    table = page.locator(".scroll").first
+    before = table.locator("tbody th").first.bounding_box()["x"]
+    table.evaluate("box => { box.scrollLeft = 200 }")
+    assert table.evaluate("box => box.scrollLeft") == 200
+    assert table.locator("tbody th").first.bounding_box()["x"] == before
+
+
+def test_hovering_a_word_shows_its_weights_in_all_maps(opened):
+    page = opened("translation.html")
+    maps = page.locator(".maps").first
+    row = maps.locator(".map").first.locator(".row").nth(2)
+    told = row.locator("title").text_content()
+    row.hover()
+    assert maps.locator(".readout").first.text_content() == told
+    assert maps.locator(".row.active").count() >= 2
+    assert maps.locator(".map").first.locator(".source.lit").count() >= 1
+    page.mouse.move(0, 0)
+    assert maps.locator(".readout").first.text_content() == ""
+    assert maps.locator(".row.active").count() == 0
+
+
+def test_lit_words_are_those_with_the_weight(opened):
+    page = opened("translation.html")
+    first = page.locator(".map").first
+    row = first.locator(".row").nth(1)
+    row.hover()
+    told = row.locator("title").text_content()
+    strongest = told.split(": ", 1)[1].rsplit(" ", 1)[0].split(",")[0].rsplit(" ", 1)[0]
+    assert strongest in first.locator(".source.lit").all_text_contents()
+
+
+def test_keys_do_what_the_pointer_does(opened):
+    page = opened("translation.html")
+    listbox = page.locator(".map [role=listbox]").first
+    listbox.focus()
+    readout = page.locator(".readout").first
+    rows = page.locator(".map").first.locator(".row title").all_text_contents()
+    assert readout.text_content() == rows[0]
+    page.keyboard.press("ArrowDown")
+    assert readout.text_content() == rows[1]
+    page.keyboard.press("End")
+    assert readout.text_content() == rows[-1]
+    assert page.locator(".map").first.locator(".row[aria-selected=true]").count() == 1
+
+
+def test_without_scripts_everything_is_still_there(opened):
+    page = opened("translation.html", java_script_enabled=False)
+    assert page.locator(".map .row title").first.text_content()
+    assert page.locator("button.theme").is_hidden()
+    assert page.locator("table").first.is_visible()
+
+
+def test_dark_and_light_follow_the_reader(opened):
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = opened("index.html", color_scheme="light").evaluate(ground)
+    page = opened("index.html", color_scheme="dark")
+    dark = page.evaluate(ground)
+    assert light != dark
+    button = page.locator("button.theme")
+    button.click()
+    assert page.evaluate(ground) == light
+    page.reload()
+    assert page.evaluate(ground) == light
+    assert "light" in button.text_content()
+    button.click()
+    assert page.evaluate(ground) == dark
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_figures_in_coloured_cells_can_be_read(opened, scheme):
+    """The colours that the browser mixes, not those the palette promises."""
+    page = opened("translation.html", color_scheme=scheme)
+    ratios = page.evaluate(
+        """() => {
+          const canvas = document.createElement('canvas');
+          const paint = canvas.getContext('2d', {willReadFrequently: true});
+          const rgb = (colour) => {
+            paint.fillStyle = colour; paint.fillRect(0, 0, 1, 1);
+            return [...paint.getImageData(0, 0, 1, 1).data].slice(0, 3);
+          };
+          const luminance = (colour) => rgb(colour).map((c) => c / 255)
+            .map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+            .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+          return [...document.querySelectorAll('td.heat')].flatMap((cell) =>
+            [...cell.querySelectorAll('.value, .interval')].map((text) => {
+              const a = luminance(getComputedStyle(cell).backgroundColor);
+              const b = luminance(getComputedStyle(text).color);
+              return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+            }));
+        }"""
+    )
+    assert len(ratios) > 20
+    assert min(ratios) >= 4.5
+
+
+def test_everything_that_takes_the_focus_has_a_name(opened):
+    page = opened("translation.html")
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll('a,button,summary,[tabindex="0"]')]
+          .filter((one) => !(one.getAttribute('aria-label') || one.textContent.trim()))
+          .map((one) => one.outerHTML.slice(0, 80))"""
+    )
+    assert nameless == []
+
+
+def test_paper_shows_what_is_folded(opened):
+    page = opened("translation.html", color_scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details[open]").count() == 0
+
+
+@pytest.fixture(scope="module")
+def looked_at(tmp_path_factory) -> Path:
+    """A report on photos, sounds and documents, with the papers' page."""
+    from sample_results import put_entailment, put_traced_tasks
+
+    from bench.store.store import Store
+    from reports.pages.report import build_report
+    from reports.pages.site import write_report
+
+    folder = tmp_path_factory.mktemp("looked-at")
+    store = Store.open(folder / "store", create=True)
+    put_entailment(store)
+    put_traced_tasks(store)
+    write_report(build_report(store), folder / "report")
+    return folder / "report"
+
+
+@pytest.fixture
+def seen(browser, looked_at: Path) -> Iterator:
+    complaints: list[str] = []
+    contexts = []
+
+    def seen(name: str, width: int = 1280, scheme: str = "light"):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto((looked_at / name).as_uri())
+        return page
+
+    yield seen
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+PAGES = ["captioning.html", "speech.html", "entailment.html", "summarization.html"]
+
+
+@pytest.mark.parametrize("name", [*PAGES, "replication.html", "index.html"])
+def test_pages_of_other_tasks_fit_a_phone(seen, name):
+    page = seen(name, 390, "dark")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_words_of_a_photo_are_read_by_pointer_and_key(seen):
+    page = seen("captioning.html")
+    words = page.locator(".map.photo").first.locator(".row")
+    words.nth(2).hover()
+    readout = page.locator(".readout").first
+    assert readout.text_content().startswith("square: ")
+    assert "lies in its box" in readout.text_content()
+    page.mouse.move(0, 0)
+    page.locator(".map.photo [role=listbox]").first.focus()
+    page.keyboard.press("ArrowDown")
+    assert readout.text_content().startswith("red: ")
+
+
+def test_photos_are_really_painted(seen):
+    """The content policy must let pictures through, and shared ones must be found."""
+    page = seen("captioning.html")
+    broken = page.evaluate(
+        """async () => {
+          const shown = [...document.querySelectorAll('image')];
+          const loads = shown.map((one) => new Promise((done) => {
+            const probe = new Image();
+            probe.onload = () => done(probe.naturalWidth > 0);
+            probe.onerror = () => done(false);
+            probe.src = one.getAttribute('href');
+          }));
+          const uses = [...document.querySelectorAll('use')]
+            .filter((one) => !document.querySelector(one.getAttribute('href')));
+          return [shown.length, (await Promise.all(loads)).filter((ok) => !ok).length, uses.length];
+        }"""
+    )
+    assert broken[0] > 8
+    assert broken[1:] == [0, 0]
+
+
+def test_sound_rows_are_dimmed_while_one_is_read(seen):
+    page = seen("speech.html", scheme="dark")
+    rows = page.locator(".map.sound").first.locator(".row")
+    rows.nth(1).hover()
+    veil = "row => getComputedStyle(row.querySelector('.veil rect')).fillOpacity"
+    assert float(rows.nth(1).evaluate(veil)) == 0
+    assert float(rows.nth(2).evaluate(veil)) > 0.5
+    turned = page.locator("image.ink").first.evaluate("one => getComputedStyle(one).filter")
+    assert turned == "invert(1)"
+
+
+def test_every_mechanism_is_one_click_away(seen):
+    page = seen("entailment.html")
+    page.locator("table").first.locator("td a").first.click()
+    assert page.locator("h1").text_content() in ("none", "soft + concat", "global + dot")
+    page.locator(".back a").click()
+    assert page.url.split("#")[0].endswith("entailment.html")

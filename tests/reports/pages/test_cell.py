@@ -1,0 +1,166 @@
+"""A mechanism's own page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sample_results import document_trace, put, sound_trace
+
+from bench.store.cell import Cell
+from bench.store.store import Store
+from reports import load as frames
+from reports.metrics import Catalogue, TaskEntry
+from reports.pages.cell import cell_pages
+from reports.pages.report import build_report
+from reports.pages.site import write_report
+from reports.statistics.analysis import LEADING, analyse
+from reports.tables import Missing, Number, cell_page_name, contender_href
+
+TASK = TaskEntry("translation", length_unit="source words")
+
+
+def page_of(report, name: str):
+    (section,) = report.sections
+    return next(one for one in section.cells if one.name == name)
+
+
+def test_every_seed_is_there(report):
+    page = page_of(report, "soft + concat")
+    assert [row.label for row in page.seeds.rows] == ["1", "2"]
+    (section,) = report.sections
+    contender = next(
+        one for one in section.analysis.frame.contenders if one.name == "soft + concat"
+    )
+    for row, result in zip(page.seeds.rows, contender.done, strict=True):
+        assert row.entries[0].value == result.primary.value
+        assert row.entries[-1].text == result.hash[:12]
+
+
+def test_failed_seeds_say_why(tmp_path, made):
+    store = Store.open(tmp_path, create=True)
+    cell = Cell("translation", "probe", "soft", "concat")
+    put(store, cell, [0.0, 1.0], headline="accuracy")
+    maker = replace(made, store=store, examples=2)
+    maker.fail(cell.with_seed(2), "diverged", "the loss was nan")
+    analysis = analysed(store)
+    rows = next(cell_pages(analysis, store, TASK)).seeds.rows
+    assert isinstance(rows[0].entries[0], Number)
+    assert rows[1].spanning == Missing("failed", "diverged: the loss was nan")
+
+
+def analysed(store: Store):
+    results, _ = frames.read(store)
+    collection = frames.collect(store.address, results, Catalogue())
+    return analyse(collection.frames[0], store)
+
+
+def test_best_and_worst_are_the_ends_of_the_headline_test_set(report, made):
+    page = page_of(report, "global + dot")
+    (section,) = report.sections
+    contender = next(o for o in section.analysis.frame.contenders if o.name == "global + dot")
+    rows = [r for r in made.store.predictions(contender.done[0].hash) if r["subset"] == "test"]
+    scores = sorted(row["score"] for row in rows)
+    assert [one.score for one in page.worst] == scores[:6]
+    assert [one.score for one in page.best] == scores[:-7:-1]
+    assert not {one.example for one in page.best} & {one.example for one in page.worst}
+
+
+def test_few_examples_are_never_both_best_and_worst(tmp_path):
+    store = Store.open(tmp_path, create=True)
+    put(store, Cell("t", "d", "soft", "concat"), [0.1, 0.5, 0.9], headline="accuracy")
+    page = next(cell_pages(analysed(store), store, TASK))
+    assert [one.score for one in page.best] == [0.9]
+    assert [one.score for one in page.worst] == [0.1]
+
+
+def test_heads_and_layers_are_shown_where_they_were_kept(tmp_path):
+    store = Store.open(tmp_path, create=True)
+    weights = document_trace().weights
+    parts = {f"layer {n // 4 + 1} head {n % 4 + 1}": weights for n in range(40)}
+    cell = Cell("summarization", "probe", "self", "scaled-dot")
+    traces = [document_trace("free", parts=parts), document_trace("forced")]
+    put(store, cell, [0.2, 0.4], headline="rouge_l", traces=traces)
+    (look,) = next(cell_pages(analysed(store), store, TASK)).examples
+    assert [one.contender for one in look.means] == [
+        "while decoding freely",
+        "while reading the reference",
+    ]
+    assert look.parts[0].contender == "layer 1 head 1"
+    assert len(look.parts) == 24  # a page stays small
+
+
+def test_curves_have_a_line_a_seed(report):
+    page = page_of(report, "soft + concat")
+    assert [panel.title for panel in page.curves.panels] == [
+        "loss by step: loss",
+        "validation loss by step: validation loss",
+        "BLEU by source words: BLEU",
+    ]
+    assert [name for name, _ in page.curves.entries] == ["seed 1", "seed 2"]
+    assert "(test and long) has a line of its own" in page.curves.caption
+    assert page_of(report, "global + dot").curves.entries == ()
+
+
+def test_a_source_that_is_only_a_name_is_not_shown(tmp_path):
+    store = Store.open(tmp_path / "store", create=True)
+    for cell, trace in (
+        (Cell("speech", "probe", "soft", "concat"), sound_trace()),
+        (Cell("summarization", "probe", "soft", "concat"), document_trace()),
+    ):
+        result = put(store, cell, [0.2, 0.4, 0.6, 0.8], headline="rouge_l", traces=[trace])
+        rows = [
+            {**row, "source": row["example"] if cell.task == "speech" else "it rained"}
+            for row in store.predictions(result.hash)
+        ]
+        store.put(result, rows, store.traces(result.hash))
+    write_report(build_report(store, catalogue=Catalogue()), tmp_path / "report")
+    heard, read = (next((tmp_path / "report").glob(f"cell-{name}*")) for name in ("speech", "summ"))
+    for page, sources in ((heard.read_text("utf-8"), 0), (read.read_text("utf-8"), 2)):
+        assert page.count('<th scope="col">source</th>') == sources, "of its best and its worst"
+        assert page.count('<th scope="col">references</th>') == 2
+    assert "<dt>source</dt>" not in heard.read_text("utf-8")
+    assert "<dt>source</dt>" in read.read_text("utf-8")
+
+
+def test_unusable_traces_are_noted(tmp_path):
+    store = Store.open(tmp_path, create=True)
+    cell = Cell("speech", "probe", "soft", "concat")
+    result = put(store, cell, [0.2, 0.4], headline="per", higher=False, traces=[sound_trace()])
+    rows = [{**row, "weights": [[1.0]]} for row in store.traces(result.hash)]
+    store.put(result, store.predictions(result.hash), rows)
+    page = next(cell_pages(analysed(store), store, TASK))
+    assert page.examples == ()
+    assert "unusable" in page.notes[0]
+
+
+def test_only_so_many_have_a_page(tmp_path):
+    store = Store.open(tmp_path, create=True)
+    rng = np.random.default_rng(0)
+    for number in range(LEADING + 3):
+        cell = Cell("t", "d", "soft", "concat", options={"x": number})
+        put(store, cell, rng.random(4), headline="accuracy")
+    analysis = analysed(store)
+    places = list(analysis.leading)
+    assert len(places) == LEADING
+    least = min(analysis.main.estimates[place].value for place in places)
+    others = set(range(LEADING + 3)) - set(places)
+    assert all(analysis.main.estimates[place].value <= least for place in others)
+    assert all(contender_href(analysis, place) == "" for place in others)
+
+
+def test_names_with_one_slug_have_pages_of_their_own():
+    setting = frames.BenchmarkSetting("t", "d", "laptop")
+    one, other = (frames.Contender(name, "concat", (), (), ()) for name in ("a+b", "a b"))
+    names = {cell_page_name(setting, one), cell_page_name(setting, other)}
+    assert len(names) == 2
+    assert all("/" not in name and name.endswith(".html") for name in names)
+
+
+@pytest.mark.parametrize("name", ["../../x", "<script>"])
+def test_names_never_leave_the_folder(name):
+    setting = frames.BenchmarkSetting(name, name, name)
+    page = cell_page_name(setting, frames.Contender(name, name, (), (), ()))
+    assert set(page) <= set("abcdefghijklmnopqrstuvwxyz0123456789-.")
+    assert ".." not in page

@@ -1,0 +1,103 @@
+"""Sentences that say what happened, and never the opposite of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from reports.load import Frame
+from reports.metrics import Catalogue
+from reports.pages.findings import findings
+from reports.statistics.analysis import Analysis, SubsetEstimates
+from reports.statistics.lengths import LeadsByLength, LengthRange
+from reports.statistics.significance import DifferenceEstimate, Estimate
+
+
+@pytest.fixture(scope="module")
+def said(report):
+    """The findings on three mechanisms with these figures on two test sets."""
+
+    def said(
+        test: list[float], long: list[float], *, higher: bool, leads: LeadsByLength | None = None
+    ) -> str:
+        frame = report.sections[0].analysis.frame
+        three = [
+            replace(
+                one,
+                done=tuple(
+                    result.model_copy(
+                        update={
+                            "primary": result.primary.model_copy(
+                                update={"higher_is_better": higher}
+                            )
+                        }
+                    )
+                    for result in one.done
+                ),
+            )
+            for one in [one for one in frame.contenders if one.done][:3]
+        ]
+        judged = Frame(frame.setting, tuple(three))
+        subsets = tuple(
+            SubsetEstimates(
+                name,
+                tuple(Estimate(value, value - 1, value + 1, 3, 9, "examples") for value in values),
+                (1,) * 3,
+                np.full((3, 3), 0.5),
+                1.0,
+            )
+            for name, values in (("test", test), ("long", long))
+        )
+        found = " ".join(findings(Analysis(judged, subsets, leads=leads), Catalogue()))
+        for place, one in enumerate(three):
+            found = found.replace(one.name, f"m{place}")
+        return found
+
+    return said
+
+
+@pytest.mark.parametrize(
+    ("test", "long", "higher", "sentence"),
+    [
+        ([40, 40, 40], [20, 30, 36], True, "m0 loses most, 50\xa0% of its BLEU, and m2 least, 10"),
+        ([40, 40, 40], [20, 30, 44], True, "m0 loses most, 50\xa0% of its BLEU, and m2 gains 10"),
+        ([40, 40, 40], [60, 44, 50], False, "of m0 grows most, by 50\xa0%, and that of m1 least, "),
+        (
+            [40, 40, 40],
+            [60, 30, 50],
+            False,
+            "of m0 grows most, by 50\xa0%, and that of m1 falls by",
+        ),
+        ([40, 40, 40], [50, 44, 40], True, "On the test set “long”, no mechanism does worse."),
+        ([40, 40, 40], [30, 20, 40], False, "On the test set “long”, no mechanism does worse."),
+    ],
+)
+def test_who_loses_and_who_gains_on_longer_inputs(said, test, long, higher, sentence) -> None:
+    assert sentence in said(test, long, higher=higher)
+
+
+def test_a_tie_names_how_many_seeds_could_not_tell(said) -> None:
+    found = said([40, 39, 38], [20, 20, 20], higher=True)
+    assert "Highest BLEU: m0" in found
+    assert "Not to be told apart from it with 3 seeds: m1 and m2." in found
+
+
+def test_growth_on_lengths_as_in_training_is_told_from_that_on_longer_ones(said) -> None:
+    parts = tuple(LengthRange(name, 1, 9, 50) for name in ("test, shorter", "test, longer", "long"))
+    lead, sure = DifferenceEstimate(2.0, 1.0, 3.0, 0.01), (float("nan"), 0.02, 0.01)
+    lower = DifferenceEstimate(-2.0, -3.0, -1.0, 0.01)
+    leads = LeadsByLength(
+        control=0,
+        parts=parts,
+        figures=((40.0, 40.0, 40.0),) * 3,
+        leads=((None, lead, lead),) * 3,
+        growth=((None, lead, lead), (None, lead, lower)),
+        adjusted=(sure, (float("nan"), 0.3, 0.01)),
+    )
+    found = said([40, 41, 42], [20, 20, 20], higher=True, leads=leads)
+    assert (
+        "From “test, shorter” inputs, the lead over m0 grows beyond chance to “test, longer” for "
+        "2 of 2 mechanisms; to “long” for 0 of 2 mechanisms (it shrinks for m2)."
+    ) in found

@@ -1,0 +1,282 @@
+"""The pages as text: escaped, linked, self-contained, well-formed."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from made_up import MECHANISMS
+
+from bench.store.cell import Cell
+from bench.store.store import Store
+from reports.pages.report import build_report
+from reports.pages.site import write_report
+
+VOID = {"meta", "link", "br", "wbr", "img", "input", "hr", "path", "rect", "circle"}
+SCRIPT = "<script>alert(1)</script>"
+
+
+class Page(HTMLParser):
+    """Reads a page, and what is wrong with it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.stack: list[str] = []
+        self.errors: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.labels: list[str] = []
+        self.headings: list[int] = []
+        self.scripts = 0
+        self.handlers: list[str] = []
+        self.feed(text)
+        self.close()
+        if self.stack:
+            self.errors.append(f"never closed: {self.stack}")
+
+    def handle_starttag(self, tag, attrs):
+        named = dict(attrs)
+        if len(named) < len(attrs):
+            self.errors.append(f"an attribute twice in <{tag}>")
+        if tag not in VOID:
+            self.stack.append(tag)
+        self.ids += [value for name, value in attrs if name == "id"]
+        self.labels += [value for name, value in attrs if name == "aria-labelledby"]
+        self.links += [value for name, value in attrs if name in ("href", "src")]
+        self.handlers += [name for name, _ in attrs if name.startswith("on")]
+        self.scripts += tag == "script"
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.stack.pop()
+
+    def handle_endtag(self, tag):
+        if tag in VOID:  # SVG shapes may hold a title
+            return
+        if not self.stack or self.stack.pop() != tag:
+            self.errors.append(f"</{tag}> closes something else, line {self.getpos()}")
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[str, Page]:
+    return {path.name: Page(path.read_text("utf-8")) for path in site.glob("*.html")}
+
+
+def test_there_is_an_overview_and_a_page_per_task(pages):
+    whole = {name for name in pages if not name.startswith("cell-")}
+    assert whole == {"index.html", "translation.html"}
+
+
+def test_there_is_a_page_for_whatever_finished(pages, report):
+    (section,) = report.sections
+    finished = [one for one in section.analysis.frame.contenders if one.done]
+    assert len([name for name in pages if name.startswith("cell-")]) == len(finished) == 13
+    linked = {link for link in pages["index.html"].links if link.startswith("cell-")}
+    assert linked == {link for link in linked if link in pages}
+    assert len(linked) == 10  # every attention's best
+
+
+def test_pages_are_well_formed(pages):
+    for name, page in pages.items():
+        assert page.errors == [], name
+        assert len(page.ids) == len(set(page.ids)), name
+        assert set(page.labels) <= set(page.ids), name
+
+
+def test_headings_go_down_one_level_at_a_time(pages):
+    for name, page in pages.items():
+        assert page.headings[0] == 1, name
+        assert page.headings.count(1) == 1, name
+        steps = zip(page.headings, page.headings[1:], strict=False)
+        assert all(after - before <= 1 for before, after in steps), name
+
+
+def check_landmarks(text: str) -> None:
+    """Regions are told apart by their names (axe: landmark-unique)."""
+    regions = re.findall(r'role="region" aria-label="([^"]*)"', text)
+    sections = re.findall(r'<section aria-labelledby="([^"]*)"', text)
+    titles = [re.search(rf'id="{re.escape(one)}">(.*?)</h', text)[1] for one in sections]
+    names = [*regions, *titles]
+    assert len(names) == len(set(names)), sorted(names)
+
+
+def test_landmarks_have_names_of_their_own(site):
+    for path in site.glob("*.html"):
+        check_landmarks(path.read_text("utf-8"))
+
+
+def test_every_link_leads_somewhere_on_this_disk(pages, site):
+    check_links(pages, site)
+
+
+def check_links(pages: dict[str, Page], site: Path) -> None:
+    for name, page in pages.items():
+        for link in page.links:
+            target, _, anchor = link.partition("#")
+            assert "://" not in link, (name, link)
+            assert not link.startswith("//"), (name, link)
+            if target:
+                assert (site / target).exists(), (name, link)
+            if anchor:
+                assert anchor in pages[target or name].ids, (name, link)
+
+
+def test_a_task_with_several_settings_has_a_page_for_each(
+    made, catalogue, tmp_path_factory: pytest.TempPathFactory
+):
+    folder = tmp_path_factory.mktemp("settings")
+    maker = type(made)(Store.open(folder / "store", create=True), examples=20)
+    for noise in (0, 0.2):
+        for mechanism in MECHANISMS[:3]:
+            maker.add(mechanism, 1, options={"noise": noise} if noise else {})
+    write_report(build_report(maker.store, catalogue=catalogue), folder / "report")
+    texts = {path.name: path.read_text("utf-8") for path in (folder / "report").glob("*.html")}
+    pages = {name: Page(text) for name, text in texts.items()}
+    check_links(pages, folder / "report")
+    whole = [name for name in pages if not name.startswith("cell-")]
+    own = {"translation-probe-laptop.html", "translation-probe-noise-0-2-laptop.html"}
+    assert set(whole) == {"index.html", "translation.html", *own}
+    for name, page in pages.items():
+        assert page.errors == [], name
+        assert len(page.ids) == len(set(page.ids)), name
+        check_landmarks(texts[name])
+    for name in own:
+        assert name in pages["translation.html"].links
+        assert name in pages["index.html"].links
+        assert "Training</h3>" in texts[name]
+        assert "Training</h3>" not in texts["translation.html"]
+        back = {page for page, one in pages.items() if page.startswith("cell-")} & {
+            page for page, one in pages.items() if name in one.links
+        }
+        assert len(back) == 3
+
+
+def test_nothing_is_loaded_from_a_network(site):
+    for path in site.glob("*.html"):
+        text = path.read_text("utf-8")
+        assert not re.findall(r"""(?:src|href|url\(|@import)\s*=?\s*["'(]?https?:""", text)
+        assert "default-src &#39;none&#39;" in text
+
+
+def test_only_our_own_script_may_run(pages, site):
+    import base64
+    import hashlib
+
+    for name, page in pages.items():
+        assert page.scripts == 1, name
+        assert page.handlers == [], name
+        text = (site / name).read_text("utf-8")
+        script = text.split("<script>")[1].split("</script>")[0]
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"sha256-{digest}" in text
+
+
+def test_pages_stay_small(site):
+    for path in site.glob("*.html"):
+        assert path.stat().st_size < 2_000_000, path.name
+
+
+def test_missing_figures_are_named_on_the_page(site):
+    text = (site / "translation.html").read_text("utf-8")
+    assert "not run" in text
+    assert "not applicable: self takes all steps at once" in text
+    assert "failed: diverged: the training loss was nan by step 60" in text
+
+
+def test_everything_is_there_in_other_forms(site, report):
+    names = {str(path.relative_to(site)) for path in site.rglob("*") if path.is_file()}
+    (section,) = report.sections
+    for table in [report.overview, report.failures, *section.tables]:
+        assert {f"tables/{table.name}.csv", f"tables/{table.name}.tex"} <= names
+    for figure in section.figures:
+        assert {f"figures/{figure.name}.svg", f"figures/{figure.name}.pdf"} <= names
+    assert "report.md" in names
+    assert "tables/results.csv" in names
+
+
+def test_the_same_results_make_the_same_report(site, store, catalogue, tmp_path):
+    write_report(build_report(store, catalogue=catalogue), tmp_path)
+    for path in sorted(site.rglob("*")):
+        if path.is_file():
+            assert path.read_bytes() == (tmp_path / path.relative_to(site)).read_bytes(), path
+
+
+def test_a_report_of_less_leaves_no_page_of_the_one_before(report, made, catalogue, tmp_path):
+    store = Store.open(tmp_path / "store", create=True)
+    result = next(one for one in made.store.results() if one.cell["attention"] == "soft")
+    store.put(result, made.store.predictions(result.hash))
+    less = build_report(store, catalogue=catalogue)
+    write_report(report, tmp_path / "again")
+    write_report(less, tmp_path / "again")
+    write_report(less, tmp_path / "fresh")
+    left, fresh = (
+        {path.relative_to(tmp_path / name) for path in (tmp_path / name).rglob("*")}
+        for name in ("again", "fresh")
+    )
+    assert left == fresh and len([path for path in left if path.name.startswith("cell-")]) == 1
+
+
+@pytest.fixture(scope="module")
+def hostile(made, catalogue, tmp_path_factory) -> Path:
+    """A report on results whose every text is markup."""
+    folder = tmp_path_factory.mktemp("hostile")
+    store = Store.open(folder / "store", create=True)
+    result = next(one for one in made.store.results() if one.cell["attention"] == "soft")
+    cell = Cell("translation", SCRIPT, "soft", "concat", options={"x": f'"{SCRIPT}'})
+    marked = result.model_copy(
+        update={
+            "hash": cell.hash,
+            "cell": cell.to_json(),
+            "metrics": {**result.metrics, SCRIPT: 1.0},
+            "provenance": result.provenance.model_copy(
+                update={"device": SCRIPT, "study": SCRIPT, "notes": (SCRIPT,)}
+            ),
+        }
+    )
+    predictions = [
+        {**row, "source": SCRIPT, "prediction": SCRIPT + "\x00\x1b", "references": [SCRIPT]}
+        for row in made.store.predictions(result.hash)
+    ]
+    traces = [
+        {
+            **row,
+            "source": [SCRIPT, *row["source"][1:]],
+            "target": ['"><img src=x onerror=alert(1)>', *row["target"][1:]],
+        }
+        for row in made.store.traces(result.hash)
+    ]
+    store.put(marked, predictions, traces)
+    failing = Cell("../../climb", "probe", "soft", SCRIPT)
+    made_there = type(made)(store, examples=2)
+    made_there.fail(failing, SCRIPT, f"</style>{SCRIPT}")
+    write_report(build_report(store, catalogue=catalogue), folder / "out" / "report")
+    return folder / "out" / "report"
+
+
+def test_markup_in_data_stays_text(hostile):
+    for path in hostile.glob("*.html"):
+        text = path.read_text("utf-8")
+        page = Page(text)
+        assert page.errors == []
+        assert page.scripts == 1
+        assert page.handlers == []
+        assert "alert(1)" in text
+        assert SCRIPT not in text
+        assert "\x00" not in text
+
+
+def test_names_never_climb_out_of_the_folder(hostile):
+    written = list(hostile.parent.parent.rglob("*.html"))
+    assert {path.parent for path in written} == {hostile}
+    assert (hostile / "climb.html").exists()
+
+
+def test_markup_in_data_stays_text_in_other_forms(hostile):
+    assert SCRIPT not in (hostile / "report.md").read_text("utf-8")
+    for path in (hostile / "figures").glob("*.svg"):
+        assert SCRIPT not in path.read_text("utf-8")

@@ -1,0 +1,200 @@
+"""Controls: their names, who passes them, and where they stand in tables."""
+
+from __future__ import annotations
+
+import pytest
+from sample_results import put_entailment, put_traced_tasks
+
+from bench.store.cell import Cell
+from bench.store.store import Store
+from reports import load as frames
+from reports.metrics import Catalogue, parse_metric_names
+from reports.pages.findings import findings
+from reports.statistics.analysis import analyse
+from reports.statistics.baselines import (
+    against_best_control,
+    against_control,
+    best_control,
+    controls,
+)
+from reports.statistics.significance import Estimate
+from reports.tables import Label, Missing, Number
+from reports.tables.comparisons import confusion_table, mcnemar_table
+from reports.tables.metrics import metrics_table
+from reports.tables.overview import overview_table
+from reports.writers import csv_text, latex_text, markdown_text
+
+CATALOGUE = Catalogue(controls=frozenset({"none"}))
+
+
+def analysed(store: Store) -> dict[str, object]:
+    results, _ = frames.read(store)
+    collection = frames.collect(store.address, results, CATALOGUE)
+    return {frame.setting.task: analyse(frame, store) for frame in collection.frames}
+
+
+@pytest.fixture(scope="module")
+def analyses(tmp_path_factory):
+    store = Store.open(tmp_path_factory.mktemp("tasks"), create=True)
+    put_entailment(store)
+    put_traced_tasks(store)
+    return analysed(store)
+
+
+KEYS = (
+    "accuracy",
+    "accuracy_low",
+    "rouge_l",
+    "rouge_1",
+    "long_rouge_l",
+    "control_majority",
+    "control_lead_of_right_length_rouge_l",
+    "long_control_lead_rouge_1",
+    "confusion_neutral_neutral",
+    "copy_rate",
+    "reference_copy_rate",
+    "centre_ms",
+    "uniform_centre_ms",
+    "long_control_majority",
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "subset", "kind", "figure", "control"),
+    [
+        ("accuracy", "", "figure", "accuracy", ""),
+        ("accuracy_low", "", "bound", "accuracy_low", ""),
+        ("long_rouge_l", "long", "figure", "rouge_l", ""),
+        ("control_majority", "", "control", "accuracy", "majority"),
+        ("long_control_majority", "long", "control", "accuracy", "majority"),
+        ("control_lead_of_right_length_rouge_l", "", "control", "rouge_l", "lead of right length"),
+        ("long_control_lead_rouge_1", "long", "control", "rouge_1", "lead"),
+        ("confusion_neutral_neutral", "", "confusion", "confusion_neutral_neutral", ""),
+        ("reference_copy_rate", "", "control", "copy_rate", "references"),
+        ("uniform_centre_ms", "", "control", "centre_ms", "uniform weights"),
+    ],
+)
+def test_names_are_taken_apart(key, subset, kind, figure, control):
+    found = {one.key: one for one in parse_metric_names(KEYS, ["long"], "accuracy")}
+    one = found[key]
+    assert (one.subset, one.kind, one.figure, one.control) == (subset, kind, figure, control)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "higher", "expected"),
+    [
+        (0.6, 0.7, True, "better"),
+        (0.4, 0.6, True, "not told apart"),
+        (0.3, 0.4, True, "worse"),
+        (0.6, 0.7, False, "worse"),
+        (0.3, 0.4, False, "better"),
+        (None, None, True, "not told apart"),
+    ],
+)
+def test_only_a_whole_interval_passes_a_control(low, high, higher, expected):
+    estimate = Estimate(0.5, low, high, 1, 10, "examples")
+    assert against_control(estimate, 0.5, higher_is_better=higher) == expected
+
+
+def test_the_best_control_is_no_ceiling(analyses):
+    assert best_control(analyses["captioning"]).name == "constant"
+    assert [one.name for one in controls(analyses["captioning"])] == ["constant", "human"]
+    assert best_control(analyses["entailment"]).name == "overlap"
+    assert best_control(analyses["summarization"]).name == "lead"
+    assert best_control(analyses["speech"]) is None  # it only has controls of weights
+
+
+def test_good_mechanisms_pass_and_the_fixed_vector_does_not(analyses):
+    analysis = analyses["entailment"]
+    names = [one.attention for one in analysis.frame.contenders]
+    found = dict(zip(names, against_best_control(analysis), strict=True))
+    assert found == {"none": "worse", "soft": "better", "global": "better"}
+
+
+def test_controls_stand_below_the_mechanisms_in_every_form(analyses):
+    table = metrics_table(analyses["entailment"])
+    apart = [row.label for row in table.rows if row.apart]
+    assert apart == ["control: overlap", "control: hypothesis only", "control: majority"]
+    assert [row.apart for row in table.rows] == [False] * 3 + [True] * 3
+    keys = [column.key for column in table.columns]
+    assert keys[:2] == ["accuracy", "against_best_control"]
+    assert not [key for key in keys if "confusion" in key or key.endswith(("_low", "_high"))]
+    overlap = table.rows[3]
+    assert overlap.entries[0] == Number(0.6, form="percent")
+    assert isinstance(overlap.entries[keys.index("macro_f1")], Missing)
+    assert overlap.entries[1] == Missing("not applicable"), "nothing is blank"
+    for text in (csv_text(table), latex_text(table), markdown_text(table)):
+        assert text.index("soft + concat") < text.index("control: overlap")
+    assert "against “overlap” (60.0 %)" in markdown_text(table)
+    assert table.rows[0].entries[1] == Label("better")
+
+
+def test_fractions_are_percentages_on_pages_and_fractions_in_files(analyses):
+    table = metrics_table(analyses["entailment"])
+    (entry,) = [row.entries[0] for row in table.rows if row.label == "soft + concat"]
+    assert entry.text == f"{100 * entry.value:.1f}\N{NO-BREAK SPACE}%"
+    assert entry.interval == f"[{100 * entry.low:.1f}, {100 * entry.high:.1f}]"
+    assert repr(entry.value) in csv_text(table)
+    cider = metrics_table(analyses["captioning"]).rows[0].entries[0]
+    assert "%" not in cider.text
+
+
+def test_findings_name_who_passes(analyses):
+    told = " ".join(findings(analyses["entailment"], CATALOGUE))
+    assert "“overlap”, reaches 60.0\N{NO-BREAK SPACE}%; 2 of 3 mechanisms pass it" in told
+    assert "do not: none" in told
+
+
+def test_the_overview_has_the_best_control_of_each_task(analyses):
+    chosen = [analyses["entailment"], analyses["speech"]]
+    table = overview_table(chosen, CATALOGUE)
+    row = table.rows[-1]
+    assert row.apart
+    assert (row.entries[0].value, row.entries[0].note) == (0.6, "overlap")
+    assert isinstance(row.entries[1], Missing)
+    assert table.columns[1].label == "speech: PER, lower is better"
+
+
+def test_lower_error_rates_are_shaded_as_better(analyses):
+    table = overview_table([analyses["speech"]], CATALOGUE)
+    shade = {row.label: row.entries[0].shade for row in table.rows if not row.apart}
+    assert (shade["soft"], shade["none"]) == (1.0, 0.0)
+
+
+def test_confusions_are_shares_of_each_true_class(analyses):
+    analysis = analyses["entailment"]
+    table = confusion_table(analysis)
+    assert [name for name, _ in table.groups] == [
+        "true entailment",
+        "true neutral",
+        "true contradiction",
+    ]
+    for row in table.rows:
+        shares = [entry.value for entry in row.entries]
+        assert [sum(shares[at : at + 3]) for at in (0, 3, 6)] == pytest.approx([1, 1, 1])
+    best = analysis.frame.contenders[0].done[0].metrics
+    first = next(r for r in table.rows if r.label == analysis.frame.contenders[0].name)
+    assert first.entries[1].value == pytest.approx(best["confusion_entailment_neutral"] / 60)
+    assert confusion_table(analyses["speech"]) is None
+
+
+def test_mcnemar_is_against_the_best_and_the_control(analyses):
+    table = mcnemar_table(analyses["entailment"])
+    assert [name for name, _ in table.groups] == [
+        f"against {table.rows[0].label}",
+        "against none",
+    ]
+    assert isinstance(table.rows[0].entries[0], Missing)
+    only, other, p = table.rows[0].entries[3:]
+    assert only.value > other.value and p.value < 0.001
+    assert mcnemar_table(analyses["captioning"]) is None
+
+
+def test_cells_without_controls_have_no_rows_of_them(tmp_path, made, catalogue):
+    results = [one for one in made.store.results() if one.status == "done"]
+    frame = frames.collect("x", results, catalogue).frames[0]
+    analysis = analyse(frame, made.store)
+    table = metrics_table(analysis)
+    assert not [row for row in table.rows if row.apart]
+    assert "against_best_control" not in [column.key for column in table.columns]
+    assert Cell("t", "d", "a", "s").seed == 1

@@ -1,0 +1,104 @@
+"""Sorting results into frames and contenders."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.store.cell import Cell
+from bench.store.result import Failure, Result
+from bench.store.store import Store
+from reports import load as frames
+from reports.load import slug
+from reports.metrics import Catalogue
+
+
+def collected(store: Store, catalogue: Catalogue) -> frames.Collection:
+    results, problems = frames.read(store)
+    return frames.collect(store.address, results, catalogue, problems)
+
+
+def test_contenders_differ_in_nothing_but_the_seed(made, store, catalogue):
+    (frame,) = collected(store, catalogue).frames
+    names = [one.name for one in frame.contenders]
+    assert len(names) == len(set(names)) == 14
+    soft = next(one for one in frame.contenders if one.name == "soft + concat")
+    assert soft.seeds == (1, 2)
+    assert {result.cell["attention"] for result in soft.done} == {"soft"}
+
+
+def test_order_follows_the_catalogue(made, store, catalogue):
+    (frame,) = collected(store, catalogue).frames
+    attentions = list(dict.fromkeys(one.attention for one in frame.contenders))
+    assert attentions == [entry.name for entry in catalogue.attentions]
+    scores = [one.score for one in frame.contenders if one.attention == "global"]
+    assert scores == ["dot", "scaled-dot", "general", "concat", "location-aware"]
+
+
+def test_failures_belong_to_their_contender(made, store, catalogue):
+    (frame,) = collected(store, catalogue).frames
+    (failed,) = [one for one in frame.contenders if one.failed]
+    assert failed.name == "global + location-aware"
+    assert not failed.done
+    assert frame.main_metric == "bleu"
+    assert frame.seeds == (1, 2)
+
+
+def test_data_options_make_settings_and_others_make_contenders(made, catalogue):
+    cells = [
+        Cell("translation", "probe", "soft", "dot", options={"length": 9}),
+        Cell("translation", "probe", "soft", "dot", options={"hidden": 9}),
+        Cell("translation", "probe", "soft", "dot", options={"length": 9, "hidden": 9}),
+        Cell("translation", "probe", "soft", "dot", budget="gpu"),
+    ]
+    results = [failed(made, cell) for cell in cells]
+    collection = frames.collect("here", results, catalogue)
+    labels = {frame.setting.label: len(frame.contenders) for frame in collection.frames}
+    assert labels == {
+        "probe (length=9), laptop budget": 2,
+        "probe, laptop budget": 1,
+        "probe, gpu budget": 1,
+    }
+
+
+def test_unknown_names_come_last_and_break_nothing(made, catalogue):
+    cells = [
+        Cell("translation", "probe", "zeta", "mine"),
+        Cell("translation", "probe", "soft", "dot"),
+        Cell("music", "mine", "soft", "dot"),
+    ]
+    collection = frames.collect("here", [failed(made, cell) for cell in cells], catalogue)
+    assert collection.tasks == ("translation", "music")
+    assert [one.name for one in collection.frames[0].contenders] == ["soft + dot", "zeta + mine"]
+
+
+def test_names_and_labels_of_options():
+    contender = frames.Contender("soft", "concat", (("gate", True), ("heads", 2)), (), ())
+    assert contender.name == "soft + concat (gate=true, heads=2)"
+    assert frames.Contender("none", "none", (), (), ()).name == "none"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("../../etc/passwd", "etc-passwd"), ("A b_C", "a-b-c"), ("", "unnamed"), ("日本", "unnamed")],
+)
+def test_slugs_are_safe_file_names(text, expected):
+    assert slug(text) == expected
+
+
+def test_unreadable_records_are_problems_not_gaps(tmp_path, catalogue):
+    store = Store.open(tmp_path, create=True)
+    (tmp_path / "trials" / ("0" * 64 + ".json")).write_text("{}")
+    results, problems = frames.read(store)
+    assert results == []
+    assert len(problems) == 1
+    assert "0" * 64 in problems[0]
+
+
+def failed(made, cell: Cell) -> Result:
+    return Result(
+        hash=cell.hash,
+        cell=cell.to_json(),
+        status="failed",
+        failure=Failure(kind="x", message="y"),
+        provenance=made.provenance(),
+    )

@@ -29,8 +29,8 @@ from PIL import Image
 from bench.store.result import AlignmentFigures
 from bench.store.trace import Trace
 from tasks.captioning.corpus import Box, Caption, Phrase, Picture
+from tasks.evaluation.alignment import blocks
 from tasks.evaluation.decode import Read, Written
-from tasks.evaluation.sequence_alignment import blocks
 
 #: Rows and columns.
 Grid = tuple[int, int]

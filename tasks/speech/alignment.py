@@ -18,12 +18,15 @@ from bench.store.trace import Mode, Trace
 from tasks.evaluation.alignment import (
     Agreement,
     Case,
+    Ragged,
     agreement_counts,
+    blocks,
     diagonal_weights,
+    places_in,
+    run_sums,
     uniform_weights,
 )
 from tasks.evaluation.decode import Read, Written
-from tasks.evaluation.sequence_alignment import Ragged, blocks, places_in, run_sums
 from tasks.speech.corpus import Span, Utterance
 
 

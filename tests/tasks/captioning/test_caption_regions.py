@@ -23,7 +23,7 @@ from tasks.captioning.alignment import (
     matched_phrases,
 )
 from tasks.captioning.corpus import Box, Caption, Phrase
-from tasks.evaluation import sequence_alignment as ragged
+from tasks.evaluation import alignment as ragged
 
 LEFT = Box(0.0, 0.0, 0.5, 1.0)
 CORNER = Box(0.75, 0.8, 1.0, 1.0)

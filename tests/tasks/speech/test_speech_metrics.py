@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics.functional.text import char_error_rate, word_error_rate
 
+from tasks.evaluation import sequence_alignment
 from tasks.evaluation.bootstrap import by_length, ratio
-from tasks.speech import metrics as module
 from tasks.speech.metrics import corpus_rate, edit, score
 
 _UNITS = st.sampled_from(["a", "b", "sh", "t"])
@@ -34,7 +34,7 @@ def _distance(hypothesis: list[str], reference: list[str]) -> int:
 def test_edits_are_the_textbook_s(pairs: list[tuple[list[str], list[str]]], block: int) -> None:
     hypotheses, references = map(list, zip(*pairs, strict=True))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "BLOCK", block)
+        patch.setattr(sequence_alignment, "BLOCK", block)
         edits = edit(hypotheses, references)
     np.testing.assert_array_equal(edits.errors, [_distance(h, r) for h, r in pairs])
     np.testing.assert_array_equal(edits.lengths, [len(r) for r in references])

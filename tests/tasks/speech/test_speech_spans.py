@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tasks.evaluation import sequence_alignment as ragged
+from tasks.evaluation import alignment as ragged
 from tasks.evaluation.alignment import agreement
 from tasks.speech.alignment import (
     Gold,

@@ -12,14 +12,12 @@ import numpy as np
 from bench.store.result import Result
 from reports.load import Contender, Frame, Sample, read_samples
 from reports.statistics.bootstrap import (
-    DRAWS,
     Aggregator,
     Resampler,
     bounds,
     candidates,
     difference_variances,
     fitting,
-    percentiles,
 )
 from reports.statistics.lengths import LengthGaps, Measured, gaps, measure
 from reports.statistics.significance import (
@@ -37,6 +35,7 @@ from reports.statistics.significance import (
     tie_groups,
 )
 from reports.statistics.significance import difference_variances as with_seeds
+from tasks.evaluation.bootstrap import RESAMPLES, percentiles
 
 if TYPE_CHECKING:
     from bench.store.store import Store
@@ -145,7 +144,7 @@ class Analyst:
     """Reads a frame's examples once and keeps only their draws."""
 
     def __init__(
-        self, frame: Frame, store: Store, draws: int = DRAWS, read: Read = read_samples
+        self, frame: Frame, store: Store, draws: int = RESAMPLES, read: Read = read_samples
     ) -> None:
         self.frame, self.store, self.read = frame, store, read
         self.resampler = Resampler(draws)
@@ -252,7 +251,9 @@ class Analyst:
         return Scores(subset, tuple(estimates), tuple(groups), adjusted, detectable)
 
 
-def analyse(frame: Frame, store: Store, draws: int = DRAWS, read: Read = read_samples) -> Analysis:
+def analyse(
+    frame: Frame, store: Store, draws: int = RESAMPLES, read: Read = read_samples
+) -> Analysis:
     """Statistics of a frame from the examples its store keeps.
 
     Args:

@@ -24,7 +24,7 @@ from tasks.captioning.corpus import Caption
 from tasks.captioning.data import CaptioningData, Split
 from tasks.captioning.metrics import SIGNATURE, CaptionScores, score
 from tasks.captioning.model import CaptioningModule
-from tasks.evaluation.bootstrap import by_length, mean
+from tasks.evaluation.bootstrap import by_length, ratio
 from tasks.evaluation.decode import Decoding, Read, decode, read_references
 from tasks.training.sequence import Batch
 
@@ -59,7 +59,7 @@ def evaluate(module: CaptioningModule, data: CaptioningData) -> Evaluation:
         prefix = "" if one is first else f"{one.subset}_"
         found = {**_figures(one), **_control_figures(data, one.subset)}
         metrics |= {f"{prefix}{name}": value for name, value in found.items()}
-        bins += by_length(one.subset, _lengths(one.split), one.scores.cider_statistics, mean)
+        bins += by_length(one.subset, _lengths(one.split), one.scores.cider_statistics, ratio)
     interval = first.scores.cider_interval()
     return Evaluation(
         metrics=metrics,

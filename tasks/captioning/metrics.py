@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.evaluation.bootstrap import Interval, bootstrap, mean
+from tasks.evaluation.bootstrap import Interval, bootstrap, ratio
 
 # METEOR (Denkowski and Lavie 2014) through pycocoevalcap, which runs it in Java.
 
@@ -152,11 +152,11 @@ class CaptionScores:
 
     @property
     def cider_statistics(self) -> np.ndarray:
-        """N,2 for `tasks.evaluation.bootstrap` with the figure `mean`."""
+        """N,2 for `tasks.evaluation.bootstrap` with the figure `ratio`."""
         return np.stack([self.cider, np.ones_like(self.cider)], axis=1)
 
     def cider_interval(self) -> Interval:
-        return bootstrap(self.cider_statistics, mean)
+        return bootstrap(self.cider_statistics, ratio)
 
     def metrics(self) -> dict[str, float]:
         """The figures by name: `cider`; `bleu_1` to `bleu_4` (0 to 100); `rouge_l`, `meteor`

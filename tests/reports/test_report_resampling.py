@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reports.statistics.bootstrap import MEAN, RATIO, Resampler, difference_variances, percentiles
+from reports.statistics.bootstrap import MEAN, RATIO, Resampler, difference_variances
+from tasks.evaluation.bootstrap import percentiles
 
 KEY = "ab" * 32
 OTHER = "cd" * 32

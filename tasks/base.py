@@ -19,6 +19,7 @@ from bench.registry import Registry
 from bench.store.cell import Cell
 from bench.store.result import Alignment, LengthBin, Primary
 from bench.store.trace import Trace
+from tasks.evaluation.scoring import Prediction, Scorer
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -116,33 +117,6 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """One test example and what became of it (a line of `<hash>.predictions.jsonl`).
-
-    Attributes:
-        example, subset: which example of which test set.
-        source: the input as text (a file name for pictures and sound).
-        references: the right answers as text.
-        prediction: the output as text.
-        length: source length in the units of the by-length curve.
-        score: a figure per example, higher is better (sentence chrF, 1/0 for right/wrong, ...).
-        statistics: sufficient statistics of the headline figure, so that it can be resampled
-            without scoring texts again (BLEU's counts, errors and reference length, ...).
-        extra: whatever else the task keeps (label probabilities, ...); JSON data.
-    """
-
-    example: str
-    subset: str
-    source: str
-    references: tuple[str, ...]
-    prediction: str
-    length: int
-    score: float
-    statistics: tuple[float, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Evaluation:
     """All that testing a trained model gives.
 
@@ -211,6 +185,11 @@ class Task(ABC):
     @abstractmethod
     def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
         """Decode and score the test sets."""
+
+    @classmethod
+    def scorer(cls) -> Scorer[Any] | None:
+        """How outputs are scored; None where nobody but the trial itself can score them."""
+        return None
 
 
 # The registries of tasks and of each task's data sets.

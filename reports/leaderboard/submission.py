@@ -12,9 +12,8 @@ from bench.store.store import Problem as Unreadable
 from bench.store.store import Store
 from reports.formats import plural
 from reports.leaderboard.bundle import Manifest, Problem, pack, plain
-from reports.leaderboard.checks import check_settings, planned
+from reports.leaderboard.checks import check_settings, missing_seeds, named, planned
 from reports.leaderboard.rules import Class, Rules
-from reports.leaderboard.verify import missing_seeds, named
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pytorch_lightning as pl
 
     from tasks.captioning.data import CaptioningData
+    from tasks.captioning.evaluate import CaptionScorer
     from tasks.captioning.model import CaptioningModule
 
 
@@ -76,3 +77,9 @@ class Captioning(Task):
 
         assert isinstance(module, CaptioningModule) and isinstance(data, CaptioningData)
         return evaluate(module, data)
+
+    @classmethod
+    def scorer(cls) -> CaptionScorer:
+        from tasks.captioning.evaluate import CaptionScorer
+
+        return CaptionScorer()

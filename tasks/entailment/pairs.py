@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+import numpy as np
+
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions
 from tasks.data.cache import digest, digest_texts
@@ -217,6 +219,11 @@ def hold_out(pairs: Sequence[PairExample], where: str) -> tuple[Pairs, Pairs]:
 def dropped_note(unlabelled: int) -> tuple[str, ...]:
     """What a report says of dropped pairs: nothing if there are none."""
     return (f"{unlabelled} pairs without a gold label ('-') dropped",) if unlabelled else ()
+
+
+def gold_classes(pairs: Sequence[PairExample]) -> np.ndarray:
+    """N int64 class indices in the order of `LABELS`."""
+    return np.fromiter((pair.class_index for pair in pairs), dtype=np.int64, count=len(pairs))
 
 
 # The base of data sets whose pairs are rows of files.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from bench.models.heads import ClassHead
     from tasks.entailment.data import EntailmentData
+    from tasks.entailment.evaluate import EntailmentScorer
     from tasks.training.classifier import ClassificationModule
 
 
@@ -85,6 +86,12 @@ class Entailment(Task):
 
         assert isinstance(module, ClassificationModule) and isinstance(data, EntailmentData)
         return evaluate(module, data)
+
+    @classmethod
+    def scorer(cls) -> EntailmentScorer:
+        from tasks.entailment.evaluate import EntailmentScorer
+
+        return EntailmentScorer()
 
 
 def _head(plan: Plan, state_size: int, context_size: int) -> ClassHead:

@@ -9,6 +9,7 @@ together, a row of all of them at a time.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +17,36 @@ import numpy as np
 BLOCK = 4_000_000
 
 Units = Sequence[Hashable]
+Sequences = Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Edits:
+    """How N hypotheses differ from their references, along one alignment each with as few edits as
+    can be and, of those, the most equal units.
+
+    Attributes:
+        substitutions, insertions, deletions: N counts.
+        lengths: N reference lengths.
+        pairs: per utterance, for each reference unit the unit of the hypothesis that it is
+            aligned with, or -1 (deleted). Aligned units may differ (substituted).
+    """
+
+    substitutions: np.ndarray
+    insertions: np.ndarray
+    deletions: np.ndarray
+    lengths: np.ndarray
+    pairs: tuple[np.ndarray, ...]
+
+    @property
+    def errors(self) -> np.ndarray:
+        """N edit distances."""
+        return self.substitutions + self.insertions + self.deletions
+
+    @property
+    def statistics(self) -> np.ndarray:
+        """N,2: errors and reference length, what `tasks.evaluation.bootstrap.ratio` takes."""
+        return np.stack([self.errors, self.lengths], axis=1).astype(np.float64)
 
 
 def match_units(produced: Sequence[Units], reference: Sequence[Units]) -> list[np.ndarray]:
@@ -57,6 +88,24 @@ def align_edits(hypotheses: Sequence[Units], references: Sequence[Units]) -> lis
     # equally few edits, the one with the fewest substitutions has the most equal pairs.
     edit = sum(max(map(len, side), default=0) for side in (hypotheses, references)) + 1
     return align(references, hypotheses, gap=edit, unequal=edit + 1)
+
+
+def edit(hypotheses: Sequences, references: Sequences) -> Edits:
+    """Align every hypothesis with its reference at the smallest number of edits."""
+    pairs = align_edits(hypotheses, references)
+    lengths = np.array(list(map(len, references)))
+    aligned = np.array([int((partner >= 0).sum()) for partner in pairs])
+    unlike = [
+        sum(place >= 0 and units[place] != unit for place, unit in zip(row, wanted, strict=True))
+        for row, units, wanted in zip(pairs, hypotheses, references, strict=True)
+    ]
+    return Edits(
+        substitutions=np.array(unlike),
+        insertions=np.array(list(map(len, hypotheses))) - aligned,
+        deletions=lengths - aligned,
+        lengths=lengths,
+        pairs=tuple(pairs),
+    )
 
 
 def align(

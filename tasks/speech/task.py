@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pytorch_lightning as pl
 
     from tasks.speech.data import SpeechData
+    from tasks.speech.evaluate import SpeechScorer
     from tasks.speech.model import SpeechModule
 
 
@@ -82,3 +83,9 @@ class Speech(Task):
 
         assert isinstance(module, SpeechModule) and isinstance(data, SpeechData)
         return evaluate(module, data)
+
+    @classmethod
+    def scorer(cls) -> SpeechScorer:
+        from tasks.speech.evaluate import SpeechScorer
+
+        return SpeechScorer()

@@ -20,6 +20,7 @@ from tasks.summarization.settings import SummarySettings
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
+    from tasks.summarization.evaluate import SummaryScorer
     from tasks.training.sequence import GenerationModule
 
 
@@ -57,12 +58,17 @@ class Summarization(Task):
     @classmethod
     def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
         from tasks.data.text_pairs import TextData
-        from tasks.evaluation.scoring import evaluate
-        from tasks.summarization.evaluate import SCORING, word_pair
+        from tasks.evaluation.text_to_text import evaluate_texts
         from tasks.training.sequence import GenerationModule
 
         assert isinstance(module, GenerationModule) and isinstance(data, TextData)
-        return evaluate(module, data, SCORING, word_pair)
+        return evaluate_texts(cls.scorer(), module, data)
+
+    @classmethod
+    def scorer(cls) -> SummaryScorer:
+        from tasks.summarization.evaluate import SummaryScorer
+
+        return SummaryScorer()
 
 
 # Summarization data made ready.

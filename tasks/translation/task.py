@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pytorch_lightning as pl
 
     from tasks.training.sequence import GenerationModule
+    from tasks.translation.evaluate import TranslationScorer
 
 
 @tasks.register("translation")
@@ -49,12 +50,17 @@ class Translation(Task):
     @classmethod
     def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
         from tasks.data.text_pairs import TextData
-        from tasks.evaluation.scoring import evaluate
+        from tasks.evaluation.text_to_text import evaluate_texts
         from tasks.training.sequence import GenerationModule
-        from tasks.translation.evaluate import SCORING, word_pair
 
         assert isinstance(module, GenerationModule) and isinstance(data, TextData)
-        return evaluate(module, data, SCORING, word_pair)
+        return evaluate_texts(cls.scorer(), module, data)
+
+    @classmethod
+    def scorer(cls) -> TranslationScorer:
+        from tasks.translation.evaluate import TranslationScorer
+
+        return TranslationScorer()
 
 
 # Translation data made ready.

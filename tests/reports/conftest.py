@@ -26,9 +26,9 @@ from bench.store.trace import Trace
 from reports.metrics import AxisEntry, Catalogue, TaskEntry
 from reports.output_folder import write
 from reports.pages.report import Report, build
-from tasks.base import Prediction
 from tasks.evaluation.alignment import Case, agreement, diagonal_weights, uniform_weights
 from tasks.evaluation.bootstrap import bootstrap, by_length
+from tasks.evaluation.scoring import Prediction
 from tasks.translation.evaluate import bleu, bleu_statistics
 
 SUPPORT = str(Path(__file__).parent.parent / "support")

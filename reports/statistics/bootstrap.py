@@ -29,12 +29,10 @@ class Aggregator:
     """How a figure is made of sums.
 
     Attributes:
-        name: what it is, for notes.
         columns: how many statistics an example has; 0 uses its score, counted once an example.
         combine: sums (..., K) to figures (...).
     """
 
-    name: str
     columns: int
     combine: Figure
 
@@ -54,10 +52,11 @@ class Aggregator:
         return float(self.combine(table.sum(axis=0)))
 
 
-BLEU = Aggregator("corpus BLEU", 2 + 2 * ORDER, bleu)
-RATIO = Aggregator("ratio of sums", 2, ratio)
-PERPLEXITY = Aggregator("perplexity", 2, perplexity)
-MEAN = Aggregator("mean of the examples' scores", 0, ratio)
+BLEU = Aggregator(2 + 2 * ORDER, bleu)
+RATIO = Aggregator(2, ratio)
+PERPLEXITY = Aggregator(2, perplexity)
+#: Mean of the examples' scores.
+MEAN = Aggregator(0, ratio)
 
 #: By headline figure. For any other, the first of all that gives the stored figure.
 _BY_METRIC = {

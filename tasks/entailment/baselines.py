@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import Pipeline
 
-
+# Raised when the same corpus would give other figures than before.
+VERSION = 2
 # Words that deny. Kept apart since one of them turns the label of two alike sentences.
 _NEGATIONS = frozenset(
     ["no", "not", "n't", "never", "nobody", "none", "nothing", "without", "neither", "nor"]
@@ -169,14 +170,9 @@ def _covered(these: set[tuple[str, str]], those: set[tuple[str, str]]) -> float:
     return len(these & those) / len(these) if these else 0.0
 
 
-# What the baselines reach, worked out once per corpus and kept in the cache.
-
-# Raised when the same corpus would give other figures than before.
-VERSION = 2
-
-
 def control_figures(corpus: EntailmentCorpus, cache: Path) -> Mapping[str, Mapping[str, float]]:
-    """Accuracy of every baseline, by test set and by the baseline's name.
+    """Accuracy of every baseline, by test set and by the baseline's name; computed once per corpus
+    and kept in the cache.
 
     Raises UsageError: the cache cannot be written.
     """

@@ -23,6 +23,7 @@ from bench.store.result import Alignment, LengthBin, Primary
 from bench.store.trace import Trace
 from tasks.budgets import budget_settings
 from tasks.data.cache import digest, digest_texts
+from tasks.evaluation.scoring import Prediction, Scorer
 from tasks.problems import Problem, Scan, interleaved, summary
 from tasks.settings import Settings
 
@@ -247,33 +248,6 @@ class Plan(Generic[SettingsT, CorpusT]):
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """One test example and what became of it (a line of `<hash>.predictions.jsonl`).
-
-    Attributes:
-        example, subset: which example of which test set.
-        source: the input as text (a file name for pictures and sound).
-        references: the right answers as text.
-        prediction: the output as text.
-        length: source length in the units of the by-length curve.
-        score: a figure per example, higher is better (sentence chrF, 1/0 for right/wrong, ...).
-        statistics: sufficient statistics of the headline figure, so that it can be resampled
-            without scoring texts again (BLEU's counts, errors and reference length, ...).
-        extra: whatever else the task keeps (label probabilities, ...); JSON data.
-    """
-
-    example: str
-    subset: str
-    source: str
-    references: tuple[str, ...]
-    prediction: str
-    length: int
-    score: float
-    statistics: tuple[float, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Evaluation:
     """All that testing a trained model gives.
 
@@ -342,6 +316,11 @@ class Task(ABC, Generic[SettingsT, CorpusT, DataT, ModuleT]):
     @abstractmethod
     def evaluate(cls, plan: Plan[SettingsT, CorpusT], module: ModuleT, data: DataT) -> Evaluation:
         """Decode and score the test sets."""
+
+    @classmethod
+    def scorer(cls) -> Scorer[Any] | None:
+        """How outputs are scored; None where nobody but the trial itself can score them."""
+        return None
 
 
 # The registries of tasks and of each task's data sets.

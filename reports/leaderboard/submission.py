@@ -34,9 +34,8 @@ from reports.leaderboard.bundle import (
     predictions_of,
     record_of,
 )
-from reports.leaderboard.checks import check_settings, planned
+from reports.leaderboard.checks import check_settings, missing_seeds, named, planned
 from reports.leaderboard.rules import Class, Rules
-from reports.leaderboard.verify import missing_seeds, named
 from tasks.plan import resolve
 
 # Zip files date their members; this is the earliest date they know.

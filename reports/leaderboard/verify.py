@@ -1,24 +1,25 @@
 """Verifying a bundle: nothing in it is believed that can be worked out again.
 
 References come from the data set itself, read or generated here; the bundle only says by a
-fingerprint which data it means. Figures come from the outputs. The size of a model is counted on
+fingerprint which data it means. Outputs are scored again as a trial scores them
+(`tasks.evaluation.scoring`), and every stated figure is compared. The size of a model is counted on
 a model built here. What remains is a claim (that the outputs are the model's, time, memory,
 likelihoods, where the model looked) and is called one.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.errors import UsageError
-from bench.hardware import count_parameters
-from bench.store.cell import Cell
-from bench.store.result import Result
+from bench.store.result import LengthBin, Result
 from reports.leaderboard.bundle import (
     Bundle,
     Problem,
@@ -29,16 +30,31 @@ from reports.leaderboard.bundle import (
     shortened,
 )
 from reports.leaderboard.checks import (
-    Checked,
     Planned,
     check_settings,
-    check_trial,
+    missing_seeds,
+    model_size,
+    named,
     planned,
     rivals,
     well_formed,
+    without_seed,
 )
-from reports.leaderboard.rules import Rules
+from reports.leaderboard.rules import Limits, Rules
 from tasks.base import Paths, Plan, TaskData
+from tasks.evaluation.scoring import (
+    Outputs,
+    Prediction,
+    Reference,
+    Scorer,
+    TrialScores,
+    score_outputs,
+)
+from tasks.plan import resolve
+
+#: Figures agree but for rounding (relative): floating point adds in another order on another
+#: machine. Perplexity is a sum of likelihoods that predictions have to four places.
+TOLERANCE, PERPLEXITY_TOLERANCE = 1e-6, 1e-4
 
 
 @dataclass(frozen=True)
@@ -125,20 +141,6 @@ def _record(bundle: Bundle, hash: str, found: _Findings) -> Iterator[Result]:
         yield result
 
 
-def missing_seeds(cells: Sequence[Cell], rules: Rules) -> Iterator[Problem]:
-    """Entries that lack a seed the rules want."""
-    seeds: dict[str, set[int]] = defaultdict(set)
-    for cell in cells:
-        seeds[_without_seed(cell)].add(cell.seed)
-    for name, have in seeds.items():
-        lacking = [str(seed) for seed in rules.seeds if seed not in have]
-        if lacking:
-            wanted = ", ".join(map(str, rules.seeds))
-            yield Problem(
-                name, f"no result of seed {', '.join(lacking)}; every entry has seeds {wanted}"
-            )
-
-
 def _planned(bundle: Bundle, result: Result, rules: Rules, found: _Findings) -> Iterator[Planned]:
     cell, manifest = result.key, bundle.manifest
     trial = manifest.trials[result.hash]
@@ -182,10 +184,8 @@ def _check_on_data(
             found.add(
                 where, ["its predictions are not those that the manifest names (SHA-256 differs)"]
             )
-        checked: Checked = check_trial(result, plan, data, content, rules.limits)
-        for whats in checked.problems:
-            found.add(where, whats)
-        found.stated |= checked.stated
+        for kind in _check_trial(result, plan, data, content, rules.limits, found):
+            found.add(where, kind)
     if plan.dataset.external:
         found.notes.update(
             (f"{plan.cell.dataset}: {plain(note, 300)}", None) for note in data.notes
@@ -207,9 +207,9 @@ def _parameters(
         yield "it does not say how many parameters it has"
         return
     if one.known:
-        key = _without_seed(one.cell)
+        key = without_seed(one.cell)
         if key not in sizes:
-            sizes[key] = _size(one.plan, data)
+            sizes[key] = model_size(one.plan, data)
         if stated != sizes[key]:
             yield f"it has {sizes[key]:,} parameters, not {stated:,}"
         stated = max(stated, sizes[key])
@@ -232,33 +232,229 @@ def _parameters(
 
 def _largest(one: Planned, data: TaskData, sizes: dict[str, int]) -> tuple[int, str]:
     """Parameters and name of the suite's largest model of that family in the same setting."""
-    from tasks.plan import resolve
-
     cell, placement = one.plan.cell, one.plan.attention.placement
     found = []
     for rival in rivals(cell.task, cell.dataset, cell.budget, placement):
         key = f"rival {rival.label}"
         if key not in sizes:
-            sizes[key] = _size(resolve(rival), data)
+            sizes[key] = model_size(resolve(rival), data)
         found.append((sizes[key], f"{rival.attention} + {rival.score}"))
     return max(found)
 
 
-def _size(plan: Plan, data: TaskData) -> int:
+# One trial against the data: every prediction, every figure.
+
+
+def _check_trial(
+    result: Result, plan: Plan, data: TaskData, content: bytes, limits: Limits, found: _Findings
+) -> Iterator[Sequence[str]]:
+    """What is wrong with a finished trial, by kind of problem.
+
+    Args:
+        plan: a plan with the trial's task, data and settings.
+        content: the member with its predictions.
+        found: is told the names of figures that only the model's owner can know.
+    """
+    scorer = plan.task.scorer()
+    if scorer is None:
+        yield [f"nothing here can judge the task {plan.cell.task}"]
+        return
+    yield list(_general(result, plan, data))
+    rows, unreadable = _rows(content, limits)
+    matched, misplaced = _match(rows, scorer.references(data))
+    if unreadable or misplaced:  # there is nothing to compute figures of
+        yield unreadable
+        yield misplaced
+        return
+    outputs = {subset: _outputs(members) for subset, members in matched.items()}
+    scores = score_outputs(scorer, data, outputs)
+    yield list(_prediction_problems(matched, scores, scorer))
+    yield list(_figure_problems(result, scores, scorer))
+    yield list(_bin_problems(result.by_length, scores.by_length))
+    found.stated |= _stated(result, scores)
+
+
+def _general(result: Result, plan: Plan, data: TaskData) -> Iterator[str]:
+    if result.provenance.data_fingerprint != data.fingerprint:
+        stated = (result.provenance.data_fingerprint or "nothing")[:12]
+        yield f"other data: fingerprint {plain(stated)}, and {data.fingerprint[:12]} here"
+    steps = plan.settings.steps
+    interval = max(1, steps // plan.settings.validations)
+    last = max((point.get("step", 0.0) for point in result.curve), default=0.0)
+    if not steps - interval < last <= steps:  # validations are that far apart
+        yield f"its curve ends at step {last:g}, and training at {steps}"
+
+
+class _Row(BaseModel):
+    """A line of predictions; fields of `tasks.base.Prediction`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    example: str
+    subset: str
+    source: str
+    references: list[str]
+    prediction: str
+    length: int
+    score: float
+    statistics: list[float] = []
+    extra: dict[str, Any] = {}
+
+    def prediction_row(self) -> Prediction:
+        fields = dict(self)
+        return Prediction(
+            **{
+                **fields,
+                "references": tuple(self.references),
+                "statistics": tuple(self.statistics),
+            }
+        )
+
+
+def _rows(content: bytes, limits: Limits) -> tuple[list[Prediction], list[str]]:
+    """Lines as rows, and what is wrong with lines that are none."""
+    rows, problems = [], []
+    for number, line in enumerate(content.splitlines(), start=1):
+        try:
+            row = _Row.model_validate(parse(line)).prediction_row()
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            problems.append(f"line {number} of its predictions: {plain(place)}: {first['msg']}")
+            continue
+        except ValueError as error:
+            problems.append(f"line {number} of its predictions is not JSON ({plain(error)})")
+            continue
+        if len(row.prediction) > limits.text:
+            size = f"{len(row.prediction):,} characters, {limits.text:,} are allowed"
+            problems.append(f"line {number} of its predictions: an output of {size}")
+        rows.append(row)
+    return rows, problems
+
+
+def _match(
+    rows: Iterable[Prediction], wanted: Mapping[str, Sequence[Reference]]
+) -> tuple[dict[str, list[Prediction]], list[str]]:
+    """Rows in the order of the data set, and which are missing, double, or none of its own."""
+    given: dict[tuple[str, str], list[Prediction]] = defaultdict(list)
+    for row in rows:
+        given[row.subset, row.example].append(row)
+    matched: dict[str, list[Prediction]] = {subset: [] for subset in wanted}
+    problems = []
+    for subset, examples in wanted.items():
+        lacking = [one.example for one in examples if (subset, one.example) not in given]
+        if lacking:
+            shown = ", ".join(map(plain, lacking[:3]))
+            count = f"{len(lacking)} of {len(examples)} examples of {subset}"
+            problems.append(f"no prediction for {count} ({shown}{', ...' * (len(lacking) > 3)})")
+        for one in examples:
+            members = given.pop((subset, one.example), [])
+            if len(members) > 1:
+                problems.append(f"{subset} {plain(one.example)}: {len(members)} predictions")
+            if members:
+                matched[subset].append(members[0])
+                problems += _unlike(members[0], one)
+    for subset, example in given:
+        problems.append(f"{plain(subset)} {plain(example)}: the data have no such example")
+    return matched, problems
+
+
+def _unlike(row: Prediction, one: Reference) -> Iterator[str]:
+    where = f"{plain(row.subset)} {plain(one.example)}"
+    if row.references != one.references:
+        yield f"{where}: its references are not those of the data"
+    if row.source != one.source:
+        yield f"{where}: its source is not that of the data"
+    if row.length != one.length:
+        yield f"{where}: its length is {one.length}, not {row.length}"
+
+
+def _outputs(rows: Sequence[Prediction]) -> Outputs:
+    """Stored predictions as the outputs of their model. Its likelihoods are what they state; none
+    where one states none."""
     try:
-        with torch.device("meta"):  # shapes without memory: a stranger chose the sizes
-            return count_parameters(plan.task.module(plan, data))
-    except (NotImplementedError, RuntimeError):  # a mechanism that cannot be built that way
-        return count_parameters(plan.task.module(plan, data))
+        nll = [float(row.extra["nll"]) for row in rows]
+    except (KeyError, TypeError, ValueError):
+        nll = []
+    return Outputs([row.prediction for row in rows], nll)
 
 
-def named(cell: Cell) -> str:
-    """A cell for messages."""
-    return f"{plain(cell.label)} [{plain(cell.budget)}]"
+def _prediction_problems(
+    rows: Mapping[str, Sequence[Prediction]], scores: TrialScores, scorer: Scorer[Any]
+) -> Iterator[str]:
+    known = iter(scores.predictions)
+    for subset, members in rows.items():
+        for place, row in enumerate(members):
+            where, wanted = f"{subset} {plain(row.example)}", next(known)
+            if not near(row.score, wanted.score):
+                yield f"{where}: its score is {wanted.score:.6g}, not {row.score:.6g}"
+            counts = wanted.statistics
+            if len(counts) != len(row.statistics) or not all(map(near, counts, row.statistics)):
+                yield f"{where}: its statistics are not those of its output"
+            for what in scorer.contradictions(row, scores.subsets[subset], place):
+                yield f"{where}: {plain(what)}"
 
 
-def _without_seed(cell: Cell) -> str:
-    return named(cell.with_seed(0)).replace(" seed 0", "")
+def _figure_problems(result: Result, scores: TrialScores, scorer: Scorer[Any]) -> Iterator[str]:
+    for name, value in scores.metrics.items():
+        if name not in result.metrics:
+            yield f"{name} is missing; the outputs give {value:.6g}"
+            continue
+        rounded = name.split("_")[-1] == "perplexity"
+        tolerance = PERPLEXITY_TOLERANCE if rounded else TOLERANCE
+        if not near(result.metrics[name], value, tolerance):
+            yield f"{name} is {value:.6g} by the outputs, not {result.metrics[name]:.6g}"
+    allowed = {
+        f"{prefix}{name}"
+        for prefix in ("", *(f"{subset}_" for subset in scores.subsets))
+        for name in scorer.model_metrics
+    }
+    for name in sorted(set(result.metrics) - set(scores.metrics) - allowed):
+        yield f"nobody knows a figure {plain(name)}"
+    primary = result.primary
+    assert primary is not None, "the record of a finished trial has a headline figure"
+    for part in ("name", "higher_is_better"):
+        if getattr(primary, part) != getattr(scores.primary, part):
+            have, want = plain(getattr(primary, part)), getattr(scores.primary, part)
+            yield f"{part} of the headline figure is {want}, not {have}"
+    for part in ("value", "low", "high"):
+        have, want = getattr(primary, part), getattr(scores.primary, part)
+        if not near(have, want):
+            yield f"{part} of the headline figure is {want:.6g} by the outputs, not {have:.6g}"
+    for name, text in scores.signatures.items():
+        stated = result.provenance.signatures.get(name)
+        if stated != text:
+            yield f"{name} was computed in another way: {plain(stated)}, and {text} here"
+
+
+def _bin_problems(given: Sequence[LengthBin], wanted: Sequence[LengthBin]) -> Iterator[str]:
+    def place(one: LengthBin) -> tuple[str, int, int, int]:
+        return one.subset, one.low, one.high, one.examples
+
+    if list(map(place, given)) != list(map(place, wanted)):
+        yield "its curve by length has other bins than the data give"
+        return
+    for one, other in zip(given, wanted, strict=True):
+        if not near(one.value, other.value):
+            where = f"{one.subset}, length {one.low} to {one.high}"
+            yield f"{where}: {other.value:.6g} by the outputs, not {one.value:.6g}"
+
+
+def _stated(result: Result, scores: TrialScores) -> frozenset[str]:
+    """What was taken as it stands: by name."""
+    names = {name for name in result.metrics if name not in scores.metrics}
+    if result.alignment is not None:
+        names.add("alignment")
+    figures = result.cost.model_dump(exclude={"parameters"})
+    names |= {name for name, value in figures.items() if value is not None and math.isfinite(value)}
+    return frozenset(names)
+
+
+def near(one: float, other: float, tolerance: float = TOLERANCE) -> bool:
+    """Whether two figures are equal but for rounding."""
+    if not (math.isfinite(one) and math.isfinite(other)):
+        return False
+    return abs(one - other) <= tolerance * max(abs(one), abs(other), 1e-6)
 
 
 def _first_line(error: Exception) -> str:

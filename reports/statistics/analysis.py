@@ -12,14 +12,12 @@ import numpy as np
 from bench.store.result import Result
 from reports.load import Contender, Frame, Sample, read_samples
 from reports.statistics.bootstrap import (
-    DRAWS,
     Aggregator,
     Resampler,
     bounds,
     candidates,
     difference_variances,
     fitting,
-    percentiles,
 )
 from reports.statistics.lengths import (
     LeadsByLength,
@@ -43,6 +41,7 @@ from reports.statistics.significance import (
     tie_groups,
 )
 from reports.statistics.significance import difference_variances as with_seeds
+from tasks.evaluation.bootstrap import RESAMPLES, percentiles
 
 if TYPE_CHECKING:
     from bench.store.store import Store
@@ -147,7 +146,7 @@ class _Analyst:
     """Reads the examples of a frame once and keeps only their bootstrap draws."""
 
     def __init__(
-        self, frame: Frame, store: Store, draws: int = DRAWS, read: SampleReader = read_samples
+        self, frame: Frame, store: Store, draws: int = RESAMPLES, read: SampleReader = read_samples
     ) -> None:
         self.frame, self.store, self.read = frame, store, read
         self.resampler = Resampler(draws)
@@ -259,7 +258,7 @@ class _Analyst:
 
 
 def analyse(
-    frame: Frame, store: Store, draws: int = DRAWS, read: SampleReader = read_samples
+    frame: Frame, store: Store, draws: int = RESAMPLES, read: SampleReader = read_samples
 ) -> Analysis:
     """Analyze a frame from the examples that its store keeps.
 

@@ -1,27 +1,27 @@
-"""Bootstrap over test examples (Efron 1979; for translation Koehn 2004), vectorised.
+"""Paired bootstrap of several contenders' figures (Efron 1979; for translation Koehn 2004).
 
 Everything measured on one test set is resampled with the same draws. Figures of two contenders
-are then paired by construction: what a draw does to both cancels in their difference.
+are then paired by construction: what a draw does to both cancels in their difference. (The
+interval that a trial stores tells of one contender alone; `tasks.evaluation.bootstrap` has the
+draws of both.)
+
+A headline figure is a function of sums over examples: BLEU of n-gram counts, an error rate of
+errors and reference lengths, accuracy of ones and zeros. Resampling examples then needs no text:
+it only sums other examples.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from tasks.evaluation.bootstrap import ratio
+from tasks.evaluation.bootstrap import RESAMPLES, Figure, draw_counts, perplexity, ratio
 from tasks.translation.evaluate import ORDER, bleu
-
-# From figures per example to the figure of a test set.
-#
-# A headline figure is a function of sums over examples: BLEU of n-gram counts, an error rate of
-# errors and reference lengths, accuracy of ones and zeros. Resampling examples then needs no text:
-# it only sums other examples.
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,12 @@ class Aggregator:
     """How a figure is made of sums.
 
     Attributes:
-        name: what it is, for notes.
         columns: how many statistics an example has; 0 uses its score, counted once an example.
         combine: sums (..., K) to figures (...).
     """
 
-    name: str
     columns: int
-    combine: Callable[[np.ndarray], np.ndarray]
+    combine: Figure
 
     def table(self, statistics: np.ndarray, scores: np.ndarray) -> np.ndarray | None:
         """What is summed, N,K, or None where the examples do not carry it.
@@ -54,26 +52,11 @@ class Aggregator:
         return float(self.combine(table.sum(axis=0)))
 
 
-def fast_bleu(sums: np.ndarray) -> np.ndarray:
-    """The task's BLEU of sums (..., 10), equal but for rounding: products in place of logarithms,
-    as thousands of draws want it. What must be smoothed is left to the task."""
-    matches, totals = sums[..., 2 : 2 + ORDER], sums[..., 2 + ORDER :]
-    if not (matches > 0).all():
-        return bleu(sums)
-    precision = np.prod(matches / totals, axis=-1) ** (1.0 / ORDER)
-    penalty = np.exp(np.minimum(0.0, 1.0 - sums[..., 1] / sums[..., 0]))
-    return 100.0 * penalty * precision
-
-
-def perplexity(sums: np.ndarray) -> np.ndarray:
-    """Of summed negative log-likelihoods in nats and of units (..., 2), as tasks work it out."""
-    return np.exp(np.minimum(ratio(sums), 50.0))
-
-
-BLEU = Aggregator("corpus BLEU", 2 + 2 * ORDER, fast_bleu)
-RATIO = Aggregator("ratio of sums", 2, ratio)
-PERPLEXITY = Aggregator("perplexity", 2, perplexity)
-MEAN = Aggregator("mean of the examples' scores", 0, ratio)
+BLEU = Aggregator(2 + 2 * ORDER, bleu)
+RATIO = Aggregator(2, ratio)
+PERPLEXITY = Aggregator(2, perplexity)
+#: Mean of the examples' scores.
+MEAN = Aggregator(0, ratio)
 
 #: By headline figure. For any other, the first of all that gives the stored figure.
 _BY_METRIC = {
@@ -107,9 +90,6 @@ def bounds(metric: str) -> tuple[float, float]:
     return _RANGES.get(re.split(r"[^a-z]", metric.lower())[0], (0.0, np.inf))
 
 
-DRAWS = 1000
-
-
 @dataclass
 class Resampler:
     """Draws with replacement, made once per test set and then shared.
@@ -118,7 +98,7 @@ class Resampler:
     same report. Make one per frame: it holds draws x N counts for each test set it has seen.
     """
 
-    draws: int = DRAWS
+    draws: int = RESAMPLES
     _counts: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
 
     def figures(self, test_set: str, table: np.ndarray, aggregator: Aggregator) -> np.ndarray:
@@ -138,7 +118,8 @@ class Resampler:
     def _counts_of(self, test_set: str, examples: int) -> np.ndarray:
         key = test_set, examples
         if key not in self._counts:
-            self._counts[key] = _counts(examples, self.draws, int(test_set[:16], 16))
+            blocks = draw_counts(examples, self.draws, seed=int(test_set[:16], 16))
+            self._counts[key] = np.concatenate([block.astype(np.float32) for block in blocks])
         return self._counts[key]
 
 
@@ -146,13 +127,6 @@ class Resampler:
 def _threads() -> ThreadpoolController:
     """Looking for the libraries that have threads takes longer than what they are asked to do."""
     return ThreadpoolController()
-
-
-def percentiles(figures: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """The percentile interval of the draws."""
-    tail = (1 - level) / 2 * 100
-    low, high = np.percentile(figures, [tail, 100 - tail])
-    return float(low), float(high)
 
 
 def difference_variances(
@@ -182,11 +156,3 @@ def difference_variances(
         floor = 1e-10 * (own[:, None] + own[None, :])  # rounding, not variance
         result[np.ix_(members, members)] = np.where(paired <= floor, 0.0, paired)
     return result
-
-
-def _counts(examples: int, draws: int, seed: int) -> np.ndarray:
-    """How often each draw holds each example: draws,N; rows sum to N."""
-    picked = np.random.default_rng(seed).integers(0, examples, size=(draws, examples))
-    flat = picked + np.arange(draws)[:, None] * examples
-    counts = np.bincount(flat.ravel(), minlength=draws * examples)
-    return counts.reshape(draws, examples).astype(np.float32)

@@ -1,8 +1,9 @@
 """Agreement of attention over a picture's grid with the boxes of phrases.
 
-The unit judged is the phrase: the mean of the weights over its words (or those of its noun, taken
-to be its last word), compared with the region its boxes cover together. Weights are T,S over
-words and the cells of a grid in raster order; boxes are relative, so they lie over any grid.
+The unit judged is the phrase: the mean of the weights over its words, compared with the region its
+boxes cover together. Weights are T,S over words and the cells of a grid in raster order; boxes are
+relative, so they lie over any grid. Traces hold the weights with the regions of the phrases and a
+small picture.
 
 - mass in the box: each cell counts with the share of its area that is covered, so even weights
   get the region's share of the picture;
@@ -21,7 +22,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -29,13 +29,13 @@ from PIL import Image
 from bench.store.result import AlignmentFigures
 from bench.store.trace import Trace
 from tasks.captioning.datasets import Box, Caption, Phrase, Picture
+from tasks.evaluation.alignment import blocks
 from tasks.evaluation.decode import Read, Written
-from tasks.evaluation.sequence_alignment import blocks
 
 #: Rows and columns.
 Grid = tuple[int, int]
-Unit = Literal["phrase", "noun"]
-
+#: Pixels along each side of a picture in a trace; a few kB.
+THUMBNAIL = 64
 #: Left out at the head of a phrase when phrases are looked for in free text.
 DETERMINERS = frozenset(
     ("a", "an", "the", "this", "that", "these", "those", "his", "her", "its", "their", "some")
@@ -88,20 +88,16 @@ class PhraseCase:
     expected: float
 
     @classmethod
-    def of(
-        cls, weights: np.ndarray, phrases: Sequence[Phrase], unit: Unit, expected: float
-    ) -> PhraseCase:
-        """From weights T,S over words."""
-        starts = [phrase.end - 1 if unit == "noun" else phrase.start for phrase in phrases]
+    def of(cls, weights: np.ndarray, phrases: Sequence[Phrase], expected: float) -> PhraseCase:
+        """Phrases judged by weights T,S over words."""
         used = [
-            weights[start : phrase.end].mean(axis=0, dtype=np.float64)
-            for start, phrase in zip(starts, phrases, strict=True)
+            weights[phrase.start : phrase.end].mean(axis=0, dtype=np.float64) for phrase in phrases
         ]
         merged = np.stack(used) if used else np.zeros((0, weights.shape[1]))
         return cls(merged, [phrase.boxes for phrase in phrases], expected)
 
 
-def forced_case(weights: np.ndarray, caption: Caption, *, unit: Unit = "phrase") -> PhraseCase:
+def forced_case(weights: np.ndarray, caption: Caption) -> PhraseCase:
     """How a reference was read.
 
     Args:
@@ -109,15 +105,11 @@ def forced_case(weights: np.ndarray, caption: Caption, *, unit: Unit = "phrase")
             where reading was cut short.
     """
     phrases = [phrase for phrase in caption.phrases if phrase.end <= len(weights)]
-    return PhraseCase.of(weights, phrases, unit, len(caption.phrases))
+    return PhraseCase.of(weights, phrases, len(caption.phrases))
 
 
 def free_case(
-    weights: np.ndarray,
-    written: Sequence[str],
-    references: Sequence[Caption],
-    *,
-    unit: Unit = "phrase",
+    weights: np.ndarray, written: Sequence[str], references: Sequence[Caption]
 ) -> PhraseCase:
     """How a caption was written: its phrases that some reference has too.
 
@@ -129,7 +121,7 @@ def free_case(
     assert len(weights) == len(written), (weights.shape, written)
     counts = [len(caption.phrases) for caption in references if caption.phrases]
     expected = sum(counts) / len(counts) if counts else 0.0
-    return PhraseCase.of(weights, matched_phrases(written, references), unit, expected)
+    return PhraseCase.of(weights, matched_phrases(written, references), expected)
 
 
 def agreement(cases: Iterable[PhraseCase], grid: Grid) -> RegionAgreement:
@@ -275,12 +267,6 @@ def _inside(y: np.ndarray, x: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
     ).T[:, :, None]  # 4 of K,1
     down, across = (y >= top) & (y < bottom), (x >= left) & (x < right)  # K,Y and K,X
     return (down[:, :, None] & across[:, None, :]).any(axis=0)
-
-
-# Traces of pictures: weights over the grid, the regions of phrases, and the picture itself.
-
-#: Pixels along each side of a picture in a trace; a few kB.
-THUMBNAIL = 64
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """What captions are worth that know nothing of the picture, and what people's own are worth.
 
-These figures depend on the data alone, so they are computed once and kept beside the prepared
-data.
+One of them is the best caption for all pictures at once: what a model is worth that sees nothing.
+It is chosen among the training captions by its CIDEr on the validation pictures. These figures
+depend on the data alone, so they are computed once and kept beside the prepared data.
 """
 
 from __future__ import annotations
@@ -20,10 +21,8 @@ from tasks.captioning.datasets import CaptionCorpus
 from tasks.captioning.metrics import SIGNATURE, score, shuffled
 from tasks.data.cache import cached, digest
 
-# The best caption for all pictures at once: what a model is worth that sees nothing.
-#
-# It is chosen among the training captions by its CIDEr on the validation pictures.
-
+# Raised when the same corpus would give other figures than before.
+VERSION = 1
 ORDER = 4
 SIGMA = 6.0
 #: Candidates that are scored exactly, of those that promise most.
@@ -163,10 +162,6 @@ def _norms(weights: sparse.csr_array, orders: np.ndarray) -> np.ndarray:
 
 def _inverse(values: np.ndarray) -> np.ndarray:
     return np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)
-
-
-# Raised when the same corpus would give other figures than before.
-VERSION = 1
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,17 @@
-"""Testing a captioning model: scores, controls, by-length curve, regions, predictions, traces."""
+"""Scoring of captions, and the test of a trained captioning model."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench.store.result import Alignment, LengthBin, Primary
-from tasks.base import Evaluation, Prediction
+from bench.store.result import Alignment
+from tasks.base import Evaluation
 from tasks.captioning.alignment import (
     Looked,
     agreement,
@@ -25,68 +25,145 @@ from tasks.captioning.datasets import Caption
 from tasks.captioning.metrics import SIGNATURE, CaptionScores, score
 from tasks.captioning.model import CaptioningModule
 from tasks.data.batching import Batch
-from tasks.evaluation.bootstrap import by_length, mean
+from tasks.evaluation.bootstrap import ratio
 from tasks.evaluation.decode import Decoding, Read, decode, read_references
+from tasks.evaluation.scoring import (
+    Outputs,
+    Prediction,
+    Reference,
+    Scorer,
+    Scores,
+    prefixed,
+    score_outputs,
+    with_perplexity,
+)
 
 #: Figures of the controls that are kept, by control.
 _CONTROL_FIGURES = ("cider", "bleu_4")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _PictureScores(Scores):
+    """With the figures besides CIDEr that predictions have."""
+
+    captions: CaptionScores
+
+
+@dataclass(frozen=True)
+class CaptionScorer(Scorer[CaptioningData]):
+    """CIDEr, BLEU, ROUGE-L against all sentences that people wrote of a picture.
+
+    Perplexity is over all references of a picture, and predictions have the likelihood of one.
+
+    Attributes:
+        with_meteor: METEOR as well, which needs Java.
+    """
+
+    model_metrics: ClassVar[frozenset[str]] = frozenset({"perplexity", "meteor"})
+
+    with_meteor: bool = False
+
+    def references(self, data: CaptioningData) -> Mapping[str, Sequence[Reference]]:
+        return {
+            subset: [
+                Reference(picture.id, picture.id, picture.references, picture.length)
+                for picture in split.pictures
+            ]
+            for subset, split in data.tests.items()
+        }
+
+    def score(self, data: CaptioningData, subset: str, outputs: Outputs) -> Scores:
+        references = [picture.references for picture in data.tests[subset].pictures]
+        found = score(outputs.texts, references, with_meteor=self.with_meteor)
+        right = [text in known for text, known in zip(outputs.texts, references, strict=True)]
+        extra = [
+            {"bleu": counts, "rouge_l": round(rouge, 4)}
+            for counts, rouge in zip(found.bleu.tolist(), found.rouge_l.tolist(), strict=True)
+        ]
+        return _PictureScores(
+            name="cider",
+            interval=found.cider_interval(),
+            metrics={**found.metrics(), "exact": float(np.mean(right))},
+            statistics=found.cider_statistics,
+            figure=ratio,
+            examples=found.cider,
+            extra=extra,
+            signatures={"captions": SIGNATURE},
+            notes=found.notes,
+            captions=found,
+        )
+
+    def baselines(self, data: CaptioningData) -> Mapping[str, float]:
+        """What captions are worth that know nothing of the picture, and what people's are
+        worth."""
+        found: dict[str, dict[str, float]] = {}
+        for subset in data.tests:
+            held = data.controls[subset]
+            kinds = {"constant": held.constant, "shuffled": held.shuffled, "human": held.human}
+            found[subset] = {
+                f"control_{kind}_{name}": figures[name]
+                for kind, figures in kinds.items()
+                for name in _CONTROL_FIGURES
+                if name in figures
+            }
+        return prefixed(found)
+
+    def contradictions(self, prediction: Prediction, scores: Scores, place: int) -> Iterator[str]:
+        assert isinstance(scores, _PictureScores)
+        counts, rouge = scores.captions.bleu[place], float(scores.captions.rouge_l[place])
+        if list(prediction.extra.get("bleu") or ()) != counts.tolist():
+            yield "its counts for BLEU are not those of its caption"
+        stated = prediction.extra.get("rouge_l")
+        if not isinstance(stated, int | float) or abs(stated - rouge) > 1e-4:
+            yield f"its ROUGE-L is {rouge:.4f}, not {stated}"
+
+
 @dataclass(frozen=True)
 class _Tested:
-    """One test set decoded and scored.
+    """One test set decoded.
 
     Attributes:
         decoding: what was written for every picture, and how one reference of it was read.
         references: how every reference was read.
     """
 
-    subset: str
     split: Split
     decoding: Decoding
     references: list[Read]
-    predictions: list[str]
-    scores: CaptionScores
+
+    @property
+    def perplexity(self) -> dict[str, float]:
+        """Over all references."""
+        units = sum(one.units for one in self.references)
+        return with_perplexity({}, [one.nll for one in self.references], units)
 
 
 def evaluate(module: CaptioningModule, data: CaptioningData) -> Evaluation:
     """Test on every test set; the first one gives the headline figure."""
-    tested = [_test(module, data, name, split) for name, split in data.tests.items()]
-    first = tested[0]
-    metrics: dict[str, float] = {}
-    bins: list[LengthBin] = []
-    for one in tested:
-        prefix = "" if one is first else f"{one.subset}_"
-        found = {**_figures(one), **_control_figures(data, one.subset)}
-        metrics |= {f"{prefix}{name}": value for name, value in found.items()}
-        bins += by_length(one.subset, _lengths(one.split), one.scores.cider_statistics, mean)
-    interval = first.scores.cider_interval()
+    tested = {name: _test(module, split) for name, split in data.tests.items()}
+    outputs = {name: _outputs(one, data) for name, one in tested.items()}
+    scores = score_outputs(CaptionScorer(module.settings.meteor), data, outputs)
+    perplexities = prefixed({name: one.perplexity for name, one in tested.items()})
     return Evaluation(
-        metrics=metrics,
-        primary=Primary(
-            name="cider",
-            value=interval.value,
-            low=interval.low,
-            high=interval.high,
-            higher_is_better=True,
-        ),
-        predictions=[row for one in tested for row in _predictions(one)],
+        metrics={**scores.metrics, **perplexities},
+        primary=scores.primary,
+        predictions=scores.predictions,
         traces=[
             trace
-            for one in tested
+            for name, one in tested.items()
             for seen in _looked(one, data, module.settings.traces)
-            for trace in traces(seen, one.subset)
+            for trace in traces(seen, name)
         ],
-        by_length=bins,
-        alignment=_alignment(first, data),
-        signatures={"captions": SIGNATURE},
-        notes=list(dict.fromkeys(note for one in tested for note in one.scores.notes)),
-        decoded=sum(len(one.split) for one in tested),
-        decode_seconds=sum(one.decoding.seconds for one in tested),
+        by_length=scores.by_length,
+        alignment=_alignment(next(iter(tested.values())), data),
+        signatures=scores.signatures,
+        notes=scores.notes,
+        decoded=sum(map(len, data.tests.values())),
+        decode_seconds=sum(one.decoding.seconds for one in tested.values()),
     )
 
 
-def _test(module: CaptioningModule, data: CaptioningData, subset: str, split: Split) -> _Tested:
+def _test(module: CaptioningModule, split: Split) -> _Tested:
     settings = module.settings
 
     def limit(batch: Batch) -> Tensor:
@@ -99,79 +176,19 @@ def _test(module: CaptioningModule, data: CaptioningData, subset: str, split: Sp
         keep_parts=settings.traces,
         device=module.device.type,
     )
-    predictions = data.tokeniser.decode_batch(one.tokens for one in decoding.written)
-    return _Tested(
-        subset,
-        split,
-        decoding,
-        read_references(module, split.by_caption(settings.eval_pictures)),
-        predictions,
-        score(
-            predictions,
-            [picture.references for picture in split.pictures],
-            with_meteor=settings.meteor,
-        ),
+    references = read_references(module, split.by_caption(settings.eval_pictures))
+    return _Tested(split, decoding, references)
+
+
+def _outputs(tested: _Tested, data: CaptioningData) -> Outputs:
+    decoding = tested.decoding
+    return Outputs(
+        texts=data.tokeniser.decode_batch(one.tokens for one in decoding.written),
+        extra=[
+            {"nll": round(read.nll, 4), "log_prob": round(written.score, 4)}
+            for written, read in zip(decoding.written, decoding.read, strict=True)
+        ],
     )
-
-
-def _figures(tested: _Tested) -> dict[str, float]:
-    nll = sum(one.nll for one in tested.references)
-    units = sum(one.units for one in tested.references)
-    right = [
-        written in picture.references
-        for written, picture in zip(tested.predictions, tested.split.pictures, strict=True)
-    ]
-    return {
-        **tested.scores.metrics(),
-        "perplexity": math.exp(min(nll / units, 50.0)),
-        "exact": float(np.mean(right)),
-    }
-
-
-def _control_figures(data: CaptioningData, subset: str) -> dict[str, float]:
-    """What captions are worth that know nothing of the picture, and what people's are worth."""
-    held = data.controls[subset]
-    kinds = {"constant": held.constant, "shuffled": held.shuffled, "human": held.human}
-    return {
-        f"control_{kind}_{name}": figures[name]
-        for kind, figures in kinds.items()
-        for name in _CONTROL_FIGURES
-        if name in figures
-    }
-
-
-def _lengths(split: Split) -> np.ndarray:
-    return np.asarray([picture.length for picture in split.pictures])
-
-
-def _predictions(tested: _Tested) -> list[Prediction]:
-    statistics = tested.scores.cider_statistics
-    rows = zip(
-        tested.split.pictures,
-        tested.predictions,
-        tested.decoding.read,
-        tested.decoding.written,
-        strict=True,
-    )
-    return [
-        Prediction(
-            example=picture.id,
-            subset=tested.subset,
-            source=picture.id,
-            references=picture.references,
-            prediction=text,
-            length=picture.length,
-            score=float(tested.scores.cider[row]),
-            statistics=tuple(statistics[row].tolist()),
-            extra={
-                "bleu": tested.scores.bleu[row].tolist(),
-                "rouge_l": round(float(tested.scores.rouge_l[row]), 4),
-                "nll": round(read.nll, 4),
-                "log_prob": round(written.score, 4),
-            },
-        )
-        for row, (picture, text, read, written) in enumerate(rows)
-    ]
 
 
 def _alignment(tested: _Tested, data: CaptioningData) -> Alignment | None:

@@ -1,9 +1,23 @@
-"""CIDEr, BLEU and ROUGE-L as pycocoevalcap computes them, over all references, with intervals.
+"""CIDEr, BLEU, ROUGE-L and METEOR as pycocoevalcap computes them, over all references.
 
-Captions are tokenised first (`tasks.captioning.metrics`). CIDEr (Vedantam et al. 2015; CIDEr-D as
-in the COCO evaluation) is a mean over pictures, BLEU (Papineni et al. 2002) a function of counts
-that add up over pictures: both are resampled without scoring a caption twice. Document frequencies
-of CIDEr are those of the whole test set, also in resamples and length bins.
+CIDEr (Vedantam et al. 2015; CIDEr-D as in the COCO evaluation) is a mean over pictures, BLEU
+(Papineni et al. 2002) a function of counts that add up over pictures: both are resampled without
+scoring a caption twice. Document frequencies of CIDEr are those of the whole test set, also in
+resamples and length bins. METEOR (Denkowski and Lavie 2014) runs in Java.
+
+Captions are tokenised first. The field's scripts run captions through the Stanford PTB tokeniser in
+lower case and drop punctuation. The same tokens are made here without Java, for what occurs in
+captions:
+
+- lower case; typographic quotes and dots made plain; HTML entities (`&amp;`) resolved;
+- clitics are tokens of their own: `dog's` -> `dog 's`, `don't` -> `do n't`, `cannot` -> `can not`;
+- hyphenated words (`t-shirt`), numbers (`3.5`, `1,000`, `10:30`), initials (`u.s.`) and a few
+  abbreviations (`mr.`) stay whole;
+- the punctuation that pycocoevalcap drops is dropped; other signs (`&`, `%`, `#`) are tokens.
+
+Joined by blanks and tokenised again, tokens stay the same. Brackets are dropped as well, which
+the Java tool means to do but fails to in lower case; apart from that, fewer than 1 in 3,000
+captions come out differently (web addresses, single initials).
 """
 
 from __future__ import annotations
@@ -19,70 +33,15 @@ from typing import Any
 
 import numpy as np
 
-from tasks.evaluation.bootstrap import Interval, bootstrap, mean
+from tasks.evaluation.bootstrap import Interval, bootstrap, ratio
 
-# METEOR (Denkowski and Lavie 2014) through pycocoevalcap, which runs it in Java.
+ORDER = 4
+# pycocoevalcap's guards against empty sums.
+_TINY, _SMALL = 1e-15, 1e-9
 
+SIGNATURE = "pycocoevalcap 1.2, PTB-like tokens in lower case without punctuation"
 #: Seconds after which a Java process that gives no answer is ended.
 PATIENCE = 600.0
-
-
-def meteor(
-    predictions: Sequence[str], references: Sequence[Sequence[str]]
-) -> tuple[float, np.ndarray] | str:
-    """METEOR of a test set and of each picture (N), fractions; or the reason why there is none.
-
-    Takes several seconds to start. Args are tokens joined by blanks.
-    """
-    if shutil.which("java") is None:
-        return "no METEOR: there is no java on the PATH"
-    try:
-        from pycocoevalcap.meteor.meteor import Meteor
-
-        scorer = Meteor()
-    except (ImportError, OSError) as error:
-        return f"no METEOR: {error}"
-    # The library waits for answers without end: a process that hangs is killed, which it notices.
-    watchdog = threading.Timer(PATIENCE, scorer.meteor_p.kill)
-    watchdog.start()
-    try:
-        total, each = scorer.compute_score(*_numbered(predictions, references))
-        return float(total), np.asarray(each)
-    except (OSError, ValueError) as error:
-        return f"no METEOR: java answered nothing that can be read ({error})"
-    finally:
-        watchdog.cancel()
-        # Its destructor takes this lock, which it holds for ever after an error, and closes this
-        # pipe, which fails where nobody reads it any more.
-        if scorer.lock.locked():
-            scorer.lock.release()
-        with suppress(OSError):
-            scorer.meteor_p.stdin.close()
-
-
-def _numbered(
-    predictions: Sequence[str], references: Sequence[Sequence[str]]
-) -> tuple[dict[int, Any], dict[int, Any]]:
-    """References and predictions in pycocoevalcap's form. An empty caption would put the process
-    out of step; a word no reference has scores the same."""
-    truths = {number: list(texts) for number, texts in enumerate(references)}
-    return truths, {number: [text or "-"] for number, text in enumerate(predictions)}
-
-
-# Caption text to the tokens that captions are scored on.
-#
-# The field's scripts run captions through the Stanford PTB tokeniser in lower case and drop
-# punctuation. The same tokens are made here without Java, for what occurs in captions:
-#
-# - lower case; typographic quotes and dots made plain; HTML entities (`&amp;`) resolved;
-# - clitics are tokens of their own: `dog's` -> `dog 's`, `don't` -> `do n't`, `cannot` -> `can not`;
-# - hyphenated words (`t-shirt`), numbers (`3.5`, `1,000`, `10:30`), initials (`u.s.`) and a few
-#   abbreviations (`mr.`) stay whole;
-# - the punctuation that pycocoevalcap drops is dropped; other signs (`&`, `%`, `#`) are tokens.
-#
-# Joined by blanks and tokenised again, tokens stay the same. Brackets are dropped as well, which
-# the Java tool means to do but fails to in lower case; apart from that, fewer than 1 in 3,000
-# captions come out differently (web addresses, single initials).
 
 _PLAIN = str.maketrans(
     {"‘": "'", "’": "'", "“": '"', "”": '"', "´": "'", "…": " ... ", "–": " -- ", "—": " -- "}
@@ -110,26 +69,6 @@ _TOKEN = re.compile(
 _DROPPED = frozenset("'\"`()[]{}.?!,:;-")
 
 
-def caption_tokens(text: str) -> list[str]:
-    """The tokens of a caption as scored: lower case, without punctuation."""
-    plain = html.unescape(text).lower().translate(_PLAIN)
-    plain = _JOINED.sub(lambda found: " ".join(filter(None, found.groups())), plain)
-    plain = _NEGATION.sub(" n't", plain)
-    return [token for token in _TOKEN.findall(plain) if token not in _DROPPED]
-
-
-def normalised(text: str) -> str:
-    """The tokens of a caption, joined by blanks: what models read and write."""
-    return " ".join(caption_tokens(text))
-
-
-ORDER = 4
-# pycocoevalcap's guards against empty sums.
-_TINY, _SMALL = 1e-15, 1e-9
-
-SIGNATURE = "pycocoevalcap 1.2, PTB-like tokens in lower case without punctuation"
-
-
 @dataclass(frozen=True)
 class CaptionScores:
     """Figures of N captions.
@@ -152,11 +91,11 @@ class CaptionScores:
 
     @property
     def cider_statistics(self) -> np.ndarray:
-        """N,2 for `tasks.evaluation.bootstrap` with the figure `mean`."""
+        """N,2 for `tasks.evaluation.bootstrap` with the figure `ratio`."""
         return np.stack([self.cider, np.ones_like(self.cider)], axis=1)
 
     def cider_interval(self) -> Interval:
-        return bootstrap(self.cider_statistics, mean)
+        return bootstrap(self.cider_statistics, ratio)
 
     def metrics(self) -> dict[str, float]:
         """The figures by name: `cider`; `bleu_1` to `bleu_4` (0 to 100); `rouge_l`, `meteor`
@@ -200,8 +139,22 @@ def score(
     )
 
 
+def caption_tokens(text: str) -> list[str]:
+    """The tokens of a caption as scored: lower case, without punctuation."""
+    plain = html.unescape(text).lower().translate(_PLAIN)
+    plain = _JOINED.sub(lambda found: " ".join(filter(None, found.groups())), plain)
+    plain = _NEGATION.sub(" n't", plain)
+    return [token for token in _TOKEN.findall(plain) if token not in _DROPPED]
+
+
+def normalised(text: str) -> str:
+    """The tokens of a caption, joined by blanks: what models read and write."""
+    return " ".join(caption_tokens(text))
+
+
 def bleu(sums: np.ndarray, order: int = ORDER) -> np.ndarray:
-    """BLEU-`order` (0 to 100) of summed counts ...,10: a figure for `tasks.evaluation.bootstrap`."""
+    """BLEU-`order` (0 to 100) of summed counts ...,10: a figure to resample. Other than
+    sacrebleu's, it smooths nothing, and guards its sums as pycocoevalcap does."""
     tokens, closest = sums[..., 0], sums[..., 1]
     matches, totals = sums[..., 2 : 2 + order], sums[..., 2 + ORDER : 2 + ORDER + order]
     precision = np.prod((matches + _TINY) / (totals + _SMALL), axis=-1) ** (1.0 / order)
@@ -251,3 +204,45 @@ def _rouge_l(predictions: Sequence[str], references: Sequence[Sequence[str]]) ->
     return np.array(
         [each([text], texts) for text, texts in zip(predictions, references, strict=True)]
     )
+
+
+def meteor(
+    predictions: Sequence[str], references: Sequence[Sequence[str]]
+) -> tuple[float, np.ndarray] | str:
+    """METEOR of a test set and of each picture (N), fractions; or the reason why there is none.
+
+    Takes several seconds to start. Args are tokens joined by blanks.
+    """
+    if shutil.which("java") is None:
+        return "no METEOR: there is no java on the PATH"
+    try:
+        from pycocoevalcap.meteor.meteor import Meteor
+
+        scorer = Meteor()
+    except (ImportError, OSError) as error:
+        return f"no METEOR: {error}"
+    # The library waits for answers without end: a process that hangs is killed, which it notices.
+    watchdog = threading.Timer(PATIENCE, scorer.meteor_p.kill)
+    watchdog.start()
+    try:
+        total, each = scorer.compute_score(*_numbered(predictions, references))
+        return float(total), np.asarray(each)
+    except (OSError, ValueError) as error:
+        return f"no METEOR: java answered nothing that can be read ({error})"
+    finally:
+        watchdog.cancel()
+        # Its destructor takes this lock, which it holds for ever after an error, and closes this
+        # pipe, which fails where nobody reads it any more.
+        if scorer.lock.locked():
+            scorer.lock.release()
+        with suppress(OSError):
+            scorer.meteor_p.stdin.close()
+
+
+def _numbered(
+    predictions: Sequence[str], references: Sequence[Sequence[str]]
+) -> tuple[dict[int, Any], dict[int, Any]]:
+    """References and predictions in pycocoevalcap's form. An empty caption would put the process
+    out of step; a word no reference has scores the same."""
+    truths = {number: list(texts) for number, texts in enumerate(references)}
+    return truths, {number: [text or "-"] for number, text in enumerate(predictions)}

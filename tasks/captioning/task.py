@@ -14,6 +14,7 @@ from tasks.settings import Settings
 
 if TYPE_CHECKING:
     from tasks.captioning.data import CaptioningData
+    from tasks.captioning.evaluate import CaptionScorer
     from tasks.captioning.model import CaptioningModule
 
 
@@ -73,3 +74,9 @@ class Captioning(Task[CaptioningSettings, CaptionCorpus, "CaptioningData", "Capt
         from tasks.captioning.evaluate import evaluate
 
         return evaluate(module, data)
+
+    @classmethod
+    def scorer(cls) -> CaptionScorer:
+        from tasks.captioning.evaluate import CaptionScorer
+
+        return CaptionScorer()

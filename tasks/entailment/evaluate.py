@@ -1,27 +1,152 @@
-"""Testing an entailment model: accuracy, by-length curve, alignments, predictions, traces."""
+"""Scoring of entailment (accuracy, macro F1, confusion, with intervals over examples), and the test
+of a trained model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from bench.hardware import Stopwatch
-from bench.store.result import Alignment, Primary
+from bench.store.result import Alignment
 from bench.store.trace import Trace
-from tasks.base import Evaluation, Prediction
+from tasks.base import Evaluation
 from tasks.data.batching import LabelledBatch, Matrices
 from tasks.entailment.data import EntailmentData, Split
 from tasks.entailment.datasets import LABELS, PairExample
-from tasks.entailment.metrics import accuracy_statistics, by_length, figures
 from tasks.evaluation.alignment import Case, agreement, diagonal_weights, uniform_weights
+from tasks.evaluation.bootstrap import bootstrap, ratio
+from tasks.evaluation.scoring import (
+    Outputs,
+    Prediction,
+    Reference,
+    Scorer,
+    Scores,
+    prefixed,
+    score_outputs,
+)
 from tasks.training.classifier import ClassificationModule
 
+CLASSES = len(LABELS)
 END = "</s>"
+#: Predictions have probabilities to four places.
+ROUNDING = 2e-4
 #: Alignment is the same whether a model reads freely or is made to: the hypothesis is given.
 SAME_READING = "the hypothesis is given, so there is one reading: free equals forced"
+
+
+class EntailmentScorer(Scorer[EntailmentData]):
+    """Classes against labels."""
+
+    def references(self, data: EntailmentData) -> Mapping[str, Sequence[Reference]]:
+        return {
+            subset: [
+                Reference(
+                    pair.id,
+                    f"{' '.join(pair.premise)} | {' '.join(pair.hypothesis)}",
+                    (str(pair.label),),
+                    len(pair.premise),
+                )
+                for pair in split.pairs
+            ]
+            for subset, split in data.tests.items()
+        }
+
+    def score(self, data: EntailmentData, subset: str, outputs: Outputs) -> Scores:
+        gold = data.tests[subset].labels
+        # What is no label at all is wrong whatever the label: the next class after the right one.
+        known: dict[str, int] = {label: place for place, label in enumerate(LABELS)}
+        chosen = [
+            known.get(text, (int(right) + 1) % CLASSES)
+            for text, right in zip(outputs.texts, gold, strict=True)
+        ]
+        return score(gold, np.array(chosen, dtype=np.int64))
+
+    def baselines(self, data: EntailmentData) -> Mapping[str, float]:
+        return prefixed(
+            {
+                subset: {
+                    f"control_{name.replace(' ', '_')}": accuracy
+                    for name, accuracy in data.controls[subset].items()
+                }
+                for subset in data.tests
+            }
+        )
+
+    def contradictions(self, prediction: Prediction, scores: Scores, place: int) -> Iterator[str]:
+        label = prediction.prediction
+        if label not in LABELS:
+            yield f"{label!r} is not a label"
+            return
+        stated = prediction.extra.get("probabilities")
+        if not isinstance(stated, Mapping) or set(stated) != set(LABELS):
+            yield "it has no probability for every label"
+        elif not all(isinstance(value, int | float) for value in stated.values()):
+            yield "its probabilities are not numbers"
+        elif stated[label] < max(stated.values()) - ROUNDING:
+            yield "its prediction is not the most probable label"
+
+
+def score(gold: np.ndarray, predicted: np.ndarray) -> Scores:
+    """The figures of N predicted classes against N gold ones.
+
+    accuracy and macro_f1 (fractions) with `_low` and `_high` (95 %), f1_<label>, and the confusion
+    matrix as counts confusion_<gold>_<predicted>.
+    """
+    statistics = accuracy_statistics(gold, predicted)
+    accuracy = bootstrap(statistics, ratio)
+    macro = bootstrap(confusion_statistics(gold, predicted), macro_f1)
+    metrics: dict[str, float] = {}
+    for name, interval in (("accuracy", accuracy), ("macro_f1", macro)):
+        metrics[name] = interval.value
+        metrics[f"{name}_low"], metrics[f"{name}_high"] = interval.low, interval.high
+    counts = confusion(gold, predicted)
+    for label, value in zip(LABELS, f1(counts.reshape(-1)), strict=True):
+        metrics[f"f1_{label}"] = float(value)
+    for row, label in enumerate(LABELS):
+        for column, other in enumerate(LABELS):
+            metrics[f"confusion_{label}_{other}"] = float(counts[row, column])
+    return Scores(
+        name="accuracy",
+        interval=accuracy,
+        metrics=metrics,
+        statistics=statistics,
+        figure=ratio,
+        examples=statistics[:, 0],
+    )
+
+
+def accuracy_statistics(gold: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """N,2: right or not, and 1; sums of rows give the accuracy by `ratio`."""
+    assert gold.shape == predicted.shape, (gold.shape, predicted.shape)
+    right = (gold == predicted).astype(np.float64)
+    return np.stack([right, np.ones_like(right)], axis=1)
+
+
+def confusion_statistics(gold: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """N,9: one-hot over (gold, predicted); sums of rows are confusion matrices, row by row."""
+    return np.eye(CLASSES * CLASSES)[gold * CLASSES + predicted]
+
+
+def confusion(gold: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """3,3 counts: rows are gold labels, columns predicted ones, in the order of `LABELS`."""
+    counts = np.bincount(gold * CLASSES + predicted, minlength=CLASSES * CLASSES)
+    return counts.reshape(CLASSES, CLASSES)
+
+
+def f1(sums: np.ndarray) -> np.ndarray:
+    """F1 of each label from confusion counts. ...,9 -> ...,3; 0 for a label that never occurs."""
+    matrix = sums.reshape(*sums.shape[:-1], CLASSES, CLASSES)  # ...,gold,predicted
+    hits = np.diagonal(matrix, axis1=-2, axis2=-1)  # ...,3
+    of_both = matrix.sum(axis=-1) + matrix.sum(axis=-2)  # ...,3
+    return np.divide(2 * hits, of_both, out=np.zeros_like(of_both, dtype=float), where=of_both > 0)
+
+
+def macro_f1(sums: np.ndarray) -> np.ndarray:
+    """Mean F1 over the labels. ...,9 -> ..."""
+    return f1(sums).mean(axis=-1)
 
 
 @dataclass(frozen=True)
@@ -50,11 +175,6 @@ class _Tested:
     read: list[_Read]
     seconds: float
 
-    @property
-    def predicted(self) -> np.ndarray:
-        """N int64 classes."""
-        return np.array([one.probabilities.argmax() for one in self.read], dtype=np.int64)
-
 
 def evaluate(module: ClassificationModule, data: EntailmentData) -> Evaluation:
     """Test on every test set; the first one gives the headline figure.
@@ -63,33 +183,17 @@ def evaluate(module: ClassificationModule, data: EntailmentData) -> Evaluation:
     """
     tested = [_test(module, data, name, split) for name, split in data.tests.items()]
     aligned = [_test(module, data, name, split) for name, split in data.aligned.items()]
-    first = tested[0]
-    metrics: dict[str, float] = {}
-    for one in tested:
-        prefix = "" if one is first else f"{one.subset}_"
-        metrics |= {f"{prefix}{name}": value for name, value in _figures(one, data).items()}
-    judged = (_alignment(one) for one in (first, *aligned))
+    scores = score_outputs(EntailmentScorer(), data, {one.subset: _outputs(one) for one in tested})
+    judged = (_alignment(one) for one in (tested[0], *aligned))
     alignment = next((found for found in judged if found is not None), None)
     return Evaluation(
-        metrics=metrics,
-        primary=Primary(
-            name="accuracy",
-            value=metrics["accuracy"],
-            low=metrics["accuracy_low"],
-            high=metrics["accuracy_high"],
-            higher_is_better=True,
-        ),
-        predictions=[row for one in tested for row in _predictions(one)],
+        metrics=scores.metrics,
+        primary=scores.primary,
+        predictions=scores.predictions,
         traces=[
             trace for one in (*tested, *aligned) for trace in _traces(one, module.settings.traces)
         ],
-        by_length=[
-            length_bin
-            for one in tested
-            for length_bin in by_length(
-                one.subset, one.split.pairs, one.split.labels, one.predicted
-            )
-        ],
+        by_length=scores.by_length,
         alignment=alignment,
         notes=[] if alignment is None else [SAME_READING],
         decoded=sum(len(one.split) for one in (*tested, *aligned)),
@@ -120,36 +224,19 @@ def _read(module: ClassificationModule, batch: LabelledBatch) -> Iterator[_Read]
         yield _Read(index, probabilities[row], weights, parts)
 
 
-def _figures(tested: _Tested, data: EntailmentData) -> dict[str, float]:
-    controls = {
-        f"control_{name.replace(' ', '_')}": accuracy
-        for name, accuracy in data.controls[tested.subset].items()
-    }
-    return {**figures(tested.split.labels, tested.predicted), **controls}
-
-
-def _predictions(tested: _Tested) -> list[Prediction]:
-    predicted = tested.predicted
-    statistics = accuracy_statistics(tested.split.labels, predicted)
-    return [
-        Prediction(
-            example=pair.id,
-            subset=tested.subset,
-            source=f"{' '.join(pair.premise)} | {' '.join(pair.hypothesis)}",
-            references=(str(pair.label),),
-            prediction=LABELS[predicted[row]],
-            length=len(pair.premise),
-            score=float(statistics[row, 0]),
-            statistics=tuple(statistics[row].tolist()),
-            extra={
+def _outputs(tested: _Tested) -> Outputs:
+    return Outputs(
+        texts=[LABELS[one.probabilities.argmax()] for one in tested.read],
+        extra=[
+            {
                 "probabilities": {
                     label: round(float(value), 4)
-                    for label, value in zip(LABELS, read.probabilities, strict=True)
+                    for label, value in zip(LABELS, one.probabilities, strict=True)
                 }
-            },
-        )
-        for row, (pair, read) in enumerate(zip(tested.split.pairs, tested.read, strict=True))
-    ]
+            }
+            for one in tested.read
+        ],
+    )
 
 
 def _alignment(tested: _Tested) -> Alignment | None:

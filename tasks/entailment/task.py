@@ -15,6 +15,7 @@ from tasks.settings import Settings
 if TYPE_CHECKING:
     from bench.models.heads import ClassHead
     from tasks.entailment.data import EntailmentData
+    from tasks.entailment.evaluate import EntailmentScorer
     from tasks.training.classifier import ClassificationModule
 
 
@@ -82,6 +83,12 @@ class Entailment(
         from tasks.entailment.evaluate import evaluate
 
         return evaluate(module, data)
+
+    @classmethod
+    def scorer(cls) -> EntailmentScorer:
+        from tasks.entailment.evaluate import EntailmentScorer
+
+        return EntailmentScorer()
 
 
 def _head(plan: EntailmentPlan, state_size: int, context_size: int) -> ClassHead:

@@ -1,4 +1,4 @@
-"""Bootstrap intervals over examples, from sufficient statistics.
+"""Bootstrap over test examples, from sufficient statistics: intervals of trials and of reports.
 
 A corpus figure that is a function of summed per-example statistics (BLEU's counts, errors and
 reference words, ...) is resampled by resampling the sums: no text is scored twice.
@@ -7,6 +7,7 @@ Percentile bootstrap (Efron and Tibshirani 1993; for BLEU: Koehn 2004).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,15 +33,23 @@ class Interval:
     high: float
 
 
-def mean(sums: np.ndarray) -> np.ndarray:
-    """The figure of statistics (value, 1): their mean. ...,2 -> ..."""
-    return ratio(sums)
-
-
 def ratio(sums: np.ndarray) -> np.ndarray:
-    """The figure of statistics (numerator, denominator), 0 where there is nothing. ...,2 -> ..."""
+    """The figure of statistics (numerator, denominator), 0 where there is nothing. ...,2 -> ...
+
+    With a denominator of 1 in every example, it is the mean.
+    """
     above, below = sums[..., 0], sums[..., 1]
     return np.divide(above, below, out=np.zeros_like(above, dtype=float), where=below > 0)
+
+
+def perplexity(sums: np.ndarray) -> np.ndarray:
+    """The figure of statistics (negative log-likelihood in nats, units), at most e^50.
+    ...,2 -> ..."""
+    return _exp(np.minimum(ratio(sums), 50.0))
+
+
+# The same to the last bit for one value and for many, which numpy's own is not.
+_exp = np.vectorize(math.exp, otypes=[np.float64])
 
 
 def bootstrap(
@@ -62,9 +71,14 @@ def bootstrap(
     statistics = np.asarray(statistics, dtype=np.float64)
     assert statistics.ndim == 2 and len(statistics) > 0, statistics.shape
     values = figure(resampled_sums(statistics, resamples=resamples, seed=seed))  # R
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     value = float(figure(statistics.sum(axis=0, keepdims=True))[0])
-    return Interval(value, float(low), float(high))
+    return Interval(value, *percentiles(values, level))
+
+
+def percentiles(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """The ends of the percentile interval of R resampled figures."""
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def resampled_sums(
@@ -73,27 +87,27 @@ def resampled_sums(
     """Sums over examples drawn with replacement: N,K -> R,K."""
     count = len(statistics)
     if resamples * count <= BLOCK:
-        return _all_times(count, resamples, seed) @ statistics  # R,N @ N,K
-    return np.concatenate([times @ statistics for times in _times(count, resamples, seed)])
+        return _all_draws(count, resamples, seed) @ statistics  # R,N @ N,K
+    blocks = draw_counts(count, resamples, seed)
+    return np.concatenate([times.astype(np.float64) @ statistics for times in blocks])
 
 
-# A worker judges the same test sets for many cells, each with several figures.
+# A worker scores the same test sets for many cells, each with several figures.
 @lru_cache(maxsize=4)
-def _all_times(count: int, resamples: int, seed: int) -> np.ndarray:
-    [times] = _times(count, resamples, seed)
-    return times
+def _all_draws(count: int, resamples: int, seed: int) -> np.ndarray:
+    [times] = draw_counts(count, resamples, seed)
+    return times.astype(np.float64)
 
 
-def _times(count: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each resample draws each example: blocks of R,N float64."""
+def draw_counts(count: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each resample draws each of `count` examples, with replacement: blocks of R,N."""
     rng = np.random.default_rng(seed)
     rows = max(1, BLOCK // count)
     for done in range(0, resamples, rows):
         block = min(rows, resamples - done)
         drawn = rng.integers(0, count, size=(block, count))  # R,N
         drawn += np.arange(block)[:, None] * count
-        times = np.bincount(drawn.ravel(), minlength=block * count).reshape(block, count)
-        yield times.astype(np.float64)
+        yield np.bincount(drawn.ravel(), minlength=block * count).reshape(block, count)
 
 
 def by_length(

@@ -1,175 +1,235 @@
-"""Testing a model that turns text into text; how its texts are scored is the task's business."""
+"""The one path from a model's outputs to figures.
+
+A trial scores what its model has just written, the leaderboard scores the outputs that a bundle
+holds, and both call `score_outputs`. A task says in its `Scorer` what its test examples are and
+how outputs are compared with them; no model is needed for any of it.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
-from torch import Tensor
 
 from bench.store.result import LengthBin, Primary
-from tasks.base import Evaluation, Prediction
-from tasks.data.batching import Batch
-from tasks.data.text_pairs import ExampleT, Split, TextData
-from tasks.evaluation.alignment_text import WordPair, alignment, attended, traces
-from tasks.evaluation.bootstrap import Figure, Interval, by_length
-from tasks.evaluation.decode import Decoding, decode
-from tasks.training.sequence import GenerationModule
+from tasks.evaluation.bootstrap import Figure, Interval, by_length, perplexity
+
+Data = TypeVar("Data")
 
 
 @dataclass(frozen=True)
-class Scored:
-    """The texts written for one test set, scored.
+class Reference:
+    """A test example as the data set has it; fields as in `Prediction`."""
+
+    example: str
+    source: str
+    references: tuple[str, ...]
+    length: int
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One test example and what became of it (a line of `<hash>.predictions.jsonl`).
 
     Attributes:
-        headline: the headline figure with its interval.
-        figures: all figures by name, the headline among them.
-        statistics: N,K, from whose sums the headline is made.
-        examples: N, a figure per example, higher is better.
-        signatures: how figures were computed, by figure.
+        example, subset: which example of which test set.
+        source: the input as text (a file name for pictures and sound).
+        references: the right answers as text.
+        prediction: the output as text.
+        length: source length in the units of the by-length curve.
+        score: a figure per example, higher is better (sentence chrF, 1/0 for right/wrong, ...).
+        statistics: sufficient statistics of the headline figure, so that it can be resampled
+            without scoring texts again (BLEU's counts, errors and reference length, ...).
+        extra: whatever else the task keeps (label probabilities, ...); JSON data.
     """
 
-    headline: Interval
-    figures: Mapping[str, float]
-    statistics: np.ndarray
-    examples: np.ndarray
-    signatures: Mapping[str, str] = field(default_factory=dict)
-
-
-#: Texts written, and the examples they were written for.
-Score = Callable[[Sequence[str], Sequence[WordPair]], Scored]
+    example: str
+    subset: str
+    source: str
+    references: tuple[str, ...]
+    prediction: str
+    length: int
+    score: float
+    statistics: tuple[float, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Scoring:
-    """How a task scores.
+class Outputs:
+    """What a model gave for the N examples of a test set, in their order.
 
     Attributes:
-        name: of the headline figure; more of it is better.
-        figure: from sums of statistics to the headline figure.
+        texts: N.
+        nll: N, the negative log-likelihood of each reference in nats; empty where it is unknown.
+        extra: N, what predictions keep of the model besides; empty for nothing.
+    """
+
+    texts: Sequence[str]
+    nll: Sequence[float] = ()
+    extra: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The outputs for one test set of N examples, scored.
+
+    Attributes:
+        name, interval: the headline figure.
+        metrics: all figures by name, the headline figure among them.
+        statistics: N,K, from whose sums `figure` makes the headline figure.
+        examples: N, a figure per example, higher is better.
+        extra: N, what predictions keep of an output besides; empty for nothing.
+        signatures: how figures were computed, by figure.
+        notes: why a figure is missing.
     """
 
     name: str
+    interval: Interval
+    metrics: Mapping[str, float]
+    statistics: np.ndarray
     figure: Figure
-    score: Score
+    examples: np.ndarray
+    extra: Sequence[Mapping[str, Any]] = ()
+    signatures: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class Scorer(ABC, Generic[Data]):
+    """How the outputs of one task are scored.
+
+    Attributes:
+        higher_is_better: whether more of the headline figure is better.
+        model_metrics: figures that nobody can compute without the model (its weights, its
+            likelihoods), by name without the test set's prefix.
+    """
+
+    higher_is_better: ClassVar[bool] = True
+    model_metrics: ClassVar[frozenset[str]] = frozenset()
+
+    @abstractmethod
+    def references(self, data: Data) -> Mapping[str, Sequence[Reference]]:
+        """The test examples by test set; the first one gives the headline figure."""
+
+    @abstractmethod
+    def score(self, data: Data, subset: str, outputs: Outputs) -> Scores:
+        """The figures of one test set."""
+
+    def baselines(self, data: Data) -> Mapping[str, float]:
+        """Figures that the data alone give, by name with the test set's prefix (`prefixed`)."""
+        return {}
+
+    def contradictions(self, prediction: Prediction, scores: Scores, place: int) -> Iterator[str]:
+        """What a stored prediction says of itself that its output does not bear out.
+
+        Args:
+            scores: those of its test set.
+            place: of the prediction in it.
+        """
+        return iter(())
 
 
 @dataclass(frozen=True)
-class _Tested:
-    """One test set decoded and scored."""
+class TrialScores:
+    """All figures of a trial that follow from its outputs and its data.
 
-    subset: str
-    split: Split[Any]
-    pairs: list[WordPair]
-    decoding: Decoding
-    texts: list[str]
-    scored: Scored
+    Attributes:
+        metrics: by name, with the prefixes of the test sets.
+        primary, signatures: of the first test set.
+        subsets: the scores by test set.
+    """
 
-    @property
-    def lengths(self) -> np.ndarray:
-        """N, source words."""
-        return np.asarray([len(pair.source) for pair in self.pairs])
+    metrics: Mapping[str, float]
+    primary: Primary
+    by_length: tuple[LengthBin, ...]
+    predictions: tuple[Prediction, ...]
+    signatures: Mapping[str, str]
+    notes: tuple[str, ...]
+    subsets: Mapping[str, Scores]
 
 
-def evaluate(
-    module: GenerationModule,
-    data: TextData[ExampleT],
-    scoring: Scoring,
-    view: Callable[[ExampleT], WordPair],
-) -> Evaluation:
-    """Test on every test set; the first one gives the headline figure."""
-    tested = [_test(module, data, name, scoring, view) for name in data.tests]
-    first = tested[0]
-    looked = {
-        one.subset: attended(one.pairs, one.decoding, one.split, data.target_tokeniser)
-        for one in tested
-    }
-    metrics: dict[str, float] = {}
+def score_outputs(scorer: Scorer[Data], data: Data, outputs: Mapping[str, Outputs]) -> TrialScores:
+    """All figures of a trial that follow from its outputs and its data.
+
+    Args:
+        outputs: by test set, in the order of the data.
+    """
+    references = scorer.references(data)
+    subsets = {name: scorer.score(data, name, one) for name, one in outputs.items()}
     bins: list[LengthBin] = []
-    for one in tested:
-        prefix = "" if one is first else f"{one.subset}_"
-        metrics |= {f"{prefix}{name}": value for name, value in _figures(one).items()}
-        bins += by_length(one.subset, one.lengths, one.scored.statistics, scoring.figure)
-    return Evaluation(
-        metrics={**metrics, **data.controls()},
-        primary=_primary(scoring.name, first.scored.headline),
-        predictions=[row for one in tested for row in _predictions(one)],
-        traces=[
-            trace
-            for one in tested
-            for example in looked[one.subset][: module.settings.traces]
-            for trace in traces(example, one.subset)
-        ],
-        by_length=bins,
-        alignment=alignment(looked[first.subset], sure=data.sure),
-        signatures=first.scored.signatures,
-        decoded=sum(len(one.split) for one in tested),
-        decode_seconds=sum(one.decoding.seconds for one in tested),
+    predictions: list[Prediction] = []
+    for name, scores in subsets.items():
+        lengths = np.array([one.length for one in references[name]], dtype=np.int64)
+        bins += by_length(name, lengths, scores.statistics, scores.figure)
+        predictions += _predictions(name, references[name], outputs[name], scores)
+    first = next(iter(subsets.values()))
+    metrics = prefixed({name: one.metrics for name, one in subsets.items()})
+    return TrialScores(
+        metrics={**metrics, **scorer.baselines(data)},
+        primary=Primary(
+            name=first.name,
+            value=first.interval.value,
+            low=first.interval.low,
+            high=first.interval.high,
+            higher_is_better=scorer.higher_is_better,
+        ),
+        by_length=tuple(bins),
+        predictions=tuple(predictions),
+        signatures=first.signatures,
+        notes=tuple(dict.fromkeys(note for one in subsets.values() for note in one.notes)),
+        subsets=subsets,
     )
 
 
-def _test(
-    module: GenerationModule,
-    data: TextData[ExampleT],
-    subset: str,
-    scoring: Scoring,
-    view: Callable[[ExampleT], WordPair],
-) -> _Tested:
-    split, longest = data.tests[subset], module.settings.max_length
+def prefixed(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Metrics by test set as those of a trial: all but the first test set's have its name in
+    front."""
+    first = next(iter(metrics), None)
+    return {
+        name if subset == first else f"{subset}_{name}": value
+        for subset, found in metrics.items()
+        for name, value in found.items()
+    }
 
-    def limit(batch: Batch) -> Tensor:
-        return (batch.source_mask.sum(dim=1) * 2 + 10).clamp(max=longest)
 
-    decoding = decode(
-        module,
-        split.in_order_of_length(data.settings.eval_units),
-        limit,
-        keep_parts=module.settings.traces,
-        device=module.device.type,
+def with_perplexity(
+    metrics: Mapping[str, float], nll: Sequence[float], units: int
+) -> dict[str, float]:
+    """Metrics with the perplexity of the references, where their likelihoods are known.
+
+    Args:
+        nll: N negative log-likelihoods in nats, or none.
+        units: of all references together, ends counted.
+    """
+    if not nll:
+        return dict(metrics)
+    return {**metrics, "perplexity": float(perplexity(np.array([sum(nll), units])))}
+
+
+def _predictions(
+    subset: str, references: Sequence[Reference], outputs: Outputs, scores: Scores
+) -> Iterator[Prediction]:
+    nothing: Sequence[Mapping[str, Any]] = [{}] * len(references)
+    rows = zip(
+        references,
+        outputs.texts,
+        scores.examples.tolist(),
+        scores.statistics.tolist(),
+        scores.extra or nothing,
+        outputs.extra or nothing,
+        strict=True,
     )
-    texts = data.target_tokeniser.decode_batch(one.tokens for one in decoding.written)
-    pairs = list(map(view, split.examples))
-    return _Tested(subset, split, pairs, decoding, texts, scoring.score(texts, pairs))
-
-
-def _figures(tested: _Tested) -> dict[str, float]:
-    nll = sum(one.nll for one in tested.decoding.read)
-    units = sum(one.units for one in tested.decoding.read)
-    return {**tested.scored.figures, "perplexity": math.exp(min(nll / units, 50.0))}
-
-
-def _primary(name: str, interval: Interval) -> Primary:
-    return Primary(
-        name=name,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
-        higher_is_better=True,
-    )
-
-
-def _predictions(tested: _Tested) -> list[Prediction]:
-    lengths, decoding = tested.lengths, tested.decoding
-    return [
-        Prediction(
-            example=pair.id,
-            subset=tested.subset,
-            source=pair.source_text,
-            references=(pair.target_text,),
+    for reference, text, score, statistics, of_output, of_model in rows:
+        yield Prediction(
+            example=reference.example,
+            subset=subset,
+            source=reference.source,
+            references=reference.references,
             prediction=text,
-            length=int(lengths[row]),
-            score=float(tested.scored.examples[row]),
-            statistics=tuple(tested.scored.statistics[row].tolist()),
-            extra={
-                "nll": round(read.nll, 4),
-                "units": read.units,
-                "log_prob": round(written.score, 4),
-            },
+            length=reference.length,
+            score=score,
+            statistics=tuple(statistics),
+            extra={**of_output, **of_model},
         )
-        for row, (pair, text, read, written) in enumerate(
-            zip(tested.pairs, tested.texts, decoding.read, decoding.written, strict=True)
-        )
-    ]

@@ -1,8 +1,9 @@
 """Where attention listened, against the true spans of time.
 
-The figures that all tasks share (`tasks.evaluation.alignment`; a span is a region, so its links are possible
-ones) and those of speech: distances in milliseconds and monotonicity. In free decoding a unit is
-judged where the edit-distance alignment pairs it with an equal unit of the reference.
+The figures that all tasks share (`tasks.evaluation.alignment`; a span is a region, so its links are
+possible ones) and those of speech: distances in milliseconds and monotonicity. In free decoding a
+unit is judged where the edit-distance alignment pairs it with an equal unit of the reference.
+Traces hold the weights with the true spans and the features as a picture.
 """
 
 from __future__ import annotations
@@ -18,13 +19,21 @@ from bench.store.trace import Mode, Trace
 from tasks.evaluation.alignment import (
     Agreement,
     Case,
+    Ragged,
     agreement_counts,
+    blocks,
     diagonal_weights,
+    places_in,
+    run_sums,
     uniform_weights,
 )
 from tasks.evaluation.decode import Read, Written
-from tasks.evaluation.sequence_alignment import Ragged, blocks, places_in, run_sums
 from tasks.speech.datasets import Span, Utterance
+
+#: Largest picture of an utterance's features that a trace carries: bands, columns.
+MOST_BANDS, MOST_COLUMNS = 64, 200
+#: Features that many deviations from their mean are the ends of the picture's scale.
+REACH = 2.5
 
 
 @dataclass(frozen=True)
@@ -182,7 +191,7 @@ def equal_pairs(produced: Sequence[str], reference: Sequence[str], pairs: np.nda
     """Of an edit-distance alignment the pairs of equal units: R rows of `produced`, or -1.
 
     Args:
-        pairs: R, as in `tasks.speech.metrics.Edits.pairs`.
+        pairs: R, as in `tasks.evaluation.sequence_alignment.Edits.pairs`.
     """
     equal = [
         place >= 0 and produced[place] == unit for place, unit in zip(pairs, reference, strict=True)
@@ -228,14 +237,6 @@ def controls(
         )
         for name, weights in kinds.items()
     }
-
-
-# Where the models listened: weights against the true spans, and the traces that pictures need.
-
-#: Largest picture of an utterance's features that a trace carries: bands, columns.
-MOST_BANDS, MOST_COLUMNS = 64, 200
-#: Features that many deviations from their mean are the ends of the picture's scale.
-REACH = 2.5
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from itertools import zip_longest
 
 import numpy as np
 
+from tasks.evaluation.sequence_alignment import edit
 from tasks.speech.datasets import SpeechCorpus, Utterance
-from tasks.speech.metrics import edit
 
 #: Lengths that are tried, evenly spaced among those of training, and utterances they are tried on.
 LENGTHS, TRIED = 12, 200

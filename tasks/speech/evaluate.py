@@ -1,87 +1,173 @@
-"""Testing a speech model: error rates, by-length curve, alignments, predictions, traces."""
+"""Scoring of transcripts, and the test of a trained speech model.
+
+An error rate of phones, characters or words is the edit distance to the reference over the
+reference's length (Levenshtein 1966), summed over the test set. The corpus figure is torchmetrics';
+per utterance the distances are computed here, for all utterances at once, because intervals and
+curves need them; sums of these give the same figure.
+"""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
+from torchmetrics.functional.text import char_error_rate, word_error_rate
 
-from bench.store.result import LengthBin, Primary
 from bench.store.trace import Trace
-from tasks.base import Evaluation, Prediction
+from tasks.base import Evaluation
 from tasks.data.batching import Batch
-from tasks.evaluation.bootstrap import by_length, ratio
-from tasks.evaluation.decode import Decoding, decode
+from tasks.evaluation.bootstrap import Interval, bootstrap, ratio
+from tasks.evaluation.decode import Decoding, Written, decode
+from tasks.evaluation.scoring import (
+    Outputs,
+    Reference,
+    Scorer,
+    Scores,
+    prefixed,
+    score_outputs,
+    with_perplexity,
+)
+from tasks.evaluation.sequence_alignment import Edits, Sequences, edit
 from tasks.speech.alignment import Listened, TimeGrid, agree, equal_pairs, traces
 from tasks.speech.baselines import constant_rate, constant_transcript
 from tasks.speech.data import SpeechData, Split
-from tasks.speech.datasets import Utterance, join_units
-from tasks.speech.metrics import Scores, score
+from tasks.speech.datasets import Unit, Utterance, join_units
 from tasks.speech.model import SpeechModule
 
+#: The error rate of each kind of unit.
+NAMES: dict[Unit, str] = {"phones": "per", "characters": "cer", "words": "wer"}
 #: The by-length curve counts so many units a second.
 TENTHS = 10
 #: Output may be this much denser than the densest of training, and this many units longer.
 DENSER, LONGER = 1.25, 3
 
 
-@dataclass(frozen=True)
-class _Tested:
-    """One test set decoded and scored.
+@dataclass(frozen=True, kw_only=True)
+class SpeechScores(Scores):
+    """With the edits of every utterance."""
 
-    Attributes:
-        written: the units of every output.
-        heard: weights of the utterances, empty where the model has none.
+    edits: Edits
+
+
+class SpeechScorer(Scorer[SpeechData]):
+    """Error rates of the corpus's units."""
+
+    higher_is_better: ClassVar[bool] = False
+    #: How far from the right place a model looked: only its weights know.
+    model_metrics: ClassVar[frozenset[str]] = frozenset(
+        {
+            "centre_ms",
+            "peak_ms",
+            "monotonicity",
+            "mass_on_span",
+            "uniform_centre_ms",
+            "diagonal_centre_ms",
+        }
+    )
+
+    def references(self, data: SpeechData) -> Mapping[str, Sequence[Reference]]:
+        unit = data.corpus.unit
+        return {
+            subset: [
+                Reference(one.id, _source(one), (join_units(one.units, unit),), _tenths(one))
+                for one in split.utterances
+            ]
+            for subset, split in data.tests.items()
+        }
+
+    def score(self, data: SpeechData, subset: str, outputs: Outputs) -> SpeechScores:
+        unit, split = data.corpus.unit, data.tests[subset]
+        written = [split_units(text, unit) for text in outputs.texts]
+        scores = score(written, [one.units for one in split.utterances], unit)
+        units = int((split.targets.lengths + 1).sum())
+        return replace(scores, metrics=with_perplexity(scores.metrics, outputs.nll, units))
+
+    def baselines(self, data: SpeechData) -> Mapping[str, float]:
+        constant = constant_transcript(data.corpus)
+        return prefixed(
+            {
+                subset: {"control_constant": constant_rate(constant, split.utterances)}
+                for subset, split in data.tests.items()
+            }
+        )
+
+
+def split_units(text: str, unit: Unit) -> tuple[str, ...]:
+    """The units of an output as it is kept: the inverse of `join_units`."""
+    return tuple(text) if unit == "characters" else tuple(text.split())
+
+
+def score(hypotheses: Sequences, references: Sequences, unit: Unit) -> SpeechScores:
+    """Score units written against the references' units. References are never empty.
+
+    All figures are fractions of the reference units: the error rate ("per", "cer" or "wer", whose
+    value is torchmetrics'), substitutions, insertions, deletions, the share of utterances without
+    any error, and for characters the word error rate as well. An utterance's figure is 1 less its
+    error rate.
     """
+    assert len(hypotheses) == len(references) > 0
+    edits = edit(hypotheses, references)
+    name = NAMES[unit]
+    total = float(edits.lengths.sum())
+    metrics = {
+        name: corpus_rate(hypotheses, references, unit),
+        "substitutions": float(edits.substitutions.sum()) / total,
+        "insertions": float(edits.insertions.sum()) / total,
+        "deletions": float(edits.deletions.sum()) / total,
+        "exact": float((edits.errors == 0).mean()),
+    }
+    if unit == "characters":
+        metrics["wer"] = corpus_rate(_words(hypotheses), _words(references), "words")
+    rate = bootstrap(edits.statistics, ratio)
+    return SpeechScores(
+        name=name,
+        interval=Interval(metrics[name], rate.low, rate.high),
+        metrics=metrics,
+        statistics=edits.statistics,
+        figure=ratio,
+        examples=1.0 - edits.errors / np.maximum(edits.lengths, 1),
+        edits=edits,
+    )
 
-    subset: str
-    split: Split
-    decoding: Decoding
-    written: list[tuple[str, ...]]
-    scores: Scores
-    heard: list[Listened]
+
+def corpus_rate(hypotheses: Sequences, references: Sequences, unit: Unit) -> float:
+    """The error rate of a whole test set, by torchmetrics."""
+    texts = [[join_units(units, unit) for units in side] for side in (hypotheses, references)]
+    metric = char_error_rate if unit == "characters" else word_error_rate
+    return float(metric(*texts))
 
 
 def evaluate(module: SpeechModule, data: SpeechData) -> Evaluation:
     """Test on every test set; the first one gives the headline figure."""
     grid = time_grid(module, data)
-    tested = [_test(module, data, name, split) for name, split in data.tests.items()]
-    first = tested[0]
-    agreed = {one.subset: agree(one.heard, grid) for one in tested}
-    constant = constant_transcript(data.corpus)
-    metrics: dict[str, float] = {}
-    bins: list[LengthBin] = []
-    for one in tested:
-        prefix = "" if one is first else f"{one.subset}_"
-        figures = _figures(one)
-        agreement = agreed[one.subset]
-        if agreement is not None:
-            figures |= agreement.metrics
-        figures["control_constant"] = constant_rate(constant, one.split.utterances)
-        metrics |= {f"{prefix}{name}": value for name, value in figures.items()}
-        bins += by_length(one.subset, _tenths(one.split), one.scores.edits.statistics, ratio)
-    interval, found = first.scores.rate, agreed[first.subset]
+    decoded = {name: _decode(module, data, split) for name, split in data.tests.items()}
+    outputs = {name: _outputs(one, data, data.tests[name]) for name, one in decoded.items()}
+    scores = score_outputs(SpeechScorer(), data, outputs)
+    listened = {
+        name: _listened(one, data, data.tests[name], scores.subsets[name])
+        for name, one in decoded.items()
+    }
+    agreed = {name: agree(heard, grid) for name, heard in listened.items()}
+    looked = prefixed({name: one.metrics if one else {} for name, one in agreed.items()})
+    first = next(iter(agreed.values()))
     return Evaluation(
-        metrics=metrics,
-        primary=Primary(
-            name=first.scores.name,
-            value=interval.value,
-            low=interval.low,
-            high=interval.high,
-            higher_is_better=False,
-        ),
-        predictions=[row for one in tested for row in _predictions(one, data)],
+        metrics={**scores.metrics, **looked},
+        primary=scores.primary,
+        predictions=scores.predictions,
         traces=[
-            trace for one in tested for trace in _traces(one, grid, module.settings.traces, data)
+            trace
+            for name, heard in listened.items()
+            for trace in _traces(heard[: module.settings.traces], name, grid, data)
         ],
-        by_length=bins,
-        alignment=None if found is None else found.alignment,
-        decoded=sum(len(one.split) for one in tested),
-        decode_seconds=sum(one.decoding.seconds for one in tested),
+        by_length=scores.by_length,
+        alignment=None if first is None else first.alignment,
+        decoded=sum(map(len, data.tests.values())),
+        decode_seconds=sum(one.seconds for one in decoded.values()),
     )
 
 
@@ -91,95 +177,78 @@ def time_grid(module: SpeechModule, data: SpeechData) -> TimeGrid:
     return TimeGrid(frame * module.front.stride, frame * module.front.offset)
 
 
-def _test(module: SpeechModule, data: SpeechData, subset: str, split: Split) -> _Tested:
+def _decode(module: SpeechModule, data: SpeechData, split: Split) -> Decoding:
     longest, densest = module.settings.max_length, DENSER * data.fastest
 
     def limit(batch: Batch) -> Tensor:
         frames = batch.source_mask.sum(dim=1)
         return (torch.ceil(frames * densest).long() + LONGER).clamp(max=longest)
 
-    decoding = decode(
+    return decode(
         module,
         split.in_order_of_length(data.settings.eval_units),
         limit,
         keep_parts=module.settings.traces,
         device=module.device.type,
     )
-    written = [data.vocabulary.decode(one.tokens.tolist()) for one in decoding.written]
-    scores = score(written, [one.units for one in split.utterances], data.corpus.unit)
-    heard = [
-        Listened.of(utterance, units, equal_pairs(units, utterance.units, pairs), free, forced)
-        for utterance, units, pairs, free, forced in zip(
-            split.utterances,
-            written,
-            scores.edits.pairs,
-            decoding.written,
-            decoding.read,
-            strict=True,
-        )
-    ]
-    return _Tested(
-        subset, split, decoding, written, scores, [one for one in heard if one is not None]
-    )
 
 
-def _figures(tested: _Tested) -> dict[str, float]:
-    nll = sum(one.nll for one in tested.decoding.read)
-    units = sum(one.units for one in tested.decoding.read)
-    return {**tested.scores.metrics, "perplexity": math.exp(min(nll / units, 50.0))}
-
-
-def _tenths(split: Split) -> np.ndarray:
-    """N durations in tenths of a second."""
-    seconds = np.array([one.seconds for one in split.utterances])
-    return np.rint(seconds * TENTHS).astype(np.int64)
-
-
-def _predictions(tested: _Tested, data: SpeechData) -> list[Prediction]:
-    unit, edits = data.corpus.unit, tested.scores.edits
-    rates = edits.errors / np.maximum(edits.lengths, 1)
-    rows = zip(
-        tested.split.utterances,
-        tested.written,
-        tested.decoding.written,
-        tested.decoding.read,
-        _tenths(tested.split).tolist(),
-        rates.tolist(),
-        edits.statistics.tolist(),
-        strict=True,
-    )
-    return [
-        Prediction(
-            example=utterance.id,
-            subset=tested.subset,
-            source=_named(utterance),
-            references=(join_units(utterance.units, unit),),
-            prediction=join_units(units, unit),
-            length=length,
-            score=1.0 - rate,
-            statistics=tuple(statistics),
-            extra={
+def _outputs(decoding: Decoding, data: SpeechData, split: Split) -> Outputs:
+    rows = zip(split.utterances, decoding.written, decoding.read, strict=True)
+    return Outputs(
+        texts=[join_units(_units(one, data), data.corpus.unit) for one in decoding.written],
+        nll=[one.nll for one in decoding.read],
+        extra=[
+            {
                 "nll": round(read.nll, 4),
                 "units": read.units,
                 "log_prob": round(written.score, 4),
                 "seconds": round(utterance.seconds, 3),
                 "speaker": utterance.speaker,
                 "transcript": utterance.text,
-            },
-        )
-        for utterance, units, written, read, length, rate, statistics in rows
+            }
+            for utterance, written, read in rows
+        ],
+    )
+
+
+def _listened(decoding: Decoding, data: SpeechData, split: Split, scores: Scores) -> list[Listened]:
+    """Weights of the utterances, empty where the model has none."""
+    assert isinstance(scores, SpeechScores)
+    rows = zip(split.utterances, scores.edits.pairs, decoding.written, decoding.read, strict=True)
+    heard = []
+    for utterance, pairs, written, read in rows:
+        units = _units(written, data)
+        produced = equal_pairs(units, utterance.units, pairs)
+        heard.append(Listened.of(utterance, units, produced, written, read))
+    return [one for one in heard if one is not None]
+
+
+def _units(written: Written, data: SpeechData) -> tuple[str, ...]:
+    return data.vocabulary.decode(written.tokens.tolist())
+
+
+def _traces(
+    listened: Sequence[Listened], subset: str, grid: TimeGrid, data: SpeechData
+) -> list[Trace]:
+    bands = data.store.size // (1 + data.settings.deltas)
+    split = data.tests[subset]
+    return [
+        trace
+        for index, one in enumerate(listened)
+        for trace in traces(one, subset, grid, split.frames(index)[:, :bands].T)
     ]
 
 
-def _named(utterance: Utterance) -> str:
+def _source(utterance: Utterance) -> str:
     sound = utterance.sound
     return sound.name if isinstance(sound, Path) else utterance.id
 
 
-def _traces(tested: _Tested, grid: TimeGrid, count: int, data: SpeechData) -> list[Trace]:
-    bands = data.store.size // (1 + data.settings.deltas)
-    return [
-        trace
-        for index, one in enumerate(tested.heard[:count])
-        for trace in traces(one, tested.subset, grid, tested.split.frames(index)[:, :bands].T)
-    ]
+def _tenths(utterance: Utterance) -> int:
+    """The duration in tenths of a second."""
+    return int(np.rint(utterance.seconds * TENTHS))
+
+
+def _words(sequences: Sequences) -> list[list[str]]:
+    return [join_units(units, "characters").split() for units in sequences]

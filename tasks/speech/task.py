@@ -14,6 +14,7 @@ from tasks.speech.settings import SpeechSettings
 
 if TYPE_CHECKING:
     from tasks.speech.data import SpeechData
+    from tasks.speech.evaluate import SpeechScorer
     from tasks.speech.model import SpeechModule
 
 
@@ -77,3 +78,9 @@ class Speech(Task[SpeechSettings, SpeechCorpus, "SpeechData", "SpeechModule"]):
         from tasks.speech.evaluate import evaluate
 
         return evaluate(module, data)
+
+    @classmethod
+    def scorer(cls) -> SpeechScorer:
+        from tasks.speech.evaluate import SpeechScorer
+
+        return SpeechScorer()

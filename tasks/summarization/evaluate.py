@@ -1,9 +1,15 @@
-"""How summaries are scored."""
+"""Scoring of summaries: ROUGE as rouge-score computes it, with intervals, and how much of a summary
+is the writer's own.
+
+ROUGE-1, -2 and -L are F1 values per example (Lin 2004), averaged over examples; rouge-score
+lower-cases, keeps letters and digits only, and here stems with Porter's stemmer, as published
+figures on news mostly do. All figures are fractions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import Any
@@ -11,68 +17,68 @@ from typing import Any
 import numpy as np
 
 from tasks.data.tokenizer import words
-from tasks.evaluation import bootstrap as intervals
 from tasks.evaluation.alignment_text import WordPair
-from tasks.evaluation.bootstrap import Interval, ratio
-from tasks.evaluation.scoring import Scored, Scoring
+from tasks.evaluation.bootstrap import bootstrap, ratio
+from tasks.evaluation.scoring import Scores
+from tasks.evaluation.text_to_text import TextScorer
 from tasks.summarization.datasets import Document, Words
-
-# ROUGE as rouge-score computes it, with intervals, and how much of a summary is the writer's own.
-#
-# ROUGE-1, -2 and -L are F1 values per example (Lin 2004), averaged over examples; rouge-score
-# lower-cases, keeps letters and digits only, and here stems with Porter's stemmer, as published
-# figures on news mostly do. All figures are fractions.
 
 #: Figures by our names, and rouge-score's.
 ROUGE = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}
 HEADLINE = "rouge_l"
-#: The headline figure's column in `Scores.examples`.
+#: The headline figure's column in what `rouge` gives.
 COLUMN = list(ROUGE).index(HEADLINE)
 USE_STEMMER = True
 # Novelty is measured on n-grams up to this length.
 ORDER = 3
 
 
-@dataclass(frozen=True)
-class Scores:
-    """ROUGE of one test set.
+class SummaryScorer(TextScorer[Document]):
+    """ROUGE with intervals, and how much of the summaries is the writer's own."""
 
-    Attributes:
-        intervals: mean F1 with its interval, by the names in `ROUGE`.
-        examples: N,3 F1 per example, in the order of `ROUGE`.
-    """
+    def word_pair(self, document: Document) -> WordPair:
+        return WordPair(
+            document.id,
+            document.source_text,
+            document.summary_text,
+            document.words,
+            document.summary,
+            document.links,
+            document.segments,
+        )
 
-    intervals: Mapping[str, Interval]
-    examples: np.ndarray
-
-    @property
-    def headline(self) -> Interval:
-        """ROUGE-L."""
-        return self.intervals[HEADLINE]
-
-    @property
-    def statistics(self) -> np.ndarray:
-        """N,2: ROUGE-L and 1; sums of rows give the figure by `intervals.ratio`."""
-        return _with_counts(self.examples[:, COLUMN])
-
-    def figures(self) -> dict[str, float]:
-        """The figures by name, with `_low` and `_high` (95 %)."""
-        found: dict[str, float] = {}
-        for name, interval in self.intervals.items():
-            found |= {name: interval.value, f"{name}_low": interval.low}
-            found[f"{name}_high"] = interval.high
-        return found
+    def score_texts(self, texts: Sequence[str], pairs: Sequence[WordPair]) -> Scores:
+        scores = score(texts, [pair.target_text for pair in pairs])
+        own = own_words(
+            [words(text) for text in texts],
+            [pair.target for pair in pairs],
+            [pair.source for pair in pairs],
+        )
+        return replace(scores, metrics={**scores.metrics, **own})
 
 
-def score(predictions: Sequence[str], references: Sequence[str]) -> Scores:
-    """Score texts against one reference each."""
-    assert len(predictions) == len(references) > 0
-    examples = rouge(predictions, references)
-    found = {
-        name: intervals.bootstrap(_with_counts(column), intervals.ratio)
+def score(texts: Sequence[str], references: Sequence[str]) -> Scores:
+    """ROUGE of texts against one reference each: the figures of `ROUGE`, with `_low` and `_high`
+    (95 %). An example's figure is its ROUGE-L."""
+    assert len(texts) == len(references) > 0
+    examples = rouge(texts, references)  # N,3
+    intervals = {
+        name: bootstrap(_with_counts(column), ratio)
         for name, column in zip(ROUGE, examples.T, strict=True)
     }
-    return Scores(found, examples)
+    metrics: dict[str, float] = {}
+    for name, interval in intervals.items():
+        metrics |= {name: interval.value, f"{name}_low": interval.low}
+        metrics[f"{name}_high"] = interval.high
+    return Scores(
+        name=HEADLINE,
+        interval=intervals[HEADLINE],
+        metrics=metrics,
+        statistics=_with_counts(examples[:, COLUMN]),
+        figure=ratio,
+        examples=examples[:, COLUMN],
+        signatures={"rouge": signature()},
+    )
 
 
 def rouge(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
@@ -132,7 +138,7 @@ def own_words(
     found = {"length_ratio": written / wanted if wanted else 0.0}
     for prefix, summaries in (("", predictions), ("reference_", references)):
         counts = _novel_counts(summaries, sources)  # ORDER,2
-        shares = intervals.ratio(counts)
+        shares = ratio(counts)
         found[f"{prefix}copy_rate"] = float(1 - shares[0]) if counts[0, 1] else 0.0
         for order, share in enumerate(shares[1:], start=2):
             found[f"{prefix}novelty_{order}"] = float(share)
@@ -156,36 +162,3 @@ def _grams(words: Sequence[str], order: int) -> list[tuple[str, ...]]:
 
 def _with_counts(values: np.ndarray) -> np.ndarray:
     return np.stack([values, np.ones_like(values)], axis=1)
-
-
-def word_pair(document: Document) -> WordPair:
-    """A document and its summary as testing sees them."""
-    return WordPair(
-        document.id,
-        document.source_text,
-        document.summary_text,
-        document.words,
-        document.summary,
-        document.links,
-        document.segments,
-    )
-
-
-def score_texts(predictions: Sequence[str], pairs: Sequence[WordPair]) -> Scored:
-    """ROUGE with intervals, and how much of the summaries is the writer's own."""
-    scores = score(predictions, [pair.target_text for pair in pairs])
-    own = own_words(
-        [words(text) for text in predictions],
-        [pair.target for pair in pairs],
-        [pair.source for pair in pairs],
-    )
-    return Scored(
-        headline=scores.headline,
-        figures={**scores.figures(), **own},
-        statistics=scores.statistics,
-        examples=scores.examples[:, COLUMN],
-        signatures={"rouge": signature()},
-    )
-
-
-SCORING = Scoring(HEADLINE, ratio, score_texts)

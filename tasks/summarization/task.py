@@ -16,6 +16,7 @@ from tasks.summarization.settings import SummarySettings
 
 if TYPE_CHECKING:
     from tasks.data.text_pairs import SplitTexts, TextData
+    from tasks.summarization.evaluate import SummaryScorer
     from tasks.training.sequence import GenerationModule
 
 
@@ -60,10 +61,15 @@ class Summarization(Task[SummarySettings, SummaryCorpus, "TextData[Document]", "
         module: GenerationModule,
         data: TextData[Document],
     ) -> Evaluation:
-        from tasks.evaluation.scoring import evaluate
-        from tasks.summarization.evaluate import SCORING, word_pair
+        from tasks.evaluation.text_to_text import evaluate_texts
 
-        return evaluate(module, data, SCORING, word_pair)
+        return evaluate_texts(cls.scorer(), module, data)
+
+    @classmethod
+    def scorer(cls) -> SummaryScorer:
+        from tasks.summarization.evaluate import SummaryScorer
+
+        return SummaryScorer()
 
 
 def _texts(documents: Sequence[Document]) -> SplitTexts[Document]:

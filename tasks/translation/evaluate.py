@@ -1,67 +1,72 @@
-"""How translations are scored."""
+"""Scoring of translations: BLEU and chrF as sacrebleu computes them, with intervals.
+
+BLEU's counts are additive over sentences (Papineni et al. 2002), so the corpus figure of any
+resample or length bin is computed from summed counts; it equals sacrebleu's to the last digit
+that floating point allows. chrF after Popovic (2015).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from tasks.evaluation.alignment_text import WordPair
-from tasks.evaluation.bootstrap import Interval, bootstrap
-from tasks.evaluation.scoring import Scored, Scoring
+from tasks.evaluation.bootstrap import bootstrap
+from tasks.evaluation.scoring import Scores
+from tasks.evaluation.text_to_text import TextScorer
 from tasks.translation.datasets import Pair
-
-# BLEU and chrF as sacrebleu computes them, with intervals.
-#
-# BLEU's counts are additive over sentences (Papineni et al. 2002), so the corpus figure of any
-# resample or length bin is computed from summed counts; it equals sacrebleu's to the last digit
-# that floating point allows. chrF after Popovic (2015).
 
 ORDER = 4
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Figures of one test set; BLEU and chrF run to 100.
+class TranslationScorer(TextScorer[Pair]):
+    """BLEU, chrF, and the share of translations that are the reference to the letter."""
 
-    Attributes:
-        statistics: N,10 per sentence: system length, reference length, matches and totals of
-            1- to 4-grams.
-        sentence_chrf: N.
-        signatures: sacrebleu's, by figure.
+    def word_pair(self, pair: Pair) -> WordPair:
+        return WordPair(
+            pair.id, pair.source_text, pair.target_text, pair.source, pair.target, pair.links
+        )
+
+    def score_texts(self, texts: Sequence[str], pairs: Sequence[WordPair]) -> Scores:
+        return score(texts, [pair.target_text for pair in pairs])
+
+
+def score(texts: Sequence[str], references: Sequence[str]) -> Scores:
+    """Score plain, cased, detokenised text against one reference each.
+
+    BLEU and chrF run to 100. An example's figure is its chrF, its statistics are the counts of
+    `bleu_statistics`.
     """
-
-    bleu: Interval
-    chrf: float
-    statistics: np.ndarray
-    sentence_chrf: np.ndarray
-    signatures: dict[str, str]
-
-
-def score(predictions: Sequence[str], references: Sequence[str]) -> Scores:
-    """Score plain, cased, detokenised text against one reference each."""
-    assert len(predictions) == len(references) > 0
+    assert len(texts) == len(references) > 0
     chrf = CHRF()
-    statistics = bleu_statistics(predictions, references)
+    statistics = bleu_statistics(texts, references)
     sentences = [
-        chrf.sentence_score(prediction, [reference]).score
-        for prediction, reference in zip(predictions, references, strict=True)
+        chrf.sentence_score(text, [reference]).score
+        for text, reference in zip(texts, references, strict=True)
     ]
-    corpus_chrf = chrf.corpus_score(predictions, [references]).score
+    interval = bootstrap(statistics, bleu)
+    exact = np.mean([text == other for text, other in zip(texts, references, strict=True)])
     return Scores(
-        bleu=bootstrap(statistics, bleu),
-        chrf=corpus_chrf,
+        name="bleu",
+        interval=interval,
+        metrics={
+            "bleu": interval.value,
+            "chrf": chrf.corpus_score(texts, [references]).score,
+            "exact": float(exact),
+        },
         statistics=statistics,
-        sentence_chrf=np.asarray(sentences),
+        figure=bleu,
+        examples=np.asarray(sentences),
         signatures={"bleu": _bleu_signature(), "chrf": chrf.get_signature().format()},
     )
 
 
 def bleu_statistics(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
-    """N,10 counts per sentence; their sums over any sentences give that corpus's BLEU."""
+    """N,10 counts per sentence: lengths of output and reference, matches and totals of 1- to
+    4-grams. Their sums over any sentences give that corpus's BLEU."""
     metric = BLEU(effective_order=True)  # of no influence on counts, silences a warning
     rows = []
     for prediction, reference in zip(predictions, references, strict=True):
@@ -88,27 +93,3 @@ def _bleu_signature() -> str:
     metric = BLEU()
     metric.corpus_score(["."], [["."]])  # the signature names the number of references seen
     return metric.get_signature().format()
-
-
-def word_pair(pair: Pair) -> WordPair:
-    """A pair as testing sees it."""
-    return WordPair(
-        pair.id, pair.source_text, pair.target_text, pair.source, pair.target, pair.links
-    )
-
-
-def score_texts(predictions: Sequence[str], pairs: Sequence[WordPair]) -> Scored:
-    """BLEU, chrF, and the share of translations that are the reference to the letter."""
-    references = [pair.target_text for pair in pairs]
-    scores = score(predictions, references)
-    exact = np.mean([one == other for one, other in zip(predictions, references, strict=True)])
-    return Scored(
-        headline=scores.bleu,
-        figures={"bleu": scores.bleu.value, "chrf": scores.chrf, "exact": float(exact)},
-        statistics=scores.statistics,
-        examples=scores.sentence_chrf,
-        signatures=scores.signatures,
-    )
-
-
-SCORING = Scoring("bleu", bleu, score_texts)

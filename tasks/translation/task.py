@@ -15,6 +15,7 @@ from tasks.translation.datasets import Pair, TranslationCorpus
 if TYPE_CHECKING:
     from tasks.data.text_pairs import SplitTexts, TextData
     from tasks.training.sequence import GenerationModule
+    from tasks.translation.evaluate import TranslationScorer
 
 
 TranslationPlan = Plan[TextSettings, TranslationCorpus]
@@ -52,10 +53,15 @@ class Translation(Task[TextSettings, TranslationCorpus, "TextData[Pair]", "Gener
         module: GenerationModule,
         data: TextData[Pair],
     ) -> Evaluation:
-        from tasks.evaluation.scoring import evaluate
-        from tasks.translation.evaluate import SCORING, word_pair
+        from tasks.evaluation.text_to_text import evaluate_texts
 
-        return evaluate(module, data, SCORING, word_pair)
+        return evaluate_texts(cls.scorer(), module, data)
+
+    @classmethod
+    def scorer(cls) -> TranslationScorer:
+        from tasks.translation.evaluate import TranslationScorer
+
+        return TranslationScorer()
 
 
 def _texts(pairs: Sequence[Pair]) -> SplitTexts[Pair]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
+import numpy as np
+
 from bench.errors import UsageError
 from tasks.base import Corpus, ScannedDataset
 from tasks.data.readers import OnError, Row, collect, fail
@@ -71,6 +73,11 @@ class EntailmentCorpus(Corpus[PairExample]):
         return [
             [name, [list(pair.content()) for pair in pairs]] for name, pairs in self.aligned.items()
         ]
+
+
+def gold_classes(pairs: Sequence[PairExample]) -> np.ndarray:
+    """N int64 class indices in the order of `LABELS`."""
+    return np.fromiter((pair.class_index for pair in pairs), dtype=np.int64, count=len(pairs))
 
 
 def as_label(value: str, where: str, names: Mapping[str, Label] | None = None) -> Label:

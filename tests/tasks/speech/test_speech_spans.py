@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tasks.evaluation import sequence_alignment as ragged
+from tasks.evaluation import alignment as ragged
 from tasks.evaluation.alignment import agreement
+from tasks.evaluation.sequence_alignment import edit
 from tasks.speech.alignment import (
     Gold,
     SpanCase,
@@ -21,7 +22,6 @@ from tasks.speech.alignment import (
     figures,
 )
 from tasks.speech.datasets import Span
-from tasks.speech.metrics import edit
 
 #: Three units of 0.1 s, after 0.1 s of silence, before another; positions 0.02 s apart.
 SPANS = ((0.1, 0.2), (0.2, 0.3), (0.3, 0.4))

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
-from tasks.entailment import metrics
-from tasks.entailment.datasets import LABELS, PairExample
+from tasks.entailment import evaluate as metrics
+from tasks.entailment.datasets import LABELS, PairExample, gold_classes
+from tasks.evaluation.bootstrap import by_length
 
 CLASSES = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=60)
 
@@ -41,7 +42,7 @@ def test_statistics_sum_to_the_confusion_matrix(rows: list[tuple[int, int]]) -> 
 def test_all_figures_of_a_test_set_by_name() -> None:
     gold = np.repeat([0, 1, 2], 40)
     predicted = np.where(np.arange(120) % 4 == 0, (gold + 1) % 3, gold)
-    figures = metrics.figures(gold, predicted)
+    figures = metrics.score(gold, predicted).metrics
     assert figures["accuracy"] == pytest.approx(0.75)
     assert figures["accuracy_low"] < 0.75 < figures["accuracy_high"]
     assert figures["macro_f1_low"] < figures["macro_f1"] < figures["macro_f1_high"]
@@ -55,16 +56,18 @@ def test_the_interval_has_the_width_theory_gives() -> None:
     rng = np.random.default_rng(0)
     gold = np.zeros(1000, dtype=np.int64)
     predicted = (rng.random(1000) < 0.3).astype(np.int64)
-    interval = metrics.accuracy_interval(gold, predicted)
+    interval = metrics.score(gold, predicted).interval
     deviation = np.sqrt(interval.value * (1 - interval.value) / 1000)
     assert interval.high - interval.low == pytest.approx(2 * 1.96 * deviation, rel=0.15)
 
 
 def test_accuracy_by_length_of_the_premise() -> None:
     pairs = [PairExample(str(n), ("w",) * (n // 10 + 1), ("h",), LABELS[n % 3]) for n in range(60)]
-    gold = metrics.gold_classes(pairs)
+    gold = gold_classes(pairs)
     predicted = np.where(np.arange(60) < 30, gold, (gold + 1) % 3)
-    bins = metrics.by_length("test", pairs, gold, predicted)
+    scores = metrics.score(gold, predicted)
+    lengths = np.array([len(pair.premise) for pair in pairs])
+    bins = by_length("test", lengths, scores.statistics, scores.figure)
     assert sum(one.examples for one in bins) == 60
     assert (bins[0].low, bins[-1].high) == (1, 6) and len(bins) >= 5
     assert {one.value for one in bins if one.high <= 3} == {1.0}
@@ -73,4 +76,4 @@ def test_accuracy_by_length_of_the_premise() -> None:
 
 def test_pairs_without_label_have_no_class() -> None:
     with pytest.raises(AssertionError, match="has no label"):
-        metrics.gold_classes([PairExample("x", ("a",), ("b",), None)])
+        gold_classes([PairExample("x", ("a",), ("b",), None)])

@@ -49,15 +49,15 @@ def test_scores_are_means_with_intervals() -> None:
         scorer.score(reference, prediction)["rougeL"].fmeasure
         for prediction, reference in zip(predictions, references, strict=True)
     ]
-    assert scores.headline.value == pytest.approx(np.mean(each))
-    assert scores.headline.low < scores.headline.value < scores.headline.high
-    figures = scores.figures()
-    assert figures["rouge_l"] == scores.headline.value
+    assert scores.interval.value == pytest.approx(np.mean(each))
+    assert scores.interval.low < scores.interval.value < scores.interval.high
+    figures = scores.metrics
+    assert figures["rouge_l"] == scores.interval.value
     assert set(figures) == {f"{n}{s}" for n in metrics.ROUGE for s in ("", "_low", "_high")}
     assert scores.statistics.sum(axis=0)[1] == 60
     # The deviation of the mean, which the interval must match.
     width = 2 * 1.96 * np.std(each) / np.sqrt(60)
-    assert scores.headline.high - scores.headline.low == pytest.approx(width, rel=0.2)
+    assert scores.interval.high - scores.interval.low == pytest.approx(width, rel=0.2)
     assert metrics.signature().startswith("rouge-score 0.1")
     assert "stemmer:porter" in metrics.signature()
 

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics.functional.text import char_error_rate, word_error_rate
 
+from tasks.evaluation import sequence_alignment
 from tasks.evaluation.bootstrap import by_length, ratio
-from tasks.speech import metrics as module
-from tasks.speech.metrics import corpus_rate, edit, score
+from tasks.evaluation.sequence_alignment import edit
+from tasks.speech.evaluate import corpus_rate, score
 
 _UNITS = st.sampled_from(["a", "b", "sh", "t"])
 _PAIRS = st.lists(
@@ -34,7 +35,7 @@ def _distance(hypothesis: list[str], reference: list[str]) -> int:
 def test_edits_are_the_textbook_s(pairs: list[tuple[list[str], list[str]]], block: int) -> None:
     hypotheses, references = map(list, zip(*pairs, strict=True))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "BLOCK", block)
+        patch.setattr(sequence_alignment, "BLOCK", block)
         edits = edit(hypotheses, references)
     np.testing.assert_array_equal(edits.errors, [_distance(h, r) for h, r in pairs])
     np.testing.assert_array_equal(edits.lengths, [len(r) for r in references])
@@ -71,7 +72,7 @@ def test_the_corpus_figure_is_torchmetrics_and_the_sums(
     hypotheses, references = map(list, zip(*pairs, strict=True))
     scores = score(hypotheses, references, "phones")
     theirs = word_error_rate([" ".join(h) for h in hypotheses], [" ".join(r) for r in references])
-    assert scores.name == "per" and scores.rate.value == float(theirs)
+    assert scores.name == "per" and scores.interval.value == float(theirs)
     sums = scores.edits.statistics.sum(axis=0)
     assert float(ratio(sums)) == pytest.approx(float(theirs), rel=1e-6)
     parts = sum(scores.metrics[kind] for kind in ("substitutions", "insertions", "deletions"))
@@ -104,8 +105,8 @@ def test_the_interval_holds_the_figure_and_narrows_with_more_utterances() -> Non
     rng = np.random.default_rng(0)
     references = [[str(unit) for unit in rng.integers(5, size=10)] for _ in range(400)]
     hypotheses = [[u if rng.random() < 0.8 else "x" for u in units] for units in references]
-    wide = score(hypotheses[:40], references[:40], "phones").rate
-    narrow = score(hypotheses, references, "phones").rate
+    wide = score(hypotheses[:40], references[:40], "phones").interval
+    narrow = score(hypotheses, references, "phones").interval
     assert narrow.low < narrow.value < narrow.high
     assert narrow.high - narrow.low < 0.5 * (wide.high - wide.low)
     assert narrow.low < 0.2 < narrow.high

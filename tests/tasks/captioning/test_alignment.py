@@ -13,7 +13,6 @@ from bench.store.result import AlignmentFigures
 from tasks.captioning.alignment import (
     PhraseCase,
     RegionAgreement,
-    Unit,
     agreement,
     centre_weights,
     control_figures,
@@ -23,7 +22,7 @@ from tasks.captioning.alignment import (
     matched_phrases,
 )
 from tasks.captioning.datasets import Box, Caption, Phrase
-from tasks.evaluation import sequence_alignment as ragged
+from tasks.evaluation import alignment as ragged
 
 LEFT = Box(0.0, 0.0, 0.5, 1.0)
 CORNER = Box(0.75, 0.8, 1.0, 1.0)
@@ -64,9 +63,9 @@ def on(cell: int) -> np.ndarray:
     return np.eye(8)[cell]
 
 
-def forced(weights: np.ndarray, caption: Caption, unit: Unit = "phrase") -> RegionAgreement:
+def forced(weights: np.ndarray, caption: Caption) -> RegionAgreement:
     """How one reference was read."""
-    return agreement([forced_case(weights, caption, unit=unit)], GRID)
+    return agreement([forced_case(weights, caption)], GRID)
 
 
 def free(weights: np.ndarray, written: list[str]) -> RegionAgreement:
@@ -88,12 +87,6 @@ def test_forced_figures_by_hand() -> None:
     figures = found.figures()
     assert figures.aer == 0 and figures.pointing == 0.5 and figures.covered == 1
     assert figures.mass_on_gold == pytest.approx((1 + 0.8 / 3) / 2)
-
-
-def test_the_noun_alone() -> None:
-    weights = np.stack([on(7), on(0), on(2), on(0), on(0), on(7)])
-    assert forced(weights, READ, "noun").linked == 2
-    assert forced(weights, READ).linked == pytest.approx(0.5)
 
 
 def test_reading_that_was_cut_short_is_not_covered() -> None:

@@ -57,12 +57,12 @@ def test_many_sums_at_once() -> None:
 def test_scores() -> None:
     scores = score(PREDICTIONS, REFERENCES)
     metric, characters = BLEU(), CHRF()
-    assert scores.bleu.value == pytest.approx(
+    assert scores.interval.value == pytest.approx(
         metric.corpus_score(PREDICTIONS, [REFERENCES]).score, rel=1e-12
     )
-    assert scores.bleu.low < scores.bleu.value < scores.bleu.high
-    assert scores.chrf == characters.corpus_score(PREDICTIONS, [REFERENCES]).score
-    assert scores.sentence_chrf[3] < scores.sentence_chrf[1] < 100
+    assert scores.interval.low < scores.interval.value < scores.interval.high
+    assert scores.metrics["chrf"] == characters.corpus_score(PREDICTIONS, [REFERENCES]).score
+    assert scores.examples[3] < scores.examples[1] < 100
     assert scores.signatures == {
         "bleu": metric.get_signature().format(),
         "chrf": characters.get_signature().format(),
@@ -71,9 +71,10 @@ def test_scores() -> None:
 
 
 def test_perfect_and_hopeless() -> None:
-    assert score(REFERENCES, REFERENCES).bleu.value == pytest.approx(100)
+    assert score(REFERENCES, REFERENCES).interval.value == pytest.approx(100)
     hopeless = score(["zzz"] * 5, REFERENCES)
-    assert (hopeless.bleu.low, hopeless.bleu.value, hopeless.bleu.high) == (0, 0, 0)
+    interval = hopeless.interval
+    assert (interval.low, interval.value, interval.high) == (0, 0, 0)
 
 
 def test_bins_hold_the_bleu_of_their_sentences() -> None:

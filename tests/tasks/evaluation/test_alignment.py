@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.evaluation import sequence_alignment as ragged
+from tasks.evaluation import alignment as ragged
 from tasks.evaluation.alignment import (
     Agreement,
     Case,

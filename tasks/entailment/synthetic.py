@@ -1,154 +1,34 @@
-"""Which quantified statements follow from which, and which exclude each other.
+"""The generated pairs of entailment, whose labels follow from rules (`synthetic_logic`).
 
-Statements of the form "Q subjects are P": the subject a set of things, the predicate a set or its
-complement. Sets are ordered by inclusion (small dogs < dogs < animals). Quantifiers are monotone
-in their arguments (Barwise and Cooper 1981), which is all that `relation` uses; every set named
-by a subject is taken to be non-empty, as speakers do.
+A premise makes one claim about each of several places; the hypothesis makes a claim about one of
+them. A reader has to find that clause (attention) and to compare two claims (logic): quantifiers,
+negation, a taxonomy, modifiers. The rules:
+
+- Every hypothesis comes three times, once with each label, so that it says nothing of its label.
+- The claims that decide differ from it in equally many roles, and the three premises have equally
+  many clauses. Some clauses are near variants of the hypothesis that hold elsewhere. So overlap of
+  words says little.
+- No pair occurs twice, in whatever part.
+- In a small share of the hypotheses the labels are exchanged among the three, as annotators err.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
-from typing import Literal
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import combinations, product
+from random import Random
+from typing import Any, Literal
 
-from tasks.entailment.datasets import Label
+from tasks.entailment.datasets import LABELS, Label, PairExample
+from tasks.entailment.synthetic_logic import Quantifier, Statement, Taxonomy, Term, relation
 
-Quantifier = Literal["all", "most", "some", "no"]
+#: Shares of pairs that differ in one and in two roles.
+_EDITS = (0.8, 0.2)
+_SEPARATOR = ","
 
-# Rank of the quantifiers in what they claim of one and the same set.
-_STRENGTH: Mapping[str, int] = {"some": 0, "most": 1, "all": 2}
-
-
-class Order(Enum):
-    """How a first set lies to a second one."""
-
-    EQUAL = "equal"
-    INSIDE = "inside"
-    AROUND = "around"
-    APART = "nothing in common"
-    UNRELATED = "neither contains or excludes the other"
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """A noun or verb with at most one modifier that narrows it: "small dogs", "run outside"."""
-
-    head: str
-    modifier: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """ "Q subject predicate"; `negated` for "Q subject do not predicate" (never with "no")."""
-
-    quantifier: Quantifier
-    subject: Term
-    predicate: Term
-    negated: bool = False
-
-
-@dataclass(frozen=True)
-class Taxonomy:
-    """Heads by the more general head they belong to; most general heads map to None.
-
-    Heads of one level under different parents, and the parents themselves, have nothing in
-    common; under one parent they are unrelated if `overlapping`, else have nothing in common.
-    """
-
-    parents: Mapping[str, str | None]
-    overlapping: bool
-
-    def order(self, first: Term, second: Term) -> Order:
-        """How the set of one term lies to that of another."""
-        heads = self._heads(first.head, second.head)
-        if heads is Order.APART or heads is Order.UNRELATED:
-            return heads
-        modifiers = _modifiers(first.modifier, second.modifier)
-        if heads is Order.EQUAL or modifiers in (Order.EQUAL, heads):
-            return modifiers if heads is Order.EQUAL else heads
-        return Order.UNRELATED
-
-    def related(self, head: str) -> list[str]:
-        """All heads in the family of this one, itself included, in the taxonomy's order."""
-        root = self.parents[head] or head
-        return [other for other, parent in self.parents.items() if root in (other, parent)]
-
-    def _heads(self, first: str, second: str) -> Order:
-        if first == second:
-            return Order.EQUAL
-        if self.parents[first] == second:
-            return Order.INSIDE
-        if self.parents[second] == first:
-            return Order.AROUND
-        siblings = self.parents[first] is not None and self.parents[first] == self.parents[second]
-        return Order.UNRELATED if siblings and self.overlapping else Order.APART
-
-
-def _modifiers(first: str | None, second: str | None) -> Order:
-    if first == second:
-        return Order.EQUAL
-    if second is None:
-        return Order.INSIDE
-    return Order.AROUND if first is None else Order.UNRELATED
-
-
-def relation(premise: Statement, hypothesis: Statement, nouns: Taxonomy, verbs: Taxonomy) -> Label:
-    """The label of a pair of statements about the same place and time."""
-    subject = nouns.order(premise.subject, hypothesis.subject)
-    predicate = _signed_order(premise, hypothesis, verbs)
-    first, second = _positive(premise.quantifier), _positive(hypothesis.quantifier)
-    if predicate in (Order.EQUAL, Order.INSIDE) and _carries(first, second, subject):
-        return "entailment"
-    if predicate is Order.APART and _clashes(first, second, subject):
-        return "contradiction"
-    return "neutral"
-
-
-def _positive(quantifier: Quantifier) -> str:
-    # "No dogs run" says of all dogs that they do not run.
-    return "all" if quantifier == "no" else quantifier
-
-
-def _signed_order(premise: Statement, hypothesis: Statement, verbs: Taxonomy) -> Order:
-    """Order of the predicates, complements included where a statement denies its verb."""
-    denies_first = premise.negated or premise.quantifier == "no"
-    denies_second = hypothesis.negated or hypothesis.quantifier == "no"
-    plain = verbs.order(premise.predicate, hypothesis.predicate)
-    if not denies_first and not denies_second:
-        return plain
-    if denies_first and denies_second:
-        # Complements lie the other way round; that sets exclude each other says nothing of them.
-        turned = {Order.INSIDE: Order.AROUND, Order.AROUND: Order.INSIDE, Order.EQUAL: Order.EQUAL}
-        return turned.get(plain, Order.UNRELATED)
-    # Inside what is denied means apart from its complement, and the other way round.
-    narrower = Order.INSIDE if denies_second else Order.AROUND
-    if plain in (Order.EQUAL, narrower):
-        return Order.APART
-    return narrower if plain is Order.APART else Order.UNRELATED
-
-
-def _carries(first: str, second: str, subject: Order) -> bool:
-    """Whether "first S1 are P" gives "second S2 are P"."""
-    if subject is Order.EQUAL:
-        return _STRENGTH[first] >= _STRENGTH[second]
-    if subject is Order.AROUND:
-        return first == "all"
-    return subject is Order.INSIDE and second == "some"
-
-
-def _clashes(first: str, second: str, subject: Order) -> bool:
-    """Whether "first S1 are P" and "second S2 are not P" cannot both be true."""
-    if subject is Order.EQUAL:
-        # Two majorities of one set share a member; "some" only clashes with "all".
-        return _STRENGTH[first] + _STRENGTH[second] >= 2
-    if subject is Order.AROUND:
-        return first == "all"
-    return subject is Order.INSIDE and second == "all"
-
-
-# The words of the probe: two lexicons, and claims written out with the role of each word.
+# The words: two lexicons, and claims written out with the role of each word.
 
 Size = Literal["small", "large"]
 
@@ -252,3 +132,129 @@ def clause(place: str, statement: Statement) -> Clause:
 def denies(form: tuple[Quantifier, bool]) -> bool:
     """Whether a form denies its verb, by "no" or by "do not"."""
     return form[1] or form[0] == "no"
+
+
+@dataclass(frozen=True)
+class PairWriter:
+    """Writes random pairs, three at a time.
+
+    Attributes:
+        lexicon: how many words there are for each role.
+        near: share of the other claims that are near variants of the hypothesis.
+        negation: share of claims with "no" or "do not".
+        noise: share of hypotheses whose three labels are exchanged.
+    """
+
+    lexicon: Size
+    near: float
+    negation: float
+    noise: float
+
+    def triple(self, rng: Random, fewest: int, most: int) -> list[PairExample]:
+        """One hypothesis with a premise for each label; the id is the label the rules give."""
+        hypothesis, targets = self._comparable(rng)
+        lexicon = LEXICONS[self.lexicon]
+        place, clauses = rng.choice(lexicon.places), rng.randint(fewest, most)
+        shown = list(LABELS)
+        if rng.random() < self.noise:
+            rng.shuffle(shown)
+        triple = []
+        for right, label in zip(LABELS, shown, strict=True):
+            claims = [self._other(rng, hypothesis) for _ in range(clauses - 1)]
+            places = rng.sample([other for other in lexicon.places if other != place], clauses - 1)
+            at = rng.randrange(clauses)
+            claims.insert(at, rng.choice(targets[right]))
+            places.insert(at, place)
+            written = list(map(clause, places, claims))
+            pair = _pair(clause(place, hypothesis), written, at)
+            triple.append(replace(pair, id=right, label=label))
+        return triple
+
+    def _comparable(self, rng: Random) -> tuple[Statement, dict[Label, list[Statement]]]:
+        """A hypothesis with its premises by label, all equally near. Some hypotheses have none:
+        "no animals move" follows from no claim that differs from it in one role only."""
+        while True:
+            hypothesis = self._statement(rng)
+            edits = rng.choices((1, 2), _EDITS)[0]
+            targets = _neighbours(hypothesis, edits, self.lexicon, self.negation > 0)
+            if all(targets.values()):
+                return hypothesis, targets
+
+    def _other(self, rng: Random, hypothesis: Statement) -> Statement:
+        """A claim about another place: a near variant of the hypothesis, or one about others."""
+        lexicon = LEXICONS[self.lexicon]
+        if rng.random() < self.near:
+            near = _neighbours(hypothesis, 1, self.lexicon, self.negation > 0)
+            return rng.choice(near[rng.choice([label for label in LABELS if near[label]])])
+        family = lexicon.nouns.related(hypothesis.subject.head)
+        while True:
+            other = self._statement(rng)
+            if other.subject.head not in family:
+                return other
+
+    def _statement(self, rng: Random) -> Statement:
+        lexicon = LEXICONS[self.lexicon]
+        denied = rng.random() < self.negation
+        quantifier, negated = rng.choice([form for form in FORMS if denies(form) == denied])
+        subject = Term(rng.choice(list(lexicon.nouns.parents)), rng.choice(lexicon.adjectives))
+        predicate = Term(rng.choice(list(lexicon.verbs.parents)), rng.choice(lexicon.adverbs))
+        return Statement(quantifier, subject, predicate, negated)
+
+
+def _pair(asked: Clause, clauses: list[Clause], at: int) -> PairExample:
+    """The words of a pair whose clause number `at` decides; id and label are the caller's."""
+    premise: list[str] = []
+    begin = 0
+    for number, written in enumerate(clauses):
+        premise += [_SEPARATOR] if number else []
+        begin = len(premise) if number == at else begin
+        premise += written.words
+    return PairExample("", tuple(premise), asked.words, None, _links(asked, clauses[at], begin))
+
+
+def _links(asked: Clause, answer: Clause, begin: int) -> tuple[tuple[int, int], ...]:
+    """Words with the same role belong together; the answer's first word is premise word `begin`."""
+    by_role = {role: place for place, role in enumerate(answer.roles) if role is not None}
+    return tuple(
+        (word, begin + by_role[role]) for word, role in enumerate(asked.roles) if role in by_role
+    )
+
+
+# All clauses of a triple ask for the same one's.
+@lru_cache(maxsize=2)
+def _neighbours(
+    hypothesis: Statement, edits: int, lexicon: Size, denial: bool
+) -> dict[Label, list[Statement]]:
+    return neighbours(hypothesis, edits, LEXICONS[lexicon], denial=denial)
+
+
+def neighbours(
+    hypothesis: Statement, edits: int, lexicon: Lexicon, *, denial: bool
+) -> dict[Label, list[Statement]]:
+    """The statements that differ from a hypothesis in exactly so many roles, by the label that
+    they give it as premises.
+
+    The roles: quantifier with negation, adjective, subject, verb, adverb; subject and verb stay
+    in their families. Without `denial` no statement denies its verb.
+    """
+    subject, predicate = hypothesis.subject, hypothesis.predicate
+    roles: list[tuple[object, list[Any]]] = [
+        (
+            (hypothesis.quantifier, hypothesis.negated),
+            [form for form in FORMS if denial or not denies(form)],
+        ),
+        (subject.modifier, list(lexicon.adjectives)),
+        (subject.head, lexicon.nouns.related(subject.head)),
+        (predicate.head, list(lexicon.verbs.parents)),
+        (predicate.modifier, list(lexicon.adverbs)),
+    ]
+    found: dict[Label, list[Statement]] = {label: [] for label in LABELS}
+    for changed in combinations(range(len(roles)), edits):
+        choices = [
+            [value for value in values if value != own] if role in changed else [own]
+            for role, (own, values) in enumerate(roles)
+        ]
+        for (quantifier, negated), adjective, noun, verb, adverb in product(*choices):
+            other = Statement(quantifier, Term(noun, adjective), Term(verb, adverb), negated)
+            found[relation(other, hypothesis, lexicon.nouns, lexicon.verbs)].append(other)
+    return found

@@ -1,12 +1,23 @@
-"""The language of the probe: events, how a report tells them, and how a headline does.
+"""The generated reports of summarization: of their sentences one is the news, or some.
 
-A headline keeps who, what and where of an event, turns the verb into the present tense of another
-word, writes numbers in figures and leaves the rest out.
+All sentences tell events in the same words; the one that has certainly happened and is not taken
+back later makes the headline, wherever it stands. A writer has to find that sentence among the
+others (attention) and to put its parts into the words of headlines: a headline keeps who, what and
+where of an event, turns the verb into the present tense of another word, writes numbers in figures
+and leaves the rest out. The words taken over are known, changed ones included. With more than one
+piece of news, the headline joins them in their order.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from random import Random
+
+from tasks.summarization.datasets import Document
+
+# Share of events whose place is told.
+_PLACED = 0.5
 
 AGENTS = (
     *("altara", "borvik", "celdon", "dravex", "elmora", "fintas", "gorwell", "haldane"),
@@ -121,3 +132,101 @@ def headline(event: Event, *, rare: bool) -> list[Said]:
 
 def _place(event: Event) -> list[Said]:
     return [("in", "preposition"), (event.place, "place")] if event.place else []
+
+
+@dataclass(frozen=True)
+class ReportWriter:
+    """Writes random reports.
+
+    Attributes:
+        noise: share of sentences that open with words of no use.
+        same_agent: share of the other events that have the main event's agent.
+        decoys: share of reports with an event that is told as certain and denied later.
+        news: most events that make a headline, of at most every other sentence.
+        rewording: share of headlines with the rarer verb.
+    """
+
+    noise: float
+    same_agent: float
+    decoys: float
+    news: int
+    rewording: float
+
+    def report(self, rng: Random, shortest: int, longest: int) -> Document:
+        """A report of so many sentences; its id is the caller's."""
+        main = _event(rng, rng.choice(AGENTS))
+        sentences = rng.randint(shortest, longest)
+        news = min(self.news, (sentences + 1) // 2)
+        told = self._others(rng, sentences - news, main.agent)
+        events: list[Event | None] = [None] * len(told)
+        for number in range(news):
+            event = main if number == 0 else _event(rng, _other_agent(rng, told, events))
+            at = rng.randint(0, len(told))
+            told.insert(at, sentence(event, rng.choice(CERTAIN), self._opener(rng)))
+            events.insert(at, event)
+        written: list[Said] = []
+        links: list[tuple[int, int]] = []
+        for at, found in enumerate(events):
+            if found is None:
+                continue
+            if written:
+                written.append(JOINED)
+            own = headline(found, rare=rng.random() < self.rewording)
+            links += _links(own, told[at], len(written), sum(map(len, told[:at])))
+            written += own
+        return Document(
+            id="",
+            sentences=tuple(tuple(word for word, _ in said) for said in told),
+            summary=tuple(word for word, _ in written),
+            links=tuple(links),
+        )
+
+    def _others(self, rng: Random, count: int, main: str) -> list[list[Said]]:
+        """So many sentences that are not the news."""
+        told: list[list[Said]] = []
+        decoy = count >= 2 and rng.random() < self.decoys
+        for _ in range(count - 2 * decoy):
+            agent = main if rng.random() < self.same_agent else rng.choice(AGENTS)
+            told.append(sentence(_event(rng, agent), rng.choice(UNCERTAIN), self._opener(rng)))
+        if decoy:
+            agent = rng.choice([agent for agent in AGENTS if agent != main])
+            first, second = sorted(rng.sample(range(count), 2))
+            told.insert(first, sentence(_event(rng, agent), rng.choice(CERTAIN), self._opener(rng)))
+            told.insert(second, denial(agent, rng.choice(DENIALS)))
+        return told
+
+    def _opener(self, rng: Random) -> tuple[str, ...]:
+        return rng.choice(OPENERS) if rng.random() < self.noise else ()
+
+
+def _other_agent(rng: Random, told: list[list[Said]], events: list[Event | None]) -> str:
+    """An agent that no news and no denial is of."""
+    taken = {event.agent for event in events if event is not None}
+    taken |= {said[0][0] for said in told if said[1][0] == "later"}
+    return rng.choice([agent for agent in AGENTS if agent not in taken])
+
+
+def _links(
+    written: list[Said], told: list[Said], here: int, there: int
+) -> Iterator[tuple[int, int]]:
+    """What tells the same part of the event belongs together.
+
+    Args:
+        here, there: where in the headline and the report the event begins.
+    """
+    for place, (_, part) in enumerate(written):
+        for other, (_, same) in enumerate(told):
+            if part == same:
+                yield here + place, there + other
+
+
+def _event(rng: Random, agent: str) -> Event:
+    action = rng.choice(ACTIONS)
+    return Event(
+        agent=agent,
+        action=action,
+        told=rng.choice(action.told),
+        number=rng.choice(list(NUMBERS)),
+        goods=rng.choice(GOODS),
+        place=rng.choice(PLACES) if rng.random() < _PLACED else None,
+    )

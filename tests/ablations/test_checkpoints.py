@@ -22,7 +22,7 @@ from bench.store.result import Result
 from bench.store.store import Store
 from tasks.base import tasks
 from tasks.plan import make_cell
-from tasks.translation.datasets.synthetic import ProbeDataset
+from tasks.translation.datasets.synthetic import SyntheticDataset
 
 CASES = [
     ("translation", "soft", {}),
@@ -132,9 +132,9 @@ def test_a_checkpoint_of_other_defaults_is_not_used(
     cell = make_cell("translation", "soft", budget="smoke", options={"steps": 4})
     clean, aged = context("clean"), context("aged")
     with monkeypatch.context() as before:
-        usual = ProbeDataset.settings
+        usual = SyntheticDataset.settings
         before.setattr(
-            ProbeDataset,
+            SyntheticDataset,
             "settings",
             lambda budget, placement: {**usual(budget, placement), "learning_rate": 0.5},
         )

@@ -1,4 +1,5 @@
-"""The probe of captioning: drawn scenes, exact captions, a box for every noun phrase."""
+"""The drawn scenes of captioning, with exact captions and a box for every noun phrase: options and
+splits (`tasks.captioning.synthetic`)."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ Description = Sequence[Named]
 Accepts = Callable[[Description], bool]
 
 
-class ProbeOptions(DatasetOptions):
+class SyntheticOptions(DatasetOptions):
     objects: int = Field(
         3, ge=1, le=6, description='most shapes in a training picture; "long" has one more'
     )
@@ -63,7 +64,7 @@ class ProbeOptions(DatasetOptions):
 
 
 @datasets("captioning").register("probe")
-class ProbeDataset(Dataset[CaptionCorpus]):
+class SyntheticDataset(Dataset[CaptionCorpus]):
     """Scenes of up to `objects` shapes; "long" has one more than any training picture.
 
     A hash of its description decides the split a scene may be in, so no description, and with it
@@ -75,19 +76,19 @@ class ProbeDataset(Dataset[CaptionCorpus]):
     summary: ClassVar[str] = "drawn scenes of 1 to 4 coloured shapes and where they lie"
     external: ClassVar[bool] = False
     gold: ClassVar[bool] = True
-    Options: ClassVar[type[DatasetOptions]] = ProbeOptions
+    Options: ClassVar[type[DatasetOptions]] = SyntheticOptions
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None = None) -> CaptionCorpus:
         """Draw the scenes; their pixels are made by `tasks.captioning.images`."""
-        assert isinstance(options, ProbeOptions)
-        return drawn_corpus(options)
+        assert isinstance(options, SyntheticOptions)
+        return generate(options)
 
 
 # A warm worker tests many cells on the same scenes, and drawing lots for them takes seconds.
 @lru_cache(maxsize=1)
-def drawn_corpus(options: ProbeOptions) -> CaptionCorpus:
-    """The probe of these options. Raises UsageError: too few descriptions for a split."""
+def generate(options: SyntheticOptions) -> CaptionCorpus:
+    """All splits. Raises UsageError: too few descriptions for a split."""
     pairs = combinations(options.forms)
     known, novel = pairs[options.held_out :], pairs[: options.held_out]
     usual = range(1, options.objects + 1)
@@ -130,13 +131,14 @@ def _has(description: Description, pairs: Sequence[Pair]) -> bool:
 
 def _split(
     name: str,
-    options: ProbeOptions,
+    options: SyntheticOptions,
     size: int,
     counts: range,
     pairs: Sequence[Pair],
     accepts: Accepts,
 ) -> tuple[Picture, ...]:
     """Pictures of `counts` shapes drawn from `pairs`, of descriptions that are accepted."""
+    # The text that seeds the draws is part of the data: another one gives other scenes.
     random = Random(f"captioning probe/{options.data_seed}/{name}")
     pictures: list[Picture] = []
     for _ in range(PATIENCE * size):
@@ -159,6 +161,6 @@ def _split(
             return tuple(pictures)
     raise UsageError(
         f"found only {len(pictures)} of {size} scenes",
-        where=f"probe, {name} split",
+        where=f"{SyntheticDataset.name}, {name} split",
         remedy="raise objects or choose another data_seed",
     )

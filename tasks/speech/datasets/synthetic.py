@@ -1,4 +1,5 @@
-"""The embedded probe: an invented language, synthesised, with the exact span of every phone."""
+"""The generated utterances of speech, in an invented language, with the exact span of every phone
+(their sound: `tasks.speech.synthetic`)."""
 
 from __future__ import annotations
 
@@ -32,8 +33,8 @@ SHORTEST = 3
 ROUNDS = 20
 
 
-class ProbeOptions(DatasetOptions):
-    """Knobs of the speech probe."""
+class SyntheticOptions(DatasetOptions):
+    """Knobs of the generator."""
 
     length: int = Field(
         10,
@@ -50,7 +51,7 @@ class ProbeOptions(DatasetOptions):
 
 
 @datasets("speech").register("probe")
-class Probe(ScannedDataset[SpeechCorpus]):
+class SyntheticDataset(ScannedDataset[SpeechCorpus]):
     """Splits share no sequence of phones. In the test sets every other utterance is spoken by a
     voice that is not in training; "long" has more phones than any in training, up to half as
     many more."""
@@ -59,7 +60,7 @@ class Probe(ScannedDataset[SpeechCorpus]):
     summary = "synthesised syllables of an invented language, several voices, noise; exact spans"
     external = False
     gold = True
-    Options = ProbeOptions
+    Options = SyntheticOptions
 
     @classmethod
     def scan(cls, options: Any, data_root: Path | None) -> Scan[SpeechCorpus]:
@@ -86,7 +87,7 @@ class Probe(ScannedDataset[SpeechCorpus]):
         return Scan(corpus)
 
 
-def _unseen(options: ProbeOptions) -> int:
+def _unseen(options: SyntheticOptions) -> int:
     return max(1, options.voices // 2)
 
 
@@ -150,7 +151,11 @@ def _syllables(lengths: np.ndarray, width: int, rng: np.random.Generator) -> np.
 
 
 def _utterances(
-    part: str, number: int, sequences: np.ndarray, voices: tuple[Voice, ...], options: ProbeOptions
+    part: str,
+    number: int,
+    sequences: np.ndarray,
+    voices: tuple[Voice, ...],
+    options: SyntheticOptions,
 ) -> tuple[Utterance, ...]:
     rng = np.random.default_rng([options.data_seed, 1, number])
     count = len(sequences)

@@ -1,7 +1,9 @@
-"""The probe of translation: sentences of a synchronous grammar, with exact word alignments."""
+"""The generated sentences of translation: options and splits (`tasks.translation.synthetic`)."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
@@ -11,6 +13,7 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
+from tasks.data.synthetic_splits import SyntheticSplit, synthetic_splits, unseen
 from tasks.translation.datasets import Pair, TranslationCorpus
 from tasks.translation.synthetic import grow
 from tasks.translation.synthetic_grammar import Order, translate
@@ -19,7 +22,7 @@ from tasks.translation.synthetic_grammar import Order, translate
 SHORTEST = 4
 
 
-class ProbeOptions(DatasetOptions):
+class SyntheticOptions(DatasetOptions):
     length: int = Field(
         12, ge=6, le=60, description='longest training source, in words; "long" has up to twice it'
     )
@@ -36,7 +39,7 @@ class ProbeOptions(DatasetOptions):
 
 
 @datasets("translation").register("probe")
-class ProbeDataset(Dataset[TranslationCorpus]):
+class SyntheticDataset(Dataset[TranslationCorpus]):
     """Generated pairs. The test sets depend on the knobs and the data seed, not on how many
     training pairs are drawn."""
 
@@ -46,55 +49,57 @@ class ProbeDataset(Dataset[TranslationCorpus]):
     )
     external: ClassVar[bool] = False
     gold: ClassVar[bool] = True
-    Options: ClassVar[type[DatasetOptions]] = ProbeOptions
+    Options: ClassVar[type[DatasetOptions]] = SyntheticOptions
 
     @classmethod
     def load(cls, options: DatasetOptions, data_root: Path | None = None) -> TranslationCorpus:
         """Generate. Raises UsageError where so many different short sentences do not exist."""
-        assert isinstance(options, ProbeOptions)
+        assert isinstance(options, SyntheticOptions)
         return generate(options)
 
 
 # A warm worker tests many cells on the same sentences.
 @lru_cache(maxsize=1)
-def generate(options: ProbeOptions) -> TranslationCorpus:
-    """The probe of these options. Raises UsageError as `ProbeDataset.load`."""
+def generate(options: SyntheticOptions) -> TranslationCorpus:
+    """All splits. Raises UsageError as `SyntheticDataset.load`."""
     longest = options.length
-    seen: set[str] = set()
-    test = _split("test", options, options.test_size, (SHORTEST, longest), seen)
-    long = _split("long", options, options.test_size, (longest + 1, 2 * longest), seen)
-    validation = _split("validation", options, options.validation_size, (SHORTEST, longest), seen)
-    train = _split("train", options, options.train_size, (SHORTEST, longest), seen)
+    splits = synthetic_splits(
+        options.train_size,
+        options.validation_size,
+        options.test_size,
+        within=(SHORTEST, longest),
+        long=(longest + 1, 2 * longest),
+    )
+    seen: set[Hashable] = set()
+    made = {split.name: _pairs(split, options, seen) for split in splits}
     return TranslationCorpus(
         source_language="controlled English",
         target_language="invented",
-        train=train,
-        validation=validation,
-        tests={"test": test, "long": long},
+        train=made["train"],
+        validation=made["validation"],
+        tests={"test": made["test"], "long": made["long"]},
     )
 
 
-def _split(
-    name: str, options: ProbeOptions, size: int, lengths: tuple[int, int], seen: set[str]
-) -> list[Pair]:
-    """Pairs of source lengths spread evenly over low..high; none is in `seen`, all are after."""
-    random = Random(f"translation probe/{options.data_seed}/{name}")
+def _pairs(split: SyntheticSplit, options: SyntheticOptions, seen: set[Hashable]) -> list[Pair]:
+    """Pairs whose source lengths are spread evenly."""
+    # The text that seeds the draws is part of the data: another one gives other sentences.
+    random = Random(f"translation probe/{options.data_seed}/{split.name}")
     order = Order.of(options.reordering)
-    low, high = lengths
-    pairs: list[Pair] = []
-    attempts = 0
-    while len(pairs) < size:
-        attempts += 1
-        if attempts > 20 * size + 1000:
-            raise UsageError(
-                f"found only {len(pairs)} of {size} different sentences of at most {high} words",
-                where=f"probe, {name} split",
-                remedy="raise length or lower the number of pairs",
-            )
-        length = low + int(random.random() * (high - low + 1))
+
+    def draw() -> Pair:
+        lengths = split.longest - split.shortest + 1
+        length = split.shortest + int(random.random() * lengths)
         source, target, links = translate(grow(random, length, options.noise), order)
-        text = " ".join(source)
-        if text not in seen:
-            seen.add(text)
-            pairs.append(Pair(f"{name}-{len(pairs)}", text, " ".join(target), links))
-    return pairs
+        return Pair("", " ".join(source), " ".join(target), links)
+
+    def exhausted(found: int) -> UsageError:
+        return UsageError(
+            f"found only {found} of {split.size} different sentences"
+            f" of at most {split.longest} words",
+            where=f"{SyntheticDataset.name}, {split.name} split",
+            remedy="raise length or lower the number of pairs",
+        )
+
+    pairs = unseen(split.size, draw, lambda pair: (pair.source_text,), seen, exhausted)
+    return [replace(pair, id=f"{split.name}-{number}") for number, pair in enumerate(pairs)]

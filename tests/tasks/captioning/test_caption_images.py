@@ -12,7 +12,7 @@ from PIL import Image
 
 from bench.errors import UsageError
 from tasks.captioning.datasets import Caption, Picture
-from tasks.captioning.datasets.synthetic import ProbeDataset, ProbeOptions
+from tasks.captioning.datasets.synthetic import SyntheticDataset, SyntheticOptions
 from tasks.captioning.images import pixels, read_picture
 
 
@@ -64,17 +64,21 @@ def test_the_array_is_made_once_and_anew_when_a_picture_changes(tmp_path: Path) 
 
 
 def test_drawn_pictures_are_cached_too(tmp_path: Path) -> None:
-    options = ProbeOptions(train_size=300, validation_size=1, test_size=1)
-    train = ProbeDataset.load(options).train
+    options = SyntheticOptions(train_size=300, validation_size=1, test_size=1)
+    train = SyntheticDataset.load(options).train
     found = pixels(train, 24, tmp_path)
     assert found.array.shape == (300, 24, 24, 3)
     drawn = type(train[0].image).draw([picture.image for picture in train], 24)  # type: ignore
     assert (found.array == drawn).all()
-    assert pixels(ProbeDataset.load(options).train, 24, tmp_path).fingerprint == found.fingerprint
+    assert (
+        pixels(SyntheticDataset.load(options).train, 24, tmp_path).fingerprint == found.fingerprint
+    )
 
 
 def test_drawings_and_files_mix(tmp_path: Path) -> None:
-    drawn = ProbeDataset.load(ProbeOptions(train_size=2, validation_size=1, test_size=1)).train
+    drawn = SyntheticDataset.load(
+        SyntheticOptions(train_size=2, validation_size=1, test_size=1)
+    ).train
     pictures = [drawn[0], photo(tmp_path / "a.png"), drawn[1]]
     found = pixels(pictures, 24, tmp_path).array
     assert (found[1] == read_picture(tmp_path / "a.png", 24)).all()

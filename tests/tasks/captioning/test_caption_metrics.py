@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tasks.captioning.baselines import ReferenceIndex, best_constant, controls
 from tasks.captioning.datasets import CaptionCorpus
 from tasks.captioning.datasets.flickr8k import Flickr8k, Flickr8kOptions
-from tasks.captioning.datasets.synthetic import ProbeDataset, ProbeOptions
+from tasks.captioning.datasets.synthetic import SyntheticDataset, SyntheticOptions
 from tasks.captioning.metrics import bleu, meteor, normalised, score, shuffled
 from tasks.evaluation.bootstrap import bootstrap
 
@@ -95,7 +95,7 @@ def test_perfect_captions_and_empty_ones() -> None:
 
 
 def test_intervals_hold_the_figure_and_are_paired_by_picture() -> None:
-    corpus = ProbeDataset.load(ProbeOptions(train_size=1, validation_size=1, test_size=60))
+    corpus = SyntheticDataset.load(SyntheticOptions(train_size=1, validation_size=1, test_size=60))
     references = [picture.references for picture in corpus.tests["test"]]
     mixed = [texts[0] if n % 2 else references[n - 1][0] for n, texts in enumerate(references)]
     scores = score(mixed, references)
@@ -122,7 +122,7 @@ def test_the_index_gives_the_cider_of_a_constant(text: str, references: list[lis
 
 
 def test_the_best_constant_is_the_best_of_all_candidates() -> None:
-    corpus = ProbeDataset.load(ProbeOptions(train_size=12, validation_size=30, test_size=1))
+    corpus = SyntheticDataset.load(SyntheticOptions(train_size=12, validation_size=30, test_size=1))
     candidates = [text for picture in corpus.train for text in picture.references]
     references = [picture.references for picture in corpus.validation]
     figures = {
@@ -135,7 +135,9 @@ def test_the_best_constant_is_the_best_of_all_candidates() -> None:
 
 
 def test_controls_of_the_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    corpus = ProbeDataset.load(ProbeOptions(train_size=300, validation_size=100, test_size=100))
+    corpus = SyntheticDataset.load(
+        SyntheticOptions(train_size=300, validation_size=100, test_size=100)
+    )
     found = controls(corpus, tmp_path)
     assert list(found) == ["test", "long"]
     for figures in found.values():

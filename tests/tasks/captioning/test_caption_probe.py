@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
 from tasks.captioning.datasets import CaptionCorpus, Picture
-from tasks.captioning.datasets.synthetic import ProbeDataset, ProbeOptions, drawn_corpus
+from tasks.captioning.datasets.synthetic import SyntheticDataset, SyntheticOptions, generate
 from tasks.captioning.metrics import normalised
 from tasks.captioning.synthetic import (
     BACKGROUND,
@@ -40,7 +40,7 @@ RELATIONS = {"places": False, "sizes": True}
 
 def load(**options: object) -> CaptionCorpus:
     sizes = {"train_size": 200, "validation_size": 30, "test_size": 40}
-    return ProbeDataset.load(ProbeOptions.model_validate({**sizes, **options}))
+    return SyntheticDataset.load(SyntheticOptions.model_validate({**sizes, **options}))
 
 
 def draw(pictures: list[Picture] | tuple[Picture, ...], size: int = 48) -> np.ndarray:
@@ -49,13 +49,15 @@ def draw(pictures: list[Picture] | tuple[Picture, ...], size: int = 48) -> np.nd
 
 def test_registered_with_gold_and_without_files() -> None:
     found = datasets("captioning").get("probe")
-    assert found is ProbeDataset and found.gold and not found.external
-    assert check("probe", None, ProbeOptions(train_size=20, validation_size=5, test_size=5)) == []
+    assert found is SyntheticDataset and found.gold and not found.external
+    assert (
+        check("probe", None, SyntheticOptions(train_size=20, validation_size=5, test_size=5)) == []
+    )
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
     first, other = load(), load(data_seed=2)
-    drawn_corpus.cache_clear()
+    generate.cache_clear()
     again = load()
     assert again is not first
     assert first.fingerprint == again.fingerprint != other.fingerprint

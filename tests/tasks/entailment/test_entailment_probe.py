@@ -16,16 +16,17 @@ from tasks.base import datasets
 from tasks.data.tokenizer import words
 from tasks.entailment.baselines import controls
 from tasks.entailment.datasets import LABELS, EntailmentCorpus, PairExample
-from tasks.entailment.datasets.synthetic import ProbeOptions, generate
+from tasks.entailment.datasets.synthetic import SyntheticOptions, generate
 from tasks.entailment.metrics import correctness, gold_classes
-from tasks.entailment.synthetic import LEXICONS, Statement, Term, relation
+from tasks.entailment.synthetic import LEXICONS
+from tasks.entailment.synthetic_logic import Statement, Term, relation
 
-SMALL = ProbeOptions(train_size=600, validation_size=60, test_size=150)
+SMALL = SyntheticOptions(train_size=600, validation_size=60, test_size=150)
 
 
 @pytest.fixture(scope="module")
 def corpus() -> EntailmentCorpus:
-    return generate(ProbeOptions(train_size=4500, validation_size=300, test_size=900))
+    return generate(SyntheticOptions(train_size=4500, validation_size=300, test_size=900))
 
 
 def everything(corpus: EntailmentCorpus) -> list[PairExample]:
@@ -52,7 +53,7 @@ def clauses(premise: tuple[str, ...]) -> list[list[str]]:
 def test_labels_follow_from_the_one_clause_about_the_place(size: str) -> None:
     lexicon = LEXICONS[size]
     made = generate(
-        ProbeOptions(train_size=600, validation_size=60, test_size=150, lexicon=size, noise=0)
+        SyntheticOptions(train_size=600, validation_size=60, test_size=150, lexicon=size, noise=0)
     )
     for pair in everything(made):
         place, hypothesis = parsed(list(pair.hypothesis), size)
@@ -149,7 +150,7 @@ def test_no_pair_occurs_twice(corpus: EntailmentCorpus) -> None:
 def test_the_same_options_give_the_same_bytes() -> None:
     assert generate(SMALL).fingerprint == generate(SMALL).fingerprint
     # Pinned: another value means that earlier figures were about other data.
-    pinned = ProbeOptions(
+    pinned = SyntheticOptions(
         clauses=3,
         negation=0.35,
         noise=0.03,
@@ -171,10 +172,10 @@ def test_test_sets_do_not_depend_on_the_number_of_training_pairs() -> None:
 
 
 def test_noise_exchanges_labels_of_so_many_hypotheses() -> None:
-    clean = generate(ProbeOptions(noise=0, train_size=3000, validation_size=3, test_size=3))
+    clean = generate(SyntheticOptions(noise=0, train_size=3000, validation_size=3, test_size=3))
     for pair in clean.train:
         assert pair.id.endswith(f"-{pair.label}")
-    noisy = generate(ProbeOptions(noise=0.3, train_size=3000, validation_size=3, test_size=3))
+    noisy = generate(SyntheticOptions(noise=0.3, train_size=3000, validation_size=3, test_size=3))
     wrong = np.mean([not pair.id.endswith(f"-{pair.label}") for pair in noisy.train])
     assert wrong == pytest.approx(0.3 * 2 / 3, abs=0.05)
     assert Counter(pair.label for pair in noisy.train) == dict.fromkeys(LABELS, 1000)
@@ -202,14 +203,14 @@ def test_near_variants_share_more_words_with_the_hypothesis() -> None:
 
 
 def test_sizes_are_rounded_up_to_threes() -> None:
-    made = generate(ProbeOptions(train_size=7, validation_size=4, test_size=3))
+    made = generate(SyntheticOptions(train_size=7, validation_size=4, test_size=3))
     assert [len(pairs) for pairs in made.splits.values()] == [9, 6, 3, 3]
 
 
 def test_more_clauses_than_places_are_refused() -> None:
     with pytest.raises(ValidationError, match="places for 4 clauses"):
-        ProbeOptions(clauses=5)
-    assert ProbeOptions(clauses=5, lexicon="large").clauses == 5
+        SyntheticOptions(clauses=5)
+    assert SyntheticOptions(clauses=5, lexicon="large").clauses == 5
 
 
 def test_it_is_registered_and_loads_without_a_data_root() -> None:
@@ -240,4 +241,4 @@ def test_more_pairs_than_there_can_be_are_refused(monkeypatch: pytest.MonkeyPatc
         "tasks.entailment.datasets.synthetic._statement", lambda rng, options: statement
     )
     with pytest.raises(UsageError, match=r"no 900 different pairs .* ask for fewer pairs"):
-        generate(ProbeOptions(clauses=1, near=0))
+        generate(SyntheticOptions(clauses=1, near=0))

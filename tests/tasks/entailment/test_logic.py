@@ -7,7 +7,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from tasks.entailment.synthetic import FORMS, LEXICONS, Order, Statement, Taxonomy, Term, relation
+from tasks.entailment.synthetic import FORMS, LEXICONS
+from tasks.entailment.synthetic_logic import Order, Statement, Taxonomy, Term, relation
 
 # Pairs of terms that lie to each other in every order there is, in either taxonomy.
 TAXONOMY = {"a": None, "b": "a", "c": "a", "x": None, "y": "x"}

@@ -9,7 +9,7 @@ import pytest
 from tasks.base import datasets
 from tasks.speech.baselines import constant_rate, constant_transcript
 from tasks.speech.datasets import SpeechCorpus, Utterance
-from tasks.speech.datasets.synthetic import ProbeOptions
+from tasks.speech.datasets.synthetic import SyntheticOptions
 
 
 def utterances(*texts: str) -> tuple[Utterance, ...]:
@@ -21,7 +21,7 @@ def utterances(*texts: str) -> tuple[Utterance, ...]:
 
 @pytest.fixture(scope="module")
 def corpus() -> SpeechCorpus:
-    options = ProbeOptions(train_size=300, validation_size=40, test_size=40)
+    options = SyntheticOptions(train_size=300, validation_size=40, test_size=40)
     return datasets("speech").get("probe").load(options, None)
 
 

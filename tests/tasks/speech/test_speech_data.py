@@ -14,10 +14,10 @@ from tasks.base import Paths
 from tasks.data.batching import BucketBatches
 from tasks.data.vocabulary import PAD
 from tasks.speech.data import ShortFirst, SpeechData, prepare
-from tasks.speech.datasets.synthetic import Probe, ProbeOptions
+from tasks.speech.datasets.synthetic import SyntheticDataset, SyntheticOptions
 from tasks.speech.settings import SpeechSettings
 
-OPTIONS = ProbeOptions(train_size=60, validation_size=12, test_size=10)
+OPTIONS = SyntheticOptions(train_size=60, validation_size=12, test_size=10)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def data(cache: Path) -> SpeechData:
-    return prepare(Probe.load(OPTIONS, None), SpeechSettings(batch_units=500), Paths(None, cache))
+    return prepare(
+        SyntheticDataset.load(OPTIONS, None), SpeechSettings(batch_units=500), Paths(None, cache)
+    )
 
 
 def test_a_batch_holds_its_utterances(data: SpeechData) -> None:
@@ -89,7 +91,7 @@ def test_figures_of_the_data(data: SpeechData) -> None:
 
 
 def test_settings_reach_the_features(data: SpeechData, cache: Path) -> None:
-    corpus = Probe.load(OPTIONS, None)
+    corpus = SyntheticDataset.load(OPTIONS, None)
     settings = SpeechSettings(n_mels=12, deltas=1, train_limit=20, test_limit=3)
     other = prepare(corpus, settings, Paths(None, cache))
     assert other.store.size == 24 and data.store.size == 40

@@ -16,7 +16,7 @@ from bench.errors import UsageError
 from tasks.base import datasets
 from tasks.speech import synthetic as module
 from tasks.speech.datasets import SpeechCorpus, Utterance
-from tasks.speech.datasets.synthetic import Probe, ProbeOptions, _syllables
+from tasks.speech.datasets.synthetic import SyntheticDataset, SyntheticOptions, _syllables
 from tasks.speech.synthetic import (
     CODAS,
     CONSONANTS,
@@ -37,7 +37,7 @@ SMALL = {"train_size": 160, "validation_size": 20, "test_size": 30}
 
 @pytest.fixture(scope="module")
 def corpus() -> SpeechCorpus:
-    return Probe.load(ProbeOptions(**SMALL), None)
+    return SyntheticDataset.load(SyntheticOptions(**SMALL), None)
 
 
 def _sound_bytes(corpus: SpeechCorpus) -> list[bytes]:
@@ -45,15 +45,15 @@ def _sound_bytes(corpus: SpeechCorpus) -> list[bytes]:
 
 
 def test_it_is_registered() -> None:
-    assert datasets("speech").get("probe") is Probe
-    assert not Probe.external and Probe.gold
+    assert datasets("speech").get("probe") is SyntheticDataset
+    assert not SyntheticDataset.external and SyntheticDataset.gold
 
 
 def test_the_same_seed_gives_the_same_bytes(corpus: SpeechCorpus) -> None:
-    again = Probe.load(ProbeOptions(**SMALL), None)
+    again = SyntheticDataset.load(SyntheticOptions(**SMALL), None)
     assert again == corpus
     assert _sound_bytes(again) == _sound_bytes(corpus)
-    other = Probe.load(ProbeOptions(**SMALL, data_seed=2), None)
+    other = SyntheticDataset.load(SyntheticOptions(**SMALL, data_seed=2), None)
     assert other.train[0].units != corpus.train[0].units
     assert other.reader != corpus.reader
 
@@ -98,7 +98,9 @@ def test_spans_follow_each_other_inside_the_utterance(corpus: SpeechCorpus) -> N
 
 def test_long_phones_last_about_twice_as_long_and_overlap_with_short_ones() -> None:
     durations = {"a": [], "aa": []}  # type: dict[str, list[float]]
-    for one in Probe.load(ProbeOptions(**{**SMALL, "train_size": 500}), None).examples():
+    for one in SyntheticDataset.load(
+        SyntheticOptions(**{**SMALL, "train_size": 500}), None
+    ).examples():
         for unit, (start, end) in zip(one.units, one.spans or (), strict=True):
             if unit in durations:
                 durations[unit].append(end - start)
@@ -146,7 +148,7 @@ def test_sound_is_as_long_as_it_says_and_stays_in_range(corpus: SpeechCorpus) ->
 
 def test_noise_is_as_far_below_the_speech_as_asked_for() -> None:
     for snr in (0.0, 20.0):
-        corpus = Probe.load(ProbeOptions(**SMALL, snr=snr), None)
+        corpus = SyntheticDataset.load(SyntheticOptions(**SMALL, snr=snr), None)
         sounds = corpus.reader.read(corpus.train)
         # Nothing but noise is there before the first phone.
         starts = [int((one.spans or ())[0][0] * RATE) - 2 * HOP for one in corpus.train]
@@ -156,7 +158,7 @@ def test_noise_is_as_far_below_the_speech_as_asked_for() -> None:
 
 
 def test_vowels_sound_where_their_spans_are() -> None:
-    corpus = Probe.load(ProbeOptions(**SMALL, snr=60.0), None)
+    corpus = SyntheticDataset.load(SyntheticOptions(**SMALL, snr=60.0), None)
     inside, outside = [], []
     for one, sound in zip(corpus.train, corpus.reader.read(corpus.train), strict=True):
         for unit, (start, end) in zip(one.units, one.spans or (), strict=True):
@@ -217,10 +219,10 @@ def test_identity_names_everything_that_is_heard(corpus: SpeechCorpus) -> None:
 
 def test_too_many_utterances_for_the_language() -> None:
     with pytest.raises(UsageError, match="different utterances of 3 to 3 phones"):
-        Probe.load(ProbeOptions(length=3, train_size=9_900), None)
+        SyntheticDataset.load(SyntheticOptions(length=3, train_size=9_900), None)
 
 
 @pytest.mark.parametrize("options", [{"length": 2}, {"snr": 100}, {"voices": 0}, {"lenght": 5}])
 def test_knobs_are_checked(options: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
-        ProbeOptions(**options)
+        SyntheticOptions(**options)

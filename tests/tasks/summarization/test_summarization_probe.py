@@ -11,7 +11,7 @@ from tasks.base import datasets
 from tasks.data.tokenizer import words
 from tasks.summarization.baselines import controls
 from tasks.summarization.datasets import Document, SummaryCorpus
-from tasks.summarization.datasets.synthetic import ProbeOptions, generate
+from tasks.summarization.datasets.synthetic import SyntheticOptions, generate
 from tasks.summarization.evaluate import score
 from tasks.summarization.synthetic import (
     ACTIONS,
@@ -23,13 +23,13 @@ from tasks.summarization.synthetic import (
     UNCERTAIN,
 )
 
-SMALL = ProbeOptions(train_size=150, validation_size=20, test_size=50)
+SMALL = SyntheticOptions(train_size=150, validation_size=20, test_size=50)
 
 
 @pytest.fixture(scope="module")
 def corpus() -> SummaryCorpus:
     """Of one piece of news a report."""
-    return generate(ProbeOptions(train_size=1500, validation_size=100, test_size=300, news=1))
+    return generate(SyntheticOptions(train_size=1500, validation_size=100, test_size=300, news=1))
 
 
 def everything(corpus: SummaryCorpus) -> list[Document]:
@@ -72,7 +72,7 @@ def test_headlines_say_the_news_in_other_words(corpus: SummaryCorpus) -> None:
 
 
 def test_longer_reports_may_have_more_news() -> None:
-    corpus = generate(ProbeOptions(train_size=600, validation_size=20, test_size=100))
+    corpus = generate(SyntheticOptions(train_size=600, validation_size=20, test_size=100))
     counts = set()
     for document in everything(corpus):
         told = news(document)
@@ -200,7 +200,7 @@ def test_the_same_options_give_the_same_bytes() -> None:
     other = SMALL.model_copy(update={"data_seed": 2})
     assert generate(other).fingerprint != generate(SMALL).fingerprint
     # Pinned: another value means that earlier figures were about other data.
-    pinned = ProbeOptions(
+    pinned = SyntheticOptions(
         fewest=3, sentences=8, noise=0.3, same_agent=0.2, decoys=0.4, rewording=0.1,
         train_size=10, validation_size=2, test_size=3, news=1,
     )  # fmt: skip
@@ -218,11 +218,11 @@ def test_test_sets_do_not_depend_on_the_number_of_training_reports() -> None:
 
 def test_bad_knobs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValidationError, match="fewest must not be above sentences"):
-        ProbeOptions(fewest=9)
+        SyntheticOptions(fewest=9)
     monkeypatch.setattr("tasks.summarization.datasets.synthetic.AGENTS", ("norden",))
     monkeypatch.setattr("tasks.summarization.datasets.synthetic.NUMBERS", {"two": "2"})
     with pytest.raises(UsageError, match="ask for fewer reports or more sentences"):
-        generate(ProbeOptions(fewest=1, sentences=1, noise=0, train_size=9000))
+        generate(SyntheticOptions(fewest=1, sentences=1, noise=0, train_size=9000))
 
 
 def test_it_is_registered_and_loads_without_a_data_root() -> None:

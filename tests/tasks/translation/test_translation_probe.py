@@ -14,14 +14,14 @@ from tasks.base import datasets
 from tasks.translation import synthetic_grammar as lexicon
 from tasks.translation.datasets import Pair, TranslationCorpus
 from tasks.translation.datasets import synthetic as probe
-from tasks.translation.datasets.synthetic import ProbeDataset, ProbeOptions
+from tasks.translation.datasets.synthetic import SyntheticDataset, SyntheticOptions
 from tasks.translation.synthetic import grow
 from tasks.translation.synthetic_grammar import Sentence
 
 
 def load(**options: object) -> TranslationCorpus:
     sizes = {"train_size": 800, "validation_size": 100, "test_size": 200}
-    return ProbeDataset.load(ProbeOptions.model_validate({**sizes, **options}))
+    return SyntheticDataset.load(SyntheticOptions.model_validate({**sizes, **options}))
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +60,8 @@ def counterparts() -> dict[str, set[str]]:
 
 
 def test_it_is_registered() -> None:
-    assert datasets("translation").get("probe") is ProbeDataset
-    assert ProbeDataset.gold and not ProbeDataset.external
+    assert datasets("translation").get("probe") is SyntheticDataset
+    assert SyntheticDataset.gold and not SyntheticDataset.external
 
 
 @pytest.mark.parametrize("reordering", [0.0, 0.5, 1.0])
@@ -197,9 +197,9 @@ def test_the_knob_noise() -> None:
 
 def test_the_same_seed_gives_the_same_bytes_in_every_process() -> None:
     program = (
-        "from tasks.translation.datasets.synthetic import ProbeDataset, ProbeOptions\n"
-        "o = ProbeOptions(train_size=300, validation_size=50, test_size=50, data_seed=5)\n"
-        "print(ProbeDataset.load(o).fingerprint)"
+        "from tasks.translation.datasets.synthetic import SyntheticDataset, SyntheticOptions\n"
+        "o = SyntheticOptions(train_size=300, validation_size=50, test_size=50, data_seed=5)\n"
+        "print(SyntheticDataset.load(o).fingerprint)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

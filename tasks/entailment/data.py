@@ -83,8 +83,8 @@ class EntailmentData(TaskData):
 
     @cached_property
     def controls(self) -> Mapping[str, Mapping[str, float]]:
-        """Accuracy of the baselines, by test set and baseline. Takes seconds for the first caller,
-        and is wanted in tests alone.
+        """Accuracy of the baselines, by test set and baseline. They take seconds for the first
+        caller, and only testing asks for them.
 
         Raises UsageError where the cache cannot be written.
         """

@@ -158,7 +158,7 @@ class Dataset(ABC, Generic[CorpusT]):
     external: ClassVar[bool] = True
     #: True if gold alignments come with it.
     gold: ClassVar[bool] = False
-    #: Where `attnbench data get` gets it from; None: it cannot be got.
+    #: Where `attnbench data get` downloads it from; None: nowhere.
     card: ClassVar[Downloadable | None] = None
     #: Places below the data root, any of which shows that it is there; empty: those of the card.
     places: ClassVar[tuple[str, ...]] = ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -75,9 +76,9 @@ def refusal(task: type[Task], attention: str, score: str) -> str | None:
 
 
 def resolve(cell: Cell) -> Plan:
-    """Everything the trial of a cell needs. Raises as `make_cell` does."""
+    """Everything the trial of a cell needs. Raises UsageError as `make_cell` does."""
     task, source, attention = _owners(cell)
-    base = _base_settings(task, source, cell, attention.placement)
+    base = source.settings(cell.budget, attention.placement)
     parts = _split_options(cell.options, attention.Options, task.Settings, source.Options)
     attention_options = _validated(attention.Options, parts[0])
     normalisers.get(attention_options.normaliser, where="--set normaliser")
@@ -93,7 +94,7 @@ def resolve(cell: Cell) -> Plan:
 
 
 def option_schemas(cell: Cell) -> dict[str, type[BaseModel]]:
-    """Who owns which options for this cell: for `list` and for messages."""
+    """The schemas of a cell's options by their owner: for `list` and for messages."""
     task, source, attention = _owners(cell)
     return {
         "attention": attention.Options,
@@ -108,12 +109,6 @@ def _owners(cell: Cell) -> tuple[type[Task], type[Dataset], Any]:
     task = tasks.get(cell.task)
     source = datasets(cell.task).get(cell.dataset, where=f"task {cell.task}")
     return task, source, attentions.get(cell.attention)
-
-
-def _base_settings(
-    task: type[Task], source: type[Dataset], cell: Cell, placement: Any
-) -> dict[str, Any]:
-    return dict(source.settings(cell.budget, placement))
 
 
 def _split_options(options: Mapping[str, Any], *schemas: type[BaseModel]) -> list[dict[str, Any]]:
@@ -152,7 +147,7 @@ def _validated(schema: type[BaseModel], values: Mapping[str, Any]) -> Any:
 
 def _explicit_options(draft: Cell) -> dict[str, Scalar]:
     """The options that differ from what they would be anyway, as their types have them."""
-    given, plain = resolve(draft), resolve(Cell(**{**_axes(draft), "options": {}}))
+    given, plain = resolve(draft), resolve(replace(draft, options={}))
     explicit: dict[str, Scalar] = {}
     for name in draft.options:
         for have, default in zip(_models(given), _models(plain), strict=True):
@@ -177,9 +172,3 @@ def _is_read(name: str, owner: BaseModel, plan: Plan) -> bool:
 
 def _models(plan: Plan) -> tuple[BaseModel, ...]:
     return plan.attention_options, plan.settings, plan.dataset_options
-
-
-def _axes(cell: Cell) -> dict[str, Any]:
-    axes = cell.to_json()
-    axes.pop("version")
-    return axes

@@ -1,7 +1,7 @@
 """Everything about a trial that is not an axis: model sizes, training, decoding.
 
-One flat, typed, frozen object. Its defaults come from the data set and the budget
-(`Dataset.settings`), single values are changed by `--set key=value`.
+One flat, typed, frozen object. Its defaults come from the data set and the budget (budgets.yaml of
+the task), single values are changed by `--set key=value`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BUDGETS: dict[str, str] = {
     "gpu": "published model sizes on real data, made for one GPU per trial or more",
 }
 
-# What a model of another family does not read says so: there it cannot name another trial.
+# Fields that only models of one family read say so: elsewhere they cannot name another trial.
 _TRANSFORMER: JsonDict = {"placements": ["transformer"]}
 _CONVOLUTIONAL: JsonDict = {"placements": ["convolutional"]}
 
@@ -28,17 +28,17 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     # training
-    steps: int = Field(300, ge=1, description="optimiser steps")
+    steps: int = Field(300, ge=1, description="optimizer steps")
     batch_units: int = Field(
         1500, ge=1, description="target units (tokens) a batch holds at most, padding counted"
     )
     learning_rate: float = Field(2e-3, gt=0, description="peak learning rate of AdamW")
-    warmup: float = Field(0.1, ge=0, le=1, description="share of the steps spent warming up")
+    warmup: float = Field(0.1, ge=0, le=1, description="fraction of the steps spent warming up")
     schedule: Literal["constant", "linear", "cosine", "inverse-sqrt"] = Field(
         "cosine", description="how the learning rate falls after warm-up"
     )
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")
-    clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    clip: float = Field(1.0, gt=0, description="norm that gradients are clipped to")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     dropout: float = Field(0.1, ge=0, lt=1)
     validations: int = Field(5, ge=1, description="validation passes, evenly spaced")
@@ -59,7 +59,7 @@ class Settings(BaseModel):
     )
     positions: Literal["sinusoids", "learned"] = Field(
         "sinusoids",
-        description="what tells the Transformer where a state stands",
+        description="positional encoding of the Transformer",
         json_schema_extra=_TRANSFORMER,
     )
     kernel: int = Field(
@@ -67,7 +67,7 @@ class Settings(BaseModel):
     )
     attention_layers: str = Field(
         "all",
-        description="layers of the convolutional decoder that attend, from 1, as in 1,3,5; or last",
+        description="decoder layers with attention (1-based, as in 1,3,5), all, or last",
         json_schema_extra=_CONVOLUTIONAL,
     )
     input_feeding: bool = Field(
@@ -87,7 +87,7 @@ class Settings(BaseModel):
     @field_validator("attention_layers", mode="before")
     @classmethod
     def _layers(cls, value: object) -> object:
-        """One spelling for each choice: numbers that rise, once each, with commas."""
+        """The one spelling of a choice: ascending numbers, each of them once, with commas."""
         if value in ("all", "last"):
             return value
         numbers = str(value).split(",")
@@ -96,11 +96,8 @@ class Settings(BaseModel):
         return ",".join(map(str, sorted({int(part) for part in numbers})))
 
 
-# Settings of the tasks that turn text into text: how it is cut into tokens, how much at once.
-
-
 class TextSettings(Settings):
-    """Adds the vocabulary and bounds on source units."""
+    """Settings of the tasks that turn text into text: adds the vocabulary and bounds on sources."""
 
     tokens: Literal["word", "bpe"] = Field("word", description="words, or byte-pair encoding")
     vocabulary: int = Field(

@@ -14,7 +14,7 @@ from bench.errors import UsageError, unknown_name
 if TYPE_CHECKING:
     from tasks.base import Dataset
     from tasks.data.archives import Distribution
-    from tasks.data.download import Fetched
+    from tasks.data.download import DownloadResult
     from tasks.data.hub import Card
 
 
@@ -155,7 +155,7 @@ def _terms(found: Named, card: Card | Distribution, root: Path) -> dict[str, str
     return {key: value for key, value in terms.items() if value}
 
 
-def _fetch(card: Card | Distribution, root: Path) -> Fetched:
+def _fetch(card: Card | Distribution, root: Path) -> DownloadResult:
     from tasks.data.archives import fetch_distribution
     from tasks.data.hub import Card, fetch
 

@@ -50,7 +50,7 @@ class TextJudge(Judge):
 
     @classmethod
     def controls(cls, data: TaskData, subset: str) -> Mapping[str, float]:
-        found = _texts(data).corpus.controls()
+        found = _texts(data).controls()
         tests = list(_texts(data).tests)
         if subset != tests[0]:
             prefix = f"{subset}_"

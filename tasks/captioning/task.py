@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.base import Evaluation, Paths, Plan, Task, TaskData, tasks
+from tasks.base import Evaluation, Paths, Plan, Task, tasks
+from tasks.captioning.datasets import CaptionCorpus
 from tasks.captioning.settings import CaptioningSettings
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
-    import pytorch_lightning as pl
-
     from tasks.captioning.data import CaptioningData
     from tasks.captioning.model import CaptioningModule
 
 
+CaptioningPlan = Plan[CaptioningSettings, CaptionCorpus]
+
+
 @tasks.register("captioning")
-class Captioning(Task):
+class Captioning(Task[CaptioningSettings, CaptionCorpus, "CaptioningData", "CaptioningModule"]):
     """Picture to sentence (Xu 2015)."""
 
     name: ClassVar[str] = "captioning"
@@ -30,23 +32,19 @@ class Captioning(Task):
     Settings: ClassVar[type[Settings]] = CaptioningSettings
 
     @classmethod
-    def prepare(cls, plan: Plan, paths: Paths) -> CaptioningData:
+    def prepare(cls, plan: CaptioningPlan, paths: Paths) -> CaptioningData:
         from tasks.captioning.data import prepare
 
-        corpus = plan.dataset.load(plan.dataset_options, paths.data_root)
-        assert isinstance(plan.settings, CaptioningSettings)
-        return prepare(corpus, plan.settings, paths)
+        return prepare(plan.load(paths.data_root), plan.settings, paths)
 
     @classmethod
-    def module(cls, plan: Plan, data: TaskData) -> CaptioningModule:
+    def module(cls, plan: CaptioningPlan, data: CaptioningData) -> CaptioningModule:
         from bench.models.build import AttentionChoice, build_decoder
         from bench.models.heads import VocabularyHead
         from bench.models.image_encoder import GridEncoder, PictureFront
-        from tasks.captioning.data import CaptioningData
         from tasks.captioning.model import CaptioningModule, Frequencies
         from tasks.training.module import model_sizes
 
-        assert isinstance(data, CaptioningData) and isinstance(plan.settings, CaptioningSettings)
         settings = plan.settings
         sizes = model_sizes(settings)
         choice = AttentionChoice(
@@ -69,10 +67,9 @@ class Captioning(Task):
         return module
 
     @classmethod
-    def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
-        from tasks.captioning.data import CaptioningData
+    def evaluate(
+        cls, plan: CaptioningPlan, module: CaptioningModule, data: CaptioningData
+    ) -> Evaluation:
         from tasks.captioning.evaluate import evaluate
-        from tasks.captioning.model import CaptioningModule
 
-        assert isinstance(module, CaptioningModule) and isinstance(data, CaptioningData)
         return evaluate(module, data)

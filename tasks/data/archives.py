@@ -19,17 +19,15 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from bench.errors import UsageError
-from tasks.data.download import Fetched, download, read_record, size_text, write_record
-
-# Archives: what is wanted of one, unpacked beside its place and moved there when it is whole.
+from tasks.data.download import DownloadResult, download, read_record, size_text, write_record
 
 #: A file as it is; compressed by gzip; a ZIP archive; a tar archive compressed by gzip.
 Form = Literal["file", "gz", "zip", "tar"]
 
 
 def unpack(form: Form, path: Path, places: Mapping[str, str], root: Path, scratch: Path) -> None:
-    """Put what is in an archive into its places. The archive itself stays, unless it is damaged:
-    then it is deleted, so that it is got anew.
+    """Unpack what is wanted of an archive into its places. The archive itself stays, unless it is
+    damaged: then it is deleted, so that it is downloaded anew.
 
     Args:
         places: places below `root`, by what goes there: a member, or a folder of members (ends with
@@ -89,7 +87,8 @@ def _extract(form: Form, path: Path, places: Mapping[str, str], scratch: Path) -
 
 
 def _target(name: str, places: Mapping[str, str]) -> str | None:
-    """Where a member of an archive belongs; None if nowhere. Never outside of its place."""
+    """The path that a member of an archive is unpacked to, None if it is not wanted. Never outside
+    of its place."""
     name = name.removeprefix("./")
     if ".." in PurePosixPath(name).parts:
         return None
@@ -103,15 +102,19 @@ def _target(name: str, places: Mapping[str, str]) -> str | None:
 
 @contextmanager
 def _damage(path: Path) -> Iterator[None]:
+    """Delete a damaged archive and raise UsageError."""
     try:
         yield
     except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         path.unlink(missing_ok=True)
         raise UsageError(
-            f"the archive is damaged ({error})", where=str(path), remedy="get it again"
+            f"the archive is damaged ({error})", where=str(path), remedy="download it again"
         ) from None
 
 
+# Data sets as sets of such files.
+
+#: Folder of the data root for work in progress.
 WORK = ".downloads"
 
 
@@ -165,12 +168,12 @@ class Distribution:
 
 def fetch_distribution(
     card: Distribution, root: Path, *, report: Callable[[str], None] = lambda line: None
-) -> Fetched:
+) -> DownloadResult:
     """Download what is not in its place yet. Interrupted downloads go on where they were cut off.
 
     Args:
         root: the data root.
-        report: called with a line for every file that is got.
+        report: called with a line for every file that is downloaded.
 
     Raises:
         UsageError: what `download` raises; an archive that is damaged or lacks what it should hold;
@@ -196,4 +199,4 @@ def fetch_distribution(
         path.unlink()
         got.append(piece.name)
     shutil.rmtree(work, ignore_errors=True)
-    return Fetched(root, tuple(got), tuple(kept))
+    return DownloadResult(root, tuple(got), tuple(kept))

@@ -1,4 +1,4 @@
-"""One file over HTTPS: resumable, checked, and complete or not there at all."""
+"""Downloads over HTTPS: resumable, checked, and complete or not there at all; and their records."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True)
-class Downloaded:
-    """What is known of a file that was got.
+class FileRecord:
+    """Size, digest and origin of a downloaded file.
 
     Attributes:
+        size: in bytes.
         sha256: hexadecimal digest of its contents.
         commit: the hub's commit that it belongs to; None where it does not come from the hub.
     """
@@ -44,7 +45,7 @@ class Downloaded:
 
 
 class _BrokenError(Exception):
-    """The connection broke off or the server is busy: trying again may help."""
+    """A connection that broke off, or a busy server: trying again may help."""
 
 
 def download(
@@ -54,9 +55,9 @@ def download(
     sha256: str | None = None,
     md5: str | None = None,
     timeout: float = TIMEOUT_SECONDS,
-) -> Downloaded:
-    """Get a file. What has arrived is kept in `<path>.part` until it is complete, so that a second
-    call goes on where the first one was cut off; `path` itself only ever holds the whole file.
+) -> FileRecord:
+    """Download a file. What has arrived is kept in `<path>.part` until it is complete, so that a
+    second call goes on where the first one was cut off; `path` only ever holds the whole file.
 
     Args:
         sha256, md5: hexadecimal digests the contents must have, or None.
@@ -83,7 +84,7 @@ def download(
 
 def verified(
     path: Path, where: str, *, sha256: str | None = None, md5: str | None = None
-) -> Downloaded:
+) -> FileRecord:
     """Size and digest of a file that has arrived. Raises UsageError, and deletes the file, if it is
     not what was published; `where` is the address it came from."""
     for kind, expected in (("sha256", sha256), ("md5", md5)):
@@ -92,24 +93,24 @@ def verified(
             raise UsageError(
                 f"the contents are not what was published ({kind} {found[:12]}...)",
                 where=where,
-                remedy=f"expected {expected[:12]}...; get it again, or ask who serves it",
+                remedy=f"expected {expected[:12]}...; download it again, or ask who serves it",
             )
-    return Downloaded(path.stat().st_size, _digest(path, "sha256"))
+    return FileRecord(path.stat().st_size, _digest(path, "sha256"))
 
 
 def require_space(folder: Path, size: int) -> None:
-    """Raise UsageError if a number of bytes does not fit where a folder lies."""
+    """Raise UsageError unless the disk of a folder has room for `size` bytes."""
     free = shutil.disk_usage(folder).free
     if size > free:
         raise UsageError(
-            f"{size:,} bytes are to come and {free:,} are free",
+            f"{size:,} bytes are needed, {free:,} are free",
             where=str(folder),
             remedy="make room, or choose another folder",
         )
 
 
 def require_https(url: str) -> None:
-    """Raise UsageError for an address that is neither HTTPS nor on this machine."""
+    """Raise UsageError unless an address is HTTPS, or HTTP on this machine."""
     address = urlsplit(url)
     if address.scheme == "https" or (address.scheme == "http" and address.hostname in _LOOPBACK):
         return
@@ -127,7 +128,7 @@ def _with_retries(url: str, part: Path, tag: Path, timeout: float) -> None:
         except _BrokenError as error:
             if attempt == TRIES:
                 raise UsageError(
-                    f"cannot be got ({error})",
+                    f"download failed ({error})",
                     where=url,
                     remedy="check the network; what has arrived is kept",
                 ) from None
@@ -136,7 +137,7 @@ def _with_retries(url: str, part: Path, tag: Path, timeout: float) -> None:
 
 
 def _fetch(url: str, part: Path, tag: Path, timeout: float) -> None:
-    """One try: the rest of the file, or all of it where the server does not resume."""
+    """Make one try: get the rest of the file, or all of it where the server does not resume."""
     have = part.stat().st_size if part.exists() and tag.exists() else 0
     headers = {"User-Agent": "attention-bench"}
     if have:
@@ -207,12 +208,12 @@ def _digest(path: Path, kind: str) -> str:
         return hashlib.file_digest(file, kind).hexdigest()
 
 
-# What was downloaded: a record beside the files, and how it is told.
+# The record of a data set's downloads, a JSON file.
 
 
 @dataclass(frozen=True)
-class Fetched:
-    """What fetching did.
+class DownloadResult:
+    """The outcome of downloading a data set.
 
     Attributes:
         folder: where the files lie.
@@ -225,19 +226,21 @@ class Fetched:
     kept: tuple[str, ...]
 
 
-def read_record(path: Path) -> dict[str, Downloaded]:
-    """Downloads by name; none where there is no record. Raises UsageError if it is spoilt."""
+def read_record(path: Path) -> dict[str, FileRecord]:
+    """Downloaded files by name; none without a record. Raises UsageError if it is damaged."""
     if not path.is_file():
         return {}
     try:
-        return {name: Downloaded(**entry) for name, entry in read_json(path).items()}
+        return {name: FileRecord(**entry) for name, entry in read_json(path).items()}
     except (TypeError, AttributeError):
         raise UsageError(
-            "not a record of downloads", where=str(path), remedy="delete it and get the data again"
+            "not a record of downloads",
+            where=str(path),
+            remedy="delete it and download the data again",
         ) from None
 
 
-def write_record(path: Path, known: Mapping[str, Downloaded]) -> None:
+def write_record(path: Path, known: Mapping[str, FileRecord]) -> None:
     """Replace the record in one step. Raises UsageError where it cannot be written."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     text = json.dumps({name: asdict(entry) for name, entry in sorted(known.items())}, indent=1)
@@ -252,7 +255,7 @@ def write_record(path: Path, known: Mapping[str, Downloaded]) -> None:
 
 
 def size_text(size: int) -> str:
-    """Bytes as people say them: "6.4 GB", "22 kB"."""
+    """A number of bytes in words: "6.4 GB", "22 kB"."""
     amount, unit = float(size), "bytes"
     for larger in ("kB", "MB", "GB", "TB"):
         if amount < 1000:

@@ -1,9 +1,9 @@
-"""Data sets of the Hugging Face hub, described by declarative cards and got by pinned revision.
+"""Data sets of the Hugging Face hub: declarative cards, downloaded at pinned revisions.
 
 `huggingface_hub` downloads; address of a mirror (`HF_ENDPOINT`), token and offline mode are its
 own. On disk a file lies at `<root>/hub/<identifier>/<revision>/<file>`, with `/` in names written
-`--`. A record beside the files (`manifest.json`) names what was got: size, SHA-256, and the commit
-a branch stood for.
+`--`. A record beside the files (`manifest.json`) names what was downloaded: size, SHA-256, and the
+commit a branch stood for.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tasks.base import DatasetOptions
 from tasks.data.archives import unpack
 from tasks.data.download import (
     TIMEOUT_SECONDS,
-    Fetched,
+    DownloadResult,
     read_record,
     require_https,
     require_space,
@@ -115,7 +115,9 @@ class CardOptions(DatasetOptions):
     )
 
 
-def fetch(card: Card, root: Path, *, report: Callable[[str], None] = lambda line: None) -> Fetched:
+def fetch(
+    card: Card, root: Path, *, report: Callable[[str], None] = lambda line: None
+) -> DownloadResult:
     """Download what a card names, unless it is there. Every file is complete or absent.
 
     Args:
@@ -139,7 +141,7 @@ def fetch(card: Card, root: Path, *, report: Callable[[str], None] = lambda line
     _require_one_commit(card, folder)
     if card.archive is not None:
         _unpack(card, folder)
-    return Fetched(folder, tuple(got), tuple(kept))
+    return DownloadResult(folder, tuple(got), tuple(kept))
 
 
 def paths(card: Card, root: Path | None, split: str) -> tuple[Path, ...]:
@@ -233,7 +235,7 @@ def _told_in_one_line(address: str, folder: Path) -> Iterator[None]:
         yield
     except OfflineModeIsEnabled:
         raise UsageError(
-            "cannot be got in offline mode", where=address, remedy="unset HF_HUB_OFFLINE"
+            "cannot be downloaded in offline mode", where=address, remedy="unset HF_HUB_OFFLINE"
         ) from None
     except HfHubHTTPError as error:
         raise _refused(error) from None
@@ -262,7 +264,7 @@ def _refused(error: HfHubHTTPError) -> UsageError:
 
 def _unreachable(reason: str, address: str) -> UsageError:
     return UsageError(
-        f"cannot be got ({reason})",
+        f"download failed ({reason})",
         where=address,
         remedy="check the network; files that are complete are kept",
     )
@@ -288,7 +290,7 @@ def _require_one_commit(card: Card, folder: Path) -> None:
         raise UsageError(
             f"the files are of {len(commits)} commits; '{card.revision}' moved while they were got",
             where=str(folder),
-            remedy="delete the folder and get the data again, best with --revision COMMIT",
+            remedy="delete the folder and download the data again, best with --revision COMMIT",
         )
 
 

@@ -115,5 +115,5 @@ def _decoding(path: Path) -> Iterator[None]:
         raise UsageError(
             f"no readable Parquet file ({str(error).splitlines()[0]})",
             where=str(path),
-            remedy="delete it and get it again",
+            remedy="delete it and download it again",
         ) from None

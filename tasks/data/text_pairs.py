@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 
 from bench.errors import UsageError
-from tasks.base import TaskData
+from tasks.base import Corpus, TaskData
 from tasks.data.arrow import EncodedTexts, encode
 from tasks.data.batching import BucketBatches, Stream, StreamModule, sorted_batches
 from tasks.data.cache import digest
@@ -21,14 +20,13 @@ from tasks.data.tokenizer import Tokeniser
 from tasks.settings import TextSettings
 from tasks.training.sequence import Batch
 
-Example = TypeVar("Example")
-Covariant = TypeVar("Covariant", covariant=True)
+ExampleT = TypeVar("ExampleT")
 Controls = Callable[[], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
-class Part(Generic[Example]):
-    """A part of a corpus as texts: N of each side.
+class SplitTexts(Generic[ExampleT]):
+    """The texts of a split: N of each side.
 
     Attributes:
         examples: what the texts are made of.
@@ -36,78 +34,17 @@ class Part(Generic[Example]):
         segments: for every source the segment of each of its words; None if it has none.
     """
 
-    examples: Sequence[Example]
+    examples: Sequence[ExampleT]
     source: Sequence[str]
     target: Sequence[str]
     segments: Iterable[Sequence[int]] | None = None
 
 
-class Parts(Protocol[Covariant]):
-    """What the corpora of all tasks have in common."""
-
-    @property
-    def fingerprint(self) -> str: ...
-    @property
-    def train(self) -> Sequence[Covariant]: ...
-    @property
-    def validation(self) -> Sequence[Covariant]: ...
-    @property
-    def tests(self) -> Mapping[str, Sequence[Covariant]]: ...
-    @property
-    def notes(self) -> tuple[str, ...]: ...
-
-
 @dataclass(frozen=True)
-class TextCorpus(Generic[Example]):
-    """What `prepare_texts` takes: a corpus of any task that turns text into text.
-
-    Attributes:
-        fingerprint: digest of all examples and their order.
-        tests: test sets by name; the first one gives the headline figure.
-        sure: whether gold links are sure or possible only (`tasks.evaluation.alignment`).
-        controls: gives figures of baselines that need no model, by name. Called where a trial is
-            tested, since they may take seconds.
-        notes: what a reader of the results must know.
-    """
-
-    fingerprint: str
-    train: Part[Example]
-    validation: Part[Example]
-    tests: Mapping[str, Part[Example]]
-    sure: bool = True
-    controls: Controls = dict
-    notes: tuple[str, ...] = ()
-
-    @classmethod
-    def of(
-        cls,
-        corpus: Parts[Example],
-        part: Callable[[Sequence[Example]], Part[Example]],
-        *,
-        sure: bool = True,
-        controls: Controls = dict,
-    ) -> TextCorpus[Example]:
-        """A task's own corpus as texts.
-
-        Args:
-            part: examples to their texts.
-        """
-        return cls(
-            fingerprint=corpus.fingerprint,
-            train=part(corpus.train),
-            validation=part(corpus.validation),
-            tests={name: part(examples) for name, examples in corpus.tests.items()},
-            sure=sure,
-            controls=controls,
-            notes=corpus.notes,
-        )
-
-
-@dataclass(frozen=True)
-class Split(Generic[Example]):
+class Split(Generic[ExampleT]):
     """Examples with their tokens. Sources end with EOS, targets are framed by BOS and EOS."""
 
-    examples: Sequence[Example]
+    examples: Sequence[ExampleT]
     source: EncodedTexts
     target: EncodedTexts
 
@@ -135,30 +72,25 @@ class Split(Generic[Example]):
 
 
 @dataclass(frozen=True)
-class TextData(TaskData, Generic[Example]):
-    """Everything a trial needs of its corpus."""
+class TextData(TaskData, Generic[ExampleT]):
+    """Everything a trial needs of its corpus.
 
-    task: str
-    corpus: TextCorpus[Example]
+    Attributes:
+        sure: whether gold links are sure or possible only (`tasks.evaluation.alignment`).
+        controls: gives figures of baselines that need no model, by name. Called where a trial is
+            tested, since they may take seconds.
+    """
+
+    fingerprint: str
     source_tokeniser: Tokeniser
     target_tokeniser: Tokeniser
-    train: Split[Example]
-    validation: Split[Example]
-    tests: Mapping[str, Split[Example]]
+    train: Split[ExampleT]
+    validation: Split[ExampleT]
+    tests: Mapping[str, Split[ExampleT]]
     settings: TextSettings
-
-    @cached_property
-    def fingerprint(self) -> str:  # type: ignore[override]
-        return digest(
-            self.task,
-            self.corpus.fingerprint,
-            self.source_tokeniser.fingerprint,
-            self.target_tokeniser.fingerprint,
-        )
-
-    @property
-    def notes(self) -> Sequence[str]:  # type: ignore[override]
-        return self.corpus.notes
+    sure: bool = True
+    controls: Controls = dict
+    notes: tuple[str, ...] = ()
 
     @property
     def length_ratio(self) -> float:
@@ -181,9 +113,19 @@ class TextData(TaskData, Generic[Example]):
 
 
 def prepare_texts(
-    task: str, corpus: TextCorpus[Example], settings: TextSettings, cache: Path
-) -> TextData[Example]:
-    """Train the tokenisers on the training part, encode every part.
+    corpus: Corpus[Any],
+    texts: Callable[[Sequence[Any]], SplitTexts[ExampleT]],
+    settings: TextSettings,
+    cache: Path,
+    *,
+    sure: bool = True,
+    controls: Controls = dict,
+) -> TextData[ExampleT]:
+    """Learn the tokenisers from the training split, encode every split.
+
+    Args:
+        texts: the texts of the examples of a split.
+        sure, controls: as in `TextData`.
 
     Raises UsageError where the settings do not fit together or the cache cannot be written.
     """
@@ -193,9 +135,10 @@ def prepare_texts(
             where="--set",
             remedy="add --set vocabulary=5000",
         )
-    source, target = _tokenisers(corpus.train, settings, cache)
+    train = texts(corpus.train)
+    source, target = _tokenisers(train, settings, cache)
 
-    def split(part: Part[Example]) -> Split[Example]:
+    def split(part: SplitTexts[ExampleT]) -> Split[ExampleT]:
         return Split(
             part.examples,
             encode(part.source, source, cache, segments=part.segments),
@@ -203,21 +146,23 @@ def prepare_texts(
         )
 
     return TextData(
-        task=task,
-        corpus=corpus,
+        fingerprint=digest(corpus.fingerprint, source.fingerprint, target.fingerprint),
         source_tokeniser=source,
         target_tokeniser=target,
-        train=split(corpus.train),
-        validation=split(corpus.validation),
-        tests={name: split(part) for name, part in corpus.tests.items()},
+        train=split(train),
+        validation=split(texts(corpus.validation)),
+        tests={name: split(texts(examples)) for name, examples in corpus.tests.items()},
         settings=settings,
+        sure=sure,
+        controls=controls,
+        notes=corpus.notes,
     )
 
 
 def _tokenisers(
-    train: Part[Example], settings: TextSettings, cache: Path
+    train: SplitTexts[Any], settings: TextSettings, cache: Path
 ) -> tuple[Tokeniser, Tokeniser]:
-    """Those of source and target: one and the same if the vocabulary is joint."""
+    """Those of source and target; one for both with a joint vocabulary."""
 
     def learn(texts: Iterable[str]) -> Tokeniser:
         return Tokeniser.train(texts, kind=settings.tokens, size=settings.vocabulary, cache=cache)
@@ -239,10 +184,10 @@ class _Both:
         return chain(self.source, self.target)
 
 
-def _bounded_lengths(split: Split[Example], settings: TextSettings) -> np.ndarray:
+def _bounded_lengths(split: Split[Any], settings: TextSettings) -> np.ndarray:
     """N, what each example counts towards `batch_units`: its target, or its source where that
     fills a larger share of `source_units`."""
-    target = split.target.lengths + 1
+    target: np.ndarray = split.target.lengths + 1
     if not settings.source_units:
         return target
     share = (split.source.lengths + 1) * settings.batch_units / settings.source_units

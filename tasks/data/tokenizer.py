@@ -1,8 +1,8 @@
 """Texts to token ids and back: byte-pair encoding or whole words.
 
-Trained on the training side only, deterministic, kept as JSON. Both kinds work on the words of
-`tasks.data.tokenizer`, so every token belongs to exactly one word.
-Byte-pair encoding after Sennrich, Haddow and Birch (2016).
+Vocabularies are learned from training texts only, deterministic, and kept as JSON. Both kinds work
+on the words of a text, so every token belongs to exactly one word. Byte-pair encoding after
+Sennrich, Haddow and Birch (2016).
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ import sys
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
-import tokenizers
-from tokenizers import models, trainers
 
 from tasks.data.cache import cached, digest, digest_texts
 from tasks.data.vocabulary import SPECIALS, UNK, Segmented
 
+if TYPE_CHECKING:
+    import tokenizers  # at run time only where it is used: most who want words train no vocabulary
+
 # Words of a text, and the way back.
 #
 # A text is cut at white space and around punctuation. Every piece that followed white space carries
-# a mark in front, so that joining the pieces gives the text back exactly, up to runs of white space:
-# no rules are needed to undo the cutting, and figures are computed on real text.
+# a mark in front, so that joining the pieces gives the text back exactly, up to runs of white
+# space: no rules are needed to undo the cutting, and figures are computed on real text.
 
 #: Stands for the white space before a piece (U+2581, as in SentencePiece).
 MARK = "\u2581"
@@ -69,6 +70,22 @@ def word_starts(text: str) -> list[int]:
     return [found.start() for found in _WORD.finditer(text)]
 
 
+def plain_words(text: str, *, lower: bool = True) -> tuple[str, ...]:
+    """The words of corpora whose gold alignments count words: lower-cased unless told otherwise.
+
+    Joined by blanks and cut again they stay the same words, so positions counted in them are the
+    positions a tokeniser reports for the joined text.
+    """
+    found: Iterable[str] = words(text.lower() if lower else text)
+    if "'" in text or "’" in text:
+        # A clitic that loses its neighbour is cut further ("d'" before a blank).
+        found = words(" ".join(found))
+    # Interned, since a corpus says the same few words over and over.
+    return tuple(map(sys.intern, filter(None, found)))
+
+
+# Vocabularies learned from texts.
+
 Kind = Literal["bpe", "word"]
 
 # Raised when the same texts would give another tokeniser than before.
@@ -102,6 +119,8 @@ class Tokeniser:
         """
         if cache is None:
             return cls._learn(texts, kind, size)
+        import tokenizers
+
         key = digest("tokeniser", VERSION, tokenizers.__version__, kind, size, digest_texts(texts))
         path = cached(
             cache / "tokenisers",
@@ -177,6 +196,8 @@ class Tokeniser:
 
     @classmethod
     def from_json(cls, text: str) -> Tokeniser:
+        import tokenizers
+
         data = json.loads(text)
         return cls(data["kind"], tokenizers.Tokenizer.from_str(json.dumps(data["model"])))
 
@@ -197,33 +218,18 @@ class Tokeniser:
         return f"{MARK}x" if self.kind == "word" else "x"
 
 
-def _untrained(kind: Kind, size: int) -> tuple[tokenizers.Tokenizer, trainers.Trainer]:
+def _untrained(kind: Kind, size: int) -> tuple[tokenizers.Tokenizer, tokenizers.trainers.Trainer]:
+    from tokenizers import Tokenizer, models, trainers
+
     specials, unknown = list(SPECIALS), SPECIALS[UNK]
     if kind == "bpe":
-        return tokenizers.Tokenizer(models.BPE(unk_token=unknown)), trainers.BpeTrainer(
+        return Tokenizer(models.BPE(unk_token=unknown)), trainers.BpeTrainer(
             vocab_size=size, min_frequency=2, special_tokens=specials, show_progress=False
         )
-    return tokenizers.Tokenizer(models.WordLevel(unk_token=unknown)), trainers.WordLevelTrainer(
+    return Tokenizer(models.WordLevel(unk_token=unknown)), trainers.WordLevelTrainer(
         vocab_size=size or 2**31, special_tokens=specials, show_progress=False
     )
 
 
 def _write(path: Path, tokeniser: Tokeniser) -> None:
     path.write_text(tokeniser.to_json(), "utf-8")
-
-
-# Running text to plain words: the words of corpora whose gold alignments count words.
-
-
-def plain_words(text: str, *, lower: bool = True) -> tuple[str, ...]:
-    """The words of a text, lower-cased unless told otherwise.
-
-    Joined by blanks and cut again they stay the same words, so positions counted in them are the
-    positions a tokeniser reports for the joined text.
-    """
-    found: Iterable[str] = words(text.lower() if lower else text)
-    if "'" in text or "’" in text:
-        # A clitic that loses its neighbour is cut further ("d'" before a blank).
-        found = words(" ".join(found))
-    # Interned, since a corpus says the same few words over and over.
-    return tuple(map(sys.intern, filter(None, found)))

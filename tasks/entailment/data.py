@@ -28,7 +28,7 @@ _CLAUSE_ENDS = frozenset([",", ";", ":", "."])
 
 @dataclass(frozen=True)
 class Split:
-    """Sequence[PairExample] with their tokens, which are their words. Both sides end with EOS."""
+    """Pairs with their tokens, which are their words. Both sides end with EOS."""
 
     pairs: Sequence[PairExample]
     premises: EncodedTexts

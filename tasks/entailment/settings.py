@@ -10,7 +10,7 @@ from tasks.settings import Settings
 
 
 class EntailmentSettings(Settings):
-    """Adds how classes are made of what was read, and which words have embeddings."""
+    """Adds the classifier and the vocabulary."""
 
     head: Literal["compare", "last"] = Field(
         "compare",
@@ -34,7 +34,10 @@ class EntailmentSettings(Settings):
         description="word_vectors=fixed: share of a vector that words with like spelling share",
     )
     word_rate: float = Field(
-        0.1, ge=0, le=1, description="word_vectors=fixed: how fast the learned part moves; 0 not"
+        0.1,
+        ge=0,
+        le=1,
+        description="word_vectors=fixed: learning rate of the learned part, relative; 0 freezes it",
     )
     word_scale: float = Field(
         1.0, gt=0, description="word_vectors=fixed: length of a word's fixed vector"
@@ -42,7 +45,7 @@ class EntailmentSettings(Settings):
     residual: bool = Field(
         False,
         description="recurrent models: a word's embedding is added to the state it gives, on both"
-        " sides, so that attention can tell the same word (others always have it)",
+        " sides, so that attention can tell the same word (other models always add it)",
     )
     least_count: int = Field(
         2, ge=1, description="words that training has less often are unknown words"

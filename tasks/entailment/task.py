@@ -7,21 +7,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.base import Evaluation, Paths, Plan, Task, TaskData, tasks
-from tasks.entailment.datasets import LABELS
+from tasks.base import Evaluation, Paths, Plan, Task, tasks
+from tasks.entailment.datasets import LABELS, EntailmentCorpus
 from tasks.entailment.settings import EntailmentSettings
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
-    import pytorch_lightning as pl
-
     from bench.models.heads import ClassHead
     from tasks.entailment.data import EntailmentData
     from tasks.training.classifier import ClassificationModule
 
 
+EntailmentPlan = Plan[EntailmentSettings, EntailmentCorpus]
+
+
 @tasks.register("entailment")
-class Entailment(Task):
+class Entailment(
+    Task[EntailmentSettings, EntailmentCorpus, "EntailmentData", "ClassificationModule"]
+):
     """The hypothesis is read word by word with attention over the premise (Rocktaschel 2016)."""
 
     name: ClassVar[str] = "entailment"
@@ -32,25 +35,20 @@ class Entailment(Task):
     Settings: ClassVar[type[Settings]] = EntailmentSettings
 
     @classmethod
-    def prepare(cls, plan: Plan, paths: Paths) -> EntailmentData:
+    def prepare(cls, plan: EntailmentPlan, paths: Paths) -> EntailmentData:
         from tasks.entailment.data import prepare
 
-        corpus = plan.dataset.load(plan.dataset_options, paths.data_root)
-        assert isinstance(plan.settings, EntailmentSettings)
-        return prepare(corpus, plan.settings, paths)
+        return prepare(plan.load(paths.data_root), plan.settings, paths)
 
     @classmethod
-    def module(cls, plan: Plan, data: TaskData) -> ClassificationModule:
+    def module(cls, plan: EntailmentPlan, data: EntailmentData) -> ClassificationModule:
         from bench.models.build import AttentionChoice, build_decoder, build_encoder
-        from tasks.entailment.data import EntailmentData
         from tasks.entailment.model import WordEmbedding, spelling_vectors
         from tasks.training.classifier import ClassificationModule
         from tasks.training.module import model_sizes
         from tasks.training.sequence import TokenFront
 
-        assert isinstance(data, EntailmentData)
         settings, placement = plan.settings, plan.attention.placement
-        assert isinstance(settings, EntailmentSettings)
         sizes = model_sizes(settings)
         choice = AttentionChoice(
             plan.attention, plan.cell.score, plan.attention_options, data.length_ratio
@@ -78,20 +76,18 @@ class Entailment(Task):
         )
 
     @classmethod
-    def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
-        from tasks.entailment.data import EntailmentData
+    def evaluate(
+        cls, plan: EntailmentPlan, module: ClassificationModule, data: EntailmentData
+    ) -> Evaluation:
         from tasks.entailment.evaluate import evaluate
-        from tasks.training.classifier import ClassificationModule
 
-        assert isinstance(module, ClassificationModule) and isinstance(data, EntailmentData)
         return evaluate(module, data)
 
 
-def _head(plan: Plan, state_size: int, context_size: int) -> ClassHead:
+def _head(plan: EntailmentPlan, state_size: int, context_size: int) -> ClassHead:
     from bench.models.heads import ComparisonHead, LastStateHead
 
     settings = plan.settings
-    assert isinstance(settings, EntailmentSettings)
     if settings.head == "compare":
         words = settings.embedding if settings.compare_words else 0
         return ComparisonHead(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bench.store.result import LengthBin, Primary
 from tasks.base import Evaluation, Prediction
-from tasks.data.text_pairs import Example, Split, TextData
+from tasks.data.text_pairs import ExampleT, Split, TextData
 from tasks.evaluation.alignment_text import WordPair, alignment, attended, traces
 from tasks.evaluation.bootstrap import Figure, Interval, by_length
 from tasks.evaluation.decode import Decoding, decode
@@ -75,9 +75,9 @@ class _Tested:
 
 def evaluate(
     module: GenerationModule,
-    data: TextData[Example],
+    data: TextData[ExampleT],
     scoring: Scoring,
-    view: Callable[[Example], WordPair],
+    view: Callable[[ExampleT], WordPair],
 ) -> Evaluation:
     """Test on every test set; the first one gives the headline figure."""
     tested = [_test(module, data, name, scoring, view) for name in data.tests]
@@ -93,7 +93,7 @@ def evaluate(
         metrics |= {f"{prefix}{name}": value for name, value in _figures(one).items()}
         bins += by_length(one.subset, one.lengths, one.scored.statistics, scoring.figure)
     return Evaluation(
-        metrics={**metrics, **data.corpus.controls()},
+        metrics={**metrics, **data.controls()},
         primary=_primary(scoring.name, first.scored.headline),
         predictions=[row for one in tested for row in _predictions(one)],
         traces=[
@@ -103,7 +103,7 @@ def evaluate(
             for trace in traces(example, one.subset)
         ],
         by_length=bins,
-        alignment=alignment(looked[first.subset], sure=data.corpus.sure),
+        alignment=alignment(looked[first.subset], sure=data.sure),
         signatures=first.scored.signatures,
         decoded=sum(len(one.split) for one in tested),
         decode_seconds=sum(one.decoding.seconds for one in tested),
@@ -112,10 +112,10 @@ def evaluate(
 
 def _test(
     module: GenerationModule,
-    data: TextData[Example],
+    data: TextData[ExampleT],
     subset: str,
     scoring: Scoring,
-    view: Callable[[Example], WordPair],
+    view: Callable[[ExampleT], WordPair],
 ) -> _Tested:
     split, longest = data.tests[subset], module.settings.max_length
 

@@ -1,4 +1,4 @@
-"""Settings of speech: those of every task, the features, the front end, and what helps training."""
+"""Settings of speech: those of every task, and what lies between a waveform and the encoder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tasks.settings import Settings
 
 
 class SpeechSettings(Settings):
-    """Adds what lies between a waveform and the encoder."""
+    """Adds the features, the front end, and what helps training."""
 
     batch_units: int = Field(
         4000, ge=1, description="source frames a batch holds at most, padding counted"
@@ -20,7 +20,9 @@ class SpeechSettings(Settings):
     )
 
     # features
-    n_mels: int = Field(40, ge=1, description="mel bands; of no influence on given features")
+    n_mels: int = Field(
+        40, ge=1, description="number of mel bands; ignored for precomputed features"
+    )
     deltas: int = Field(0, ge=0, le=2, description="orders of differences appended to features")
     normalise: bool = Field(True, description="mean 0 and variance 1 in every band, per utterance")
 

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.base import Evaluation, Paths, Plan, Task, TaskData, tasks
+from tasks.base import Evaluation, Paths, Plan, Task, tasks
 from tasks.settings import Settings
+from tasks.speech.datasets import SpeechCorpus
 from tasks.speech.settings import SpeechSettings
 
 if TYPE_CHECKING:
-    import pytorch_lightning as pl
-
     from tasks.speech.data import SpeechData
     from tasks.speech.model import SpeechModule
 
 
+SpeechPlan = Plan[SpeechSettings, SpeechCorpus]
+
+
 @tasks.register("speech")
-class Speech(Task):
+class Speech(Task[SpeechSettings, SpeechCorpus, "SpeechData", "SpeechModule"]):
     """Sound to symbols (Chorowski 2015, Chan 2016).
 
     The headline is the error rate of the corpus's units: per, cer or wer."""
@@ -33,24 +35,20 @@ class Speech(Task):
     Settings: ClassVar[type[Settings]] = SpeechSettings
 
     @classmethod
-    def prepare(cls, plan: Plan, paths: Paths) -> SpeechData:
+    def prepare(cls, plan: SpeechPlan, paths: Paths) -> SpeechData:
         from tasks.speech.data import prepare
 
-        corpus = plan.dataset.load(plan.dataset_options, paths.data_root)
-        assert isinstance(plan.settings, SpeechSettings)
-        return prepare(corpus, plan.settings, paths)
+        return prepare(plan.load(paths.data_root), plan.settings, paths)
 
     @classmethod
-    def module(cls, plan: Plan, data: TaskData) -> SpeechModule:
+    def module(cls, plan: SpeechPlan, data: SpeechData) -> SpeechModule:
         from bench.models.build import AttentionChoice, build_decoder, build_encoder
         from bench.models.heads import VocabularyHead
         from bench.models.losses import CtcHead
-        from tasks.speech.data import SpeechData
         from tasks.speech.model import SpeechModule, build_augment, build_front
         from tasks.training.module import model_sizes
 
         settings = plan.settings
-        assert isinstance(data, SpeechData) and isinstance(settings, SpeechSettings)
         sizes = model_sizes(settings)
         front = build_front(data.store.size, settings)
         choice = AttentionChoice(
@@ -75,10 +73,7 @@ class Speech(Task):
         )
 
     @classmethod
-    def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
-        from tasks.speech.data import SpeechData
+    def evaluate(cls, plan: SpeechPlan, module: SpeechModule, data: SpeechData) -> Evaluation:
         from tasks.speech.evaluate import evaluate
-        from tasks.speech.model import SpeechModule
 
-        assert isinstance(module, SpeechModule) and isinstance(data, SpeechData)
         return evaluate(module, data)

@@ -9,22 +9,21 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.base import Evaluation, Paths, Plan, Task, TaskData, tasks
-from tasks.data.lines import Texts
-from tasks.data.text_pairs import Part, TextCorpus, TextData, prepare_texts
-from tasks.settings import Settings, TextSettings
-from tasks.summarization.baselines import figures
+from tasks.base import Evaluation, Paths, Plan, Task, tasks
+from tasks.settings import Settings
 from tasks.summarization.datasets import Document, Segments, SummaryCorpus
 from tasks.summarization.settings import SummarySettings
 
 if TYPE_CHECKING:
-    import pytorch_lightning as pl
-
+    from tasks.data.text_pairs import SplitTexts, TextData
     from tasks.training.sequence import GenerationModule
 
 
+SummarizationPlan = Plan[SummarySettings, SummaryCorpus]
+
+
 @tasks.register("summarization")
-class Summarization(Task):
+class Summarization(Task[SummarySettings, SummaryCorpus, "TextData[Document]", "GenerationModule"]):
     """A document to its headline (Rush 2015, See 2017)."""
 
     name: ClassVar[str] = "summarization"
@@ -35,49 +34,44 @@ class Summarization(Task):
     Settings: ClassVar[type[Settings]] = SummarySettings
 
     @classmethod
-    def prepare(cls, plan: Plan, paths: Paths) -> TextData[Document]:
+    def prepare(cls, plan: SummarizationPlan, paths: Paths) -> TextData[Document]:
+        from tasks.data.text_pairs import prepare_texts
+        from tasks.summarization.baselines import figures
 
-        corpus = plan.dataset.load(plan.dataset_options, paths.data_root)
-        assert isinstance(plan.settings, SummarySettings)
-        return prepare(corpus, plan.settings, paths)
+        settings = plan.settings
+        corpus = plan.load(paths.data_root).limited(settings.train_limit, settings.test_limit)
+        controls = partial(figures, corpus, paths.cache)
+        return prepare_texts(corpus, _texts, settings, paths.cache, controls=controls)
 
     @classmethod
-    def module(cls, plan: Plan, data: TaskData) -> GenerationModule:
+    def module(cls, plan: SummarizationPlan, data: TextData[Document]) -> GenerationModule:
         from bench.models.build import build_encoder
-        from tasks.data.text_pairs import TextData
         from tasks.summarization.model import rush_encoder
         from tasks.training.text_model import text_module
 
-        settings = plan.settings
-        assert isinstance(data, TextData) and isinstance(settings, SummarySettings)
-        if settings.encoder == "rush":
-            return text_module(plan, data, partial(rush_encoder, window=settings.smoothing))
+        if plan.settings.encoder == "rush":
+            return text_module(plan, data, partial(rush_encoder, window=plan.settings.smoothing))
         return text_module(plan, data, build_encoder)
 
     @classmethod
-    def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
-        from tasks.data.text_pairs import TextData
+    def evaluate(
+        cls,
+        plan: SummarizationPlan,
+        module: GenerationModule,
+        data: TextData[Document],
+    ) -> Evaluation:
         from tasks.evaluation.scoring import evaluate
         from tasks.summarization.evaluate import SCORING, word_pair
-        from tasks.training.sequence import GenerationModule
 
-        assert isinstance(module, GenerationModule) and isinstance(data, TextData)
         return evaluate(module, data, SCORING, word_pair)
 
 
-# Summarization data made ready.
+def _texts(documents: Sequence[Document]) -> SplitTexts[Document]:
+    """The texts of documents, whose segments are sentences."""
+    from tasks.data.lines import Texts
+    from tasks.data.text_pairs import SplitTexts
 
-
-def prepare(corpus: SummaryCorpus, settings: TextSettings, paths: Paths) -> TextData[Document]:
-    """As `tasks.data.text_pairs.prepare_texts`; segments are sentences."""
-    corpus = corpus.limited(settings.train_limit, settings.test_limit)
-    controls = partial(figures, corpus, paths.cache)
-    texts = TextCorpus.of(corpus, _part, controls=controls)
-    return prepare_texts("summarization", texts, settings, paths.cache)
-
-
-def _part(documents: Sequence[Document]) -> Part[Document]:
-    return Part(
+    return SplitTexts(
         documents,
         source=Texts(documents, "source_text"),
         target=Texts(documents, "summary_text"),

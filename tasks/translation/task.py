@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.base import Evaluation, Paths, Plan, Task, TaskData, tasks
-from tasks.data.lines import Texts
-from tasks.data.text_pairs import Part, TextCorpus, TextData, prepare_texts
+from tasks.base import Evaluation, Paths, Plan, Task, tasks
 from tasks.settings import Settings, TextSettings
 from tasks.translation.datasets import Pair, TranslationCorpus
 
 if TYPE_CHECKING:
-    import pytorch_lightning as pl
-
+    from tasks.data.text_pairs import SplitTexts, TextData
     from tasks.training.sequence import GenerationModule
 
 
+TranslationPlan = Plan[TextSettings, TranslationCorpus]
+
+
 @tasks.register("translation")
-class Translation(Task):
+class Translation(Task[TextSettings, TranslationCorpus, "TextData[Pair]", "GenerationModule"]):
     """Sentence to sentence (Sutskever 2014, Bahdanau 2015)."""
 
     name: ClassVar[str] = "translation"
@@ -32,40 +32,34 @@ class Translation(Task):
     Settings: ClassVar[type[Settings]] = TextSettings
 
     @classmethod
-    def prepare(cls, plan: Plan, paths: Paths) -> TextData[Pair]:
+    def prepare(cls, plan: TranslationPlan, paths: Paths) -> TextData[Pair]:
+        from tasks.data.text_pairs import prepare_texts
 
-        corpus = plan.dataset.load(plan.dataset_options, paths.data_root)
-        assert isinstance(plan.settings, TextSettings)
-        return prepare(corpus, plan.settings, paths)
+        settings = plan.settings
+        corpus = plan.load(paths.data_root).limited(settings.train_limit, settings.test_limit)
+        return prepare_texts(corpus, _texts, settings, paths.cache, sure=corpus.sure)
 
     @classmethod
-    def module(cls, plan: Plan, data: TaskData) -> GenerationModule:
-        from tasks.data.text_pairs import TextData
+    def module(cls, plan: TranslationPlan, data: TextData[Pair]) -> GenerationModule:
         from tasks.training.text_model import text_module
 
-        assert isinstance(data, TextData)
         return text_module(plan, data)
 
     @classmethod
-    def evaluate(cls, plan: Plan, module: pl.LightningModule, data: TaskData) -> Evaluation:
-        from tasks.data.text_pairs import TextData
+    def evaluate(
+        cls,
+        plan: TranslationPlan,
+        module: GenerationModule,
+        data: TextData[Pair],
+    ) -> Evaluation:
         from tasks.evaluation.scoring import evaluate
-        from tasks.training.sequence import GenerationModule
         from tasks.translation.evaluate import SCORING, word_pair
 
-        assert isinstance(module, GenerationModule) and isinstance(data, TextData)
         return evaluate(module, data, SCORING, word_pair)
 
 
-# Translation data made ready.
+def _texts(pairs: Sequence[Pair]) -> SplitTexts[Pair]:
+    from tasks.data.lines import Texts
+    from tasks.data.text_pairs import SplitTexts
 
-
-def prepare(corpus: TranslationCorpus, settings: TextSettings, paths: Paths) -> TextData[Pair]:
-    """As `tasks.data.text_pairs.prepare_texts`."""
-    corpus = corpus.limited(settings.train_limit, settings.test_limit)
-    texts = TextCorpus.of(corpus, _part, sure=corpus.sure)
-    return prepare_texts("translation", texts, settings, paths.cache)
-
-
-def _part(pairs: Sequence[Pair]) -> Part[Pair]:
-    return Part(pairs, Texts(pairs, "source_text"), Texts(pairs, "target_text"))
+    return SplitTexts(pairs, Texts(pairs, "source_text"), Texts(pairs, "target_text"))

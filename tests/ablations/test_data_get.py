@@ -95,7 +95,7 @@ def test_a_cut_is_resumed_and_nothing_is_taken_for_whole_before(
 ) -> None:
     sick.cut = [50, 0, 0, 0]
     error = fails(capsys, "get", "sick", "--dest", str(tmp_path))
-    assert "SICK.zip: cannot be got (0 of" in error and "what has arrived is kept" in error
+    assert "SICK.zip: download failed (0 of" in error and "what has arrived is kept" in error
     assert not (tmp_path / "sick").exists()
     fails(capsys, "check", "sick", str(tmp_path))
     assert cli.main(["data", "get", "sick", "--dest", str(tmp_path)]) == 0
@@ -123,7 +123,7 @@ def test_no_network(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     error = fails(capsys, "get", "cnn_dailymail", "--dest", str(tmp_path))
-    assert "cannot be got" in error and "check the network" in error
+    assert "download failed" in error and "check the network" in error
     assert not list(tmp_path.rglob("*.parquet"))
 
 

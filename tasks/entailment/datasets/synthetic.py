@@ -64,9 +64,8 @@ class SyntheticDataset(Dataset[EntailmentCorpus]):
     Options: ClassVar[type[DatasetOptions]] = SyntheticOptions
 
     @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> EntailmentCorpus:
+    def load(cls, options: SyntheticOptions, data_root: Path | None) -> EntailmentCorpus:
         """Generate the corpus; the same options give the same bytes."""
-        assert isinstance(options, SyntheticOptions)
         return generate(options)
 
 

@@ -120,7 +120,7 @@ def test_words_of_the_test_sets_have_fixed_vectors(paths: Paths) -> None:
     known = {word for pair in data.corpus.train for word in (*pair.premise, *pair.hypothesis)}
     tested = {word for pair in data.corpus.tests["test"] for word in pair.premise}
     assert tested - known, "or the test shows nothing"
-    assert tested <= set(data.vocabulary.words)
+    assert tested <= set(data.vocabulary.symbols)
     module = trained(plan, data)
     assert isinstance(module.front.embedding, WordEmbedding)
     assert module.front.embedding is module.decoder.embedding is module.words

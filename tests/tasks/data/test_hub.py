@@ -113,7 +113,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke(
         (401, r"refused \(HTTP 401\); .* accept its terms on the hub, and set HF_TOKEN"),
         (403, r"refused \(HTTP 403\); .* accept its terms on the hub, and set HF_TOKEN"),
         (404, r"http://.*: not found; the data set may have moved"),
-        (503, r"cannot be got \(HTTP 503\); check the network"),
+        (503, r"download failed \(HTTP 503\); check the network"),
     ],
 )
 @pytest.mark.parametrize("before", [0, 2], ids=["description", "contents"])
@@ -168,7 +168,7 @@ def test_what_does_not_fit_is_not_begun(
     toy(hub)
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr("tasks.data.download.shutil.disk_usage", lambda path: usage)
-    with pytest.raises(UsageError, match=r"bytes are to come and 1,000 are free; make room"):
+    with pytest.raises(UsageError, match=r"bytes are needed, 1,000 are free; make room"):
         fetch(CARD, tmp_path)
     assert len(hub.seen) == 1
 
@@ -202,7 +202,7 @@ with pytest.MonkeyPatch.context() as patch, loopback_hub(patch) as hub:
 """
     tests, home = Path(__file__).parent, tmp_path / "home"
     home.mkdir()
-    path = [str(tests.parents[1]), str(tests), str(tests.parent / "support")]
+    path = [str(tests.parents[2]), str(tests), str(tests.parents[1] / "support")]
     variables = {"HOME": str(home), "HF_HOME": str(home), "PYTHONPATH": os.pathsep.join(path)}
     command = [sys.executable, "-c", script]
     ran = subprocess.run(

@@ -1,4 +1,5 @@
-"""Tokenisers: exact round trips, words of tokens, the same vocabulary in every process."""
+"""Words: cutting and joining lose nothing. Tokenisers: exact round trips, words of tokens, the same
+vocabulary in every process."""
 
 from __future__ import annotations
 
@@ -9,10 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.data.tokenizer import Kind, Tokeniser, words
+from tasks.data.tokenizer import (
+    MARK,
+    Kind,
+    Tokeniser,
+    marked,
+    plain_words,
+    split_words,
+    unmarked,
+    word_starts,
+    words,
+)
 from tasks.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK
 
 TEXTS = [
@@ -21,6 +32,66 @@ TEXTS = [
     'Older sailors say: "never sail at night" - and don\'t.',
     "The lighthouses near the lake are taller than the sailors.",
 ] * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Two men, outside.", ["Two", "men", ",", "outside", "."]),
+        ("A man's dog isn't here", ["A", "man", "'s", "dog", "isn", "'t", "here"]),
+        ("L’homme d'un café", ["L’", "homme", "d'", "un", "café"]),
+        ("qu'il dit 'non'", ["qu'", "il", "dit", "'", "non", "'"]),
+        ("T-Shirt (blau) 1,5", ["T", "-", "Shirt", "(", "blau", ")", "1", ",", "5"]),
+        ("...", [".", ".", "."]),
+        (" \t ", []),
+    ],
+)
+def test_words(text: str, expected: list[str]) -> None:
+    assert list(words(text)) == expected
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_joining_gives_the_text_back(text: str) -> None:
+    plain = " ".join(text.replace(MARK, "_").split())
+    assert unmarked(split_words(text)) == plain
+    assert "".join(split_words(text)) == marked(text)
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_every_word_shows_something_and_starts_where_it_stands(text: str) -> None:
+    assert all(words(text))
+    starts = [0]
+    for word in split_words(text):
+        starts.append(starts[-1] + len(word))
+    assert word_starts(marked(text)) == starts[:-1]
+
+
+@given(st.text())
+@example("L'eau d'Artagnan's o'clock")
+@example("rock'n'roll l’homme 'tis can't")
+@example("a\u2581b \u2581 <xon> U.S. 1,500")
+def test_joined_words_are_cut_into_the_same_words(text: str) -> None:
+    found = plain_words(text)
+    assert words(" ".join(found)) == found
+    assert all(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The man's hat.", ("the", "man", "'s", "hat", ".")),
+        ("  \t\n ", ()),
+        ("Don't", ("don", "'t")),
+    ],
+)
+def test_plain_words(text: str, expected: tuple[str, ...]) -> None:
+    assert plain_words(text) == expected
+
+
+def test_case_can_be_kept() -> None:
+    assert plain_words("A Man", lower=False) == ("A", "Man")
 
 
 @pytest.fixture(scope="module", params=["bpe", "word"])

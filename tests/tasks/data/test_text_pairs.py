@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.errors import UsageError
-from tasks.data.text_pairs import Part, TextCorpus, TextData, prepare_texts
+from tasks.base import Corpus
+from tasks.data.text_pairs import SplitTexts, TextData, prepare_texts
 from tasks.data.vocabulary import BOS, EOS, PAD
 from tasks.settings import TextSettings
 
@@ -17,11 +20,31 @@ SOURCES = ["a b c d e f g h", "a b", "c d e", "h", "b c d e f"] * 8
 TARGETS = ["x y", "x", "y z x a", "z", "x y z"] * 8
 
 
-def data(tmp_path: Path, *, segments: bool = False, **settings: object) -> TextData[int]:
+@dataclass(frozen=True)
+class Numbered:
+    """A pair of texts by its place in `SOURCES` and `TARGETS`."""
+
+    place: int
+
+    @property
+    def id(self) -> str:
+        return str(self.place)
+
+    def content(self) -> Iterator[str]:
+        yield from (SOURCES[self.place], TARGETS[self.place])
+
+
+PAIRS = tuple(map(Numbered, range(len(SOURCES))))
+CORPUS = Corpus(train=PAIRS, validation=PAIRS, tests={"test": PAIRS})
+
+
+def data(tmp_path: Path, *, segments: bool = False, **settings: object) -> TextData[Numbered]:
     numbers = [[place // 3 for place in range(len(text.split()))] for text in SOURCES]
-    part = Part(range(len(SOURCES)), SOURCES, TARGETS, numbers if segments else None)
-    corpus = TextCorpus("print", part, part, {"test": part}, controls=lambda: {"control": 0.5})
-    return prepare_texts("toy", corpus, TextSettings.model_validate(settings), tmp_path)
+
+    def texts(pairs: Sequence[Numbered]) -> SplitTexts[Numbered]:
+        return SplitTexts(pairs, SOURCES, TARGETS, numbers if segments else None)
+
+    return prepare_texts(CORPUS, texts, TextSettings.model_validate(settings), tmp_path)
 
 
 def test_sources_end_and_targets_are_framed(tmp_path: Path) -> None:

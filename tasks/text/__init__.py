@@ -1,1 +1,0 @@
-"""What tasks share for text: words, subwords, encoded corpora on disk."""

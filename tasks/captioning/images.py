@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,10 @@ import numpy as np
 import PIL
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
 from torch import Tensor
 
 from bench.errors import UsageError
-from tasks.captioning.datasets import Drawn, Picture
+from tasks.captioning.datasets import UNREADABLE, Drawn, Picture, read_picture
 from tasks.captioning.settings import CaptioningSettings
 from tasks.data.cache import cached, digest
 from tasks.problems import Problem, summary
@@ -27,8 +25,6 @@ from tasks.problems import Problem, summary
 VERSION = 1
 # Pictures brought into memory at once.
 CHUNK = 256
-#: How pictures that cannot be read are counted.
-UNREADABLE = "pictures that cannot be read"
 
 
 @dataclass(frozen=True)
@@ -62,29 +58,6 @@ def pixels(pictures: Sequence[Picture], size: int, cache: Path) -> Pixels:
     path = cached(folder, key, lambda temporary: _write(temporary, pictures, size), suffix=".npy")
     seal = cached(folder, key, lambda temporary: _seal(temporary, path), suffix=".sha256")
     return Pixels(np.load(path, mmap_mode="r"), seal.read_text("ascii"))
-
-
-def read_picture(path: Path, size: int) -> np.ndarray:
-    """One picture file as RGB, size,size,3 uint8.
-
-    Raises UsageError: missing, not a picture, truncated, or absurdly large.
-    """
-    try:
-        with warnings.catch_warnings():
-            # Of sizes that could exhaust the memory Pillow makes an error, of half that a warning.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                upright = ImageOps.exif_transpose(image)
-                small = upright.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
-                return np.asarray(small)
-    # Pillow's decoders raise whatever a broken file drives them to.
-    except Exception as error:
-        kind = str(error).replace(f"'{path}'", "").strip() or type(error).__name__
-        raise UsageError(
-            f"cannot be read as a picture ({kind})",
-            where=str(path),
-            remedy="replace or remove it",
-        ) from None
 
 
 def _identity(picture: Picture) -> str:

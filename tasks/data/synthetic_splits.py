@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class SyntheticSplit:
-    """A split to be generated: how many examples, of which lengths (in the data set's own units)."""
+    """A split to be generated: how many examples, of which lengths in the data set's own units."""
 
     name: str
     size: int

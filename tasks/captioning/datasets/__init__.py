@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import re
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from tasks.problems import Problem
 
 # Pictures that agree in this many pixels a side are the same picture.
 THUMBNAIL = 32
+#: How pictures that cannot be read are counted.
+UNREADABLE = "pictures that cannot be read"
 
 
 @dataclass(frozen=True)
@@ -137,8 +140,6 @@ class CaptionCorpus(Corpus[Picture]):
 
     def problems(self) -> Iterator[Problem]:
         """Files that are not pictures, and pictures that are in two splits: all are decoded."""
-        from tasks.captioning.images import UNREADABLE, read_picture
-
         first: dict[bytes, tuple[str, Path]] = {}
         for split, pictures in self.splits.items():
             for picture in pictures:
@@ -159,6 +160,31 @@ class CaptionCorpus(Corpus[Picture]):
                         "pictures in two splits",
                         "keep it in one",
                     )
+
+
+def read_picture(path: Path, size: int) -> np.ndarray:
+    """One picture file as RGB, size,size,3 uint8, squashed where it is not square.
+
+    Raises UsageError: missing, not a picture, truncated, or absurdly large.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            # Of sizes that could exhaust the memory Pillow makes an error, of half that a warning.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                upright = ImageOps.exif_transpose(image)
+                small = upright.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
+                return np.asarray(small)
+    # Pillow's decoders raise whatever a broken file drives them to.
+    except Exception as error:
+        kind = str(error).replace(f"'{path}'", "").strip() or type(error).__name__
+        raise UsageError(
+            f"cannot be read as a picture ({kind})",
+            where=str(path),
+            remedy="replace or remove it",
+        ) from None
 
 
 def median_length(captions: Sequence[Caption]) -> int:

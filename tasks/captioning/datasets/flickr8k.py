@@ -308,13 +308,12 @@ class Flickr8k(ScannedDataset[CaptionCorpus]):
     Options: ClassVar[type[DatasetOptions]] = Flickr8kOptions
 
     @classmethod
-    def scan(cls, options: DatasetOptions, data_root: Path | None) -> Scan[CaptionCorpus]:
+    def scan(cls, options: Flickr8kOptions, data_root: Path | None) -> Scan[CaptionCorpus]:
         """Read captions, lists and annotations. Photos that are listed but absent are left out,
         as are phrases whose words the captions do not have; both are counted in the notes.
 
         Raises UsageError: a file of the distribution is missing or cannot be used.
         """
-        assert isinstance(options, Flickr8kOptions)
         root = _root(required_root(data_root, cls.name, "flickr8k/"))
         photos = _photos(root)
         entries, problems = read_entries(root / TOKENS)

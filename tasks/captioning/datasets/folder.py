@@ -65,12 +65,11 @@ class CaptionFolder(ScannedDataset[CaptionCorpus]):
     Options: ClassVar[type[DatasetOptions]] = FolderOptions
 
     @classmethod
-    def scan(cls, options: DatasetOptions, data_root: Path | None) -> Scan[CaptionCorpus]:
+    def scan(cls, options: FolderOptions, data_root: Path | None) -> Scan[CaptionCorpus]:
         """Read the captions and look for their pictures.
 
         Raises UsageError: no caption file, one that cannot be used, a split that is empty.
         """
-        assert isinstance(options, FolderOptions)
         root = required_root(data_root, cls.name, "pictures and captions")
         path = _caption_file(root, options.captions)
         pictures = root / options.pictures

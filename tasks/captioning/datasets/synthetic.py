@@ -79,9 +79,8 @@ class SyntheticDataset(Dataset[CaptionCorpus]):
     Options: ClassVar[type[DatasetOptions]] = SyntheticOptions
 
     @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None = None) -> CaptionCorpus:
+    def load(cls, options: SyntheticOptions, data_root: Path | None = None) -> CaptionCorpus:
         """Draw the scenes; their pixels are made by `tasks.captioning.images`."""
-        assert isinstance(options, SyntheticOptions)
         return generate(options)
 
 

@@ -64,9 +64,8 @@ class SyntheticDataset(Dataset[EntailmentCorpus]):
     Options: ClassVar[type[DatasetOptions]] = SyntheticOptions
 
     @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> EntailmentCorpus:
+    def load(cls, options: SyntheticOptions, data_root: Path | None) -> EntailmentCorpus:
         """Generate the corpus; the same options give the same bytes."""
-        assert isinstance(options, SyntheticOptions)
         return generate(options)
 
 
@@ -89,7 +88,8 @@ def generate(options: SyntheticOptions) -> EntailmentCorpus:
         validation=made["validation"],
         tests={"test": made["test"], "long": made["long"]},
         notes=(
-            f"probe: 1 to {most} claims a premise, {splits[1].shortest} to {splits[1].longest} in 'long';"
+            f"probe: 1 to {most} claims a premise,"
+            f" {splits[1].shortest} to {splits[1].longest} in 'long';"
             f" the labels of {options.noise:.0%} of the hypotheses are exchanged",
         ),
     )

@@ -242,9 +242,8 @@ class HubDocuments(Dataset[SummaryCorpus]):
     Options: ClassVar[type[DatasetOptions]] = HubOptions
 
     @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> SummaryCorpus:
+    def load(cls, options: HubOptions, data_root: Path | None) -> SummaryCorpus:
         """Read what `tasks.data.hub.fetch` got. Raises UsageError: not there, unreadable."""
-        assert isinstance(options, HubOptions)
         preprocessing = Preprocessing(
             options.source_words, options.summary_words, options.lower, cls.replacements
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -46,7 +46,7 @@ class Jsonl(ScannedDataset[SummaryCorpus]):
     Options: ClassVar[type[DatasetOptions]] = JsonlOptions
 
     @classmethod
-    def scan(cls, options: Any, data_root: Path | None) -> Scan[SummaryCorpus]:
+    def scan(cls, options: JsonlOptions, data_root: Path | None) -> Scan[SummaryCorpus]:
         """Read the files named by the options; the texts stay on disk. Documents without text are
         left out and counted."""
         preprocessing = Preprocessing(source_words=options.source_words, lower=options.lower)

@@ -126,9 +126,8 @@ class Reuters(Dataset[SummaryCorpus]):
     Options: ClassVar[type[DatasetOptions]] = ReutersOptions
 
     @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> SummaryCorpus:
+    def load(cls, options: ReutersOptions, data_root: Path | None) -> SummaryCorpus:
         """Read and clean `reuters21578/reuters-*.json`. Raises UsageError naming file and story."""
-        assert isinstance(options, ReutersOptions)
         folder = data_folder(data_root, cls.name, [_FOLDER])
         dropped: Counter[str] = Counter()
         stories = list(clean_stories(folder, dropped))

@@ -71,9 +71,8 @@ class SyntheticDataset(Dataset[SummaryCorpus]):
     Options: ClassVar[type[DatasetOptions]] = SyntheticOptions
 
     @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> SummaryCorpus:
+    def load(cls, options: SyntheticOptions, data_root: Path | None) -> SummaryCorpus:
         """Generate the corpus; the same options give the same bytes."""
-        assert isinstance(options, SyntheticOptions)
         return generate(options)
 
 

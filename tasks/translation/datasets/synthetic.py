@@ -52,9 +52,8 @@ class SyntheticDataset(Dataset[TranslationCorpus]):
     Options: ClassVar[type[DatasetOptions]] = SyntheticOptions
 
     @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None = None) -> TranslationCorpus:
+    def load(cls, options: SyntheticOptions, data_root: Path | None = None) -> TranslationCorpus:
         """Generate. Raises UsageError where so many different short sentences do not exist."""
-        assert isinstance(options, SyntheticOptions)
         return generate(options)
 
 

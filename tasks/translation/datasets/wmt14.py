@@ -46,10 +46,9 @@ class Wmt14(Dataset[TranslationCorpus]):
     Options: ClassVar[type[DatasetOptions]] = Wmt14Options
 
     @classmethod
-    def load(cls, options: DatasetOptions, data_root: Path | None) -> TranslationCorpus:
+    def load(cls, options: Wmt14Options, data_root: Path | None) -> TranslationCorpus:
         """Read what `attnbench data get` got. Raises UsageError if it is not there, unreadable, or
         holds no text."""
-        assert isinstance(options, Wmt14Options)
         card = WMT14.at(options.revision)
         source, target = options.pair.split("-")
         languages = list(card.columns)

@@ -112,7 +112,8 @@ def test_nothing_of_a_damaged_archive_is_taken_for_whole(
     body = gzip.compress(bytes(range(256)) * 9) if form == "gz" else FORMS[form]()
     places = {"": "toy/plain"} if form == "gz" else FOLDER
     card = toy(hub, form, body[: int(len(body) * keep)], places=places)
-    with pytest.raises(UsageError, match=rf"toy\.{form}: the archive is damaged .*it again"):
+    message = rf"toy\.{form}: the archive is damaged .*download it again"
+    with pytest.raises(UsageError, match=message):
         fetch_distribution(card, tmp_path)
     assert visible(tmp_path) == set()
     # It is thrown away, so that the next call gets it anew.

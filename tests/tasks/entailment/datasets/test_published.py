@@ -18,7 +18,7 @@ def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
     return datasets("entailment").get(name).check(options, root)
 
 
-DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")
+DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[5] / "shared" / "data")
 
 
 def needs(folder: str) -> pytest.MarkDecorator:

@@ -13,7 +13,7 @@ from tasks.summarization.baselines import first_words
 from tasks.summarization.datasets import SummaryCorpus
 from tasks.summarization.evaluate import own_words, score
 
-DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")
+DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[5] / "shared" / "data")
 pytestmark = [
     pytest.mark.data,
     pytest.mark.skipif(

@@ -23,7 +23,7 @@ def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
     return datasets("speech").get(name).check(options, root)
 
 
-DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")
+DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[5] / "shared" / "data")
 real = pytest.mark.skipif(
     not (DATA / "fsdd").is_dir(), reason=f"no fsdd in {DATA} (set ATTNBENCH_DATA)"
 )

@@ -24,7 +24,7 @@ def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
     return datasets("translation").get(name).check(options, root)
 
 
-DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")
+DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[5] / "shared" / "data")
 real = pytest.mark.skipif(
     not (DATA / "multi30k").is_dir(), reason=f"no multi30k in {DATA} (set ATTNBENCH_DATA)"
 )

@@ -28,7 +28,7 @@ def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:
     return datasets("captioning").get(name).check(options, root)
 
 
-DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[4] / "shared" / "data")
+DATA = Path(os.environ.get("ATTNBENCH_DATA") or Path(__file__).parents[5] / "shared" / "data")
 
 NAMES = {"train": ["1_a.jpg", "2_b.jpg"], "validation": ["3_c.jpg"], "test": ["4_d.jpg"]}
 CAPTIONS = ["A dog's bowl .", "The girl sits on a blond-haired pony", "Two men"]

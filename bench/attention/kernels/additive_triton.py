@@ -22,12 +22,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from bench.attention.kernels import (
-    as_needed,
-    precise,
-    result_dtype,
-    written_out_gradients,
-)
+from bench.attention.kernels import as_needed, precise, result_dtype, written_out_gradients
 
 
 @dataclass(frozen=True)

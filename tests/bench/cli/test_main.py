@@ -111,7 +111,7 @@ def test_unusable_input_is_answered_in_one_line(
 
 def test_our_warnings_are_said_in_one_line() -> None:
     code = (
-        "import sys; from bench import cli, registry; import warnings\n"
+        "import sys, warnings; from bench import registry; from bench.cli import main as cli\n"
         "def act(given):\n"
         "    warnings.warn_explicit('ours\\n is odd', UserWarning, registry.__file__, 1)\n"
         "    warnings.warn_explicit('theirs', UserWarning, 'their.py', 1)\n"
@@ -173,7 +173,7 @@ def test_ctrl_c_is_no_traceback(
 
 def test_a_reader_that_leaves_is_no_traceback() -> None:
     code = (
-        "import sys; from bench import cli; "
+        "import sys; from bench.cli import main as cli; "
         "cli.usage = lambda: 'line\\n' * 100_000; sys.exit(cli.main(['--help']))"
     )
     # Unbuffered, Python would not notice: it takes a write cut short for a whole one.

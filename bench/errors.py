@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 
 class UsageError(ValueError):
-    """Input that cannot be used.
+    """Error of a user's input.
 
     Args:
         what: what is wrong, as a sentence without its full stop.
@@ -38,7 +38,7 @@ def _rebuild(kind: type[UsageError], what: str, where: str, remedy: str) -> Usag
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], *, where: str = "") -> UsageError:
-    """The error for a name that is not registered, with the nearest one that is.
+    """Make the error for a name that is not registered, with the nearest one that is.
 
     The nearest name is found regardless of case and of '_' against '-'.
     """
@@ -55,7 +55,7 @@ def _fold(name: str) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """One line; a validation error names its first field."""
+    """Message of an error in one line; a validation error names its first field."""
     fields = getattr(error, "errors", None)
     if callable(fields):
         first = fields()[0]

@@ -29,18 +29,18 @@ from bench.attention.registries import normalisers, scores
 from bench.attention.scores import Score
 from bench.attention.windows import Everywhere, MedianWindow, Window
 
-# Heads: slices of a vector that are treated alike, each with parameters of its own.
+# Heads: slices of a vector, each with parameters of its own.
 
 
 def split_heads(vectors: Tensor, heads: int) -> Tensor:
-    """B,N,D to B,H,N,D/H; a view."""
+    """Split vectors B,N,D into heads B,H,N,D/H; a view."""
     if heads == 1:
         return vectors.unsqueeze(1)
     return vectors.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
 def merge_heads(vectors: Tensor) -> Tensor:
-    """B,H,N,D to B,N,H*D; undoes `split_heads`."""
+    """Concatenate heads B,H,N,D to B,N,H*D; undoes `split_heads`."""
     if vectors.shape[1] == 1:
         return vectors.squeeze(1)
     return vectors.transpose(1, 2).flatten(-2)
@@ -99,7 +99,7 @@ class Aggregation(nn.Module, ABC):
     """Base class of aggregations, which make contexts of weights and values."""
 
     def initial_tensors(self, keys: Keys) -> Mapping[str, Tensor]:
-        """Batch-first tensors that go into the first state and stay there."""
+        """Return batch-first tensors that go into the first state and stay there."""
         return {}
 
     @abstractmethod

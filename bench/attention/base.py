@@ -52,12 +52,12 @@ class Memory:
 
     @property
     def lengths(self) -> Tensor:
-        """B int64: real positions of each row."""
+        """Number of real positions of each row, B int64."""
         return self.mask.sum(dim=1)
 
 
 def lengths_to_mask(lengths: Tensor, size: int) -> Tensor:
-    """B,S bool with True before each length."""
+    """Mask B,S with True before each of the B lengths."""
     return torch.arange(size, device=lengths.device)[None, :] < lengths[:, None]
 
 
@@ -137,7 +137,7 @@ class Keys:
 
 @dataclass(frozen=True)
 class AttentionState:
-    """What a mechanism remembers between steps.
+    """The memory of a mechanism between steps.
 
     Attributes:
         position: number of target steps already made.

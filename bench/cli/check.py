@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def load_mechanism(target: str) -> type[Attention]:
-    """The class named `package.module:Class`. Raises UsageError."""
+    """Import the class named `package.module:Class`. Raises UsageError."""
     from bench.attention.base import Attention
 
     module_name, _, class_name = target.partition(":")

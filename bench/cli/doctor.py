@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 if everything needed works, else 1."""
+    """Check and print; 0 if everything needed works, else 1."""
     checks: list[Callable[[], list[Finding]]] = [
         _versions,
         _devices,

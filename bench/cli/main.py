@@ -53,7 +53,7 @@ COMMANDS: dict[str, Command] = {
 
 
 class Parser(argparse.ArgumentParser):
-    """Mistakes become a UsageError instead of the usage and an exit."""
+    """A parser that raises UsageError for mistakes, instead of printing usage and exiting."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, remedy=f"`{self.prog} --help` shows how")

@@ -140,7 +140,7 @@ class Result(Record):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Result:
-        """Raises pydantic's ValidationError (a ValueError) where the data does not fit."""
+        """Validate JSON data. Raises pydantic's ValidationError (a ValueError)."""
         return cls.model_validate(data)
 
     @property

@@ -61,7 +61,7 @@ class Store:
 
     @classmethod
     def open(cls, address: str | os.PathLike[str], *, create: bool = False) -> Store:
-        """The store at an address.
+        """Open the store at an address.
 
         Args:
             create: make the folder, and prove that it can be written. Without it, an address
@@ -78,8 +78,8 @@ class Store:
 
     @classmethod
     def at(cls, address: str) -> Store:
-        """The store at an address that is known to hold one. Nothing is looked up, which for a
-        remote one would be a listing of all its results."""
+        """Open the store at an address that is known to hold one, without the look-up that `open`
+        makes (for a remote store a listing of all its results)."""
         return cls(open_files(address))
 
     # Writing
@@ -151,7 +151,7 @@ class Store:
         return isinstance(self._files, LocalFiles)
 
     def check_writable(self) -> None:
-        """Raises UsageError, with the reason, for a store that cannot be written."""
+        """Raise UsageError, with the reason, for a store that cannot be written."""
         probe = f"trials/.probe-{uuid.uuid4().hex[:8]}"
         try:
             self._files.make()
@@ -171,7 +171,7 @@ class Store:
         return self._files.exists(_record(hash))
 
     def get(self, hash: str) -> Result:
-        """The record of that name.
+        """Read the record of that name.
 
         Raises KeyError where there is none, and UsageError naming the file where it is not a
         valid record.
@@ -183,12 +183,12 @@ class Store:
         return self._parse(hash, content)
 
     def hashes(self) -> list[str]:
-        """Names of all records, sorted; one listing of the folder."""
+        """Return the names of all records, sorted, by one listing of the folder."""
         found = map(_RECORD.fullmatch, self._files.names("trials"))
         return sorted(match[1] for match in found if match)
 
     def results(self, problems: list[Problem] | None = None) -> Iterator[Result]:
-        """All readable records in the order of their hashes.
+        """Iterate over all readable records in the order of their hashes.
 
         Args:
             problems: gets one entry per record that cannot be used; without a list each of them

@@ -33,7 +33,7 @@ LIMIT = 2**25
 
 
 def additive_in_tiles(queries: Tensor, keys: Tensor, vector: Tensor) -> Tensor:
-    """v . tanh(query + key): B,H,T,A and B,H,S,A and H,A to B,H,T,S.
+    """Energies v . tanh(query + key): B,H,T,A and B,H,S,A and H,A to B,H,T,S.
 
     Half precision is computed in float32; the result has the precision that autocast or the inputs
     ask for. Second derivatives are formed from the formula written out, in the memory it takes.

@@ -22,12 +22,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from bench.attention.kernels import (
-    as_needed,
-    precise,
-    result_dtype,
-    written_out_gradients,
-)
+from bench.attention.kernels import as_needed, precise, result_dtype, written_out_gradients
 
 
 @dataclass(frozen=True)
@@ -67,7 +62,7 @@ FORMULA, SINGLE, HALF = 0, 1, 2
 
 
 def additive_by_kernel(queries: Tensor, keys: Tensor, vector: Tensor) -> Tensor:
-    """v . tanh(query + key): B,H,T,A and B,H,S,A and H,A to B,H,T,S.
+    """Energies v . tanh(query + key): B,H,T,A and B,H,S,A and H,A to B,H,T,S.
 
     Sums are in float32, or float64 where an input is. Second derivatives are formed from the
     formula written out.
@@ -121,13 +116,13 @@ class _ByKernel(torch.autograd.Function):
 
 
 def _flat(*inputs: Tensor) -> tuple[Tensor, ...]:
-    """N,T,A and N,S,A and H,A in one precision, contiguous; N is B x H."""
+    """Return N,T,A and N,S,A and H,A in one precision, contiguous; N is B x H."""
     queries, keys, vector = (one.contiguous() for one in precise(*inputs))
     return queries.flatten(0, 1), keys.flatten(0, 1), vector
 
 
 def _tanh_for(result: torch.dtype, inputs: Tensor) -> int:
-    """The way to form tanh for a result of that precision from inputs that are at least float32."""
+    """Choose how to form tanh for a result of that precision from inputs of at least float32."""
     if inputs.dtype != torch.float32 or not inputs.is_cuda:
         return FORMULA
     return SINGLE if result == torch.float32 else HALF

@@ -18,12 +18,7 @@ from bench.attention.base import (
 )
 from bench.attention.registries import attentions
 from bench.attention.scores import DotScore
-from bench.attention.windows import (
-    MonotonicWindow,
-    PointWindow,
-    pooled,
-    take_rows,
-)
+from bench.attention.windows import MonotonicWindow, PointWindow, pooled, take_rows
 
 #: How many times longer than its window a memory must be for gathering to pay, measured on a CPU:
 #: a product over all keys is cheap beside copying the near ones, the additive score is not.

@@ -35,6 +35,8 @@ Accepts = Callable[[Description], bool]
 
 
 class SyntheticOptions(DatasetOptions):
+    """Options of the generator."""
+
     objects: int = Field(
         3, ge=1, le=6, description='most shapes in a training picture; "long" has one more'
     )

@@ -66,7 +66,7 @@ class MultiNli(PairsDataset):
 
     @classmethod
     def read(cls, options: Any, data_root: Path | None, on_error: OnError) -> EntailmentCorpus:
-        """Read what `attnbench data get` got. Raises UsageError: not there, unreadable."""
+        """Read the downloaded files. Raises UsageError: missing or unreadable."""
         card = MULTI_NLI.at(options.revision)
         read = {
             split: read_pairs(_rows(card, data_root, split), _COLUMNS, split, on_error)

@@ -48,7 +48,7 @@ Edition = Literal["auto", "full", "mini"]
 
 
 class SnliOptions(DatasetOptions):
-    """Which edition to read."""
+    """Choice of the edition."""
 
     edition: Edition = Field(
         "auto",
@@ -106,5 +106,5 @@ class Snli(PairsDataset):
 
     @classmethod
     def folders(cls, options: Any) -> tuple[str, ...]:
-        """Where the files may lie in the data root; the first that is there is read."""
+        """Folders of the data root that may hold the files; the first that exists is read."""
         return {"full": FULL, "mini": MINI, "auto": (*FULL, *MINI)}[options.edition]

@@ -19,7 +19,7 @@ from tasks.entailment.synthetic import LEXICONS, PairWriter, Size
 
 
 class SyntheticOptions(DatasetOptions):
-    """Knobs of the generator."""
+    """Options of the generator."""
 
     clauses: int = Field(
         3,

@@ -19,7 +19,7 @@ from tasks.summarization.synthetic import ReportWriter
 
 
 class SyntheticOptions(DatasetOptions):
-    """Knobs of the generator."""
+    """Options of the generator."""
 
     fewest: int = Field(1, ge=1, description="sentences of the shortest reports")
     sentences: int = Field(
@@ -79,7 +79,7 @@ class SyntheticDataset(Dataset[SummaryCorpus]):
 # A warm worker tests many cells on the same texts.
 @lru_cache(maxsize=1)
 def generate(options: SyntheticOptions) -> SummaryCorpus:
-    """All splits. Raises UsageError if there are not so many different reports."""
+    """All splits. Raises UsageError if too few different reports exist."""
     few, most = options.fewest, options.sentences
     splits = synthetic_splits(
         options.train_size,

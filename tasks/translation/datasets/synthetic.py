@@ -23,6 +23,8 @@ SHORTEST = 4
 
 
 class SyntheticOptions(DatasetOptions):
+    """Options of the generator."""
+
     length: int = Field(
         12, ge=6, le=60, description='longest training source, in words; "long" has up to twice it'
     )
@@ -40,7 +42,7 @@ class SyntheticOptions(DatasetOptions):
 
 @datasets("translation").register("probe")
 class SyntheticDataset(Dataset[TranslationCorpus]):
-    """Generated pairs. The test sets depend on the knobs and the data seed, not on how many
+    """Generated pairs. The test sets depend on the options and the data seed, not on how many
     training pairs are drawn."""
 
     name: ClassVar[str] = "probe"
@@ -53,7 +55,7 @@ class SyntheticDataset(Dataset[TranslationCorpus]):
 
     @classmethod
     def load(cls, options: SyntheticOptions, data_root: Path | None = None) -> TranslationCorpus:
-        """Generate. Raises UsageError where so many different short sentences do not exist."""
+        """Generate the pairs. Raises UsageError if too few different short sentences exist."""
         return generate(options)
 
 

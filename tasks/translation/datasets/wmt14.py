@@ -47,8 +47,7 @@ class Wmt14(Dataset[TranslationCorpus]):
 
     @classmethod
     def load(cls, options: Wmt14Options, data_root: Path | None) -> TranslationCorpus:
-        """Read what `attnbench data get` got. Raises UsageError if it is not there, unreadable, or
-        holds no text."""
+        """Read the downloaded files. Raises UsageError: missing, unreadable, or without text."""
         card = WMT14.at(options.revision)
         source, target = options.pair.split("-")
         languages = list(card.columns)

@@ -61,12 +61,12 @@ class SnliOptions(DatasetOptions):
 class Snli(PairsDataset):
     """Stanford Natural Language Inference: 549,367 / 9,842 / 9,824 pairs with a gold label."""
 
-    name: ClassVar[str] = "snli"
-    summary: ClassVar[str] = "SNLI: hypotheses written to picture captions (full or mini edition)"
-    licence: ClassVar[str] = "CC BY-SA 4.0"
+    name = "snli"
+    summary = "SNLI: hypotheses written to picture captions (full or mini edition)"
+    licence = "CC BY-SA 4.0"
     card: ClassVar[Distribution | None] = SNLI
     places: ClassVar[tuple[str, ...]] = (*FULL, *MINI)
-    citation: ClassVar[str] = (
+    citation = (
         "Bowman et al. 2015: A large annotated corpus for learning natural language inference."
         " EMNLP."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field
 
@@ -47,11 +47,11 @@ class TabularOptions(DatasetOptions):
 class Tabular(PairsDataset):
     """Pairs in TSV or JSON-lines files with any column names."""
 
-    name: ClassVar[str] = "tabular"
-    summary: ClassVar[str] = "your own pairs: TSV or JSON lines with named columns"
-    licence: ClassVar[str] = "the files' own"
-    places: ClassVar[tuple[str, ...]] = ("train.tsv",)
-    Options: ClassVar[type[DatasetOptions]] = TabularOptions
+    name = "tabular"
+    summary = "your own pairs: TSV or JSON lines with named columns"
+    licence = "the files' own"
+    places = ("train.tsv",)
+    Options = TabularOptions
 
     @classmethod
     def read(cls, options: Any, data_root: Path | None, on_error: OnError) -> EntailmentCorpus:

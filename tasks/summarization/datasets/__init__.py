@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import Corpus, Dataset, DatasetOptions
+from tasks.base import Corpus, Dataset
 from tasks.data.hub import Card, CardOptions, provenance_note, read_split
 from tasks.data.rows import RowExamples, TextRow, filled_rows
 from tasks.data.tokenizer import plain_words
@@ -239,7 +239,7 @@ class HubDocuments(Dataset[SummaryCorpus]):
 
     card: ClassVar[Card]
     replacements: ClassVar[tuple[tuple[str, str], ...]] = ()
-    Options: ClassVar[type[DatasetOptions]] = HubOptions
+    Options = HubOptions
 
     @classmethod
     def load(cls, options: HubOptions, data_root: Path | None) -> SummaryCorpus:

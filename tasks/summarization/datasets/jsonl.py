@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
 from pydantic import Field
 
@@ -39,11 +38,11 @@ class JsonlOptions(DatasetOptions):
 class Jsonl(ScannedDataset[SummaryCorpus]):
     """Documents in JSON lines with any field names."""
 
-    name: ClassVar[str] = "jsonl"
-    summary: ClassVar[str] = "your own documents: JSON lines with a source and a summary"
-    licence: ClassVar[str] = "the files' own"
-    places: ClassVar[tuple[str, ...]] = ("train.jsonl",)
-    Options: ClassVar[type[DatasetOptions]] = JsonlOptions
+    name = "jsonl"
+    summary = "your own documents: JSON lines with a source and a summary"
+    licence = "the files' own"
+    places = ("train.jsonl",)
+    Options = JsonlOptions
 
     @classmethod
     def scan(cls, options: JsonlOptions, data_root: Path | None) -> Scan[SummaryCorpus]:

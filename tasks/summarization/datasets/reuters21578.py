@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -117,13 +117,13 @@ class Story:
 class Reuters(Dataset[SummaryCorpus]):
     """About 12,900 stories of early 1987."""
 
-    name: ClassVar[str] = "reuters21578"
-    summary: ClassVar[str] = "Reuters news of 1987: lead paragraph or whole story to headline"
-    licence: ClassVar[str] = "research use only"
-    card: ClassVar[Distribution | None] = REUTERS
-    places: ClassVar[tuple[str, ...]] = (_FOLDER,)
-    citation: ClassVar[str] = "Lewis 1997: Reuters-21578 text categorization test collection."
-    Options: ClassVar[type[DatasetOptions]] = ReutersOptions
+    name = "reuters21578"
+    summary = "Reuters news of 1987: lead paragraph or whole story to headline"
+    licence = "research use only"
+    card = REUTERS
+    places = (_FOLDER,)
+    citation = "Lewis 1997: Reuters-21578 text categorization test collection."
+    Options = ReutersOptions
 
     @classmethod
     def load(cls, options: ReutersOptions, data_root: Path | None) -> SummaryCorpus:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import ClassVar
 
 from pydantic import Field, model_validator
 
@@ -64,11 +63,11 @@ class SyntheticOptions(DatasetOptions):
 class SyntheticDataset(Dataset[SummaryCorpus]):
     """Generated reports with the positions of the words taken over."""
 
-    name: ClassVar[str] = "probe"
-    summary: ClassVar[str] = "generated reports with one main event, told again as a headline"
-    external: ClassVar[bool] = False
-    gold: ClassVar[bool] = True
-    Options: ClassVar[type[DatasetOptions]] = SyntheticOptions
+    name = "probe"
+    summary = "generated reports with one main event, told again as a headline"
+    external = False
+    gold = True
+    Options = SyntheticOptions
 
     @classmethod
     def load(cls, options: SyntheticOptions, data_root: Path | None) -> SummaryCorpus:

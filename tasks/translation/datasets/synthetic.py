@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import ClassVar
 
 from pydantic import Field
 
@@ -45,13 +44,13 @@ class SyntheticDataset(Dataset[TranslationCorpus]):
     """Generated pairs. The test sets depend on the options and the data seed, not on how many
     training pairs are drawn."""
 
-    name: ClassVar[str] = "probe"
-    summary: ClassVar[str] = (
+    name = "probe"
+    summary = (
         "a synchronous grammar: long-distance reordering, agreement, one-to-many, dropped words"
     )
-    external: ClassVar[bool] = False
-    gold: ClassVar[bool] = True
-    Options: ClassVar[type[DatasetOptions]] = SyntheticOptions
+    external = False
+    gold = True
+    Options = SyntheticOptions
 
     @classmethod
     def load(cls, options: SyntheticOptions, data_root: Path | None = None) -> TranslationCorpus:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 import torch
@@ -75,24 +74,9 @@ class CaptionOrder:
         return (self.first[pictures][:, None] + drawn)[drawn < counts[:, None]]
 
 
-class CaptionTexts(Sequence[str]):
+def caption_texts(pictures: Sequence[Picture]) -> list[str]:
     """The captions of some pictures, numbered through."""
-
-    def __init__(self, pictures: Sequence[Picture]) -> None:
-        self._texts = [text for picture in pictures for text in picture.references]
-
-    def __len__(self) -> int:
-        return len(self._texts)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._texts)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        return self._texts[index]
+    return [text for picture in pictures for text in picture.references]
 
 
 @dataclass(frozen=True)
@@ -200,8 +184,8 @@ class CaptioningData(TaskData):
 
     @cached_property
     def controls(self) -> Mapping[str, CaptionControls]:
-        """Of every test set, by name. Takes seconds for the first caller, and is wanted in tests
-        alone.
+        """Baselines of every test set, by name. They take seconds for the first caller, and only
+        testing asks for them.
 
         Raises UsageError where the cache cannot be written.
         """
@@ -235,7 +219,7 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
     corpus = corpus.limited(settings.train_limit, settings.test_limit)
     grid = grid_of(corpus.size, settings.stem, settings.stages)
     tokeniser = Tokeniser.train(
-        CaptionTexts(corpus.train), kind="word", size=settings.vocabulary, cache=paths.cache
+        caption_texts(corpus.train), kind="word", size=settings.vocabulary, cache=paths.cache
     )
 
     def split(pictures: Sequence[Picture], words: int = 0) -> Split:
@@ -244,7 +228,7 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
         return Split(
             pictures,
             pixels(pictures, corpus.size, paths.cache),
-            encode(CaptionTexts(pictures), tokeniser, paths.cache),
+            encode(caption_texts(pictures), tokeniser, paths.cache),
             first,
             first[:-1] + np.array([_most_phrases(picture) for picture in pictures]),
             grid[0] * grid[1],

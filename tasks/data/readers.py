@@ -1,4 +1,4 @@
-"""Rows of people's files: TSV and JSON lines, read one by one, with errors that name the line."""
+"""Rows of data files: TSV and JSON lines, read one by one, with errors that name the line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _JSON_LINES = (".jsonl", ".ndjson", ".json")
 
 
 def fail(error: UsageError) -> None:
-    """Raise: the first line that cannot be used is one too many."""
+    """Raise the error: for readers that accept no unusable line."""
     raise error
 
 
@@ -35,7 +35,7 @@ class Row:
         return f"{self.path}:{self.line}"
 
     def text(self, column: str) -> str:
-        """The value of a column as text. Raises UsageError if it is missing or no text."""
+        """The value of a column as text. Raises UsageError if it is missing or not text."""
         if column not in self.values:
             raise UsageError(
                 f"no column '{column}'",
@@ -45,7 +45,7 @@ class Row:
         value = self.values[column]
         if not isinstance(value, str | int | float) or isinstance(value, bool):
             raise UsageError(
-                f"column '{column}' holds no text but {type(value).__name__}", where=self.where
+                f"column '{column}': expected text, got {type(value).__name__}", where=self.where
             )
         return str(value)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate, chain
 from pathlib import Path
-from typing import Literal, overload
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from tasks.base import Paths, TaskData
 from tasks.data.arrow import EncodedTexts, encode
 from tasks.data.batching import BucketBatches, Stream, StreamModule, sorted_batches
 from tasks.data.cache import digest
+from tasks.data.lines import Texts
 from tasks.data.vocabulary import Vocabulary
 from tasks.entailment.baselines import control_figures
 from tasks.entailment.datasets import EntailmentCorpus, PairExample
@@ -83,8 +83,8 @@ class EntailmentData(TaskData):
 
     @cached_property
     def controls(self) -> Mapping[str, Mapping[str, float]]:
-        """Accuracy of the baselines, by test set and baseline. Takes seconds for the first caller,
-        and is wanted in tests alone.
+        """Accuracy of the baselines, by test set and baseline. They take seconds for the first
+        caller, and only testing asks for them.
 
         Raises UsageError where the cache cannot be written.
         """
@@ -130,8 +130,8 @@ def prepare(corpus: EntailmentCorpus, settings: EntailmentSettings, paths: Paths
         clauses = Clauses(pairs) if settings.segments == "clauses" else None
         return Split(
             pairs,
-            encode(Side(pairs, "premise"), vocabulary, paths.cache, segments=clauses),
-            encode(Side(pairs, "hypothesis"), vocabulary, paths.cache),
+            encode(Texts(pairs, "premise_text"), vocabulary, paths.cache, segments=clauses),
+            encode(Texts(pairs, "hypothesis_text"), vocabulary, paths.cache),
             np.array([-1 if p.label is None else p.class_index for p in pairs], dtype=np.int64),
         )
 
@@ -151,26 +151,6 @@ def prepare(corpus: EntailmentCorpus, settings: EntailmentSettings, paths: Paths
 def _sides(pairs: Iterable[PairExample]) -> Iterator[tuple[str, ...]]:
     """The words of both sides, which share a vocabulary."""
     return chain.from_iterable((pair.premise, pair.hypothesis) for pair in pairs)
-
-
-@dataclass(frozen=True)
-class Side(Sequence[str]):
-    """One side of some pairs as texts, words joined by blanks."""
-
-    pairs: Sequence[PairExample]
-    side: Literal["premise", "hypothesis"]
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> Side: ...
-    def __getitem__(self, index: int | slice) -> str | Side:
-        if isinstance(index, slice):
-            return Side(self.pairs[index], self.side)
-        return " ".join(getattr(self.pairs[index], self.side))
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,19 @@ class PairExample:
         assert self.label is not None, f"{self.id} has no label"
         return LABELS.index(self.label)
 
+    @property
+    def premise_text(self) -> str:
+        """The words of the premise, joined by blanks."""
+        return " ".join(self.premise)
+
+    @property
+    def hypothesis_text(self) -> str:
+        """The words of the hypothesis, joined by blanks."""
+        return " ".join(self.hypothesis)
+
     def content(self) -> Iterator[str]:
-        yield " ".join(self.premise)
-        yield " ".join(self.hypothesis)
+        yield self.premise_text
+        yield self.hypothesis_text
         yield f"{self.label} {self.links}"
 
 

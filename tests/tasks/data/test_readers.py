@@ -47,7 +47,7 @@ def test_json_lines_by_ending(tmp_path: Path) -> None:
     ("value", "kind"), [(None, "NoneType"), (True, "bool"), (["x"], "list"), ({}, "dict")]
 )
 def test_what_is_no_text_is_refused(tmp_path: Path, value: object, kind: str) -> None:
-    with pytest.raises(UsageError, match=f"f:3: column 'a' holds no text but {kind}"):
+    with pytest.raises(UsageError, match=f"f:3: column 'a': expected text, got {kind}"):
         Row(Path("f"), 3, {"a": value}).text("a")
 
 

@@ -165,7 +165,7 @@ def test_the_full_edition_is_preferred_and_can_be_asked_for(tmp_path: Path) -> N
         (b'{"sentence1": "a", "sentence2": "b"}', ":2: no column 'gold_label'; it has sentence1"),
         (
             b'{"gold_label": "neutral", "sentence1": ["a"], "sentence2": "b"}',
-            ":2: column 'sentence1' holds no text but list",
+            ":2: column 'sentence1': expected text, got list",
         ),
         (b'{"gold_label": "neutral", "sentence1": "caf\xe9"}', r":2: not UTF-8 \(byte 0xe9"),
     ],

@@ -195,7 +195,7 @@ def test_bad_lines_of_json_are_all_found(tmp_path: Path) -> None:
     assert [line.removeprefix(str(path)).split(";")[0] for line in found] == [
         ":1: no column 'summary'",
         ":2: not JSON (Expecting ':' delimiter at column 12)",
-        ":3: column 'summary' holds no text but NoneType",
+        ":3: column 'summary': expected text, got NoneType",
     ]
 
 

@@ -134,7 +134,7 @@ def _draw(scenes: Sequence[Scene], size: int) -> np.ndarray:
 
 
 def _background(scene: Scene, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """What lies below the shapes, and the noise over everything: H,W,3 float32 each."""
+    """The canvas below the shapes, and the noise over everything: H,W,3 float32 each."""
     below = np.full((size, size, 3), BACKGROUND, dtype=np.float32)
     if not scene.noise:
         return below, np.zeros_like(below)
@@ -268,7 +268,7 @@ RADIUS_SPREAD = 0.07
 TURN = 0.12  # tangent of half the angle: 14 degrees at most
 TINT = 0.08
 
-#: How captions call the cells of the layout.
+#: Names of the layout's cells in captions.
 PLACES = (
     ("northwest", "north", "northeast"),
     ("west", "centre", "east"),
@@ -316,7 +316,7 @@ class Wording:
         return [*size, *(["striped"] if named.striped else []), named.colour]
 
     def relation(self, first: Named, second: Named) -> str:
-        """How the one mentioned first lies to the next one."""
+        """The words for the position of the first shape relative to the second."""
         if first.row == second.row:
             return self.left if first.column < second.column else self.right
         return self.above if first.row < second.row else self.below

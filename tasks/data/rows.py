@@ -143,7 +143,7 @@ class RowExamples(Sequence[Example], Generic[Example]):
         return (self._example(row, texts) for row, texts in rows if wanted[row])
 
     def select(self, rows: np.ndarray, *, split: str | None = None) -> RowExamples[Example]:
-        """Other rows of the same files."""
+        """Examples of other rows of the same files."""
         return replace(self, rows=rows, split=split or self.split)
 
     def _example(self, row: int, texts: TextRow) -> Example:

@@ -1,4 +1,4 @@
-"""How generated data is cut into splits: the same lengths in training, validation and test, longer
+"""Splits of generated data: the same lengths in training, validation and test, longer
 ones in the test set "long", no example twice."""
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def unseen(
     seen: set[Hashable],
     exhausted: Callable[[int], UsageError],
 ) -> Iterator[T]:
-    """As many draws as asked for, none of whose keys has been seen; they are added to `seen`.
+    """Yield `number` draws none of whose keys has been seen; their keys are added to `seen`.
 
     Short examples are few, so that draws may run out of new ones: after 20 draws an example on
     average (and 1,000 more) the error that `exhausted` makes of the number found is raised.

@@ -45,7 +45,7 @@ FORMS: tuple[tuple[Quantifier, bool], ...] = (
 
 @dataclass(frozen=True)
 class Lexicon:
-    """What claims are made of. None among modifiers stands for a claim without one."""
+    """The words of claims. None among modifiers stands for a claim without one."""
 
     nouns: Taxonomy
     verbs: Taxonomy
@@ -231,7 +231,7 @@ def _neighbours(
 def neighbours(
     hypothesis: Statement, edits: int, lexicon: Lexicon, *, denial: bool
 ) -> dict[Label, list[Statement]]:
-    """The statements that differ from a hypothesis in exactly so many roles, by the label that
+    """The statements that differ from a hypothesis in exactly `edits` roles, by the label that
     they give it as premises.
 
     The roles: quantifier with negation, adjective, subject, verb, adverb; subject and verb stay

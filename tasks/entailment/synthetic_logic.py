@@ -1,4 +1,4 @@
-"""Which quantified statements follow from which, and which exclude each other.
+"""Entailment and contradiction between quantified statements.
 
 Statements of the form "Q subjects are P": the subject a set of things, the predicate a set or its
 complement. Sets are ordered by inclusion (small dogs < dogs < animals). Quantifiers are monotone
@@ -22,7 +22,7 @@ _STRENGTH: Mapping[str, int] = {"some": 0, "most": 1, "all": 2}
 
 
 class Order(Enum):
-    """How a first set lies to a second one."""
+    """Relation of a first set to a second one."""
 
     EQUAL = "equal"
     INSIDE = "inside"
@@ -61,7 +61,7 @@ class Taxonomy:
     overlapping: bool
 
     def order(self, first: Term, second: Term) -> Order:
-        """How the set of one term lies to that of another."""
+        """Relation of the set of one term to that of another."""
         heads = self._heads(first.head, second.head)
         if heads is Order.APART or heads is Order.UNRELATED:
             return heads

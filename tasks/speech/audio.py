@@ -1,4 +1,4 @@
-"""Sound files: what their headers promise, their samples, and Sphinx feature files.
+"""Reading of sound files (headers and samples) and of Sphinx feature files.
 
 torchaudio has no file reading of its own any more, so files are read with soundfile (libsndfile:
 WAV, FLAC, Ogg, MP3) and resampled by torchaudio.
@@ -25,7 +25,7 @@ _UNKNOWN_SIZE = (0, 0xFFFFFFFF)
 
 @dataclass(frozen=True)
 class SoundInfo:
-    """What a sound file's header says: samples a second, samples per channel, channels."""
+    """A sound file's header: samples a second, samples per channel, channels."""
 
     rate: int
     samples: int
@@ -209,5 +209,5 @@ def _check_wav(path: Path) -> None:
 
 def _truncated(path: Path, how: str) -> UsageError:
     return UsageError(
-        f"the file is truncated or damaged ({how})", where=str(path), remedy="get it again"
+        f"the file is truncated or damaged ({how})", where=str(path), remedy="download it again"
     )

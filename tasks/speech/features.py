@@ -84,14 +84,17 @@ class Extractor:
 
     def _batch(self, sounds: Sequence[np.ndarray]) -> list[np.ndarray]:
         sizes = torch.tensor([len(sound) for sound in sounds])
+        # Sounds side by side, silence behind the shorter ones.
         padded = nn.utils.rnn.pad_sequence(
             [torch.from_numpy(sound) for sound in sounds], batch_first=True
         )  # B,n or B,S,size
+        # Given features, or log-mel energies: one frame a hop, centred on its multiples.
         if self._mel is None:
             features, lengths = padded, sizes
         else:
             features = torch.log(self._mel(padded) + FLOOR).transpose(1, 2)  # B,S,M
             lengths = 1 + sizes // self._mel.hop_length
+        # Each utterance and band to mean 0 and variance 1 over its own frames.
         if self._options.normalise:
             features = normalised(features, lengths)
         features = self._with_deltas(features, lengths)

@@ -20,12 +20,12 @@ import numpy as np
 
 from tasks.speech.datasets import SoundReader, Utterance
 
-# The phones of the speech probe: what the synthesiser is told about each.
+# The phones, and the synthesiser's parameters for each.
 #
 # An invented language of twenty phones, made so that reading single frames is not enough:
 # `a`/`aa` and `i`/`ii` differ in duration alone, and speaking rates vary; `ai`/`ia` pass through
-# the same spectra in opposite order; the bursts of stops are faint and the murmurs of nasals alike, so
-# that their place is heard mostly in the transitions of the neighbouring vowel (locus equations,
+# the same spectra in opposite order; the bursts of stops are faint and the murmurs of nasals alike,
+# so that their place is heard mostly in the transitions of the neighbouring vowel (locus equations,
 # Sussman 1991).
 
 
@@ -197,7 +197,7 @@ class Voice:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What the synthesiser needs besides an utterance's phones and spans.
+    """Input of the synthesiser besides an utterance's phones and spans.
 
     Attributes:
         seed: of its noises.

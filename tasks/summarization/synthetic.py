@@ -153,7 +153,7 @@ class ReportWriter:
     rewording: float
 
     def report(self, rng: Random, shortest: int, longest: int) -> Document:
-        """A report of so many sentences; its id is the caller's."""
+        """A random report of `shortest` to `longest` sentences; the caller sets its id."""
         main = _event(rng, rng.choice(AGENTS))
         sentences = rng.randint(shortest, longest)
         news = min(self.news, (sentences + 1) // 2)
@@ -182,7 +182,7 @@ class ReportWriter:
         )
 
     def _others(self, rng: Random, count: int, main: str) -> list[list[Said]]:
-        """So many sentences that are not the news."""
+        """`count` sentences that are not the news."""
         told: list[list[Said]] = []
         decoy = count >= 2 and rng.random() < self.decoys
         for _ in range(count - 2 * decoy):
@@ -209,7 +209,7 @@ def _other_agent(rng: Random, told: list[list[Said]], events: list[Event | None]
 def _links(
     written: list[Said], told: list[Said], here: int, there: int
 ) -> Iterator[tuple[int, int]]:
-    """What tells the same part of the event belongs together.
+    """Links between words that tell the same part of the event.
 
     Args:
         here, there: where in the headline and the report the event begins.

@@ -1,4 +1,4 @@
-"""Growing random sentences of the probe to an exact number of source words."""
+"""The generated sentences of translation: random ones, grown to an exact number of source words."""
 
 from __future__ import annotations
 

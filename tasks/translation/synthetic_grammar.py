@@ -1,4 +1,4 @@
-"""The probe's synchronous grammar: one structure, written out in both languages.
+"""The synchronous grammar of the generated sentences: one structure, written out in both languages.
 
 What a translator has to cope with, and what each costs a mechanism that cannot look back:
 verbs move to the end of their clause and relative clauses before their noun (reordering over any
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from tasks.translation.datasets import Links
 
-# The words of the probe's two languages.
+# The words of the two languages.
 #
 # The source is a small controlled English, so that people can read the pictures. The target is
 # invented: verbs close their clause, modifiers follow their noun, and whatever belongs to a noun
@@ -59,7 +59,7 @@ class Verb:
 
 @dataclass(frozen=True)
 class Word:
-    """Any other word that has a counterpart."""
+    """A word other than nouns and verbs that has a counterpart."""
 
     source: str
     target: str
@@ -184,7 +184,7 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Order:
-    """Which words reorder: the rest keeps the order of the source. Decided per word, so that a
+    """The words that reorder: the rest keeps the order of the source. Decided per word, so that a
     translation follows from the sentence alone whatever the share."""
 
     verbs: frozenset[Verb]

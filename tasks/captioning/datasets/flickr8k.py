@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -296,16 +296,14 @@ class Flickr8kOptions(DatasetOptions):
 class Flickr8k(ScannedDataset[CaptionCorpus]):
     """8,000 photos with five captions each, in the published splits."""
 
-    name: ClassVar[str] = "flickr8k"
-    summary: ClassVar[str] = "photos of people and animals, five captions each; boxes per phrase"
-    licence: ClassVar[str] = "research and education only"
-    citation: ClassVar[str] = (
-        "Hodosh, Young and Hockenmaier (2013), JAIR 47; Plummer et al. (2015), ICCV"
-    )
-    gold: ClassVar[bool] = True
-    card: ClassVar[Distribution | None] = FLICKR8K
-    places: ClassVar[tuple[str, ...]] = ("flickr8k", TOKENS)
-    Options: ClassVar[type[DatasetOptions]] = Flickr8kOptions
+    name = "flickr8k"
+    summary = "photos of people and animals, five captions each; boxes per phrase"
+    licence = "research and education only"
+    citation = "Hodosh, Young and Hockenmaier (2013), JAIR 47; Plummer et al. (2015), ICCV"
+    gold = True
+    card = FLICKR8K
+    places = ("flickr8k", TOKENS)
+    Options = Flickr8kOptions
 
     @classmethod
     def scan(cls, options: Flickr8kOptions, data_root: Path | None) -> Scan[CaptionCorpus]:

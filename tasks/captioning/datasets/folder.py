@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 from pydantic import Field
 
@@ -58,11 +57,11 @@ class FolderOptions(DatasetOptions):
 class CaptionFolder(ScannedDataset[CaptionCorpus]):
     """Pictures of one's own: `--data-root` is the folder."""
 
-    name: ClassVar[str] = "folder"
-    summary: ClassVar[str] = "any folder of pictures with captions in TSV, CSV, JSONL or token form"
-    licence: ClassVar[str] = "the user's own"
-    places: ClassVar[tuple[str, ...]] = CAPTION_FILES
-    Options: ClassVar[type[DatasetOptions]] = FolderOptions
+    name = "folder"
+    summary = "any folder of pictures with captions in TSV, CSV, JSONL or token form"
+    licence = "the user's own"
+    places = CAPTION_FILES
+    Options = FolderOptions
 
     @classmethod
     def scan(cls, options: FolderOptions, data_root: Path | None) -> Scan[CaptionCorpus]:

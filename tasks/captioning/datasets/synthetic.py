@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import ClassVar
 
 from pydantic import Field
 
@@ -35,6 +34,8 @@ Accepts = Callable[[Description], bool]
 
 
 class SyntheticOptions(DatasetOptions):
+    """Options of the generator."""
+
     objects: int = Field(
         3, ge=1, le=6, description='most shapes in a training picture; "long" has one more'
     )
@@ -72,11 +73,11 @@ class SyntheticDataset(Dataset[CaptionCorpus]):
     pictures are drawn.
     """
 
-    name: ClassVar[str] = "probe"
-    summary: ClassVar[str] = "drawn scenes of 1 to 4 coloured shapes and where they lie"
-    external: ClassVar[bool] = False
-    gold: ClassVar[bool] = True
-    Options: ClassVar[type[DatasetOptions]] = SyntheticOptions
+    name = "probe"
+    summary = "drawn scenes of 1 to 4 coloured shapes and where they lie"
+    external = False
+    gold = True
+    Options = SyntheticOptions
 
     @classmethod
     def load(cls, options: SyntheticOptions, data_root: Path | None = None) -> CaptionCorpus:

@@ -27,7 +27,7 @@ class PairExample:
     """A premise and a hypothesis.
 
     Attributes:
-        id: unique in its part.
+        id: unique in its split.
         premise, hypothesis: plain words (`tasks.data.tokenizer`): never empty.
         label: None only in sets made for alignment (`EntailmentCorpus.aligned`).
         links: pairs (hypothesis word, premise word) that belong together; None: nothing known.
@@ -110,7 +110,7 @@ def as_label(value: str, where: str, names: Mapping[str, Label] | None = None) -
 
 # From rows of a file to pairs: what the readers of sick, snli and people's own files share.
 
-#: SNLI marks pairs on which its annotators did not agree so.
+#: How SNLI marks pairs on which its annotators did not agree.
 NO_GOLD = "-"
 #: Share of the training pairs that becomes validation data where none is given.
 HELD_OUT = 0.1
@@ -130,7 +130,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Read:
-    """Pairs of one file or part, and how many were dropped for want of a label."""
+    """Pairs of one file or split, and how many were dropped for want of a label."""
 
     pairs: tuple[PairExample, ...]
     unlabelled: int
@@ -204,7 +204,7 @@ def hold_out(pairs: Sequence[PairExample], where: str) -> tuple[Pairs, Pairs]:
 
 
 def dropped_note(unlabelled: int) -> tuple[str, ...]:
-    """What a report says of dropped pairs: nothing if there are none."""
+    """Note on dropped pairs for reports; empty if there are none."""
     return (f"{unlabelled} pairs without a gold label ('-') dropped",) if unlabelled else ()
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from tasks.base import DatasetOptions, datasets
+from tasks.base import datasets
 from tasks.data.hub import Card, CardOptions, paths, provenance_note
 from tasks.data.readers import OnError, Row
 from tasks.entailment.datasets import (
@@ -54,19 +54,19 @@ class MultiNli(PairsDataset):
     """Multi-Genre Natural Language Inference: 392,702 training pairs. The labels of its test sets
     are not published: its two development sets are the test sets, genres seen in training first."""
 
-    name: ClassVar[str] = "multi_nli"
-    summary: ClassVar[str] = "MultiNLI: ten genres of spoken and written text (from the hub)"
-    licence: ClassVar[str] = "OANC, CC BY 3.0, CC BY-SA 3.0 and others, by genre"
-    citation: ClassVar[str] = (
+    name = "multi_nli"
+    summary = "MultiNLI: ten genres of spoken and written text (from the hub)"
+    licence = "OANC, CC BY 3.0, CC BY-SA 3.0 and others, by genre"
+    citation = (
         "Williams, Nangia, Bowman 2018: A broad-coverage challenge corpus for sentence"
         " understanding through inference. NAACL."
     )
-    card: ClassVar[Card | None] = MULTI_NLI
-    Options: ClassVar[type[DatasetOptions]] = CardOptions
+    card = MULTI_NLI
+    Options = CardOptions
 
     @classmethod
     def read(cls, options: Any, data_root: Path | None, on_error: OnError) -> EntailmentCorpus:
-        """Read what `attnbench data get` got. Raises UsageError: not there, unreadable."""
+        """Read the downloaded files. Raises UsageError: missing or unreadable."""
         card = MULTI_NLI.at(options.revision)
         read = {
             split: read_pairs(_rows(card, data_root, split), _COLUMNS, split, on_error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from bench.errors import UsageError
 from tasks.base import datasets
@@ -42,12 +42,12 @@ _PARTS = ("TRAIN", "TRIAL", "TEST")
 class Sick(PairsDataset):
     """Sentences Involving Compositional Knowledge: 4,439 / 495 / 4,906 pairs."""
 
-    name: ClassVar[str] = "sick"
-    summary: ClassVar[str] = "SICK: sentences from picture and video captions, edited by rules"
-    licence: ClassVar[str] = "CC BY-NC-SA 3.0"
-    card: ClassVar[Distribution | None] = SICK
-    places: ClassVar[tuple[str, ...]] = ("sick/SICK.txt", "SICK/SICK.txt")
-    citation: ClassVar[str] = (
+    name = "sick"
+    summary = "SICK: sentences from picture and video captions, edited by rules"
+    licence = "CC BY-NC-SA 3.0"
+    card = SICK
+    places = ("sick/SICK.txt", "SICK/SICK.txt")
+    citation = (
         "Marelli et al. 2014: A SICK cure for the evaluation of compositional distributional"
         " semantic models. LREC."
     )

@@ -48,7 +48,7 @@ Edition = Literal["auto", "full", "mini"]
 
 
 class SnliOptions(DatasetOptions):
-    """Which edition to read."""
+    """Choice of the edition."""
 
     edition: Edition = Field(
         "auto",
@@ -61,12 +61,12 @@ class SnliOptions(DatasetOptions):
 class Snli(PairsDataset):
     """Stanford Natural Language Inference: 549,367 / 9,842 / 9,824 pairs with a gold label."""
 
-    name: ClassVar[str] = "snli"
-    summary: ClassVar[str] = "SNLI: hypotheses written to picture captions (full or mini edition)"
-    licence: ClassVar[str] = "CC BY-SA 4.0"
+    name = "snli"
+    summary = "SNLI: hypotheses written to picture captions (full or mini edition)"
+    licence = "CC BY-SA 4.0"
     card: ClassVar[Distribution | None] = SNLI
     places: ClassVar[tuple[str, ...]] = (*FULL, *MINI)
-    citation: ClassVar[str] = (
+    citation = (
         "Bowman et al. 2015: A large annotated corpus for learning natural language inference."
         " EMNLP."
     )
@@ -106,5 +106,5 @@ class Snli(PairsDataset):
 
     @classmethod
     def folders(cls, options: Any) -> tuple[str, ...]:
-        """Where the files may lie in the data root; the first that is there is read."""
+        """Folders of the data root that may hold the files; the first that exists is read."""
         return {"full": FULL, "mini": MINI, "auto": (*FULL, *MINI)}[options.edition]

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import ClassVar
 
 from pydantic import Field, model_validator
 
@@ -19,7 +18,7 @@ from tasks.entailment.synthetic import LEXICONS, PairWriter, Size
 
 
 class SyntheticOptions(DatasetOptions):
-    """Knobs of the generator."""
+    """Options of the generator."""
 
     clauses: int = Field(
         3,
@@ -55,13 +54,13 @@ class SyntheticOptions(DatasetOptions):
 class SyntheticDataset(Dataset[EntailmentCorpus]):
     """Generated pairs with word alignments."""
 
-    name: ClassVar[str] = "probe"
-    summary: ClassVar[str] = (
+    name = "probe"
+    summary = (
         "generated claims with quantifiers, negation and a taxonomy; one of several clauses decides"
     )
-    external: ClassVar[bool] = False
-    gold: ClassVar[bool] = True
-    Options: ClassVar[type[DatasetOptions]] = SyntheticOptions
+    external = False
+    gold = True
+    Options = SyntheticOptions
 
     @classmethod
     def load(cls, options: SyntheticOptions, data_root: Path | None) -> EntailmentCorpus:

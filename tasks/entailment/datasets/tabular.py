@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field
 
@@ -30,9 +30,9 @@ class TabularOptions(DatasetOptions):
 
     train_file: str = Field("train.tsv", description="TSV with a header, or .jsonl")
     validation_file: str = Field(
-        "", description="likewise; empty: a tenth of the training pairs is held out"
+        "", description="as train_file; empty: a tenth of the training pairs is held out"
     )
-    test_file: str = Field("test.tsv", description="likewise")
+    test_file: str = Field("test.tsv", description="as train_file")
     premise: str = Field("premise", description="name of the premise's column")
     hypothesis: str = Field("hypothesis", description="name of the hypothesis's column")
     label: str = Field("label", description="name of the label's column")
@@ -45,13 +45,13 @@ class TabularOptions(DatasetOptions):
 
 @datasets("entailment").register("tabular")
 class Tabular(PairsDataset):
-    """Any TSV or JSON-lines files."""
+    """Pairs in TSV or JSON-lines files with any column names."""
 
-    name: ClassVar[str] = "tabular"
-    summary: ClassVar[str] = "your own pairs: TSV or JSON lines with named columns"
-    licence: ClassVar[str] = "the files' own"
-    places: ClassVar[tuple[str, ...]] = ("train.tsv",)
-    Options: ClassVar[type[DatasetOptions]] = TabularOptions
+    name = "tabular"
+    summary = "your own pairs: TSV or JSON lines with named columns"
+    licence = "the files' own"
+    places = ("train.tsv",)
+    Options = TabularOptions
 
     @classmethod
     def read(cls, options: Any, data_root: Path | None, on_error: OnError) -> EntailmentCorpus:

@@ -1,4 +1,5 @@
-"""What a speech data set is: utterances, their units and spans, and a reader for their sound.
+"""What the speech data sets have in common: utterances with their units and spans, and a reader for
+their sound.
 
 Sound is never part of a corpus. An utterance names it and the corpus's reader fetches (or
 synthesises) it, many utterances at a time, so that corpora larger than memory stay on disk and

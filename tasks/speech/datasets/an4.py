@@ -32,7 +32,7 @@ _LINE = re.compile(r"(?:<s>)?(?P<text>.*?)(?:</s>)?\s*\((?P<id>[^()\s]+)\)\s*")
 
 
 class An4Options(DatasetOptions):
-    """What AN4's target units are."""
+    """Choice of target units and of validation speakers."""
 
     units: Unit = "phones"
     validation_speakers: int = Field(6, ge=1, description="training speakers kept for validation")

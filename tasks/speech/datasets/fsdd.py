@@ -52,7 +52,7 @@ _NAME = re.compile(r"(\d)_([^_]+)_(\d+)\.wav")
 
 
 class FsddOptions(DatasetOptions):
-    """How clips are joined to utterances."""
+    """Options of joining clips to utterances."""
 
     min_digits: int = Field(3, ge=1, description="digits of the shortest training utterances")
     max_digits: int = Field(7, ge=1, description="digits of the longest training utterances")

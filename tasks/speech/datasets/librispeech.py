@@ -60,7 +60,7 @@ LIBRISPEECH = Distribution(
 
 
 class LibriSpeechOptions(DatasetOptions):
-    """Which subsets are used; several are joined by "+"."""
+    """Choice of subsets; several are joined by "+"."""
 
     train: str = Field("train-clean-100", description="training subsets")
     validation: str = Field("dev-clean", description="validation subsets")

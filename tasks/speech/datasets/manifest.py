@@ -24,14 +24,14 @@ from tasks.speech.datasets import (
     unseen_note,
 )
 
-#: Names people give the validation part.
+#: Names in use for the validation split.
 _VALIDATION = ("validation", "valid", "val", "dev")
-#: Where the manifest names no parts, one utterance in this many is validation, another one test.
+#: Where the manifest names no splits, one utterance in this many is validation, another one test.
 _EVERY = 10
 
 
 class ManifestOptions(DatasetOptions):
-    """Where the manifest is and what its transcripts become."""
+    """Location of the manifest, and the target units of its transcripts."""
 
     manifest: str = Field("manifest.tsv", description="TSV file, from the data root")
     rate: int = Field(16000, ge=1000, le=192000, description="samples a second; others resampled")
@@ -138,8 +138,8 @@ def _utterance(
 
 
 def _part(row: Row, utterance: Utterance) -> str:
-    """The part a line names; without one, the speaker (or else the file) decides, so that no
-    speaker is in two parts."""
+    """The split a line names; without one, the speaker (or else the file) decides, so that no
+    speaker is in two splits."""
     if "split" in row.values:
         name = row.text("split").strip().lower()
         return "validation" if name in _VALIDATION else name
@@ -156,7 +156,7 @@ def _missing_parts(parts: dict[str, list[Utterance]], first: Row) -> Sequence[Pr
         Problem(
             f"no usable utterance for {' and '.join(missing)}",
             str(first.path),
-            "empty parts",
+            "empty splits",
             "add a column 'split' with train, validation and test",
         ),
     )
@@ -166,4 +166,4 @@ def _split_note(first: Row) -> Sequence[str]:
     if "split" in first.values:
         return ()
     by = "speakers" if "speaker" in first.values else "files"
-    return (f"the manifest names no parts: a tenth of the {by} is validation, a tenth test",)
+    return (f"the manifest names no splits: a tenth of the {by} is validation, a tenth test",)

@@ -34,7 +34,7 @@ ROUNDS = 20
 
 
 class SyntheticOptions(DatasetOptions):
-    """Knobs of the generator."""
+    """Options of the generator."""
 
     length: int = Field(
         10,
@@ -193,7 +193,7 @@ def _utterance(
 def _borders(
     sequences: np.ndarray, tempo: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where phones begin and end, in samples: N,width+1 borders and N totals, with 40 to 100 ms of
+    """Begins and ends of phones in samples: N,width+1 borders and N totals, with 40 to 100 ms of
     silence at both ends."""
     real = sequences >= 0
     rate = (tempo * rng.uniform(0.85, 1.2, size=len(tempo)))[:, None]

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import Corpus, Dataset, DatasetOptions
+from tasks.base import Corpus, Dataset
 from tasks.data.hub import Card, CardOptions, provenance_note, read_split
 from tasks.data.rows import RowExamples, TextRow, filled_rows
 from tasks.data.tokenizer import plain_words
@@ -30,7 +30,7 @@ class Document:
     """A document and its summary in plain words (`tasks.data.tokenizer`).
 
     Attributes:
-        id: unique in its part.
+        id: unique in its split.
         sentences: words by sentence, none of them empty.
         links: the document words that summary words were taken from; None: nothing is known.
     """
@@ -66,7 +66,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Segments:
-    """The sentence of every word, for each document of a part, as often as it is gone through."""
+    """The sentence of every word, for each document of a split, every time it is iterated over."""
 
     documents: Sequence[Document]
 
@@ -130,7 +130,7 @@ HELD_OUT = 0.1
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How texts become words.
+    """Conversion of texts to words.
 
     Attributes:
         source_words, summary_words: number of words kept from the start; 0 keeps all.
@@ -169,7 +169,7 @@ class Preprocessing:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a report says of the casing."""
+        """Note on the casing for reports."""
         return ("both sides are lower-cased",) if self.lower else ()
 
 
@@ -227,10 +227,10 @@ def hold_out(
 
 
 class HubOptions(CardOptions):
-    """How much of a text is read (See et al. 2017 cut at 400 and 100)."""
+    """Lengths that texts are cut to (See et al. 2017: 400 and 100 words), and casing."""
 
-    source_words: int = Field(400, ge=0, description="cut sources after so many words; 0: never")
-    summary_words: int = Field(100, ge=0, description="cut summaries likewise")
+    source_words: int = Field(400, ge=0, description="number of source words kept; 0: all")
+    summary_words: int = Field(100, ge=0, description="number of summary words kept; 0: all")
     lower: bool = Field(True, description="lower-case both sides")
 
 
@@ -239,11 +239,11 @@ class HubDocuments(Dataset[SummaryCorpus]):
 
     card: ClassVar[Card]
     replacements: ClassVar[tuple[tuple[str, str], ...]] = ()
-    Options: ClassVar[type[DatasetOptions]] = HubOptions
+    Options = HubOptions
 
     @classmethod
     def load(cls, options: HubOptions, data_root: Path | None) -> SummaryCorpus:
-        """Read what `tasks.data.hub.fetch` got. Raises UsageError: not there, unreadable."""
+        """Read the downloaded files. Raises UsageError: missing or unreadable."""
         preprocessing = Preprocessing(
             options.source_words, options.summary_words, options.lower, cls.replacements
         )

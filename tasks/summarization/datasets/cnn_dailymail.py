@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from tasks.base import datasets
 from tasks.data.hub import Card
 from tasks.summarization.datasets import HubDocuments
@@ -26,11 +24,11 @@ CNN_DAILYMAIL = Card(
 class CnnDailyMail(HubDocuments):
     """News stories and their bullet points."""
 
-    name: ClassVar[str] = "cnn_dailymail"
-    summary: ClassVar[str] = "CNN / Daily Mail: stories to bullet points (from the hub)"
-    licence: ClassVar[str] = "Apache-2.0 by its card"
-    citation: ClassVar[str] = (
+    name = "cnn_dailymail"
+    summary = "CNN / Daily Mail: stories to bullet points (from the hub)"
+    licence = "Apache-2.0 by its card"
+    citation = (
         "Hermann et al. 2015: Teaching machines to read and comprehend. NIPS. See, Liu, Manning"
         " 2017: Get to the point. ACL."
     )
-    card: ClassVar[Card] = CNN_DAILYMAIL
+    card = CNN_DAILYMAIL

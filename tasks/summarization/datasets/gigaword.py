@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from tasks.base import datasets
 from tasks.data.hub import Card
 from tasks.summarization.datasets import HubDocuments
@@ -26,13 +24,13 @@ GIGAWORD = Card(
 class Gigaword(HubDocuments):
     """First sentences of news and their headlines, as Rush et al. prepared them."""
 
-    name: ClassVar[str] = "gigaword"
-    summary: ClassVar[str] = "Gigaword: first sentence to headline (from the hub)"
-    licence: ClassVar[str] = "MIT by its card; the articles are the Linguistic Data Consortium's"
-    citation: ClassVar[str] = (
+    name = "gigaword"
+    summary = "Gigaword: first sentence to headline (from the hub)"
+    licence = "MIT by its card; the articles are the Linguistic Data Consortium's"
+    citation = (
         "Rush, Chopra, Weston 2015: A neural attention model for abstractive sentence"
         " summarization. EMNLP. Graff et al. 2003: English Gigaword."
     )
-    card: ClassVar[Card] = GIGAWORD
+    card = GIGAWORD
     # Rare words are "<unk>" in the training part and "UNK" in the test part.
-    replacements: ClassVar[tuple[tuple[str, str], ...]] = (("<unk>", "UNK"),)
+    replacements = (("<unk>", "UNK"),)

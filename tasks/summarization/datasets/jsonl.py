@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
 from pydantic import Field
 
@@ -26,24 +25,24 @@ class JsonlOptions(DatasetOptions):
 
     train_file: str = Field("train.jsonl", description="one JSON object a line")
     validation_file: str = Field(
-        "", description="likewise; empty: the last tenth of the training documents is held out"
+        "", description="as train_file; empty: the last tenth of the training documents is held out"
     )
-    test_file: str = Field("test.jsonl", description="likewise")
+    test_file: str = Field("test.jsonl", description="as train_file")
     source_field: str = Field("document", description="field of the text to be summarised")
     summary_field: str = Field("summary", description="field of its summary")
-    source_words: int = Field(400, ge=0, description="cut sources after so many words; 0: never")
+    source_words: int = Field(400, ge=0, description="number of source words kept; 0: all")
     lower: bool = Field(True, description="lower-case both sides")
 
 
 @datasets("summarization").register("jsonl")
 class Jsonl(ScannedDataset[SummaryCorpus]):
-    """Any files of JSON lines."""
+    """Documents in JSON lines with any field names."""
 
-    name: ClassVar[str] = "jsonl"
-    summary: ClassVar[str] = "your own documents: JSON lines with a source and a summary"
-    licence: ClassVar[str] = "the files' own"
-    places: ClassVar[tuple[str, ...]] = ("train.jsonl",)
-    Options: ClassVar[type[DatasetOptions]] = JsonlOptions
+    name = "jsonl"
+    summary = "your own documents: JSON lines with a source and a summary"
+    licence = "the files' own"
+    places = ("train.jsonl",)
+    Options = JsonlOptions
 
     @classmethod
     def scan(cls, options: JsonlOptions, data_root: Path | None) -> Scan[SummaryCorpus]:

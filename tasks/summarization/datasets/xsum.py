@@ -6,8 +6,6 @@ write anew; the commit that it stood for is recorded when it is downloaded.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from tasks.base import datasets
 from tasks.data.hub import Card
 from tasks.summarization.datasets import HubDocuments
@@ -30,11 +28,11 @@ XSUM = Card(
 class XSum(HubDocuments):
     """BBC articles and their one-sentence summaries."""
 
-    name: ClassVar[str] = "xsum"
-    summary: ClassVar[str] = "XSum: BBC articles to one sentence (from the hub)"
-    licence: ClassVar[str] = "not stated by its card (BBC articles)"
-    citation: ClassVar[str] = (
+    name = "xsum"
+    summary = "XSum: BBC articles to one sentence (from the hub)"
+    licence = "not stated by its card (BBC articles)"
+    citation = (
         "Narayan, Cohen, Lapata 2018: Don't give me the details, just the summary! Topic-aware"
         " convolutional neural networks for extreme summarization. EMNLP."
     )
-    card: ClassVar[Card] = XSUM
+    card = XSUM

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -170,18 +170,18 @@ class Multi30k(LinesDataset):
     """`<root>/multi30k/{train,val,test_2016_flickr}.{en,de,fr}`; `<root>` may be that folder
     itself. English-French pairs get phrase links from `en_fr_phrase_links` where it is there."""
 
-    name: ClassVar[str] = "multi30k"
-    summary: ClassVar[str] = "picture captions in German, French, English; 29,000 training pairs"
-    licence: ClassVar[str] = "non-commercial research"
-    citation: ClassVar[str] = (
+    name = "multi30k"
+    summary = "picture captions in German, French, English; 29,000 training pairs"
+    licence = "non-commercial research"
+    citation = (
         "Elliott, Frank, Sima'an, Specia (2016). Multi30K: Multilingual English-German Image "
         "Descriptions; French: Elliott et al. (2017); links: Plummer et al. (2015), Flickr30k "
         "Entities"
     )
-    gold: ClassVar[bool] = True
-    card: ClassVar[Distribution | None] = MULTI30K
-    places: ClassVar[tuple[str, ...]] = ("multi30k", "test_2016_flickr.en")
-    Options: ClassVar[type[DatasetOptions]] = Multi30kOptions
+    gold = True
+    card = MULTI30K
+    places = ("multi30k", "test_2016_flickr.en")
+    Options = Multi30kOptions
 
     @classmethod
     def corpus(

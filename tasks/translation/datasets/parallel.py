@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -39,11 +39,11 @@ class Parallel(LinesDataset):
     pairs on every machine, and a sentence that occurs twice is never on both sides.
     """
 
-    name: ClassVar[str] = "parallel"
-    summary: ClassVar[str] = "your own parallel text: <name>.<source> and <name>.<target>"
-    licence: ClassVar[str] = "your own"
-    places: ClassVar[tuple[str, ...]] = ("train.src",)
-    Options: ClassVar[type[DatasetOptions]] = ParallelOptions
+    name = "parallel"
+    summary = "your own parallel text: <name>.<source> and <name>.<target>"
+    licence = "your own"
+    places = ("train.src",)
+    Options = ParallelOptions
 
     @classmethod
     def corpus(

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import ClassVar
 
 from pydantic import Field
 
@@ -23,6 +22,8 @@ SHORTEST = 4
 
 
 class SyntheticOptions(DatasetOptions):
+    """Options of the generator."""
+
     length: int = Field(
         12, ge=6, le=60, description='longest training source, in words; "long" has up to twice it'
     )
@@ -40,20 +41,20 @@ class SyntheticOptions(DatasetOptions):
 
 @datasets("translation").register("probe")
 class SyntheticDataset(Dataset[TranslationCorpus]):
-    """Generated pairs. The test sets depend on the knobs and the data seed, not on how many
+    """Generated pairs. The test sets depend on the options and the data seed, not on how many
     training pairs are drawn."""
 
-    name: ClassVar[str] = "probe"
-    summary: ClassVar[str] = (
+    name = "probe"
+    summary = (
         "a synchronous grammar: long-distance reordering, agreement, one-to-many, dropped words"
     )
-    external: ClassVar[bool] = False
-    gold: ClassVar[bool] = True
-    Options: ClassVar[type[DatasetOptions]] = SyntheticOptions
+    external = False
+    gold = True
+    Options = SyntheticOptions
 
     @classmethod
     def load(cls, options: SyntheticOptions, data_root: Path | None = None) -> TranslationCorpus:
-        """Generate. Raises UsageError where so many different short sentences do not exist."""
+        """Generate the pairs. Raises UsageError if too few different short sentences exist."""
         return generate(options)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import Dataset, DatasetOptions, datasets
+from tasks.base import Dataset, datasets
 from tasks.data.hub import Card, CardOptions, provenance_note, read_split
 from tasks.data.rows import RowExamples, filled_rows
 from tasks.translation.datasets import PairBuilder, TranslationCorpus
@@ -36,19 +36,18 @@ class Wmt14Options(CardOptions):
 class Wmt14(Dataset[TranslationCorpus]):
     """4.5 million sentence pairs for training, newstest2013 and newstest2014; they stay on disk."""
 
-    name: ClassVar[str] = "wmt14"
-    summary: ClassVar[str] = "WMT 2014, English and German: 4.5 million training pairs"
-    licence: ClassVar[str] = "not stated by its card (Europarl, Common Crawl, News Commentary)"
-    citation: ClassVar[str] = (
+    name = "wmt14"
+    summary = "WMT 2014, English and German: 4.5 million training pairs"
+    licence = "not stated by its card (Europarl, Common Crawl, News Commentary)"
+    citation = (
         "Bojar et al. 2014: Findings of the 2014 workshop on statistical machine translation. WMT."
     )
-    card: ClassVar[Card | None] = WMT14
-    Options: ClassVar[type[DatasetOptions]] = Wmt14Options
+    card = WMT14
+    Options = Wmt14Options
 
     @classmethod
     def load(cls, options: Wmt14Options, data_root: Path | None) -> TranslationCorpus:
-        """Read what `attnbench data get` got. Raises UsageError if it is not there, unreadable, or
-        holds no text."""
+        """Read the downloaded files. Raises UsageError: missing, unreadable, or without text."""
         card = WMT14.at(options.revision)
         source, target = options.pair.split("-")
         languages = list(card.columns)

@@ -158,7 +158,7 @@ def test_without_parts_speakers_are_kept_together(tmp_path: Path) -> None:
     speakers = [{one.speaker for one in part} for part in corpus.splits.values()]
     assert sum(map(len, speakers)) == len(set.union(*speakers)) == 40
     assert len(corpus.train) > 60 and all(speakers)
-    assert corpus.notes[0].startswith("the manifest names no parts: a tenth of the speakers")
+    assert corpus.notes[0].startswith("the manifest names no splits: a tenth of the speakers")
 
 
 def test_the_check_finds_silence_and_the_same_sound_in_two_parts(root: Path) -> None:

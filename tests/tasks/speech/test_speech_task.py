@@ -14,7 +14,7 @@ from ablations.context import TrialContext
 from ablations.trial import run_trial
 from bench.attention.registries import NO_SCORE, attentions, scores
 from bench.store.store import Store
-from reports.statistics.bootstrap import candidates, fitting
+from reports.statistics.bootstrap import RATIO, candidates, fitting
 from tasks.base import Evaluation, Paths, Plan, datasets, tasks
 from tasks.plan import make_cell, refusal, resolve
 from tasks.settings import BUDGETS
@@ -104,7 +104,7 @@ def test_predictions_make_the_headline_again(data: SpeechData) -> None:
     fit = fitting(
         candidates("per"), statistics, np.array([one.score for one in rows]), found.primary.value
     )
-    assert fit is not None and fit.name == "ratio of sums"
+    assert fit is RATIO
     for row, utterance in zip(rows, data.tests["test"].utterances, strict=True):
         assert row.references == (" ".join(utterance.units),)
         assert row.length == round(10 * utterance.seconds)

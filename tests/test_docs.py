@@ -17,7 +17,6 @@ import torch
 from bench.attention.normalisers import Normaliser
 from bench.attention.registries import attentions, normalisers, scores
 from bench.cli.main import COMMANDS, Parser, main
-from reports.leaderboard.judging import judges
 from reports.load import slug
 from tasks.base import datasets, tasks
 from tasks.settings import BUDGETS
@@ -183,7 +182,7 @@ def test_every_task_data_set_and_budget_is_named() -> None:
 
 def test_entry_points_named_are_those_that_are_read() -> None:
     shown = set(re.findall(r"`(attnbench\.[\w.]+(?:<task>)?)`", text("docs/adding.md")))
-    registries = (attentions, scores, normalisers, tasks, judges)
+    registries = (attentions, scores, normalisers, tasks)
     assert shown == {one._group for one in registries} | {"attnbench.datasets.<task>"}
 
 

@@ -1,4 +1,5 @@
-"""The rules of the house that a machine can check: imports point down and never in a circle."""
+"""The rules of the house that a machine can check: imports point down and never in a circle, and
+everything stands in the file of its name."""
 
 from __future__ import annotations
 
@@ -12,6 +13,10 @@ from pathlib import Path
 import pytest
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
+
+from bench.attention.registries import attentions, normalisers, scores
+from bench.cli.main import COMMANDS
+from tasks.base import datasets, tasks
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Lowest first; a folder imports itself and those before it.
@@ -120,6 +125,34 @@ def test_cycles_are_found_wherever_the_import_stands() -> None:
     assert len(steps) == 4 and steps[0] == steps[-1] and set(steps) == {"p.a", "p.b", "p.c"}
     assert all(target in graph[name] for name, target in pairwise(steps))
     assert import_cycles({"a": {"a"}, "b": set()}) == ["a -> a"]
+
+
+def misplaced(registry: Mapping[str, object], folder: str) -> list[str]:
+    """Our members of a registry that do not stand in `folder`, in the file of their name. A name
+    that Python keeps for itself has an underscore after it."""
+    wrong = []
+    for name, member in registry.items():
+        kind = member if isinstance(member, type) else type(member)
+        stem = name.replace("-", "_")
+        places = {f"{folder}.{stem}", f"{folder}.{stem}_"}
+        if kind.__module__.partition(".")[0] in FLOORS and kind.__module__ not in places:
+            wrong.append(f"{name} stands in {kind.__module__}")
+    return wrong
+
+
+def test_each_member_of_a_registry_stands_in_the_file_of_its_name() -> None:
+    wrong = [
+        *misplaced(dict(attentions.items()), "bench.attention.mechanisms"),
+        *misplaced(dict(scores.items()), "bench.attention.scores"),
+        *misplaced(dict(normalisers.items()), "bench.attention.normalisers"),
+    ]
+    for task in tasks.names():
+        wrong += misplaced(dict(datasets(task).items()), f"tasks.{task}.datasets")
+    for name, command in COMMANDS.items():
+        package = command.module.partition(".")[0]
+        if command.module != f"{package}.cli.{name}":
+            wrong.append(f"{name} stands in {command.module}")
+    assert not wrong, "\n".join(wrong)
 
 
 def test_tracked_files_name_no_host_of_a_registry_and_no_path_of_a_machine() -> None:

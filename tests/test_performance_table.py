@@ -154,3 +154,19 @@ def test_a_stored_table_is_shown_without_measuring(tmp_path: Path, monkeypatch, 
     monkeypatch.setattr(sys, "argv", [*shown, "--out", str(tmp_path / "again.json")])
     with pytest.raises(SystemExit):
         run.main()
+
+
+def test_cells_are_compared_to_the_last_bit() -> None:
+    cells = importlib.import_module("ten_cells")
+    record = {"metrics": {"bleu": 0.1 + 0.2}, "by_length": [{"value": 1.0}]}
+    before = {"a": dict(cells.leaves(record)), "b": {}}
+    assert before["a"] == {"metrics/bleu": 0.1 + 0.2, "by_length/0/value": 1.0}
+    after = {"a": {**before["a"], "metrics/bleu": 0.3, "more": None}, "c": {}}
+    assert cells.differences(before, before) == []
+    assert cells.differences(before, after) == [
+        "a: 2 of 3 figures differ",
+        f"    metrics/bleu: {0.1 + 0.2}, 0.3",
+        "    more: absent, None",
+        "b: only in BEFORE",
+        "c: only in AFTER",
+    ]

@@ -360,7 +360,7 @@ def _refuse_repeated_keys(node: yaml.Node | None, path: Path, visited: set[int])
         for key, value in node.value:
             if key.value in seen:
                 line = key.start_mark.line + 1
-                raise UsageError(f"key '{key.value}' is there twice", where=f"{path}:{line}")
+                raise UsageError(f"duplicate key '{key.value}'", where=f"{path}:{line}")
             seen.add(key.value)
             _refuse_repeated_keys(value, path, visited)
     elif isinstance(node, yaml.SequenceNode):

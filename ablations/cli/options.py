@@ -1,8 +1,10 @@
-"""Options that several commands share."""
+"""Options that several commands share, and the checks of what they name."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import importlib.util
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +14,8 @@ from bench.errors import UsageError
 from bench.tracking import REQUESTS
 
 if TYPE_CHECKING:
-    from bench.store.cell import Scalar
+    from bench.store.cell import Cell, Scalar
+    from tasks.base import Dataset, DatasetOptions
 
 
 def add_cell_options(parser: argparse.ArgumentParser) -> None:
@@ -59,16 +62,16 @@ def add_checkpoints(parser: argparse.ArgumentParser) -> None:
 
 
 def checkpoint_seconds_of(minutes: float) -> float:
-    """Seconds. Raises UsageError for less than none."""
+    """Convert minutes to seconds. Raises UsageError if negative."""
     if not minutes >= 0:
-        raise UsageError("time does not run backwards", where=f"--checkpoint-minutes {minutes:g}")
+        raise UsageError("must be ≥ 0", where=f"--checkpoint-minutes {minutes:g}")
     return 60.0 * minutes
 
 
 def settings_of(pairs: Iterable[str]) -> dict[str, Scalar]:
     """`--set` values, read as YAML scalars; the last of a name counts.
 
-    Raises UsageError for what is no KEY=VALUE, and for lists and mappings.
+    Raises UsageError for anything but KEY=VALUE, and for lists and mappings.
     """
     import yaml
 
@@ -76,7 +79,9 @@ def settings_of(pairs: Iterable[str]) -> dict[str, Scalar]:
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not key or not equals:
-            raise UsageError(f"'{pair}' is no KEY=VALUE", where="--set", remedy="as in steps=100")
+            raise UsageError(
+                f"expected KEY=VALUE, got '{pair}'", where="--set", remedy="as in steps=100"
+            )
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError:
@@ -90,10 +95,73 @@ def settings_of(pairs: Iterable[str]) -> dict[str, Scalar]:
 
 
 def data_root_of(given: str | None) -> Path | None:
-    """The absolute folder. Raises UsageError where there is none of that name."""
+    """The absolute path of the folder. Raises UsageError if it does not exist."""
     if given is None:
         return None
     path = Path(given).expanduser().absolute()
     if not path.is_dir():
         raise UsageError("no such folder", where=f"--data-root {given}")
     return path
+
+
+def device_of(request: str) -> str:
+    """The device "cpu", "cuda" or "cuda:<index>" that a user asked for; "auto" takes a GPU if there
+    is one. Raises UsageError for a device that does not exist."""
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if request == "auto":
+        return "cuda" if count else "cpu"
+    if request == "cpu":
+        return request
+    kind, _, index = request.partition(":")
+    if kind != "cuda" or (index and not index.isdigit()):
+        raise UsageError(
+            f"no device '{request}'", where="--device", remedy="auto, cpu, cuda or cuda:<index>"
+        )
+    if int(index or 0) >= count:
+        raise UsageError(
+            f"no device '{request}'", where="--device", remedy=f"this machine has {count} GPUs"
+        )
+    return request
+
+
+def check_data(cells: Iterable[Cell], data_root: Path | None) -> None:
+    """Raise UsageError, naming file and line, where data of these cells cannot be used: a mistake
+    that every cell would fail on is found before the first one starts.
+
+    Only external data sets are looked at, each once per set of options.
+    """
+    from tasks.plan import resolve
+
+    seen = set()
+    for cell in cells:
+        plan = resolve(cell)
+        key = (cell.task, cell.dataset, plan.dataset_options)
+        if not plan.dataset.external or key in seen:
+            continue
+        seen.add(key)
+        problems = find_problems(cell.task, plan.dataset, plan.dataset_options, data_root)
+        if problems:
+            command = f"attnbench data check {cell.dataset} --task {cell.task}"
+            more = f"and {len(problems) - 1} more, see `{command}`" if len(problems) > 1 else ""
+            raise UsageError(problems[0], remedy=more)
+
+
+def find_problems(
+    task: str, dataset: type[Dataset], options: DatasetOptions, data_root: Path | None
+) -> list[str]:
+    """Everything wrong with a data set, one line each: from the task's own check
+    (`tasks/<task>/check.py`) if it has one, otherwise the error of loading it."""
+    from tasks.base import tasks
+
+    name = f"{tasks.get(task).__module__.rpartition('.')[0]}.check"
+    if importlib.util.find_spec(name) is not None:
+        check = importlib.import_module(name).check
+        found: list[str] = check(dataset.name, data_root, options)
+        return found
+    try:
+        dataset.load(options, data_root)
+    except UsageError as error:
+        return [str(error)]
+    return []

@@ -14,6 +14,7 @@ from ablations.cli.options import (
     add_cell_options,
     add_checkpoints,
     add_tracking,
+    check_data,
     checkpoint_seconds_of,
     data_root_of,
     settings_of,
@@ -21,12 +22,12 @@ from ablations.cli.options import (
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from ablations.context import TrialContext
+    from ablations.cluster import Resources
     from ablations.expansion import Changes, Expansion
     from ablations.hyperparameters import Search
-    from ablations.resources import Resources
     from ablations.study import Study
     from ablations.sweep import SweepPlan, SweepSummary
+    from ablations.trial_interface import TrialOptions
     from bench.store.cell import Cell
     from bench.store.store import Store
     from bench.tracking.base import Mode
@@ -129,18 +130,18 @@ def _check_counts(args: argparse.Namespace) -> None:
     counts = {"--seeds": args.seeds, "--limit": args.limit, "--search": args.search}
     for option, value in counts.items():
         if value is not None and value < 1:
-            raise UsageError(f"{value} is too few", where=option, remedy="1 or more")
+            raise UsageError(f"must be ≥ 1, got {value}", where=option)
     if args.seeds is not None and args.seeds > MOST_SEEDS:
         raise UsageError(
-            f"{args.seeds} means seeds 1 to {args.seeds}",
+            f"at most {MOST_SEEDS:,} seeds",
             where="--seeds",
             remedy=f"a study lists seeds of your choice: `seeds: [{args.seeds}]`",
         )
     if args.trial_minutes is not None and not args.trial_minutes > 0:
-        raise UsageError("a trial needs some time", where="--trial-minutes")
+        raise UsageError(f"must be > 0, got {args.trial_minutes:g}", where="--trial-minutes")
     if args.scheduler == "asha" and args.search is None:
         raise UsageError(
-            "only a search stops trials early, a study wants all of its cells",
+            "ASHA applies to hyperparameter search only",
             where="--scheduler asha",
             remedy="add --search 8",
         )
@@ -196,7 +197,7 @@ def _search(address: str, args: argparse.Namespace) -> Search | None:
 
 
 def _existing(address: str) -> Store | None:
-    """The store, where there is one to resume from; a dry run makes none."""
+    """The store to resume from, if there is one; a dry run makes none."""
     from bench.store.store import Store
 
     try:
@@ -206,10 +207,9 @@ def _existing(address: str) -> Store | None:
 
 
 def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Namespace) -> int:
-    from ablations.context import TrialContext
-    from ablations.plan import check_data
-    from ablations.progress import open_progress
+    from ablations.progress import renderer_for
     from ablations.sweep import plan_sweep, run_sweep
+    from ablations.trial_interface import TrialOptions
     from bench.store.store import Store
     from bench.tracking import decide
 
@@ -225,7 +225,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         due = search.due(expansion.cells, store, args.limit)
     check_data(due, data_root)
     tracking = decide(args.wandb)
-    context = TrialContext(
+    options = TrialOptions(
         store_address=store.address,
         data_root=None if data_root is None else str(data_root),
         cache=str(store.cache),
@@ -239,16 +239,14 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         trial_seconds=None if args.trial_minutes is None else 60 * args.trial_minutes,
     )
     if search is not None:
-        stopped = _run_search(study, search, due, context, resources)
+        stopped = _run_search(study, search, due, options, resources)
         if stopped is not None:
             return stopped
         plan = search.plan_cells(expansion.cells, due, store, begun=True)
-        context = search.noted(context, due)
+        options = search.with_notes(options, due)
     _announce(study, plan, store, f"W&B {tracking.mode} ({tracking.reason})")
-    labels = {cell.hash: cell.label for cell in plan.to_run}
     begun = time.perf_counter()
-    progress = open_progress(labels, len(plan.held), sys.stderr)
-    summary = run_sweep(plan, context, resources, progress)
+    summary = run_sweep(plan, options, resources, renderer_for(sys.stderr))
     _conclude(summary, address, time.perf_counter() - begun, tracking.mode)
     return summary.exit_status
 
@@ -257,30 +255,27 @@ def _run_search(
     study: Study,
     search: Search,
     cells: Sequence[Cell],
-    context: TrialContext,
+    options: TrialOptions,
     resources: Resources,
 ) -> int | None:
     """Exit status if it was stopped, None if the cells can follow."""
-    from ablations.progress import open_progress
+    from ablations.progress import renderer_for
     from ablations.sweep import describe_failures
 
     plan = search.plan(cells, create=True)
     sys.stdout.write(f"{study.name}: search: {plan}; results in {search.address}\n")
     sys.stdout.flush()
-    labels = {cell.hash: cell.label for cell in plan.to_run}
-    summary = search.run(
-        plan, context, resources, open_progress(labels, len(plan.held), sys.stderr)
-    )
+    summary = search.run(plan, options, resources, renderer_for(sys.stderr))
     for line in describe_failures(summary):
         sys.stderr.write(f"candidate failed: {line}\n")
     return summary.stopped
 
 
 def _resources(args: argparse.Namespace) -> Resources:
-    from ablations.resources import Resources
+    from ablations.cluster import Resources
 
     if args.ranks is not None and args.ranks < 1:
-        raise UsageError(f"{args.ranks} processes train nothing", where="--ranks")
+        raise UsageError("needs at least 1 process", where="--ranks")
     gpus = args.gpus_per_trial
     if gpus is None:
         import torch
@@ -321,5 +316,5 @@ def _conclude(summary: SweepSummary, address: str, seconds: float, tracking: Mod
         parts.append(f"{left} left, run the same command again")
     sys.stdout.write(f"{', '.join(parts)}; {duration(seconds)}\n")
     shown = shlex.quote(address if "://" in address else str(Path(address)))
-    gathering = "" if tracking == "off" else f" --wandb {tracking}"
-    sys.stdout.write(f"next: attnbench report {shown}{gathering}\n")
+    wandb = "" if tracking == "off" else f" --wandb {tracking}"
+    sys.stdout.write(f"next: attnbench report {shown}{wandb}\n")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fake_trials import fake_cell
 
-handing = pytest.importorskip("ablations.search_algorithm")
+handing = pytest.importorskip("ablations.tune")
 
 
 class Trial(SimpleNamespace):

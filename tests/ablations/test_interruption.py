@@ -9,7 +9,7 @@ from fake_trials import fake_cell
 from marked_processes import SUPPORT
 
 from ablations.cancellation import StopFlag, time_limit
-from ablations.context import TrialContext
+from ablations.trial_interface import TrialOptions
 from ablations.worker import run_cell
 from bench.store.provenance import utc_now
 from bench.store.store import Store
@@ -20,8 +20,8 @@ def store(tmp_path: Path) -> Store:
     return Store.open(tmp_path / "store", create=True)
 
 
-def context(store: Store, **changed: object) -> TrialContext:
-    return TrialContext(store.address, None, str(store.cache), sweep="one", **changed)  # type: ignore[arg-type]
+def context(store: Store, **changed: object) -> TrialOptions:
+    return TrialOptions(store.address, None, str(store.cache), sweep="one", **changed)  # type: ignore[arg-type]
 
 
 def test_a_flag_looks_now_and_then(store: Store) -> None:
@@ -52,8 +52,8 @@ def test_a_store_that_is_away_asks_for_nothing(
 
 
 def test_trials_alone_have_no_flag(store: Store) -> None:
-    assert StopFlag.of(TrialContext(store.address, None, "")) is None
-    assert StopFlag.of(TrialContext(None, None, "", sweep="one")) is None
+    assert StopFlag.of(TrialOptions(store.address, None, "")) is None
+    assert StopFlag.of(TrialOptions(None, None, "", sweep="one")) is None
 
 
 def test_no_trial_begins_after_a_stop(store: Store) -> None:
@@ -75,10 +75,10 @@ def test_a_trial_that_hangs_ends_its_process_with_a_result(store: Store, hangs: 
 import sys, threading, time
 sys.path.insert(0, {str(SUPPORT)!r})
 from fake_trials import fake_cell
-from ablations.context import TrialContext
+from ablations.trial_interface import TrialOptions
 from ablations.cancellation import time_limit
 l = threading.Lock(); l.acquire()
-context = TrialContext({store.address!r}, None, "", trial_seconds=0.2)
+context = TrialOptions({store.address!r}, None, "", trial_seconds=0.2)
 with time_limit(fake_cell(1), context, "2026-01-01T00:00:00.000Z"):
     {hangs}
 """
@@ -90,7 +90,7 @@ with time_limit(fake_cell(1), context, "2026-01-01T00:00:00.000Z"):
 
 
 def test_what_timed_out_is_not_tried_again_in_the_same_sweep(store: Store) -> None:
-    from ablations.outcome import TIMED_OUT, failed_result
+    from ablations.trial_interface import TIMED_OUT, failed_result
 
     cell = fake_cell(1)
     store.put(failed_result(cell, TIMED_OUT, "late", started="2026-01-02T00:00:00.000Z"))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ablations.plan import family, kind, longest_first, mean_seconds
+from ablations.sweep import family, kind, longest_first, mean_seconds
 from bench.store.cell import Cell
 
 

@@ -5,16 +5,17 @@ from pathlib import Path
 import pytest
 from fake_trials import fake_cell, fake_result
 
-from ablations.outcome import Outcome, failed_result
-from ablations.plan import family, kind
+from ablations.cluster import Resources
 from ablations.sweep import (
-    Resources,
     SweepPlan,
     SweepSummary,
     describe_failures,
     describe_unusable,
+    family,
+    kind,
     plan_sweep,
 )
+from ablations.trial_interface import Outcome, failed_result
 from bench.errors import UsageError
 from bench.store.store import Store
 
@@ -83,14 +84,15 @@ def test_the_order_knows_what_cells_took(store: Store) -> None:
 
 def test_summaries() -> None:
     plan = SweepPlan(tuple(CELLS), (), tuple(CELLS))
-    labels = {"a": "cell a", "b": "cell b"}
-    done = Outcome("a", "done", figure=("BLEU", 1.0))
-    failed = Outcome("b", "failed", failure=("diverged", "nan"), stored=False)
-    assert SweepSummary(plan, (done,), None, labels).exit_status == 0
-    assert SweepSummary(plan, (done,), 130, labels).exit_status == 130
-    both = SweepSummary(plan, (done, failed), None, labels)
+    done = Outcome(CELLS[0].hash, "done", figure=("BLEU", 1.0))
+    failed = Outcome(CELLS[1].hash, "failed", failure=("diverged", "nan"), stored=False)
+    assert SweepSummary(plan, (done,)).exit_status == 0
+    assert SweepSummary(plan, (done,), 130).exit_status == 130
+    both = SweepSummary(plan, (done, failed))
     assert both.exit_status == 1
-    assert describe_failures(both) == ["cell b: diverged: nan (this could not be stored)"]
+    assert describe_failures(both) == [
+        f"{CELLS[1].label}: diverged: nan (this could not be stored)"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import math
 import random
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -51,7 +52,8 @@ def fit(
     callbacks: list[pl.Callback] = [_ReportCurve(hooks)]
     checkpoints = _checkpoints(plan, data, options)
     earlier = 0.0
-    with TemporaryDirectory(prefix="attnbench-") as scratch, with_context(hooks):
+    guard = with_context(hooks) if options.ranks > 1 else nullcontext()
+    with TemporaryDirectory(prefix="attnbench-") as scratch, guard:
         # Others do not say where in their data they are, or what they count.
         if isinstance(served, StreamModule) and isinstance(module, TrainingModule):
             _share(plan.cell.seed, module, served, options)

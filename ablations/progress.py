@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import IO, Any, Literal
 
+from pydantic import TypeAdapter
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -336,15 +337,8 @@ class SweepStatus:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SweepStatus:
-        """Raises TypeError or KeyError for other data."""
-        return cls(
-            **{
-                **data,
-                "running": tuple(RunningTrial(**one) for one in data["running"]),
-                "nodes": tuple(NodeUse(**one) for one in data["nodes"]),
-                "failures": tuple(tuple(one) for one in data["failures"]),
-            }
-        )
+        """Raises ValueError for other data."""
+        return TypeAdapter(cls).validate_python(data)
 
     def silent_seconds(self, now: datetime) -> float:
         """Seconds since the last update."""

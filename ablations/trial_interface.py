@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import TypeAdapter
+
 from bench.store.cell import Cell
 from bench.store.provenance import provenance
 from bench.store.result import Failure, Primary, Provenance, Result
@@ -167,11 +169,7 @@ class Outcome:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Outcome:
         """The outcome in one of Ray's reports, which hold more."""
-        names = ("hash", "status", "figure", "failure", "seconds", "stored", "problem")
-        fields = {name: data[name] for name in names}
-        for name in ("figure", "failure"):
-            fields[name] = tuple(fields[name]) if fields[name] else None
-        return cls(**fields)
+        return TypeAdapter(cls).validate_python(data)
 
 
 def validation_figures(validation_loss: float, steps: float) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def sweeps(store: Store) -> list[SweepStatus]:
     for record in store.sweeps():
         try:
             found.append(SweepStatus.from_json(record))
-        except (TypeError, KeyError):  # of another version
+        except ValueError:  # of another version
             continue
     return sorted(found, key=lambda record: record.began, reverse=True)
 

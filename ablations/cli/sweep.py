@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ablations.cli.options import (
     add_cell_options,
@@ -23,7 +23,7 @@ from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from ablations.cluster import Resources
-    from ablations.expansion import Changes, Expansion
+    from ablations.expansion import Expansion
     from ablations.hyperparameters import Search
     from ablations.study import Study
     from ablations.sweep import SweepPlan, SweepSummary
@@ -46,11 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="STORE",
         help="folder or URL for results (default: runs/STUDY); what it has is not run again",
     )
-    several: dict[str, Any] = {"nargs": "+", "action": "extend"}
-    parser.add_argument("--task", metavar="T", **several, help="only these tasks")
-    parser.add_argument("--attention", metavar="A", **several, help="only these attentions")
-    parser.add_argument("--score", metavar="S", **several, help="only these scores")
-    parser.add_argument("--dataset", metavar="D", **several, help="these instead of the study's")
+    for name, metavar, help in (
+        ("--task", "T", "only these tasks"),
+        ("--attention", "A", "only these attentions"),
+        ("--score", "S", "only these scores"),
+        ("--dataset", "D", "these instead of the study's"),
+    ):
+        parser.add_argument(name, metavar=metavar, nargs="+", action="extend", help=help)
     parser.add_argument("--seeds", metavar="N", type=int, help="seeds 1 to N")
     add_cell_options(parser)
     parser.add_argument(
@@ -112,12 +114,21 @@ def run(args: argparse.Namespace) -> int:
 
     Raises UsageError for a study, names, options, data, a store or a cluster that cannot be used.
     """
-    from ablations.expansion import expand
+    from ablations.expansion import Changes, expand
     from ablations.study import load_study
 
     _check_counts(args)
     study = load_study(args.study)
-    expansion = expand(study, _changes(args))
+    changes = Changes(
+        tasks=args.task,
+        attentions=args.attention,
+        scores=args.score,
+        datasets=args.dataset,
+        budget=args.budget,
+        seeds=args.seeds,
+        options=settings_of(args.settings),
+    )
+    expansion = expand(study, changes)
     address = args.store or f"runs/{study.name}"
     if args.dry_run:
         return _dry_run(expansion, address, args)
@@ -147,24 +158,6 @@ def _check_counts(args: argparse.Namespace) -> None:
         )
 
 
-def _changes(args: argparse.Namespace) -> Changes:
-    from ablations.expansion import Changes
-
-    return Changes(
-        tasks=_tuple(args.task),
-        attentions=_tuple(args.attention),
-        scores=_tuple(args.score),
-        datasets=_tuple(args.dataset),
-        budget=args.budget,
-        seeds=args.seeds,
-        options=settings_of(args.settings),
-    )
-
-
-def _tuple(names: list[str] | None) -> tuple[str, ...] | None:
-    return tuple(names) if names else None
-
-
 def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> int:
     from ablations.sweep import plan_sweep
 
@@ -180,7 +173,7 @@ def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> in
     for cell in plan.cells:
         word = "done" if cell in held else "run" if cell in to_run else "later"
         sys.stdout.write(f"{word:5}  {cell.hash[:12]}  {cell.label} [{cell.budget}]\n")
-    _tell_unusable(plan)
+    _warn_of_unusable(plan)
     for pair in expansion.refused:
         name = f"{pair.task} {pair.attention}+{pair.score}"
         sys.stdout.write(f"not applicable: {name}: {pair.reason}\n")
@@ -244,7 +237,10 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
             return stopped
         plan = search.plan_cells(expansion.cells, due, store, begun=True)
         options = search.with_notes(options, due)
-    _announce(study, plan, store, f"W&B {tracking.mode} ({tracking.reason})")
+    _warn_of_unusable(plan)
+    shown = f"W&B {tracking.mode} ({tracking.reason})"
+    sys.stdout.write(f"{study.name}: {plan}; results in {store.address}; {shown}\n")
+    sys.stdout.flush()
     begun = time.perf_counter()
     summary = run_sweep(plan, options, resources, renderer_for(sys.stderr))
     _conclude(summary, address, time.perf_counter() - begun, tracking.mode)
@@ -284,17 +280,11 @@ def _resources(args: argparse.Namespace) -> Resources:
     return Resources(args.address, args.cpus_per_trial, gpus, args.ranks or 0, args.retries)
 
 
-def _tell_unusable(plan: SweepPlan) -> None:
+def _warn_of_unusable(plan: SweepPlan) -> None:
     from ablations.sweep import describe_unusable
 
     for line in describe_unusable(plan):
         sys.stderr.write(f"warning: {line}\n")
-
-
-def _announce(study: Study, plan: SweepPlan, store: Store, tracking: str) -> None:
-    _tell_unusable(plan)
-    sys.stdout.write(f"{study.name}: {plan}; results in {store.address}; {tracking}\n")
-    sys.stdout.flush()
 
 
 def _conclude(summary: SweepSummary, address: str, seconds: float, tracking: Mode) -> None:

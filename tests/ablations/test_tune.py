@@ -240,3 +240,37 @@ def test_a_trial_that_fits_nowhere_is_refused(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ValueError, match="needs 5 CPUs and 0 GPUs fits on no machine") as caught:
         tuning._slots(Resources(cpus_per_trial=5))
     assert "the largest has 4 CPUs and 0 GPUs (all together 6 and 0)" in str(caught.value)
+
+
+class QueuedTrial(SimpleNamespace):
+    def is_finished(self) -> bool:
+        return self.status in ("TERMINATED", "ERROR")
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+def test_every_cell_is_handed_out_once_in_order() -> None:
+    cells = [fake_cell(number, width=number) for number in (3, 1, 2)]
+    given = tuning.GivenCells(cells)
+    found = [given.suggest(str(number)) for number in range(3)]
+    assert found == [{"cell": cell.to_json()} for cell in cells]
+    assert given.suggest("late") == tuning.Searcher.FINISHED
+
+
+def test_trials_start_in_order_and_again_after_the_death_of_their_process() -> None:
+    scheduler: Any = tuning.InOrder()
+    first, second, third = (QueuedTrial(name=name, status="PENDING") for name in "abc")
+    for trial in (first, second, third):
+        scheduler.on_trial_add(None, trial)
+    assert scheduler.choose_trial_to_run(None) is first
+    first.status = "RUNNING"
+    assert scheduler.choose_trial_to_run(None) is second
+    second.status = "TERMINATED"
+    assert scheduler.choose_trial_to_run(None) is third
+    third.status = "RUNNING"
+    assert scheduler.choose_trial_to_run(None) is None
+    first.status = "PENDING"  # its process died
+    scheduler.on_trial_add(None, first)
+    assert scheduler.choose_trial_to_run(None) is first
+    assert scheduler._open == [first, third], "what has ended is not looked at again"

@@ -50,6 +50,22 @@ class Interrupted(Exception):
     """Raised when a trial is asked to stop; a checkpoint has been saved if there is a store."""
 
 
+class RankLost(Exception):
+    """Raised when the process of another rank has died; this one cannot finish the trial."""
+
+
+class RankFailed(Exception):
+    """Raised in rank 0 when another rank has failed where this one did not.
+
+    Attributes:
+        kind, message: of its failure.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
 class Stopped(BaseException):
     """Raised in the driver of a sweep, or by `attnbench run`, after a signal.
 

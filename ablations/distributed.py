@@ -16,32 +16,14 @@ import torch.distributed as dist
 from lightning_fabric.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 
+from ablations.cancellation import RankLost
 from ablations.trial_interface import TrialHooks, TrialOptions
 
 #: Somebody may have to prepare a large data set first. Ranks that die are noticed without it.
 _PATIENCE = timedelta(days=1)
 
-#: Seconds that rank 0 waits for the others' account of what went wrong.
-EXPLANATION_SECONDS = 30.0
-
 #: What gloo says where the process at the other end is gone.
 _CLOSED = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
-
-
-class RankLost(Exception):
-    """Raised when the process of another rank has died; this one cannot finish the trial."""
-
-
-class RankFailed(Exception):
-    """Raised in rank 0 when another rank has failed where this one did not.
-
-    Attributes:
-        kind, message: of its failure.
-    """
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
 
 
 def choose_interface(address: str) -> None:

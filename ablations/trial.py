@@ -22,8 +22,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from ablations.cancellation import Interrupted
-from ablations.distributed import RankFailed, RankLost
+from ablations.cancellation import Interrupted, RankFailed, RankLost
 from ablations.fit import fit, seed_all
 from ablations.trial_interface import (
     NO_HOOKS,

@@ -6,6 +6,8 @@ trial raises short of the process dying therefore becomes a result.
 A trial may be trained by several processes. The worker that Tune starts is then rank 0. The other
 ranks are actors of its own in the placement group that Tune holds for its trials. They stay warm
 from trial to trial, as the worker does, and end when it does.
+
+The process that drives a sweep imports this file as well, so torch is imported where trials run.
 """
 
 from __future__ import annotations
@@ -25,16 +27,7 @@ import ray
 from ray import tune
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from ablations.cancellation import Interrupted, StopFlag, time_limit
-from ablations.distributed import (
-    EXPLANATION_SECONDS,
-    RankFailed,
-    RankLost,
-    choose_interface,
-    find_rendezvous,
-    join_process_group,
-    open_rendezvous,
-)
+from ablations.cancellation import Interrupted, RankFailed, RankLost, StopFlag, time_limit
 from ablations.trial_interface import (
     NO_HOOKS,
     NOT_STORED,
@@ -54,6 +47,9 @@ TrialFunction = Callable[[Cell, TrialOptions, TrialHooks], Result]
 
 #: Seconds that ranks have to end once one of them has.
 _PATIENCE = 5.0
+
+#: Seconds that rank 0 waits for the others' account of what went wrong.
+EXPLANATION_SECONDS = 30.0
 
 _RANK_LOST_STATUS = 18
 
@@ -136,6 +132,8 @@ class Rank:
 
     def join(self, host: str, port: int, number: int, options: TrialOptions) -> None:
         """Join the process group of that number."""
+        from ablations.distributed import choose_interface, find_rendezvous, join_process_group
+
         choose_interface(ray.util.get_node_ip_address())
         join_process_group(find_rendezvous(host, port, options.ranks), number, options)
 
@@ -165,6 +163,8 @@ class WorkerGroup:
     """
 
     def __init__(self, options: TrialOptions) -> None:
+        from ablations.distributed import choose_interface, open_rendezvous
+
         group = ray.util.get_current_placement_group()
         assert group is not None and group.bundle_count == options.ranks
         self.complete = True
@@ -230,6 +230,8 @@ class WorkerGroup:
 
     def _join(self, options: TrialOptions) -> None:
         """Make a new process group of all ranks."""
+        from ablations.distributed import join_process_group
+
         self._groups += 1
         place = (self._host, self._rendezvous.port, self._groups)
         joining = [

@@ -12,7 +12,7 @@ import pytest
 
 from ablations import distributed as ranks
 from ablations import fit as fitting
-from ablations.distributed import RankFailed, RankLost
+from ablations.cancellation import RankFailed, RankLost
 from ablations.fit import fit
 from ablations.trial_interface import NO_HOOKS, TrialHooks, TrialOptions
 from ablations.worker import run_cell

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """Where the checkpoint of one trial is kept: in its store, so that any machine can go on.
+    """The checkpoint of one trial, kept in its store so that any machine can continue.
 
     Attributes:
         store: None keeps none.

@@ -33,7 +33,7 @@ _OBJECT_STORE_BYTES = 100 * 1024**2  # results do not go through it
 
 @dataclass(frozen=True)
 class Resources:
-    """What a sweep runs on: the cores, GPUs and processes of each trial, and the cluster.
+    """Resources of a sweep: the cores, GPUs and processes of each trial, and the cluster.
 
     Attributes:
         address: None for a cluster of this machine alone, "auto" or host:port to join one.
@@ -186,7 +186,7 @@ def _private_variables(folder: Path) -> dict[str, str]:
 
 @functools.cache
 def _secret() -> str:
-    """One for this process: Ray reads it once, and a search starts Ray a second time."""
+    """The secret of this process: Ray reads it once, and a search starts Ray a second time."""
     return secrets.token_hex(32)
 
 
@@ -244,7 +244,7 @@ def _folder(parent: Path) -> Iterator[_Folder]:
 
 
 def _short_name(name: str) -> Path:
-    """Where a link to a folder can lie whose own path is too long."""
+    """A path for a link to a folder whose own path is too long for sockets."""
     for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
         path = Path(parent) / f"attnbench-{name}"
         if len(os.fsencode(path)) <= _LONGEST_FOLDER and os.access(parent, os.W_OK):

@@ -101,7 +101,7 @@ class _Environment(LightningEnvironment):
 
 @contextlib.contextmanager
 def with_context(hooks: TrialHooks) -> Iterator[None]:
-    """Where training fails because another rank did, raise what happened there instead."""
+    """Replace an error of this rank that another one caused by what happened there."""
     try:
         yield
     except RuntimeError as error:  # gloo's and NCCL's are of this class

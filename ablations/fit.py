@@ -109,7 +109,7 @@ def _make_trainer(
 
 
 def _checkpoints(plan: Plan, data: TaskData, options: TrialOptions) -> Checkpoints:
-    """Where the checkpoint of a cell is kept."""
+    """The place of a cell's checkpoint, and what it must have been made with."""
     # A cell's name leaves out defaults, and they, the code and the data may have changed since.
     depends_on = [
         bench.__version__,

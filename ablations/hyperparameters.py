@@ -190,7 +190,7 @@ def _check_seeds(cells: Iterable[Cell]) -> None:
 
 
 def candidates(cell: Cell, count: int) -> list[Cell]:
-    """So many cells (fewer where two are the same) that differ from this one in settings and seed.
+    """At most `count` cells that differ from this one in settings and seed; duplicates are dropped.
 
     Every mechanism gets the same: learning rates relative to its budget's own, and dropouts. What
     a cell has as an explicit option is left as it is.

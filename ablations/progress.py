@@ -49,7 +49,7 @@ class Tally:
 
     Attributes:
         labels: of the cells to be run, by hash.
-        held: number of cells that were finished before.
+        stored: number of cells that were finished before.
         slots: trials that run at once; 0 until they can begin.
         running: start times by hash.
         nodes: machines that running trials were placed on, by hash.
@@ -60,7 +60,7 @@ class Tally:
     """
 
     labels: Mapping[str, str]
-    held: int = 0
+    stored: int = 0
     slots: int = 0
     running: dict[str, float] = field(default_factory=dict)
     nodes: dict[str, str] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class Tally:
     def line(self, now: float, *, last: bool = True) -> str:
         """`5 of 18 done, 2 running, 1 failed, about 2 min left; last: ... BLEU 31.20`."""
         left = self.seconds_left(now) if self.waiting or self.running else None
-        done, total = self.done + self.held, len(self.labels) + self.held
+        done, total = self.done + self.stored, len(self.labels) + self.stored
         tail = f"; last: {self.last}" if last and self.last else ""
         return counts_line(done, total, len(self.running), self.failed, left) + tail
 
@@ -263,9 +263,9 @@ class TableRenderer(Renderer):
         self._live.update(self.picture(tally, now), refresh=True)
 
     def picture(self, tally: Tally, now: float) -> RenderableType:
-        """What is drawn."""
-        total = len(tally.labels) + tally.held
-        bar = ProgressBar(total=total, completed=tally.held + len(tally.outcomes), width=40)
+        """The table as it stands now."""
+        total = len(tally.labels) + tally.stored
+        bar = ProgressBar(total=total, completed=tally.stored + len(tally.outcomes), width=40)
         head = Table.grid(padding=(0, 2))
         head.add_row(bar, Text(self._message or tally.line(now, last=False)))
         parts: list[RenderableType] = [head]
@@ -305,13 +305,13 @@ class NodeUse:
 
 @dataclass(frozen=True)
 class SweepStatus:
-    """Where a sweep stands, as kept in its store.
+    """The status of a sweep, as kept in its store.
 
     Attributes:
         name: of the sweep, unique in its store.
         host, pid: of the process that drives it.
         began, updated: UTC, as in results.
-        cells: all of them; `held` were finished before, `done` and `failed` by this sweep.
+        cells: all of them; `stored` were finished before, `done` and `failed` by this sweep.
         seconds_left: expected, or None before the first trial has ended.
         failures: label, kind and message of the last ones.
     """
@@ -324,7 +324,7 @@ class SweepStatus:
     updated: str
     state: Literal["starting", "running", "finished", "stopped"]
     cells: int
-    held: int
+    stored: int
     done: int = 0
     failed: int = 0
     seconds_left: float | None = None
@@ -376,7 +376,7 @@ class StatusWriter(Renderer):
     def status(
         self, tally: Tally, now: float, state: Literal["starting", "running", "finished", "stopped"]
     ) -> SweepStatus:
-        """Where the sweep stands now."""
+        """The status of the sweep now."""
         trials = [
             RunningTrial(tally.labels[hash], tally.nodes.get(hash, ""), round(now - began, 1))
             for hash, began in tally.running.items()
@@ -392,8 +392,8 @@ class StatusWriter(Renderer):
             began=self._began,
             updated=utc_now(),
             state=state,
-            cells=len(tally.labels) + tally.held,
-            held=tally.held,
+            cells=len(tally.labels) + tally.stored,
+            stored=tally.stored,
             done=tally.done,
             failed=tally.failed,
             seconds_left=None if left is None else round(left, 1),

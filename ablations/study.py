@@ -418,7 +418,7 @@ def _line(node: yaml.Node | None, place: tuple[int | str, ...]) -> int:
 
 
 def _child(node: yaml.Node | None, part: int | str) -> tuple[yaml.Node, yaml.Node] | None:
-    """What stands under a key or at a position, and the node that says where."""
+    """The node under a key or at a position, and the node that has its line."""
     if isinstance(node, yaml.MappingNode):
         found = [(key, value) for key, value in node.value if key.value == part]
         return found[-1] if found else None

@@ -43,11 +43,11 @@ _STEPWISE = 21
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """The cells of a sweep: all of them, those finished before, those to run in this order; and
-    the records of the store that cannot be used, whose cells are run again."""
+    """The cells of a sweep: all of them, those already stored, those to run in this order; and the
+    records of the store that cannot be used, whose cells are run again."""
 
     cells: tuple[Cell, ...]
-    held: tuple[Cell, ...]
+    stored: tuple[Cell, ...]
     to_run: tuple[Cell, ...]
     unusable: tuple[Problem, ...] = ()
 
@@ -57,10 +57,9 @@ class SweepPlan:
 
 @dataclass(frozen=True)
 class SweepSummary:
-    """What became of a sweep.
+    """The outcomes of a sweep.
 
     Attributes:
-        held: finished before it began.
         outcomes: of this sweep, in the order they came in.
         stopped: exit status asked for by Ctrl-C or SIGTERM, None if it ran to its end.
     """
@@ -150,9 +149,9 @@ def plan_sweep(
                 done.add(result.hash)
             if result.cost.total_seconds is not None:
                 taken.append((result.key, result.cost.total_seconds))
-    held = tuple(cell for cell in unique if cell.hash in done)
+    stored = tuple(cell for cell in unique if cell.hash in done)
     to_run = order([cell for cell in unique if cell.hash not in done], mean_seconds(taken))
-    return SweepPlan(unique, held, tuple(to_run[:limit]), tuple(unusable))
+    return SweepPlan(unique, stored, tuple(to_run[:limit]), tuple(unusable))
 
 
 def run_sweep(
@@ -185,7 +184,7 @@ def run_sweep(
         return SweepSummary(plan)
     name = _sweep_name(options.study)
     options = replace(options, sweep=name, sweep_began=utc_now())
-    tally = Tally({cell.hash: cell.label for cell in plan.to_run}, len(plan.held))
+    tally = Tally({cell.hash: cell.label for cell in plan.to_run}, len(plan.stored))
     status = StatusWriter(store, name, options.study or "", _nodes)
     progress = Progress(tally, [renderer, status])
     stopped: int | None = None
@@ -251,6 +250,6 @@ def describe_failures(summary: SweepSummary) -> Sequence[str]:
     lines = []
     for outcome in summary.failed:
         kind, message = outcome.failure or ("failed", "")
-        kept = "" if outcome.stored else " (this could not be stored)"
-        lines.append(f"{labels[outcome.hash]}: {kind}: {message}{kept}")
+        lost = "" if outcome.stored else " (this could not be stored)"
+        lines.append(f"{labels[outcome.hash]}: {kind}: {message}{lost}")
     return lines

@@ -1,4 +1,4 @@
-"""What goes into a trial and what comes out: options and hooks, a result and its outcome.
+"""The interface of a trial: options and hooks go in, a result and its outcome come out.
 
 Nothing in here changes a figure: whatever does is an option of the cell.
 """

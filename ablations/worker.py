@@ -304,7 +304,7 @@ class _PeerWatch:
 
 
 def _failure_of(reference: Any) -> Exception | None:
-    """What went wrong in a call of another rank, or None."""
+    """The failure of a call of another rank, or None."""
     try:
         failure = ray.get(reference)
     except ray.exceptions.RayError as error:

@@ -157,7 +157,7 @@ def _row(found: DatasetEntry, root: Path | None) -> dict[str, Any]:
 
 
 def _found(found: DatasetEntry, root: Path | None, places: list[Path], size: int) -> str:
-    """Where it is, or what would bring it there."""
+    """The place of a data set, or the command that would download it."""
     from tasks.data.download import size_text
 
     if places:
@@ -192,7 +192,7 @@ def _download(args: argparse.Namespace) -> int:
 
 
 def _card(found: DatasetEntry, revision: str) -> Card | Distribution:
-    """What to download. Raises UsageError if there is nothing, or no such revision of it."""
+    """The download of a data set. Raises UsageError if it has none, or no such revision."""
     from tasks.data.archives import Distribution
     from tasks.data.hub import Card
 
@@ -230,7 +230,7 @@ def _destination(args: argparse.Namespace) -> Path:
 
 
 def _terms(found: DatasetEntry, card: Card | Distribution, root: Path) -> dict[str, str]:
-    """What to know before anything is downloaded."""
+    """Source, licence, citation and size, shown before anything is downloaded."""
     from tasks.data.download import size_text
 
     terms = {

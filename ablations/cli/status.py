@@ -63,8 +63,8 @@ def describe(
     address: str, counts: dict[str, int], records: list[SweepStatus], now: datetime
 ) -> Iterable[str]:
     """Lines for a person: the store, then every sweep that runs, or else the newest."""
-    held = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
-    yield f"{address}: {held or 'no results yet'}"
+    shown = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+    yield f"{address}: {shown or 'no results yet'}"
     under_way = [one for one in records if state(one, now) in ("starting", "running")]
     if not records:
         yield "no sweep has run here"
@@ -84,7 +84,7 @@ def _sweep_lines(record: SweepStatus, now: datetime) -> Iterable[str]:
         yield f"{record.study} ({driver}): {how} {since} ago"
     else:
         yield f"{record.study} ({driver}): {how}"
-    done = record.held + record.done
+    done = record.stored + record.done
     left = record.seconds_left if how == "running" else None
     yield "  " + counts_line(done, record.cells, len(record.running), record.failed, left)
     for node in record.nodes:

@@ -169,9 +169,9 @@ def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> in
         due = search.due(cells, store, args.limit)
         sys.stdout.write(f"search: {search.plan(due, create=False)}\n")
         plan = search.plan_cells(cells, due, store, begun=False)
-    held, to_run = set(plan.held), set(plan.to_run)
+    stored, to_run = set(plan.stored), set(plan.to_run)
     for cell in plan.cells:
-        word = "done" if cell in held else "run" if cell in to_run else "later"
+        word = "done" if cell in stored else "run" if cell in to_run else "later"
         sys.stdout.write(f"{word:5}  {cell.hash[:12]}  {cell.label} [{cell.budget}]\n")
     _warn_of_unusable(plan)
     for pair in expansion.refused:
@@ -296,10 +296,10 @@ def _conclude(summary: SweepSummary, address: str, seconds: float, tracking: Mod
     for line in describe_problems(summary):
         sys.stderr.write(f"warning: {line}\n")
     done = sum(outcome.status == "done" for outcome in summary.outcomes)
-    left = len(summary.plan.cells) - len(summary.plan.held) - done - len(summary.failed)
+    left = len(summary.plan.cells) - len(summary.plan.stored) - done - len(summary.failed)
     parts = [f"{done} done"]
-    if summary.plan.held:
-        parts.append(f"{len(summary.plan.held)} were done before")
+    if summary.plan.stored:
+        parts.append(f"{len(summary.plan.stored)} were done before")
     if summary.failed:
         parts.append(f"{len(summary.failed)} failed")
     if left:

@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _own_warnings_in_a_line() -> Iterator[None]:
-    """What we warn of is for users; where in our code it stands is not."""
+    """Show warnings of our own code in one line, without file and line number."""
     usual = warnings.formatwarning
     ours = Path(__file__).resolve().parents[2]
     packages = [str(ours / name) + os.sep for name in ("bench", "tasks", "ablations", "reports")]
@@ -141,7 +141,7 @@ def _dispatch(given: list[str]) -> int:
 
 
 def usage() -> str:
-    """What `attnbench --help` prints."""
+    """The text of `attnbench --help`."""
     width = max(map(len, COMMANDS))
     commands = [f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items()]
     lines = [

@@ -125,7 +125,7 @@ def test_a_limited_search_is_of_the_cells_that_follow(two_mechanisms: SimpleName
         searched(made, cell)
         plan = search.plan_cells(cells, due, store, begun=True)
         assert plan.to_run == tuned(search, due)
-        assert (len(plan.cells), len(plan.held)) == (4, rounds)
+        assert (len(plan.cells), len(plan.stored)) == (4, rounds)
         store.put(fake_result(plan.to_run[0]))
         seen.append(cell)
         rounds += 1

@@ -34,7 +34,7 @@ def tally(**fields: object) -> Tally:
 
 
 def test_a_tally_counts() -> None:
-    counts = tally(held=3)
+    counts = tally(stored=3)
     assert counts.line(0) == "3 of 7 done, 0 running"
     counts.started("a", 0)
     counts.started("b", 1)
@@ -130,7 +130,7 @@ def rendered(progress: Progress) -> str:
 
 def test_the_table_shows_running_failed_and_last() -> None:
     clock, stream = Clock(), io.StringIO()
-    progress = Progress(tally(held=1, slots=2), [TableRenderer(stream)], clock)
+    progress = Progress(tally(stored=1, slots=2), [TableRenderer(stream)], clock)
     progress.begin("starting Ray")
     assert "starting Ray" in rendered(progress)
     progress.ready(2)

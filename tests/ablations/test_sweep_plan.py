@@ -33,7 +33,7 @@ def store(tmp_path: Path) -> Store:
 def test_everything_is_to_be_run_at_first(store: Store) -> None:
     for where in (None, store):
         plan = plan_sweep(CELLS, where)
-        assert (plan.cells, plan.held, plan.to_run) == (tuple(CELLS), (), tuple(CELLS))
+        assert (plan.cells, plan.stored, plan.to_run) == (tuple(CELLS), (), tuple(CELLS))
         assert str(plan) == "6 cells, 6 to run"
 
 
@@ -43,7 +43,7 @@ def test_finished_cells_are_skipped_and_failed_ones_are_not(store: Store) -> Non
     store.put(failed_result(CELLS[1], "diverged", "nan", started="2025-01-01T00:00:00Z"))
     (Path(store.address) / "trials" / f"{CELLS[2].hash}.json").write_text("{")
     plan = plan_sweep(CELLS, store)
-    assert plan.held == (CELLS[0],)
+    assert plan.stored == (CELLS[0],)
     assert set(plan.to_run) == set(CELLS[1:])
     assert str(plan) == "6 cells, 5 to run"
 

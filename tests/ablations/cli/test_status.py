@@ -64,7 +64,7 @@ def half_way(live: Progress, clock: Clock) -> None:
 def test_a_record_says_where_the_sweep_stands(live: Progress, clock: Clock, store: Store) -> None:
     half_way(live, clock)
     (record,) = sweeps(store)
-    assert (record.state, record.cells, record.held) == ("running", 7, 3)
+    assert (record.state, record.cells, record.stored) == ("running", 7, 3)
     assert (record.done, record.failed, record.seconds_left) == (1, 1, 5.0)
     assert record.running == (RunningTrial(CELLS[2].label, "a 000000", 10.0),)
     assert record.nodes == (

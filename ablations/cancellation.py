@@ -1,7 +1,9 @@
-"""How a running trial is ended from outside: it is asked to stop, or its time is over.
+"""Stopping and cancelling: signals, the stop flag of a sweep, time limits, ending processes.
 
-Both work wherever the trial runs: a stop is asked for through the store, and time is watched by
-the process itself.
+Ctrl-C and SIGTERM reach the process that drives a sweep (`stop_signals`). It asks its trials to
+stop through the store, where `StopFlag` sees it on any machine, and gives them seconds to save a
+checkpoint and raise `Interrupted`. A second signal does not wait. The time of a trial is watched
+by the trial's own process (`time_limit`).
 """
 
 from __future__ import annotations
@@ -14,17 +16,26 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import psutil
 
-from ablations.outcome import TIMED_OUT, failed_trial, held_result, store_quietly
+from ablations.trial_interface import (
+    TIMED_OUT,
+    TrialOptions,
+    failed_result,
+    store_result,
+    stored_result,
+)
+from bench.store.cell import Cell
 from bench.store.store import Store
 
-if TYPE_CHECKING:
-    from ablations.context import TrialContext
-    from bench.store.cell import Cell
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+#: Seconds that trials have to save a checkpoint and end. Who sends SIGTERM (Slurm, a cloud that
+#: takes its machine back) sends SIGKILL half a minute later; who presses Ctrl-C is waiting.
+PATIENCE = {signal.SIGINT: 5.0, signal.SIGTERM: 20.0}
+
+_NOTICE = b"\nstopping; what is finished is stored (once more ends it without cleaning up)\n"
 
 #: Seconds between two looks at the store, a local folder or another.
 _LOCAL_SECONDS, _REMOTE_SECONDS = 0.5, 10.0
@@ -36,82 +47,31 @@ _TIMED_OUT_STATUS = 17
 
 
 class Interrupted(Exception):
-    """Somebody asked the trial to stop; where there is a store, a checkpoint lies in it."""
+    """Raised when a trial is asked to stop; a checkpoint has been saved if there is a store."""
 
 
-class StopFlag:
-    """Whether a sweep was asked to stop. Looks at the store now and then, so it can be called
-    before every step."""
-
-    def __init__(
-        self, store: Store, sweep: str, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._store, self._sweep, self._clock = store, sweep, clock
-        self._every = _LOCAL_SECONDS if store.is_local else _REMOTE_SECONDS
-        self._next = clock()
-        self._asked = False
-
-    @classmethod
-    def of(cls, context: TrialContext) -> StopFlag | None:
-        """The flag of the sweep that a trial belongs to; None for a trial of its own."""
-        store = context.store()
-        return None if store is None or context.sweep is None else cls(store, context.sweep)
-
-    def __call__(self) -> bool:
-        now = self._clock()
-        if not self._asked and now >= self._next:
-            self._next = now + self._every
-            # A store that cannot be reached for a moment asks for nothing.
-            with contextlib.suppress(Exception):
-                self._asked = self._store.is_asked_to_stop(self._sweep)
-        return self._asked
+class RankLost(Exception):
+    """Raised when the process of another rank has died; this one cannot finish the trial."""
 
 
-@contextlib.contextmanager
-def time_limit(cell: Cell, context: TrialContext, started: str) -> Iterator[None]:
-    """End this process, with a failed result of the cell in the store, if the block takes longer
-    than a trial may.
+class RankFailed(Exception):
+    """Raised in rank 0 when another rank has failed where this one did not.
 
-    Nothing gentler stops code that hangs outside Python; the sweep starts another worker.
+    Attributes:
+        kind, message: of its failure.
     """
-    seconds = context.trial_seconds
-    if seconds is None:
-        yield
-        return
-    watch = threading.Timer(seconds, _end, (cell, context, started))
-    watch.daemon = True
-    watch.start()
-    # In case that other threads of Python do not get their turn any more.
-    faulthandler.dump_traceback_later(seconds + _LAST_WORDS_SECONDS, exit=True, file=2)
-    try:
-        yield
-    finally:
-        faulthandler.cancel_dump_traceback_later()
-        watch.cancel()
 
-
-def _end(cell: Cell, context: TrialContext, started: str) -> None:
-    said = f"it took longer than {context.trial_seconds:g} s"
-    if held_result(cell, context) is None:
-        store_quietly(failed_trial(cell, context, TIMED_OUT, said, started=started), context)
-    os._exit(_TIMED_OUT_STATUS)
-
-
-# Ctrl-C and SIGTERM: trials have seconds to save a checkpoint, no process is left behind; a second
-# signal does not wait for anything.
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-#: Seconds that trials have to save a checkpoint and end. Who sends SIGTERM (Slurm, a cloud that
-#: takes its machine back) sends SIGKILL half a minute later; who presses Ctrl-C is waiting.
-PATIENCE = {signal.SIGINT: 5.0, signal.SIGTERM: 20.0}
-
-_NOTICE = b"\nstopping; what is finished is stored (once more ends it without cleaning up)\n"
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class Stopped(BaseException):
-    """A signal asked to stop. `number` is the signal's."""
+    """Raised in the driver of a sweep, or by `attnbench run`, after a signal.
+
+    Attributes:
+        number: of the signal.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -125,11 +85,16 @@ class Stopped(BaseException):
 
 class StopRequest:
     """Whether a signal came. Nothing is raised out of signal handlers, since Ray's C++ code
-    crashes on exceptions that appear in the middle of it; `check` raises where it is safe."""
+    crashes on exceptions that appear in the middle of it; `check` raises where it is safe.
+
+    Attributes:
+        number: of the signal, or None.
+    """
 
     def __init__(self, at_second: Callable[[], None]) -> None:
         self.number: int | None = None
         self._at_second = at_second
+        self._deadline: float | None = None
 
     def arm(self) -> None:
         """Listen to the signals. To be called again after `ray.init`, which listens itself."""
@@ -144,16 +109,36 @@ class StopRequest:
         self.number = number
         os.write(2, _NOTICE)
 
-    @property
-    def patience(self) -> float:
-        """Seconds that trials have to end. Only after a signal came."""
-        assert self.number is not None
-        return PATIENCE[signal.Signals(self.number)]
+    def asked(self) -> bool:
+        """Whether a signal came, for a trial in this process. Listens anew, since Lightning's own
+        handlers would end the process."""
+        self.arm()
+        return self.number is not None
 
     def check(self) -> None:
-        """Raises `Stopped` if a signal came."""
+        """Raise `Stopped` if a signal came."""
         if self.number is not None:
             raise Stopped(self.number)
+
+    def stop_trials(self, options: TrialOptions, *, running: bool) -> None:
+        """Once a signal came, ask the running trials of a sweep to end; raise `Stopped` when they
+        have, or have had their time. To be called again and again.
+
+        Args:
+            running: whether there are any trials that run.
+        """
+        if self.number is None:
+            return
+        if self._deadline is None:
+            self._deadline = time.monotonic() + PATIENCE[signal.Signals(self.number)]
+            store = options.store()
+            assert store is not None and options.sweep is not None
+            try:
+                store.ask_to_stop(options.sweep)
+            except (OSError, ValueError):  # no trial will learn of it
+                self.check()
+        if not running or time.monotonic() >= self._deadline:
+            self.check()
 
 
 @contextlib.contextmanager
@@ -173,15 +158,79 @@ def stop_signals(at_second: Callable[[], None]) -> Iterator[StopRequest]:
                 signal.signal(number, handler)
 
 
+class StopFlag:
+    """Whether a sweep was asked to stop. Looks at the store now and then, so it can be called
+    before every step."""
+
+    def __init__(
+        self, store: Store, sweep: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store, self._sweep, self._clock = store, sweep, clock
+        self._every = _LOCAL_SECONDS if store.is_local else _REMOTE_SECONDS
+        self._next = clock()
+        self._asked = False
+
+    @classmethod
+    def of(cls, options: TrialOptions) -> StopFlag | None:
+        """The flag of the sweep that a trial belongs to; None for a trial outside a sweep."""
+        store = options.store()
+        return None if store is None or options.sweep is None else cls(store, options.sweep)
+
+    def __call__(self) -> bool:
+        now = self._clock()
+        if not self._asked and now >= self._next:
+            self._next = now + self._every
+            # A store that cannot be reached for a moment asks for nothing.
+            with contextlib.suppress(Exception):
+                self._asked = self._store.is_asked_to_stop(self._sweep)
+        return self._asked
+
+
+@contextlib.contextmanager
+def time_limit(cell: Cell, options: TrialOptions, started: str) -> Iterator[None]:
+    """End this process, with a failed result of the cell in the store, if the block takes longer
+    than a trial may.
+
+    Nothing gentler stops code that hangs outside Python; the sweep starts another worker.
+    """
+    seconds = options.trial_seconds
+    if seconds is None:
+        yield
+        return
+    watch = threading.Timer(seconds, _end, (cell, options, started))
+    watch.daemon = True
+    watch.start()
+    # In case that other threads of Python do not get their turn any more.
+    faulthandler.dump_traceback_later(seconds + _LAST_WORDS_SECONDS, exit=True, file=2)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        watch.cancel()
+
+
+def _end(cell: Cell, options: TrialOptions, started: str) -> None:
+    message = f"it took longer than {options.trial_seconds:g} s"
+    if stored_result(cell, options) is None:
+        failure = failed_result(cell, TIMED_OUT, message, started=started, options=options)
+        store_result(failure, options)
+    os._exit(_TIMED_OUT_STATUS)
+
+
 def descendants() -> list[psutil.Process]:
     """All processes below this one."""
     return psutil.Process().children(recursive=True)
 
 
 def end_processes(processes: Iterable[psutil.Process], patience: float = 5.0) -> None:
-    """Wait for processes to end by themselves, then kill those that have not."""
+    """Wait some seconds for processes to end by themselves, then kill the others."""
     _, alive = psutil.wait_procs(list(processes), timeout=patience)
     for process in alive:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(alive, timeout=patience)
+
+
+def kill_all() -> None:
+    """Kill all processes below this one, without waiting for them to end."""
+    end_processes(descendants(), patience=0.0)

@@ -1,6 +1,6 @@
-"""Trials that can be interrupted and go on where they stopped, with the same result to the bit.
+"""Checkpoints of trials that are interrupted and continued, with the same result to the bit.
 
-A checkpoint is all that the rest of the training depends on: parameters, optimiser, schedule,
+A checkpoint is all that the rest of the training depends on: parameters, optimizer, schedule,
 random states, and what the module counts. The place in the data is the number of steps, since
 the order of batches depends on the seed alone. Files are loaded with `weights_only`, so that no
 code travels in them.
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """Where the checkpoint of one trial is kept: in its store, so that any machine can go on.
+    """The checkpoint of one trial, kept in its store so that any machine can continue.
 
     Attributes:
         store: None keeps none.
@@ -46,8 +46,8 @@ class Checkpoints:
     every: float = 120.0
 
     def save(self, state: dict[str, Any]) -> None:
-        """Keep a state in place of the one before, or that one if the store cannot be written:
-        training need not end for it."""
+        """Replace the stored state. Where the store cannot be written, log it and keep the state
+        before: training need not end for it."""
         if self.store is not None:
             content = io.BytesIO()
             torch.save({**state, "depends_on": self.depends_on}, content)
@@ -57,7 +57,7 @@ class Checkpoints:
                 _log.warning("no checkpoint of %s: %s", self.hash[:12], error)
 
     def load(self) -> dict[str, Any] | None:
-        """What was saved last, or None where there is nothing that can be used."""
+        """The state that was saved last, or None where there is none that can be used."""
         content = None if self.store is None else self.store.checkpoint(self.hash)
         if content is None:
             return None
@@ -71,7 +71,7 @@ class Checkpoints:
 
 
 class Interruptible(pl.Callback):
-    """Goes on from a checkpoint, saves one now and then, and stops with one when asked to.
+    """Continues from a checkpoint, saves one at intervals, and stops with one when asked to.
 
     Saved is the state between two steps, after the validation that was due there. Of several
     ranks, the first decides and saves for all.
@@ -116,12 +116,12 @@ class Interruptible(pl.Callback):
 
 
 def _state(trainer: pl.Trainer, module: TrainingModule) -> dict[str, Any]:
-    """Of all ranks; what is the same on all is taken from the first."""
+    """Gather the checkpoint from all ranks; replicated state comes from rank 0."""
     own = module.group.gather({"training": module.training_state(), "random": random_state()})
     return {
         "step": trainer.global_step,
         "module": module.state_dict(),
-        "optimisers": [optimiser.state_dict() for optimiser in trainer.optimizers],
+        "optimizers": [optimizer.state_dict() for optimizer in trainer.optimizers],
         "schedules": [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs],
         "ranks": own,
     }
@@ -130,8 +130,8 @@ def _state(trainer: pl.Trainer, module: TrainingModule) -> dict[str, Any]:
 def _restore(state: dict[str, Any], trainer: pl.Trainer, module: pl.LightningModule) -> None:
     assert isinstance(module, TrainingModule)
     module.load_state_dict(state["module"])
-    for optimiser, saved in zip(trainer.optimizers, state["optimisers"], strict=True):
-        optimiser.load_state_dict(saved)
+    for optimizer, saved in zip(trainer.optimizers, state["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
     for config, saved in zip(trainer.lr_scheduler_configs, state["schedules"], strict=True):
         config.scheduler.load_state_dict(saved)
     own = state["ranks"][module.group.rank]
@@ -161,7 +161,7 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """The opposite of `random_state`."""
+    """Set all generators to what `random_state` gave."""
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers), gauss))
     keys, position, has_gauss, cached = state["numpy"]

@@ -1,4 +1,4 @@
-"""Starting and ending Ray for a sweep: a private cluster on this machine, or one that runs.
+"""Ray for a sweep: resources of its trials, and a private cluster on this machine or one that runs.
 
 A private cluster writes only below the store and leaves nothing behind, neither files nor
 processes, however the sweep ends: Ray's processes die with the driver, and the folder of a
@@ -29,6 +29,53 @@ from bench.errors import UsageError
 _LONGEST_FOLDER = 107 - 66
 
 _OBJECT_STORE_BYTES = 100 * 1024**2  # results do not go through it
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Resources of a sweep: the cores, GPUs and processes of each trial, and the cluster.
+
+    Attributes:
+        address: None for a cluster of this machine alone, "auto" or host:port to join one.
+        cpus_per_trial: cores a trial holds (each of its ranks, if it has several); its threads.
+            Never more trials than cores.
+        gpus_per_trial: GPUs a trial holds; fractions share one.
+        ranks: processes that train a trial together; 0 is one for every GPU.
+        retries: how often a trial whose process or machine died is run again (it goes on from its
+            checkpoint) before that is its result.
+    """
+
+    address: str | None = None
+    cpus_per_trial: float = 1
+    gpus_per_trial: float = 0
+    ranks: int = 0
+    retries: int = 3
+
+    def __post_init__(self) -> None:
+        if self.cpus_per_trial <= 0:
+            raise UsageError(f"must be > 0, got {self.cpus_per_trial:g}", where="--cpus-per-trial")
+        if self.gpus_per_trial < 0:
+            raise UsageError(f"must be ≥ 0, got {self.gpus_per_trial:g}", where="--gpus-per-trial")
+        if self.retries < 0:
+            raise UsageError(f"must be ≥ 0, got {self.retries}", where="--retries")
+        if self.ranks < 0:
+            raise UsageError("needs at least 1 process", where="--ranks")
+        if not self.ranks:
+            object.__setattr__(self, "ranks", max(1, int(self.gpus_per_trial)))
+        if self.gpus_per_trial not in (0, self.ranks) and max(self.gpus_per_trial, self.ranks) > 1:
+            raise UsageError(
+                f"{self.ranks} processes cannot share {self.gpus_per_trial:g} GPUs",
+                where="--ranks, --gpus-per-trial",
+                remedy="a trial has a share of a GPU, or one for each process",
+            )
+
+    @property
+    def gpus_per_rank(self) -> float:
+        return self.gpus_per_trial / self.ranks
+
+    @property
+    def threads(self) -> int:
+        return max(1, int(self.cpus_per_trial))
 
 
 @contextlib.contextmanager
@@ -103,11 +150,6 @@ def _end(before: set[int]) -> None:
         end_processes(ours)
 
 
-def kill_all() -> None:
-    """Kill everything below this process; for those who will not wait."""
-    end_processes(descendants(), patience=0.0)
-
-
 def _variables(cpus_per_trial: float) -> dict[str, str]:
     return {
         **_worker_variables(cpus_per_trial),
@@ -144,7 +186,7 @@ def _private_variables(folder: Path) -> dict[str, str]:
 
 @functools.cache
 def _secret() -> str:
-    """One for this process: Ray reads it once, and a search starts Ray a second time."""
+    """The secret of this process: Ray reads it once, and a search starts Ray a second time."""
     return secrets.token_hex(32)
 
 
@@ -202,7 +244,7 @@ def _folder(parent: Path) -> Iterator[_Folder]:
 
 
 def _short_name(name: str) -> Path:
-    """Where a link to a folder can lie whose own path is too long."""
+    """A path for a link to a folder whose own path is too long for sockets."""
     for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
         path = Path(parent) / f"attnbench-{name}"
         if len(os.fsencode(path)) <= _LONGEST_FOLDER and os.access(parent, os.W_OK):

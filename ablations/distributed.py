@@ -1,6 +1,7 @@
-"""The processes that train one trial together, to torch and to Lightning. Imports no Ray.
+"""The processes (ranks) that train one trial together: rendezvous, process group and Lightning's
+strategy. Imports no Ray.
 
-Each calls `meet` once, and may then run trial after trial with `TrialContext.ranks` of them.
+Each calls `join_process_group` once, and may then run trial after trial with them.
 """
 
 from __future__ import annotations
@@ -15,32 +16,11 @@ import torch.distributed as dist
 from lightning_fabric.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 
-from ablations.context import TrialContext
-
-# What can happen to the other ranks of a trial.
-
-
-class RankLost(Exception):
-    """The process of another rank has died; what this one does comes to nothing."""
-
-
-class RankFailed(Exception):
-    """Another rank has failed where this one did not.
-
-    Attributes:
-        kind, message: of its failure.
-    """
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
+from ablations.cancellation import RankLost
+from ablations.trial_interface import TrialHooks, TrialOptions
 
 #: Somebody may have to prepare a large data set first. Ranks that die are noticed without it.
 _PATIENCE = timedelta(days=1)
-
-#: Seconds that rank 0 waits for the others' account of what went wrong.
-EXPLANATION_SECONDS = 30.0
 
 #: What gloo says where the process at the other end is gone.
 _CLOSED = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
@@ -58,54 +38,55 @@ def choose_interface(address: str) -> None:
             os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
 
 
-def open_meeting(host: str, ranks: int) -> dist.TCPStore:
-    """Where the ranks meet, held by rank 0; its `port` is free until then."""
+def open_rendezvous(host: str, ranks: int) -> dist.TCPStore:
+    """The store through which the ranks find each other, held by rank 0; `port` is a free one."""
     return dist.TCPStore(host, 0, ranks, is_master=True, wait_for_workers=False)
 
 
-def find_meeting(host: str, port: int, ranks: int) -> dist.TCPStore:
-    """The meeting that rank 0 holds."""
+def find_rendezvous(host: str, port: int, ranks: int) -> dist.TCPStore:
+    """The rendezvous that rank 0 holds, in another rank."""
     return dist.TCPStore(host, port, ranks, is_master=False)
 
 
-def meet(meeting: dist.TCPStore, number: int, rank: int, ranks: int, device: str) -> None:
+def join_process_group(rendezvous: dist.TCPStore, number: int, options: TrialOptions) -> None:
     """Make the process group, in place of one before: gloo, and NCCL for tensors on GPUs.
 
     Args:
-        number: of the group; each of a meeting has its own.
+        number: of the group; each of a rendezvous has its own.
     """
-    leave()
+    leave_process_group()
     dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo",
-        store=dist.PrefixStore(str(number), meeting),
-        rank=rank,
-        world_size=ranks,
+        "cpu:gloo,cuda:nccl" if options.device.startswith("cuda") else "gloo",
+        store=dist.PrefixStore(str(number), rendezvous),
+        rank=options.rank,
+        world_size=options.ranks,
         timeout=_PATIENCE,
     )
 
 
-def leave() -> None:
+def leave_process_group() -> None:
     """End the process group, if there is one."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
-def strategy(context: TrialContext) -> DDPStrategy:
+def ddp_strategy(options: TrialOptions) -> DDPStrategy:
     """Lightning's strategy for a rank whose process group exists.
 
     Parameters that a step does not use are looked for, since some models use a part at first.
     """
     # Without it Lightning sets the threads of its own accord.
-    os.environ.setdefault("OMP_NUM_THREADS", str(context.threads))
-    return DDPStrategy(cluster_environment=_Environment(context), find_unused_parameters=True)
+    os.environ.setdefault("OMP_NUM_THREADS", str(options.threads))
+    environment = _Environment(options.rank)
+    return DDPStrategy(cluster_environment=environment, find_unused_parameters=True)
 
 
 class _Environment(LightningEnvironment):
     """Every rank is the only one of its machine, to Lightning: Ray gives it its own device."""
 
-    def __init__(self, context: TrialContext) -> None:
+    def __init__(self, rank: int) -> None:
         super().__init__()
-        self._rank = context.rank
+        self._rank = rank
 
     @property
     def creates_processes_externally(self) -> bool:
@@ -119,14 +100,14 @@ class _Environment(LightningEnvironment):
 
 
 @contextlib.contextmanager
-def explained(context: TrialContext) -> Iterator[None]:
-    """Where training fails because another rank did, raise what happened there instead."""
+def with_context(hooks: TrialHooks) -> Iterator[None]:
+    """Replace an error of this rank that another one caused by what happened there."""
     try:
         yield
     except RuntimeError as error:  # gloo's and NCCL's are of this class
-        trouble = context.trouble() if context.trouble is not None else None
-        if trouble is None and any(words in str(error) for words in _CLOSED):
-            trouble = RankLost(str(error))
-        if trouble is None:
+        failure = hooks.peer_failure()
+        if failure is None and any(words in str(error) for words in _CLOSED):
+            failure = RankLost(str(error))
+        if failure is None:
             raise
-        raise trouble from error
+        raise failure from error

@@ -36,10 +36,10 @@ class Changes:
         datasets, budget, seeds, options: take these instead of the study's (options are joined).
     """
 
-    tasks: tuple[str, ...] | None = None
-    attentions: tuple[str, ...] | None = None
-    scores: tuple[str, ...] | None = None
-    datasets: tuple[str, ...] | None = None
+    tasks: Sequence[str] | None = None
+    attentions: Sequence[str] | None = None
+    scores: Sequence[str] | None = None
+    datasets: Sequence[str] | None = None
     budget: str | None = None
     seeds: int | None = None
     options: Mapping[str, Scalar] | None = None
@@ -146,7 +146,7 @@ def _names(wanted: Literal["all"] | tuple[str, ...], known: list[str]) -> list[s
     return known if wanted == "all" else list(wanted)
 
 
-def _kept(names: Sequence[str], filter: tuple[str, ...] | None) -> list[str]:
+def _kept(names: Sequence[str], filter: Sequence[str] | None) -> list[str]:
     return [name for name in names if filter is None or name in filter]
 
 

@@ -8,6 +8,7 @@ import math
 import random
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -16,10 +17,9 @@ import torch
 
 import bench
 from ablations.checkpoint import Checkpoints, Interruptible
-from ablations.context import TrialContext
-from ablations.distributed import explained, strategy
+from ablations.distributed import ddp_strategy, with_context
+from ablations.trial_interface import TrialHooks, TrialOptions
 from bench.errors import UsageError
-from bench.tracking import Tracker
 from tasks.base import Plan, TaskData
 from tasks.data.batching import StreamModule
 from tasks.settings import Settings
@@ -38,8 +38,8 @@ def fit(
     plan: Plan,
     module: pl.LightningModule,
     data: TaskData,
-    context: TrialContext,
-    tracker: Tracker,
+    options: TrialOptions,
+    hooks: TrialHooks,
 ) -> float:
     """Train a module; returns the seconds it took, validation included.
 
@@ -49,48 +49,49 @@ def fit(
         RankLost, RankFailed: something happened to another rank.
     """
     served = data.datamodule(plan.cell.seed)
-    callbacks: list[pl.Callback] = [_Follow(tracker, context)]
-    checkpoints = _checkpoints_of(plan, data, context)
+    callbacks: list[pl.Callback] = [_ReportCurve(hooks)]
+    checkpoints = _checkpoints(plan, data, options)
     earlier = 0.0
-    with TemporaryDirectory(prefix="attnbench-") as scratch, explained(context):
+    guard = with_context(hooks) if options.ranks > 1 else nullcontext()
+    with TemporaryDirectory(prefix="attnbench-") as scratch, guard:
         # Others do not say where in their data they are, or what they count.
         if isinstance(served, StreamModule) and isinstance(module, TrainingModule):
-            _share(plan.cell.seed, module, served, context)
-            state = module.group.broadcast(checkpoints.load() if context.rank == 0 else None)
-            callbacks.append(Interruptible(checkpoints, context.asked, state))
+            _share(plan.cell.seed, module, served, options)
+            state = module.group.broadcast(checkpoints.load() if options.rank == 0 else None)
+            callbacks.append(Interruptible(checkpoints, hooks.asked_to_stop, state))
             if state is not None:
                 served.skip_training(state["step"])
                 earlier = state["ranks"][0]["training"]["seconds"]
-        elif context.ranks > 1:
+        elif options.ranks > 1:
             raise UsageError(
                 f"{plan.cell.task} is trained by one process only",
                 where="--ranks, --gpus-per-trial",
             )
-        trainer = _make_trainer(plan.settings, context, callbacks, scratch)
+        trainer = _make_trainer(plan.settings, options, callbacks, scratch)
         begun = time.perf_counter()
         trainer.fit(module, datamodule=served)
         return earlier + time.perf_counter() - begun
 
 
-def _share(seed: int, module: TrainingModule, served: StreamModule, context: TrialContext) -> None:
+def _share(seed: int, module: TrainingModule, served: StreamModule, options: TrialOptions) -> None:
     """Let this process do its part where several train together."""
-    if context.ranks > 1:
+    if options.ranks > 1:
         module.group = DistributedGroup()
-        served.share(context.rank, context.ranks)
-        if context.rank:  # what is drawn in training is each rank's own; rank 0 draws as if alone
-            seed_all(seed + 1_000_003 * context.rank)
+        served.share(options.rank, options.ranks)
+        if options.rank:  # what is drawn in training is each rank's own; rank 0 draws as if alone
+            seed_all(seed + 1_000_003 * options.rank)
 
 
 def _make_trainer(
-    settings: Settings, context: TrialContext, callbacks: list[pl.Callback], scratch: str
+    settings: Settings, options: TrialOptions, callbacks: list[pl.Callback], scratch: str
 ) -> pl.Trainer:
     """Lightning's trainer, told to write nothing but below `scratch`."""
-    together = context.ranks > 1
+    together = options.ranks > 1
     return pl.Trainer(
-        accelerator="gpu" if context.device.startswith("cuda") else "cpu",
-        devices=_device_indices(context.device),
-        num_nodes=context.ranks,
-        strategy=strategy(context) if together else "auto",
+        accelerator="gpu" if options.device.startswith("cuda") else "cpu",
+        devices=_device_indices(options.device),
+        num_nodes=options.ranks,
+        strategy=ddp_strategy(options) if together else "auto",
         use_distributed_sampler=False,
         max_steps=settings.steps,
         precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
@@ -107,35 +108,34 @@ def _make_trainer(
     )
 
 
-def _checkpoints_of(plan: Plan, data: TaskData, context: TrialContext) -> Checkpoints:
-    """Where the checkpoint of a cell is kept."""
+def _checkpoints(plan: Plan, data: TaskData, options: TrialOptions) -> Checkpoints:
+    """The place of a cell's checkpoint, and what it must have been made with."""
     # A cell's name leaves out defaults, and they, the code and the data may have changed since.
     depends_on = [
         bench.__version__,
         plan.settings.model_dump(mode="json"),
         plan.attention_options.model_dump(mode="json"),
         data.fingerprint,
-        context.ranks,
+        options.ranks,
     ]
     content = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()
-    return Checkpoints(context.store(), plan.cell.hash, content, context.checkpoint_seconds)
+    return Checkpoints(options.store(), plan.cell.hash, content, options.checkpoint_seconds)
 
 
-class _Follow(pl.Callback):
-    """Hands each point of the curve on when it appears."""
+class _ReportCurve(pl.Callback):
+    """Hands each point of the curve to the hooks when it appears."""
 
-    def __init__(self, tracker: Tracker, context: TrialContext) -> None:
-        self._tracker, self._report = tracker, context.report
+    def __init__(self, hooks: TrialHooks) -> None:
+        self._hooks = hooks
         self._sent, self._best = 0, math.inf
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         curve: list[Mapping[str, float]] = getattr(pl_module, "curve", [])
         for point in curve[self._sent :]:  # several where training goes on from a checkpoint
             figures = {key: value for key, value in point.items() if math.isfinite(value)}
-            self._tracker.log(int(point["step"]), figures)
+            self._hooks.tracker.log(int(point["step"]), figures)
             self._best = min(self._best, figures.get("validation_loss", math.inf))
-            if self._report is not None:
-                self._report({**figures, "best_validation_loss": self._best})
+            self._hooks.report({**figures, "best_validation_loss": self._best})
         self._sent = len(curve)
 
 

@@ -1,4 +1,4 @@
-"""A search over optimiser settings, so that no mechanism loses by its settings.
+"""A search for hyperparameters, so that no mechanism loses by its settings.
 
 For every cell, whatever its seeds, the same number of candidates is trained with a seed that no
 cell has, and judged by the loss on validation data after the last step. Test data are not decoded.
@@ -14,11 +14,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ablations.context import TrialContext
-from ablations.plan import kind
-from ablations.progress import Progress
-from ablations.resources import Resources
-from ablations.sweep import SweepPlan, SweepSummary, plan_sweep, run_sweep
+from ablations.cluster import Resources
+from ablations.progress import Renderer
+from ablations.sweep import SweepPlan, SweepSummary, kind, plan_sweep, run_sweep
+from ablations.trial_interface import TrialOptions
 from bench.errors import UsageError
 from bench.store.cell import Cell, Scalar
 from bench.store.result import Result
@@ -35,7 +34,7 @@ _DROPOUTS = (0.0, 0.1, 0.2, 0.3, 0.4)
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched for.
+    """A search over learning rate and dropout.
 
     Attributes:
         address: of the store that keeps the candidates.
@@ -49,7 +48,7 @@ class Search:
 
     @property
     def note(self) -> str:
-        """For the records of the cells that profit, and so for reports."""
+        """The note in the records of the cells that profit, and thus in reports."""
         stopped = ", those behind stopped early (ASHA)" if self.early_stopping else ""
         return (
             f"learning rate and dropout searched for each mechanism: {self.count} candidates, "
@@ -74,20 +73,12 @@ class Search:
         return plan_sweep(wanted, store)
 
     def run(
-        self,
-        plan: SweepPlan,
-        context: TrialContext,
-        resources: Resources,
-        progress: Progress,
+        self, plan: SweepPlan, options: TrialOptions, resources: Resources, renderer: Renderer
     ) -> SweepSummary:
-        """Train the candidates that are not done. As `ablations.sweep.run_sweep`."""
-        context = replace(
-            context,
-            store_address=self.address,
-            study=f"{context.study}-search",
-            tests=False,
-        )
-        return run_sweep(plan, context, resources, progress, early_stopping=self.early_stopping)
+        """Train the candidates that are not done, by `ablations.sweep.run_sweep`."""
+        study = f"{options.study}-search"
+        options = replace(options, store_address=self.address, study=study, tests=False)
+        return run_sweep(plan, options, resources, renderer, early_stopping=self.early_stopping)
 
     def due(
         self, cells: Sequence[Cell], store: Store | None, limit: int | None
@@ -117,10 +108,10 @@ class Search:
         plan = _planned(found, store)
         return replace(plan, to_run=tuple(cell for cell in plan.to_run if cell.hash in hashes))
 
-    def noted(self, context: TrialContext, cells: Iterable[Cell]) -> TrialContext:
-        """The context of the cells that follow: their records note what was searched for."""
+    def with_notes(self, options: TrialOptions, cells: Iterable[Cell]) -> TrialOptions:
+        """The options of the cells that follow: their records note what was searched for."""
         own = {one.cell.hash: _own_notes(one) for one in self._found(cells) if not one.was_chosen}
-        return replace(context, notes=(self.note,), own_notes=own)
+        return replace(options, notes=(self.note,), own_notes=own)
 
     def _found(self, cells: Iterable[Cell], *, begun: bool = True) -> list[_Found]:
         known: dict[str, Result] = {}
@@ -149,7 +140,7 @@ class Search:
 
 @dataclass(frozen=True)
 class _Found:
-    """What a search has found for a cell.
+    """The finding of a search for a cell.
 
     Attributes:
         asked: the cell as the study has it.
@@ -180,7 +171,7 @@ def _planned(found: Sequence[_Found], store: Store | None) -> SweepPlan:
 
 
 def _own_notes(found: _Found) -> tuple[str, ...]:
-    """What the record of a cell notes whose settings were not chosen."""
+    """Notes for the record of a cell whose settings were not chosen."""
     if found.candidates == 1:  # the study sets itself what would be searched for
         return ()
     return (
@@ -199,7 +190,7 @@ def _check_seeds(cells: Iterable[Cell]) -> None:
 
 
 def candidates(cell: Cell, count: int) -> list[Cell]:
-    """So many cells (fewer where two are the same) that differ from this one in settings and seed.
+    """At most `count` cells that differ from this one in settings and seed; duplicates are dropped.
 
     Every mechanism gets the same: learning rates relative to its budget's own, and dropouts. What
     a cell has as an explicit option is left as it is.

@@ -1,41 +1,71 @@
-"""A sweep's progress for a person: a table that stays in place on a terminal, lines elsewhere."""
+"""The progress of a sweep: one tally, shown as lines, as a live table and as a status in the store.
+
+`Progress` hears of what happens, counts it in its `Tally` and lets its renderers show it: a table
+that stays in place on a terminal, lines elsewhere, and `StatusWriter` for whoever looks from
+another shell or machine (`attnbench status`).
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import platform
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import IO, Protocol
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import IO, Any, Literal
 
+from pydantic import TypeAdapter
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ablations.outcome import Outcome
-
-# Counts of a sweep under way, and the time it still takes.
+from ablations.trial_interface import Outcome
+from bench.store.provenance import utc_now
+from bench.store.store import Store
 
 Clock = Callable[[], float]
+
+_LINE_SECONDS, _SAME_LINE_SECONDS = 8.0, 60.0
+
+_REDRAW_SECONDS = 0.5
+_SHOWN_RUNNING = 8
+
+#: Seconds between two statuses in the store, a local folder or another.
+_LOCAL_SECONDS, _REMOTE_SECONDS = 2.0, 20.0
+_SHOWN_FAILURES = 20
+
+#: A sweep whose status says that it runs and is older than this has died.
+SILENCE_SECONDS = 90.0
 
 
 @dataclass
 class Tally:
-    """Where a sweep stands.
+    """Counts of a sweep under way, and the time it still takes.
 
     Attributes:
         labels: of the cells to be run, by hash.
-        held: cells that were finished before.
+        stored: number of cells that were finished before.
+        slots: trials that run at once; 0 until they can begin.
         running: start times by hash.
+        nodes: machines that running trials were placed on, by hash.
+        ended: trials that have ended, by machine.
+        outcomes: in the order they came in, without those of interrupted trials.
+        seconds: that the trials took.
+        last: the last outcome in a line.
     """
 
     labels: Mapping[str, str]
-    held: int = 0
-    slots: int = 1
-    done: int = 0
-    failed: int = 0
+    stored: int = 0
+    slots: int = 0
     running: dict[str, float] = field(default_factory=dict)
+    nodes: dict[str, str] = field(default_factory=dict)
+    ended: Counter[str] = field(default_factory=Counter)
+    outcomes: list[Outcome] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     last: str = ""
 
@@ -44,18 +74,26 @@ class Tally:
 
     def finished(self, outcome: Outcome, now: float) -> None:
         began = self.running.pop(outcome.hash, now)
+        self.ended[self.nodes.pop(outcome.hash, "")] += 1
         if outcome.status == "interrupted":
             return
         self.seconds.append(outcome.seconds or now - began)
-        if outcome.status == "done":
-            self.done += 1
-        else:
-            self.failed += 1
-        self.last = f"{self.labels[outcome.hash]}: {_said(outcome)}"
+        self.outcomes.append(outcome)
+        name, value = outcome.figure or ("done", 0.0)
+        text = f"failed, {outcome.failure[0]}" if outcome.failure else f"{name} {value:.4g}"
+        self.last = f"{self.labels[outcome.hash]}: {text}"
+
+    @property
+    def done(self) -> int:
+        return sum(outcome.status == "done" for outcome in self.outcomes)
+
+    @property
+    def failed(self) -> int:
+        return len(self.outcomes) - self.done
 
     @property
     def waiting(self) -> int:
-        return len(self.labels) - self.done - self.failed - len(self.running)
+        return len(self.labels) - len(self.outcomes) - len(self.running)
 
     def seconds_left(self, now: float) -> float | None:
         """From the mean of the finished cells; None before the first."""
@@ -63,23 +101,25 @@ class Tally:
             return None
         mean = sum(self.seconds) / len(self.seconds)
         under_way = sum(max(mean - (now - began), 0.0) for began in self.running.values())
-        return (self.waiting * mean + under_way) / max(1, min(self.slots, self._unfinished))
+        unfinished = self.waiting + len(self.running)
+        return (self.waiting * mean + under_way) / max(1, min(self.slots, unfinished))
 
-    @property
-    def _unfinished(self) -> int:
-        return self.waiting + len(self.running)
-
-    def line(self, now: float) -> str:
+    def line(self, now: float, *, last: bool = True) -> str:
         """`5 of 18 done, 2 running, 1 failed, about 2 min left; last: ... BLEU 31.20`."""
-        total = len(self.labels) + self.held
-        parts = [f"{self.done + self.held} of {total} done", f"{len(self.running)} running"]
-        if self.failed:
-            parts.append(f"{self.failed} failed")
-        left = self.seconds_left(now)
-        if left is not None and self._unfinished:
-            parts.append(f"about {duration(left)} left")
-        tail = f"; last: {self.last}" if self.last else ""
-        return ", ".join(parts) + tail
+        left = self.seconds_left(now) if self.waiting or self.running else None
+        done, total = self.done + self.stored, len(self.labels) + self.stored
+        tail = f"; last: {self.last}" if last and self.last else ""
+        return counts_line(done, total, len(self.running), self.failed, left) + tail
+
+
+def counts_line(done: int, total: int, running: int, failed: int, left: float | None) -> str:
+    """`5 of 18 done, 2 running, 1 failed, about 2 min left`."""
+    parts = [f"{done} of {total} done", f"{running} running"]
+    if failed:
+        parts.append(f"{failed} failed")
+    if left is not None:
+        parts.append(f"about {duration(left)} left")
+    return ", ".join(parts)
 
 
 def duration(seconds: float) -> str:
@@ -90,149 +130,283 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def _said(outcome: Outcome) -> str:
-    if outcome.failure is not None:
-        return f"failed, {outcome.failure[0]}"
-    name, value = outcome.figure or ("done", 0.0)
-    return f"{name} {value:.4g}"
+class Renderer:
+    """Shows a tally. All methods are called in the driver's main thread, as those of `Progress`;
+    what a renderer does not override is not shown."""
+
+    def begin(self, tally: Tally, message: str, now: float) -> None:
+        """The sweep is being prepared, as the message says."""
+
+    def ready(self, tally: Tally, now: float) -> None:
+        """Trials begin."""
+
+    def failed(self, tally: Tally, now: float) -> None:
+        """A trial has failed; `tally.last` says which and why."""
+
+    def tick(self, tally: Tally, now: float) -> None:
+        """Called several times a second."""
+
+    def end(self, tally: Tally, now: float, *, stopped: bool) -> None:
+        """The sweep has ended, or was stopped by a signal."""
 
 
-_LINE_SECONDS = 8.0
-_SAME_LINE_SECONDS = 60.0
+class Progress:
+    """Hears of what happens in a sweep, in this order: begin, ready, (started | located | finished
+    | tick)..., end."""
+
+    def __init__(
+        self, tally: Tally, renderers: Sequence[Renderer], clock: Clock = time.monotonic
+    ) -> None:
+        self.tally, self.renderers, self.clock = tally, tuple(renderers), clock
+
+    def begin(self, message: str) -> None:
+        for renderer in self.renderers:
+            renderer.begin(self.tally, message, self.clock())
+
+    def ready(self, slots: int) -> None:
+        """Trials begin, at most `slots` at a time."""
+        self.tally.slots = slots
+        for renderer in self.renderers:
+            renderer.ready(self.tally, self.clock())
+
+    def started(self, hash: str) -> None:
+        self.tally.started(hash, self.clock())
+
+    def located(self, hash: str, node: str) -> None:
+        """A trial that was started runs now, on that machine."""
+        self.tally.nodes[hash] = node
+
+    def finished(self, outcome: Outcome) -> None:
+        self.tally.finished(outcome, self.clock())
+        if outcome.failure is not None:
+            for renderer in self.renderers:
+                renderer.failed(self.tally, self.clock())
+
+    def tick(self) -> None:
+        for renderer in self.renderers:
+            renderer.tick(self.tally, self.clock())
+
+    def end(self, *, stopped: bool = False) -> None:
+        for renderer in self.renderers:
+            renderer.end(self.tally, self.clock(), stopped=stopped)
 
 
-class Progress(Protocol):
-    """Told of what happens in a sweep, in this order: begin, ready, (started | finished |
-    tick)..., end."""
-
-    def begin(self, message: str) -> None: ...
-
-    def ready(self, slots: int) -> None: ...
-
-    def started(self, hash: str) -> None: ...
-
-    def finished(self, outcome: Outcome) -> None: ...
-
-    def tick(self) -> None: ...
-
-    def end(self) -> None: ...
+def renderer_for(stream: IO[str]) -> Renderer:
+    """The renderer that suits a stream: a live table on a terminal, lines elsewhere."""
+    return TableRenderer(stream) if stream.isatty() else LineRenderer(stream)
 
 
-class LineProgress:
-    """A line now and then: for logs, and for terminals that are none.
+class LineRenderer(Renderer):
+    """A line now and then: for logs, and for terminals that cannot redraw.
 
     At most one in 8 seconds, failures apart; one a minute where nothing changes.
     """
 
-    def __init__(self, tally: Tally, stream: IO[str], clock: Clock = time.monotonic) -> None:
-        self._tally, self._stream, self._clock = tally, stream, clock
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
         self._at, self._line = float("-inf"), ""
 
-    def begin(self, message: str) -> None:
-        self._say(message)
+    def begin(self, tally: Tally, message: str, now: float) -> None:
+        self._write(message, now)
 
-    def ready(self, slots: int) -> None:
-        self._tally.slots = slots
+    def failed(self, tally: Tally, now: float) -> None:
+        self._write(tally.last, now)
 
-    def started(self, hash: str) -> None:
-        self._tally.started(hash, self._clock())
-
-    def finished(self, outcome: Outcome) -> None:
-        self._tally.finished(outcome, self._clock())
-        if outcome.failure is not None:
-            self._say(self._tally.last)
-
-    def tick(self) -> None:
-        passed = self._clock() - self._at
+    def tick(self, tally: Tally, now: float) -> None:
+        passed = now - self._at
         if passed >= _LINE_SECONDS:
-            line = self._tally.line(self._clock())
+            line = tally.line(now)
             # The time left changes by itself, so that only a sweep's first minutes say the same.
             if line != self._line or passed >= _SAME_LINE_SECONDS:
-                self._say(line)
+                self._write(line, now)
 
-    def end(self) -> None:
-        self._say(self._tally.line(self._clock()))
+    def end(self, tally: Tally, now: float, *, stopped: bool) -> None:
+        self._write(tally.line(now), now)
 
-    def _say(self, line: str) -> None:
-        self._at, self._line = self._clock(), line
+    def _write(self, line: str, now: float) -> None:
+        self._at, self._line = now, line
         self._stream.write(line + "\n")
         self._stream.flush()
 
 
-def open_progress(
-    labels: Mapping[str, str], held: int, stream: IO[str], clock: Clock = time.monotonic
-) -> Progress:
-    """The progress that suits a stream: a live table on a terminal, lines elsewhere."""
-    tally = Tally(labels, held)
-    if stream.isatty():
-        return TableProgress(tally, stream, clock)
-    return LineProgress(tally, stream, clock)
-
-
-# The live table of a sweep on a terminal.
-
-_SHOWN_RUNNING = 8
-_REDRAW_SECONDS = 0.5
-
-
-class TableProgress:
+class TableRenderer(Renderer):
     """A bar with counts and time left, the running cells, failures, and the last figure.
 
     Drawn again by `tick`, not by a thread: Ray's processes are forked while it is shown.
     """
 
-    def __init__(self, tally: Tally, stream: IO[str], clock: Clock = time.monotonic) -> None:
-        self._tally, self._clock = tally, clock
-        self._message = ""
-        self._drawn = 0.0
-        self._console = Console(file=stream)
-        self._live = Live(get_renderable=self._picture, console=self._console, auto_refresh=False)
+    def __init__(self, stream: IO[str]) -> None:
+        self._message, self._drawn = "", 0.0
+        self._live = Live(console=Console(file=stream), auto_refresh=False)
 
-    def begin(self, message: str) -> None:
+    def begin(self, tally: Tally, message: str, now: float) -> None:
         self._message = message
-        self._live.start(refresh=True)
+        self._live.start()
+        self._draw(tally, now)
 
-    def ready(self, slots: int) -> None:
-        self._tally.slots = slots
+    def ready(self, tally: Tally, now: float) -> None:
         self._message = ""
 
-    def started(self, hash: str) -> None:
-        self._tally.started(hash, self._clock())
+    def failed(self, tally: Tally, now: float) -> None:
+        self._live.console.print(Text(tally.last, style="red"))
 
-    def finished(self, outcome: Outcome) -> None:
-        self._tally.finished(outcome, self._clock())
-        if outcome.failure is not None:
-            self._live.console.print(Text(self._tally.last, style="red"))
+    def tick(self, tally: Tally, now: float) -> None:
+        if now - self._drawn >= _REDRAW_SECONDS:
+            self._draw(tally, now)
 
-    def tick(self) -> None:
-        if self._clock() - self._drawn >= _REDRAW_SECONDS:
-            self._drawn = self._clock()
-            self._live.refresh()
-
-    def end(self) -> None:
-        self._live.refresh()
+    def end(self, tally: Tally, now: float, *, stopped: bool) -> None:
+        self._draw(tally, now)
         self._live.stop()
 
-    def _picture(self) -> RenderableType:
-        tally, now = self._tally, self._clock()
-        running = Table.grid(padding=(0, 2))
-        for hash, began in list(tally.running.items())[:_SHOWN_RUNNING]:
-            running.add_row(
-                Text("running", style="cyan"), duration(now - began), tally.labels[hash]
-            )
-        if len(tally.running) > _SHOWN_RUNNING:
-            running.add_row("", "", f"and {len(tally.running) - _SHOWN_RUNNING} more")
-        total = len(tally.labels) + tally.held
-        bar = ProgressBar(total=total, completed=tally.held + tally.done + tally.failed, width=40)
+    def _draw(self, tally: Tally, now: float) -> None:
+        self._drawn = now
+        self._live.update(self.picture(tally, now), refresh=True)
+
+    def picture(self, tally: Tally, now: float) -> RenderableType:
+        """The table as it stands now."""
+        total = len(tally.labels) + tally.stored
+        bar = ProgressBar(total=total, completed=tally.stored + len(tally.outcomes), width=40)
         head = Table.grid(padding=(0, 2))
-        head.add_row(bar, Text(self._message or self._counts(now)))
+        head.add_row(bar, Text(self._message or tally.line(now, last=False)))
         parts: list[RenderableType] = [head]
         if tally.running:
+            running = Table.grid(padding=(0, 2))
+            for hash, began in list(tally.running.items())[:_SHOWN_RUNNING]:
+                passed = duration(now - began)
+                running.add_row(Text("running", style="cyan"), passed, tally.labels[hash])
+            if len(tally.running) > _SHOWN_RUNNING:
+                running.add_row("", "", f"and {len(tally.running) - _SHOWN_RUNNING} more")
             parts.append(running)
         if tally.last:
             parts.append(Text(f"last     {tally.last}"))
         return Group(*parts)
 
-    def _counts(self, now: float) -> str:
-        # The last cell has a row of its own here.
-        return self._tally.line(now).split("; last: ")[0]
+
+@dataclass(frozen=True)
+class RunningTrial:
+    """A trial that runs: its cell, the machine ("" while it is being started), its seconds."""
+
+    label: str
+    node: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class NodeUse:
+    """A machine of the cluster: what it has, trials that run on it, and those it has finished."""
+
+    name: str
+    cpus: float
+    gpus: float
+    alive: bool
+    running: int = 0
+    finished: int = 0
+
+
+@dataclass(frozen=True)
+class SweepStatus:
+    """The status of a sweep, as kept in its store.
+
+    Attributes:
+        name: of the sweep, unique in its store.
+        host, pid: of the process that drives it.
+        began, updated: UTC, as in results.
+        cells: all of them; `stored` were finished before, `done` and `failed` by this sweep.
+        seconds_left: expected, or None before the first trial has ended.
+        failures: label, kind and message of the last ones.
+    """
+
+    name: str
+    study: str
+    host: str
+    pid: int
+    began: str
+    updated: str
+    state: Literal["starting", "running", "finished", "stopped"]
+    cells: int
+    stored: int
+    done: int = 0
+    failed: int = 0
+    seconds_left: float | None = None
+    running: tuple[RunningTrial, ...] = ()
+    nodes: tuple[NodeUse, ...] = ()
+    failures: tuple[tuple[str, str, str], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SweepStatus:
+        """Raises ValueError for other data."""
+        return TypeAdapter(cls).validate_python(data)
+
+    def silent_seconds(self, now: datetime) -> float:
+        """Seconds since the last update."""
+        return (now - datetime.fromisoformat(self.updated)).total_seconds()
+
+
+class StatusWriter(Renderer):
+    """Writes the status of a sweep to its store.
+
+    Args:
+        name, study: of the sweep.
+        nodes: gives the machines of the cluster; called only while trials run.
+    """
+
+    def __init__(
+        self, store: Store, name: str, study: str, nodes: Callable[[], Sequence[NodeUse]]
+    ) -> None:
+        self._store, self._name, self._study, self._nodes = store, name, study, nodes
+        self._every = _LOCAL_SECONDS if store.is_local else _REMOTE_SECONDS
+        self._began, self._written = utc_now(), float("-inf")
+
+    def begin(self, tally: Tally, message: str, now: float) -> None:
+        self._write(self.status(tally, now, "starting"), now)
+
+    def ready(self, tally: Tally, now: float) -> None:
+        self._write(self.status(tally, now, "running"), now)
+
+    def tick(self, tally: Tally, now: float) -> None:
+        if now - self._written >= self._every:
+            self._write(self.status(tally, now, "running" if tally.slots else "starting"), now)
+
+    def end(self, tally: Tally, now: float, *, stopped: bool) -> None:
+        self._write(self.status(tally, now, "stopped" if stopped else "finished"), now)
+
+    def status(
+        self, tally: Tally, now: float, state: Literal["starting", "running", "finished", "stopped"]
+    ) -> SweepStatus:
+        """The status of the sweep now."""
+        trials = [
+            RunningTrial(tally.labels[hash], tally.nodes.get(hash, ""), round(now - began, 1))
+            for hash, began in tally.running.items()
+        ]
+        busy = Counter(trial.node for trial in trials)
+        runs, left = state == "running", tally.seconds_left(now)
+        failures = [(tally.labels[one.hash], *one.failure) for one in tally.outcomes if one.failure]
+        return SweepStatus(
+            name=self._name,
+            study=self._study,
+            host=platform.node(),
+            pid=os.getpid(),
+            began=self._began,
+            updated=utc_now(),
+            state=state,
+            cells=len(tally.labels) + tally.stored,
+            stored=tally.stored,
+            done=tally.done,
+            failed=tally.failed,
+            seconds_left=None if left is None else round(left, 1),
+            running=tuple(trials) if runs else (),
+            nodes=tuple(
+                NodeUse(n.name, n.cpus, n.gpus, n.alive, busy[n.name], tally.ended[n.name])
+                for n in (self._nodes() if runs else ())
+            ),
+            failures=tuple(failures[-_SHOWN_FAILURES:]),
+        )
+
+    def _write(self, status: SweepStatus, now: float) -> None:
+        self._written = now
+        # A store that is away for a moment must not end the sweep; its trials say so themselves.
+        with contextlib.suppress(OSError, ValueError):
+            self._store.put_sweep(self._name, status.to_json())

@@ -1,4 +1,6 @@
-"""Studies: axes declared in YAML. `ablations.expansion` makes cells of them.
+"""Studies: axes declared in YAML, ours by name, anyone's by path or entry point.
+
+`ablations.expansion` makes cells of them.
 
 A study is a list of blocks. Each block is the product of its axes; the cells of a study are the
 union of its blocks, without duplicates. Axes set beside the blocks are the blocks' defaults.
@@ -28,11 +30,23 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from bench.errors import UsageError, unknown_name
 from bench.store.cell import LARGEST_SEED, Cell, Scalar
 from tasks.plan import make_cell
+
+FOLDER = Path(__file__).parent / "studies"
+#: Entry points of this group give the path of a study file (str or Path), by the study's name.
+GROUP = "attnbench.studies"
 
 All = Literal["all"]
 #: A whole number, and not `true`.
@@ -180,14 +194,9 @@ class Study(Axes):
         return name
 
 
-# The papers' own figures, to be put beside ours (`studies/published_figures.csv`).
-
-_FILE = Path(__file__).parent / "studies" / "published_figures.csv"
-
-
 @dataclass(frozen=True)
 class Published:
-    """A figure of a paper.
+    """A figure of a paper, to be put beside ours (`studies/published_figures.csv`).
 
     Attributes:
         paper, task, dataset, metric, row: where it stands.
@@ -210,22 +219,11 @@ class Published:
 
 @cache
 def published() -> tuple[Published, ...]:
-    """All of them, in the order of the file."""
-    with _FILE.open(encoding="utf-8", newline="") as file:
-        return tuple(
-            Published(
-                paper=row["paper"],
-                task=row["task"],
-                dataset=row["dataset"],
-                metric=row["metric"],
-                higher_is_better=row["better"] == "higher",
-                row=row["row"],
-                attention=row["attention"],
-                score=row["score"],
-                value=float(row["value"]),
-                certainty=row["certainty"],
-            )
-            for row in csv.DictReader(file)
+    """All figures, in the order of the file."""
+    rows = TypeAdapter(tuple[Published, ...])
+    with (FOLDER / "published_figures.csv").open(encoding="utf-8", newline="") as file:
+        return rows.validate_python(
+            {**row, "higher_is_better": row["better"] == "higher"} for row in csv.DictReader(file)
         )
 
 
@@ -257,12 +255,6 @@ def check_rows(paper: Paper, *, where: str) -> None:
             if row not in rows:
                 raise unknown_name("published row", row, rows, where=where)
 
-
-# Finding and reading study files: ours by name, anyone's by path or entry point.
-
-FOLDER = Path(__file__).parent / "studies"
-#: Entry points of this group give the path of a study file (str or Path), by the study's name.
-GROUP = "attnbench.studies"
 
 # What an axis takes; the alternatives that pydantic lists are of no use to who writes YAML.
 _TAKES: Mapping[str, str] = {
@@ -360,7 +352,7 @@ def _refuse_repeated_keys(node: yaml.Node | None, path: Path, visited: set[int])
         for key, value in node.value:
             if key.value in seen:
                 line = key.start_mark.line + 1
-                raise UsageError(f"key '{key.value}' is there twice", where=f"{path}:{line}")
+                raise UsageError(f"duplicate key '{key.value}'", where=f"{path}:{line}")
             seen.add(key.value)
             _refuse_repeated_keys(value, path, visited)
     elif isinstance(node, yaml.SequenceNode):
@@ -426,7 +418,7 @@ def _line(node: yaml.Node | None, place: tuple[int | str, ...]) -> int:
 
 
 def _child(node: yaml.Node | None, part: int | str) -> tuple[yaml.Node, yaml.Node] | None:
-    """What stands under a key or at a position, and the node that says where."""
+    """The node under a key or at a position, and the node that has its line."""
     if isinstance(node, yaml.MappingNode):
         found = [(key, value) for key, value in node.value if key.value == part]
         return found[-1] if found else None

@@ -1,4 +1,4 @@
-"""Many cells: what is to be run, running it, and what became of it.
+"""Many cells: which are to be run and in which order, running them, and what became of them.
 
 The store is the only memory. What it holds as `done` is skipped, so "run again" is "resume";
 failed cells are run again.
@@ -10,30 +10,44 @@ import contextlib
 import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from statistics import fmean
+from typing import TYPE_CHECKING
 
-from ablations.cancellation import Stopped, stop_signals
-from ablations.context import TrialContext
-from ablations.outcome import Outcome
-from ablations.plan import longest_first, mean_seconds
-from ablations.progress import Progress
-from ablations.resources import Resources
-from ablations.status import Live, NodeUse
+from ablations.cancellation import Stopped, kill_all, stop_signals
+from ablations.cluster import Resources, cluster
+from ablations.progress import NodeUse, Progress, Renderer, StatusWriter, Tally
+from ablations.trial_interface import Outcome, TrialOptions
+from bench.attention.registries import attentions
 from bench.store.cell import Cell
 from bench.store.provenance import utc_now
 from bench.store.store import Problem, Store
 
+if TYPE_CHECKING:
+    from bench.attention.base import Placement
+
 Order = Callable[[Sequence[Cell], Mapping[str, float]], Sequence[Cell]]
+
+#: Seconds of the families with the laptop budget, translation, relative to one another.
+_GUESSES: Mapping[Placement, int] = {
+    "transformer": 37,
+    "convolutional": 30,
+    "previous-state": 21,
+    "current-state": 14,
+    "fixed": 13,
+}
+#: The same for recurrent models whose decoder must go step by step.
+_STEPWISE = 21
 
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """The cells of a sweep: all of them, those finished before, those to run in this order; and
-    the records of the store that cannot be used, whose cells are run again."""
+    """The cells of a sweep: all of them, those already stored, those to run in this order; and the
+    records of the store that cannot be used, whose cells are run again."""
 
     cells: tuple[Cell, ...]
-    held: tuple[Cell, ...]
+    stored: tuple[Cell, ...]
     to_run: tuple[Cell, ...]
     unusable: tuple[Problem, ...] = ()
 
@@ -43,10 +57,9 @@ class SweepPlan:
 
 @dataclass(frozen=True)
 class SweepSummary:
-    """What became of a sweep.
+    """The outcomes of a sweep.
 
     Attributes:
-        held: finished before it began.
         outcomes: of this sweep, in the order they came in.
         stopped: exit status asked for by Ctrl-C or SIGTERM, None if it ran to its end.
     """
@@ -54,7 +67,6 @@ class SweepSummary:
     plan: SweepPlan
     outcomes: tuple[Outcome, ...] = ()
     stopped: int | None = None
-    labels: dict[str, str] = field(default_factory=dict)
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -66,6 +78,49 @@ class SweepSummary:
         if self.stopped is not None:
             return self.stopped
         return 1 if self.failed else 0
+
+
+def longest_first(cells: Sequence[Cell], seconds: Mapping[str, float]) -> list[Cell]:
+    """The cells by falling expectation of their time.
+
+    Cells are expected to take what those of their kind took, else those of their family. Cells of
+    neither come first, by a guess from how their decoder works. Equals keep their order.
+
+    Args:
+        seconds: what cells took, by `kind` and by `family`.
+    """
+
+    def expectation(cell: Cell) -> tuple[float, int]:
+        known = seconds.get(kind(cell), seconds.get(family(cell), float("inf")))
+        return known, _guess(cell)
+
+    return sorted(cells, key=expectation, reverse=True)
+
+
+def mean_seconds(taken: Iterable[tuple[Cell, float]]) -> dict[str, float]:
+    """Mean seconds by kind and by family, from those of finished cells."""
+    found: dict[str, list[float]] = {}
+    for cell, seconds in taken:
+        for name in (kind(cell), family(cell)):
+            found.setdefault(name, []).append(seconds)
+    return {name: fmean(several) for name, several in found.items()}
+
+
+def _guess(cell: Cell) -> int:
+    attention = attentions.get(cell.attention)
+    looks_back = cell.score == "location-aware" or bool(cell.options.get("input_feeding"))
+    guess = _GUESSES[attention.placement]
+    return max(guess, _STEPWISE) if attention.stepwise or looks_back else guess
+
+
+def kind(cell: Cell) -> str:
+    """A name that cells share if they differ in nothing but their seed."""
+    return cell.with_seed(0).hash
+
+
+def family(cell: Cell) -> str:
+    """A name that cells share if they have the same attention on the same data and budget."""
+    return f"{cell.task} {cell.dataset} {cell.budget} {cell.attention}"
 
 
 def plan_sweep(
@@ -94,16 +149,16 @@ def plan_sweep(
                 done.add(result.hash)
             if result.cost.total_seconds is not None:
                 taken.append((result.key, result.cost.total_seconds))
-    held = tuple(cell for cell in unique if cell.hash in done)
+    stored = tuple(cell for cell in unique if cell.hash in done)
     to_run = order([cell for cell in unique if cell.hash not in done], mean_seconds(taken))
-    return SweepPlan(unique, held, tuple(to_run[:limit]), tuple(unusable))
+    return SweepPlan(unique, stored, tuple(to_run[:limit]), tuple(unusable))
 
 
 def run_sweep(
     plan: SweepPlan,
-    context: TrialContext,
+    options: TrialOptions,
     resources: Resources,
-    progress: Progress,
+    renderer: Renderer,
     *,
     trial_function: str = "ablations.trial:run_trial",
     early_stopping: bool = False,
@@ -114,7 +169,8 @@ def run_sweep(
     running, and no process left.
 
     Args:
-        context: handed to every trial; it names the store.
+        options: of every trial; they name the store.
+        renderer: shows the progress.
         trial_function: dotted name "package.module:function" of the trial; workers import it.
         early_stopping: stop trials that fall behind others whose cells differ in settings alone.
 
@@ -122,22 +178,19 @@ def run_sweep(
         UsageError: the store cannot be written, no cluster at that address, or trials that need
             more than the cluster has.
     """
-    assert context.store_address is not None, "a sweep needs a store"
-    store = Store.open(context.store_address, create=True)
-    labels = {cell.hash: cell.label for cell in plan.to_run}
+    assert options.store_address is not None, "a sweep needs a store"
+    store = Store.open(options.store_address, create=True)
     if not plan.to_run:
-        return SweepSummary(plan, labels=labels)
-
-    from ablations.cluster import cluster, kill_all
-
-    outcomes: list[Outcome] = []
+        return SweepSummary(plan)
+    name = _sweep_name(options.study)
+    options = replace(options, sweep=name, sweep_began=utc_now())
+    tally = Tally({cell.hash: cell.label for cell in plan.to_run}, len(plan.stored))
+    status = StatusWriter(store, name, options.study or "", _nodes)
+    progress = Progress(tally, [renderer, status])
     stopped: int | None = None
-    context = replace(context, sweep=_name(context.study), sweep_began=utc_now())
-    live = _live(plan, store, context, labels)
     with stop_signals(at_second=kill_all) as request:
         try:
             progress.begin("starting Ray and its workers")
-            live.begin()
             with cluster(resources.address, store.ray, resources.cpus_per_trial) as folder:
                 request.arm()
                 request.check()
@@ -145,70 +198,32 @@ def run_sweep(
 
                 run_trials(
                     plan.to_run,
-                    context,
+                    options,
                     resources,
                     folder,
                     trial_function,
-                    _Listener(outcomes, progress, live),
+                    progress,
                     request,
                     early_stopping=early_stopping,
                 )
         except Stopped as stop:
             stopped = stop.status
         finally:
-            progress.end()
-            live.end(stopped=stopped is not None)
-            _remove_flag(store, context)
-    return SweepSummary(plan, tuple(outcomes), stopped, labels)
+            progress.end(stopped=stopped is not None)
+            with contextlib.suppress(OSError, ValueError):
+                store.end_sweep(name)
+    return SweepSummary(plan, tuple(tally.outcomes), stopped)
 
 
-def _name(study: str | None) -> str:
-    """Of a sweep: names sort by time."""
+def _sweep_name(study: str | None) -> str:
+    """Generate a sweep name that sorts by start time."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{study or 'sweep'}-{secrets.token_hex(3)}"
 
 
-def _live(plan: SweepPlan, store: Store, context: TrialContext, labels: Mapping[str, str]) -> Live:
-    def nodes() -> list[NodeUse]:
-        from ablations.tune import nodes  # imports Ray, which runs by then
+def _nodes() -> list[NodeUse]:
+    from ablations.tune import nodes  # imports Ray, which runs by then
 
-        return nodes()
-
-    assert context.sweep is not None
-    return Live(store, context.sweep, context.study or "", labels, len(plan.held), nodes)
-
-
-def _remove_flag(store: Store, context: TrialContext) -> None:
-    assert context.sweep is not None
-    with contextlib.suppress(OSError, ValueError):
-        store.end_sweep(context.sweep)
-
-
-class _Listener:
-    """Keeps the outcomes and shows them, here and in the store."""
-
-    def __init__(self, outcomes: list[Outcome], progress: Progress, live: Live) -> None:
-        self._outcomes, self._progress, self._live = outcomes, progress, live
-
-    def ready(self, slots: int) -> None:
-        self._progress.ready(slots)
-        self._live.ready(slots)
-
-    def started(self, hash: str) -> None:
-        self._progress.started(hash)
-        self._live.started(hash)
-
-    def located(self, hash: str, node: str) -> None:
-        self._live.located(hash, node)
-
-    def finished(self, outcome: Outcome) -> None:
-        if outcome.status != "interrupted":
-            self._outcomes.append(outcome)
-        self._progress.finished(outcome)
-        self._live.finished(outcome)
-
-    def tick(self) -> None:
-        self._progress.tick()
-        self._live.tick()
+    return nodes()
 
 
 def describe_unusable(plan: SweepPlan) -> Sequence[str]:
@@ -231,9 +246,10 @@ def describe_problems(summary: SweepSummary) -> Sequence[str]:
 
 def describe_failures(summary: SweepSummary) -> Sequence[str]:
     """One line per failed cell."""
+    labels = {cell.hash: cell.label for cell in summary.plan.to_run}
     lines = []
     for outcome in summary.failed:
         kind, message = outcome.failure or ("failed", "")
-        kept = "" if outcome.stored else " (this could not be stored)"
-        lines.append(f"{summary.labels[outcome.hash]}: {kind}: {message}{kept}")
+        lost = "" if outcome.stored else " (this could not be stored)"
+        lines.append(f"{labels[outcome.hash]}: {kind}: {message}{lost}")
     return lines

@@ -1,65 +1,143 @@
-"""The part of a sweep that talks to Ray Tune. Imports Ray; imported only while a sweep runs."""
+"""The part of a sweep that talks to Ray Tune: search algorithm and schedulers for given cells, the
+tuner, and the callback that follows it. Imports Ray; imported only while a sweep runs.
+"""
 
 from __future__ import annotations
 
 import itertools
 import re
-import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import ray
 from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
 
 from ablations.cancellation import StopRequest
-from ablations.cluster import environment
-from ablations.context import TrialContext
-from ablations.outcome import (
+from ablations.cluster import Resources, environment
+from ablations.progress import NodeUse, Progress
+from ablations.trial_interface import (
     OUT_OF_MEMORY,
     WORKER_DIED,
     Outcome,
-    failed_trial,
-    held_result,
-    stopped_early,
-    store_quietly,
+    TrialOptions,
+    failed_result,
+    stopped_result,
+    store_result,
+    stored_result,
 )
-from ablations.resources import Resources
-from ablations.search_algorithm import GivenCells, HalvingByKind, InOrder
-from ablations.status import NodeUse
 from ablations.worker import node_name, trainable
 from bench.errors import UsageError
 from bench.store.cell import Cell
 from bench.store.provenance import utc_now
 
+#: The options that a search varies.
+SEARCHED = ("learning_rate", "dropout")
+
+#: Of the candidates that reach the first, third, ninth... validation, the best third goes on.
+_REDUCTION = 3
+
+_METRIC = "best_validation_loss"
+
 _DETAIL_CHARACTERS = 200
 
 
-class Listener(Protocol):
-    """Hears of what happens, in the driver's main thread."""
+class GivenCells(Searcher):
+    """A search algorithm without a search: configurations `{"cell": Cell.to_json()}`, one for each
+    cell. Tune's own grid is copied whole for every trial of it: 10,000 cells wait ten minutes
+    before the first one starts."""
 
-    def ready(self, slots: int) -> None:
-        """Trials begin, at most `slots` at a time."""
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        super().__init__()
+        self._left = deque(cells)
 
-    def started(self, hash: str) -> None: ...
+    def set_search_properties(self, *arguments: Any, **more: Any) -> bool:
+        return True  # nothing is optimized
 
-    def located(self, hash: str, node: str) -> None:
-        """A trial that was started runs now, on that machine."""
+    def suggest(self, trial_id: str) -> Any:
+        if not self._left:
+            return Searcher.FINISHED
+        return {"cell": self._left.popleft().to_json()}
 
-    def finished(self, outcome: Outcome) -> None: ...
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """Nothing is learnt from results."""
 
-    def tick(self) -> None:
-        """Called several times a second."""
+    def save(self, checkpoint_path: str) -> None:
+        Path(checkpoint_path).touch()  # Tune wants a file; the store is what sweeps resume from
+
+
+class InOrder(FIFOScheduler):
+    """A scheduler that starts trials in the order in which they came, at the same cost however many
+    there are. Tune's own looks at every trial that there ever was for the next one to start."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open: list[Trial] = []  # and some that have ended since the last look
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        if trial not in self._open:  # one whose process died is added again
+            self._open.append(trial)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        self._open = [trial for trial in self._open if not trial.is_finished()]
+        return next((trial for trial in self._open if trial.status == Trial.PENDING), None)
+
+
+class HalvingByKind(InOrder):
+    """Asynchronous successive halving (ASHA) among the candidates of one cell at a time: losses of
+    different cells mean different things, so that each cell has its own brackets. Trials start in
+    their order; after validations, those that fall behind are stopped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._halvings: dict[str, AsyncHyperBandScheduler] = {}
+        self._steps: dict[str, set[float]] = {}  # of validations, by trial
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        super().on_trial_add(tune_controller, trial)
+        self._bracket(trial).on_trial_add(tune_controller, trial)
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        if _METRIC not in result:  # its first report, or its last
+            return str(TrialScheduler.CONTINUE)
+        # A trial that continues from a checkpoint reports its validations once more.
+        steps = self._steps.setdefault(trial.trial_id, set())
+        steps.add(result["step"])
+        figures = {_METRIC: result[_METRIC], "validation": len(steps)}
+        return str(self._bracket(trial).on_trial_result(tune_controller, trial, figures))
+
+    def _bracket(self, trial: Any) -> AsyncHyperBandScheduler:
+        name = candidates_of(Cell.from_json(trial.config["cell"]))
+        if name not in self._halvings:
+            self._halvings[name] = AsyncHyperBandScheduler(
+                time_attr="validation",
+                metric=_METRIC,
+                mode="min",
+                max_t=10**6,  # trials end by themselves
+                grace_period=1,
+                reduction_factor=_REDUCTION,
+            )
+        return self._halvings[name]
+
+
+def candidates_of(cell: Cell) -> str:
+    """A name that the candidates of one cell share."""
+    options = {name: value for name, value in cell.options.items() if name not in SEARCHED}
+    return replace(cell, options=options).hash
 
 
 def run_trials(
     cells: Sequence[Cell],
-    context: TrialContext,
+    options: TrialOptions,
     resources: Resources,
     folder: Path,
     trial_function: str,
-    listener: Listener,
+    progress: Progress,
     request: StopRequest,
     *,
     early_stopping: bool = False,
@@ -72,11 +150,11 @@ def run_trials(
         early_stopping: stop candidates that fall behind others of the same cell.
     """
     slots = _slots(resources)
-    listener.ready(slots)
-    watch = _Watch(listener, request, context, resources.retries)
+    progress.ready(slots)
+    watch = _Watch(progress, request, options, resources.retries)
     for attempt in itertools.count():
         tuner = tune.Tuner(
-            tune.with_resources(trainable(context, trial_function), _needs(resources)),
+            tune.with_resources(trainable(options, trial_function), _needs(resources)),
             tune_config=tune.TuneConfig(
                 reuse_actors=True,
                 search_alg=GivenCells(cells),
@@ -150,20 +228,19 @@ def _fitting(have: dict[str, float], resources: Resources) -> int:
 
 
 class _Watch(tune.Callback):
-    """Tune's events, told to the listener; deaths of workers become results.
+    """Passes Tune's events to the progress; deaths of workers become results.
 
     Args:
         retries: deaths that a trial may survive.
     """
 
     def __init__(
-        self, listener: Listener, request: StopRequest, context: TrialContext, retries: int
+        self, progress: Progress, request: StopRequest, options: TrialOptions, retries: int
     ) -> None:
-        self._listener, self._request, self._context = listener, request, context
+        self._progress, self._request, self._options = progress, request, options
         self._retries, self._deaths = retries, Counter[str]()
         self._started: dict[str, str] = {}  # of those that run, by hash
         self._forsaken: list[Cell] = []
-        self._deadline: float | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its callbacks for a resumption of its own, which we have no use for; a
@@ -171,42 +248,25 @@ class _Watch(tune.Callback):
         return {}
 
     def forsaken(self) -> list[Cell]:
-        """The cells that Tune gave up too early since the last call. It tries no trial again whose
+        """The cells that Tune gave up too early since the last call. It never retries a trial whose
         process dies while the trial is handed to it, however many deaths are allowed."""
         found, self._forsaken = self._forsaken, []
         return found
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        if self._request.number is not None:
-            self._stop()
-        self._listener.tick()
-
-    def _stop(self) -> None:
-        """Ask the running trials to end; raise once they have, or have had their time."""
-        if self._deadline is None:
-            self._deadline = time.monotonic() + self._request.patience
-            self._ask()
-        if not self._started or time.monotonic() >= self._deadline:
-            self._request.check()
-
-    def _ask(self) -> None:
-        store, sweep = self._context.store(), self._context.sweep
-        assert store is not None and sweep is not None
-        try:
-            store.ask_to_stop(sweep)
-        except (OSError, ValueError):  # then nobody will hear it
-            self._request.check()
+        self._request.stop_trials(self._options, running=bool(self._started))
+        self._progress.tick()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         cell = _cell(trial)
         self._started[cell.hash] = utc_now()
-        self._listener.started(cell.hash)
+        self._progress.started(cell.hash)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         if "node" in result:  # its first report
-            self._listener.located(_cell(trial).hash, result["node"])
+            self._progress.located(_cell(trial).hash, result["node"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         cell = _cell(trial)
@@ -214,34 +274,33 @@ class _Watch(tune.Callback):
         if "hash" in trial.last_result:
             outcome = Outcome.from_json(trial.last_result)
         else:  # a scheduler ended it
-            result = stopped_early(
-                cell, self._context, trial.last_result, started=started or utc_now()
-            )
-            outcome = Outcome.of(result, stored=store_quietly(result, self._context))
-        self._listener.finished(outcome)
+            figures, started = trial.last_result, started or utc_now()
+            result = stopped_result(cell, self._options, figures, started=started)
+            outcome = Outcome.of(result, stored=store_result(result, self._options))
+        self._progress.finished(outcome)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         # Its process died; until there is another it does not run, and is not waited for.
         cell = _cell(trial)
         if self._started.pop(cell.hash, None) is not None:
-            self._listener.finished(Outcome(cell.hash, "interrupted"))
+            self._progress.finished(Outcome(cell.hash, "interrupted"))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         cell = _cell(trial)
         started = self._started.pop(cell.hash, None)
-        held = held_result(cell, self._context)
-        if held is not None:  # its process had stored what became of it before it ended
-            self._listener.finished(Outcome.of(held))
+        result = stored_result(cell, self._options)
+        if result is not None:  # its process had stored its result before it ended
+            self._progress.finished(Outcome.of(result))
             return
         self._deaths[cell.hash] += max(1, trial.run_metadata.num_failures)
         if self._deaths[cell.hash] <= self._retries:
-            self._listener.finished(Outcome(cell.hash, "interrupted"))
+            self._progress.finished(Outcome(cell.hash, "interrupted"))
             self._forsaken.append(cell)
             return
-        cause = _cause(trial, self._deaths[cell.hash])
-        result = failed_trial(cell, self._context, *cause, started=started or utc_now())
-        stored = store_quietly(result, self._context)
-        self._listener.finished(Outcome.of(result, stored=stored))
+        cause, started = _cause(trial, self._deaths[cell.hash]), started or utc_now()
+        result = failed_result(cell, *cause, started=started, options=self._options)
+        stored = store_result(result, self._options)
+        self._progress.finished(Outcome.of(result, stored=stored))
 
 
 def _cell(trial: Any) -> Cell:
@@ -249,23 +308,23 @@ def _cell(trial: Any) -> Cell:
 
 
 def _cause(trial: Any, times: int) -> tuple[str, str]:
-    """Kind and message from what Ray wrote down of the deaths of a trial's processes."""
+    """Kind and message of a failure, from Ray's report on the deaths of a trial's processes."""
     try:
-        said = Path(trial.error_file).read_text()
+        report = Path(trial.error_file).read_text()
     except (OSError, TypeError):
-        return WORKER_DIED, "its process ended without a word"
+        return WORKER_DIED, "its process ended without a report"
     again = f", {times} times" if times > 1 else ""
-    if "low on memory" in said or "OutOfMemory" in said:
+    if "low on memory" in report or "OutOfMemory" in report:
         return OUT_OF_MEMORY, f"its process was killed because the machine ran low on memory{again}"
-    who = "the process of one of its ranks" if "RankLost: " in said else "its process"
-    return WORKER_DIED, f"{who} was killed or crashed{again} ({_detail(said)})"
+    who = "the process of one of its ranks" if "RankLost: " in report else "its process"
+    return WORKER_DIED, f"{who} was killed or crashed{again} ({_detail(report)})"
 
 
-def _detail(said: str) -> str:
-    """What Ray knows of the last death, or else how a rank's own account of it ends."""
-    _, found, detail = said.rpartition("Worker exit detail:")
+def _detail(report: str) -> str:
+    """Ray's account of the last death, or else the end of a rank's own."""
+    _, found, detail = report.rpartition("Worker exit detail:")
     if found:
         detail = re.split("Some common causes|There are some potential root causes", detail)[0]
     else:
-        detail = said.rpartition("RankLost: ")[2][-_DETAIL_CHARACTERS:]
+        detail = report.rpartition("RankLost: ")[2][-_DETAIL_CHARACTERS:]
     return " ".join(detail.split())

@@ -1,41 +1,62 @@
-"""What happens in a worker of a sweep: trial after trial in one warm process.
+"""A worker of a sweep: trial after trial in one warm process, or in one of several. Imports Ray.
 
-A trial that raises would cost the worker its life, and the next trial eight seconds of imports;
-so everything short of the process dying becomes a result.
+An exception would cost the worker its life, and the next trial eight seconds of imports; all that a
+trial raises short of the process dying therefore becomes a result.
+
+A trial may be trained by several processes. The worker that Tune starts is then rank 0. The other
+ranks are actors of its own in the placement group that Tune holds for its trials. They stay warm
+from trial to trial, as the worker does, and end when it does.
+
+The process that drives a sweep imports this file as well, so torch is imported where trials run.
 """
 
 from __future__ import annotations
 
 import importlib
 import logging
+import os
 import platform
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from ablations.cancellation import Interrupted, StopFlag, time_limit
-from ablations.context import TrialContext
-from ablations.distributed import RankLost
-from ablations.outcome import (
+import ray
+from ray import tune
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from ablations.cancellation import Interrupted, RankFailed, RankLost, StopFlag, time_limit
+from ablations.trial_interface import (
+    NO_HOOKS,
     NOT_STORED,
     OUT_OF_MEMORY,
     Outcome,
-    failed_trial,
-    held_result,
-    store_quietly,
+    TrialHooks,
+    TrialOptions,
+    failed_result,
+    store_result,
+    stored_result,
 )
 from bench.store.cell import Cell
 from bench.store.provenance import utc_now
 from bench.store.result import Result
 
-TrialFunction = Callable[[Cell, TrialContext], Result]
+TrialFunction = Callable[[Cell, TrialOptions, TrialHooks], Result]
+
+#: Seconds that ranks have to end once one of them has.
+_PATIENCE = 5.0
+
+#: Seconds that rank 0 waits for the others' account of what went wrong.
+EXPLANATION_SECONDS = 30.0
+
+_RANK_LOST_STATUS = 18
 
 _log = logging.getLogger(__name__)
 
 
-def trainable(context: TrialContext, trial_function: str) -> Callable[[Mapping[str, Any]], None]:
+def trainable(options: TrialOptions, trial_function: str) -> Callable[[Mapping[str, Any]], None]:
     """The function that Ray Tune calls with a configuration of `GivenCells`, once per trial. It
     reports that it began, what each validation gave, and what became of the cell.
 
@@ -44,28 +65,24 @@ def trainable(context: TrialContext, trial_function: str) -> Callable[[Mapping[s
     """
 
     def work(config: Mapping[str, Any]) -> None:
-        import ray
-        from ray import tune
-
-        node = ray.get_runtime_context().get_node_id()
-        tune.report({"node": node_name(platform.node(), node)})
+        tune.report({"node": node_name(platform.node(), ray.get_runtime_context().get_node_id())})
         # No handler around reports: Tune ends stopped trials by raising SystemExit there.
         problems: list[str] = []
-        told = replace(
-            context, report=lambda figures: tune.report(dict(figures)), tell=problems.append
-        )
-        outcome = run_cell(Cell.from_json(config["cell"]), told, trial_function)
+        hooks = TrialHooks(lambda figures: tune.report(dict(figures)), problems.append)
+        outcome = run_cell(Cell.from_json(config["cell"]), options, trial_function, hooks)
         tune.report(replace(outcome, problem=next(iter(problems), None)).to_json())
 
     return work
 
 
 def node_name(host: str, id: str) -> str:
-    """One name for a machine of the cluster; several of Ray's nodes may share a host."""
+    """The name of a machine of the cluster; several of Ray's nodes may share a host."""
     return f"{host} {id[:6]}"
 
 
-def run_cell(cell: Cell, context: TrialContext, trial_function: str) -> Outcome:
+def run_cell(
+    cell: Cell, options: TrialOptions, trial_function: str, hooks: TrialHooks = NO_HOOKS
+) -> Outcome:
     """Run the trial of a cell unless the store holds its result by now.
 
     The store may hold it because a worker died after storing, or another sweep was faster.
@@ -74,43 +91,237 @@ def run_cell(cell: Cell, context: TrialContext, trial_function: str) -> Outcome:
         RankLost: the process of another rank died, which counts as the death of this one. No other
             Exception is raised.
     """
-    held = held_result(cell, context)
-    if held is not None:
-        return Outcome.of(held)
-    flag = StopFlag.of(context)
-    if flag is not None and flag():
+    result = stored_result(cell, options)
+    if result is not None:
+        return Outcome.of(result)
+    flag = StopFlag.of(options)
+    if flag is not None:
+        hooks = replace(hooks, asked_to_stop=flag)
+    if hooks.asked_to_stop():
         return Outcome(cell.hash, "interrupted")
     clock, started = time.perf_counter(), utc_now()
     try:
-        with time_limit(cell, context, started):
-            trial = _trial(trial_function, context)
-            result = trial(cell, replace(context, asked_to_stop=flag))
+        with time_limit(cell, options, started):
+            result = _trial(trial_function, options)(cell, options, hooks)
     except Interrupted:
         return Outcome(cell.hash, "interrupted", seconds=time.perf_counter() - clock)
     except RankLost:
         raise
     except Exception as error:
+        # A trial makes results of its own failures; what it raises is mostly the store's.
         _log.exception("the trial of %s raised", cell.label)
-        return _failure(cell, context, error, started, time.perf_counter() - clock)
+        kind = NOT_STORED if isinstance(error, OSError) else type(error).__name__
+        kind = OUT_OF_MEMORY if isinstance(error, MemoryError) else kind
+        message = str(error) or type(error).__name__
+        result = failed_result(cell, kind, message, started=started, options=options)
+        stored = store_result(result, options)
+        return Outcome.of(result, time.perf_counter() - clock, stored=stored)
     return Outcome.of(result, time.perf_counter() - clock)
 
 
-def _failure(
-    cell: Cell, context: TrialContext, error: Exception, started: str, seconds: float
-) -> Outcome:
-    # A trial makes results of its own failures; what it raises is mostly the store's.
-    kind = NOT_STORED if isinstance(error, OSError) else type(error).__name__
-    kind = OUT_OF_MEMORY if isinstance(error, MemoryError) else kind
-    message = str(error) or type(error).__name__
-    result = failed_trial(cell, context, kind, message, started=started)
-    return Outcome.of(result, seconds, stored=store_quietly(result, context))
-
-
-def _trial(name: str, context: TrialContext) -> TrialFunction:
-    if context.ranks > 1:
-        from ablations.worker_group import team
-
-        return partial(team(context).run, name)
+def _trial(name: str, options: TrialOptions) -> TrialFunction:
+    if options.ranks > 1:
+        return partial(_worker_group(options).run, name)
     module, _, function = name.partition(":")
     loaded: TrialFunction = getattr(importlib.import_module(module), function)
     return loaded
+
+
+class Rank:
+    """The actor of a rank above 0."""
+
+    def join(self, host: str, port: int, number: int, options: TrialOptions) -> None:
+        """Join the process group of that number."""
+        from ablations.distributed import choose_interface, find_rendezvous, join_process_group
+
+        choose_interface(ray.util.get_node_ip_address())
+        join_process_group(find_rendezvous(host, port, options.ranks), number, options)
+
+    def run(
+        self, trial_function: str, cell: dict[str, Any], options: TrialOptions
+    ) -> tuple[str, str] | None:
+        """Train a cell. Returns kind and message of a failure; never raises Exception."""
+        from ablations.trial import failure_kind
+
+        module = importlib.import_module(trial_function.partition(":")[0])
+        try:
+            module.run_rank(Cell.from_json(cell), options)
+        except Interrupted:
+            return None
+        except Exception as error:
+            _log.exception("rank %d failed", options.rank)
+            return failure_kind(error), str(error) or type(error).__name__
+        return None
+
+
+class WorkerGroup:
+    """The ranks of a trial, in the process of rank 0. Made in a worker that Tune started in a
+    placement group with a bundle for every rank.
+
+    Attributes:
+        complete: whether the processes of all ranks are there.
+    """
+
+    def __init__(self, options: TrialOptions) -> None:
+        from ablations.distributed import choose_interface, open_rendezvous
+
+        group = ray.util.get_current_placement_group()
+        assert group is not None and group.bundle_count == options.ranks
+        self.complete = True
+        self._host = ray.util.get_node_ip_address()
+        choose_interface(self._host)
+        self._rendezvous = open_rendezvous(self._host, options.ranks)
+        self._groups, self._in_step = 0, False
+        self._others: list[Any] = [
+            ray.remote(Rank)
+            .options(
+                num_cpus=group.bundle_specs[rank].get("CPU", 0),
+                num_gpus=group.bundle_specs[rank].get("GPU", 0),
+                scheduling_strategy=PlacementGroupSchedulingStrategy(group, rank),
+            )
+            .remote()
+            for rank in range(1, options.ranks)
+        ]
+
+    def run(
+        self, trial_function: str, cell: Cell, options: TrialOptions, hooks: TrialHooks
+    ) -> Result:
+        """Run the trial of a cell with all ranks.
+
+        Args:
+            trial_function: of rank 0, "package.module:function"; others call the `run_rank` of its
+                module.
+
+        Raises:
+            RankLost: a process died; the group is of no use any more.
+        """
+        if not self._in_step:
+            self._join(options)
+        self._in_step = False  # unless all goes well
+        under_way = [
+            other.run.remote(trial_function, cell.to_json(), replace(options, rank=rank))
+            for rank, other in enumerate(self._others, start=1)
+        ]
+        store_failure = partial(_store_failure, cell, options, utc_now())
+        watch = _PeerWatch(under_way, self.shutdown, store_failure)
+        module, _, function = trial_function.partition(":")
+        patience = 0.0
+        try:
+            result: Result = getattr(importlib.import_module(module), function)(
+                cell, options, replace(hooks, peer_failure=watch.failure)
+            )
+            self._in_step = result.status == "done"
+        except Exception:
+            patience = _PATIENCE
+            raise
+        else:
+            patience = _PATIENCE
+            return result
+        finally:
+            # Also where Tune ends the trial, by SystemExit: the others would wait for this rank.
+            if not watch.end(patience):
+                self.shutdown()
+
+    def shutdown(self) -> None:
+        """End the processes of the other ranks."""
+        self.complete = False
+        for other in self._others:
+            ray.kill(other)
+
+    def _join(self, options: TrialOptions) -> None:
+        """Make a new process group of all ranks."""
+        from ablations.distributed import join_process_group
+
+        self._groups += 1
+        place = (self._host, self._rendezvous.port, self._groups)
+        joining = [
+            other.join.remote(*place, replace(options, rank=rank))
+            for rank, other in enumerate(self._others, start=1)
+        ]
+        watch = _PeerWatch(joining, self.shutdown)
+        try:
+            join_process_group(self._rendezvous, self._groups, options)
+        except RuntimeError as error:
+            raise watch.failure() or error from error
+        finally:
+            watch.end(_PATIENCE)
+
+
+def _store_failure(cell: Cell, options: TrialOptions, started: str, failure: Exception) -> None:
+    if isinstance(failure, RankFailed):  # where a process died, the trial is run again
+        message = str(failure)
+        result = failed_result(cell, failure.kind, message, started=started, options=options)
+        store_result(result, options)
+
+
+class _PeerWatch:
+    """Watches what other ranks do while this one is busy, and frees it if it waits in vain.
+
+    Args:
+        under_way: what they do, as Ray's references.
+        shutdown: ends their processes.
+        before_exit: called with what went wrong before this process ends itself.
+    """
+
+    def __init__(
+        self,
+        under_way: list[Any],
+        shutdown: Callable[[], None],
+        before_exit: Callable[[Exception], None] = lambda failure: None,
+    ) -> None:
+        self._under_way, self._shutdown, self._before_exit = under_way, shutdown, before_exit
+        self._failure: Exception | None = None
+        self._known, self._over = threading.Event(), threading.Event()
+        threading.Thread(target=self._look, name="rank watch", daemon=True).start()
+
+    def failure(self) -> Exception | None:
+        """What went wrong elsewhere, which may take some seconds to come out."""
+        self._known.wait(EXPLANATION_SECONDS)
+        return self._failure
+
+    def end(self, patience: float) -> bool:
+        """End the watch, since this rank is done. Returns whether the others are done as well
+        within so many seconds."""
+        self._over.set()
+        count = len(self._under_way)
+        done, _ = ray.wait(self._under_way, num_returns=count, timeout=patience or 0.01)
+        lost = any(isinstance(_failure_of(one), RankLost) for one in done)
+        return len(done) == count and not lost
+
+    def _look(self) -> None:
+        waiting = list(self._under_way)
+        while waiting and self._failure is None:
+            done, waiting = ray.wait(waiting, num_returns=1)
+            self._failure = _failure_of(done[0])
+        self._known.set()
+        if self._failure is None or self._over.wait(_PATIENCE):
+            return
+        self._shutdown()  # connections break, which ends waiting
+        if not self._over.wait(2 * EXPLANATION_SECONDS):
+            # Or not: it hangs, or is busy elsewhere. This process is of no use any more.
+            self._before_exit(self._failure)
+            os._exit(_RANK_LOST_STATUS)
+
+
+def _failure_of(reference: Any) -> Exception | None:
+    """The failure of a call of another rank, or None."""
+    try:
+        failure = ray.get(reference)
+    except ray.exceptions.RayError as error:
+        return RankLost(" ".join(str(error).split()))
+    if failure is None:
+        return None
+    kind, message = failure
+    # One that lost its connection to a third has not failed itself.
+    return RankLost(message) if kind == RankLost.__name__ else RankFailed(kind, message)
+
+
+_group: WorkerGroup | None = None
+
+
+def _worker_group(options: TrialOptions) -> WorkerGroup:
+    """The group of this worker, a new one if it has none that is complete."""
+    global _group  # noqa: PLW0603 - as long-lived as the process
+    if _group is None or not _group.complete:
+        _group = WorkerGroup(options)
+    return _group

@@ -50,7 +50,7 @@ class Registry(Generic[T]):
         instances: bool = False,
     ) -> None:
         self.kind = kind
-        self._package, self._group, self._nested, self._mark = package, group, nested, mark
+        self.package, self.group, self._nested, self._mark = package, group, nested, mark
         self._base, self._instances = base, instances
         self._things: dict[str, T] = {}
         self._loaded = False
@@ -91,14 +91,14 @@ class Registry(Generic[T]):
         if self._loaded:
             return
         self._loaded = True  # set first: a module being imported may look names up itself
-        if self._package:
+        if self.package:
             try:
-                _import_members(self._package, self._nested, self._mark)
+                _import_members(self.package, self._nested, self._mark)
             except BaseException:
                 self._loaded = False  # else the next look-up would say that there is nothing
                 raise
-        if self._group:
-            for point in importlib.metadata.entry_points(group=self._group):
+        if self.group:
+            for point in importlib.metadata.entry_points(group=self.group):
                 self._load_plugin(point)
 
     def _load_plugin(self, point: importlib.metadata.EntryPoint) -> None:

@@ -90,6 +90,12 @@ def resolve(cell: Cell) -> Plan:
     )
 
 
+def dataset_options(dataset: type[Dataset], values: Mapping[str, Any]) -> Any:
+    """The options of a data set, without a cell. Raises UsageError: unknown names, values that do
+    not fit."""
+    return _validated(dataset.Options, _split_options(values, dataset.Options)[0])
+
+
 def option_schemas(cell: Cell) -> dict[str, type[BaseModel]]:
     """The schemas of a cell's options by their owner: for `list` and for messages."""
     task, source, attention = _owners(cell)

@@ -1,23 +1,75 @@
-"""`attnbench data`: what data sets there are, getting them, and whether they can be used."""
+"""`attnbench data`: which data sets there are, downloading them, and whether they can be used."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablations.cli import download as data_get
-from ablations.cli.download import Named, all_data_sets, find_data_set
 from ablations.cli.options import add_data_root, data_root_of, settings_of
-from bench.errors import UsageError
+from bench.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
-    from bench.store.cell import Cell
+    from tasks.base import Dataset
+    from tasks.data.archives import Distribution
+    from tasks.data.download import DownloadResult
+    from tasks.data.hub import Card
 
 #: Problems that are listed unless --most says otherwise; all are counted.
 LISTED = 20
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """A data set and the task it belongs to."""
+
+    task: str
+    name: str
+    kind: type[Dataset]
+
+    @property
+    def label(self) -> str:
+        return f"{self.task}/{self.name}"
+
+    def places(self, root: Path) -> list[Path]:
+        """Files and folders of it below a data root: enough to find it, not to say that it is
+        complete."""
+        card = self.kind.card
+        if self.kind.places or card is None:
+            there = [root / place for place in self.kind.places if (root / place).exists()]
+            return there[:1]
+        wanted = [root / place for place in card.places()]
+        return wanted if all(path.exists() for path in wanted) else []
+
+
+def all_data_sets(task: str | None = None) -> list[DatasetEntry]:
+    """Every data set, or those of one task. Raises UsageError for an unknown task."""
+    from tasks.base import datasets, tasks
+
+    if task is not None:
+        tasks.get(task, where="--task")
+    return [
+        DatasetEntry(name, dataset, kind)
+        for name in ([task] if task else tasks.names())
+        for dataset, kind in datasets(name).items()
+    ]
+
+
+def find_data_set(name: str, task: str | None) -> DatasetEntry:
+    """The data set of that name. Raises UsageError: none, or one in several tasks."""
+    known = all_data_sets(task)
+    found = [one for one in known if one.name == name]
+    if not found:
+        raise unknown_name("data set", name, {one.name for one in known})
+    if len(found) > 1:
+        raise UsageError(
+            f"'{name}' is a data set of {', '.join(one.task for one in found)}",
+            remedy="choose one with --task",
+        )
+    return found[0]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,14 +77,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", help="data sets with licence, citation, where found")
     listing.add_argument("--task", metavar="T", help="only those of this task")
     listing.add_argument("--json", action="store_true", help="as a JSON list")
-    add_data_root(listing)
-    data_get.add_arguments(actions.add_parser("get", help="download a data set"))
+    get = actions.add_parser("get", help="download a data set from its publisher or the hub")
+    get.add_argument("name", metavar="NAME", help="as in `attnbench data list`")
+    get.add_argument(
+        "--dest", metavar="DIR", help="data root to put it in (default: --data-root); made if new"
+    )
+    get.add_argument(
+        "--revision",
+        metavar="R",
+        default="",
+        help="another commit or branch of the hub than the pinned one; read with --set revision=R",
+    )
     check = actions.add_parser("check", help="what is wrong with a data set, file and line")
     check.add_argument("name", metavar="NAME", nargs="?", help="as in `attnbench data list`")
     check.add_argument(
         "paths", metavar="PATH", nargs="*", help="folders to look in (default: --data-root)"
     )
-    check.add_argument("--task", metavar="T", help="where several tasks have a data set so named")
     check.add_argument("--dataset", metavar="D", help="the same as NAME")
     check.add_argument(
         "--set",
@@ -49,13 +109,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=LISTED,
         help=f"list so many problems, 0 lists all (default: {LISTED})",
     )
-    add_data_root(check)
+    for action in (get, check):
+        action.add_argument("--task", metavar="T", help="where data sets of several tasks match")
+    for action in (listing, get, check):
+        add_data_root(action)
 
 
 def run(args: argparse.Namespace) -> int:
-    """0. Raises UsageError where a data set cannot be got, or has problems (after naming them)."""
-    actions = {"list": _list, "get": data_get.run, "check": _check}
-    return actions[args.action](args)
+    """Always 0. Raises UsageError where a data set cannot be downloaded (nothing to get, no
+    network, other contents than published, no space), or has problems (after naming them)."""
+    return {"list": _list, "get": _download, "check": _check}[args.action](args)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -73,7 +136,7 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
-def _row(found: Named, root: Path | None) -> dict[str, Any]:
+def _row(found: DatasetEntry, root: Path | None) -> dict[str, Any]:
     card, embedded = found.kind.card, not found.kind.external
     places = [] if embedded or root is None else found.places(root)
     size = sum(map(_bytes, places)) if places else None
@@ -93,8 +156,8 @@ def _row(found: Named, root: Path | None) -> dict[str, Any]:
     }
 
 
-def _found(found: Named, root: Path | None, places: list[Path], size: int) -> str:
-    """Where it is, or what would bring it there."""
+def _found(found: DatasetEntry, root: Path | None, places: list[Path], size: int) -> str:
+    """The place of a data set, or the command that would download it."""
     from tasks.data.download import size_text
 
     if places:
@@ -114,41 +177,119 @@ def _bytes(path: Path) -> int:
     return path.stat().st_size
 
 
+def _download(args: argparse.Namespace) -> int:
+    found = find_data_set(args.name, args.task)
+    card = _card(found, args.revision)
+    root = _destination(args)
+    _say(f"{found.label}: {found.kind.summary}")
+    for key, value in _terms(found, card, root).items():
+        _say(f"  {key}: {value}")
+    fetched = _fetch(card, root)
+    if fetched.kept:
+        _say(f"{len(fetched.kept)} of {len(fetched.kept) + len(fetched.got)} files were there")
+    _say(f"complete; `attnbench data check {found.name} {root}` checks every line of it")
+    return 0
+
+
+def _card(found: DatasetEntry, revision: str) -> Card | Distribution:
+    """The download of a data set. Raises UsageError if it has none, or no such revision."""
+    from tasks.data.archives import Distribution
+    from tasks.data.hub import Card
+
+    card = found.kind.card
+    if card is None:
+        generated = not found.kind.external
+        raise UsageError(
+            f"'{found.name}' cannot be downloaded",
+            remedy="it is generated, use it as it is"
+            if generated
+            else "it is read from files of your own or has no publisher we know; see docs/data.md",
+        )
+    if isinstance(card, Card):
+        return card.at(revision)
+    if revision:
+        raise UsageError(
+            f"'{found.name}' is distributed in one version only",
+            where="--revision",
+            remedy="leave it out",
+        )
+    assert isinstance(card, Distribution), card
+    return card
+
+
+def _destination(args: argparse.Namespace) -> Path:
+    given = args.dest or args.data_root
+    if given is None:
+        raise UsageError(
+            "no destination given", where="--dest", remedy="name a folder, or set ATTNBENCH_DATA"
+        )
+    path = Path(given).expanduser().absolute()
+    if path.exists() and not path.is_dir():
+        raise UsageError("not a directory", where=f"--dest {given}")
+    return path
+
+
+def _terms(found: DatasetEntry, card: Card | Distribution, root: Path) -> dict[str, str]:
+    """Source, licence, citation and size, shown before anything is downloaded."""
+    from tasks.data.download import size_text
+
+    terms = {
+        "from": card.source,
+        "licence": found.kind.licence,
+        "citation": found.kind.citation,
+        "size": size_text(card.size) if card.size else "not known in advance",
+        "to": str(root),
+    }
+    return {key: value for key, value in terms.items() if value}
+
+
+def _fetch(card: Card | Distribution, root: Path) -> DownloadResult:
+    from tasks.data.archives import fetch_distribution
+    from tasks.data.hub import Card, fetch
+
+    if isinstance(card, Card):
+        return fetch(card, root, report=_say)
+    return fetch_distribution(card, root, report=_say)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()  # a download may take an hour
+
+
 def _check(args: argparse.Namespace) -> int:
+    from tasks.plan import dataset_options
+
     name = args.name or args.dataset
     if name is None:
-        raise UsageError("which data set?", remedy="`attnbench data list` names them")
+        raise UsageError("missing data set name", remedy="`attnbench data list` names them")
     if args.most < 0:
-        raise UsageError(f"{args.most} problems cannot be listed", where="--most")
+        raise UsageError(f"must be ≥ 0, got {args.most}", where="--most")
     found = find_data_set(name, args.task)
+    options = dataset_options(found.kind, settings_of(args.settings))
     roots = [_folder(path) for path in args.paths] or [data_root_of(args.data_root)]
     total = 0
     for root in roots:
-        problems = _problems(found, root, settings_of(args.settings))
+        problems = found.kind.check(options, root)
         total += len(problems)
         shown = problems[: args.most or None]
         sys.stdout.writelines(f"{problem}\n" for problem in shown)
         if len(problems) > len(shown):
             sys.stdout.write(f"and {len(problems) - len(shown)} more; --most 0 lists all\n")
         if not problems:
-            sys.stdout.writelines(f"{line}\n" for line in _praise(found, root, args))
+            corpus = found.kind.load(options, root)
+            parts = {"train": corpus.train, "validation": corpus.validation, **corpus.tests}
+            sizes = ", ".join(f"{name} {len(part):,}" for name, part in parts.items())
+            sys.stdout.write(f"{found.label}: can be used ({sizes})\n")
+            sys.stdout.writelines(f"  note: {note}\n" for note in corpus.notes)
     sys.stdout.flush()
     if total:
         raise UsageError(
-            f"{total} problem{'s' * (total > 1)}", where=found.label, remedy="mend and check again"
+            f"{total} problem{'s' * (total > 1)}",
+            where=found.label,
+            remedy="fix the problems above and re-run",
         )
     return 0
-
-
-def _praise(found: Named, root: Path | None, args: argparse.Namespace) -> list[str]:
-    """That a data set can be used, its sizes, and what a report would note of it."""
-    from tasks.plan import resolve
-
-    plan = resolve(_cell(found, settings_of(args.settings)))
-    corpus = plan.dataset.load(plan.dataset_options, root)
-    parts = {"train": corpus.train, "validation": corpus.validation, **corpus.tests}
-    sizes = ", ".join(f"{name} {len(part):,}" for name, part in parts.items())
-    return [f"{found.label}: can be used ({sizes})", *(f"  note: {one}" for one in corpus.notes)]
 
 
 def _folder(path: str) -> Path | None:
@@ -159,17 +300,3 @@ def _folder(path: str) -> Path | None:
     if not Path(path).exists():
         raise UsageError("no such folder", where=path)
     return data_root_of(path)
-
-
-def _problems(found: Named, root: Path | None, options: dict[str, Any]) -> list[str]:
-    from ablations.plan import find_problems
-
-    return find_problems(_cell(found, options), root)
-
-
-def _cell(found: Named, options: dict[str, Any]) -> Cell:
-    """A cell that reads the data set."""
-    from tasks.plan import make_cell
-
-    # The attention does not matter to the data; `none` is refused by no task.
-    return make_cell(found.task, "none", dataset=found.name, options=options)

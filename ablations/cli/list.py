@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import ast
+import contextlib
+import functools
+import importlib.metadata
 import json
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from bench.registry import Registry
 
 Row = dict[str, Any]
 
@@ -66,39 +74,112 @@ def _tasks() -> list[Row]:
 def _attentions() -> list[Row]:
     from bench.attention.registries import attentions
 
-    return [
-        {
-            "name": name,
-            "citation": kind.citation,
-            "classic_score": None if kind.placement == "fixed" else kind.classic_score,
-            "placement": kind.placement,
-            "stepwise": kind.stepwise,
-            "summary": kind.summary,
-        }
-        for name, kind in attentions.items()
-    ]
+    rows = declared(attentions, "citation", "classic_score", "placement", "stepwise", "summary")
+    for row in rows:
+        if row["placement"] == "fixed":
+            row["classic_score"] = None
+    return rows
 
 
 def _scores() -> list[Row]:
     from bench.attention.registries import scores
 
-    return [_described(name, thing) for name, thing in scores.items()]
+    return _described(scores)
 
 
 def _normalisers() -> list[Row]:
     from bench.attention.registries import normalisers
 
-    return [_described(name, thing) for name, thing in normalisers.items()]
+    return _described(normalisers)
 
 
-def _described(name: str, thing: object) -> Row:
+def _described(registry: Registry[Any]) -> list[Row]:
     # Plugins may leave these out; the first line of the docstring says as much.
-    doc = (getattr(thing, "__doc__", None) or "").strip().split("\n")[0]
-    return {
-        "name": name,
-        "citation": getattr(thing, "citation", ""),
-        "summary": getattr(thing, "summary", "") or doc,
-    }
+    return [
+        {
+            "name": row["name"],
+            "citation": row["citation"] or "",
+            "summary": row["summary"] or (row["__doc__"] or "").strip().split("\n")[0],
+        }
+        for row in declared(registry, "citation", "summary", "__doc__")
+    ]
+
+
+def declared(registry: Registry[Any], *attributes: str) -> list[Row]:
+    """Name and class attributes of every member of a registry; None for what a member lacks.
+
+    Members are torch modules, and importing torch takes seconds. Without plugins their attributes
+    are therefore read from the source, as long as they are literals there.
+    """
+    package = registry.package
+    rows = None
+    if package and not importlib.metadata.entry_points(group=registry.group or ""):
+        with contextlib.suppress(OSError, ValueError):  # no source there, or no literals
+            rows = [
+                {"name": name, **{one: _literal(found.get(one)) for one in attributes}}
+                for path in _path(package).parent.glob("[!_]*.py")
+                for name, found in _members(f"{package}.{path.stem}")
+            ]
+    if rows is None:
+        rows = [
+            {"name": name, **{one: getattr(thing, one, None) for one in attributes}}
+            for name, thing in registry.items()
+        ]
+    return sorted(rows, key=lambda row: str(row["name"]))
+
+
+def _literal(expression: ast.expr | None) -> Any:
+    return None if expression is None else ast.literal_eval(expression)
+
+
+def _path(module: str) -> Path:
+    path = Path(__file__).parents[2].joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+@functools.cache
+def _statements(module: str) -> list[ast.stmt]:
+    return ast.parse(_path(module).read_text(encoding="utf-8")).body
+
+
+def _members(module: str) -> Iterator[tuple[str, dict[str, ast.expr]]]:
+    """Name and class attributes of `@registry.register(name)` above a class, and of
+    `registry.register(name)(Class())`."""
+    for node in _statements(module):
+        calls, kind = [], ""
+        if isinstance(node, ast.ClassDef):
+            calls, kind = node.decorator_list, node.name
+        match node:
+            case ast.Expr(ast.Call(call, [ast.Call(ast.Name(name))])):
+                calls, kind = [call], name
+        for call in calls:
+            match call:
+                case ast.Call(ast.Attribute(attr="register"), [ast.Constant(str(name))]):
+                    yield name, _class_attributes(module, kind)
+
+
+def _class_attributes(module: str, name: str) -> dict[str, ast.expr]:
+    """The attributes that a class of ours and its bases assign, as expressions; none for a class
+    of other packages."""
+    found: dict[str, ast.expr] = {}
+    for node in _statements(module):
+        if isinstance(node, ast.ImportFrom) and name in [one.name for one in node.names]:
+            ours = node.module is not None and node.module.startswith("bench.")
+            return _class_attributes(str(node.module), name) if ours else {}
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            for base in node.bases:
+                if isinstance(base, ast.Name):
+                    found |= _class_attributes(module, base.id)
+            found.pop("__doc__", None)  # is not inherited
+            for statement in node.body:
+                match statement:
+                    case ast.Assign([ast.Name(attribute)], value):
+                        found[attribute] = value
+                    case ast.AnnAssign(ast.Name(attribute), _, ast.expr() as value):
+                        found[attribute] = value
+            if ast.get_docstring(node) is not None:
+                found["__doc__"] = ast.Constant(ast.get_docstring(node))
+    return found
 
 
 def _datasets() -> list[Row]:

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share, and the checks of what they name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.errors import UsageError
 from bench.tracking import REQUESTS
 
 if TYPE_CHECKING:
-    from bench.store.cell import Scalar
+    from bench.store.cell import Cell, Scalar
 
 
 def add_cell_options(parser: argparse.ArgumentParser) -> None:
@@ -59,16 +59,16 @@ def add_checkpoints(parser: argparse.ArgumentParser) -> None:
 
 
 def checkpoint_seconds_of(minutes: float) -> float:
-    """Seconds. Raises UsageError for less than none."""
+    """Convert minutes to seconds. Raises UsageError if negative."""
     if not minutes >= 0:
-        raise UsageError("time does not run backwards", where=f"--checkpoint-minutes {minutes:g}")
+        raise UsageError("must be ≥ 0", where=f"--checkpoint-minutes {minutes:g}")
     return 60.0 * minutes
 
 
 def settings_of(pairs: Iterable[str]) -> dict[str, Scalar]:
     """`--set` values, read as YAML scalars; the last of a name counts.
 
-    Raises UsageError for what is no KEY=VALUE, and for lists and mappings.
+    Raises UsageError for anything but KEY=VALUE, and for lists and mappings.
     """
     import yaml
 
@@ -76,7 +76,9 @@ def settings_of(pairs: Iterable[str]) -> dict[str, Scalar]:
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not key or not equals:
-            raise UsageError(f"'{pair}' is no KEY=VALUE", where="--set", remedy="as in steps=100")
+            raise UsageError(
+                f"expected KEY=VALUE, got '{pair}'", where="--set", remedy="as in steps=100"
+            )
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError:
@@ -90,10 +92,54 @@ def settings_of(pairs: Iterable[str]) -> dict[str, Scalar]:
 
 
 def data_root_of(given: str | None) -> Path | None:
-    """The absolute folder. Raises UsageError where there is none of that name."""
+    """The absolute path of the folder. Raises UsageError if it does not exist."""
     if given is None:
         return None
     path = Path(given).expanduser().absolute()
     if not path.is_dir():
         raise UsageError("no such folder", where=f"--data-root {given}")
     return path
+
+
+def device_of(request: str) -> str:
+    """The device "cpu", "cuda" or "cuda:<index>" that a user asked for; "auto" takes a GPU if there
+    is one. Raises UsageError for a device that does not exist."""
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if request == "auto":
+        return "cuda" if count else "cpu"
+    if request == "cpu":
+        return request
+    kind, _, index = request.partition(":")
+    if kind != "cuda" or (index and not index.isdigit()):
+        raise UsageError(
+            f"no device '{request}'", where="--device", remedy="auto, cpu, cuda or cuda:<index>"
+        )
+    if int(index or 0) >= count:
+        raise UsageError(
+            f"no device '{request}'", where="--device", remedy=f"this machine has {count} GPUs"
+        )
+    return request
+
+
+def check_data(cells: Iterable[Cell], data_root: Path | None) -> None:
+    """Raise UsageError, naming file and line, where data of these cells cannot be used: a mistake
+    that every cell would fail on is found before the first one starts.
+
+    Only external data sets are looked at, each once per set of options.
+    """
+    from tasks.plan import resolve
+
+    seen = set()
+    for cell in cells:
+        plan = resolve(cell)
+        key = (cell.task, cell.dataset, plan.dataset_options)
+        if not plan.dataset.external or key in seen:
+            continue
+        seen.add(key)
+        problems = plan.dataset.check(plan.dataset_options, data_root)
+        if problems:
+            command = f"attnbench data check {cell.dataset} --task {cell.task}"
+            more = f"and {len(problems) - 1} more, see `{command}`" if len(problems) > 1 else ""
+            raise UsageError(problems[0], remedy=more)

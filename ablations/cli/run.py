@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ablations.cli.options import (
     add_cell_options,
     add_checkpoints,
     add_tracking,
+    check_data,
     checkpoint_seconds_of,
     data_root_of,
+    device_of,
     settings_of,
 )
 from bench.errors import UsageError
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=int,
         default=1,
-        help="threads of the CPU; another number may change the last bits of a result (default: 1)",
+        help="CPU threads; results may differ in the last bits for other values (default: 1)",
     )
     parser.add_argument("--json", action="store_true", help="print the result record, only")
     add_checkpoints(parser)
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     Raises UsageError for names, options, data or a store that cannot be used.
     """
     if args.threads < 1:
-        raise UsageError(f"{args.threads} threads are too few", where="--threads")
+        raise UsageError(f"must be ≥ 1, got {args.threads}", where="--threads")
     if args.wandb in ("online", "offline") and args.store is None:
         raise UsageError("W&B keeps its files in a store", where="--wandb", remedy="add --store")
     from bench.store.store import Store
@@ -72,14 +73,14 @@ def run(args: argparse.Namespace) -> int:
         options=settings_of(args.settings),
     )
     store = Store.open(args.store, create=True) if args.store is not None else None
-    result = None if args.force else _held(store, cell)
+    result = None if args.force else _stored(store, cell)
     if result is None:
         from ablations.cancellation import Stopped
 
         try:
             result = _run(cell, store, args)
         except Stopped as stop:
-            sys.stderr.write(f"{stop}: a checkpoint is stored, run again to go on\n")
+            sys.stderr.write(f"{stop}: a checkpoint is stored, run again to continue\n")
             return stop.status
     else:
         sys.stderr.write("from the store; --force runs it again\n")
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     return 0 if result.status == "done" else 1
 
 
-def _held(store: Store | None, cell: Cell) -> Result | None:
+def _stored(store: Store | None, cell: Cell) -> Result | None:
     if store is None or store.statuses([cell.hash]).get(cell.hash) != "done":
         return None
     return store.get(cell.hash)
@@ -95,10 +96,8 @@ def _held(store: Store | None, cell: Cell) -> Result | None:
 
 def _run(cell: Cell, store: Store | None, args: argparse.Namespace) -> Result:
     from ablations.cancellation import Interrupted, Stopped, stop_signals
-    from ablations.context import TrialContext
-    from ablations.devices import device_of
-    from ablations.plan import check_data
     from ablations.trial import UNUSABLE, run_trial
+    from ablations.trial_interface import TrialHooks, TrialOptions
     from bench.store.store import user_cache
     from bench.tracking import decide
 
@@ -107,7 +106,7 @@ def _run(cell: Cell, store: Store | None, args: argparse.Namespace) -> Result:
     tracking = decide("off" if store is None else args.wandb)
     if args.wandb == "online" and tracking.mode != "online":
         _warn(f"W&B {tracking.mode} ({tracking.reason})")
-    context = TrialContext(
+    options = TrialOptions(
         store_address=None if store is None else store.address,
         data_root=None if data_root is None else str(data_root),
         cache=str(user_cache() / "data" if store is None else store.cache),
@@ -115,19 +114,14 @@ def _run(cell: Cell, store: Store | None, args: argparse.Namespace) -> Result:
         device=device_of(args.device),
         wandb=tracking.mode,
         checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_minutes),
-        tell=_warn,
     )
     if store is None:
-        result = run_trial(cell, context)
+        result = run_trial(cell, options, TrialHooks(message=_warn))
     else:
         with stop_signals(at_second=lambda: None) as request:
-
-            def asked() -> bool:
-                request.arm()  # Lightning listens itself, and would end the process
-                return request.number is not None
-
+            hooks = TrialHooks(message=_warn, asked_to_stop=request.asked)
             try:
-                result = run_trial(cell, replace(context, asked_to_stop=asked))
+                result = run_trial(cell, options, hooks)
             except Interrupted:
                 assert request.number is not None
                 raise Stopped(request.number) from None
@@ -152,7 +146,7 @@ def _show(result: Result, *, as_json: bool) -> None:
 
 
 def summary(result: Result) -> list[str]:
-    """The record in a few lines for a person."""
+    """A summary of the record for a person, in a few lines."""
     lines = [f"{result.key.label} [{result.key.budget}] {result.hash[:12]}"]
     if result.primary is not None:
         first = result.primary

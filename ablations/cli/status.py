@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ablations.status import LiveRecord
+    from ablations.progress import SweepStatus
     from bench.store.store import Store
 
 _SHOWN_FAILURES = 10
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 always; raises UsageError where there is no store."""
+    """Always 0; raises UsageError where there is no store."""
     from bench.store.store import Store
 
     store = Store.open(args.store)
@@ -38,59 +38,55 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def sweeps(store: Store) -> list[LiveRecord]:
-    """What the sweeps of a store said last, the newest first."""
-    from ablations.status import LiveRecord
+def sweeps(store: Store) -> list[SweepStatus]:
+    """The last status of every sweep of a store, the newest first."""
+    from ablations.progress import SweepStatus
 
     found = []
     for record in store.sweeps():
         try:
-            found.append(LiveRecord.from_json(record))
-        except (TypeError, KeyError):  # of another version
+            found.append(SweepStatus.from_json(record))
+        except ValueError:  # of another version
             continue
     return sorted(found, key=lambda record: record.began, reverse=True)
 
 
-def state(record: LiveRecord, now: datetime) -> str:
-    """How a sweep fares: what it says, unless it has been silent for too long to be alive."""
-    from ablations.status import SILENCE_SECONDS
+def state(record: SweepStatus, now: datetime) -> str:
+    """The state of a sweep by its own account, or "silent" if that is too old to be true."""
+    from ablations.progress import SILENCE_SECONDS
 
     alive = record.state in ("starting", "running")
     return "silent" if alive and record.silent_seconds(now) > SILENCE_SECONDS else record.state
 
 
 def describe(
-    address: str, counts: dict[str, int], records: list[LiveRecord], now: datetime
+    address: str, counts: dict[str, int], records: list[SweepStatus], now: datetime
 ) -> Iterable[str]:
     """Lines for a person: the store, then every sweep that runs, or else the newest."""
-    held = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
-    yield f"{address}: {held or 'no results yet'}"
+    shown = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+    yield f"{address}: {shown or 'no results yet'}"
     under_way = [one for one in records if state(one, now) in ("starting", "running")]
     if not records:
-        yield "no sweep has said anything here"
+        yield "no sweep has run here"
     for record in under_way or records[:1]:
         yield from _sweep_lines(record, now)
 
 
-def _sweep_lines(record: LiveRecord, now: datetime) -> Iterable[str]:
-    from ablations.progress import duration
+def _sweep_lines(record: SweepStatus, now: datetime) -> Iterable[str]:
+    from ablations.progress import counts_line, duration
 
     how = state(record, now)
     since = duration(max(0.0, record.silent_seconds(now)))
     driver = f"{record.host}, process {record.pid}"
     if how == "silent":
-        yield f"{record.study} ({driver}): not heard of for {since}; run it again to go on"
+        yield f"{record.study} ({driver}): not heard of for {since}; run it again to continue"
     elif how in ("finished", "stopped"):
         yield f"{record.study} ({driver}): {how} {since} ago"
     else:
         yield f"{record.study} ({driver}): {how}"
-    done = record.held + record.done
-    parts = [f"{done} of {record.cells} done", f"{len(record.running)} running"]
-    if record.failed:
-        parts.append(f"{record.failed} failed")
-    if record.seconds_left is not None and how == "running":
-        parts.append(f"about {duration(record.seconds_left)} left")
-    yield "  " + ", ".join(parts)
+    done = record.stored + record.done
+    left = record.seconds_left if how == "running" else None
+    yield "  " + counts_line(done, record.cells, len(record.running), record.failed, left)
     for node in record.nodes:
         gpus = f", {node.gpus:g} GPUs" if node.gpus else ""
         gone = "" if node.alive else ", gone"

@@ -8,12 +8,13 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ablations.cli.options import (
     add_cell_options,
     add_checkpoints,
     add_tracking,
+    check_data,
     checkpoint_seconds_of,
     data_root_of,
     settings_of,
@@ -21,12 +22,12 @@ from ablations.cli.options import (
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from ablations.context import TrialContext
-    from ablations.expansion import Changes, Expansion
+    from ablations.cluster import Resources
+    from ablations.expansion import Expansion
     from ablations.hyperparameters import Search
-    from ablations.resources import Resources
     from ablations.study import Study
     from ablations.sweep import SweepPlan, SweepSummary
+    from ablations.trial_interface import TrialOptions
     from bench.store.cell import Cell
     from bench.store.store import Store
     from bench.tracking import Mode
@@ -45,11 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="STORE",
         help="folder or URL for results (default: runs/STUDY); what it has is not run again",
     )
-    several: dict[str, Any] = {"nargs": "+", "action": "extend"}
-    parser.add_argument("--task", metavar="T", **several, help="only these tasks")
-    parser.add_argument("--attention", metavar="A", **several, help="only these attentions")
-    parser.add_argument("--score", metavar="S", **several, help="only these scores")
-    parser.add_argument("--dataset", metavar="D", **several, help="these instead of the study's")
+    for name, metavar, help in (
+        ("--task", "T", "only these tasks"),
+        ("--attention", "A", "only these attentions"),
+        ("--score", "S", "only these scores"),
+        ("--dataset", "D", "these instead of the study's"),
+    ):
+        parser.add_argument(name, metavar=metavar, nargs="+", action="extend", help=help)
     parser.add_argument("--seeds", metavar="N", type=int, help="seeds 1 to N")
     add_cell_options(parser)
     parser.add_argument(
@@ -111,12 +114,21 @@ def run(args: argparse.Namespace) -> int:
 
     Raises UsageError for a study, names, options, data, a store or a cluster that cannot be used.
     """
-    from ablations.expansion import expand
+    from ablations.expansion import Changes, expand
     from ablations.study import load_study
 
     _check_counts(args)
     study = load_study(args.study)
-    expansion = expand(study, _changes(args))
+    changes = Changes(
+        tasks=args.task,
+        attentions=args.attention,
+        scores=args.score,
+        datasets=args.dataset,
+        budget=args.budget,
+        seeds=args.seeds,
+        options=settings_of(args.settings),
+    )
+    expansion = expand(study, changes)
     address = args.store or f"runs/{study.name}"
     if args.dry_run:
         return _dry_run(expansion, address, args)
@@ -129,39 +141,21 @@ def _check_counts(args: argparse.Namespace) -> None:
     counts = {"--seeds": args.seeds, "--limit": args.limit, "--search": args.search}
     for option, value in counts.items():
         if value is not None and value < 1:
-            raise UsageError(f"{value} is too few", where=option, remedy="1 or more")
+            raise UsageError(f"must be ≥ 1, got {value}", where=option)
     if args.seeds is not None and args.seeds > MOST_SEEDS:
         raise UsageError(
-            f"{args.seeds} means seeds 1 to {args.seeds}",
+            f"at most {MOST_SEEDS:,} seeds",
             where="--seeds",
             remedy=f"a study lists seeds of your choice: `seeds: [{args.seeds}]`",
         )
     if args.trial_minutes is not None and not args.trial_minutes > 0:
-        raise UsageError("a trial needs some time", where="--trial-minutes")
+        raise UsageError(f"must be > 0, got {args.trial_minutes:g}", where="--trial-minutes")
     if args.scheduler == "asha" and args.search is None:
         raise UsageError(
-            "only a search stops trials early, a study wants all of its cells",
+            "ASHA applies to hyperparameter search only",
             where="--scheduler asha",
             remedy="add --search 8",
         )
-
-
-def _changes(args: argparse.Namespace) -> Changes:
-    from ablations.expansion import Changes
-
-    return Changes(
-        tasks=_tuple(args.task),
-        attentions=_tuple(args.attention),
-        scores=_tuple(args.score),
-        datasets=_tuple(args.dataset),
-        budget=args.budget,
-        seeds=args.seeds,
-        options=settings_of(args.settings),
-    )
-
-
-def _tuple(names: list[str] | None) -> tuple[str, ...] | None:
-    return tuple(names) if names else None
 
 
 def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> int:
@@ -175,11 +169,11 @@ def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> in
         due = search.due(cells, store, args.limit)
         sys.stdout.write(f"search: {search.plan(due, create=False)}\n")
         plan = search.plan_cells(cells, due, store, begun=False)
-    held, to_run = set(plan.held), set(plan.to_run)
+    stored, to_run = set(plan.stored), set(plan.to_run)
     for cell in plan.cells:
-        word = "done" if cell in held else "run" if cell in to_run else "later"
+        word = "done" if cell in stored else "run" if cell in to_run else "later"
         sys.stdout.write(f"{word:5}  {cell.hash[:12]}  {cell.label} [{cell.budget}]\n")
-    _tell_unusable(plan)
+    _warn_of_unusable(plan)
     for pair in expansion.refused:
         name = f"{pair.task} {pair.attention}+{pair.score}"
         sys.stdout.write(f"not applicable: {name}: {pair.reason}\n")
@@ -196,7 +190,7 @@ def _search(address: str, args: argparse.Namespace) -> Search | None:
 
 
 def _existing(address: str) -> Store | None:
-    """The store, where there is one to resume from; a dry run makes none."""
+    """The store to resume from, if there is one; a dry run makes none."""
     from bench.store.store import Store
 
     try:
@@ -206,10 +200,9 @@ def _existing(address: str) -> Store | None:
 
 
 def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Namespace) -> int:
-    from ablations.context import TrialContext
-    from ablations.plan import check_data
-    from ablations.progress import open_progress
+    from ablations.progress import renderer_for
     from ablations.sweep import plan_sweep, run_sweep
+    from ablations.trial_interface import TrialOptions
     from bench.store.store import Store
     from bench.tracking import decide
 
@@ -225,7 +218,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         due = search.due(expansion.cells, store, args.limit)
     check_data(due, data_root)
     tracking = decide(args.wandb)
-    context = TrialContext(
+    options = TrialOptions(
         store_address=store.address,
         data_root=None if data_root is None else str(data_root),
         cache=str(store.cache),
@@ -239,16 +232,17 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         trial_seconds=None if args.trial_minutes is None else 60 * args.trial_minutes,
     )
     if search is not None:
-        stopped = _run_search(study, search, due, context, resources)
+        stopped = _run_search(study, search, due, options, resources)
         if stopped is not None:
             return stopped
         plan = search.plan_cells(expansion.cells, due, store, begun=True)
-        context = search.noted(context, due)
-    _announce(study, plan, store, f"W&B {tracking.mode} ({tracking.reason})")
-    labels = {cell.hash: cell.label for cell in plan.to_run}
+        options = search.with_notes(options, due)
+    _warn_of_unusable(plan)
+    shown = f"W&B {tracking.mode} ({tracking.reason})"
+    sys.stdout.write(f"{study.name}: {plan}; results in {store.address}; {shown}\n")
+    sys.stdout.flush()
     begun = time.perf_counter()
-    progress = open_progress(labels, len(plan.held), sys.stderr)
-    summary = run_sweep(plan, context, resources, progress)
+    summary = run_sweep(plan, options, resources, renderer_for(sys.stderr))
     _conclude(summary, address, time.perf_counter() - begun, tracking.mode)
     return summary.exit_status
 
@@ -257,30 +251,27 @@ def _run_search(
     study: Study,
     search: Search,
     cells: Sequence[Cell],
-    context: TrialContext,
+    options: TrialOptions,
     resources: Resources,
 ) -> int | None:
     """Exit status if it was stopped, None if the cells can follow."""
-    from ablations.progress import open_progress
+    from ablations.progress import renderer_for
     from ablations.sweep import describe_failures
 
     plan = search.plan(cells, create=True)
     sys.stdout.write(f"{study.name}: search: {plan}; results in {search.address}\n")
     sys.stdout.flush()
-    labels = {cell.hash: cell.label for cell in plan.to_run}
-    summary = search.run(
-        plan, context, resources, open_progress(labels, len(plan.held), sys.stderr)
-    )
+    summary = search.run(plan, options, resources, renderer_for(sys.stderr))
     for line in describe_failures(summary):
         sys.stderr.write(f"candidate failed: {line}\n")
     return summary.stopped
 
 
 def _resources(args: argparse.Namespace) -> Resources:
-    from ablations.resources import Resources
+    from ablations.cluster import Resources
 
     if args.ranks is not None and args.ranks < 1:
-        raise UsageError(f"{args.ranks} processes train nothing", where="--ranks")
+        raise UsageError("needs at least 1 process", where="--ranks")
     gpus = args.gpus_per_trial
     if gpus is None:
         import torch
@@ -289,17 +280,11 @@ def _resources(args: argparse.Namespace) -> Resources:
     return Resources(args.address, args.cpus_per_trial, gpus, args.ranks or 0, args.retries)
 
 
-def _tell_unusable(plan: SweepPlan) -> None:
+def _warn_of_unusable(plan: SweepPlan) -> None:
     from ablations.sweep import describe_unusable
 
     for line in describe_unusable(plan):
         sys.stderr.write(f"warning: {line}\n")
-
-
-def _announce(study: Study, plan: SweepPlan, store: Store, tracking: str) -> None:
-    _tell_unusable(plan)
-    sys.stdout.write(f"{study.name}: {plan}; results in {store.address}; {tracking}\n")
-    sys.stdout.flush()
 
 
 def _conclude(summary: SweepSummary, address: str, seconds: float, tracking: Mode) -> None:
@@ -311,15 +296,15 @@ def _conclude(summary: SweepSummary, address: str, seconds: float, tracking: Mod
     for line in describe_problems(summary):
         sys.stderr.write(f"warning: {line}\n")
     done = sum(outcome.status == "done" for outcome in summary.outcomes)
-    left = len(summary.plan.cells) - len(summary.plan.held) - done - len(summary.failed)
+    left = len(summary.plan.cells) - len(summary.plan.stored) - done - len(summary.failed)
     parts = [f"{done} done"]
-    if summary.plan.held:
-        parts.append(f"{len(summary.plan.held)} were done before")
+    if summary.plan.stored:
+        parts.append(f"{len(summary.plan.stored)} were done before")
     if summary.failed:
         parts.append(f"{len(summary.failed)} failed")
     if left:
         parts.append(f"{left} left, run the same command again")
     sys.stdout.write(f"{', '.join(parts)}; {duration(seconds)}\n")
     shown = shlex.quote(address if "://" in address else str(Path(address)))
-    gathering = "" if tracking == "off" else f" --wandb {tracking}"
-    sys.stdout.write(f"next: attnbench report {shown}{gathering}\n")
+    wandb = "" if tracking == "off" else f" --wandb {tracking}"
+    sys.stdout.write(f"next: attnbench report {shown}{wandb}\n")

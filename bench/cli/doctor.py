@@ -1,4 +1,8 @@
-"""`attnbench doctor`: what this machine has, and what would not work on it."""
+"""`attnbench doctor`: what this machine has, and what would not work on it.
+
+Of the libraries only torch is imported, which finds the GPUs: importing them all takes half a
+minute on a busy machine. `--imports` does that, and finds broken installations.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +36,16 @@ class Finding:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", metavar="STORE", default="runs", help="store to try (runs)")
+    parser.add_argument(
+        "--imports", action="store_true", help="import every library that is needed (slow)"
+    )
     parser.add_argument("--json", action="store_true", help="as a JSON list")
 
 
 def run(args: argparse.Namespace) -> int:
     """Check and print; 0 if everything needed works, else 1."""
     checks: list[Callable[[], list[Finding]]] = [
-        _versions,
+        lambda: _versions(imports=args.imports),
         _devices,
         lambda: _store(args.store),
         _wandb,
@@ -53,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(finding.level == "bad" for finding in findings) else 0
 
 
-def _versions() -> list[Finding]:
+def _versions(*, imports: bool) -> list[Finding]:
     import bench
     from bench.store.provenance import commit, library_versions
 
@@ -64,8 +71,12 @@ def _versions() -> list[Finding]:
         Finding("ok", "libraries", listed),
     ]
     for name in _NEEDED:
+        if importlib.util.find_spec(name) is None:
+            findings.append(Finding("bad", name, "not installed"))
+            continue
         try:
-            importlib.import_module(name)
+            if imports or name == "torch":
+                importlib.import_module(name)
         except Exception as error:  # a broken installation can raise anything
             findings.append(Finding("bad", name, f"cannot be imported: {error}"))
     return findings

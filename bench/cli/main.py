@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _own_warnings_in_a_line() -> Iterator[None]:
-    """Print our own warnings in one line, without their place in our code."""
+    """Show warnings of our own code in one line, without file and line number."""
     usual = warnings.formatwarning
     ours = Path(__file__).resolve().parents[2]
     packages = [str(ours / name) + os.sep for name in ("bench", "tasks", "ablations", "reports")]

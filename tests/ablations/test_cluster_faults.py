@@ -10,7 +10,7 @@ import pytest
 from fake_trials import fake_cell, run
 from marked_processes import SUPPORT, Marked
 
-from ablations.context import TrialContext
+from ablations.trial_interface import TrialOptions
 from bench.store.result import Result
 from bench.store.store import Store
 
@@ -68,7 +68,7 @@ def figures(result: Result) -> Any:
 def test_nothing_is_lost_when_machines_come_and_go(stricken: Stricken, tmp_path: Path) -> None:
     assert stricken.told["happened"] == ["add", "kill", "remove"]
     undisturbed = Store.open(tmp_path / "undisturbed", create=True)
-    context = TrialContext(undisturbed.address, None, str(tmp_path / "cache"), study="fake")
+    context = TrialOptions(undisturbed.address, None, str(tmp_path / "cache"), study="fake")
     for number, options in PLAIN:
         cell = fake_cell(number, **options)
         run(cell, context)

@@ -13,9 +13,9 @@ import pytest
 import torch
 from marked_processes import SUPPORT, Marked, wait_until
 
-from ablations.context import TrialContext
 from ablations.sweep import plan_sweep
 from ablations.trial import run_trial
+from ablations.trial_interface import TrialOptions
 from ablations.worker import run_cell
 from bench.store.store import Store
 from tasks.plan import make_cell
@@ -62,14 +62,14 @@ def test_a_run_goes_on_after_sigterm(tmp_path: Path, commands: list[Marked]) -> 
     assert has_checkpoints(tmp_path / "parts", 1), stopped.stderr
     stopped.process.send_signal(signal.SIGTERM)
     assert stopped.wait(30) == 143
-    assert stopped.stderr.splitlines()[-1].endswith("run again to go on")
+    assert stopped.stderr.splitlines()[-1].endswith("run again to continue")
     store = Store.open(tmp_path / "parts")
     assert store.hashes() == []
     assert len(list((tmp_path / "parts" / "checkpoints").iterdir())) == 1
     assert start(tmp_path / "3", commands, *parts).wait(300) == 0, commands[-1].stderr
     whole = Store.open(tmp_path / "whole", create=True)
     (result,) = store.results()
-    run_trial(result.key, TrialContext(whole.address, None, str(tmp_path)))
+    run_trial(result.key, TrialOptions(whole.address, None, str(tmp_path)))
     assert figures(store) == figures(whole)
     assert list((tmp_path / "parts" / "checkpoints").iterdir()) == []
 
@@ -98,10 +98,10 @@ def test_a_sweep_goes_on_after_sigterm(tmp_path: Path, commands: list[Marked]) -
     ]
     assert [checkpoint["step"] for checkpoint in left] == [held_trials.STEPS] * len(cells)
     # What the next sweep does, without another start of Ray.
-    again = TrialContext(store.address, None, str(store.cache), study="fake")
+    again = TrialOptions(store.address, None, str(store.cache), study="fake")
     for cell in plan_sweep(cells, store).to_run:
         assert run_cell(cell, again, "held_trials:run").status == "done"
-    alone = TrialContext(Store.open(tmp_path / "whole", create=True).address, None, str(tmp_path))
+    alone = TrialOptions(Store.open(tmp_path / "whole", create=True).address, None, str(tmp_path))
     for cell in cells:
         run_trial(cell, alone)
     assert figures(store) == figures(Store.open(tmp_path / "whole"))

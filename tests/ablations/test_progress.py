@@ -5,8 +5,15 @@ import io
 import pytest
 from rich.console import Console
 
-from ablations.outcome import Outcome
-from ablations.progress import LineProgress, TableProgress, Tally, duration, open_progress
+from ablations.progress import (
+    LineRenderer,
+    Progress,
+    TableRenderer,
+    Tally,
+    duration,
+    renderer_for,
+)
+from ablations.trial_interface import Outcome
 
 LABELS = {"a": "cell a", "b": "cell b", "c": "cell c", "d": "cell d"}
 DONE = Outcome("a", "done", figure=("BLEU", 31.2345), seconds=10)
@@ -27,7 +34,7 @@ def tally(**fields: object) -> Tally:
 
 
 def test_a_tally_counts() -> None:
-    counts = tally(held=3)
+    counts = tally(stored=3)
     assert counts.line(0) == "3 of 7 done, 0 running"
     counts.started("a", 0)
     counts.started("b", 1)
@@ -75,7 +82,7 @@ def test_durations(seconds: float, words: str) -> None:
 
 def test_lines_are_few() -> None:
     stream, clock = io.StringIO(), Clock()
-    progress = LineProgress(tally(), stream, clock)
+    progress = Progress(tally(), [LineRenderer(stream)], clock)
     progress.begin("starting")
     progress.ready(1)
     progress.started("a")
@@ -88,7 +95,7 @@ def test_lines_are_few() -> None:
 
 def test_lines_tell_what_is_new() -> None:
     stream, clock = io.StringIO(), Clock()
-    progress = LineProgress(tally(), stream, clock)
+    progress = Progress(tally(), [LineRenderer(stream)], clock)
     progress.begin("starting")
     for number, hash in enumerate(LABELS):
         progress.started(hash)
@@ -108,20 +115,22 @@ def test_a_terminal_gets_a_table_and_a_file_gets_lines() -> None:
         def isatty(self) -> bool:
             return True
 
-    assert isinstance(open_progress(LABELS, 0, io.StringIO()), LineProgress)
-    assert isinstance(open_progress(LABELS, 0, Terminal()), TableProgress)
+    assert isinstance(renderer_for(io.StringIO()), LineRenderer)
+    assert isinstance(renderer_for(Terminal()), TableRenderer)
 
 
-def rendered(progress: TableProgress) -> str:
+def rendered(progress: Progress) -> str:
     console = Console(file=io.StringIO(), width=100)
-    console.print(progress._picture())
+    (renderer,) = progress.renderers
+    assert isinstance(renderer, TableRenderer)
+    console.print(renderer.picture(progress.tally, progress.clock()))
     printed: str = console.file.getvalue()  # type: ignore[attr-defined]
     return printed
 
 
 def test_the_table_shows_running_failed_and_last() -> None:
     clock, stream = Clock(), io.StringIO()
-    progress = TableProgress(tally(held=1, slots=2), stream, clock)
+    progress = Progress(tally(stored=1, slots=2), [TableRenderer(stream)], clock)
     progress.begin("starting Ray")
     assert "starting Ray" in rendered(progress)
     progress.ready(2)
@@ -144,7 +153,7 @@ def test_the_table_shows_running_failed_and_last() -> None:
 
 def test_a_table_of_many_running_cells_stays_short() -> None:
     labels = {str(number): f"cell {number}" for number in range(100)}
-    progress = TableProgress(Tally(labels), io.StringIO(), Clock())
+    progress = Progress(Tally(labels), [TableRenderer(io.StringIO())], Clock())
     for hash in labels:
         progress.started(hash)
     printed = rendered(progress)

@@ -13,7 +13,7 @@ import pytest
 from fake_trials import PREDICTIONS, fake_cell
 from marked_processes import SUPPORT, Marked
 
-from ablations.context import TrialContext
+from ablations.trial_interface import TrialOptions
 from ablations.worker import run_cell
 from bench.store.store import Store
 
@@ -32,7 +32,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_spoils_no_result_and_room_mends_it(small_disk: Path, tmp_path: Path) -> None:
     store = Store.open(small_disk / "store", create=True)
-    context = TrialContext(store.address, None, str(tmp_path / "cache"), study="fake")
+    context = TrialOptions(store.address, None, str(tmp_path / "cache"), study="fake")
     before, late = fake_cell(1), fake_cell(2)
     assert run_cell(before, context, "fake_trials:run").status == "done"
     filler = small_disk / "filler"
@@ -55,7 +55,7 @@ def test_a_full_disk_spoils_no_result_and_room_mends_it(small_disk: Path, tmp_pa
 def test_a_store_that_was_away_is_used_again(tmp_path: Path) -> None:
     path, elsewhere = tmp_path / "store", tmp_path / "elsewhere"
     store = Store.open(path, create=True)
-    context = TrialContext(store.address, None, str(tmp_path / "cache"), study="fake", sweep="s")
+    context = TrialOptions(store.address, None, str(tmp_path / "cache"), study="fake", sweep="s")
     run_cell(fake_cell(1), context, "fake_trials:run")
     path.rename(elsewhere)
     outcome = run_cell(fake_cell(2), context, "fake_trials:run")

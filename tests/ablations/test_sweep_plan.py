@@ -5,17 +5,21 @@ from pathlib import Path
 import pytest
 from fake_trials import fake_cell, fake_result
 
-from ablations.outcome import Outcome, failed_result
-from ablations.plan import family, kind
-from ablations.resources import Resources
+from ablations.cluster import Resources
 from ablations.sweep import (
     SweepPlan,
     SweepSummary,
     describe_failures,
     describe_unusable,
+    family,
+    kind,
+    longest_first,
+    mean_seconds,
     plan_sweep,
 )
+from ablations.trial_interface import Outcome, failed_result
 from bench.errors import UsageError
+from bench.store.cell import Cell
 from bench.store.store import Store
 
 CELLS = [fake_cell(number) for number in range(6)]
@@ -29,7 +33,7 @@ def store(tmp_path: Path) -> Store:
 def test_everything_is_to_be_run_at_first(store: Store) -> None:
     for where in (None, store):
         plan = plan_sweep(CELLS, where)
-        assert (plan.cells, plan.held, plan.to_run) == (tuple(CELLS), (), tuple(CELLS))
+        assert (plan.cells, plan.stored, plan.to_run) == (tuple(CELLS), (), tuple(CELLS))
         assert str(plan) == "6 cells, 6 to run"
 
 
@@ -39,7 +43,7 @@ def test_finished_cells_are_skipped_and_failed_ones_are_not(store: Store) -> Non
     store.put(failed_result(CELLS[1], "diverged", "nan", started="2025-01-01T00:00:00Z"))
     (Path(store.address) / "trials" / f"{CELLS[2].hash}.json").write_text("{")
     plan = plan_sweep(CELLS, store)
-    assert plan.held == (CELLS[0],)
+    assert plan.stored == (CELLS[0],)
     assert set(plan.to_run) == set(CELLS[1:])
     assert str(plan) == "6 cells, 5 to run"
 
@@ -83,14 +87,15 @@ def test_the_order_knows_what_cells_took(store: Store) -> None:
 
 def test_summaries() -> None:
     plan = SweepPlan(tuple(CELLS), (), tuple(CELLS))
-    labels = {"a": "cell a", "b": "cell b"}
-    done = Outcome("a", "done", figure=("BLEU", 1.0))
-    failed = Outcome("b", "failed", failure=("diverged", "nan"), stored=False)
-    assert SweepSummary(plan, (done,), None, labels).exit_status == 0
-    assert SweepSummary(plan, (done,), 130, labels).exit_status == 130
-    both = SweepSummary(plan, (done, failed), None, labels)
+    done = Outcome(CELLS[0].hash, "done", figure=("BLEU", 1.0))
+    failed = Outcome(CELLS[1].hash, "failed", failure=("diverged", "nan"), stored=False)
+    assert SweepSummary(plan, (done,)).exit_status == 0
+    assert SweepSummary(plan, (done,), 130).exit_status == 130
+    both = SweepSummary(plan, (done, failed))
     assert both.exit_status == 1
-    assert describe_failures(both) == ["cell b: diverged: nan (this could not be stored)"]
+    assert describe_failures(both) == [
+        f"{CELLS[1].label}: diverged: nan (this could not be stored)"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -109,3 +114,37 @@ def test_resources_that_make_no_sense_are_refused(fields: dict[str, float], opti
 @pytest.mark.parametrize(("cpus", "threads"), [(1, 1), (0.5, 1), (2.7, 2)])
 def test_threads_are_the_whole_cpus(cpus: float, threads: int) -> None:
     assert Resources(cpus_per_trial=cpus).threads == threads
+
+
+def cell(attention: str, score: str, seed: int = 1, **options: object) -> Cell:
+    return Cell("translation", "probe", attention, score, seed=seed, options=options)  # type: ignore[arg-type]
+
+
+def test_without_times_the_order_is_guessed() -> None:
+    quick = [cell("global", "dot"), cell("local-m", "general"), cell("none", "none")]
+    stepwise = [
+        cell("soft", "concat"),
+        cell("global", "location-aware"),
+        cell("global", "dot", input_feeding=True),
+    ]
+    slow = [cell("self", "scaled-dot"), cell("multi-step", "dot")]
+    assert longest_first([*quick, *stepwise, *slow], {}) == [*slow, *stepwise, *quick]
+
+
+def test_relatives_stand_in_for_cells_without_times() -> None:
+    seconds = mean_seconds([(cell("self", "dot"), 8.0), (cell("self", "general"), 10.0)])
+    assert seconds[family(cell("self", "concat", seed=3))] == 9.0
+    unknown, related, same = cell("none", "none"), cell("self", "concat"), cell("self", "general")
+    assert longest_first([related, same, unknown], seconds) == [unknown, same, related]
+
+
+def test_measured_times_count_more_than_guesses() -> None:
+    cells = [cell("soft", "dot", seed=2), cell("none", "none", seed=2), cell("global", "dot")]
+    seconds = {kind(cell("soft", "dot")): 3.0, kind(cell("none", "none")): 9.0}
+    ordered = longest_first(cells, seconds)
+    assert [c.attention for c in ordered] == ["global", "none", "soft"]
+
+
+def test_seeds_share_a_kind_and_nothing_else_does() -> None:
+    assert kind(cell("soft", "dot", seed=1)) == kind(cell("soft", "dot", seed=2))
+    assert kind(cell("soft", "dot")) != kind(cell("soft", "concat"))

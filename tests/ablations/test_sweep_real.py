@@ -11,10 +11,10 @@ import pytest
 from marked_processes import Marked
 from wandb_files import offline_runs
 
-from ablations.context import TrialContext
 from ablations.expansion import expand
 from ablations.study import load_study
 from ablations.trial import run_trial
+from ablations.trial_interface import TrialOptions
 from bench.store.result import Result
 from bench.store.store import Store
 
@@ -54,7 +54,7 @@ def test_a_sweep_from_end_to_end(tmp_path: Path, commands: list[Marked]) -> None
     assert set(offline_runs(path / "wandb")) == set(store.hashes())
 
     # Another process, other trials before it, nothing kept: the same to the last bit.
-    alone = TrialContext(None, None, str(tmp_path / "cache"))
+    alone = TrialOptions(None, None, str(tmp_path / "cache"))
     for cell in reversed(cells):
         swept, again = store.get(cell.hash), run_trial(cell, alone)
         assert _figures(again) == _figures(swept), cell.label
@@ -69,5 +69,5 @@ def _figures(result: Result) -> str:
 
 
 def test_a_context_is_plain_data() -> None:
-    context = TrialContext("s3://b/x", "/data", "~/.cache", 2, "cuda:1", "overview", "offline")
-    assert TrialContext(**json.loads(json.dumps(dataclasses.asdict(context)))) == context
+    context = TrialOptions("s3://b/x", "/data", "~/.cache", 2, "cuda:1", "overview", "offline")
+    assert TrialOptions(**json.loads(json.dumps(dataclasses.asdict(context)))) == context

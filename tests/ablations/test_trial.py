@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablations.context import TrialContext
 from ablations.trial import UNUSABLE, run_trial
+from ablations.trial_interface import TrialOptions
 from bench.attention.registries import attentions
 from bench.store.cell import Cell
 from bench.store.result import Result
@@ -23,10 +23,10 @@ from tasks.plan import make_cell
 
 
 @pytest.fixture(scope="module")
-def context(tmp_path_factory: pytest.TempPathFactory) -> TrialContext:
+def context(tmp_path_factory: pytest.TempPathFactory) -> TrialOptions:
     folder = tmp_path_factory.mktemp("store")
     Store.open(folder, create=True)
-    return TrialContext(store_address=str(folder), data_root=None, cache=str(folder / "cache"))
+    return TrialOptions(store_address=str(folder), data_root=None, cache=str(folder / "cache"))
 
 
 def cell(attention: str, score: str | None = None, **options: object) -> Cell:
@@ -42,7 +42,7 @@ def figures(result: Result) -> dict:
 
 
 @pytest.mark.parametrize("attention", attentions.names())
-def test_every_attention_gives_a_whole_result(attention: str, context: TrialContext) -> None:
+def test_every_attention_gives_a_whole_result(attention: str, context: TrialOptions) -> None:
     result = run_trial(cell(attention), context)
     assert result.status == "done", result.failure
     store = Store.open(context.store_address or "")
@@ -68,7 +68,7 @@ def test_every_attention_gives_a_whole_result(attention: str, context: TrialCont
 
 @pytest.mark.parametrize("task", tasks.names())
 @pytest.mark.parametrize("attention", ["soft", "self", "multi-step", "hard"])
-def test_half_precision_trains_alike(task: str, attention: str, context: TrialContext) -> None:
+def test_half_precision_trains_alike(task: str, attention: str, context: TrialOptions) -> None:
     apart = dataclasses.replace(context, store_address=None)
     options = {"dropout": 0.0, "test_limit": 8}
     whole, half = (
@@ -82,7 +82,7 @@ def test_half_precision_trains_alike(task: str, attention: str, context: TrialCo
 
 
 def test_the_same_cell_repeats_to_the_last_bit_whatever_ran_before(
-    context: TrialContext, tmp_path: Path
+    context: TrialOptions, tmp_path: Path
 ) -> None:
     apart = dataclasses.replace(context, store_address=None)
     first = run_trial(cell("hard"), apart)
@@ -91,11 +91,11 @@ def test_the_same_cell_repeats_to_the_last_bit_whatever_ran_before(
     assert figures(first) == figures(again)
     script = (
         "import sys, json\n"
-        "from ablations.context import TrialContext\n"
+        "from ablations.trial_interface import TrialOptions\n"
         "from ablations.trial import run_trial\n"
         "from bench.store.cell import Cell\n"
         "cell = Cell.from_json(json.loads(sys.argv[1]))\n"
-        "context = TrialContext(store_address=None, data_root=None, cache=sys.argv[2])\n"
+        "context = TrialOptions(store_address=None, data_root=None, cache=sys.argv[2])\n"
         "print(json.dumps(run_trial(cell, context).to_json()))\n"
     )
     arguments = [json.dumps(cell("hard").to_json()), str(tmp_path)]  # and an empty cache
@@ -106,13 +106,13 @@ def test_the_same_cell_repeats_to_the_last_bit_whatever_ran_before(
     assert figures(elsewhere) == figures(first)
 
 
-def test_seeds_make_different_models(context: TrialContext) -> None:
+def test_seeds_make_different_models(context: TrialOptions) -> None:
     apart = dataclasses.replace(context, store_address=None)
     losses = [run_trial(cell("soft").with_seed(seed), apart).curve[0]["loss"] for seed in (1, 2)]
     assert losses[0] != losses[1]
 
 
-def test_what_the_user_must_mend_is_named_as_such(context: TrialContext) -> None:
+def test_what_the_user_must_mend_is_named_as_such(context: TrialOptions) -> None:
     bad = make_cell("translation", "soft", dataset="multi30k", budget="smoke")
     result = run_trial(bad, context)
     assert result.status == "failed" and result.failure is not None
@@ -120,20 +120,20 @@ def test_what_the_user_must_mend_is_named_as_such(context: TrialContext) -> None
     assert "multi30k" in result.failure.message or "data-root" in result.failure.message
 
 
-def test_a_diverging_trial_fails_with_its_reason(context: TrialContext) -> None:
+def test_a_diverging_trial_fails_with_its_reason(context: TrialOptions) -> None:
     wild = cell("soft", learning_rate=1e30, clip=1e30, warmup=0.0)
     result = run_trial(wild, context)
     assert result.failure is not None and result.failure.kind == "diverged"
     assert "loss" in result.failure.message or "finite" in result.failure.message
 
 
-def test_a_trial_that_needs_too_much_memory_fails_by_that_name(context: TrialContext) -> None:
+def test_a_trial_that_needs_too_much_memory_fails_by_that_name(context: TrialOptions) -> None:
     result = run_trial(cell("soft", hidden=3_000_000), context)
     assert result.failure is not None and result.failure.kind == "out of memory"
     assert "allocate" in result.failure.message
 
 
-def test_a_trial_leaves_no_setting_behind(context: TrialContext) -> None:
+def test_a_trial_leaves_no_setting_behind(context: TrialOptions) -> None:
     before = torch.are_deterministic_algorithms_enabled()
     run_trial(cell("global"), dataclasses.replace(context, store_address=None))
     assert torch.are_deterministic_algorithms_enabled() == before
@@ -153,8 +153,10 @@ def test_a_share_of_a_gpu_is_a_share_of_its_memory(monkeypatch: pytest.MonkeyPat
 
     shares: list[float] = []
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", shares.append)
-    with trial._clean(1, TrialContext(None, None, "", device="cuda", gpu_share=0.25)):
+    with trial.isolated_process_state(
+        1, TrialOptions(None, None, "", device="cuda", gpu_share=0.25)
+    ):
         pass
-    with trial._clean(1, TrialContext(None, None, "", device="cpu")):
+    with trial.isolated_process_state(1, TrialOptions(None, None, "", device="cpu")):
         pass
     assert shares == [0.25]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ from marked_processes import Marked
 
 from ablations import distributed as ranks
 from ablations.cancellation import Interrupted
-from ablations.context import TrialContext
-from ablations.outcome import OUT_OF_MEMORY
 from ablations.trial import run_trial
+from ablations.trial_interface import OUT_OF_MEMORY, TrialHooks, TrialOptions
 from bench.attention.registries import attentions
 from bench.store.result import Result
 from bench.store.store import Store
@@ -45,10 +43,10 @@ blocks:
 
 
 @pytest.fixture
-def context(tmp_path: Path) -> Callable[[str], TrialContext]:
-    def make(name: str) -> TrialContext:
+def context(tmp_path: Path) -> Callable[[str], TrialOptions]:
+    def make(name: str) -> TrialOptions:
         store = Store.open(tmp_path / name, create=True)
-        return TrialContext(store.address, None, str(tmp_path / "cache"), device="cuda")
+        return TrialOptions(store.address, None, str(tmp_path / "cache"), device="cuda")
 
     return make
 
@@ -65,7 +63,7 @@ def figures(result: Result) -> str:
 @pytest.mark.parametrize("attention", attentions.names())
 @pytest.mark.parametrize("task", tasks.names())
 def test_every_pair_trains_and_repeats_to_the_last_bit(
-    task: str, attention: str, context: Callable[[str], TrialContext]
+    task: str, attention: str, context: Callable[[str], TrialOptions]
 ) -> None:
     cell = make_cell(task, attention, budget="smoke")
     first, again = (run_trial(cell, context(name)) for name in ("first", "again"))
@@ -76,7 +74,7 @@ def test_every_pair_trains_and_repeats_to_the_last_bit(
 
 @pytest.mark.parametrize("attention", ["soft", "self", "multi-step", "hard"])
 def test_half_precision_trains_alike(
-    attention: str, context: Callable[[str], TrialContext]
+    attention: str, context: Callable[[str], TrialOptions]
 ) -> None:
     options = {"steps": 40, "dropout": 0.0}
     whole, half = (
@@ -93,13 +91,13 @@ def test_half_precision_trains_alike(
 
 @pytest.mark.parametrize("task", tasks.names())
 def test_an_interrupted_trial_ends_as_one_that_was_not(
-    task: str, context: Callable[[str], TrialContext]
+    task: str, context: Callable[[str], TrialOptions]
 ) -> None:
     cell = make_cell(task, "hard", budget="smoke", options={"steps": 8, "dropout": 0.3})
     expected = run_trial(cell, context("whole"))
     left = iter([False] * 5 + [True] * 100)
     with pytest.raises(Interrupted):
-        run_trial(cell, replace(context("parts"), asked_to_stop=lambda: next(left)))
+        run_trial(cell, context("parts"), TrialHooks(asked_to_stop=lambda: next(left)))
     assert figures(run_trial(cell, context("parts"))) == figures(expected)
 
 
@@ -117,7 +115,7 @@ def sweep(folder: Path, study: str, *options: str, status: int = 0) -> tuple[Sto
 
 
 def test_trials_that_share_a_gpu_are_as_those_alone(
-    tmp_path: Path, context: Callable[[str], TrialContext]
+    tmp_path: Path, context: Callable[[str], TrialOptions]
 ) -> None:
     store, _ = sweep(tmp_path, PACKED, "--gpus-per-trial", "0.25", "--cpus-per-trial", "1")
     assert len(store.hashes()) == 4
@@ -137,12 +135,12 @@ def test_a_trial_that_needs_more_than_its_share_fails_alone(tmp_path: Path) -> N
 
 def test_a_process_group_for_gpus() -> None:
     """NCCL for tensors on GPUs, gloo for those that are not: here of one process."""
-    meeting = ranks.open_meeting("127.0.0.1", 1)
+    rendezvous = ranks.open_rendezvous("127.0.0.1", 1)
     try:
-        ranks.meet(meeting, 1, 0, 1, "cuda")
+        ranks.join_process_group(rendezvous, 1, TrialOptions(None, None, "", device="cuda"))
         for device in ("cuda", "cpu"):
             tensor = torch.ones(3, device=device)
             torch.distributed.all_reduce(tensor)
             assert tensor.tolist() == [1.0, 1.0, 1.0]
     finally:
-        ranks.leave()
+        ranks.leave_process_group()

@@ -12,8 +12,8 @@ import pytest
 from fake_trials import fake_cell, fake_result
 from marked_processes import SUPPORT, Marked
 
-from ablations.outcome import failed_result
 from ablations.sweep import plan_sweep
+from ablations.trial_interface import failed_result
 from bench.store.provenance import utc_now
 from bench.store.store import Store
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from fake_trials import fake_cell
 
-from ablations.context import TrialContext
-from ablations.progress import open_progress
-from ablations.resources import Resources
+from ablations.cluster import Resources
+from ablations.progress import renderer_for
 from ablations.sweep import describe_failures, describe_problems, plan_sweep, run_sweep
+from ablations.trial_interface import TrialOptions
 from bench.store.cell import Cell
 from bench.store.store import Store
 
@@ -32,7 +32,7 @@ def main(address: str, specification: str) -> int:
     cells += [Cell.from_json(cell) for cell in wanted.get("real", [])]
     plan = plan_sweep(cells, store, order=lambda cells, seconds: cells)
     print(plan, flush=True)
-    context = TrialContext(
+    options = TrialOptions(
         store.address,
         None,
         str(store.cache),
@@ -40,11 +40,9 @@ def main(address: str, specification: str) -> int:
         wandb=wanted.get("wandb", "off"),
         **wanted.get("context", {}),
     )
-    labels = {cell.hash: cell.label for cell in plan.to_run}
-    progress = open_progress(labels, len(plan.held), sys.stderr)
     resources = Resources(**wanted.get("resources", {}))
     trial = wanted.get("trial", "fake_trials:run")
-    summary = run_sweep(plan, context, resources, progress, trial_function=trial)
+    summary = run_sweep(plan, options, resources, renderer_for(sys.stderr), trial_function=trial)
     told = {
         "outcomes": [asdict(outcome) for outcome in summary.outcomes],
         "failures": list(describe_failures(summary)),

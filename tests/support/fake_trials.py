@@ -12,8 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ablations.context import TrialContext
-from ablations.outcome import failed_result
+from ablations.trial_interface import NO_HOOKS, TrialHooks, TrialOptions, failed_result
 from bench.store.cell import Cell
 from bench.store.provenance import provenance, utc_now
 from bench.store.result import Cost, Primary, Result
@@ -43,14 +42,14 @@ def fake_result(cell: Cell, value: float | None = None, **provenance_fields: Any
     )
 
 
-def run(cell: Cell, context: TrialContext) -> Result:
+def run(cell: Cell, options: TrialOptions, hooks: TrialHooks = NO_HOOKS) -> Result:
     """Wait until `gather` cells have begun, sleep for `sleep` seconds, then do what `does` says.
 
     raise, fail, hang, memory (runs out of it), kill (this process dies), kill once (only the first
     time).
     """
-    _sign_in(cell, context)
-    while len(list((Path(context.cache) / "visits").iterdir())) < cell.options.get("gather", 0):
+    _sign_in(cell, options)
+    while len(list((Path(options.cache) / "visits").iterdir())) < cell.options.get("gather", 0):
         time.sleep(0.05)
     time.sleep(float(cell.options.get("sleep") or 0.0))
     does = cell.options.get("does")
@@ -60,30 +59,31 @@ def run(cell: Cell, context: TrialContext) -> Result:
         threading.Event().wait()
     if does == "memory":
         raise MemoryError("cannot allocate memory")
-    if does == "kill" or (does == "kill once" and _visits(cell, context) == 1):
+    if does == "kill" or (does == "kill once" and _visits(cell, options) == 1):
         os.kill(os.getpid(), signal.SIGKILL)
-    store = context.store()
+    store = options.store()
     assert store is not None
     if does == "fail":
         result = failed_result(cell, "diverged", "the loss is nan", started=utc_now())
         store.put(result)
         return result
-    with open_tracker(context.wandb, cell, store.wandb, context.study) as tracker:
+    with open_tracker(options.wandb, cell, store.wandb, options.study) as tracker:
         tracker.log(1, {"loss": 1.0})
-        result = fake_result(cell, study=context.study, notes=(str(os.getpid()),))
+        result = fake_result(cell, study=options.study, notes=(str(os.getpid()),))
         store.put(result, PREDICTIONS, [])
         tracker.finish(result)
-    context.note(tracker.problem)
+    if tracker.problem is not None:
+        hooks.message(tracker.problem)
     return result
 
 
-def _sign_in(cell: Cell, context: TrialContext) -> None:
+def _sign_in(cell: Cell, options: TrialOptions) -> None:
     """One line a visit, so that tests can count how often a cell was run."""
-    log = Path(context.cache) / "visits" / cell.hash
+    log = Path(options.cache) / "visits" / cell.hash
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as file:
         file.write(f"{os.getpid()}\n")
 
 
-def _visits(cell: Cell, context: TrialContext) -> int:
-    return len((Path(context.cache) / "visits" / cell.hash).read_text().splitlines())
+def _visits(cell: Cell, options: TrialOptions) -> int:
+    return len((Path(options.cache) / "visits" / cell.hash).read_text().splitlines())

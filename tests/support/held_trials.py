@@ -6,8 +6,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from ablations.context import TrialContext
 from ablations.trial import run_trial
+from ablations.trial_interface import TrialHooks, TrialOptions
 from bench.store.cell import Cell
 from bench.store.result import Result
 
@@ -15,12 +15,12 @@ from bench.store.result import Result
 STEPS = 3
 
 
-def run(cell: Cell, context: TrialContext) -> Result:
+def run(cell: Cell, options: TrialOptions, hooks: TrialHooks) -> Result:
     """Train a cell. The first time, training waits after some steps until it is asked to stop."""
-    mark = Path(context.cache) / f"held-{cell.hash}"
-    if mark.exists() or context.asked_to_stop is None:
-        return run_trial(cell, context)
-    asked, looked = context.asked_to_stop, 0
+    mark = Path(options.cache) / f"held-{cell.hash}"
+    if mark.exists():
+        return run_trial(cell, options, hooks)
+    asked, looked = hooks.asked_to_stop, 0
 
     def asked_after_steps() -> bool:
         nonlocal looked
@@ -32,4 +32,4 @@ def run(cell: Cell, context: TrialContext) -> Result:
             time.sleep(0.1)
         return True
 
-    return run_trial(cell, replace(context, asked_to_stop=asked_after_steps))
+    return run_trial(cell, options, replace(hooks, asked_to_stop=asked_after_steps))

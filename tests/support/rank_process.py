@@ -10,33 +10,37 @@ from pathlib import Path
 from typing import Any
 
 from ablations.cancellation import Interrupted
-from ablations.context import TrialContext
-from ablations.distributed import find_meeting, leave, meet, open_meeting
-from ablations.trial import assist, run_trial
+from ablations.distributed import (
+    find_rendezvous,
+    join_process_group,
+    leave_process_group,
+    open_rendezvous,
+)
+from ablations.trial import run_rank, run_trial
+from ablations.trial_interface import TrialHooks, TrialOptions
 from bench.store.cell import Cell
 
 
 def main(rank: int, ranks: int, port_file: Path, trials: list[dict[str, Any]]) -> None:
     if rank == 0:
-        meeting = open_meeting("127.0.0.1", ranks)
-        port_file.with_suffix(".part").write_text(str(meeting.port))
+        rendezvous = open_rendezvous("127.0.0.1", ranks)
+        port_file.with_suffix(".part").write_text(str(rendezvous.port))
         port_file.with_suffix(".part").rename(port_file)
     else:
         while not port_file.exists():
             time.sleep(0.05)
-        meeting = find_meeting("127.0.0.1", int(port_file.read_text()), ranks)
-    meet(meeting, 0, rank, ranks, "cpu")
+        rendezvous = find_rendezvous("127.0.0.1", int(port_file.read_text()), ranks)
+    group = TrialOptions(None, None, "", ranks=ranks, rank=rank)
+    join_process_group(rendezvous, 0, group)
     for trial in trials:
         store, steps = trial["store"], trial["stop_before"]
-        context = TrialContext(
-            store, None, f"{store}/cache", ranks=ranks, rank=rank, asked_to_stop=_after(steps)
-        )
-        work = run_trial if rank == 0 else assist
+        options = TrialOptions(store, None, f"{store}/cache", ranks=ranks, rank=rank)
+        work = run_trial if rank == 0 else run_rank
         try:
-            work(Cell.from_json(trial["cell"]), context)
+            work(Cell.from_json(trial["cell"]), options, TrialHooks(asked_to_stop=_after(steps)))
         except Interrupted:
             assert steps is not None
-    leave()
+    leave_process_group()
 
 
 def _after(steps: int | None) -> Any:

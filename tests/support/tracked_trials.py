@@ -15,8 +15,8 @@ import json
 import sys
 from typing import Any
 
-from ablations.context import TrialContext
 from ablations.trial import run_trial
+from ablations.trial_interface import TrialHooks, TrialOptions
 from bench.cli import main as cli
 from bench.store.store import Store
 from bench.tracking import wandb as wandb_runs
@@ -30,15 +30,15 @@ def track(store: Store, trial: dict[str, Any]) -> dict[str, Any]:
     if trial.get("study") is None:
         return by_command(store, trial)
     problems: list[str] = []
-    context = TrialContext(
+    options = TrialOptions(
         store_address=store.address,
         data_root=None,
         cache=str(store.cache),
         study=trial["study"],
         wandb=trial["mode"],
-        tell=problems.append,
     )
-    result = run_trial(make_cell(**CELL, seed=trial["seed"]), context)
+    cell = make_cell(**CELL, seed=trial["seed"])
+    result = run_trial(cell, options, TrialHooks(message=problems.append))
     return {"hash": result.hash, "status": result.status, "problems": problems}
 
 

@@ -45,11 +45,15 @@ def test_a_store_that_is_there_is_tried(
 def test_what_does_not_work_is_bad(
     quick: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor_cli, "_NEEDED", ("no_such_library",))
+    (tmp_path / "broken_library.py").write_text("raise OSError('no such symbol')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(doctor_cli, "_NEEDED", ("no_such_library", "broken_library"))
     (tmp_path / "file").touch()
-    status, found = doctor(capsys, "--store", str(tmp_path / "file" / "x"))
+    status, found = doctor(capsys, "--imports", "--store", str(tmp_path / "file" / "x"))
     assert status == 1
-    assert found["no_such_library"]["level"] == "bad"
+    assert found["no_such_library"]["text"] == "not installed"
+    assert found["broken_library"]["text"] == "cannot be imported: no such symbol"
+    assert found["no_such_library"]["level"] == found["broken_library"]["level"] == "bad"
     assert found["store"]["level"] == "bad"
 
 

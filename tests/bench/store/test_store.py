@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fake_trials import fake_cell, fake_result
 
-from ablations.outcome import failed_result
+from ablations.trial_interface import failed_result
 from bench.errors import UsageError
 from bench.store.files import LocalFiles
 from bench.store.result import Result

@@ -11,7 +11,7 @@ from fake_trials import fake_cell, fake_result
 from wandb_files import OfflineRun, offline_runs, own_environment
 from wandb_server import wandb_server
 
-from ablations.outcome import failed_result
+from ablations.trial_interface import failed_result
 from bench.store.cell import Cell
 from bench.store.result import Alignment, Cost, Result
 from bench.store.trace import Trace

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ablations.context import TrialContext
 from ablations.trial import run_trial
+from ablations.trial_interface import TrialOptions
 from bench.store.result import Result
 from bench.store.store import Store
 from reports.leaderboard.bundle import open_bundle
@@ -69,7 +69,7 @@ class Bench:
 def trials(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     folder = tmp_path_factory.mktemp("leaderboard")
     store = Store.open(folder / "store", create=True)
-    context = TrialContext(store_address=store.address, data_root=None, cache=str(store.cache))
+    context = TrialOptions(store_address=store.address, data_root=None, cache=str(store.cache))
     results = {
         (task, attention): run_trial(make_cell(task, attention, budget="smoke"), context)
         for task, attentions in RUN.items()
@@ -86,7 +86,7 @@ def more(trials: Bench) -> Callable[..., Result]:
     """Runs another cell into a store."""
 
     def run(store: Store, task: str, attention: str, **options: object) -> Result:
-        context = TrialContext(
+        context = TrialOptions(
             store_address=store.address, data_root=None, cache=str(trials.store.cache)
         )
         return run_trial(make_cell(task, attention, budget="smoke", options=options), context)

@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from ablations.context import TrialContext
 from ablations.trial import run_trial
+from ablations.trial_interface import TrialOptions
 from bench.attention.registries import NO_SCORE, attentions, scores
 from bench.cli.main import main
 from bench.store.store import Store
@@ -187,7 +187,7 @@ def test_an_examples_memory_does_not_depend_on_its_batch(data: CaptioningData) -
 def test_a_whole_trial(attention: str, paths: Paths, tmp_path: Path) -> None:
     store = Store.open(str(tmp_path / "store"), create=True)
     cell = plan_of(attention, steps=4).cell
-    context = TrialContext(store.address, None, str(paths.cache))
+    context = TrialOptions(store.address, None, str(paths.cache))
     results = [run_trial(cell, context) for _ in range(2)]
     assert [one.status for one in results] == ["done", "done"], results[0].failure
     assert results[0].metrics == results[1].metrics, "the same cell gives the same figures"
@@ -253,6 +253,6 @@ def test_a_folder_of_ones_own_is_trained_on_and_spare_pictures_are_noted(
     store = Store.open(str(tmp_path / "store"), create=True)
     options = {"steps": 2, "max_length": 6, "size": 48}
     cell = make_cell("captioning", "soft", dataset="folder", budget="smoke", options=options)
-    result = run_trial(cell, TrialContext(store.address, str(folder), str(tmp_path / "cache")))
+    result = run_trial(cell, TrialOptions(store.address, str(folder), str(tmp_path / "cache")))
     assert result.status == "done", result.failure
     assert any("1 pictures" in note and "no caption" in note for note in result.provenance.notes)

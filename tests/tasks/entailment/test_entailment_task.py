@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from ablations.context import TrialContext
 from ablations.trial import run_trial
+from ablations.trial_interface import TrialOptions
 from bench.attention.registries import attentions, scores
 from bench.store.store import Store
 from tasks.base import Evaluation, Paths, Plan, tasks
@@ -162,7 +162,7 @@ def test_an_example_s_result_does_not_depend_on_its_batch(
 def test_a_whole_trial(attention: str, paths: Paths, tmp_path: Path) -> None:
     store = Store.open(str(tmp_path / "store"), create=True)
     cell = plan_of(attention, steps=4).cell
-    context = TrialContext(store.address, None, str(paths.cache))
+    context = TrialOptions(store.address, None, str(paths.cache))
     results = [run_trial(cell, context) for _ in range(2)]
     assert [one.status for one in results] == ["done", "done"], results[0].failure
     assert results[0].metrics == results[1].metrics, "the same cell gives the same figures"

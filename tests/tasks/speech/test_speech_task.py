@@ -10,8 +10,8 @@ import one_step
 import pytest
 import torch
 
-from ablations.context import TrialContext
 from ablations.trial import run_trial
+from ablations.trial_interface import TrialOptions
 from bench.attention.registries import NO_SCORE, attentions, scores
 from bench.store.store import Store
 from reports.statistics.bootstrap import RATIO, candidates, fitting
@@ -182,11 +182,11 @@ def test_a_whole_trial(attention: str, score: str | None, paths: Paths, tmp_path
         "speech", attention, score, budget="smoke", options={**OPTIONS, "ctc_weight": 0.3}
     )
     store = Store.open(str(tmp_path / "store"), create=True)
-    context = TrialContext(str(tmp_path / "store"), None, str(paths.cache))
+    context = TrialOptions(str(tmp_path / "store"), None, str(paths.cache))
     result = run_trial(cell, context)
     assert result.status == "done", result.failure
     assert len(result.curve) == 2
     assert all(math.isfinite(point["validation_loss"]) for point in result.curve)
     assert len(store.predictions(cell.hash)) == 2 * TESTED
-    again = run_trial(cell, TrialContext(None, None, str(paths.cache)))
+    again = run_trial(cell, TrialOptions(None, None, str(paths.cache)))
     assert again.metrics == result.metrics and again.curve[-1]["loss"] == result.curve[-1]["loss"]

@@ -9,8 +9,8 @@ import numpy as np
 import one_step
 import pytest
 
-from ablations.context import TrialContext
 from ablations.trial import run_trial
+from ablations.trial_interface import TrialOptions
 from bench.attention.registries import NO_SCORE, attentions, scores
 from bench.errors import NotApplicable
 from bench.store.store import Store
@@ -150,7 +150,7 @@ def test_rush_s_encoder_is_an_option(data: TextData[Document]) -> None:
 def test_a_whole_trial(attention: str, paths: Paths, tmp_path: Path) -> None:
     store = Store.open(str(tmp_path / "store"), create=True)
     cell = plan_of(attention, steps=4).cell
-    context = TrialContext(store.address, None, str(paths.cache))
+    context = TrialOptions(store.address, None, str(paths.cache))
     results = [run_trial(cell, context) for _ in range(2)]
     assert [one.status for one in results] == ["done", "done"], results[0].failure
     assert results[0].metrics == results[1].metrics, "the same cell gives the same figures"

@@ -8,8 +8,16 @@ import pytest
 from fake_trials import fake_cell, fake_result
 
 from ablations.cli.status import describe, state, sweeps
-from ablations.outcome import Outcome
-from ablations.status import SILENCE_SECONDS, Live, LiveRecord, NodeUse, Running
+from ablations.progress import (
+    SILENCE_SECONDS,
+    NodeUse,
+    Progress,
+    RunningTrial,
+    StatusWriter,
+    SweepStatus,
+    Tally,
+)
+from ablations.trial_interface import Outcome
 from bench.cli import main as cli
 from bench.store.store import Store
 
@@ -34,14 +42,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def live(store: Store, clock: Clock) -> Live:
+def live(store: Store, clock: Clock) -> Progress:
     nodes = [NodeUse("a 000000", 2, 0, True), NodeUse("b 000000", 4, 1, False)]
     labels = {cell.hash: cell.label for cell in CELLS}
-    return Live(store, "20260101-x", "x", labels, 3, lambda: nodes, clock)
+    writer = StatusWriter(store, "20260101-x", "x", lambda: nodes)
+    return Progress(Tally(labels, 3), [writer], clock)
 
 
-def half_way(live: Live, clock: Clock) -> None:
-    live.begin()
+def half_way(live: Progress, clock: Clock) -> None:
+    live.begin("starting")
     live.ready(2)
     for cell in CELLS[:3]:
         live.started(cell.hash)
@@ -52,22 +61,22 @@ def half_way(live: Live, clock: Clock) -> None:
     live.tick()
 
 
-def test_a_record_says_where_the_sweep_stands(live: Live, clock: Clock, store: Store) -> None:
+def test_a_record_says_where_the_sweep_stands(live: Progress, clock: Clock, store: Store) -> None:
     half_way(live, clock)
     (record,) = sweeps(store)
-    assert (record.state, record.cells, record.held) == ("running", 7, 3)
+    assert (record.state, record.cells, record.stored) == ("running", 7, 3)
     assert (record.done, record.failed, record.seconds_left) == (1, 1, 5.0)
-    assert record.running == (Running(CELLS[2].label, "a 000000", 10.0),)
+    assert record.running == (RunningTrial(CELLS[2].label, "a 000000", 10.0),)
     assert record.nodes == (
         NodeUse("a 000000", 2, 0, True, 1, 1),
         NodeUse("b 000000", 4, 1, False, 0, 1),
     )
     assert record.failures == ((CELLS[1].label, "diverged", "nan"),)
-    assert LiveRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
+    assert SweepStatus.from_json(json.loads(json.dumps(record.to_json()))) == record
 
 
-def test_records_are_written_now_and_then(live: Live, clock: Clock, store: Store) -> None:
-    live.begin()
+def test_records_are_written_now_and_then(live: Progress, clock: Clock, store: Store) -> None:
+    live.begin("starting")
     live.ready(1)
     live.started(CELLS[0].hash)
     live.tick()
@@ -78,7 +87,7 @@ def test_records_are_written_now_and_then(live: Live, clock: Clock, store: Store
 
 
 def test_an_interrupted_trial_is_neither_done_nor_failed(
-    live: Live, clock: Clock, store: Store
+    live: Progress, clock: Clock, store: Store
 ) -> None:
     half_way(live, clock)
     live.finished(Outcome(CELLS[2].hash, "interrupted"))
@@ -88,17 +97,17 @@ def test_an_interrupted_trial_is_neither_done_nor_failed(
 
 
 def test_a_store_that_is_away_does_not_end_the_sweep(
-    live: Live, store: Store, monkeypatch: pytest.MonkeyPatch
+    live: Progress, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(name: str, record: object) -> None:
         raise OSError("away")
 
     monkeypatch.setattr(store, "put_sweep", away)
-    live.begin()
+    live.begin("starting")
     live.end(stopped=False)
 
 
-def test_silence_is_told_from_work(live: Live, clock: Clock, store: Store) -> None:
+def test_silence_is_told_from_work(live: Progress, clock: Clock, store: Store) -> None:
     half_way(live, clock)
     (record,) = sweeps(store)
     said = datetime.fromisoformat(record.updated)
@@ -109,7 +118,7 @@ def test_silence_is_told_from_work(live: Live, clock: Clock, store: Store) -> No
 
 
 def test_the_command(
-    live: Live, clock: Clock, store: Store, capsys: pytest.CaptureFixture[str]
+    live: Progress, clock: Clock, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["status", store.address]) == 0
     assert "no results yet" in capsys.readouterr().out

@@ -12,16 +12,15 @@ import pytest
 
 from ablations import distributed as ranks
 from ablations import fit as fitting
-from ablations.context import TrialContext
-from ablations.distributed import RankFailed, RankLost
+from ablations.cancellation import RankFailed, RankLost
 from ablations.fit import fit
+from ablations.trial_interface import NO_HOOKS, TrialHooks, TrialOptions
 from ablations.worker import run_cell
 from bench.store.store import Store
-from bench.tracking import NullTracker
 from tasks.plan import make_cell, resolve
 from tasks.training.distributed import ProcessGroup
 
-team = pytest.importorskip("ablations.worker_group")
+worker = pytest.importorskip("ablations.worker")
 
 CELL = make_cell("translation", "soft", budget="smoke", options={"steps": 2, "test_limit": 2})
 CLOSED = "[gloo/transport/tcp/pair.cc:547] Connection closed by peer [10.0.0.2]:19138"
@@ -30,20 +29,20 @@ RESET = "[gloo/transport/tcp/pair.cc:538] Read error [10.0.0.2]:27013: Connectio
 
 @pytest.mark.parametrize("said", [CLOSED, RESET])
 def test_a_broken_connection_is_a_lost_rank(said: str) -> None:
-    with pytest.raises(RankLost, match="peer"), ranks.explained(TrialContext(None, None, "")):
+    with pytest.raises(RankLost, match="peer"), ranks.with_context(NO_HOOKS):
         raise RuntimeError(said)
 
 
 def test_what_other_ranks_say_comes_first() -> None:
     trouble = RankFailed("diverged", "the training loss was nan")
-    context = TrialContext(None, None, "", trouble=lambda: trouble)
-    with pytest.raises(RankFailed, match="was nan"), ranks.explained(context):
+    hooks = TrialHooks(peer_failure=lambda: trouble)
+    with pytest.raises(RankFailed, match="was nan"), ranks.with_context(hooks):
         raise RuntimeError(CLOSED)
 
 
 def test_this_ranks_own_errors_stay_what_they_are() -> None:
-    context = TrialContext(None, None, "", trouble=lambda: None)
-    with pytest.raises(RuntimeError, match="shapes"), ranks.explained(context):
+    hooks = TrialHooks(peer_failure=lambda: None)
+    with pytest.raises(RuntimeError, match="shapes"), ranks.with_context(hooks):
         raise RuntimeError("shapes differ")
 
 
@@ -59,20 +58,20 @@ class Broken(ProcessGroup):
 def test_a_rank_that_is_lost_before_training_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def share(seed: int, module: Any, served: Any, context: TrialContext) -> None:
+    def share(seed: int, module: Any, served: Any, context: TrialOptions) -> None:
         module.group = Broken()
 
     monkeypatch.setattr(fitting, "_share", share)
-    plan, context = resolve(CELL), TrialContext(None, None, str(tmp_path), ranks=2)
+    plan, context = resolve(CELL), TrialOptions(None, None, str(tmp_path), ranks=2)
     data = plan.task.prepare(plan, context.paths())
     with pytest.raises(RankLost):
-        fit(plan, plan.task.module(plan, data), data, context, NullTracker())
+        fit(plan, plan.task.module(plan, data), data, context, NO_HOOKS)
 
 
 def test_the_best_loss_is_that_of_the_curve_so_far() -> None:
     curve = [{"step": float(step), "validation_loss": loss} for step, loss in enumerate((3, 1, 2))]
     points: list[Any] = []
-    follow = fitting._Follow(NullTracker(), TrialContext(None, None, "", report=points.append))
+    follow = fitting._ReportCurve(TrialHooks(report=points.append))
     # After going on from a checkpoint, three points come at once.
     follow.on_validation_end(None, SimpleNamespace(curve=curve))  # type: ignore[arg-type]
     assert [point["best_validation_loss"] for point in points] == [3, 1, 1]
@@ -82,8 +81,8 @@ class Answers:
     """Stands for Ray: its references are what comes of them, exceptions are raised."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(team.ray, "get", self._get)
-        monkeypatch.setattr(team.ray, "wait", self._wait)
+        monkeypatch.setattr(worker.ray, "get", self._get)
+        monkeypatch.setattr(worker.ray, "wait", self._wait)
 
     def _get(self, answer: Any) -> Any:
         if isinstance(answer, Exception):
@@ -100,21 +99,23 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
 
 
 def test_deaths_and_failures_of_others_are_told_apart(answers: Answers) -> None:
-    assert team._trouble(None) is None
-    assert isinstance(team._trouble(team.ray.exceptions.RayActorError()), RankLost)
-    failed = team._trouble(("diverged", "nan"))
+    assert worker._failure_of(None) is None
+    assert isinstance(worker._failure_of(worker.ray.exceptions.RayActorError()), RankLost)
+    failed = worker._failure_of(("diverged", "nan"))
     assert isinstance(failed, RankFailed) and (failed.kind, str(failed)) == ("diverged", "nan")
     # Of three ranks one dies; the second tells of its broken connection, and has not failed.
-    lost = team._trouble(("RankLost", CLOSED))
+    lost = worker._failure_of(("RankLost", CLOSED))
     assert isinstance(lost, RankLost) and str(lost) == CLOSED
 
 
 @pytest.mark.parametrize(
-    ("said", "whole"),
+    ("said", "complete"),
     [([None, None], True), ([None, ("diverged", "nan")], True), ([None, ("RankLost", "x")], False)],
 )
-def test_a_team_without_a_rank_is_not_whole(answers: Answers, said: Any, whole: bool) -> None:
-    assert team._Watch(said, lambda: None).end(0.0) is whole
+def test_a_worker_group_without_a_rank_is_not_complete(
+    answers: Answers, said: Any, complete: bool
+) -> None:
+    assert worker._PeerWatch(said, lambda: None).end(0.0) is complete
 
 
 def test_a_busy_rank_leaves_word_of_what_failed_elsewhere(
@@ -122,20 +123,22 @@ def test_a_busy_rank_leaves_word_of_what_failed_elsewhere(
 ) -> None:
     store = Store.open(tmp_path / "store", create=True)
     began = "2026-01-01T00:00:00.000Z"
-    context = TrialContext(
+    context = TrialOptions(
         store.address, None, str(tmp_path), ranks=2, sweep="one", sweep_began=began
     )
     ended: list[Any] = []
-    monkeypatch.setattr(team, "_PATIENCE", 0.0)
-    monkeypatch.setattr(team, "EXPLANATION_SECONDS", 0.05)
-    monkeypatch.setattr(team.os, "_exit", ended.append)
-    words = team.partial(team._store_failure, CELL, context, began)
-    watch = team._Watch([("unusable input", "no data here")], lambda: ended.append("team"), words)
+    monkeypatch.setattr(worker, "_PATIENCE", 0.0)
+    monkeypatch.setattr(worker, "EXPLANATION_SECONDS", 0.05)
+    monkeypatch.setattr(worker.os, "_exit", ended.append)
+    words = worker.partial(worker._store_failure, CELL, context, began)
+    watch = worker._PeerWatch(
+        [("unusable input", "no data here")], lambda: ended.append("group"), words
+    )
     assert watch._known.wait(5)
-    for thread in team.threading.enumerate():
+    for thread in worker.threading.enumerate():
         if thread.name.startswith("rank watch"):
             thread.join(5)
-    assert ended == ["team", team._RANK_LOST_STATUS]
+    assert ended == ["group", worker._RANK_LOST_STATUS]
     # Tune tries the trial again, and finds what became of it.
     outcome = run_cell(CELL, context, "fake_trials:run")
     assert outcome.failure == ("unusable input", "no data here")

@@ -13,8 +13,8 @@ import pytest
 from marked_processes import SUPPORT, Marked, wait_until
 from wandb_files import offline_runs
 
-from ablations.context import TrialContext
 from ablations.trial import run_trial
+from ablations.trial_interface import TrialOptions
 from bench.store.cell import Cell
 from bench.store.result import Result
 from bench.store.store import Store
@@ -77,7 +77,7 @@ class Trained:
         trials = [trial(cell, self.together) for cell in (*CELLS, DRAWN, WILD, LONG)]
         trials += [trial(DRAWN, self.parts, steps) for steps in (4, 2, None)]
         train_together(folder, trials)
-        context = TrialContext(self.alone.address, None, str(folder / "cache"))
+        context = TrialOptions(self.alone.address, None, str(folder / "cache"))
         for cell in CELLS:
             run_trial(cell, context)
 

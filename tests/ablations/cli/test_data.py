@@ -80,7 +80,7 @@ def test_every_problem_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "train.src:2: not UTF-8" in captured.out and "valid.src: 5 lines" in captured.out
     assert "eval" not in captured.out
     assert captured.err == (
-        "attnbench: error: translation/parallel: 2 problems; mend and check again\n"
+        "attnbench: error: translation/parallel: 2 problems; fix the problems above and re-run\n"
     )
 
 
@@ -112,7 +112,7 @@ def test_all_problems_are_counted_and_the_first_are_shown(
         (["data", "chek"], "invalid choice: 'chek'"),
         (["data", "list", "--task", "translatoin"], "did you mean 'translation'?"),
         (["data", "check", "--task", "translation", "--dataset", "x"], "unknown data set 'x'"),
-        (["data", "check"], "which data set?"),
+        (["data", "check"], "missing data set name"),
         (["data", "check", "parallel", "/nowhere"], "/nowhere: no such folder"),
         (["data", "check", "parallel", __file__], "is a file; name its folder"),
         (["data", "check", "parallel", "--most", "-1"], "--most"),

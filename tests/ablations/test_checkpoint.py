@@ -15,9 +15,9 @@ import torch
 
 from ablations.cancellation import Interrupted
 from ablations.checkpoint import random_state, restore_random_state
-from ablations.context import TrialContext
 from ablations.fit import seed_all
 from ablations.trial import run_trial
+from ablations.trial_interface import TrialHooks, TrialOptions
 from bench.store.result import Result
 from bench.store.store import Store
 from tasks.base import tasks
@@ -47,10 +47,10 @@ class AfterSteps:
 
 
 @pytest.fixture
-def context(tmp_path: Path) -> Callable[[str], TrialContext]:
-    def make(name: str) -> TrialContext:
+def context(tmp_path: Path) -> Callable[[str], TrialOptions]:
+    def make(name: str) -> TrialOptions:
         store = Store.open(tmp_path / name, create=True)
-        return TrialContext(store.address, None, str(tmp_path / "cache"))
+        return TrialOptions(store.address, None, str(tmp_path / "cache"))
 
     return make
 
@@ -61,7 +61,7 @@ def test_every_task_is_tried() -> None:
 
 @pytest.mark.parametrize(("task", "attention", "options"), CASES)
 def test_an_interrupted_trial_ends_as_one_that_was_not(
-    task: str, attention: str, options: dict[str, Any], context: Callable[[str], TrialContext]
+    task: str, attention: str, options: dict[str, Any], context: Callable[[str], TrialOptions]
 ) -> None:
     cell = make_cell(task, attention, budget="smoke", options={**options, "steps": 8})
     whole, parts = context("whole"), context("parts")
@@ -70,7 +70,7 @@ def test_an_interrupted_trial_ends_as_one_that_was_not(
     # Before, at and after a validation (every 4 steps), and twice.
     for steps in (3, 1, 2):
         with pytest.raises(Interrupted):
-            run_trial(cell, replace(parts, asked_to_stop=AfterSteps(steps)))
+            run_trial(cell, parts, TrialHooks(asked_to_stop=AfterSteps(steps)))
     result = run_trial(cell, parts)
     assert _figures(result) == _figures(expected)
     assert parts.store_address is not None and whole.store_address is not None
@@ -102,7 +102,7 @@ def test_all_generators_go_on_where_they_were() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut"])
-def test_what_cannot_be_used_is_not(content: bytes, context: Callable[[str], TrialContext]) -> None:
+def test_what_cannot_be_used_is_not(content: bytes, context: Callable[[str], TrialOptions]) -> None:
     cell = make_cell("translation", "soft", budget="smoke", options={"steps": 4})
     clean, spoilt = context("clean"), context("spoilt")
     assert spoilt.store_address is not None
@@ -110,7 +110,7 @@ def test_what_cannot_be_used_is_not(content: bytes, context: Callable[[str], Tri
     assert _figures(run_trial(cell, spoilt)) == _figures(run_trial(cell, clean))
 
 
-def test_checkpoints_are_saved_on_the_way(context: Callable[[str], TrialContext]) -> None:
+def test_checkpoints_are_saved_on_the_way(context: Callable[[str], TrialOptions]) -> None:
     cell = make_cell("translation", "soft", budget="smoke", options={"steps": 6})
     here = context("store")
     assert here.store_address is not None
@@ -121,13 +121,13 @@ def test_checkpoints_are_saved_on_the_way(context: Callable[[str], TrialContext]
         seen.append(store.checkpoint(cell.hash) is not None)
         return False
 
-    run_trial(cell, replace(here, checkpoint_seconds=0.0, asked_to_stop=look))
+    run_trial(cell, replace(here, checkpoint_seconds=0.0), TrialHooks(asked_to_stop=look))
     assert seen == [False, False, True, True, True, True]
     assert store.checkpoint(cell.hash) is None
 
 
 def test_a_checkpoint_of_other_defaults_is_not_used(
-    context: Callable[[str], TrialContext], monkeypatch: pytest.MonkeyPatch
+    context: Callable[[str], TrialOptions], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cell = make_cell("translation", "soft", budget="smoke", options={"steps": 4})
     clean, aged = context("clean"), context("aged")
@@ -139,14 +139,14 @@ def test_a_checkpoint_of_other_defaults_is_not_used(
             lambda budget, placement: {**usual(budget, placement), "learning_rate": 0.5},
         )
         with pytest.raises(Interrupted):
-            run_trial(cell, replace(aged, asked_to_stop=AfterSteps(2)))
+            run_trial(cell, aged, TrialHooks(asked_to_stop=AfterSteps(2)))
     assert aged.store_address is not None
     assert Store.open(aged.store_address).checkpoint(cell.hash) is not None
     assert _figures(run_trial(cell, aged)) == _figures(run_trial(cell, clean))
 
 
 def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(
-    context: Callable[[str], TrialContext], monkeypatch: pytest.MonkeyPatch
+    context: Callable[[str], TrialOptions], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(store: Store, hash: str, content: bytes) -> None:
         raise OSError(errno.ENOSPC, "no space left on device")

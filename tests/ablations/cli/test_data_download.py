@@ -132,7 +132,7 @@ def test_places_that_cannot_be_written(
 ) -> None:
     (tmp_path / "file").write_text("")
     error = fails(capsys, "get", "sick", "--dest", str(tmp_path / "file"))
-    assert "is no folder" in error
+    assert "not a directory" in error
     error = fails(capsys, "get", "sick", "--dest", str(tmp_path / "file" / "below"))
     assert "cannot be written (Not a directory)" in error
     assert sick.seen == []
@@ -207,7 +207,7 @@ def test_another_revision_is_got_and_read_by_its_name(
     [
         (["get"], "NAME"),
         (["get", "sikc"], "unknown data set 'sikc'; did you mean 'sick'?"),
-        (["get", "sick"], "--dest: where should it go?"),
+        (["get", "sick"], "--dest: no destination given"),
         (["get", "parallel", "--dest", "."], "read from files of your own"),
         (["get", "probe", "--dest", "."], "'probe' is a data set of captioning, entailment, "),
         (["get", "probe", "--task", "speech", "--dest", "."], "it is generated"),

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from fake_trials import PREDICTIONS, fake_result
 
-from ablations.context import TrialContext
-from ablations.outcome import failed_result
 from ablations.trial import UNUSABLE
+from ablations.trial_interface import TrialHooks, TrialOptions, failed_result
 from bench.cli import main as cli
 from bench.store.cell import Cell
 from bench.store.result import Result
@@ -19,11 +18,11 @@ RUN = ["run", "--task", "translation", "--attention", "soft", "--budget", "smoke
 
 
 @pytest.fixture
-def trials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Cell, TrialContext]]:
+def trials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Cell, TrialOptions]]:
     """Trials that train nothing; what they were asked for."""
-    asked: list[tuple[Cell, TrialContext]] = []
+    asked: list[tuple[Cell, TrialOptions]] = []
 
-    def run_trial(cell: Cell, context: TrialContext) -> Result:
+    def run_trial(cell: Cell, context: TrialOptions, hooks: TrialHooks) -> Result:
         asked.append((cell, context))
         result = fake_result(cell, 30.0 + len(asked))
         if context.store_address:
@@ -37,7 +36,7 @@ def trials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Cell, 
 
 
 def test_a_summary_for_people(
-    trials: list[tuple[Cell, TrialContext]], capsys: pytest.CaptureFixture[str]
+    trials: list[tuple[Cell, TrialOptions]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(RUN) == 0
     printed = capsys.readouterr().out
@@ -51,7 +50,7 @@ def test_a_summary_for_people(
 
 
 def test_json_is_the_record_and_nothing_else(
-    trials: list[tuple[Cell, TrialContext]], capsys: pytest.CaptureFixture[str]
+    trials: list[tuple[Cell, TrialOptions]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main([*RUN, "--json", "--seed", "4", "--set", "steps=7"]) == 0
     record = json.loads(capsys.readouterr().out)
@@ -60,7 +59,7 @@ def test_json_is_the_record_and_nothing_else(
 
 
 def test_a_stored_result_is_shown_instead_of_run_again(
-    trials: list[tuple[Cell, TrialContext]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trials: list[tuple[Cell, TrialOptions]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = [*RUN, "--json", "--store", str(tmp_path / "s")]
     assert cli.main(command) == 0
@@ -79,7 +78,7 @@ def test_a_stored_result_is_shown_instead_of_run_again(
 def test_a_failed_cell_is_named_and_its_status_is_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def run_trial(cell: Cell, context: TrialContext) -> Result:
+    def run_trial(cell: Cell, context: TrialOptions, hooks: TrialHooks) -> Result:
         return failed_result(cell, "diverged", "the loss is nan", started="2025-01-01T00:00:00Z")
 
     monkeypatch.setattr("ablations.trial.run_trial", run_trial)
@@ -94,7 +93,7 @@ def test_a_failed_cell_is_named_and_its_status_is_1(
 def test_what_the_user_must_mend_is_no_failed_cell(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def run_trial(cell: Cell, context: TrialContext) -> Result:
+    def run_trial(cell: Cell, context: TrialOptions, hooks: TrialHooks) -> Result:
         return failed_result(cell, UNUSABLE, "a.txt:3: empty", started="2025-01-01T00:00:00Z")
 
     monkeypatch.setattr("ablations.trial.run_trial", run_trial)
@@ -111,7 +110,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--budget", "laptp"], "unknown budget 'laptp'; did you mean 'laptop'?"),
     (["--set", "stepz=3"], "unknown option 'stepz'; did you mean 'steps'?"),
     (["--set", "steps=0"], "steps=0 cannot be used"),
-    (["--set", "steps"], "'steps' is no KEY=VALUE"),
+    (["--set", "steps"], "expected KEY=VALUE, got 'steps'"),
     (["--seed", "-1"], "a seed is a whole number from 0"),
     (["--threads", "0"], "--threads"),
     (["--device", "gpu"], "no device 'gpu'; auto, cpu, cuda or cuda:<index>"),

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from fake_trials import fake_result
 
-from ablations.context import TrialContext
-from ablations.outcome import Outcome, failed_result
-from ablations.resources import Resources
+from ablations.cluster import Resources
 from ablations.sweep import SweepPlan, SweepSummary
+from ablations.trial_interface import Outcome, TrialOptions, failed_result
 from bench.cli import main as cli
 from bench.store.result import Result
 from bench.store.store import Store
@@ -25,12 +24,12 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def sweeps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SweepPlan, TrialContext, Resources]]:
+def sweeps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SweepPlan, TrialOptions, Resources]]:
     """Sweeps that finish at once: attention `none` fails, the others are done."""
     asked = []
 
     def run_sweep(
-        plan: SweepPlan, context: TrialContext, resources: Resources, progress: Any
+        plan: SweepPlan, context: TrialOptions, resources: Resources, renderer: Any
     ) -> SweepSummary:
         asked.append((plan, context, resources))
         assert context.store_address is not None
@@ -41,8 +40,7 @@ def sweeps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SweepPlan, TrialContex
                 result = failed_result(cell, "diverged", "nan", started="2025-01-01T00:00:00Z")
             store.put(result)
             outcomes.append(Outcome.of(result, 1.0))
-        labels = {cell.hash: cell.label for cell in plan.to_run}
-        return SweepSummary(plan, tuple(outcomes), None, labels)
+        return SweepSummary(plan, tuple(outcomes))
 
     monkeypatch.setattr("ablations.sweep.run_sweep", run_sweep)
     return asked
@@ -70,7 +68,7 @@ def test_a_dry_run_names_what_does_not_apply(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_sweep_resumes(
-    sweeps: list[tuple[SweepPlan, TrialContext, Resources]],
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]],
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
@@ -99,7 +97,7 @@ def test_a_sweep_resumes(
 
 
 def test_the_next_command_can_be_pasted(
-    sweeps: list[tuple[SweepPlan, TrialContext, Resources]], capsys: pytest.CaptureFixture[str]
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["sweep", "--task", "translation", "--attention", "soft", "--store", "my runs/é"]
     assert cli.main(command) == 0
@@ -107,7 +105,7 @@ def test_the_next_command_can_be_pasted(
 
 
 def test_options_reach_the_trials(
-    sweeps: list[tuple[SweepPlan, TrialContext, Resources]], tmp_path: Path
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]], tmp_path: Path
 ) -> None:
     study = tmp_path / "mine.yaml"
     study.write_text("blocks:\n  - attentions: [soft]\n    scores: [dot, concat]\n")
@@ -127,7 +125,7 @@ def test_options_reach_the_trials(
 
 
 def test_a_limit_leaves_the_rest_for_later(
-    sweeps: list[tuple[SweepPlan, TrialContext, Resources]], capsys: pytest.CaptureFixture[str]
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["sweep", "--task", "translation", "--attention", "global", "--limit", "2"]
     assert cli.main(command) == 0
@@ -137,13 +135,13 @@ def test_a_limit_leaves_the_rest_for_later(
 
 
 def test_a_limit_limits_the_search_too(
-    sweeps: list[tuple[SweepPlan, TrialContext, Resources]],
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     searches = []
 
-    def search(plan: SweepPlan, context: TrialContext, *rest: Any, **more: Any) -> SweepSummary:
+    def search(plan: SweepPlan, context: TrialOptions, *rest: Any, **more: Any) -> SweepSummary:
         assert context.store_address is not None and not context.tests
         store = Store.open(context.store_address)
         searches.append(plan.to_run)
@@ -183,7 +181,7 @@ def test_a_limit_limits_the_search_too(
     ],
 )
 def test_trials_of_several_processes(
-    sweeps: list[tuple[SweepPlan, TrialContext, Resources]],
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]],
     arguments: list[str],
     ranks: int,
     gpus: float,
@@ -197,7 +195,7 @@ def test_trials_of_several_processes(
 
 
 def test_a_search_comes_first(
-    sweeps: list[tuple[SweepPlan, TrialContext, Resources]],
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -205,9 +203,9 @@ def test_a_search_comes_first(
 
     def run_search(
         plan: SweepPlan,
-        context: TrialContext,
+        context: TrialOptions,
         resources: Resources,
-        progress: Any,
+        renderer: Any,
         *,
         early_stopping: bool,
     ) -> SweepSummary:
@@ -248,16 +246,16 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--budget", "laptp"], "unknown budget 'laptp'; did you mean 'laptop'?"),
     (["--set", "steps=0"], "steps=0 cannot be used"),
     (["--set", "stepz=1"], "unknown option 'stepz'; did you mean 'steps'?"),
-    (["--seeds", "0"], "--seeds: 0 is too few"),
-    (["--limit", "0"], "--limit: 0 is too few"),
-    (["--seeds", "20261125"], "--seeds: 20261125 means seeds 1 to 20261125"),
-    (["--cpus-per-trial", "0"], "--cpus-per-trial: a trial needs CPUs"),
-    (["--retries", "-1"], "--retries: -1 is less than none"),
-    (["--ranks", "0"], "--ranks: 0 processes train nothing"),
+    (["--seeds", "0"], "--seeds: must be ≥ 1, got 0"),
+    (["--limit", "0"], "--limit: must be ≥ 1, got 0"),
+    (["--seeds", "20261125"], "--seeds: at most 10,000 seeds"),
+    (["--cpus-per-trial", "0"], "--cpus-per-trial: must be > 0, got 0"),
+    (["--retries", "-1"], "--retries: must be ≥ 0, got -1"),
+    (["--ranks", "0"], "--ranks: needs at least 1 process"),
     (["--ranks", "2", "--gpus-per-trial", "0.5"], "2 processes cannot share 0.5 GPUs"),
     (["--gpus-per-trial", "1.5"], "1 processes cannot share 1.5 GPUs"),
-    (["--search", "0"], "--search: 0 is too few"),
-    (["--scheduler", "asha"], "only a search stops trials early"),
+    (["--search", "0"], "--search: must be ≥ 1, got 0"),
+    (["--scheduler", "asha"], "ASHA applies to hyperparameter search only"),
     (["--attention", "soft", "--score", "dot"], "no cell of study 'overview' is left"),
     (["--task", "translation", "--dataset", "multi30k"], "data set 'multi30k' needs its files"),
     (["--store", "file/x"], "the store cannot be written (not a directory)"),

@@ -10,9 +10,8 @@ from fake_trials import fake_cell
 
 from ablations import cancellation as stopping
 from ablations.cancellation import Stopped, StopRequest
-from ablations.context import TrialContext
-from ablations.outcome import Outcome
-from ablations.resources import Resources
+from ablations.cluster import Resources
+from ablations.trial_interface import Outcome, TrialOptions
 from bench.store.store import Store
 
 tuning = pytest.importorskip("ablations.tune")
@@ -51,20 +50,20 @@ class Trial:
 
 
 @pytest.fixture
-def context(tmp_path: Path) -> TrialContext:
-    return TrialContext(str(tmp_path / "store"), None, str(tmp_path), study="s", sweep="one")
+def context(tmp_path: Path) -> TrialOptions:
+    return TrialOptions(str(tmp_path / "store"), None, str(tmp_path), study="s", sweep="one")
 
 
 def watch(
     listener: Listener,
-    context: TrialContext,
+    context: TrialOptions,
     request: StopRequest | None = None,
     retries: int = 0,
 ) -> Any:
     return tuning._Watch(listener, request or StopRequest(lambda: None), context, retries)
 
 
-def test_tune_can_pickle_what_listens_to_it(context: TrialContext) -> None:
+def test_tune_can_pickle_what_listens_to_it(context: TrialOptions) -> None:
     from ray import cloudpickle
 
     cloudpickle.dumps(watch(Listener(), context))
@@ -86,21 +85,21 @@ def test_tune_can_pickle_what_listens_to_it(context: TrialContext) -> None:
             "its process was killed because the machine ran low on memory, 2 times",
         ),
         (
-            "Failure # 1 (x)\nablations.rank_errors.RankLost: The actor died. Worker exit detail: "
+            "Failure # 1 (x)\nablations.distributed.RankLost: The actor died. Worker exit detail: "
             "Worker unexpectedly exits. There are some potential root causes. (1) ...\n",
             "worker died",
             "the process of one of its ranks was killed or crashed (Worker unexpectedly exits.)",
         ),
         (
-            "Failure # 1 (x)\nablations.rank_errors.RankLost: Connection closed by peer\n",
+            "Failure # 1 (x)\nablations.distributed.RankLost: Connection closed by peer\n",
             "worker died",
             "the process of one of its ranks was killed or crashed (Connection closed by peer)",
         ),
-        (None, "worker died", "its process ended without a word"),
+        (None, "worker died", "its process ended without a report"),
     ],
 )
 def test_the_death_of_a_worker_becomes_a_stored_result(
-    tmp_path: Path, context: TrialContext, said: str | None, kind: str, message: str
+    tmp_path: Path, context: TrialOptions, said: str | None, kind: str, message: str
 ) -> None:
     store = Store.open(tmp_path / "store", create=True)
     listener = Listener()
@@ -111,14 +110,14 @@ def test_the_death_of_a_worker_becomes_a_stored_result(
     assert (result.status, result.provenance.study) == ("failed", "s")
 
 
-def test_a_death_that_cannot_be_stored_is_still_told(tmp_path: Path, context: TrialContext) -> None:
+def test_a_death_that_cannot_be_stored_is_still_told(tmp_path: Path, context: TrialOptions) -> None:
     (tmp_path / "store").touch()  # a file where the store was
     listener = Listener()
     watch(listener, context).on_trial_error(1, [], Trial(tmp_path, "Failure # 1"))
     assert not listener.heard[0].stored
 
 
-def test_trials_given_up_too_early_are_run_again(tmp_path: Path, context: TrialContext) -> None:
+def test_trials_given_up_too_early_are_run_again(tmp_path: Path, context: TrialOptions) -> None:
     Store.open(tmp_path / "store", create=True)
     listener = Listener()
     listening = watch(listener, context, retries=3)
@@ -134,7 +133,7 @@ def test_trials_given_up_too_early_are_run_again(tmp_path: Path, context: TrialC
 
 
 def test_a_trial_whose_process_died_does_not_run_until_it_starts_again(
-    context: TrialContext,
+    context: TrialOptions,
 ) -> None:
     request, listener = StopRequest(lambda: None), Listener()
     listening = watch(listener, context, request)
@@ -146,7 +145,7 @@ def test_a_trial_whose_process_died_does_not_run_until_it_starts_again(
     assert len(listener.heard) == 2, "one that had not started yet is not told of"
 
 
-def test_a_stop_is_raised_at_once_where_nothing_runs(context: TrialContext) -> None:
+def test_a_stop_is_raised_at_once_where_nothing_runs(context: TrialOptions) -> None:
     request, listener = StopRequest(lambda: None), Listener()
     listening = watch(listener, context, request)
     listening.on_step_end(1, [])
@@ -165,7 +164,7 @@ class Ran:
 
 
 def test_running_trials_are_asked_to_stop_and_waited_for(
-    tmp_path: Path, context: TrialContext
+    tmp_path: Path, context: TrialOptions
 ) -> None:
     store = Store.open(tmp_path / "store", create=True)
     request, listener = StopRequest(lambda: None), Listener()
@@ -181,7 +180,7 @@ def test_running_trials_are_asked_to_stop_and_waited_for(
 
 
 def test_trials_that_do_not_end_are_not_waited_for_longer(
-    tmp_path: Path, context: TrialContext, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, context: TrialOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Store.open(tmp_path / "store", create=True)
     monkeypatch.setitem(stopping.PATIENCE, 15, 0.0)
@@ -193,7 +192,7 @@ def test_trials_that_do_not_end_are_not_waited_for_longer(
         listening.on_step_end(1, [])
 
 
-def test_what_a_scheduler_ended_is_stored(tmp_path: Path, context: TrialContext) -> None:
+def test_what_a_scheduler_ended_is_stored(tmp_path: Path, context: TrialOptions) -> None:
     store = Store.open(tmp_path / "store", create=True)
     listener, trial = Listener(), Ran()
     trial.last_result = {"step": 6.0, "validation_loss": 2.0, "best_validation_loss": 2.0}
@@ -205,7 +204,7 @@ def test_what_a_scheduler_ended_is_stored(tmp_path: Path, context: TrialContext)
     assert store.get(outcome.hash).metrics == {"validation_loss": 2.0, "steps": 6.0}
 
 
-def test_the_first_of_two_reports_tells_the_place(context: TrialContext) -> None:
+def test_the_first_of_two_reports_tells_the_place(context: TrialOptions) -> None:
     listener = Listener()
     listening = watch(listener, context)
     listening.on_trial_result(1, [], Ran(), {"node": "here 012345"})
@@ -241,3 +240,37 @@ def test_a_trial_that_fits_nowhere_is_refused(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ValueError, match="needs 5 CPUs and 0 GPUs fits on no machine") as caught:
         tuning._slots(Resources(cpus_per_trial=5))
     assert "the largest has 4 CPUs and 0 GPUs (all together 6 and 0)" in str(caught.value)
+
+
+class QueuedTrial(SimpleNamespace):
+    def is_finished(self) -> bool:
+        return self.status in ("TERMINATED", "ERROR")
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+def test_every_cell_is_handed_out_once_in_order() -> None:
+    cells = [fake_cell(number, width=number) for number in (3, 1, 2)]
+    given = tuning.GivenCells(cells)
+    found = [given.suggest(str(number)) for number in range(3)]
+    assert found == [{"cell": cell.to_json()} for cell in cells]
+    assert given.suggest("late") == tuning.Searcher.FINISHED
+
+
+def test_trials_start_in_order_and_again_after_the_death_of_their_process() -> None:
+    scheduler: Any = tuning.InOrder()
+    first, second, third = (QueuedTrial(name=name, status="PENDING") for name in "abc")
+    for trial in (first, second, third):
+        scheduler.on_trial_add(None, trial)
+    assert scheduler.choose_trial_to_run(None) is first
+    first.status = "RUNNING"
+    assert scheduler.choose_trial_to_run(None) is second
+    second.status = "TERMINATED"
+    assert scheduler.choose_trial_to_run(None) is third
+    third.status = "RUNNING"
+    assert scheduler.choose_trial_to_run(None) is None
+    first.status = "PENDING"  # its process died
+    scheduler.on_trial_add(None, first)
+    assert scheduler.choose_trial_to_run(None) is first
+    assert scheduler._open == [first, third], "what has ended is not looked at again"

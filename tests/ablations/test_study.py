@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from ablations import study as study_files
-from ablations.context import TrialContext
 from ablations.expansion import Changes, expand
 from ablations.study import find_study, load_study, published, published_rows, read_study
 from ablations.trial import run_trial
+from ablations.trial_interface import TrialOptions
 from bench.attention.registries import attentions
 from bench.cli import main as cli
 from bench.errors import UsageError
@@ -47,7 +47,7 @@ def write(folder: Path, text: str) -> Path:
             "key 'scor'; did you mean 'score'?",
         ),
         ("title: x\nseeds: many\n", 2, "seeds"),
-        ("seeds: 1\nseeds: 2\n", 2, "key 'seeds' is there twice"),
+        ("seeds: 1\nseeds: 2\n", 2, "duplicate key 'seeds'"),
         ("blocks:\n  - attentions: [\n", 3, "not valid YAML"),
         ("seeds: 1\n\nblocks: none\n", 3, "blocks: Input should be a list"),
         ("blocks:\n  - tasks: []\n    attentions: all\n", 2, "tasks: an empty list makes no cells"),
@@ -170,7 +170,7 @@ def test_what_a_paper_is_compared_in_is_reported(name: str, tmp_path: Path) -> N
     comparison = next(iter(named.values()))
     smoke = expand(study, Changes(budget="smoke")).cells
     cell = comparison.cells(next(iter(comparison.rows)), smoke)[0]
-    result = run_trial(cell, TrialContext(None, None, str(tmp_path)))
+    result = run_trial(cell, TrialOptions(None, None, str(tmp_path)))
     alignment = {} if result.alignment is None else result.alignment.model_dump()
     reported = {*result.metrics, *(f"alignment/{figure}" for figure in alignment)}
     java = {"meteor"} if shutil.which("java") is None else set()

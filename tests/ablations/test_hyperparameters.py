@@ -11,10 +11,9 @@ import pytest
 from fake_trials import fake_result
 from marked_processes import Marked
 
-from ablations.context import TrialContext
 from ablations.hyperparameters import TUNING_SEED, Search, candidates, winner
-from ablations.outcome import failed_result, stopped_early
 from ablations.trial import run_trial
+from ablations.trial_interface import TrialHooks, TrialOptions, failed_result, stopped_result
 from bench.store.cell import Cell
 from bench.store.result import Result
 from bench.store.store import Store
@@ -126,7 +125,7 @@ def test_a_limited_search_is_of_the_cells_that_follow(two_mechanisms: SimpleName
         searched(made, cell)
         plan = search.plan_cells(cells, due, store, begun=True)
         assert plan.to_run == tuned(search, due)
-        assert (len(plan.cells), len(plan.held)) == (4, rounds)
+        assert (len(plan.cells), len(plan.stored)) == (4, rounds)
         store.put(fake_result(plan.to_run[0]))
         seen.append(cell)
         rounds += 1
@@ -169,7 +168,7 @@ def test_records_note_what_became_of_the_search(
     made = two_mechanisms
     searched(made, CELL, failing)
     searched(made, made.cells[2])
-    context = made.search.noted(TrialContext(None, None, ""), made.cells)
+    context = made.search.with_notes(TrialOptions(None, None, ""), made.cells)
     first, second, *others = tuned(made.search, made.cells)
     for cell in (first, second):
         (note,) = context.notes_of(cell)
@@ -183,7 +182,7 @@ def test_nothing_is_noted_where_nothing_was_searched_for(tmp_path: Path) -> None
     search = Search(str(tmp_path), 3)
     (only,) = candidates(cell, 3)
     Store.open(tmp_path, create=True).put(tried(only, 1.0))
-    context = search.noted(TrialContext(None, None, ""), [cell])
+    context = search.with_notes(TrialOptions(None, None, ""), [cell])
     assert tuned(search, [cell]) == (cell,) and context.notes_of(cell) == ()
 
 
@@ -194,7 +193,7 @@ def test_a_search_whose_store_is_gone_is_not_taken_for_one_without_winners(tmp_p
     with pytest.raises(ValueError, match="no store there"):
         search.plan_cells([CELL], [CELL], None, begun=True)
     with pytest.raises(ValueError, match="no store there"):
-        search.noted(TrialContext(None, None, ""), [CELL])
+        search.with_notes(TrialOptions(None, None, ""), [CELL])
 
 
 def test_candidates_never_see_test_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,10 +203,8 @@ def test_candidates_never_see_test_data(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(resolve(CELL).task, "evaluate", look)
     points: list[Any] = []
     own = {CELL.hash: ("of this cell",)}
-    context = TrialContext(
-        None, None, str(tmp_path), tests=False, report=points.append, notes=("all",), own_notes=own
-    )
-    result = run_trial(CELL, context)
+    context = TrialOptions(None, None, str(tmp_path), tests=False, notes=("all",), own_notes=own)
+    result = run_trial(CELL, context, TrialHooks(report=points.append))
     assert result.status == "done", result.failure
     assert set(result.metrics) == {"validation_loss", "steps"}
     assert result.primary is not None and not result.primary.higher_is_better
@@ -233,7 +230,7 @@ def reports(scheduler: Any, cell: Cell, name: str, losses: list[float]) -> list[
 
 
 def test_asha_compares_candidates_of_one_cell_only() -> None:
-    halving = pytest.importorskip("ablations.search_algorithm").HalvingByKind()
+    halving = pytest.importorskip("ablations.tune").HalvingByKind()
     first, second, third, fourth = candidates(CELL, 4)
     assert reports(halving, first, "a", [1.0, 1.0]) == ["CONTINUE"] * 2
     assert reports(halving, second, "b", [2.0, 1.0]) == ["STOP"]
@@ -245,7 +242,7 @@ def test_asha_compares_candidates_of_one_cell_only() -> None:
 
 def test_asha_counts_no_validation_twice() -> None:
     """One that goes on from a checkpoint tells of those before once more."""
-    halving: Any = pytest.importorskip("ablations.search_algorithm").HalvingByKind()
+    halving: Any = pytest.importorskip("ablations.tune").HalvingByKind()
     first, second = candidates(CELL, 2)
     assert reports(halving, first, "a", [1.0, 1.0, 1.0]) == ["CONTINUE"] * 3
     assert reports(halving, second, "b", [0.5, 0.5]) == ["CONTINUE"] * 2
@@ -254,8 +251,8 @@ def test_asha_counts_no_validation_twice() -> None:
 
 def test_what_is_stopped_early_is_a_result_and_not_run_again(tmp_path: Path) -> None:
     figures = {"step": 6.0, "validation_loss": 2.5, "best_validation_loss": 2.4}
-    context = TrialContext(str(tmp_path), None, "")
-    result = stopped_early(CELL, context, figures, started=START)
+    context = TrialOptions(str(tmp_path), None, "")
+    result = stopped_result(CELL, context, figures, started=START)
     assert result.status == "done"
     assert (result.metrics["validation_loss"], result.metrics["steps"]) == (2.5, 6.0)
     assert result.provenance.notes == ("stopped early after step 6",)

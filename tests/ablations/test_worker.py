@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from fake_trials import PREDICTIONS, fake_cell, fake_result
 
-from ablations.context import TrialContext
-from ablations.outcome import Outcome, failed_result
+from ablations.trial_interface import Outcome, TrialOptions, failed_result
 from ablations.worker import run_cell
 from bench.store.result import Result
 from bench.store.store import Store
@@ -22,16 +21,16 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def context(store: Store) -> TrialContext:
-    return TrialContext(store.address, None, str(store.cache), study="s")
+def context(store: Store) -> TrialOptions:
+    return TrialOptions(store.address, None, str(store.cache), study="s")
 
 
-def visits(context: TrialContext, number: int, **options: object) -> int:
+def visits(context: TrialOptions, number: int, **options: object) -> int:
     path = Path(context.cache) / "visits" / fake_cell(number, **options).hash
     return len(path.read_text().splitlines()) if path.exists() else 0
 
 
-def test_a_trial_is_run_and_told_of(store: Store, context: TrialContext) -> None:
+def test_a_trial_is_run_and_told_of(store: Store, context: TrialOptions) -> None:
     outcome = run_cell(fake_cell(3), context, RUN)
     assert (outcome.status, outcome.figure, outcome.stored) == ("done", ("BLEU", 3.0), True)
     assert outcome.seconds > 0
@@ -39,14 +38,14 @@ def test_a_trial_is_run_and_told_of(store: Store, context: TrialContext) -> None
     assert store.predictions(outcome.hash) == PREDICTIONS
 
 
-def test_what_the_store_has_is_not_run_again(store: Store, context: TrialContext) -> None:
+def test_what_the_store_has_is_not_run_again(store: Store, context: TrialOptions) -> None:
     store.put(fake_result(fake_cell(3), 77.0))
     outcome = run_cell(fake_cell(3), context, RUN)
     assert outcome.figure == ("BLEU", 77.0)
     assert visits(context, 3) == 0
 
 
-def test_failed_and_unreadable_records_are_run_again(store: Store, context: TrialContext) -> None:
+def test_failed_and_unreadable_records_are_run_again(store: Store, context: TrialOptions) -> None:
     store.put(failed_result(fake_cell(1), "diverged", "nan", started="2025-01-01T00:00:00Z"))
     (Path(store.address) / "trials" / f"{fake_cell(2).hash}.json").write_text("{")
     for number in (1, 2):
@@ -54,7 +53,7 @@ def test_failed_and_unreadable_records_are_run_again(store: Store, context: Tria
         assert store.get(fake_cell(number).hash).status == "done"
 
 
-def test_what_a_trial_raises_becomes_its_result(store: Store, context: TrialContext) -> None:
+def test_what_a_trial_raises_becomes_its_result(store: Store, context: TrialOptions) -> None:
     cell = fake_cell(1, does="raise")
     outcome = run_cell(cell, context, RUN)
     assert outcome.failure == ("RuntimeError", "as told, in two lines")
@@ -65,17 +64,17 @@ def test_what_a_trial_raises_becomes_its_result(store: Store, context: TrialCont
     assert stored.provenance.study == "s"
 
 
-def test_a_store_that_went_away_is_told(context: TrialContext, tmp_path: Path) -> None:
-    gone = TrialContext(str(tmp_path / "file" / "x"), None, context.cache)
+def test_a_store_that_went_away_is_told(context: TrialOptions, tmp_path: Path) -> None:
+    gone = TrialOptions(str(tmp_path / "file" / "x"), None, context.cache)
     (tmp_path / "file").touch()
     outcome = run_cell(fake_cell(1), gone, RUN)
     assert outcome.status == "failed"
     assert not outcome.stored
 
 
-def test_only_exceptions_are_caught(context: TrialContext, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_exceptions_are_caught(context: TrialOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     # Tune ends stopped trials with SystemExit.
-    def leave(cell: object, context: object) -> Result:
+    def leave(cell: object, options: object, hooks: object) -> Result:
         raise SystemExit
 
     monkeypatch.setattr(sys.modules["fake_trials"], "run", leave)

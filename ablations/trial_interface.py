@@ -1,0 +1,258 @@
+"""The interface of a trial: options and hooks go in, a result and its outcome come out.
+
+Nothing in here changes a figure: whatever does is an option of the cell.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import TypeAdapter
+
+from bench.store.cell import Cell
+from bench.store.provenance import provenance
+from bench.store.result import Failure, Primary, Provenance, Result
+from bench.tracking import Mode, NullTracker, Tracker
+
+if TYPE_CHECKING:
+    from bench.store.store import Store
+    from tasks.base import Paths
+
+_log = logging.getLogger(__name__)
+
+#: Kinds of failure that the sweep itself names; trials add theirs.
+WORKER_DIED = "worker died"
+OUT_OF_MEMORY = "out of memory"
+NOT_STORED = "not stored"
+TIMED_OUT = "timed out"
+
+
+@dataclass(frozen=True)
+class TrialOptions:
+    """Execution options of a trial: store, location of the data, devices. Plain data that travels
+    to workers.
+
+    Attributes:
+        store_address: folder or URL of the store the trial writes its result to (`Store.open`);
+            None keeps nothing (`attnbench run` without `--store`).
+        data_root: folder of the real data sets, or None.
+        cache: folder for prepared data, shared by all trials of a machine; a leading `~` is the
+            home of whoever runs the worker.
+        threads: threads that torch may use.
+        device: "cpu", "cuda" or "cuda:<index>".
+        gpu_share: share of the device's memory that the trial may use.
+        study: name of the study the trial belongs to, for the record and as W&B group.
+        wandb: what `bench.tracking.decide` chose, once for all trials of a sweep.
+        sweep: name of the sweep the trial belongs to (`Store.put_sweep`), or None.
+        sweep_began: `bench.store.provenance.utc_now()` of its beginning.
+        trial_seconds: longest time a trial of a sweep may take, or None.
+        checkpoint_seconds: time of training between two checkpoints. They are kept in the store.
+        tests: False for candidates of a search, which are judged by their validation loss alone.
+        notes: for the records.
+        own_notes: notes of single cells, by hash, instead of `notes`.
+        ranks: processes that train one trial together, each on a device of its own.
+        rank: of this process. Rank 0 also tests, stores and tracks.
+    """
+
+    store_address: str | None
+    data_root: str | None
+    cache: str
+    threads: int = 1
+    device: str = "cpu"
+    gpu_share: float = 1.0
+    study: str | None = None
+    wandb: Mode = "off"
+    sweep: str | None = None
+    sweep_began: str = ""
+    trial_seconds: float | None = None
+    checkpoint_seconds: float = 120.0
+    tests: bool = True
+    notes: tuple[str, ...] = ()
+    own_notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    ranks: int = 1
+    rank: int = 0
+
+    def store(self) -> Store | None:
+        """The store, which whoever made these options has found usable."""
+        from bench.store.store import Store
+
+        return None if self.store_address is None else Store.at(self.store_address)
+
+    def paths(self) -> Paths:
+        """Folders that the task may read and write; the cache folder is made."""
+        from tasks.base import Paths
+
+        cache = Path(self.cache).expanduser()
+        cache.mkdir(parents=True, exist_ok=True)
+        return Paths(None if self.data_root is None else Path(self.data_root), cache)
+
+    def notes_of(self, cell: Cell) -> tuple[str, ...]:
+        """Notes for the record of a cell."""
+        return self.own_notes.get(cell.hash, self.notes)
+
+    def provenance(self, started: str, **fields: Any) -> Provenance:
+        """The provenance of a result made with these options (`bench.store.provenance`)."""
+        return provenance(
+            started=started, device=self.device, threads=self.threads, study=self.study, **fields
+        )
+
+
+def _ignore(thing: object) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class TrialHooks:
+    """Callbacks of the process that runs a trial. They are not sent to other processes.
+
+    Attributes:
+        report: receives each point of the curve, with the lowest validation loss so far.
+        message: receives one line about a problem beside the trial, such as its tracking.
+        asked_to_stop: whether to end with a checkpoint; called before every step.
+        peer_failure: waits for what went wrong in another rank; None if nothing did.
+        tracker: receives the curve; `run_trial` opens it.
+    """
+
+    report: Callable[[Mapping[str, float]], None] = _ignore
+    message: Callable[[str], None] = _ignore
+    asked_to_stop: Callable[[], bool] = lambda: False
+    peer_failure: Callable[[], Exception | None] = lambda: None
+    tracker: Tracker = field(default_factory=NullTracker)
+
+
+#: For a trial that nobody follows.
+NO_HOOKS = TrialHooks()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One finished trial in brief, for the process that drives the sweep.
+
+    Attributes:
+        hash: of the cell.
+        status: of the result; "interrupted" where a stop was asked for and there is none.
+        figure: headline figure by name, as in ("BLEU", 31.2); None for a failure.
+        failure: kind and message; None for a finished trial.
+        seconds: of the whole trial; 0 for one that another sweep had stored meanwhile.
+        stored: whether the store holds the result.
+        problem: what went wrong beside the trial (with its tracking), in a line, or None.
+    """
+
+    hash: str
+    status: Literal["done", "failed", "interrupted"]
+    figure: tuple[str, float] | None = None
+    failure: tuple[str, str] | None = None
+    seconds: float = 0.0
+    stored: bool = True
+    problem: str | None = None
+
+    @classmethod
+    def of(cls, result: Result, seconds: float = 0.0, *, stored: bool = True) -> Outcome:
+        """The outcome of a trial with this result."""
+        primary, failure = result.primary, result.failure
+        return cls(
+            hash=result.hash,
+            status=result.status,
+            figure=None if primary is None else (primary.name, primary.value),
+            failure=None if failure is None else (failure.kind, failure.message),
+            seconds=seconds,
+            stored=stored,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Outcome:
+        """The outcome in one of Ray's reports, which hold more."""
+        return TypeAdapter(cls).validate_python(data)
+
+
+def validation_figures(validation_loss: float, steps: float) -> dict[str, Any]:
+    """The figures of a candidate of a search, as fields of its `Result`: no test data are used."""
+    return {
+        "metrics": {"validation_loss": validation_loss, "steps": steps},
+        "primary": Primary(
+            name="validation loss",
+            value=validation_loss,
+            low=validation_loss,
+            high=validation_loss,
+            higher_is_better=False,
+        ),
+    }
+
+
+def stopped_result(
+    cell: Cell, options: TrialOptions, figures: Mapping[str, float], *, started: str
+) -> Result:
+    """The result of a candidate that a scheduler has stopped.
+
+    Args:
+        figures: what it reported last (`TrialHooks.report`).
+    """
+    note = f"stopped early after step {figures['step']:g}"
+    return Result(
+        hash=cell.hash,
+        cell=cell.to_json(),
+        status="done",
+        **validation_figures(figures["validation_loss"], figures["step"]),
+        provenance=options.provenance(started, notes=[note]),
+    )
+
+
+def failed_result(
+    cell: Cell,
+    kind: str,
+    message: str,
+    *,
+    started: str,
+    options: TrialOptions = TrialOptions(None, None, ""),
+) -> Result:
+    """The record of a trial that failed.
+
+    Args:
+        kind: short and countable ("diverged", an exception's class name).
+        message: any text; it is made one line.
+        started: `bench.store.provenance.utc_now()` of its beginning.
+    """
+    return Result(
+        hash=cell.hash,
+        cell=cell.to_json(),
+        status="failed",
+        failure=Failure(kind=kind, message=" ".join(message.split())),
+        provenance=options.provenance(started),
+    )
+
+
+def stored_result(cell: Cell, options: TrialOptions) -> Result | None:
+    """The result in the store that makes the trial of a cell needless, or None."""
+    store = options.store()
+    if store is None:
+        return None
+    try:
+        result = store.get(cell.hash)
+    except (KeyError, ValueError, OSError):  # none, or unusable: the trial writes it anew
+        return None
+    if result.status == "done":
+        return result
+    # A failure of this very sweep: the process ended a moment ago, after it had stored this
+    # (`time_limit` does so on purpose). Running once more would come to the same.
+    own = options.sweep is not None and result.provenance.started >= options.sweep_began
+    return result if own else None
+
+
+def store_result(result: Result, options: TrialOptions) -> bool:
+    """Store a result; log and return False on failure."""
+    try:
+        store = options.store()
+        if store is None:
+            return False
+        store.put(result)
+    except (ValueError, OSError) as error:
+        _log.error("%s cannot be stored: %s", result.hash[:12], error)
+        return False
+    return True

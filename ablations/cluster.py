@@ -59,13 +59,13 @@ class Resources:
         if self.retries < 0:
             raise UsageError(f"must be ≥ 0, got {self.retries}", where="--retries")
         if self.ranks < 0:
-            raise UsageError("needs at least 1 process", where="--ranks")
+            raise UsageError("needs at least 1 process", where="--processes-per-trial")
         if not self.ranks:
             object.__setattr__(self, "ranks", max(1, int(self.gpus_per_trial)))
         if self.gpus_per_trial not in (0, self.ranks) and max(self.gpus_per_trial, self.ranks) > 1:
             raise UsageError(
                 f"{self.ranks} processes cannot share {self.gpus_per_trial:g} GPUs",
-                where="--ranks, --gpus-per-trial",
+                where="--processes-per-trial, --gpus-per-trial",
                 remedy="a trial has a share of a GPU, or one for each process",
             )
 

@@ -65,7 +65,7 @@ def fit(
         elif options.ranks > 1:
             raise UsageError(
                 f"{plan.cell.task} is trained by one process only",
-                where="--ranks, --gpus-per-trial",
+                where="--processes-per-trial, --gpus-per-trial",
             )
         trainer = _make_trainer(plan.settings, options, callbacks, scratch)
         begun = time.perf_counter()
@@ -93,10 +93,10 @@ def _make_trainer(
         num_nodes=options.ranks,
         strategy=ddp_strategy(options) if together else "auto",
         use_distributed_sampler=False,
-        max_steps=settings.steps,
+        max_steps=settings.max_steps,
         precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
-        gradient_clip_val=settings.clip,
-        val_check_interval=max(1, settings.steps // settings.validations),
+        gradient_clip_val=settings.grad_clip_norm,
+        val_check_interval=max(1, settings.max_steps // settings.num_validations),
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         logger=False,

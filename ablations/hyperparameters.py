@@ -129,7 +129,7 @@ class Search:
             best = winner(tried)
             return _Found(
                 asked=cell,
-                cell=cell if best is None else best.key,
+                cell=cell if best is None else best.cell,
                 candidates=len(wanted),
                 is_over=len(tried) == len(wanted),
                 has_winner=best is not None,
@@ -184,7 +184,7 @@ def _check_seeds(cells: Iterable[Cell]) -> None:
     if any(cell.seed == TUNING_SEED for cell in cells):
         raise UsageError(
             f"seed {TUNING_SEED} is that of the candidates",
-            where="--search",
+            where="--tune",
             remedy="give the study other seeds",
         )
 

@@ -148,7 +148,7 @@ def plan_sweep(
             if result.hash not in again:
                 done.add(result.hash)
             if result.cost.total_seconds is not None:
-                taken.append((result.key, result.cost.total_seconds))
+                taken.append((result.cell, result.cost.total_seconds))
     stored = tuple(cell for cell in unique if cell.hash in done)
     to_run = order([cell for cell in unique if cell.hash not in done], mean_seconds(taken))
     return SweepPlan(unique, stored, tuple(to_run[:limit]), tuple(unusable))

@@ -160,15 +160,15 @@ def _train_and_test(
         parameters=count_parameters(module),
         attention_parameters=count_attention_parameters(module),
         train_seconds=round(train_seconds, 3),
-        train_units_per_second=_ratio(getattr(module, "trained_units", 0), train_seconds),
-        decode_per_second=_ratio(evaluation.decoded, evaluation.decode_seconds),
+        train_tokens_per_second=_ratio(getattr(module, "trained_units", 0), train_seconds),
+        decode_examples_per_second=_ratio(evaluation.decoded, evaluation.decode_seconds),
         peak_memory_bytes=peak.bytes,
         total_seconds=round(time.perf_counter() - clock, 3),
     )
     together = [f"trained by {options.ranks} processes together"] if options.ranks > 1 else []
     result = Result(
         hash=cell.hash,
-        cell=cell.to_json(),
+        cell_json=cell.to_json(),
         status="done",
         metrics=dict(evaluation.metrics),
         primary=evaluation.primary,

@@ -197,7 +197,7 @@ def stopped_result(
     note = f"stopped early after step {figures['step']:g}"
     return Result(
         hash=cell.hash,
-        cell=cell.to_json(),
+        cell_json=cell.to_json(),
         status="done",
         **validation_figures(figures["validation_loss"], figures["step"]),
         provenance=options.provenance(started, notes=[note]),
@@ -221,7 +221,7 @@ def failed_result(
     """
     return Result(
         hash=cell.hash,
-        cell=cell.to_json(),
+        cell_json=cell.to_json(),
         status="failed",
         failure=Failure(kind=kind, message=" ".join(message.split())),
         provenance=options.provenance(started),

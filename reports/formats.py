@@ -9,8 +9,8 @@ _DECIMALS = {"bleu": 1, "chrf": 1, "ter": 1, "perplexity": 2, "ppl": 2, "ms": 1}
 _DECIMALS |= {"distinct": 0}
 # Fractions that are written as percentages.
 _FRACTIONS = {
-    *("accuracy", "f1", "rouge", "per", "wer", "cer", "aer", "exact", "mass", "pointing"),
-    *("covered", "monotonicity", "novelty", "copy", "substitutions", "insertions", "deletions"),
+    *("accuracy", "f1", "rouge", "per", "wer", "cer", "aer", "exact", "mass"),
+    *("coverage", "monotonicity", "novelty", "copy", "substitutions", "insertions", "deletions"),
 }
 _NAMES = {
     "bleu": "BLEU",

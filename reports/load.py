@@ -40,7 +40,7 @@ class BenchmarkSetting:
 
     @property
     def label(self) -> str:
-        """A label for people: `probe, laptop budget` or `multi30k (pair=de-en), gpu budget`."""
+        """A label for people: `synthetic, laptop budget` or `multi30k (pair=de-en), gpu budget`."""
         return f"{self.dataset}{options_text(self.options)}, {self.budget} budget"
 
     @property
@@ -74,7 +74,7 @@ class Contender:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        return tuple(int(result.cell["seed"]) for result in self.done)
+        return tuple(int(result.cell_json["seed"]) for result in self.done)
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -121,7 +121,7 @@ class Frame:
     @cached_property
     def seeds(self) -> tuple[int, ...]:
         """All seeds that any contender of this frame was tried with."""
-        tried = {int(result.cell["seed"]) for result in [*self.done, *self.failed]}
+        tried = {int(result.cell_json["seed"]) for result in [*self.done, *self.failed]}
         return tuple(sorted(tried))
 
 
@@ -160,7 +160,7 @@ def collect(
     """Sort results into frames and contenders."""
     by_setting: dict[BenchmarkSetting, list[Result]] = defaultdict(list)
     for result in results:
-        by_setting[_setting(result.key, catalogue)].append(result)
+        by_setting[_setting(result.cell, catalogue)].append(result)
     frames = [
         Frame(setting, _contenders(members, catalogue)) for setting, members in by_setting.items()
     ]
@@ -183,8 +183,8 @@ def _setting(cell: Cell, catalogue: Catalogue) -> BenchmarkSetting:
 
 def _contenders(results: Sequence[Result], catalogue: Catalogue) -> tuple[Contender, ...]:
     grouped: dict[tuple[str, str, Options], list[Result]] = defaultdict(list)
-    for result in sorted(results, key=lambda one: (int(one.cell["seed"]), one.hash)):
-        cell = result.key
+    for result in sorted(results, key=lambda one: (int(one.cell_json["seed"]), one.hash)):
+        cell = result.cell
         data = catalogue.data_options_of(cell)
         options = tuple((name, value) for name, value in cell.options.items() if name not in data)
         grouped[cell.attention, cell.score, options].append(result)

@@ -4,8 +4,8 @@ Reports must also work on results whose mechanism, score or task is not installe
 is unknown is shown by its name, and no pair of it is called inapplicable.
 
 Records keep figures in one flat mapping. Their names begin with that of the test set, for all but
-the first (`long_rouge_l`); controls are `control_<what>_<figure>`, or `control_<what>` for the main
-metric; ends of intervals add `_low` and `_high` to their figure.
+the first (`long_rouge_l`); baselines are `baseline_<what>_<figure>`, or `baseline_<what>` for the
+main metric; ends of intervals add `_low` and `_high` to their figure.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _ATTENTIONS = ("none", "soft", "hard", "global", "local-m", "local-p", "self")
 _SCORES = ("dot", "scaled-dot", "general", "concat", "location-aware")
 _TASKS = ("translation", "captioning", "entailment", "speech", "summarization")
 
-Kind = Literal["figure", "bound", "control", "confusion"]
+Kind = Literal["figure", "bound", "baseline", "confusion"]
 
 #: Weights that know nothing; speech measures their distances too.
 _WEIGHTS = ("uniform", "diagonal", "centre")
 #: What is true of the references themselves.
 _REFERENCES = "reference"
-#: Controls that no model is meant to pass: people, and the references.
+#: Baselines that no model is meant to pass: people, and the references.
 CEILINGS = frozenset({"human", "references"})
 
 
@@ -165,20 +165,20 @@ def _data_options(cells: list[Cell]) -> dict[tuple[str, str], frozenset[str]]:
 
 @dataclass(frozen=True)
 class MetricName:
-    """A metric's name split into test set, control and figure.
+    """A metric's name split into test set, baseline and figure.
 
     Attributes:
         key: the whole name.
         subset: the test set's name, "" for the first.
         figure: what is measured, `accuracy`.
-        control: whose figure it is, `hypothesis only`; "" for the model's own.
+        baseline: whose figure it is, `hypothesis only`; "" for the model's own.
     """
 
     key: str
     subset: str
     kind: Kind
     figure: str
-    control: str = ""
+    baseline: str = ""
 
 
 def parse_metric_names(
@@ -199,16 +199,16 @@ def parse_metric_names(
 def _named(key: str, known: set[str], subsets: Sequence[str], main_metric: str) -> MetricName:
     subset = next((name for name in subsets if key.startswith(f"{name}_")), "")
     rest = key.removeprefix(f"{subset}_") if subset else key
-    if rest.startswith("control_"):
-        control, figure = _control(rest.removeprefix("control_"), known, main_metric)
-        return MetricName(key, subset, "control", figure, control)
+    if rest.startswith("baseline_"):
+        baseline, figure = _baseline(rest.removeprefix("baseline_"), known, main_metric)
+        return MetricName(key, subset, "baseline", figure, baseline)
     for name in _WEIGHTS:
         figure = rest.removeprefix(f"{name}_")
         if figure != rest and figure in known:
-            return MetricName(key, subset, "control", figure, f"{name} weights")
+            return MetricName(key, subset, "baseline", figure, f"{name} weights")
     figure = rest.removeprefix(f"{_REFERENCES}_")
     if figure != rest and figure in known:
-        return MetricName(key, subset, "control", figure, "references")
+        return MetricName(key, subset, "baseline", figure, "references")
     if rest.startswith("confusion_"):
         return MetricName(key, subset, "confusion", rest)
     for end in ("_low", "_high"):
@@ -217,9 +217,9 @@ def _named(key: str, known: set[str], subsets: Sequence[str], main_metric: str) 
     return MetricName(key, subset, "figure", rest)
 
 
-def _control(rest: str, known: set[str], main_metric: str) -> tuple[str, str]:
-    """Return the name of a control and of its figure."""
+def _baseline(rest: str, known: set[str], main_metric: str) -> tuple[str, str]:
+    """Return the name of a baseline and of its figure."""
     endings = [name for name in known if rest.endswith(f"_{name}")]
     figure = max(endings, key=len, default="")
-    control = rest.removesuffix(f"_{figure}") if figure else rest
-    return control.replace("_", " "), figure or main_metric
+    baseline = rest.removesuffix(f"_{figure}") if figure else rest
+    return baseline.replace("_", " "), figure or main_metric

@@ -235,7 +235,7 @@ def overview_picture(table: Table) -> np.ndarray:
 
 
 def _heading(column: Column) -> str:
-    """Break a column heading into lines: `probe, laptop budget`, `speech`, `PER, lower is
+    """Break a column heading into lines: `synthetic, laptop budget`, `speech`, `PER, lower is
     better`."""
     lines = [column.group, *column.label.split(": ", 1)]
     return "\n".join("\n".join(wrap(line, 22)) for line in lines if line)

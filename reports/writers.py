@@ -13,7 +13,7 @@ from reports.tables import Entry, Label, Missing, Number, Row, Table
 
 #: Columns of a trial in the Parquet file.
 _AXES = ("task", "dataset", "attention", "score", "budget")
-_ALIGNMENT = ("aer", "mass_on_gold", "pointing", "covered")
+_ALIGNMENT = ("aer", "mass_on_gold", "pointing_accuracy", "coverage")
 
 # A spreadsheet takes texts that begin so for formulas.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -262,7 +262,7 @@ def _costs() -> list[str]:
 
 
 def _row(result: Result, metrics: Sequence[str]) -> dict[str, object]:
-    cell, primary, alignment = result.key, result.primary, result.alignment
+    cell, primary, alignment = result.cell, result.primary, result.alignment
     failure = f"{result.failure.kind}: {result.failure.message}" if result.failure else None
     return {
         "hash": result.hash,

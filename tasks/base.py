@@ -106,7 +106,8 @@ def _digest_examples(examples: Sequence[Example]) -> str:
 
 
 class DatasetOptions(BaseModel):
-    """Options of a data set (language pair, probe knobs, ...): frozen, unknown keys refused."""
+    """Options of a data set (language pair, knobs of a synthetic set, ...): frozen, unknown keys
+    refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -116,7 +117,7 @@ class Paths:
     """Where a trial may read and write besides its store.
 
     Attributes:
-        data_root: folder of real data sets, or None (the probe needs none).
+        data_root: folder of real data sets, or None (the synthetic set needs none).
         cache: folder for prepared data, shared by all trials of a machine.
     """
 
@@ -130,7 +131,7 @@ class Downloadable(Protocol):
 
     @property
     def name(self) -> str:
-        """The data set's, for `attnbench data get`."""
+        """The data set's, for `attnbench data download`."""
 
     @property
     def source(self) -> str:
@@ -159,7 +160,7 @@ class Dataset(ABC, Generic[CorpusT]):
     external: ClassVar[bool] = True
     #: True if gold alignments come with it.
     gold: ClassVar[bool] = False
-    #: Where `attnbench data get` downloads it from; None: nowhere.
+    #: Where `attnbench data download` downloads it from; None: nowhere.
     card: ClassVar[Downloadable | None] = None
     #: Places below the data root, any of which shows that it is there; empty: those of the card.
     places: ClassVar[tuple[str, ...]] = ()
@@ -291,7 +292,7 @@ class Task(ABC, Generic[SettingsT, CorpusT, DataT, ModuleT]):
     #: What training throughput counts ("target tokens", ...).
     train_unit: ClassVar[str] = "target tokens"
     Settings: ClassVar[type[Settings]] = Settings
-    default_dataset: ClassVar[str] = "probe"
+    default_dataset: ClassVar[str] = "synthetic"
 
     @classmethod
     def refusal(cls, attention: type[Attention], score: str) -> str | None:

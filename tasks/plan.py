@@ -37,7 +37,7 @@ def make_cell(
         score: None for the attention's classic score. `none` attends to nothing, so every score
             gives the same cell there.
         options: values by option name; defaults may be repeated, they are dropped, as is what
-            only other families of models read (`heads` is the Transformer's).
+            only other families of models read (`num_heads` is the Transformer's).
 
     Raises:
         UsageError: unknown names or options, values that do not fit.

@@ -28,41 +28,43 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     # training
-    steps: int = Field(300, ge=1, description="optimizer steps")
-    batch_units: int = Field(
+    max_steps: int = Field(300, ge=1, description="optimizer steps")
+    batch_tokens: int = Field(
         1500, ge=1, description="target units (tokens) a batch holds at most, padding counted"
     )
     learning_rate: float = Field(2e-3, gt=0, description="peak learning rate of AdamW")
-    warmup: float = Field(0.1, ge=0, le=1, description="fraction of the steps spent warming up")
+    warmup_fraction: float = Field(
+        0.1, ge=0, le=1, description="fraction of the steps spent warming up"
+    )
     schedule: Literal["constant", "linear", "cosine", "inverse-sqrt"] = Field(
         "cosine", description="how the learning rate falls after warm-up"
     )
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")
-    clip: float = Field(1.0, gt=0, description="norm that gradients are clipped to")
+    grad_clip_norm: float = Field(1.0, gt=0, description="norm that gradients are clipped to")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     dropout: float = Field(0.1, ge=0, lt=1)
-    validations: int = Field(5, ge=1, description="validation passes, evenly spaced")
+    num_validations: int = Field(5, ge=1, description="validation passes, evenly spaced")
     precision: Literal["32", "bf16"] = "32"
 
     # model
-    embedding: int = Field(64, ge=1, description="size of token embeddings")
-    hidden: int = Field(128, ge=2, description="size of encoder and decoder states")
+    embedding_dim: int = Field(64, ge=1, description="size of token embeddings")
+    hidden_dim: int = Field(128, ge=2, description="size of encoder and decoder states")
     encoder_layers: int = Field(1, ge=1)
     decoder_layers: int = Field(1, ge=1)
-    cell: Literal["gru", "lstm"] = "gru"
+    rnn_type: Literal["gru", "lstm"] = "gru"
     bidirectional: bool = True
-    heads: int = Field(
+    num_heads: int = Field(
         4, ge=1, description="heads of the Transformer", json_schema_extra=_TRANSFORMER
     )
-    feed_forward: int = Field(
+    ffn_dim: int = Field(
         256, ge=1, description="inner size of the Transformer", json_schema_extra=_TRANSFORMER
     )
-    positions: Literal["sinusoids", "learned"] = Field(
+    positional_encoding: Literal["sinusoids", "learned"] = Field(
         "sinusoids",
         description="positional encoding of the Transformer",
         json_schema_extra=_TRANSFORMER,
     )
-    kernel: int = Field(
+    kernel_size: int = Field(
         3, ge=1, description="width of the convolutions", json_schema_extra=_CONVOLUTIONAL
     )
     attention_layers: str = Field(
@@ -73,16 +75,16 @@ class Settings(BaseModel):
     input_feeding: bool = Field(
         False, description="Luong 2015: the attentional vector enters the next step"
     )
-    tied: bool = Field(True, description="the output layer shares the target embeddings")
+    tie_embeddings: bool = Field(True, description="the output layer shares the target embeddings")
 
     # decoding and what is kept
-    beam: int = Field(1, ge=1, description="beam width at test; 1 is greedy")
+    beam_size: int = Field(1, ge=1, description="beam width at test; 1 is greedy")
     length_penalty: float = Field(1.0, ge=0, description="exponent of Wu 2016, equation 14")
     coverage_penalty: float = Field(0.0, ge=0, description="weight of Wu 2016, equation 14")
     max_length: int = Field(100, ge=1, description="longest output, in units")
     train_limit: int = Field(0, ge=0, description="use the first N training examples; 0 is all")
     test_limit: int = Field(0, ge=0, description="use the first N test examples; 0 is all")
-    traces: int = Field(8, ge=0, description="examples whose attention is kept, per test set")
+    num_traces: int = Field(8, ge=0, description="examples whose attention is kept, per test set")
 
     @field_validator("attention_layers", mode="before")
     @classmethod
@@ -99,16 +101,16 @@ class Settings(BaseModel):
 class TextSettings(Settings):
     """Settings of the tasks that turn text into text: adds the vocabulary and bounds on sources."""
 
-    tokens: Literal["word", "bpe"] = Field("word", description="words, or byte-pair encoding")
-    vocabulary: int = Field(
+    tokenizer: Literal["word", "bpe"] = Field("word", description="words, or byte-pair encoding")
+    vocab_size: int = Field(
         0, ge=0, description="largest vocabulary of each side; 0 keeps every word (not for bpe)"
     )
-    joint_vocabulary: bool = Field(
+    joint_vocab: bool = Field(
         False, description="both sides share one vocabulary and one table of embeddings"
     )
-    source_units: int = Field(
+    batch_source_tokens: int = Field(
         0, ge=0, description="source units a batch holds at most in training; 0 is any number"
     )
-    eval_units: int = Field(
+    eval_batch_tokens: int = Field(
         4000, ge=1, description="source units a batch holds at most when testing"
     )

@@ -67,7 +67,7 @@ def test_the_files_shown_are_read_and_the_commands_run(
         program, *arguments = shlex.split(line.replace("DIR", str(root)))
         assert program == "attnbench"
         if arguments[0] == "run":
-            arguments += ["--budget", "smoke", "--set", "steps=2"]
+            arguments += ["--budget", "smoke", "--set", "max_steps=2"]
         assert cli.main(arguments) == 0, capsys.readouterr().err
     printed = capsys.readouterr().out
     assert ": can be used (" in printed and f"{task}/" in printed

@@ -170,7 +170,7 @@ def test_every_task_data_set_and_budget_is_named() -> None:
     assert head == {name: tasks.get(name).headline for name in tasks.names()}
     listed = {
         task: sorted(re.findall(r"`(\w+)`", names))
-        for task, names in re.findall(r"^\| (\w+) \| (`probe`.*) \|$", page, re.MULTILINE)
+        for task, names in re.findall(r"^\| (\w+) \| (`synthetic`.*) \|$", page, re.MULTILINE)
     }
     assert listed == {
         task: sorted(name for name, kind in datasets(task).items() if is_ours(kind))

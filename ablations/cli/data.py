@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tasks.data.download import DownloadResult
     from tasks.data.hub import Card
 
-#: Problems that are listed unless --most says otherwise; all are counted.
+#: Problems that are listed unless --max-problems says otherwise; all are counted.
 LISTED = 20
 
 
@@ -75,13 +75,10 @@ def find_data_set(name: str, task: str | None) -> DatasetEntry:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="data sets with licence, citation, where found")
-    listing.add_argument("--task", metavar="T", help="only those of this task")
+    listing.add_argument("--task", metavar="TASK", help="only those of this task")
     listing.add_argument("--json", action="store_true", help="as a JSON list")
-    get = actions.add_parser("get", help="download a data set from its publisher or the hub")
+    get = actions.add_parser("download", help="download a data set from its publisher or the hub")
     get.add_argument("name", metavar="NAME", help="as in `attnbench data list`")
-    get.add_argument(
-        "--dest", metavar="DIR", help="data root to put it in (default: --data-root); made if new"
-    )
     get.add_argument(
         "--revision",
         metavar="R",
@@ -93,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument(
         "paths", metavar="PATH", nargs="*", help="folders to look in (default: --data-root)"
     )
-    check.add_argument("--dataset", metavar="D", help="the same as NAME")
+    check.add_argument("--dataset", metavar="DATASET", help="the same as NAME")
     check.add_argument(
         "--set",
         dest="settings",
@@ -103,14 +100,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an option of the data set; may be repeated",
     )
     check.add_argument(
-        "--most",
+        "--max-problems",
         metavar="N",
         type=int,
         default=LISTED,
         help=f"list so many problems, 0 lists all (default: {LISTED})",
     )
     for action in (get, check):
-        action.add_argument("--task", metavar="T", help="where data sets of several tasks match")
+        action.add_argument("--task", metavar="TASK", help="where data sets of several tasks match")
     for action in (listing, get, check):
         add_data_root(action)
 
@@ -118,7 +115,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Always 0. Raises UsageError where a data set cannot be downloaded (nothing to get, no
     network, other contents than published, no space), or has problems (after naming them)."""
-    return {"list": _list, "get": _download, "check": _check}[args.action](args)
+    return {"list": _list, "download": _download, "check": _check}[args.action](args)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -168,7 +165,7 @@ def _found(found: DatasetEntry, root: Path | None, places: list[Path], size: int
         return f"looked for in --data-root{f': {wanted}' if wanted else ''}"
     amount = f" ({size_text(card.size)})" if card.size else ""
     target = root or "DIR"
-    return f"not there; `attnbench data get {found.name} --dest {target}`{amount}"
+    return f"not there; `attnbench data download {found.name} --data-root {target}`{amount}"
 
 
 def _bytes(path: Path) -> int:
@@ -218,14 +215,16 @@ def _card(found: DatasetEntry, revision: str) -> Card | Distribution:
 
 
 def _destination(args: argparse.Namespace) -> Path:
-    given = args.dest or args.data_root
+    given = args.data_root
     if given is None:
         raise UsageError(
-            "no destination given", where="--dest", remedy="name a folder, or set ATTNBENCH_DATA"
+            "no destination given",
+            where="--data-root",
+            remedy="name a folder, or set ATTNBENCH_DATA",
         )
     path = Path(given).expanduser().absolute()
     if path.exists() and not path.is_dir():
-        raise UsageError("not a directory", where=f"--dest {given}")
+        raise UsageError("not a directory", where=f"--data-root {given}")
     return path
 
 
@@ -263,8 +262,8 @@ def _check(args: argparse.Namespace) -> int:
     name = args.name or args.dataset
     if name is None:
         raise UsageError("missing data set name", remedy="`attnbench data list` names them")
-    if args.most < 0:
-        raise UsageError(f"must be ≥ 0, got {args.most}", where="--most")
+    if args.max_problems < 0:
+        raise UsageError(f"must be ≥ 0, got {args.max_problems}", where="--max-problems")
     found = find_data_set(name, args.task)
     options = dataset_options(found.kind, settings_of(args.settings))
     roots = [_folder(path) for path in args.paths] or [data_root_of(args.data_root)]
@@ -272,10 +271,10 @@ def _check(args: argparse.Namespace) -> int:
     for root in roots:
         problems = found.kind.check(options, root)
         total += len(problems)
-        shown = problems[: args.most or None]
+        shown = problems[: args.max_problems or None]
         sys.stdout.writelines(f"{problem}\n" for problem in shown)
         if len(problems) > len(shown):
-            sys.stdout.write(f"and {len(problems) - len(shown)} more; --most 0 lists all\n")
+            sys.stdout.write(f"and {len(problems) - len(shown)} more; --max-problems 0 lists all\n")
         if not problems:
             corpus = found.kind.load(options, root)
             parts = {"train": corpus.train, "validation": corpus.validation, **corpus.tests}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def add_cell_options(parser: argparse.ArgumentParser) -> None:
     """`--budget`, `--set` and `--data-root`."""
-    parser.add_argument("--budget", metavar="B", help="smoke, laptop (the default) or gpu")
+    parser.add_argument("--budget", metavar="BUDGET", help="smoke, laptop (the default) or gpu")
     parser.add_argument(
         "--set",
         dest="settings",
@@ -50,8 +50,8 @@ def add_tracking(parser: argparse.ArgumentParser, default: str) -> None:
 
 def add_checkpoints(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--checkpoint-minutes",
-        metavar="M",
+        "--checkpoint-every",
+        metavar="MINUTES",
         type=float,
         default=2.0,
         help="time of training between two checkpoints in the store (default: 2)",
@@ -61,7 +61,7 @@ def add_checkpoints(parser: argparse.ArgumentParser) -> None:
 def checkpoint_seconds_of(minutes: float) -> float:
     """Convert minutes to seconds. Raises UsageError if negative."""
     if not minutes >= 0:
-        raise UsageError("must be ≥ 0", where=f"--checkpoint-minutes {minutes:g}")
+        raise UsageError("must be ≥ 0", where=f"--checkpoint-every {minutes:g}")
     return 60.0 * minutes
 
 
@@ -77,7 +77,7 @@ def settings_of(pairs: Iterable[str]) -> dict[str, Scalar]:
         key, equals, text = pair.partition("=")
         if not key or not equals:
             raise UsageError(
-                f"expected KEY=VALUE, got '{pair}'", where="--set", remedy="as in steps=100"
+                f"expected KEY=VALUE, got '{pair}'", where="--set", remedy="as in max_steps=100"
             )
         try:
             value = yaml.safe_load(text)

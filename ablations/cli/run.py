@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--task", metavar="T", required=True)
-    parser.add_argument("--attention", metavar="A", required=True)
-    parser.add_argument("--score", metavar="S", help="the attention's own if left out")
-    parser.add_argument("--dataset", metavar="D", help="the task's default if left out")
+    parser.add_argument("--task", metavar="TASK", required=True)
+    parser.add_argument("--attention", metavar="ATTENTION", required=True)
+    parser.add_argument("--score", metavar="SCORE", help="the attention's own if left out")
+    parser.add_argument("--dataset", metavar="DATASET", help="the task's default if left out")
     parser.add_argument("--seed", metavar="N", type=int, default=1)
     add_cell_options(parser)
     parser.add_argument(
@@ -113,7 +113,7 @@ def _run(cell: Cell, store: Store | None, args: argparse.Namespace) -> Result:
         threads=args.threads,
         device=device_of(args.device),
         wandb=tracking.mode,
-        checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_minutes),
+        checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_every),
     )
     if store is None:
         result = run_trial(cell, options, TrialHooks(message=_warn))
@@ -141,20 +141,20 @@ def _show(result: Result, *, as_json: bool) -> None:
         sys.stdout.write("\n".join(summary(result)) + "\n")
     if result.failure is not None:
         sys.stderr.write(
-            f"failed: {result.key.label}: {result.failure.kind}: {result.failure.message}\n"
+            f"failed: {result.cell.label}: {result.failure.kind}: {result.failure.message}\n"
         )
 
 
 def summary(result: Result) -> list[str]:
     """A summary of the record for a person, in a few lines."""
-    lines = [f"{result.key.label} [{result.key.budget}] {result.hash[:12]}"]
+    lines = [f"{result.cell.label} [{result.cell.budget}] {result.hash[:12]}"]
     if result.primary is not None:
         first = result.primary
         interval = f"{_figure(first.low)} to {_figure(first.high)}"
         lines.append(f"  {first.name}  {_figure(first.value)}  (95 %: {interval})")
     groups = {
         "metrics": dict(result.metrics),
-        "alignment": result.alignment.model_dump(exclude={"forced", "controls"})
+        "alignment": result.alignment.model_dump(exclude={"forced", "baselines"})
         if result.alignment
         else {},
         "cost": result.cost.model_dump(),

@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", metavar="N", type=int, help="seeds 1 to N")
     add_cell_options(parser)
     parser.add_argument(
-        "--search",
+        "--tune",
         metavar="N",
         type=int,
         help="first try N learning rates and dropouts for each mechanism, judged on validation "
@@ -64,9 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--scheduler",
-        choices=("all", "asha"),
-        default="all",
-        help="asha stops what falls behind in the search early (default: all run to their end)",
+        choices=("none", "asha"),
+        default="none",
+        help="asha stops what falls behind in the search early (default: none, all run to their "
+        "end)",
     )
     parser.add_argument("--limit", metavar="N", type=int, help="run at most so many cells")
     parser.add_argument("--dry-run", action="store_true", help="list the cells, run none")
@@ -90,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "1 where this machine has one, else 0)",
     )
     parser.add_argument(
-        "--ranks",
+        "--processes-per-trial",
         metavar="N",
         type=int,
         help="processes that train a trial together (default: one, or one for every GPU)",
@@ -103,7 +104,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how often a trial goes on elsewhere after its process or machine died (default: 3)",
     )
     parser.add_argument(
-        "--trial-minutes", metavar="M", type=float, help="end a trial that takes longer, as failed"
+        "--trial-timeout",
+        metavar="MINUTES",
+        type=float,
+        help="end a trial that takes longer, as failed",
     )
     add_checkpoints(parser)
     add_tracking(parser, default="auto")
@@ -138,7 +142,7 @@ def run(args: argparse.Namespace) -> int:
 def _check_counts(args: argparse.Namespace) -> None:
     from ablations.study import MOST_SEEDS
 
-    counts = {"--seeds": args.seeds, "--limit": args.limit, "--search": args.search}
+    counts = {"--seeds": args.seeds, "--limit": args.limit, "--tune": args.tune}
     for option, value in counts.items():
         if value is not None and value < 1:
             raise UsageError(f"must be ≥ 1, got {value}", where=option)
@@ -148,13 +152,13 @@ def _check_counts(args: argparse.Namespace) -> None:
             where="--seeds",
             remedy=f"a study lists seeds of your choice: `seeds: [{args.seeds}]`",
         )
-    if args.trial_minutes is not None and not args.trial_minutes > 0:
-        raise UsageError(f"must be > 0, got {args.trial_minutes:g}", where="--trial-minutes")
-    if args.scheduler == "asha" and args.search is None:
+    if args.trial_timeout is not None and not args.trial_timeout > 0:
+        raise UsageError(f"must be > 0, got {args.trial_timeout:g}", where="--trial-timeout")
+    if args.scheduler == "asha" and args.tune is None:
         raise UsageError(
             "ASHA applies to hyperparameter search only",
             where="--scheduler asha",
-            remedy="add --search 8",
+            remedy="add --tune 8",
         )
 
 
@@ -184,9 +188,9 @@ def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> in
 def _search(address: str, args: argparse.Namespace) -> Search | None:
     from ablations.hyperparameters import Search
 
-    if args.search is None:
+    if args.tune is None:
         return None
-    return Search(f"{address}/search", args.search, args.scheduler == "asha")
+    return Search(f"{address}/search", args.tune, args.scheduler == "asha")
 
 
 def _existing(address: str) -> Store | None:
@@ -228,8 +232,8 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         ranks=resources.ranks,
         study=study.name,
         wandb=tracking.mode,
-        checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_minutes),
-        trial_seconds=None if args.trial_minutes is None else 60 * args.trial_minutes,
+        checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_every),
+        trial_seconds=None if args.trial_timeout is None else 60 * args.trial_timeout,
     )
     if search is not None:
         stopped = _run_search(study, search, due, options, resources)
@@ -270,14 +274,16 @@ def _run_search(
 def _resources(args: argparse.Namespace) -> Resources:
     from ablations.cluster import Resources
 
-    if args.ranks is not None and args.ranks < 1:
-        raise UsageError("needs at least 1 process", where="--ranks")
+    if args.processes_per_trial is not None and args.processes_per_trial < 1:
+        raise UsageError("needs at least 1 process", where="--processes-per-trial")
     gpus = args.gpus_per_trial
     if gpus is None:
         import torch
 
-        gpus = float(args.ranks or 1) if torch.cuda.is_available() else 0.0
-    return Resources(args.address, args.cpus_per_trial, gpus, args.ranks or 0, args.retries)
+        gpus = float(args.processes_per_trial or 1) if torch.cuda.is_available() else 0.0
+    return Resources(
+        args.address, args.cpus_per_trial, gpus, args.processes_per_trial or 0, args.retries
+    )
 
 
 def _warn_of_unusable(plan: SweepPlan) -> None:

@@ -106,7 +106,7 @@ class PyramidalFront(FrameFront):
         self.stride = STEP**layers
         self.offset = (self.stride - 1) / 2
         self.dropout = dropout
-        config = ModelConfig(hidden=size, encoder_layers=1, cell=cell, bidirectional=True)
+        config = ModelConfig(hidden_dim=size, encoder_layers=1, rnn_type=cell, bidirectional=True)
         self.layers = nn.ModuleList(
             RecurrentEncoder(STEP * (size if layer else input_size), config)
             for layer in range(layers)

@@ -22,13 +22,13 @@ class ModelConfig:
     """Sizes and choices of an encoder-decoder.
 
     Attributes:
-        embedding: E, size of token embeddings (and of the features under a tied output layer).
-        hidden: size of encoder states D and of decoder states.
+        embedding_dim: E, size of token embeddings (and of the features under a tied output layer).
+        hidden_dim: size of encoder states D and of decoder states.
         encoder_layers, decoder_layers: numbers of layers.
-        cell: "gru" or "lstm".
+        rnn_type: "gru" or "lstm".
         bidirectional: whether the recurrent encoder reads both ways (D is then 2 x hidden/2).
-        heads, feed_forward: of the Transformer.
-        kernel: width of the convolutions.
+        num_heads, ffn_dim: of the Transformer.
+        kernel_size: width of the convolutions.
         dropout: probability, between layers and on embeddings.
         input_feeding: Luong 2015, section 3.3: the attentional hidden state enters the next step.
         residual: recurrent models only: the features and embeddings a layer reads are added to the
@@ -39,25 +39,26 @@ class ModelConfig:
             attended to and, by the score, where, but cannot count steps.
         attention_layers: decoder layers that attend, counted from 1, in the convolutional
             decoder (the ablation of Gehring 2017, section 5.5); None for all.
-        positions: of the Transformer: "sinusoids", or "learned" (Vaswani 2017, table 3 E).
+        positional_encoding: of the Transformer: "sinusoids", or "learned" (Vaswani 2017, table 3
+            E).
         max_positions: longest sequence with a learned position.
     """
 
-    embedding: int = 128
-    hidden: int = 128
+    embedding_dim: int = 128
+    hidden_dim: int = 128
     encoder_layers: int = 1
     decoder_layers: int = 1
-    cell: str = "gru"
+    rnn_type: str = "gru"
     bidirectional: bool = True
-    heads: int = 4
-    feed_forward: int = 256
-    kernel: int = 3
+    num_heads: int = 4
+    ffn_dim: int = 256
+    kernel_size: int = 3
     dropout: float = 0.1
     input_feeding: bool = False
     residual: bool = False
     carry: bool = True
     attention_layers: tuple[int, ...] | None = None
-    positions: str = "sinusoids"
+    positional_encoding: str = "sinusoids"
     max_positions: int = 1024
 
 

@@ -96,8 +96,8 @@ def build_decoder(
         case "fixed":
             return FixedDecoder(vocabulary_size, memory_size, config)
         case "previous-state":
-            attention = choice.build(Sizes(query=config.hidden, memory=memory_size))
+            attention = choice.build(Sizes(query=config.hidden_dim, memory=memory_size))
             return PreviousStateDecoder(vocabulary_size, memory_size, config, attention)
         case "current-state":
-            attention = choice.build(Sizes(query=config.hidden, memory=memory_size))
+            attention = choice.build(Sizes(query=config.hidden_dim, memory=memory_size))
             return CurrentStateDecoder(vocabulary_size, memory_size, config, attention)

@@ -74,16 +74,16 @@ class ConvolutionalEncoder(Encoder):
 
     def __init__(self, input_size: int, config: ModelConfig, attending: int = 1) -> None:
         super().__init__()
-        self.output_size = config.embedding
-        self.kernel, self.attending = config.kernel, attending
-        self.enter = resize(input_size, config.embedding)
-        self.positions = LearnedPositions(config.max_positions, config.embedding)
-        self.widen = projection(config.embedding, config.hidden, dropout=config.dropout)
+        self.output_size = config.embedding_dim
+        self.kernel_size, self.attending = config.kernel_size, attending
+        self.enter = resize(input_size, config.embedding_dim)
+        self.positions = LearnedPositions(config.max_positions, config.embedding_dim)
+        self.widen = projection(config.embedding_dim, config.hidden_dim, dropout=config.dropout)
         self.layers = nn.ModuleList(
-            GatedConvolution(config.hidden, config.kernel, config.dropout)
+            GatedConvolution(config.hidden_dim, config.kernel_size, config.dropout)
             for _ in range(config.encoder_layers)
         )
-        self.narrow = projection(config.hidden, config.embedding)
+        self.narrow = projection(config.hidden_dim, config.embedding_dim)
 
     def forward(self, features: Tensor, mask: Tensor, segments: Tensor | None = None) -> Memory:
         embedded = self.enter(features)  # B,S,E
@@ -91,8 +91,8 @@ class ConvolutionalEncoder(Encoder):
         embedded = zero_padding(embedded, mask)
         # Residual blocks, padded on both sides to keep S.
         states = self.widen(embedded)  # B,S,H
-        before = (self.kernel - 1) // 2
-        around = (0, 0, before, self.kernel - 1 - before)
+        before = (self.kernel_size - 1) // 2
+        around = (0, 0, before, self.kernel_size - 1 - before)
         for layer in self.layers:
             states = zero_padding(states, mask)
             states = (layer(F.pad(states, around)) + states) * HALVE
@@ -138,9 +138,9 @@ class AttentionStep(nn.Module):
 
     def __init__(self, factory: AttentionFactory, config: ModelConfig, memory_size: int) -> None:
         super().__init__()
-        self.query = projection(config.hidden, config.embedding)
-        self.attention = factory(Sizes(query=config.embedding, memory=memory_size))
-        self.context = projection(self.attention.context_size, config.hidden)
+        self.query = projection(config.hidden_dim, config.embedding_dim)
+        self.attention = factory(Sizes(query=config.embedding_dim, memory=memory_size))
+        self.context = projection(self.attention.context_size, config.hidden_dim)
 
     def forward(
         self,
@@ -171,21 +171,25 @@ class ConvolutionalDecoder(Decoder):
         self, vocabulary_size: int, memory_size: int, config: ModelConfig, factory: AttentionFactory
     ) -> None:
         super().__init__()
-        self.output_size = config.embedding
-        self.dropout, self.kernel, self.hidden = config.dropout, config.kernel, config.hidden
+        self.output_size = config.embedding_dim
+        self.dropout, self.kernel_size, self.hidden_dim = (
+            config.dropout,
+            config.kernel_size,
+            config.hidden_dim,
+        )
         self.attending = attending_layers(config)
-        self.embedding = token_embedding(vocabulary_size, config.embedding)
-        self.positions = LearnedPositions(config.max_positions, config.embedding)
-        self.widen = projection(config.embedding, config.hidden, dropout=config.dropout)
+        self.embedding_dim = token_embedding(vocabulary_size, config.embedding_dim)
+        self.positions = LearnedPositions(config.max_positions, config.embedding_dim)
+        self.widen = projection(config.embedding_dim, config.hidden_dim, dropout=config.dropout)
         self.layers = nn.ModuleList(
-            GatedConvolution(config.hidden, config.kernel, config.dropout)
+            GatedConvolution(config.hidden_dim, config.kernel_size, config.dropout)
             for _ in range(config.decoder_layers)
         )
         self.attend = nn.ModuleList(
             AttentionStep(factory, config, memory_size) for _ in self.attending
         )
-        self.narrow = projection(config.hidden, config.embedding)
-        self.state_size = config.hidden
+        self.narrow = projection(config.hidden_dim, config.embedding_dim)
+        self.state_size = config.hidden_dim
         self.context_size = self.attend[-1].attention.context_size  # type: ignore[union-attr, assignment]
 
     def start(self, memory: Memory) -> ConvolutionalState:
@@ -194,7 +198,9 @@ class ConvolutionalDecoder(Decoder):
         remembered = tuple(
             attention.initial_state(one) for attention, one in zip(mechanisms, keys, strict=True)
         )
-        empty = memory.states.new_zeros(memory.states.shape[0], self.kernel - 1, self.hidden)
+        empty = memory.states.new_zeros(
+            memory.states.shape[0], self.kernel_size - 1, self.hidden_dim
+        )
         return DecoderState(
             keys, ConvolutionalProgress(0, tuple(empty for _ in self.layers), remembered)
         )

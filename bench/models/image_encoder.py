@@ -156,7 +156,7 @@ class GridEncoder(Encoder):
         choice: picks the family.
         grid: rows and columns.
         input_size: size of the annotation vectors.
-        config: of the model; states have the size `hidden`, or what the family makes of it.
+        config: of the model; states have the size `hidden_dim`, or what the family makes of it.
         regions: the picture is parted into so many regions along each side, as equal as cells
             allow; they are the segments of `hierarchical`.
 
@@ -181,14 +181,14 @@ class GridEncoder(Encoder):
                 remedy=f"at most {min(rows, columns)}",
             )
         self.grid = grid
-        self.enter = resize(input_size, config.hidden)
-        self.rows = nn.Parameter(torch.randn(rows, 1, config.hidden) * _GRID_SPREAD)
-        self.columns = nn.Parameter(torch.randn(1, columns, config.hidden) * _GRID_SPREAD)
+        self.enter = resize(input_size, config.hidden_dim)
+        self.rows = nn.Parameter(torch.randn(rows, 1, config.hidden_dim) * _GRID_SPREAD)
+        self.columns = nn.Parameter(torch.randn(1, columns, config.hidden_dim) * _GRID_SPREAD)
         self.register_buffer("segments", _regions(grid, regions), persistent=False)
         self.inner: Encoder | None = None
         if choice.placement in ("transformer", "convolutional"):
-            self.inner = build_encoder(choice, config.hidden, config)
-        self.output_size = config.hidden if self.inner is None else self.inner.output_size
+            self.inner = build_encoder(choice, config.hidden_dim, config)
+        self.output_size = config.hidden_dim if self.inner is None else self.inner.output_size
 
     def forward(self, features: Tensor, mask: Tensor, segments: Tensor | None = None) -> Memory:
         """Encode B,L,E annotation vectors; `segments` B,L take the place of the regions."""

@@ -52,16 +52,16 @@ class RecurrentEncoder(Encoder):
 
     def __init__(self, input_size: int, config: ModelConfig) -> None:
         super().__init__()
-        self.output_size = config.hidden
+        self.output_size = config.hidden_dim
         self.dropout = config.dropout
         self.forwards, self.backwards = nn.ModuleList(), nn.ModuleList()
-        self.skip = resize(input_size, config.hidden) if config.residual else None
-        hidden = halved(config.hidden) if config.bidirectional else config.hidden
+        self.skip = resize(input_size, config.hidden_dim) if config.residual else None
+        hidden = halved(config.hidden_dim) if config.bidirectional else config.hidden_dim
         for layer in range(config.encoder_layers):
-            size = config.hidden if layer else input_size
-            self.forwards.append(_direction(config.cell, size, hidden))
+            size = config.hidden_dim if layer else input_size
+            self.forwards.append(_direction(config.rnn_type, size, hidden))
             if config.bidirectional:
-                self.backwards.append(_direction(config.cell, size, hidden))
+                self.backwards.append(_direction(config.rnn_type, size, hidden))
 
     def forward(self, features: Tensor, mask: Tensor, segments: Tensor | None = None) -> Memory:
         last = mask.sum(dim=1) - 1  # B, the last real position
@@ -172,21 +172,21 @@ class RecurrentDecoder(Decoder):
         readout_size: int,
     ) -> None:
         super().__init__()
-        self.output_size = config.embedding
-        self.state_size, self.context_size = config.hidden, context_size
+        self.output_size = config.embedding_dim
+        self.state_size, self.context_size = config.hidden_dim, context_size
         self.dropout = config.dropout
-        self.embedding = token_embedding(vocabulary_size, config.embedding)
-        self.bridge = Bridge(memory_size, config.cell, config.hidden, config.decoder_layers)
+        self.embedding_dim = token_embedding(vocabulary_size, config.embedding_dim)
+        self.bridge = Bridge(memory_size, config.rnn_type, config.hidden_dim, config.decoder_layers)
         self.stack = RecurrentStack(
-            config.cell,
-            config.embedding,
-            config.hidden,
+            config.rnn_type,
+            config.embedding_dim,
+            config.hidden_dim,
             extra_size=extra_size,
             layers=config.decoder_layers,
             dropout=config.dropout,
         )
-        self.readout = linear(readout_size, config.embedding)
-        self.skip = resize(config.embedding, config.hidden) if config.residual else None
+        self.readout = linear(readout_size, config.embedding_dim)
+        self.skip = resize(config.embedding_dim, config.hidden_dim) if config.residual else None
 
     @abstractmethod
     def start(self, memory: Memory) -> RecurrentState: ...
@@ -241,7 +241,7 @@ class FixedDecoder(RecurrentDecoder):
             memory_size,
             config,
             extra_size=memory_size,
-            readout_size=config.hidden + memory_size + config.embedding,
+            readout_size=config.hidden_dim + memory_size + config.embedding_dim,
         )
 
     def start(self, memory: Memory) -> RecurrentState:
@@ -324,7 +324,7 @@ class PreviousStateDecoder(AttentiveDecoder):
             config,
             attention,
             extra_size=context,
-            readout_size=config.hidden + context + config.embedding,
+            readout_size=config.hidden_dim + context + config.embedding_dim,
         )
         self.carry = config.carry
 
@@ -372,8 +372,8 @@ class CurrentStateDecoder(AttentiveDecoder):
             memory_size,
             config,
             attention,
-            extra_size=config.embedding if config.input_feeding else 0,
-            readout_size=attention.context_size + config.hidden,
+            extra_size=config.embedding_dim if config.input_feeding else 0,
+            readout_size=attention.context_size + config.hidden_dim,
         )
         self.input_feeding = config.input_feeding
 

@@ -236,7 +236,7 @@ def halved(hidden: int) -> int:
     """
     if hidden % 2:
         raise UsageError(
-            f"hidden={hidden} is not divisible by two directions", remedy="use an even size"
+            f"hidden_dim={hidden} is not divisible by two directions", remedy="use an even size"
         )
     return hidden // 2
 

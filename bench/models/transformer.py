@@ -76,8 +76,10 @@ class Positions(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        learned = config.positions == "learned"
-        self.learned = LearnedPositions(config.max_positions, config.hidden) if learned else None
+        learned = config.positional_encoding == "learned"
+        self.learned = (
+            LearnedPositions(config.max_positions, config.hidden_dim) if learned else None
+        )
 
     def forward(self, states: Tensor, start: int = 0) -> Tensor:
         """Add positions to B,N,H states, the first of which stands at position `start`."""
@@ -99,11 +101,15 @@ class AttentionBlock(nn.Module):
         self, factory: AttentionFactory, config: ModelConfig, memory_size: int | None = None
     ) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(config.hidden)
+        self.norm = nn.LayerNorm(config.hidden_dim)
         self.attention = factory(
-            Sizes(query=config.hidden, memory=memory_size or config.hidden, heads=config.heads)
+            Sizes(
+                query=config.hidden_dim,
+                memory=memory_size or config.hidden_dim,
+                heads=config.num_heads,
+            )
         )
-        self.project = resize(self.attention.context_size, config.hidden)
+        self.project = resize(self.attention.context_size, config.hidden_dim)
         self.dropout = config.dropout
 
     def over_self(self, states: Tensor, mask: Tensor, *, causal: bool = False) -> Tensor:
@@ -141,9 +147,9 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(config.hidden)
-        self.inner = linear(config.hidden, config.feed_forward)
-        self.outer = linear(config.feed_forward, config.hidden)
+        self.norm = nn.LayerNorm(config.hidden_dim)
+        self.inner = linear(config.hidden_dim, config.ffn_dim)
+        self.outer = linear(config.ffn_dim, config.hidden_dim)
         self.dropout = config.dropout
 
     def forward(self, states: Tensor) -> Tensor:
@@ -159,9 +165,9 @@ def as_memory(states: Tensor, mask: Tensor) -> Memory:
 
 def check_heads(config: ModelConfig) -> None:
     """Raise UsageError unless the number of heads divides the hidden size."""
-    if config.hidden % config.heads:
+    if config.hidden_dim % config.num_heads:
         raise UsageError(
-            f"hidden={config.hidden} is not divisible by heads={config.heads}",
+            f"hidden_dim={config.hidden_dim} is not divisible by num_heads={config.num_heads}",
             remedy="choose a multiple",
         )
 
@@ -180,15 +186,15 @@ class TransformerEncoder(Encoder):
     def __init__(self, input_size: int, config: ModelConfig, factory: AttentionFactory) -> None:
         super().__init__()
         check_heads(config)
-        self.output_size = config.hidden
-        self.enter = resize(input_size, config.hidden)
-        self.enter_norm = nn.LayerNorm(config.hidden)
+        self.output_size = config.hidden_dim
+        self.enter = resize(input_size, config.hidden_dim)
+        self.enter_norm = nn.LayerNorm(config.hidden_dim)
         self.positions = Positions(config)
         self.attend = nn.ModuleList(
             AttentionBlock(factory, config) for _ in range(config.encoder_layers)
         )
         self.feed = nn.ModuleList(FeedForward(config) for _ in range(config.encoder_layers))
-        self.norm = nn.LayerNorm(config.hidden)
+        self.norm = nn.LayerNorm(config.hidden_dim)
 
     def forward(self, features: Tensor, mask: Tensor, segments: Tensor | None = None) -> Memory:
         states = self.positions(self.enter_norm(self.enter(features)))  # B,S,H
@@ -234,17 +240,17 @@ class TransformerDecoder(Decoder):
         super().__init__()
         check_heads(config)
         layers = range(config.decoder_layers)
-        self.output_size = config.embedding
+        self.output_size = config.embedding_dim
         self.dropout = config.dropout
-        self.embedding = token_embedding(vocabulary_size, config.embedding)
-        self.enter = resize(config.embedding, config.hidden)
+        self.embedding_dim = token_embedding(vocabulary_size, config.embedding_dim)
+        self.enter = resize(config.embedding_dim, config.hidden_dim)
         self.positions = Positions(config)
         self.look_back = nn.ModuleList(AttentionBlock(factory, config) for _ in layers)
         self.attend = nn.ModuleList(AttentionBlock(factory, config, memory_size) for _ in layers)
         self.feed = nn.ModuleList(FeedForward(config) for _ in layers)
-        self.norm = nn.LayerNorm(config.hidden)
-        self.leave = resize(config.hidden, config.embedding)
-        self.state_size = config.hidden
+        self.norm = nn.LayerNorm(config.hidden_dim)
+        self.leave = resize(config.hidden_dim, config.embedding_dim)
+        self.state_size = config.hidden_dim
         self.context_size = self._mechanisms()[-1].context_size
 
     def start(self, memory: Memory) -> TransformerState:

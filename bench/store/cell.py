@@ -86,7 +86,7 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """A name for people: `translation/probe soft+concat seed 1 (steps=20)`."""
+        """A name for people: `translation/synthetic soft+concat seed 1 (max_steps=20)`."""
         options = ", ".join(f"{key}={value}" for key, value in self.options.items())
         tail = f" ({options})" if options else ""
         return f"{self.task}/{self.dataset} {self.attention}+{self.score} seed {self.seed}{tail}"

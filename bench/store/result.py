@@ -61,23 +61,23 @@ class AlignmentFigures(Record):
 
     aer: alignment error rate of the arg-max links (Och and Ney 2003), lower is better.
     mass_on_gold: mean weight on gold units, over target units that have gold.
-    pointing: share of those target units whose largest weight is on a gold unit.
-    covered: share of target units with gold that could be judged (in free decoding a produced
+    pointing_accuracy: share of those target units whose largest weight is on a gold unit.
+    coverage: share of target units with gold that could be judged (in free decoding a produced
         unit is judged where it can be matched to a reference unit).
     """
 
     aer: Finite | None = None
     mass_on_gold: Finite | None = None
-    pointing: Finite | None = None
-    covered: Finite | None = None
+    pointing_accuracy: Finite | None = None
+    coverage: Finite | None = None
 
 
 class Alignment(AlignmentFigures):
     """Figures of the decoder's attention in free decoding; beside them the same figures while it
-    reads the reference ("forced"), and of uninformed weights (`controls`)."""
+    reads the reference ("forced"), and of uninformed weights (`baselines`)."""
 
     forced: AlignmentFigures | None = None
-    controls: dict[str, AlignmentFigures] = Field(default_factory=dict)
+    baselines: dict[str, AlignmentFigures] = Field(default_factory=dict)
 
 
 class Cost(Record):
@@ -87,8 +87,8 @@ class Cost(Record):
     parameters: int | None = None
     attention_parameters: int | None = None
     train_seconds: Finite | None = None
-    train_units_per_second: Finite | None = None
-    decode_per_second: Finite | None = None
+    train_tokens_per_second: Finite | None = None
+    decode_examples_per_second: Finite | None = None
     peak_memory_bytes: int | None = None
     total_seconds: Finite | None = None
 
@@ -113,7 +113,7 @@ class Result(Record):
 
     schema_version: Literal[1] = Field(default=SCHEMA, alias="schema")
     hash: str
-    cell: dict[str, Any]
+    cell_json: dict[str, Any] = Field(validation_alias="cell", serialization_alias="cell")
     status: Literal["done", "failed"]
     failure: Failure | None = None
     metrics: dict[str, Finite] = Field(default_factory=dict)
@@ -126,7 +126,7 @@ class Result(Record):
 
     @model_validator(mode="after")
     def _consistent(self) -> Result:
-        named = Cell.from_json(self.cell).hash
+        named = Cell.from_json(self.cell_json).hash
         if named != self.hash:
             raise ValueError(f"hash {self.hash[:12]} is not that of its cell ({named[:12]})")
         if self.status == "done" and (self.primary is None or self.failure is not None):
@@ -144,8 +144,8 @@ class Result(Record):
         return cls.model_validate(data)
 
     @property
-    def key(self) -> Cell:
-        return Cell.from_json(self.cell)
+    def cell(self) -> Cell:
+        return Cell.from_json(self.cell_json)
 
 
 def fault_of_age(record: Any) -> str | None:

@@ -283,7 +283,7 @@ def _summary(result: Result) -> dict[str, Any]:
         summary["primary_low"] = result.primary.low
         summary["primary_high"] = result.primary.high
     if result.alignment:
-        figures = result.alignment.model_dump(exclude={"forced", "controls"}, exclude_none=True)
+        figures = result.alignment.model_dump(exclude={"forced", "baselines"}, exclude_none=True)
         summary.update({f"alignment/{name}": value for name, value in figures.items()})
     cost = result.cost.model_dump(exclude_none=True)
     summary.update({f"cost/{name}": value for name, value in cost.items()})

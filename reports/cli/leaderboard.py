@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="frozen reference figures (default: the newest of this installation)",
     )
     _add_common(board)
-    freeze = actions.add_parser("freeze", help="make reference figures of a store's results")
+    freeze = actions.add_parser(
+        "save-reference", help="make reference figures of a store's results"
+    )
     freeze.add_argument("store", metavar="STORE", help="folder or URL of the results")
     freeze.add_argument("--out", metavar="FILE", required=True, help="where to write them (.json)")
     freeze.add_argument("--name", metavar="NAME", help="their version (default: the file's name)")
@@ -57,7 +59,7 @@ def _submit_arguments(parser: argparse.ArgumentParser) -> None:
     for axis in ("task", "attention", "score", "budget"):
         parser.add_argument(
             f"--{axis}",
-            metavar=axis[0].upper(),
+            metavar=axis.upper(),
             action="append",
             default=[],
             help=f"only results of this {axis}; may be repeated",
@@ -88,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         "submit": _submit,
         "verify": _verify,
         "rank": _rank,
-        "freeze": _freeze,
+        "save-reference": _freeze,
     }
     return actions[args.action](args)
 

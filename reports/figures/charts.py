@@ -160,7 +160,7 @@ def by_length(analysis: Analysis, styles: Styles, task: TaskEntry) -> Figure | N
 _COSTS: tuple[tuple[str, str, bool], ...] = (
     ("train_seconds", "training seconds", True),
     ("parameters", "parameters", True),
-    ("decode_per_second", "decoded examples per second", False),
+    ("decode_examples_per_second", "decoded examples per second", False),
     ("peak_memory_bytes", "peak memory (MiB)", True),
 )
 

@@ -126,7 +126,7 @@ def assemble(
     refused: Sequence[RefusedBundle] = (),
 ) -> Board:
     """Build the board from verified bundles."""
-    cells = [result.key for one in verdicts for result in one.results]
+    cells = [result.cell for one in verdicts for result in one.results]
     catalogue = catalogues.catalogue_of(cells)
     found = []
     for kind in rules.classes:
@@ -179,7 +179,7 @@ def _class_board(
 
 
 def _counting(verdict: Verdict, rules: Rules) -> list[Result]:
-    return [one for one in verdict.results if one.cell["seed"] in rules.seeds]
+    return [one for one in verdict.results if one.cell_json["seed"] in rules.seeds]
 
 
 def _renamed(result: Result, bundle: Bundle) -> Result:

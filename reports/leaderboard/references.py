@@ -115,7 +115,7 @@ def make_reference(store: Store, version: str) -> Reference:
     A plain mechanism is one without options. Raises UsageError where there is no such setting.
     """
     results, problems = read(store)
-    known = catalogues.catalogue_of(result.key for result in results)
+    known = catalogues.catalogue_of(result.cell for result in results)
     frames = collect(store.address, results, known).frames
     settings: list[ReferenceSetting] = []
     left_out = list(problems)

@@ -61,7 +61,7 @@ class ResultFilter:
             "score": self.scores,
             "budget": self.budgets,
         }
-        return all(not names or result.cell[axis] in names for axis, names in axes.items())
+        return all(not names or result.cell_json[axis] in names for axis, names in axes.items())
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def submit(
     unreadable: list[Unreadable] = []
     found = [one for one in store.results(unreadable) if selected.takes(one)]
     done = [one for one in found if one.status == "done"]
-    packed = [one for one in done if one.cell["seed"] in rules.seeds]
+    packed = [one for one in done if one.cell_json["seed"] in rules.seeds]
     if not packed:
         seeds = ", ".join(map(str, rules.seeds))
         why = f"{plural(len(done), 'finished result')} of other seeds" if done else "none finished"
@@ -116,9 +116,9 @@ def submit(
 
 def _foreseen(results: Sequence[Result], manifest: Manifest, rules: Rules) -> Iterator[Problem]:
     """Yield the problems that verification will find and that can be told without the data."""
-    yield from missing_seeds([one.key for one in results], rules)
+    yield from missing_seeds([one.cell for one in results], rules)
     for one in results:
-        cell = one.key
+        cell = one.cell
         mechanism = manifest.mechanisms.get(cell.attention)
         trial = manifest.trials[cell.hash]
         try:
@@ -163,7 +163,7 @@ def pack(
                 versions={"attention-bench": bench.__version__, **library_versions()},
                 mechanisms={
                     attention: _mechanism(attention)
-                    for attention in sorted({str(one.cell["attention"]) for one in ordered})
+                    for attention in sorted({str(one.cell_json["attention"]) for one in ordered})
                 },
                 trials=trials,
                 files=files,
@@ -193,7 +193,7 @@ def _predictions(store: Store, result: Result) -> list[dict[str, Any]]:
     if not rows:
         raise UsageError(
             "the store has no predictions of it, so nobody could check its figures",
-            where=result.key.label,
+            where=result.cell.label,
             remedy="run it again",
         )
     return rows
@@ -201,11 +201,11 @@ def _predictions(store: Store, result: Result) -> list[dict[str, Any]]:
 
 def _trial(result: Result) -> Trial:
     try:
-        plan = resolve(result.key)
+        plan = resolve(result.cell)
     except UsageError as error:  # run by a version with other names
         raise UsageError(
             f"nothing here could run it ({error})",
-            where=result.key.label,
+            where=result.cell.label,
             remedy="choose others with --task, --attention or --score",
         ) from None
     return Trial(

@@ -106,7 +106,7 @@ def verify(bundle: Bundle, rules: Rules, paths: Paths) -> Verdict:
     results = [
         one for hash in sorted(bundle.manifest.trials) for one in _record(bundle, hash, found)
     ]
-    found.problems += missing_seeds([one.key for one in results], rules)
+    found.problems += missing_seeds([one.cell for one in results], rules)
     by_data: dict[str, list[tuple[Result, Planned]]] = defaultdict(list)
     for result in results:
         for one in _planned(bundle, result, rules, found):
@@ -129,7 +129,7 @@ def _record(bundle: Bundle, hash: str, found: _Findings) -> Iterator[Result]:
         found.add(where, ["its record is not the one that the manifest names (SHA-256 differs)"])
     try:
         result = Result.from_json(parse(content))
-        cell = well_formed(result.key, bundle.limits)
+        cell = well_formed(result.cell, bundle.limits)
     except (ValueError, TypeError, AttributeError) as error:
         found.add(where, [f"not a valid record ({plain(_first_line(error))})"])
         return
@@ -142,7 +142,7 @@ def _record(bundle: Bundle, hash: str, found: _Findings) -> Iterator[Result]:
 
 
 def _planned(bundle: Bundle, result: Result, rules: Rules, found: _Findings) -> Iterator[Planned]:
-    cell, manifest = result.key, bundle.manifest
+    cell, manifest = result.cell, bundle.manifest
     trial = manifest.trials[result.hash]
     try:
         one = planned(cell, manifest.mechanisms.get(cell.attention))
@@ -278,8 +278,8 @@ def _general(result: Result, plan: Plan, data: TaskData) -> Iterator[str]:
     if result.provenance.data_fingerprint != data.fingerprint:
         stated = (result.provenance.data_fingerprint or "nothing")[:12]
         yield f"other data: fingerprint {plain(stated)}, and {data.fingerprint[:12]} here"
-    steps = plan.settings.steps
-    interval = max(1, steps // plan.settings.validations)
+    steps = plan.settings.max_steps
+    interval = max(1, steps // plan.settings.num_validations)
     last = max((point.get("step", 0.0) for point in result.curve), default=0.0)
     if not steps - interval < last <= steps:  # validations are that far apart
         yield f"its curve ends at step {last:g}, and training at {steps}"

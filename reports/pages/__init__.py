@@ -61,7 +61,7 @@ def _with_code(text: str) -> Markup:
 
 
 def _breakable(text: str) -> Markup:
-    """Escaped text that may break after a slash: `translation/probe` in a narrow column."""
+    """Escaped text that may break after a slash: `translation/synthetic` in a narrow column."""
     return Markup(escape(text).replace("/", Markup("/<wbr>")))
 
 

@@ -147,7 +147,7 @@ def _seeds(analysis: Analysis, contender: Contender) -> Table:
 
 
 def _seed_row(result: Result, metric: str) -> Row:
-    label, short = str(result.cell["seed"]), Label(result.hash[:12])
+    label, short = str(result.cell_json["seed"]), Label(result.hash[:12])
     if result.failure is not None or result.primary is None:
         told = f"{result.failure.kind}: {result.failure.message}" if result.failure else ""
         return Row(label, (), spanning=Missing("failed", told))

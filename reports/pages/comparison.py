@@ -286,9 +286,9 @@ def _verdict(one: CellDifference, p: float) -> Change:
 def _labels(results: Iterable[Result], tell_failed: bool = False) -> tuple[str, ...]:
     """Return the labels of cells, sorted."""
     return tuple(
-        result.key.label + (", failed" if tell_failed and result.status == "failed" else "")
+        result.cell.label + (", failed" if tell_failed and result.status == "failed" else "")
         for result in sorted(
-            results, key=lambda result: (result.key.with_seed(0).label, result.key.seed)
+            results, key=lambda result: (result.cell.with_seed(0).label, result.cell.seed)
         )
     )
 

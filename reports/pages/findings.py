@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from reports import formats
 from reports.metrics import Catalogue
 from reports.statistics.analysis import Analysis
-from reports.statistics.baselines import against_best_control, best_control
+from reports.statistics.baselines import against_best_baseline, best_baseline
 from reports.statistics.significance import DifferenceEstimate, Estimate
 from reports.tables import mean_known
 from reports.tables.scores import seeds_text
@@ -24,7 +24,7 @@ def findings(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
         _best(analysis),
         _cheapest(analysis),
         *_controls(analysis, catalogue),
-        _best_control(analysis),
+        _best_baseline(analysis),
         *_longer(analysis),
         _lead(analysis),
         _alignment(analysis),
@@ -88,17 +88,17 @@ def _controls(analysis: Analysis, catalogue: Catalogue) -> list[str]:
     return sentences
 
 
-def _best_control(analysis: Analysis) -> str:
+def _best_baseline(analysis: Analysis) -> str:
     """Name the mechanisms that beat the best of the simple baselines."""
-    control = best_control(analysis)
-    value = control.main_figure(analysis) if control else None
-    if control is None or value is None:
+    baseline = best_baseline(analysis)
+    value = baseline.main_figure(analysis) if baseline else None
+    if baseline is None or value is None:
         return ""
-    stand = against_best_control(analysis)
+    stand = against_best_baseline(analysis)
     known = [place for place, one in enumerate(stand) if one]
     passing = [place for place in known if stand[place] == "better"]
     sentence = (
-        f"The best control that is not a model of the suite, “{control.name}”, reaches "
+        f"The best baseline, “{baseline.name}”, reaches "
         f"{formats.metric_text(value, analysis.frame.main_metric)}; "
     )
     if not passing:
@@ -184,20 +184,20 @@ def _longer(analysis: Analysis) -> list[str]:
 
 def _alignment(analysis: Analysis) -> str:
     rates = {}
-    controls: list[float] = []
+    baselines: list[float] = []
     for place, contender in enumerate(analysis.frame.contenders):
         held = [result.alignment for result in contender.done if result.alignment]
         mean, _ = mean_known([one.aer for one in held])
         if mean is not None:
             rates[place] = mean
-        uniform = [one.controls["uniform"].aer for one in held if "uniform" in one.controls]
-        controls += [rate for rate in uniform if rate is not None]
+        uniform = [one.baselines["uniform"].aer for one in held if "uniform" in one.baselines]
+        baselines += [rate for rate in uniform if rate is not None]
     if not rates:
         return ""
     place = min(rates, key=lambda one: rates[one])
     against = (
-        f", against {formats.percent(sum(controls) / len(controls))} of uniform weights"
-        if controls
+        f", against {formats.percent(sum(baselines) / len(baselines))} of uniform weights"
+        if baselines
         else ""
     )
     return (

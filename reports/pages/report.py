@@ -168,7 +168,7 @@ def build_report(
         )
     if study is not None:
         results = results_of_study(results, study)
-    known = catalogue or catalogues.catalogue_of(result.key for result in results)
+    known = catalogue or catalogues.catalogue_of(result.cell for result in results)
     collection = frames.collect(store.address, results, known, problems)
     sections = tuple(_section(frame, store, known) for frame in collection.frames)
     if studies is None:

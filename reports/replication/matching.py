@@ -76,7 +76,7 @@ def settings_of(study: Study, results: Sequence[Result]) -> list[StudyResults]:
     and budget."""
     from ablations.expansion import Changes, expand
 
-    done = [(result, result.key) for result in results if result.status == "done"]
+    done = [(result, result.cell) for result in results if result.status == "done"]
     by_setting: dict[tuple[str, str], list[tuple[Result, Cell]]] = defaultdict(list)
     for result, cell in done:
         by_setting[cell.dataset, cell.budget].append((result, cell))
@@ -151,13 +151,13 @@ def _ours(
 
 
 def _results_of(comparison: Comparison, row: str, results: Sequence[Result]) -> list[Result]:
-    cells = {result.hash: result.key for result in results}
+    cells = {result.hash: result.cell for result in results}
     wanted = {cell.hash for cell in comparison.cells(row, list(cells.values()))}
     return [result for result in results if result.hash in wanted]
 
 
 def _contender(results: Sequence[Result]) -> Contender:
-    cell = results[0].key
+    cell = results[0].cell
     options = tuple(cell.options.items())
     return Contender(cell.attention, cell.score, options, tuple(results), ())
 
@@ -182,7 +182,7 @@ def _by_examples(
     """Compare rows by their examples, as an analysis does, with Holm's correction over these
     rows alone."""
     rows = list(contenders)
-    first = contenders[rows[0]].done[0].key
+    first = contenders[rows[0]].done[0].cell
     frame = Frame(
         BenchmarkSetting(first.task, first.dataset, first.budget), tuple(contenders.values())
     )

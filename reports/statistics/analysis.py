@@ -201,7 +201,7 @@ class _Analyst:
         if aggregator is None:
             if found:
                 self.notes.append(
-                    f"{result.key.label}: its kept examples do not give its stored "
+                    f"{result.cell.label}: its kept examples do not give its stored "
                     f"{result.primary.name}, so its own interval is shown and nothing is paired"
                 )
             return {None: _stored(result)}

@@ -16,7 +16,7 @@ ControlVerdict = Literal["better", "worse", "not told apart"]
 
 
 @dataclass(frozen=True)
-class Control:
+class Baseline:
     """A simple baseline and its figures.
 
     Attributes:
@@ -50,55 +50,55 @@ def metric_names(analysis: Analysis) -> list[MetricName]:
     return parse_metric_names(keys, [one.subset for one in analysis.subsets[1:]], frame.main_metric)
 
 
-def controls(analysis: Analysis) -> tuple[Control, ...]:
-    """Return the controls of a frame, best main metric first, ceilings and those without a main
+def baselines(analysis: Analysis) -> tuple[Baseline, ...]:
+    """Return the baselines of a frame, best main metric first, ceilings and those without a main
     metric last."""
     found: dict[str, dict[tuple[str, str], float]] = {}
     for one in metric_names(analysis):
-        if one.kind == "control":
+        if one.kind == "baseline":
             mean = _mean(analysis.frame.done, one.key)
-            found.setdefault(one.control, {})[one.subset, one.figure] = mean
-    every = [Control(name, figures, name in CEILINGS) for name, figures in found.items()]
+            found.setdefault(one.baseline, {})[one.subset, one.figure] = mean
+    every = [Baseline(name, figures, name in CEILINGS) for name, figures in found.items()]
 
-    def merit(one: Control) -> tuple[bool, bool, float]:
+    def merit(one: Baseline) -> tuple[bool, bool, float]:
         value = one.main_figure(analysis)
         return one.ceiling, value is None, -analysis.frame.sign * (value or 0.0)
 
     return tuple(sorted(every, key=merit))
 
 
-def best_control(analysis: Analysis) -> Control | None:
-    """Return the control with the best main metric; None where none has one."""
-    found = controls(analysis)
+def best_baseline(analysis: Analysis) -> Baseline | None:
+    """Return the baseline with the best main metric; None where none has one."""
+    found = baselines(analysis)
     first = found[0] if found else None
     usable = first is not None and not first.ceiling and first.main_figure(analysis) is not None
     return first if usable else None
 
 
-def against_control(
-    estimate: Estimate, control: float, *, higher_is_better: bool
+def against_baseline(
+    estimate: Estimate, baseline: float, *, higher_is_better: bool
 ) -> ControlVerdict:
-    """Judge an estimate against a control: its whole interval must lie beyond the control's
+    """Judge an estimate against a baseline: its whole interval must lie beyond the baseline's
     figure, which is taken as exact (same test examples, nothing trained by chance)."""
     if estimate.low is None or estimate.high is None:
         return "not told apart"
-    if estimate.low > control:
+    if estimate.low > baseline:
         return "better" if higher_is_better else "worse"
-    if estimate.high < control:
+    if estimate.high < baseline:
         return "worse" if higher_is_better else "better"
     return "not told apart"
 
 
-def against_best_control(analysis: Analysis) -> list[ControlVerdict | None]:
-    """Judge each contender against the best control; None where there is nothing to compare."""
-    control = best_control(analysis)
-    value = control.main_figure(analysis) if control else None
+def against_best_baseline(analysis: Analysis) -> list[ControlVerdict | None]:
+    """Judge each contender against the best baseline; None where there is nothing to compare."""
+    baseline = best_baseline(analysis)
+    value = baseline.main_figure(analysis) if baseline else None
     if value is None:
         return [None] * len(analysis.frame.contenders)
     return [
         None
         if one is None
-        else against_control(one, value, higher_is_better=analysis.frame.higher_is_better)
+        else against_baseline(one, value, higher_is_better=analysis.frame.higher_is_better)
         for one in analysis.main.estimates
     ]
 

@@ -133,7 +133,7 @@ class Row:
         detail: a second, quieter line of the heading.
         spanning: the single entry that stands for all columns, for rows to which the columns do
             not apply (an attention without a score).
-        apart: whether it is set apart from the rows before it (controls among mechanisms).
+        apart: whether it is set apart from the rows before it (baselines among mechanisms).
         href: a page of the site that says more.
     """
 

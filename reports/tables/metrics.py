@@ -1,4 +1,4 @@
-"""Tables of one frame: all metrics with the controls, test sets, alignment, cost and failures."""
+"""Tables of one frame: all metrics with the baselines, test sets, alignment, cost and failures."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from reports.load import Contender
 from reports.metrics import MetricName
 from reports.statistics.analysis import Analysis
 from reports.statistics.baselines import (
-    Control,
-    against_best_control,
-    best_control,
-    controls,
+    Baseline,
+    against_best_baseline,
+    baselines,
+    best_baseline,
     metric_names,
 )
 from reports.statistics.significance import Estimate
@@ -38,7 +38,7 @@ from reports.tables.scores import (
     mean_entry,
 )
 
-CONTROL = "control: {}"
+BASELINE = "baseline: {}"
 _NOTES = {
     "human": "“Human”: one reference of each example against its others.",
     "references": "“References”: what is true of the references themselves.",
@@ -47,13 +47,13 @@ _NOTES = {
 
 def metrics_table(analysis: Analysis) -> Table:
     """Build the table of all metrics of all contenders, best first, means over seeds; the
-    controls follow."""
+    baselines follow."""
     frame = analysis.frame
     names = [one for one in metric_names(analysis) if one.kind == "figure"]
     names.sort(key=lambda one: bool(one.subset))
     several = any(one.subset for one in names)
-    main, stand = main_entries(analysis), against_best_control(analysis)
-    best = best_control(analysis)
+    main, stand = main_entries(analysis), against_best_baseline(analysis)
+    best = best_baseline(analysis)
     rows = []
     for place in analysis.order:
         contender = frame.contenders[place]
@@ -71,8 +71,8 @@ def metrics_table(analysis: Analysis) -> Table:
             told = stand[place]
             entries.insert(1, Label(told) if told else Missing("not measured"))
         rows.append(contender_row(analysis, place, entries))
-    known = controls(analysis)
-    rows += [_control_row(one, names, best is not None) for one in known]
+    known = baselines(analysis)
+    rows += [_baseline_row(one, names, best is not None) for one in known]
     columns = [_column(one, analysis, several) for one in names]
     if best:
         columns.insert(1, _standing_column(analysis, best, columns[0].group))
@@ -86,11 +86,11 @@ def metrics_table(analysis: Analysis) -> Table:
     )
 
 
-def _control_row(control: Control, names: Sequence[MetricName], stands: bool) -> Row:
-    entries = [control.entry(one.figure, one.subset) for one in names]
+def _baseline_row(baseline: Baseline, names: Sequence[MetricName], stands: bool) -> Row:
+    entries = [baseline.entry(one.figure, one.subset) for one in names]
     if stands:
         entries.insert(1, Missing("not applicable"))
-    return Row(CONTROL.format(control.name), tuple(entries), apart=True)
+    return Row(BASELINE.format(baseline.name), tuple(entries), apart=True)
 
 
 def _column(one: MetricName, analysis: Analysis, several: bool) -> Column:
@@ -99,29 +99,29 @@ def _column(one: MetricName, analysis: Analysis, several: bool) -> Column:
     return Column(one.key, formats.metric_name(one.figure), group=group)
 
 
-def _standing_column(analysis: Analysis, best: Control, group: str) -> Column:
+def _standing_column(analysis: Analysis, best: Baseline, group: str) -> Column:
     value = best.main_figure(analysis)
-    assert value is not None, "the best control has a main metric"
+    assert value is not None, "the best baseline has a main metric"
     told = formats.metric_text(value, analysis.frame.main_metric)
     return Column(
-        "against_best_control",
+        "against_best_baseline",
         f"against “{best.name}” ({told})",
-        "better: the whole interval lies on the better side of the best control",
+        "better: the whole interval lies on the better side of the best baseline",
         group=group,
         text=True,
     )
 
 
-def _notes(analysis: Analysis, known: Sequence[Control], best: Control | None) -> list[str]:
+def _notes(analysis: Analysis, known: Sequence[Baseline], best: Baseline | None) -> list[str]:
     notes = ["Means over the seeds that have the metric; best main metric first."]
     notes += detectable_note(analysis.main, analysis.frame.main_metric)
     if known:
-        notes.append("Controls attend to nothing, and most learn nothing: figures to pass.")
+        notes.append("Baselines attend to nothing, and most learn nothing: figures to pass.")
     if best:
         better = "higher" if analysis.frame.higher_is_better else "lower"
         notes.append(
-            "“Better” than the best control: the 95 % interval lies on its better side "
-            f"({better}), the control's figure taken as exact."
+            "“Better” than the best baseline: the 95 % interval lies on its better side "
+            f"({better}), the baseline's figure taken as exact."
         )
     notes += [text for name, text in _NOTES.items() if any(one.name == name for one in known)]
     return notes
@@ -171,14 +171,18 @@ def _change(first: Estimate | None, other: Estimate | None, metric: str) -> list
 _ALIGNMENT = (
     ("aer", "AER", "alignment error rate of the arg-max links (Och and Ney 2003); lower is better"),
     ("mass_on_gold", "mass on gold", "mean weight on gold units; higher is better"),
-    ("pointing", "pointing", "share of units whose largest weight is on a gold unit"),
-    ("covered", "covered", "share of units with gold that could be judged"),
+    (
+        "pointing_accuracy",
+        "pointing accuracy",
+        "share of units whose largest weight is on a gold unit",
+    ),
+    ("coverage", "coverage", "share of units with gold that could be judged"),
 )
 
 
 def alignment_table(analysis: Analysis) -> Table | None:
     """Build the table of agreement with gold links: decoding freely, reading the reference, and
-    controls."""
+    baselines."""
     frame = analysis.frame
     rows = []
     for place in analysis.order:
@@ -190,7 +194,7 @@ def alignment_table(analysis: Analysis) -> Table | None:
             rows.append(Row(contender.name, (*free, *forced)))
     if not rows:
         return None
-    rows += _control_rows(frame.done)
+    rows += _baseline_rows(frame.done)
     columns = [
         Column(f"{mode}_{key}", label, help, group=what)
         for mode, what in (("free", "decoding freely"), ("forced", "reading the reference"))
@@ -203,25 +207,25 @@ def alignment_table(analysis: Analysis) -> Table | None:
         tuple(columns),
         tuple(rows),
         (
-            "AER: lower is better; mass on gold and pointing: higher is better. Controls are "
+            "AER: lower is better; mass on gold and pointing: higher is better. Baselines are "
             "weights that know nothing of the sentence; they decode nothing.",
         ),
     )
 
 
-def _control_rows(results: Sequence[Result]) -> list[Row]:
+def _baseline_rows(results: Sequence[Result]) -> list[Row]:
     names = dict.fromkeys(
-        name for result in results if result.alignment for name in result.alignment.controls
+        name for result in results if result.alignment for name in result.alignment.baselines
     )
     rows = []
     for name in names:
         held = [
-            result.alignment.controls[name]
+            result.alignment.baselines[name]
             for result in results
-            if result.alignment and name in result.alignment.controls
+            if result.alignment and name in result.alignment.baselines
         ]
         blank = tuple(Missing("not applicable") for _ in _ALIGNMENT)
-        rows.append(Row(f"control: {name}", (*blank, *_alignment_entries(held)), apart=True))
+        rows.append(Row(f"baseline: {name}", (*blank, *_alignment_entries(held)), apart=True))
     return rows
 
 
@@ -236,8 +240,8 @@ _COSTS: tuple[tuple[str, str, Form], ...] = (
     ("parameters", "parameters", "count"),
     ("attention_parameters", "of them attention", "count"),
     ("train_seconds", "training", "seconds"),
-    ("train_units_per_second", "training speed", "rate"),
-    ("decode_per_second", "decoding speed", "rate"),
+    ("train_tokens_per_second", "training speed", "rate"),
+    ("decode_examples_per_second", "decoding speed", "rate"),
     ("peak_memory_bytes", "peak memory", "bytes"),
 )
 
@@ -284,7 +288,7 @@ def failures_table(contenders: Sequence[Contender], name: str) -> Table | None:
 
 
 def _failure_row(contender: Contender, result: Result) -> Row:
-    failure, cell = result.failure, result.key
+    failure, cell = result.failure, result.cell
     assert failure is not None, "a failed result says why"
     texts = (cell.task, cell.dataset, str(cell.seed), failure.kind, failure.message)
     return Row(contender.name, tuple(map(Label, texts)))

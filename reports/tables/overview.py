@@ -11,7 +11,7 @@ from reports import formats
 from reports.load import Collection
 from reports.metrics import Catalogue
 from reports.statistics.analysis import Analysis
-from reports.statistics.baselines import best_control
+from reports.statistics.baselines import best_baseline
 from reports.statistics.model_selection import select_by_validation
 from reports.tables import Column, Entry, Label, Missing, Number, Row, Table
 from reports.tables.scores import main_entries
@@ -49,15 +49,15 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
         )
         for name in names
     ]
-    found = [best_control(analysis) for analysis in analyses]
+    found = [best_baseline(analysis) for analysis in analyses]
     if any(found):
-        control = [
+        baseline = [
             replace(entry, note=one.name)
             if one and isinstance(entry := one.entry(analysis.frame.main_metric), Number)
             else Missing("not measured")
             for one, analysis in zip(found, analyses, strict=True)
         ]
-        rows.append(Row("best control", tuple(control), "not attention", apart=True))
+        rows.append(Row("best baseline", tuple(baseline), "not attention", apart=True))
     notes = (
         "Each attention with the score function (and options) that did best on validation data, "
         "named beside its test figure: by the validation counterpart of the main metric where "
@@ -111,7 +111,7 @@ def facts(collection: Collection) -> tuple[Fact, ...]:
         for version in _values(origin.libraries.get(name) for origin in origins)
     ]
     settings = [f"{one.setting.task}: {one.setting.label}" for one in collection.frames]
-    seeds = sorted({int(result.cell["seed"]) for result in results})
+    seeds = sorted({int(result.cell_json["seed"]) for result in results})
     found = [
         Fact("Trials", trials),
         Fact("Studies", _joined(origin.study for origin in origins)),
@@ -155,7 +155,7 @@ def results_table(results: Sequence[Result]) -> Table:
 def _result_row(
     result: Result, axes: Sequence[str], metrics: Sequence[str], costs: Sequence[str]
 ) -> Row:
-    cell, primary = result.key, result.primary
+    cell, primary = result.cell, result.primary
     options = ", ".join(f"{name}={value}" for name, value in cell.options.items())
     failure = f"{result.failure.kind}: {result.failure.message}" if result.failure else ""
     figures = (primary.value, primary.low, primary.high) if primary else (None, None, None)
@@ -164,7 +164,7 @@ def _result_row(
         *(result.metrics.get(name) for name in metrics),
         *(getattr(result.cost, name) for name in costs),
     ]
-    entries: list[Entry] = [Label(str(result.cell[name])) for name in axes]
+    entries: list[Entry] = [Label(str(result.cell_json[name])) for name in axes]
     entries += [Label(options), Label(result.status), Label(failure)]
     entries.append(Label(primary.name if primary else ""))
     entries += [Missing("not measured") if value is None else Number(value) for value in values]

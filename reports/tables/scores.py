@@ -16,7 +16,7 @@ from reports import formats
 from reports.load import Contender, Options, options_text
 from reports.metrics import Catalogue
 from reports.statistics.analysis import Analysis, SubsetEstimates
-from reports.statistics.baselines import controls
+from reports.statistics.baselines import baselines
 from reports.statistics.significance import Estimate
 from reports.tables import (
     Column,
@@ -48,9 +48,15 @@ def score_matrix(analysis: Analysis, catalogue: Catalogue) -> Table:
         for attention, options in _matrix_rows(analysis, catalogue)
     ]
     rows += [
-        Row(f"control: {control.name}", (), "not attention", control.entry(frame.main_metric), True)
-        for control in controls(analysis)
-        if control.main_figure(analysis) is not None
+        Row(
+            f"baseline: {baseline.name}",
+            (),
+            "not attention",
+            baseline.entry(frame.main_metric),
+            True,
+        )
+        for baseline in baselines(analysis)
+        if baseline.main_figure(analysis) is not None
     ]
     return Table(
         f"{frame.setting.slug}-scores",

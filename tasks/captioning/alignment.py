@@ -64,12 +64,12 @@ class RegionAgreement:
         """Means over phrases. None where nothing was judged."""
         covered = min(1.0, self.judged / self.expected) if self.expected else None
         if not self.judged:
-            return AlignmentFigures(covered=covered)
+            return AlignmentFigures(coverage=covered)
         return AlignmentFigures(
             aer=1.0 - self.linked / self.judged,
             mass_on_gold=self.mass / self.judged,
-            pointing=self.pointed / self.judged,
-            covered=covered,
+            pointing_accuracy=self.pointed / self.judged,
+            coverage=covered,
         )
 
 
@@ -168,7 +168,7 @@ def matched_phrases(written: Sequence[str], references: Sequence[Caption]) -> li
     return sorted(found, key=lambda phrase: phrase.start)
 
 
-def control_figures(
+def baseline_figures(
     references: Iterable[Sequence[Caption]], grid: Grid
 ) -> dict[str, AlignmentFigures]:
     """What weights get that know nothing: `uniform`, and `centre` (all on the middle of the

@@ -165,7 +165,7 @@ def _inverse(values: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class CaptionControls:
+class CaptionBaselines:
     """Figures of one test set, by the names of `CaptionScores.metrics`.
 
     Attributes:
@@ -182,20 +182,20 @@ class CaptionControls:
     human: dict[str, float]
 
 
-def controls(corpus: CaptionCorpus, cache: Path) -> dict[str, CaptionControls]:
-    """The controls of every test set, by its name. Takes seconds for the first caller.
+def baselines(corpus: CaptionCorpus, cache: Path) -> dict[str, CaptionBaselines]:
+    """The baselines of every test set, by its name. Takes seconds for the first caller.
 
     Raises UsageError: the cache cannot be written.
     """
-    key = digest("caption controls", VERSION, SIGNATURE, corpus.fingerprint)
+    key = digest("caption baselines", VERSION, SIGNATURE, corpus.fingerprint)
     path = cached(
-        cache / "controls",
+        cache / "baselines",
         key,
         lambda temporary: _write(temporary, corpus),
         suffix=".json",
     )
     return {
-        name: CaptionControls(**fields)
+        name: CaptionBaselines(**fields)
         for name, fields in json.loads(path.read_text("utf-8")).items()
     }
 
@@ -209,11 +209,11 @@ def _write(path: Path, corpus: CaptionCorpus) -> None:
     path.write_text(json.dumps(found), "utf-8")
 
 
-def _of(caption: str, corpus: CaptionCorpus, subset: str) -> CaptionControls:
+def _of(caption: str, corpus: CaptionCorpus, subset: str) -> CaptionBaselines:
     references = [picture.references for picture in corpus.tests[subset]]
     first = [texts[0] for texts in references]
     others = [texts[1:] for texts in references]
-    return CaptionControls(
+    return CaptionBaselines(
         caption=caption,
         constant=score([caption] * len(references), references).metrics(),
         shuffled=score(shuffled(first), references).metrics(),

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from bench.models.image_encoder import grid_of
 from tasks.base import Paths, TaskData
-from tasks.captioning.baselines import CaptionControls, controls
+from tasks.captioning.baselines import CaptionBaselines, baselines
 from tasks.captioning.datasets import CaptionCorpus, Picture
 from tasks.captioning.images import Pixels, pixels
 from tasks.captioning.settings import CaptioningSettings
 from tasks.data.arrow import EncodedTexts, encode
 from tasks.data.batching import Batch, BucketBatches, Stream, StreamModule
 from tasks.data.cache import digest
-from tasks.data.tokenizer import Tokeniser
+from tasks.data.tokenizer import Tokenizer
 
 # Batches of pictures with several captions each: a picture is encoded once for all of them.
 
@@ -47,21 +47,21 @@ class CaptionOrder:
     Attributes:
         first: N+1, number of each picture's first caption; captions are numbered through.
         lengths: target units of every caption.
-        batch_units: most units of a batch, padding counted.
+        batch_tokens: most units of a batch, padding counted.
         seed: with the batch's number it decides what is drawn.
     """
 
     first: np.ndarray
     lengths: np.ndarray
     captions: int
-    batch_units: int
+    batch_tokens: int
     seed: int
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Numbers of captions, those of a picture side by side."""
         counts = np.minimum(np.diff(self.first), self.captions)
         longest = np.maximum.reduceat(self.lengths, self.first[:-1])
-        pictures = BucketBatches(longest * counts, self.batch_units, self.seed)
+        pictures = BucketBatches(longest * counts, self.batch_tokens, self.seed)
         for number, batch in enumerate(pictures):
             yield self._drawn(batch, np.random.default_rng([self.seed, number]))
 
@@ -162,7 +162,7 @@ class CaptioningData(TaskData):
     """
 
     corpus: CaptionCorpus
-    tokeniser: Tokeniser
+    tokenizer: Tokenizer
     train: Split
     validation: Split
     tests: Mapping[str, Split]
@@ -177,18 +177,18 @@ class CaptioningData(TaskData):
         return digest(
             "captioning",
             self.corpus.fingerprint,
-            self.tokeniser.fingerprint,
+            self.tokenizer.fingerprint,
             [split.pixels.fingerprint for split in splits],
         )
 
     @cached_property
-    def controls(self) -> Mapping[str, CaptionControls]:
+    def baselines(self) -> Mapping[str, CaptionBaselines]:
         """Baselines of every test set, by name. They take seconds for the first caller, and only
         testing asks for them.
 
         Raises UsageError where the cache cannot be written.
         """
-        return controls(self.corpus, self.cache)
+        return baselines(self.corpus, self.cache)
 
     @property
     def length_ratio(self) -> float:
@@ -201,7 +201,7 @@ class CaptioningData(TaskData):
             self.train.first,
             self.train.captions.lengths + 1,
             settings.captions_each,
-            settings.batch_units,
+            settings.batch_tokens,
             seed,
         )
         return StreamModule(
@@ -217,8 +217,8 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
     """
     corpus = corpus.limited(settings.train_limit, settings.test_limit)
     grid = grid_of(corpus.size, settings.stem, settings.stages)
-    tokeniser = Tokeniser.train(
-        caption_texts(corpus.train), kind="word", size=settings.vocabulary, cache=paths.cache
+    tokenizer = Tokenizer.train(
+        caption_texts(corpus.train), kind="word", size=settings.vocab_size, cache=paths.cache
     )
 
     def split(pictures: Sequence[Picture], words: int = 0) -> Split:
@@ -227,7 +227,7 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
         return Split(
             pictures,
             pixels(pictures, corpus.size, paths.cache),
-            encode(caption_texts(pictures), tokeniser, paths.cache),
+            encode(caption_texts(pictures), tokenizer, paths.cache),
             first,
             first[:-1] + np.array([_most_phrases(picture) for picture in pictures]),
             grid[0] * grid[1],
@@ -236,8 +236,8 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
 
     return CaptioningData(
         corpus=corpus,
-        tokeniser=tokeniser,
-        train=split(corpus.train, tokeniser.size if settings.words_weight else 0),
+        tokenizer=tokenizer,
+        train=split(corpus.train, tokenizer.size if settings.words_weight else 0),
         validation=split(corpus.validation),
         tests={name: split(pictures) for name, pictures in corpus.tests.items()},
         cache=paths.cache,

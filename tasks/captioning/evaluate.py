@@ -15,7 +15,7 @@ from tasks.base import Evaluation
 from tasks.captioning.alignment import (
     Looked,
     agreement,
-    control_figures,
+    baseline_figures,
     forced_case,
     free_case,
     traces,
@@ -38,8 +38,8 @@ from tasks.evaluation.scoring import (
     with_perplexity,
 )
 
-#: Figures of the controls that are kept, by control.
-_CONTROL_FIGURES = ("cider", "bleu_4")
+#: Figures of the baselines that are kept, by baseline.
+_BASELINE_FIGURES = ("cider", "bleu_4")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +98,12 @@ class CaptionScorer(Scorer[CaptioningData]):
         worth."""
         found: dict[str, dict[str, float]] = {}
         for subset in data.tests:
-            held = data.controls[subset]
+            held = data.baselines[subset]
             kinds = {"constant": held.constant, "shuffled": held.shuffled, "human": held.human}
             found[subset] = {
-                f"control_{kind}_{name}": figures[name]
+                f"baseline_{kind}_{name}": figures[name]
                 for kind, figures in kinds.items()
-                for name in _CONTROL_FIGURES
+                for name in _BASELINE_FIGURES
                 if name in figures
             }
         return prefixed(found)
@@ -151,7 +151,7 @@ def evaluate(module: CaptioningModule, data: CaptioningData) -> Evaluation:
         traces=[
             trace
             for name, one in tested.items()
-            for seen in _looked(one, data, module.settings.traces)
+            for seen in _looked(one, data, module.settings.num_traces)
             for trace in traces(seen, name)
         ],
         by_length=scores.by_length,
@@ -173,7 +173,7 @@ def _test(module: CaptioningModule, split: Split) -> _Tested:
         module,
         split.by_picture(settings.eval_pictures),
         limit,
-        keep_parts=settings.traces,
+        keep_parts=settings.num_traces,
         device=module.device.type,
     )
     references = read_references(module, split.by_caption(settings.eval_pictures))
@@ -183,7 +183,7 @@ def _test(module: CaptioningModule, split: Split) -> _Tested:
 def _outputs(tested: _Tested, data: CaptioningData) -> Outputs:
     decoding = tested.decoding
     return Outputs(
-        texts=data.tokeniser.decode_batch(one.tokens for one in decoding.written),
+        texts=data.tokenizer.decode_batch(one.tokens for one in decoding.written),
         extra=[
             {"nll": round(read.nll, 4), "log_prob": round(written.score, 4)}
             for written, read in zip(decoding.written, decoding.read, strict=True)
@@ -220,13 +220,13 @@ def _alignment(tested: _Tested, data: CaptioningData) -> Alignment | None:
     return Alignment(
         **free.figures().model_dump(),
         forced=forced.figures(),
-        controls=control_figures(groups, data.grid),
+        baselines=baseline_figures(groups, data.grid),
     )
 
 
 def _words(data: CaptioningData, tokens: np.ndarray) -> tuple[str, ...]:
     # Tokens are words here, so rows of weights are words already.
-    return tuple(data.tokeniser.words(tokens)[0])
+    return tuple(data.tokenizer.words(tokens)[0])
 
 
 def _looked(tested: _Tested, data: CaptioningData, count: int) -> list[Looked]:

@@ -115,7 +115,7 @@ class CaptioningModule(GenerationModule):
     @property
     def _words_first(self) -> bool:
         """Whether the auxiliary loss is still trained alone, before captions are generated."""
-        return self.global_step < self.settings.words_share * self.settings.steps
+        return self.global_step < self.settings.words_share * self.settings.max_steps
 
     def auxiliary_loss(self, memory: Memory, batch: Batch) -> Tensor | None:
         """Cross-entropy of which words a picture's captions use, summed over words, a mean over

@@ -12,7 +12,7 @@ from tasks.settings import Settings
 class CaptioningSettings(Settings):
     """Adds the convolutional network that sees the pictures, and what trains it."""
 
-    vocabulary: int = Field(
+    vocab_size: int = Field(
         0, ge=0, description="most frequent words that can be written; 0 keeps every word"
     )
     captions_each: int = Field(

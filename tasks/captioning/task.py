@@ -28,7 +28,7 @@ class Captioning(Task[CaptioningSettings, CaptionCorpus, "CaptioningData", "Capt
     name: ClassVar[str] = "captioning"
     summary: ClassVar[str] = "a picture to a sentence that describes it"
     headline: ClassVar[str] = "cider"
-    length_unit: ClassVar[str] = "objects (probe) or reference words"
+    length_unit: ClassVar[str] = "objects (synthetic set) or reference words"
     train_unit: ClassVar[str] = "target tokens"
     Settings: ClassVar[type[Settings]] = CaptioningSettings
 
@@ -53,18 +53,20 @@ class Captioning(Task[CaptioningSettings, CaptionCorpus, "CaptioningData", "Capt
         )
         front = PictureFront(
             data.corpus.size,
-            settings.hidden,
+            settings.hidden_dim,
             stem=settings.stem,
             width=settings.width,
             stages=settings.stages,
             blocks=settings.blocks,
             dropout=settings.dropout,
         )
-        encoder = GridEncoder(choice, data.grid, settings.hidden, sizes, settings.picture_regions)
-        decoder = build_decoder(choice, encoder.output_size, data.tokeniser.size, sizes)
-        head = VocabularyHead(decoder.output_size, decoder.embedding, tied=settings.tied)
+        encoder = GridEncoder(
+            choice, data.grid, settings.hidden_dim, sizes, settings.picture_regions
+        )
+        decoder = build_decoder(choice, encoder.output_size, data.tokenizer.size, sizes)
+        head = VocabularyHead(decoder.output_size, decoder.embedding, tied=settings.tie_embeddings)
         module = CaptioningModule(front, encoder, decoder, head, settings, plan.attention_options)
-        module.start_from(Frequencies.of(data.train.captions, data.tokeniser.size))
+        module.start_from(Frequencies.of(data.train.captions, data.tokenizer.size))
         return module
 
     @classmethod

@@ -148,7 +148,7 @@ class Distribution:
     """A data set's files at their publisher's.
 
     Attributes:
-        name: of the data set, for `attnbench data get`.
+        name: of the data set, for `attnbench data download`.
         source: who serves the files, and which version of them.
     """
 

@@ -134,7 +134,7 @@ class RaggedArray:
 
 
 class TextEncoder(Protocol):
-    """Whatever cuts texts into token ids (`Tokeniser`, `Vocabulary`)."""
+    """Whatever cuts texts into token ids (`Tokenizer`, `Vocabulary`)."""
 
     @property
     def fingerprint(self) -> str:

@@ -25,19 +25,19 @@ class BucketBatches:
 
     Attributes:
         lengths: N, units of each example that count towards the bound (target tokens).
-        batch_units: largest (examples in the batch) x (longest of them). An example that is
+        batch_tokens: largest (examples in the batch) x (longest of them). An example that is
             longer on its own makes a batch of one.
         seed: with the epoch's number it decides the order, and nothing else does.
         ties: N or None; orders examples of equal length (source tokens), to save padding there.
     """
 
     lengths: np.ndarray
-    batch_units: int
+    batch_tokens: int
     seed: int
     ties: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        assert self.batch_units > 0
+        assert self.batch_tokens > 0
         assert self.ties is None or len(self.ties) == len(self.lengths)
 
     def epoch(self, number: int) -> list[np.ndarray]:
@@ -60,14 +60,14 @@ class BucketBatches:
     def _cut(self, pool: np.ndarray) -> list[np.ndarray]:
         keys = (self.lengths[pool],) if self.ties is None else (self.ties[pool], self.lengths[pool])
         pool = pool[np.lexsort(keys)]  # stable: equal keys keep their shuffled order
-        return np.split(pool, _borders(self.lengths[pool], self.batch_units))
+        return np.split(pool, _borders(self.lengths[pool], self.batch_tokens))
 
     def _pool_size(self) -> int:
         mean = max(float(np.mean(self.lengths)), 1.0) if len(self.lengths) else 1.0
-        return max(1, round(POOL_BATCHES * self.batch_units / mean))
+        return max(1, round(POOL_BATCHES * self.batch_tokens / mean))
 
 
-def sorted_batches(lengths: np.ndarray, batch_units: int) -> list[np.ndarray]:
+def sorted_batches(lengths: np.ndarray, batch_tokens: int) -> list[np.ndarray]:
     """Batches of indices for evaluation: every example once, by length (shortest first).
 
     The same bound as `BucketBatches`; equal lengths keep their order.
@@ -75,19 +75,19 @@ def sorted_batches(lengths: np.ndarray, batch_units: int) -> list[np.ndarray]:
     order = np.argsort(lengths, kind="stable")
     if len(order) == 0:
         return []
-    return np.split(order, _borders(np.asarray(lengths)[order], batch_units))
+    return np.split(order, _borders(np.asarray(lengths)[order], batch_tokens))
 
 
-def _borders(ascending: np.ndarray, batch_units: int) -> list[int]:
+def _borders(ascending: np.ndarray, batch_tokens: int) -> list[int]:
     """Where to cut examples sorted by length so that each part stays within its units."""
     borders: list[int] = []
     start = 0
     while True:
         # No part can hold more examples than if all were as short as its first one.
-        most = batch_units // max(int(ascending[start]), 1)
+        most = batch_tokens // max(int(ascending[start]), 1)
         window = np.maximum(ascending[start : start + most], 1)
         units = window * np.arange(1, len(window) + 1)
-        start += max(int(np.searchsorted(units, batch_units, side="right")), 1)
+        start += max(int(np.searchsorted(units, batch_tokens, side="right")), 1)
         if start >= len(ascending):
             return borders
         borders.append(start)

@@ -57,7 +57,7 @@ class Card:
     """A data set of a hub.
 
     Attributes:
-        name: ours, for `--dataset` and `data get`.
+        name: ours, for `--dataset` and `data download`.
         identifier: the hub's, `owner/name`.
         revision: commit hash, or a branch where no commit is pinned.
         format: "parquet" or "jsonl" files with columns; "lines": text files in parallel, the n-th
@@ -111,7 +111,8 @@ class CardOptions(DatasetOptions):
     """Which revision of a card's files is read."""
 
     revision: str = Field(
-        "", description="commit or branch got with `data get --revision`; empty: the pinned one"
+        "",
+        description="commit or branch got with `data download --revision`; empty: the pinned one",
     )
 
 
@@ -150,7 +151,7 @@ def paths(card: Card, root: Path | None, split: str) -> tuple[Path, ...]:
         raise UsageError(
             f"data set '{card.name}' needs its files",
             where="--data-root",
-            remedy=f"name a folder; `attnbench data get {card.name}` fills it",
+            remedy=f"name a folder; `attnbench data download {card.name}` fills it",
         )
     _require_one_commit(card, card.folder(root))
     found = tuple(card.folder(root) / name for name in card.files[split])
@@ -159,7 +160,7 @@ def paths(card: Card, root: Path | None, split: str) -> tuple[Path, ...]:
             raise UsageError(
                 "no such file",
                 where=str(path),
-                remedy=f"`attnbench data get {card.name} --dest {root}` gets it",
+                remedy=f"`attnbench data download {card.name} --data-root {root}` gets it",
             )
     return found
 

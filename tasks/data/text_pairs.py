@@ -16,11 +16,11 @@ from tasks.base import Corpus, TaskData
 from tasks.data.arrow import EncodedTexts, encode
 from tasks.data.batching import Batch, BucketBatches, Stream, StreamModule, sorted_batches
 from tasks.data.cache import digest
-from tasks.data.tokenizer import Tokeniser
+from tasks.data.tokenizer import Tokenizer
 from tasks.settings import TextSettings
 
 ExampleT = TypeVar("ExampleT")
-Controls = Callable[[], Mapping[str, float]]
+Baselines = Callable[[], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -76,19 +76,19 @@ class TextData(TaskData, Generic[ExampleT]):
 
     Attributes:
         sure: whether gold links are sure or possible only (`tasks.evaluation.alignment`).
-        controls: gives figures of baselines that need no model, by name. Called where a trial is
+        baselines: gives figures of baselines that need no model, by name. Called where a trial is
             tested, since they may take seconds.
     """
 
     fingerprint: str
-    source_tokeniser: Tokeniser
-    target_tokeniser: Tokeniser
+    source_tokenizer: Tokenizer
+    target_tokenizer: Tokenizer
     train: Split[ExampleT]
     validation: Split[ExampleT]
     tests: Mapping[str, Split[ExampleT]]
     settings: TextSettings
     sure: bool = True
-    controls: Controls = dict
+    baselines: Baselines = dict
     notes: tuple[str, ...] = ()
 
     @property
@@ -101,13 +101,13 @@ class TextData(TaskData, Generic[ExampleT]):
     def datamodule(self, seed: int) -> StreamModule:
         train = BucketBatches(
             lengths=_bounded_lengths(self.train, self.settings),
-            batch_units=self.settings.batch_units,
+            batch_tokens=self.settings.batch_tokens,
             seed=seed,
             ties=self.train.source.lengths,
         )
         return StreamModule(
             Stream(self.train.batch, train),
-            self.validation.in_order_of_length(self.settings.eval_units),
+            self.validation.in_order_of_length(self.settings.eval_batch_tokens),
         )
 
 
@@ -118,24 +118,24 @@ def prepare_texts(
     cache: Path,
     *,
     sure: bool = True,
-    controls: Controls = dict,
+    baselines: Baselines = dict,
 ) -> TextData[ExampleT]:
     """Learn the tokenisers from the training split, encode every split.
 
     Args:
         texts: the texts of the examples of a split.
-        sure, controls: as in `TextData`.
+        sure, baselines: as in `TextData`.
 
     Raises UsageError where the settings do not fit together or the cache cannot be written.
     """
-    if settings.tokens == "bpe" and not settings.vocabulary:
+    if settings.tokenizer == "bpe" and not settings.vocab_size:
         raise UsageError(
-            "tokens=bpe needs the size of its vocabulary",
+            "tokenizer=bpe needs the size of its vocabulary",
             where="--set",
-            remedy="add --set vocabulary=5000",
+            remedy="add --set vocab_size=5000",
         )
     train = texts(corpus.train)
-    source, target = _tokenisers(train, settings, cache)
+    source, target = _tokenizers(train, settings, cache)
 
     def split(part: SplitTexts[ExampleT]) -> Split[ExampleT]:
         return Split(
@@ -146,27 +146,29 @@ def prepare_texts(
 
     return TextData(
         fingerprint=digest(corpus.fingerprint, source.fingerprint, target.fingerprint),
-        source_tokeniser=source,
-        target_tokeniser=target,
+        source_tokenizer=source,
+        target_tokenizer=target,
         train=split(train),
         validation=split(texts(corpus.validation)),
         tests={name: split(texts(examples)) for name, examples in corpus.tests.items()},
         settings=settings,
         sure=sure,
-        controls=controls,
+        baselines=baselines,
         notes=corpus.notes,
     )
 
 
-def _tokenisers(
+def _tokenizers(
     train: SplitTexts[Any], settings: TextSettings, cache: Path
-) -> tuple[Tokeniser, Tokeniser]:
+) -> tuple[Tokenizer, Tokenizer]:
     """Those of source and target; one for both with a joint vocabulary."""
 
-    def learn(texts: Iterable[str]) -> Tokeniser:
-        return Tokeniser.train(texts, kind=settings.tokens, size=settings.vocabulary, cache=cache)
+    def learn(texts: Iterable[str]) -> Tokenizer:
+        return Tokenizer.train(
+            texts, kind=settings.tokenizer, size=settings.vocab_size, cache=cache
+        )
 
-    if settings.joint_vocabulary:
+    if settings.joint_vocab:
         joint = learn(_Both(train.source, train.target))
         return joint, joint
     return learn(train.source), learn(train.target)
@@ -184,10 +186,10 @@ class _Both:
 
 
 def _bounded_lengths(split: Split[Any], settings: TextSettings) -> np.ndarray:
-    """N, what each example counts towards `batch_units`: its target, or its source where that
-    fills a larger share of `source_units`."""
+    """N, what each example counts towards `batch_tokens`: its target, or its source where that
+    fills a larger share of `batch_source_tokens`."""
     target: np.ndarray = split.target.lengths + 1
-    if not settings.source_units:
+    if not settings.batch_source_tokens:
         return target
-    share = (split.source.lengths + 1) * settings.batch_units / settings.source_units
+    share = (split.source.lengths + 1) * settings.batch_tokens / settings.batch_source_tokens
     return np.maximum(target, np.ceil(share).astype(np.int64))

@@ -92,10 +92,10 @@ Kind = Literal["bpe", "word"]
 VERSION = 1
 
 
-class Tokeniser:
+class Tokenizer:
     """A vocabulary with ids 0 pad, 1 begin, 2 end, 3 unknown.
 
-    Build one with `train`; `from_json(tokeniser.to_json())` gives an equal one.
+    Build one with `train`; `from_json(tokenizer.to_json())` gives an equal one.
     """
 
     def __init__(self, kind: Kind, model: tokenizers.Tokenizer) -> None:
@@ -105,7 +105,7 @@ class Tokeniser:
     @classmethod
     def train(
         cls, texts: Iterable[str], *, kind: Kind, size: int, cache: Path | None = None
-    ) -> Tokeniser:
+    ) -> Tokenizer:
         """Learn a vocabulary of at most `size` tokens (special ones and characters included).
 
         Args:
@@ -123,7 +123,7 @@ class Tokeniser:
 
         key = digest("tokeniser", VERSION, tokenizers.__version__, kind, size, digest_texts(texts))
         path = cached(
-            cache / "tokenisers",
+            cache / "tokenizers",
             key,
             lambda temporary: _write(temporary, cls._learn(texts, kind, size)),
             suffix=".json",
@@ -131,7 +131,7 @@ class Tokeniser:
         return cls.from_json(path.read_text("utf-8"))
 
     @classmethod
-    def _learn(cls, texts: Iterable[str], kind: Kind, size: int) -> Tokeniser:
+    def _learn(cls, texts: Iterable[str], kind: Kind, size: int) -> Tokenizer:
         model, trainer = _untrained(kind, size)
         model.train_from_iterator((split_words(text) for text in texts), trainer)
         return cls(kind, model)
@@ -195,7 +195,7 @@ class Tokeniser:
         return json.dumps({"kind": self.kind, "model": json.loads(self._model.to_str())})
 
     @classmethod
-    def from_json(cls, text: str) -> Tokeniser:
+    def from_json(cls, text: str) -> Tokenizer:
         import tokenizers
 
         data = json.loads(text)
@@ -231,5 +231,5 @@ def _untrained(kind: Kind, size: int) -> tuple[tokenizers.Tokenizer, tokenizers.
     )
 
 
-def _write(path: Path, tokeniser: Tokeniser) -> None:
-    path.write_text(tokeniser.to_json(), "utf-8")
+def _write(path: Path, tokenizer: Tokenizer) -> None:
+    path.write_text(tokenizer.to_json(), "utf-8")

@@ -35,7 +35,7 @@ _NEGATIONS = frozenset(
 _PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3)
 # Features of fewer training examples are noise, and cost time.
 _AT_LEAST = 3
-# Controls learn from at most this many training pairs: a few seconds on SNLI, too.
+# Baselines learn from at most this many training pairs: a few seconds on SNLI, too.
 _LEARN_FROM = 50_000
 
 #: Feature values of a pair by the feature's name.
@@ -44,7 +44,7 @@ Extractor = Callable[[PairExample], Features]
 
 
 @dataclass(frozen=True)
-class Control:
+class Baseline:
     """What a baseline predicts.
 
     Attributes:
@@ -56,12 +56,12 @@ class Control:
     predictions: Mapping[str, np.ndarray]
 
 
-def controls(corpus: EntailmentCorpus) -> tuple[Control, ...]:
+def baselines(corpus: EntailmentCorpus) -> tuple[Baseline, ...]:
     """All baselines on all test sets. Deterministic, a few seconds."""
     return (
-        Control("majority", _majority(corpus)),
-        Control("hypothesis only", _linear(corpus, hypothesis_features)),
-        Control("overlap", _linear(corpus, overlap_features)),
+        Baseline("majority", _majority(corpus)),
+        Baseline("hypothesis only", _linear(corpus, hypothesis_features)),
+        Baseline("overlap", _linear(corpus, overlap_features)),
     )
 
 
@@ -170,23 +170,23 @@ def _covered(these: set[tuple[str, str]], those: set[tuple[str, str]]) -> float:
     return len(these & those) / len(these) if these else 0.0
 
 
-def control_figures(corpus: EntailmentCorpus, cache: Path) -> Mapping[str, Mapping[str, float]]:
+def baseline_figures(corpus: EntailmentCorpus, cache: Path) -> Mapping[str, Mapping[str, float]]:
     """Accuracy of every baseline, by test set and by the baseline's name; computed once per corpus
     and kept in the cache.
 
     Raises UsageError: the cache cannot be written.
     """
-    key = digest("entailment controls", VERSION, corpus.fingerprint)
-    path = cached(cache / "controls", key, lambda target: _write(target, corpus), suffix=".json")
+    key = digest("entailment baselines", VERSION, corpus.fingerprint)
+    path = cached(cache / "baselines", key, lambda target: _write(target, corpus), suffix=".json")
     return json.loads(path.read_text("utf-8"))
 
 
 def _write(path: Path, corpus: EntailmentCorpus) -> None:
-    baselines = controls(corpus)
+    systems = baselines(corpus)
     figures = {
         subset: {
             one.name: float((gold_classes(pairs) == one.predictions[subset]).mean())
-            for one in baselines
+            for one in systems
         }
         for subset, pairs in corpus.tests.items()
     }

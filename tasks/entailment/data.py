@@ -17,7 +17,7 @@ from tasks.data.batching import BucketBatches, LabelledBatch, Stream, StreamModu
 from tasks.data.cache import digest
 from tasks.data.lines import Texts
 from tasks.data.vocabulary import Vocabulary
-from tasks.entailment.baselines import control_figures
+from tasks.entailment.baselines import baseline_figures
 from tasks.entailment.datasets import EntailmentCorpus, PairExample
 from tasks.entailment.settings import EntailmentSettings
 
@@ -81,13 +81,13 @@ class EntailmentData(TaskData):
         return digest("entailment", self.corpus.fingerprint, self.vocabulary.fingerprint)
 
     @cached_property
-    def controls(self) -> Mapping[str, Mapping[str, float]]:
+    def baselines(self) -> Mapping[str, Mapping[str, float]]:
         """Accuracy of the baselines, by test set and baseline. They take seconds for the first
         caller, and only testing asks for them.
 
         Raises UsageError where the cache cannot be written.
         """
-        return control_figures(self.corpus, self.cache)
+        return baseline_figures(self.corpus, self.cache)
 
     @property
     def length_ratio(self) -> float:
@@ -98,13 +98,13 @@ class EntailmentData(TaskData):
     def datamodule(self, seed: int) -> StreamModule:
         train = BucketBatches(
             lengths=self.train.hypotheses.lengths + 1,
-            batch_units=self.settings.batch_units,
+            batch_tokens=self.settings.batch_tokens,
             seed=seed,
             ties=self.train.premises.lengths,
         )
         return StreamModule(
             Stream(self.train.batch, train),
-            self.validation.in_order_of_length(self.settings.eval_units),
+            self.validation.in_order_of_length(self.settings.eval_batch_tokens),
         )
 
 

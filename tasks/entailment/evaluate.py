@@ -68,8 +68,8 @@ class EntailmentScorer(Scorer[EntailmentData]):
         return prefixed(
             {
                 subset: {
-                    f"control_{name.replace(' ', '_')}": accuracy
-                    for name, accuracy in data.controls[subset].items()
+                    f"baseline_{name.replace(' ', '_')}": accuracy
+                    for name, accuracy in data.baselines[subset].items()
                 }
                 for subset in data.tests
             }
@@ -191,7 +191,9 @@ def evaluate(module: ClassificationModule, data: EntailmentData) -> Evaluation:
         primary=scores.primary,
         predictions=scores.predictions,
         traces=[
-            trace for one in (*tested, *aligned) for trace in _traces(one, module.settings.traces)
+            trace
+            for one in (*tested, *aligned)
+            for trace in _traces(one, module.settings.num_traces)
         ],
         by_length=scores.by_length,
         alignment=alignment,
@@ -204,7 +206,7 @@ def evaluate(module: ClassificationModule, data: EntailmentData) -> Evaluation:
 def _test(module: ClassificationModule, data: EntailmentData, subset: str, split: Split) -> _Tested:
     watch = Stopwatch(module.device.type)
     read: list[_Read] = []
-    for batch in split.in_order_of_length(data.settings.eval_units):
+    for batch in split.in_order_of_length(data.settings.eval_batch_tokens):
         with watch:
             read += _read(module, batch.to(module.device))
     read.sort(key=lambda one: one.index)
@@ -219,7 +221,7 @@ def _read(module: ClassificationModule, batch: LabelledBatch) -> Iterator[_Read]
     sources = batch.source_mask.sum(dim=1).tolist()
     for row, index in enumerate(batch.index.tolist()):
         weights, parts = matrices.example(
-            row, words[row], sources[row], with_parts=index < module.settings.traces
+            row, words[row], sources[row], with_parts=index < module.settings.num_traces
         )
         yield _Read(index, probabilities[row], weights, parts)
 
@@ -249,7 +251,7 @@ def _alignment(tested: _Tested) -> Alignment | None:
     if not linked:
         return None
     found = agreement(Case(weights, pair.links or ()) for pair, weights in linked).figures()
-    controls = {
+    baselines = {
         "uniform": lambda pair: uniform_weights(len(pair.hypothesis), len(pair.premise) + 1),
         "diagonal": lambda pair: diagonal_weights(len(pair.hypothesis), len(pair.premise) + 1),
         "same word": _same_words,
@@ -257,9 +259,9 @@ def _alignment(tested: _Tested) -> Alignment | None:
     return Alignment(
         **found.model_dump(),
         forced=found,
-        controls={
+        baselines={
             name: agreement(Case(make(pair), pair.links or ()) for pair, _ in linked).figures()
-            for name, make in controls.items()
+            for name, make in baselines.items()
         },
     )
 

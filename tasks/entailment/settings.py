@@ -61,6 +61,6 @@ class EntailmentSettings(Settings):
         description="what 'hierarchical' takes for segments: clauses between commas, or chunks of"
         " segment_size words",
     )
-    eval_units: int = Field(
+    eval_batch_tokens: int = Field(
         4000, ge=1, description="premise words a batch holds at most when testing"
     )

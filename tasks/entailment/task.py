@@ -54,12 +54,14 @@ class Entailment(
         choice = AttentionChoice(
             plan.attention, plan.cell.score, plan.attention_options, data.length_ratio
         )
-        front = TokenFront(data.vocabulary.size, settings.embedding, settings.dropout)
-        encoder = build_encoder(choice, settings.embedding, sizes)
+        front = TokenFront(data.vocabulary.size, settings.embedding_dim, settings.dropout)
+        encoder = build_encoder(choice, settings.embedding_dim, sizes)
         decoder = build_decoder(choice, encoder.output_size, data.vocabulary.size, sizes)
         if settings.word_vectors == "fixed":
             decoder.embedding = WordEmbedding(
-                spelling_vectors(data.vocabulary.spellings, settings.embedding, settings.spelling)
+                spelling_vectors(
+                    data.vocabulary.spellings, settings.embedding_dim, settings.spelling
+                )
                 * settings.word_scale,
                 settings.word_rate,
             )
@@ -96,10 +98,12 @@ def _head(plan: EntailmentPlan, state_size: int, context_size: int) -> ClassHead
 
     settings = plan.settings
     if settings.head == "compare":
-        words = settings.embedding if settings.compare_words else 0
+        words = settings.embedding_dim if settings.compare_words else 0
         return ComparisonHead(
-            state_size, context_size, settings.hidden, len(LABELS), settings.dropout, words
+            state_size, context_size, settings.hidden_dim, len(LABELS), settings.dropout, words
         )
     if plan.attention.placement == "fixed":
         context_size = 0  # plain conditional encoding
-    return LastStateHead(state_size, context_size, settings.hidden, len(LABELS), settings.dropout)
+    return LastStateHead(
+        state_size, context_size, settings.hidden_dim, len(LABELS), settings.dropout
+    )

@@ -46,12 +46,12 @@ class Agreement:
         """Micro averages: each target unit weighs the same. None where nothing was judged."""
         covered = self.found / self.with_gold if self.with_gold else None
         if not self.found:
-            return AlignmentFigures(covered=covered)
+            return AlignmentFigures(coverage=covered)
         return AlignmentFigures(
             aer=1.0 - (self.on_sure + self.on_possible) / (self.found + self.sure),
             mass_on_gold=self.mass / self.found,
-            pointing=self.on_possible / self.found,
-            covered=covered,
+            pointing_accuracy=self.on_possible / self.found,
+            coverage=covered,
         )
 
 
@@ -166,7 +166,7 @@ def _membership(words: np.ndarray) -> np.ndarray:
 
 
 def uniform_weights(target: int, source: int) -> np.ndarray:
-    """T,S weights that know nothing: the control every mechanism must beat."""
+    """T,S weights that know nothing: the baseline every mechanism must beat."""
     return np.full((target, source), 1.0 / max(source, 1))
 
 

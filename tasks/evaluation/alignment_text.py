@@ -15,7 +15,7 @@ import numpy as np
 from bench.store.result import Alignment, AlignmentFigures
 from bench.store.trace import Mode, Trace
 from tasks.data.text_pairs import Split
-from tasks.data.tokenizer import Tokeniser
+from tasks.data.tokenizer import Tokenizer
 from tasks.evaluation.alignment import (
     Case,
     agreement,
@@ -71,15 +71,15 @@ class Attended:
 
 
 def attended(
-    pairs: Sequence[WordPair], decoding: Decoding, split: Split[Any], tokeniser: Tokeniser
+    pairs: Sequence[WordPair], decoding: Decoding, split: Split[Any], tokenizer: Tokenizer
 ) -> list[Attended]:
     """Weights over words, for every example that has any.
 
     Args:
-        tokeniser: that of the targets.
+        tokenizer: that of the targets.
     """
     rows = [
-        (pair, written, read, tokeniser.words(written.tokens))
+        (pair, written, read, tokenizer.words(written.tokens))
         for pair, written, read in zip(pairs, decoding.written, decoding.read, strict=True)
         if written.weights is not None and read.weights is not None
     ]
@@ -128,7 +128,7 @@ def alignment(examples: Sequence[Attended], *, sure: bool) -> Alignment | None:
     if not linked:
         return None
 
-    def control(make: Callable[[int, int], np.ndarray]) -> AlignmentFigures:
+    def baseline(make: Callable[[int, int], np.ndarray]) -> AlignmentFigures:
         cases = (Case(make(len(one.pair.target), len(one.source)), links) for one, links in linked)
         return agreement(cases, sure=sure).figures()
 
@@ -137,7 +137,7 @@ def alignment(examples: Sequence[Attended], *, sure: bool) -> Alignment | None:
     return Alignment(
         **free.figures().model_dump(),
         forced=forced.figures(),
-        controls={"uniform": control(uniform_weights), "diagonal": control(diagonal_weights)},
+        baselines={"uniform": baseline(uniform_weights), "diagonal": baseline(diagonal_weights)},
     )
 
 

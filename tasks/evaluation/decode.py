@@ -117,7 +117,7 @@ def read_references(module: GenerationModule, batches: Iterable[Batch]) -> list[
 
 def _search(module: GenerationModule, memory: Memory, limit: Tensor) -> Hypotheses:
     settings: Settings = module.settings
-    if settings.beam == 1 and not settings.coverage_penalty:
+    if settings.beam_size == 1 and not settings.coverage_penalty:
         return greedy_search(
             module.decoder,
             module.head,
@@ -134,7 +134,7 @@ def _search(module: GenerationModule, memory: Memory, limit: Tensor) -> Hypothes
         bos=BOS,
         eos=EOS,
         max_length=limit,
-        beam=settings.beam,
+        beam=settings.beam_size,
         length_penalty=settings.length_penalty,
         coverage_penalty=settings.coverage_penalty,
         forbidden=NEVER_WRITTEN,

@@ -56,7 +56,7 @@ class TextScorer(Scorer[TextData[Example]], Generic[Example]):
         return replace(scores, metrics=with_perplexity(scores.metrics, outputs.nll, units))
 
     def baselines(self, data: TextData[Example]) -> Mapping[str, float]:
-        return data.controls()
+        return data.baselines()
 
 
 def evaluate_texts(
@@ -67,7 +67,7 @@ def evaluate_texts(
     outputs = {subset: _outputs(one, data) for subset, one in decoded.items()}
     scores = score_outputs(scorer, data, outputs)
     looked = {
-        subset: attended(scorer.pairs(data, subset), one, data.tests[subset], data.target_tokeniser)
+        subset: attended(scorer.pairs(data, subset), one, data.tests[subset], data.target_tokenizer)
         for subset, one in decoded.items()
     }
     return Evaluation(
@@ -77,7 +77,7 @@ def evaluate_texts(
         traces=[
             trace
             for subset, examples in looked.items()
-            for example in examples[: module.settings.traces]
+            for example in examples[: module.settings.num_traces]
             for trace in traces(example, subset)
         ],
         by_length=scores.by_length,
@@ -96,16 +96,16 @@ def _decode(module: GenerationModule, data: TextData[Example], subset: str) -> D
 
     return decode(
         module,
-        data.tests[subset].in_order_of_length(data.settings.eval_units),
+        data.tests[subset].in_order_of_length(data.settings.eval_batch_tokens),
         limit,
-        keep_parts=module.settings.traces,
+        keep_parts=module.settings.num_traces,
         device=module.device.type,
     )
 
 
 def _outputs(decoding: Decoding, data: TextData[Example]) -> Outputs:
     return Outputs(
-        texts=data.target_tokeniser.decode_batch(one.tokens for one in decoding.written),
+        texts=data.target_tokenizer.decode_batch(one.tokens for one in decoding.written),
         nll=[one.nll for one in decoding.read],
         extra=[
             {

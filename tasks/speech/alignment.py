@@ -217,7 +217,7 @@ def figures(cases: Iterable[SpanCase], grid: TimeGrid) -> SpanFigures:
     return SpanFigures(agreement.figures(), extra)
 
 
-def controls(
+def baselines(
     lengths: Sequence[int], gold: Sequence[Gold], grid: TimeGrid
 ) -> dict[str, SpanFigures]:
     """The same figures for weights that know nothing.
@@ -286,24 +286,24 @@ class Agreed:
 
     free: SpanFigures
     forced: SpanFigures
-    controls: dict[str, SpanFigures]
+    baselines: dict[str, SpanFigures]
 
     @property
     def alignment(self) -> Alignment:
         return Alignment(
             **self.free.figures.model_dump(),
             forced=self.forced.figures,
-            controls={name: one.figures for name, one in self.controls.items()},
+            baselines={name: one.figures for name, one in self.baselines.items()},
         )
 
     @property
     def metrics(self) -> dict[str, float]:
         """What speech adds to the figures that all tasks have: distances in milliseconds,
-        monotonicity, and the distances of the controls."""
+        monotonicity, and the distances of the baselines."""
         mass = self.free.figures.mass_on_gold
         found = {**self.free.extra} if mass is None else {**self.free.extra, "mass_on_span": mass}
-        for name, control in self.controls.items():
-            found[f"{name}_centre_ms"] = control.extra["centre_ms"]
+        for name, baseline in self.baselines.items():
+            found[f"{name}_centre_ms"] = baseline.extra["centre_ms"]
         return found
 
 
@@ -321,7 +321,7 @@ def agree(listened: Sequence[Listened], grid: TimeGrid) -> Agreed | None:
     return Agreed(
         free=figures((SpanCase.of(one.free, truth, one.produced) for one, truth in pairs), grid),
         forced=figures((SpanCase.of(one.forced, truth) for one, truth in pairs), grid),
-        controls=controls(sizes, gold, grid),
+        baselines=baselines(sizes, gold, grid),
     )
 
 

@@ -72,7 +72,7 @@ class ShortFirst:
     epochs: int
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        ordered = sorted_batches(self.batches.lengths, self.batches.batch_units)
+        ordered = sorted_batches(self.batches.lengths, self.batches.batch_tokens)
         first = itertools.chain.from_iterable(itertools.repeat(ordered, self.epochs))
         return itertools.chain(first, self.batches)
 
@@ -108,13 +108,13 @@ class SpeechData(TaskData):
         settings = self.settings
         batches = BucketBatches(
             lengths=self.train.lengths,
-            batch_units=settings.batch_units,
+            batch_tokens=settings.batch_tokens,
             seed=seed,
             ties=self.train.targets.lengths,
         )
         return StreamModule(
             Stream(self.train.batch, ShortFirst(batches, settings.short_first)),
-            self.validation.in_order_of_length(settings.eval_units),
+            self.validation.in_order_of_length(settings.eval_batch_tokens),
         )
 
 

@@ -91,7 +91,7 @@ class SpeechScorer(Scorer[SpeechData]):
         constant = constant_transcript(data.corpus)
         return prefixed(
             {
-                subset: {"control_constant": constant_rate(constant, split.utterances)}
+                subset: {"baseline_constant": constant_rate(constant, split.utterances)}
                 for subset, split in data.tests.items()
             }
         )
@@ -162,7 +162,7 @@ def evaluate(module: SpeechModule, data: SpeechData) -> Evaluation:
         traces=[
             trace
             for name, heard in listened.items()
-            for trace in _traces(heard[: module.settings.traces], name, grid, data)
+            for trace in _traces(heard[: module.settings.num_traces], name, grid, data)
         ],
         by_length=scores.by_length,
         alignment=None if first is None else first.alignment,
@@ -186,9 +186,9 @@ def _decode(module: SpeechModule, data: SpeechData, split: Split) -> Decoding:
 
     return decode(
         module,
-        split.in_order_of_length(data.settings.eval_units),
+        split.in_order_of_length(data.settings.eval_batch_tokens),
         limit,
-        keep_parts=module.settings.traces,
+        keep_parts=module.settings.num_traces,
         device=module.device.type,
     )
 

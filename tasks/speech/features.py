@@ -41,7 +41,7 @@ class FeatureOptions:
     """How features are computed.
 
     Attributes:
-        n_mels: mel bands; of no influence on given features.
+        n_mels: number of mel bands; ignored for precomputed features.
         window, hop: in seconds; likewise.
         deltas: how many orders of differences are appended (0, 1 or 2).
         normalise: whether each utterance is brought to mean 0 and variance 1 in every band.

@@ -75,7 +75,7 @@ def build_front(size: int, settings: SpeechSettings) -> FrameFront:
             size,
             settings.front_size,
             layers=settings.front_layers,
-            cell=settings.cell,
+            cell=settings.rnn_type,
             dropout=settings.dropout,
         )
     return ConvolutionalFront(

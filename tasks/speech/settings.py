@@ -12,10 +12,10 @@ from tasks.settings import Settings
 class SpeechSettings(Settings):
     """Adds the features, the front end, and what helps training."""
 
-    batch_units: int = Field(
+    batch_tokens: int = Field(
         4000, ge=1, description="source frames a batch holds at most, padding counted"
     )
-    eval_units: int = Field(
+    eval_batch_tokens: int = Field(
         16000, ge=1, description="source frames a batch holds at most when testing"
     )
 

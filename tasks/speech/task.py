@@ -60,7 +60,7 @@ class Speech(Task[SpeechSettings, SpeechCorpus, "SpeechData", "SpeechModule"]):
         )
         encoder = build_encoder(choice, front.output_size, sizes)
         decoder = build_decoder(choice, encoder.output_size, data.vocabulary.size, sizes)
-        head = VocabularyHead(decoder.output_size, decoder.embedding, tied=settings.tied)
+        head = VocabularyHead(decoder.output_size, decoder.embedding, tied=settings.tie_embeddings)
         ctc = CtcHead(encoder.output_size, data.vocabulary.size) if settings.ctc_weight else None
         return SpeechModule(
             front,

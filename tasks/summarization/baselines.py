@@ -20,7 +20,7 @@ _VERSION = 1
 
 
 @dataclass(frozen=True)
-class Control:
+class Baseline:
     """What a baseline writes.
 
     Attributes:
@@ -34,7 +34,7 @@ class Control:
     predictions: Mapping[str, Sequence[Sequence[str]]]
 
 
-def controls(corpus: SummaryCorpus) -> tuple[Control, ...]:
+def baselines(corpus: SummaryCorpus) -> tuple[Baseline, ...]:
     """The baselines on all test sets.
 
     - the first N words, N chosen for the best ROUGE-L on the validation data;
@@ -42,7 +42,7 @@ def controls(corpus: SummaryCorpus) -> tuple[Control, ...]:
     """
     count = best_length(corpus.validation[:_CHOOSE_ON])
     return (
-        Control(
+        Baseline(
             "lead",
             f"first {count} words",
             {
@@ -50,7 +50,7 @@ def controls(corpus: SummaryCorpus) -> tuple[Control, ...]:
                 for name, part in corpus.tests.items()
             },
         ),
-        Control(
+        Baseline(
             "lead_of_right_length",
             "first words, as many as the reference",
             {
@@ -62,14 +62,14 @@ def controls(corpus: SummaryCorpus) -> tuple[Control, ...]:
 
 
 def figures(corpus: SummaryCorpus, cache: Path) -> dict[str, float]:
-    """ROUGE of the baselines as metrics of a trial: `control_<key>_<figure>`, with the test set's
+    """ROUGE of the baselines as metrics of a trial: `baseline_<key>_<figure>`, with the test set's
     name in front of all but the first. Kept in the cache, since all trials share them.
 
     Raises UsageError: the cache cannot be written.
     """
-    key = digest("lead controls", _VERSION, signature(), corpus.fingerprint)
+    key = digest("lead baselines", _VERSION, signature(), corpus.fingerprint)
     path = cached(
-        cache / "controls",
+        cache / "baselines",
         key,
         lambda target: _write(target, _figures(corpus)),
         suffix=".json",
@@ -85,13 +85,13 @@ def _write(path: Path, found: Mapping[str, float]) -> None:
 def _figures(corpus: SummaryCorpus) -> dict[str, float]:
     found: dict[str, float] = {}
     first = next(iter(corpus.tests))
-    for control in controls(corpus):
-        for subset, predictions in control.predictions.items():
+    for baseline in baselines(corpus):
+        for subset, predictions in baseline.predictions.items():
             references = [document.summary_text for document in corpus.tests[subset]]
             means = rouge(list(map(" ".join, predictions)), references).mean(axis=0)
             prefix = "" if subset == first else f"{subset}_"
             for name, value in zip(ROUGE, means.tolist(), strict=True):
-                found[f"{prefix}control_{control.key}_{name}"] = value
+                found[f"{prefix}baseline_{baseline.key}_{name}"] = value
     return found
 
 

@@ -85,7 +85,7 @@ def rouge(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
     """F1 of ROUGE-1, -2 and -L per example: N,3 in the order of `ROUGE`."""
     from rouge_score.rouge_scorer import RougeScorer
 
-    scorer = RougeScorer(list(ROUGE.values()), tokenizer=_tokeniser() if USE_STEMMER else None)
+    scorer = RougeScorer(list(ROUGE.values()), tokenizer=_tokenizer() if USE_STEMMER else None)
     rows = []
     for prediction, reference in zip(predictions, references, strict=True):
         scores = scorer.score(reference, prediction)
@@ -93,7 +93,7 @@ def rouge(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
     return np.asarray(rows, dtype=np.float64).reshape(-1, len(ROUGE))
 
 
-class _Tokeniser:
+class _Tokenizer:
     """rouge-score's own, which stems a word once. Stemming takes most of the time of a figure, and
     the same words come again and again."""
 
@@ -111,8 +111,8 @@ class _Tokeniser:
 
 # One for the process: a warm worker scores the same references for many cells.
 @cache
-def _tokeniser() -> Any:
-    return _Tokeniser()
+def _tokenizer() -> Any:
+    return _Tokenizer()
 
 
 def signature() -> str:

@@ -31,8 +31,8 @@ class RushEncoder(Encoder):
 
     def __init__(self, input_size: int, sizes: ModelConfig, window: int) -> None:
         super().__init__()
-        self.output_size, self.window = sizes.hidden, window
-        self.project = linear(input_size, sizes.hidden, bias=False)
+        self.output_size, self.window = sizes.hidden_dim, window
+        self.project = linear(input_size, sizes.hidden_dim, bias=False)
 
     def forward(self, features: Tensor, mask: Tensor, segments: Tensor | None = None) -> Memory:
         # keys: projected embeddings; values: their local means

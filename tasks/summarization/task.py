@@ -41,8 +41,8 @@ class Summarization(Task[SummarySettings, SummaryCorpus, "TextData[Document]", "
 
         settings = plan.settings
         corpus = plan.load(paths.data_root).limited(settings.train_limit, settings.test_limit)
-        controls = partial(figures, corpus, paths.cache)
-        return prepare_texts(corpus, _texts, settings, paths.cache, controls=controls)
+        baselines = partial(figures, corpus, paths.cache)
+        return prepare_texts(corpus, _texts, settings, paths.cache, baselines=baselines)
 
     @classmethod
     def module(cls, plan: SummarizationPlan, data: TextData[Document]) -> GenerationModule:

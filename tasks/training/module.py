@@ -199,8 +199,8 @@ def optimizer_and_schedule(
 def learning_rate_factor(settings: Settings) -> Callable[[int], float]:
     """The learning rate at a step counted from 0, as a fraction of its peak: linear warm-up, then
     `settings.schedule`."""
-    warmup = max(1, round(settings.warmup * settings.steps))
-    rest = max(1, settings.steps - warmup)
+    warmup = max(1, round(settings.warmup_fraction * settings.max_steps))
+    rest = max(1, settings.max_steps - warmup)
 
     def at(step: int) -> float:
         if step < warmup:

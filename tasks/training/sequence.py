@@ -175,10 +175,10 @@ def text_module(
     choice = AttentionChoice(
         plan.attention, plan.cell.score, plan.attention_options, data.length_ratio
     )
-    front = TokenFront(data.source_tokeniser.size, settings.embedding, settings.dropout)
-    encoder = encoder_builder(choice, settings.embedding, sizes)
-    decoder = build_decoder(choice, encoder.output_size, data.target_tokeniser.size, sizes)
-    if settings.joint_vocabulary:
+    front = TokenFront(data.source_tokenizer.size, settings.embedding_dim, settings.dropout)
+    encoder = encoder_builder(choice, settings.embedding_dim, sizes)
+    decoder = build_decoder(choice, encoder.output_size, data.target_tokenizer.size, sizes)
+    if settings.joint_vocab:
         front.embedding = decoder.embedding
-    head = VocabularyHead(decoder.output_size, decoder.embedding, tied=settings.tied)
+    head = VocabularyHead(decoder.output_size, decoder.embedding, tied=settings.tie_embeddings)
     return GenerationModule(front, encoder, decoder, head, settings, plan.attention_options)

@@ -63,7 +63,7 @@ def test_every_task_is_tried() -> None:
 def test_an_interrupted_trial_ends_as_one_that_was_not(
     task: str, attention: str, options: dict[str, Any], context: Callable[[str], TrialOptions]
 ) -> None:
-    cell = make_cell(task, attention, budget="smoke", options={**options, "steps": 8})
+    cell = make_cell(task, attention, budget="smoke", options={**options, "max_steps": 8})
     whole, parts = context("whole"), context("parts")
     expected = run_trial(cell, whole)
     assert expected.status == "done", expected.failure
@@ -103,7 +103,7 @@ def test_all_generators_go_on_where_they_were() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut"])
 def test_what_cannot_be_used_is_not(content: bytes, context: Callable[[str], TrialOptions]) -> None:
-    cell = make_cell("translation", "soft", budget="smoke", options={"steps": 4})
+    cell = make_cell("translation", "soft", budget="smoke", options={"max_steps": 4})
     clean, spoilt = context("clean"), context("spoilt")
     assert spoilt.store_address is not None
     Store.open(spoilt.store_address).put_checkpoint(cell.hash, content)
@@ -111,7 +111,7 @@ def test_what_cannot_be_used_is_not(content: bytes, context: Callable[[str], Tri
 
 
 def test_checkpoints_are_saved_on_the_way(context: Callable[[str], TrialOptions]) -> None:
-    cell = make_cell("translation", "soft", budget="smoke", options={"steps": 6})
+    cell = make_cell("translation", "soft", budget="smoke", options={"max_steps": 6})
     here = context("store")
     assert here.store_address is not None
     store = Store.open(here.store_address)
@@ -129,7 +129,7 @@ def test_checkpoints_are_saved_on_the_way(context: Callable[[str], TrialOptions]
 def test_a_checkpoint_of_other_defaults_is_not_used(
     context: Callable[[str], TrialOptions], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cell = make_cell("translation", "soft", budget="smoke", options={"steps": 4})
+    cell = make_cell("translation", "soft", budget="smoke", options={"max_steps": 4})
     clean, aged = context("clean"), context("aged")
     with monkeypatch.context() as before:
         usual = SyntheticDataset.settings
@@ -152,6 +152,6 @@ def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(
         raise OSError(errno.ENOSPC, "no space left on device")
 
     monkeypatch.setattr(Store, "put_checkpoint", full)
-    cell = make_cell("translation", "soft", budget="smoke", options={"steps": 4})
+    cell = make_cell("translation", "soft", budget="smoke", options={"max_steps": 4})
     result = run_trial(cell, replace(context("store"), checkpoint_seconds=0.0))
     assert result.status == "done"

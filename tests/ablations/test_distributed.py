@@ -24,28 +24,28 @@ from tasks.training.distributed import share
 #: Nothing is drawn in these, so they must agree. The last is trained on few units a batch, so that
 #: some batches have fewer examples than there are ranks.
 CELLS = [
-    make_cell(task, attention, budget="smoke", options={"steps": 8, "dropout": 0.0, **options})
+    make_cell(task, attention, budget="smoke", options={"max_steps": 8, "dropout": 0.0, **options})
     for task, attention, options in (
         ("translation", "soft", {}),
         ("translation", "self", {"schedule": "inverse-sqrt"}),
         ("entailment", "soft", {}),
-        ("summarization", "multi-step", {"batch_units": 40}),
+        ("summarization", "multi-step", {"batch_tokens": 40}),
     )
 ]
-DRAWN = make_cell("translation", "hard", budget="smoke", options={"steps": 8, "dropout": 0.3})
-LONG = make_cell("translation", "soft", budget="smoke", options={"steps": 150, "test_limit": 8})
+DRAWN = make_cell("translation", "hard", budget="smoke", options={"max_steps": 8, "dropout": 0.3})
+LONG = make_cell("translation", "soft", budget="smoke", options={"max_steps": 150, "test_limit": 8})
 STUDY = """
 tasks: [translation]
 budget: smoke
 blocks:
-  - {attentions: [hard], options: {steps: 8, dropout: 0.3}}
-  - {attentions: [soft], options: {steps: 150, test_limit: 8}}
+  - {attentions: [hard], options: {max_steps: 8, dropout: 0.3}}
+  - {attentions: [soft], options: {max_steps: 150, test_limit: 8}}
 """
 WILD = make_cell(
     "translation",
     "soft",
     budget="smoke",
-    options={"steps": 8, "learning_rate": 1e30, "clip": 1e30, "warmup": 0.0},
+    options={"max_steps": 8, "learning_rate": 1e30, "grad_clip_norm": 1e30, "warmup_fraction": 0.0},
 )
 
 
@@ -133,8 +133,15 @@ def test_a_sweep_of_trials_of_two_survives_the_death_of_a_rank(
 ) -> None:
     (tmp_path / "two.yaml").write_text(STUDY)
     path = tmp_path / "store"
-    arguments = ["sweep", str(tmp_path / "two.yaml"), "--store", str(path), "--ranks", "2"]
-    arguments += ["--cpus-per-trial", "0.5", "--checkpoint-minutes", "0", "--wandb", "offline"]
+    arguments = [
+        "sweep",
+        str(tmp_path / "two.yaml"),
+        "--store",
+        str(path),
+        "--processes-per-trial",
+        "2",
+    ]
+    arguments += ["--cpus-per-trial", "0.5", "--checkpoint-every", "0", "--wandb", "offline"]
     command = Marked("-m", ["bench.cli.main", *arguments], tmp_path / "run")
     try:
         checkpoint = path / "checkpoints" / f"{LONG.hash}.pt"

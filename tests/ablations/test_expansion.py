@@ -28,7 +28,7 @@ def test_a_block_is_the_product_of_its_axes() -> None:
             {
                 "attentions": ["soft", "global"],
                 "scores": ["dot", "concat"],
-                "options": {"steps": [10, 20], "hidden": 32},
+                "options": {"max_steps": [10, 20], "hidden_dim": 32},
                 "seeds": [3, 5],
                 "budget": "smoke",
             }
@@ -36,7 +36,7 @@ def test_a_block_is_the_product_of_its_axes() -> None:
     )
     expected = itertools.product(["soft", "global"], ["dot", "concat"], [10, 20], [3, 5])
     assert [
-        (cell.attention, cell.score, cell.options["steps"], cell.seed) for cell in found.cells
+        (cell.attention, cell.score, cell.options["max_steps"], cell.seed) for cell in found.cells
     ] == list(expected)
     assert {cell.budget for cell in found.cells} == {"smoke"}
     assert found.refused == ()
@@ -59,11 +59,11 @@ def test_blocks_are_joined_without_duplicates() -> None:
 def test_blocks_take_what_they_do_not_say_from_the_study() -> None:
     found = expand(
         study(
-            {"attentions": ["soft"], "seeds": [7], "options": {"hidden": 64}},
+            {"attentions": ["soft"], "seeds": [7], "options": {"hidden_dim": 64}},
             {"attentions": ["none"]},
             seeds=2,
             budget="smoke",
-            options={"steps": 5, "hidden": 48},
+            options={"max_steps": 5, "hidden_dim": 48},
         )
     )
     by_attention = {
@@ -71,8 +71,8 @@ def test_blocks_take_what_they_do_not_say_from_the_study() -> None:
     }
     assert [cell.seed for cell in by_attention["soft"]] == [7]
     assert [cell.seed for cell in by_attention["none"]] == [1, 2]
-    assert by_attention["soft"][0].options == {"hidden": 64, "steps": 5}
-    assert by_attention["none"][0].options == {"hidden": 48, "steps": 5}
+    assert by_attention["soft"][0].options == {"hidden_dim": 64, "max_steps": 5}
+    assert by_attention["none"][0].options == {"hidden_dim": 48, "max_steps": 5}
     assert {cell.budget for cell in found.cells} == {"smoke"}
 
 
@@ -107,10 +107,10 @@ def test_pairs_that_are_listed_must_have_a_meaning() -> None:
         ({"attentions": ["soft"], "scores": ["dott"]}, "did you mean 'dot'?"),
         ({"attentions": ["soft"], "tasks": ["translatio"]}, "did you mean 'translation'?"),
         ({"attentions": ["soft"], "datasets": ["multi3k"]}, "did you mean 'multi30k'?"),
-        ({"attentions": ["soft"], "datasets": {"x": ["probe"]}}, "unknown task 'x'"),
+        ({"attentions": ["soft"], "datasets": {"x": ["synthetic"]}}, "unknown task 'x'"),
         ({"attentions": ["soft"], "budget": "lap"}, "did you mean 'laptop'?"),
-        ({"attentions": ["soft"], "options": {"stps": 1}}, "did you mean 'steps'?"),
-        ({"attentions": ["soft"], "options": {"steps": 0}}, "steps=0 cannot be used"),
+        ({"attentions": ["soft"], "options": {"stps": 1}}, "did you mean 'max_steps'?"),
+        ({"attentions": ["soft"], "options": {"max_steps": 0}}, "max_steps=0 cannot be used"),
         ({"scores": "all"}, "names no attentions"),
     ],
 )
@@ -123,25 +123,31 @@ def test_mistakes_name_the_block(block: dict[str, Any], said: str) -> None:
 
 def test_published_sizes_count_under_the_gpu_budget_alone() -> None:
     whole = study(
-        {"attentions": ["self"], "options": {"heads": [1, 2]}, "gpu_options": {"heads": 16}},
-        options={"hidden": 32},
-        gpu_options={"hidden": 640},
+        {
+            "attentions": ["self"],
+            "options": {"num_heads": [1, 2]},
+            "gpu_options": {"num_heads": 16},
+        },
+        options={"hidden_dim": 32},
+        gpu_options={"hidden_dim": 640},
     )
     assert [dict(cell.options) for cell in expand(whole).cells] == [
-        {"heads": 1, "hidden": 32},
-        {"heads": 2, "hidden": 32},
+        {"num_heads": 1, "hidden_dim": 32},
+        {"num_heads": 2, "hidden_dim": 32},
     ]
     gpu = expand(whole, Changes(budget="gpu")).cells
-    assert [dict(cell.options) for cell in gpu] == [{"heads": 16, "hidden": 640}]
-    asked = expand(whole, Changes(budget="gpu", options={"hidden": 64})).cells
-    assert [cell.options["hidden"] for cell in asked] == [64], "the command line has the last word"
+    assert [dict(cell.options) for cell in gpu] == [{"num_heads": 16, "hidden_dim": 640}]
+    asked = expand(whole, Changes(budget="gpu", options={"hidden_dim": 64})).cells
+    assert [cell.options["hidden_dim"] for cell in asked] == [64], (
+        "the command line has the last word"
+    )
 
 
 def test_data_sets_by_task() -> None:
     found = expand(
-        study({"attentions": ["none"], "datasets": {"translation": ["probe", "multi30k"]}})
+        study({"attentions": ["none"], "datasets": {"translation": ["synthetic", "multi30k"]}})
     )
-    assert [cell.dataset for cell in found.cells] == ["probe", "multi30k"]
+    assert [cell.dataset for cell in found.cells] == ["synthetic", "multi30k"]
 
 
 def test_the_command_line_filters_and_replaces() -> None:
@@ -154,11 +160,11 @@ def test_the_command_line_filters_and_replaces() -> None:
             seeds=2,
             budget="smoke",
             datasets=("multi30k",),
-            options={"steps": 7},
+            options={"max_steps": 7},
         ),
     )
     assert {cell.hash for cell in found.cells} == {
-        Cell("translation", "multi30k", attention, "dot", "smoke", seed, {"steps": 7}).hash
+        Cell("translation", "multi30k", attention, "dot", "smoke", seed, {"max_steps": 7}).hash
         for attention in ("global", "soft")
         for seed in (1, 2)
     }
@@ -201,7 +207,7 @@ def test_a_comparison_selects_by_the_options_its_rows_differ_in() -> None:
         study(
             {
                 "attentions": ["soft", "none"],
-                "options": {"input_feeding": [False, True], "steps": 9},
+                "options": {"input_feeding": [False, True], "max_steps": 9},
             }
         )
     ).cells
@@ -218,18 +224,18 @@ def test_rows_may_repeat_defaults_and_have_other_sizes_under_gpu() -> None:
             "dataset": "d",
             "metric": "m",
             "rows": {
-                "base": {**row, "options": {"heads": 8}},
-                "more": {**row, "options": {"heads": 16}, "gpu_options": {"heads": 32}},
+                "base": {**row, "options": {"num_heads": 8}},
+                "more": {**row, "options": {"num_heads": 16}, "gpu_options": {"num_heads": 32}},
             },
         }
     )
-    whole = study({"attentions": ["self"], "options": {"heads": [8, 16, 32]}})
+    whole = study({"attentions": ["self"], "options": {"num_heads": [8, 16, 32]}})
     for budget, heads in (("laptop", (8, 16)), ("gpu", (8, 32))):
         cells = expand(whole, Changes(budget=budget)).cells
         for name, expected in zip(("base", "more"), heads, strict=True):
             (found,) = comparison.cells(name, cells)
             # Eight heads are the default under gpu, and so not among the cell's options there.
-            assert found.options.get("heads", 8) == expected
+            assert found.options.get("num_heads", 8) == expected
 
 
 def test_rows_named_by_options_of_a_data_set_select_no_cell_of_another() -> None:

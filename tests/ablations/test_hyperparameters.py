@@ -67,7 +67,7 @@ def test_the_lowest_loss_wins_among_those_that_ran_through() -> None:
     early = tried(cells[0], 0.5, steps=6.0)
     results = [early, tried(cells[1], 2.0), tried(cells[2], 1.0), failed]
     best = winner(results)
-    assert best is not None and best.key == cells[2]
+    assert best is not None and best.cell == cells[2]
     assert winner([failed]) is None
 
 
@@ -263,10 +263,10 @@ def test_a_search_from_end_to_end(tmp_path: Path) -> None:
     study, path = tmp_path / "one.yaml", tmp_path / "store"
     study.write_text(
         "tasks: [translation]\nbudget: smoke\nseeds: 2\n"
-        "blocks: [{attentions: [soft], options: {steps: 12, test_limit: 8}}]\n"
+        "blocks: [{attentions: [soft], options: {max_steps: 12, test_limit: 8}}]\n"
     )
     arguments = ["sweep", str(study), "--store", str(path), "--wandb", "off"]
-    arguments += ["--search", "5", "--scheduler", "asha"]
+    arguments += ["--tune", "5", "--scheduler", "asha"]
     command = Marked("-m", ["bench.cli.main", *arguments], tmp_path / "run")
     try:
         assert command.wait(600) == 0, command.stderr
@@ -279,8 +279,8 @@ def test_a_search_from_end_to_end(tmp_path: Path) -> None:
     results = list(store.results())
     best = winner(found.results())
     assert len(found.hashes()) == 5 and best is not None
-    assert {result.key.with_seed(TUNING_SEED) for result in results} == {best.key}
-    assert sorted(result.key.seed for result in results) == [1, 2]
+    assert {result.cell.with_seed(TUNING_SEED) for result in results} == {best.cell}
+    assert sorted(result.cell.seed for result in results) == [1, 2]
     for result in results:
         assert "bleu" in result.metrics
         (note,) = [note for note in result.provenance.notes if "searched" in note]

@@ -21,8 +21,8 @@ from bench.store.store import Store
 from tasks.plan import make_cell
 
 #: Some seconds of training on a core.
-LONG = ["--set", "steps=600", "--set", "test_limit=8"]
-OFTEN = ["--checkpoint-minutes", "0"]
+LONG = ["--set", "max_steps=600", "--set", "test_limit=8"]
+OFTEN = ["--checkpoint-every", "0"]
 CELL = ["--task", "translation", "--attention", "soft", "--budget", "smoke"]
 
 
@@ -69,14 +69,14 @@ def test_a_run_goes_on_after_sigterm(tmp_path: Path, commands: list[Marked]) -> 
     assert start(tmp_path / "3", commands, *parts).wait(300) == 0, commands[-1].stderr
     whole = Store.open(tmp_path / "whole", create=True)
     (result,) = store.results()
-    run_trial(result.key, TrialOptions(whole.address, None, str(tmp_path)))
+    run_trial(result.cell, TrialOptions(whole.address, None, str(tmp_path)))
     assert figures(store) == figures(whole)
     assert list((tmp_path / "parts" / "checkpoints").iterdir()) == []
 
 
 @pytest.mark.timeout(600)
 def test_a_sweep_goes_on_after_sigterm(tmp_path: Path, commands: list[Marked]) -> None:
-    options = {"steps": 6, "test_limit": 4}
+    options = {"max_steps": 6, "test_limit": 4}
     cells = [
         make_cell("translation", "soft", budget="smoke", seed=seed, options=options)
         for seed in (1, 2)

@@ -22,7 +22,7 @@ from tasks.training.distributed import ProcessGroup
 
 worker = pytest.importorskip("ablations.worker")
 
-CELL = make_cell("translation", "soft", budget="smoke", options={"steps": 2, "test_limit": 2})
+CELL = make_cell("translation", "soft", budget="smoke", options={"max_steps": 2, "test_limit": 2})
 CLOSED = "[gloo/transport/tcp/pair.cc:547] Connection closed by peer [10.0.0.2]:19138"
 RESET = "[gloo/transport/tcp/pair.cc:538] Read error [10.0.0.2]:27013: Connection reset by peer"
 

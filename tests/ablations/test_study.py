@@ -185,9 +185,11 @@ def test_sizes_of_every_cell_fit_each_other(name: str, budget: str) -> None:
         choice = AttentionChoice(plan.attention, plan.cell.score, plan.attention_options)
         sizes = model_sizes(plan.settings)
         with torch.device("meta"):  # shapes without numbers
-            encoder = build_encoder(choice, sizes.embedding, sizes)
+            encoder = build_encoder(choice, sizes.embedding_dim, sizes)
             decoder = build_decoder(choice, encoder.output_size, 50, sizes)
-        assert VocabularyHead(decoder.output_size, decoder.embedding, tied=plan.settings.tied)
+        assert VocabularyHead(
+            decoder.output_size, decoder.embedding, tied=plan.settings.tie_embeddings
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)

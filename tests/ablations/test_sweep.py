@@ -145,7 +145,9 @@ def test_the_terminal_belongs_to_us(swept: Swept) -> None:
     first, _told = swept.run.stdout.splitlines()
     assert first == f"{total} cells, {total} to run"
     for line in swept.run.stderr.splitlines():
-        assert line.startswith(("starting Ray", "translation/probe", *map(str, range(10)))), line
+        assert line.startswith(("starting Ray", "translation/synthetic", *map(str, range(10)))), (
+            line
+        )
     assert f"{total - 3} of {total} done, 0 running, 3 failed; last: " in swept.run.stderr
 
 

@@ -18,10 +18,11 @@ from bench.store.store import Store
 STUDY = """
 tasks: [translation]
 budget: smoke
-options: {steps: 4, test_limit: 4}
+options: {max_steps: 4, test_limit: 4}
 blocks:
   - {attentions: [soft]}
-  - {attentions: [global], options: {learning_rate: 1.0e+38, clip: 1.0e+30, warmup: 0.0}}
+  - {attentions: [global], options: {learning_rate: 1.0e+38, grad_clip_norm: 1.0e+30,
+  warmup_fraction: 0.0}}
 """
 
 
@@ -55,13 +56,13 @@ def test_a_trial_that_diverges_and_a_server_that_is_away_stop_no_sweep(
     server = unreachable["WANDB_BASE_URL"]
     assert f"W&B offline ({server} cannot be reached; `wandb sync`" in command.stdout
     assert "1 done, 1 failed" in command.stdout
-    results = {result.key.attention: result for result in Store.open(path).results()}
+    results = {result.cell.attention: result for result in Store.open(path).results()}
     assert results["soft"].status == "done"
     failure = results["global"].failure
     assert failure is not None and failure.kind == "diverged"
     assert failure.message.startswith("the training loss was nan by step ")
     (told,) = [line for line in command.stderr.splitlines() if line.startswith("failed: ")]
-    assert told == f"failed: {results['global'].key.label}: diverged: {failure.message}"
+    assert told == f"failed: {results['global'].cell.label}: diverged: {failure.message}"
     runs = offline_runs(path / "wandb")
     assert {hash: run.exit_code for hash, run in runs.items()} == {
         results["soft"].hash: 0,

@@ -117,7 +117,7 @@ def test_threads_are_the_whole_cpus(cpus: float, threads: int) -> None:
 
 
 def cell(attention: str, score: str, seed: int = 1, **options: object) -> Cell:
-    return Cell("translation", "probe", attention, score, seed=seed, options=options)  # type: ignore[arg-type]
+    return Cell("translation", "synthetic", attention, score, seed=seed, options=options)  # type: ignore[arg-type]
 
 
 def test_without_times_the_order_is_guessed() -> None:

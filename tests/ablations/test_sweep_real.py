@@ -22,7 +22,7 @@ STUDY = """
 title: Four small cells
 tasks: [translation]
 budget: smoke
-options: {steps: 4, test_limit: 8}
+options: {max_steps: 4, test_limit: 8}
 blocks:
   - attentions: [none, soft, global]
   - attentions: [self]

@@ -60,10 +60,10 @@ def test_every_attention_gives_a_whole_result(attention: str, context: TrialOpti
     else:
         assert {trace.mode for trace in traces} == {"free", "forced"}
         assert all(abs(trace.weights.sum(axis=1) - 1).max(initial=0) < 1e-2 for trace in traces)
-        assert result.alignment is not None and "uniform" in result.alignment.controls
+        assert result.alignment is not None and "uniform" in result.alignment.baselines
         scored_by_dot = attentions.get(attention).classic_score == "dot"  # has no parameters
         assert (result.cost.attention_parameters == 0) == scored_by_dot
-    assert (result.cost.parameters or 0) > 0 and (result.cost.train_units_per_second or 0) > 0
+    assert (result.cost.parameters or 0) > 0 and (result.cost.train_tokens_per_second or 0) > 0
 
 
 @pytest.mark.parametrize("task", tasks.names())
@@ -121,14 +121,14 @@ def test_what_the_user_must_mend_is_named_as_such(context: TrialOptions) -> None
 
 
 def test_a_diverging_trial_fails_with_its_reason(context: TrialOptions) -> None:
-    wild = cell("soft", learning_rate=1e30, clip=1e30, warmup=0.0)
+    wild = cell("soft", learning_rate=1e30, grad_clip_norm=1e30, warmup_fraction=0.0)
     result = run_trial(wild, context)
     assert result.failure is not None and result.failure.kind == "diverged"
     assert "loss" in result.failure.message or "finite" in result.failure.message
 
 
 def test_a_trial_that_needs_too_much_memory_fails_by_that_name(context: TrialOptions) -> None:
-    result = run_trial(cell("soft", hidden=3_000_000), context)
+    result = run_trial(cell("soft", hidden_dim=3_000_000), context)
     assert result.failure is not None and result.failure.kind == "out of memory"
     assert "allocate" in result.failure.message
 

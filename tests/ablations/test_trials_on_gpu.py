@@ -30,15 +30,15 @@ PACKED = """
 tasks: [translation]
 budget: smoke
 blocks:
-  - {attentions: [none, soft, global, self], options: {steps: 20, test_limit: 8}}
+  - {attentions: [none, soft, global, self], options: {max_steps: 20, test_limit: 8}}
 """
 #: The second has some 150 M parameters, 0.6 GB of them alone.
 LARGE = """
 tasks: [translation]
 budget: smoke
 blocks:
-  - {attentions: [soft], options: {steps: 4, test_limit: 8}}
-  - {attentions: [none], options: {steps: 4, test_limit: 8, hidden: 4096}}
+  - {attentions: [soft], options: {max_steps: 4, test_limit: 8}}
+  - {attentions: [none], options: {max_steps: 4, test_limit: 8, hidden_dim: 4096}}
 """
 
 
@@ -76,7 +76,7 @@ def test_every_pair_trains_and_repeats_to_the_last_bit(
 def test_half_precision_trains_alike(
     attention: str, context: Callable[[str], TrialOptions]
 ) -> None:
-    options = {"steps": 40, "dropout": 0.0}
+    options = {"max_steps": 40, "dropout": 0.0}
     whole, half = (
         run_trial(
             make_cell("translation", attention, budget="smoke", options={**options, **more}),
@@ -93,7 +93,7 @@ def test_half_precision_trains_alike(
 def test_an_interrupted_trial_ends_as_one_that_was_not(
     task: str, context: Callable[[str], TrialOptions]
 ) -> None:
-    cell = make_cell(task, "hard", budget="smoke", options={"steps": 8, "dropout": 0.3})
+    cell = make_cell(task, "hard", budget="smoke", options={"max_steps": 8, "dropout": 0.3})
     expected = run_trial(cell, context("whole"))
     left = iter([False] * 5 + [True] * 100)
     with pytest.raises(Interrupted):
@@ -120,13 +120,13 @@ def test_trials_that_share_a_gpu_are_as_those_alone(
     store, _ = sweep(tmp_path, PACKED, "--gpus-per-trial", "0.25", "--cpus-per-trial", "1")
     assert len(store.hashes()) == 4
     for result in store.results([]):
-        assert figures(run_trial(result.key, context("alone"))) == figures(result)
+        assert figures(run_trial(result.cell, context("alone"))) == figures(result)
 
 
 def test_a_trial_that_needs_more_than_its_share_fails_alone(tmp_path: Path) -> None:
     options = ("--gpus-per-trial", "0.005", "--cpus-per-trial", "1")
     store, command = sweep(tmp_path, LARGE, *options, status=1)
-    found = {result.key.attention: result for result in store.results([])}
+    found = {result.cell.attention: result for result in store.results([])}
     assert found["soft"].status == "done"
     failure = found["none"].failure
     assert failure is not None and failure.kind == OUT_OF_MEMORY

@@ -41,7 +41,7 @@ CELLS = (
 )
 #: The cell that is stopped: long enough for a checkpoint, of a mechanism that draws at random.
 STOPPED = ("translation", "hard")
-STOPPED_OPTIONS = ("--set", "steps=1500", "--checkpoint-minutes", "0.02")
+STOPPED_OPTIONS = ("--set", "max_steps=1500", "--checkpoint-every", "0.02")
 #: Parts of a record that are no figures, or that no two runs have in common.
 NO_FIGURES = frozenset(
     ("cell", "converged", "cost", "curve", "failure", "hash", "provenance", "schema", "status")

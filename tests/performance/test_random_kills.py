@@ -42,7 +42,7 @@ def test_a_sweep_survives_random_kills(tmp_path: Path) -> None:
     study = tmp_path / "kills.yaml"
     study.write_text(STUDY)
     sweep = ["-m", "bench.cli.main", "sweep", str(study), "--limit", str(CELLS), "--wandb", "off"]
-    sweep += ["--checkpoint-minutes", "0.02", "--retries", "100", "--store"]
+    sweep += ["--checkpoint-every", "0.02", "--retries", "100", "--store"]
     specification = {
         "command": [*sweep, str(tmp_path / "disturbed"), "--address", "ADDRESS"],
         "store": str(tmp_path / "disturbed"),

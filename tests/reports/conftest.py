@@ -54,7 +54,9 @@ class StoreMaker:
 
     def add(self, mechanism: Mechanism, seed: int, **axes: object) -> Result:
         """One finished trial, with its predictions and traces."""
-        cell = Cell("translation", "probe", mechanism.attention, mechanism.score, seed=seed, **axes)  # type: ignore[arg-type]
+        cell = Cell(
+            "translation", "synthetic", mechanism.attention, mechanism.score, seed=seed, **axes
+        )  # type: ignore[arg-type]
         rng = np.random.default_rng(int(cell.hash[:8], 16))
         luck = 1 + 0.03 * rng.standard_normal()
         rows, statistics, metrics, bins = [], {}, {}, []
@@ -77,7 +79,7 @@ class StoreMaker:
         interval = bootstrap(statistics["test"], bleu, resamples=200)
         result = Result(
             hash=cell.hash,
-            cell=cell.to_json(),
+            cell_json=cell.to_json(),
             status="done",
             metrics=metrics,
             primary=Primary(
@@ -93,8 +95,8 @@ class StoreMaker:
                 parameters=mechanism.parameters,
                 attention_parameters=mechanism.parameters - 310_000,
                 train_seconds=mechanism.seconds * luck,
-                train_units_per_second=60_000 / mechanism.seconds,
-                decode_per_second=900 / mechanism.seconds,
+                train_tokens_per_second=60_000 / mechanism.seconds,
+                decode_examples_per_second=900 / mechanism.seconds,
                 peak_memory_bytes=int(mechanism.parameters * 900),
                 total_seconds=mechanism.seconds + 2,
             ),
@@ -116,7 +118,7 @@ class StoreMaker:
         """One failed trial."""
         result = Result(
             hash=cell.hash,
-            cell=cell.to_json(),
+            cell_json=cell.to_json(),
             status="failed",
             failure=Failure(kind=kind, message=message),
             provenance=self.provenance(),
@@ -169,7 +171,7 @@ class StoreMaker:
         return own.model_copy(
             update={
                 "forced": judged(lambda pair: self._weights(pair, mechanism, rng)),
-                "controls": {
+                "baselines": {
                     "uniform": judged(
                         lambda pair: uniform_weights(len(pair.target), len(pair.source))
                     ),
@@ -221,7 +223,7 @@ def fill(folder: Path, **knobs: object) -> StoreMaker:
         for seed in mechanism.seeds:
             maker.add(mechanism, seed)
     maker.fail(
-        Cell("translation", "probe", "global", "location-aware"),
+        Cell("translation", "synthetic", "global", "location-aware"),
         "diverged",
         "the training loss was nan by step 60",
     )
@@ -272,7 +274,7 @@ def catalogue() -> Catalogue:
             for name in parallel
         },
         controls=frozenset({"none"}),
-        data_options={("translation", "probe"): frozenset({"length", "noise"})},
+        data_options={("translation", "synthetic"): frozenset({"length", "noise"})},
     )
 
 

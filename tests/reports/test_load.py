@@ -23,7 +23,7 @@ def test_contenders_differ_in_nothing_but_the_seed(made, store, catalogue):
     assert len(names) == len(set(names)) == 14
     soft = next(one for one in frame.contenders if one.name == "soft + concat")
     assert soft.seeds == (1, 2)
-    assert {result.cell["attention"] for result in soft.done} == {"soft"}
+    assert {result.cell_json["attention"] for result in soft.done} == {"soft"}
 
 
 def test_order_follows_the_catalogue(made, store, catalogue):
@@ -45,25 +45,25 @@ def test_failures_belong_to_their_contender(made, store, catalogue):
 
 def test_data_options_make_settings_and_others_make_contenders(made, catalogue):
     cells = [
-        Cell("translation", "probe", "soft", "dot", options={"length": 9}),
-        Cell("translation", "probe", "soft", "dot", options={"hidden": 9}),
-        Cell("translation", "probe", "soft", "dot", options={"length": 9, "hidden": 9}),
-        Cell("translation", "probe", "soft", "dot", budget="gpu"),
+        Cell("translation", "synthetic", "soft", "dot", options={"length": 9}),
+        Cell("translation", "synthetic", "soft", "dot", options={"hidden_dim": 9}),
+        Cell("translation", "synthetic", "soft", "dot", options={"length": 9, "hidden_dim": 9}),
+        Cell("translation", "synthetic", "soft", "dot", budget="gpu"),
     ]
     results = [failed(made, cell) for cell in cells]
     collection = frames.collect("here", results, catalogue)
     labels = {frame.setting.label: len(frame.contenders) for frame in collection.frames}
     assert labels == {
-        "probe (length=9), laptop budget": 2,
-        "probe, laptop budget": 1,
-        "probe, gpu budget": 1,
+        "synthetic (length=9), laptop budget": 2,
+        "synthetic, laptop budget": 1,
+        "synthetic, gpu budget": 1,
     }
 
 
 def test_unknown_names_come_last_and_break_nothing(made, catalogue):
     cells = [
-        Cell("translation", "probe", "zeta", "mine"),
-        Cell("translation", "probe", "soft", "dot"),
+        Cell("translation", "synthetic", "zeta", "mine"),
+        Cell("translation", "synthetic", "soft", "dot"),
         Cell("music", "mine", "soft", "dot"),
     ]
     collection = frames.collect("here", [failed(made, cell) for cell in cells], catalogue)
@@ -72,8 +72,8 @@ def test_unknown_names_come_last_and_break_nothing(made, catalogue):
 
 
 def test_names_and_labels_of_options():
-    contender = frames.Contender("soft", "concat", (("gate", True), ("heads", 2)), (), ())
-    assert contender.name == "soft + concat (gate=true, heads=2)"
+    contender = frames.Contender("soft", "concat", (("gate", True), ("num_heads", 2)), (), ())
+    assert contender.name == "soft + concat (gate=true, num_heads=2)"
     assert frames.Contender("none", "none", (), (), ()).name == "none"
 
 
@@ -97,7 +97,7 @@ def test_unreadable_records_are_problems_not_gaps(tmp_path, catalogue):
 def failed(made, cell: Cell) -> Result:
     return Result(
         hash=cell.hash,
-        cell=cell.to_json(),
+        cell_json=cell.to_json(),
         status="failed",
         failure=Failure(kind="x", message="y"),
         provenance=made.provenance(),

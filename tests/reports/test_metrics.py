@@ -12,9 +12,9 @@ from reports.metrics import Catalogue, catalogue_of
 def registered() -> Catalogue:
     return catalogue_of(
         [
-            Cell("translation", "probe", "soft", "concat"),
+            Cell("translation", "synthetic", "soft", "concat"),
             Cell("translation", "nobody's", "soft", "concat"),
-            Cell("nobody's", "probe", "zeta", "mine"),
+            Cell("nobody's", "synthetic", "zeta", "mine"),
         ]
     )
 
@@ -27,7 +27,7 @@ def test_axes_run_from_the_simple_to_the_involved(registered):
 
 def test_tasks_stand_in_one_order_whatever_a_store_lists_first():
     names = ["speech", "entailment", "summarization", "captioning", "translation"]
-    cells = [Cell(name, "probe", "none", "none") for name in names]
+    cells = [Cell(name, "synthetic", "none", "none") for name in names]
     expected = ["translation", "captioning", "entailment", "speech", "summarization"]
     for given in (cells, cells[::-1]):
         assert list(catalogue_of(given).tasks) == expected
@@ -41,12 +41,12 @@ def test_refusals_give_their_reason(registered):
 
 
 def test_options_of_the_data_make_the_setting(registered):
-    found = registered.data_options_of(Cell("translation", "probe", "soft", "concat"))
+    found = registered.data_options_of(Cell("translation", "synthetic", "soft", "concat"))
     assert "reordering" in found
-    assert "hidden" not in found
+    assert "hidden_dim" not in found
 
 
 def test_what_is_not_installed_has_a_name_and_nothing_else(registered):
     assert registered.task("nobody's").name == "nobody's"
     assert registered.attention("zeta").summary == ""
-    assert registered.data_options_of(Cell("nobody's", "probe", "zeta", "mine")) == frozenset()
+    assert registered.data_options_of(Cell("nobody's", "synthetic", "zeta", "mine")) == frozenset()

@@ -46,10 +46,10 @@ def check(run: ReceivedRun, result: Result, study: str | None) -> None:
     """That a server has all of a trial but its table."""
     assert run.exit_code == 0
     assert run.fields["groupName" if study else "jobType"] == (study or "translation")
-    assert run.fields["displayName"] == result.key.label
+    assert run.fields["displayName"] == result.cell.label
     assert run.fields["project"] == "attention-bench"
-    assert set(run.fields["tags"]) == {"soft", "dot", "probe", "smoke"}
-    assert run.config == {name: value for name, value in result.cell.items() if value != {}}
+    assert set(run.fields["tags"]) == {"soft", "dot", "synthetic", "smoke"}
+    assert run.config == {name: value for name, value in result.cell_json.items() if value != {}}
     curve = [{name: row[name] for name in CURVE} for row in run.history if "loss" in row]
     rounded = [{name: one[name] for name in CURVE} for one in result.curve]
     assert curve == [pytest.approx(point, abs=1e-5) for point in rounded]
@@ -141,7 +141,7 @@ def test_a_server_that_fails_in_mid_run_costs_one_warning(tracked: Tracked) -> N
     assert len(cut) == 1
     assert cut[0].startswith("W&B did not take all of a run; `wandb sync --include-online`")
     assert after == [], "it did not try any more"
-    online = {result.hash for result in tracked.results if result.key.seed in (1, 2, 4)}
+    online = {result.hash for result in tracked.results if result.cell.seed in (1, 2, 4)}
     assert tracked.before == online
 
 

@@ -34,7 +34,7 @@ def swept(made: Any, tmp_path_factory: pytest.TempPathFactory) -> Store:
     maker = type(made)(store, examples=20)
     for mechanism in MECHANISMS[:3]:
         maker.add(mechanism, 1)
-    maker.fail(Cell("translation", "probe", "over", "dot"), "diverged", "nan")
+    maker.fail(Cell("translation", "synthetic", "over", "dot"), "diverged", "nan")
     return store
 
 
@@ -67,8 +67,8 @@ def test_one_run_gathers_a_sweep(
     figures = [one.primary.value for one in results.values() if one.primary]
     assert run.summary["cells"] == 4
     assert (run.summary["done"], run.summary["failed"]) == (3, 1)
-    assert run.summary["translation-probe-laptop/bleu"] == pytest.approx(max(figures))
-    assert run.summary["translation-probe-laptop/best"] == "soft + concat"
+    assert run.summary["translation-synthetic-laptop/bleu"] == pytest.approx(max(figures))
+    assert run.summary["translation-synthetic-laptop/best"] == "soft + concat"
 
     (logged,) = [row for row in run.history if "overview/page/_type" in row]
     table = json.loads(file_of(swept, logged["tables/results/path"]).read_text("utf-8"))
@@ -81,7 +81,7 @@ def test_one_run_gathers_a_sweep(
     why = table["columns"].index("value_missing")
     assert {row[why] for row in table["data"]} == {"", "not measured"}
     grid = json.loads(
-        file_of(swept, logged["tables/translation-probe-laptop-scores/path"]).read_text("utf-8")
+        file_of(swept, logged["tables/translation-synthetic-laptop-scores/path"]).read_text("utf-8")
     )
     assert len(grid["data"]) == len(catalogue.attentions)
     page = file_of(swept, logged["overview/page/path"]).read_text("utf-8")

@@ -93,7 +93,7 @@ def test_what_a_number_tells_goes_with_it_in_every_form(report):
     assert re.search(r"\| global \| .* \(with [a-z-]+\) \|", markdown_text(report.overview))
     assert re.search(r"global & .*\] with [a-z-]+} ", latex_text(report.overview))
     rows = list(csv.DictReader(io.StringIO(csv_text(report.overview))))
-    told = {row["attention"]: row["translation-probe-laptop_note"] for row in rows}
+    told = {row["attention"]: row["translation-synthetic-laptop_note"] for row in rows}
     assert told["soft"] == "with concat"
 
 

@@ -23,7 +23,7 @@ PREDICTIONS = [{"example": "0", "subset": "test", "prediction": "x"}]
 
 def fake_cell(number: int, **options: Any) -> Cell:
     """A cell by number; its seed tells it from the others."""
-    return Cell("translation", "probe", "soft", "concat", "smoke", number, options)
+    return Cell("translation", "synthetic", "soft", "concat", "smoke", number, options)
 
 
 def fake_result(cell: Cell, value: float | None = None, **provenance_fields: Any) -> Result:
@@ -31,7 +31,7 @@ def fake_result(cell: Cell, value: float | None = None, **provenance_fields: Any
     figure = float(cell.seed) if value is None else value
     return Result(
         hash=cell.hash,
-        cell=cell.to_json(),
+        cell_json=cell.to_json(),
         status="done",
         metrics={"bleu": figure},
         primary=Primary(

@@ -75,7 +75,7 @@ def _cells() -> Any:
                 continue
             pair = attention, "none" if attention == "none" else score
             for seed in range(1, SEEDS + 1):
-                options = {} if width == 64 else {"hidden": width}
+                options = {} if width == 64 else {"hidden_dim": width}
                 yield Cell("translation", f"data-{setting}", *pair, seed=seed, options=options)
 
 
@@ -121,7 +121,7 @@ def _record(cell: Cell, value: float, longer: float) -> dict[str, Any]:
             "high": value + 1,
             "higher_is_better": True,
         },
-        "cost": {"parameters": 400_000, "train_seconds": 14.0, "decode_per_second": 60.0},
+        "cost": {"parameters": 400_000, "train_seconds": 14.0, "decode_examples_per_second": 60.0},
         "curve": curve,
         "by_length": [
             {"subset": subset, "low": low, "high": high, "examples": 30, "value": figure}

@@ -23,11 +23,11 @@ def trained(
     module: Any = task.module(plan, data)
     batch = next(iter(data.datamodule(1).train_dataloader()))
     before = {name: value.detach().clone() for name, value in module.named_parameters()}
-    optimiser = module.configure_optimizers()["optimizer"]
+    optimizer = module.configure_optimizers()["optimizer"]
     loss = module.training_loss(batch)
     loss.backward()
     assert math.isfinite(loss.item())
-    optimiser.step()
+    optimizer.step()
     changed = [name for name, value in module.named_parameters() if (value != before[name]).any()]
     for part in parts:
         assert any(name.startswith(part) for name in changed), part

@@ -1,5 +1,5 @@
 """Sample results of the tasks other than translation: photos, sounds, pairs of sentences and
-documents, each with controls and traces as its task keeps them."""
+documents, each with baselines and traces as its task keeps them."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def put(
     figure = float(values.mean())
     result = Result(
         hash=cell.hash,
-        cell=cell.to_json(),
+        cell_json=cell.to_json(),
         status="done",
         metrics={headline: figure, **(metrics or {})},
         primary=Primary(
@@ -170,9 +170,11 @@ def put(
         alignment=Alignment(
             aer=0.3,
             mass_on_gold=0.6,
-            pointing=0.7,
-            covered=0.9,
-            controls={"uniform": AlignmentFigures(aer=0.9, mass_on_gold=0.1, pointing=0.1)},
+            pointing_accuracy=0.7,
+            coverage=0.9,
+            baselines={
+                "uniform": AlignmentFigures(aer=0.9, mass_on_gold=0.1, pointing_accuracy=0.1)
+            },
         )
         if traces
         else None,
@@ -213,16 +215,16 @@ def put_entailment(store: Store) -> dict[str, Result]:
             "accuracy_low": 0.0,
             "accuracy_high": 1.0,
             "macro_f1": rate,
-            "control_majority": 0.34,
-            "control_hypothesis_only": 0.36,
-            "control_overlap": 0.6,
+            "baseline_majority": 0.34,
+            "baseline_hypothesis_only": 0.36,
+            "baseline_overlap": 0.6,
             **{
                 f"confusion_{gold}_{given}": counts[i, j]
                 for i, gold in enumerate(LABELS)
                 for j, given in enumerate(LABELS)
             },
         }
-        cell = Cell("entailment", "probe", attention, score)
+        cell = Cell("entailment", "synthetic", attention, score)
         found[attention] = put(
             store, cell, right.astype(float), headline="accuracy", metrics=metrics
         )
@@ -237,7 +239,7 @@ def put_traced_tasks(store: Store) -> None:
         errors = (rng.random(60) < rate).astype(float)
         put(
             store,
-            Cell("speech", "probe", attention, score),
+            Cell("speech", "synthetic", attention, score),
             errors,
             headline="per",
             higher=False,
@@ -246,22 +248,22 @@ def put_traced_tasks(store: Store) -> None:
         )
         put(
             store,
-            Cell("captioning", "probe", attention, score),
+            Cell("captioning", "synthetic", attention, score),
             rng.random(60) * 2 * (1 - rate),
             headline="cider",
             metrics={
                 "bleu_4": 20.0,
-                "control_constant_cider": 0.3,
-                "control_constant_bleu_4": 12.0,
-                "control_human_cider": 5.6,
+                "baseline_constant_cider": 0.3,
+                "baseline_constant_bleu_4": 12.0,
+                "baseline_human_cider": 5.6,
             },
             traces=[photo_trace("free"), photo_trace("forced")] if attends else (),
         )
         put(
             store,
-            Cell("summarization", "probe", attention, score),
+            Cell("summarization", "synthetic", attention, score),
             rng.random(60) * (1 - rate),
             headline="rouge_l",
-            metrics={"control_lead_rouge_l": 0.2, "copy_rate": 0.5, "reference_copy_rate": 0.6},
+            metrics={"baseline_lead_rouge_l": 0.2, "copy_rate": 0.5, "reference_copy_rate": 0.6},
             traces=[document_trace("free"), document_trace("forced")] if attends else (),
         )

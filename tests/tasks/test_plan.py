@@ -23,18 +23,22 @@ def test_no_attention_is_one_cell_whatever_the_score() -> None:
 
 def test_options_that_equal_their_defaults_do_not_name_another_trial() -> None:
     plain = make_cell("translation", "soft")
-    steps = resolve(plain).settings.steps
-    assert make_cell("translation", "soft", options={"steps": steps}) == plain
-    assert make_cell("translation", "soft", options={"steps": steps + 1}) != plain
+    steps = resolve(plain).settings.max_steps
+    assert make_cell("translation", "soft", options={"max_steps": steps}) == plain
+    assert make_cell("translation", "soft", options={"max_steps": steps + 1}) != plain
 
 
 @pytest.mark.parametrize(
     ("attention", "unread", "read"),
     [
-        ("none", {"normaliser": "smooth", "heads": 2, "kernel": 5}, {"dropout": 0.3}),
-        ("soft", {"heads": 2, "attention_layers": "1"}, {"normaliser": "smooth"}),
-        ("self", {"kernel": 5}, {"heads": 2, "positions": "learned", "feed_forward": 8}),
-        ("multi-step", {"heads": 2}, {"kernel": 5, "attention_layers": "1"}),
+        ("none", {"normaliser": "smooth", "num_heads": 2, "kernel_size": 5}, {"dropout": 0.3}),
+        ("soft", {"num_heads": 2, "attention_layers": "1"}, {"normaliser": "smooth"}),
+        (
+            "self",
+            {"kernel_size": 5},
+            {"num_heads": 2, "positional_encoding": "learned", "ffn_dim": 8},
+        ),
+        ("multi-step", {"num_heads": 2}, {"kernel_size": 5, "attention_layers": "1"}),
     ],
 )
 def test_options_that_the_model_does_not_read_do_not_name_another_trial(
@@ -46,7 +50,7 @@ def test_options_that_the_model_does_not_read_do_not_name_another_trial(
     assert dict(make_cell("translation", attention, options={**unread, **read}).options) == read
 
 
-@pytest.mark.parametrize("options", [{"heads": 0}, {"normaliser": "smoth"}])
+@pytest.mark.parametrize("options", [{"num_heads": 0}, {"normaliser": "smoth"}])
 def test_options_that_are_not_read_are_checked_all_the_same(options: dict) -> None:
     with pytest.raises(UsageError):
         make_cell("translation", "none", options=options)
@@ -61,10 +65,10 @@ def test_options_are_kept_as_their_type_has_them() -> None:
 
 
 def test_a_plan_holds_what_was_set() -> None:
-    options = {"window": 3, "hidden": 48, "length": 8}
+    options = {"window": 3, "hidden_dim": 48, "length": 8}
     plan = resolve(make_cell("translation", "local-m", options=options))
     assert plan.attention_options.model_dump()["window"] == 3
-    assert plan.settings.hidden == 48
+    assert plan.settings.hidden_dim == 48
     assert plan.dataset_options.model_dump()["length"] == 8
 
 
@@ -76,8 +80,8 @@ def test_a_plan_holds_what_was_set() -> None:
         ({"attention": "soft", "task": "translaton"}, "did you mean 'translation'"),
         ({"attention": "soft", "dataset": "multi30"}, "did you mean 'multi30k'"),
         ({"attention": "soft", "budget": "lptop"}, "did you mean 'laptop'"),
-        ({"attention": "soft", "options": {"step": 5}}, "did you mean 'steps'"),
-        ({"attention": "soft", "options": {"steps": 0}}, "greater than or equal to 1"),
+        ({"attention": "soft", "options": {"step": 5}}, "did you mean 'max_steps'"),
+        ({"attention": "soft", "options": {"max_steps": 0}}, "greater than or equal to 1"),
         ({"attention": "soft", "options": {"normaliser": "softmx"}}, "did you mean 'softmax'"),
         ({"attention": "soft", "seed": -1}, "whole number"),
         ({"attention": "soft", "seed": 2**63}, "whole number"),
@@ -129,4 +133,4 @@ def test_every_data_set_has_settings_for_every_budget(task: str, budget: str) ->
     for source in datasets(task).names():
         for attention in attentions.names():
             plan = resolve(make_cell(task, attention, dataset=source, budget=budget))
-            assert plan.settings.steps >= 1
+            assert plan.settings.max_steps >= 1

@@ -102,9 +102,10 @@ def _log(weights: Tensor) -> Tensor:
 class HardOptions(SoftOptions):
     """Options of the estimator of Xu 2015, section 4.1, with milder default weights.
 
-    On the translation probe (300 steps, validation loss 0.68 against 1.24) drawing one example in
-    five, crediting a location with its own unit only, and a third of the weight learn alignments
-    that the paper's values (0.5, discount 1, weight 1, entropy 0.002) do not find in that time.
+    On the synthetic translation set (300 steps, validation loss 0.68 against 1.24) drawing one
+    example in five, crediting a location with its own unit only, and a third of the weight learn
+    alignments that the paper's values (0.5, discount 1, weight 1, entropy 0.002) do not find in
+    that time.
     """
 
     estimator: Literal["reinforce", "gumbel"] = Field(

@@ -41,7 +41,7 @@ class MultiHeadAttention(ScoredAttention):
         if sizes.query % sizes.heads:
             raise UsageError(
                 f"size {sizes.query} does not split into {sizes.heads} heads",
-                where="heads",
+                where="num_heads",
                 remedy="make the hidden size a multiple of the heads",
             )
         super().__init__(sizes, score, options)

@@ -64,7 +64,7 @@ class SyntheticOptions(DatasetOptions):
     data_seed: int = Field(1, ge=0, description="draws the scenes; not the trial's seed")
 
 
-@datasets("captioning").register("probe")
+@datasets("captioning").register("synthetic")
 class SyntheticDataset(Dataset[CaptionCorpus]):
     """Scenes of up to `objects` shapes; "long" has one more than any training picture.
 
@@ -73,7 +73,7 @@ class SyntheticDataset(Dataset[CaptionCorpus]):
     pictures are drawn.
     """
 
-    name = "probe"
+    name = "synthetic"
     summary = "drawn scenes of 1 to 4 coloured shapes and where they lie"
     external = False
     gold = True

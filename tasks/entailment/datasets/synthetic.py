@@ -50,11 +50,11 @@ class SyntheticOptions(DatasetOptions):
         return self
 
 
-@datasets("entailment").register("probe")
+@datasets("entailment").register("synthetic")
 class SyntheticDataset(Dataset[EntailmentCorpus]):
     """Generated pairs with word alignments."""
 
-    name = "probe"
+    name = "synthetic"
     summary = (
         "generated claims with quantifiers, negation and a taxonomy; one of several clauses decides"
     )
@@ -87,7 +87,7 @@ def generate(options: SyntheticOptions) -> EntailmentCorpus:
         validation=made["validation"],
         tests={"test": made["test"], "long": made["long"]},
         notes=(
-            f"probe: 1 to {most} claims a premise,"
+            f"synthetic set: 1 to {most} claims a premise,"
             f" {splits[1].shortest} to {splits[1].longest} in 'long';"
             f" the labels of {options.noise:.0%} of the hypotheses are exchanged",
         ),

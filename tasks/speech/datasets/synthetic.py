@@ -50,13 +50,13 @@ class SyntheticOptions(DatasetOptions):
     data_seed: int = Field(1, ge=0, description="seed of the data")
 
 
-@datasets("speech").register("probe")
+@datasets("speech").register("synthetic")
 class SyntheticDataset(ScannedDataset[SpeechCorpus]):
     """Splits share no sequence of phones. In the test sets every other utterance is spoken by a
     voice that is not in training; "long" has more phones than any in training, up to half as
     many more."""
 
-    name = "probe"
+    name = "synthetic"
     summary = "synthesised syllables of an invented language, several voices, noise; exact spans"
     external = False
     gold = True

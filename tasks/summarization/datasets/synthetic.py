@@ -59,11 +59,11 @@ class SyntheticOptions(DatasetOptions):
         return self
 
 
-@datasets("summarization").register("probe")
+@datasets("summarization").register("synthetic")
 class SyntheticDataset(Dataset[SummaryCorpus]):
     """Generated reports with the positions of the words taken over."""
 
-    name = "probe"
+    name = "synthetic"
     summary = "generated reports with one main event, told again as a headline"
     external = False
     gold = True
@@ -94,7 +94,7 @@ def generate(options: SyntheticOptions) -> SummaryCorpus:
         validation=made["validation"],
         tests={"test": made["test"], "long": made["long"]},
         notes=(
-            f"probe: {few} to {most} sentences a report,"
+            f"synthetic set: {few} to {most} sentences a report,"
             f" {splits[1].shortest} to {splits[1].longest} in 'long';"
             f" {options.rewording:.0%} of the headlines use a rarer verb",
         ),

@@ -39,12 +39,12 @@ class SyntheticOptions(DatasetOptions):
     data_seed: int = Field(1, ge=0, description="draws the sentences; not the trial's seed")
 
 
-@datasets("translation").register("probe")
+@datasets("translation").register("synthetic")
 class SyntheticDataset(Dataset[TranslationCorpus]):
     """Generated pairs. The test sets depend on the options and the data seed, not on how many
     training pairs are drawn."""
 
-    name = "probe"
+    name = "synthetic"
     summary = (
         "a synchronous grammar: long-distance reordering, agreement, one-to-many, dropped words"
     )

@@ -64,7 +64,7 @@ def problems(task: str, root: Path, capsys: pytest.CaptureFixture[str]) -> list[
 def test_good_files_are_used(task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = own(task, tmp_path)
     command = OWN[task].command(task, root)
-    assert cli.main([*command, "--set", "steps=2", "--json"]) == 0
+    assert cli.main([*command, "--set", "max_steps=2", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["status"] == "done"
 
@@ -267,7 +267,7 @@ def test_other_sampling_rates_are_resampled_with_a_note(
     assert soundfile.info(root / "clips/1.wav").samplerate == 8000
     assert cli.main(["data", "check", "manifest", str(root)]) == 0
     noted = capsys.readouterr().out
-    command = [*OWN["speech"].command("speech", root), "--set", "steps=2", "--json"]
+    command = [*OWN["speech"].command("speech", root), "--set", "max_steps=2", "--json"]
     assert cli.main(command) == 0
     notes = json.loads(capsys.readouterr().out)["provenance"]["notes"]
     for note in (

@@ -23,8 +23,10 @@ def test_data_sets_with_licence_and_place(
 ) -> None:
     assert cli.main(["data", "list", "--task", "translation", "--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
-    assert rows["probe"]["found"] == "embedded" and rows["probe"]["present"]
-    assert "`attnbench data get multi30k --dest DIR` (1.9 MB)" in rows["multi30k"]["found"]
+    assert rows["synthetic"]["found"] == "embedded" and rows["synthetic"]["present"]
+    assert (
+        "`attnbench data download multi30k --data-root DIR` (1.9 MB)" in rows["multi30k"]["found"]
+    )
     assert rows["multi30k"]["citation"] and rows["multi30k"]["gold_alignments"]
     assert rows["multi30k"]["present"] is None and rows["parallel"]["download"] is None
 
@@ -93,9 +95,9 @@ def test_all_problems_are_counted_and_the_first_are_shown(
     assert cli.main([*CHECK, str(tmp_path)]) == 2
     captured = capsys.readouterr()
     assert captured.out.count("\n") == 21
-    assert captured.out.endswith("and 30 more; --most 0 lists all\n")
+    assert captured.out.endswith("and 30 more; --max-problems 0 lists all\n")
     assert "50 problems" in captured.err
-    assert cli.main([*CHECK, str(tmp_path), "--most", "0"]) == 2
+    assert cli.main([*CHECK, str(tmp_path), "--max-problems", "0"]) == 2
     assert capsys.readouterr().out.count("\n") == 50
     # Several folders are looked at one after the other.
     lines(tmp_path, "train", 50)
@@ -115,7 +117,7 @@ def test_all_problems_are_counted_and_the_first_are_shown(
         (["data", "check"], "missing data set name"),
         (["data", "check", "parallel", "/nowhere"], "/nowhere: no such folder"),
         (["data", "check", "parallel", __file__], "is a file; name its folder"),
-        (["data", "check", "parallel", "--most", "-1"], "--most"),
+        (["data", "check", "parallel", "--max-problems", "-1"], "--max-problems"),
     ],
 )
 def test_mistakes(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""`attnbench data get` against a server of our own."""
+"""`attnbench data download` against a server of our own."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_what_was_got_can_be_used(
     sick: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "new"
-    assert cli.main(["data", "get", "sick", "--dest", str(root)]) == 0
+    assert cli.main(["data", "download", "sick", "--data-root", str(root)]) == 0
     printed = capsys.readouterr().out
     # Terms come before the first byte.
     assert printed.index("licence: CC BY-NC-SA 3.0") < printed.index("sick: SICK.zip, ")
@@ -85,7 +85,7 @@ def test_what_was_got_can_be_used(
     run = ["run", "--task", "entailment", "--attention", "soft", "--dataset", "sick"]
     assert cli.main([*run, "--budget", "smoke", "--data-root", str(root)]) == 0
     # Once is enough.
-    assert cli.main(["data", "get", "sick", "--dest", str(root)]) == 0
+    assert cli.main(["data", "download", "sick", "--data-root", str(root)]) == 0
     assert "1 of 1 files were there" in capsys.readouterr().out
     assert len(sick.seen) == 1
 
@@ -94,11 +94,11 @@ def test_a_cut_is_resumed_and_nothing_is_taken_for_whole_before(
     sick: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sick.cut = [50, 0, 0, 0]
-    error = fails(capsys, "get", "sick", "--dest", str(tmp_path))
+    error = fails(capsys, "download", "sick", "--data-root", str(tmp_path))
     assert "SICK.zip: download failed (0 of" in error and "what has arrived is kept" in error
     assert not (tmp_path / "sick").exists()
     fails(capsys, "check", "sick", str(tmp_path))
-    assert cli.main(["data", "get", "sick", "--dest", str(tmp_path)]) == 0
+    assert cli.main(["data", "download", "sick", "--data-root", str(tmp_path)]) == 0
     assert sick.seen[-1][1] == "bytes=50-"
     assert cli.main(["data", "check", "sick", str(tmp_path)]) == 0
 
@@ -107,7 +107,7 @@ def test_other_contents_than_published(
     sick: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sick.files["SICK.zip"] = sick_archive(SICK.replace("NEUTRAL", "ENTAILMENT"))
-    error = fails(capsys, "get", "sick", "--dest", str(tmp_path))
+    error = fails(capsys, "download", "sick", "--data-root", str(tmp_path))
     assert "the contents are not what was published" in error
     assert not (tmp_path / "sick").exists()
 
@@ -116,13 +116,13 @@ def test_what_the_server_does_not_have(
     sick: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sick.files.clear()
-    assert "SICK.zip: not found" in fails(capsys, "get", "sick", "--dest", str(tmp_path))
+    assert "SICK.zip: not found" in fails(capsys, "download", "sick", "--data-root", str(tmp_path))
 
 
 def test_no_network(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    error = fails(capsys, "get", "cnn_dailymail", "--dest", str(tmp_path))
+    error = fails(capsys, "download", "cnn_dailymail", "--data-root", str(tmp_path))
     assert "download failed" in error and "check the network" in error
     assert not list(tmp_path.rglob("*.parquet"))
 
@@ -131,9 +131,9 @@ def test_places_that_cannot_be_written(
     sick: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
-    error = fails(capsys, "get", "sick", "--dest", str(tmp_path / "file"))
+    error = fails(capsys, "download", "sick", "--data-root", str(tmp_path / "file"))
     assert "not a directory" in error
-    error = fails(capsys, "get", "sick", "--dest", str(tmp_path / "file" / "below"))
+    error = fails(capsys, "download", "sick", "--data-root", str(tmp_path / "file" / "below"))
     assert "cannot be written (Not a directory)" in error
     assert sick.seen == []
 
@@ -162,7 +162,7 @@ def test_a_card_of_the_hub_at_its_pin(
 ) -> None:
     monkeypatch.setattr(MultiNli, "card", MultiNli.card.at("main").at(MultiNli.card.revision))  # type: ignore[union-attr]
     serve(hub, MultiNli, "", parquet(**NLI))
-    assert cli.main(["data", "get", "multi_nli", "--dest", str(tmp_path)]) == 0
+    assert cli.main(["data", "download", "multi_nli", "--data-root", str(tmp_path)]) == 0
     assert "nyu-mll/multi_nli on the hub, at da70db2af9d0" in capsys.readouterr().out
     corpus = MultiNli.load(MultiNli.Options(), tmp_path)
     assert {len(part) for part in corpus.tests.values()} == {5}
@@ -173,7 +173,7 @@ def test_a_card_of_the_hub_at_its_pin(
 
 def test_the_pin_has_digests(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     serve(hub, MultiNli, "", parquet(**NLI))
-    error = fails(capsys, "get", "multi_nli", "--dest", str(tmp_path))
+    error = fails(capsys, "download", "multi_nli", "--data-root", str(tmp_path))
     assert "the contents are not what was published" in error
 
 
@@ -182,13 +182,13 @@ def test_another_revision_is_got_and_read_by_its_name(
 ) -> None:
     pairs = [{"de": f"eins {n}", "en": f"one {n}"} for n in range(7)] + [{"de": " ", "en": "x"}]
     serve(hub, Wmt14, "other", parquet(translation=pairs))
-    get = ["data", "get", "wmt14", "--dest", str(tmp_path)]
+    get = ["data", "download", "wmt14", "--data-root", str(tmp_path)]
     assert cli.main([*get, "--revision", "other"]) == 0
     check = ["data", "check", "wmt14", str(tmp_path)]
     assert cli.main([*check, "--set", "revision=other"]) == 0
     capsys.readouterr()
     assert cli.main(check) == 2
-    assert "`attnbench data get wmt14 --dest" in capsys.readouterr().out
+    assert "`attnbench data download wmt14 --data-root" in capsys.readouterr().out
     options = Wmt14.Options(revision="other", pair="de-en")  # type: ignore[call-arg]
     corpus = Wmt14.load(options, tmp_path)
     # The training part is three files.
@@ -197,21 +197,24 @@ def test_another_revision_is_got_and_read_by_its_name(
     pair = corpus.train[8]
     assert (pair.id, pair.source_text, pair.target_text) == ("train-10", "eins 1", "one 1")
     assert "train: 3 pairs with a blank side left out" in corpus.notes
-    assert fails(capsys, "get", "sick", "--dest", str(tmp_path), "--revision", "x").startswith(
-        "attnbench: error: --revision: 'sick' is distributed in one version only"
-    )
+    assert fails(
+        capsys, "download", "sick", "--data-root", str(tmp_path), "--revision", "x"
+    ).startswith("attnbench: error: --revision: 'sick' is distributed in one version only")
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["get"], "NAME"),
-        (["get", "sikc"], "unknown data set 'sikc'; did you mean 'sick'?"),
-        (["get", "sick"], "--dest: no destination given"),
-        (["get", "parallel", "--dest", "."], "read from files of your own"),
-        (["get", "probe", "--dest", "."], "'probe' is a data set of captioning, entailment, "),
-        (["get", "probe", "--task", "speech", "--dest", "."], "it is generated"),
-        (["get", "sick", "--task", "speech", "--dest", "."], "unknown data set 'sick'"),
+        (["download"], "NAME"),
+        (["download", "sikc"], "unknown data set 'sikc'; did you mean 'sick'?"),
+        (["download", "sick"], "--data-root: no destination given"),
+        (["download", "parallel", "--data-root", "."], "read from files of your own"),
+        (
+            ["download", "synthetic", "--data-root", "."],
+            "'synthetic' is a data set of captioning, entailment, ",
+        ),
+        (["download", "synthetic", "--task", "speech", "--data-root", "."], "it is generated"),
+        (["download", "sick", "--task", "speech", "--data-root", "."], "unknown data set 'sick'"),
     ],
 )
 def test_mistakes(

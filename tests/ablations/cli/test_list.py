@@ -22,7 +22,7 @@ from bench.cli import main as cli
                         "hierarchical", "over", "multi-step"}),
         ("scores", {"dot", "scaled-dot", "general", "concat", "location-aware"}),
         ("normalisers", {"softmax", "sparsemax", "entmax", "smooth"}),
-        ("datasets", {"probe", "multi30k", "parallel"}),
+        ("datasets", {"synthetic", "multi30k", "parallel"}),
         ("budgets", {"smoke", "laptop", "gpu"}),
         ("studies", {"overview", "full", "bahdanau2015", "luong2015"}),
     ],

@@ -40,7 +40,7 @@ def test_a_summary_for_people(
 ) -> None:
     assert cli.main(RUN) == 0
     printed = capsys.readouterr().out
-    assert "translation/probe soft+concat seed 1 [smoke]" in printed
+    assert "translation/synthetic soft+concat seed 1 [smoke]" in printed
     assert "BLEU  31  (95 %: 30 to 32)" in printed
     (cell, context), *_ = trials
     assert (cell.score, cell.budget, cell.seed) == ("concat", "smoke", 1)
@@ -52,10 +52,10 @@ def test_a_summary_for_people(
 def test_json_is_the_record_and_nothing_else(
     trials: list[tuple[Cell, TrialOptions]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main([*RUN, "--json", "--seed", "4", "--set", "steps=7"]) == 0
+    assert cli.main([*RUN, "--json", "--seed", "4", "--set", "max_steps=7"]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert Result.from_json(record).key == trials[0][0]
-    assert (record["cell"]["seed"], record["cell"]["options"]) == (4, {"steps": 7})
+    assert Result.from_json(record).cell == trials[0][0]
+    assert (record["cell"]["seed"], record["cell"]["options"]) == (4, {"max_steps": 7})
 
 
 def test_a_stored_result_is_shown_instead_of_run_again(
@@ -86,7 +86,7 @@ def test_a_failed_cell_is_named_and_its_status_is_1(
     captured = capsys.readouterr()
     assert json.loads(captured.out)["failure"]["kind"] == "diverged"
     assert captured.err == (
-        "failed: translation/probe soft+concat seed 1: diverged: the loss is nan\n"
+        "failed: translation/synthetic soft+concat seed 1: diverged: the loss is nan\n"
     )
 
 
@@ -108,8 +108,8 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--task", "translaton"], "unknown task 'translaton'; did you mean 'translation'?"),
     (["--dataset", "multi30"], "unknown data set 'multi30'; did you mean 'multi30k'?"),
     (["--budget", "laptp"], "unknown budget 'laptp'; did you mean 'laptop'?"),
-    (["--set", "stepz=3"], "unknown option 'stepz'; did you mean 'steps'?"),
-    (["--set", "steps=0"], "steps=0 cannot be used"),
+    (["--set", "stepz=3"], "unknown option 'stepz'; did you mean 'max_steps'?"),
+    (["--set", "max_steps=0"], "max_steps=0 cannot be used"),
     (["--set", "steps"], "expected KEY=VALUE, got 'steps'"),
     (["--seed", "-1"], "a seed is a whole number from 0"),
     (["--threads", "0"], "--threads"),
@@ -174,7 +174,7 @@ def test_a_real_cell_from_end_to_end(
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     store = tmp_path / "s"
-    assert cli.main([*RUN, "--json", "--set", "steps=4", "--store", str(store)]) == 0
+    assert cli.main([*RUN, "--json", "--set", "max_steps=4", "--store", str(store)]) == 0
     result = Result.from_json(json.loads(capsys.readouterr().out))
     assert result.primary is not None
     assert result.primary.name == "bleu"

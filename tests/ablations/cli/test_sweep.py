@@ -53,7 +53,7 @@ def test_a_dry_run_lists_cells_and_ends_with_their_number(
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "14 cells, 14 to run"
     assert len(lines) == 15
-    assert sum("translation/probe global+" in line for line in lines) == 5
+    assert sum("translation/synthetic global+" in line for line in lines) == 5
     assert list(tmp_path.iterdir()) == [], "a dry run makes no store"
 
 
@@ -78,7 +78,7 @@ def test_a_sweep_resumes(
     assert "4 cells, 4 to run" in captured.out
     assert "2 done, 2 failed" in captured.out
     assert "attnbench report runs/overview" in captured.out
-    assert "failed: translation/probe none+none seed 2: diverged: nan\n" in captured.err
+    assert "failed: translation/synthetic none+none seed 2: diverged: nan\n" in captured.err
 
     assert cli.main(command) == 1
     captured = capsys.readouterr()
@@ -110,14 +110,14 @@ def test_options_reach_the_trials(
     study = tmp_path / "mine.yaml"
     study.write_text("blocks:\n  - attentions: [soft]\n    scores: [dot, concat]\n")
     command = [
-        "sweep", str(study), "--task", "translation", "--score", "dot", "--set", "steps=3",
+        "sweep", str(study), "--task", "translation", "--score", "dot", "--set", "max_steps=3",
         "--budget", "smoke", "--cpus-per-trial", "2", "--gpus-per-trial", "0.25",
         "--address", "auto", "--wandb", "off", "--store", "elsewhere", "--retries", "9",
     ]  # fmt: skip
     assert cli.main(command) == 0
     plan, context, resources = sweeps[0]
     (cell,) = plan.to_run
-    assert (cell.score, cell.budget, dict(cell.options)) == ("dot", "smoke", {"steps": 3})
+    assert (cell.score, cell.budget, dict(cell.options)) == ("dot", "smoke", {"max_steps": 3})
     assert resources == Resources("auto", 2, 0.25, retries=9)
     assert (context.threads, context.device, context.wandb) == (2, "cuda", "off")
     assert context.store_address == str(tmp_path / "elsewhere")
@@ -151,7 +151,7 @@ def test_a_limit_limits_the_search_too(
         return SweepSummary(plan)
 
     monkeypatch.setattr("ablations.hyperparameters.run_sweep", search)
-    command = ["sweep", "--task", "translation", "--attention", "global", "soft", "--search", "3"]
+    command = ["sweep", "--task", "translation", "--attention", "global", "soft", "--tune", "3"]
     command += ["--limit", "1"]
     assert cli.main([*command, "--dry-run"]) == 0
     listed = capsys.readouterr().out.splitlines()
@@ -175,7 +175,7 @@ def test_a_limit_limits_the_search_too(
 @pytest.mark.parametrize(
     ("arguments", "ranks", "gpus", "device"),
     [
-        (["--ranks", "2", "--gpus-per-trial", "0"], 2, 0.0, "cpu"),
+        (["--processes-per-trial", "2", "--gpus-per-trial", "0"], 2, 0.0, "cpu"),
         (["--gpus-per-trial", "4"], 4, 1.0, "cuda"),
         (["--gpus-per-trial", "0.5"], 1, 0.5, "cuda"),
     ],
@@ -218,7 +218,7 @@ def test_a_search_comes_first(
 
     monkeypatch.setattr("ablations.hyperparameters.run_sweep", run_search)
     command = ["sweep", "--task", "translation", "--attention", "soft", "--seeds", "2"]
-    command += ["--search", "4", "--scheduler", "asha"]
+    command += ["--tune", "4", "--scheduler", "asha"]
     assert cli.main([*command, "--dry-run"]) == 0
     assert capsys.readouterr().out.splitlines()[0] == "search: 4 cells, 4 to run"
     assert cli.main(command) == 0
@@ -244,17 +244,20 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--task", "translaton"], "--task: unknown task 'translaton'"),
     (["--dataset", "mulit30k"], "unknown data set 'mulit30k'"),
     (["--budget", "laptp"], "unknown budget 'laptp'; did you mean 'laptop'?"),
-    (["--set", "steps=0"], "steps=0 cannot be used"),
-    (["--set", "stepz=1"], "unknown option 'stepz'; did you mean 'steps'?"),
+    (["--set", "max_steps=0"], "max_steps=0 cannot be used"),
+    (["--set", "stepz=1"], "unknown option 'stepz'; did you mean 'max_steps'?"),
     (["--seeds", "0"], "--seeds: must be ≥ 1, got 0"),
     (["--limit", "0"], "--limit: must be ≥ 1, got 0"),
     (["--seeds", "20261125"], "--seeds: at most 10,000 seeds"),
     (["--cpus-per-trial", "0"], "--cpus-per-trial: must be > 0, got 0"),
     (["--retries", "-1"], "--retries: must be ≥ 0, got -1"),
-    (["--ranks", "0"], "--ranks: needs at least 1 process"),
-    (["--ranks", "2", "--gpus-per-trial", "0.5"], "2 processes cannot share 0.5 GPUs"),
+    (["--processes-per-trial", "0"], "--processes-per-trial: needs at least 1 process"),
+    (
+        ["--processes-per-trial", "2", "--gpus-per-trial", "0.5"],
+        "2 processes cannot share 0.5 GPUs",
+    ),
     (["--gpus-per-trial", "1.5"], "1 processes cannot share 1.5 GPUs"),
-    (["--search", "0"], "--search: must be ≥ 1, got 0"),
+    (["--tune", "0"], "--tune: must be ≥ 1, got 0"),
     (["--scheduler", "asha"], "ASHA applies to hyperparameter search only"),
     (["--attention", "soft", "--score", "dot"], "no cell of study 'overview' is left"),
     (["--task", "translation", "--dataset", "multi30k"], "data set 'multi30k' needs its files"),

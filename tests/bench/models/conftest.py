@@ -15,12 +15,12 @@ from bench.models.base import Decoder, Encoder, ModelConfig
 from bench.models.build import AttentionChoice, build_decoder, build_encoder
 
 SIZES = ModelConfig(
-    embedding=6,
-    hidden=8,
+    embedding_dim=6,
+    hidden_dim=8,
     encoder_layers=2,
     decoder_layers=2,
-    heads=2,
-    feed_forward=12,
+    num_heads=2,
+    ffn_dim=12,
     dropout=0.0,
     max_positions=40,
 )

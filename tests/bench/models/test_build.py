@@ -40,12 +40,12 @@ def test_the_placement_picks_the_family(attention: str, make_model: Callable) ->
 def test_the_length_ratio_and_the_axes_reach_the_mechanism(sizes: ModelConfig) -> None:
     kind = attentions.get("local-m")
     choice = AttentionChoice(kind, "dot", kind.Options(), length_ratio=3.0)
-    decoder = build_decoder(choice, sizes.hidden, 9, sizes)
+    decoder = build_decoder(choice, sizes.hidden_dim, 9, sizes)
     assert isinstance(decoder, CurrentStateDecoder)
     assert decoder.attention.window.ratio == 3.0
     kind = attentions.get("local-p")
     choice = AttentionChoice(kind, "dot", kind.Options(), axes=2)
-    decoder = build_decoder(choice, sizes.hidden, 9, sizes)
+    decoder = build_decoder(choice, sizes.hidden_dim, 9, sizes)
     assert isinstance(decoder, CurrentStateDecoder)
     assert decoder.attention.window.point.out_features == 2
 
@@ -75,7 +75,7 @@ def test_sizes_that_do_not_suit_the_score_are_refused(sizes: ModelConfig) -> Non
     kind = attentions.get("global")
     choice = AttentionChoice(kind, "dot", kind.Options())
     with pytest.raises(NotApplicable, match="equal sizes"):
-        build_decoder(choice, sizes.hidden + 2, 9, sizes)
+        build_decoder(choice, sizes.hidden_dim + 2, 9, sizes)
 
 
 @pytest.mark.parametrize("layers", [(), (0,), (3,), (1, 4)])
@@ -87,8 +87,8 @@ def test_layers_that_are_not_there_cannot_attend(
 
 
 def test_heads_must_share_the_size(make_model: Callable) -> None:
-    with pytest.raises(UsageError, match="heads=3"):
-        make_model("self", "dot", heads=3)
+    with pytest.raises(UsageError, match="num_heads=3"):
+        make_model("self", "dot", num_heads=3)
 
 
 def test_padding_embeds_to_nothing_and_the_rest_with_variance_one_over_size(
@@ -97,7 +97,7 @@ def test_padding_embeds_to_nothing_and_the_rest_with_variance_one_over_size(
     kind = attentions.get("none")
     choice = AttentionChoice(kind, "none", kind.Options())
     embedding = build_decoder(
-        choice, sizes.hidden, 4000, replace(sizes, embedding=16)
+        choice, sizes.hidden_dim, 4000, replace(sizes, embedding_dim=16)
     ).embedding.weight.detach()
     assert not embedding[0].any()
     assert float(embedding[1:].std()) == pytest.approx(0.25, rel=0.02)
@@ -105,7 +105,7 @@ def test_padding_embeds_to_nothing_and_the_rest_with_variance_one_over_size(
 
 def test_activations_keep_their_variance_through_convolutions(sizes: ModelConfig) -> None:
     """What the initialisation of Gehring 2017, section 3.5, is for."""
-    deep = replace(sizes, embedding=64, hidden=64, encoder_layers=8)
+    deep = replace(sizes, embedding_dim=64, hidden_dim=64, encoder_layers=8)
     encoder = ConvolutionalEncoder(64, deep).eval()
     features = torch.randn(8, 40, 64)
     mask = torch.ones(8, 40, dtype=torch.bool)
@@ -117,6 +117,6 @@ def test_an_untrained_choice_of_sizes_still_gives_features_of_the_embedding(
     make_model: Callable, make_batch: Callable
 ) -> None:
     for attention, kind in attentions.items():
-        encoder, decoder = make_model(attention, kind.classic_score, embedding=4, hidden=12)
+        encoder, decoder = make_model(attention, kind.classic_score, embedding_dim=4, hidden_dim=12)
         features, mask, tokens = make_batch([3, 2])
         assert decoder(tokens, encoder(features, mask)).features.shape == (2, 6, 4)

@@ -29,7 +29,7 @@ def _layer(layer: nn.Module, states: Tensor, before: int) -> Tensor:
 def test_encoder_and_decoder_by_hand(
     kernel: int, make_model: Callable, make_batch: Callable
 ) -> None:
-    encoder, decoder = make_model("multi-step", "dot", kernel=kernel, decoder_layers=3)
+    encoder, decoder = make_model("multi-step", "dot", kernel_size=kernel, decoder_layers=3)
     features, mask, tokens = make_batch([5])
     memory = encoder(features, mask)
 

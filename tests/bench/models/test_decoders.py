@@ -17,21 +17,23 @@ from bench.models.base import Decoded, Decoder, select_rows
 PAIRS = [(name, score) for name, score, reason in valid_pairs() if reason is None]
 CLASSIC = [(name, kind.classic_score) for name, kind in attentions.items()]
 FURTHER = [
-    pytest.param("soft", "concat", {"cell": "lstm"}, id="lstm before"),
-    pytest.param("global", "general", {"cell": "lstm"}, id="lstm after"),
-    pytest.param("none", "none", {"cell": "lstm"}, id="lstm fixed"),
+    pytest.param("soft", "concat", {"rnn_type": "lstm"}, id="lstm before"),
+    pytest.param("global", "general", {"rnn_type": "lstm"}, id="lstm after"),
+    pytest.param("none", "none", {"rnn_type": "lstm"}, id="lstm fixed"),
     pytest.param("global", "general", {"input_feeding": True}, id="fed"),
-    pytest.param("local-p", "general", {"input_feeding": True, "cell": "lstm"}, id="fed lstm"),
+    pytest.param("local-p", "general", {"input_feeding": True, "rnn_type": "lstm"}, id="fed lstm"),
     pytest.param("global", "location-aware", {"input_feeding": True}, id="fed, located"),
     pytest.param("soft", "concat", {"residual": True}, id="residual before"),
     pytest.param("none", "none", {"residual": True}, id="residual fixed"),
     pytest.param("global", "dot", {"residual": True, "input_feeding": True}, id="residual fed"),
-    pytest.param("multi-step", "dot", {"kernel": 1}, id="kernel 1"),
-    pytest.param("multi-step", "dot", {"kernel": 4, "attention_layers": (2,)}, id="one attends"),
-    pytest.param("self", "dot", {"heads": 1, "embedding": 8}, id="one head"),
-    pytest.param("self", "dot", {"positions": "learned"}, id="learned positions"),
+    pytest.param("multi-step", "dot", {"kernel_size": 1}, id="kernel 1"),
+    pytest.param(
+        "multi-step", "dot", {"kernel_size": 4, "attention_layers": (2,)}, id="one attends"
+    ),
+    pytest.param("self", "dot", {"num_heads": 1, "embedding_dim": 8}, id="one head"),
+    pytest.param("self", "dot", {"positional_encoding": "learned"}, id="learned positions"),
     pytest.param("soft", "location-aware", {"carry": False}, id="not carried"),
-    pytest.param("soft", "dot", {"carry": False, "cell": "lstm"}, id="not carried lstm"),
+    pytest.param("soft", "dot", {"carry": False, "rnn_type": "lstm"}, id="not carried lstm"),
     pytest.param("soft", "dot", {"decoder_layers": 1, "bidirectional": False}, id="one layer"),
 ]
 EVERY = [
@@ -316,6 +318,6 @@ def test_without_a_state_that_is_carried_nothing_counts_steps(
     features, mask, tokens = make_batch([1, 1])  # one position, so that attention is always there
     tokens[:, 3:5] = tokens[:, :2] = tokens.new_tensor([4, 5])
     for carry in (True, False):
-        encoder, decoder = make_model("soft", "location-aware", cell=cell, carry=carry)
+        encoder, decoder = make_model("soft", "location-aware", rnn_type=cell, carry=carry)
         hidden = decoder(tokens, encoder(features, mask)).hidden
         assert torch.allclose(hidden[:, 4], hidden[:, 1]) is not carry

@@ -15,12 +15,12 @@ from bench.models.base import Encoder, ModelConfig
 from bench.models.recurrent import RecurrentEncoder
 
 FAMILIES = [
-    pytest.param("global", {"cell": "gru"}, id="gru"),
-    pytest.param("global", {"cell": "lstm"}, id="lstm"),
+    pytest.param("global", {"rnn_type": "gru"}, id="gru"),
+    pytest.param("global", {"rnn_type": "lstm"}, id="lstm"),
     pytest.param("global", {"bidirectional": False}, id="one way"),
     pytest.param("self", {}, id="transformer"),
     pytest.param("multi-step", {}, id="convolutional"),
-    pytest.param("multi-step", {"kernel": 4}, id="even kernel"),
+    pytest.param("multi-step", {"kernel_size": 4}, id="even kernel"),
 ]
 
 
@@ -92,9 +92,9 @@ def test_both_directions_equal_the_packed_bidirectional_module(
 ) -> None:
     lengths = [6, 1, 4]
     features, mask, _ = make_batch(lengths)
-    chosen = replace(sizes, cell=cell, encoder_layers=layers)
+    chosen = replace(sizes, rnn_type=cell, encoder_layers=layers)
     encoder = RecurrentEncoder(features.shape[2], chosen).double().eval()
-    reference = _reference(encoder, cell, features.shape[2], sizes.hidden, layers)
+    reference = _reference(encoder, cell, features.shape[2], sizes.hidden_dim, layers)
     packed = nn.utils.rnn.pack_padded_sequence(
         features, torch.tensor(lengths), batch_first=True, enforce_sorted=False
     )
@@ -121,9 +121,9 @@ def _reference(
 
 
 def test_an_odd_size_does_not_split_into_two_directions(sizes: ModelConfig) -> None:
-    with pytest.raises(UsageError, match=r"hidden=7 .* even size"):
-        RecurrentEncoder(4, replace(sizes, hidden=7))
-    assert RecurrentEncoder(4, replace(sizes, hidden=7, bidirectional=False)).output_size == 7
+    with pytest.raises(UsageError, match=r"hidden_dim=7 .* even size"):
+        RecurrentEncoder(4, replace(sizes, hidden_dim=7))
+    assert RecurrentEncoder(4, replace(sizes, hidden_dim=7, bidirectional=False)).output_size == 7
 
 
 def test_the_transformer_knows_positions(make_model: Callable, make_batch: Callable) -> None:

@@ -78,7 +78,7 @@ def test_before_attends_with_the_previous_top_state(
     attention: str, score: str, cell: str, reference: Callable
 ) -> None:
     """Bahdanau 2015, appendix A.2.2: c_i from s_i-1, s_i from y_i-1 and c_i."""
-    model, tokens, decoded = reference(attention, score, cell=cell)
+    model, tokens, decoded = reference(attention, score, rnn_type=cell)
     mechanism = model.decoder.attention
     keys, state = mechanism.prepare(model.memory), model.first()
     remembered = mechanism.initial_state(keys)
@@ -103,7 +103,7 @@ def test_after_attends_with_the_current_top_state(
     attention: str, score: str, feeding: bool, cell: str, reference: Callable
 ) -> None:
     """Luong 2015, section 3: h_t, then c_t from it, then tanh(W [c ; h]), which is fed on."""
-    model, tokens, decoded = reference(attention, score, cell=cell, input_feeding=feeding)
+    model, tokens, decoded = reference(attention, score, rnn_type=cell, input_feeding=feeding)
     mechanism = model.decoder.attention
     keys, state = mechanism.prepare(model.memory), model.first()
     remembered = mechanism.initial_state(keys)
@@ -124,7 +124,7 @@ def test_after_attends_with_the_current_top_state(
 @pytest.mark.parametrize("cell", CELLS)
 def test_fixed_reads_the_summary_at_every_step(cell: str, reference: Callable) -> None:
     """Cho 2014, section 2.2."""
-    model, tokens, decoded = reference("none", "none", cell=cell)
+    model, tokens, decoded = reference("none", "none", rnn_type=cell)
     state, summary = model.first(), model.memory.summary
     features, hidden = [], []
     for embedded in model.embedded(tokens):
@@ -144,9 +144,9 @@ def test_a_step_is_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     encoder, decoder = (
-        make_model("global", "general", cell=cell, input_feeding=True, residual=True)
+        make_model("global", "general", rnn_type=cell, input_feeding=True, residual=True)
         if feeding
-        else make_model("soft", "concat", cell=cell)
+        else make_model("soft", "concat", rnn_type=cell)
     )
     features, mask, _ = make_batch([6, 1, 4, 3, 2])
     tokens = torch.tensor([4, 2, 4, 7, 2])

@@ -33,9 +33,9 @@ def _copy_feed_forward(ours: nn.Module, theirs: nn.Module) -> None:
 
 def _arguments(sizes: ModelConfig) -> dict:
     return {
-        "d_model": sizes.hidden,
-        "nhead": sizes.heads,
-        "dim_feedforward": sizes.feed_forward,
+        "d_model": sizes.hidden_dim,
+        "nhead": sizes.num_heads,
+        "dim_feedforward": sizes.ffn_dim,
         "dropout": 0.0,
         "batch_first": True,
         "norm_first": True,
@@ -60,7 +60,7 @@ def _encoded(model: nn.Module, sizes: ModelConfig, features: Tensor, mask: Tenso
 def test_encoder_and_decoder_equal_those_of_pytorch(
     embedding: int, sizes: ModelConfig, make_model: Callable, make_batch: Callable
 ) -> None:
-    encoder, decoder = make_model("self", "scaled-dot", embedding=embedding)
+    encoder, decoder = make_model("self", "scaled-dot", embedding_dim=embedding)
     features, mask, tokens = make_batch([6, 1, 4])
     memory = encoder(features, mask)
     expected = _encoded(encoder, sizes, features, mask)
@@ -81,7 +81,7 @@ def test_encoder_and_decoder_equal_those_of_pytorch(
     decoded = decoder(tokens, memory)
     torch.testing.assert_close(decoded.hidden, hidden)
     torch.testing.assert_close(decoded.features, decoder.leave(hidden))
-    assert isinstance(decoder.leave, nn.Identity) is (embedding == sizes.hidden)
+    assert isinstance(decoder.leave, nn.Identity) is (embedding == sizes.hidden_dim)
 
 
 def test_sinusoids_by_hand() -> None:
@@ -109,7 +109,7 @@ def test_a_position_that_was_never_learned_is_refused() -> None:
 def test_a_transformer_adds_the_positions_that_its_sizes_ask_for() -> None:
     states = torch.randn(2, 3, 4)
     for kind in ("sinusoids", "learned"):
-        positions = Positions(ModelConfig(hidden=4, positions=kind, max_positions=9))
+        positions = Positions(ModelConfig(hidden_dim=4, positional_encoding=kind, max_positions=9))
         table = sinusoids(5, 3, states) if positions.learned is None else positions.learned(5, 3)
         torch.testing.assert_close(positions(states, 5), states + table)
         assert (positions.learned is None) == (kind == "sinusoids")

@@ -20,7 +20,7 @@ OPTIONS = st.dictionaries(st.text(min_size=1, max_size=5), SCALARS, max_size=5)
 
 
 def cell(**changed: object) -> Cell:
-    axes = {"task": "translation", "dataset": "probe", "attention": "soft", "score": "concat"}
+    axes = {"task": "translation", "dataset": "synthetic", "attention": "soft", "score": "concat"}
     return Cell(**(axes | changed))  # type: ignore[arg-type]
 
 
@@ -49,12 +49,12 @@ def test_different_options_have_different_names(a: dict[str, object], b: dict[st
 def test_the_name_is_that_of_the_canonical_json() -> None:
     """Written out, for stores hold results under it: another text would be all new cells."""
     text = (
-        '{"attention":"soft","budget":"laptop","dataset":"probe","options":{"a":true,"b":1.5},'
+        '{"attention":"soft","budget":"laptop","dataset":"synthetic","options":{"a":true,"b":1.5},'
         '"score":"concat","seed":1,"task":"translation","version":3}'
     )
     one = cell(options={"b": 1.5, "a": True})
     assert one.hash == hashlib.sha256(text.encode()).hexdigest()
-    assert one.label == "translation/probe soft+concat seed 1 (a=True, b=1.5)"
+    assert one.label == "translation/synthetic soft+concat seed 1 (a=True, b=1.5)"
 
 
 def test_every_axis_is_in_the_name() -> None:
@@ -66,7 +66,7 @@ def test_every_axis_is_in_the_name() -> None:
         {"score": "dot"},
         {"budget": "gpu"},
         {"seed": 2},
-        {"options": {"steps": 2}},
+        {"options": {"max_steps": 2}},
     ]
     assert len({cell(**change).hash for change in changes}) == len(changes)
 
@@ -74,7 +74,8 @@ def test_every_axis_is_in_the_name() -> None:
 def test_another_process_gives_the_same_name() -> None:
     code = (
         "from bench.store.cell import Cell; "
-        "print(Cell('translation', 'probe', 'soft', 'concat', options={'b': 1.5, 'a': True}).hash)"
+        "print(Cell('translation', 'synthetic', 'soft', 'concat', "
+        "options={'b': 1.5, 'a': True}).hash)"
     )
     printed = subprocess.run(
         [sys.executable, "-c", code],

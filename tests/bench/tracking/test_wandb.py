@@ -66,7 +66,7 @@ def full_result(cell: Cell) -> Result:
 
 
 def test_one_run_per_trial_with_all_that_belongs_to_it(tmp_path: Path) -> None:
-    cells = [fake_cell(1), fake_cell(2, steps=20)]
+    cells = [fake_cell(1), fake_cell(2, max_steps=20)]
     for cell in cells:  # one after the other in one process, as in a warm worker
         with open_tracker("offline", cell, tmp_path, "overview") as tracker:
             for step in (10, 20):
@@ -80,7 +80,7 @@ def test_one_run_per_trial_with_all_that_belongs_to_it(tmp_path: Path) -> None:
         run = runs[cell.hash]
         assert (run.group, run.job_type) == ("overview", "translation")
         assert run.name == cell.label
-        assert set(run.tags) == {"soft", "concat", "probe", "smoke"}
+        assert set(run.tags) == {"soft", "concat", "synthetic", "smoke"}
         assert run.config["seed"] == cell.seed
         assert run.config["options"] == dict(cell.options)
         curve = [(row["step"], row["loss"]) for row in run.history if "loss" in row]

@@ -43,7 +43,7 @@ SHARED = """
 tasks: [translation]
 budget: laptop
 seeds: {seeds}
-options: {{steps: 150, test_limit: 200}}
+options: {{max_steps: 150, test_limit: 200}}
 blocks: [{{attentions: [soft]}}]
 """
 

@@ -15,9 +15,9 @@ from tasks.training.sequence import GenerationModule, TokenFront
 
 def sizes(**changed: object) -> Settings:
     """GRU 256, encoder 2 x 128, embeddings of 256, dropout 0.3, output layer of its own."""
-    plain = {"embedding": 256, "hidden": 256, "dropout": 0.3, "tied": False}
+    plain = {"embedding_dim": 256, "hidden_dim": 256, "dropout": 0.3, "tie_embeddings": False}
     return Settings(
-        **{**plain, "learning_rate": 1e-3, "schedule": "constant", "clip": 5.0, **changed}
+        **{**plain, "learning_rate": 1e-3, "schedule": "constant", "grad_clip_norm": 5.0, **changed}
     )
 
 
@@ -36,8 +36,8 @@ def make(
     choice = AttentionChoice(kind, chosen, options)
     source, target = VOCABULARY
     torch.manual_seed(1)
-    front = TokenFront(source, settings.embedding, settings.dropout)
-    encoder = build_encoder(choice, settings.embedding, model_sizes(settings))
+    front = TokenFront(source, settings.embedding_dim, settings.dropout)
+    encoder = build_encoder(choice, settings.embedding_dim, model_sizes(settings))
     decoder = build_decoder(choice, encoder.output_size, target, model_sizes(settings))
-    head = VocabularyHead(decoder.output_size, decoder.embedding, tied=settings.tied)
+    head = VocabularyHead(decoder.output_size, decoder.embedding, tied=settings.tie_embeddings)
     return GenerationModule(front, encoder, decoder, head, settings, options)

@@ -18,7 +18,7 @@ STUDY = """
 tasks: [translation]
 budget: laptop
 seeds: 2
-options: {steps: 150, test_limit: 200}
+options: {max_steps: 150, test_limit: 200}
 blocks: [{attentions: [none, soft, global, local-m, local-p]}]
 """
 

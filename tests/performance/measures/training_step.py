@@ -57,7 +57,7 @@ def train(
             devices=1,
             precision=precision,
             max_steps=len(data),
-            gradient_clip_val=module.settings.clip,
+            gradient_clip_val=module.settings.grad_clip_norm,
             limit_val_batches=0,
             logger=False,
             enable_checkpointing=False,

@@ -32,7 +32,7 @@ def known(monkeypatch, catalogue):
 
 def test_report_lies_in_the_store_and_says_so(made, tmp_path, capsys):
     store = Store.open(tmp_path / "store", create=True)
-    result = next(one for one in made.store.results() if one.cell["attention"] == "soft")
+    result = next(one for one in made.store.results() if one.cell_json["attention"] == "soft")
     store.put(result, made.store.predictions(result.hash))
     assert cli.run(parsed(cli, str(tmp_path / "store"))) == 0
     page = tmp_path / "store" / "report" / "index.html"
@@ -42,7 +42,7 @@ def test_report_lies_in_the_store_and_says_so(made, tmp_path, capsys):
 
 def test_unreadable_records_are_named_and_do_not_stop_the_rest(made, tmp_path, capsys):
     store = Store.open(tmp_path / "store", create=True)
-    result = next(one for one in made.store.results() if one.cell["attention"] == "soft")
+    result = next(one for one in made.store.results() if one.cell_json["attention"] == "soft")
     store.put(result)
     (tmp_path / "store" / "trials" / ("0" * 64 + ".json")).write_text("{")
     assert cli.run(parsed(cli, str(tmp_path / "store"), "--out", str(tmp_path / "out"))) == 0
@@ -97,14 +97,16 @@ def changed(made, tmp_path_factory) -> Store:
     store = Store.open(tmp_path_factory.mktemp("changed"), create=True)
     by_name = {}
     for result in made.store.results():
-        by_name[result.cell["attention"], result.cell["score"], result.cell["seed"]] = result
+        by_name[
+            result.cell_json["attention"], result.cell_json["score"], result.cell_json["seed"]
+        ] = result
     swapped = {("over", "dot", 1): ("global", "dot", 1), ("global", "dot", 1): ("over", "dot", 1)}
     for key, result in by_name.items():
         if key[0] == "hierarchical" or result.status == "failed":
             continue
         if key[0] == "multi-step":
             made_there = type(made)(store, examples=2)
-            made_there.fail(result.key, "killed", "by a signal")
+            made_there.fail(result.cell, "killed", "by a signal")
             continue
         giver = by_name[swapped.get(key, key)]
         taken = result.model_copy(update={"primary": giver.primary, "metrics": giver.metrics})
@@ -156,7 +158,7 @@ def test_cells_of_one_store_are_in_order_and_say_where_they_failed(made, store, 
     (compared,) = json.loads(capsys.readouterr().out)
     names = [name.removesuffix(", failed") for name in compared["only_before"]]
     assert names == sorted(names) and len(names) > 5
-    failed = {one.key.label for one in made.store.results() if one.status == "failed"}
+    failed = {one.cell.label for one in made.store.results() if one.status == "failed"}
     told = {name.removesuffix(", failed") for name in compared["only_before"] if ", failed" in name}
     assert failed and told == failed
 
@@ -188,7 +190,7 @@ def test_compare_takes_several_stores_against_the_first(store, changed, capsys):
 
 def test_other_test_examples_are_not_comparable(made, store, tmp_path, capsys):
     other = Store.open(tmp_path, create=True)
-    result = next(one for one in made.store.results() if one.cell["attention"] == "soft")
+    result = next(one for one in made.store.results() if one.cell_json["attention"] == "soft")
     rows = [{**row, "references": ["other"]} for row in made.store.predictions(result.hash)]
     other.put(result, rows)
     compare_cli.run(parsed(compare_cli, store.address, other.address, "--json"))
@@ -201,7 +203,7 @@ def test_other_test_examples_are_not_comparable(made, store, tmp_path, capsys):
 
 def test_stores_without_predictions_are_compared_unpaired(made, store, tmp_path, capsys):
     other = Store.open(tmp_path, create=True)
-    result = next(one for one in made.store.results() if one.cell["attention"] == "over")
+    result = next(one for one in made.store.results() if one.cell_json["attention"] == "over")
     other.put(result)
     (tmp_path / "trials" / f"{result.hash}.predictions.jsonl").unlink()
     compare_cli.run(parsed(compare_cli, store.address, other.address, "--json"))

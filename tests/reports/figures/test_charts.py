@@ -70,7 +70,7 @@ def test_names_of_figures_are_safe_file_names(analysis, styles, monkeypatch):
         for point in result.curve:
             monkeypatch.setitem(point, "../../climb", 1.0)
     names = [figure.name for figure in training_curves(analysis, styles)]
-    assert names[-1] == "translation-probe-laptop-curve-climb"
+    assert names[-1] == "translation-synthetic-laptop-curve-climb"
 
 
 def test_of_many_spots_the_best_and_the_front_are_drawn():

@@ -66,25 +66,27 @@ def test_submit_says_beforehand_what_the_rules_will_say(trials, tmp_path: Path, 
 def test_a_cell_of_other_defaults_is_named_beforehand(trials, tmp_path: Path, capsys) -> None:
     """Stored when its options were no defaults yet: nothing here would run it under that name."""
     result = trials.results["entailment", "soft"]
-    steps = resolve(result.key).settings.steps
-    aged = Cell.from_json({**result.cell, "options": {"steps": steps}})
+    steps = resolve(result.cell).settings.max_steps
+    aged = Cell.from_json({**result.cell_json, "options": {"max_steps": steps}})
     store = Store.open(tmp_path / "store", create=True)
     rows = trials.store.predictions(result.hash)
-    store.put(result.model_copy(update={"hash": aged.hash, "cell": aged.to_json()}), rows)
+    store.put(result.model_copy(update={"hash": aged.hash, "cell_json": aged.to_json()}), rows)
     store.put(result, rows)
     submit = ["leaderboard", "submit", store.address, "--out", str(tmp_path / "b.zip")]
     assert main([*submit, "--name", "aged", "--rules", "practice"]) == 0
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("note: the rules will say: entailment/probe soft+")
+    assert line.startswith("note: the rules will say: entailment/synthetic soft+")
     assert line.endswith("it repeats defaults, or has options that change nothing")
 
 
 def test_a_cell_that_nothing_here_could_run_is_named(trials, tmp_path: Path, capsys) -> None:
     result = trials.results["entailment", "soft"]
-    foreign = Cell.from_json({**result.cell, "options": {"of_another_version": 1}})
+    foreign = Cell.from_json({**result.cell_json, "options": {"of_another_version": 1}})
     store = Store.open(tmp_path / "store", create=True)
     rows = trials.store.predictions(result.hash)
-    store.put(result.model_copy(update={"hash": foreign.hash, "cell": foreign.to_json()}), rows)
+    store.put(
+        result.model_copy(update={"hash": foreign.hash, "cell_json": foreign.to_json()}), rows
+    )
     bundle = tmp_path / "b.zip"
     words = ["leaderboard", "submit", store.address, "--out", str(bundle), "--rules", "practice"]
     assert main(words) == 2
@@ -116,7 +118,13 @@ def test_records_that_cannot_be_read_are_named_where_nothing_is_left(tmp_path: P
 
 
 def test_freeze(trials, tmp_path: Path, capsys) -> None:
-    freeze = ["leaderboard", "freeze", trials.store.address, "--out", str(tmp_path / "9.json")]
+    freeze = [
+        "leaderboard",
+        "save-reference",
+        trials.store.address,
+        "--out",
+        str(tmp_path / "9.json"),
+    ]
     assert main(freeze) == 0
     assert "reference '9' of 2 settings" in capsys.readouterr().out
     assert load_reference(str(tmp_path / "9.json")).version == "9"

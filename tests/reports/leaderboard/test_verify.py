@@ -91,10 +91,10 @@ def test_a_bundle_is_json_and_nothing_else(trials) -> None:
     ("task", "figures"),
     [
         ("translation", ["bleu", "perplexity", "long_chrf"]),
-        ("captioning", ["bleu_1", "control_human_cider", "long_rouge_l"]),
-        ("entailment", ["f1_neutral", "control_overlap"]),
-        ("speech", ["per", "long_perplexity", "long_control_constant"]),
-        ("summarization", ["rouge_1", "reference_copy_rate", "long_control_lead_rouge_l"]),
+        ("captioning", ["bleu_1", "baseline_human_cider", "long_rouge_l"]),
+        ("entailment", ["f1_neutral", "baseline_overlap"]),
+        ("speech", ["per", "long_perplexity", "long_baseline_constant"]),
+        ("summarization", ["rouge_1", "reference_copy_rate", "long_baseline_lead_rouge_l"]),
     ],
 )
 def test_altered_figures_are_found(said: Said, task: str, figures: list[str]) -> None:

@@ -31,13 +31,13 @@ def test_a_missing_seed_is_named(trials, tmp_path: Path) -> None:
 
 def test_settings_of_one_s_own_are_another_class(trials, more, tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store", create=True)
-    more(store, "translation", "soft", hidden=64, steps=14)
+    more(store, "translation", "soft", hidden_dim=64, max_steps=14)
     submission = submit(store, tmp_path / "same.zip", trials.rules, name="larger")
     foreseen = " ".join(submission.notes)
     said = " ".join(trials.said(tmp_path / "same.zip"))
     for text in (foreseen, said):
-        assert "hidden=64 is not what its class 'same' gives" in text
-        assert "steps=14 is not what its class 'same' gives" in text
+        assert "hidden_dim=64 is not what its class 'same' gives" in text
+        assert "max_steps=14 is not what its class 'same' gives" in text
     assert "its class 'same' allows" in said  # the model is too large
     submit(store, tmp_path / "open.zip", trials.rules, name="larger", kind="open")
     assert trials.said(tmp_path / "open.zip") == []
@@ -75,7 +75,7 @@ def test_other_settings_in_the_manifest_are_found(trials, tmp_path: Path) -> Non
     hash = trials.trial("entailment")
 
     def stronger(manifest: dict[str, Any]) -> None:
-        manifest["trials"][hash]["settings"]["steps"] = 9999
+        manifest["trials"][hash]["settings"]["max_steps"] = 9999
         manifest["trials"][hash]["settings"]["secret"] = True
         manifest["mechanisms"]["soft"]["placement"] = "transformer"
 
@@ -124,12 +124,12 @@ def test_a_setting_cannot_be_passed_off_as_an_option(trials, more, tmp_path: Pat
 
     monkeypatch.setitem(attentions._things, "mine", Mine)
     store = Store.open(tmp_path / "store", create=True)
-    more(store, "translation", "mine", hidden=48)
+    more(store, "translation", "mine", hidden_dim=48)
     submit(store, tmp_path / "b.zip", trials.rules, name="mine")
     monkeypatch.delitem(attentions._things, "mine")
 
     def hide(manifest: dict[str, Any]) -> None:
-        manifest["mechanisms"]["mine"]["options"]["hidden"] = 24
+        manifest["mechanisms"]["mine"]["options"]["hidden_dim"] = 24
 
     path = changed(tmp_path / "b.zip", tmp_path / "lie.zip", {}, manifest=hide)
     assert any("calls hidden an option of the attention" in one for one in trials.said(path))

@@ -40,7 +40,7 @@ def test_every_seed_is_there(report):
 
 def test_failed_seeds_say_why(tmp_path, made):
     store = Store.open(tmp_path, create=True)
-    cell = Cell("translation", "probe", "soft", "concat")
+    cell = Cell("translation", "synthetic", "soft", "concat")
     put(store, cell, [0.0, 1.0], headline="accuracy")
     maker = replace(made, store=store, examples=2)
     maker.fail(cell.with_seed(2), "diverged", "the loss was nan")
@@ -79,7 +79,7 @@ def test_heads_and_layers_are_shown_where_they_were_kept(tmp_path):
     store = Store.open(tmp_path, create=True)
     weights = document_trace().weights
     parts = {f"layer {n // 4 + 1} head {n % 4 + 1}": weights for n in range(40)}
-    cell = Cell("summarization", "probe", "self", "scaled-dot")
+    cell = Cell("summarization", "synthetic", "self", "scaled-dot")
     traces = [document_trace("free", parts=parts), document_trace("forced")]
     put(store, cell, [0.2, 0.4], headline="rouge_l", traces=traces)
     (look,) = next(cell_pages(analysed(store), store, TASK)).examples
@@ -106,8 +106,8 @@ def test_curves_have_a_line_a_seed(report):
 def test_a_source_that_is_only_a_name_is_not_shown(tmp_path):
     store = Store.open(tmp_path / "store", create=True)
     for cell, trace in (
-        (Cell("speech", "probe", "soft", "concat"), sound_trace()),
-        (Cell("summarization", "probe", "soft", "concat"), document_trace()),
+        (Cell("speech", "synthetic", "soft", "concat"), sound_trace()),
+        (Cell("summarization", "synthetic", "soft", "concat"), document_trace()),
     ):
         result = put(store, cell, [0.2, 0.4, 0.6, 0.8], headline="rouge_l", traces=[trace])
         rows = [
@@ -126,7 +126,7 @@ def test_a_source_that_is_only_a_name_is_not_shown(tmp_path):
 
 def test_unusable_traces_are_noted(tmp_path):
     store = Store.open(tmp_path, create=True)
-    cell = Cell("speech", "probe", "soft", "concat")
+    cell = Cell("speech", "synthetic", "soft", "concat")
     result = put(store, cell, [0.2, 0.4], headline="per", higher=False, traces=[sound_trace()])
     rows = [{**row, "weights": [[1.0]]} for row in store.traces(result.hash)]
     store.put(result, store.predictions(result.hash), rows)

@@ -139,7 +139,7 @@ def test_a_task_with_several_settings_has_a_page_for_each(
     pages = {name: Page(text) for name, text in texts.items()}
     check_links(pages, folder / "report")
     whole = [name for name in pages if not name.startswith("cell-")]
-    own = {"translation-probe-laptop.html", "translation-probe-noise-0-2-laptop.html"}
+    own = {"translation-synthetic-laptop.html", "translation-synthetic-noise-0-2-laptop.html"}
     assert set(whole) == {"index.html", "translation.html", *own}
     for name, page in pages.items():
         assert page.errors == [], name
@@ -208,7 +208,7 @@ def test_the_same_results_make_the_same_report(site, store, catalogue, tmp_path)
 
 def test_a_report_of_less_leaves_no_page_of_the_one_before(report, made, catalogue, tmp_path):
     store = Store.open(tmp_path / "store", create=True)
-    result = next(one for one in made.store.results() if one.cell["attention"] == "soft")
+    result = next(one for one in made.store.results() if one.cell_json["attention"] == "soft")
     store.put(result, made.store.predictions(result.hash))
     less = build_report(store, catalogue=catalogue)
     write_report(report, tmp_path / "again")
@@ -226,12 +226,12 @@ def hostile(made, catalogue, tmp_path_factory) -> Path:
     """A report on results whose every text is markup."""
     folder = tmp_path_factory.mktemp("hostile")
     store = Store.open(folder / "store", create=True)
-    result = next(one for one in made.store.results() if one.cell["attention"] == "soft")
+    result = next(one for one in made.store.results() if one.cell_json["attention"] == "soft")
     cell = Cell("translation", SCRIPT, "soft", "concat", options={"x": f'"{SCRIPT}'})
     marked = result.model_copy(
         update={
             "hash": cell.hash,
-            "cell": cell.to_json(),
+            "cell_json": cell.to_json(),
             "metrics": {**result.metrics, SCRIPT: 1.0},
             "provenance": result.provenance.model_copy(
                 update={"device": SCRIPT, "study": SCRIPT, "notes": (SCRIPT,)}
@@ -251,7 +251,7 @@ def hostile(made, catalogue, tmp_path_factory) -> Path:
         for row in made.store.traces(result.hash)
     ]
     store.put(marked, predictions, traces)
-    failing = Cell("../../climb", "probe", "soft", SCRIPT)
+    failing = Cell("../../climb", "synthetic", "soft", SCRIPT)
     made_there = type(made)(store, examples=2)
     made_there.fail(failing, SCRIPT, f"</style>{SCRIPT}")
     write_report(build_report(store, catalogue=catalogue), folder / "out" / "report")

@@ -152,12 +152,12 @@ def test_cells_are_found_whatever_their_seed_and_budget(study, tmp_path, budget)
     store = filled(tmp_path, seeds=2, budget=budget)
     (found,) = settings_of(study, results(store))
     assert (found.budget, len(found.results)) == (budget, 4)
-    assert found.label == f"probe, {budget} budget"
+    assert found.label == f"synthetic, {budget} budget"
 
 
 def test_other_cells_are_not_the_studys(study, tmp_path):
     store = Store.open(tmp_path, create=True)
-    for options in ({"steps": 7}, {}):
+    for options in ({"max_steps": 7}, {}):
         cell = make_cell("translation", "global", "dot", options=options)
         put(store, cell, [1.0, 0.0], headline="accuracy")
     assert settings_of(study, results(store)) == []

@@ -145,7 +145,7 @@ def single_seed_store(made, tmp_path_factory) -> Store:
     results = {result.hash: result for result in made.store.results()}
     wanted = [("global", "dot"), ("over", "dot")]
     for result in results.values():
-        if (result.cell["attention"], result.cell["score"]) in wanted:
+        if (result.cell_json["attention"], result.cell_json["score"]) in wanted:
             store.put(result, made.store.predictions(result.hash))
     return store
 

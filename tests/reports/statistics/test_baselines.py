@@ -1,4 +1,4 @@
-"""Controls: their names, who passes them, and where they stand in tables."""
+"""Baselines: their names, who passes them, and where they stand in tables."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from reports.metrics import Catalogue, parse_metric_names
 from reports.pages.findings import findings
 from reports.statistics.analysis import analyse
 from reports.statistics.baselines import (
-    against_best_control,
-    against_control,
-    best_control,
-    controls,
+    against_baseline,
+    against_best_baseline,
+    baselines,
+    best_baseline,
 )
 from reports.statistics.significance import Estimate
 from reports.tables import Label, Missing, Number
@@ -47,37 +47,43 @@ KEYS = (
     "rouge_l",
     "rouge_1",
     "long_rouge_l",
-    "control_majority",
-    "control_lead_of_right_length_rouge_l",
-    "long_control_lead_rouge_1",
+    "baseline_majority",
+    "baseline_lead_of_right_length_rouge_l",
+    "long_baseline_lead_rouge_1",
     "confusion_neutral_neutral",
     "copy_rate",
     "reference_copy_rate",
     "centre_ms",
     "uniform_centre_ms",
-    "long_control_majority",
+    "long_baseline_majority",
 )
 
 
 @pytest.mark.parametrize(
-    ("key", "subset", "kind", "figure", "control"),
+    ("key", "subset", "kind", "figure", "baseline"),
     [
         ("accuracy", "", "figure", "accuracy", ""),
         ("accuracy_low", "", "bound", "accuracy_low", ""),
         ("long_rouge_l", "long", "figure", "rouge_l", ""),
-        ("control_majority", "", "control", "accuracy", "majority"),
-        ("long_control_majority", "long", "control", "accuracy", "majority"),
-        ("control_lead_of_right_length_rouge_l", "", "control", "rouge_l", "lead of right length"),
-        ("long_control_lead_rouge_1", "long", "control", "rouge_1", "lead"),
+        ("baseline_majority", "", "baseline", "accuracy", "majority"),
+        ("long_baseline_majority", "long", "baseline", "accuracy", "majority"),
+        (
+            "baseline_lead_of_right_length_rouge_l",
+            "",
+            "baseline",
+            "rouge_l",
+            "lead of right length",
+        ),
+        ("long_baseline_lead_rouge_1", "long", "baseline", "rouge_1", "lead"),
         ("confusion_neutral_neutral", "", "confusion", "confusion_neutral_neutral", ""),
-        ("reference_copy_rate", "", "control", "copy_rate", "references"),
-        ("uniform_centre_ms", "", "control", "centre_ms", "uniform weights"),
+        ("reference_copy_rate", "", "baseline", "copy_rate", "references"),
+        ("uniform_centre_ms", "", "baseline", "centre_ms", "uniform weights"),
     ],
 )
-def test_names_are_taken_apart(key, subset, kind, figure, control):
+def test_names_are_taken_apart(key, subset, kind, figure, baseline):
     found = {one.key: one for one in parse_metric_names(KEYS, ["long"], "accuracy")}
     one = found[key]
-    assert (one.subset, one.kind, one.figure, one.control) == (subset, kind, figure, control)
+    assert (one.subset, one.kind, one.figure, one.baseline) == (subset, kind, figure, baseline)
 
 
 @pytest.mark.parametrize(
@@ -91,40 +97,40 @@ def test_names_are_taken_apart(key, subset, kind, figure, control):
         (None, None, True, "not told apart"),
     ],
 )
-def test_only_a_whole_interval_passes_a_control(low, high, higher, expected):
+def test_only_a_whole_interval_passes_a_baseline(low, high, higher, expected):
     estimate = Estimate(0.5, low, high, 1, 10, "examples")
-    assert against_control(estimate, 0.5, higher_is_better=higher) == expected
+    assert against_baseline(estimate, 0.5, higher_is_better=higher) == expected
 
 
-def test_the_best_control_is_no_ceiling(analyses):
-    assert best_control(analyses["captioning"]).name == "constant"
-    assert [one.name for one in controls(analyses["captioning"])] == ["constant", "human"]
-    assert best_control(analyses["entailment"]).name == "overlap"
-    assert best_control(analyses["summarization"]).name == "lead"
-    assert best_control(analyses["speech"]) is None  # it only has controls of weights
+def test_the_best_baseline_is_no_ceiling(analyses):
+    assert best_baseline(analyses["captioning"]).name == "constant"
+    assert [one.name for one in baselines(analyses["captioning"])] == ["constant", "human"]
+    assert best_baseline(analyses["entailment"]).name == "overlap"
+    assert best_baseline(analyses["summarization"]).name == "lead"
+    assert best_baseline(analyses["speech"]) is None  # it only has baselines of weights
 
 
 def test_good_mechanisms_pass_and_the_fixed_vector_does_not(analyses):
     analysis = analyses["entailment"]
     names = [one.attention for one in analysis.frame.contenders]
-    found = dict(zip(names, against_best_control(analysis), strict=True))
+    found = dict(zip(names, against_best_baseline(analysis), strict=True))
     assert found == {"none": "worse", "soft": "better", "global": "better"}
 
 
-def test_controls_stand_below_the_mechanisms_in_every_form(analyses):
+def test_baselines_stand_below_the_mechanisms_in_every_form(analyses):
     table = metrics_table(analyses["entailment"])
     apart = [row.label for row in table.rows if row.apart]
-    assert apart == ["control: overlap", "control: hypothesis only", "control: majority"]
+    assert apart == ["baseline: overlap", "baseline: hypothesis only", "baseline: majority"]
     assert [row.apart for row in table.rows] == [False] * 3 + [True] * 3
     keys = [column.key for column in table.columns]
-    assert keys[:2] == ["accuracy", "against_best_control"]
+    assert keys[:2] == ["accuracy", "against_best_baseline"]
     assert not [key for key in keys if "confusion" in key or key.endswith(("_low", "_high"))]
     overlap = table.rows[3]
     assert overlap.entries[0] == Number(0.6, form="percent")
     assert isinstance(overlap.entries[keys.index("macro_f1")], Missing)
     assert overlap.entries[1] == Missing("not applicable"), "nothing is blank"
     for text in (csv_text(table), latex_text(table), markdown_text(table)):
-        assert text.index("soft + concat") < text.index("control: overlap")
+        assert text.index("soft + concat") < text.index("baseline: overlap")
     assert "against “overlap” (60.0 %)" in markdown_text(table)
     assert table.rows[0].entries[1] == Label("better")
 
@@ -145,7 +151,7 @@ def test_findings_name_who_passes(analyses):
     assert "do not: none" in told
 
 
-def test_the_overview_has_the_best_control_of_each_task(analyses):
+def test_the_overview_has_the_best_baseline_of_each_task(analyses):
     chosen = [analyses["entailment"], analyses["speech"]]
     table = overview_table(chosen, CATALOGUE)
     row = table.rows[-1]
@@ -190,11 +196,11 @@ def test_mcnemar_is_against_the_best_and_the_control(analyses):
     assert mcnemar_table(analyses["captioning"]) is None
 
 
-def test_cells_without_controls_have_no_rows_of_them(tmp_path, made, catalogue):
+def test_cells_without_baselines_have_no_rows_of_them(tmp_path, made, catalogue):
     results = [one for one in made.store.results() if one.status == "done"]
     frame = frames.collect("x", results, catalogue).frames[0]
     analysis = analyse(frame, made.store)
     table = metrics_table(analysis)
     assert not [row for row in table.rows if row.apart]
-    assert "against_best_control" not in [column.key for column in table.columns]
+    assert "against_best_baseline" not in [column.key for column in table.columns]
     assert Cell("t", "d", "a", "s").seed == 1

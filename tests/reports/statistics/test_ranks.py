@@ -22,7 +22,7 @@ def analysis(task: str, figures: dict[str, float], *, higher: bool = True, budge
     ]
     return SimpleNamespace(
         frame=SimpleNamespace(
-            setting=BenchmarkSetting(task, "probe", budget),
+            setting=BenchmarkSetting(task, "synthetic", budget),
             contenders=contenders,
             sign=1 if higher else -1,
         ),

@@ -77,14 +77,14 @@ def test_test_sets_show_what_is_lost(section):
     )
 
 
-def test_alignment_has_controls_and_leaves_out_who_has_no_weights(section):
+def test_alignment_has_baselines_and_leaves_out_who_has_no_weights(section):
     labels = [row.label for row in section.alignment.rows]
     assert "none" not in labels
-    assert labels[-2:] == ["control: uniform", "control: diagonal"]
-    uniform = entry_of(section.alignment, "control: uniform", "forced_aer")
+    assert labels[-2:] == ["baseline: uniform", "baseline: diagonal"]
+    uniform = entry_of(section.alignment, "baseline: uniform", "forced_aer")
     soft = entry_of(section.alignment, "soft + concat", "forced_aer")
     assert soft.value < uniform.value
-    assert entry_of(section.alignment, "control: uniform", "free_aer").kind == "not applicable"
+    assert entry_of(section.alignment, "baseline: uniform", "free_aer").kind == "not applicable"
 
 
 def test_costs_carry_their_units(section):
@@ -151,14 +151,14 @@ def test_a_value_far_off_leaves_the_others_their_colours():
     assert shades([3.0] * 6 + [4.0], higher_is_better=True)[-1] == 1.0
 
 
-def test_pages_show_the_first_rows_and_all_controls():
+def test_pages_show_the_first_rows_and_all_baselines():
     from reports.tables import ROWS, Column, Number, Row, Table
     from reports.writers import csv_text
 
     rows = [Row(str(n), (Number(n),)) for n in range(ROWS + 20)]
-    rows += [Row("control", (Number(0.5),), apart=True)]
+    rows += [Row("baseline", (Number(0.5),), apart=True)]
     table = Table("t", "T", "corner", (Column("a", "a"),), tuple(rows))
-    assert [row.label for row in table.shown] == [*map(str, range(ROWS)), "control"]
+    assert [row.label for row in table.shown] == [*map(str, range(ROWS)), "baseline"]
     assert csv_text(table).count("\n") == ROWS + 22
 
 

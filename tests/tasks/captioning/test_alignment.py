@@ -1,4 +1,4 @@
-"""Attention against boxes: coverage of cells, phrases found in free text, figures, controls."""
+"""Attention against boxes: coverage of cells, phrases found in free text, figures, baselines."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tasks.captioning.alignment import (
     PhraseCase,
     RegionAgreement,
     agreement,
+    baseline_figures,
     centre_weights,
-    control_figures,
     coverage,
     forced_case,
     free_case,
@@ -85,19 +85,19 @@ def test_forced_figures_by_hand() -> None:
         judged=2, mass=pytest.approx(1 + 2 / 3 * 0.4), pointed=1.0, linked=2.0, expected=2
     )
     figures = found.figures()
-    assert figures.aer == 0 and figures.pointing == 0.5 and figures.covered == 1
+    assert figures.aer == 0 and figures.pointing_accuracy == 0.5 and figures.coverage == 1
     assert figures.mass_on_gold == pytest.approx((1 + 0.8 / 3) / 2)
 
 
 def test_reading_that_was_cut_short_is_not_covered() -> None:
     found = forced(np.stack([on(0)] * 4), READ)
-    assert found.judged == 1 and found.figures().covered == 0.5
+    assert found.judged == 1 and found.figures().coverage == 0.5
 
 
 def test_ties_count_their_share() -> None:
     even = np.full((6, 8), 1 / 8)
     figures = forced(even, READ).figures()
-    assert figures.pointing == pytest.approx((4 / 8 + 0) / 2)
+    assert figures.pointing_accuracy == pytest.approx((4 / 8 + 0) / 2)
     assert figures.mass_on_gold == pytest.approx((0.5 + 0.4 / 8) / 2)
     assert figures.aer == pytest.approx(1 - (4 / 8 + 1 / 8) / 2)
 
@@ -132,9 +132,9 @@ def test_free_figures_and_what_they_cover() -> None:
     found = free(np.stack([on(0), on(7), on(0)]), written)
     # References name 2 phrases and 1; of the 1.5 to be expected one was written.
     assert found.judged == 1 and found.expected == 1.5 and found.linked == 1
-    assert found.figures().covered == pytest.approx(1 / 1.5)
+    assert found.figures().coverage == pytest.approx(1 / 1.5)
     nothing = free(np.zeros((0, 8)), [])
-    assert nothing.figures() == AlignmentFigures(covered=0.0)
+    assert nothing.figures() == AlignmentFigures(coverage=0.0)
 
 
 def test_sums_and_empty_sums() -> None:
@@ -206,9 +206,9 @@ def test_centre(grid: tuple[int, int], expected: list[float]) -> None:
     assert centre_weights(grid).tolist() == expected
 
 
-def test_controls_are_what_such_weights_would_get() -> None:
+def test_baselines_are_what_such_weights_would_get() -> None:
     groups = [REFERENCES, (READ, READ)]
-    found = control_figures(groups, GRID)
+    found = baseline_figures(groups, GRID)
     for name, row in {"uniform": np.full(8, 1 / 8), "centre": centre_weights(GRID)}.items():
         expected = agreement(
             (
@@ -219,4 +219,4 @@ def test_controls_are_what_such_weights_would_get() -> None:
             GRID,
         ).figures()
         assert found[name].model_dump() == pytest.approx(expected.model_dump())
-    assert control_figures([], GRID)["uniform"] == AlignmentFigures()
+    assert baseline_figures([], GRID)["uniform"] == AlignmentFigures()

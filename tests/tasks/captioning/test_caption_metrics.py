@@ -1,4 +1,4 @@
-"""Caption figures: equal to pycocoevalcap's, resampled without scoring again, controls."""
+"""Caption figures: equal to pycocoevalcap's, resampled without scoring again, baselines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.captioning.baselines import ReferenceIndex, best_constant, controls
+from tasks.captioning.baselines import ReferenceIndex, baselines, best_constant
 from tasks.captioning.datasets import CaptionCorpus
 from tasks.captioning.datasets.flickr8k import Flickr8k, Flickr8kOptions
 from tasks.captioning.datasets.synthetic import SyntheticDataset, SyntheticOptions
@@ -75,7 +75,7 @@ def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
 
 
-def test_text_is_tokenised_before_it_is_scored() -> None:
+def test_text_is_tokenized_before_it_is_scored() -> None:
     plain = score(["the dog 's toy", "a cat"], [["the dog 's toy"], ["one cat"]])
     typed = score(["The dog's toy.", "A cat!"], [["The dog's toy"], ["One, cat."]])
     assert plain.metrics() == typed.metrics()
@@ -134,18 +134,18 @@ def test_the_best_constant_is_the_best_of_all_candidates() -> None:
     assert best_constant(reversed(candidates), references) == found
 
 
-def test_controls_of_the_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_baselines_of_the_synthetic_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = SyntheticDataset.load(
         SyntheticOptions(train_size=300, validation_size=100, test_size=100)
     )
-    found = controls(corpus, tmp_path)
+    found = baselines(corpus, tmp_path)
     assert list(found) == ["test", "long"]
     for figures in found.values():
         assert 0.1 < figures.constant["cider"] < 2 and figures.constant["distinct_captions"] == 1
         assert 0.1 < figures.shuffled["cider"] < 2
         assert figures.human["cider"] > 2 * figures.constant["cider"]
     monkeypatch.setattr("tasks.captioning.baselines._write", None)  # read, not computed again
-    assert controls(corpus, tmp_path) == found
+    assert baselines(corpus, tmp_path) == found
 
 
 def test_without_java_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,8 +184,8 @@ def flickr8k() -> CaptionCorpus:
 
 
 @pytest.mark.data
-def test_controls_of_flickr8k(flickr8k: CaptionCorpus, tmp_path: Path) -> None:
-    figures = controls(flickr8k, tmp_path)["test"]
+def test_baselines_of_flickr8k(flickr8k: CaptionCorpus, tmp_path: Path) -> None:
+    figures = baselines(flickr8k, tmp_path)["test"]
     assert figures.constant["cider"] == pytest.approx(0.137, abs=0.002)
     assert figures.constant["bleu_4"] == pytest.approx(5.2, abs=0.2)
     assert figures.shuffled["cider"] < 0.07 < figures.human["cider"]

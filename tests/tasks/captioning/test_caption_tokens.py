@@ -58,7 +58,7 @@ def test_tokens_stay_the_same_when_cut_again(text: str) -> None:
 @pytest.mark.skipif(
     not (DATA / "flickr8k").is_dir(), reason=f"no flickr8k in {DATA} (set ATTNBENCH_DATA)"
 )
-def test_agrees_with_the_stanford_tokeniser(tmp_path: Path) -> None:
+def test_agrees_with_the_stanford_tokenizer(tmp_path: Path) -> None:
     from pycocoevalcap.tokenizer import ptbtokenizer
 
     jar = Path(ptbtokenizer.__file__).with_name(ptbtokenizer.STANFORD_CORENLP_3_4_1_JAR)
@@ -85,11 +85,11 @@ def test_agrees_with_the_stanford_tokeniser(tmp_path: Path) -> None:
     assert len(different) <= len(captions) / 3000, different
 
 
-def test_words_of_a_normalised_caption_are_what_tokenisers_count() -> None:
-    from tasks.data.tokenizer import Tokeniser
+def test_words_of_a_normalised_caption_are_what_tokenizers_count() -> None:
+    from tasks.data.tokenizer import Tokenizer
 
     text = normalised("A man's T-shirt isn't red & blue.")
-    tokeniser = Tokeniser.train([text], kind="word", size=0)
-    ids = tokeniser.encode_batch([text])[0]
-    assert tokeniser.words(ids)[0] == words(text)
-    assert normalised(tokeniser.decode(ids)) == text
+    tokenizer = Tokenizer.train([text], kind="word", size=0)
+    ids = tokenizer.encode_batch([text])[0]
+    assert tokenizer.words(ids)[0] == words(text)
+    assert normalised(tokenizer.decode(ids)) == text

@@ -26,7 +26,7 @@ OPTIONS = {"train_size": 60, "validation_size": 8, "test_size": TESTED}
 
 
 def plan_of(attention: str, score: str | None = None, **options: object) -> Plan:
-    settings = {"batch_units": 150, "max_length": 10, **OPTIONS, **options}
+    settings = {"batch_tokens": 150, "max_length": 10, **OPTIONS, **options}
     return resolve(make_cell("captioning", attention, score, budget="smoke", options=settings))
 
 
@@ -63,11 +63,11 @@ def trained(plan: Plan, data: CaptioningData) -> CaptioningModule:
     assert isinstance(module, CaptioningModule)
     batch = next(iter(data.datamodule(1).train_dataloader()))
     before = {name: value.detach().clone() for name, value in module.named_parameters()}
-    optimiser = module.configure_optimizers()["optimizer"]
+    optimizer = module.configure_optimizers()["optimizer"]
     loss = module.training_loss(batch)
     loss.backward()
     assert math.isfinite(loss.item())
-    optimiser.step()
+    optimizer.step()
     changed = [name for name, value in module.named_parameters() if (value != before[name]).any()]
     for part in ("front", "encoder", "decoder", "head"):
         assert any(name.startswith(part) for name in changed), part
@@ -98,8 +98,8 @@ def test_every_mechanism_trains_and_is_tested(
         assert found.alignment is None and not found.traces
         return
     assert found.alignment is not None and found.alignment.forced is not None
-    assert found.alignment.forced.covered == 1.0
-    assert set(found.alignment.controls) == {"uniform", "centre"}
+    assert found.alignment.forced.coverage == 1.0
+    assert set(found.alignment.baselines) == {"uniform", "centre"}
     assert found.traces
     for trace in found.traces:
         cells = data.grid[0] * data.grid[1]
@@ -115,7 +115,7 @@ def test_outputs_begin_with_how_often_words_are_used(paths: Paths) -> None:
     assert isinstance(module, CaptioningModule) and module.words is not None
     texts = [text for picture in data.corpus.train for text in picture.references]
     for word in ("north", "red", "there"):
-        (token,) = data.tokeniser.encode_batch([word])[0]
+        (token,) = data.tokenizer.encode_batch([word])[0]
         share = sum(word in text.split() for text in texts) / len(texts)
         assert module.words.bias[token].sigmoid().item() == pytest.approx(share, abs=0.01)
         uses = sum(text.split().count(word) for text in texts)
@@ -164,7 +164,7 @@ def test_the_encoder_may_learn_alone_first(paths: Paths) -> None:
     [
         {"gate": True, "doubly_stochastic": 1.0},
         {"crop": 0.2, "flip": 0.5, "tint": 0.2, "label_smoothing": 0.1, "dropout": 0.3},
-        {"beam": 3, "vocabulary": 12},
+        {"beam_size": 3, "vocab_size": 12},
     ],
 )
 def test_options_of_the_papers_and_of_training(options: dict[str, object], paths: Paths) -> None:
@@ -186,7 +186,7 @@ def test_an_examples_memory_does_not_depend_on_its_batch(data: CaptioningData) -
 @pytest.mark.parametrize("attention", ["hierarchical", "none"])
 def test_a_whole_trial(attention: str, paths: Paths, tmp_path: Path) -> None:
     store = Store.open(str(tmp_path / "store"), create=True)
-    cell = plan_of(attention, steps=4).cell
+    cell = plan_of(attention, max_steps=4).cell
     context = TrialOptions(store.address, None, str(paths.cache))
     results = [run_trial(cell, context) for _ in range(2)]
     assert [one.status for one in results] == ["done", "done"], results[0].failure
@@ -251,7 +251,7 @@ def test_a_folder_of_ones_own_is_trained_on_and_spare_pictures_are_noted(
 ) -> None:
     Image.new("RGB", (9, 9)).save(folder / "spare.png")
     store = Store.open(str(tmp_path / "store"), create=True)
-    options = {"steps": 2, "max_length": 6, "size": 48}
+    options = {"max_steps": 2, "max_length": 6, "size": 48}
     cell = make_cell("captioning", "soft", dataset="folder", budget="smoke", options=options)
     result = run_trial(cell, TrialOptions(store.address, str(folder), str(tmp_path / "cache")))
     assert result.status == "done", result.failure

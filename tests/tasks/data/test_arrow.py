@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from tasks.data import arrow as module
 from tasks.data.arrow import EncodedTexts, encode
-from tasks.data.tokenizer import Tokeniser
+from tasks.data.tokenizer import Tokenizer
 from tasks.data.vocabulary import BOS, EOS, PAD
 
 TEXTS = ["one two three", "", "three", "two two, one.", "one", "two three one two three"]
-TOKENISER = Tokeniser.train(TEXTS, kind="word", size=0)
-IDS = TOKENISER.encode_batch(TEXTS)
+TOKENIZER = Tokenizer.train(TEXTS, kind="word", size=0)
+IDS = TOKENIZER.encode_batch(TEXTS)
 
 
 @pytest.fixture(params=[1 << 16, 2], ids=["one block", "several blocks"])
@@ -24,13 +24,13 @@ def texts(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> EncodedTexts:
     monkeypatch.setattr(module, "ROWS", request.param)
-    return encode(TEXTS, TOKENISER, tmp_path)
+    return encode(TEXTS, TOKENIZER, tmp_path)
 
 
 def test_every_text_has_its_tokens_and_words(texts: EncodedTexts) -> None:
     assert len(texts) == len(TEXTS)
     assert texts.lengths.tolist() == [len(ids) for ids in IDS]
-    for index, one in enumerate(TOKENISER.segment_batch(TEXTS)):
+    for index, one in enumerate(TOKENIZER.segment_batch(TEXTS)):
         assert texts.tokens(index).tolist() == one.ids
         assert texts.words(index).tolist() == one.words
 
@@ -61,11 +61,11 @@ def test_tokens_are_mapped_not_read(texts: EncodedTexts) -> None:
 
 
 def test_equal_requests_share_a_file(tmp_path: Path) -> None:
-    first, again = (encode(TEXTS, TOKENISER, tmp_path) for _ in range(2))
+    first, again = (encode(TEXTS, TOKENIZER, tmp_path) for _ in range(2))
     assert first.fingerprint == again.fingerprint
-    other = encode(TEXTS[::-1], TOKENISER, tmp_path)
+    other = encode(TEXTS[::-1], TOKENIZER, tmp_path)
     assert other.fingerprint != first.fingerprint
-    smaller = Tokeniser.train(TEXTS, kind="word", size=6)
+    smaller = Tokenizer.train(TEXTS, kind="word", size=6)
     assert encode(TEXTS, smaller, tmp_path).fingerprint != first.fingerprint
     assert len(list((tmp_path / "encoded").glob("*.arrow"))) == 3
 
@@ -74,14 +74,14 @@ def test_equal_requests_share_a_file(tmp_path: Path) -> None:
 @settings(max_examples=30, deadline=None)
 def test_any_texts(tmp_path_factory: pytest.TempPathFactory, parts: list[str]) -> None:
     texts = [" ".join(parts[:count]) for count in range(len(parts) + 1)]
-    encoded = encode(texts, TOKENISER, tmp_path_factory.getbasetemp() / "any")
+    encoded = encode(texts, TOKENIZER, tmp_path_factory.getbasetemp() / "any")
     batch = encoded.batch(np.arange(len(texts)))
-    for row, ids in zip(batch.values, TOKENISER.encode_batch(texts), strict=True):
+    for row, ids in zip(batch.values, TOKENIZER.encode_batch(texts), strict=True):
         assert row[: len(ids)].tolist() == ids and not row[len(ids) :].any()
 
 
 def test_no_texts(tmp_path: Path) -> None:
-    assert len(encode([], TOKENISER, tmp_path)) == 0
+    assert len(encode([], TOKENIZER, tmp_path)) == 0
 
 
 @pytest.mark.parametrize("rows", [1 << 16, 2])
@@ -91,7 +91,7 @@ def test_tokens_carry_the_segment_of_their_word(
     monkeypatch.setattr(module, "ROWS", rows)
     texts = ["unseen words fall apart", "", "two", "one two one"]
     segments = [(0, 0, 1, 2), (), (0,), (0, 1, 1)]
-    pieces = Tokeniser.train(texts[2:], kind="bpe", size=0)
+    pieces = Tokenizer.train(texts[2:], kind="bpe", size=0)
     encoded = encode(texts, pieces, tmp_path, segments=segments)
     batch = encoded.batch(np.array([3, 0, 1]), begin=True, end=True)
     assert batch.segments is not None
@@ -111,7 +111,7 @@ def test_texts_without_segments_have_none(texts: EncodedTexts) -> None:
 
 def test_other_segments_are_other_files(tmp_path: Path) -> None:
     plain, one, other = (
-        encode(["one two"], TOKENISER, tmp_path, segments=segments)
+        encode(["one two"], TOKENIZER, tmp_path, segments=segments)
         for segments in (None, [(0, 0)], [(0, 1)])
     )
     assert len({plain.fingerprint, one.fingerprint, other.fingerprint}) == 3

@@ -189,7 +189,7 @@ def test_a_disk_that_fills_up_and_places_that_cannot_be_written(
 
 
 def test_nothing_is_asked_for_or_written_beyond_the_files(tmp_path: Path) -> None:
-    """In a process of its own, which imports the library as `attnbench data get` does."""
+    """In a process of its own, which imports the library as `attnbench data download` does."""
     script = """
 import pathlib, pytest, sys
 from test_hub import CARD, fetch, toy
@@ -237,7 +237,7 @@ def test_missing_columns_and_broken_files_are_named(hub: Any, tmp_path: Path) ->
 
 
 def test_files_that_were_not_got_say_how_to_get_them(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="`attnbench data get toy --dest"):
+    with pytest.raises(UsageError, match="`attnbench data download toy --data-root"):
         paths(CARD, tmp_path, "test")
     with pytest.raises(UsageError, match="--data-root: data set 'toy' needs its files"):
         paths(CARD, None, "test")

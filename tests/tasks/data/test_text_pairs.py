@@ -50,8 +50,8 @@ def data(tmp_path: Path, *, segments: bool = False, **settings: object) -> TextD
 def test_sources_end_and_targets_are_framed(tmp_path: Path) -> None:
     made = data(tmp_path)
     batch = made.train.batch(np.array([1, 2]))
-    source = [made.source_tokeniser.encode_batch([SOURCES[place]])[0] for place in (1, 2)]
-    target = [made.target_tokeniser.encode_batch([TARGETS[place]])[0] for place in (1, 2)]
+    source = [made.source_tokenizer.encode_batch([SOURCES[place]])[0] for place in (1, 2)]
+    target = [made.target_tokenizer.encode_batch([TARGETS[place]])[0] for place in (1, 2)]
     assert batch.source.tolist() == [[*source[0], EOS, PAD], [*source[1], EOS]]
     assert batch.source_mask.sum(dim=1).tolist() == [3, 4]
     assert batch.inputs[0].tolist() == [BOS, *target[0], PAD, PAD, PAD]
@@ -67,33 +67,35 @@ def test_segments_reach_the_batch(tmp_path: Path) -> None:
 
 
 def test_a_joint_vocabulary_knows_the_words_of_both_sides(tmp_path: Path) -> None:
-    apart, joint = data(tmp_path), data(tmp_path, joint_vocabulary=True)
-    assert joint.source_tokeniser is joint.target_tokeniser
-    assert joint.source_tokeniser.size == 4 + len(set("abcdefghxyz"))
-    assert apart.target_tokeniser.size == 4 + len(set("xyza"))
+    apart, joint = data(tmp_path), data(tmp_path, joint_vocab=True)
+    assert joint.source_tokenizer is joint.target_tokenizer
+    assert joint.source_tokenizer.size == 4 + len(set("abcdefghxyz"))
+    assert apart.target_tokenizer.size == 4 + len(set("xyza"))
     assert joint.fingerprint != apart.fingerprint
 
 
 def test_byte_pairs_need_a_size(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="vocabulary=5000"):
-        data(tmp_path, tokens="bpe")
+    with pytest.raises(UsageError, match="vocab_size=5000"):
+        data(tmp_path, tokenizer="bpe")
 
 
-@pytest.mark.parametrize("source_units", [0, 12])
-def test_batches_are_bounded_by_targets_and_by_sources(tmp_path: Path, source_units: int) -> None:
-    made = data(tmp_path, batch_units=30, source_units=source_units)
+@pytest.mark.parametrize("batch_source_tokens", [0, 12])
+def test_batches_are_bounded_by_targets_and_by_sources(
+    tmp_path: Path, batch_source_tokens: int
+) -> None:
+    made = data(tmp_path, batch_tokens=30, batch_source_tokens=batch_source_tokens)
     batches = list(itertools.islice(made.datamodule(1).train_dataloader(), 60))
     sizes = [batch.source.numel() for batch in batches]
     assert all(batch.outputs.numel() <= 30 for batch in batches)
-    assert max(sizes) > 12 or source_units
-    if source_units:
-        assert all(size <= source_units for size in sizes)
+    assert max(sizes) > 12 or batch_source_tokens
+    if batch_source_tokens:
+        assert all(size <= batch_source_tokens for size in sizes)
     first_epoch = itertools.accumulate(len(batch.index) for batch in batches)
     assert len(SOURCES) in first_epoch, "an epoch ends with a batch"
 
 
 def test_validation_goes_through_every_example_once(tmp_path: Path) -> None:
-    batches = list(data(tmp_path, eval_units=20).datamodule(1).val_dataloader())
+    batches = list(data(tmp_path, eval_batch_tokens=20).datamodule(1).val_dataloader())
     seen = sorted(place for batch in batches for place in batch.index.tolist())
     assert seen == list(range(len(SOURCES)))
     assert all(batch.source.numel() <= 20 for batch in batches)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tasks.data.tokenizer import (
     MARK,
     Kind,
-    Tokeniser,
+    Tokenizer,
     marked,
     plain_words,
     split_words,
@@ -95,107 +95,107 @@ def test_case_can_be_kept() -> None:
 
 
 @pytest.fixture(scope="module", params=["bpe", "word"])
-def tokeniser(request: pytest.FixtureRequest) -> Tokeniser:
-    return Tokeniser.train(TEXTS, kind=request.param, size=120)
+def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
+    return Tokenizer.train(TEXTS, kind=request.param, size=120)
 
 
 @pytest.mark.parametrize("kind", ["bpe", "word"])
 def test_training_texts_come_back_exactly(kind: Kind) -> None:
-    tokeniser = Tokeniser.train(TEXTS, kind=kind, size=1000)
-    encoded = tokeniser.encode_batch(TEXTS)
-    assert tokeniser.decode_batch(encoded) == TEXTS
+    tokenizer = Tokenizer.train(TEXTS, kind=kind, size=1000)
+    encoded = tokenizer.encode_batch(TEXTS)
+    assert tokenizer.decode_batch(encoded) == TEXTS
     assert all(min(ids) > UNK for ids in encoded)
 
 
 @given(st.lists(st.sampled_from(sorted({*"".join(TEXTS)})), max_size=40).map("".join))
 @settings(max_examples=150, deadline=None)
 def test_subwords_spell_any_text_of_known_letters(text: str) -> None:
-    tokeniser = SUBWORDS
-    (ids,) = tokeniser.encode_batch([text])
-    assert tokeniser.decode(ids) == " ".join(text.split())
+    tokenizer = SUBWORDS
+    (ids,) = tokenizer.encode_batch([text])
+    assert tokenizer.decode(ids) == " ".join(text.split())
 
 
 @given(st.lists(st.sampled_from([*"".join(TEXTS[:4]).split(), "—", "日本"]), max_size=12))
 @settings(max_examples=100, deadline=None)
 def test_every_word_has_its_tokens(parts: list[str]) -> None:
     text = " ".join(parts)
-    for tokeniser in (SUBWORDS, WORDS):
-        (one,) = tokeniser.segment_batch([text])
+    for tokenizer in (SUBWORDS, WORDS):
+        (one,) = tokenizer.segment_batch([text])
         assert sorted(set(one.words)) == list(range(len(words(text))))
         assert one.words == sorted(one.words)
         assert len(one.words) == len(one.ids)
 
 
-def test_written_tokens_have_the_words_of_the_text_they_spell(tokeniser: Tokeniser) -> None:
-    for one in tokeniser.segment_batch(TEXTS):
+def test_written_tokens_have_the_words_of_the_text_they_spell(tokenizer: Tokenizer) -> None:
+    for one in tokenizer.segment_batch(TEXTS):
         if UNK in one.ids:
             continue
-        spelled, index = tokeniser.words(one.ids)
-        assert spelled == words(tokeniser.decode(one.ids))
+        spelled, index = tokenizer.words(one.ids)
+        assert spelled == words(tokenizer.decode(one.ids))
         assert index.tolist() == one.words
 
 
 @given(st.lists(st.integers(0, 119), max_size=25))
 @settings(max_examples=150, deadline=None)
 def test_any_tokens_a_model_may_write_have_words(ids: list[int]) -> None:
-    for tokeniser in (SUBWORDS, WORDS):
-        ids = [number % tokeniser.size for number in ids]
-        spelled, index = tokeniser.words(ids)
+    for tokenizer in (SUBWORDS, WORDS):
+        ids = [number % tokenizer.size for number in ids]
+        spelled, index = tokenizer.words(ids)
         shown = index[index >= 0]
         assert (index >= 0).tolist() == [number >= UNK for number in ids]
         assert np.all(np.diff(shown) >= 0)
         assert sorted(set(shown.tolist())) == list(range(len(spelled)))
-        assert "".join(spelled) == tokeniser.decode(ids).replace(" ", "")
+        assert "".join(spelled) == tokenizer.decode(ids).replace(" ", "")
 
 
-def test_special_tokens(tokeniser: Tokeniser) -> None:
+def test_special_tokens(tokenizer: Tokenizer) -> None:
     assert (PAD, BOS, EOS, UNK) == (0, 1, 2, 3)
-    (ids,) = tokeniser.encode_batch(["the sailors 日本"])
+    (ids,) = tokenizer.encode_batch(["the sailors 日本"])
     assert UNK in ids
-    assert tokeniser.decode([BOS, *ids, EOS, PAD]).startswith("the sailors <unk>")
+    assert tokenizer.decode([BOS, *ids, EOS, PAD]).startswith("the sailors <unk>")
     # A text cannot smuggle in a special token.
     for text in SPECIALS:
-        (smuggled,) = tokeniser.encode_batch([text])
+        (smuggled,) = tokenizer.encode_batch([text])
         assert not {PAD, BOS, EOS} & set(smuggled)
 
 
 def test_size_bounds_the_vocabulary() -> None:
-    assert Tokeniser.train(TEXTS, kind="word", size=10).size == 10
-    everything = Tokeniser.train(TEXTS, kind="word", size=0)
+    assert Tokenizer.train(TEXTS, kind="word", size=10).size == 10
+    everything = Tokenizer.train(TEXTS, kind="word", size=0)
     assert everything.size > 40
-    assert Tokeniser.train(TEXTS, kind="bpe", size=100).size == 100
+    assert Tokenizer.train(TEXTS, kind="bpe", size=100).size == 100
 
 
 def test_case_is_kept() -> None:
-    tokeniser = Tokeniser.train(["The the THE"] * 3, kind="word", size=0)
-    assert tokeniser.size == len(SPECIALS) + 3
+    tokenizer = Tokenizer.train(["The the THE"] * 3, kind="word", size=0)
+    assert tokenizer.size == len(SPECIALS) + 3
 
 
-def test_json_gives_an_equal_tokeniser(tokeniser: Tokeniser) -> None:
-    again = Tokeniser.from_json(tokeniser.to_json())
-    assert again.fingerprint == tokeniser.fingerprint
-    assert again.kind == tokeniser.kind
-    assert again.encode_batch(TEXTS) == tokeniser.encode_batch(TEXTS)
+def test_json_gives_an_equal_tokenizer(tokenizer: Tokenizer) -> None:
+    again = Tokenizer.from_json(tokenizer.to_json())
+    assert again.fingerprint == tokenizer.fingerprint
+    assert again.kind == tokenizer.kind
+    assert again.encode_batch(TEXTS) == tokenizer.encode_batch(TEXTS)
 
 
 def test_the_cache_answers_for_the_same_texts_only(tmp_path: Path) -> None:
-    first = Tokeniser.train(TEXTS, kind="bpe", size=100, cache=tmp_path)
-    again = Tokeniser.train(TEXTS, kind="bpe", size=100, cache=tmp_path)
+    first = Tokenizer.train(TEXTS, kind="bpe", size=100, cache=tmp_path)
+    again = Tokenizer.train(TEXTS, kind="bpe", size=100, cache=tmp_path)
     assert again.fingerprint == first.fingerprint
-    assert again.fingerprint == Tokeniser.train(TEXTS, kind="bpe", size=100).fingerprint
-    files = tmp_path / "tokenisers"
+    assert again.fingerprint == Tokenizer.train(TEXTS, kind="bpe", size=100).fingerprint
+    files = tmp_path / "tokenizers"
     assert len(list(files.glob("*.json"))) == 1
-    Tokeniser.train(TEXTS[:3], kind="bpe", size=100, cache=tmp_path)
-    Tokeniser.train(TEXTS, kind="word", size=100, cache=tmp_path)
+    Tokenizer.train(TEXTS[:3], kind="bpe", size=100, cache=tmp_path)
+    Tokenizer.train(TEXTS, kind="word", size=100, cache=tmp_path)
     assert len(list(files.glob("*.json"))) == 3
 
 
 def test_the_vocabulary_is_the_same_in_every_process() -> None:
     program = (
-        "from tasks.data.tokenizer import Tokeniser\n"
+        "from tasks.data.tokenizer import Tokenizer\n"
         f"texts = {TEXTS!r}\n"
         "for kind in ('bpe', 'word'):\n"
-        "    print(Tokeniser.train(texts, kind=kind, size=90).fingerprint)"
+        "    print(Tokenizer.train(texts, kind=kind, size=90).fingerprint)"
     )
     outputs = set()
     for threads, hashes in (("1", "1"), ("4", "2")):
@@ -211,5 +211,5 @@ def test_the_vocabulary_is_the_same_in_every_process() -> None:
     assert len(outputs) == 1
 
 
-SUBWORDS = Tokeniser.train(TEXTS, kind="bpe", size=120)
-WORDS = Tokeniser.train(TEXTS, kind="word", size=40)
+SUBWORDS = Tokenizer.train(TEXTS, kind="bpe", size=120)
+WORDS = Tokenizer.train(TEXTS, kind="word", size=40)

@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 from scipy.special import log_softmax
 
 from tasks.entailment.baselines import (
-    controls,
+    baselines,
     hypothesis_features,
     overlap_features,
     regression,
@@ -35,18 +35,18 @@ def corpus_of(make: list[PairExample]) -> EntailmentCorpus:
 def accuracies(corpus: EntailmentCorpus) -> dict[str, float]:
     gold = gold_classes(corpus.tests["test"])
     return {
-        control.name: float((gold == control.predictions["test"]).mean())
-        for control in controls(corpus)
+        baseline.name: float((gold == baseline.predictions["test"]).mean())
+        for baseline in baselines(corpus)
     }
 
 
-def test_labels_readable_from_the_hypothesis_are_found_by_that_control() -> None:
+def test_labels_readable_from_the_hypothesis_are_found_by_that_baseline() -> None:
     words = ["outside", "sleeping", "sad"]
     pairs = [pair(f"p{n}", f"somebody is {words[n % 3]}", n % 3) for n in range(210)]
     assert accuracies(corpus_of(pairs))["hypothesis only"] == 1.0
 
 
-def test_labels_readable_from_overlap_alone_are_found_by_that_control() -> None:
+def test_labels_readable_from_overlap_alone_are_found_by_that_baseline() -> None:
     def make(n: int) -> PairExample:
         premise = f"a{n % 7} b{n % 5} c{n % 11}"
         hypothesis = [premise, f"x{n % 5} y{n % 7} z{n % 3}", f"not {premise}"][n % 3]
@@ -62,13 +62,13 @@ def test_the_majority_is_that_of_the_training_pairs() -> None:
     assert accuracies(corpus_of(pairs))["majority"] == 0.0
 
 
-def test_controls_give_the_same_predictions_twice() -> None:
+def test_baselines_give_the_same_predictions_twice() -> None:
     rng = np.random.default_rng(0)
     pairs = [
         pair(" ".join(f"w{w}" for w in rng.integers(0, 20, 6)), f"w{rng.integers(20)} h", n % 3)
         for n in range(200)
     ]
-    for one, other in zip(controls(corpus_of(pairs)), controls(corpus_of(pairs)), strict=True):
+    for one, other in zip(baselines(corpus_of(pairs)), baselines(corpus_of(pairs)), strict=True):
         assert (one.predictions["test"] == other.predictions["test"]).all()
 
 
@@ -129,5 +129,5 @@ def test_pairs_without_frequent_features_or_of_one_label_get_the_majority(
         pair(f"p{next(words)}", f"h{n if labels != [2] else 0}", labels[n % len(labels)])
         for n in range(180)
     ]
-    for control in controls(corpus_of(pairs)):
-        assert set(control.predictions["test"]) == {2}
+    for baseline in baselines(corpus_of(pairs)):
+        assert set(baseline.predictions["test"]) == {2}

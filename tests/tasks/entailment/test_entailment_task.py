@@ -23,11 +23,11 @@ from tasks.training.classifier import ClassificationModule
 TASK = tasks.get("entailment")
 TESTED = 9
 OPTIONS = {"train_size": 120, "validation_size": 12, "test_size": TESTED, "clauses": 2}
-CONTROLS = ("majority", "hypothesis_only", "overlap")
+BASELINES = ("majority", "hypothesis_only", "overlap")
 
 
 def plan_of(attention: str, score: str | None = None, **options: object) -> Plan:
-    settings = {"batch_units": 120, **OPTIONS, **options}
+    settings = {"batch_tokens": 120, **OPTIONS, **options}
     return resolve(make_cell("entailment", attention, score, budget="smoke", options=settings))
 
 
@@ -61,11 +61,11 @@ def trained(plan: Plan, data: EntailmentData) -> ClassificationModule:
     assert isinstance(module, ClassificationModule)
     batch = next(iter(data.datamodule(1).train_dataloader()))
     before = {name: value.detach().clone() for name, value in module.named_parameters()}
-    optimiser = module.configure_optimizers()["optimizer"]
+    optimizer = module.configure_optimizers()["optimizer"]
     loss = module.training_loss(batch)
     loss.backward()
     assert math.isfinite(loss.item())
-    optimiser.step()
+    optimizer.step()
     changed = [name for name, value in module.named_parameters() if (value != before[name]).any()]
     for part in ("encoder", "decoder", "head"):
         assert any(name.startswith(part) for name in changed), part
@@ -84,7 +84,7 @@ def test_every_mechanism_trains_and_is_tested(
 ) -> None:
     plan = plan_of(attention, score)
     found = evaluated(plan, data)
-    figures = {"accuracy", "macro_f1", *(f"control_{name}" for name in CONTROLS)}
+    figures = {"accuracy", "macro_f1", *(f"baseline_{name}" for name in BASELINES)}
     assert figures | {f"long_{name}" for name in figures} <= set(found.metrics)
     assert all(math.isfinite(value) for value in found.metrics.values())
     assert found.primary.name == TASK.headline
@@ -97,8 +97,8 @@ def test_every_mechanism_trains_and_is_tested(
         assert found.alignment is None and not found.traces
         return
     assert found.alignment is not None and found.alignment.forced is not None
-    assert set(found.alignment.controls) == {"uniform", "diagonal", "same word"}
-    assert len(found.traces) == 2 * plan.settings.traces
+    assert set(found.alignment.baselines) == {"uniform", "diagonal", "same word"}
+    assert len(found.traces) == 2 * plan.settings.num_traces
     for trace in found.traces:
         assert trace.weights.shape == (len(trace.target), len(trace.source))
         if plan.attention_options.model_dump().get("renormalise", True):
@@ -161,7 +161,7 @@ def test_an_example_s_result_does_not_depend_on_its_batch(
 @pytest.mark.parametrize("attention", ["hierarchical", "none"])
 def test_a_whole_trial(attention: str, paths: Paths, tmp_path: Path) -> None:
     store = Store.open(str(tmp_path / "store"), create=True)
-    cell = plan_of(attention, steps=4).cell
+    cell = plan_of(attention, max_steps=4).cell
     context = TrialOptions(store.address, None, str(paths.cache))
     results = [run_trial(cell, context) for _ in range(2)]
     assert [one.status for one in results] == ["done", "done"], results[0].failure

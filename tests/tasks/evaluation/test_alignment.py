@@ -34,15 +34,15 @@ def test_sure_links_by_hand() -> None:
     figures = judged(WEIGHTS, [(0, 1), (1, 2), (1, 3), (2, 3)]).figures()
     assert figures.aer == pytest.approx(3 / 7)
     assert figures.mass_on_gold == pytest.approx((0.5 + 0.7 + 0.2) / 3)
-    assert figures.pointing == pytest.approx(2 / 3)
-    assert figures.covered == 1.0
+    assert figures.pointing_accuracy == pytest.approx(2 / 3)
+    assert figures.coverage == 1.0
 
 
 def test_possible_links_by_hand() -> None:
     # No sure links: AER = 1 - |A & P| / |A|; any word of the phrase is right.
     figures = judged(WEIGHTS, [(0, 0), (0, 1), (1, 0), (1, 1), (2, 2)], sure=False).figures()
     assert figures.aer == pytest.approx(1 / 3)
-    assert figures.pointing == pytest.approx(2 / 3)
+    assert figures.pointing_accuracy == pytest.approx(2 / 3)
     assert figures.mass_on_gold == pytest.approx((0.7 + 0.3 + 0.7) / 3)
 
 
@@ -53,7 +53,7 @@ def test_target_units_without_gold_do_not_count() -> None:
 def test_nothing_judged_gives_no_figures() -> None:
     assert Agreement().figures().aer is None
     unmatched = judged(WEIGHTS, [(0, 1)], produced=np.array([-1])).figures()
-    assert (unmatched.aer, unmatched.mass_on_gold, unmatched.covered) == (None, None, 0.0)
+    assert (unmatched.aer, unmatched.mass_on_gold, unmatched.coverage) == (None, None, 0.0)
 
 
 def test_a_repeated_link_is_one_link() -> None:
@@ -66,13 +66,13 @@ def test_links_are_carried_over_to_produced_units() -> None:
     counts = judged(WEIGHTS, gold, produced=produced)
     assert counts.found == 2 and counts.with_gold == 3 and counts.sure == 2
     assert counts.mass == pytest.approx(0.6 + 0.2)
-    assert counts.figures().covered == pytest.approx(2 / 3)
-    assert counts.figures().pointing == pytest.approx(1 / 2)
+    assert counts.figures().coverage == pytest.approx(2 / 3)
+    assert counts.figures().pointing_accuracy == pytest.approx(1 / 2)
 
 
 def test_totals_weigh_every_target_unit_the_same() -> None:
     cases = [Case(WEIGHTS, [(0, 1), (1, 2)]), Case(WEIGHTS, [(2, 0)])]
-    assert agreement(cases).figures().pointing == pytest.approx(2 / 3)
+    assert agreement(cases).figures().pointing_accuracy == pytest.approx(2 / 3)
     assert agreement([]) == Agreement()
 
 
@@ -80,7 +80,7 @@ def test_uniform_weights_get_what_chance_gets() -> None:
     gold = [(0, 1), (1, 0), (1, 2), (2, 3)]
     figures = judged(uniform_weights(3, 4), gold).figures()
     chance = np.mean([1 / 4, 2 / 4, 1 / 4])
-    assert figures.pointing == pytest.approx(chance)
+    assert figures.pointing_accuracy == pytest.approx(chance)
     assert figures.mass_on_gold == pytest.approx(chance)
 
 

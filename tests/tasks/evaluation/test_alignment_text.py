@@ -10,12 +10,12 @@ import pytest
 
 from tasks.data.arrow import encode
 from tasks.data.text_pairs import Split
-from tasks.data.tokenizer import Tokeniser
+from tasks.data.tokenizer import Tokenizer
 from tasks.evaluation.alignment_text import END, Attended, WordPair, alignment, attended, traces
 from tasks.evaluation.decode import Decoding, Read, Written
 
 # "ab" is two tokens on either side, "c" and "d" are one.
-TOKENISER = Tokeniser.train(["a c d", "a c d", "xb"], kind="bpe", size=50)
+TOKENIZER = Tokenizer.train(["a c d", "a c d", "xb"], kind="bpe", size=50)
 PAIR = WordPair("one", "ab c", "c d", ("ab", "c"), ("c", "d"), links=((0, 1), (1, 0)))
 FREE = np.array(
     [
@@ -32,15 +32,15 @@ FORCED = np.array([[0.1, 0.1, 0.7, 0.1], [0.2, 0.1, 0.3, 0.4]])
 def one(tmp_path: Path) -> Attended:
     split = Split(
         [PAIR],
-        encode([PAIR.source_text], TOKENISER, tmp_path),
-        encode([PAIR.target_text], TOKENISER, tmp_path),
+        encode([PAIR.source_text], TOKENIZER, tmp_path),
+        encode([PAIR.target_text], TOKENIZER, tmp_path),
     )
-    tokens = np.asarray(TOKENISER.encode_batch(["a ab c"])[0])
+    tokens = np.asarray(TOKENIZER.encode_batch(["a ab c"])[0])
     assert len(tokens) == 4 and split.source.lengths.tolist() == [3]
     decoding = Decoding(
         [Written(0, tokens, -1.0, FREE, {"head 1": FREE})], [Read(0, 2.0, 3, FORCED)], 0.0
     )
-    [found] = attended([PAIR], decoding, split, TOKENISER)
+    [found] = attended([PAIR], decoding, split, TOKENIZER)
     return found
 
 
@@ -55,9 +55,9 @@ def test_pieces_become_words(one: Attended) -> None:
 
 
 def test_examples_without_weights_are_left_out(tmp_path: Path) -> None:
-    split = Split([PAIR], encode(["ab c"], TOKENISER, tmp_path), encode(["c"], TOKENISER, tmp_path))
+    split = Split([PAIR], encode(["ab c"], TOKENIZER, tmp_path), encode(["c"], TOKENIZER, tmp_path))
     decoding = Decoding([Written(0, np.array([4]), -1.0)], [Read(0, 2.0, 3)], 0.0)
-    assert attended([PAIR], decoding, split, TOKENISER) == []
+    assert attended([PAIR], decoding, split, TOKENIZER) == []
 
 
 def test_alignment_by_hand(one: Attended) -> None:
@@ -67,10 +67,10 @@ def test_alignment_by_hand(one: Attended) -> None:
     assert found.forced.mass_on_gold == pytest.approx((0.7 + 0.3) / 2)
     assert found.forced.aer == pytest.approx(0.5)
     # Free: "c" was written, "d" was not.
-    assert found.covered == pytest.approx(0.5)
+    assert found.coverage == pytest.approx(0.5)
     assert (found.aer, found.mass_on_gold) == (0.0, pytest.approx(1.0))
-    assert found.controls["uniform"].mass_on_gold == pytest.approx(1 / 3)
-    assert set(found.controls) == {"uniform", "diagonal"}
+    assert found.baselines["uniform"].mass_on_gold == pytest.approx(1 / 3)
+    assert set(found.baselines) == {"uniform", "diagonal"}
 
 
 def test_without_links_there_is_no_alignment(one: Attended) -> None:

@@ -37,7 +37,7 @@ def limit(batch: Batch) -> Tensor:
 @pytest.mark.parametrize("beam", [1, 3])
 @torch.inference_mode()
 def test_scores_are_the_likelihoods_of_what_was_written(tmp_path: Path, beam: int) -> None:
-    module, batches = made(tmp_path, beam=beam)
+    module, batches = made(tmp_path, beam_size=beam)
     found = decode(module, reversed(batches), limit)
     indices = sorted(int(index) for batch in batches for index in batch.index)
     assert [one.index for one in found.written] == [one.index for one in found.read] == indices
@@ -82,7 +82,7 @@ def test_references_are_read_without_their_padding(tmp_path: Path) -> None:
 @torch.inference_mode()
 def test_a_model_that_has_diverged_is_named_so(tmp_path: Path, beam: int, wrong: float) -> None:
     """After its last validation, or that would have said so."""
-    module, batches = made(tmp_path, beam=beam)
+    module, batches = made(tmp_path, beam_size=beam)
     module.head.projection.bias[5] = wrong
     with pytest.raises(DivergedError, match="not finite"):
         decode(module, batches, limit)

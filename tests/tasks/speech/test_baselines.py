@@ -22,7 +22,7 @@ def utterances(*texts: str) -> tuple[Utterance, ...]:
 @pytest.fixture(scope="module")
 def corpus() -> SpeechCorpus:
     options = SyntheticOptions(train_size=300, validation_size=40, test_size=40)
-    return datasets("speech").get("probe").load(options, None)
+    return datasets("speech").get("synthetic").load(options, None)
 
 
 def test_the_most_frequent_unit_of_each_place(corpus: SpeechCorpus) -> None:
@@ -38,7 +38,9 @@ def test_the_rate_is_that_of_all_units() -> None:
     assert constant_rate(("a", "b"), heard) == pytest.approx((0 + 2 + 2) / 7)
 
 
-def test_on_the_probe_it_is_far_from_right_and_better_than_nothing(corpus: SpeechCorpus) -> None:
+def test_on_the_synthetic_set_it_is_far_from_right_and_better_than_nothing(
+    corpus: SpeechCorpus,
+) -> None:
     units = constant_transcript(corpus)
     for name, part in corpus.tests.items():
         assert 0.75 < constant_rate(units, part) < 1.0, name

@@ -39,16 +39,16 @@ def heard(utterance: Utterance = SPOKEN) -> Listened:
     return made
 
 
-def test_free_forced_and_controls() -> None:
+def test_free_forced_and_baselines() -> None:
     agreed = agree([heard()], GRID)
     assert agreed is not None
     found = agreed.alignment
-    assert (found.pointing, found.mass_on_gold, found.covered) == (1.0, 1.0, 0.5)
+    assert (found.pointing_accuracy, found.mass_on_gold, found.coverage) == (1.0, 1.0, 0.5)
     assert found.forced is not None
     assert found.forced.mass_on_gold == pytest.approx(0.75)
-    assert found.forced.covered == 1.0
-    assert set(found.controls) == {"uniform", "diagonal"}
-    assert found.controls["uniform"].mass_on_gold == pytest.approx(0.4)
+    assert found.forced.coverage == 1.0
+    assert set(found.baselines) == {"uniform", "diagonal"}
+    assert found.baselines["uniform"].mass_on_gold == pytest.approx(0.4)
     metrics = agreed.metrics
     assert metrics["centre_ms"] == pytest.approx(50)  # at 0.3 s, the middle is 0.35 s
     assert metrics["peak_ms"] == 0 and metrics["monotonicity"] == 1.0

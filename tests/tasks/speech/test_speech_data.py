@@ -28,7 +28,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def data(cache: Path) -> SpeechData:
     return prepare(
-        SyntheticDataset.load(OPTIONS, None), SpeechSettings(batch_units=500), Paths(None, cache)
+        SyntheticDataset.load(OPTIONS, None), SpeechSettings(batch_tokens=500), Paths(None, cache)
     )
 
 
@@ -71,7 +71,7 @@ def test_the_order_depends_on_the_seed_alone(data: SpeechData) -> None:
 
 def test_short_utterances_first_then_any() -> None:
     lengths = np.array([5, 9, 2, 7, 4, 8])
-    batches = BucketBatches(lengths=lengths, batch_units=10, seed=3)
+    batches = BucketBatches(lengths=lengths, batch_tokens=10, seed=3)
     stream = iter(ShortFirst(batches, epochs=2))
     once = []
     while sum(map(len, once)) < 6:
@@ -97,7 +97,7 @@ def test_settings_reach_the_features(data: SpeechData, cache: Path) -> None:
     assert other.store.size == 24 and data.store.size == 40
     assert (len(other.train), len(other.tests["test"])) == (20, 3)
     assert other.fingerprint != data.fingerprint
-    again = prepare(corpus, SpeechSettings(batch_units=500), Paths(None, cache))
+    again = prepare(corpus, SpeechSettings(batch_tokens=500), Paths(None, cache))
     assert again.fingerprint == data.fingerprint
     indices = np.arange(4)
     assert torch.equal(again.train.batch(indices).source, data.train.batch(indices).source)

@@ -17,7 +17,7 @@ from tasks.speech.alignment import (
     SpanFigures,
     TimeGrid,
     Timing,
-    controls,
+    baselines,
     equal_pairs,
     figures,
 )
@@ -63,8 +63,8 @@ def test_links_are_the_positions_inside() -> None:
 
 def test_perfect_weights() -> None:
     found = judged(case(_peaks(0.15, 0.25, 0.35), SPANS))
-    assert found.figures.aer == 0.0 and found.figures.pointing == 1.0
-    assert found.figures.mass_on_gold == 1.0 and found.figures.covered == 1.0
+    assert found.figures.aer == 0.0 and found.figures.pointing_accuracy == 1.0
+    assert found.figures.mass_on_gold == 1.0 and found.figures.coverage == 1.0
     assert found.extra["peak_ms"] == 0.0 and found.extra["monotonicity"] == 1.0
     assert found.extra["centre_ms"] <= 10.0
 
@@ -72,7 +72,7 @@ def test_perfect_weights() -> None:
 def test_distances_are_in_milliseconds() -> None:
     # One right, one 30 ms after its span (80 ms from its middle), one on the unit before.
     found = judged(case(_peaks(0.15, 0.33, 0.25), SPANS))
-    assert found.figures.pointing == pytest.approx(1 / 3)
+    assert found.figures.pointing_accuracy == pytest.approx(1 / 3)
     assert found.figures.aer == pytest.approx(2 / 3)
     assert found.extra["peak_ms"] == pytest.approx((0 + 30 + 50) / 3, abs=1e-6)
     assert found.extra["centre_ms"] == pytest.approx((0 + 80 + 100) / 3, abs=10)
@@ -83,7 +83,7 @@ def test_mass_is_what_lies_inside() -> None:
     weights = 0.25 * _peaks(0.15, 0.25, 0.35) + 0.75 * _peaks(0.45, 0.45, 0.45)
     found = judged(case(weights, SPANS))
     assert found.figures.mass_on_gold == pytest.approx(0.25)
-    assert found.figures.pointing == 0.0
+    assert found.figures.pointing_accuracy == 0.0
 
 
 def test_free_decoding_is_judged_where_it_is_right() -> None:
@@ -93,8 +93,8 @@ def test_free_decoding_is_judged_where_it_is_right() -> None:
     np.testing.assert_array_equal(produced, [0, 2, -1])
     # The rows are those of what was written: p, i, a.
     found = judged(case(_peaks(0.15, 0.45, 0.25), SPANS, produced=produced))
-    assert found.figures.covered == pytest.approx(2 / 3)
-    assert found.figures.pointing == 1.0 and found.extra["peak_ms"] == 0.0
+    assert found.figures.coverage == pytest.approx(2 / 3)
+    assert found.figures.pointing_accuracy == 1.0 and found.extra["peak_ms"] == 0.0
     assert found.extra["monotonicity"] == 0.5  # over all that was written
 
 
@@ -104,31 +104,31 @@ def test_substituted_units_are_not_judged() -> None:
 
 def test_nothing_written() -> None:
     found = judged(case(np.zeros((0, SIZE)), SPANS, produced=np.full(3, -1)))
-    assert found.figures.aer is None and found.figures.covered == 0.0 and found.extra == {}
-    assert judged().figures.covered is None
+    assert found.figures.aer is None and found.figures.coverage == 0.0 and found.extra == {}
+    assert judged().figures.coverage is None
 
 
 def test_fewer_rows_than_units_leaves_the_rest_unjudged() -> None:
     found = judged(case(_peaks(0.15, 0.25), SPANS))
-    assert found.figures.covered == pytest.approx(2 / 3) and found.figures.pointing == 1.0
+    assert found.figures.coverage == pytest.approx(2 / 3) and found.figures.pointing_accuracy == 1.0
 
 
 def test_units_weigh_the_same_over_utterances() -> None:
     right = case(_peaks(0.15, 0.25, 0.35), SPANS)
     wrong = case(_peaks(0.45), SPANS[:1])
-    assert judged(right, wrong).figures.pointing == pytest.approx(3 / 4)
+    assert judged(right, wrong).figures.pointing_accuracy == pytest.approx(3 / 4)
 
 
-def test_controls() -> None:
-    found = controls([SIZE, SIZE], [Gold.of(SPANS, SIZE, GRID)] * 2, GRID)
+def test_baselines() -> None:
+    found = baselines([SIZE, SIZE], [Gold.of(SPANS, SIZE, GRID)] * 2, GRID)
     uniform, diagonal = found["uniform"], found["diagonal"]
     assert uniform.figures.mass_on_gold == pytest.approx(5 / 25)
-    assert uniform.figures.pointing == pytest.approx(5 / 25)  # what a random choice gets
+    assert uniform.figures.pointing_accuracy == pytest.approx(5 / 25)  # what a random choice gets
     assert "monotonicity" not in uniform.extra
     # Their centre of mass is the middle of the utterance, 0.25 s.
     assert uniform.extra["centre_ms"] == pytest.approx((100 + 0 + 100) / 3, abs=0.1)
     # A sixth, a half and five sixths of 25 positions: 0.09, 0.25 and 0.41 s.
-    assert diagonal.figures.pointing == pytest.approx(1 / 3)
+    assert diagonal.figures.pointing_accuracy == pytest.approx(1 / 3)
     assert diagonal.extra["monotonicity"] == 1.0
     assert diagonal.extra["peak_ms"] == pytest.approx((10 + 0 + 10) / 3, abs=0.1)
 

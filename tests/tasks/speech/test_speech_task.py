@@ -70,7 +70,7 @@ def test_every_mechanism_trains_and_is_tested(attention: str, score: str, data: 
     plan = plan_of(attention, score)
     found = evaluated(plan, data)
     rates = {"per", "substitutions", "insertions", "deletions", "exact", "perplexity"}
-    rates.add("control_constant")
+    rates.add("baseline_constant")
     assert rates | {f"long_{name}" for name in rates} <= set(found.metrics)
     assert all(math.isfinite(value) for value in found.metrics.values())
     assert found.primary.name == TASK.headline and not found.primary.higher_is_better
@@ -84,10 +84,10 @@ def test_every_mechanism_trains_and_is_tested(attention: str, score: str, data: 
         assert "centre_ms" not in found.metrics
         return
     assert found.alignment is not None and found.alignment.forced is not None
-    assert found.alignment.forced.covered == 1.0
-    assert set(found.alignment.controls) == {"uniform", "diagonal"}
+    assert found.alignment.forced.coverage == 1.0
+    assert set(found.alignment.baselines) == {"uniform", "diagonal"}
     assert {"uniform_centre_ms", "diagonal_centre_ms"} <= set(found.metrics)
-    assert len(found.traces) == 2 * 2 * plan.settings.traces
+    assert len(found.traces) == 2 * 2 * plan.settings.num_traces
     for trace in found.traces:
         assert trace.kind == "frames" and trace.weights.shape == (
             len(trace.target),
@@ -173,7 +173,7 @@ def test_every_data_set_has_every_budget(name: str, budget: str) -> None:
         given = kind.settings(budget, attentions.get(attention).placement)
         assert SpeechSettings.model_validate(dict(given)).steps >= 1
         if budget == "smoke":
-            assert given["steps"] <= 20
+            assert given["max_steps"] <= 20
 
 
 @pytest.mark.parametrize(("attention", "score"), [("none", None), ("soft", "location-aware")])

@@ -7,7 +7,7 @@ import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
 from tasks.summarization import evaluate as metrics
-from tasks.summarization.baselines import best_length, controls, first_words
+from tasks.summarization.baselines import baselines, best_length, first_words
 from tasks.summarization.datasets import Document, SummaryCorpus
 
 
@@ -104,7 +104,7 @@ def corpus() -> SummaryCorpus:
 def test_baselines_copy_the_beginning() -> None:
     made = corpus()
     assert best_length(made.validation) == 6
-    shortest, oracle = controls(made)
+    shortest, oracle = baselines(made)
     assert shortest.name == "first 6 words"
     test = made.tests["test"]
     assert [tuple(words) for words in shortest.predictions["test"]] == [one.summary for one in test]

@@ -11,7 +11,7 @@ from bench.models.base import ModelConfig
 from bench.models.build import AttentionChoice
 from tasks.summarization.model import RushEncoder, rush_encoder
 
-SIZES = ModelConfig(embedding=5, hidden=6)
+SIZES = ModelConfig(embedding_dim=5, hidden_dim=6)
 
 
 @pytest.mark.parametrize("window", [0, 1, 2, 7])
@@ -56,4 +56,4 @@ def test_it_is_for_recurrent_decoders(attention: str) -> None:
         with pytest.raises(NotApplicable, match="recurrent"):
             rush_encoder(choice, 5, SIZES, 2)
     else:
-        assert rush_encoder(choice, 5, SIZES, 2).output_size == SIZES.hidden
+        assert rush_encoder(choice, 5, SIZES, 2).output_size == SIZES.hidden_dim

@@ -29,7 +29,7 @@ OPTIONS = {"train_size": 120, "validation_size": 12, "test_size": TESTED, "sente
 
 
 def plan_of(attention: str, score: str | None = None, **options: object) -> Plan:
-    settings = {"batch_units": 120, "max_length": 8, **OPTIONS, **options}
+    settings = {"batch_tokens": 120, "max_length": 8, **OPTIONS, **options}
     return resolve(make_cell("summarization", attention, score, budget="smoke", options=settings))
 
 
@@ -78,8 +78,8 @@ def test_every_mechanism_trains_and_is_tested(
         assert found.alignment is None and not found.traces
         return
     assert found.alignment is not None and found.alignment.forced is not None
-    assert found.alignment.forced.covered == 1.0
-    assert len(found.traces) == 2 * 2 * plan.settings.traces
+    assert found.alignment.forced.coverage == 1.0
+    assert len(found.traces) == 2 * 2 * plan.settings.num_traces
     for trace in found.traces:
         if plan.attention_options.model_dump().get("renormalise", True):
             np.testing.assert_allclose(trace.weights.sum(axis=1), 1.0, atol=1e-4)
@@ -117,18 +117,18 @@ def test_predictions_give_the_headline_back(data: TextData[Document]) -> None:
     np.testing.assert_allclose(again[:, list(ROUGE).index("rouge_l")], values)
 
 
-def test_controls_are_those_of_the_lead(data: TextData[Document]) -> None:
+def test_baselines_are_those_of_the_lead(data: TextData[Document]) -> None:
     found = evaluated(plan_of("none"), data)
     documents = data.tests["test"].examples
     written = [" ".join(one.words[: len(one.summary)]) for one in documents]
     expected = rouge(written, [one.summary_text for one in documents]).mean(axis=0)
     for name, value in zip(ROUGE, expected, strict=True):
-        assert found.metrics[f"control_lead_of_right_length_{name}"] == pytest.approx(value)
-    assert 0 < found.metrics["control_lead_rouge_l"] < 1
-    assert "long_control_lead_rouge_l" in found.metrics
+        assert found.metrics[f"baseline_lead_of_right_length_{name}"] == pytest.approx(value)
+    assert 0 < found.metrics["baseline_lead_rouge_l"] < 1
+    assert "long_baseline_lead_rouge_l" in found.metrics
 
 
-@pytest.mark.parametrize("options", [{}, {"joint_vocabulary": True}])
+@pytest.mark.parametrize("options", [{}, {"joint_vocab": True}])
 def test_embeddings_are_shared_where_the_vocabulary_is(
     options: dict[str, bool], paths: Paths
 ) -> None:
@@ -149,7 +149,7 @@ def test_rush_s_encoder_is_an_option(data: TextData[Document]) -> None:
 @pytest.mark.parametrize("attention", ["hierarchical", "none"])
 def test_a_whole_trial(attention: str, paths: Paths, tmp_path: Path) -> None:
     store = Store.open(str(tmp_path / "store"), create=True)
-    cell = plan_of(attention, steps=4).cell
+    cell = plan_of(attention, max_steps=4).cell
     context = TrialOptions(store.address, None, str(paths.cache))
     results = [run_trial(cell, context) for _ in range(2)]
     assert [one.status for one in results] == ["done", "done"], results[0].failure

@@ -49,7 +49,7 @@ def test_the_norm_is_that_of_all_gradients(entry: float, limit: float | None) ->
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "inverse-sqrt"])
 def test_schedules_warm_up_then_never_rise(schedule: str) -> None:
-    settings = Settings(steps=100, warmup=0.2, schedule=schedule)  # type: ignore[arg-type]
+    settings = Settings(max_steps=100, warmup_fraction=0.2, schedule=schedule)  # type: ignore[arg-type]
     at = learning_rate_factor(settings)
     rates = [at(step) for step in range(100)]
     warm, after = rates[:20], rates[20:]
@@ -70,7 +70,7 @@ def test_schedules_warm_up_then_never_rise(schedule: str) -> None:
     ],
 )
 def test_schedules_fall_as_their_formulas_say(schedule: str, half_way: float, later: float) -> None:
-    at = learning_rate_factor(Settings(steps=100, warmup=0.2, schedule=schedule))  # type: ignore[arg-type]
+    at = learning_rate_factor(Settings(max_steps=100, warmup_fraction=0.2, schedule=schedule))  # type: ignore[arg-type]
     assert [at(0), at(19)] == pytest.approx([1 / 21, 20 / 21])
     assert at(60) == pytest.approx(half_way)
     place = 79 if schedule == "inverse-sqrt" else 80
@@ -78,8 +78,10 @@ def test_schedules_fall_as_their_formulas_say(schedule: str, half_way: float, la
 
 
 def test_settings_that_sizes_have_a_field_for_are_taken() -> None:
-    sizes = model_sizes(Settings(hidden=96, heads=6, positions="learned", steps=3))
-    assert (sizes.hidden, sizes.heads, sizes.positions) == (96, 6, "learned")
+    sizes = model_sizes(
+        Settings(hidden_dim=96, num_heads=6, positional_encoding="learned", max_steps=3)
+    )
+    assert (sizes.hidden_dim, sizes.num_heads, sizes.positional_encoding) == (96, 6, "learned")
     assert sizes.max_positions == ModelConfig().max_positions
     assert sizes.attention_layers is None
 

@@ -42,7 +42,7 @@ def test_options_count(options: dict, make_model: Callable) -> None:
     [
         *(pytest.param(*pair, {}, id=" ".join(pair)) for pair in SHARING),
         pytest.param("global", "general", {"input_feeding": True}, id="fed"),
-        pytest.param("soft", "dot", {"cell": "lstm"}, id="lstm"),
+        pytest.param("soft", "dot", {"rnn_type": "lstm"}, id="lstm"),
     ],
 )
 def test_shared_keys_change_nothing(

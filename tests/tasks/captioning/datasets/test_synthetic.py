@@ -1,4 +1,4 @@
-"""The captioning probe: scenes, wordings, boxes, splits."""
+"""The synthetic captioning set: scenes, wordings, boxes, splits."""
 
 from __future__ import annotations
 
@@ -48,10 +48,11 @@ def draw(pictures: list[Picture] | tuple[Picture, ...], size: int = 48) -> np.nd
 
 
 def test_registered_with_gold_and_without_files() -> None:
-    found = datasets("captioning").get("probe")
+    found = datasets("captioning").get("synthetic")
     assert found is SyntheticDataset and found.gold and not found.external
     assert (
-        check("probe", None, SyntheticOptions(train_size=20, validation_size=5, test_size=5)) == []
+        check("synthetic", None, SyntheticOptions(train_size=20, validation_size=5, test_size=5))
+        == []
     )
 
 
@@ -286,5 +287,5 @@ def test_options_are_checked() -> None:
 
 def test_too_few_descriptions_for_a_split_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.captioning.datasets.synthetic.home", lambda *_: "train")
-    with pytest.raises(UsageError, match=r"probe, test split: found only 0 of 40 scenes"):
+    with pytest.raises(UsageError, match=r"synthetic set, test split: found only 0 of 40 scenes"):
         load(data_seed=7)

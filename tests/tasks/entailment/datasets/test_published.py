@@ -10,7 +10,7 @@ import pytest
 
 from tasks.base import DatasetOptions, datasets
 from tasks.data.tokenizer import words
-from tasks.entailment.baselines import controls
+from tasks.entailment.baselines import baselines
 from tasks.entailment.datasets import EntailmentCorpus, gold_classes
 
 
@@ -37,8 +37,8 @@ def load(name: str) -> EntailmentCorpus:
 def accuracies(corpus: EntailmentCorpus) -> dict[str, float]:
     gold = gold_classes(corpus.tests["test"])
     return {
-        control.name: float((gold == control.predictions["test"]).mean())
-        for control in controls(corpus)
+        baseline.name: float((gold == baseline.predictions["test"]).mean())
+        for baseline in baselines(corpus)
     }
 
 

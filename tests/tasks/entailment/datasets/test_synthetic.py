@@ -1,4 +1,5 @@
-"""The probe keeps its promises: rules, balance, no leakage, the same bytes, hard for controls."""
+"""The synthetic set keeps its promises: rules, balance, no leakage, the same bytes, hard for
+baselines."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from bench.errors import UsageError
 from tasks.base import datasets
 from tasks.data.tokenizer import words
-from tasks.entailment.baselines import controls
+from tasks.entailment.baselines import baselines
 from tasks.entailment.datasets import LABELS, EntailmentCorpus, PairExample, gold_classes
 from tasks.entailment.datasets.synthetic import SyntheticOptions, generate
 from tasks.entailment.synthetic import LEXICONS
@@ -94,7 +95,7 @@ def test_premises_alone_tell_little(corpus: EntailmentCorpus) -> None:
 
 
 def test_overlap_of_words_is_no_way_out(corpus: EntailmentCorpus) -> None:
-    [overlap] = [control for control in controls(corpus) if control.name == "overlap"]
+    [overlap] = [baseline for baseline in baselines(corpus) if baseline.name == "overlap"]
     right = {
         name: (gold_classes(pairs) == overlap.predictions[name]).mean()
         for name, pairs in corpus.tests.items()
@@ -124,7 +125,7 @@ def test_links_join_words_of_the_same_role(corpus: EntailmentCorpus) -> None:
         assert len({np.searchsorted(border, other) for _, other in pair.links}) == 1
 
 
-def test_words_are_words_of_the_tokeniser(corpus: EntailmentCorpus) -> None:
+def test_words_are_words_of_the_tokenizer(corpus: EntailmentCorpus) -> None:
     for pair in corpus.tests["long"]:
         assert words(" ".join(pair.premise)) == pair.premise
 
@@ -213,9 +214,9 @@ def test_more_clauses_than_places_are_refused() -> None:
 
 
 def test_it_is_registered_and_loads_without_a_data_root() -> None:
-    probe = datasets("entailment").get("probe")
-    assert probe.gold and not probe.external
-    assert probe.load(SMALL, None) == generate(SMALL)
+    synthetic = datasets("entailment").get("synthetic")
+    assert synthetic.gold and not synthetic.external
+    assert synthetic.load(SMALL, None) == generate(SMALL)
 
 
 def test_parts_of_a_corpus_can_be_limited(corpus: EntailmentCorpus) -> None:

@@ -1,4 +1,4 @@
-"""The speech probe: reproducible, without leaks, with spans that are where the sound is."""
+"""The synthetic speech set: reproducible, without leaks, with spans that are where the sound is."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _sound_bytes(corpus: SpeechCorpus) -> list[bytes]:
 
 
 def test_it_is_registered() -> None:
-    assert datasets("speech").get("probe") is SyntheticDataset
+    assert datasets("speech").get("synthetic") is SyntheticDataset
     assert not SyntheticDataset.external and SyntheticDataset.gold
 
 

@@ -45,7 +45,7 @@ def test_the_first_ten_words_give_what_others_measured(corpus: SummaryCorpus) ->
     assert 0.5 < found["reference_copy_rate"] < 0.7
 
 
-def test_words_are_words_of_the_tokeniser(corpus: SummaryCorpus) -> None:
+def test_words_are_words_of_the_tokenizer(corpus: SummaryCorpus) -> None:
     for one in corpus.tests["test"]:
         assert words(one.source_text) == one.words
         assert words(one.summary_text) == one.summary

@@ -268,7 +268,7 @@ def test_gigaword_is_read_from_lines(tmp_path: Path) -> None:
 
 def test_cards_that_were_not_fetched_say_how(tmp_path: Path) -> None:
     for name in CARDS:
-        with pytest.raises(UsageError, match=f"`attnbench data get {name} --dest"):
+        with pytest.raises(UsageError, match=f"`attnbench data download {name} --data-root"):
             load(name, tmp_path)
 
 

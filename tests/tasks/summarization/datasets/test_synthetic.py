@@ -1,4 +1,5 @@
-"""The probe keeps its promises: news that can be told, exact links, no leakage, the same bytes."""
+"""The synthetic set keeps its promises: news that can be told, exact links, no leakage, the same
+bytes."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 from bench.errors import UsageError
 from tasks.base import datasets
 from tasks.data.tokenizer import words
-from tasks.summarization.baselines import controls
+from tasks.summarization.baselines import baselines
 from tasks.summarization.datasets import Document, SummaryCorpus
 from tasks.summarization.datasets.synthetic import SyntheticOptions, generate
 from tasks.summarization.evaluate import score
@@ -148,9 +149,9 @@ def test_no_report_occurs_twice_and_words_are_words(corpus: SummaryCorpus) -> No
 @pytest.mark.parametrize(("news", "most"), [(1, 0.36), (3, 0.42)])
 def test_the_beginning_is_a_poor_headline(news: int, most: float) -> None:
     corpus = generate(SMALL.model_copy(update={"test_size": 300, "news": news}))
-    for control in controls(corpus):
+    for baseline in baselines(corpus):
         for name, part in corpus.tests.items():
-            written = [" ".join(summary) for summary in control.predictions[name]]
+            written = [" ".join(summary) for summary in baseline.predictions[name]]
             assert score(written, [one.summary_text for one in part]).interval.value < most
 
 
@@ -226,9 +227,9 @@ def test_bad_knobs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_registered_and_loads_without_a_data_root() -> None:
-    probe = datasets("summarization").get("probe")
-    assert probe.gold and not probe.external
-    assert probe.load(SMALL, None) == generate(SMALL)
+    synthetic = datasets("summarization").get("synthetic")
+    assert synthetic.gold and not synthetic.external
+    assert synthetic.load(SMALL, None) == generate(SMALL)
 
 
 def test_a_corpus_can_be_limited(corpus: SummaryCorpus) -> None:

@@ -1,4 +1,4 @@
-"""The translation probe: exact links, honest splits, the same bytes for the same seed."""
+"""The synthetic translation set: exact links, honest splits, the same bytes for the same seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.errors import UsageError
 from tasks.base import datasets
 from tasks.translation import synthetic_grammar as lexicon
 from tasks.translation.datasets import Pair, TranslationCorpus
-from tasks.translation.datasets import synthetic as probe
+from tasks.translation.datasets import synthetic as synthetic
 from tasks.translation.datasets.synthetic import SyntheticDataset, SyntheticOptions
 from tasks.translation.synthetic import grow
 from tasks.translation.synthetic_grammar import Sentence
@@ -60,7 +60,7 @@ def counterparts() -> dict[str, set[str]]:
 
 
 def test_it_is_registered() -> None:
-    assert datasets("translation").get("probe") is SyntheticDataset
+    assert datasets("translation").get("synthetic") is SyntheticDataset
     assert SyntheticDataset.gold and not SyntheticDataset.external
 
 
@@ -218,7 +218,7 @@ def test_more_sentences_than_there_are_is_a_users_error(monkeypatch: pytest.Monk
     def same(_: Random, length: int, noise: float) -> Sentence:
         return grow(Random(0), length, noise)
 
-    monkeypatch.setattr(probe, "grow", same)
+    monkeypatch.setattr(synthetic, "grow", same)
     with pytest.raises(UsageError, match="found only 9 of 200 different sentences") as caught:
         load()
     assert "\n" not in str(caught.value)

@@ -178,7 +178,7 @@ class ConvolutionalDecoder(Decoder):
             config.hidden_dim,
         )
         self.attending = attending_layers(config)
-        self.embedding_dim = token_embedding(vocabulary_size, config.embedding_dim)
+        self.embedding = token_embedding(vocabulary_size, config.embedding_dim)
         self.positions = LearnedPositions(config.max_positions, config.embedding_dim)
         self.widen = projection(config.embedding_dim, config.hidden_dim, dropout=config.dropout)
         self.layers = nn.ModuleList(

@@ -175,7 +175,7 @@ class RecurrentDecoder(Decoder):
         self.output_size = config.embedding_dim
         self.state_size, self.context_size = config.hidden_dim, context_size
         self.dropout = config.dropout
-        self.embedding_dim = token_embedding(vocabulary_size, config.embedding_dim)
+        self.embedding = token_embedding(vocabulary_size, config.embedding_dim)
         self.bridge = Bridge(memory_size, config.rnn_type, config.hidden_dim, config.decoder_layers)
         self.stack = RecurrentStack(
             config.rnn_type,

@@ -242,7 +242,7 @@ class TransformerDecoder(Decoder):
         layers = range(config.decoder_layers)
         self.output_size = config.embedding_dim
         self.dropout = config.dropout
-        self.embedding_dim = token_embedding(vocabulary_size, config.embedding_dim)
+        self.embedding = token_embedding(vocabulary_size, config.embedding_dim)
         self.enter = resize(config.embedding_dim, config.hidden_dim)
         self.positions = Positions(config)
         self.look_back = nn.ModuleList(AttentionBlock(factory, config) for _ in layers)

@@ -12,12 +12,12 @@ from bench.attention.base import (
     AttentionOptions,
     AttentionOutput,
     AttentionState,
+    DotScore,
     Keys,
     Memory,
     Sizes,
 )
 from bench.attention.registries import attentions
-from bench.attention.scores import DotScore
 from bench.attention.windows import MonotonicWindow, PointWindow, pooled, take_rows
 
 #: How many times longer than its window a memory must be for gathering to pay, measured on a CPU:

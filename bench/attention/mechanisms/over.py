@@ -8,9 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from bench.attention.attention import AttentionWeights, ScoredAttention, ScoredOptions
+from bench.attention.attention import AttentionWeights, ScoredAttention, ScoredOptions, in_chunks
 from bench.attention.base import AttentionOptions, AttentionOutput, AttentionState, Keys, Sizes
-from bench.attention.kernels import in_chunks
 from bench.attention.registries import attentions, no_previous_step
 
 

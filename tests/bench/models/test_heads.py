@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bench.attention.registries import attentions
-from bench.models.heads import ClassHead, ComparedWords, ComparisonHead, LastStateHead, read
+from bench.models.layers import ClassHead, ComparedWords, ComparisonHead, LastStateHead, read
 
 STATE, CONTEXT, WORD, SIZE, CLASSES = 5, 7, 4, 6, 3
 

@@ -25,7 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ablations.trial_interface import Outcome
-from bench.store.provenance import utc_now
+from bench.store.result import utc_now
 from bench.store.store import Store
 
 Clock = Callable[[], float]

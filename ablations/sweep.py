@@ -21,7 +21,7 @@ from ablations.progress import NodeUse, Progress, Renderer, StatusWriter, Tally
 from ablations.trial_interface import Outcome, TrialOptions
 from bench.attention.registries import attentions
 from bench.store.cell import Cell
-from bench.store.provenance import utc_now
+from bench.store.result import utc_now
 from bench.store.store import Problem, Store
 
 if TYPE_CHECKING:

@@ -41,8 +41,7 @@ from bench.hardware import (
     release_memory,
 )
 from bench.store.cell import Cell
-from bench.store.provenance import utc_now
-from bench.store.result import Cost, Result
+from bench.store.result import Cost, Result, utc_now
 from bench.tracking import open_tracker
 from tasks.base import Evaluation, Plan, TaskData
 from tasks.plan import resolve

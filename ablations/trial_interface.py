@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import TypeAdapter
 
 from bench.store.cell import Cell
-from bench.store.provenance import provenance
-from bench.store.result import Failure, Primary, Provenance, Result
+from bench.store.result import Failure, Primary, Provenance, Result, provenance
 from bench.tracking import Mode, NullTracker, Tracker
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class TrialOptions:
         study: name of the study the trial belongs to, for the record and as W&B group.
         wandb: what `bench.tracking.decide` chose, once for all trials of a sweep.
         sweep: name of the sweep the trial belongs to (`Store.put_sweep`), or None.
-        sweep_began: `bench.store.provenance.utc_now()` of its beginning.
+        sweep_began: `bench.store.result.utc_now()` of its beginning.
         trial_seconds: longest time a trial of a sweep may take, or None.
         checkpoint_seconds: time of training between two checkpoints. They are kept in the store.
         tests: False for candidates of a search, which are judged by their validation loss alone.
@@ -95,7 +94,7 @@ class TrialOptions:
         return self.own_notes.get(cell.hash, self.notes)
 
     def provenance(self, started: str, **fields: Any) -> Provenance:
-        """The provenance of a result made with these options (`bench.store.provenance`)."""
+        """The provenance of a result made with these options (`bench.store.result`)."""
         return provenance(
             started=started, device=self.device, threads=self.threads, study=self.study, **fields
         )
@@ -217,7 +216,7 @@ def failed_result(
     Args:
         kind: short and countable ("diverged", an exception's class name).
         message: any text; it is made one line.
-        started: `bench.store.provenance.utc_now()` of its beginning.
+        started: `bench.store.result.utc_now()` of its beginning.
     """
     return Result(
         hash=cell.hash,

@@ -34,7 +34,7 @@ from ablations.trial_interface import (
 from ablations.worker import node_name, trainable
 from bench.errors import UsageError
 from bench.store.cell import Cell
-from bench.store.provenance import utc_now
+from bench.store.result import utc_now
 
 #: The options that a search varies.
 SEARCHED = ("learning_rate", "dropout")

@@ -40,8 +40,7 @@ from ablations.trial_interface import (
     stored_result,
 )
 from bench.store.cell import Cell
-from bench.store.provenance import utc_now
-from bench.store.result import Result
+from bench.store.result import Result, utc_now
 
 TrialFunction = Callable[[Cell, TrialOptions, TrialHooks], Result]
 

@@ -19,8 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from bench.errors import UsageError
 from bench.registry import Registry
 from bench.store.cell import Cell
-from bench.store.result import Alignment, LengthBin, Primary
-from bench.store.trace import Trace
+from bench.store.result import Alignment, LengthBin, Primary, Trace
 from tasks.budgets import budget_settings
 from tasks.data.cache import digest, digest_texts
 from tasks.evaluation.scoring import Prediction, Scorer

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.attention.normalisers import Normaliser
+from bench.attention.base import Normaliser
 from bench.attention.registries import attentions, normalisers, scores
 from bench.cli.main import COMMANDS, Parser, main
 from reports.load import slug

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field, field_validator
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from bench.attention.base import (
     Attention,
@@ -21,12 +22,12 @@ from bench.attention.base import (
     Keys,
     Memory,
     Sampled,
+    Score,
     Sizes,
     join_steps,
     zero_padding,
 )
 from bench.attention.registries import normalisers, scores
-from bench.attention.scores import Score
 from bench.attention.windows import Everywhere, MedianWindow, Window
 
 # Heads: slices of a vector, each with parameters of its own.
@@ -353,3 +354,36 @@ def first_position(mask: Tensor, dtype: torch.dtype) -> Tensor:
     code of Chorowski 2015."""
     first = mask & (mask.cumsum(1) == 1)
     return first[:, None].to(dtype)
+
+
+#: Elements an intermediate tensor may have (128 MiB in float32) before it is formed in pieces.
+LIMIT = 2**25
+
+
+def in_chunks(
+    function: Callable[[Tensor], Tensor],
+    rows: Tensor,
+    *,
+    dim: int,
+    row_size: int,
+    limit: int = LIMIT,
+) -> Tensor:
+    """Compute `function(rows)`, in pieces along `dim` where its intermediate tensor would be large.
+
+    In training the pieces are recomputed in the backward pass instead of kept; otherwise autograd
+    would hold all of them and nothing would be saved.
+
+    Args:
+        function: maps each row along `dim` independently of the others; keeps that dimension.
+        row_size: elements of the intermediate tensor for one row.
+        limit: elements it may have altogether.
+    """
+    size = max(1, limit // max(1, row_size))
+    if rows.shape[dim] <= size:
+        return function(rows)
+    recompute = torch.is_grad_enabled()
+    pieces = [
+        checkpoint(function, piece, use_reentrant=False) if recompute else function(piece)
+        for piece in rows.split(size, dim)
+    ]
+    return torch.cat(pieces, dim)

@@ -11,9 +11,7 @@ from bench.errors import NotApplicable
 from bench.registry import Registry
 
 if TYPE_CHECKING:
-    from bench.attention.base import Attention, AttentionOptions, Sizes
-    from bench.attention.normalisers import Normaliser
-    from bench.attention.scores import Score
+    from bench.attention.base import Attention, AttentionOptions, Normaliser, Score, Sizes
 
 #: Score of a mechanism that has none.
 NO_SCORE = "none"
@@ -28,13 +26,13 @@ scores: Registry[type[Score]] = Registry(
     "score",
     package="bench.attention.scores",
     group="attnbench.scores",
-    base="bench.attention.scores:Score",
+    base="bench.attention.base:Score",
 )
 normalisers: Registry[Normaliser] = Registry(
     "normaliser",
     package="bench.attention.normalisers",
     group="attnbench.normalisers",
-    base="bench.attention.normalisers:Normaliser",
+    base="bench.attention.base:Normaliser",
     instances=True,
 )
 

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _versions(*, imports: bool) -> list[Finding]:
     import bench
-    from bench.store.provenance import commit, library_versions
+    from bench.store.result import commit, library_versions
 
     tail = f", commit {commit()}" if commit() else ""
     listed = ", ".join(f"{name} {version}" for name, version in library_versions().items())

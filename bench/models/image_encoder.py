@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from bench.attention.base import Memory
 from bench.errors import UsageError
+from bench.models import AttentionChoice, build_encoder
 from bench.models.base import Encoder, ModelConfig
-from bench.models.build import AttentionChoice, build_encoder
 from bench.models.layers import dropout, masked_mean, resize
 
 #: Pixels are centred and scaled to about unit variance.

@@ -1,15 +1,20 @@
-"""Layers that several model families share."""
+"""Layers that several model families share, and heads: from a decoder's features to scores of
+tokens, or from a text it reads to classes."""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.attention.base import AttentionOutput
+from bench.attention.base import AttentionOutput, Memory, Placement, Sampled
+from bench.models.base import Decoder
+from bench.models.losses import WordLoss, vocabulary_loss
 
 
 def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
@@ -90,3 +95,273 @@ def dropout_factors(shape: Sequence[int], probability: float, like: Tensor) -> T
     # In place: a comparison that makes bool is ten times as slow.
     kept = levels.ge_(dropped - LEVELS // 2).to(like.dtype)
     return kept.mul_(LEVELS / (LEVELS - dropped))
+
+
+class VocabularyHead(nn.Module):
+    """The output layer: features ...,F to logits ...,V.
+
+    Tied (Press and Wolf 2017) it shares the target embedding's matrix; the features are then as
+    large as the embedding, and start at a scale that suits both uses.
+    """
+
+    def __init__(self, size: int, embedding: nn.Embedding, *, tied: bool = True) -> None:
+        super().__init__()
+        self.projection = nn.Linear(size, embedding.num_embeddings)
+        nn.init.zeros_(self.projection.bias)
+        if tied:
+            assert size == embedding.embedding_dim, (size, embedding.embedding_dim)
+            self.projection.weight = embedding.weight
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.linear(features, self.projection.weight, self.projection.bias)
+
+    def loss(self, features: Tensor, labels: Tensor, *, smoothing: float = 0.0) -> WordLoss:
+        """Cross-entropy of N,F features with N labels; the logits are not kept."""
+        projection = self.projection
+        return vocabulary_loss(
+            features, projection.weight, projection.bias, labels, smoothing=smoothing
+        )
+
+
+#: The output that stands for "nothing new"; labels count from 1.
+BLANK = 0
+
+
+class CtcHead(nn.Module):
+    """A loss that makes every encoder state name the label it belongs to, or none (Graves 2006).
+
+    Beside an attentive decoder it pulls the states of a label to where the label is, so that
+    alignments appear early (Kim 2017, joint CTC-attention).
+
+    Args:
+        size: D, size of the memory's states.
+        labels: number of labels, `BLANK` included.
+    """
+
+    def __init__(self, size: int, labels: int) -> None:
+        super().__init__()
+        self.project = linear(size, labels)
+
+    def forward(self, memory: Memory, labels: Tensor) -> Tensor:
+        """Mean loss per label, in nats; examples with more labels than positions count 0.
+
+        Args:
+            labels: B,T int64, `BLANK` wherever there is none (only after the last).
+        """
+        log_probs = self.project(memory.states).float().log_softmax(dim=-1)  # B,S,V
+        lengths = (labels != BLANK).sum(dim=1)
+        total = F.ctc_loss(
+            log_probs.transpose(0, 1),
+            labels,
+            memory.lengths,
+            lengths,
+            blank=BLANK,
+            reduction="sum",
+            zero_infinity=True,
+        )
+        return total / lengths.sum().clamp(min=1)
+
+
+@dataclass(frozen=True)
+class ComparedWords:
+    """Embeddings of the words of two texts, each with its counterpart on the other side.
+
+    Attributes:
+        text, source: B,T,E and B,S,E embeddings.
+        text_found, source_found: B,T,E and B,S,E, averages of the other side's embeddings.
+        text_mask, source_mask: B,T and B,S.
+    """
+
+    text: Tensor
+    text_found: Tensor
+    text_mask: Tensor
+    source: Tensor
+    source_found: Tensor
+    source_mask: Tensor
+
+
+class ClassHead(nn.Module, ABC):
+    """A head for classes: from a text read over a memory to the logits of its classes."""
+
+    @abstractmethod
+    def forward(
+        self, states: Tensor, contexts: Tensor, mask: Tensor, words: ComparedWords | None = None
+    ) -> Tensor:
+        """Classify.
+
+        Args:
+            states: B,T,H.
+            contexts: B,T,C.
+            mask: B,T bool, True where a position is real.
+            words: embeddings of both texts, for heads that compare them.
+
+        Returns:
+            Logits B,K.
+        """
+
+
+class ComparisonHead(ClassHead):
+    """A head that compares every state h with its context a: [h; a; |h - a|; h * a], a layer, mean
+    and maximum over positions, a layer, classes.
+
+    The comparison is that of Chen 2017 (ESIM, section 3.2) with Mou 2016's absolute difference;
+    h and a come from different networks, so both are projected into one space first. Words, where
+    they are given, are compared alike and on both sides, as in Parikh 2016 (section 3.2); they
+    come from one embedding and share their projection.
+
+    Args:
+        state_size, context_size: H and C.
+        size: of that space and of the layers.
+        classes: K.
+        dropout: probability, on what enters each layer.
+        word_size: E, or 0 for no words.
+    """
+
+    def __init__(
+        self,
+        state_size: int,
+        context_size: int,
+        size: int,
+        classes: int,
+        dropout: float,
+        word_size: int = 0,
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.state, self.context = linear(state_size, size), linear(context_size, size)
+        self.compare = linear(4 * size, size)
+        self.word = linear(word_size, size) if word_size else None
+        self.compare_words = linear(4 * size, size) if word_size else None
+        self.join = linear((6 if word_size else 2) * size, size)
+        self.classify = linear(size, classes)
+
+    def forward(
+        self, states: Tensor, contexts: Tensor, mask: Tensor, words: ComparedWords | None = None
+    ) -> Tensor:
+        h, a = self.state(self._drop(states)), self.context(self._drop(contexts))  # B,T,K
+        pooled = self._pooled(self.compare, h, a, mask)  # B,2K
+        if words is not None:
+            pooled = torch.cat((pooled, self._words(words)), dim=1)  # B,6K
+        joined = torch.tanh(self.join(self._drop(pooled)))  # B,K
+        return self.classify(self._drop(joined))
+
+    def _words(self, words: ComparedWords) -> Tensor:
+        """Compare the words of both sides: B,4K."""
+        assert self.word is not None and self.compare_words is not None
+        sides = (
+            (words.text, words.text_found, words.text_mask),
+            (words.source, words.source_found, words.source_mask),
+        )
+        found = [
+            self._pooled(self.compare_words, self.word(one), self.word(other), mask)
+            for one, other, mask in sides
+        ]
+        return torch.cat(found, dim=1)
+
+    def _pooled(self, layer: nn.Module, one: Tensor, other: Tensor, mask: Tensor) -> Tensor:
+        """Compare B,T,K with B,T,K; return mean and maximum over the real positions, B,2K."""
+        pairs = torch.cat((one, other, (one - other).abs(), one * other), dim=2)  # B,T,4K
+        compared = torch.relu(layer(self._drop(pairs)))  # B,T,K
+        largest = compared.masked_fill(~mask[..., None], 0.0).amax(dim=1)  # none is below 0
+        return torch.cat((masked_mean(compared, mask), largest), dim=1)  # B,2K
+
+    def _drop(self, tensor: Tensor) -> Tensor:
+        return dropout(tensor, self.dropout, self.training)
+
+
+class LastStateHead(ClassHead):
+    """A head of the last state h and its context r: W tanh(W_p r + W_x h), the reader of
+    Rocktaschel 2016, sections 2.3 and 2.4.
+
+    Args:
+        context_size: 0 leaves the context out: conditional encoding, the paper's section 2.2.
+    """
+
+    def __init__(
+        self, state_size: int, context_size: int, size: int, classes: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.state = linear(state_size, size)
+        self.context = linear(context_size, size, bias=False) if context_size else None
+        self.classify = linear(size, classes)
+
+    def forward(
+        self, states: Tensor, contexts: Tensor, mask: Tensor, words: ComparedWords | None = None
+    ) -> Tensor:
+        last = mask.sum(dim=1) - 1  # B
+        rows = torch.arange(len(last), device=last.device)
+        joined = self.state(dropout(states[rows, last], self.dropout, self.training))  # B,K
+        if self.context is not None:
+            joined = joined + self.context(
+                dropout(contexts[rows, last], self.dropout, self.training)
+            )
+        return self.classify(torch.tanh(joined))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The result of reading a batch of texts of at most T words over memories of S positions.
+
+    Attributes:
+        states: B,T,H after every word.
+        contexts: B,T,C what the state after every word attends to.
+        mask: B,T bool, True where there is a word; every row has at least one.
+        weights: B,T,S or None.
+        parts: further B,T,S tensors by name.
+        sampled: drawn locations of all T+1 steps, since all of them shape the states.
+        steps: B,T+1 bool, True where a step is real.
+    """
+
+    states: Tensor
+    contexts: Tensor
+    mask: Tensor
+    steps: Tensor
+    weights: Tensor | None = None
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+    sampled: Sampled | None = None
+
+    def ends(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return state and context after the last word, and their mask: B,1,H; B,1,C; B,1."""
+        last = self.mask.sum(dim=1) - 1  # B
+        rows = torch.arange(len(last), device=last.device)
+        return (
+            self.states[rows, last][:, None],
+            self.contexts[rows, last][:, None],
+            self.mask[:, :1],
+        )
+
+
+def read(
+    decoder: Decoder,
+    placement: Placement,
+    tokens: Tensor,
+    memory: Memory,
+    *,
+    need_weights: bool = False,
+) -> Reading:
+    """Read texts with a decoder: its state after every word, and what that state attends to.
+
+    Generation pairs a step's attention with the word the step writes; reading pairs it with the
+    word just read. A mechanism that attends with the current state does so in the same step; one
+    that attends with the previous state (Bahdanau 2015) only in the next. The end token, read last,
+    gives the last word that next step.
+
+    Args:
+        placement: of the decoder's attention.
+        tokens: B,T+1 int64: words, the end token, padding (0).
+    """
+    decoded = decoder(tokens, memory, need_weights=need_weights)
+    assert decoded.hidden is not None and decoded.contexts is not None
+    # The T steps whose attention belongs to the T words.
+    answer = slice(1, None) if placement == "previous-state" else slice(None, -1)
+    steps = tokens != 0  # B,T+1
+    return Reading(
+        states=decoded.hidden[:, :-1],
+        contexts=decoded.contexts[:, answer],
+        mask=steps[:, 1:],
+        steps=steps,
+        weights=None if decoded.weights is None else decoded.weights[:, answer],
+        parts={name: part[:, answer] for name, part in decoded.parts.items()},
+        sampled=decoded.sampled,
+    )

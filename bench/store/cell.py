@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -48,16 +48,7 @@ class Cell:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data, of which `from_json` makes an equal cell."""
-        return {
-            "version": CELL_VERSION,
-            "task": self.task,
-            "dataset": self.dataset,
-            "attention": self.attention,
-            "score": self.score,
-            "budget": self.budget,
-            "seed": self.seed,
-            "options": dict(self.options),
-        }
+        return {"version": CELL_VERSION, **asdict(self)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Cell:

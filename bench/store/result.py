@@ -1,14 +1,28 @@
-"""The result record of one trial: the schema that is checked on every write and every read."""
+"""The record of one trial: its result, the provenance of that, and the attention traces beside it.
+
+The result's schema is checked on every write and every read.
+"""
 
 from __future__ import annotations
 
+import importlib.metadata
 import math
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+import bench
 from bench.store.cell import CELL_VERSION, Cell
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SCHEMA: Final = 1
 
@@ -160,3 +174,189 @@ def fault_of_age(record: Any) -> str | None:
     if made != CELL_VERSION:
         return f"cell version {made}, when defaults were others; this version has {CELL_VERSION}"
     return None
+
+
+#: Libraries that can change a figure or its cost.
+LIBRARIES = (
+    "torch",
+    "torchaudio",
+    "pytorch-lightning",
+    "ray",
+    "wandb",
+    "numpy",
+    "torchmetrics",
+    "sacrebleu",
+    "rouge-score",
+    "pycocoevalcap",
+    "tokenizers",
+)
+
+
+def provenance(
+    *,
+    started: str,
+    device: str = "cpu",
+    threads: int = 1,
+    study: str | None = None,
+    data_fingerprint: str | None = None,
+    signatures: Mapping[str, str] | None = None,
+    notes: Iterable[str] = (),
+) -> Provenance:
+    """Make the provenance of a trial that ends now and began at `started` (an earlier `utc_now()`).
+
+    Args:
+        device: "cpu", "cuda" or "cuda:<index>"; its maker's name is looked up.
+        threads: threads torch used, recorded for the CPU.
+        data_fingerprint, signatures, notes: from the task's data and evaluation.
+    """
+    return Provenance(
+        package_version=bench.__version__,
+        commit=commit(),
+        libraries=dict(library_versions()),
+        device=device_name(device, threads),
+        data_fingerprint=data_fingerprint,
+        signatures=dict(signatures or {}),
+        notes=tuple(notes),
+        study=study,
+        started=started,
+        finished=utc_now(),
+    )
+
+
+def utc_now() -> str:
+    """Current time in ISO 8601, to the millisecond: `2025-01-31T12:00:00.000Z`."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@cache
+def library_versions() -> Mapping[str, str]:
+    """Versions of Python and of the installed LIBRARIES, without importing them."""
+    versions = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+@cache
+def commit() -> str | None:
+    """Commit of the checkout we run from, with "-dirty" if files differ from it; None outside a
+    checkout and without git. Looked up once per process.
+    """
+    root = Path(bench.__file__).resolve().parent.parent
+    if not (root / ".git").exists():  # installed as a package, maybe inside someone's repository
+        return None
+    # --exclude=* leaves no tag to describe by, so the full hash is what --always falls back to.
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        answer = subprocess.run(
+            command, cwd=root, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip() or None
+
+
+def device_name(device: str, threads: int = 1) -> str:
+    """Name of a device for people: `NVIDIA H200`, `AMD EPYC 7B13 (1 thread)`."""
+    if device.startswith("cuda"):
+        import torch
+
+        return str(torch.cuda.get_device_name(device))
+    return f"{_processor()} ({threads} thread{'s' if threads != 1 else ''})"
+
+
+@cache
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return " ".join(line.split(":", 1)[1].split())
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+# Attention traces: the weights of one example, with its units and the gold alignment. One typed
+# object serves pictures and figures; nothing here knows a task.
+
+Mode = Literal["free", "forced"]
+SourceKind = Literal["words", "frames", "grid"]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Attention trace of one example.
+
+    Attributes:
+        example: identifier of the example in its test set.
+        subset: name of the test set ("test", "long", ...).
+        mode: "free" for the decoder's own output, "forced" for the reference read by it.
+        kind: kind of source positions: words, frames of sound, cells of a picture grid.
+        source: the S source units (words, or a label per frame or cell).
+        target: the T target units in the order they were produced.
+        weights: T,S; each row sums to 1. Means over heads and layers where there are several.
+        parts: further T,S matrices by name, e.g. "layer 1 head 2".
+        gold: pairs (t, s) that belong together, None where nothing is known.
+        extra: further data for a picture of this trace (grid shape, boxes, seconds a frame,
+            a path relative to the data root, ...); JSON data.
+    """
+
+    example: str
+    subset: str
+    mode: Mode
+    kind: SourceKind
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    weights: np.ndarray
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    gold: tuple[tuple[int, int], ...] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shape = (len(self.target), len(self.source))
+        for name, matrix in [("weights", self.weights), *self.parts.items()]:
+            assert matrix.shape == shape, f"{name} is {matrix.shape}, units are {shape}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON data, with weights rounded to 4 decimals (a picture shows fewer)."""
+        return {
+            "example": self.example,
+            "subset": self.subset,
+            "mode": self.mode,
+            "kind": self.kind,
+            "source": list(self.source),
+            "target": list(self.target),
+            "weights": _rounded(self.weights),
+            "parts": {name: _rounded(matrix) for name, matrix in self.parts.items()},
+            "gold": None if self.gold is None else [list(pair) for pair in self.gold],
+            "extra": dict(self.extra),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Trace:
+        import numpy as np
+
+        shape = (len(data["target"]), len(data["source"]))
+        gold = data["gold"]
+        return cls(
+            example=data["example"],
+            subset=data["subset"],
+            mode=data["mode"],
+            kind=data["kind"],
+            source=tuple(data["source"]),
+            target=tuple(data["target"]),
+            weights=np.asarray(data["weights"], dtype=np.float32).reshape(shape),
+            parts={
+                name: np.asarray(matrix, dtype=np.float32).reshape(shape)
+                for name, matrix in data["parts"].items()
+            },
+            gold=None if gold is None else tuple((t, s) for t, s in gold),
+            extra=data["extra"],
+        )
+
+
+def _rounded(matrix: np.ndarray) -> list[list[float]]:
+    return [[round(float(weight), 4) for weight in row] for row in matrix]

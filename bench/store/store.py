@@ -2,7 +2,7 @@
 
     STORE/trials/<hash>.json                the result record, written last and atomically
     STORE/trials/<hash>.predictions.jsonl   one example a line
-    STORE/trials/<hash>.traces.jsonl        one `bench.store.trace.Trace` a line
+    STORE/trials/<hash>.traces.jsonl        one `bench.store.result.Trace` a line
     STORE/sweeps/<name>.json                where a sweep stands
     STORE/checkpoints/<hash>.pt             of a trial that was interrupted; gone once it ends
     STORE/cache  STORE/wandb  STORE/ray     scratch of the machine that runs trials

@@ -21,8 +21,7 @@ from urllib.parse import urlparse
 
 if TYPE_CHECKING:
     from bench.store.cell import Cell
-    from bench.store.result import Result
-    from bench.store.trace import Trace
+    from bench.store.result import Result, Trace
 
 #: What a user may ask for; "auto" is online with a key and a network, offline otherwise.
 REQUESTS = ("auto", "online", "offline", "off")

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
     from bench.store.cell import Cell
-    from bench.store.result import Result
-    from bench.store.trace import Trace
+    from bench.store.result import Result, Trace
 
 
 Mode = Literal["online", "offline"]

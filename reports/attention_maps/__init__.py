@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.store.trace import Trace
+from bench.store.result import Trace
 from reports.attention_maps.audio import sound_map
 from reports.attention_maps.image import photo_map
 from reports.attention_maps.text import heat_map

@@ -11,7 +11,7 @@ from itertools import groupby
 
 import numpy as np
 
-from bench.store.trace import Trace
+from bench.store.result import Trace
 from reports.attention_maps.image import grey, ink, spectrogram
 from reports.figures import (
     Box,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.store.trace import Trace
+from bench.store.result import Trace
 from reports import formats
 from reports.figures import (
     Box,

@@ -17,8 +17,7 @@ from typing import Any
 import bench
 from bench.attention.registries import attentions
 from bench.errors import UsageError
-from bench.store.provenance import library_versions
-from bench.store.result import Result
+from bench.store.result import Result, library_versions
 from bench.store.store import Problem as Unreadable
 from bench.store.store import Store
 from reports.formats import plural

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
-from bench.store.result import Result
-from bench.store.trace import Trace
+from bench.store.result import Result, Trace
 from reports import formats
 from reports.attention_maps import attention_map
 from reports.figures import Drawing, shortened, style

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
-from bench.store.trace import Mode, SourceKind, Trace
+from bench.store.result import Mode, SourceKind, Trace
 from reports.attention_maps import attention_map
 from reports.figures import Drawing, Group, Text, text_width
 from reports.load import Contender, Frame

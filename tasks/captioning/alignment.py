@@ -26,8 +26,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from bench.store.result import AlignmentFigures
-from bench.store.trace import Trace
+from bench.store.result import AlignmentFigures, Trace
 from tasks.captioning.datasets import Box, Caption, Phrase, Picture
 from tasks.evaluation.alignment import blocks
 from tasks.evaluation.decode import Read, Written

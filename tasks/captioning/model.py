@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from bench.attention.base import AttentionOptions, Memory
 from bench.models.base import Decoder, Encoder, select_rows
-from bench.models.heads import VocabularyHead
+from bench.models.layers import VocabularyHead
 from tasks.captioning.data import CaptionBatch
 from tasks.captioning.images import augmented
 from tasks.captioning.settings import CaptioningSettings

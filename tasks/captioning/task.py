@@ -40,9 +40,9 @@ class Captioning(Task[CaptioningSettings, CaptionCorpus, "CaptioningData", "Capt
 
     @classmethod
     def module(cls, plan: CaptioningPlan, data: CaptioningData) -> CaptioningModule:
-        from bench.models.build import AttentionChoice, build_decoder
-        from bench.models.heads import VocabularyHead
+        from bench.models import AttentionChoice, build_decoder
         from bench.models.image_encoder import GridEncoder, PictureFront
+        from bench.models.layers import VocabularyHead
         from tasks.captioning.model import CaptioningModule, Frequencies
         from tasks.training.module import model_sizes
 

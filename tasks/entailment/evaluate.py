@@ -10,8 +10,7 @@ import numpy as np
 import torch
 
 from bench.hardware import Stopwatch
-from bench.store.result import Alignment
-from bench.store.trace import Trace
+from bench.store.result import Alignment, Trace
 from tasks.base import Evaluation
 from tasks.data.batching import LabelledBatch, Matrices
 from tasks.entailment.data import EntailmentData, Split

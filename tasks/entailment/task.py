@@ -13,7 +13,7 @@ from tasks.entailment.settings import EntailmentSettings
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
-    from bench.models.heads import ClassHead
+    from bench.models.layers import ClassHead
     from tasks.entailment.data import EntailmentData
     from tasks.entailment.evaluate import EntailmentScorer
     from tasks.training.classifier import ClassificationModule
@@ -43,7 +43,7 @@ class Entailment(
 
     @classmethod
     def module(cls, plan: EntailmentPlan, data: EntailmentData) -> ClassificationModule:
-        from bench.models.build import AttentionChoice, build_decoder, build_encoder
+        from bench.models import AttentionChoice, build_decoder, build_encoder
         from tasks.entailment.model import WordEmbedding, spelling_vectors
         from tasks.training.classifier import ClassificationModule
         from tasks.training.module import model_sizes
@@ -94,7 +94,7 @@ class Entailment(
 
 
 def _head(plan: EntailmentPlan, state_size: int, context_size: int) -> ClassHead:
-    from bench.models.heads import ComparisonHead, LastStateHead
+    from bench.models.layers import ComparisonHead, LastStateHead
 
     settings = plan.settings
     if settings.head == "compare":

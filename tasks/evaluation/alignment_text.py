@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.store.result import Alignment, AlignmentFigures
-from bench.store.trace import Mode, Trace
+from bench.store.result import Alignment, AlignmentFigures, Mode, Trace
 from tasks.data.text_pairs import Split
 from tasks.data.tokenizer import Tokenizer
 from tasks.evaluation.alignment import (

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.store.result import Alignment, AlignmentFigures
-from bench.store.trace import Mode, Trace
+from bench.store.result import Alignment, AlignmentFigures, Mode, Trace
 from tasks.evaluation.alignment import (
     Agreement,
     Case,

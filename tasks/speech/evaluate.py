@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.text import char_error_rate, word_error_rate
 
-from bench.store.trace import Trace
+from bench.store.result import Trace
 from tasks.base import Evaluation
 from tasks.data.batching import Batch
 from tasks.evaluation.bootstrap import Interval, bootstrap, ratio

@@ -14,8 +14,7 @@ from torch import Tensor
 from bench.attention.base import AttentionOptions, Memory
 from bench.models.audio_encoder import ConvolutionalFront, FrameFront, PyramidalFront
 from bench.models.base import Decoder, Encoder
-from bench.models.heads import VocabularyHead
-from bench.models.losses import CtcHead
+from bench.models.layers import CtcHead, VocabularyHead
 from tasks.data.batching import Batch
 from tasks.speech.features import SpecAugment
 from tasks.speech.settings import SpeechSettings

@@ -43,9 +43,8 @@ class Speech(Task[SpeechSettings, SpeechCorpus, "SpeechData", "SpeechModule"]):
 
     @classmethod
     def module(cls, plan: SpeechPlan, data: SpeechData) -> SpeechModule:
-        from bench.models.build import AttentionChoice, build_decoder, build_encoder
-        from bench.models.heads import VocabularyHead
-        from bench.models.losses import CtcHead
+        from bench.models import AttentionChoice, build_decoder, build_encoder
+        from bench.models.layers import CtcHead, VocabularyHead
         from tasks.speech.model import SpeechModule, build_augment, build_front
         from tasks.training.module import model_sizes
 

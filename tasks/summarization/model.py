@@ -10,8 +10,8 @@ from torch import Tensor
 
 from bench.attention.base import Memory, zero_padding
 from bench.errors import NotApplicable
+from bench.models import AttentionChoice
 from bench.models.base import Encoder, ModelConfig
-from bench.models.build import AttentionChoice
 from bench.models.layers import linear, masked_mean
 
 

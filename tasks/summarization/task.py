@@ -46,7 +46,7 @@ class Summarization(Task[SummarySettings, SummaryCorpus, "TextData[Document]", "
 
     @classmethod
     def module(cls, plan: SummarizationPlan, data: TextData[Document]) -> GenerationModule:
-        from bench.models.build import build_encoder
+        from bench.models import build_encoder
         from tasks.summarization.model import rush_encoder
         from tasks.training.sequence import text_module
 

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from bench.attention.base import AttentionOptions, Placement
 from bench.models.base import Decoder, Encoder
-from bench.models.heads import ClassHead, ComparedWords, Reading, read
-from bench.models.layers import masked_mean
+from bench.models.layers import ClassHead, ComparedWords, Reading, masked_mean, read
 from bench.models.losses import Baseline, doubly_stochastic_penalty, penalty_weight, reinforce_loss
 from tasks.data.batching import LabelledBatch
 from tasks.settings import Settings

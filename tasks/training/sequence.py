@@ -19,10 +19,9 @@ from torch import Tensor, nn
 
 from bench.attention.base import Attention, AttentionOptions, Memory
 from bench.errors import UsageError
+from bench.models import AttentionChoice, build_decoder, build_encoder
 from bench.models.base import Decoded, Decoder, Encoder, ModelConfig
-from bench.models.build import AttentionChoice, build_decoder, build_encoder
-from bench.models.heads import VocabularyHead
-from bench.models.layers import dropout, token_embedding
+from bench.models.layers import VocabularyHead, dropout, token_embedding
 from bench.models.losses import Baseline, doubly_stochastic_penalty, penalty_weight, reinforce_loss
 from tasks.base import Plan
 from tasks.data.batching import Batch
@@ -31,7 +30,7 @@ from tasks.data.vocabulary import PAD
 from tasks.settings import Settings, TextSettings
 from tasks.training.module import TrainingModule, model_sizes
 
-#: Builds an encoder as `bench.models.build.build_encoder` does.
+#: Builds an encoder as `bench.models.build_encoder` does.
 EncoderBuilder = Callable[[AttentionChoice, int, ModelConfig], Encoder]
 
 

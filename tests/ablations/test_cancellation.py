@@ -23,7 +23,7 @@ from ablations.cancellation import (
 )
 from ablations.trial_interface import TrialOptions
 from ablations.worker import run_cell
-from bench.store.provenance import utc_now
+from bench.store.result import utc_now
 from bench.store.store import Store
 
 

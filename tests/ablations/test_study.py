@@ -15,8 +15,8 @@ from ablations.trial_interface import TrialOptions
 from bench.attention.registries import attentions
 from bench.cli import main as cli
 from bench.errors import UsageError
-from bench.models.build import AttentionChoice, build_decoder, build_encoder
-from bench.models.heads import VocabularyHead
+from bench.models import AttentionChoice, build_decoder, build_encoder
+from bench.models.layers import VocabularyHead
 from tasks.plan import resolve
 from tasks.training.module import model_sizes
 

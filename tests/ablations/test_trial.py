@@ -15,9 +15,8 @@ from ablations.trial import UNUSABLE, run_trial
 from ablations.trial_interface import TrialOptions
 from bench.attention.registries import attentions
 from bench.store.cell import Cell
-from bench.store.result import Result
+from bench.store.result import Result, Trace
 from bench.store.store import Store
-from bench.store.trace import Trace
 from tasks.base import tasks
 from tasks.plan import make_cell
 

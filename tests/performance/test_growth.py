@@ -14,7 +14,7 @@ from marked_processes import SUPPORT, Marked
 
 from ablations.sweep import plan_sweep
 from ablations.trial_interface import failed_result
-from bench.store.provenance import utc_now
+from bench.store.result import utc_now
 from bench.store.store import Store
 
 pytestmark = pytest.mark.performance

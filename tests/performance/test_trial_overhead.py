@@ -14,8 +14,8 @@ import pytest
 from fake_trials import PREDICTIONS, fake_cell, fake_result
 from marked_processes import SUPPORT, Marked
 
+from bench.store.result import Trace
 from bench.store.store import Store
-from bench.store.trace import Trace
 from bench.tracking import open_tracker
 
 pytestmark = pytest.mark.performance

@@ -13,16 +13,8 @@ import numpy as np
 import pytest
 
 from bench.store.cell import Cell
-from bench.store.result import (
-    Alignment,
-    Cost,
-    Failure,
-    Primary,
-    Provenance,
-    Result,
-)
+from bench.store.result import Alignment, Cost, Failure, Primary, Provenance, Result, Trace
 from bench.store.store import Store
-from bench.store.trace import Trace
 from reports.metrics import AxisEntry, Catalogue, TaskEntry
 from reports.pages.report import Report, build_report
 from reports.pages.site import write_report

@@ -14,8 +14,7 @@ from typing import Any
 
 from ablations.trial_interface import NO_HOOKS, TrialHooks, TrialOptions, failed_result
 from bench.store.cell import Cell
-from bench.store.provenance import provenance, utc_now
-from bench.store.result import Cost, Primary, Result
+from bench.store.result import Cost, Primary, Result, provenance, utc_now
 from bench.tracking import open_tracker
 
 PREDICTIONS = [{"example": "0", "subset": "test", "prediction": "x"}]

@@ -12,7 +12,7 @@ import numpy as np
 from made_up import TARGET, sentences
 
 from bench.store.cell import Cell
-from bench.store.trace import Mode, Trace
+from bench.store.result import Mode, Trace
 from tasks.translation.evaluate import bleu, bleu_statistics
 
 #: Settings that results are spread over; contenders have so many seeds.

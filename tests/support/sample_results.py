@@ -13,9 +13,8 @@ import numpy as np
 from PIL import Image
 
 from bench.store.cell import Cell
-from bench.store.result import Alignment, AlignmentFigures, Cost, Primary, Provenance, Result
+from bench.store.result import Alignment, AlignmentFigures, Cost, Primary, Provenance, Result, Trace
 from bench.store.store import Store
-from bench.store.trace import Trace
 from tasks.speech.alignment import picture
 
 LABELS = ("entailment", "neutral", "contradiction")

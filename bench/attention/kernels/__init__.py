@@ -15,21 +15,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 #: Numbers of a tile: 1 MiB in float32.
 TILE = 2**18
 #: Positions of a tile; with more there were too few queries over which to add gradients up.
 TILE_POSITIONS = 128
-#: Elements an intermediate tensor may have (128 MiB in float32) before it is formed in pieces.
-LIMIT = 2**25
 
 
 def additive_in_tiles(queries: Tensor, keys: Tensor, vector: Tensor) -> Tensor:
@@ -211,32 +208,3 @@ def written_out_gradients(
     made = torch.autograd.grad(energies, wanted, gradient.to(energies.dtype), create_graph=True)
     found = iter(made)
     return tuple(next(found) if need else None for need in needed)
-
-
-def in_chunks(
-    function: Callable[[Tensor], Tensor],
-    rows: Tensor,
-    *,
-    dim: int,
-    row_size: int,
-    limit: int = LIMIT,
-) -> Tensor:
-    """Compute `function(rows)`, in pieces along `dim` where its intermediate tensor would be large.
-
-    In training the pieces are recomputed in the backward pass instead of kept; otherwise autograd
-    would hold all of them and nothing would be saved.
-
-    Args:
-        function: maps each row along `dim` independently of the others; keeps that dimension.
-        row_size: elements of the intermediate tensor for one row.
-        limit: elements it may have altogether.
-    """
-    size = max(1, limit // max(1, row_size))
-    if rows.shape[dim] <= size:
-        return function(rows)
-    recompute = torch.is_grad_enabled()
-    pieces = [
-        checkpoint(function, piece, use_reentrant=False) if recompute else function(piece)
-        for piece in rows.split(size, dim)
-    ]
-    return torch.cat(pieces, dim)

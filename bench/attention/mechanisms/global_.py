@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from bench.attention.attention import ScoredAttention, WindowedOptions
-from bench.attention.base import AttentionOptions, Sizes
+from bench.attention.base import Sizes
 from bench.attention.registries import attentions
 
 
@@ -20,8 +18,7 @@ class GlobalAttention(ScoredAttention):
     citation = "Luong 2015"
     placement = "current-state"
     classic_score = "general"
-    Options: ClassVar[type[AttentionOptions]] = WindowedOptions
+    Options = WindowedOptions
 
-    def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
-        assert isinstance(options, WindowedOptions)
+    def __init__(self, sizes: Sizes, score: str, options: WindowedOptions) -> None:
         super().__init__(sizes, score, options, window=options.window())

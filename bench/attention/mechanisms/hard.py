@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.attention.attention import Aggregation, ScoredAttention, Selection, weighted_mean
-from bench.attention.base import AttentionOptions, Keys, Sampled, Sizes
+from bench.attention.base import Keys, Sampled, Sizes
 from bench.attention.mechanisms.soft import SoftOptions
 from bench.attention.registries import attentions
 
@@ -132,10 +132,9 @@ class HardAttention(ScoredAttention):
     citation = "Xu 2015"
     placement = "previous-state"
     classic_score = "concat"
-    Options: ClassVar[type[AttentionOptions]] = HardOptions
+    Options = HardOptions
 
-    def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
-        assert isinstance(options, HardOptions)
+    def __init__(self, sizes: Sizes, score: str, options: HardOptions) -> None:
         sampling = Sampling(
             options.estimator,
             expected_probability=options.expected_probability,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from bench.attention.attention import AttentionWeights, ScoredAttention, ScoredOptions
-from bench.attention.base import AttentionOptions, AttentionState, Keys, Memory, Sizes, zero_padding
+from bench.attention.base import AttentionState, Keys, Memory, Sizes, zero_padding
 from bench.attention.registries import attentions
 
 
@@ -88,10 +87,9 @@ class HierarchicalAttention(ScoredAttention):
     citation = "Yang 2016"
     placement = "current-state"
     classic_score = "concat"
-    Options: ClassVar[type[AttentionOptions]] = HierarchicalOptions
+    Options = HierarchicalOptions
 
-    def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
-        assert isinstance(options, HierarchicalOptions)
+    def __init__(self, sizes: Sizes, score: str, options: HierarchicalOptions) -> None:
         super().__init__(sizes, score, options)
         self.segment_score = self._make_score(score, sizes)
         self.segment_size = options.segment_size

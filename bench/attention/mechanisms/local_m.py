@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 from torch import Tensor
 
@@ -12,12 +10,12 @@ from bench.attention.base import (
     AttentionOptions,
     AttentionOutput,
     AttentionState,
+    DotScore,
     Keys,
     Memory,
     Sizes,
 )
 from bench.attention.registries import attentions
-from bench.attention.scores import DotScore
 from bench.attention.windows import MonotonicWindow, PointWindow, pooled, take_rows
 
 #: How many times longer than its window a memory must be for gathering to pay, measured on a CPU:
@@ -38,7 +36,7 @@ class LocalAttention(ScoredAttention):
     citation = "Luong 2015"
     placement = "current-state"
     classic_score = "general"
-    Options: ClassVar[type[AttentionOptions]] = LocalOptions
+    Options = LocalOptions
 
     def __init__(
         self, sizes: Sizes, score: str, options: AttentionOptions, *, window: PointWindow
@@ -96,7 +94,6 @@ class LocalMonotonic(LocalAttention):
 
     summary = "a window of 2D+1 positions that moves with the step"
 
-    def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
-        assert isinstance(options, LocalOptions)
+    def __init__(self, sizes: Sizes, score: str, options: LocalOptions) -> None:
         window = MonotonicWindow(options.window, sizes.length_ratio)
         super().__init__(sizes, score, options, window=window)

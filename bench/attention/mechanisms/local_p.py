@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 
-from bench.attention.base import AttentionOptions, Sizes
+from bench.attention.base import Sizes
 from bench.attention.mechanisms.local_m import LocalAttention, LocalOptions
 from bench.attention.registries import attentions
 from bench.attention.windows import PredictiveWindow
@@ -23,10 +21,9 @@ class LocalPredictive(LocalAttention):
     """A window with a Gaussian around a predicted position (Luong 2015, equations 9, 10)."""
 
     summary = "a window of 2D+1 positions around a predicted one, with a Gaussian"
-    Options: ClassVar[type[AttentionOptions]] = PredictiveOptions
+    Options = PredictiveOptions
 
-    def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
-        assert isinstance(options, PredictiveOptions)
+    def __init__(self, sizes: Sizes, score: str, options: PredictiveOptions) -> None:
         window = PredictiveWindow(
             sizes.query, options.window, axes=sizes.axes, renormalise=options.renormalise
         )

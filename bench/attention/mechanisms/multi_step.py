@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 from torch import Tensor
 
 from bench.attention.attention import ScoredAttention, ScoredOptions
-from bench.attention.base import AttentionOptions, Keys, Memory, Sizes
+from bench.attention.base import Keys, Memory, Sizes
 from bench.attention.registries import attentions, no_previous_step
 
 
@@ -30,10 +28,9 @@ class MultiStepAttention(ScoredAttention):
     citation = "Gehring 2017"
     placement = "convolutional"
     classic_score = "dot"
-    Options: ClassVar[type[AttentionOptions]] = MultiStepOptions
+    Options = MultiStepOptions
 
-    def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
-        assert isinstance(options, MultiStepOptions)
+    def __init__(self, sizes: Sizes, score: str, options: MultiStepOptions) -> None:
         super().__init__(sizes, score, options)
         self.scale_context = options.scale_context
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from bench.attention.attention import AttentionWeights, ScoredAttention, ScoredOptions
-from bench.attention.base import AttentionOptions, AttentionOutput, AttentionState, Keys, Sizes
-from bench.attention.kernels import in_chunks
+from bench.attention.attention import AttentionWeights, ScoredAttention, ScoredOptions, in_chunks
+from bench.attention.base import AttentionOutput, AttentionState, Keys, Sizes
 from bench.attention.registries import attentions, no_previous_step
 
 
@@ -36,10 +33,9 @@ class AttentionOverAttention(ScoredAttention):
     citation = "Cui 2017"
     placement = "current-state"
     classic_score = "dot"
-    Options: ClassVar[type[AttentionOptions]] = OverOptions
+    Options = OverOptions
 
-    def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
-        assert isinstance(options, OverOptions)
+    def __init__(self, sizes: Sizes, score: str, options: OverOptions) -> None:
         super().__init__(sizes, score, options)
         self.causal, self.needs_future = options.causal, not options.causal
 

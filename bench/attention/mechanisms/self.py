@@ -12,11 +12,11 @@ from bench.attention.base import (
     AttentionState,
     Keys,
     Memory,
+    Score,
     Sizes,
     zero_padding,
 )
 from bench.attention.registries import attentions, no_previous_step, scores
-from bench.attention.scores import Score
 from bench.errors import UsageError
 
 

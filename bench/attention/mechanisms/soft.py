@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 
 from bench.attention.attention import ScoredAttention, WindowedOptions
-from bench.attention.base import AttentionOptions, Sizes
+from bench.attention.base import Sizes
 from bench.attention.registries import attentions
 
 
@@ -29,8 +27,7 @@ class SoftAttention(ScoredAttention):
     citation = "Bahdanau 2015, Xu 2015"
     placement = "previous-state"
     classic_score = "concat"
-    Options: ClassVar[type[AttentionOptions]] = SoftOptions
+    Options = SoftOptions
 
-    def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
-        assert isinstance(options, SoftOptions)
+    def __init__(self, sizes: Sizes, score: str, options: SoftOptions) -> None:
         super().__init__(sizes, score, options, window=options.window(), gate=options.gate)

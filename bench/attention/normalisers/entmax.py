@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from bench.attention.normalisers import Normaliser, masked
+from bench.attention.base import Normaliser, masked
 from bench.attention.registries import normalisers
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from bench.attention.normalisers import Normaliser, masked
+from bench.attention.base import Normaliser, masked
 from bench.attention.registries import normalisers
 
 

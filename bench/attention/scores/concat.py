@@ -11,11 +11,10 @@ from typing import ClassVar, Self, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from bench.attention.attention import HeadLinear
-from bench.attention.base import AttentionOptions
-from bench.attention.kernels import additive_in_tiles, in_chunks
+from bench.attention.attention import HeadLinear, in_chunks
+from bench.attention.base import AttentionOptions, Score
+from bench.attention.kernels import additive_in_tiles
 from bench.attention.registries import scores
-from bench.attention.scores import Score
 
 Additive: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 

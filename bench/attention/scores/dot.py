@@ -7,9 +7,8 @@ from typing import Self
 from torch import Tensor
 
 from bench.attention.attention import HeadLinear, split_heads
-from bench.attention.base import AttentionOptions
+from bench.attention.base import AttentionOptions, DotScore
 from bench.attention.registries import scores
-from bench.attention.scores import DotScore
 
 
 @scores.register("dot")

@@ -18,7 +18,7 @@ from torch import Tensor
 from bench.attention.base import Memory, lengths_to_mask
 from bench.errors import UsageError
 from bench.models.base import Decoder, select_rows
-from bench.models.heads import VocabularyHead
+from bench.models.layers import VocabularyHead
 from bench.models.losses import ALIGNMENT, LN_2, LOG2_E
 
 #: Features B,T,F to logits B,T,V.

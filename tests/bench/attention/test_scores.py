@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from bench.attention.attention import ScoredOptions, merge_heads, split_heads
+from bench.attention.base import Score
 from bench.attention.registries import scores
-from bench.attention.scores import Score
 from bench.attention.scores import concat as concat_module
 from bench.errors import NotApplicable, UsageError
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from bench.attention.base import Memory, lengths_to_mask
 from bench.attention.registries import attentions
+from bench.models import AttentionChoice, build_decoder, build_encoder
 from bench.models.base import Decoder, Encoder, ModelConfig
-from bench.models.build import AttentionChoice, build_decoder, build_encoder
 
 SIZES = ModelConfig(
     embedding_dim=6,

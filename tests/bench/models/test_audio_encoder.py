@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bench.attention.base import Memory, lengths_to_mask
 from bench.models.audio_encoder import ConvolutionalFront, FrameFront, PyramidalFront, paired
-from bench.models.losses import CtcHead
+from bench.models.layers import CtcHead
 from bench.models.recurrent import RecurrentEncoder
 
 F = 3

@@ -10,8 +10,8 @@ import torch
 
 from bench.attention.registries import attentions
 from bench.errors import NotApplicable, UsageError
+from bench.models import AttentionChoice, build_decoder
 from bench.models.base import ModelConfig
-from bench.models.build import AttentionChoice, build_decoder
 from bench.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from bench.models.recurrent import (
     CurrentStateDecoder,

@@ -13,8 +13,7 @@ from wandb_server import wandb_server
 
 from ablations.trial_interface import failed_result
 from bench.store.cell import Cell
-from bench.store.result import Alignment, Cost, Result
-from bench.store.trace import Trace
+from bench.store.result import Alignment, Cost, Result, Trace
 from bench.tracking import open_tracker
 from bench.tracking.wandb import Identity, close_run, heatmap, open_run
 

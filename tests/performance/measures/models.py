@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from bench.attention.registries import attentions
-from bench.models.build import AttentionChoice, build_decoder, build_encoder
-from bench.models.heads import VocabularyHead
+from bench.models import AttentionChoice, build_decoder, build_encoder
+from bench.models.layers import VocabularyHead
 from measures.sentences import VOCABULARY
 from tasks.settings import Settings
 from tasks.training.module import model_sizes

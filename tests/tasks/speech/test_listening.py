@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from bench.store.trace import Trace
+from bench.store.result import Trace
 from tasks.evaluation.decode import Read, Written
 from tasks.speech.alignment import (
     MOST_BANDS,

@@ -7,8 +7,8 @@ import torch
 
 from bench.attention.registries import attentions
 from bench.errors import NotApplicable
+from bench.models import AttentionChoice
 from bench.models.base import ModelConfig
-from bench.models.build import AttentionChoice
 from tasks.summarization.model import RushEncoder, rush_encoder
 
 SIZES = ModelConfig(embedding_dim=5, hidden_dim=6)

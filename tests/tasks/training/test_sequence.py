@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bench.attention.base import Sampled
 from bench.attention.mechanisms.hard import HardOptions
 from bench.models.base import Decoded
-from bench.models.heads import VocabularyHead
+from bench.models.layers import VocabularyHead
 from tasks.data.batching import Batch
 from tasks.settings import Settings
 from tasks.training.sequence import GenerationModule

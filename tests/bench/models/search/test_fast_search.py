@@ -8,7 +8,7 @@ import pytest
 import torch
 from slow_search import slow_beam_search
 
-from bench.models.heads import VocabularyHead
+from bench.models.layers import VocabularyHead
 from bench.models.search import COLUMN, NextToken, columns, greedy_search
 from bench.models.search.beam import beam_search, best_extensions
 

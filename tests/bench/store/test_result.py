@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import bench
-from bench.store.provenance import commit, device_name, library_versions, provenance, utc_now
+from bench.store.result import commit, device_name, library_versions, provenance, utc_now
 
 ROOT = Path(bench.__file__).parent.parent
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -37,7 +37,7 @@ def test_what_a_record_says_of_its_origin() -> None:
 
 def test_versions_are_told_without_importing_anything() -> None:
     code = (
-        "import sys; from bench.store.provenance import library_versions; "
+        "import sys; from bench.store.result import library_versions; "
         "assert 'torch' in library_versions(); "
         "print([name for name in ('torch', 'ray', 'wandb') if name in sys.modules])"
     )

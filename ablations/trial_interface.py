@@ -78,9 +78,11 @@ class TrialOptions:
 
     def store(self) -> Store | None:
         """The store, which whoever made these options has found usable."""
+        if self.store_address is None:
+            return None
         from bench.store.store import Store
 
-        return None if self.store_address is None else Store.at(self.store_address)
+        return Store.at(self.store_address)
 
     def paths(self) -> Paths:
         """Folders that the task may read and write; the cache folder is made."""

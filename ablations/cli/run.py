@@ -60,7 +60,6 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"must be ≥ 1, got {args.threads}", where="--threads")
     if args.wandb in ("online", "offline") and args.store is None:
         raise UsageError("W&B keeps its files in a store", where="--wandb", remedy="add --store")
-    from bench.store.store import Store
     from tasks.plan import make_cell
 
     cell = make_cell(
@@ -72,8 +71,12 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         options=settings_of(args.settings),
     )
-    store = Store.open(args.store, create=True) if args.store is not None else None
-    result = None if args.force else _stored(store, cell)
+    store = None
+    if args.store is not None:
+        from bench.store.store import Store
+
+        store = Store.open(args.store, create=True)
+    result = None if store is None or args.force else _stored(store, cell)
     if result is None:
         from ablations.cancellation import Stopped
 
@@ -88,18 +91,17 @@ def run(args: argparse.Namespace) -> int:
     return 0 if result.status == "done" else 1
 
 
-def _stored(store: Store | None, cell: Cell) -> Result | None:
-    if store is None or store.statuses([cell.hash]).get(cell.hash) != "done":
-        return None
-    return store.get(cell.hash)
+def _stored(store: Store, cell: Cell) -> Result | None:
+    done = store.statuses([cell.hash]).get(cell.hash) == "done"
+    return store.get(cell.hash) if done else None
 
 
 def _run(cell: Cell, store: Store | None, args: argparse.Namespace) -> Result:
     from ablations.cancellation import Interrupted, Stopped, stop_signals
     from ablations.trial import UNUSABLE, run_trial
     from ablations.trial_interface import TrialHooks, TrialOptions
-    from bench.store.store import user_cache
     from bench.tracking import decide
+    from tasks.base import Paths
 
     data_root = data_root_of(args.data_root)
     check_data([cell], data_root)
@@ -109,7 +111,7 @@ def _run(cell: Cell, store: Store | None, args: argparse.Namespace) -> Result:
     options = TrialOptions(
         store_address=None if store is None else store.address,
         data_root=None if data_root is None else str(data_root),
-        cache=str(user_cache() / "data" if store is None else store.cache),
+        cache=str(Paths.of_user(None).cache if store is None else store.cache),
         threads=args.threads,
         device=device_of(args.device),
         wandb=tracking.mode,

@@ -91,10 +91,11 @@ def _make_trainer(
     settings: Settings, options: TrialOptions, callbacks: list[pl.Callback], scratch: str
 ) -> pl.Trainer:
     """Lightning's trainer, told to write nothing but below `scratch`."""
+    kind, _, index = options.device.partition(":")
     together = options.ranks > 1
     return pl.Trainer(
-        accelerator="gpu" if options.device.startswith("cuda") else "cpu",
-        devices=_device_indices(options.device),
+        accelerator="gpu" if kind == "cuda" else "cpu",
+        devices=[int(index or 0)] if kind == "cuda" else 1,
         num_nodes=options.ranks,
         strategy=ddp_strategy(options) if together else "auto",
         use_distributed_sampler=False,
@@ -141,9 +142,3 @@ class _ReportCurve(pl.Callback):
             self._best = min(self._best, figures.get("validation_loss", math.inf))
             self._hooks.report({**figures, "best_validation_loss": self._best})
         self._sent = len(curve)
-
-
-def _device_indices(device: str) -> list[int] | int:
-    if not device.startswith("cuda"):
-        return 1
-    return [int(device.partition(":")[2] or 0)]

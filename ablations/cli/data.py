@@ -36,12 +36,12 @@ class DatasetEntry:
     def places(self, root: Path) -> list[Path]:
         """Files and folders of it below a data root: enough to find it, not to say that it is
         complete."""
-        card = self.kind.card
-        if self.kind.places or card is None:
-            there = [root / place for place in self.kind.places if (root / place).exists()]
+        card, own = self.kind.card, self.kind.places
+        wanted = [root / place for place in (own if own or card is None else card.places())]
+        there = [path for path in wanted if path.exists()]
+        if own:  # any of them shows that it is there
             return there[:1]
-        wanted = [root / place for place in card.places()]
-        return wanted if all(path.exists() for path in wanted) else []
+        return there if len(there) == len(wanted) else []
 
 
 def all_data_sets(task: str | None = None) -> list[DatasetEntry]:
@@ -138,7 +138,8 @@ def _list(args: argparse.Namespace) -> int:
 def _row(found: DatasetEntry, root: Path | None) -> dict[str, Any]:
     card, embedded = found.kind.card, not found.kind.external
     places = [] if embedded or root is None else found.places(root)
-    size = sum(map(_bytes, places)) if places else None
+    files = [file for path in places for file in (path, *path.rglob("*")) if file.is_file()]
+    size = sum(file.stat().st_size for file in files) if places else None
     return {
         "task": found.task,
         "name": found.name,
@@ -168,12 +169,6 @@ def _found(found: DatasetEntry, root: Path | None, places: list[Path], size: int
     amount = f" ({size_text(card.size)})" if card.size else ""
     target = root or "DIR"
     return f"not there; `attnbench data download {found.name} --data-root {target}`{amount}"
-
-
-def _bytes(path: Path) -> int:
-    if path.is_dir():
-        return sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
-    return path.stat().st_size
 
 
 def _download(args: argparse.Namespace) -> int:
@@ -263,16 +258,16 @@ def _check(args: argparse.Namespace) -> int:
     for root in roots:
         problems = found.kind.check(options, root)
         total += len(problems)
-        shown = problems[: args.max_problems or None]
-        sys.stdout.writelines(f"{problem}\n" for problem in shown)
-        if len(problems) > len(shown):
-            sys.stdout.write(f"and {len(problems) - len(shown)} more; --max-problems 0 lists all\n")
+        lines = problems[: args.max_problems or None]
+        if len(problems) > len(lines):
+            lines.append(f"and {len(problems) - len(lines)} more; --max-problems 0 lists all")
         if not problems:
             corpus = found.kind.load(options, root)
             sizes = ", ".join(f"{name} {len(part):,}" for name, part in corpus.splits.items())
-            sys.stdout.write(f"{found.label}: can be used ({sizes})\n")
-            sys.stdout.writelines(f"  note: {note}\n" for note in corpus.notes)
-    sys.stdout.flush()
+            lines = [f"{found.label}: can be used ({sizes})"]
+            lines += [f"  note: {note}" for note in corpus.notes]
+        for line in lines:
+            _say(line)
     if total:
         raise UsageError(
             f"{total} problem{'s' * (total > 1)}",

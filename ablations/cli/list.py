@@ -78,19 +78,10 @@ def _attentions() -> list[Row]:
     return [row | {"classic_score": None} if row["placement"] == "fixed" else row for row in rows]
 
 
-def _scores() -> list[Row]:
-    from bench.attention.registries import scores
+def _parts(kind: str) -> list[Row]:
+    """Scores or normalisers."""
+    from bench.attention import registries
 
-    return _described(scores)
-
-
-def _normalisers() -> list[Row]:
-    from bench.attention.registries import normalisers
-
-    return _described(normalisers)
-
-
-def _described(registry: Registry[Any]) -> list[Row]:
     # Plugins may leave these out; the first line of the docstring says as much.
     return [
         {
@@ -98,7 +89,7 @@ def _described(registry: Registry[Any]) -> list[Row]:
             "citation": row["citation"] or "",
             "summary": row["summary"] or (row["__doc__"] or "").strip().split("\n")[0],
         }
-        for row in declared(registry, "citation", "summary", "__doc__")
+        for row in declared(getattr(registries, kind), "citation", "summary", "__doc__")
     ]
 
 
@@ -218,8 +209,8 @@ def _studies() -> list[Row]:
 KINDS: dict[str, Callable[[], list[Row]]] = {
     "tasks": _tasks,
     "attentions": _attentions,
-    "scores": _scores,
-    "normalisers": _normalisers,
+    "scores": functools.partial(_parts, "scores"),
+    "normalisers": functools.partial(_parts, "normalisers"),
     "datasets": _datasets,
     "budgets": _budgets,
     "studies": _studies,

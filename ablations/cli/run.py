@@ -26,27 +26,33 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--task", metavar="TASK", required=True)
-    parser.add_argument("--attention", metavar="ATTENTION", required=True)
-    parser.add_argument("--score", metavar="SCORE", help="the attention's own if left out")
-    parser.add_argument("--dataset", metavar="DATASET", help="the task's default if left out")
-    parser.add_argument("--seed", metavar="N", type=int, default=1)
+    parser.add_argument("--task", metavar="TASK", required=True, help="see `attnbench list tasks`")
+    parser.add_argument(
+        "--attention", metavar="ATTENTION", required=True, help="see `attnbench list attentions`"
+    )
+    parser.add_argument("--score", metavar="SCORE", help="default: the attention's own")
+    parser.add_argument("--dataset", metavar="DATASET", help="default: the task's own")
+    parser.add_argument("--seed", metavar="N", type=int, default=1, help="default: 1")
     add_cell_options(parser)
     parser.add_argument(
         "--store",
         metavar="STORE",
-        help="keep the result there; one that is there already is shown instead of run again",
+        help="folder or URL to keep the result in; a result already there is shown, not run again",
     )
-    parser.add_argument("--force", action="store_true", help="run again what is stored")
-    parser.add_argument("--device", metavar="DEV", default="auto", help="auto, cpu, cuda, cuda:N")
+    parser.add_argument(
+        "--force", action="store_true", help="run the cell even if its result is stored"
+    )
+    parser.add_argument(
+        "--device", metavar="DEVICE", default="auto", help="auto, cpu, cuda or cuda:N"
+    )
     parser.add_argument(
         "--threads",
         metavar="N",
         type=int,
         default=1,
-        help="CPU threads; results may differ in the last bits for other values (default: 1)",
+        help="CPU threads (default: 1); other values may change the last bits of results",
     )
-    parser.add_argument("--json", action="store_true", help="print the result record, only")
+    parser.add_argument("--json", action="store_true", help="print the result record alone")
     add_checkpoints(parser)
     add_tracking(parser, default="off")
 

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store",
         metavar="STORE",
-        help="folder or URL for results (default: runs/STUDY); what it has is not run again",
+        help="folder or URL for results (default: runs/STUDY); cells it holds are not run again",
     )
     for name, help in (
         ("task", "only these tasks"),

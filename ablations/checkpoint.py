@@ -24,8 +24,6 @@ from ablations.cancellation import Interrupted
 from bench.store.store import Store
 from tasks.training.module import TrainingModule
 
-Clock = Callable[[], float]
-
 _log = logging.getLogger(__name__)
 
 
@@ -34,31 +32,29 @@ class Checkpoints:
     """The checkpoint of one trial, kept in its store so that any machine can continue.
 
     Attributes:
-        store: None keeps none.
         hash: of the cell.
         depends_on: digest of what a checkpoint must have been made with to be of use.
         every: seconds of training between two of them.
     """
 
-    store: Store | None
+    store: Store
     hash: str
     depends_on: str
-    every: float = 120.0
+    every: float
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace the stored state. Where the store cannot be written, log it and keep the state
         before: training need not end for it."""
-        if self.store is not None:
-            content = io.BytesIO()
-            torch.save({**state, "depends_on": self.depends_on}, content)
-            try:
-                self.store.put_checkpoint(self.hash, content.getvalue())
-            except OSError as error:
-                _log.warning("no checkpoint of %s: %s", self.hash[:12], error)
+        content = io.BytesIO()
+        torch.save({**state, "depends_on": self.depends_on}, content)
+        try:
+            self.store.put_checkpoint(self.hash, content.getvalue())
+        except OSError as error:
+            _log.warning("no checkpoint of %s: %s", self.hash[:12], error)
 
     def load(self) -> dict[str, Any] | None:
         """The state that was saved last, or None where there is none that can be used."""
-        content = None if self.store is None else self.store.checkpoint(self.hash)
+        content = self.store.checkpoint(self.hash)
         if content is None:
             return None
         try:
@@ -87,7 +83,7 @@ class Interruptible(pl.Callback):
         checkpoints: Checkpoints,
         asked: Callable[[], bool],
         state: dict[str, Any] | None = None,
-        clock: Clock = time.monotonic,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._checkpoints, self._asked, self._clock = checkpoints, asked, clock
         self._state = state

@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -96,14 +97,12 @@ def cluster(address: str | None, folder: Path, cpus_per_trial: float) -> Iterato
     before = {process.pid for process in descendants()}
     # Ray tells standard output about every process that dies; the sweep makes results of that.
     silence = contextlib.redirect_stdout(io.StringIO())
-    with _folder(folder) as own, silence, contextlib.ExitStack() as stack:
-        variables = _variables(cpus_per_trial)
-        if address is None:
-            variables |= _private_variables(own.short)
-        stack.enter_context(environment(variables))
+    with _folder(folder) as (own, short), silence, contextlib.ExitStack() as stack:
+        private = _private_variables(short) if address is None else {}
+        stack.enter_context(environment({**_variables(cpus_per_trial), **private}))
         try:
-            _start(address, own.short, cpus_per_trial)
-            yield own.path / "tune"
+            _start(address, short, cpus_per_trial)
+            yield own / "tune"
         finally:
             _end(before)
 
@@ -115,23 +114,16 @@ def _start(address: str | None, folder: Path, cpus_per_trial: float) -> None:
     import ray
 
     logging.getLogger("ray").setLevel(logging.CRITICAL)  # what matters arrives as exceptions
+    if address is None:
+        own: dict[str, Any] = {
+            "include_dashboard": False,
+            "object_store_memory": _OBJECT_STORE_BYTES,
+            "_temp_dir": str(folder),
+        }
+    else:
+        own = {"runtime_env": {"env_vars": _worker_variables(cpus_per_trial)}}
     try:
-        if address is None:
-            ray.init(
-                address="local",
-                include_dashboard=False,
-                log_to_driver=False,
-                configure_logging=False,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                _temp_dir=str(folder),
-            )
-        else:
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                configure_logging=False,
-                runtime_env={"env_vars": _worker_variables(cpus_per_trial)},
-            )
+        ray.init(address=address or "local", log_to_driver=False, configure_logging=False, **own)
     except (OSError, RuntimeError, ValueError) as error:
         raise UsageError(
             f"Ray cannot be used ({' '.join(str(error).split())})",
@@ -215,16 +207,9 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-@dataclass(frozen=True)
-class _Folder:
-    """Ray's folder of one sweep, and a path to it that is short enough for sockets."""
-
-    path: Path
-    short: Path
-
-
 @contextlib.contextmanager
-def _folder(parent: Path) -> Iterator[_Folder]:
+def _folder(parent: Path) -> Iterator[tuple[Path, Path]]:
+    """Ray's folder of one sweep, and a path to it that is short enough for sockets."""
     parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(parent)
     path = parent / secrets.token_hex(3)
@@ -240,7 +225,7 @@ def _folder(parent: Path) -> Iterator[_Folder]:
             short = _short_name(path.name)
             short.symlink_to(path)
             stack.callback(short.unlink, missing_ok=True)
-        yield _Folder(path, short)
+        yield path, short
 
 
 def _short_name(name: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from ablations.study import Axes, Study
 from bench.attention.registries import attentions, scores
@@ -61,11 +61,12 @@ def expand(study: Study, changes: Changes = Changes()) -> Expansion:
         NotApplicable: a listed pair that means nothing.
     """
     _check_names(changes)
+    defaults = Axes(**{name: getattr(study, name) for name in Axes.model_fields})
     cells: dict[str, Cell] = {}
     refused: dict[Refused, None] = {}
     for number, block in enumerate(study.blocks, start=1):
         try:
-            for found in _block(_changed(block.over(_axes(study)), changes), changes):
+            for found in _block(_changed(block.over(defaults), changes), changes):
                 if isinstance(found, Refused):
                     refused[found] = None
                 else:
@@ -83,17 +84,9 @@ def expand(study: Study, changes: Changes = Changes()) -> Expansion:
     return Expansion(tuple(cells.values()), tuple(refused))
 
 
-def _axes(study: Study) -> Axes:
-    return Axes(**{name: getattr(study, name) for name in Axes.model_fields})
-
-
 def _changed(axes: Axes, changes: Changes) -> Axes:
-    update: dict[str, Any] = {
-        name: value
-        for name in ("datasets", "budget", "seeds")
-        if (value := getattr(changes, name)) is not None
-    }
-    axes = axes.model_copy(update=update)
+    given = {name: getattr(changes, name) for name in ("datasets", "budget", "seeds")}
+    axes = axes.model_copy(update={name: one for name, one in given.items() if one is not None})
     options = {**axes.options_under(axes.budget or DEFAULT_BUDGET), **(changes.options or {})}
     return axes.model_copy(update={"options": options, "gpu_options": {}})
 
@@ -129,13 +122,9 @@ def _pair(
 ) -> Iterator[Cell]:
     for dataset in _datasets(axes, task):
         for options in _grid(axes.options):
+            budget = axes.budget or DEFAULT_BUDGET
             cell = make_cell(
-                task,
-                attention,
-                score,
-                dataset=dataset,
-                budget=axes.budget or DEFAULT_BUDGET,
-                options=options,
+                task, attention, score, dataset=dataset, budget=budget, options=options
             )
             if changes.scores is None or cell.score in changes.scores:
                 for seed in _seeds(axes.seeds):

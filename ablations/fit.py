@@ -50,18 +50,24 @@ def fit(
     """
     served = data.datamodule(plan.cell.seed)
     callbacks: list[pl.Callback] = [_ReportCurve(hooks)]
-    checkpoints = _checkpoints(plan, data, options)
     earlier = 0.0
     guard = with_context(hooks) if options.ranks > 1 else nullcontext()
     with TemporaryDirectory(prefix="attnbench-") as scratch, guard:
         # Others do not say where in their data they are, or what they count.
         if isinstance(served, StreamModule) and isinstance(module, TrainingModule):
-            _share(plan.cell.seed, module, served, options)
-            state = module.group.broadcast(checkpoints.load() if options.rank == 0 else None)
-            callbacks.append(Interruptible(checkpoints, hooks.asked_to_stop, state))
-            if state is not None:
-                served.skip_training(state["step"])
-                earlier = state["ranks"][0]["training"]["seconds"]
+            if options.ranks > 1:
+                _share(plan.cell.seed, module, served, options)
+            store = options.store()
+            if store is not None:  # without one there is nothing to go on from, and nobody asks
+                content = _depends_on(plan, data, options)
+                checkpoints = Checkpoints(
+                    store, plan.cell.hash, content, options.checkpoint_seconds
+                )
+                state = module.group.broadcast(checkpoints.load() if options.rank == 0 else None)
+                callbacks.append(Interruptible(checkpoints, hooks.asked_to_stop, state))
+                if state is not None:
+                    served.skip_training(state["step"])
+                    earlier = state["ranks"][0]["training"]["seconds"]
         elif options.ranks > 1:
             raise UsageError(
                 f"{plan.cell.task} is trained by one process only",
@@ -74,22 +80,22 @@ def fit(
 
 
 def _share(seed: int, module: TrainingModule, served: StreamModule, options: TrialOptions) -> None:
-    """Let this process do its part where several train together."""
-    if options.ranks > 1:
-        module.group = DistributedGroup()
-        served.share(options.rank, options.ranks)
-        if options.rank:  # what is drawn in training is each rank's own; rank 0 draws as if alone
-            seed_all(seed + 1_000_003 * options.rank)
+    """Let this process do its part of what several train together."""
+    module.group = DistributedGroup()
+    served.share(options.rank, options.ranks)
+    if options.rank:  # what is drawn in training is each rank's own; rank 0 draws as if alone
+        seed_all(seed + 1_000_003 * options.rank)
 
 
 def _make_trainer(
     settings: Settings, options: TrialOptions, callbacks: list[pl.Callback], scratch: str
 ) -> pl.Trainer:
     """Lightning's trainer, told to write nothing but below `scratch`."""
+    kind, _, index = options.device.partition(":")
     together = options.ranks > 1
     return pl.Trainer(
-        accelerator="gpu" if options.device.startswith("cuda") else "cpu",
-        devices=_device_indices(options.device),
+        accelerator="gpu" if kind == "cuda" else "cpu",
+        devices=[int(index or 0)] if kind == "cuda" else 1,
         num_nodes=options.ranks,
         strategy=ddp_strategy(options) if together else "auto",
         use_distributed_sampler=False,
@@ -108,18 +114,17 @@ def _make_trainer(
     )
 
 
-def _checkpoints(plan: Plan, data: TaskData, options: TrialOptions) -> Checkpoints:
-    """The place of a cell's checkpoint, and what it must have been made with."""
+def _depends_on(plan: Plan, data: TaskData, options: TrialOptions) -> str:
+    """Digest of what a checkpoint of a cell must have been made with to be of use."""
     # A cell's name leaves out defaults, and they, the code and the data may have changed since.
-    depends_on = [
+    content = [
         bench.__version__,
         plan.settings.model_dump(mode="json"),
         plan.attention_options.model_dump(mode="json"),
         data.fingerprint,
         options.ranks,
     ]
-    content = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()
-    return Checkpoints(options.store(), plan.cell.hash, content, options.checkpoint_seconds)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 class _ReportCurve(pl.Callback):
@@ -137,9 +142,3 @@ class _ReportCurve(pl.Callback):
             self._best = min(self._best, figures.get("validation_loss", math.inf))
             self._hooks.report({**figures, "best_validation_loss": self._best})
         self._sent = len(curve)
-
-
-def _device_indices(device: str) -> list[int] | int:
-    if not device.startswith("cuda"):
-        return 1
-    return [int(device.partition(":")[2] or 0)]

@@ -9,7 +9,7 @@ store of their own, `STORE/search`, so a search is resumed as a sweep is.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -61,13 +61,7 @@ class Search:
         Raises UsageError for cells with the seed of candidates.
         """
         _check_seeds(cells)
-        store: Store | None
-        try:
-            store = Store.open(self.address, create=create)
-        except UsageError:
-            if create:
-                raise
-            store = None
+        store = self._store(needed=create, create=create)
         groups = {kind(cell): cell for cell in cells}.values()
         wanted = [found for cell in groups for found in candidates(cell, self.count)]
         return plan_sweep(wanted, store)
@@ -110,30 +104,33 @@ class Search:
 
     def with_notes(self, options: TrialOptions, cells: Iterable[Cell]) -> TrialOptions:
         """The options of the cells that follow: their records note what was searched for."""
-        own = {one.cell.hash: _own_notes(one) for one in self._found(cells) if not one.was_chosen}
+        own = {
+            one.cell.hash: _own_notes(one)
+            for one in self._found(cells)
+            if one.candidates == 1 or not one.has_winner  # its settings were not chosen of several
+        }
         return replace(options, notes=(self.note,), own_notes=own)
 
-    def _found(self, cells: Iterable[Cell], *, begun: bool = True) -> list[_Found]:
-        known: dict[str, Result] = {}
+    def _store(self, *, needed: bool, create: bool = False) -> Store | None:
+        """The store of the candidates. None if it cannot be used and is not needed."""
         try:
-            store = Store.open(self.address)
-            known = {result.hash: result for result in store.results(problems=[])}
+            return Store.open(self.address, create=create)
         except UsageError:
-            if begun:
+            if needed:
                 raise
+            return None
+
+    def _found(self, cells: Iterable[Cell], *, begun: bool = True) -> list[_Found]:
+        store = self._store(needed=begun)
+        known = {one.hash: one for one in store.results(problems=[])} if store else {}
 
         @functools.cache
         def found(name: str, cell: Cell) -> _Found:
             wanted = candidates(cell, self.count)
             tried = [known[one.hash] for one in wanted if one.hash in known]
             best = winner(tried)
-            return _Found(
-                asked=cell,
-                cell=cell if best is None else best.cell,
-                candidates=len(wanted),
-                is_over=len(tried) == len(wanted),
-                has_winner=best is not None,
-            )
+            settled = cell if best is None else best.cell
+            return _Found(cell, settled, len(wanted), len(tried) == len(wanted), best is not None)
 
         return [found(kind(cell), cell.with_seed(1)).with_seed(cell.seed) for cell in cells]
 
@@ -154,11 +151,6 @@ class _Found:
     candidates: int
     is_over: bool
     has_winner: bool
-
-    @property
-    def was_chosen(self) -> bool:
-        """Whether its settings are those that did best of several."""
-        return self.has_winner and self.candidates > 1
 
     def with_seed(self, seed: int) -> _Found:
         return replace(self, asked=self.asked.with_seed(seed), cell=self.cell.with_seed(seed))
@@ -197,19 +189,12 @@ def candidates(cell: Cell, count: int) -> list[Cell]:
     """
     base = resolve(cell).settings.learning_rate
     found = [_with(cell, {})]
-    for factor, dropout in _draws(count - 1):
-        found.append(_with(cell, {"learning_rate": _rounded(base * factor), "dropout": dropout}))
-    return list({other.hash: other for other in found}.values())
-
-
-def _draws(count: int) -> Iterator[tuple[float, float]]:
     rng = np.random.default_rng(TUNING_SEED)
-    for _ in range(count):
-        yield float(2.0 ** rng.uniform(-_DOUBLINGS, _DOUBLINGS)), float(rng.choice(_DROPOUTS))
-
-
-def _rounded(rate: float) -> float:
-    return float(f"{rate:.2g}")
+    for _ in range(count - 1):
+        rate = base * float(2.0 ** rng.uniform(-_DOUBLINGS, _DOUBLINGS))
+        dropout = float(rng.choice(_DROPOUTS))
+        found.append(_with(cell, {"learning_rate": float(f"{rate:.2g}"), "dropout": dropout}))
+    return list({other.hash: other for other in found}.values())
 
 
 def _with(cell: Cell, settings: Mapping[str, Scalar]) -> Cell:

@@ -160,14 +160,12 @@ class Progress:
         self.tally, self.renderers, self.clock = tally, tuple(renderers), clock
 
     def begin(self, message: str) -> None:
-        for renderer in self.renderers:
-            renderer.begin(self.tally, message, self.clock())
+        self._show(lambda one, now: one.begin(self.tally, message, now))
 
     def ready(self, slots: int) -> None:
         """Trials begin, at most `slots` at a time."""
         self.tally.slots = slots
-        for renderer in self.renderers:
-            renderer.ready(self.tally, self.clock())
+        self._show(lambda one, now: one.ready(self.tally, now))
 
     def started(self, hash: str) -> None:
         self.tally.started(hash, self.clock())
@@ -179,16 +177,17 @@ class Progress:
     def finished(self, outcome: Outcome) -> None:
         self.tally.finished(outcome, self.clock())
         if outcome.failure is not None:
-            for renderer in self.renderers:
-                renderer.failed(self.tally, self.clock())
+            self._show(lambda one, now: one.failed(self.tally, now))
 
     def tick(self) -> None:
-        for renderer in self.renderers:
-            renderer.tick(self.tally, self.clock())
+        self._show(lambda one, now: one.tick(self.tally, now))
 
     def end(self, *, stopped: bool = False) -> None:
+        self._show(lambda one, now: one.end(self.tally, now, stopped=stopped))
+
+    def _show(self, event: Callable[[Renderer, float], None]) -> None:
         for renderer in self.renderers:
-            renderer.end(self.tally, self.clock(), stopped=stopped)
+            event(renderer, self.clock())
 
 
 def renderer_for(stream: IO[str]) -> Renderer:

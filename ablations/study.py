@@ -21,11 +21,12 @@ error where they are listed.
 from __future__ import annotations
 
 import csv
+import functools
 import importlib.metadata
+import operator
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -217,7 +218,7 @@ class Published:
     certainty: str
 
 
-@cache
+@functools.cache
 def published() -> tuple[Published, ...]:
     """All figures, in the order of the file."""
     rows = TypeAdapter(tuple[Published, ...])
@@ -366,62 +367,37 @@ def _as_usage_error(
     # A misspelt key often leaves another one missing; the misspelling is the cause.
     first = sorted(error.errors(), key=lambda found: found["type"] != "extra_forbidden")[0]
     place = first["loc"]
-    where = f"{path}:{_line(tree, place)}"
+    named, line = _found(tree, place)
+    where = f"{path}:{line}"
     if first["type"] == "extra_forbidden":
         inner = tuple(part for part in place[:-1] if isinstance(part, str))
         # Below "rows" stand names of rows, which are no keys of ours.
         model = _MODELS[inner[:3]]
         return unknown_name("key", str(place[-1]), model.model_fields, where=where)
-    named = _named(tree, place)
     axis = next((part for part in named if part in _TAKES), None)
     if axis is not None and first["type"] != "value_error":
-        message = f"takes {_TAKES[str(axis)]}, not {_shortened(_value(data, named))}"
+        value = repr(functools.reduce(operator.getitem, named, data))
+        value = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
+        message = f"takes {_TAKES[str(axis)]}, not {value}"
     else:
         message = str(first["msg"]).removeprefix("Value error, ").replace("valid tuple", "list")
     dotted = ".".join(map(str, named))
     return UsageError(f"{dotted}: {message}" if dotted else message, where=where)
 
 
-def _named(node: yaml.Node | None, place: tuple[int | str, ...]) -> list[int | str]:
-    """The parts of a place that the file has; pydantic adds the types that it tried."""
-    named = []
+def _found(node: yaml.Node | None, place: tuple[int | str, ...]) -> tuple[list[int | str], int]:
+    """The parts of a place that the file has (pydantic adds the types that it tried), and the
+    line, from 1, of the innermost."""
+    named, line = [], 1 if node is None else node.start_mark.line + 1
     for part in place:
-        found = _child(node, part)
-        if found is None:
+        children: dict[int | str, tuple[yaml.Node, yaml.Node]] = {}  # with the node of their line
+        if isinstance(node, yaml.MappingNode):
+            children = {key.value: (key, value) for key, value in node.value}
+        elif isinstance(node, yaml.SequenceNode):
+            children = {number: (item, item) for number, item in enumerate(node.value)}
+        if part not in children:
             break
+        marked, node = children[part]
         named.append(part)
-        node = found[1]
-    return named
-
-
-def _value(data: Any, place: Sequence[int | str]) -> Any:
-    for part in place:
-        data = data[part]
-    return data
-
-
-def _shortened(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-
-
-def _line(node: yaml.Node | None, place: tuple[int | str, ...]) -> int:
-    """The line, from 1, of the innermost part of a place that the file has."""
-    line = 1 if node is None else node.start_mark.line + 1
-    for part in place:
-        found = _child(node, part)
-        if found is None:
-            break
-        key, node = found
-        line = key.start_mark.line + 1
-    return line
-
-
-def _child(node: yaml.Node | None, part: int | str) -> tuple[yaml.Node, yaml.Node] | None:
-    """The node under a key or at a position, and the node that has its line."""
-    if isinstance(node, yaml.MappingNode):
-        found = [(key, value) for key, value in node.value if key.value == part]
-        return found[-1] if found else None
-    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-        return node.value[part], node.value[part]
-    return None
+        line = marked.start_mark.line + 1
+    return named, line

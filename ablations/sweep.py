@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -99,10 +99,10 @@ def longest_first(cells: Sequence[Cell], seconds: Mapping[str, float]) -> list[C
 
 def mean_seconds(taken: Iterable[tuple[Cell, float]]) -> dict[str, float]:
     """Mean seconds by kind and by family, from those of finished cells."""
-    found: dict[str, list[float]] = {}
+    found: defaultdict[str, list[float]] = defaultdict(list)
     for cell, seconds in taken:
-        for name in (kind(cell), family(cell)):
-            found.setdefault(name, []).append(seconds)
+        found[kind(cell)].append(seconds)
+        found[family(cell)].append(seconds)
     return {name: fmean(several) for name, several in found.items()}
 
 
@@ -182,7 +182,8 @@ def run_sweep(
     store = Store.open(options.store_address, create=True)
     if not plan.to_run:
         return SweepSummary(plan)
-    name = _sweep_name(options.study)
+    # Names of sweeps sort by start time.
+    name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{options.study or 'sweep'}-{secrets.token_hex(3)}"
     options = replace(options, sweep=name, sweep_began=utc_now())
     tally = Tally({cell.hash: cell.label for cell in plan.to_run}, len(plan.stored))
     status = StatusWriter(store, name, options.study or "", _nodes)
@@ -196,16 +197,8 @@ def run_sweep(
                 request.check()
                 from ablations.tune import run_trials
 
-                run_trials(
-                    plan.to_run,
-                    options,
-                    resources,
-                    folder,
-                    trial_function,
-                    progress,
-                    request,
-                    early_stopping=early_stopping,
-                )
+                trials = (plan.to_run, options, resources, folder, trial_function)
+                run_trials(*trials, progress, request, early_stopping=early_stopping)
         except Stopped as stop:
             stopped = stop.status
         finally:
@@ -213,11 +206,6 @@ def run_sweep(
             with contextlib.suppress(OSError, ValueError):
                 store.end_sweep(name)
     return SweepSummary(plan, tuple(tally.outcomes), stopped)
-
-
-def _sweep_name(study: str | None) -> str:
-    """Generate a sweep name that sorts by start time."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{study or 'sweep'}-{secrets.token_hex(3)}"
 
 
 def _nodes() -> list[NodeUse]:

@@ -215,10 +215,9 @@ def failure_kind(error: Exception) -> str:
 
 
 def _curve(module: Any) -> tuple[dict[str, float], ...]:
-    points = getattr(module, "curve", [])
     return tuple(
         {key: round(float(value), 6) for key, value in point.items() if math.isfinite(value)}
-        for point in points
+        for point in getattr(module, "curve", [])
     )
 
 

@@ -32,8 +32,7 @@ TIMED_OUT = "timed out"
 
 @dataclass(frozen=True)
 class TrialOptions:
-    """Execution options of a trial: store, location of the data, devices. Plain data that travels
-    to workers.
+    """Execution options of a trial. Plain data that travels to workers.
 
     Attributes:
         store_address: folder or URL of the store the trial writes its result to (`Store.open`);
@@ -77,9 +76,11 @@ class TrialOptions:
 
     def store(self) -> Store | None:
         """The store, which whoever made these options has found usable."""
+        if self.store_address is None:
+            return None
         from bench.store.store import Store
 
-        return None if self.store_address is None else Store.at(self.store_address)
+        return Store.at(self.store_address)
 
     def paths(self) -> Paths:
         """Folders that the task may read and write; the cache folder is made."""
@@ -100,10 +101,6 @@ class TrialOptions:
         )
 
 
-def _ignore(thing: object) -> None:
-    pass
-
-
 @dataclass(frozen=True)
 class TrialHooks:
     """Callbacks of the process that runs a trial. They are not sent to other processes.
@@ -116,8 +113,8 @@ class TrialHooks:
         tracker: receives the curve; `run_trial` opens it.
     """
 
-    report: Callable[[Mapping[str, float]], None] = _ignore
-    message: Callable[[str], None] = _ignore
+    report: Callable[[Mapping[str, float]], None] = lambda figures: None
+    message: Callable[[str], None] = lambda line: None
     asked_to_stop: Callable[[], bool] = lambda: False
     peer_failure: Callable[[], Exception | None] = lambda: None
     tracker: Tracker = field(default_factory=NullTracker)
@@ -153,14 +150,9 @@ class Outcome:
     def of(cls, result: Result, seconds: float = 0.0, *, stored: bool = True) -> Outcome:
         """The outcome of a trial with this result."""
         primary, failure = result.primary, result.failure
-        return cls(
-            hash=result.hash,
-            status=result.status,
-            figure=None if primary is None else (primary.name, primary.value),
-            failure=None if failure is None else (failure.kind, failure.message),
-            seconds=seconds,
-            stored=stored,
-        )
+        figure = None if primary is None else (primary.name, primary.value)
+        reason = None if failure is None else (failure.kind, failure.message)
+        return cls(result.hash, result.status, figure, reason, seconds, stored)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -173,14 +165,11 @@ class Outcome:
 
 def validation_figures(validation_loss: float, steps: float) -> dict[str, Any]:
     """The figures of a candidate of a search, as fields of its `Result`: no test data are used."""
+    loss = validation_loss
     return {
-        "metrics": {"validation_loss": validation_loss, "steps": steps},
+        "metrics": {"validation_loss": loss, "steps": steps},
         "primary": Primary(
-            name="validation loss",
-            value=validation_loss,
-            low=validation_loss,
-            high=validation_loss,
-            higher_is_better=False,
+            name="validation loss", value=loss, low=loss, high=loss, higher_is_better=False
         ),
     }
 
@@ -230,13 +219,11 @@ def failed_result(
 def stored_result(cell: Cell, options: TrialOptions) -> Result | None:
     """The result in the store that makes the trial of a cell needless, or None."""
     store = options.store()
-    if store is None:
-        return None
     try:
-        result = store.get(cell.hash)
+        result = None if store is None else store.get(cell.hash)
     except (KeyError, ValueError, OSError):  # none, or unusable: the trial writes it anew
         return None
-    if result.status == "done":
+    if result is None or result.status == "done":
         return result
     # A failure of this very sweep: the process ended a moment ago, after it had stored this
     # (`time_limit` does so on purpose). Running once more would come to the same.
@@ -246,12 +233,11 @@ def stored_result(cell: Cell, options: TrialOptions) -> Result | None:
 
 def store_result(result: Result, options: TrialOptions) -> bool:
     """Store a result; log and return False on failure."""
+    store = options.store()
     try:
-        store = options.store()
-        if store is None:
-            return False
-        store.put(result)
+        if store is not None:
+            store.put(result)
     except (ValueError, OSError) as error:
         _log.error("%s cannot be stored: %s", result.hash[:12], error)
         return False
-    return True
+    return store is not None

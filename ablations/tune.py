@@ -186,21 +186,19 @@ def _needs(resources: Resources) -> tune.PlacementGroupFactory:
 
 def _slots(resources: Resources) -> int:
     """How many trials run at once. Raises UsageError where not even one can."""
-    have = ray.cluster_resources()
-    largest = {"CPU": 0.0, "GPU": 0.0}
-    slots = 0
-    for node in ray.nodes():
-        if node["Alive"]:
-            slots += _fitting(node["Resources"], resources)
-            for kind in largest:
-                largest[kind] = max(largest[kind], node["Resources"].get(kind, 0.0))
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    slots = sum(_fitting(have, resources) for have in alive)
     if slots < resources.ranks:
+        have = ray.cluster_resources()
+        cpus, gpus = (
+            max((one.get(kind, 0.0) for one in alive), default=0.0) for kind in ("CPU", "GPU")
+        )
         each = f"{resources.cpus_per_trial:g} CPUs and {resources.gpus_per_rank:g} GPUs"
         many = f"{resources.ranks} times " if resources.ranks > 1 else ""
         raise UsageError(
             f"a trial that needs {many}{each} fits on no machine of the cluster",
             where="--cpus-per-trial, --gpus-per-trial",
-            remedy=f"the largest has {largest['CPU']:g} CPUs and {largest['GPU']:g} GPUs "
+            remedy=f"the largest has {cpus:g} CPUs and {gpus:g} GPUs "
             f"(all together {have.get('CPU', 0.0):g} and {have.get('GPU', 0.0):g})",
         )
     return slots // resources.ranks

@@ -121,9 +121,13 @@ def run_cell(
 def _trial(name: str, options: TrialOptions) -> TrialFunction:
     if options.ranks > 1:
         return partial(_worker_group(options).run, name)
+    return _imported(name)
+
+
+def _imported(name: str) -> TrialFunction:
     module, _, function = name.partition(":")
-    loaded: TrialFunction = getattr(importlib.import_module(module), function)
-    return loaded
+    found: TrialFunction = getattr(importlib.import_module(module), function)
+    return found
 
 
 class Rank:
@@ -203,21 +207,16 @@ class WorkerGroup:
         ]
         store_failure = partial(_store_failure, cell, options, utc_now())
         watch = _PeerWatch(under_way, self.shutdown, store_failure)
-        module, _, function = trial_function.partition(":")
-        patience = 0.0
+        patience = _PATIENCE
         try:
-            result: Result = getattr(importlib.import_module(module), function)(
-                cell, options, replace(hooks, peer_failure=watch.failure)
-            )
+            hooks = replace(hooks, peer_failure=watch.failure)
+            result = _imported(trial_function)(cell, options, hooks)
             self._in_step = result.status == "done"
-        except Exception:
-            patience = _PATIENCE
-            raise
-        else:
-            patience = _PATIENCE
             return result
+        except SystemExit:  # Tune ends the trial: the others would wait for this rank
+            patience = 0.0
+            raise
         finally:
-            # Also where Tune ends the trial, by SystemExit: the others would wait for this rank.
             if not watch.end(patience):
                 self.shutdown()
 

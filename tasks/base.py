@@ -6,6 +6,7 @@ sweep and the reports know of a task they know through this interface.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -122,6 +123,12 @@ class Paths:
 
     data_root: Path | None
     cache: Path
+
+    @classmethod
+    def of_user(cls, data_root: Path | None) -> Paths:
+        """Paths outside any store: prepared data lie in `$XDG_CACHE_HOME/attnbench/data`."""
+        caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        return cls(data_root, Path(caches).expanduser() / "attnbench" / "data")
 
 
 class Downloadable(Protocol):

@@ -15,7 +15,6 @@ from bench.errors import UsageError, unknown_name
 if TYPE_CHECKING:
     from tasks.base import Dataset
     from tasks.data.archives import Distribution
-    from tasks.data.download import DownloadResult
     from tasks.data.hub import Card
 
 #: Problems that are listed unless --max-problems says otherwise; all are counted.
@@ -37,12 +36,12 @@ class DatasetEntry:
     def places(self, root: Path) -> list[Path]:
         """Files and folders of it below a data root: enough to find it, not to say that it is
         complete."""
-        card = self.kind.card
-        if self.kind.places or card is None:
-            there = [root / place for place in self.kind.places if (root / place).exists()]
+        card, own = self.kind.card, self.kind.places
+        wanted = [root / place for place in (own if own or card is None else card.places())]
+        there = [path for path in wanted if path.exists()]
+        if own:  # any of them shows that it is there
             return there[:1]
-        wanted = [root / place for place in card.places()]
-        return wanted if all(path.exists() for path in wanted) else []
+        return there if len(there) == len(wanted) else []
 
 
 def all_data_sets(task: str | None = None) -> list[DatasetEntry]:
@@ -78,19 +77,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--task", metavar="TASK", help="only those of this task")
     listing.add_argument("--json", action="store_true", help="as a JSON list")
     get = actions.add_parser("download", help="download a data set from its publisher or the hub")
-    get.add_argument("name", metavar="NAME", help="as in `attnbench data list`")
     get.add_argument(
         "--revision",
         metavar="R",
         default="",
-        help="another commit or branch of the hub than the pinned one; read with --set revision=R",
+        help="a commit or branch of the hub other than the pinned one; to use it, --set revision=R",
     )
     check = actions.add_parser("check", help="what is wrong with a data set, file and line")
-    check.add_argument("name", metavar="NAME", nargs="?", help="as in `attnbench data list`")
-    check.add_argument(
-        "paths", metavar="PATH", nargs="*", help="folders to look in (default: --data-root)"
-    )
-    check.add_argument("--dataset", metavar="DATASET", help="the same as NAME")
+    check.add_argument("--dataset", metavar="DATASET", help="another way to give NAME")
     check.add_argument(
         "--set",
         dest="settings",
@@ -104,10 +98,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=int,
         default=LISTED,
-        help=f"list so many problems, 0 lists all (default: {LISTED})",
+        help=f"list at most N problems; 0 lists all (default: {LISTED})",
     )
-    for action in (get, check):
-        action.add_argument("--task", metavar="TASK", help="where data sets of several tasks match")
+    for action, nargs in ((get, None), (check, "?")):
+        action.add_argument(
+            "name", metavar="NAME", nargs=nargs, help="name in `attnbench data list`"
+        )
+        action.add_argument(
+            "--task", metavar="TASK", help="the task, where several have a data set of that name"
+        )
+    check.add_argument(
+        "paths", metavar="PATH", nargs="*", help="folders to check (default: --data-root)"
+    )
     for action in (listing, get, check):
         add_data_root(action)
 
@@ -136,7 +138,8 @@ def _list(args: argparse.Namespace) -> int:
 def _row(found: DatasetEntry, root: Path | None) -> dict[str, Any]:
     card, embedded = found.kind.card, not found.kind.external
     places = [] if embedded or root is None else found.places(root)
-    size = sum(map(_bytes, places)) if places else None
+    files = [file for path in places for file in (path, *path.rglob("*")) if file.is_file()]
+    size = sum(file.stat().st_size for file in files) if places else None
     return {
         "task": found.task,
         "name": found.name,
@@ -168,20 +171,28 @@ def _found(found: DatasetEntry, root: Path | None, places: list[Path], size: int
     return f"not there; `attnbench data download {found.name} --data-root {target}`{amount}"
 
 
-def _bytes(path: Path) -> int:
-    if path.is_dir():
-        return sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
-    return path.stat().st_size
-
-
 def _download(args: argparse.Namespace) -> int:
+    from tasks.data.archives import fetch_distribution
+    from tasks.data.download import size_text
+    from tasks.data.hub import Card, fetch
+
     found = find_data_set(args.name, args.task)
     card = _card(found, args.revision)
-    root = _destination(args)
+    root = _destination(args.data_root)
     _say(f"{found.label}: {found.kind.summary}")
-    for key, value in _terms(found, card, root).items():
-        _say(f"  {key}: {value}")
-    fetched = _fetch(card, root)
+    for key, value in {
+        "from": card.source,
+        "licence": found.kind.licence,
+        "citation": found.kind.citation,
+        "size": size_text(card.size) if card.size else "not known in advance",
+        "to": str(root),
+    }.items():
+        if value:
+            _say(f"  {key}: {value}")
+    if isinstance(card, Card):
+        fetched = fetch(card, root, report=_say)
+    else:
+        fetched = fetch_distribution(card, root, report=_say)
     if fetched.kept:
         _say(f"{len(fetched.kept)} of {len(fetched.kept) + len(fetched.got)} files were there")
     _say(f"complete; `attnbench data check {found.name} {root}` checks every line of it")
@@ -214,8 +225,7 @@ def _card(found: DatasetEntry, revision: str) -> Card | Distribution:
     return card
 
 
-def _destination(args: argparse.Namespace) -> Path:
-    given = args.data_root
+def _destination(given: str | None) -> Path:
     if given is None:
         raise UsageError(
             "no destination given",
@@ -226,29 +236,6 @@ def _destination(args: argparse.Namespace) -> Path:
     if path.exists() and not path.is_dir():
         raise UsageError("not a directory", where=f"--data-root {given}")
     return path
-
-
-def _terms(found: DatasetEntry, card: Card | Distribution, root: Path) -> dict[str, str]:
-    """Source, licence, citation and size, shown before anything is downloaded."""
-    from tasks.data.download import size_text
-
-    terms = {
-        "from": card.source,
-        "licence": found.kind.licence,
-        "citation": found.kind.citation,
-        "size": size_text(card.size) if card.size else "not known in advance",
-        "to": str(root),
-    }
-    return {key: value for key, value in terms.items() if value}
-
-
-def _fetch(card: Card | Distribution, root: Path) -> DownloadResult:
-    from tasks.data.archives import fetch_distribution
-    from tasks.data.hub import Card, fetch
-
-    if isinstance(card, Card):
-        return fetch(card, root, report=_say)
-    return fetch_distribution(card, root, report=_say)
 
 
 def _say(line: str) -> None:
@@ -271,17 +258,16 @@ def _check(args: argparse.Namespace) -> int:
     for root in roots:
         problems = found.kind.check(options, root)
         total += len(problems)
-        shown = problems[: args.max_problems or None]
-        sys.stdout.writelines(f"{problem}\n" for problem in shown)
-        if len(problems) > len(shown):
-            sys.stdout.write(f"and {len(problems) - len(shown)} more; --max-problems 0 lists all\n")
+        lines = problems[: args.max_problems or None]
+        if len(problems) > len(lines):
+            lines.append(f"and {len(problems) - len(lines)} more; --max-problems 0 lists all")
         if not problems:
             corpus = found.kind.load(options, root)
-            parts = {"train": corpus.train, "validation": corpus.validation, **corpus.tests}
-            sizes = ", ".join(f"{name} {len(part):,}" for name, part in parts.items())
-            sys.stdout.write(f"{found.label}: can be used ({sizes})\n")
-            sys.stdout.writelines(f"  note: {note}\n" for note in corpus.notes)
-    sys.stdout.flush()
+            sizes = ", ".join(f"{name} {len(part):,}" for name, part in corpus.splits.items())
+            lines = [f"{found.label}: can be used ({sizes})"]
+            lines += [f"  note: {note}" for note in corpus.notes]
+        for line in lines:
+            _say(line)
     if total:
         raise UsageError(
             f"{total} problem{'s' * (total > 1)}",

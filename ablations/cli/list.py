@@ -75,25 +75,13 @@ def _attentions() -> list[Row]:
     from bench.attention.registries import attentions
 
     rows = declared(attentions, "citation", "classic_score", "placement", "stepwise", "summary")
-    for row in rows:
-        if row["placement"] == "fixed":
-            row["classic_score"] = None
-    return rows
+    return [row | {"classic_score": None} if row["placement"] == "fixed" else row for row in rows]
 
 
-def _scores() -> list[Row]:
-    from bench.attention.registries import scores
+def _parts(kind: str) -> list[Row]:
+    """Scores or normalisers."""
+    from bench.attention import registries
 
-    return _described(scores)
-
-
-def _normalisers() -> list[Row]:
-    from bench.attention.registries import normalisers
-
-    return _described(normalisers)
-
-
-def _described(registry: Registry[Any]) -> list[Row]:
     # Plugins may leave these out; the first line of the docstring says as much.
     return [
         {
@@ -101,7 +89,7 @@ def _described(registry: Registry[Any]) -> list[Row]:
             "citation": row["citation"] or "",
             "summary": row["summary"] or (row["__doc__"] or "").strip().split("\n")[0],
         }
-        for row in declared(registry, "citation", "summary", "__doc__")
+        for row in declared(getattr(registries, kind), "citation", "summary", "__doc__")
     ]
 
 
@@ -111,14 +99,12 @@ def declared(registry: Registry[Any], *attributes: str) -> list[Row]:
     Members are torch modules, and importing torch takes seconds. Without plugins their attributes
     are therefore read from the source, as long as they are literals there.
     """
-    package = registry.package
     rows = None
-    if package and not importlib.metadata.entry_points(group=registry.group or ""):
+    if registry.package and not importlib.metadata.entry_points(group=registry.group or ""):
         with contextlib.suppress(OSError, ValueError):  # no source there, or no literals
             rows = [
                 {"name": name, **{one: _literal(found.get(one)) for one in attributes}}
-                for path in _path(package).parent.glob("[!_]*.py")
-                for name, found in _members(f"{package}.{path.stem}")
+                for name, found in _members(registry.package)
             ]
     if rows is None:
         rows = [
@@ -132,30 +118,23 @@ def _literal(expression: ast.expr | None) -> Any:
     return None if expression is None else ast.literal_eval(expression)
 
 
-def _path(module: str) -> Path:
-    path = Path(__file__).parents[2].joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-
-
-@functools.cache
-def _statements(module: str) -> list[ast.stmt]:
-    return ast.parse(_path(module).read_text(encoding="utf-8")).body
-
-
-def _members(module: str) -> Iterator[tuple[str, dict[str, ast.expr]]]:
-    """Name and class attributes of `@registry.register(name)` above a class, and of
-    `registry.register(name)(Class())`."""
-    for node in _statements(module):
-        calls, kind = [], ""
-        if isinstance(node, ast.ClassDef):
-            calls, kind = node.decorator_list, node.name
-        match node:
-            case ast.Expr(ast.Call(call, [ast.Call(ast.Name(name))])):
-                calls, kind = [call], name
-        for call in calls:
-            match call:
-                case ast.Call(ast.Attribute(attr="register"), [ast.Constant(str(name))]):
-                    yield name, _class_attributes(module, kind)
+def _members(package: str) -> Iterator[tuple[str, dict[str, ast.expr]]]:
+    """Name and class attributes of what the modules of a package register: by
+    `@registry.register(name)` above a class, or by `registry.register(name)(Class())`."""
+    for path in _path(package).parent.glob("[!_]*.py"):
+        module = f"{package}.{path.stem}"
+        for node in _statements(module):
+            match node:
+                case ast.ClassDef(name=kind, decorator_list=calls):
+                    pass
+                case ast.Expr(ast.Call(call, [ast.Call(ast.Name(kind))])):
+                    calls = [call]
+                case _:
+                    continue
+            for call in calls:
+                match call:
+                    case ast.Call(ast.Attribute(attr="register"), [ast.Constant(str(name))]):
+                        yield name, _class_attributes(module, kind)
 
 
 def _class_attributes(module: str, name: str) -> dict[str, ast.expr]:
@@ -163,23 +142,31 @@ def _class_attributes(module: str, name: str) -> dict[str, ast.expr]:
     of other packages."""
     found: dict[str, ast.expr] = {}
     for node in _statements(module):
-        if isinstance(node, ast.ImportFrom) and name in [one.name for one in node.names]:
-            ours = node.module is not None and node.module.startswith("bench.")
-            return _class_attributes(str(node.module), name) if ours else {}
-        if isinstance(node, ast.ClassDef) and node.name == name:
-            for base in node.bases:
-                if isinstance(base, ast.Name):
-                    found |= _class_attributes(module, base.id)
-            found.pop("__doc__", None)  # is not inherited
-            for statement in node.body:
-                match statement:
-                    case ast.Assign([ast.Name(attribute)], value):
-                        found[attribute] = value
-                    case ast.AnnAssign(ast.Name(attribute), _, ast.expr() as value):
-                        found[attribute] = value
-            if ast.get_docstring(node) is not None:
-                found["__doc__"] = ast.Constant(ast.get_docstring(node))
+        match node:
+            case ast.ImportFrom(str(source), names) if name in [one.name for one in names]:
+                return _class_attributes(source, name) if source.startswith("bench.") else {}
+            case ast.ClassDef(kind, bases, body=body) if kind == name:
+                for base in bases:
+                    if isinstance(base, ast.Name):
+                        found |= _class_attributes(module, base.id)
+                found["__doc__"] = ast.Constant(ast.get_docstring(node))  # is not inherited
+                for statement in body:
+                    match statement:
+                        case ast.Assign([ast.Name(attribute)], value):
+                            found[attribute] = value
+                        case ast.AnnAssign(ast.Name(attribute), _, ast.expr() as value):
+                            found[attribute] = value
     return found
+
+
+@functools.cache
+def _statements(module: str) -> list[ast.stmt]:
+    return ast.parse(_path(module).read_text(encoding="utf-8")).body
+
+
+def _path(module: str) -> Path:
+    path = Path(__file__).parents[2].joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def _datasets() -> list[Row]:
@@ -222,8 +209,8 @@ def _studies() -> list[Row]:
 KINDS: dict[str, Callable[[], list[Row]]] = {
     "tasks": _tasks,
     "attentions": _attentions,
-    "scores": _scores,
-    "normalisers": _normalisers,
+    "scores": functools.partial(_parts, "scores"),
+    "normalisers": functools.partial(_parts, "normalisers"),
     "datasets": _datasets,
     "budgets": _budgets,
     "studies": _studies,

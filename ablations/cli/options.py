@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +44,7 @@ def add_tracking(parser: argparse.ArgumentParser, default: str) -> None:
         "--wandb",
         choices=REQUESTS,
         default=default,
-        help="Weights & Biases: auto is online with a key and a network, else offline "
+        help="Weights & Biases: auto is online where there are a key and a network, else offline "
         f"(default: {default})",
     )
 
@@ -54,7 +55,7 @@ def add_checkpoints(parser: argparse.ArgumentParser) -> None:
         metavar="MINUTES",
         type=float,
         default=2.0,
-        help="time of training between two checkpoints in the store (default: 2)",
+        help="training time between two checkpoints in the store (default: 2)",
     )
 
 
@@ -109,18 +110,11 @@ def device_of(request: str) -> str:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if request == "auto":
         return "cuda" if count else "cpu"
-    if request == "cpu":
+    found = re.fullmatch(r"cpu|cuda(?::([0-9]+))?", request)
+    if found and (request == "cpu" or int(found[1] or 0) < count):
         return request
-    kind, _, index = request.partition(":")
-    if kind != "cuda" or (index and not index.isdigit()):
-        raise UsageError(
-            f"no device '{request}'", where="--device", remedy="auto, cpu, cuda or cuda:<index>"
-        )
-    if int(index or 0) >= count:
-        raise UsageError(
-            f"no device '{request}'", where="--device", remedy=f"this machine has {count} GPUs"
-        )
-    return request
+    remedy = f"this machine has {count} GPUs" if found else "auto, cpu, cuda or cuda:<index>"
+    raise UsageError(f"no device '{request}'", where="--device", remedy=remedy)
 
 
 def check_data(cells: Iterable[Cell], data_root: Path | None) -> None:

@@ -26,27 +26,33 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--task", metavar="TASK", required=True)
-    parser.add_argument("--attention", metavar="ATTENTION", required=True)
-    parser.add_argument("--score", metavar="SCORE", help="the attention's own if left out")
-    parser.add_argument("--dataset", metavar="DATASET", help="the task's default if left out")
-    parser.add_argument("--seed", metavar="N", type=int, default=1)
+    parser.add_argument("--task", metavar="TASK", required=True, help="see `attnbench list tasks`")
+    parser.add_argument(
+        "--attention", metavar="ATTENTION", required=True, help="see `attnbench list attentions`"
+    )
+    parser.add_argument("--score", metavar="SCORE", help="default: the attention's own")
+    parser.add_argument("--dataset", metavar="DATASET", help="default: the task's own")
+    parser.add_argument("--seed", metavar="N", type=int, default=1, help="default: 1")
     add_cell_options(parser)
     parser.add_argument(
         "--store",
         metavar="STORE",
-        help="keep the result there; one that is there already is shown instead of run again",
+        help="folder or URL to keep the result in; a result already there is shown, not run again",
     )
-    parser.add_argument("--force", action="store_true", help="run again what is stored")
-    parser.add_argument("--device", metavar="DEV", default="auto", help="auto, cpu, cuda, cuda:N")
+    parser.add_argument(
+        "--force", action="store_true", help="run the cell even if its result is stored"
+    )
+    parser.add_argument(
+        "--device", metavar="DEVICE", default="auto", help="auto, cpu, cuda or cuda:N"
+    )
     parser.add_argument(
         "--threads",
         metavar="N",
         type=int,
         default=1,
-        help="CPU threads; results may differ in the last bits for other values (default: 1)",
+        help="CPU threads (default: 1); other values may change the last bits of results",
     )
-    parser.add_argument("--json", action="store_true", help="print the result record, only")
+    parser.add_argument("--json", action="store_true", help="print the result record alone")
     add_checkpoints(parser)
     add_tracking(parser, default="off")
 
@@ -60,7 +66,6 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"must be ≥ 1, got {args.threads}", where="--threads")
     if args.wandb in ("online", "offline") and args.store is None:
         raise UsageError("W&B keeps its files in a store", where="--wandb", remedy="add --store")
-    from bench.store.store import Store
     from tasks.plan import make_cell
 
     cell = make_cell(
@@ -72,8 +77,12 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         options=settings_of(args.settings),
     )
-    store = Store.open(args.store, create=True) if args.store is not None else None
-    result = None if args.force else _stored(store, cell)
+    store = None
+    if args.store is not None:
+        from bench.store.store import Store
+
+        store = Store.open(args.store, create=True)
+    result = None if store is None or args.force else _stored(store, cell)
     if result is None:
         from ablations.cancellation import Stopped
 
@@ -88,18 +97,17 @@ def run(args: argparse.Namespace) -> int:
     return 0 if result.status == "done" else 1
 
 
-def _stored(store: Store | None, cell: Cell) -> Result | None:
-    if store is None or store.statuses([cell.hash]).get(cell.hash) != "done":
-        return None
-    return store.get(cell.hash)
+def _stored(store: Store, cell: Cell) -> Result | None:
+    done = store.statuses([cell.hash]).get(cell.hash) == "done"
+    return store.get(cell.hash) if done else None
 
 
 def _run(cell: Cell, store: Store | None, args: argparse.Namespace) -> Result:
     from ablations.cancellation import Interrupted, Stopped, stop_signals
     from ablations.trial import UNUSABLE, run_trial
     from ablations.trial_interface import TrialHooks, TrialOptions
-    from bench.store.store import user_cache
     from bench.tracking import decide
+    from tasks.base import Paths
 
     data_root = data_root_of(args.data_root)
     check_data([cell], data_root)
@@ -109,7 +117,7 @@ def _run(cell: Cell, store: Store | None, args: argparse.Namespace) -> Result:
     options = TrialOptions(
         store_address=None if store is None else store.address,
         data_root=None if data_root is None else str(data_root),
-        cache=str(user_cache() / "data" if store is None else store.cache),
+        cache=str(Paths.of_user(None).cache if store is None else store.cache),
         threads=args.threads,
         device=device_of(args.device),
         wandb=tracking.mode,

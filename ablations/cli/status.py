@@ -19,7 +19,7 @@ _SHOWN_FAILURES = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("store", metavar="STORE", help="folder or URL of the results")
-    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.add_argument("--json", action="store_true", help="as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     store = Store.open(args.store)
     now = datetime.now(UTC)
     records = sweeps(store)
-    counts = _counts(store)
+    counts = Counter[str](store.statuses(store.hashes()).values())
     if args.json:
         shown = [{**record.to_json(), "state": state(record, now)} for record in records]
         sys.stdout.write(json.dumps({"results": counts, "sweeps": shown}, indent=1) + "\n")
@@ -99,8 +99,3 @@ def _sweep_lines(record: SweepStatus, now: datetime) -> Iterable[str]:
         yield f"  running {duration(trial.seconds):>8}  {trial.label}{where}"
     for label, kind, message in record.failures[-_SHOWN_FAILURES:]:
         yield f"  failed  {label}: {kind}: {message}"
-
-
-def _counts(store: Store) -> dict[str, int]:
-    found: Counter[str] = Counter(store.statuses(store.hashes()).values())
-    return dict(found)

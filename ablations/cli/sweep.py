@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from ablations.hyperparameters import Search
     from ablations.study import Study
     from ablations.sweep import SweepPlan, SweepSummary
-    from ablations.trial_interface import TrialOptions
-    from bench.store.cell import Cell
-    from bench.store.store import Store
     from bench.tracking import Mode
 
 
@@ -44,33 +41,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store",
         metavar="STORE",
-        help="folder or URL for results (default: runs/STUDY); what it has is not run again",
+        help="folder or URL for results (default: runs/STUDY); cells it holds are not run again",
     )
-    for name, metavar, help in (
-        ("--task", "T", "only these tasks"),
-        ("--attention", "A", "only these attentions"),
-        ("--score", "S", "only these scores"),
-        ("--dataset", "D", "these instead of the study's"),
+    for name, help in (
+        ("task", "only these tasks"),
+        ("attention", "only these attentions"),
+        ("score", "only these scores"),
+        ("dataset", "these data sets instead of the study's"),
     ):
-        parser.add_argument(name, metavar=metavar, nargs="+", action="extend", help=help)
+        parser.add_argument(
+            f"--{name}", metavar=name.upper(), nargs="+", action="extend", help=help
+        )
     parser.add_argument("--seeds", metavar="N", type=int, help="seeds 1 to N")
     add_cell_options(parser)
     parser.add_argument(
         "--tune",
         metavar="N",
         type=int,
-        help="first try N learning rates and dropouts for each mechanism, judged on validation "
-        "data, then run the cells with the best",
+        help="first try N pairs of learning rate and dropout for each mechanism, judged on "
+        "validation data; then run the cells with the best",
     )
     parser.add_argument(
         "--scheduler",
         choices=("none", "asha"),
         default="none",
-        help="asha stops what falls behind in the search early (default: none, all run to their "
-        "end)",
+        help="asha stops candidates of --tune early that fall behind (default: none)",
     )
-    parser.add_argument("--limit", metavar="N", type=int, help="run at most so many cells")
-    parser.add_argument("--dry-run", action="store_true", help="list the cells, run none")
+    parser.add_argument("--limit", metavar="N", type=int, help="run at most N cells")
+    parser.add_argument("--dry-run", action="store_true", help="list the cells without running any")
     parser.add_argument(
         "--address",
         metavar="HOST",
@@ -87,27 +85,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--gpus-per-trial",
         metavar="G",
         type=float,
-        help="fractions share a GPU, 2 or more train a trial together, a process on each (default: "
-        "1 where this machine has one, else 0)",
+        help="a fraction shares a GPU among trials; 2 or more train each trial together, one "
+        "process per GPU (default: 1 where this machine has one, else 0)",
     )
     parser.add_argument(
         "--processes-per-trial",
         metavar="N",
         type=int,
-        help="processes that train a trial together (default: one, or one for every GPU)",
+        help="processes that train a trial together (default: 1, or one per GPU)",
     )
     parser.add_argument(
         "--retries",
         metavar="N",
         type=int,
         default=3,
-        help="how often a trial goes on elsewhere after its process or machine died (default: 3)",
+        help="times a trial is resumed after its process or machine died (default: 3)",
     )
     parser.add_argument(
         "--trial-timeout",
         metavar="MINUTES",
         type=float,
-        help="end a trial that takes longer, as failed",
+        help="longest time of a trial; one that takes longer fails",
     )
     add_checkpoints(parser)
     add_tracking(parser, default="auto")
@@ -142,10 +140,10 @@ def run(args: argparse.Namespace) -> int:
 def _check_counts(args: argparse.Namespace) -> None:
     from ablations.study import MOST_SEEDS
 
-    counts = {"--seeds": args.seeds, "--limit": args.limit, "--tune": args.tune}
-    for option, value in counts.items():
+    for option in ("seeds", "limit", "tune"):
+        value = getattr(args, option)
         if value is not None and value < 1:
-            raise UsageError(f"must be ≥ 1, got {value}", where=option)
+            raise UsageError(f"must be ≥ 1, got {value}", where=f"--{option}")
     if args.seeds is not None and args.seeds > MOST_SEEDS:
         raise UsageError(
             f"at most {MOST_SEEDS:,} seeds",
@@ -164,8 +162,11 @@ def _check_counts(args: argparse.Namespace) -> None:
 
 def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> int:
     from ablations.sweep import plan_sweep
+    from bench.store.store import Store
 
-    cells, store = expansion.cells, _existing(address)
+    cells, store = expansion.cells, None  # a dry run makes none
+    with contextlib.suppress(UsageError):
+        store = Store.open(address)
     search = _search(address, args)
     if search is None:
         plan = plan_sweep(cells, store, limit=args.limit)
@@ -186,26 +187,16 @@ def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> in
 
 
 def _search(address: str, args: argparse.Namespace) -> Search | None:
-    from ablations.hyperparameters import Search
-
     if args.tune is None:
         return None
+    from ablations.hyperparameters import Search
+
     return Search(f"{address}/search", args.tune, args.scheduler == "asha")
-
-
-def _existing(address: str) -> Store | None:
-    """The store to resume from, if there is one; a dry run makes none."""
-    from bench.store.store import Store
-
-    try:
-        return Store.open(address)
-    except UsageError:
-        return None
 
 
 def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Namespace) -> int:
     from ablations.progress import renderer_for
-    from ablations.sweep import plan_sweep, run_sweep
+    from ablations.sweep import describe_failures, plan_sweep, run_sweep
     from ablations.trial_interface import TrialOptions
     from bench.store.store import Store
     from bench.tracking import decide
@@ -235,40 +226,30 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_every),
         trial_seconds=None if args.trial_timeout is None else 60 * args.trial_timeout,
     )
+    renderer = renderer_for(sys.stderr)
     if search is not None:
-        stopped = _run_search(study, search, due, options, resources)
-        if stopped is not None:
-            return stopped
+        candidates = search.plan(due, create=True)
+        _say(f"{study.name}: search: {candidates}; results in {search.address}")
+        tried = search.run(candidates, options, resources, renderer)
+        for line in describe_failures(tried):
+            sys.stderr.write(f"candidate failed: {line}\n")
+        if tried.stopped is not None:
+            return tried.stopped
+        renderer = renderer_for(sys.stderr)
         plan = search.plan_cells(expansion.cells, due, store, begun=True)
         options = search.with_notes(options, due)
     _warn_of_unusable(plan)
-    shown = f"W&B {tracking.mode} ({tracking.reason})"
-    sys.stdout.write(f"{study.name}: {plan}; results in {store.address}; {shown}\n")
-    sys.stdout.flush()
+    wandb = f"W&B {tracking.mode} ({tracking.reason})"
+    _say(f"{study.name}: {plan}; results in {store.address}; {wandb}")
     begun = time.perf_counter()
-    summary = run_sweep(plan, options, resources, renderer_for(sys.stderr))
+    summary = run_sweep(plan, options, resources, renderer)
     _conclude(summary, address, time.perf_counter() - begun, tracking.mode)
     return summary.exit_status
 
 
-def _run_search(
-    study: Study,
-    search: Search,
-    cells: Sequence[Cell],
-    options: TrialOptions,
-    resources: Resources,
-) -> int | None:
-    """Exit status if it was stopped, None if the cells can follow."""
-    from ablations.progress import renderer_for
-    from ablations.sweep import describe_failures
-
-    plan = search.plan(cells, create=True)
-    sys.stdout.write(f"{study.name}: search: {plan}; results in {search.address}\n")
-    sys.stdout.flush()
-    summary = search.run(plan, options, resources, renderer_for(sys.stderr))
-    for line in describe_failures(summary):
-        sys.stderr.write(f"candidate failed: {line}\n")
-    return summary.stopped
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()  # what follows takes hours
 
 
 def _resources(args: argparse.Namespace) -> Resources:

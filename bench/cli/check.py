@@ -22,9 +22,13 @@ REMEDY = "name a class as package.module:Class; the current folder is searched t
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "mechanism", metavar="package.module:Class", help="a subclass of bench Attention"
+        "mechanism",
+        metavar="package.module:Class",
+        help="a subclass of bench.attention.base.Attention",
     )
-    parser.add_argument("--score", help="score to check it with; its classic one if left out")
+    parser.add_argument(
+        "--score", metavar="SCORE", help="score to check it with (default: its own)"
+    )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 

@@ -35,9 +35,13 @@ class Finding:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--store", metavar="STORE", default="runs", help="store to try (runs)")
     parser.add_argument(
-        "--imports", action="store_true", help="import every library that is needed (slow)"
+        "--store", metavar="STORE", default="runs", help="store to test (default: runs)"
+    )
+    parser.add_argument(
+        "--imports",
+        action="store_true",
+        help="import every library that is needed, which takes long",
     )
     parser.add_argument("--json", action="store_true", help="as a JSON list")
 

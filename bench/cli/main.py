@@ -39,16 +39,20 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {
-    "list": Command("ablations.cli.list", "tasks, attentions, scores, data sets, studies, ..."),
+    "list": Command(
+        "ablations.cli.list", "what there is: tasks, attentions, scores, data sets, studies"
+    ),
     "run": Command("ablations.cli.run", "train and test one cell"),
     "sweep": Command("ablations.cli.sweep", "run a study, here or on a cluster; resumes by itself"),
-    "status": Command("ablations.cli.status", "where the sweeps of a store stand, from any shell"),
-    "report": Command("reports.cli.report", "a site, report.md and tables from a store"),
-    "compare": Command("reports.cli.compare", "what got better or worse between stores"),
+    "status": Command("ablations.cli.status", "state of the sweeps of a store, from any shell"),
+    "report": Command("reports.cli.report", "make a site, report.md and tables of a store"),
+    "compare": Command("reports.cli.compare", "show what got better or worse between stores"),
     "leaderboard": Command("reports.cli.leaderboard", "pack results, verify bundles, rank them"),
-    "check": Command("bench.cli.check", "conformance of a mechanism of your own"),
-    "data": Command("ablations.cli.data", "data sets: what there is, and whether it can be used"),
-    "doctor": Command("bench.cli.doctor", "versions, devices, store and W&B, free disk"),
+    "check": Command("bench.cli.check", "check that a mechanism of your own conforms"),
+    "data": Command("ablations.cli.data", "list, download and check data sets"),
+    "doctor": Command(
+        "bench.cli.doctor", "check this machine: libraries, devices, store, disk, W&B"
+    ),
 }
 
 

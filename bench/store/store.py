@@ -225,7 +225,8 @@ class Store:
         """Local folder for everything that is not a result: the store itself if it is local."""
         if isinstance(self._files, LocalFiles):
             return self._files.root
-        return user_cache() / hashlib.sha256(self.address.encode()).hexdigest()[:12]
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        return caches / "attnbench" / hashlib.sha256(self.address.encode()).hexdigest()[:12]
 
     @property
     def cache(self) -> Path:
@@ -312,12 +313,6 @@ class Store:
         if not all(isinstance(row, dict) for row in rows):
             raise UsageError("not valid JSON lines (each is to be an object)", where=where)
         return rows
-
-
-def user_cache() -> Path:
-    """The user's cache folder for this suite: `$XDG_CACHE_HOME/attnbench`."""
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(home).expanduser() / "attnbench"
 
 
 def _record(hash: str) -> str:

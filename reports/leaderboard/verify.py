@@ -468,6 +468,4 @@ def _first_line(error: Exception) -> str:
 
 def paths_of(data_root: Path | None) -> Paths:
     """Where data sets are, and where prepared data are kept."""
-    from bench.store.store import user_cache
-
-    return Paths(data_root, user_cache() / "data")
+    return Paths.of_user(data_root)

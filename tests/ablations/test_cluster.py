@@ -22,22 +22,22 @@ from bench.errors import UsageError
 
 def test_a_folder_of_its_own_that_is_gone_afterwards(tmp_path: Path) -> None:
     parent = Path(tempfile.mkdtemp(dir="/tmp", prefix="ab"))
-    with _folder(parent) as one, _folder(parent) as other:
-        assert one.path != other.path
-        assert one.path.parent == parent
-        assert one.short == one.path
-        (one.path / "session").mkdir()
-        (one.path / "session" / "log").touch()
+    with _folder(parent) as (one, short), _folder(parent) as (other, _):
+        assert one != other
+        assert one.parent == parent
+        assert short == one
+        (one / "session").mkdir()
+        (one / "session" / "log").touch()
     assert list(parent.iterdir()) == []
     parent.rmdir()
 
 
 def test_long_paths_get_a_short_link_for_sockets(tmp_path: Path) -> None:
     parent = tmp_path / ("x" * 100)
-    with _folder(parent) as folder:
-        assert len(os.fsencode(folder.short)) <= _LONGEST_FOLDER
-        assert folder.short.resolve() == folder.path.resolve()
-        link = folder.short
+    with _folder(parent) as (folder, short):
+        assert len(os.fsencode(short)) <= _LONGEST_FOLDER
+        assert short.resolve() == folder.resolve()
+        link = short
     assert not link.is_symlink()
     assert list(parent.iterdir()) == []
 
@@ -48,8 +48,8 @@ def test_a_long_temporary_folder_is_no_place_for_the_link(
     deep = tmp_path / ("x" * 60)
     deep.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(deep))
-    with _folder(deep) as folder:
-        assert len(os.fsencode(folder.short)) <= _LONGEST_FOLDER
+    with _folder(deep) as (_, short):
+        assert len(os.fsencode(short)) <= _LONGEST_FOLDER
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(UsageError, match="set TMPDIR"), _folder(deep):
         pass
@@ -59,17 +59,17 @@ def test_a_long_temporary_folder_is_no_place_for_the_link(
 def test_what_a_killed_sweep_left_is_removed_and_a_living_ones_is_not(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path; from ablations.cluster import _folder\n"
-        "with _folder(Path(sys.argv[1])) as folder:\n"
-        "    (folder.path / 'session').mkdir()\n"
+        "with _folder(Path(sys.argv[1])) as (folder, _):\n"
+        "    (folder / 'session').mkdir()\n"
         "    os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     left = {path.name for path in tmp_path.iterdir()}
     assert len(left) == 2, "its folder and its lock"
-    with _folder(tmp_path) as living:
+    with _folder(tmp_path) as (living, _):
         assert not left & {path.name for path in tmp_path.iterdir()}
         with _folder(tmp_path):
-            assert living.path.is_dir()
+            assert living.is_dir()
 
 
 def test_the_environment_is_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -212,7 +212,7 @@ CASES: dict[str, list[tuple[str, Spoil, str]]] = {
         ("no JSON", replace("train.jsonl", '{"document"', '{document', 1),
          "train.jsonl:1: not JSON"),
         ("a list for a text", replace("train.jsonl", '"bridge 2"', '["bridge 2"]', 1),
-         "train.jsonl:3: column 'summary' holds no text"),
+         "train.jsonl:3: column 'summary': expected text, got list"),
         ("no test file", lose("test.jsonl"), "test.jsonl: "),
         ("one document only",
          write("train.jsonl", '{"document": "a b", "summary": "a"}\n'), "needs two documents"),

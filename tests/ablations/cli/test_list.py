@@ -11,6 +11,7 @@ import pytest
 
 from ablations import study as study_files
 from ablations.cli.list import KINDS, table
+from bench.attention import registries
 from bench.cli import main as cli
 
 
@@ -70,6 +71,7 @@ def test_tables_are_aligned() -> None:
     assert table([]) == "none\n"
 
 
+LABELS = ("entailment", "neutral", "contradiction")
 SLOW = ("pytorch_lightning", "torchaudio", "ray", "wandb", "matplotlib", "sacrebleu", "pyarrow")
 
 
@@ -101,6 +103,7 @@ def test_what_is_read_from_the_source_is_what_the_classes_say(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = KINDS[kind]()
+    getattr(registries, kind).names()  # loads its members, with no plugin yet
     monkeypatch.setattr("ablations.cli.list._members", None)  # not a source in sight
     monkeypatch.setattr("importlib.metadata.entry_points", lambda **group: ["a plugin"])
     assert rows and rows == KINDS[kind]()
@@ -109,6 +112,21 @@ def test_what_is_read_from_the_source_is_what_the_classes_say(
 @pytest.mark.parametrize("arguments", [["list"], ["check", "sick"]])
 def test_data_sets_are_looked_up_without_torch(arguments: list[str], tmp_path: Path) -> None:
     _, slow = slow_modules_after("data", *arguments, cwd=tmp_path, status=None)
+    assert slow == []
+
+
+@pytest.mark.parametrize("name", ["parallel", "tabular", "jsonl"])
+def test_small_files_are_checked_without_torch(name: str, tmp_path: Path) -> None:
+    for split in ("train", "valid", "test"):
+        for side in ("src", "tgt"):
+            (tmp_path / f"{split}.{side}").write_text("".join(f"word {n}\n" for n in range(20)))
+        rows = [f"{n} men walk\tmen {n}\t{label}\n" for n in range(20) for label in LABELS]
+        (tmp_path / f"{split}.tsv").write_text("premise\thypothesis\tlabel\n" + "".join(rows))
+        documents = [{"document": f"text {n} of news", "summary": f"news {n}"} for n in range(20)]
+        lines = "".join(json.dumps(document) + "\n" for document in documents)
+        (tmp_path / f"{split}.jsonl").write_text(lines)
+    printed, slow = slow_modules_after("data", "check", name, ".", cwd=tmp_path)
+    assert f"/{name}: can be used (train " in printed
     assert slow == []
 
 

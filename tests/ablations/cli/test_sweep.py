@@ -245,7 +245,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--dataset", "mulit30k"], "unknown data set 'mulit30k'"),
     (["--budget", "laptp"], "unknown budget 'laptp'; did you mean 'laptop'?"),
     (["--set", "max_steps=0"], "max_steps=0 cannot be used"),
-    (["--set", "stepz=1"], "unknown option 'stepz'; did you mean 'max_steps'?"),
+    (["--set", "max_stepz=1"], "unknown option 'max_stepz'; did you mean 'max_steps'?"),
     (["--seeds", "0"], "--seeds: must be ≥ 1, got 0"),
     (["--limit", "0"], "--limit: must be ≥ 1, got 0"),
     (["--seeds", "20261125"], "--seeds: at most 10,000 seeds"),

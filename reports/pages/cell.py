@@ -24,8 +24,7 @@ from reports.figures.charts import (
     metric_scale,
 )
 from reports.figures.panels import Axes, Series, line_panels
-from reports.load import BenchmarkSetting, Contender, slug
-from reports.metrics import TaskEntry
+from reports.load import BenchmarkSetting, Contender, TaskEntry, slug
 from reports.pages.gallery import (
     DOING,
     AttentionMap,
@@ -36,7 +35,7 @@ from reports.pages.gallery import (
     reading_hint,
     source_text,
 )
-from reports.statistics.analysis import Analysis
+from reports.statistics import Analysis
 from reports.tables import (
     Column,
     Entry,

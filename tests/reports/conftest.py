@@ -23,7 +23,7 @@ from bench.store.result import (
 )
 from bench.store.store import Store
 from bench.store.trace import Trace
-from reports.metrics import AxisEntry, Catalogue, TaskEntry
+from reports.load import AxisEntry, Catalogue, TaskEntry
 from reports.pages.report import Report, build_report
 from reports.pages.site import write_report
 from tasks.base import Prediction

@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +20,151 @@ from bench.attention.registries import NO_SCORE
 from bench.errors import UsageError
 from bench.store.cell import Cell, Scalar
 from bench.store.result import Result
-from reports.metrics import Catalogue, sort_key
 
 if TYPE_CHECKING:
     from bench.store.store import Store
 
 
+# From the simple to the involved, as papers order them; other names follow alphabetically.
+_ATTENTIONS = ("none", "soft", "hard", "global", "local-m", "local-p", "self")
+_SCORES = ("dot", "scaled-dot", "general", "concat", "location-aware")
+_TASKS = ("translation", "captioning", "entailment", "speech", "summarization")
+
 Options = tuple[tuple[str, Scalar], ...]
+
+
+@dataclass(frozen=True)
+class AxisEntry:
+    """A value of an axis: its name, one line on what it is, its paper and its classic score."""
+
+    name: str
+    summary: str = ""
+    source: str = ""
+    classic_score: str = ""
+
+
+@dataclass(frozen=True)
+class TaskEntry:
+    """A task's summary and the names of its units."""
+
+    name: str
+    summary: str = ""
+    length_unit: str = "source units"
+    train_unit: str = "target units"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The registered attentions, score functions and tasks, as far as a report needs them.
+
+    Reports must also work on results whose mechanism, score or task is not installed here:
+    whatever is unknown is shown by its name, and no pair of it is called inapplicable.
+
+    Attributes:
+        attentions, scores: in the order of registration.
+        refusals: reason by (task, attention, score), for the pairs that mean nothing.
+        controls: attentions that attend to nothing, so that no score goes with them.
+        data_options: names of the options that choose test data, by (task, data set).
+    """
+
+    attentions: tuple[AxisEntry, ...] = ()
+    scores: tuple[AxisEntry, ...] = ()
+    tasks: Mapping[str, TaskEntry] = field(default_factory=dict)
+    refusals: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
+    controls: frozenset[str] = frozenset()
+    data_options: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+
+    def task(self, name: str) -> TaskEntry:
+        return self.tasks.get(name, TaskEntry(name))
+
+    def attention(self, name: str) -> AxisEntry:
+        found = (entry for entry in self.attentions if entry.name == name)
+        return next(found, AxisEntry(name))
+
+    def data_options_of(self, cell: Cell) -> frozenset[str]:
+        return self.data_options.get((cell.task, cell.dataset), frozenset())
+
+
+def catalogue_of(cells: Iterable[Cell]) -> Catalogue:
+    """Build the catalogue for a report of these cells from the registries."""
+    from bench.attention.registries import attentions, scores
+    from tasks.base import tasks
+
+    cells = list(cells)
+    names = {cell.task for cell in cells if cell.task in tasks}
+    known = sorted(names, key=lambda name: sort_key(_TASKS, name))
+    fixed = frozenset(name for name, kind in attentions.items() if kind.placement == "fixed")
+    return Catalogue(
+        attentions=_in_order(
+            _ATTENTIONS,
+            [
+                AxisEntry(name, kind.summary, kind.citation, kind.classic_score)
+                for name, kind in attentions.items()
+            ],
+        ),
+        scores=_in_order(
+            _SCORES,
+            [AxisEntry(name, kind.summary, kind.citation) for name, kind in scores.items()],
+        ),
+        tasks={name: _task_entry(name) for name in known},
+        refusals=_refusals(known),
+        controls=fixed,
+        data_options=_data_options(cells),
+    )
+
+
+def _in_order(familiar: tuple[str, ...], entries: list[AxisEntry]) -> tuple[AxisEntry, ...]:
+    return tuple(sorted(entries, key=lambda entry: sort_key(familiar, entry.name)))
+
+
+def sort_key(order: Sequence[str], name: str) -> tuple[int, str]:
+    """Sort key for names: known ones in their order, unknown ones after them by name."""
+    return (order.index(name), "") if name in order else (len(order), name)
+
+
+def _task_entry(name: str) -> TaskEntry:
+    from tasks.base import tasks
+
+    kind = tasks.get(name)
+    return TaskEntry(name, kind.summary, kind.length_unit, kind.train_unit)
+
+
+def _refusals(task_names: list[str]) -> dict[tuple[str, str, str], str]:
+    from bench.attention.registries import attentions, scores
+    from tasks.base import tasks
+    from tasks.plan import refusal
+
+    reasons = {}
+    for task in task_names:
+        for attention in attentions.names():
+            for score in scores.names():
+                reason = refusal(tasks.get(task), attention, score)
+                if reason:
+                    reasons[task, attention, score] = reason
+    return reasons
+
+
+def _data_options(cells: list[Cell]) -> dict[tuple[str, str], frozenset[str]]:
+    from tasks.plan import option_schemas
+
+    found: dict[tuple[str, str], frozenset[str]] = {}
+    for cell in cells:
+        key = cell.task, cell.dataset
+        if key in found:
+            continue
+        try:
+            schemas = option_schemas(cell)
+        except UsageError:  # not installed here: its options then tell contenders apart
+            continue
+        mine = set(schemas["data set"].model_fields)
+        others = {
+            name
+            for owner, schema in schemas.items()
+            if owner != "data set"
+            for name in schema.model_fields
+        }
+        found[key] = frozenset(mine - others)
+    return found
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,9 @@ from reports.figures.panels import (
     pareto_front,
     scatter,
 )
-from reports.load import Contender, Frame, slug
-from reports.metrics import TaskEntry
-from reports.statistics.analysis import LEADING, Analysis
-from reports.statistics.ranks import MeanRanks
+from reports.load import Contender, Frame, TaskEntry, slug
+from reports.statistics import LEADING, Analysis
+from reports.statistics.significance import MeanRanks
 from reports.tables import mean_known
 
 #: Keys of a training curve that are not figures of their own.

@@ -10,15 +10,14 @@ from pathlib import Path
 from bench.errors import UsageError
 from bench.store.result import Result
 from bench.store.store import Store
-from reports import metrics as catalogues
+from reports import load as catalogues
 from reports.formats import plural
 from reports.leaderboard.bundle import Bundle, BundleFiles, open_bundle, plain
 from reports.leaderboard.references import Reference, ReferenceSetting, test_set_of
 from reports.leaderboard.rules import CLASSES, Class, Rules, Track
 from reports.leaderboard.verify import Verdict, verify
-from reports.load import BenchmarkSetting, Contender, Frame, Options, collect
-from reports.metrics import Catalogue
-from reports.statistics.analysis import Analysis, analyse
+from reports.load import BenchmarkSetting, Catalogue, Contender, Frame, Options, collect
+from reports.statistics import Analysis, analyse
 from tasks.base import Paths
 
 NO_REFERENCE = "no reference yet for this task"

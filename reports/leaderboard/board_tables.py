@@ -19,7 +19,6 @@ from reports.leaderboard.board import NO_REFERENCE, Board, BoardEntry, ClassBoar
 from reports.leaderboard.references import ReferenceSetting
 from reports.leaderboard.rules import Track
 from reports.load import slug
-from reports.output_folder import write_files
 from reports.pages import template_environment
 from reports.statistics.significance import (
     Estimate,
@@ -30,7 +29,7 @@ from reports.statistics.significance import (
 )
 from reports.tables import Column, Label, Missing, Number, Row, Table, estimate_entry, shades
 from reports.tables.scores import group_notes, seeds_text
-from reports.writers import csv_text, escape_markdown, markdown_text
+from reports.writers import csv_text, escape_markdown, markdown_text, write_files
 
 #: Reasons against a bundle that the page shows.
 REASONS = 20

@@ -16,7 +16,7 @@ from pydantic import Field
 from bench.errors import UsageError, unknown_name
 from bench.store.cell import Scalar
 from bench.store.store import Store
-from reports import metrics as catalogues
+from reports import load as catalogues
 from reports.formats import plural
 from reports.leaderboard.bundle import parse
 from reports.leaderboard.rules import FrozenModel, load_model

@@ -23,8 +23,7 @@ from reports.figures.charts import (
     metric_scale,
 )
 from reports.figures.panels import Axes, Series, line_panels
-from reports.load import BenchmarkSetting, Contender, slug
-from reports.metrics import TaskEntry
+from reports.load import BenchmarkSetting, Contender, TaskEntry, slug
 from reports.pages.gallery import (
     DOING,
     AttentionMap,
@@ -35,7 +34,7 @@ from reports.pages.gallery import (
     reading_hint,
     source_text,
 )
-from reports.statistics.analysis import Analysis
+from reports.statistics import Analysis
 from reports.tables import (
     Column,
     Entry,

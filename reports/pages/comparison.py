@@ -18,9 +18,7 @@ from bench.store.result import Result
 from reports import formats
 from reports import load as frames
 from reports.figures.svg import clean
-from reports.load import BenchmarkSetting, Contender, Sample, read_samples
-from reports.metrics import Catalogue
-from reports.output_folder import write_files
+from reports.load import BenchmarkSetting, Catalogue, Contender, Sample, read_samples
 from reports.pages import template_environment
 from reports.statistics.bootstrap import Resampler, candidates, fitting
 from reports.statistics.significance import (
@@ -31,7 +29,7 @@ from reports.statistics.significance import (
     moderated_variance,
 )
 from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, metric_number
-from reports.writers import csv_text
+from reports.writers import csv_text, write_files
 
 if TYPE_CHECKING:
     from bench.store.store import Store

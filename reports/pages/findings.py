@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reports import formats
-from reports.metrics import Catalogue
-from reports.statistics.analysis import Analysis
+from reports.load import Catalogue
+from reports.statistics import Analysis
 from reports.statistics.baselines import against_best_baseline, best_baseline
 from reports.statistics.significance import DifferenceEstimate, Estimate
 from reports.tables import mean_known

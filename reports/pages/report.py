@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
 from bench.store.result import Result
+from reports import load as catalogues
 from reports import load as frames
-from reports import metrics as catalogues
 from reports.figures.charts import (
     Figure,
     Styles,
@@ -20,21 +20,22 @@ from reports.figures.charts import (
     rank_figure,
     training_curves,
 )
-from reports.load import BenchmarkSetting, Collection, Frame
-from reports.metrics import Catalogue
+from reports.load import BenchmarkSetting, Catalogue, Collection, Frame
 from reports.pages.cell import CellPage, cell_pages
 from reports.pages.findings import findings
 from reports.pages.gallery import GalleryExample, gallery, reading_hint
 from reports.replication import Replication
 from reports.replication.matching import paper_studies, replicate
-from reports.statistics.analysis import Analysis, analyse
-from reports.statistics.ranks import mean_ranks
+from reports.statistics import Analysis, analyse
+from reports.statistics.significance import mean_ranks
 from reports.tables import Table
-from reports.tables.comparisons import confusion_table, length_table, mcnemar_table
 from reports.tables.metrics import (
     alignment_table,
+    confusion_table,
     cost_table,
     failures_table,
+    length_table,
+    mcnemar_table,
     metrics_table,
     subsets_table,
 )
@@ -125,7 +126,7 @@ class Report:
     @cached_property
     def ranks(self) -> Figure | None:
         """Mean ranks over tasks; None where too little was run."""
-        found = mean_ranks([section.analysis for section in self.sections])
+        found = mean_ranks({one.setting: one.analysis.losses for one in self.sections})
         return rank_figure(found) if found else None
 
     @cached_property

@@ -13,7 +13,7 @@ from bench.errors import UsageError
 from bench.store.result import Primary, Result
 from reports.load import BenchmarkSetting, Contender, Frame, read_likelihoods, read_samples
 from reports.replication import OurResults, PaperColumn, PaperRow, Replication, verdicts
-from reports.statistics.analysis import SampleReader, analyse
+from reports.statistics import SampleReader, analyse
 from reports.statistics.significance import (
     Basis,
     Estimate,

@@ -1,0 +1,341 @@
+"""The analysis of a frame: estimates, tie groups, and the minimum detectable difference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.store.result import Result
+from reports.load import Contender, Frame, Sample, read_samples
+from reports.statistics.bootstrap import (
+    Aggregator,
+    Resampler,
+    bounds,
+    candidates,
+    difference_variances,
+    fitting,
+)
+from reports.statistics.lengths import (
+    LeadsByLength,
+    LengthFigure,
+    figures_by_length,
+    leads_by_length,
+)
+from reports.statistics.significance import (
+    CorrectExamples,
+    Estimate,
+    McNemarTests,
+    SeedVariance,
+    correct_examples,
+    detectable_difference,
+    holm_pairs,
+    interval,
+    interval_variance,
+    mcnemar_tests,
+    moderated_variance,
+    pairwise_p,
+    tie_groups,
+)
+from reports.statistics.significance import difference_variances as with_seeds
+from tasks.evaluation.bootstrap import RESAMPLES, percentiles
+
+if TYPE_CHECKING:
+    from bench.store.store import Store
+
+#: What reads the examples of a stored result: samples by test set name, or why there are none.
+SampleReader = Callable[["Store", str], tuple[dict[str, Sample], str | None]]
+
+#: What the main test set is called where no examples say so.
+MAIN_TEST_SET = "test"
+#: So many of the best contenders of a frame are shown one by one.
+LEADING = 60
+#: Main metrics of which an example is either right or wrong.
+BINARY_METRICS = ("accuracy",)
+#: The attention that is none, against which the others' leads are measured.
+CONTROL = "none"
+
+
+@dataclass(frozen=True)
+class SubsetEstimates:
+    """The main metric of all contenders on one test set.
+
+    Attributes:
+        estimates: per contender of the frame, None where there is nothing.
+        groups: per contender its tie group; 1 holds the best and what is not separable from it.
+        adjusted: V,V p of each pair's difference after Holm over all pairs; NaN where two cannot
+            be compared.
+        detectable: smallest difference found with 80 % power, None with fewer than two.
+    """
+
+    subset: str
+    estimates: tuple[Estimate | None, ...]
+    groups: tuple[int | None, ...]
+    adjusted: np.ndarray
+    detectable: float | None
+
+    def best(self) -> list[int]:
+        """Places of the contenders in group 1."""
+        return [place for place, group in enumerate(self.groups) if group == 1]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A frame with its statistics.
+
+    Attributes:
+        subsets: starts with the main test set.
+        leads: leads over the control without attention by source length, where there is one.
+        mcnemar: McNemar's test of every pair, where examples are right or wrong.
+    """
+
+    frame: Frame
+    subsets: tuple[SubsetEstimates, ...]
+    notes: tuple[str, ...] = ()
+    leads: LeadsByLength | None = None
+    mcnemar: McNemarTests | None = None
+
+    @property
+    def main(self) -> SubsetEstimates:
+        return self.subsets[0]
+
+    @cached_property
+    def losses(self) -> dict[str, float]:
+        """The main metric by mechanism, negated where higher is better."""
+        return {
+            contender.name: -self.frame.sign * estimate.value
+            for contender, estimate in zip(self.frame.contenders, self.main.estimates, strict=True)
+            if estimate is not None
+        }
+
+    @cached_property
+    def order(self) -> tuple[int, ...]:
+        """Places of the contenders, best main metric first, those without one last."""
+        sign = -self.frame.sign
+        keys = [(1, 0.0) if one is None else (0, sign * one.value) for one in self.main.estimates]
+        return tuple(sorted(range(len(keys)), key=lambda place: keys[place]))
+
+    @cached_property
+    def leading(self) -> dict[int, None]:
+        """Places of the best contenders that finished, in order; those have pages of their own."""
+        finished = [place for place in self.order if self.frame.contenders[place].done]
+        return dict.fromkeys(finished[:LEADING])
+
+
+@dataclass(frozen=True)
+class _SeedFigure:
+    """The figure of one trained model on one test set. There are no draws without kept examples."""
+
+    value: float
+    variance: float
+    low: float
+    high: float
+    examples: int
+    draws: np.ndarray | None = None
+    test_set: str | None = None
+
+
+@dataclass(frozen=True)
+class _MeanFigure:
+    """The figure of a contender on one test set, over its seeds."""
+
+    values: tuple[float, ...]
+    variance: float
+    low: float
+    high: float
+    examples: int
+    draws: np.ndarray | None
+    test_set: str | None
+
+
+class _Analyst:
+    """Reads the examples of a frame once and keeps only their bootstrap draws."""
+
+    def __init__(
+        self, frame: Frame, store: Store, draws: int = RESAMPLES, read: SampleReader = read_samples
+    ) -> None:
+        self.frame, self.store, self.read = frame, store, read
+        self.resampler = Resampler(draws)
+        self.aggregator: Aggregator | None = None
+        self.first: str | None = None  # the test set of the main metric comes first
+        self.notes: list[str] = []
+        self.by_length: dict[str, dict[str, LengthFigure]] = {}  # by hash, then by part
+        self.right: dict[str, CorrectExamples | None] = {}  # by hash
+
+    def analyse(self) -> Analysis:
+        """Analyze the frame on every test set."""
+        measured = [self._contender(contender) for contender in self.frame.contenders]
+        found = [name for one in measured for result in one for name in result]
+        names = dict.fromkeys([None, *found])
+        subsets = tuple(self._scores(name, measured) for name in names)
+        notes = tuple(dict.fromkeys(self.notes))
+        return Analysis(self.frame, subsets, notes, self._gaps(), self._disagreements())
+
+    def _gaps(self) -> LeadsByLength | None:
+        contenders = self.frame.contenders
+        if CONTROL not in [one.attention for one in contenders]:
+            return None
+        control = [one.attention for one in contenders].index(CONTROL)
+        measured = [
+            [self.by_length[one.hash] for one in each.done if one.hash in self.by_length]
+            for each in contenders
+        ]
+        return leads_by_length(measured, control, self.frame.sign)
+
+    def _disagreements(self) -> McNemarTests | None:
+        first = [one.done[0].hash if one.done else "" for one in self.frame.contenders]
+        found = [self.right.get(hash) for hash in first]
+        return mcnemar_tests(found) if sum(one is not None for one in found) > 1 else None
+
+    def _contender(self, contender: Contender) -> list[dict[str | None, _SeedFigure]]:
+        """Return each seed's figures by test set. The main test set has the key None until all
+        results are read."""
+        return [
+            self._result(result)
+            for result in contender.done
+            if result.primary is not None and result.primary.name == self.frame.main_metric
+        ]
+
+    def _result(self, result: Result) -> dict[str | None, _SeedFigure]:
+        assert result.primary is not None
+        found, problem = self.read(self.store, result.hash)
+        if problem:
+            self.notes.append(problem)
+        if found and self.first is None:
+            self.first = next(iter(found))
+        aggregator = self._aggregator(found.get(self.first or ""), result.primary.value)
+        if aggregator is None:
+            if found:
+                self.notes.append(
+                    f"{result.cell.label}: its kept examples do not give its stored "
+                    f"{result.primary.name}, so its own interval is shown and nothing is paired"
+                )
+            return {None: _stored(result)}
+        measured = {
+            name: self._measure(sample, summands, aggregator)
+            for name, sample in found.items()
+            if (summands := aggregator.table(sample.statistics, sample.scores)) is not None
+        }
+        draws = {name: one.draws for name, one in measured.items() if one.draws is not None}
+        self.by_length[result.hash] = figures_by_length(found, aggregator, self.resampler, draws)
+        if self.frame.main_metric in BINARY_METRICS:
+            self.right[result.hash] = correct_examples(found[self.first or ""])
+        return {None if name == self.first else name: one for name, one in measured.items()}
+
+    def _measure(self, sample: Sample, summands: np.ndarray, aggregator: Aggregator) -> _SeedFigure:
+        draws = self.resampler.figures(sample.test_set, summands, aggregator)
+        low, high = percentiles(draws)
+        value = aggregator.figure(summands)
+        variance = float(np.var(draws, ddof=1))
+        return _SeedFigure(value, variance, low, high, len(sample), draws, sample.test_set)
+
+    def _aggregator(self, sample: Sample | None, stored: float) -> Aggregator | None:
+        """Return the aggregator that reproduces the stored figure from the examples; one for all
+        results."""
+        if sample is None:
+            return None
+        tried = [self.aggregator] if self.aggregator else candidates(self.frame.main_metric)
+        found = fitting(tried, sample.statistics, sample.scores, stored)
+        self.aggregator = self.aggregator or found
+        return found
+
+    def _scores(
+        self, key: str | None, measured: list[list[dict[str | None, _SeedFigure]]]
+    ) -> SubsetEstimates:
+        subset = key or self.first or MAIN_TEST_SET
+        summed = [_over_seeds([one[key] for one in each if key in one]) for each in measured]
+        present = [place for place, one in enumerate(summed) if one is not None]
+        kept = [one for one in summed if one is not None]
+        spread = moderated_variance([one.values for one in kept])
+        limits = bounds(self.frame.main_metric)
+        estimates: list[Estimate | None] = [None] * len(summed)
+        groups: list[int | None] = [None] * len(summed)
+        adjusted = np.full((len(summed), len(summed)), np.nan)
+        if not kept:
+            return SubsetEstimates(subset, tuple(estimates), tuple(groups), adjusted, None)
+        p, detectable = _compare(kept, spread)
+        values = np.array([np.mean(one.values) for one in kept])
+        ties = tie_groups(values, p, higher_is_better=self.frame.higher_is_better)
+        adjusted[np.ix_(present, present)] = p
+        for index, place in enumerate(present):
+            estimates[place] = _estimate(kept[index], spread, index, limits)
+            groups[place] = ties[index]
+        return SubsetEstimates(subset, tuple(estimates), tuple(groups), adjusted, detectable)
+
+
+def analyse(
+    frame: Frame, store: Store, draws: int = RESAMPLES, read: SampleReader = read_samples
+) -> Analysis:
+    """Analyze a frame from the examples that its store keeps.
+
+    Args:
+        read: what gives the statistics that the frame's main metric is made of.
+    """
+    return _Analyst(frame, store, draws, read).analyse()
+
+
+def _compare(kept: Sequence[_MeanFigure], spread: SeedVariance) -> tuple[np.ndarray, float | None]:
+    over_examples = difference_variances(
+        [one.draws for one in kept],
+        np.array([one.variance for one in kept]),
+        [one.test_set for one in kept],
+    )
+    seeds = np.array([len(one.values) for one in kept])
+    values = np.array([np.mean(one.values) for one in kept])
+    adjusted = holm_pairs(pairwise_p(values, over_examples, spread, seeds))
+    upper = np.triu_indices(len(kept), k=1)
+    variance, freedom = with_seeds(over_examples, spread, seeds)
+    known = ~np.isnan(variance[upper])
+    if not known.any():
+        return adjusted, None
+    return adjusted, detectable_difference(
+        float(np.sqrt(np.median(variance[upper][known]))),
+        float(np.median(freedom[upper][known])),
+        comparisons=int(known.sum()),
+    )
+
+
+def _estimate(
+    one: _MeanFigure, spread: SeedVariance, index: int, limits: tuple[float, float]
+) -> Estimate:
+    value, seeds = float(np.mean(one.values)), len(one.values)
+    if np.isnan(spread.variance[index]):
+        return Estimate(value, one.low, one.high, seeds, one.examples, "examples")
+    low, high = interval(
+        value,
+        example_variance=one.variance,
+        seed_variance=float(spread.variance[index]),
+        seeds=seeds,
+        freedom=float(spread.freedom[index]),
+        bounds=limits,
+    )
+    return Estimate(value, low, high, seeds, one.examples, "seeds and examples")
+
+
+def _over_seeds(found: Sequence[_SeedFigure]) -> _MeanFigure | None:
+    if not found:
+        return None
+    values = tuple(one.value for one in found)
+    examples = max(one.examples for one in found)
+    draws = [one.draws for one in found if one.draws is not None]
+    if len(draws) < len(found):
+        variance = float(np.mean([one.variance for one in found]))
+        low = float(np.mean([one.low for one in found]))
+        high = float(np.mean([one.high for one in found]))
+        return _MeanFigure(values, variance, low, high, examples, None, None)
+    mean = np.mean(draws, axis=0)
+    low, high = percentiles(mean)
+    # Seeds that were tested on different examples pair only with seeds tested likewise.
+    test_set = "+".join(dict.fromkeys(one.test_set or "" for one in found))
+    variance = float(np.var(mean, ddof=1))
+    return _MeanFigure(values, variance, low, high, examples, mean, test_set)
+
+
+def _stored(result: Result) -> _SeedFigure:
+    primary = result.primary
+    assert primary is not None
+    variance = interval_variance(primary.low, primary.high)
+    return _SeedFigure(primary.value, variance, primary.low, primary.high, 0)

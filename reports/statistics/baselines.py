@@ -1,16 +1,34 @@
-"""Simple baselines (no attention, or no learning) and how mechanisms stand against them."""
+"""Simple baselines and how mechanisms stand against them; model selection on validation data.
+
+Records keep figures in one flat mapping. Their names begin with that of the test set, for all but
+the first (`long_rouge_l`); baselines are `baseline_<what>_<figure>`, or `baseline_<what>` for the
+main metric; ends of intervals add `_low` and `_high` to their figure.
+
+The contender that represents an attention with several scores or options is the one with the best
+validation figure, never the one that did best on the test set: the larger of several test figures
+is too large by what luck gave it (Cawley and Talbot 2010).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from bench.store.result import Result
-from reports.metrics import CEILINGS, MetricName, parse_metric_names
-from reports.statistics.analysis import Analysis
+from reports.load import Frame
+from reports.statistics import Analysis
 from reports.statistics.significance import Estimate
-from reports.tables import Entry, Missing, metric_number
+from reports.tables import Entry, Missing, mean_known, metric_number
+
+Kind = Literal["figure", "bound", "baseline", "confusion"]
+
+#: Weights that know nothing; speech measures their distances too.
+_WEIGHTS = ("uniform", "diagonal", "centre")
+#: What is true of the references themselves.
+_REFERENCES = "reference"
+#: Baselines that no model is meant to pass: people, and the references.
+CEILINGS = frozenset({"human", "references"})
 
 ControlVerdict = Literal["better", "worse", "not told apart"]
 
@@ -106,3 +124,119 @@ def against_best_baseline(analysis: Analysis) -> list[ControlVerdict | None]:
 def _mean(results: Sequence[Result], key: str) -> float:
     values = [result.metrics[key] for result in results if key in result.metrics]
     return sum(values) / len(values)
+
+
+@dataclass(frozen=True)
+class MetricName:
+    """A metric's name split into test set, baseline and figure.
+
+    Attributes:
+        key: the whole name.
+        subset: the test set's name, "" for the first.
+        figure: what is measured, `accuracy`.
+        baseline: whose figure it is, `hypothesis only`; "" for the model's own.
+    """
+
+    key: str
+    subset: str
+    kind: Kind
+    figure: str
+    baseline: str = ""
+
+
+def parse_metric_names(
+    keys: Iterable[str], subsets: Sequence[str], main_metric: str
+) -> list[MetricName]:
+    """Split metric names into their parts, in their order.
+
+    Args:
+        keys: of the metrics of all results.
+        subsets: names of the test sets but the first.
+        main_metric: name of the main metric.
+    """
+    keys = list(dict.fromkeys(keys))
+    known = set(keys)
+    return [_named(key, known, subsets, main_metric) for key in keys]
+
+
+def _named(key: str, known: set[str], subsets: Sequence[str], main_metric: str) -> MetricName:
+    subset = next((name for name in subsets if key.startswith(f"{name}_")), "")
+    rest = key.removeprefix(f"{subset}_") if subset else key
+    if rest.startswith("baseline_"):
+        baseline, figure = _baseline(rest.removeprefix("baseline_"), known, main_metric)
+        return MetricName(key, subset, "baseline", figure, baseline)
+    for name in _WEIGHTS:
+        figure = rest.removeprefix(f"{name}_")
+        if figure != rest and figure in known:
+            return MetricName(key, subset, "baseline", figure, f"{name} weights")
+    figure = rest.removeprefix(f"{_REFERENCES}_")
+    if figure != rest and figure in known:
+        return MetricName(key, subset, "baseline", figure, "references")
+    if rest.startswith("confusion_"):
+        return MetricName(key, subset, "confusion", rest)
+    for end in ("_low", "_high"):
+        if key.endswith(end) and key.removesuffix(end) in known:
+            return MetricName(key, subset, "bound", rest)
+    return MetricName(key, subset, "figure", rest)
+
+
+def _baseline(rest: str, known: set[str], main_metric: str) -> tuple[str, str]:
+    """Return the name of a baseline and of its figure."""
+    endings = [name for name in known if rest.endswith(f"_{name}")]
+    figure = max(endings, key=len, default="")
+    baseline = rest.removesuffix(f"_{figure}") if figure else rest
+    return baseline.replace("_", " "), figure or main_metric
+
+
+#: What decides where the main metric itself is not measured on validation data; less is better.
+VALIDATION_LOSS = "validation_loss"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The selected contender, and the figure that decided.
+
+    Attributes:
+        place: in the frame.
+        figure: key of the training curve, None where nothing of the kind was recorded.
+    """
+
+    place: int
+    figure: str | None
+
+
+def select_by_validation(frame: Frame, places: Sequence[int]) -> Selection:
+    """Select the contender with the best validation figure, mean over seeds, at the end of training
+    (the last parameters are the ones tested).
+
+    Args:
+        places: contenders of the frame that have finished; at least one.
+
+    The validation counterpart of the main metric decides where all of them have it, else the
+    validation loss. One without a figure is not chosen as long as another has one; where none
+    has, the test figure decides, and `Selection.figure` is None.
+    """
+    assert places, "nothing to choose from"
+    counterpart = f"validation_{frame.main_metric}"
+    own = {place: _mean_at_end(frame.contenders[place].done, counterpart) for place in places}
+    if all(value is not None for value in own.values()):
+        return _best(own, counterpart, frame.sign)
+    losses = {
+        place: _mean_at_end(frame.contenders[place].done, VALIDATION_LOSS) for place in places
+    }
+    if any(value is not None for value in losses.values()):
+        return _best(losses, VALIDATION_LOSS, -1)
+    tested = {place: mean_known(frame.contenders[place].values)[0] for place in places}
+    return _best(tested, None, frame.sign)
+
+
+def _best(values: dict[int, float | None], figure: str | None, sign: int) -> Selection:
+    """Return the contender with the best value; ties go to the first."""
+    known = {place: sign * value for place, value in values.items() if value is not None}
+    return Selection(max(known, key=lambda place: known[place]), figure)
+
+
+def _mean_at_end(results: Sequence[Result], key: str) -> float | None:
+    """Mean of `key` at the last point of each curve, or None if any seed lacks it."""
+    ends = [result.curve[-1].get(key) if result.curve else None for result in results]
+    return None if None in ends else mean_known(ends)[0]

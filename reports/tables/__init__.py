@@ -16,7 +16,7 @@ from typing import Literal
 
 from reports import formats
 from reports.load import BenchmarkSetting, Contender, slug
-from reports.statistics.analysis import Analysis
+from reports.statistics import Analysis
 from reports.statistics.significance import Estimate
 
 #: Pages show so many rows of a table; its files have all.

@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 
 from bench.store.result import Result
 from reports import formats
-from reports.load import Collection
-from reports.metrics import Catalogue
-from reports.statistics.analysis import Analysis
-from reports.statistics.baselines import best_baseline
-from reports.statistics.model_selection import select_by_validation
+from reports.load import Catalogue, Collection
+from reports.statistics import Analysis
+from reports.statistics.baselines import best_baseline, select_by_validation
 from reports.tables import Column, Entry, Label, Missing, Number, Row, Table
 from reports.tables.scores import main_entries
 

@@ -13,9 +13,8 @@ import numpy as np
 
 from bench.attention.registries import NO_SCORE
 from reports import formats
-from reports.load import Contender, Options, options_text
-from reports.metrics import Catalogue
-from reports.statistics.analysis import Analysis, SubsetEstimates
+from reports.load import Catalogue, Contender, Options, options_text
+from reports.statistics import Analysis, SubsetEstimates
 from reports.statistics.baselines import baselines
 from reports.statistics.significance import Estimate
 from reports.tables import (

@@ -15,7 +15,7 @@ import pytest
 from bench.store.cell import Cell
 from bench.store.result import Alignment, Cost, Failure, Primary, Provenance, Result, Trace
 from bench.store.store import Store
-from reports.metrics import AxisEntry, Catalogue, TaskEntry
+from reports.load import AxisEntry, Catalogue, TaskEntry
 from reports.pages.report import Report, build_report
 from reports.pages.site import write_report
 from tasks.base import Prediction

@@ -8,8 +8,7 @@ from bench.store.cell import Cell
 from bench.store.result import Failure, Result
 from bench.store.store import Store
 from reports import load as frames
-from reports.load import slug
-from reports.metrics import Catalogue
+from reports.load import Catalogue, slug
 
 
 def collected(store: Store, catalogue: Catalogue) -> frames.Collection:

@@ -10,10 +10,9 @@ import pytest
 from PIL import Image
 from sample_results import document_trace, photo_trace, sound_trace
 
-from reports.attention_maps import attention_map
+from reports.attention_maps import attention_map, heat_map, row_description, segments_of
 from reports.attention_maps.audio import sound_description, sound_map
 from reports.attention_maps.image import ink, photo, photo_description, photo_map, spectrogram, veil
-from reports.attention_maps.text import heat_map, row_description, segments_of
 from reports.figures import Box, Drawing, Group, Lines, Picture, Shape, Text, pdf, pictures, svg
 from reports.figures.pdf import fonts_for
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.store.result import Trace
-from reports.attention_maps.text import heat_map, row_description
+from reports.attention_maps import heat_map, row_description
 from reports.figures import Box, Group, Strip, Text, svg
 from reports.pages.gallery import choose_examples
 

@@ -77,7 +77,7 @@ def test_of_many_spots_the_best_and_the_front_are_drawn():
     from reports.figures import style
     from reports.figures.charts import _drawn
     from reports.figures.panels import Spot
-    from reports.statistics.analysis import LEADING
+    from reports.statistics import LEADING
 
     spots = [
         Spot(str(n), "a", float(n + 1), float(n), None, None, style(0)) for n in range(LEADING + 40)

@@ -11,11 +11,11 @@ from sample_results import document_trace, put, sound_trace
 from bench.store.cell import Cell
 from bench.store.store import Store
 from reports import load as frames
-from reports.metrics import Catalogue, TaskEntry
+from reports.load import Catalogue, TaskEntry
 from reports.pages.cell import cell_pages
 from reports.pages.report import build_report
 from reports.pages.site import write_report
-from reports.statistics.analysis import LEADING, analyse
+from reports.statistics import LEADING, analyse
 from reports.tables import Missing, Number, cell_page_name, contender_href
 
 TASK = TaskEntry("translation", length_unit="source words")

@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reports.load import Frame
-from reports.metrics import Catalogue
+from reports.load import Catalogue, Frame
 from reports.pages.findings import findings
-from reports.statistics.analysis import Analysis, SubsetEstimates
+from reports.statistics import Analysis, SubsetEstimates
 from reports.statistics.lengths import LeadsByLength, LengthRange
 from reports.statistics.significance import DifferenceEstimate, Estimate
 

@@ -10,7 +10,7 @@ import pytest
 from bench.store.store import Store
 from reports import load as frames
 from reports.load import Frame
-from reports.statistics.analysis import analyse
+from reports.statistics import analyse
 
 
 def frame_of(store: Store, catalogue) -> Frame:

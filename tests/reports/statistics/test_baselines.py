@@ -8,19 +8,19 @@ from sample_results import put_entailment, put_traced_tasks
 from bench.store.cell import Cell
 from bench.store.store import Store
 from reports import load as frames
-from reports.metrics import Catalogue, parse_metric_names
+from reports.load import Catalogue
 from reports.pages.findings import findings
-from reports.statistics.analysis import analyse
+from reports.statistics import analyse
 from reports.statistics.baselines import (
     against_baseline,
     against_best_baseline,
     baselines,
     best_baseline,
+    parse_metric_names,
 )
 from reports.statistics.significance import Estimate
 from reports.tables import Label, Missing, Number
-from reports.tables.comparisons import confusion_table, mcnemar_table
-from reports.tables.metrics import metrics_table
+from reports.tables.metrics import confusion_table, mcnemar_table, metrics_table
 from reports.tables.overview import overview_table
 from reports.writers import csv_text, latex_text, markdown_text
 

@@ -11,11 +11,10 @@ from made_up import Mechanism
 from bench.store.result import Result
 from bench.store.store import Store
 from reports import load as frames
-from reports.load import Frame
-from reports.metrics import Catalogue
+from reports.load import Catalogue, Frame
 from reports.pages.report import Report, build_report
 from reports.pages.site import pages, report_text
-from reports.statistics.model_selection import Selection, select_by_validation
+from reports.statistics.baselines import Selection, select_by_validation
 from reports.tables import Number
 
 # Test figures put general first and concat last; validation figures say the opposite.

@@ -11,23 +11,21 @@ from scipy import stats
 
 from reports.figures.charts import rank_figure
 from reports.load import BenchmarkSetting
-from reports.statistics.ranks import MeanRanks, critical_difference, friedman_p, mean_ranks
+from reports.statistics import Analysis
+from reports.statistics.significance import MeanRanks, critical_difference, friedman_p, mean_ranks
 
 
 def analysis(task: str, figures: dict[str, float], *, higher: bool = True, budget: str = "laptop"):
-    """What ranks look at of an analysis."""
+    """One setting and what `mean_ranks` takes of its analysis."""
     contenders = [SimpleNamespace(name=name) for name in figures]
     estimates = [
         None if value is None else SimpleNamespace(value=value) for value in figures.values()
     ]
-    return SimpleNamespace(
-        frame=SimpleNamespace(
-            setting=BenchmarkSetting(task, "synthetic", budget),
-            contenders=contenders,
-            sign=1 if higher else -1,
-        ),
+    measured = SimpleNamespace(
+        frame=SimpleNamespace(contenders=contenders, sign=1 if higher else -1),
         main=SimpleNamespace(estimates=estimates),
     )
+    return BenchmarkSetting(task, "synthetic", budget), Analysis.losses.func(measured)
 
 
 @pytest.mark.parametrize(
@@ -52,11 +50,13 @@ def test_friedman_is_that_of_scipy_turned_into_f():
 
 def test_ranks_turn_round_where_less_is_better():
     found = mean_ranks(
-        [
-            analysis("translation", {"a": 30.0, "b": 20.0, "c": 10.0}),
-            analysis("speech", {"a": 0.1, "b": 0.3, "c": 0.2}, higher=False),
-            analysis("entailment", {"a": 0.7, "b": 0.7, "c": 0.2}),
-        ]
+        dict(
+            [
+                analysis("translation", {"a": 30.0, "b": 20.0, "c": 10.0}),
+                analysis("speech", {"a": 0.1, "b": 0.3, "c": 0.2}, higher=False),
+                analysis("entailment", {"a": 0.7, "b": 0.7, "c": 0.2}),
+            ]
+        )
     )
     assert dict(zip(found.names, found.means, strict=True)) == {
         "a": pytest.approx((1 + 1 + 1.5) / 3),
@@ -69,11 +69,13 @@ def test_ranks_turn_round_where_less_is_better():
 def test_who_did_not_finish_everywhere_is_left_out_and_counted():
     whole = {"a": 3.0, "b": 2.0, "c": 1.0}
     found = mean_ranks(
-        [
-            analysis("x", {**whole, "d": 9.0}),
-            analysis("y", {**whole, "d": None}),
-            analysis("z", {**whole, "e": 5.0}),
-        ]
+        dict(
+            [
+                analysis("x", {**whole, "d": 9.0}),
+                analysis("y", {**whole, "d": None}),
+                analysis("z", {**whole, "e": 5.0}),
+            ]
+        )
     )
     assert (found.names, found.left_out) == (("a", "b", "c"), 2)
     assert "2 mechanisms that did not finish" in rank_figure(found).caption
@@ -83,10 +85,10 @@ def test_budgets_are_not_mixed_and_too_little_gives_nothing():
     whole = {"a": 3.0, "b": 2.0, "c": 1.0}
     laptop = [analysis(task, whole) for task in "xyz"]
     other = [analysis(task, whole, budget="gpu") for task in "vw"]
-    assert {one.budget for one in mean_ranks([*laptop, *other]).settings} == {"laptop"}
-    assert mean_ranks(laptop[:2]) is None
-    assert mean_ranks([analysis(task, {"a": 1.0, "b": 2.0}) for task in "xyz"]) is None
-    assert mean_ranks([]) is None
+    assert {one.budget for one in mean_ranks(dict([*laptop, *other])).settings} == {"laptop"}
+    assert mean_ranks(dict(laptop[:2])) is None
+    assert mean_ranks(dict([analysis(task, {"a": 1.0, "b": 2.0}) for task in "xyz"])) is None
+    assert mean_ranks({}) is None
 
 
 def test_bars_join_only_what_is_near():
@@ -106,7 +108,7 @@ def test_alike_mechanisms_are_told_apart_in_at_most_one_of_twenty():
 
 
 def test_the_diagram_names_everyone():
-    found = mean_ranks([analysis(task, {"a": 3.0, "<b>": 2.0, "c": 1.0}) for task in "xyz"])
+    found = mean_ranks(dict([analysis(task, {"a": 3.0, "<b>": 2.0, "c": 1.0}) for task in "xyz"]))
     figure = rank_figure(found)
     texts = [shape.text for shape in figure.panels[0].shapes if hasattr(shape, "text")]
     assert {"a", "<b>", "c"} <= set(texts)

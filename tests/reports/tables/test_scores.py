@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reports.statistics.analysis import Analysis, SubsetEstimates
+from reports.statistics import Analysis, SubsetEstimates
 from reports.statistics.significance import Estimate
 from reports.tables.scores import detectable_note, group_notes, seeds_text
 

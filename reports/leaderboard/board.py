@@ -13,8 +13,15 @@ from bench.store.store import Store
 from reports import metrics as catalogues
 from reports.formats import plural
 from reports.leaderboard.bundle import Bundle, BundleFiles, open_bundle, plain
-from reports.leaderboard.references import Reference, ReferenceSetting, test_set_of
-from reports.leaderboard.rules import CLASSES, Class, Rules, Track
+from reports.leaderboard.rules import (
+    CLASSES,
+    Class,
+    Reference,
+    ReferenceSetting,
+    Rules,
+    Track,
+    test_set_of,
+)
 from reports.leaderboard.verify import Verdict, verify
 from reports.load import BenchmarkSetting, Contender, Frame, Options, collect
 from reports.metrics import Catalogue

@@ -16,8 +16,7 @@ from scipy import stats
 
 from reports.formats import metric_name
 from reports.leaderboard.board import NO_REFERENCE, Board, BoardEntry, ClassBoard, SettingBoard
-from reports.leaderboard.references import ReferenceSetting
-from reports.leaderboard.rules import Track
+from reports.leaderboard.rules import ReferenceSetting, Track
 from reports.load import slug
 from reports.output_folder import write_files
 from reports.pages import template_environment

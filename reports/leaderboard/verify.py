@@ -16,14 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import pydantic.dataclasses
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bench.errors import UsageError
 from bench.store.result import LengthBin, Result
+from bench.store.store import user_cache
 from reports.leaderboard.bundle import (
     Bundle,
     Problem,
-    parse,
     plain,
     predictions_of,
     record_of,
@@ -40,7 +41,7 @@ from reports.leaderboard.checks import (
     well_formed,
     without_seed,
 )
-from reports.leaderboard.rules import Limits, Rules
+from reports.leaderboard.rules import Limits, Rules, field_errors, parse_json
 from tasks.base import Paths, Plan, TaskData
 from tasks.evaluation.scoring import (
     Outputs,
@@ -128,10 +129,11 @@ def _record(bundle: Bundle, hash: str, found: _Findings) -> Iterator[Result]:
     if not bundle.is_whole(record_of(hash), content):
         found.add(where, ["its record is not the one that the manifest names (SHA-256 differs)"])
     try:
-        result = Result.from_json(parse(content))
+        result = Result.from_json(parse_json(content))
         cell = well_formed(result.cell, bundle.limits)
     except (ValueError, TypeError, AttributeError) as error:
-        found.add(where, [f"not a valid record ({plain(_first_line(error))})"])
+        told = field_errors(error)[0] if isinstance(error, ValidationError) else str(error)
+        found.add(where, [f"not a valid record ({plain(told.removeprefix('Value error, '))})"])
         return
     if cell.hash != hash:
         found.add(where, [f"holds the record of {plain(result.hash)[:12]}"])
@@ -285,49 +287,31 @@ def _general(result: Result, plan: Plan, data: TaskData) -> Iterator[str]:
         yield f"its curve ends at step {last:g}, and training at {steps}"
 
 
-class _Row(BaseModel):
-    """A line of predictions; fields of `tasks.base.Prediction`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    example: str
-    subset: str
-    source: str
-    references: list[str]
-    prediction: str
-    length: int
-    score: float
-    statistics: list[float] = []
-    extra: dict[str, Any] = {}
-
-    def prediction_row(self) -> Prediction:
-        fields = dict(self)
-        return Prediction(
-            **{
-                **fields,
-                "references": tuple(self.references),
-                "statistics": tuple(self.statistics),
-            }
-        )
+#: A line of predictions: the fields of `Prediction`, strictly.
+_ROW = TypeAdapter(
+    pydantic.dataclasses.dataclass(
+        Prediction, config=ConfigDict(extra="forbid", strict=True), frozen=True
+    )
+)
 
 
 def _rows(content: bytes, limits: Limits) -> tuple[list[Prediction], list[str]]:
-    """Lines as rows, and what is wrong with lines that are none."""
+    """Return the lines as rows, and what is wrong with lines that are none."""
     rows, problems = [], []
     for number, line in enumerate(content.splitlines(), start=1):
+        where = f"line {number} of its predictions"
         try:
-            row = _Row.model_validate(parse(line)).prediction_row()
+            parse_json(line)
+            row = _ROW.validate_json(line)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            problems.append(f"line {number} of its predictions: {plain(place)}: {first['msg']}")
+            problems.append(f"{where}: {plain(field_errors(error)[0], 300)}")
             continue
         except ValueError as error:
-            problems.append(f"line {number} of its predictions is not JSON ({plain(error)})")
+            problems.append(f"{where} is not JSON ({plain(error)})")
             continue
         if len(row.prediction) > limits.text:
             size = f"{len(row.prediction):,} characters, {limits.text:,} are allowed"
-            problems.append(f"line {number} of its predictions: an output of {size}")
+            problems.append(f"{where}: an output of {size}")
         rows.append(row)
     return rows, problems
 
@@ -411,15 +395,13 @@ def _figure_problems(result: Result, scores: TrialScores, scorer: Scorer[Any]) -
     }
     for name in sorted(set(result.metrics) - set(scores.metrics) - allowed):
         yield f"nobody knows a figure {plain(name)}"
-    primary = result.primary
-    assert primary is not None, "the record of a finished trial has a headline figure"
-    for part in ("name", "higher_is_better"):
-        if getattr(primary, part) != getattr(scores.primary, part):
-            have, want = plain(getattr(primary, part)), getattr(scores.primary, part)
-            yield f"{part} of the headline figure is {want}, not {have}"
-    for part in ("value", "low", "high"):
-        have, want = getattr(primary, part), getattr(scores.primary, part)
-        if not near(have, want):
+    assert result.primary is not None, "the record of a finished trial has a headline figure"
+    for part in ("name", "higher_is_better", "value", "low", "high"):
+        have, want = getattr(result.primary, part), getattr(scores.primary, part)
+        if not isinstance(want, float):
+            if have != want:
+                yield f"{part} of the headline figure is {want}, not {plain(have)}"
+        elif not near(have, want):
             yield f"{part} of the headline figure is {want:.6g} by the outputs, not {have:.6g}"
     for name, text in scores.signatures.items():
         stated = result.provenance.signatures.get(name)
@@ -457,17 +439,6 @@ def near(one: float, other: float, tolerance: float = TOLERANCE) -> bool:
     return abs(one - other) <= tolerance * max(abs(one), abs(other), 1e-6)
 
 
-def _first_line(error: Exception) -> str:
-    fields = getattr(error, "errors", None)
-    if callable(fields):
-        first = fields()[0]
-        place, message = ".".join(map(str, first["loc"])), first["msg"]
-        return f"{place}: {message}" if place else str(message).removeprefix("Value error, ")
-    return str(error)
-
-
 def paths_of(data_root: Path | None) -> Paths:
-    """Where data sets are, and where prepared data are kept."""
-    from bench.store.store import user_cache
-
+    """Return where data sets are, and where prepared data are kept."""
     return Paths(data_root, user_cache() / "data")

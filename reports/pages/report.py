@@ -25,8 +25,7 @@ from reports.metrics import Catalogue
 from reports.pages.cell import CellPage, cell_pages
 from reports.pages.findings import findings
 from reports.pages.gallery import GalleryExample, gallery, reading_hint
-from reports.replication import Replication
-from reports.replication.matching import paper_studies, replicate
+from reports.replication import Replication, paper_studies, replicate
 from reports.statistics.analysis import Analysis, analyse
 from reports.statistics.ranks import mean_ranks
 from reports.tables import Table

@@ -14,8 +14,8 @@ from reports.load import BenchmarkSetting
 from reports.output_folder import write_files
 from reports.pages import template_environment
 from reports.pages.gallery import GalleryExample
+from reports.pages.replication import command, summary_table, tables_of
 from reports.pages.report import Report, Section
-from reports.replication import command, summary_table, tables_of
 from reports.tables import Table, task_page_name
 from reports.tables.overview import facts
 from reports.writers import csv_text, escape_markdown, latex_text, markdown_text, parquet_bytes

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
 from reports.formats import metric_name
 from reports.leaderboard.board import NO_REFERENCE, Board, BoardEntry, ClassBoard, SettingBoard
@@ -22,9 +22,11 @@ from reports.output_folder import write_files
 from reports.pages import template_environment
 from reports.statistics.significance import (
     Estimate,
+    SeedVariance,
     detectable_difference,
     holm_pairs,
     interval_variance,
+    pairwise_p,
     tie_groups,
 )
 from reports.tables import Column, Label, Missing, Number, Row, Table, estimate_entry, shades
@@ -148,7 +150,7 @@ class _TrackEntry:
     def done(self) -> int:
         return sum(place is not None for place in self.places)
 
-    @property
+    @cached_property
     def scores(self) -> list[BoardScore | None]:
         return [
             None
@@ -157,7 +159,7 @@ class _TrackEntry:
             for standing, place in zip(self.standings, self.places, strict=True)
         ]
 
-    @property
+    @cached_property
     def overall(self) -> BoardScore | None:
         """The mean score where every setting has one, else None; settings vary independently."""
         known = [one for one in self.scores if one is not None]
@@ -184,15 +186,12 @@ class _TrackEntry:
 
     def entries(self) -> list[Number | Missing]:
         """Return a score, or the reason why there is none, for each setting."""
-        found: list[Number | Missing] = []
-        scores = self.scores
-        for standing, place, score in zip(self.standings, self.places, scores, strict=True):
-            if standing is None or place is None:
-                found.append(Missing("not run"))
-            else:
-                group = standing.analysis.main.groups[place]
-                found.append(score_entry(score, standing.reference, group))
-        return found
+        return [
+            Missing("not run")
+            if standing is None or place is None
+            else score_entry(score, standing.reference, standing.analysis.main.groups[place])
+            for standing, place, score in zip(self.standings, self.places, self.scores, strict=True)
+        ]
 
 
 def track_table(board: ClassBoard, track: Track) -> Table | None:
@@ -259,13 +258,8 @@ def _lines(board: ClassBoard, track: Track) -> list[_TrackEntry]:
     standings = tuple(board.standing(track, name) for name in track.settings)
     entries = dict.fromkeys(one for each in standings if each is not None for one in each.entries)
 
-    def place(entry: BoardEntry, standing: SettingBoard | None) -> int | None:
-        if standing is None or entry not in standing.entries:
-            return None
-        return standing.entries.index(entry)
-
     return [
-        _TrackEntry(entry, standings, tuple(place(entry, one) for one in standings))
+        _TrackEntry(entry, standings, tuple(one.place(entry) if one else None for one in standings))
         for entry in entries
     ]
 
@@ -282,18 +276,13 @@ def tie_groups_of(overall: Sequence[BoardScore | None]) -> list[int | None]:
     places = [place for place, one in enumerate(overall) if one is not None]
     known = [one for one in overall if one is not None]
     groups: list[int | None] = [None] * len(overall)
-    if not known:
-        return groups
-    values = np.array([one.value for one in known])
-    error = _errors(known)
-    difference = np.abs(values[:, None] - values[None, :])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * stats.norm.sf(difference / error)
-    p = np.where(error > 0, p, np.where(difference < 1e-12, 1.0, 0.0))
-    for place, group in zip(
-        places, tie_groups(values, holm_pairs(p), higher_is_better=True), strict=True
-    ):
-        groups[place] = group
+    if known:
+        values, nothing = np.array([one.value for one in known]), np.full(len(known), np.nan)
+        seeds = SeedVariance(nothing, np.zeros(len(known)), 0.0)  # part of the intervals already
+        p = pairwise_p(values, _errors(known) ** 2, seeds, np.ones(len(known)))
+        ties = tie_groups(values, holm_pairs(p), higher_is_better=True)
+        for place, group in zip(places, ties, strict=True):
+            groups[place] = group
     return groups
 
 
@@ -329,17 +318,17 @@ class ClassTables:
 
 def class_tables(board: Board) -> list[ClassTables]:
     """Build the tables of every class."""
-    return [_class_tables(one, board) for one in board.classes]
-
-
-def _class_tables(one: ClassBoard, board: Board) -> ClassTables:
-    tracks = [track_table(one, track) for track in board.rules.tracks]
-    return ClassTables(
-        title=one.title,
-        kind=one.kind,
-        tracks=tuple(table for table in tracks if table is not None),
-        settings=tuple(setting_table(standing, one.kind) for standing in one.standings),
-    )
+    return [
+        ClassTables(
+            title=one.title,
+            kind=one.kind,
+            tracks=tuple(
+                table for track in board.rules.tracks if (table := track_table(one, track))
+            ),
+            settings=tuple(setting_table(standing, one.kind) for standing in one.standings),
+        )
+        for one in board.classes
+    ]
 
 
 def bundles_table(board: Board) -> Table:

@@ -55,13 +55,16 @@ class ResultFilter:
 
     def takes(self, result: Result) -> bool:
         """Whether a result is selected."""
-        axes = {
-            "task": self.tasks,
-            "attention": self.attentions,
-            "score": self.scores,
-            "budget": self.budgets,
-        }
-        return all(not names or result.cell_json[axis] in names for axis, names in axes.items())
+        cell = result.cell
+        return all(
+            not names or name in names
+            for name, names in (
+                (cell.task, self.tasks),
+                (cell.attention, self.attentions),
+                (cell.score, self.scores),
+                (cell.budget, self.budgets),
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -118,16 +121,14 @@ def _foreseen(results: Sequence[Result], manifest: Manifest, rules: Rules) -> It
     """Yield the problems that verification will find and that can be told without the data."""
     yield from missing_seeds([one.cell for one in results], rules)
     for one in results:
-        cell = one.cell
-        mechanism = manifest.mechanisms.get(cell.attention)
-        trial = manifest.trials[cell.hash]
+        cell, trial = one.cell, manifest.trials[one.hash]
         try:
-            one_planned = planned(cell, mechanism)
+            problems = check_settings(
+                planned(cell, manifest.mechanisms.get(cell.attention)), trial, manifest, rules
+            )
         except UsageError as error:  # run by a version with other names or defaults
-            yield Problem(named(cell), plain(error, 300))
-            continue
-        for what in check_settings(one_planned, trial, manifest, rules):
-            yield Problem(named(cell), what)
+            problems = iter([plain(error, 300)])
+        yield from (Problem(named(cell), what) for what in problems)
 
 
 def pack(

@@ -186,8 +186,8 @@ def _check_on_data(
             found.add(
                 where, ["its predictions are not those that the manifest names (SHA-256 differs)"]
             )
-        for kind in _check_trial(result, plan, data, content, rules.limits, found):
-            found.add(where, kind)
+        for what in _check_trial(result, plan, data, content, rules.limits, found):
+            found.add(where, what)
     if plan.dataset.external:
         found.notes.update(
             (f"{plan.cell.dataset}: {plain(note, 300)}", None) for note in data.notes

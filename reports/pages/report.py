@@ -89,15 +89,8 @@ class Section:
     def tables(self) -> tuple[Table, ...]:
         """All tables, in the order of the page."""
         every = (
-            self.matrix,
-            self.metrics,
-            self.confusion,
-            self.mcnemar,
-            self.subsets,
-            self.lengths,
-            self.cost,
-            self.alignment,
-            self.failures,
+            *(self.matrix, self.metrics, self.confusion, self.mcnemar, self.subsets),
+            *(self.lengths, self.cost, self.alignment, self.failures),
         )
         return tuple(table for table in every if table is not None)
 

@@ -152,10 +152,9 @@ def pack(
         with zipfile.ZipFile(draft, "w") as archive:
             files: dict[str, File] = {}
             for one in ordered:
-                record = record_of(one.hash), _pretty(one.to_json())
-                examples = predictions_of(one.hash), _lines(_predictions(store, one))
-                for member, content in (record, examples):
-                    files[member] = _add(archive, member, content)
+                record, examples = record_of(one.hash), predictions_of(one.hash)
+                files[record] = _add(archive, record, _pretty(one.to_json()))
+                files[examples] = _add(archive, examples, _lines(_predictions(store, one)))
             manifest = Manifest(
                 schema_version=SCHEMA,
                 name=name,
@@ -164,7 +163,7 @@ def pack(
                 versions={"attention-bench": bench.__version__, **library_versions()},
                 mechanisms={
                     attention: _mechanism(attention)
-                    for attention in sorted({str(one.cell_json["attention"]) for one in ordered})
+                    for attention in sorted({one.cell.attention for one in ordered})
                 },
                 trials=trials,
                 files=files,
@@ -202,26 +201,20 @@ def _predictions(store: Store, result: Result) -> list[dict[str, Any]]:
 
 def _trial(result: Result) -> Trial:
     try:
-        plan = resolve(result.cell)
+        settings = resolve(result.cell).settings.model_dump(mode="json")
     except UsageError as error:  # run by a version with other names
         raise UsageError(
             f"nothing here could run it ({error})",
             where=result.cell.label,
             remedy="choose others with --task, --attention or --score",
         ) from None
-    return Trial(
-        data=result.provenance.data_fingerprint,
-        settings=plan.settings.model_dump(mode="json"),
-    )
+    return Trial(data=result.provenance.data_fingerprint, settings=settings)
 
 
 def _mechanism(name: str) -> Mechanism:
     kind = attentions.get(name)
-    return Mechanism(
-        placement=kind.placement,
-        origin=origin_of(kind),
-        options=kind.Options().model_dump(mode="json"),
-    )
+    options = kind.Options().model_dump(mode="json")
+    return Mechanism(placement=kind.placement, origin=origin_of(kind), options=options)
 
 
 def origin_of(kind: type) -> str:

@@ -86,8 +86,12 @@ class _Findings:
     notes: dict[str, None] = field(default_factory=dict)
     stated: set[str] = field(default_factory=set)
 
-    def add(self, where: str, whats: Sequence[str] | Iterator[str]) -> None:
+    def add(self, where: str, whats: Iterable[str]) -> None:
         self.problems += shortened(Problem(where, what) for what in whats)
+
+    def verdict(self, bundle: Bundle, results: Sequence[Result]) -> Verdict:
+        notes, stated = tuple(self.notes), tuple(sorted(self.stated))
+        return Verdict(bundle, tuple(self.problems), notes, stated, tuple(results))
 
 
 def verify(bundle: Bundle, rules: Rules, paths: Paths) -> Verdict:
@@ -103,7 +107,7 @@ def verify(bundle: Bundle, rules: Rules, paths: Paths) -> Verdict:
     if bundle.manifest.kind not in rules.classes:
         kind = bundle.manifest.kind
         found.problems.append(Problem("", f"these rules have no class '{kind}'"))
-        return Verdict(bundle, tuple(found.problems), tuple(found.notes), (), ())
+        return found.verdict(bundle, ())
     results = [
         one for hash in sorted(bundle.manifest.trials) for one in _record(bundle, hash, found)
     ]
@@ -114,13 +118,7 @@ def verify(bundle: Bundle, rules: Rules, paths: Paths) -> Verdict:
             by_data[_data_key(one)].append((result, one))
     for members in by_data.values():  # one data set in memory at a time
         _check_on_data(bundle, members, rules, paths, found)
-    return Verdict(
-        bundle,
-        tuple(found.problems),
-        tuple(found.notes),
-        tuple(sorted(found.stated)),
-        tuple(results),
-    )
+    return found.verdict(bundle, results)
 
 
 def _record(bundle: Bundle, hash: str, found: _Findings) -> Iterator[Result]:

@@ -35,6 +35,7 @@ from reports.pages.gallery import (
     read_traces,
     reading_hint,
     source_text,
+    whole_map,
 )
 from reports.statistics.analysis import Analysis
 from reports.tables import (
@@ -116,7 +117,7 @@ def _page(analysis: Analysis, place: int, entry: Entry, store: Store, task: Task
     contender = frame.contenders[place]
     rows, notes = _predictions(store, contender.done[0])
     best, worst = _extremes(rows, analysis.main.subset)
-    traces, problem = _traces(store, contender.done[0])
+    traces, problem = read_traces(store, contender.done[0].hash)
     return CellPage(
         href=cell_page_name(frame.setting, contender),
         setting=frame.setting,
@@ -231,13 +232,6 @@ def _extremes(
     return tuple(own[:count]), tuple(reversed(own[len(own) - count :]))
 
 
-def _traces(store: Store, result: Result) -> tuple[list[Trace], tuple[str, ...]]:
-    try:
-        return read_traces(store, result.hash), ()
-    except (UsageError, KeyError, ValueError, TypeError, AssertionError) as error:
-        return [], (f"its traces are unusable ({error})",)
-
-
 def _examples(
     traces: Sequence[Trace], rows: Sequence[Prediction], subset: str, name: str
 ) -> tuple[AttentionExample, ...]:
@@ -258,16 +252,11 @@ def _examples(
                 text.references if text else (),
                 text.text if text else "",
                 own[0].kind,
-                tuple(_whole(trace, name) for trace in own),
+                tuple(whole_map(trace, name, f"while {DOING[trace.mode]}") for trace in own),
                 parts,
             )
         )
     return tuple(found)
-
-
-def _whole(trace: Trace, name: str) -> AttentionMap:
-    doing = DOING[trace.mode]
-    return AttentionMap(f"while {doing}", attention_map(trace, f"Attention of {name}, {doing}"))
 
 
 def _parts(trace: Trace, name: str) -> tuple[AttentionMap, ...]:

@@ -196,7 +196,7 @@ def _cells_of(study: str) -> frozenset[str]:
     study that ran them. Empty for a study that is not installed here."""
     from ablations.study import load_study, study_files
 
-    if not _is_path(study) and study not in study_files():
+    if _name(study) == study and study not in study_files():
         return frozenset()
     from ablations.expansion import expand  # asks the registries, which import torch
 
@@ -204,11 +204,9 @@ def _cells_of(study: str) -> frozenset[str]:
 
 
 def _name(study: str) -> str:
-    return Path(study).stem if _is_path(study) else study
-
-
-def _is_path(study: str) -> bool:
-    return "/" in study or study.endswith((".yaml", ".yml"))
+    """Return the name of a study given by its name or the path of its file."""
+    is_path = "/" in study or study.endswith((".yaml", ".yml"))
+    return Path(study).stem if is_path else study
 
 
 def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:

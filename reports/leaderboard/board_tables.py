@@ -109,13 +109,15 @@ def setting_table(standing: SettingBoard, kind: str) -> Table:
 
 
 def score_entry(
-    score: BoardScore | None, reference: ReferenceSetting | str, group: int | None = None
+    score: BoardScore | None,
+    reference: ReferenceSetting | str,
+    group: int | None = None,
+    shade: float | None = None,
 ) -> Number | Missing:
     """Return a table entry with the score, or with the reason why there is none."""
     if score is None:
-        reason = reference if isinstance(reference, str) else ""
-        return Missing("not measured", reason)
-    return Number(score.value, score.low, score.high, 2, group=group, signed=True)
+        return Missing("not measured", reference if isinstance(reference, str) else "")
+    return Number(score.value, score.low, score.high, 2, group=group, shade=shade, signed=True)
 
 
 def _setting_notes(standing: SettingBoard) -> list[str]:
@@ -170,19 +172,13 @@ class _TrackEntry:
         return BoardScore(value, value - reach, value + reach)
 
     def overall_entry(self, group: int | None, shade: float | None) -> Number | Missing:
-        overall = self.overall
-        if overall is not None:
-            return Number(
-                overall.value, overall.low, overall.high, 2, group=group, shade=shade, signed=True
-            )
+        if self.overall is not None:
+            return score_entry(self.overall, "", group, shade)
         if self.done < len(self.places):
             return Missing("not run", f"{self.done} of {len(self.places)} settings")
-        unscored = [
-            standing.reference
-            for standing in self.standings
-            if standing is not None and isinstance(standing.reference, str)
-        ]
-        return Missing("not measured", unscored[0] if unscored else NO_REFERENCE)
+        reasons = [one.reference for one in self.standings if one is not None]
+        unscored = (reason for reason in reasons if isinstance(reason, str))
+        return Missing("not measured", next(unscored, NO_REFERENCE))
 
     def entries(self) -> list[Number | Missing]:
         """Return a score, or the reason why there is none, for each setting."""

@@ -87,7 +87,8 @@ def submit(
 ) -> Submission:
     """Pack the finished results of the seeds that the rules ask for.
 
-    Raises UsageError where there are none, or the bundle cannot be written.
+    Raises UsageError where there are none, where a result has no predictions or its cell is not
+    known here, and where the bundle cannot be written.
     """
     selected = selected or ResultFilter()
     unreadable: list[Unreadable] = []
@@ -104,7 +105,7 @@ def submit(
             where=store.address,
             remedy="`attnbench sweep --seeds` makes some",
         )
-    manifest = pack(store, packed, target, name=name, kind=kind, rules=rules.version)
+    manifest = _pack(store, packed, target, name, kind, rules.version)
     left_out = {
         "that failed": len(found) - len(done),
         "of seeds that do not count": len(done) - len(packed),
@@ -131,20 +132,11 @@ def _foreseen(results: Sequence[Result], manifest: Manifest, rules: Rules) -> It
         yield from (Problem(named(cell), what) for what in problems)
 
 
-def pack(
-    store: Store,
-    results: Sequence[Result],
-    target: Path,
-    *,
-    name: str,
-    kind: Class = "same",
-    rules: str = "1",
+def _pack(
+    store: Store, results: Sequence[Result], target: Path, name: str, kind: Class, rules: str
 ) -> Manifest:
-    """Write finished results as a bundle: a zip of JSON, with the same bytes for the same results.
-
-    Raises UsageError where a result has no predictions or its cell is not known here, and where
-    the file cannot be written. A file that was there stays until the new one is whole.
-    """
+    """Write the bundle; the same results give the same bytes. A file that was there stays until
+    the new one is whole."""
     ordered = sorted(results, key=lambda one: one.hash)
     trials = {one.hash: _trial(one) for one in ordered}
     draft = target.with_name(f".{target.name}.tmp")

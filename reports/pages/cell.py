@@ -156,15 +156,15 @@ def _seed_row(result: Result, metric: str) -> Row:
     aer = result.alignment.aer if result.alignment else None
     entries: tuple[Entry, ...] = (
         metric_number(primary.value, metric, primary.low, primary.high),
-        Missing("not measured") if aer is None else Number(aer, form="percent"),
-        _cost(cost.parameters, "count"),
-        _cost(cost.train_seconds, "seconds"),
+        _known(aer, "percent"),
+        _known(cost.parameters, "count"),
+        _known(cost.train_seconds, "seconds"),
         short,
     )
     return Row(label, entries)
 
 
-def _cost(value: float | None, form: Any) -> Entry:
+def _known(value: float | None, form: Any) -> Entry:
     return Missing("not measured") if value is None else Number(value, form=form)
 
 

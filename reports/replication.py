@@ -346,12 +346,13 @@ def verdicts(
     """
     sign = -1 if higher_is_better else 1
     return tuple(
-        _verdict(*sorted(pair, key=lambda row: sign * row.value), ours)
+        _verdict(sorted(pair, key=lambda row: sign * row.value), ours)
         for pair in combinations(rows, 2)
     )
 
 
-def _verdict(better: Published, worse: Published, ours: OurResults | None) -> PairVerdict:
+def _verdict(rows: Sequence[Published], ours: OurResults | None) -> PairVerdict:
+    better, worse = rows
     pair = better.row, worse.row
     first, second = (ours.estimates.get(row) if ours else None for row in pair)
     if ours is None or first is None or second is None:

@@ -286,7 +286,7 @@ def _general(result: Result, plan: Plan, data: TaskData) -> Iterator[str]:
 
 
 #: A line of predictions: the fields of `Prediction`, strictly.
-_ROW = TypeAdapter(
+_ROW: TypeAdapter[Prediction] = TypeAdapter(
     pydantic.dataclasses.dataclass(
         Prediction, config=ConfigDict(extra="forbid", strict=True), frozen=True
     )

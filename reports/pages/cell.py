@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import UsageError
 from bench.store.result import Result
 from bench.store.trace import Trace
 from reports import formats
@@ -115,7 +114,8 @@ def cell_pages(analysis: Analysis, store: Store, task: TaskEntry) -> Iterator[Ce
 def _page(analysis: Analysis, place: int, entry: Entry, store: Store, task: TaskEntry) -> CellPage:
     frame = analysis.frame
     contender = frame.contenders[place]
-    rows, notes = _predictions(store, contender.done[0])
+    predictions, notes = read_predictions(store, contender.done[0].hash)
+    rows = [one for one in predictions if one.score is not None]
     best, worst = _extremes(rows, analysis.main.subset)
     traces, problem = read_traces(store, contender.done[0].hash)
     return CellPage(
@@ -206,17 +206,6 @@ def _panels(contender: Contender, lines: Sequence[Lines], y: str, x: str) -> lis
         if points
     ]
     return line_panels(series, Axes(shortened(x, 26), y))
-
-
-def _predictions(store: Store, result: Result) -> tuple[list[Prediction], tuple[str, ...]]:
-    """Return the predictions that have a score, and a note where there are none."""
-    try:
-        found = read_predictions(store, result.hash)
-    except KeyError:
-        return [], ("No predictions are kept.",)
-    except UsageError as error:
-        return [], (str(error),)
-    return [one for one in found if one.score is not None], ()
 
 
 def _extremes(

@@ -91,12 +91,16 @@ class Prediction:
         return self.source if self.tells_source else ""
 
 
-def read_predictions(store: Store, hash: str) -> list[Prediction]:
-    """The predictions that a store keeps of a result.
-
-    Raises KeyError where it keeps none, and UsageError where they cannot be read.
-    """
-    return [
+def read_predictions(store: Store, hash: str) -> tuple[list[Prediction], tuple[str, ...]]:
+    """Return the predictions that a store keeps of a result, and a note where there are none or
+    they are unusable."""
+    try:
+        rows = store.predictions(hash)
+    except KeyError:
+        return [], ("No predictions are kept.",)
+    except UsageError as error:
+        return [], (str(error),)
+    found = [
         Prediction(
             str(row.get("subset", "")),
             str(row.get("example", "")),
@@ -105,8 +109,9 @@ def read_predictions(store: Store, hash: str) -> list[Prediction]:
             str(row.get("prediction", "")),
             float(score) if isinstance(score := row.get("score"), int | float) else None,
         )
-        for row in store.predictions(hash)
+        for row in rows
     ]
+    return found, ()
 
 
 def read_traces(store: Store, hash: str) -> tuple[list[Trace], tuple[str, ...]]:
@@ -212,10 +217,7 @@ def _unreadable(trace: Trace) -> tuple[int, int]:
 
 
 def _written(store: Store, contender: Contender, keys: Sequence[Key]) -> dict[Key, Prediction]:
-    try:
-        found = read_predictions(store, contender.done[0].hash)
-    except (KeyError, UsageError):
-        return {}
+    found, _ = read_predictions(store, contender.done[0].hash)
     return {one.key: one for one in found if one.key in keys}
 
 

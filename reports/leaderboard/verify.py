@@ -285,22 +285,21 @@ def _general(result: Result, plan: Plan, data: TaskData) -> Iterator[str]:
         yield f"its curve ends at step {last:g}, and training at {steps}"
 
 
-#: A line of predictions: the fields of `Prediction`, strictly.
-_ROW: TypeAdapter[Prediction] = TypeAdapter(
-    pydantic.dataclasses.dataclass(
-        Prediction, config=ConfigDict(extra="forbid", strict=True), frozen=True
-    )
-)
+@pydantic.dataclasses.dataclass(config=ConfigDict(extra="forbid", strict=True), frozen=True)
+class _Row(Prediction):
+    """A line of predictions, strictly as declared."""
 
 
 def _rows(content: bytes, limits: Limits) -> tuple[list[Prediction], list[str]]:
     """Return the lines as rows, and what is wrong with lines that are none."""
-    rows, problems = [], []
+    rows: list[Prediction] = []
+    problems = []
+    rows_of = TypeAdapter(_Row)
     for number, line in enumerate(content.splitlines(), start=1):
         where = f"line {number} of its predictions"
         try:
-            parse_json(line)
-            row = _ROW.validate_json(line)
+            parse_json(line)  # stricter than pydantic's reader: no NaN
+            row = rows_of.validate_json(line)
         except ValidationError as error:
             problems.append(f"{where}: {plain(field_errors(error)[0], 300)}")
             continue

@@ -156,8 +156,7 @@ def _rank(args: argparse.Namespace) -> int:
     from ablations.cli.options import data_root_of
     from reports.leaderboard.board import build_board
     from reports.leaderboard.board_tables import write_board
-    from reports.leaderboard.references import load_reference
-    from reports.leaderboard.rules import load_rules
+    from reports.leaderboard.rules import load_reference, load_rules
     from reports.leaderboard.verify import paths_of
 
     board: Board = build_board(
@@ -177,7 +176,7 @@ def _rank(args: argparse.Namespace) -> int:
 def _freeze(args: argparse.Namespace) -> int:
     from bench.store.store import Store
     from reports.formats import plural
-    from reports.leaderboard.references import make_reference
+    from reports.leaderboard.rules import make_reference
 
     target = Path(args.out).expanduser()
     reference = make_reference(Store.open(args.store), args.name or target.stem)

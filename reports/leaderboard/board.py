@@ -8,13 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import UsageError
-from bench.store.result import Result
 from bench.store.store import Store
 from reports import load as catalogues
 from reports.formats import plural
 from reports.leaderboard.bundle import Bundle, BundleFiles, open_bundle, plain
-from reports.leaderboard.references import Reference, ReferenceSetting, test_set_of
-from reports.leaderboard.rules import CLASSES, Class, Rules, Track
+from reports.leaderboard.rules import (
+    CLASSES,
+    Class,
+    Reference,
+    ReferenceSetting,
+    Rules,
+    Track,
+    test_set_of,
+)
 from reports.leaderboard.verify import Verdict, verify
 from reports.load import BenchmarkSetting, Catalogue, Contender, Frame, Options, collect
 from reports.statistics import Analysis, analyse
@@ -50,6 +56,10 @@ class SettingBoard:
     entries: tuple[BoardEntry, ...]
     analysis: Analysis
     reference: ReferenceSetting | str
+
+    def place(self, entry: BoardEntry) -> int | None:
+        """Return the place of an entry among all, None where it was not run."""
+        return self.entries.index(entry) if entry in self.entries else None
 
 
 @dataclass(frozen=True)
@@ -127,10 +137,16 @@ def assemble(
     """Build the board from verified bundles."""
     cells = [result.cell for one in verdicts for result in one.results]
     catalogue = catalogues.catalogue_of(cells)
-    found = []
-    for kind in rules.classes:
-        members = [one for one in verdicts if one.bundle.manifest.kind == kind]
-        found.append(_class_board(kind, members, rules, reference, catalogue))
+    found = [
+        _class_board(
+            kind,
+            [one for one in verdicts if one.bundle.manifest.kind == kind],
+            rules,
+            reference,
+            catalogue,
+        )
+        for kind in rules.classes
+    ]
     return Board(
         rules=rules,
         reference=reference,
@@ -168,27 +184,21 @@ def _class_board(
     store = Store(BundleFiles(bundles))
     found: dict[BenchmarkSetting, list[tuple[BoardEntry, Contender]]] = defaultdict(list)
     for verdict in verdicts:
-        results = [_renamed(one, verdict.bundle) for one in _counting(verdict, rules)]
+        bundle = verdict.bundle
+        results = [  # under a hash unique to the bundle (`BundleFiles`); the cell stays
+            one.model_copy(update={"hash": f"{bundle.id}-{one.hash}"})
+            for one in verdict.results
+            if one.cell.seed in rules.seeds
+        ]
         for frame in collect("", results, catalogue).frames:
-            for contender in frame.contenders:
-                found[frame.setting].append((_entry(verdict.bundle, contender), contender))
+            for one in frame.contenders:
+                entry = BoardEntry(
+                    bundle.id, bundle.manifest.name, one.attention, one.score, one.options
+                )
+                found[frame.setting].append((entry, one))
     order = list(catalogue.tasks)
     settings = sorted(found, key=lambda one: (order.index(one.task), one.slug))
     return ClassBoard(kind, tuple(_standing(one, found[one], store, reference) for one in settings))
-
-
-def _counting(verdict: Verdict, rules: Rules) -> list[Result]:
-    return [one for one in verdict.results if one.cell_json["seed"] in rules.seeds]
-
-
-def _renamed(result: Result, bundle: Bundle) -> Result:
-    """Return the result under a hash unique to its bundle (`BundleFiles`); its cell stays."""
-    return result.model_copy(update={"hash": f"{bundle.id}-{result.hash}"})
-
-
-def _entry(bundle: Bundle, contender: Contender) -> BoardEntry:
-    title = bundle.manifest.name
-    return BoardEntry(bundle.id, title, contender.attention, contender.score, contender.options)
 
 
 def _standing(

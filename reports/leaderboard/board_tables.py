@@ -9,22 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
 from reports.formats import metric_name
 from reports.leaderboard.board import NO_REFERENCE, Board, BoardEntry, ClassBoard, SettingBoard
-from reports.leaderboard.references import ReferenceSetting
-from reports.leaderboard.rules import Track
+from reports.leaderboard.rules import ReferenceSetting, Track
 from reports.load import slug
 from reports.pages import template_environment
 from reports.statistics.significance import (
     Estimate,
+    SeedVariance,
     detectable_difference,
     holm_pairs,
     interval_variance,
+    pairwise_p,
     tie_groups,
 )
 from reports.tables import Column, Label, Missing, Number, Row, Table, estimate_entry, shades
@@ -107,13 +108,15 @@ def setting_table(standing: SettingBoard, kind: str) -> Table:
 
 
 def score_entry(
-    score: BoardScore | None, reference: ReferenceSetting | str, group: int | None = None
+    score: BoardScore | None,
+    reference: ReferenceSetting | str,
+    group: int | None = None,
+    shade: float | None = None,
 ) -> Number | Missing:
     """Return a table entry with the score, or with the reason why there is none."""
     if score is None:
-        reason = reference if isinstance(reference, str) else ""
-        return Missing("not measured", reason)
-    return Number(score.value, score.low, score.high, 2, group=group, signed=True)
+        return Missing("not measured", reference if isinstance(reference, str) else "")
+    return Number(score.value, score.low, score.high, 2, group=group, shade=shade, signed=True)
 
 
 def _setting_notes(standing: SettingBoard) -> list[str]:
@@ -148,7 +151,7 @@ class _TrackEntry:
     def done(self) -> int:
         return sum(place is not None for place in self.places)
 
-    @property
+    @cached_property
     def scores(self) -> list[BoardScore | None]:
         return [
             None
@@ -157,7 +160,7 @@ class _TrackEntry:
             for standing, place in zip(self.standings, self.places, strict=True)
         ]
 
-    @property
+    @cached_property
     def overall(self) -> BoardScore | None:
         """The mean score where every setting has one, else None; settings vary independently."""
         known = [one for one in self.scores if one is not None]
@@ -168,31 +171,22 @@ class _TrackEntry:
         return BoardScore(value, value - reach, value + reach)
 
     def overall_entry(self, group: int | None, shade: float | None) -> Number | Missing:
-        overall = self.overall
-        if overall is not None:
-            return Number(
-                overall.value, overall.low, overall.high, 2, group=group, shade=shade, signed=True
-            )
+        if self.overall is not None:
+            return score_entry(self.overall, "", group, shade)
         if self.done < len(self.places):
             return Missing("not run", f"{self.done} of {len(self.places)} settings")
-        unscored = [
-            standing.reference
-            for standing in self.standings
-            if standing is not None and isinstance(standing.reference, str)
-        ]
-        return Missing("not measured", unscored[0] if unscored else NO_REFERENCE)
+        reasons = [one.reference for one in self.standings if one is not None]
+        unscored = (reason for reason in reasons if isinstance(reason, str))
+        return Missing("not measured", next(unscored, NO_REFERENCE))
 
     def entries(self) -> list[Number | Missing]:
         """Return a score, or the reason why there is none, for each setting."""
-        found: list[Number | Missing] = []
-        scores = self.scores
-        for standing, place, score in zip(self.standings, self.places, scores, strict=True):
-            if standing is None or place is None:
-                found.append(Missing("not run"))
-            else:
-                group = standing.analysis.main.groups[place]
-                found.append(score_entry(score, standing.reference, group))
-        return found
+        return [
+            Missing("not run")
+            if standing is None or place is None
+            else score_entry(score, standing.reference, standing.analysis.main.groups[place])
+            for standing, place, score in zip(self.standings, self.places, self.scores, strict=True)
+        ]
 
 
 def track_table(board: ClassBoard, track: Track) -> Table | None:
@@ -259,13 +253,8 @@ def _lines(board: ClassBoard, track: Track) -> list[_TrackEntry]:
     standings = tuple(board.standing(track, name) for name in track.settings)
     entries = dict.fromkeys(one for each in standings if each is not None for one in each.entries)
 
-    def place(entry: BoardEntry, standing: SettingBoard | None) -> int | None:
-        if standing is None or entry not in standing.entries:
-            return None
-        return standing.entries.index(entry)
-
     return [
-        _TrackEntry(entry, standings, tuple(place(entry, one) for one in standings))
+        _TrackEntry(entry, standings, tuple(one.place(entry) if one else None for one in standings))
         for entry in entries
     ]
 
@@ -282,18 +271,13 @@ def tie_groups_of(overall: Sequence[BoardScore | None]) -> list[int | None]:
     places = [place for place, one in enumerate(overall) if one is not None]
     known = [one for one in overall if one is not None]
     groups: list[int | None] = [None] * len(overall)
-    if not known:
-        return groups
-    values = np.array([one.value for one in known])
-    error = _errors(known)
-    difference = np.abs(values[:, None] - values[None, :])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * stats.norm.sf(difference / error)
-    p = np.where(error > 0, p, np.where(difference < 1e-12, 1.0, 0.0))
-    for place, group in zip(
-        places, tie_groups(values, holm_pairs(p), higher_is_better=True), strict=True
-    ):
-        groups[place] = group
+    if known:
+        values, nothing = np.array([one.value for one in known]), np.full(len(known), np.nan)
+        seeds = SeedVariance(nothing, np.zeros(len(known)), 0.0)  # part of the intervals already
+        p = pairwise_p(values, _errors(known) ** 2, seeds, np.ones(len(known)))
+        ties = tie_groups(values, holm_pairs(p), higher_is_better=True)
+        for place, group in zip(places, ties, strict=True):
+            groups[place] = group
     return groups
 
 
@@ -329,17 +313,17 @@ class ClassTables:
 
 def class_tables(board: Board) -> list[ClassTables]:
     """Build the tables of every class."""
-    return [_class_tables(one, board) for one in board.classes]
-
-
-def _class_tables(one: ClassBoard, board: Board) -> ClassTables:
-    tracks = [track_table(one, track) for track in board.rules.tracks]
-    return ClassTables(
-        title=one.title,
-        kind=one.kind,
-        tracks=tuple(table for table in tracks if table is not None),
-        settings=tuple(setting_table(standing, one.kind) for standing in one.standings),
-    )
+    return [
+        ClassTables(
+            title=one.title,
+            kind=one.kind,
+            tracks=tuple(
+                table for track in board.rules.tracks if (table := track_table(one, track))
+            ),
+            settings=tuple(setting_table(standing, one.kind) for standing in one.standings),
+        )
+        for one in board.classes
+    ]
 
 
 def bundles_table(board: Board) -> Table:

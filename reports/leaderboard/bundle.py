@@ -10,7 +10,6 @@ while it is, because an archive may lie about them. Text of a bundle gets into m
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import stat
 import zipfile
@@ -20,18 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NoReturn
 
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-)
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from bench.attention.base import Placement
 from bench.errors import UsageError
 from bench.store.files import Files
-from reports.leaderboard.rules import Class, FrozenModel, Limits
+from reports.leaderboard.rules import Class, FrozenModel, Limits, field_errors, parse_json
 
 SCHEMA: Final = 1
 #: Its name in the archive.
@@ -258,13 +251,9 @@ def _read(archive: zipfile.ZipFile, name: str, limits: Limits, path: Path) -> by
 
 def _manifest(path: Path, content: bytes) -> Manifest:
     try:
-        return Manifest.model_validate(parse(content))
+        return Manifest.model_validate(parse_json(content))
     except ValidationError as error:
-        found = [
-            f"{NAME}: {plain('.'.join(map(str, one['loc'])))}: {plain(one['msg'])}"
-            for one in error.errors()
-        ]
-        _refuse(path, found)
+        _refuse(path, [f"{NAME}: {plain(one, 2 * SHOWN)}" for one in field_errors(error)])
     except ValueError as error:
         _refuse(path, [f"{NAME} is not JSON ({plain(error)})"])
 
@@ -272,16 +261,13 @@ def _manifest(path: Path, content: bytes) -> Manifest:
 def _incomplete(manifest: Manifest, names: set[str]) -> Iterator[str]:
     """Yield every disagreement between the members and the manifest."""
     known = set(manifest.files) | {NAME}
+    owned = [name for hash in manifest.trials for name in (record_of(hash), predictions_of(hash))]
     yield from (f"{name} is not in the manifest" for name in sorted(names - known))
     yield from (f"{plain(name)} is missing" for name in sorted(known - names))
-    for hash in manifest.trials:
-        for name in (record_of(hash), predictions_of(hash)):
-            if name not in manifest.files:
-                yield f"{name} is missing in the manifest"
-    owned = {name for hash in manifest.trials for name in (record_of(hash), predictions_of(hash))}
+    yield from (f"{name} is missing in the manifest" for name in owned if name not in known)
     yield from (
         f"{plain(name)} does not belong to any trial"
-        for name in sorted(set(manifest.files) - owned)
+        for name in sorted(set(manifest.files).difference(owned))
     )
 
 
@@ -290,18 +276,6 @@ def _refuse(path: Path, problems: list[str]) -> NoReturn:
     raise UsageError(
         f"not a bundle that can be used: {'; '.join(problems[:LISTED])}{more}", where=str(path)
     )
-
-
-def parse(content: bytes) -> Any:
-    """Parse standard JSON. Raises ValueError for anything else, including NaN."""
-    try:
-        return json.loads(content, parse_constant=_no_constant)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number")
 
 
 class BundleFiles(Files):
@@ -330,11 +304,10 @@ class BundleFiles(Files):
     def exists(self, name: str) -> bool:
         return False
 
-    def write(self, name: str, chunks: object) -> None:
+    def write(self, name: str, chunks: object = ()) -> None:
         raise PermissionError(f"{name}: bundles are only read")
 
-    def remove(self, name: str) -> None:
-        raise PermissionError(f"{name}: bundles are only read")
+    remove = write
 
     def make(self) -> None:
         """Do nothing: bundles are only read."""

@@ -16,7 +16,7 @@ from bench.errors import UsageError
 from bench.hardware import count_parameters
 from bench.store.cell import Cell
 from reports.leaderboard.bundle import Manifest, Mechanism, Problem, Trial, climbs, plain
-from reports.leaderboard.rules import Class, Limits, Rules
+from reports.leaderboard.rules import Limits, Rules
 from tasks.base import Plan, TaskData
 from tasks.plan import make_cell, refusal, resolve
 
@@ -79,7 +79,9 @@ def planned(cell: Cell, mechanism: Mechanism | None) -> Planned:
         raise UsageError(f"the manifest says nothing about '{plain(cell.attention)}'")
     _check_names(cell, mechanism)
     options = {k: v for k, v in cell.options.items() if k not in mechanism.options}
-    other = replace(cell, attention=_stand_in(mechanism.placement), options=options)
+    placement = mechanism.placement
+    stand_in = next(name for name, kind in attentions.items() if kind.placement == placement)
+    other = replace(cell, attention=stand_in, options=options)
     return Planned(cell, resolve(other), known=False)
 
 
@@ -94,10 +96,6 @@ def _check_names(cell: Cell, mechanism: Mechanism) -> None:
         raise UsageError(f"the manifest calls {', '.join(taken)} an option of the attention")
 
 
-def _stand_in(placement: Placement) -> str:
-    return next(name for name, kind in attentions.items() if kind.placement == placement)
-
-
 def check_settings(one: Planned, trial: Trial, manifest: Manifest, rules: Rules) -> Iterator[str]:
     """Where a cell breaks the rules of the class it claims."""
     if one.cell.budget not in rules.budgets:
@@ -106,11 +104,13 @@ def check_settings(one: Planned, trial: Trial, manifest: Manifest, rules: Rules)
         yield from _placement(one, manifest.mechanisms.get(one.cell.attention))
     if trial.settings != one.plan.settings.model_dump(mode="json"):
         yield from _other_settings(trial, one.plan)
-    changed = [name for name in one.cell.options if name in type(one.plan.settings).model_fields]
-    for name in changed:
+    free = rules.classes[manifest.kind].settings
+    for name in one.cell.options:
+        if name not in type(one.plan.settings).model_fields:
+            continue
         if name in rules.fixed:
             yield f"{name} must not be changed"
-        elif not _is_free(name, manifest.kind, rules):
+        elif free is not None and name not in free:
             value = plain(one.cell.options[name])
             yield f"{name}={value} is not what its class '{manifest.kind}' gives to all"
 
@@ -132,11 +132,6 @@ def _other_settings(trial: Trial, plan: Plan) -> Iterator[str]:
         elif trial.settings[name] != here[name]:
             stated = plain(trial.settings[name])
             yield f"{name} is {here[name]} under this budget here, and {stated} in the manifest"
-
-
-def _is_free(name: str, kind: Class, rules: Rules) -> bool:
-    allowed = rules.classes[kind].settings
-    return allowed is None or name in allowed
 
 
 def missing_seeds(cells: Sequence[Cell], rules: Rules) -> Iterator[Problem]:
@@ -167,15 +162,12 @@ def rivals(task: str, dataset: str, budget: str, placement: Placement) -> tuple[
     """The suite's own mechanisms of a placement, each with the score of its paper."""
     from tasks.base import tasks
 
-    own = [
-        (name, kind)
-        for name, kind in attentions.items()
-        if kind.placement == placement and kind.__module__.startswith("bench.")
-    ]
     return tuple(
         make_cell(task, name, dataset=dataset, budget=budget)
-        for name, kind in own
-        if not refusal(tasks.get(task), name, kind.classic_score)
+        for name, kind in attentions.items()
+        if kind.placement == placement
+        and kind.__module__.startswith("bench.")
+        and not refusal(tasks.get(task), name, kind.classic_score)
     )
 
 

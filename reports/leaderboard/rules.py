@@ -1,19 +1,30 @@
-"""The rules of the leaderboard: a versioned YAML file, read once and checked.
+"""The rules of the leaderboard and its reference figures: versioned files, read once and checked.
 
 `rules/1.yaml` is what counts; `rules/practice.yaml` lets a tiny run of one's own be tried out.
 A rule that changes gets a new file, so that a bundle can always be judged by the rules it was
 made for.
+
+A score is how far a figure lies above the mean of the suite's own mechanisms, in units of their
+spread. Mean and spread are frozen in a file of `references/`, so that a new entry moves nobody
+else's score.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
+import numpy as np
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.errors import UsageError, unknown_name
+from bench.store.cell import Scalar
+from bench.store.store import Store
+from reports import load as catalogues
+from reports.formats import plural
+from reports.load import BenchmarkSetting, Frame, collect, read, read_samples
 
 #: same: the suite's own budget and settings, and a model no larger than its own of that family.
 #: open: anything goes.
@@ -22,8 +33,9 @@ CLASSES: dict[Class, str] = {
     "same": "Same budget and parameters",
     "open": "Anything goes",
 }
-DEFAULT = "1"
-_FOLDER = Path(__file__).parent / "rules"
+#: Fewer mechanisms say nothing about how far mechanisms differ.
+FEWEST = 3
+RULES, REFERENCES = Path(__file__).parent / "rules", Path(__file__).parent / "references"
 
 
 class FrozenModel(BaseModel):
@@ -91,53 +103,194 @@ class Rules(FrozenModel):
         return self
 
 
-def load_rules(name: str = DEFAULT) -> Rules:
+def load_rules(name: str = "1") -> Rules:
     """Load rules by name, or from a file (`x.yaml`).
 
     Raises UsageError naming the file and the field that cannot be used.
     """
-    return load_model(_path(name), Rules, "YAML", _parse_yaml)
+    return load_model(_path(name, RULES, (".yaml", ".yml"), "rules"), Rules)
 
 
-def load_model(path: Path, model: type[Model], form: str, parse: Callable[[bytes], Any]) -> Model:
-    """Read and validate a file.
-
-    Args:
-        form: "YAML" or "JSON", for messages.
-        parse: raises ValueError for content of another form.
-
-    Raises UsageError naming the file and every field that cannot be used.
-    """
+def load_model(path: Path, model: type[Model]) -> Model:
+    """Read and validate a YAML or JSON file. Raises UsageError naming the file and every field
+    that cannot be used."""
+    form = "JSON" if path.suffix == ".json" else "YAML"
     try:
-        return model.model_validate(parse(path.read_bytes()))
+        content = path.read_bytes()
+        return model.model_validate(
+            parse_json(content) if form == "JSON" else yaml.safe_load(content.decode())
+        )
     except OSError as error:
         raise UsageError((error.strerror or str(error)).lower(), where=str(path)) from None
     except ValidationError as error:
-        found = [
-            f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in error.errors()
-        ]
-        raise UsageError("; ".join(found), where=str(path)) from None
-    except ValueError as error:
-        raise UsageError(f"not {form} ({error})", where=str(path)) from None
+        raise UsageError("; ".join(field_errors(error)).lower(), where=str(path)) from None
+    except (ValueError, yaml.YAMLError) as error:
+        told = " ".join(str(error).split())
+        raise UsageError(f"not {form} ({told})", where=str(path)) from None
 
 
-def _parse_yaml(content: bytes) -> Any:
-    import yaml
-
+def parse_json(content: bytes) -> Any:
+    """Parse standard JSON. Raises ValueError for anything else, including NaN."""
     try:
-        return yaml.safe_load(content.decode())
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from None
+        return json.loads(content, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
-def names() -> list[str]:
-    """Return the names of the installed rules."""
-    return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")
 
 
-def _path(name: str) -> Path:
-    if "/" in name or name.endswith((".yaml", ".yml")):
+def field_errors(error: ValidationError) -> list[str]:
+    """Format the problems that a model found as `field.part: what is wrong`."""
+    found = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()]
+    return [f"{place}: {message}" if place else message for place, message in found]
+
+
+def installed(folder: Path, ending: str) -> list[str]:
+    """Return the names of the installed files, numbered versions last and the newest at the end."""
+    found = [path.stem for path in folder.glob(f"*{ending}")]
+    return sorted(found, key=lambda name: (int(name) if name.isdecimal() else -1, name))
+
+
+def _path(name: str, folder: Path, endings: tuple[str, ...], what: str) -> Path:
+    """Return the path of a file given by its path or by the name of an installed one."""
+    if "/" in name or name.endswith(endings):
         return Path(name).expanduser()
-    if name not in names():
-        raise unknown_name("rules", name, names(), where="--rules")
-    return _FOLDER / f"{name}.yaml"
+    known = installed(folder, endings[0])
+    if name not in known:
+        raise unknown_name(what, name, known, where=f"--{what}")
+    return folder / f"{name}{endings[0]}"
+
+
+class ReferenceSetting(FrozenModel):
+    """Mean and spread of the main metric in one setting.
+
+    spread: standard deviation between mechanisms, each a mean over its seeds.
+    test_set: digest of the names and references of the main test set's examples.
+    """
+
+    task: str
+    dataset: str
+    options: dict[str, Scalar] = Field(default_factory=dict)
+    budget: str
+    metric: str
+    higher_is_better: bool
+    mean: float
+    spread: float = Field(gt=0)
+    mechanisms: int = Field(ge=FEWEST)
+    seeds: int = Field(ge=1)
+    test_set: str
+
+    @property
+    def setting(self) -> BenchmarkSetting:
+        return BenchmarkSetting(self.task, self.dataset, self.budget, tuple(self.options.items()))
+
+    def score(self, value: float) -> float:
+        """Convert a value of the metric to a score; higher is better."""
+        sign = 1 if self.higher_is_better else -1
+        return sign * (value - self.mean) / self.spread
+
+
+class Reference(FrozenModel):
+    """A reference file. `left_out` lists what of the store could not be used."""
+
+    version: str
+    made_with: str
+    settings: tuple[ReferenceSetting, ...]
+    left_out: tuple[str, ...] = Field(default=(), exclude=True)
+
+    def of(self, setting: BenchmarkSetting) -> ReferenceSetting | None:
+        return next((one for one in self.settings if one.setting == setting), None)
+
+    def write(self, path: Path) -> None:
+        """Write a new file. Raises UsageError where it cannot be written or exists: a reference
+        is never changed, the next one gets another name."""
+        text = json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=1)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text + "\n")
+        except FileExistsError:
+            raise UsageError(
+                "exists, and a reference is never changed",
+                where=str(path),
+                remedy="choose another name with --out",
+            ) from None
+        except OSError as error:
+            raise UsageError((error.strerror or str(error)).lower(), where=str(path)) from None
+
+
+def load_reference(name: str | None = None) -> Reference | None:
+    """Load a reference by name or path; by default the newest one installed, None without any.
+
+    Raises UsageError for a name that is not known and a file that cannot be used.
+    """
+    name = name or next(reversed(installed(REFERENCES, ".json")), None)
+    return load_model(_path(name, REFERENCES, (".json",), "reference"), Reference) if name else None
+
+
+def make_reference(store: Store, version: str) -> Reference:
+    """Measure the reference figures of all settings in which enough plain mechanisms have finished.
+
+    A plain mechanism is one without options. Raises UsageError where there is no such setting.
+    """
+    results, problems = read(store)
+    known = catalogues.catalogue_of(result.cell for result in results)
+    frames = collect(store.address, results, known).frames
+    settings: list[ReferenceSetting] = []
+    left_out = list(problems)
+    for frame in frames:
+        found = _reference_setting(frame, store)
+        if isinstance(found, str):
+            left_out.append(f"{frame.setting.task}, {frame.setting.label}: {found}")
+        else:
+            settings.append(found)
+    if not settings:
+        raise UsageError(
+            f"no setting has enough results ({left_out[0] if left_out else 'there are none'})",
+            where=store.address,
+        )
+    versions = sorted({f"attention-bench {one.provenance.package_version}" for one in results})
+    return Reference(
+        version=version,
+        made_with=", ".join(versions),
+        settings=tuple(settings),
+        left_out=tuple(left_out),
+    )
+
+
+def _reference_setting(frame: Frame, store: Store) -> ReferenceSetting | str:
+    """Return the reference of one setting, or the reason why there is none."""
+    plain = [one for one in frame.contenders if not one.options and one.done]
+    if len(plain) < FEWEST:
+        return f"{plural(len(plain), 'mechanism')} without options, {FEWEST} are needed"
+    test_sets = {test_set_of(store, one.done[0].hash) for one in plain}
+    if len(test_sets) > 1:
+        return "its results were tested on different examples"
+    test_set = test_sets.pop()
+    if test_set is None:
+        return "its results have no predictions"
+    means = np.array([np.mean(one.values) for one in plain])
+    spread = float(np.std(means, ddof=1))
+    if spread <= 0:
+        return "all mechanisms have the same figure"
+    return ReferenceSetting(
+        task=frame.setting.task,
+        dataset=frame.setting.dataset,
+        options=dict(frame.setting.options),
+        budget=frame.setting.budget,
+        metric=frame.main_metric,
+        higher_is_better=frame.higher_is_better,
+        mean=float(means.mean()),
+        spread=spread,
+        mechanisms=len(plain),
+        seeds=min(len(one.done) for one in plain),
+        test_set=test_set,
+    )
+
+
+def test_set_of(store: Store, hash: str) -> str | None:
+    """Return the digest of a result's main test set, None without predictions."""
+    found, _ = read_samples(store, hash)
+    return next(iter(found.values())).test_set if found else None

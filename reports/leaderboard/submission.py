@@ -54,13 +54,16 @@ class ResultFilter:
 
     def takes(self, result: Result) -> bool:
         """Whether a result is selected."""
-        axes = {
-            "task": self.tasks,
-            "attention": self.attentions,
-            "score": self.scores,
-            "budget": self.budgets,
-        }
-        return all(not names or result.cell_json[axis] in names for axis, names in axes.items())
+        cell = result.cell
+        return all(
+            not names or name in names
+            for name, names in (
+                (cell.task, self.tasks),
+                (cell.attention, self.attentions),
+                (cell.score, self.scores),
+                (cell.budget, self.budgets),
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ def submit(
 ) -> Submission:
     """Pack the finished results of the seeds that the rules ask for.
 
-    Raises UsageError where there are none, or the bundle cannot be written.
+    Raises UsageError where there are none, where a result has no predictions or its cell is not
+    known here, and where the bundle cannot be written.
     """
     selected = selected or ResultFilter()
     unreadable: list[Unreadable] = []
@@ -100,7 +104,7 @@ def submit(
             where=store.address,
             remedy="`attnbench sweep --seeds` makes some",
         )
-    manifest = pack(store, packed, target, name=name, kind=kind, rules=rules.version)
+    manifest = _pack(store, packed, target, name, kind, rules.version)
     left_out = {
         "that failed": len(found) - len(done),
         "of seeds that do not count": len(done) - len(packed),
@@ -117,32 +121,21 @@ def _foreseen(results: Sequence[Result], manifest: Manifest, rules: Rules) -> It
     """Yield the problems that verification will find and that can be told without the data."""
     yield from missing_seeds([one.cell for one in results], rules)
     for one in results:
-        cell = one.cell
-        mechanism = manifest.mechanisms.get(cell.attention)
-        trial = manifest.trials[cell.hash]
+        cell, trial = one.cell, manifest.trials[one.hash]
         try:
-            one_planned = planned(cell, mechanism)
+            problems = check_settings(
+                planned(cell, manifest.mechanisms.get(cell.attention)), trial, manifest, rules
+            )
         except UsageError as error:  # run by a version with other names or defaults
-            yield Problem(named(cell), plain(error, 300))
-            continue
-        for what in check_settings(one_planned, trial, manifest, rules):
-            yield Problem(named(cell), what)
+            problems = iter([plain(error, 300)])
+        yield from (Problem(named(cell), what) for what in problems)
 
 
-def pack(
-    store: Store,
-    results: Sequence[Result],
-    target: Path,
-    *,
-    name: str,
-    kind: Class = "same",
-    rules: str = "1",
+def _pack(
+    store: Store, results: Sequence[Result], target: Path, name: str, kind: Class, rules: str
 ) -> Manifest:
-    """Write finished results as a bundle: a zip of JSON, with the same bytes for the same results.
-
-    Raises UsageError where a result has no predictions or its cell is not known here, and where
-    the file cannot be written. A file that was there stays until the new one is whole.
-    """
+    """Write the bundle; the same results give the same bytes. A file that was there stays until
+    the new one is whole."""
     ordered = sorted(results, key=lambda one: one.hash)
     trials = {one.hash: _trial(one) for one in ordered}
     draft = target.with_name(f".{target.name}.tmp")
@@ -150,10 +143,9 @@ def pack(
         with zipfile.ZipFile(draft, "w") as archive:
             files: dict[str, File] = {}
             for one in ordered:
-                record = record_of(one.hash), _pretty(one.to_json())
-                examples = predictions_of(one.hash), _lines(_predictions(store, one))
-                for member, content in (record, examples):
-                    files[member] = _add(archive, member, content)
+                record, examples = record_of(one.hash), predictions_of(one.hash)
+                files[record] = _add(archive, record, _pretty(one.to_json()))
+                files[examples] = _add(archive, examples, _lines(_predictions(store, one)))
             manifest = Manifest(
                 schema_version=SCHEMA,
                 name=name,
@@ -162,7 +154,7 @@ def pack(
                 versions={"attention-bench": bench.__version__, **library_versions()},
                 mechanisms={
                     attention: _mechanism(attention)
-                    for attention in sorted({str(one.cell_json["attention"]) for one in ordered})
+                    for attention in sorted({one.cell.attention for one in ordered})
                 },
                 trials=trials,
                 files=files,
@@ -200,26 +192,20 @@ def _predictions(store: Store, result: Result) -> list[dict[str, Any]]:
 
 def _trial(result: Result) -> Trial:
     try:
-        plan = resolve(result.cell)
+        settings = resolve(result.cell).settings.model_dump(mode="json")
     except UsageError as error:  # run by a version with other names
         raise UsageError(
             f"nothing here could run it ({error})",
             where=result.cell.label,
             remedy="choose others with --task, --attention or --score",
         ) from None
-    return Trial(
-        data=result.provenance.data_fingerprint,
-        settings=plan.settings.model_dump(mode="json"),
-    )
+    return Trial(data=result.provenance.data_fingerprint, settings=settings)
 
 
 def _mechanism(name: str) -> Mechanism:
     kind = attentions.get(name)
-    return Mechanism(
-        placement=kind.placement,
-        origin=origin_of(kind),
-        options=kind.Options().model_dump(mode="json"),
-    )
+    options = kind.Options().model_dump(mode="json")
+    return Mechanism(placement=kind.placement, origin=origin_of(kind), options=options)
 
 
 def origin_of(kind: type) -> str:

@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import pydantic.dataclasses
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bench.errors import UsageError
 from bench.store.result import LengthBin, Result
 from reports.leaderboard.bundle import (
     Bundle,
     Problem,
-    parse,
     plain,
     predictions_of,
     record_of,
@@ -40,7 +40,7 @@ from reports.leaderboard.checks import (
     well_formed,
     without_seed,
 )
-from reports.leaderboard.rules import Limits, Rules
+from reports.leaderboard.rules import Limits, Rules, field_errors, parse_json
 from tasks.base import Paths, Plan, TaskData
 from tasks.evaluation.scoring import (
     Outputs,
@@ -85,8 +85,12 @@ class _Findings:
     notes: dict[str, None] = field(default_factory=dict)
     stated: set[str] = field(default_factory=set)
 
-    def add(self, where: str, whats: Sequence[str] | Iterator[str]) -> None:
+    def add(self, where: str, whats: Iterable[str]) -> None:
         self.problems += shortened(Problem(where, what) for what in whats)
+
+    def verdict(self, bundle: Bundle, results: Sequence[Result]) -> Verdict:
+        notes, stated = tuple(self.notes), tuple(sorted(self.stated))
+        return Verdict(bundle, tuple(self.problems), notes, stated, tuple(results))
 
 
 def verify(bundle: Bundle, rules: Rules, paths: Paths) -> Verdict:
@@ -102,7 +106,7 @@ def verify(bundle: Bundle, rules: Rules, paths: Paths) -> Verdict:
     if bundle.manifest.kind not in rules.classes:
         kind = bundle.manifest.kind
         found.problems.append(Problem("", f"these rules have no class '{kind}'"))
-        return Verdict(bundle, tuple(found.problems), tuple(found.notes), (), ())
+        return found.verdict(bundle, ())
     results = [
         one for hash in sorted(bundle.manifest.trials) for one in _record(bundle, hash, found)
     ]
@@ -113,13 +117,7 @@ def verify(bundle: Bundle, rules: Rules, paths: Paths) -> Verdict:
             by_data[_data_key(one)].append((result, one))
     for members in by_data.values():  # one data set in memory at a time
         _check_on_data(bundle, members, rules, paths, found)
-    return Verdict(
-        bundle,
-        tuple(found.problems),
-        tuple(found.notes),
-        tuple(sorted(found.stated)),
-        tuple(results),
-    )
+    return found.verdict(bundle, results)
 
 
 def _record(bundle: Bundle, hash: str, found: _Findings) -> Iterator[Result]:
@@ -128,10 +126,11 @@ def _record(bundle: Bundle, hash: str, found: _Findings) -> Iterator[Result]:
     if not bundle.is_whole(record_of(hash), content):
         found.add(where, ["its record is not the one that the manifest names (SHA-256 differs)"])
     try:
-        result = Result.from_json(parse(content))
+        result = Result.from_json(parse_json(content))
         cell = well_formed(result.cell, bundle.limits)
     except (ValueError, TypeError, AttributeError) as error:
-        found.add(where, [f"not a valid record ({plain(_first_line(error))})"])
+        told = field_errors(error)[0] if isinstance(error, ValidationError) else str(error)
+        found.add(where, [f"not a valid record ({plain(told.removeprefix('Value error, '))})"])
         return
     if cell.hash != hash:
         found.add(where, [f"holds the record of {plain(result.hash)[:12]}"])
@@ -184,8 +183,8 @@ def _check_on_data(
             found.add(
                 where, ["its predictions are not those that the manifest names (SHA-256 differs)"]
             )
-        for kind in _check_trial(result, plan, data, content, rules.limits, found):
-            found.add(where, kind)
+        for what in _check_trial(result, plan, data, content, rules.limits, found):
+            found.add(where, what)
     if plan.dataset.external:
         found.notes.update(
             (f"{plan.cell.dataset}: {plain(note, 300)}", None) for note in data.notes
@@ -285,49 +284,30 @@ def _general(result: Result, plan: Plan, data: TaskData) -> Iterator[str]:
         yield f"its curve ends at step {last:g}, and training at {steps}"
 
 
-class _Row(BaseModel):
-    """A line of predictions; fields of `tasks.base.Prediction`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    example: str
-    subset: str
-    source: str
-    references: list[str]
-    prediction: str
-    length: int
-    score: float
-    statistics: list[float] = []
-    extra: dict[str, Any] = {}
-
-    def prediction_row(self) -> Prediction:
-        fields = dict(self)
-        return Prediction(
-            **{
-                **fields,
-                "references": tuple(self.references),
-                "statistics": tuple(self.statistics),
-            }
-        )
+@pydantic.dataclasses.dataclass(config=ConfigDict(extra="forbid", strict=True), frozen=True)
+class _Row(Prediction):
+    """A line of predictions, strictly as declared."""
 
 
 def _rows(content: bytes, limits: Limits) -> tuple[list[Prediction], list[str]]:
-    """Lines as rows, and what is wrong with lines that are none."""
-    rows, problems = [], []
+    """Return the lines as rows, and what is wrong with lines that are none."""
+    rows: list[Prediction] = []
+    problems = []
+    rows_of = TypeAdapter(_Row)
     for number, line in enumerate(content.splitlines(), start=1):
+        where = f"line {number} of its predictions"
         try:
-            row = _Row.model_validate(parse(line)).prediction_row()
+            parse_json(line)  # stricter than pydantic's reader: no NaN
+            row = rows_of.validate_json(line)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            problems.append(f"line {number} of its predictions: {plain(place)}: {first['msg']}")
+            problems.append(f"{where}: {plain(field_errors(error)[0], 300)}")
             continue
         except ValueError as error:
-            problems.append(f"line {number} of its predictions is not JSON ({plain(error)})")
+            problems.append(f"{where} is not JSON ({plain(error)})")
             continue
         if len(row.prediction) > limits.text:
             size = f"{len(row.prediction):,} characters, {limits.text:,} are allowed"
-            problems.append(f"line {number} of its predictions: an output of {size}")
+            problems.append(f"{where}: an output of {size}")
         rows.append(row)
     return rows, problems
 
@@ -411,15 +391,13 @@ def _figure_problems(result: Result, scores: TrialScores, scorer: Scorer[Any]) -
     }
     for name in sorted(set(result.metrics) - set(scores.metrics) - allowed):
         yield f"nobody knows a figure {plain(name)}"
-    primary = result.primary
-    assert primary is not None, "the record of a finished trial has a headline figure"
-    for part in ("name", "higher_is_better"):
-        if getattr(primary, part) != getattr(scores.primary, part):
-            have, want = plain(getattr(primary, part)), getattr(scores.primary, part)
-            yield f"{part} of the headline figure is {want}, not {have}"
-    for part in ("value", "low", "high"):
-        have, want = getattr(primary, part), getattr(scores.primary, part)
-        if not near(have, want):
+    assert result.primary is not None, "the record of a finished trial has a headline figure"
+    for part in ("name", "higher_is_better", "value", "low", "high"):
+        have, want = getattr(result.primary, part), getattr(scores.primary, part)
+        if not isinstance(want, float):
+            if have != want:
+                yield f"{part} of the headline figure is {want}, not {plain(have)}"
+        elif not near(have, want):
             yield f"{part} of the headline figure is {want:.6g} by the outputs, not {have:.6g}"
     for name, text in scores.signatures.items():
         stated = result.provenance.signatures.get(name)
@@ -457,15 +435,6 @@ def near(one: float, other: float, tolerance: float = TOLERANCE) -> bool:
     return abs(one - other) <= tolerance * max(abs(one), abs(other), 1e-6)
 
 
-def _first_line(error: Exception) -> str:
-    fields = getattr(error, "errors", None)
-    if callable(fields):
-        first = fields()[0]
-        place, message = ".".join(map(str, first["loc"])), first["msg"]
-        return f"{place}: {message}" if place else str(message).removeprefix("Value error, ")
-    return str(error)
-
-
 def paths_of(data_root: Path | None) -> Paths:
-    """Where data sets are, and where prepared data are kept."""
+    """Return where data sets are, and where prepared data are kept."""
     return Paths.of_user(data_root)

@@ -10,7 +10,6 @@ import base64
 import hashlib
 import re
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -51,7 +50,15 @@ def template_environment() -> Environment:
         "missing": lambda entry: isinstance(entry, Missing),
         "label": lambda entry: isinstance(entry, Label),
     }
-    made.globals |= _globals(style, script)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    made.globals |= {
+        "style": Markup(style),
+        "script": Markup(script),
+        "policy": (
+            f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+            "img-src data:; base-uri 'none'; form-action 'none'"
+        ),
+    }
     return made
 
 
@@ -63,15 +70,3 @@ def _with_code(text: str) -> Markup:
 def _breakable(text: str) -> Markup:
     """Escaped text that may break after a slash: `translation/synthetic` in a narrow column."""
     return Markup(escape(text).replace("/", Markup("/<wbr>")))
-
-
-def _globals(style: str, script: str) -> dict[str, Any]:
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return {
-        "style": Markup(style),
-        "script": Markup(script),
-        "policy": (
-            f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
-            "img-src data:; base-uri 'none'; form-action 'none'"
-        ),
-    }

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import UsageError
 from bench.store.result import Result, Trace
 from reports import formats
 from reports.attention_maps import attention_map
@@ -33,6 +32,7 @@ from reports.pages.gallery import (
     read_traces,
     reading_hint,
     source_text,
+    whole_map,
 )
 from reports.statistics import Analysis
 from reports.tables import (
@@ -112,9 +112,10 @@ def cell_pages(analysis: Analysis, store: Store, task: TaskEntry) -> Iterator[Ce
 def _page(analysis: Analysis, place: int, entry: Entry, store: Store, task: TaskEntry) -> CellPage:
     frame = analysis.frame
     contender = frame.contenders[place]
-    rows, notes = _predictions(store, contender.done[0])
+    predictions, notes = read_predictions(store, contender.done[0].hash)
+    rows = [one for one in predictions if one.score is not None]
     best, worst = _extremes(rows, analysis.main.subset)
-    traces, problem = _traces(store, contender.done[0])
+    traces, problem = read_traces(store, contender.done[0].hash)
     return CellPage(
         href=cell_page_name(frame.setting, contender),
         setting=frame.setting,
@@ -153,15 +154,15 @@ def _seed_row(result: Result, metric: str) -> Row:
     aer = result.alignment.aer if result.alignment else None
     entries: tuple[Entry, ...] = (
         metric_number(primary.value, metric, primary.low, primary.high),
-        Missing("not measured") if aer is None else Number(aer, form="percent"),
-        _cost(cost.parameters, "count"),
-        _cost(cost.train_seconds, "seconds"),
+        _known(aer, "percent"),
+        _known(cost.parameters, "count"),
+        _known(cost.train_seconds, "seconds"),
         short,
     )
     return Row(label, entries)
 
 
-def _cost(value: float | None, form: Any) -> Entry:
+def _known(value: float | None, form: Any) -> Entry:
     return Missing("not measured") if value is None else Number(value, form=form)
 
 
@@ -205,17 +206,6 @@ def _panels(contender: Contender, lines: Sequence[Lines], y: str, x: str) -> lis
     return line_panels(series, Axes(shortened(x, 26), y))
 
 
-def _predictions(store: Store, result: Result) -> tuple[list[Prediction], tuple[str, ...]]:
-    """Return the predictions that have a score, and a note where there are none."""
-    try:
-        found = read_predictions(store, result.hash)
-    except KeyError:
-        return [], ("No predictions are kept.",)
-    except UsageError as error:
-        return [], (str(error),)
-    return [one for one in found if one.score is not None], ()
-
-
 def _extremes(
     rows: Sequence[Prediction], subset: str
 ) -> tuple[tuple[Prediction, ...], tuple[Prediction, ...]]:
@@ -227,13 +217,6 @@ def _extremes(
     )
     count = min(_PREDICTIONS, len(own) // 2)
     return tuple(own[:count]), tuple(reversed(own[len(own) - count :]))
-
-
-def _traces(store: Store, result: Result) -> tuple[list[Trace], tuple[str, ...]]:
-    try:
-        return read_traces(store, result.hash), ()
-    except (UsageError, KeyError, ValueError, TypeError, AssertionError) as error:
-        return [], (f"its traces are unusable ({error})",)
 
 
 def _examples(
@@ -256,16 +239,11 @@ def _examples(
                 text.references if text else (),
                 text.text if text else "",
                 own[0].kind,
-                tuple(_whole(trace, name) for trace in own),
+                tuple(whole_map(trace, name, f"while {DOING[trace.mode]}") for trace in own),
                 parts,
             )
         )
     return tuple(found)
-
-
-def _whole(trace: Trace, name: str) -> AttentionMap:
-    doing = DOING[trace.mode]
-    return AttentionMap(f"while {doing}", attention_map(trace, f"Attention of {name}, {doing}"))
 
 
 def _parts(trace: Trace, name: str) -> tuple[AttentionMap, ...]:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from bench.errors import UsageError
-from bench.store.result import Result
+from bench.store.result import Primary, Result
 from reports import formats
 from reports import load as frames
 from reports.figures.svg import clean
-from reports.load import BenchmarkSetting, Catalogue, Contender, Sample, read_samples
+from reports.load import BenchmarkSetting, Catalogue, Sample, read_samples
 from reports.pages import template_environment
 from reports.statistics.bootstrap import Resampler, candidates, fitting
 from reports.statistics.significance import (
@@ -102,22 +102,49 @@ class StoreComparison:
 
 
 @dataclass
-class _PairedResults:
-    """The results of one contender in two stores and their differences, seed by seed."""
+class _Measured:
+    """The difference of one contender before it is tested, and what it varies by.
 
-    setting: BenchmarkSetting
-    contender: Contender
-    pairs: list[tuple[Result, Result]]
+    Attributes:
+        per_seed: after - before.
+        draws: of the difference, for seeds that could be compared example by example.
+        variances: of the difference over examples, by seed.
+    """
+
     per_seed: list[float] = field(default_factory=list)
     draws: list[np.ndarray] = field(default_factory=list)
     variances: list[float] = field(default_factory=list)
     examples: int = 0
     reason: str = ""
 
+    def add(
+        self, figures: Sequence[Primary], samples: Sequence[Sample | None], resampler: Resampler
+    ) -> None:
+        """Add one seed: its figures and kept examples in both stores."""
+        first, second = figures
+        if first.name != second.name:
+            self.reason = f"{first.name} in the one, {second.name} in the other"
+            return
+        self.per_seed.append(second.value - first.value)
+        old, new = samples
+        if old is None or new is None:
+            self.variances.append(sum(interval_variance(one.low, one.high) for one in figures))
+            return
+        if old.test_set != new.test_set:
+            self.reason = "tested on different examples"
+            return
+        before, after = _draws(old, first, resampler), _draws(new, second, resampler)
+        if before is None or after is None:
+            self.reason = f"the kept examples do not give the stored {first.name}"
+            return
+        self.draws.append(after - before)
+        self.variances.append(float(np.var(self.draws[-1], ddof=1)))
+        self.examples = max(self.examples, len(old))
+
     @property
     def paired(self) -> bool:
         """Whether every seed could be compared example by example."""
-        return len(self.draws) == len(self.pairs)
+        return len(self.draws) == len(self.per_seed)
 
     @property
     def example_variance(self) -> float:
@@ -140,77 +167,69 @@ def compare(before: Store, after: Store) -> StoreComparison:
         )
     both = [h for h in shared if old[h].status == new[h].status == "done"]
     measured = _measure([old[h] for h in both], new, before, after)
+
+    def changed(was: str, now: str) -> tuple[str, ...]:
+        return _labels(new[h] for h in shared if (old[h].status, new[h].status) == (was, now))
+
     return StoreComparison(
         before=before.address,
         after=after.address,
         differences=tuple(_judge(measured)),
         only_before=_labels((old[h] for h in old if h not in new), tell_failed=True),
         only_after=_labels((new[h] for h in new if h not in old), tell_failed=True),
-        newly_failed=_labels(
-            new[h] for h in shared if (old[h].status, new[h].status) == ("done", "failed")
-        ),
-        newly_finished=_labels(
-            new[h] for h in shared if (old[h].status, new[h].status) == ("failed", "done")
-        ),
+        newly_failed=changed("done", "failed"),
+        newly_finished=changed("failed", "done"),
         unusable=(*unusable, *more_unusable),
     )
 
 
 def _measure(
     results: Sequence[Result], new: dict[str, Result], before: Store, after: Store
-) -> list[_PairedResults]:
+) -> list[tuple[CellDifference, _Measured]]:
     # No registry is asked: what tells cells apart, besides their seeds, is in the cells.
     collection = frames.collect("", results, Catalogue())
-    measured = []
+    found = []
     for frame in collection.frames:
         resampler = Resampler()
         for contender in frame.contenders:
-            pairs = [(result, new[result.hash]) for result in contender.done]
-            one = _PairedResults(frame.setting, contender, pairs)
-            for pair in pairs:
-                _add(one, pair, resampler, before, after)
-            measured.append(one)
-    return measured
+            measured = _Measured()
+            figures: list[tuple[Primary, Primary]] = []
+            for result in contender.done:
+                one, other = result.primary, new[result.hash].primary
+                assert one is not None and other is not None, "finished results have a figure"
+                figures.append((one, other))
+                samples = [_main_sample(store, result.hash) for store in (before, after)]
+                measured.add((one, other), samples, resampler)
+            first = figures[0][0]
+            difference = CellDifference(
+                setting=frame.setting,
+                contender=contender.name,
+                metric=first.name,
+                higher_is_better=first.higher_is_better,
+                seeds=contender.seeds,
+                examples=measured.examples,
+                before=float(np.mean([one.value for one, _ in figures])),
+                after=float(np.mean([other.value for _, other in figures])),
+                low=None,
+                high=None,
+                p=None,
+                verdict="not comparable",
+                basis="none",
+                reason=measured.reason,
+            )
+            found.append((difference, measured))
+    return found
 
 
-def _add(
-    one: _PairedResults,
-    pair: tuple[Result, Result],
-    resampler: Resampler,
-    before: Store,
-    after: Store,
-) -> None:
-    first, second = pair[0].primary, pair[1].primary
-    assert first is not None and second is not None, "finished results have a primary figure"
-    if first.name != second.name:
-        one.reason = f"{first.name} in the one, {second.name} in the other"
-        return
-    one.per_seed.append(second.value - first.value)
-    old = _main_sample(before, pair[0])
-    new = _main_sample(after, pair[1])
-    if old is None or new is None:
-        one.variances.append(
-            sum(interval_variance(figure.low, figure.high) for figure in (first, second))
-        )
-        return
-    if old.test_set != new.test_set:
-        one.reason = "tested on different examples"
-        return
-    draws = [
-        _draws(sample, figure.name, figure.value, resampler)
-        for sample, figure in ((old, first), (new, second))
-    ]
-    if draws[0] is None or draws[1] is None:
-        one.reason = f"the kept examples do not give the stored {first.name}"
-        return
-    difference = draws[1] - draws[0]
-    one.draws.append(difference)
-    one.variances.append(float(np.var(difference, ddof=1)))
-    one.examples = max(one.examples, len(old))
+def _main_sample(store: Store, hash: str) -> Sample | None:
+    found, _ = read_samples(store, hash)
+    return next(iter(found.values()), None)
 
 
-def _draws(sample: Sample, metric: str, stored: float, resampler: Resampler) -> np.ndarray | None:
-    aggregator = fitting(candidates(metric), sample.statistics, sample.scores, stored)
+def _draws(sample: Sample, figure: Primary, resampler: Resampler) -> np.ndarray | None:
+    """Return draws of a figure; None where the examples do not give the stored one."""
+    tried = candidates(figure.name)
+    aggregator = fitting(tried, sample.statistics, sample.scores, figure.value)
     if aggregator is None:
         return None
     table = aggregator.table(sample.statistics, sample.scores)
@@ -218,59 +237,28 @@ def _draws(sample: Sample, metric: str, stored: float, resampler: Resampler) -> 
     return resampler.figures(sample.test_set, table, aggregator)
 
 
-def _main_sample(store: Store, result: Result) -> Sample | None:
-    found, _ = read_samples(store, result.hash)
-    return next(iter(found.values()), None)
-
-
-def _judge(measured: Sequence[_PairedResults]) -> list[CellDifference]:
-    comparable = [one for one in measured if not one.reason]
-    spread = moderated_variance([one.per_seed for one in comparable])
-    raw = []
+def _judge(measured: Sequence[tuple[CellDifference, _Measured]]) -> list[CellDifference]:
+    comparable = [(one, own) for one, own in measured if not one.reason]
+    spread = moderated_variance([own.per_seed for _, own in comparable])
     found: list[CellDifference] = []
-    for place, one in enumerate(comparable):
-        variance, freedom = float(spread.variance[place]), float(spread.freedom[place])
+    for place, (one, own) in enumerate(comparable):
+        variance = float(spread.variance[place])
         estimate = difference_estimate(
-            float(np.mean(one.per_seed)),
-            example_variance=one.example_variance,
+            float(np.mean(own.per_seed)),
+            example_variance=own.example_variance,
             seed_variance=variance,
-            seeds=len(one.pairs),
-            freedom=freedom,
+            seeds=len(own.per_seed),
+            freedom=float(spread.freedom[place]),
         )
-        raw.append(estimate.p)
-        paired = "paired examples" if one.paired else "examples, unpaired"
+        paired = "paired examples" if own.paired else "examples, unpaired"
         basis = paired if np.isnan(variance) else f"seeds and {paired}"
-        found.append(replace(_difference(one), low=estimate.low, high=estimate.high, basis=basis))
-    adjusted = holm(np.array(raw))
+        found.append(replace(one, low=estimate.low, high=estimate.high, p=estimate.p, basis=basis))
+    adjusted = holm(np.array([one.p for one in found], dtype=float))
     judged = [
         replace(one, p=float(p), verdict=_verdict(one, float(p)))
         for one, p in zip(found, adjusted, strict=True)
     ]
-    return [*judged, *(_difference(one) for one in measured if one.reason)]
-
-
-def _difference(one: _PairedResults) -> CellDifference:
-    """Return the difference of one contender before it is tested."""
-    first = one.pairs[0][0].primary
-    assert first is not None
-    before = [pair[0].primary.value for pair in one.pairs if pair[0].primary]
-    after = [pair[1].primary.value for pair in one.pairs if pair[1].primary]
-    return CellDifference(
-        setting=one.setting,
-        contender=one.contender.name,
-        metric=first.name,
-        higher_is_better=first.higher_is_better,
-        seeds=one.contender.seeds,
-        examples=one.examples,
-        before=float(np.mean(before)),
-        after=float(np.mean(after)),
-        low=None,
-        high=None,
-        p=None,
-        verdict="not comparable",
-        basis="none",
-        reason=one.reason,
-    )
+    return [*judged, *(one for one, _ in measured if one.reason)]
 
 
 def _verdict(one: CellDifference, p: float) -> Change:

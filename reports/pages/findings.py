@@ -49,16 +49,18 @@ def _best(analysis: Analysis) -> str:
 
 
 def _cheapest(analysis: Analysis) -> str:
-    group = _group_one(analysis)
-    times = {place: _train_seconds(analysis, place) for place in group}
-    known = {place: seconds for place, seconds in times.items() if seconds is not None}
+    contenders = analysis.frame.contenders
+    means = {
+        place: mean_known([result.cost.train_seconds for result in contenders[place].done])[0]
+        for place in _group_one(analysis)
+    }
+    known = {place: seconds for place, seconds in means.items() if seconds is not None}
     if len(known) < 2:
         return ""
     place = min(known, key=lambda one: known[one])
-    slowest = max(known.values())
     return (
-        f"Of these, {analysis.frame.contenders[place].name} trains fastest: "
-        f"{formats.seconds(known[place])} against up to {formats.seconds(slowest)}."
+        f"Of these, {contenders[place].name} trains fastest: "
+        f"{formats.seconds(known[place])} against up to {formats.seconds(max(known.values()))}."
     )
 
 
@@ -75,9 +77,9 @@ def _controls(analysis: Analysis, catalogue: Catalogue) -> list[str]:
             for other, one in enumerate(scores.estimates)
             if one is not None and frame.contenders[other].attention not in catalogue.controls
         ]
-        ahead = [other for other in rivals if _ahead(analysis, other, place)]
         if not rivals:
             continue
+        ahead = [other for other in rivals if _ahead(analysis, other, place)]
         rest = [other for other in rivals if other not in ahead]
         level = f" Not so: {_names(analysis, rest)}." if rest else ""
         sentences.append(
@@ -218,11 +220,6 @@ def _ahead(analysis: Analysis, place: int, other: int) -> bool:
     if first is None or second is None or not analysis.main.adjusted[place, other] < 0.05:
         return False
     return (first.value > second.value) == analysis.frame.higher_is_better
-
-
-def _train_seconds(analysis: Analysis, place: int) -> float | None:
-    done = analysis.frame.contenders[place].done
-    return mean_known([result.cost.train_seconds for result in done])[0]
 
 
 def _figure(analysis: Analysis, place: int) -> str:

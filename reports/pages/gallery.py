@@ -91,12 +91,16 @@ class Prediction:
         return self.source if self.tells_source else ""
 
 
-def read_predictions(store: Store, hash: str) -> list[Prediction]:
-    """The predictions that a store keeps of a result.
-
-    Raises KeyError where it keeps none, and UsageError where they cannot be read.
-    """
-    return [
+def read_predictions(store: Store, hash: str) -> tuple[list[Prediction], tuple[str, ...]]:
+    """Return the predictions that a store keeps of a result, and a note where there are none or
+    they are unusable."""
+    try:
+        rows = store.predictions(hash)
+    except KeyError:
+        return [], ("No predictions are kept.",)
+    except UsageError as error:
+        return [], (str(error),)
+    found = [
         Prediction(
             str(row.get("subset", "")),
             str(row.get("example", "")),
@@ -105,20 +109,24 @@ def read_predictions(store: Store, hash: str) -> list[Prediction]:
             str(row.get("prediction", "")),
             float(score) if isinstance(score := row.get("score"), int | float) else None,
         )
-        for row in store.predictions(hash)
+        for row in rows
     ]
+    return found, ()
 
 
-def read_traces(store: Store, hash: str) -> list[Trace]:
-    """The attention traces that a store keeps of a result.
-
-    Raises UsageError, KeyError, TypeError or ValueError where they are unusable.
-    """
+def read_traces(store: Store, hash: str) -> tuple[list[Trace], tuple[str, ...]]:
+    """Return the attention traces that a store keeps of a result, and a note where they are
+    unusable."""
     try:
         rows = store.traces(hash)
     except KeyError:
-        return []
-    return [Trace.from_json(row) for row in rows]
+        return [], ()
+    except UsageError as error:
+        return [], (f"its traces are unusable ({error})",)
+    try:
+        return [Trace.from_json(row) for row in rows], ()
+    except (KeyError, ValueError, TypeError, AssertionError) as error:
+        return [], (f"its traces are unusable ({error})",)
 
 
 @dataclass(frozen=True)
@@ -169,13 +177,12 @@ def gallery(
         notes.append(f"Shown are the {CONTENDERS} best of {len(contenders)} mechanisms.")
     shown = []
     for contender in contenders[:CONTENDERS]:
-        try:
+        traces, problem = read_traces(store, contender.done[0].hash)
+        notes += [f"{contender.name}: {why}" for why in problem]
+        if not problem:
             href = cell_page_name(frame.setting, contender)
-            traces = read_traces(store, contender.done[0].hash)
             by_example = {((one.subset, one.example), one.mode): one for one in traces}
             shown.append(_TracedContender(contender, by_example, href))
-        except (UsageError, ValueError, KeyError, TypeError) as error:
-            notes.append(f"{contender.name}: its traces are unusable ({error})")
     keys = choose_examples((trace for one in shown for trace in one.traces.values()), main_test_set)
     written = {one.contender.name: _written(store, one.contender, keys) for one in shown}
     exhibits = [_exhibit(key, shown, written) for key in keys]
@@ -210,10 +217,7 @@ def _unreadable(trace: Trace) -> tuple[int, int]:
 
 
 def _written(store: Store, contender: Contender, keys: Sequence[Key]) -> dict[Key, Prediction]:
-    try:
-        found = read_predictions(store, contender.done[0].hash)
-    except (KeyError, UsageError):
-        return {}
+    found, _ = read_predictions(store, contender.done[0].hash)
     return {one.key: one for one in found if one.key in keys}
 
 
@@ -246,11 +250,15 @@ def source_text(trace: Trace) -> str:
 
 
 def _maps(key: Key, mode: Mode, shown: Sequence[_TracedContender]) -> tuple[AttentionMap, ...]:
-    maps = []
-    for one in shown:
-        trace = one.traces.get((key, mode))
-        if trace is not None and trace.source and trace.target:
-            name = one.contender.name
-            drawing = attention_map(trace, f"Attention of {name}, {DOING[mode]}")
-            maps.append(AttentionMap(name, drawing, one.href))
-    return tuple(maps)
+    return tuple(
+        whole_map(trace, one.contender.name, one.contender.name, one.href)
+        for one in shown
+        if (trace := one.traces.get((key, mode))) is not None and trace.source and trace.target
+    )
+
+
+def whole_map(trace: Trace, name: str, caption: str, href: str = "") -> AttentionMap:
+    """Draw the attention of a contender over the heads and layers of one trace."""
+    return AttentionMap(
+        caption, attention_map(trace, f"Attention of {name}, {DOING[trace.mode]}"), href
+    )

@@ -24,8 +24,7 @@ from reports.load import BenchmarkSetting, Catalogue, Collection, Frame
 from reports.pages.cell import CellPage, cell_pages
 from reports.pages.findings import findings
 from reports.pages.gallery import GalleryExample, gallery, reading_hint
-from reports.replication import Replication
-from reports.replication.matching import paper_studies, replicate
+from reports.replication import Replication, paper_studies, replicate
 from reports.statistics import Analysis, analyse
 from reports.statistics.significance import mean_ranks
 from reports.tables import Table
@@ -91,15 +90,8 @@ class Section:
     def tables(self) -> tuple[Table, ...]:
         """All tables, in the order of the page."""
         every = (
-            self.matrix,
-            self.metrics,
-            self.confusion,
-            self.mcnemar,
-            self.subsets,
-            self.lengths,
-            self.cost,
-            self.alignment,
-            self.failures,
+            *(self.matrix, self.metrics, self.confusion, self.mcnemar, self.subsets),
+            *(self.lengths, self.cost, self.alignment, self.failures),
         )
         return tuple(table for table in every if table is not None)
 
@@ -205,7 +197,7 @@ def _cells_of(study: str) -> frozenset[str]:
     study that ran them. Empty for a study that is not installed here."""
     from ablations.study import load_study, study_files
 
-    if not _is_path(study) and study not in study_files():
+    if _name(study) == study and study not in study_files():
         return frozenset()
     from ablations.expansion import expand  # asks the registries, which import torch
 
@@ -213,11 +205,9 @@ def _cells_of(study: str) -> frozenset[str]:
 
 
 def _name(study: str) -> str:
-    return Path(study).stem if _is_path(study) else study
-
-
-def _is_path(study: str) -> bool:
-    return "/" in study or study.endswith((".yaml", ".yml"))
+    """Return the name of a study given by its name or the path of its file."""
+    is_path = "/" in study or study.endswith((".yaml", ".yml"))
+    return Path(study).stem if is_path else study
 
 
 def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:

@@ -12,9 +12,8 @@ from reports.figures.pdf import fonts_for
 from reports.figures.svg import clean, definitions
 from reports.load import BenchmarkSetting
 from reports.pages import template_environment
-from reports.pages.gallery import GalleryExample
+from reports.pages.replication import command, summary_table, tables_of
 from reports.pages.report import Report, Section
-from reports.replication import command, summary_table, tables_of
 from reports.tables import Table, task_page_name
 from reports.tables.overview import facts
 from reports.writers import (
@@ -39,11 +38,8 @@ def pages(report: Report) -> dict[str, str]:
     task_template = environment.get_template("task.html.j2")
     setting_template = environment.get_template("setting.html.j2")
     for name in report.collection.tasks:
-        sections, task, here = (
-            report.of_task(name),
-            report.catalogue.task(name),
-            task_page_name(name),
-        )
+        sections, task = report.of_task(name), report.catalogue.task(name)
+        here = task_page_name(name)
         several = len(sections) > 1
         pictures = "" if several else definitions(_maps(sections[0]))
         found[here] = task_template.render(
@@ -132,15 +128,11 @@ def _markdown_section(section: Section) -> Iterator[str]:
         yield markdown_text(table)
     for figure in section.figures:
         yield f"![{escape_markdown(figure.title)}](figures/{figure.name}.svg)\n"
-    if section.signatures:
-        yield "\n".join(
-            f"- {escape_markdown(fact.label)}: {escape_markdown(fact.text)}"
-            for fact in section.signatures
-        )
-        yield ""
-    if section.notes:
-        yield "\n".join(f"- {escape_markdown(note)}" for note in section.notes)
-        yield ""
+    signatures = [f"{fact.label}: {fact.text}" for fact in section.signatures]
+    for lines in (signatures, section.notes):
+        if lines:
+            yield "\n".join(f"- {escape_markdown(line)}" for line in lines)
+            yield ""
 
 
 def write_report(report: Report, out: Path) -> list[Path]:
@@ -187,18 +179,9 @@ def _drawings(report: Report) -> Iterator[tuple[str, Drawing]]:
     for section in report.sections:
         for figure in section.figures:
             yield figure.name, figure.drawing()
-        yield from _exhibit_drawings(section)
-
-
-def _exhibit_drawings(section: Section) -> Iterator[tuple[str, Drawing]]:
-    for place, exhibit in enumerate(section.exhibits, start=1):
-        for mode in ("free", "forced"):
-            maps = _named_maps(exhibit, mode)
-            if maps:
-                name = f"{section.setting.slug}-attention-{place}-{mode}"
-                yield name, tiled(maps, 3, title=exhibit.title, gap=28)
-
-
-def _named_maps(exhibit: GalleryExample, mode: str) -> list[Drawing]:
-    maps = exhibit.free if mode == "free" else exhibit.forced
-    return [one.named() for one in maps]
+        for place, exhibit in enumerate(section.exhibits, start=1):
+            for mode, maps in (("free", exhibit.free), ("forced", exhibit.forced)):
+                if maps:
+                    name = f"{section.setting.slug}-attention-{place}-{mode}"
+                    named = [one.named() for one in maps]
+                    yield name, tiled(named, 3, title=exhibit.title, gap=28)

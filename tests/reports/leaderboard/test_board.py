@@ -13,7 +13,7 @@ from bench.errors import UsageError
 from reports.leaderboard.board import NO_REFERENCE, Board, assemble, build_board
 from reports.leaderboard.board_tables import class_tables, setting_table, track_table, write_board
 from reports.leaderboard.bundle import predictions_of, record_of
-from reports.leaderboard.references import Reference, load_reference, make_reference
+from reports.leaderboard.rules import Reference, load_reference, make_reference
 from reports.leaderboard.verify import Verdict
 from reports.tables import Missing, Number, Table
 

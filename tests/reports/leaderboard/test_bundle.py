@@ -13,8 +13,8 @@ import pytest
 from bundles import write
 
 from bench.errors import UsageError
-from reports.leaderboard.bundle import open_bundle, parse
-from reports.leaderboard.rules import Limits
+from reports.leaderboard.bundle import open_bundle
+from reports.leaderboard.rules import Limits, parse_json
 
 HASH = "a" * 64
 LIMITS = Limits(archive=10**6, member=10**5, unpacked=3 * 10**5, members=50, text=100)
@@ -193,4 +193,4 @@ def test_members_that_are_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", [b"[" * 100_000, b"NaN", b"[Infinity]", b"\xff", b"{", b""])
 def test_only_json_is_read(text: bytes) -> None:
     with pytest.raises(ValueError):
-        parse(text)
+        parse_json(text)

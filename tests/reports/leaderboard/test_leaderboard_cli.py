@@ -16,9 +16,7 @@ from bench.store.cell import Cell
 from bench.store.store import Store
 from reports.cli import leaderboard as cli
 from reports.leaderboard.bundle import record_of
-from reports.leaderboard.references import load_reference, names
-from reports.leaderboard.rules import load_rules
-from reports.leaderboard.rules import names as rules_names
+from reports.leaderboard.rules import REFERENCES, RULES, installed, load_reference, load_rules
 from tasks.base import datasets, tasks
 from tasks.plan import resolve
 from tasks.settings import BUDGETS
@@ -140,7 +138,7 @@ def test_the_command_is_parsed_without_heavy_imports() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("name", rules_names())
+@pytest.mark.parametrize("name", installed(RULES, ".yaml"))
 def test_rules_name_what_there_is(name: str) -> None:
     rules = load_rules(name)
     assert rules.version == name
@@ -180,7 +178,7 @@ def test_rules_that_are_none(tmp_path: Path, text: str, reason: str) -> None:
         load_rules("two")
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", installed(REFERENCES, ".json"))
 def test_references_that_are_installed_can_be_read(name: str) -> None:
     reference = load_reference(name)
     assert reference is not None and reference.version == name

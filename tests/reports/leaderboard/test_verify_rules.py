@@ -132,7 +132,7 @@ def test_a_setting_cannot_be_passed_off_as_an_option(trials, more, tmp_path: Pat
         manifest["mechanisms"]["mine"]["options"]["hidden_dim"] = 24
 
     path = changed(tmp_path / "b.zip", tmp_path / "lie.zip", {}, manifest=hide)
-    assert any("calls hidden an option of the attention" in one for one in trials.said(path))
+    assert any("calls hidden_dim an option of the attention" in one for one in trials.said(path))
 
 
 @pytest.mark.parametrize(

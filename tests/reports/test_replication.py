@@ -7,28 +7,29 @@ import pytest
 from sample_results import put
 
 from ablations.expansion import Changes, expand
-from ablations.study import Axes, Comparison, Paper, Selector, Study, load_study
+from ablations.study import Axes, Comparison, Paper, Published, Selector, Study, load_study
 from bench.errors import UsageError
 from bench.store.store import Store
-from reports.pages.report import build_report
-from reports.pages.site import pages
-from reports.replication import (
-    OurResults,
-    PaperRow,
+from reports.pages.replication import (
     command,
-    outcome,
     pairs_table,
     rows_table,
     sentence,
     summary_table,
-    verdicts,
 )
-from reports.replication.matching import replicate, settings_of
+from reports.pages.report import build_report
+from reports.pages.site import pages
+from reports.replication import OurResults, outcome, replicate, settings_of, verdicts
 from reports.statistics.significance import Estimate
 from reports.tables import Label, Missing, Number
 from tasks.plan import make_cell
 
-ROWS = (PaperRow("best", 30.0), PaperRow("middle", 20.0), PaperRow("worst", 10.0))
+
+def published(row: str, value: float) -> Published:
+    return Published("A paper", "translation", "a set", "BLEU", True, row, "", "", value, "seen")
+
+
+ROWS = (published("best", 30.0), published("middle", 20.0), published("worst", 10.0))
 
 
 def ours(
@@ -76,7 +77,7 @@ def test_either_side_may_count_downwards():
 
 
 def test_rows_that_were_not_run_or_are_equal_or_elsewhere():
-    rows = (PaperRow("a", 2.0), PaperRow("b", 2.0), PaperRow("c", 1.0), PaperRow("d", 0.5))
+    rows = tuple(published(*one) for one in (("a", 2.0), ("b", 2.0), ("c", 1.0), ("d", 0.5)))
     mine = ours({"a": 1, "b": 2, "c": 0}, {("a", "b"): 0.001})
     found = {
         (one.better, one.worse): one.verdict for one in verdicts(rows, mine, higher_is_better=True)
@@ -150,9 +151,8 @@ def results(store: Store):
 @pytest.mark.parametrize("budget", ["laptop", "smoke"])
 def test_cells_are_found_whatever_their_seed_and_budget(study, tmp_path, budget):
     store = filled(tmp_path, seeds=2, budget=budget)
-    (found,) = settings_of(study, results(store))
-    assert (found.budget, len(found.results)) == (budget, 4)
-    assert found.label == f"synthetic, {budget} budget"
+    (((dataset, found), members),) = settings_of(study, results(store)).items()
+    assert (dataset, found, len(members)) == ("synthetic", budget, 4)
 
 
 def test_other_cells_are_not_the_studys(study, tmp_path):
@@ -160,7 +160,7 @@ def test_other_cells_are_not_the_studys(study, tmp_path):
     for options in ({"max_steps": 7}, {}):
         cell = make_cell("translation", "global", "dot", options=options)
         put(store, cell, [1.0, 0.0], headline="accuracy")
-    assert settings_of(study, results(store)) == []
+    assert settings_of(study, results(store)) == {}
 
 
 def test_columns_beside_the_paper(study, tmp_path):
@@ -168,7 +168,7 @@ def test_columns_beside_the_paper(study, tmp_path):
     (found,) = replicate([study], results(store), store)
     primary, chrf = found.columns
     assert primary.outcome == chrf.outcome == "held"
-    assert [row.name for row in primary.rows] == ["RNNsearch-30", "RNNenc-30"]
+    assert [row.row for row in primary.rows] == ["RNNsearch-30", "RNNenc-30"]
     assert primary.ours.names == {"RNNsearch-30": "soft + concat", "RNNenc-30": "none"}
     assert chrf.ours.estimates["RNNsearch-30"].value == pytest.approx(66.15)
     assert chrf.ours.estimates["RNNsearch-30"].low < 66.15

@@ -1,0 +1,154 @@
+"""The tables of the page on papers: a published column beside ours, and every two of its rows."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from reports import formats
+from reports.load import slug
+from reports.replication import JUDGED, OurResults, PairVerdict, PaperColumn, Replication
+from reports.tables import (
+    Column,
+    Entry,
+    Label,
+    Missing,
+    Number,
+    Row,
+    Table,
+    estimate_entry,
+    metric_number,
+)
+
+if TYPE_CHECKING:
+    from ablations.study import Published
+
+
+def command(replication: Replication, store: str) -> str:
+    """Return the command that runs a study into a store."""
+    return f"attnbench sweep {replication.study} --store {shlex.quote(store)}"
+
+
+def tables_of(replication: Replication) -> list[tuple[PaperColumn, Table, Table]]:
+    """Return, for each column that was run, the table of its rows and that of its pairs."""
+    return [
+        (column, rows_table(replication, column, place), pairs_table(replication, column, place))
+        for place, column in enumerate(replication.columns, start=1)
+        if column.outcome != "not run"
+    ]
+
+
+def summary_table(replications: tuple[Replication, ...], store: str) -> Table:
+    """Build the table with one row per published column: its outcome, or the command that would
+    give one. A paper of which nothing was run has one row."""
+    columns = tuple(
+        Column(key, key, text=True) for key in ("column", "ours", "outcome", "in words")
+    )
+    rows = [
+        _summary(replication, column, store)
+        for replication in replications
+        for column in (replication.columns if replication.run else replication.columns[:1])
+    ]
+    notes = (
+        "Only orderings are compared: sizes, data and training differ from the papers'. “Held” "
+        "and “not held” are differences beyond chance, after Holm's correction over the pairs of "
+        "a column.",
+    )
+    return Table(
+        "replications", "Did the papers' orderings hold?", "paper", columns, tuple(rows), notes
+    )
+
+
+def _summary(replication: Replication, column: PaperColumn, store: str) -> Row:
+    name = f"{column.dataset}, {column.metric}"
+    if column.outcome == "not run":
+        told = f"run it with: {command(replication, store)}"
+        entries: tuple[Entry, ...] = (Label(name), Label(""), Label("not run"), Label(told))
+    else:
+        href = f"replication.html#{slug(replication.study)}"
+        outcome = Label(column.outcome, href)
+        entries = (Label(name), Label(column.setting), outcome, Label(sentence(column)))
+    return Row(replication.paper, entries)
+
+
+def rows_table(replication: Replication, column: PaperColumn, place: int) -> Table:
+    """Build the table of the paper's rows, best first, beside our results."""
+    ours = column.ours
+    metric = formats.metric_name(ours.metric) if ours else "ours"
+    columns = (
+        Column("published", f"{column.metric} in the paper", column.dataset),
+        Column("ours", f"our {metric}", column.setting),
+        Column("mechanism", "our mechanism", text=True),
+    )
+    rows = tuple(_row(row, ours) for row in column.rows)
+    better = "higher" if column.higher_is_better else "lower"
+    notes = [f"In the paper {better} is better. {sentence(column)}"]
+    if any(row.certainty == "secondary" for row in column.rows):
+        notes.append("Published figures were taken from secondary sources, not from the paper.")
+    if ours and any(one and one.low is None for one in ours.estimates.values()):
+        notes.append("A figure without an interval comes from a single seed: it decides nothing.")
+    title = f"{replication.paper}: {column.dataset}, {column.metric}"
+    name = f"replication-{slug(replication.study)}-{place}"
+    return Table(name, title, "row of the paper", columns, rows, tuple(notes))
+
+
+def _row(row: Published, ours: OurResults | None) -> Row:
+    published = Number(row.value, digits=_digits(row.value), note=row.certainty)
+    estimate = ours.estimates.get(row.row) if ours else None
+    if ours is None or estimate is None:
+        return Row(row.row, (published, Missing("not run"), Label("")))
+    entry = estimate_entry(estimate, ours.metric)
+    return Row(row.row, (published, entry, Label(ours.names[row.row])))
+
+
+def _digits(value: float) -> int:
+    """Return the number of published decimals, at most two."""
+    text = f"{value:.2f}".rstrip("0")
+    return len(text) - text.index(".") - 1
+
+
+def pairs_table(replication: Replication, column: PaperColumn, place: int) -> Table:
+    """Build the table of all pairs of rows, the better one of the paper first."""
+    metric = column.ours.metric if column.ours else ""
+    columns = (
+        Column("worse", "and worse in the paper", text=True),
+        Column("lead", "our lead the same way"),
+        Column("p", "p (Holm)"),
+        Column("verdict", "ordering", text=True),
+    )
+    rows = tuple(_pair(pair, metric) for pair in column.pairs)
+    title = f"Every two rows of {replication.paper}: {column.dataset}, {column.metric}"
+    name = f"replication-{slug(replication.study)}-{place}-pairs"
+    return Table(name, title, "better in the paper", columns, rows)
+
+
+def _pair(pair: PairVerdict, metric: str) -> Row:
+    lead: Entry = Missing("not run" if pair.verdict == "not run" else "not applicable")
+    p: Entry = Missing("not measured")
+    if pair.lead is not None:
+        lead = metric_number(pair.lead, metric, signed=True)
+    if pair.p is not None:
+        p = Number(pair.p, form="p")
+    return Row(pair.better, (Label(pair.worse), lead, p, Label(pair.verdict)))
+
+
+def sentence(column: PaperColumn) -> str:
+    """Summarize a column in words: `The paper's ordering held in 4 of 6 pairs; 2 cannot be told
+    apart.`"""
+    if column.outcome == "not run":
+        return "Fewer than two of these rows were run on the same examples, so nothing is compared."
+    kinds = [pair.verdict for pair in column.pairs]
+    if column.outcome == "equal in the paper":
+        return "The paper has equal figures here, so there is no ordering to hold."
+    judged = [kind for kind in kinds if kind in JUDGED]
+    told = [f"The paper's ordering held in {judged.count('held')} of {len(judged)} pairs"]
+    for kind, text in (
+        ("not held", "the other way round in {}"),
+        ("cannot be told apart", "{} cannot be told apart"),
+        ("equal in the paper", "{} equal in the paper"),
+        ("other test examples", "{} tested on other examples"),
+        ("not run", "{} not run"),
+    ):
+        if number := kinds.count(kind):  # type: ignore[arg-type]  # a str that is a OrderingVerdict
+            told.append(text.format(number))
+    return "; ".join(told) + "."

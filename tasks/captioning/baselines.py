@@ -8,7 +8,7 @@ depend on the data alone, so they are computed once and kept beside the prepared
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -68,7 +68,13 @@ class ConstantCider:
         """Count the n-grams of all captions; some reference or candidate must have a word."""
         from sklearn.feature_extraction.text import CountVectorizer
 
-        vectorizer = CountVectorizer(analyzer=_ngrams, dtype=np.float64)
+        vectorizer = CountVectorizer(
+            ngram_range=(1, ORDER),
+            tokenizer=str.split,
+            token_pattern=None,
+            lowercase=False,
+            dtype=np.float64,
+        )
         flat = [text for texts in references for text in texts]
         counts = sparse.csr_array(vectorizer.fit_transform([*flat, *candidates]))
         theirs = counts[: len(flat)]  # R,V
@@ -76,7 +82,7 @@ class ConstantCider:
         owner = np.repeat(np.arange(len(sizes)), sizes)
         pictures = sparse.csr_array((np.ones(len(flat)), (owner, np.arange(len(flat))))) @ theirs
         idf = np.log(len(sizes)) - np.log(np.maximum((pictures > 0).sum(axis=0), 1.0))
-        orders = np.array([len(gram) - 1 for gram in vectorizer.get_feature_names_out()])
+        orders = np.array([gram.count(" ") for gram in vectorizer.get_feature_names_out()])
         weights = theirs.multiply(idf).tocsr()
         return cls(
             counts=counts[len(flat) :],
@@ -114,12 +120,6 @@ class ConstantCider:
             product = (np.minimum(theirs, mine) * theirs).sum(axis=1)
             total += product * _inverse(np.sqrt((mine**2).sum()) * self.norms[:, order])
         return float((total * penalty) @ self.share * 10.0 / ORDER)
-
-
-def _ngrams(text: str) -> Iterator[tuple[str, ...]]:
-    words = text.split()
-    for order in range(1, ORDER + 1):
-        yield from zip(*(words[start:] for start in range(order)), strict=False)
 
 
 def _norms(weights: sparse.csr_array, orders: np.ndarray) -> np.ndarray:

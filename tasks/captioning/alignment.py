@@ -186,8 +186,9 @@ def baseline_figures(
     judged = float(times.sum())
     found = {}
     for name, row in weights.items():
-        sums = [float(times @ one) for one in truth.figures(np.tile(row, (len(times), 1)))]
-        found[name] = RegionAgreement(judged, *sums, expected=judged).figures()
+        figures = truth.figures(np.tile(row, (len(times), 1)))
+        mass, pointed, linked = (float(times @ figure) for figure in figures)
+        found[name] = RegionAgreement(judged, mass, pointed, linked, judged).figures()
     return found
 
 

@@ -158,8 +158,8 @@ def target_units(
     where: str,
     problems: list[Problem],
 ) -> tuple[str, ...]:
-    """The units of a transcript, phones by a pronouncing dictionary. None if it is empty or a word
-    is not in the dictionary, which is added to `problems`."""
+    """The units of a transcript, phones by a pronouncing dictionary. An empty transcript and one
+    with a word that is not in the dictionary have none, and are added to `problems`."""
     words = text.split()
     if not words:
         problems.append(Problem("the transcript is empty", where, "empty transcripts"))

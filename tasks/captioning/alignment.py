@@ -27,8 +27,10 @@ import numpy as np
 from PIL import Image
 
 from bench.store.result import AlignmentFigures, Trace
+from bench.store.result import AlignmentFigures
+from bench.store.trace import Mode, Trace
 from tasks.captioning.datasets import Box, Caption, Phrase, Picture
-from tasks.evaluation.alignment import blocks
+from tasks.evaluation.alignment import blocks, uniform_weights
 from tasks.evaluation.decode import Read, Written
 
 #: Rows and columns.
@@ -170,24 +172,25 @@ def matched_phrases(written: Sequence[str], references: Sequence[Caption]) -> li
 def baseline_figures(
     references: Iterable[Sequence[Caption]], grid: Grid
 ) -> dict[str, AlignmentFigures]:
-    """What weights get that know nothing: `uniform`, and `centre` (all on the middle of the
+    """Figures of weights that know nothing, `uniform` and `centre` (all on the middle of the
     picture), over all phrases of all references of all pictures."""
-    cells = grid[0] * grid[1]
-    weights = {"uniform": np.full(cells, 1.0 / cells), "centre": centre_weights(grid)}
+    weights = {
+        "uniform": uniform_weights(1, grid[0] * grid[1])[0],
+        "centre": centre_weights(grid),
+    }
     # Captions of a picture name the same things: each region is worked out once.
     regions = Counter(
         phrase.boxes for group in references for caption in group for phrase in caption.phrases
     )
-    found = {name: RegionAgreement() for name in weights}
-    if regions:
-        truth = Regions.of(list(regions), grid)
-        times = np.fromiter(regions.values(), dtype=np.float64)
-        for name, row in weights.items():
-            figures = truth.figures(np.tile(row, (len(times), 1)))
-            mass, pointed, linked = (float(times @ figure) for figure in figures)
-            judged = float(times.sum())
-            found[name] = RegionAgreement(judged, mass, pointed, linked, expected=judged)
-    return {name: agreement.figures() for name, agreement in found.items()}
+    truth = Regions.of(list(regions), grid)
+    times = np.fromiter(regions.values(), dtype=np.float64)
+    judged = float(times.sum())
+    found = {}
+    for name, row in weights.items():
+        figures = truth.figures(np.tile(row, (len(times), 1)))
+        mass, pointed, linked = (float(times @ figure) for figure in figures)
+        found[name] = RegionAgreement(judged, mass, pointed, linked, judged).figures()
+    return found
 
 
 def centre_weights(grid: Grid) -> np.ndarray:
@@ -268,75 +271,66 @@ def _inside(y: np.ndarray, x: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
     return (down[:, :, None] & across[:, None, :]).any(axis=0)
 
 
-@dataclass(frozen=True)
-class Looked:
-    """What was looked at in one picture, writing freely and reading a reference.
+def traces(
+    picture: Picture,
+    pixels: np.ndarray,
+    grid: Grid,
+    subset: str,
+    free: tuple[Sequence[str], Written],
+    forced: tuple[Caption, Read],
+) -> list[Trace]:
+    """The free trace of a picture and the forced one.
 
-    Attributes:
+    `extra` has the grid's shape, the phrases with their boxes (relative coordinates) and the
+    picture as base64 of a JPEG file.
+
+    Args:
         pixels: H,W,3 uint8.
-        words: those written, one a row of the weights.
+        free: the words written, one a row of the weights, and how they were written.
+        forced: the reference that was read, and how.
     """
-
-    picture: Picture
-    pixels: np.ndarray
-    grid: Grid
-    words: tuple[str, ...]
-    written: Written
-    reference: Caption
-    read: Read
-
-
-def traces(seen: Looked, subset: str) -> list[Trace]:
-    """The free trace and the forced one. `extra` has the grid's shape, the phrases with their
-    boxes (relative coordinates) and the picture as base64 of a JPEG file."""
-    assert seen.written.weights is not None and seen.read.weights is not None
-    rows, columns = seen.grid
-    found = matched_phrases(seen.words, seen.picture.captions)
-    common = {
-        "example": seen.picture.id,
-        "subset": subset,
-        "kind": "grid",
-        "source": tuple(f"{r + 1}.{c + 1}" for r in range(rows) for c in range(columns)),
+    (words, written), (reference, read) = free, forced
+    width, height = picture.original or (pixels.shape[1], pixels.shape[0])
+    source = tuple(f"{r + 1}.{c + 1}" for r in range(grid[0]) for c in range(grid[1]))
+    shown = {
+        "grid": list(grid),
+        "picture": thumbnail(pixels),
+        "aspect": round(width / height, 4),
     }
-    picture = thumbnail(seen.pixels)
-    width, height = seen.picture.original or (seen.pixels.shape[1], seen.pixels.shape[0])
+    known = any(caption.phrases for caption in picture.captions)
 
-    def extra(phrases: Sequence[Phrase]) -> dict[str, object]:
-        return {
-            "grid": list(seen.grid),
-            "picture": picture,
-            "aspect": round(width / height, 4),
-            "phrases": [
-                {
-                    "start": phrase.start,
-                    "end": phrase.end,
-                    "boxes": [_corners(phrase, number) for number in range(len(phrase.boxes))],
-                }
-                for phrase in phrases
-            ],
-        }
+    def trace(
+        mode: Mode, target: Sequence[str], seen: Written | Read, phrases: Sequence[Phrase]
+    ) -> Trace:
+        assert seen.weights is not None
+        return Trace(
+            example=picture.id,
+            subset=subset,
+            mode=mode,
+            kind="grid",
+            source=source,
+            target=tuple(target),
+            weights=seen.weights,
+            parts=seen.parts,
+            gold=_cells(phrases, grid) if known else None,
+            extra={**shown, "phrases": list(map(_described, phrases))},
+        )
 
-    known = any(caption.phrases for caption in seen.picture.captions)
+    found = matched_phrases(words, picture.captions)
     return [
-        Trace(
-            **common,  # type: ignore[arg-type]
-            mode="free",
-            target=seen.words,
-            weights=seen.written.weights,
-            parts=seen.written.parts,
-            gold=_cells(found, seen.grid) if known else None,
-            extra=extra(found),
-        ),
-        Trace(
-            **common,  # type: ignore[arg-type]
-            mode="forced",
-            target=seen.reference.words,
-            weights=seen.read.weights,
-            parts=seen.read.parts,
-            gold=_cells(seen.reference.phrases, seen.grid) if known else None,
-            extra=extra(seen.reference.phrases),
-        ),
+        trace("free", words, written, found),
+        trace("forced", reference.words, read, reference.phrases),
     ]
+
+
+def _described(phrase: Phrase) -> dict[str, object]:
+    """A phrase as JSON data; each box from left over top and right to bottom."""
+    boxes = [(box.left, box.top, box.right, box.bottom) for box in phrase.boxes]
+    return {
+        "start": phrase.start,
+        "end": phrase.end,
+        "boxes": [[round(edge, 4) for edge in box] for box in boxes],
+    }
 
 
 def thumbnail(pixels: np.ndarray) -> str:
@@ -347,11 +341,6 @@ def thumbnail(pixels: np.ndarray) -> str:
     file = io.BytesIO()
     image.save(file, "JPEG", quality=85)
     return base64.b64encode(file.getvalue()).decode("ascii")
-
-
-def _corners(phrase: Phrase, number: int) -> list[float]:
-    box = phrase.boxes[number]
-    return [round(edge, 4) for edge in (box.left, box.top, box.right, box.bottom)]
 
 
 def _cells(phrases: Sequence[Phrase], grid: Grid) -> tuple[tuple[int, int], ...]:

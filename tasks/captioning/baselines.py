@@ -1,4 +1,4 @@
-"""What captions are worth that know nothing of the picture, and what people's own are worth.
+"""Figures of captions that know nothing of the picture, and of people's own.
 
 One of them is the best caption for all pictures at once: what a model is worth that sees nothing.
 It is chosen among the training captions by its CIDEr on the validation pictures. These figures
@@ -7,9 +7,7 @@ depend on the data alone, so they are computed once and kept beside the prepared
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,8 +26,6 @@ SIGMA = 6.0
 #: Candidates that are scored exactly, of those that promise most.
 SHORTLIST = 100
 
-NGrams = list[tuple[str, ...]]
-
 
 def best_constant(candidates: Iterable[str], references: Sequence[Sequence[str]]) -> str:
     """The candidate with the highest mean CIDEr when given for every picture.
@@ -38,129 +34,104 @@ def best_constant(candidates: Iterable[str], references: Sequence[Sequence[str]]
         candidates: normalised captions.
         references: normalised captions of the pictures it is chosen on.
     """
-    index = ReferenceIndex.of(references)
     different = sorted(set(candidates))
     assert different, "no candidate"
-    promise = index.promise(different)
-    shortlist = [different[place] for place in np.argsort(-promise, kind="stable")[:SHORTLIST]]
-    return max(shortlist, key=index.cider)
+    index = ConstantCider.of(different, references)
+    shortlist = np.argsort(-index.promise(), kind="stable")[:SHORTLIST]
+    return different[max(shortlist, key=index.cider)]
 
 
 @dataclass(frozen=True)
-class ReferenceIndex:
-    """The n-grams of all references, weighted as in CIDEr.
+class ConstantCider:
+    """CIDEr-D of C candidates, each given for every picture, by n-grams in V columns.
 
     Attributes:
-        columns: n-gram to its column.
-        orders: V, length of each column's n-gram minus one.
+        counts: C,V how often each candidate has each n-gram.
         idf: V, log of pictures over pictures whose references have the n-gram.
-        unknown: idf of an n-gram no reference has.
+        orders: V, length of each column's n-gram minus one.
         weights: R,V tf-idf of each reference, compressed by columns.
         norms: R,4 Euclidean norms by order.
         lengths: R bigrams of each reference: what CIDEr-D takes for its length.
         share: R, the share of each reference in the mean over pictures.
     """
 
-    columns: dict[tuple[str, ...], int]
-    orders: np.ndarray
+    counts: sparse.csr_array
     idf: np.ndarray
-    unknown: float
+    orders: np.ndarray
     weights: sparse.csc_array
     norms: np.ndarray
     lengths: np.ndarray
     share: np.ndarray
 
     @classmethod
-    def of(cls, references: Sequence[Sequence[str]]) -> ReferenceIndex:
-        grams = [[_ngrams(text) for text in texts] for texts in references]
-        flat = list(itertools.chain.from_iterable(grams))
-        columns: dict[tuple[str, ...], int] = {}
-        for one in flat:
-            for gram in one:
-                columns.setdefault(gram, len(columns))
-        pictures = np.zeros(len(columns))
-        for texts in grams:
-            for gram in set(itertools.chain.from_iterable(texts)):
-                pictures[columns[gram]] += 1
-        unknown = float(np.log(len(references)))
-        idf = unknown - np.log(pictures)
-        orders = np.array([len(gram) - 1 for gram in columns])
-        weights = _counts(flat, columns).multiply(idf).tocsr()
+    def of(cls, candidates: Sequence[str], references: Sequence[Sequence[str]]) -> ConstantCider:
+        """Count the n-grams of all captions; some reference or candidate must have a word."""
+        from sklearn.feature_extraction.text import CountVectorizer
+
+        vectorizer = CountVectorizer(
+            ngram_range=(1, ORDER),
+            tokenizer=str.split,
+            token_pattern=None,
+            lowercase=False,
+            dtype=np.float64,
+        )
+        flat = [text for texts in references for text in texts]
+        counts = sparse.csr_array(vectorizer.fit_transform([*flat, *candidates]))
+        theirs = counts[: len(flat)]  # R,V
+        sizes = list(map(len, references))
+        owner = np.repeat(np.arange(len(sizes)), sizes)
+        pictures = sparse.csr_array((np.ones(len(flat)), (owner, np.arange(len(flat))))) @ theirs
+        idf = np.log(len(sizes)) - np.log(np.maximum((pictures > 0).sum(axis=0), 1.0))
+        orders = np.array([gram.count(" ") for gram in vectorizer.get_feature_names_out()])
+        weights = theirs.multiply(idf).tocsr()
         return cls(
-            columns=columns,
-            orders=orders,
+            counts=counts[len(flat) :],
             idf=idf,
-            unknown=unknown,
+            orders=orders,
             weights=weights.tocsc(),
             norms=_norms(weights, orders),
-            lengths=np.array([_bigrams(one) for one in flat]),
-            share=np.concatenate(
-                [np.full(len(texts), 1.0 / len(texts) / len(grams)) for texts in grams]
-            ),
+            lengths=theirs[:, orders == 1].sum(axis=1),
+            share=np.repeat(1.0 / np.array(sizes) / len(sizes), sizes),
         )
 
-    def promise(self, captions: Sequence[str]) -> np.ndarray:
-        """An upper estimate of `cider` without clipping and length, for all captions at once."""
-        grams = [_ngrams(text) for text in captions]
-        weights = _counts(grams, self.columns).multiply(self.idf).tocsr()  # C,V
-        total = np.zeros(len(captions))
-        norms = _inverse(_norms(weights, self.orders))
+    def promise(self) -> np.ndarray:
+        """C upper estimates of `cider`, without clipping and length."""
+        mine = self.counts.multiply(self.idf).tocsr()  # C,V
+        norms = _inverse(_norms(mine, self.orders))
+        total = np.zeros(mine.shape[0])
         for order in range(ORDER):
             here = self.orders == order
             profile = self.weights[:, here].T @ (self.share * _inverse(self.norms[:, order]))
-            total += norms[:, order] * (weights[:, here] @ profile)
+            total += norms[:, order] * (mine[:, here] @ profile)
         return total
 
-    def cider(self, caption: str) -> float:
-        """Mean CIDEr-D of one caption given for every picture."""
-        grams = _ngrams(caption)
-        counts = Counter(grams)
-        penalty = np.exp(-((self.lengths - _bigrams(grams)) ** 2) / (2 * SIGMA**2))
+    def cider(self, candidate: int) -> float:
+        """Mean CIDEr-D of a candidate given for every picture."""
+        row = self.counts[[candidate]]
+        used, counts = row.indices, row.data
+        penalty = np.exp(
+            -((self.lengths - counts[self.orders[used] == 1].sum()) ** 2) / (2 * SIGMA**2)
+        )
         total = np.zeros(len(self.lengths))
-        for order in range(1, ORDER + 1):
-            here = [gram for gram in counts if len(gram) == order]
-            known = [self.columns[gram] for gram in here if gram in self.columns]
-            mine = self.idf[known] * [counts[gram] for gram in here if gram in self.columns]
-            strange = self.unknown * np.array(
-                [counts[gram] for gram in here if gram not in self.columns]
-            )
-            norm = np.sqrt((mine**2).sum() + (strange**2).sum())
-            theirs = self.weights[:, known].toarray()  # R,known
+        for order in range(ORDER):
+            here = self.orders[used] == order
+            mine = counts[here] * self.idf[used[here]]
+            theirs = self.weights[:, used[here]].toarray()  # R,n
             product = (np.minimum(theirs, mine) * theirs).sum(axis=1)
-            total += product * _inverse(norm * self.norms[:, order - 1])
+            total += product * _inverse(np.sqrt((mine**2).sum()) * self.norms[:, order])
         return float((total * penalty) @ self.share * 10.0 / ORDER)
 
 
-def _ngrams(text: str) -> NGrams:
-    words = text.split()
-    return [
-        tuple(words[start : start + order])
-        for order in range(1, ORDER + 1)
-        for start in range(len(words) - order + 1)
-    ]
-
-
-def _bigrams(grams: NGrams) -> int:
-    return sum(len(gram) == 2 for gram in grams)
-
-
-def _counts(texts: Sequence[NGrams], columns: dict[tuple[str, ...], int]) -> sparse.csr_array:
-    """Texts,V: how often each text has each n-gram that has a column."""
-    places = [[columns[gram] for gram in grams if gram in columns] for grams in texts]
-    flat = np.fromiter(itertools.chain.from_iterable(places), dtype=np.int64)
-    rows = np.repeat(np.arange(len(texts)), [len(row) for row in places])
-    shape = (len(texts), len(columns))
-    return sparse.coo_array((np.ones(len(flat)), (rows, flat)), shape=shape).tocsr()
-
-
 def _norms(weights: sparse.csr_array, orders: np.ndarray) -> np.ndarray:
+    """N,4: Euclidean norms of rows N,V by order."""
     squares = weights.multiply(weights).tocsr()
-    return np.sqrt(
-        np.stack([squares[:, orders == order].sum(axis=1) for order in range(ORDER)], axis=1)
+    return np.stack(
+        [np.sqrt(squares[:, orders == order].sum(axis=1)) for order in range(ORDER)], axis=1
     )
 
 
 def _inverse(values: np.ndarray) -> np.ndarray:
+    """1 / values, 0 where they are 0."""
     return np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)
 
 

@@ -2,32 +2,124 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import PIL
 import torch
 from torch import Tensor
 
+from bench.errors import UsageError
 from bench.models.image_encoder import grid_of
 from tasks.base import Paths, TaskData
 from tasks.captioning.baselines import CaptionBaselines, baselines
-from tasks.captioning.datasets import CaptionCorpus, Picture
-from tasks.captioning.images import Pixels, pixels
+from tasks.captioning.datasets import UNREADABLE, CaptionCorpus, Drawn, Picture, read_picture
 from tasks.captioning.settings import CaptioningSettings
 from tasks.data.arrow import EncodedTexts, encode
 from tasks.data.batching import Batch, BucketBatches, Stream, StreamModule
-from tasks.data.cache import digest
+from tasks.data.cache import cached, digest
 from tasks.data.tokenizer import Tokenizer
+from tasks.problems import Problem, summary
 
-# Batches of pictures with several captions each: a picture is encoded once for all of them.
+# Raised when the same pictures would give other pixels than before.
+VERSION = 1
+# Pictures brought into memory at once.
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The pictures of a split.
+
+    Attributes:
+        array: N,size,size,3 uint8 RGB, memory-mapped read-only; index it with a batch's places
+            to get a copy.
+        fingerprint: digest of the array's bytes.
+    """
+
+    array: np.ndarray
+    fingerprint: str
+
+
+def pixels(pictures: Sequence[Picture], size: int, cache: Path) -> Pixels:
+    """All pictures as squares of `size` pixels, squashed where they are not square.
+
+    Args:
+        cache: folder for prepared data. Files are named by what they are made from (name, size
+            and time of every picture file; the scene of every drawing), so a picture that was
+            changed is read anew; several processes may ask at once.
+
+    Raises:
+        UsageError: pictures that cannot be read, counted, the first named; the cache cannot be
+            written.
+    """
+    key = digest(
+        "pixels", VERSION, PIL.__version__, size, [_identity(picture) for picture in pictures]
+    )
+    folder = cache / "pictures"
+    path = cached(folder, key, lambda temporary: _write(temporary, pictures, size), suffix=".npy")
+    seal = cached(folder, key, lambda temporary: _seal(temporary, path), suffix=".sha256")
+    return Pixels(np.load(path, mmap_mode="r"), seal.read_text("ascii"))
+
+
+def _identity(picture: Picture) -> str:
+    if isinstance(picture.image, Drawn):
+        return picture.image.key
+    try:
+        stat = picture.image.stat()
+    except OSError as error:
+        raise UsageError(
+            f"cannot be read ({error.strerror})",
+            where=str(picture.image),
+            remedy="replace or remove it",
+        ) from None
+    return f"{os.fspath(picture.image)}:{stat.st_size}:{stat.st_mtime_ns}"
+
+
+def _write(path: Path, pictures: Sequence[Picture], size: int) -> None:
+    shape = (len(pictures), size, size, 3)
+    stack = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    problems: list[Problem] = []
+    for start in range(0, len(pictures), CHUNK):
+        images = [picture.image for picture in pictures[start : start + CHUNK]]
+        stack[start : start + CHUNK] = _chunk(images, size, problems)
+    if problems:
+        raise summary(problems)
+    stack.flush()
+
+
+def _chunk(images: Sequence[Path | Drawn], size: int, problems: list[Problem]) -> np.ndarray:
+    """N,size,size,3; files that cannot be read are added to `problems`."""
+    chunk = np.zeros((len(images), size, size, 3), dtype=np.uint8)
+    drawings: dict[int, Drawn] = {}
+    for number, image in enumerate(images):
+        if isinstance(image, Drawn):
+            drawings[number] = image
+            continue
+        try:
+            chunk[number] = read_picture(image, size)
+        except UsageError as error:
+            problems.append(Problem.of(error, UNREADABLE))
+    if drawings:
+        kind = type(next(iter(drawings.values())))
+        chunk[list(drawings)] = kind.draw(list(drawings.values()), size)
+    return chunk
+
+
+def _seal(path: Path, array: Path) -> None:
+    with array.open("rb") as file:
+        path.write_text(hashlib.file_digest(file, "sha256").hexdigest(), "ascii")
 
 
 @dataclass(frozen=True)
 class CaptionBatch(Batch):
-    """B captions of P pictures. `source` is P,H,W,3 uint8 and `source_mask` P,L.
+    """B captions of P pictures, each of which is encoded once: `source` is P,H,W,3 uint8,
+    `source_mask` P,L.
 
     Attributes:
         owner: B int64, the picture of each caption, as its place in `source`.

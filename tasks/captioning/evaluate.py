@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar
 
 import numpy as np
@@ -11,9 +12,9 @@ import torch
 from torch import Tensor
 
 from bench.store.result import Alignment
+from bench.store.trace import Trace
 from tasks.base import Evaluation
 from tasks.captioning.alignment import (
-    Looked,
     agreement,
     baseline_figures,
     forced_case,
@@ -21,8 +22,7 @@ from tasks.captioning.alignment import (
     traces,
 )
 from tasks.captioning.data import CaptioningData, Split
-from tasks.captioning.datasets import Caption
-from tasks.captioning.metrics import SIGNATURE, CaptionScores, score
+from tasks.captioning.metrics import SIGNATURE, score
 from tasks.captioning.model import CaptioningModule
 from tasks.data.batching import Batch
 from tasks.evaluation.bootstrap import ratio
@@ -40,13 +40,6 @@ from tasks.evaluation.scoring import (
 
 #: Figures of the baselines that are kept, by baseline.
 _BASELINE_FIGURES = ("cider", "bleu_4")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _PictureScores(Scores):
-    """With the figures besides CIDEr that predictions have."""
-
-    captions: CaptionScores
 
 
 @dataclass(frozen=True)
@@ -80,7 +73,7 @@ class CaptionScorer(Scorer[CaptioningData]):
             {"bleu": counts, "rouge_l": round(rouge, 4)}
             for counts, rouge in zip(found.bleu.tolist(), found.rouge_l.tolist(), strict=True)
         ]
-        return _PictureScores(
+        return Scores(
             name="cider",
             interval=found.cider_interval(),
             metrics={**found.metrics(), "exact": float(np.mean(right))},
@@ -90,12 +83,10 @@ class CaptionScorer(Scorer[CaptioningData]):
             extra=extra,
             signatures={"captions": SIGNATURE},
             notes=found.notes,
-            captions=found,
         )
 
     def baselines(self, data: CaptioningData) -> Mapping[str, float]:
-        """What captions are worth that know nothing of the picture, and what people's are
-        worth."""
+        """Figures of captions that know nothing of the picture, and of people's own."""
         found: dict[str, dict[str, float]] = {}
         for subset in data.tests:
             held = data.baselines[subset]
@@ -109,9 +100,8 @@ class CaptionScorer(Scorer[CaptioningData]):
         return prefixed(found)
 
     def contradictions(self, prediction: Prediction, scores: Scores, place: int) -> Iterator[str]:
-        assert isinstance(scores, _PictureScores)
-        counts, rouge = scores.captions.bleu[place], float(scores.captions.rouge_l[place])
-        if list(prediction.extra.get("bleu") or ()) != counts.tolist():
+        counts, rouge = scores.extra[place]["bleu"], scores.extra[place]["rouge_l"]
+        if list(prediction.extra.get("bleu") or ()) != counts:
             yield "its counts for BLEU are not those of its caption"
         stated = prediction.extra.get("rouge_l")
         if not isinstance(stated, int | float) or abs(stated - rouge) > 1e-4:
@@ -151,8 +141,7 @@ def evaluate(module: CaptioningModule, data: CaptioningData) -> Evaluation:
         traces=[
             trace
             for name, one in tested.items()
-            for seen in _looked(one, data, module.settings.num_traces)
-            for trace in traces(seen, name)
+            for trace in _traces(one, data, name, module.settings.num_traces)
         ],
         by_length=scores.by_length,
         alignment=_alignment(next(iter(tested.values())), data),
@@ -229,21 +218,18 @@ def _words(data: CaptioningData, tokens: np.ndarray) -> tuple[str, ...]:
     return tuple(data.tokenizer.words(tokens)[0])
 
 
-def _looked(tested: _Tested, data: CaptioningData, count: int) -> list[Looked]:
-    split = tested.split
-    captions: Sequence[Caption] = [c for picture in split.pictures for c in picture.captions]
-    return [
-        Looked(
-            picture=split.pictures[place],
-            pixels=split.pixels.array[place],
-            grid=data.grid,
-            words=_words(data, written.tokens),
-            written=written,
-            reference=captions[split.shown[place]],
-            read=read,
-        )
-        for place, (written, read) in enumerate(
-            zip(tested.decoding.written[:count], tested.decoding.read[:count], strict=True)
-        )
-        if written.weights is not None
-    ]
+def _traces(tested: _Tested, data: CaptioningData, subset: str, count: int) -> Iterator[Trace]:
+    """The traces of the first pictures of a test set; none where the model has no weights."""
+    split, decoding = tested.split, tested.decoding
+    captions = [caption for picture in split.pictures for caption in picture.captions]
+    rows = zip(split.pictures, decoding.written, decoding.read, strict=True)
+    for place, (picture, written, read) in enumerate(islice(rows, count)):
+        if written.weights is not None:
+            yield from traces(
+                picture,
+                split.pixels.array[place],
+                data.grid,
+                subset,
+                (_words(data, written.tokens), written),
+                (captions[split.shown[place]], read),
+            )

@@ -5,6 +5,10 @@ both colour and form in common. A caption names them in reading order, each with
 picture, or each with its relation to the next: `left of` in the same row, `above` otherwise. Every
 reference says exactly the same (it can be computed from any other), so references of different
 descriptions never coincide.
+
+Shapes are drawn as signed distances to their outline, cut off over one pixel: that is their
+anti-aliasing. Only operations that IEEE 754 fixes to the last bit are used on pixels (no sines, no
+matrix products), so the same scene gives the same bytes everywhere.
 """
 
 from __future__ import annotations
@@ -19,12 +23,6 @@ from typing import TypeVar
 import numpy as np
 
 from tasks.captioning.datasets import Box, Caption, Drawn, Phrase
-
-# Scenes of coloured shapes to pixels.
-#
-# Shapes are signed distances to their outline, cut off over one pixel: that is their anti-aliasing.
-# Only operations that IEEE 754 fixes to the last bit are used on pixels (no sines, no matrix
-# products), so the same scene gives the same bytes everywhere.
 
 # Raised when the same scene would give other pixels than before.
 VERSION = 1

@@ -1,4 +1,4 @@
-"""Where attention listened, against the true spans of time.
+"""Agreement of attention over time with the true spans of units.
 
 The figures that all tasks share (`tasks.evaluation.alignment`; a span is a region, so its links are
 possible ones) and those of speech: distances in milliseconds and monotonicity. In free decoding a
@@ -9,7 +9,7 @@ Traces hold the weights with the true spans and the features as a picture.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -62,26 +62,6 @@ class TimeGrid:
 
 
 @dataclass(frozen=True)
-class Timing:
-    """Sums over the units judged, of one utterance or several added up.
-
-    Attributes:
-        judged: units.
-        centre_error: distances from the weights' centre of mass to the middle of the span, in
-            seconds.
-        peak_error: distances from the largest weight to the span, 0 inside, in seconds.
-        steps, forward: steps from one produced unit to the next, and those whose largest weight
-            does not go back.
-    """
-
-    judged: float = 0.0
-    centre_error: float = 0.0
-    peak_error: float = 0.0
-    steps: float = 0.0
-    forward: float = 0.0
-
-
-@dataclass(frozen=True)
 class SpanFigures:
     """Alignment with true spans.
 
@@ -97,8 +77,7 @@ class SpanFigures:
 
 @dataclass(frozen=True)
 class Gold:
-    """What is true of one utterance: the spans of its reference units (R,2) and their links to
-    positions (L,2)."""
+    """Spans of an utterance's reference units (R,2), and their links to positions (L,2)."""
 
     spans: np.ndarray
     links: np.ndarray
@@ -144,7 +123,10 @@ class SpanCase(Case):
 
 
 def _timing_counts(cases: Sequence[SpanCase], weights: Ragged, grid: TimeGrid) -> np.ndarray:
-    """N,5: the fields of `Timing` of every utterance."""
+    """N,5 of every utterance: units judged; distances in seconds, summed over these, from the
+    weights' centre of mass to the middle of the span, and from the largest weight to the span (0
+    inside); steps from one produced unit to the next, and those whose largest weight does not go
+    back."""
     judged = np.array([len(one.rows) for one in cases])
     owner = np.repeat(np.arange(len(cases)), judged)  # J, of all utterances
     rows = weights.first_rows[owner] + np.concatenate([one.rows for one in cases])  # J
@@ -187,7 +169,7 @@ def _steps(weights: Ragged) -> tuple[np.ndarray, np.ndarray]:
 
 
 def equal_pairs(produced: Sequence[str], reference: Sequence[str], pairs: np.ndarray) -> np.ndarray:
-    """Of an edit-distance alignment the pairs of equal units: R rows of `produced`, or -1.
+    """The pairs of equal units in an edit-distance alignment: R rows of `produced`, or -1.
 
     Args:
         pairs: R, as in `tasks.evaluation.sequence_alignment.Edits.pairs`.
@@ -205,13 +187,13 @@ def figures(cases: Iterable[SpanCase], grid: TimeGrid) -> SpanFigures:
         weights = Ragged.of([one.weights for one in block])
         agreements.append(agreement_counts(block, weights, sure=False))
         timings.append(_timing_counts(block, weights, grid))
-    timing = Timing(*np.concatenate(timings).sum(axis=0).tolist())
+    judged, centre_error, peak_error, steps, forward = np.concatenate(timings).sum(axis=0).tolist()
     extra = {}
-    if timing.judged:
-        extra["centre_ms"] = 1000 * timing.centre_error / timing.judged
-        extra["peak_ms"] = 1000 * timing.peak_error / timing.judged
-    if timing.steps:
-        extra["monotonicity"] = timing.forward / timing.steps
+    if judged:
+        extra["centre_ms"] = 1000 * centre_error / judged
+        extra["peak_ms"] = 1000 * peak_error / judged
+    if steps:
+        extra["monotonicity"] = forward / steps
     agreement = Agreement(*np.concatenate(agreements).sum(axis=0).tolist())
     return SpanFigures(agreement.figures(), extra)
 
@@ -219,11 +201,11 @@ def figures(cases: Iterable[SpanCase], grid: TimeGrid) -> SpanFigures:
 def baselines(
     lengths: Sequence[int], gold: Sequence[Gold], grid: TimeGrid
 ) -> dict[str, SpanFigures]:
-    """The same figures for weights that know nothing.
+    """The figures of weights that know nothing.
 
     Args:
         lengths: source positions of each utterance.
-        gold: what is true of each.
+        gold: spans and links of each.
     """
     kinds = {"uniform": uniform_weights, "diagonal": diagonal_weights}
     return {
@@ -240,74 +222,40 @@ def baselines(
 
 @dataclass(frozen=True)
 class Listened:
-    """Weights over positions in time of one utterance, written freely and read forced.
+    """One utterance, written freely and read forced, by a model that has weights.
 
     Attributes:
+        units: those written.
         produced: R, for each reference unit the written unit that stands for it, or -1.
-        free, forced: T,S over the units written, and over the reference's.
-        free_parts, forced_parts: further such matrices by name.
+        written, read: with weights T,S over the units written, and over the reference's.
     """
 
     utterance: Utterance
-    written: tuple[str, ...]
+    units: tuple[str, ...]
     produced: np.ndarray
-    free: np.ndarray
-    forced: np.ndarray
-    free_parts: dict[str, np.ndarray] = field(default_factory=dict)
-    forced_parts: dict[str, np.ndarray] = field(default_factory=dict)
-
-    @classmethod
-    def of(
-        cls,
-        utterance: Utterance,
-        units: tuple[str, ...],
-        produced: np.ndarray,
-        written: Written,
-        read: Read,
-    ) -> Listened | None:
-        """None where the model has no weights."""
-        if written.weights is None or read.weights is None:
-            return None
-        return cls(
-            utterance,
-            units,
-            produced,
-            written.weights,
-            read.weights,
-            dict(written.parts),
-            dict(read.parts),
-        )
-
-
-@dataclass(frozen=True)
-class Agreed:
-    """Agreement with the spans of one test set: free, forced, and of weights that know nothing."""
-
-    free: SpanFigures
-    forced: SpanFigures
-    baselines: dict[str, SpanFigures]
+    written: Written
+    read: Read
 
     @property
-    def alignment(self) -> Alignment:
-        return Alignment(
-            **self.free.figures.model_dump(),
-            forced=self.forced.figures,
-            baselines={name: one.figures for name, one in self.baselines.items()},
-        )
+    def free(self) -> np.ndarray:
+        assert self.written.weights is not None
+        return self.written.weights
 
     @property
-    def metrics(self) -> dict[str, float]:
-        """What speech adds to the figures that all tasks have: distances in milliseconds,
-        monotonicity, and the distances of the baselines."""
-        mass = self.free.figures.mass_on_gold
-        found = {**self.free.extra} if mass is None else {**self.free.extra, "mass_on_span": mass}
-        for name, baseline in self.baselines.items():
-            found[f"{name}_centre_ms"] = baseline.extra["centre_ms"]
-        return found
+    def forced(self) -> np.ndarray:
+        assert self.read.weights is not None
+        return self.read.weights
 
 
-def agree(listened: Sequence[Listened], grid: TimeGrid) -> Agreed | None:
-    """Compare with the true spans; None where there are none, or no weights."""
+def agree(
+    listened: Sequence[Listened], grid: TimeGrid
+) -> tuple[Alignment, dict[str, float]] | None:
+    """Compare with the true spans; None where there are none, or no weights.
+
+    Returns:
+        The agreement, and the metrics that speech adds to it: distances in milliseconds,
+        monotonicity, and the distances of the baselines.
+    """
     known = [one for one in listened if one.utterance.spans]
     if not known:
         return None
@@ -317,11 +265,20 @@ def agree(listened: Sequence[Listened], grid: TimeGrid) -> Agreed | None:
         for one, size in zip(known, sizes, strict=True)
     ]
     pairs = list(zip(known, gold, strict=True))
-    return Agreed(
-        free=figures((SpanCase.of(one.free, truth, one.produced) for one, truth in pairs), grid),
-        forced=figures((SpanCase.of(one.forced, truth) for one, truth in pairs), grid),
-        baselines=baselines(sizes, gold, grid),
+    free = figures((SpanCase.of(one.free, truth, one.produced) for one, truth in pairs), grid)
+    forced = figures((SpanCase.of(one.forced, truth) for one, truth in pairs), grid)
+    ignorant = baselines(sizes, gold, grid)
+    metrics = dict(free.extra)
+    if free.figures.mass_on_gold is not None:
+        metrics["mass_on_span"] = free.figures.mass_on_gold
+    for name, one in ignorant.items():
+        metrics[f"{name}_centre_ms"] = one.extra["centre_ms"]
+    alignment = Alignment(
+        **free.figures.model_dump(),
+        forced=forced.figures,
+        baselines={name: one.figures for name, one in ignorant.items()},
     )
+    return alignment, metrics
 
 
 def traces(one: Listened, subset: str, grid: TimeGrid, features: np.ndarray) -> list[Trace]:
@@ -336,9 +293,9 @@ def traces(one: Listened, subset: str, grid: TimeGrid, features: np.ndarray) -> 
     """
     size = one.forced.shape[1]
     spans, reference = one.utterance.spans, one.utterance.units
-    links = None if spans is None else tuple((t, s) for t, s in grid.links(spans, size).tolist())
-    carried = None
-    if links is not None:
+    links = carried = None
+    if spans is not None:
+        links = tuple((t, s) for t, s in grid.links(spans, size).tolist())
         carried = tuple((int(one.produced[t]), s) for t, s in links if one.produced[t] >= 0)
     extra: dict[str, Any] = {
         "step": grid.step,
@@ -349,30 +306,25 @@ def traces(one: Listened, subset: str, grid: TimeGrid, features: np.ndarray) -> 
         "picture": picture(features),
     }
     source = tuple(f"{centre:.2f} s" for centre in grid.centres(size))
-
-    def trace(
-        mode: Mode,
-        target: tuple[str, ...],
-        weights: np.ndarray,
-        parts: dict[str, np.ndarray],
-        gold: tuple[tuple[int, int], ...] | None,
-    ) -> Trace:
-        return Trace(
+    rows: list[tuple[Mode, tuple[str, ...], Written | Read, Any]] = [
+        ("free", one.units, one.written, carried),
+        ("forced", reference, one.read, links),
+    ]
+    return [
+        Trace(
             example=one.utterance.id,
             subset=subset,
             mode=mode,
             kind="frames",
             source=source,
             target=target,
-            weights=weights,
-            parts=parts,
+            weights=seen.weights,
+            parts=seen.parts,
             gold=gold,
             extra=extra,
         )
-
-    return [
-        trace("free", one.written, one.free, one.free_parts, carried),
-        trace("forced", reference, one.forced, one.forced_parts, links),
+        for mode, target, seen, gold in rows
+        if seen.weights is not None
     ]
 
 

@@ -153,7 +153,7 @@ def evaluate(module: SpeechModule, data: SpeechData) -> Evaluation:
         for name, one in decoded.items()
     }
     agreed = {name: agree(heard, grid) for name, heard in listened.items()}
-    looked = prefixed({name: one.metrics if one else {} for name, one in agreed.items()})
+    looked = prefixed({name: one[1] if one else {} for name, one in agreed.items()})
     first = next(iter(agreed.values()))
     return Evaluation(
         metrics={**scores.metrics, **looked},
@@ -165,7 +165,7 @@ def evaluate(module: SpeechModule, data: SpeechData) -> Evaluation:
             for trace in _traces(heard[: module.settings.num_traces], name, grid, data)
         ],
         by_length=scores.by_length,
-        alignment=None if first is None else first.alignment,
+        alignment=None if first is None else first[0],
         decoded=sum(map(len, data.tests.values())),
         decode_seconds=sum(one.seconds for one in decoded.values()),
     )
@@ -213,15 +213,16 @@ def _outputs(decoding: Decoding, data: SpeechData, split: Split) -> Outputs:
 
 
 def _listened(decoding: Decoding, data: SpeechData, split: Split, scores: Scores) -> list[Listened]:
-    """Weights of the utterances, empty where the model has none."""
+    """The utterances with their weights; none where the model has no weights."""
     assert isinstance(scores, SpeechScores)
     rows = zip(split.utterances, scores.edits.pairs, decoding.written, decoding.read, strict=True)
-    heard = []
+    listened = []
     for utterance, pairs, written, read in rows:
-        units = _units(written, data)
-        produced = equal_pairs(units, utterance.units, pairs)
-        heard.append(Listened.of(utterance, units, produced, written, read))
-    return [one for one in heard if one is not None]
+        if written.weights is not None and read.weights is not None:
+            units = _units(written, data)
+            produced = equal_pairs(units, utterance.units, pairs)
+            listened.append(Listened(utterance, units, produced, written, read))
+    return listened
 
 
 def _units(written: Written, data: SpeechData) -> tuple[str, ...]:

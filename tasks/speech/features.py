@@ -42,7 +42,7 @@ class FeatureOptions:
 
     Attributes:
         n_mels: number of mel bands; ignored for precomputed features.
-        window, hop: in seconds; likewise.
+        window, hop: length and distance of frames in seconds; ignored as well.
         deltas: how many orders of differences are appended (0, 1 or 2).
         normalise: whether each utterance is brought to mean 0 and variance 1 in every band.
     """
@@ -147,12 +147,9 @@ def _fft_size(rate: int, window: int, n_mels: int) -> int:
     return size
 
 
-# Features of a whole corpus on disk. They are kept in half precision, which is ample since they are
-# normalised, beside the SHA-256 of each sound.
-
-
 class FeatureStore:
-    """The features of a corpus, memory-mapped.
+    """The features of a corpus, memory-mapped: in half precision, which is ample since they are
+    normalised, beside the SHA-256 of each sound.
 
     Attributes:
         rows: which rows belong to which split ("train", "validation", the test sets).

@@ -9,6 +9,12 @@ All utterances of a batch lie one behind the other on one time line that is cut 
 `HOP` samples. Whatever changes with the phones is computed per frame; each frame of source is
 filtered in the frequency domain and added to its neighbours, so that nothing runs sample by
 sample or utterance by utterance in Python.
+
+The phones are those of an invented language, made so that reading single frames is not enough:
+`a`/`aa` and `i`/`ii` differ in duration alone, and speaking rates vary; `ai`/`ia` pass through
+the same spectra in opposite order; the bursts of stops are faint and the murmurs of nasals alike,
+so that their place is heard mostly in the transitions of the neighbouring vowel (locus equations,
+Sussman 1991).
 """
 
 from __future__ import annotations
@@ -19,14 +25,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.speech.datasets import SoundReader, Utterance
-
-# The phones, and the synthesiser's parameters for each.
-#
-# An invented language of twenty phones, made so that reading single frames is not enough:
-# `a`/`aa` and `i`/`ii` differ in duration alone, and speaking rates vary; `ai`/`ia` pass through
-# the same spectra in opposite order; the bursts of stops are faint and the murmurs of nasals alike,
-# so that their place is heard mostly in the transitions of the neighbouring vowel (locus equations,
-# Sussman 1991).
 
 
 @dataclass(frozen=True)

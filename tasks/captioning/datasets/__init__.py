@@ -6,7 +6,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import re
 import warnings
 from abc import ABC, abstractmethod
@@ -21,13 +20,15 @@ from bench.errors import UsageError
 from tasks.base import Corpus
 from tasks.captioning.metrics import normalised
 from tasks.data.lines import TextLines
+from tasks.data.readers import OnError, collect, read_json_lines
 from tasks.data.tokenizer import words
 from tasks.problems import Problem
 
 # Pictures that agree in this many pixels a side are the same picture.
 THUMBNAIL = 32
-#: How pictures that cannot be read are counted.
-UNREADABLE = "pictures that cannot be read"
+#: How pictures that cannot be read, and lines, are counted.
+UNREADABLE, UNUSABLE = "pictures that cannot be read", "unusable lines"
+_TOKEN_KEY = re.compile(r"(?P<picture>.+)#(?P<number>\d+)")
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Picture:
 
     Attributes:
         id: unique in its corpus ("test-17", a file name).
-        image: file or drawing; its pixels come from `tasks.captioning.images.pixels`.
+        image: file or drawing; its pixels come from `tasks.captioning.data.pixels`.
         captions: at least one.
         length: for the by-length curve: objects in a drawn scene, otherwise the median number of
             words of its references.
@@ -187,18 +188,6 @@ def read_picture(path: Path, size: int) -> np.ndarray:
         ) from None
 
 
-def median_length(captions: Sequence[Caption]) -> int:
-    """The median number of words (the upper one of two)."""
-    lengths = sorted(len(caption.words) for caption in captions)
-    return lengths[len(lengths) // 2]
-
-
-# Files of captions, line by line: the token format of Flickr8k, tables with named columns, JSON
-# lines.
-
-_TOKEN_KEY = re.compile(r"(?P<picture>.+)#(?P<number>\d+)")
-
-
 @dataclass(frozen=True)
 class Columns:
     """Names of the columns (or JSON keys) that are read. `split` need not be there."""
@@ -227,6 +216,14 @@ class Entry:
     number: int = 0
 
 
+def described(name: str, folder: Path, entries: Sequence[Entry]) -> Picture:
+    """The picture in a folder that some entries describe; its length is the median number of their
+    words (the upper one of two)."""
+    captions = tuple(Caption(entry.text) for entry in entries)
+    lengths = sorted(len(caption.words) for caption in captions)
+    return Picture(name, folder / name, captions, lengths[len(lengths) // 2])
+
+
 def read_entries(path: Path, columns: Columns | None = None) -> tuple[list[Entry], list[Problem]]:
     """The captions of a file, and what is wrong with its lines.
 
@@ -236,31 +233,18 @@ def read_entries(path: Path, columns: Columns | None = None) -> tuple[list[Entry
 
     Raises UsageError: the file cannot be read, is not UTF-8, is empty, or lacks a column.
     """
-    lines, columns = list(TextLines(path)), columns or Columns()
-    first = lines[0] if lines else ""
-    if path.suffix in {".jsonl", ".ndjson"}:
-        found: Iterable[Entry | Problem] = _json_lines(path, lines, columns)
-    elif "\t" in first and _TOKEN_KEY.fullmatch(first.split("\t", 1)[0]):
-        found = _token_lines(path, lines)
-    else:
-        tabs = path.suffix == ".tsv" or (path.suffix != ".csv" and "\t" in first)
-        found = _table(path, lines, columns, "\t" if tabs else ",")
+    columns = columns or Columns()
     entries: list[Entry] = []
     problems: list[Problem] = []
-    for one in found:
+    for one in _found(path, columns, collect(problems, UNUSABLE)):
         if isinstance(one, Problem):
             problems.append(one)
-        elif not one.text:
-            problems.append(
-                Problem(
-                    f"the caption of '{one.picture}' has no words",
-                    one.where,
-                    "captions without words",
-                    "write the caption or remove the line",
-                )
-            )
-        else:
+        elif one.text:
             entries.append(one)
+        else:
+            what = f"the caption of '{one.picture}' has no words"
+            remedy = "write the caption or remove the line"
+            problems.append(Problem(what, one.where, "captions without words", remedy))
     return entries, problems
 
 
@@ -274,18 +258,27 @@ def by_picture(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
     return groups
 
 
+def _found(path: Path, columns: Columns, on_error: OnError) -> Iterator[Entry | Problem]:
+    if path.suffix in {".jsonl", ".ndjson"}:
+        for row in read_json_lines(path, on_error):
+            yield from _entries(row.values, columns, row.where)
+        return
+    lines = list(TextLines(path))
+    if "\t" in lines[0] and _TOKEN_KEY.fullmatch(lines[0].split("\t", 1)[0]):
+        yield from _token_lines(path, lines)
+    else:
+        tabs = path.suffix == ".tsv" or (path.suffix != ".csv" and "\t" in lines[0])
+        yield from _table(path, lines, columns, "\t" if tabs else ",")
+
+
 def _token_lines(path: Path, lines: Sequence[str]) -> Iterator[Entry | Problem]:
-    for line, content in enumerate(lines, start=1):
-        if not content.strip():
-            continue
-        key, tab, caption = content.partition("\t")
-        found = _TOKEN_KEY.fullmatch(key.strip())
-        if not tab or found is None:
-            yield _bad_line(f"{path}:{line}", "picture#number, a tab, the caption")
-            continue
-        yield Entry(
-            found["picture"], normalised(caption), f"{path}:{line}", number=int(found["number"])
-        )
+    for number, line in enumerate(lines, start=1):
+        key, tab, caption = line.partition("\t")
+        found, where = _TOKEN_KEY.fullmatch(key.strip()), f"{path}:{number}"
+        if tab and found is not None:
+            yield Entry(found["picture"], normalised(caption), where, number=int(found["number"]))
+        elif line.strip():
+            yield _bad_line(where, "picture#number, a tab, the caption")
 
 
 def _table(
@@ -323,23 +316,10 @@ def _table(
         yield from _entries(dict(zip(header, row, strict=True)), columns, where)
 
 
-def _json_lines(path: Path, lines: Sequence[str], columns: Columns) -> Iterator[Entry | Problem]:
-    for line, content in enumerate(lines, start=1):
-        if not content.strip():
-            continue
-        where = f"{path}:{line}"
-        try:
-            row = json.loads(content)
-        except json.JSONDecodeError as error:
-            yield _bad_line(where, f"a JSON object ({error.msg})")
-            continue
-        if not isinstance(row, dict) or not {columns.picture, columns.caption} <= row.keys():
-            yield _bad_line(where, f"an object with '{columns.picture}' and '{columns.caption}'")
-            continue
-        yield from _entries(row, columns, where)
-
-
 def _entries(row: Mapping[str, Any], columns: Columns, where: str) -> Iterator[Entry | Problem]:
+    if not {columns.picture, columns.caption} <= row.keys():
+        yield _bad_line(where, f"an object with '{columns.picture}' and '{columns.caption}'")
+        return
     picture, captions = row[columns.picture], row[columns.caption]
     captions = captions if isinstance(captions, list) else [captions]
     if not isinstance(picture, str) or not picture.strip():
@@ -353,4 +333,4 @@ def _entries(row: Mapping[str, Any], columns: Columns, where: str) -> Iterator[E
 
 
 def _bad_line(where: str, expected: str) -> Problem:
-    return Problem(f"expected {expected}", where, "unusable lines")
+    return Problem(f"expected {expected}", where, UNUSABLE)

@@ -1,5 +1,10 @@
 """Flickr8k (Hodosh, Young and Hockenmaier 2013) as its authors distribute it, with the regions of
-Flickr30k Entities where `annotations.zip` lies beside it.
+Flickr30k Entities (Plummer et al. 2015) where `annotations.zip` lies beside it.
+
+A sentence file of Entities has a picture's captions with their noun phrases marked by entity; an
+annotation file has the boxes of each entity in pixels of the original photo. The sentences come in
+an order of their own and were edited here and there, so each is matched to the caption it comes
+from.
 """
 
 from __future__ import annotations
@@ -8,7 +13,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -25,7 +30,7 @@ from tasks.captioning.datasets import (
     Phrase,
     Picture,
     by_picture,
-    median_length,
+    described,
     read_entries,
 )
 from tasks.captioning.metrics import normalised
@@ -38,6 +43,15 @@ from tasks.problems import Problem, Scan
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+
+TOKENS = "Flickr8k.token.txt"
+LISTS = {
+    "train": "Flickr_8k.trainImages.txt",
+    "validation": "Flickr_8k.devImages.txt",
+    "test": "Flickr_8k.testImages.txt",
+}
+# The archive of the photos really unpacks to the misspelt name.
+PHOTOS = ("Flicker8k_Dataset", "Flickr8k_Dataset")
 
 # Its authors hand the photos out on request; this copy is the one that is widely used. Its
 # checksums are MD5.
@@ -71,12 +85,6 @@ FLICKR8K = Distribution(
 )
 
 
-# Regions for the phrases of captions: Flickr30k Entities (Plummer et al. 2015).
-#
-# A sentence file has a picture's captions with their noun phrases marked by entity; an annotation
-# file has the boxes of each entity in pixels of the original photo. The sentences come in an order
-# of their own and were edited here and there, so each is matched to the caption it comes from.
-
 ARCHIVE = "annotations.zip"
 # Sentences less alike than this are taken for different captions.
 ALIKE = 0.6
@@ -109,16 +117,13 @@ class Entities:
     """The annotations below a folder: `annotations.zip`, or its two folders unpacked."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root: Path | zipfile.Path = root
         archive = root / ARCHIVE
-        self._archive: zipfile.ZipFile | None = None
-        self._names: frozenset[str] = frozenset()
         if archive.is_file():
             try:
-                self._archive = zipfile.ZipFile(archive)
+                self.root = zipfile.Path(archive)
             except (zipfile.BadZipFile, OSError) as error:
                 raise UsageError(f"not a readable ZIP file ({error})", where=str(archive)) from None
-            self._names = frozenset(self._archive.namelist())
 
     @staticmethod
     def there(root: Path) -> bool:
@@ -131,34 +136,22 @@ class Entities:
         Raises UsageError naming the file that cannot be used.
         """
         key = re.split(r"[_.]", name, maxsplit=1)[0]
-        sentences = self._read(f"Sentences/{key}.txt")
-        annotation = self._read(f"Annotations/{key}.xml")
+        sentences = self._read(self.root / f"Sentences/{key}.txt")
+        path = self.root / f"Annotations/{key}.xml"
+        annotation = self._read(path)
         if sentences is None or annotation is None:
             return None
-        width, height, boxes, count = _parse_boxes(
-            annotation, self._where(f"Annotations/{key}.xml")
-        )
+        width, height, boxes, count = _parse_boxes(annotation, str(path))
         lines = sentences.decode("utf-8", errors="replace").split("\n")
-        return Annotated(
-            width,
-            height,
-            count,
-            tuple(_parse_sentence(line, boxes) for line in lines if line.strip()),
-        )
+        parsed = tuple(_parse_sentence(line, boxes) for line in lines if line.strip())
+        return Annotated(width, height, count, parsed)
 
-    def _read(self, name: str) -> bytes | None:
+    @staticmethod
+    def _read(path: Path | zipfile.Path) -> bytes | None:
         try:
-            if self._archive is not None:
-                return self._archive.read(name) if name in self._names else None
-            path = self.root / name
             return path.read_bytes() if path.is_file() else None
         except (OSError, zipfile.BadZipFile, zlib.error) as error:
-            raise UsageError(f"cannot be read ({error})", where=self._where(name)) from None
-
-    def _where(self, name: str) -> str:
-        return (
-            f"{self.root / ARCHIVE}:{name}" if self._archive is not None else str(self.root / name)
-        )
+            raise UsageError(f"cannot be read ({error})", where=str(path)) from None
 
 
 def place(annotated: Annotated, captions: Sequence[str]) -> tuple[Caption, ...]:
@@ -275,16 +268,6 @@ def _number(element: Element, name: str) -> int:
     return int(text)
 
 
-TOKENS = "Flickr8k.token.txt"
-LISTS = {
-    "train": "Flickr_8k.trainImages.txt",
-    "validation": "Flickr_8k.devImages.txt",
-    "test": "Flickr_8k.testImages.txt",
-}
-# The archive of the photos really unpacks to the misspelt name.
-PHOTOS = ("Flicker8k_Dataset", "Flickr8k_Dataset")
-
-
 class Flickr8kOptions(DatasetOptions):
     size: int = Field(64, ge=16, le=512, description="width and height of pictures in pixels")
     regions: Literal["none", "test", "all"] = Field(
@@ -338,7 +321,7 @@ class Flickr8k(ScannedDataset[CaptionCorpus]):
                 )
             problems += _without_captions(where, present, groups)
             known = [name for name in present if name in groups]
-            splits[split] = [_picture(photos / name, groups[name]) for name in known]
+            splits[split] = [described(name, photos, groups[name]) for name in known]
         splits, placed = _with_regions(root, splits, options.regions)
         corpus = CaptionCorpus(
             train=splits["train"],
@@ -408,11 +391,6 @@ def _without_captions(
     ]
 
 
-def _picture(path: Path, entries: Sequence[Entry]) -> Picture:
-    captions = tuple(Caption(entry.text) for entry in entries)
-    return Picture(path.name, path, captions, median_length(captions))
-
-
 def _with_regions(
     root: Path, splits: Mapping[str, list[Picture]], wanted: str
 ) -> tuple[dict[str, list[Picture]], list[str]]:
@@ -429,17 +407,14 @@ def _with_regions(
         placed[split] = []
         for picture in pictures:
             annotated = entities.get(picture.id)
-            if annotated is None:
-                placed[split].append(picture)
-                continue
-            captions = place(annotated, picture.references)
-            boxes += annotated.boxes
-            phrases += annotated.phrases
-            lost += annotated.phrases - sum(len(caption.phrases) for caption in captions)
-            size = (annotated.width, annotated.height)
-            placed[split].append(
-                Picture(picture.id, picture.image, captions, picture.length, original=size)
-            )
+            if annotated is not None:
+                captions = place(annotated, picture.references)
+                boxes += annotated.boxes
+                phrases += annotated.phrases
+                lost += annotated.phrases - sum(len(caption.phrases) for caption in captions)
+                size = (annotated.width, annotated.height)
+                picture = replace(picture, captions=captions, original=size)
+            placed[split].append(picture)
     note = (
         f"Flickr30k Entities: {boxes} boxes, {phrases} phrases with boxes, "
         f"{lost} of them not found in the captions"

@@ -11,13 +11,12 @@ from pydantic import Field
 from bench.errors import UsageError, unknown_name
 from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.captioning.datasets import (
-    Caption,
     CaptionCorpus,
     Columns,
     Entry,
     Picture,
     by_picture,
-    median_length,
+    described,
     read_entries,
 )
 from tasks.data.readers import required_root
@@ -77,21 +76,22 @@ class CaptionFolder(ScannedDataset[CaptionCorpus]):
         columns = Columns(options.picture_column, options.caption_column, options.split_column)
         entries, problems = read_entries(path, columns)
         groups = by_picture(entries)
-        missing = {name for name in groups if not (pictures / name).is_file()}
+        usable = {name: group for name, group in groups.items() if (pictures / name).is_file()}
         problems += [
             Problem(
                 f"no picture '{name}'",
-                groups[name][0].where,
+                group[0].where,
                 "captions without pictures",
                 f"put it into {pictures}, or set pictures to its folder",
             )
-            for name in groups
-            if name in missing
+            for name, group in groups.items()
+            if name not in usable
         ]
-        usable = {name: group for name, group in groups.items() if name not in missing}
         homes, bad = _homes(usable)
         problems += bad
-        splits = _splits(pictures, usable, homes)
+        splits: dict[str, list[Picture]] = {"train": [], "validation": [], "test": []}
+        for name, home in homes.items():
+            splits[home].append(described(name, pictures, usable[name]))
         empty = [split for split, part in splits.items() if not part]
         if empty and not problems:
             raise UsageError(
@@ -162,16 +162,6 @@ def _dealt(names: Sequence[str]) -> dict[str, str]:
         name: "test" if place < tenth else "validation" if place < 2 * tenth else "train"
         for place, name in enumerate(order)
     }
-
-
-def _splits(
-    folder: Path, groups: Mapping[str, Sequence[Entry]], homes: Mapping[str, str]
-) -> dict[str, list[Picture]]:
-    splits: dict[str, list[Picture]] = {"train": [], "validation": [], "test": []}
-    for name, home in homes.items():
-        captions = tuple(Caption(entry.text) for entry in groups[name])
-        splits[home].append(Picture(name, folder / name, captions, median_length(captions)))
-    return splits
 
 
 def _notes(folder: Path, groups: Mapping[str, Sequence[Entry]]) -> tuple[str, ...]:

@@ -151,6 +151,28 @@ def split_text(text: str, unit: Unit) -> tuple[str, ...]:
     return tuple(words) if unit == "words" else tuple(" ".join(words))
 
 
+def target_units(
+    text: str,
+    unit: Unit,
+    lexicon: Mapping[str, tuple[str, ...]],
+    where: str,
+    problems: list[Problem],
+) -> tuple[str, ...]:
+    """The units of a transcript, phones by a pronouncing dictionary. An empty transcript and one
+    with a word that is not in the dictionary have none, and are added to `problems`."""
+    words = text.split()
+    if not words:
+        problems.append(Problem("the transcript is empty", where, "empty transcripts"))
+    if unit != "phones":
+        return split_text(text, unit)
+    unknown = next((word for word in words if word not in lexicon), None)
+    if unknown is not None:
+        what = f"'{unknown}' is not in the dictionary"
+        problems.append(Problem(what, where, "words without phones"))
+        return ()
+    return tuple(phone for word in words for phone in lexicon[word])
+
+
 def join_units(units: Sequence[str], unit: Unit) -> str:
     """Units as people read them: the inverse of `split_text`."""
     return ("" if unit == "characters" else " ").join(units)

@@ -22,8 +22,8 @@ from tasks.speech.datasets import (
     Unit,
     Utterance,
     read_lexicon,
-    split_text,
     symbols_of,
+    target_units,
 )
 
 FRAME_RATE = 100
@@ -115,9 +115,11 @@ def _utterances(
             continue
         text, text_where = transcripts[key]
         path = folder / "feat" / f"{name}.mfc"
-        seconds = _seconds(path, where, problems)
-        units = _units(text, unit, lexicon, text_where, problems)
-        if seconds is not None and units:
+        units = target_units(text, unit, lexicon, text_where, problems)
+        if not path.is_file():
+            problems.append(Problem(f"{path} is missing", where, "missing feature files"))
+        elif units:
+            seconds = (path.stat().st_size - 4) // 4 / CEPSTRA / FRAME_RATE
             speaker = Path(name).parent.name
             found.append(Utterance(key, units, text, speaker, seconds, sound=path))
     return found
@@ -140,34 +142,6 @@ def _transcripts(path: Path, problems: list[Problem]) -> dict[str, tuple[str, st
         else:
             found[parts["id"]] = (" ".join(parts["text"].split()), where)
     return found
-
-
-def _seconds(path: Path, where: str, problems: list[Problem]) -> float | None:
-    if not path.is_file():
-        problems.append(Problem(f"{path} is missing", where, "missing feature files"))
-        return None
-    values = (path.stat().st_size - 4) // 4
-    return values / CEPSTRA / FRAME_RATE
-
-
-def _units(
-    text: str,
-    unit: Unit,
-    lexicon: Mapping[str, tuple[str, ...]],
-    where: str,
-    problems: list[Problem],
-) -> tuple[str, ...]:
-    if unit != "phones":
-        return split_text(text, unit)
-    phones: list[str] = []
-    for word in text.split():
-        if word not in lexicon:
-            problems.append(
-                Problem(f"'{word}' is not in the dictionary", where, "words without phones")
-            )
-            return ()
-        phones += lexicon[word]
-    return tuple(phones)
 
 
 def _validation_speakers(speakers: set[str], options: An4Options) -> set[str]:

@@ -20,8 +20,8 @@ from tasks.speech.audio import FileReader, HeaderCheck
 from tasks.speech.datasets import (
     SpeechCorpus,
     Utterance,
-    split_text,
     symbols_of,
+    target_units,
     unseen_note,
 )
 
@@ -133,18 +133,15 @@ def _subset(
         for number, line in read_lines(path):
             name, _, text = line.strip().partition(" ")
             names.add(name)
-            if not text.strip():
-                problems.append(
-                    Problem("the transcript is empty", f"{path}:{number}", "empty transcripts")
-                )
+            where = f"{path}:{number}"
+            units = target_units(text, unit, {}, where, problems)
+            if not units:
                 continue
             sound = path.parent / f"{name}.flac"
-            seconds = headers.seconds(sound, f"{path}:{number}")
+            seconds = headers.seconds(sound, where)
             if seconds is not None:
-                units = split_text(text, unit)
-                found.append(
-                    Utterance(name, units, text, path.parent.parent.name, seconds, sound=sound)
-                )
+                speaker = path.parent.parent.name
+                found.append(Utterance(name, units, text, speaker, seconds, sound=sound))
         problems += [
             Problem("no transcript", str(sound), "sound files without a transcript")
             for sound in sorted(path.parent.glob("*.flac"))

@@ -19,8 +19,8 @@ from tasks.speech.datasets import (
     Unit,
     Utterance,
     read_lexicon,
-    split_text,
     symbols_of,
+    target_units,
     unseen_note,
 )
 
@@ -118,21 +118,9 @@ def _utterance(
         return None
     sound = row.path.parent / name
     seconds = headers.seconds(sound, row.where)
-    if not text:
-        problems.append(Problem("the transcript is empty", row.where, "empty transcripts"))
+    units = target_units(text, unit, lexicon, row.where, problems)
+    if seconds is None or not units:
         return None
-    unknown = [word for word in text.split() if word not in lexicon] if unit == "phones" else []
-    if unknown:
-        problems.append(
-            Problem(f"'{unknown[0]}' is not in the lexicon", row.where, "words without phones")
-        )
-        return None
-    if seconds is None:
-        return None
-    if unit == "phones":
-        units = tuple(phone for word in text.split() for phone in lexicon[word])
-    else:
-        units = split_text(text, unit)
     speaker = row.text("speaker") if "speaker" in row.values else ""
     return Utterance(f"{row.line}:{name}", units, text, speaker, seconds, sound=sound)
 

@@ -167,27 +167,22 @@ def _utterances(
     bends = np.stack([rng.uniform(1.0, 1.2, count), rng.uniform(0.75, 0.95, count)], axis=1)
     lengths = (sequences >= 0).sum(axis=1)
     rows = zip(sequences, lengths, borders, totals, chosen, bends, strict=True)
-    return tuple(
-        _utterance(part, index, row, (options.data_seed, 2, number, index), options.snr)
-        for index, row in enumerate(rows)
-    )
-
-
-def _utterance(
-    part: str, index: int, row: tuple[Any, ...], seed: tuple[int, ...], snr: float
-) -> Utterance:
-    sequence, length, borders, total, voice, bend = row
-    units = tuple(NAMES[phone] for phone in sequence[:length])
-    seconds = (borders[: length + 1] / RATE).tolist()
-    return Utterance(
-        id=f"{part}-{index}",
-        units=units,
-        text=" ".join(units),
-        speaker=f"voice-{voice}",
-        seconds=float(total / RATE),
-        spans=tuple(pairwise(seconds)),
-        sound=Recipe(seed, int(voice), (float(bend[0]), float(bend[1])), snr),
-    )
+    found = []
+    for index, (sequence, length, ends, total, voice, bend) in enumerate(rows):
+        units = tuple(NAMES[phone] for phone in sequence[:length])
+        seed = (options.data_seed, 2, number, index)
+        found.append(
+            Utterance(
+                id=f"{part}-{index}",
+                units=units,
+                text=" ".join(units),
+                speaker=f"voice-{voice}",
+                seconds=float(total / RATE),
+                spans=tuple(pairwise((ends[: length + 1] / RATE).tolist())),
+                sound=Recipe(seed, int(voice), (float(bend[0]), float(bend[1])), options.snr),
+            )
+        )
+    return tuple(found)
 
 
 def _borders(

@@ -171,7 +171,7 @@ def test_every_data_set_has_every_budget(name: str, budget: str) -> None:
     kind = datasets("speech").get(name)
     for attention in attentions.names():
         given = kind.settings(budget, attentions.get(attention).placement)
-        assert SpeechSettings.model_validate(dict(given)).steps >= 1
+        assert SpeechSettings.model_validate(dict(given)).max_steps >= 1
         if budget == "smoke":
             assert given["max_steps"] <= 20
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
+from tasks.captioning.data import pixels
 from tasks.captioning.datasets import Box, CaptionCorpus, Phrase
 from tasks.captioning.datasets.flickr8k import (
     LISTS,
@@ -21,7 +22,6 @@ from tasks.captioning.datasets.flickr8k import (
     Flickr8kOptions,
     place,
 )
-from tasks.captioning.images import pixels
 
 
 def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:

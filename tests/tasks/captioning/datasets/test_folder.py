@@ -150,8 +150,8 @@ def test_lines_that_cannot_be_used(root: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("{", "expected a JSON object"),
-        ("[1]", "expected an object with 'image' and 'caption'"),
+        ("{", "not JSON"),
+        ("[1]", "a JSON list, not an object"),
         ('{"image": "a.png"}', "expected an object with 'image' and 'caption'"),
         ('{"image": 5, "caption": "a"}', "expected the name of a picture"),
         ('{"image": "a.png", "caption": []}', "expected a caption, or a list of captions"),

@@ -287,5 +287,5 @@ def test_options_are_checked() -> None:
 
 def test_too_few_descriptions_for_a_split_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.captioning.datasets.synthetic.home", lambda *_: "train")
-    with pytest.raises(UsageError, match=r"synthetic set, test split: found only 0 of 40 scenes"):
+    with pytest.raises(UsageError, match=r"synthetic, test split: found only 0 of 40 scenes"):
         load(data_seed=7)

@@ -17,9 +17,9 @@ from tasks.captioning.baselines import CaptionBaselines, baselines
 from tasks.captioning.datasets import CaptionCorpus, Picture
 from tasks.captioning.images import Pixels, pixels
 from tasks.captioning.settings import CaptioningSettings
-from tasks.data.arrow import EncodedTexts, encode
 from tasks.data.batching import Batch, BucketBatches, Stream, StreamModule
 from tasks.data.cache import digest
+from tasks.data.texts import EncodedTexts, encode
 from tasks.data.tokenizer import Tokenizer
 
 # Batches of pictures with several captions each: a picture is encoded once for all of them.

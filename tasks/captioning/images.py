@@ -19,7 +19,7 @@ from bench.errors import UsageError
 from tasks.captioning.datasets import UNREADABLE, Drawn, Picture, read_picture
 from tasks.captioning.settings import CaptioningSettings
 from tasks.data.cache import cached, digest
-from tasks.problems import Problem, summary
+from tasks.data.readers import Problem, summary
 
 # Raised when the same pictures would give other pixels than before.
 VERSION = 1

@@ -23,8 +23,7 @@ from bench.errors import UsageError
 from tasks.base import Plan, TaskData
 from tasks.data.batching import StreamModule
 from tasks.settings import Settings
-from tasks.training.distributed import DistributedGroup
-from tasks.training.module import TrainingModule
+from tasks.training.module import DistributedGroup, TrainingModule
 
 
 def seed_all(seed: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from itertools import chain
@@ -21,11 +21,10 @@ from bench.errors import UsageError
 from bench.registry import Registry
 from bench.store.cell import Cell
 from bench.store.result import Alignment, LengthBin, Primary, Trace
-from tasks.budgets import budget_settings
 from tasks.data.cache import digest, digest_texts
+from tasks.data.readers import Problem, Scan, interleaved, summary
 from tasks.evaluation.scoring import Prediction, Scorer
-from tasks.problems import Problem, Scan, interleaved, summary
-from tasks.settings import Settings
+from tasks.settings import Settings, budget_settings
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -37,6 +36,7 @@ CorpusT = TypeVar("CorpusT", bound="Corpus[Any]")
 SettingsT = TypeVar("SettingsT", bound=Settings)
 DataT = TypeVar("DataT", bound="TaskData")
 ModuleT = TypeVar("ModuleT", bound="pl.LightningModule")
+T = TypeVar("T")
 
 
 class Example(Protocol):
@@ -176,7 +176,7 @@ class Dataset(ABC, Generic[CorpusT]):
     def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
         """What differs from the task's default settings under this budget for models of this
         family; chosen on validation data, never on test data. Ours have a section in their task's
-        budgets.yaml (`tasks.budgets`)."""
+        budgets.yaml (`tasks.settings`)."""
         return budget_settings(cls, budget, placement)
 
     @classmethod
@@ -235,6 +235,68 @@ class ScannedDataset(Dataset[CorpusT]):
         if found.corpus is None:
             raise UsageError(f"data set '{cls.name}' holds no examples", where=str(data_root))
         return found.corpus
+
+
+# Generated data sets.
+
+
+@dataclass(frozen=True)
+class SyntheticSplit:
+    """A split to be generated: how many examples, of which lengths in the data set's own units.
+    Training, validation and test have the same lengths, the test set "long" has longer ones, and
+    no example is there twice."""
+
+    name: str
+    size: int
+    shortest: int
+    longest: int
+
+
+def synthetic_splits(
+    train: int, validation: int, test: int, *, within: tuple[int, int], long: tuple[int, int]
+) -> tuple[SyntheticSplit, ...]:
+    """The splits in the order they are made: training comes last, so that the other splits do not
+    depend on its size.
+
+    Args:
+        train, validation, test: numbers of examples; each test set has `test`.
+        within: fewest and most units of an example.
+        long: the same for the test set "long".
+    """
+    return (
+        SyntheticSplit("test", test, *within),
+        SyntheticSplit("long", test, *long),
+        SyntheticSplit("validation", validation, *within),
+        SyntheticSplit("train", train, *within),
+    )
+
+
+def unseen(
+    number: int,
+    draw: Callable[[], T],
+    keys: Callable[[T], Iterable[Hashable]],
+    seen: set[Hashable],
+    exhausted: Callable[[int], UsageError],
+) -> Iterator[T]:
+    """Yield `number` draws none of whose keys has been seen; their keys are added to `seen`.
+
+    Short examples are few, so that draws may run out of new ones: after 20 draws an example on
+    average (and 1,000 more) the error that `exhausted` makes of the number found is raised.
+    """
+    found = 0
+    for _ in range(20 * number + 1000):
+        if found == number:
+            return
+        one = draw()
+        if seen.isdisjoint(keys(one)):
+            seen.update(keys(one))
+            found += 1
+            yield one
+    if found < number:
+        raise exhausted(found)
+
+
+# From a cell to its evaluation.
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from bench.store.result import AlignmentFigures, Trace
-from bench.store.result import AlignmentFigures
-from bench.store.trace import Mode, Trace
+from bench.store.result import AlignmentFigures, Mode, Trace
 from tasks.captioning.datasets import Box, Caption, Phrase, Picture
 from tasks.evaluation.alignment import blocks, uniform_weights
 from tasks.evaluation.decode import Read, Written

@@ -20,9 +20,9 @@ from tasks.base import Paths, TaskData
 from tasks.captioning.baselines import CaptionBaselines, baselines
 from tasks.captioning.datasets import UNREADABLE, CaptionCorpus, Drawn, Picture, read_picture
 from tasks.captioning.settings import CaptioningSettings
-from tasks.data.arrow import EncodedTexts, encode
 from tasks.data.batching import Batch, BucketBatches, Stream, StreamModule
 from tasks.data.cache import cached, digest
+from tasks.data.texts import EncodedTexts, encode
 from tasks.data.tokenizer import Tokenizer
 from tasks.problems import Problem, summary
 

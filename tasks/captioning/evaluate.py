@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.store.result import Alignment
-from bench.store.trace import Trace
+from bench.store.result import Alignment, Trace
 from tasks.base import Evaluation
 from tasks.captioning.alignment import (
     agreement,

@@ -18,8 +18,8 @@ from bench.models.base import Decoder, Encoder, select_rows
 from bench.models.layers import VocabularyHead
 from tasks.captioning.data import CaptionBatch
 from tasks.captioning.settings import CaptioningSettings
-from tasks.data.arrow import EncodedTexts
 from tasks.data.batching import Batch
+from tasks.data.texts import EncodedTexts
 from tasks.data.vocabulary import PAD, UNK
 from tasks.training.sequence import GenerationModule
 

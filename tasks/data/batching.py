@@ -12,8 +12,6 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from tasks.training.distributed import Share, share
-
 # Examples are sorted by length inside pools of about this many batches: long enough for little
 # padding, short enough that epochs differ in more than the order of their batches.
 POOL_BATCHES = 50
@@ -94,6 +92,37 @@ def _borders(ascending: np.ndarray, batch_tokens: int) -> list[int]:
 
 
 # From an order of indices to batches, and the Lightning data module that serves them.
+
+
+@dataclass(frozen=True)
+class Share:
+    """One rank's share of a batch.
+
+    Attributes:
+        counts: False on ranks that have no example because there are fewer examples than ranks.
+            The batch then repeats an example of another rank, since every rank must take part in
+            every step.
+    """
+
+    batch: Any
+    counts: bool = True
+
+    @classmethod
+    def of(cls, batch: Any) -> Share:
+        """Wrap a batch that is not a share yet."""
+        return batch if isinstance(batch, Share) else cls(batch)
+
+
+def share(indices: np.ndarray, rank: int, ranks: int) -> tuple[np.ndarray, bool]:
+    """The places of a rank's examples among those of a batch, and `Share.counts`.
+
+    Neighbours stay together: they are of similar length, or show the same picture.
+
+    Args:
+        indices: B, places of the batch's examples in their split.
+    """
+    part = np.array_split(indices, ranks)[rank]
+    return (part, True) if len(part) else (indices[:1], False)
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,31 @@ A file's name is the digest of everything its contents depend on, so a file that
 and is never changed. Writing is atomic (a temporary file, then a rename), and a lock lets one
 process build while others that want the same file wait for it; the lock goes when its holder
 dies, so a killed trial blocks nobody.
+
+Rows of differing length (tokens of texts, frames of utterances) lie in blocks of an Arrow file,
+memory-mapped and gathered into padded batches. Opening it reads next to nothing; a batch touches
+the pages of its own rows only, so a corpus may be larger than memory. The lengths of all rows are
+the index that batching needs.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from bench.errors import UsageError
+
+if TYPE_CHECKING:  # imported where it is used, since listing and checking data need digests only
+    import pyarrow as pa
 
 
 def digest(*parts: Any) -> str:
@@ -79,3 +91,115 @@ def _write(path: Path, build: Callable[[Path], None]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+# Rows of differing length in Arrow files.
+
+
+def write_blocks(
+    path: Path,
+    types: Mapping[str, pa.DataType],
+    blocks: Iterable[Mapping[str, Sequence[Any]]],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write a table block by block. All blocks but the last hold equally many rows."""
+    import pyarrow as pa
+
+    schema = pa.schema(list(types.items()), metadata=metadata)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        for block in blocks:
+            arrays = [pa.array(block[name], type=type) for name, type in types.items()]
+            writer.write_batch(pa.record_batch(arrays, schema=schema))
+
+
+def read_table(path: Path) -> pa.Table:
+    """What `write_blocks` wrote, mapped into memory."""
+    import pyarrow as pa
+
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+@dataclass(frozen=True)
+class Padded:
+    """A batch of rows.
+
+    Attributes:
+        values: B,T or B,T,D, with the filling after each row's end.
+        lengths: B int64.
+    """
+
+    values: np.ndarray
+    lengths: np.ndarray
+
+    @property
+    def mask(self) -> np.ndarray:
+        """B,T bool, True where real."""
+        return np.arange(self.values.shape[1]) < self.lengths[:, None]
+
+
+class RaggedArray:
+    """N rows of differing length, of numbers or of vectors of one size.
+
+    Args:
+        blocks: offsets rows+1, and the values of all rows of the block one after the other: n, or
+            n,D. All blocks but the last hold equally many rows.
+
+    Attributes:
+        lengths: N int64.
+    """
+
+    def __init__(self, blocks: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+        self._blocks = blocks
+        self._rows = max(len(blocks[0][0]) - 1, 1) if blocks else 1
+        none = np.zeros(0, np.int64)
+        self.lengths = np.concatenate([none, *(np.diff(offsets) for offsets, _ in blocks)])
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[int]]) -> RaggedArray:
+        """Rows of whole numbers, in memory."""
+        values = np.fromiter(itertools.chain.from_iterable(rows), np.int64)
+        return cls([(np.cumsum([0, *map(len, rows)]), values)])
+
+    @classmethod
+    def of_column(cls, column: pa.ChunkedArray, size: int | None = None) -> RaggedArray:
+        """Lists of numbers, or of vectors of `size` numbers each. Nothing is copied: the values are
+        the mapped file itself."""
+        blocks = []
+        for chunk in column.chunks:
+            offsets = chunk.offsets.to_numpy(zero_copy_only=True)
+            values = chunk.values.to_numpy(zero_copy_only=True)
+            blocks.append(
+                (offsets, values) if size is None else (offsets // size, values.reshape(-1, size))
+            )
+        return cls(blocks)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """The values of one row: T, or T,D."""
+        offsets, values = self._blocks[index // self._rows]
+        low, high = offsets[index % self._rows : index % self._rows + 2]
+        row: np.ndarray = values[int(low) : int(high)]
+        return row
+
+    def gather(self, indices: np.ndarray, *, dtype: type, filling: int = 0) -> Padded:
+        """The rows at B places, padded to the longest of them."""
+        indices = np.asarray(indices, dtype=np.int64)
+        lengths = self.lengths[indices]
+        width = int(lengths.max(initial=0))
+        vector = self._blocks[0][1].shape[1:] if self._blocks else ()
+        out = np.full((len(indices), width, *vector), filling, dtype=dtype)
+        numbers, places = np.divmod(indices, self._rows)
+        for number in np.unique(numbers):  # one block unless the corpus is large
+            rows = np.flatnonzero(numbers == number)
+            offsets, values = self._blocks[number]
+            inside = np.arange(int(lengths[rows].max())) < lengths[rows, None]  # b,t
+            if not inside.any():
+                continue
+            starts = offsets[places[rows], None]  # b,1
+            # Where nothing is real, the first value is read and thrown away.
+            found = values[np.where(inside, starts + np.arange(inside.shape[1]), 0)]
+            real = inside.reshape(*inside.shape, *(1 for _ in vector))
+            out[rows, : inside.shape[1]] = np.where(real, found, filling)
+        return Padded(out, lengths)

@@ -30,8 +30,7 @@ from tasks.data.download import (
     verified,
     write_record,
 )
-from tasks.data.lines import TextLines
-from tasks.data.rows import JsonRows, ParallelLines, TextRow
+from tasks.data.rows import JsonRows, ParallelLines, ParquetRows, TextLines, TextRow
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -304,8 +303,6 @@ def read_split(card: Card, root: Path | None, split: str) -> Sequence[TextRow]:
     found = paths(card, root, split)
     columns = tuple(card.columns.values())
     if card.format == "parquet":
-        from tasks.data.parquet import ParquetRows  # here, since it takes most of a second
-
         return ParquetRows(found, columns)
     if card.format == "lines":
         return ParallelLines(tuple(TextLines(path) for path in found))

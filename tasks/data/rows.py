@@ -1,24 +1,131 @@
-"""Rows of texts that stay on disk, and examples made of them as they are asked for."""
+"""Rows of texts that stay on disk, and examples made of them as they are asked for.
+
+Text files are mapped into memory rather than read; the columns of Parquet files are decoded a few
+rows at a time.
+"""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy as np
 
 from bench.errors import UsageError
-from tasks.data.lines import TextLines
-from tasks.data.readers import OnError, Row, fail, parse_object, read_json_lines
+from tasks.data.readers import (
+    OnError,
+    Row,
+    fail,
+    parse_object,
+    read_json_lines,
+    unreadable,
+)
+
+if TYPE_CHECKING:  # pyarrow takes most of a second, and only Parquet files need it
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+# Bytes looked at together when a text file is searched for line ends or checked.
+CHUNK = 1 << 25
+# Rows decoded together when a Parquet file is gone through.
+_BATCH = 1024
+_BOM = "\ufeff"
 
 #: The columns of one example.
 TextRow = tuple[str, ...]
 
 Example = TypeVar("Example")
+
+
+class TextLines(Sequence[str]):
+    """The lines of a UTF-8 file, without their ends. Only line ends are split at, so lines with
+    unusual separators inside stay whole; a byte order mark is dropped.
+
+    Raises:
+        UsageError: the file is missing, a folder, unreadable or empty. Bytes that are not UTF-8
+            are found by `check`, or where the line is asked for.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            size = path.stat().st_size
+            if path.is_dir():
+                raise UsageError("is a folder, not a text file", where=str(path))
+            if size == 0:
+                raise UsageError(
+                    "the file is empty", where=str(path), remedy="one sentence a line is expected"
+                )
+            self._bytes = np.memmap(path, dtype=np.uint8, mode="r")
+        except OSError as error:
+            raise unreadable(path, error) from None
+        self._starts = self._line_starts()
+
+    def _line_starts(self) -> np.ndarray:
+        """Where lines start, and at last where the file ends as if with a line end. N+1"""
+        ends = [
+            np.flatnonzero(self._bytes[low : low + CHUNK] == ord("\n")) + low
+            for low in range(0, len(self._bytes), CHUNK)
+        ]
+        starts = np.concatenate([[0], *ends]).astype(np.int64)
+        starts[1:] += 1
+        if starts[-1] < len(self._bytes):
+            starts = np.append(starts, len(self._bytes) + 1)
+        return starts
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[line] for line in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return self._decode(index % len(self), index % len(self) + 1)[0]
+
+    def __iter__(self) -> Iterator[str]:
+        for low, high in self._chunks():
+            yield from self._decode(low, high)
+
+    def check(self) -> None:
+        """Decode everything. Raises UsageError naming the first line that is not UTF-8."""
+        for low, high in self._chunks():
+            self._decode(low, high)
+
+    def _chunks(self) -> Iterator[tuple[int, int]]:
+        low = 0
+        while low < len(self):
+            high = int(np.searchsorted(self._starts, self._starts[low] + CHUNK, side="right")) - 1
+            high = min(max(high, low + 1), len(self))
+            yield low, high
+            low = high
+
+    def _decode(self, low: int, high: int) -> list[str]:
+        data = self._bytes[self._starts[low] : self._starts[high] - 1].tobytes()
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = low + data.count(b"\n", 0, error.start)
+            column = error.start - (data.rfind(b"\n", 0, error.start) + 1)
+            raise UsageError(
+                f"not UTF-8 (byte 0x{data[error.start]:02x} at position {column + 1} of the line)",
+                where=f"{self.path}:{line + 1}",
+                remedy="convert the file to UTF-8",
+            ) from None
+        lines = [line.removesuffix("\r") for line in text.split("\n")]
+        if low == 0:
+            lines[0] = lines[0].removeprefix(_BOM)
+        return lines
 
 
 class TextRows(Sequence[TextRow]):
@@ -103,6 +210,112 @@ class JsonRows(TextRows):
 
     def _texts(self, row: Row) -> TextRow:
         return tuple(row.text(column) for column in self.columns)
+
+
+@dataclass(frozen=True, eq=False)
+class ParquetRows(TextRows):
+    """The rows of Parquet files, one after the other; an empty text where a value is missing.
+
+    Going through them decodes a few at a time. A single row costs the decoding of its row group.
+    """
+
+    files: tuple[Path, ...]
+    columns: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for path, opened in zip(self.files, self._opened, strict=True):
+            present = _column_names(opened.schema_arrow)
+            for column in self.columns:
+                if column not in present:
+                    raise UsageError(
+                        f"no column '{column}'",
+                        where=str(path),
+                        remedy=f"it has {', '.join(present)}",
+                    )
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def row(self, index: int) -> TextRow:
+        place = int(np.searchsorted(self._ends, index, side="right"))
+        file, group = self._groups[place]
+        begin = int(self._ends[place - 1]) if place else 0
+        with _decoding(self.files[file]):
+            table = self._opened[file].read_row_group(group, columns=list(self.columns))
+        return next(self._rows(table.slice(index - begin, 1)))
+
+    def __iter__(self) -> Iterator[TextRow]:
+        for path, opened in zip(self.files, self._opened, strict=True):
+            with _decoding(path):
+                for batch in opened.iter_batches(_BATCH, columns=list(self.columns)):
+                    yield from self._rows(batch)
+
+    def _rows(self, batch: Any) -> Iterator[TextRow]:
+        values = [_values(batch, column) for column in self.columns]
+        for row in zip(*values, strict=True):
+            yield tuple("" if value is None else str(value) for value in row)
+
+    @cached_property
+    def _opened(self) -> list[pq.ParquetFile]:
+        return [_open(path) for path in self.files]
+
+    @cached_property
+    def _groups(self) -> list[tuple[int, int]]:
+        """File and number of every row group."""
+        return [
+            (file, group)
+            for file, opened in enumerate(self._opened)
+            for group in range(opened.num_row_groups)
+        ]
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        """Rows up to the end of every row group."""
+        counts = [
+            self._opened[file].metadata.row_group(group).num_rows for file, group in self._groups
+        ]
+        return np.cumsum(counts)
+
+
+def _column_names(schema: pa.Schema) -> list[str]:
+    """All columns; those of the fields of a structure are written `structure.field`."""
+    import pyarrow as pa
+
+    names = []
+    for field in schema:
+        nested = field.type if pa.types.is_struct(field.type) else ()
+        names += [f"{field.name}.{inner.name}" for inner in nested] or [field.name]
+    return names
+
+
+def _values(batch: Any, column: str) -> list[Any]:
+    import pyarrow.compute as pc
+
+    name, *inner = column.split(".")
+    found = batch.column(name)
+    values: list[Any] = (pc.struct_field(found, inner) if inner else found).to_pylist()
+    return values
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    import pyarrow.parquet as pq
+
+    with _decoding(path):
+        return pq.ParquetFile(path, memory_map=True)
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise UsageError(
+            f"no readable Parquet file ({str(error).splitlines()[0]})",
+            where=str(path),
+            remedy="delete it and download it again",
+        ) from None
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,10 +12,9 @@ import numpy as np
 import torch
 
 from tasks.base import Paths, TaskData
-from tasks.data.arrow import EncodedTexts, encode
 from tasks.data.batching import BucketBatches, LabelledBatch, Stream, StreamModule, sorted_batches
 from tasks.data.cache import digest
-from tasks.data.lines import Texts
+from tasks.data.texts import EncodedTexts, Texts, encode
 from tasks.data.vocabulary import Vocabulary
 from tasks.entailment.baselines import baseline_figures
 from tasks.entailment.datasets import EntailmentCorpus, PairExample

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from bench.errors import UsageError
-from tasks.problems import Problem
+from tasks.data.readers import Problem
 from tasks.speech.datasets import SoundReader, Utterance
 
 #: Size of a block in a WAV stream that was written before its length was known.

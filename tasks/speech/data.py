@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from tasks.base import Paths, TaskData
-from tasks.data.arrow import EncodedTexts, RaggedArray
 from tasks.data.batching import Batch, BucketBatches, Stream, StreamModule, sorted_batches
+from tasks.data.cache import RaggedArray
+from tasks.data.texts import EncodedTexts
 from tasks.data.vocabulary import Vocabulary
 from tasks.speech.datasets import SpeechCorpus, Utterance
 from tasks.speech.features import FeatureOptions, FeatureStore, prepare_features

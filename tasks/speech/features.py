@@ -19,9 +19,8 @@ from torch import Tensor, nn
 from torchaudio.transforms import ComputeDeltas, FrequencyMasking, MelSpectrogram, TimeMasking
 
 from bench.attention.base import lengths_to_mask
-from tasks.data.arrow import Padded, RaggedArray, read_table, write_blocks
 from tasks.data.batching import sorted_batches
-from tasks.data.cache import cached, digest
+from tasks.data.cache import Padded, RaggedArray, cached, digest, read_table, write_blocks
 from tasks.speech.datasets import SpeechCorpus, Utterance
 
 # Added to mel energies: about what rounding to 16 bits leaves in a silent frame.

@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 
 from tasks.data.tokenizer import words
-from tasks.evaluation.alignment_text import WordPair
 from tasks.evaluation.bootstrap import bootstrap, ratio
 from tasks.evaluation.scoring import Scores
-from tasks.evaluation.text_to_text import TextScorer
+from tasks.evaluation.text import TextScorer, WordPair
 from tasks.summarization.datasets import Document, Words
 
 #: Figures by our names, and rouge-score's.

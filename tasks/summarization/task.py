@@ -15,7 +15,7 @@ from tasks.summarization.datasets import Document, Segments, SummaryCorpus
 from tasks.summarization.settings import SummarySettings
 
 if TYPE_CHECKING:
-    from tasks.data.text_pairs import SplitTexts, TextData
+    from tasks.data.texts import SplitTexts, TextData
     from tasks.summarization.evaluate import SummaryScorer
     from tasks.training.sequence import GenerationModule
 
@@ -36,7 +36,7 @@ class Summarization(Task[SummarySettings, SummaryCorpus, "TextData[Document]", "
 
     @classmethod
     def prepare(cls, plan: SummarizationPlan, paths: Paths) -> TextData[Document]:
-        from tasks.data.text_pairs import prepare_texts
+        from tasks.data.texts import prepare_texts
         from tasks.summarization.baselines import figures
 
         settings = plan.settings
@@ -61,7 +61,7 @@ class Summarization(Task[SummarySettings, SummaryCorpus, "TextData[Document]", "
         module: GenerationModule,
         data: TextData[Document],
     ) -> Evaluation:
-        from tasks.evaluation.text_to_text import evaluate_texts
+        from tasks.evaluation.text import evaluate_texts
 
         return evaluate_texts(cls.scorer(), module, data)
 
@@ -74,8 +74,7 @@ class Summarization(Task[SummarySettings, SummaryCorpus, "TextData[Document]", "
 
 def _texts(documents: Sequence[Document]) -> SplitTexts[Document]:
     """The texts of documents, whose segments are sentences."""
-    from tasks.data.lines import Texts
-    from tasks.data.text_pairs import SplitTexts
+    from tasks.data.texts import SplitTexts, Texts
 
     return SplitTexts(
         documents,

@@ -3,6 +3,12 @@ state that a checkpoint needs besides parameters.
 
 A subclass builds a model (`tasks.training.sequence`, `tasks.training.classifier`) and says what the
 loss of a batch is.
+
+In data-parallel training each rank trains on its share of every batch. Together the ranks compute
+what one process computes on the whole batch: each rank's mean loss is weighted by the number of
+units it is a mean over, and counts are summed. Random draws are each rank's own, so dropout and
+sampled locations differ as they do between seeds. Terms of the loss that are means over something
+else than its units (the doubly stochastic penalty is one over examples) get the same weights.
 """
 
 from __future__ import annotations
@@ -12,20 +18,91 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import pytorch_lightning as pl
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bench.models.base import ModelConfig
 from bench.models.losses import Baseline
+from tasks.data.batching import Share
 from tasks.settings import Settings
-from tasks.training.distributed import ProcessGroup, Share
 
 #: Decay rates of AdamW's averages, as Vaswani et al. (2017) set them.
 BETAS = (0.9, 0.98)
+
+Plain = TypeVar("Plain")
+
+
+class ProcessGroup:
+    """The ranks that train one model together: here, one process on its own."""
+
+    rank = 0
+    count = 1
+
+    def weighted(self, loss: Tensor, count: int) -> Tensor:
+        """This rank's term of the mean loss over the whole batch.
+
+        Args:
+            loss: mean loss over this rank's share.
+            count: number of units it is a mean over.
+        """
+        return loss
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Elementwise sum over all ranks."""
+        return values
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Elementwise mean over all ranks."""
+        return values
+
+    def broadcast(self, value: Plain) -> Plain:
+        """The value that rank 0 passed: plain data or a tensor."""
+        return value
+
+    def gather(self, value: Plain) -> list[Plain]:
+        """The values of all ranks in their order, on rank 0; an empty list on the others."""
+        return [value]
+
+
+class DistributedGroup(ProcessGroup):
+    """torch's default process group, which must have gloo for CPU tensors.
+
+    All ranks must call the same methods in the same order.
+    """
+
+    def __init__(self) -> None:
+        self.rank, self.count = dist.get_rank(), dist.get_world_size()
+
+    def weighted(self, loss: Tensor, count: int) -> Tensor:
+        # Counts are summed on the host, where they are known, so as not to wait for the device.
+        total = int(self.sum(torch.tensor(count)))
+        return loss * (count / max(total, 1))
+
+    def sum(self, values: Tensor) -> Tensor:
+        values = values.clone()
+        dist.all_reduce(values)
+        return values
+
+    def mean(self, values: Tensor) -> Tensor:
+        return self.sum(values) / self.count
+
+    def broadcast(self, value: Plain) -> Plain:
+        if isinstance(value, Tensor):
+            dist.broadcast(value, src=0)
+            return value
+        values = [value]
+        dist.broadcast_object_list(values, src=0)
+        return values[0]
+
+    def gather(self, value: Plain) -> list[Plain]:
+        values: list[Any] = [None] * self.count
+        dist.gather_object(value, values if self.rank == 0 else None, dst=0)
+        return values if self.rank == 0 else []
 
 
 class DivergedError(ArithmeticError):

@@ -25,7 +25,7 @@ from bench.models.layers import VocabularyHead, dropout, token_embedding
 from bench.models.losses import Baseline, doubly_stochastic_penalty, penalty_weight, reinforce_loss
 from tasks.base import Plan
 from tasks.data.batching import Batch
-from tasks.data.text_pairs import TextData
+from tasks.data.texts import TextData
 from tasks.data.vocabulary import PAD
 from tasks.settings import Settings, TextSettings
 from tasks.training.module import TrainingModule, model_sizes

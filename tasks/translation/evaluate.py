@@ -13,10 +13,9 @@ import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from tasks.evaluation.alignment_text import WordPair
 from tasks.evaluation.bootstrap import bootstrap
 from tasks.evaluation.scoring import Scores
-from tasks.evaluation.text_to_text import TextScorer
+from tasks.evaluation.text import TextScorer, WordPair
 from tasks.translation.datasets import Pair
 
 ORDER = 4

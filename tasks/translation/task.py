@@ -13,7 +13,7 @@ from tasks.settings import Settings, TextSettings
 from tasks.translation.datasets import Pair, TranslationCorpus
 
 if TYPE_CHECKING:
-    from tasks.data.text_pairs import SplitTexts, TextData
+    from tasks.data.texts import SplitTexts, TextData
     from tasks.training.sequence import GenerationModule
     from tasks.translation.evaluate import TranslationScorer
 
@@ -34,7 +34,7 @@ class Translation(Task[TextSettings, TranslationCorpus, "TextData[Pair]", "Gener
 
     @classmethod
     def prepare(cls, plan: TranslationPlan, paths: Paths) -> TextData[Pair]:
-        from tasks.data.text_pairs import prepare_texts
+        from tasks.data.texts import prepare_texts
 
         settings = plan.settings
         corpus = plan.load(paths.data_root).limited(settings.train_limit, settings.test_limit)
@@ -53,7 +53,7 @@ class Translation(Task[TextSettings, TranslationCorpus, "TextData[Pair]", "Gener
         module: GenerationModule,
         data: TextData[Pair],
     ) -> Evaluation:
-        from tasks.evaluation.text_to_text import evaluate_texts
+        from tasks.evaluation.text import evaluate_texts
 
         return evaluate_texts(cls.scorer(), module, data)
 
@@ -65,7 +65,6 @@ class Translation(Task[TextSettings, TranslationCorpus, "TextData[Pair]", "Gener
 
 
 def _texts(pairs: Sequence[Pair]) -> SplitTexts[Pair]:
-    from tasks.data.lines import Texts
-    from tasks.data.text_pairs import SplitTexts
+    from tasks.data.texts import SplitTexts, Texts
 
     return SplitTexts(pairs, Texts(pairs, "source_text"), Texts(pairs, "target_text"))

@@ -18,8 +18,8 @@ from ablations.trial_interface import TrialOptions
 from bench.store.cell import Cell
 from bench.store.result import Result
 from bench.store.store import Store
+from tasks.data.batching import share
 from tasks.plan import make_cell
-from tasks.training.distributed import share
 
 #: Nothing is drawn in these, so they must agree. The last is trained on few units a batch, so that
 #: some batches have fewer examples than there are ranks.

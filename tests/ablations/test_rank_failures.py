@@ -18,7 +18,7 @@ from ablations.trial_interface import NO_HOOKS, TrialHooks, TrialOptions
 from ablations.worker import run_cell
 from bench.store.store import Store
 from tasks.plan import make_cell, resolve
-from tasks.training.distributed import ProcessGroup
+from tasks.training.module import ProcessGroup
 
 worker = pytest.importorskip("ablations.worker")
 

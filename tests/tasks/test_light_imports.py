@@ -26,7 +26,7 @@ SLOW = (
     "sacrebleu",
     "pycocoevalcap",
 )
-READING = ["archives", "cache", "download", "hub", "lines", "readers", "rows", "tokenizer"]
+READING = ["archives", "cache", "download", "hub", "readers", "rows", "tokenizer"]
 
 
 def modules_of(task: str) -> list[str]:

@@ -19,10 +19,9 @@ import numpy as np
 from bench.errors import UsageError
 from tasks.base import Corpus
 from tasks.captioning.metrics import normalised
-from tasks.data.lines import TextLines
-from tasks.data.readers import OnError, collect, read_json_lines
+from tasks.data.readers import OnError, Problem, collect, read_json_lines
+from tasks.data.rows import TextLines
 from tasks.data.tokenizer import words
-from tasks.problems import Problem
 
 # Pictures that agree in this many pixels a side are the same picture.
 THUMBNAIL = 32

@@ -35,10 +35,9 @@ from tasks.captioning.datasets import (
 )
 from tasks.captioning.metrics import normalised
 from tasks.data.archives import Distribution, Piece
-from tasks.data.lines import TextLines
-from tasks.data.readers import required_root
+from tasks.data.readers import Problem, Scan, required_root
+from tasks.data.rows import TextLines
 from tasks.data.tokenizer import words
-from tasks.problems import Problem, Scan
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

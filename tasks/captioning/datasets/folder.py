@@ -19,8 +19,7 @@ from tasks.captioning.datasets import (
     described,
     read_entries,
 )
-from tasks.data.readers import required_root
-from tasks.problems import Problem, Scan
+from tasks.data.readers import Problem, Scan, required_root
 
 #: Looked for where `captions` is not given.
 CAPTION_FILES = ("captions.tsv", "captions.csv", "captions.jsonl", "captions.txt")

@@ -13,9 +13,8 @@ import numpy as np
 
 from bench.errors import UsageError
 from tasks.base import Corpus, ScannedDataset
-from tasks.data.readers import OnError, Row, collect, fail
+from tasks.data.readers import OnError, Problem, Row, Scan, collect, fail
 from tasks.data.tokenizer import plain_words
-from tasks.problems import Problem, Scan
 
 Label = Literal["entailment", "neutral", "contradiction"]
 #: In the order of the class indices everywhere.

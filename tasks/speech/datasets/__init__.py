@@ -20,8 +20,7 @@ import numpy as np
 
 from bench.errors import UsageError
 from tasks.base import Corpus
-from tasks.data.readers import read_lines
-from tasks.problems import Problem
+from tasks.data.readers import Problem, read_lines
 
 #: A waveform whose samples all lie below this is taken for silence.
 SILENT = 1e-4

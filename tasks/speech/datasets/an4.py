@@ -13,8 +13,7 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, ScannedDataset, datasets
-from tasks.data.readers import data_folder, read_lines
-from tasks.problems import Problem, Scan
+from tasks.data.readers import Problem, Scan, data_folder, read_lines
 from tasks.speech.audio import file_identity, read_sphinx
 from tasks.speech.datasets import (
     SoundReader,

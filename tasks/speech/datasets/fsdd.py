@@ -14,8 +14,7 @@ from pydantic import Field, model_validator
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.data.archives import Distribution, Piece
-from tasks.data.readers import data_folder
-from tasks.problems import Problem, Scan
+from tasks.data.readers import Problem, Scan, data_folder
 from tasks.speech.audio import HeaderCheck, file_identity, read_sound
 from tasks.speech.datasets import (
     SoundReader,

@@ -11,8 +11,7 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, ScannedDataset, datasets
-from tasks.data.readers import Row, read_tsv, required_root
-from tasks.problems import Problem, Scan
+from tasks.data.readers import Problem, Row, Scan, read_tsv, required_root
 from tasks.speech.audio import FileReader, HeaderCheck
 from tasks.speech.datasets import (
     SpeechCorpus,

@@ -16,9 +16,9 @@ from pydantic import Field
 from bench.errors import UsageError
 from tasks.base import Corpus, Dataset
 from tasks.data.hub import Card, CardOptions, provenance_note, read_split
+from tasks.data.readers import Problem
 from tasks.data.rows import RowExamples, TextRow, filled_rows
 from tasks.data.tokenizer import plain_words
-from tasks.problems import Problem
 
 Words = tuple[str, ...]
 #: Pairs (summary word, document word), counted from 0 over all sentences.

@@ -8,9 +8,8 @@ from pathlib import Path
 from pydantic import Field
 
 from tasks.base import DatasetOptions, ScannedDataset, datasets
-from tasks.data.readers import collect, required_root
+from tasks.data.readers import Problem, Scan, collect, required_root
 from tasks.data.rows import JsonRows, RowExamples
-from tasks.problems import Problem, Scan
 from tasks.summarization.datasets import (
     Document,
     Preprocessing,

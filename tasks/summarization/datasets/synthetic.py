@@ -11,8 +11,7 @@ from random import Random
 from pydantic import Field, model_validator
 
 from bench.errors import UsageError
-from tasks.base import Dataset, DatasetOptions, datasets
-from tasks.data.synthetic_splits import SyntheticSplit, synthetic_splits, unseen
+from tasks.base import Dataset, DatasetOptions, SyntheticSplit, datasets, synthetic_splits, unseen
 from tasks.summarization.datasets import Document, SummaryCorpus
 from tasks.summarization.synthetic import ReportWriter
 

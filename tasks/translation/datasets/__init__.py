@@ -14,10 +14,9 @@ import numpy as np
 
 from bench.errors import UsageError
 from tasks.base import Corpus, ScannedDataset
-from tasks.data.lines import TextLines
-from tasks.data.rows import ParallelLines, RowExamples, TextRow, filled_rows
+from tasks.data.readers import Problem, Scan
+from tasks.data.rows import ParallelLines, RowExamples, TextLines, TextRow, filled_rows
 from tasks.data.tokenizer import words
-from tasks.problems import Problem, Scan
 
 #: Pairs (target word, source word), counted from 0.
 Links = tuple[tuple[int, int], ...]

@@ -8,6 +8,7 @@ import pytest
 
 from bench.errors import UsageError
 from tasks.data.readers import (
+    Problem,
     Row,
     collect,
     data_folder,
@@ -17,7 +18,6 @@ from tasks.data.readers import (
     read_rows,
     read_tsv,
 )
-from tasks.problems import Problem
 
 
 def write(path: Path, data: bytes) -> Path:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tasks.data.arrow import EncodedTexts, RaggedArray
+from tasks.data.cache import RaggedArray
+from tasks.data.texts import EncodedTexts
 from tasks.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 
 

@@ -16,7 +16,7 @@ from bench.errors import NotApplicable
 from bench.store.store import Store
 from reports.statistics.bootstrap import candidates, fitting
 from tasks.base import Evaluation, Paths, Plan, tasks
-from tasks.data.text_pairs import TextData
+from tasks.data.texts import TextData
 from tasks.plan import make_cell, refusal, resolve
 from tasks.summarization.datasets import Document
 from tasks.summarization.evaluate import ROUGE, rouge

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bench.errors import UsageError
-from tasks.data.lines import Texts
 from tasks.data.rows import RowExamples, TextRow
+from tasks.data.texts import Texts
 from tasks.summarization.datasets import (
     Document,
     Preprocessing,

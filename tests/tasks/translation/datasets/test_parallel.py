@@ -9,7 +9,7 @@ import pytest
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
-from tasks.data.lines import Texts
+from tasks.data.texts import Texts
 from tasks.translation.datasets import Pair, line_problems, read_pairs
 from tasks.translation.datasets.parallel import Parallel, ParallelOptions
 

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.data.arrow import encode
-from tasks.data.text_pairs import Split
+from tasks.data.texts import Split, encode
 from tasks.data.tokenizer import Tokenizer
-from tasks.evaluation.alignment_text import END, Attended, WordPair, alignment, attended, traces
 from tasks.evaluation.decode import Decoding, Read, Written
+from tasks.evaluation.text import END, Attended, WordPair, alignment, attended, traces
 
 # "ab" is two tokens on either side, "c" and "d" are one.
 TOKENIZER = Tokenizer.train(["a c d", "a c d", "xb"], kind="bpe", size=50)

@@ -12,7 +12,7 @@ import pytest
 
 from bench.errors import UsageError
 from tasks.base import Corpus
-from tasks.data.text_pairs import SplitTexts, TextData, prepare_texts
+from tasks.data.texts import SplitTexts, TextData, prepare_texts
 from tasks.data.vocabulary import BOS, EOS, PAD
 from tasks.settings import TextSettings
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.data import arrow as module
-from tasks.data.arrow import EncodedTexts, encode
+from tasks.data import texts as module
+from tasks.data.texts import EncodedTexts, encode
 from tasks.data.tokenizer import Tokenizer
 from tasks.data.vocabulary import BOS, EOS, PAD
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.errors import UsageError
-from tasks.data import lines as module
-from tasks.data.lines import TextLines
+from tasks.data import rows as module
+from tasks.data.rows import TextLines
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\n\r\ufeff", codec="utf-8"), max_size=9)))

@@ -11,8 +11,7 @@ import pytest
 
 from bench.errors import UsageError
 from tasks.base import Corpus, Dataset, DatasetOptions, ScannedDataset
-from tasks.data.readers import required_root
-from tasks.problems import Problem, Scan, interleaved, summary
+from tasks.data.readers import Problem, Scan, interleaved, required_root, summary
 
 
 def problem(kind: str, number: int) -> Problem:

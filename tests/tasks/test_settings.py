@@ -9,8 +9,7 @@ import pytest
 import yaml
 
 from tasks.base import datasets, tasks
-from tasks.budgets import budget_settings
-from tasks.settings import BUDGETS
+from tasks.settings import BUDGETS, budget_settings
 
 TABULAR = datasets("entailment").get("tabular")
 

@@ -1,0 +1,387 @@
+"""Texts made ready: tokenised once, cached by fingerprint; pairs of them batched by length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar, overload
+
+import numpy as np
+import torch
+
+from bench.errors import UsageError
+from tasks.base import Corpus, TaskData
+from tasks.data.batching import Batch, BucketBatches, Stream, StreamModule, sorted_batches
+from tasks.data.cache import (
+    Padded,
+    RaggedArray,
+    cached,
+    digest,
+    digest_texts,
+    read_table,
+    write_blocks,
+)
+from tasks.data.tokenizer import Tokenizer
+from tasks.data.vocabulary import BOS, EOS, PAD, Segmented
+from tasks.settings import TextSettings
+
+ExampleT = TypeVar("ExampleT")
+Baselines = Callable[[], Mapping[str, float]]
+
+# Texts encoded and written at once.
+ROWS = 1 << 16
+# Raised when the same tokeniser and texts would give another file than before.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Texts(Sequence[str]):
+    """One text of every item; none is kept.
+
+    Attributes:
+        side: the attribute of an item that is its text ("source_text", ...).
+    """
+
+    items: Sequence[Any]
+    side: str
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[str]:
+        return map(attrgetter(self.side), self.items)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Texts: ...
+    def __getitem__(self, index: int | slice) -> str | Texts:
+        if isinstance(index, slice):
+            return Texts(self.items[index], self.side)
+        text: str = getattr(self.items[index], self.side)
+        return text
+
+
+class TextEncoder(Protocol):
+    """Whatever cuts texts into token ids (`Tokenizer`, `Vocabulary`)."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of all that decides how texts are encoded."""
+
+    def segment_batch(self, texts: Iterable[str]) -> list[Segmented]:
+        """Token ids with the word of each token."""
+
+
+@dataclass(frozen=True)
+class PaddedTexts(Padded):
+    """A batch of texts: `values` are B,T int64 token ids, PAD after the end; `lengths` count begin
+    and end where they were asked for.
+
+    Attributes:
+        segments: B,T int64, the segment of every token, 0 where padding; None where texts have no
+            segments. The begin token counts to the first segment, the end token to the last.
+    """
+
+    segments: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class EncodedTexts:
+    """One side of a corpus as token ids, without begin and end.
+
+    Attributes:
+        ids: the tokens of each text.
+        word_of: the word of every token, from 0; None where nobody asks for words.
+        segment_of: the segment of every token; None where texts have no segments.
+        fingerprint: digest of the texts, their order and the tokeniser.
+    """
+
+    ids: RaggedArray
+    word_of: RaggedArray | None = None
+    segment_of: RaggedArray | None = None
+    fingerprint: str = ""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """N int64, tokens of each text."""
+        return self.ids.lengths
+
+    def tokens(self, index: int) -> np.ndarray:
+        """T token ids of one text."""
+        return self.ids[index]
+
+    def words(self, index: int) -> np.ndarray:
+        """T, the word of each token of one text."""
+        assert self.word_of is not None
+        return self.word_of[index]
+
+    def batch(self, indices: np.ndarray, *, begin: bool = False, end: bool = False) -> PaddedTexts:
+        """Gather texts into one padded array.
+
+        Args:
+            indices: B places in the corpus.
+            begin, end: whether BOS goes before each text and EOS after it.
+        """
+        found = self.ids.gather(indices, dtype=np.int64, filling=PAD)
+        tokens = _framed(found.values, begin, end, PAD)
+        every, last = np.arange(len(tokens)), begin + found.lengths
+        if begin:
+            tokens[:, 0] = BOS
+        if end:
+            tokens[every, last] = EOS
+        segments = None
+        if self.segment_of is not None:
+            segments = _framed(
+                self.segment_of.gather(indices, dtype=np.int64).values, begin, end, 0
+            )
+            if end:
+                segments[every, last] = segments[every, np.maximum(last - 1, 0)]
+        return PaddedTexts(tokens, found.lengths + begin + end, segments)
+
+
+def _framed(values: np.ndarray, begin: bool, end: bool, filling: int) -> np.ndarray:
+    """B,T with a further column at either end where one is wanted."""
+    B, T = values.shape
+    out = np.full((B, begin + T + end), filling, dtype=values.dtype)
+    out[:, begin : begin + T] = values
+    return out
+
+
+def encode(
+    texts: Sequence[str],
+    encoder: TextEncoder,
+    cache: Path,
+    *,
+    segments: Iterable[Sequence[int]] | None = None,
+) -> EncodedTexts:
+    """Encode texts once and keep them in the cache; equal requests find them ready.
+
+    Args:
+        texts: read twice, never held as a whole.
+        segments: for every text the segment of each of its words, from 0 and never falling; gone
+            through twice.
+
+    Raises:
+        UsageError: the cache cannot be written.
+    """
+    parts = ["encoded", VERSION, encoder.fingerprint, digest_texts(texts)]
+    if segments is not None:
+        parts.append(digest_texts(map(repr, segments)))
+    import pyarrow as pa
+
+    key = digest(*parts)
+    names = ["tokens", "words"] + ([] if segments is None else ["segments"])
+    path = cached(
+        cache / "encoded",
+        key,
+        lambda target: write_blocks(
+            target,
+            dict.fromkeys(names, pa.large_list(pa.int32())),
+            _encoded_blocks(texts, encoder, segments or ()),
+        ),
+        suffix=".arrow",
+    )
+    table = read_table(path)
+    columns = {name: RaggedArray.of_column(table.column(name)) for name in table.column_names}
+    return EncodedTexts(columns["tokens"], columns["words"], columns.get("segments"), key)
+
+
+def _encoded_blocks(
+    texts: Iterable[str], encoder: TextEncoder, segments: Iterable[Sequence[int]]
+) -> Iterator[dict[str, list[Any]]]:
+    remaining, numbers = iter(texts), iter(segments)
+    while block := list(islice(remaining, ROWS)):
+        segmented = encoder.segment_batch(block)
+        of_words = islice(numbers, len(block))
+        yield {
+            "tokens": [one.ids for one in segmented],
+            "words": [one.words for one in segmented],
+            "segments": list(map(_segments_of_tokens, of_words, segmented)),
+        }
+
+
+def _segments_of_tokens(of_words: Sequence[int], text: Segmented) -> np.ndarray:
+    """T, the segment of every token, from those of the words."""
+    return np.asarray(of_words, dtype=np.int32)[np.asarray(text.words, dtype=np.int64)]
+
+
+# Pairs of texts.
+
+
+@dataclass(frozen=True)
+class SplitTexts(Generic[ExampleT]):
+    """The texts of a split: N of each side.
+
+    Attributes:
+        examples: what the texts are made of.
+        source, target: gone through several times, never held as a whole.
+        segments: for every source the segment of each of its words; None if it has none.
+    """
+
+    examples: Sequence[ExampleT]
+    source: Sequence[str]
+    target: Sequence[str]
+    segments: Iterable[Sequence[int]] | None = None
+
+
+@dataclass(frozen=True)
+class Split(Generic[ExampleT]):
+    """Examples with their tokens. Sources end with EOS, targets are framed by BOS and EOS."""
+
+    examples: Sequence[ExampleT]
+    source: EncodedTexts
+    target: EncodedTexts
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def batch(self, indices: np.ndarray) -> Batch:
+        """The examples at these places, padded."""
+        source = self.source.batch(indices, end=True)
+        inputs = self.target.batch(indices, begin=True)
+        outputs = self.target.batch(indices, end=True)
+        return Batch(
+            index=torch.from_numpy(np.ascontiguousarray(indices)),
+            source=torch.from_numpy(source.values),
+            source_mask=torch.from_numpy(source.mask),
+            inputs=torch.from_numpy(inputs.values),
+            outputs=torch.from_numpy(outputs.values),
+            segments=None if source.segments is None else torch.from_numpy(source.segments),
+            units=int(outputs.lengths.sum()),
+        )
+
+    def in_order_of_length(self, units: int) -> Stream:
+        """All examples once, shortest sources first, `units` padded source tokens a batch."""
+        return Stream(self.batch, sorted_batches(self.source.lengths + 1, units))
+
+
+@dataclass(frozen=True)
+class TextData(TaskData, Generic[ExampleT]):
+    """Everything a trial needs of its corpus.
+
+    Attributes:
+        sure: whether gold links are sure or possible only (`tasks.evaluation.alignment`).
+        baselines: gives figures of baselines that need no model, by name. Called where a trial is
+            tested, since they may take seconds.
+    """
+
+    fingerprint: str
+    source_tokenizer: Tokenizer
+    target_tokenizer: Tokenizer
+    train: Split[ExampleT]
+    validation: Split[ExampleT]
+    tests: Mapping[str, Split[ExampleT]]
+    settings: TextSettings
+    sure: bool = True
+    baselines: Baselines = dict
+    notes: tuple[str, ...] = ()
+
+    @property
+    def length_ratio(self) -> float:
+        """Mean source length over mean target length, end tokens counted."""
+        return float(
+            (self.train.source.lengths + 1).mean() / (self.train.target.lengths + 1).mean()
+        )
+
+    def datamodule(self, seed: int) -> StreamModule:
+        train = BucketBatches(
+            lengths=_bounded_lengths(self.train, self.settings),
+            batch_tokens=self.settings.batch_tokens,
+            seed=seed,
+            ties=self.train.source.lengths,
+        )
+        return StreamModule(
+            Stream(self.train.batch, train),
+            self.validation.in_order_of_length(self.settings.eval_batch_tokens),
+        )
+
+
+def prepare_texts(
+    corpus: Corpus[Any],
+    texts: Callable[[Sequence[Any]], SplitTexts[ExampleT]],
+    settings: TextSettings,
+    cache: Path,
+    *,
+    sure: bool = True,
+    baselines: Baselines = dict,
+) -> TextData[ExampleT]:
+    """Learn the tokenisers from the training split, encode every split.
+
+    Args:
+        texts: the texts of the examples of a split.
+        sure, baselines: as in `TextData`.
+
+    Raises UsageError where the settings do not fit together or the cache cannot be written.
+    """
+    if settings.tokenizer == "bpe" and not settings.vocab_size:
+        raise UsageError(
+            "tokenizer=bpe needs the size of its vocabulary",
+            where="--set",
+            remedy="add --set vocab_size=5000",
+        )
+    train = texts(corpus.train)
+    source, target = _tokenizers(train, settings, cache)
+
+    def split(part: SplitTexts[ExampleT]) -> Split[ExampleT]:
+        return Split(
+            part.examples,
+            encode(part.source, source, cache, segments=part.segments),
+            encode(part.target, target, cache),
+        )
+
+    return TextData(
+        fingerprint=digest(corpus.fingerprint, source.fingerprint, target.fingerprint),
+        source_tokenizer=source,
+        target_tokenizer=target,
+        train=split(train),
+        validation=split(texts(corpus.validation)),
+        tests={name: split(texts(examples)) for name, examples in corpus.tests.items()},
+        settings=settings,
+        sure=sure,
+        baselines=baselines,
+        notes=corpus.notes,
+    )
+
+
+def _tokenizers(
+    train: SplitTexts[Any], settings: TextSettings, cache: Path
+) -> tuple[Tokenizer, Tokenizer]:
+    """Those of source and target; one for both with a joint vocabulary."""
+
+    def learn(texts: Iterable[str]) -> Tokenizer:
+        return Tokenizer.train(
+            texts, kind=settings.tokenizer, size=settings.vocab_size, cache=cache
+        )
+
+    if settings.joint_vocab:
+        joint = learn(_Both(train.source, train.target))
+        return joint, joint
+    return learn(train.source), learn(train.target)
+
+
+@dataclass(frozen=True)
+class _Both:
+    """The texts of both sides, as often as they are gone through."""
+
+    source: Iterable[str]
+    target: Iterable[str]
+
+    def __iter__(self) -> chain[str]:
+        return chain(self.source, self.target)
+
+
+def _bounded_lengths(split: Split[Any], settings: TextSettings) -> np.ndarray:
+    """N, what each example counts towards `batch_tokens`: its target, or its source where that
+    fills a larger share of `batch_source_tokens`."""
+    target: np.ndarray = split.target.lengths + 1
+    if not settings.batch_source_tokens:
+        return target
+    share = (split.source.lengths + 1) * settings.batch_tokens / settings.batch_source_tokens
+    return np.maximum(target, np.ceil(share).astype(np.int64))

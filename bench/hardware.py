@@ -10,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from torch import nn
@@ -182,8 +182,7 @@ def count_attention_parameters(module: nn.Module) -> int:
     """Number of trainable parameters in attention mechanisms."""
     from bench.attention.base import Attention
 
-    found: dict[int, Any] = {}
-    for part in module.modules():
-        if isinstance(part, Attention):
-            found.update((id(p), p) for p in part.parameters() if p.requires_grad)
-    return sum(parameter.numel() for parameter in found.values())
+    mechanisms = (part for part in module.modules() if isinstance(part, Attention))
+    parameters = (parameter for part in mechanisms for parameter in part.parameters())
+    found = {id(one): one.numel() for one in parameters if one.requires_grad}  # shared ones once
+    return sum(found.values())

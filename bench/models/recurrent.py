@@ -269,25 +269,7 @@ class FixedDecoder(RecurrentDecoder):
 class AttentiveDecoder(RecurrentDecoder):
     """Base of the recurrent decoders that attend: it holds the mechanism and prepares its keys."""
 
-    def __init__(
-        self,
-        vocabulary_size: int,
-        memory_size: int,
-        config: ModelConfig,
-        attention: Attention,
-        *,
-        extra_size: int,
-        readout_size: int,
-    ) -> None:
-        super().__init__(
-            vocabulary_size,
-            memory_size,
-            attention.context_size,
-            config,
-            extra_size=extra_size,
-            readout_size=readout_size,
-        )
-        self.attention = attention
+    attention: Attention
 
     @property
     def source_shared_across_beams(self) -> bool:
@@ -321,11 +303,12 @@ class PreviousStateDecoder(AttentiveDecoder):
         super().__init__(
             vocabulary_size,
             memory_size,
+            context,
             config,
-            attention,
             extra_size=context,
             readout_size=config.hidden_dim + context + config.embedding_dim,
         )
+        self.attention = attention
         self.carry = config.carry
 
     def _read(
@@ -370,11 +353,12 @@ class CurrentStateDecoder(AttentiveDecoder):
         super().__init__(
             vocabulary_size,
             memory_size,
+            attention.context_size,
             config,
-            attention,
             extra_size=config.embedding_dim if config.input_feeding else 0,
             readout_size=attention.context_size + config.hidden_dim,
         )
+        self.attention = attention
         self.input_feeding = config.input_feeding
 
     def _first_attentional_hidden(self, hidden: Tensor) -> Tensor | None:

@@ -17,7 +17,7 @@ import numpy as np
 from bench.store.result import Trace
 from reports import formats
 from reports.attention_maps.audio import sound_map
-from reports.attention_maps.image import photo_map
+from reports.attention_maps.image import explorer, explorer_row, gold_of, photo_map
 from reports.figures import (
     Box,
     Drawing,
@@ -78,11 +78,9 @@ def heat_map(trace: Trace, title: str) -> Drawing:
         *_rules(grid, len(sources), len(targets)),
         *_segments(trace, grid, height),
         *(_source_label(sources[s], s, grid) for s in columns),
-        Group(
-            tuple(
-                _row(trace, targets, t, grid, labelled=t in shown_rows) for t in range(len(targets))
-            ),
-            attributes={"role": "listbox", "tabindex": "0", "aria-label": title},
+        explorer(
+            [_row(trace, targets, t, grid, labelled=t in shown_rows) for t in range(len(targets))],
+            title,
         ),
     ]
     over = _overhang(sources, columns, grid, width)
@@ -104,7 +102,7 @@ def row_description(trace: Trace, t: int) -> str:
     weights = trace.weights[t]
     order = np.argsort(-weights, kind="stable")[:_TOLD]
     told = [f"{trace.source[s]} {weights[s]:.2f}" for s in order if weights[s] >= 0.005]
-    gold = [trace.source[s] for row, s in trace.gold or () if row == t and s < len(trace.source)]
+    gold = [trace.source[s] for s in gold_of(trace, t)]
     marked = f" (gold: {formats.listed(gold)})" if gold else ""
     return f"{trace.target[t]}: {', '.join(told)}{marked}{_heaviest_segment(trace, weights)}"
 
@@ -207,20 +205,11 @@ def _row(trace: Trace, targets: Sequence[str], t: int, grid: _Grid, *, labelled:
         if weight >= _VISIBLE
     )
     shapes.append(Strip(grid.left, top, grid.cell_x, grid.cell_y, "heat", cells))
-    for row, s in trace.gold or ():
-        if row == t and s < len(trace.source):
-            shapes.append(_frame(grid.left + s * grid.cell_x, top, grid))
+    shapes += [_frame(grid.left + s * grid.cell_x, top, grid) for s in gold_of(trace, t)]
     width = grid.cell_x * len(trace.source)
     # Catches the pointer over the whole row, its label included, also where nothing is drawn.
     shapes.append(Box(0, top, grid.left + width, grid.cell_y, "ground", opacity=0.0))
-    attributes = {
-        "class": "row",
-        "role": "option",
-        "aria-selected": "false",
-        "data-t": str(t),
-        "data-word": trace.target[t],
-    }
-    return Group(tuple(shapes), title=row_description(trace, t), attributes=attributes)
+    return explorer_row(trace, t, shapes, row_description(trace, t))
 
 
 def _frame(left: float, top: float, grid: _Grid) -> Box:

@@ -13,6 +13,8 @@ import numpy as np
 
 from bench.store.result import Trace
 from reports.attention_maps.image import grey, ink, spectrogram
+from bench.store.trace import Trace
+from reports.attention_maps.image import explorer, explorer_row, gold_of, grey, ink, spectrogram
 from reports.figures import (
     Box,
     Drawing,
@@ -86,8 +88,7 @@ def sound_map(trace: Trace, title: str) -> Drawing | None:
         )
         for t in range(len(names))
     ]
-    listed = {"role": "listbox", "tabindex": "0", "aria-label": title}
-    shapes.append(Group(tuple(rows), attributes=listed))
+    shapes.append(explorer(rows, title))
     shapes += _axis(left, below, seconds, scale)
     return Drawing(
         left + _WIDTH + over,
@@ -105,7 +106,7 @@ def sound_description(trace: Trace, t: int) -> str:
     assert times is not None, "only traces that say when their positions are are described"
     step, offset, _ = times
     place = int(np.argmax(weights))
-    gold = [s for row, s in trace.gold or () if row == t and s < len(weights)]
+    gold = gold_of(trace, t)
     told = f"{trace.target[t]}: most at {offset + place * step:.2f} s ({weights[place]:.2f})"
     if not gold:
         return told
@@ -147,19 +148,12 @@ def _row(
     veil = Box(start, top, width, height, "ground", opacity=0.0)
     shapes.append(Group((veil,), attributes={"class": "veil"}))
     shapes.append(Box(0, top, start + width, height, "ground", opacity=0.0))
-    attributes = {
-        "class": "row",
-        "role": "option",
-        "aria-selected": "false",
-        "data-t": str(t),
-        "data-word": trace.target[t],
-    }
-    return Group(tuple(shapes), title=sound_description(trace, t), attributes=attributes)
+    return explorer_row(trace, t, shapes, sound_description(trace, t))
 
 
 def _runs(trace: Trace, t: int) -> Iterator[tuple[int, int]]:
     """Yield the first and the last position of every unbroken run of gold positions."""
-    places = sorted({s for row, s in trace.gold or () if row == t and 0 <= s < len(trace.source)})
+    places = sorted({s for s in gold_of(trace, t) if s >= 0})
     for _, run in groupby(enumerate(places), key=lambda pair: pair[1] - pair[0]):
         members = [place for _, place in run]
         yield members[0], members[-1]

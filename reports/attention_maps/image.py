@@ -44,6 +44,29 @@ def photo(extra: Mapping[str, Any]) -> bytes | None:
     return data
 
 
+def explorer(rows: Sequence[Group], title: str) -> Group:
+    """Return the rows of a map as a list that the page's explorer walks through."""
+    listed = {"role": "listbox", "tabindex": "0", "aria-label": title}
+    return Group(tuple(rows), attributes=listed)
+
+
+def explorer_row(trace: Trace, t: int, shapes: Sequence[Shape], description: str) -> Group:
+    """Return the shapes of the t-th target unit as a row of the page's explorer."""
+    attributes = {
+        "class": "row",
+        "role": "option",
+        "aria-selected": "false",
+        "data-t": str(t),
+        "data-word": trace.target[t],
+    }
+    return Group(tuple(shapes), title=description, attributes=attributes)
+
+
+def gold_of(trace: Trace, t: int) -> list[int]:
+    """Return the source positions that the t-th target unit is linked to by the gold alignment."""
+    return [s for row, s in trace.gold or () if row == t and s < len(trace.source)]
+
+
 def veil(weights: np.ndarray) -> bytes:
     """Return a PNG file with a dark veil over whatever is not attended to.
 
@@ -127,28 +150,19 @@ def photo_map(trace: Trace, title: str) -> Drawing | None:
         weights = trace.weights[t].reshape(rows, columns)
         cover = Picture(0, _LABEL, _PANEL, height, veil(weights))
         panel = _panel(word, data, height, (cover,), boxes)
-        attributes = {
-            "class": "row",
-            "role": "option",
-            "aria-selected": "false",
-            "data-t": str(t),
-            "data-word": word,
-        }
-        described = photo_description(trace, t)
-        words.append(Group(panel.shapes, title=described, attributes=attributes))
+        words.append(explorer_row(trace, t, panel.shapes, photo_description(trace, t)))
     panels += words
     step_x, step_y = _PANEL + _GAP, height + _LABEL + _GAP
     placed = [
         Group((panel,), (place % _COLUMNS) * step_x, (place // _COLUMNS) * step_y)
         for place, panel in enumerate(panels)
     ]
-    listed = {"role": "listbox", "tabindex": "0", "aria-label": title}
     across = min(_COLUMNS, len(panels))
     down = -(-len(panels) // _COLUMNS)
     return Drawing(
         across * step_x - _GAP + 2,
         down * step_y - _GAP + 2,
-        (placed[0], Group(tuple(placed[1:]), attributes=listed)),
+        (placed[0], explorer(placed[1:], title)),
         title,
         attributes={"class": "map photo", "role": "group", "data-cell": "0"},
     )
@@ -158,7 +172,7 @@ def photo_description(trace: Trace, t: int) -> str:
     """A word's attention in words: `dog: 62 % of its weight lies in its box; most at row 3,
     column 4 (0.21)`."""
     weights = trace.weights[t]
-    gold = [s for row, s in trace.gold or () if row == t and s < len(trace.source)]
+    gold = gold_of(trace, t)
     inside = f"{weights[gold].sum():.0%} of its weight lies in its box; " if gold else ""
     place = int(np.argmax(weights))
     columns = (_grid(trace) or (1, len(weights)))[1]

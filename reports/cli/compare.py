@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reports.pages.comparison import CellDifference, StoreComparison
@@ -43,15 +43,11 @@ def run(args: argparse.Namespace) -> int:
 
         write_comparisons(comparisons, Path(args.out).expanduser())
     if args.json:
-        plain = [_plain(comparison) for comparison in comparisons]
+        plain = [dataclasses.asdict(comparison) for comparison in comparisons]
         sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
     else:
         sys.stdout.write("\n".join(text(comparison) for comparison in comparisons))
     return 0
-
-
-def _plain(comparison: StoreComparison) -> dict[str, Any]:
-    return dataclasses.asdict(comparison)
 
 
 def text(comparison: StoreComparison) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.store.result import AlignmentFigures, Cost, Result
+from bench.store.result import AlignmentFigures, Result
 from reports import formats
 from reports.load import Contender
 from reports.statistics import Analysis
@@ -388,7 +388,7 @@ def _baseline_rows(results: Sequence[Result]) -> list[Row]:
             if result.alignment and name in result.alignment.baselines
         ]
         blank = tuple(Missing("not applicable") for _ in _ALIGNMENT)
-        rows.append(Row(f"baseline: {name}", (*blank, *_alignment_entries(held)), apart=True))
+        rows.append(Row(BASELINE.format(name), (*blank, *_alignment_entries(held)), apart=True))
     return rows
 
 
@@ -418,7 +418,9 @@ def cost_table(analysis: Analysis, train_unit: str) -> Table:
     rows = []
     for place in analysis.order:
         costs = [result.cost for result in frame.contenders[place].done]
-        entries = [_cost_entry(costs, key, form) for key, _, form in _COSTS]
+        entries = [
+            mean_entry([getattr(cost, key) for cost in costs], form=form) for key, _, form in _COSTS
+        ]
         rows.append(contender_row(analysis, place, [main[place], *entries]))
     return Table(
         f"{frame.setting.slug}-cost",
@@ -431,10 +433,6 @@ def cost_table(analysis: Analysis, train_unit: str) -> Table:
             "examples a second. Times compare only within one machine.",
         ),
     )
-
-
-def _cost_entry(costs: Sequence[Cost], key: str, form: Form) -> Entry:
-    return mean_entry([getattr(cost, key) for cost in costs], form=form)
 
 
 def failures_table(contenders: Sequence[Contender], name: str) -> Table | None:

@@ -12,8 +12,6 @@ from itertools import groupby
 import numpy as np
 
 from bench.store.result import Trace
-from reports.attention_maps.image import grey, ink, spectrogram
-from bench.store.trace import Trace
 from reports.attention_maps.image import explorer, explorer_row, gold_of, grey, ink, spectrogram
 from reports.figures import (
     Box,

@@ -22,9 +22,9 @@ from tasks.captioning.datasets import UNREADABLE, CaptionCorpus, Drawn, Picture,
 from tasks.captioning.settings import CaptioningSettings
 from tasks.data.batching import Batch, BucketBatches, Stream, StreamModule
 from tasks.data.cache import cached, digest
+from tasks.data.readers import Problem, summary
 from tasks.data.texts import EncodedTexts, encode
 from tasks.data.tokenizer import Tokenizer
-from tasks.data.readers import Problem, summary
 
 # Raised when the same pictures would give other pixels than before.
 VERSION = 1

@@ -19,16 +19,19 @@ from bench.attention.base import (
     AttentionOptions,
     AttentionOutput,
     AttentionState,
+    Everywhere,
     Keys,
     Memory,
     Sampled,
     Score,
     Sizes,
+    Window,
     join_steps,
     zero_padding,
 )
-from bench.attention.registries import normalisers, scores
-from bench.attention.windows import Everywhere, MedianWindow, Window
+from bench.attention.registries import attentions, normalisers, scores
+from bench.attention.windows import MedianWindow
+from bench.errors import NotApplicable
 
 # Heads: slices of a vector, each with parameters of its own.
 
@@ -387,3 +390,27 @@ def in_chunks(
         for piece in rows.split(size, dim)
     ]
     return torch.cat(pieces, dim)
+
+
+def build_attention(
+    attention: str | type[Attention],
+    sizes: Sizes,
+    score: str | None = None,
+    options: AttentionOptions | None = None,
+) -> Attention:
+    """Build the mechanism of that name or class.
+
+    Args:
+        score: name of the score; None for the mechanism's classic one.
+        options: an instance of the mechanism's `Options`; None for their defaults.
+
+    Raises:
+        UsageError: unknown names.
+        NotApplicable: a score that the mechanism or the sizes refuse.
+    """
+    kind = attentions.get(attention) if isinstance(attention, str) else attention
+    score = kind.classic_score if score is None else score
+    reason = None if kind.placement == "fixed" else kind.refusal(score)
+    if reason:
+        raise NotApplicable(reason, where=f"{attention} with {score}")
+    return kind(sizes, score, kind.Options() if options is None else options)

@@ -1,4 +1,4 @@
-"""The interfaces of attention: mechanisms, their scores and their normalisers. Ours and other
+"""The interfaces of attention: mechanisms, their scores, windows and normalisers. Ours and other
 people's keep to the same ones.
 
 A mechanism is a module that is given queries and a memory and returns a context per query, with
@@ -396,3 +396,58 @@ def masked(scores: Tensor, mask: Tensor | None) -> Tensor:
     if scores.dtype in (torch.bfloat16, torch.float16):
         scores = scores.float()
     return scores if mask is None else torch.where(mask, scores, float("-inf"))
+
+
+@dataclass(frozen=True)
+class WindowMask:
+    """The positions that a window lets through, and how much each counts.
+
+    Attributes:
+        mask: bool, broadcastable to B,H,T,S, True where a query may look; None for everywhere.
+        gain: B,1,T,S factors for the normalised weights, or None for 1.
+        renormalise: whether the weights sum to 1 again after the gain.
+    """
+
+    mask: Tensor | None
+    gain: Tensor | None = None
+    renormalise: bool = True
+
+    def apply_gain(self, weights: Tensor) -> Tensor:
+        """Return the weights B,H,T,S with the gain applied."""
+        if self.gain is None:
+            return weights
+        weights = weights * self.gain.to(weights.dtype)
+        return weights / weights.sum(-1, keepdim=True) if self.renormalise else weights
+
+
+class Window(nn.Module, ABC):
+    """Base class of windows. A window remembers nothing: the state comes in with each call."""
+
+    @property
+    def needs_previous(self) -> bool:
+        """Whether the window reads the weights of the step before ("previous" in the state)."""
+        return False
+
+    def prepare(self, memory: Memory) -> Mapping[str, Tensor]:
+        """Return batch-first tensors to put into the keys."""
+        return {}
+
+    @abstractmethod
+    def forward(
+        self, query: Tensor, keys: Keys, state: AttentionState, mask: Tensor | None
+    ) -> WindowMask:
+        """Return the window mask of queries B,T,Q (T is 1 where `needs_previous`).
+
+        Args:
+            state: the state before the first of these queries.
+            mask: the mask of the memory (and of causality), broadcastable to B,1,T,S.
+        """
+
+
+class Everywhere(Window):
+    """No window: every real position is seen."""
+
+    def forward(
+        self, query: Tensor, keys: Keys, state: AttentionState, mask: Tensor | None
+    ) -> WindowMask:
+        return WindowMask(mask)

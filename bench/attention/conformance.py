@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.autograd import gradcheck
 from torch.autograd.gradcheck import GradcheckError
 
+from bench.attention.attention import build_attention
 from bench.attention.base import (
     Attention,
     AttentionOptions,
@@ -29,7 +30,6 @@ from bench.attention.base import (
     Sizes,
     lengths_to_mask,
 )
-from bench.attention.registries import build_attention
 from bench.errors import UsageError
 
 #: Real positions of each example: the whole width, less, and one only.

@@ -7,7 +7,7 @@ at most `width` away along every axis; clamping the centre keeps it from being e
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,65 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from bench.attention.base import AttentionState, Keys, Memory
+from bench.attention.base import AttentionState, Keys, Memory, Window, WindowMask
 
 #: Length ratios in here count as equal: the window then moves one position a step.
 EQUAL_LENGTHS = (0.8, 1.25)
-
-
-@dataclass(frozen=True)
-class WindowMask:
-    """The positions that a window lets through, and how much each counts.
-
-    Attributes:
-        mask: bool, broadcastable to B,H,T,S, True where a query may look; None for everywhere.
-        gain: B,1,T,S factors for the normalised weights, or None for 1.
-        renormalise: whether the weights sum to 1 again after the gain.
-    """
-
-    mask: Tensor | None
-    gain: Tensor | None = None
-    renormalise: bool = True
-
-    def apply_gain(self, weights: Tensor) -> Tensor:
-        """Return the weights B,H,T,S with the gain applied."""
-        if self.gain is None:
-            return weights
-        weights = weights * self.gain.to(weights.dtype)
-        return weights / weights.sum(-1, keepdim=True) if self.renormalise else weights
-
-
-class Window(nn.Module, ABC):
-    """Base class of windows. A window remembers nothing: the state comes in with each call."""
-
-    @property
-    def needs_previous(self) -> bool:
-        """Whether the window reads the weights of the step before ("previous" in the state)."""
-        return False
-
-    def prepare(self, memory: Memory) -> Mapping[str, Tensor]:
-        """Return batch-first tensors to put into the keys."""
-        return {}
-
-    @abstractmethod
-    def forward(
-        self, query: Tensor, keys: Keys, state: AttentionState, mask: Tensor | None
-    ) -> WindowMask:
-        """Return the window mask of queries B,T,Q (T is 1 where `needs_previous`).
-
-        Args:
-            state: the state before the first of these queries.
-            mask: the mask of the memory (and of causality), broadcastable to B,1,T,S.
-        """
-
-
-class Everywhere(Window):
-    """No window: every real position is seen."""
-
-    def forward(
-        self, query: Tensor, keys: Keys, state: AttentionState, mask: Tensor | None
-    ) -> WindowMask:
-        return WindowMask(mask)
 
 
 class MedianWindow(Window):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from bench.attention.attention import build_attention
 from bench.attention.base import Attention, AttentionOptions, Placement, Sizes
-from bench.attention.registries import build_attention
 from bench.errors import NotApplicable
 from bench.models.base import Decoder, Encoder, ModelConfig
 from bench.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, attending_layers

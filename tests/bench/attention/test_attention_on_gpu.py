@@ -9,9 +9,10 @@ import torch
 from attention_pairs import valid_pairs
 from torch import Tensor
 
+from bench.attention.attention import build_attention
 from bench.attention.base import Attention, Memory, Sizes
 from bench.attention.conformance import Batch, random_batch
-from bench.attention.registries import attentions, build_attention, normalisers
+from bench.attention.registries import attentions, normalisers
 
 pytestmark = [
     pytest.mark.gpu,

@@ -13,7 +13,7 @@ from attention_pairs import valid_pairs
 from torch import Tensor
 from wrong_mechanisms import Detached, Fading, Tidying
 
-from bench.attention.attention import ScoredAttention
+from bench.attention.attention import ScoredAttention, build_attention
 from bench.attention.base import (
     Attention,
     AttentionOptions,
@@ -24,7 +24,7 @@ from bench.attention.base import (
     Sizes,
 )
 from bench.attention.conformance import CHECKS, Finding, check_mechanism
-from bench.attention.registries import attentions, build_attention, normalisers
+from bench.attention.registries import attentions, normalisers
 from bench.errors import NotApplicable, UsageError
 
 PAIRS = [(attention, score) for attention, score, reason in valid_pairs() if reason is None]

@@ -9,11 +9,10 @@ import torch
 from attention_pairs import valid_pairs
 from torch import nn
 
-from bench.attention.attention import ScoredOptions, first_position
+from bench.attention.attention import ScoredOptions, build_attention, first_position
 from bench.attention.base import AttentionState, Memory, Sizes
 from bench.attention.mechanisms.multi_step import MultiStepOptions
 from bench.attention.mechanisms.soft import SoftOptions
-from bench.attention.registries import build_attention
 
 SIZE = 4
 Make = Callable[..., Memory]

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.attention.attention import WindowedOptions
+from bench.attention.attention import WindowedOptions, build_attention
 from bench.attention.base import Attention, AttentionOutput, AttentionState, Keys, Memory, Sizes
 from bench.attention.conformance import check_mechanism
-from bench.attention.registries import attentions, build_attention
+from bench.attention.registries import attentions
 
 SIZE = 4
 Make = Callable[..., Memory]

@@ -8,9 +8,10 @@ import pytest
 import torch
 from attention_pairs import valid_pairs
 
+from bench.attention.attention import build_attention
 from bench.attention.base import AttentionState, Keys, Memory, Sizes, lengths_to_mask
 from bench.attention.mechanisms.soft import SoftOptions
-from bench.attention.registries import attentions, build_attention, scores
+from bench.attention.registries import attentions, scores
 from bench.errors import NotApplicable, UsageError
 
 SIZES = Sizes(4, 4)

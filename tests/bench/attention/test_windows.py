@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from bench.attention.attention import build_attention
 from bench.attention.base import (
     Attention,
     AttentionOutput,
@@ -21,7 +22,6 @@ from bench.attention.base import (
 )
 from bench.attention.mechanisms.local_m import LocalAttention, LocalOptions
 from bench.attention.mechanisms.local_p import PredictiveOptions
-from bench.attention.registries import build_attention
 from bench.attention.windows import MonotonicWindow, PredictiveWindow
 
 SIZE = 4

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from bench.attention.attention import build_attention
 from bench.attention.base import Attention, Keys, Memory, Sizes
-from bench.attention.registries import build_attention
 from measures.figure import Figure, core_seconds, median_seconds, one_core
 
 LENGTHS = (32, 128, 512, 2048, 8192)

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from bench.attention.attention import build_attention
 from bench.attention.base import AttentionOutput, Memory, Sampled, Sizes
 from bench.attention.mechanisms.hard import HardAttention, HardOptions, entropy
-from bench.attention.registries import build_attention, normalisers, scores
+from bench.attention.registries import normalisers, scores
 from bench.models.losses import Baseline, reinforce_loss, returns_to_go
 
 SIZE = 4

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from bench.attention.attention import build_attention
 from bench.attention.base import AttentionOutput, AttentionState, Memory, Sizes, lengths_to_mask
 from bench.attention.mechanisms.hierarchical import (
     HierarchicalAttention,
     HierarchicalOptions,
     segment_layout,
 )
-from bench.attention.registries import build_attention, normalisers, scores
+from bench.attention.registries import normalisers, scores
 
 SIZE = 4
 Make = Callable[..., Memory]

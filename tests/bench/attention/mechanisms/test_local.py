@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from bench.attention import windows as gathering
+from bench.attention.attention import build_attention
 from bench.attention.base import Keys, Memory, Sizes
 from bench.attention.mechanisms import local_m as local_module
 from bench.attention.mechanisms.local_m import LocalAttention, LocalOptions
 from bench.attention.mechanisms.local_p import PredictiveOptions
-from bench.attention.registries import build_attention
 from bench.attention.windows import PooledKeys
 
 SIZE, STEPS = 4, 5

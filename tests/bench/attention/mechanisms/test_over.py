@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from bench.attention.attention import build_attention
 from bench.attention.base import AttentionOutput, Memory, Sizes
 from bench.attention.mechanisms import over as over_module
 from bench.attention.mechanisms.over import AttentionOverAttention, OverOptions
-from bench.attention.registries import build_attention, normalisers
+from bench.attention.registries import normalisers
 
 SIZE = 4
 Make = Callable[..., Memory]

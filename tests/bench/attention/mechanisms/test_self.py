@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from bench.attention import attention as core
+from bench.attention.attention import build_attention
 from bench.attention.base import AttentionState, Keys, Memory, Sizes
 from bench.attention.mechanisms.self import MultiHeadAttention
-from bench.attention.registries import attentions, build_attention, normalisers, scores
+from bench.attention.registries import attentions, normalisers, scores
 from bench.errors import UsageError
 
 SIZE, HEADS = 8, 4

@@ -48,7 +48,7 @@ def digest_texts(texts: Iterable[str]) -> str:
 
 
 def cached(
-    folder: Path, fingerprint: str, build: Callable[[Path], None], *, suffix: str = ""
+    folder: Path, fingerprint: str, build: Callable[[Path], object], *, suffix: str = ""
 ) -> Path:
     """The file `folder/<fingerprint><suffix>`, built first if it is not there.
 
@@ -79,7 +79,21 @@ def cached(
     return path
 
 
-def _write(path: Path, build: Callable[[Path], None]) -> None:
+def cached_json(folder: Path, fingerprint: str, build: Callable[[], Any]) -> Any:
+    """The JSON data of `folder/<fingerprint>.json`, built first if it is not there.
+
+    Args and Raises: as for `cached`, but `build` returns the data.
+    """
+    path = cached(
+        folder,
+        fingerprint,
+        lambda temporary: temporary.write_text(json.dumps(build()), "utf-8"),
+        suffix=".json",
+    )
+    return json.loads(path.read_text("utf-8"))
+
+
+def _write(path: Path, build: Callable[[Path], object]) -> None:
     handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)

@@ -171,8 +171,9 @@ def commit(card: Card, root: Path) -> str | None:
     return ", ".join(sorted(commits)) or None
 
 
-def provenance_note(card: Card, root: Path) -> str:
+def provenance_note(card: Card, root: Path | None) -> str:
     """What a report says of where the data came from: the commit, if it is known."""
+    assert root is not None, "its files have been read"
     return f"{card.identifier} at {commit(card, root) or card.revision}"
 
 

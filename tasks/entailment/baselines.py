@@ -10,7 +10,6 @@ The linear models are scikit-learn's multinomial logistic regression.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.data.cache import cached, digest
+from tasks.data.cache import cached_json, digest
 from tasks.entailment.datasets import LABELS, EntailmentCorpus, PairExample, gold_classes
 
 if TYPE_CHECKING:
@@ -177,17 +176,17 @@ def baseline_figures(corpus: EntailmentCorpus, cache: Path) -> Mapping[str, Mapp
     Raises UsageError: the cache cannot be written.
     """
     key = digest("entailment baselines", VERSION, corpus.fingerprint)
-    path = cached(cache / "baselines", key, lambda target: _write(target, corpus), suffix=".json")
-    return json.loads(path.read_text("utf-8"))
+    found: dict[str, dict[str, float]]
+    found = cached_json(cache / "baselines", key, lambda: _accuracies(corpus))
+    return found
 
 
-def _write(path: Path, corpus: EntailmentCorpus) -> None:
+def _accuracies(corpus: EntailmentCorpus) -> dict[str, dict[str, float]]:
     systems = baselines(corpus)
-    figures = {
+    return {
         subset: {
             one.name: float((gold_classes(pairs) == one.predictions[subset]).mean())
             for one in systems
         }
         for subset, pairs in corpus.tests.items()
     }
-    path.write_text(json.dumps(figures), "utf-8")

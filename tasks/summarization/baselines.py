@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.data.cache import cached, digest
-from tasks.summarization.datasets import Document, SummaryCorpus
+from tasks.data.cache import cached_json, digest
+from tasks.summarization.datasets import Document, SummaryCorpus, Words
 from tasks.summarization.evaluate import COLUMN, ROUGE, rouge, signature
 
 #: Numbers of words tried on the validation data.
@@ -41,22 +40,19 @@ def baselines(corpus: SummaryCorpus) -> tuple[Baseline, ...]:
     - as many first words as the reference has: what knowing the right length adds.
     """
     count = best_length(corpus.validation[:_CHOOSE_ON])
+
+    def first(length: Callable[[Document], int]) -> dict[str, list[Words]]:
+        return {
+            name: [first_words(document, length(document)) for document in part]
+            for name, part in corpus.tests.items()
+        }
+
     return (
-        Baseline(
-            "lead",
-            f"first {count} words",
-            {
-                name: [first_words(one, count) for one in part]
-                for name, part in corpus.tests.items()
-            },
-        ),
+        Baseline("lead", f"first {count} words", first(lambda document: count)),
         Baseline(
             "lead_of_right_length",
             "first words, as many as the reference",
-            {
-                name: [first_words(one, len(one.summary)) for one in part]
-                for name, part in corpus.tests.items()
-            },
+            first(lambda document: len(document.summary)),
         ),
     )
 
@@ -68,18 +64,8 @@ def figures(corpus: SummaryCorpus, cache: Path) -> dict[str, float]:
     Raises UsageError: the cache cannot be written.
     """
     key = digest("lead baselines", _VERSION, signature(), corpus.fingerprint)
-    path = cached(
-        cache / "baselines",
-        key,
-        lambda target: _write(target, _figures(corpus)),
-        suffix=".json",
-    )
-    found: dict[str, float] = json.loads(path.read_text("utf-8"))
+    found: dict[str, float] = cached_json(cache / "baselines", key, lambda: _figures(corpus))
     return found
-
-
-def _write(path: Path, found: Mapping[str, float]) -> None:
-    path.write_text(json.dumps(found), "utf-8")
 
 
 def _figures(corpus: SummaryCorpus) -> dict[str, float]:
@@ -95,7 +81,7 @@ def _figures(corpus: SummaryCorpus) -> dict[str, float]:
     return found
 
 
-def first_words(document: Document, count: int) -> tuple[str, ...]:
+def first_words(document: Document, count: int) -> Words:
     """The first words of a document."""
     return document.words[:count]
 

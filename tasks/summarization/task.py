@@ -7,17 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
 
 from tasks.base import Evaluation, Paths, Plan, Task, tasks
-from tasks.settings import Settings
+from tasks.settings import Settings, TextSettings
 from tasks.summarization.datasets import Document, Segments, SummaryCorpus
-from tasks.summarization.settings import SummarySettings
 
 if TYPE_CHECKING:
     from tasks.data.texts import SplitTexts, TextData
     from tasks.summarization.evaluate import SummaryScorer
     from tasks.training.sequence import GenerationModule
+
+
+class SummarySettings(TextSettings):
+    """Settings of all tasks on text, and the choice of the encoder."""
+
+    encoder: Literal["family", "rush"] = Field(
+        "family", description="that of the attention's family, or the local one of Rush 2015"
+    )
+    smoothing: int = Field(
+        2, ge=0, description="encoder=rush: positions averaged on either side (Q; Rush 2015 has 2)"
+    )
 
 
 SummarizationPlan = Plan[SummarySettings, SummaryCorpus]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +30,12 @@ from tasks.data.vocabulary import PAD
 from tasks.settings import Settings, TextSettings
 from tasks.training.module import TrainingModule, model_sizes
 
+<<<<<<< HEAD
 #: Builds an encoder as `bench.models.build_encoder` does.
+=======
+TextSettingsT = TypeVar("TextSettingsT", bound=TextSettings)
+#: Builds an encoder as `bench.models.build.build_encoder` does.
+>>>>>>> b-tasks
 EncoderBuilder = Callable[[AttentionChoice, int, ModelConfig], Encoder]
 
 
@@ -164,12 +169,13 @@ class GenerationModule(TrainingModule):
 
 
 def text_module(
-    plan: Plan, data: TextData[Any], encoder_builder: EncoderBuilder = build_encoder
+    plan: Plan[TextSettingsT, Any],
+    data: TextData[Any],
+    encoder_builder: EncoderBuilder = build_encoder,
 ) -> GenerationModule:
     """The model from text to text: token embeddings, encoder, decoder with attention, and a head
     over the target vocabulary."""
     settings = plan.settings
-    assert isinstance(settings, TextSettings)
     sizes = model_sizes(settings)
     choice = AttentionChoice(
         plan.attention, plan.cell.score, plan.attention_options, data.length_ratio

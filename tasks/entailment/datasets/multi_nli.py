@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.base import datasets
-from tasks.data.hub import Card, CardOptions, paths, provenance_note
+from tasks.data.hub import Card, CardOptions, paths, provenance_note, read_split
 from tasks.data.readers import OnError, Row
 from tasks.entailment.datasets import (
     LABELS,
@@ -73,7 +73,6 @@ class MultiNli(PairsDataset):
             for split in card.files
         }
         train, validation = hold_out(read["train"].pairs, card.identifier)
-        assert data_root is not None
         notes = (
             provenance_note(card, data_root),
             f"{len(validation)} training pairs serve as validation data",
@@ -85,11 +84,9 @@ class MultiNli(PairsDataset):
 
 
 def _rows(card: Card, data_root: Path | None, split: str) -> Iterator[Row]:
-    from tasks.data.hub import read_split
-
     path = paths(card, data_root, split)[0]
-    for number, (premise, hypothesis, label) in enumerate(
-        read_split(card, data_root, split), start=1
-    ):
-        label = NO_GOLD if label == "-1" else label
-        yield Row(path, number, dict(zip(card.columns, (premise, hypothesis, label), strict=True)))
+    for number, values in enumerate(read_split(card, data_root, split), start=1):
+        row = dict(zip(card.columns, values, strict=True))
+        if row["label"] == "-1":
+            row["label"] = NO_GOLD
+        yield Row(path, number, row)

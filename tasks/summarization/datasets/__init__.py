@@ -255,7 +255,6 @@ class HubDocuments(Dataset[SummaryCorpus]):
             where = f"{card.identifier}, {split}"
             splits[split], left_out = read_documents(split, rows, preprocessing, where)
             notes += left_out
-        assert data_root is not None
         return SummaryCorpus(
             train=splits["train"],
             # Gone through again and again, and small.

@@ -61,7 +61,6 @@ class Wmt14(Dataset[TranslationCorpus]):
             if blank := int((~filled).sum()):
                 notes.append(f"{split}: {blank} pairs with a blank side left out")
             splits[split] = RowExamples(split, rows, np.flatnonzero(filled), build)
-        assert data_root is not None
         return TranslationCorpus(
             source_language=source,
             target_language=target,

@@ -30,12 +30,8 @@ from tasks.data.vocabulary import PAD
 from tasks.settings import Settings, TextSettings
 from tasks.training.module import TrainingModule, model_sizes
 
-<<<<<<< HEAD
-#: Builds an encoder as `bench.models.build_encoder` does.
-=======
 TextSettingsT = TypeVar("TextSettingsT", bound=TextSettings)
-#: Builds an encoder as `bench.models.build.build_encoder` does.
->>>>>>> b-tasks
+#: Builds an encoder as `bench.models.build_encoder` does.
 EncoderBuilder = Callable[[AttentionChoice, int, ModelConfig], Encoder]
 
 

@@ -18,13 +18,12 @@ Anchor = Literal["start", "middle", "end"]
 
 @dataclass(frozen=True)
 class Path:
-    """A line through points, or a filled outline where `filled`."""
+    """A line through points."""
 
     points: tuple[Point, ...]
     role: str
     width: float = 1.0
     dash: str = ""
-    filled: bool = False
     opacity: float = 1.0
 
 
@@ -276,21 +275,9 @@ def css_variables() -> str:
     )
 
 
-def contrast(one: str, other: str) -> float:
-    """Contrast ratio of two colours (WCAG 2.2, section 1.4.3), from 1 to 21."""
-    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
 def _declarations(*, dark: bool) -> str:
     colours = "".join(
         f"--{role}:{shade.dark if dark else shade.light};" for role, shade in PALETTE.items()
     )
     # What is drawn in black on nothing, or in grey on white, is turned round on dark ground.
     return f"{colours}--turn:{'invert(1)' if dark else 'none'};"
-
-
-def _luminance(colour: str) -> float:
-    channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -151,7 +151,8 @@ class _Page:
                 for inner in shape.shapes:
                     self.draw(inner, dx + shape.dx, dy + shape.dy)
             case Path():
-                self._path(shape, dx, dy)
+                line = _line(shape.points, dx, dy)
+                self._stroke(line, shape.role, shape.width, shape.dash, shape.opacity)
             case Lines():
                 paths = "".join(_line(segment, dx, dy) for segment in shape.segments)
                 self._stroke(paths, shape.role, shape.width)
@@ -165,13 +166,6 @@ class _Page:
                 self._marker(shape, dx, dy)
             case Text():
                 self._text(shape, dx, dy)
-
-    def _path(self, path: Path, dx: float, dy: float) -> None:
-        line = _line(path.points, dx, dy)
-        if path.filled:
-            self._fill(line, path.role, path.opacity)
-        else:
-            self._stroke(line, path.role, path.width, path.dash, path.opacity)
 
     def _box(self, box: Box, dx: float, dy: float) -> None:
         outline = _rectangle(box.x + dx, box.y + dy, box.width, box.height)

@@ -112,7 +112,7 @@ def _shape(shape: Shape) -> str:
 
 def _path(path: Path) -> str:
     steps = "L".join(f"{_n(x)} {_n(y)}" for x, y in path.points)
-    paint = {"fill": f"var(--{path.role})"} if path.filled else _stroke(path)
+    paint = _stroke(path)
     if path.opacity < 1:
         paint["opacity"] = _n(path.opacity)
     return f"<path{_attributes({'d': f'M{steps}', **paint})}/>"

@@ -21,7 +21,6 @@ from reports.figures import (
     Path,
     Strip,
     Text,
-    contrast,
     css_variables,
     pdf,
     shortened,
@@ -38,7 +37,6 @@ DRAWING = Drawing(
     80,
     (
         Path(((0, 0), (10, 10), (20, 5)), "series-0", 2, "4 2", opacity=0.5),
-        Path(((0, 0), (10, 10), (20, 5)), "shade", filled=True),
         Lines((((0, 1), (2, 3)), ((4, 5), (6, 7))), "grid"),
         Box(1, 2, 30, 40, "heat", 0.25, title="a <box>"),
         Box(1, 2, 30, 40, "gold", outline=2),
@@ -116,6 +114,18 @@ def test_long_words_are_cut_and_wide_ones_measured():
     assert shortened("abcd", 4) == "abcd"
     assert text_width("日本") > text_width("ab")
     assert text_width("") == 0
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of two colours (WCAG 2.2, section 1.4.3), from 1 to 21."""
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 @pytest.mark.parametrize("side", ["light", "dark"])

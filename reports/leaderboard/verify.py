@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pydantic.dataclasses
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.errors import UsageError
 from bench.store.result import LengthBin, Result
@@ -284,21 +283,30 @@ def _general(result: Result, plan: Plan, data: TaskData) -> Iterator[str]:
         yield f"its curve ends at step {last:g}, and training at {steps}"
 
 
-@pydantic.dataclasses.dataclass(config=ConfigDict(extra="forbid", strict=True), frozen=True)
-class _Row(Prediction):
-    """A line of predictions, strictly as declared."""
+class _Row(BaseModel):
+    """A line of predictions; fields of `tasks.evaluation.scoring.Prediction`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    example: str
+    subset: str
+    source: str
+    references: tuple[str, ...]
+    prediction: str
+    length: int
+    score: float
+    statistics: tuple[float, ...] = ()
+    extra: dict[str, Any] = {}
 
 
 def _rows(content: bytes, limits: Limits) -> tuple[list[Prediction], list[str]]:
     """Return the lines as rows, and what is wrong with lines that are none."""
-    rows: list[Prediction] = []
-    problems = []
-    rows_of = TypeAdapter(_Row)
+    rows, problems = [], []
     for number, line in enumerate(content.splitlines(), start=1):
         where = f"line {number} of its predictions"
         try:
             parse_json(line)  # stricter than pydantic's reader: no NaN
-            row = rows_of.validate_json(line)
+            row = Prediction(**dict(_Row.model_validate_json(line)))
         except ValidationError as error:
             problems.append(f"{where}: {plain(field_errors(error)[0], 300)}")
             continue

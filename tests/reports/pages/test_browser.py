@@ -242,10 +242,10 @@ def test_photos_are_really_painted(seen):
         """async () => {
           const shown = [...document.querySelectorAll('image')];
           const loads = shown.map((one) => new Promise((done) => {
-            const synthetic set = new Image();
-            synthetic set.onload = () => done(synthetic set.naturalWidth > 0);
-            synthetic set.onerror = () => done(false);
-            synthetic set.src = one.getAttribute('href');
+            const picture = new Image();
+            picture.onload = () => done(picture.naturalWidth > 0);
+            picture.onerror = () => done(false);
+            picture.src = one.getAttribute('href');
           }));
           const uses = [...document.querySelectorAll('use')]
             .filter((one) => !document.querySelector(one.getAttribute('href')));

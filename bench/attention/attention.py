@@ -232,15 +232,14 @@ class ScoredAttention(Attention):
         # Padding is zeroed once, so that nothing it holds (NaN included) reaches a product.
         states = zero_padding(memory.states, memory.mask)
         values = states if memory.values is None else zero_padding(memory.values, memory.mask)
-        return Keys(
-            memory,
-            {
-                "keys": self.score.project_keys(states),  # B,H,S,K
-                "values": split_heads(values, 1),  # B,1,S,D
-                "mask": memory.mask[:, None, None],  # B,1,1,S
-                **self.window.prepare(memory),
-            },
-        )
+        tensors = {**self._project(states, values), "mask": memory.mask[:, None, None]}  # B,1,1,S
+        return Keys(memory, {**tensors, **self.window.prepare(memory)})
+
+    def _project(self, states: Tensor, values: Tensor) -> dict[str, Tensor]:
+        return {
+            "keys": self.score.project_keys(states),  # B,H,S,K
+            "values": split_heads(values, 1),  # B,1,S,D
+        }
 
     def initial_state(self, keys: Keys) -> AttentionState:
         tensors = dict(self.aggregation.initial_tensors(keys))
@@ -321,11 +320,9 @@ class ScoredAttention(Attention):
         return context if self.gate is None else context * torch.sigmoid(self.gate(query))
 
     def _parts(self, weighed: AttentionWeights, selected: Selection) -> Mapping[str, Tensor]:
-        heads = selected.weights.shape[1]
-        if heads == 1:
-            return weighed.parts
-        named = {f"head {head + 1}": selected.weights[:, head] for head in range(heads)}
-        return {**weighed.parts, **named}
+        heads = selected.weights.unbind(1)
+        named = {f"head {number}": head for number, head in enumerate(heads, 1)}
+        return {**weighed.parts, **named} if len(heads) > 1 else weighed.parts
 
     def _step_by_step(
         self, query: Tensor, keys: Keys, state: AttentionState, need_weights: bool

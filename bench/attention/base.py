@@ -44,14 +44,8 @@ class Memory:
 
     def select(self, index: Tensor) -> Memory:
         """Return the rows `index` (int64, any length) of the batch; rows may repeat."""
-        return replace(
-            self,
-            states=self.states[index],
-            mask=self.mask[index],
-            summary=self.summary[index],
-            values=None if self.values is None else self.values[index],
-            segments=None if self.segments is None else self.segments[index],
-        )
+        tensors = {name: one for name, one in vars(self).items() if isinstance(one, Tensor)}
+        return replace(self, **{name: tensor[index] for name, tensor in tensors.items()})
 
     @property
     def lengths(self) -> Tensor:
@@ -261,25 +255,15 @@ class Attention(nn.Module, ABC):
 
 def join_steps(steps: Sequence[AttentionOutput]) -> AttentionOutput:
     """Join the results of calls with T = 1, made in this order, to the result of one call."""
-    first, last = steps[0], steps[-1]
-    sampled = None
-    if first.sampled is not None:
-        drawn = [step.sampled for step in steps if step.sampled is not None]
-        sampled = Sampled(
-            torch.cat([one.log_prob for one in drawn], 1),
-            torch.cat([one.entropy for one in drawn], 1),
-        )
+    weights = [step.weights for step in steps if step.weights is not None]
+    drawn = [(one.log_prob, one.entropy) for one in (step.sampled for step in steps) if one]
     return AttentionOutput(
         torch.cat([step.context for step in steps], 1),
-        last.state,
-        None if first.weights is None else _join([step.weights for step in steps]),
-        {name: _join([step.parts[name] for step in steps]) for name in first.parts},
-        sampled,
+        steps[-1].state,
+        torch.cat(weights, 1) if weights else None,
+        {name: torch.cat([step.parts[name] for step in steps], 1) for name in steps[0].parts},
+        Sampled(*(torch.cat(column, 1) for column in zip(*drawn, strict=True))) if drawn else None,
     )
-
-
-def _join(tensors: Sequence[Tensor | None]) -> Tensor:
-    return torch.cat([tensor for tensor in tensors if tensor is not None], 1)
 
 
 class Score(nn.Module, ABC):
@@ -297,6 +281,8 @@ class Score(nn.Module, ABC):
     citation: ClassVar[str] = ""
     #: True if it reads the weights of the step before.
     needs_previous: ClassVar[bool] = False
+    #: Options of the mechanism that its constructor takes as well, under these names.
+    option_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, query_size: int, key_size: int, heads: int = 1) -> None:
         super().__init__()
@@ -319,13 +305,8 @@ class Score(nn.Module, ABC):
         reason = cls.refusal(query_size, key_size)
         if reason:
             raise NotApplicable(reason, remedy="use 'general' or 'concat'")
-        return cls._from_options(query_size, key_size, heads, options)
-
-    @classmethod
-    def _from_options(
-        cls, query_size: int, key_size: int, heads: int, options: AttentionOptions | None
-    ) -> Self:
-        return cls(query_size, key_size, heads)
+        own = {name: getattr(options, name) for name in cls.option_names if hasattr(options, name)}
+        return cls(query_size, key_size, heads, **own)
 
     @abstractmethod
     def project_keys(self, keys: Tensor) -> Tensor:
@@ -393,8 +374,7 @@ class Normaliser(ABC):
 
 def masked(scores: Tensor, mask: Tensor | None) -> Tensor:
     """Return the scores in float32 or wider, -inf where masked."""
-    if scores.dtype in (torch.bfloat16, torch.float16):
-        scores = scores.float()
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     return scores if mask is None else torch.where(mask, scores, float("-inf"))
 
 

@@ -74,9 +74,16 @@ class PointWindow(Window):
         self.width, self.gaussian, self.renormalise = width, gaussian, renormalise
 
     def prepare(self, memory: Memory) -> Mapping[str, Tensor]:
-        dtype = _precise(memory.states.dtype)
+        # Half precision cannot count past 256 (bfloat16) or 2048 positions.
+        dtype = torch.promote_types(memory.states.dtype, torch.float32)
         if memory.grid is not None:
-            return _grid_coordinates(memory.grid, memory.mask, dtype)
+            B, S = memory.mask.shape
+            rows, columns = memory.grid
+            assert rows * columns == S, f"{S} positions are no {rows} x {columns}"
+            cell = torch.arange(S, device=memory.mask.device)
+            points = torch.stack([cell // columns, cell % columns], -1).to(dtype)  # S,2
+            extent = torch.tensor([rows, columns], device=memory.mask.device, dtype=dtype)
+            return {"coordinates": points.expand(B, -1, -1), "extent": extent.expand(B, -1)}
         return {
             "coordinates": (memory.mask.cumsum(1) - 1)[..., None].to(dtype),  # B,S,1
             "extent": memory.lengths[:, None].to(dtype),  # B,1
@@ -167,25 +174,6 @@ class PredictiveWindow(PointWindow):
         return extent[:, None] * torch.sigmoid(raw.to(extent.dtype))
 
 
-def _grid_coordinates(
-    grid: tuple[int, int], mask: Tensor, dtype: torch.dtype
-) -> Mapping[str, Tensor]:
-    rows, columns = grid
-    assert mask.shape[1] == rows * columns, f"{mask.shape[1]} positions are no {rows} x {columns}"
-    cell = torch.arange(rows * columns, device=mask.device)
-    points = torch.stack([cell // columns, cell % columns], -1).to(dtype)  # S,2
-    extent = torch.tensor([rows, columns], device=mask.device, dtype=dtype)
-    return {
-        "coordinates": points.expand(len(mask), -1, -1),  # B,S,2
-        "extent": extent.expand(len(mask), -1),  # B,2
-    }
-
-
-def _precise(dtype: torch.dtype) -> torch.dtype:
-    # Half precision cannot count past 256 (bfloat16) or 2048 positions.
-    return torch.float32 if dtype in (torch.bfloat16, torch.float16) else dtype
-
-
 # Gathering the rows inside a window, at no cost that grows with the memory.
 #
 # Autograd's gradient of a row gathered from a table is as large as the table. In a loop over target
@@ -245,12 +233,11 @@ def take_rows(keys: Keys, name: str, index: Tensor) -> Tensor:
     B, _, S, K = table.shape
     rows = (index + torch.arange(0, B * S, S, device=index.device)[:, None, None]).flatten()
     flat = table.reshape(B * S, K)
-    pool = keys.pools.get(name) if isinstance(keys, PooledKeys) else None
-    taken = (
-        flat.index_select(0, rows)
-        if pool is None
-        else _Take.apply(pool.opened, flat.detach(), rows, pool)
-    )
+    if isinstance(keys, PooledKeys) and name in keys.pools:
+        pool = keys.pools[name]
+        taken: Tensor = _Take.apply(pool.opened, flat.detach(), rows, pool)
+    else:
+        taken = flat.index_select(0, rows)
     return taken.view(-1, 1, index.shape[2], K)
 
 

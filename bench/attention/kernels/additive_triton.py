@@ -21,6 +21,7 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from triton.language import constexpr
 
 from bench.attention.kernels import as_needed, precise, result_dtype, written_out_gradients
 
@@ -129,12 +130,12 @@ def _tanh_for(result: torch.dtype, inputs: Tensor) -> int:
 
 
 @triton.jit
-def _instruction(code: tl.constexpr, x):  # type: ignore[no-untyped-def]
+def _instruction(code: constexpr, x):  # type: ignore[no-untyped-def]
     return tl.inline_asm_elementwise(code, "=f,f", [x], dtype=tl.float32, is_pure=True, pack=1)
 
 
 @triton.jit
-def _tanh(x, WAY: tl.constexpr):  # type: ignore[no-untyped-def]
+def _tanh(x, WAY: constexpr):  # type: ignore[no-untyped-def]
     """1 - 2 / (1 + e^2x): an exponential that overflows leaves 1."""
     if WAY == 2:  # HALF
         return _instruction("tanh.approx.f32 $0, $1;", x)
@@ -153,18 +154,7 @@ def _block(start, row, column, rows, columns):  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _energies(  # type: ignore[no-untyped-def]
-    q,
-    k,
-    v,
-    out,
-    H,
-    T,
-    S,
-    A,
-    WAY: tl.constexpr,
-    BT: tl.constexpr,
-    BS: tl.constexpr,
-    BA: tl.constexpr,
+    q, k, v, out, H, T, S, A, WAY: constexpr, BT: constexpr, BS: constexpr, BA: constexpr
 ):
     n = tl.program_id(0).to(tl.int64)  # example and head; offsets may pass 2**31
     t = tl.program_id(1) * BT + tl.arange(0, BT)
@@ -183,20 +173,7 @@ def _energies(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _query_gradients(  # type: ignore[no-untyped-def]
-    q,
-    k,
-    v,
-    g,
-    to_q,
-    to_v,
-    H,
-    T,
-    S,
-    A,
-    WAY: tl.constexpr,
-    BT: tl.constexpr,
-    BS: tl.constexpr,
-    BA: tl.constexpr,
+    q, k, v, g, to_q, to_v, H, T, S, A, WAY: constexpr, BT: constexpr, BS: constexpr, BA: constexpr
 ):
     """Compute d(queries) for one block of queries x features, and its partial sum of d(vector)."""
     n = tl.program_id(0).to(tl.int64)
@@ -222,19 +199,7 @@ def _query_gradients(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _key_gradients(  # type: ignore[no-untyped-def]
-    q,
-    k,
-    v,
-    g,
-    to_k,
-    H,
-    T,
-    S,
-    A,
-    WAY: tl.constexpr,
-    BT: tl.constexpr,
-    BS: tl.constexpr,
-    BA: tl.constexpr,
+    q, k, v, g, to_k, H, T, S, A, WAY: constexpr, BT: constexpr, BS: constexpr, BA: constexpr
 ):
     """Compute d(keys) for one block of keys x features."""
     n = tl.program_id(0).to(tl.int64)

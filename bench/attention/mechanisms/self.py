@@ -14,7 +14,6 @@ from bench.attention.base import (
     Memory,
     Score,
     Sizes,
-    zero_padding,
 )
 from bench.attention.registries import attentions, no_previous_step, scores
 from bench.errors import UsageError
@@ -58,12 +57,6 @@ class MultiHeadAttention(ScoredAttention):
     def _make_score(self, name: str, sizes: Sizes) -> Score:
         kind = scores.get(name, where="score")
         return kind.build(sizes.query, sizes.query, sizes.heads, self.options)
-
-    def prepare(self, memory: Memory) -> Keys:
-        states = zero_padding(memory.states, memory.mask)
-        values = states if memory.values is None else zero_padding(memory.values, memory.mask)
-        tensors = self._project(states, values)
-        return Keys(memory, {**tensors, "mask": memory.mask[:, None, None]})
 
     def extend(self, keys: Keys | None, states: Tensor) -> Keys:
         """Append positions to a cache of keys and values, for decoding step by step.

@@ -6,13 +6,13 @@ import functools
 import math
 import warnings
 from collections.abc import Callable
-from typing import ClassVar, Self, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from bench.attention.attention import HeadLinear, in_chunks
-from bench.attention.base import AttentionOptions, Score
+from bench.attention.base import Score
 from bench.attention.kernels import additive_in_tiles
 from bench.attention.registries import scores
 
@@ -30,6 +30,7 @@ class Concat(Score):
     summary = "additive: a hidden layer over query and key"
     formula = "v . tanh(W [h ; s])"
     citation = "Bahdanau 2015"
+    option_names = ("attention_size",)
 
     #: How many times larger the first weights are than those of other projections.
     gain: ClassVar[float] = 6.0
@@ -68,12 +69,6 @@ class Concat(Score):
             signs[:, 1::2] = -1.0
             offsets.copy_(signs * self.offset * (0.5 + torch.rand_like(offsets)))
             self.vector.copy_(signs * self.vector.abs())
-
-    @classmethod
-    def _from_options(
-        cls, query_size: int, key_size: int, heads: int, options: AttentionOptions | None
-    ) -> Self:
-        return cls(query_size, key_size, heads, getattr(options, "attention_size", None))
 
     def project_keys(self, keys: Tensor) -> Tensor:
         projected: Tensor = self.key(keys)

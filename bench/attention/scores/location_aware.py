@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.attention.base import AttentionOptions
 from bench.attention.registries import scores
 from bench.attention.scores.concat import Concat, additive
 
@@ -25,6 +22,7 @@ class LocationAware(Concat):
     formula = "v . tanh(W [h ; s] + U (F * previous))"
     citation = "Chorowski 2015"
     needs_previous = True
+    option_names = ("attention_size", "location_filters", "location_kernel")
 
     def __init__(
         self,
@@ -32,28 +30,17 @@ class LocationAware(Concat):
         key_size: int,
         heads: int = 1,
         attention_size: int | None = None,
-        filters: int = 10,
-        kernel: int = 15,
+        location_filters: int = 10,
+        location_kernel: int = 15,
     ) -> None:
         super().__init__(query_size, key_size, heads, attention_size)
-        self.convolution = nn.Conv1d(1, filters, kernel, padding=kernel // 2, bias=False)
-        self.location = nn.Linear(filters, self.vector.shape[1], bias=False)
+        self.convolution = nn.Conv1d(
+            1, location_filters, location_kernel, padding=location_kernel // 2, bias=False
+        )
+        self.location = nn.Linear(location_filters, self.vector.shape[1], bias=False)
 
     def _start(self) -> None:
         """Initialise like any projection: larger weights delayed the alignment of speech."""
-
-    @classmethod
-    def _from_options(
-        cls, query_size: int, key_size: int, heads: int, options: AttentionOptions | None
-    ) -> Self:
-        return cls(
-            query_size,
-            key_size,
-            heads,
-            getattr(options, "attention_size", None),
-            getattr(options, "location_filters", 10),
-            getattr(options, "location_kernel", 15),
-        )
 
     def forward(self, query: Tensor, projected: Tensor, previous: Tensor | None = None) -> Tensor:
         assert previous is not None and query.shape[1] == 1, "location-aware goes step by step"

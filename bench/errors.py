@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import partial
 
 
 class UsageError(ValueError):
@@ -26,15 +27,11 @@ class UsageError(ValueError):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments do not survive the default pickling between Ray workers.
-        return (_rebuild, (type(self), self.what, self.where, self.remedy))
+        return partial(type(self), where=self.where, remedy=self.remedy), (self.what,)
 
 
 class NotApplicable(UsageError):
     """A combination of axes that has no meaning; `what` is the reason shown in reports."""
-
-
-def _rebuild(kind: type[UsageError], what: str, where: str, remedy: str) -> UsageError:
-    return kind(what, where=where, remedy=remedy)
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], *, where: str = "") -> UsageError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import gc
@@ -9,7 +10,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -66,12 +66,7 @@ class PeakMemory:
         self._before = self._meter.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.bytes = max(0, self._meter.stop() - self._before)
 
 
@@ -82,10 +77,8 @@ def release_memory() -> None:
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
     if sys.platform == "linux":
-        try:
+        with contextlib.suppress(OSError, AttributeError):  # a libc other than glibc
             ctypes.CDLL(None).malloc_trim(0)
-        except (OSError, AttributeError):  # a libc other than glibc
-            return
 
 
 @functools.cache
@@ -124,7 +117,6 @@ class _SamplingMeter:
         import psutil
 
         self._process = psutil.Process()
-        self._peak = 0
         self._done = threading.Event()
 
     def start(self) -> int:
@@ -150,18 +142,16 @@ class _CudaMeter:
     """Meter of CUDA memory by the high-water mark of the allocator."""
 
     def __init__(self, device: str) -> None:
-        self._device = device
+        import torch.cuda
+
+        self._device, self._memory = device, torch.cuda
 
     def start(self) -> int:
-        import torch
-
-        torch.cuda.reset_peak_memory_stats(self._device)
-        return int(torch.cuda.memory_allocated(self._device))
+        self._memory.reset_peak_memory_stats(self._device)
+        return int(self._memory.memory_allocated(self._device))
 
     def stop(self) -> int:
-        import torch
-
-        return int(torch.cuda.max_memory_allocated(self._device))
+        return int(self._memory.max_memory_allocated(self._device))
 
 
 def _cpu_meter() -> _Meter:

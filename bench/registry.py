@@ -124,7 +124,11 @@ class Registry(Generic[T]):
             return None
         module, _, name = self._base.partition(":")
         base = getattr(importlib.import_module(module), name)
-        return fault_of_instance(thing, base) if self._instances else fault_of_class(thing, base)
+        if not self._instances:
+            return fault_of_class(thing, base)
+        if isinstance(thing, base):
+            return None
+        return f"it must be an instance of a subclass of {base.__module__}.{base.__qualname__}"
 
 
 def fault_of_class(thing: object, base: type) -> str | None:
@@ -135,13 +139,6 @@ def fault_of_class(thing: object, base: type) -> str | None:
         missing: frozenset[str] = getattr(thing, "__abstractmethods__")  # noqa: B009
         return f"it is abstract, and must define {', '.join(sorted(missing))}"
     return None
-
-
-def fault_of_instance(thing: object, base: type) -> str | None:
-    """Return why a thing is no instance of a base class, or None if it is."""
-    if isinstance(thing, base):
-        return None
-    return f"it must be an instance of a subclass of {base.__module__}.{base.__qualname__}"
 
 
 def _identity(thing: object) -> tuple[str, str]:

@@ -96,7 +96,6 @@ class Bench:
 
     module: Attention
     batch: Batch
-    sizes: Sizes
 
     @property
     def weighs(self) -> bool:
@@ -269,7 +268,9 @@ def check_no_side_effects(bench: Bench) -> str:
 
 def check_inputs_stay(bench: Bench) -> str:
     query, memory = bench.batch.query, bench.batch.memory
-    held = {"the queries": query, **_tensors_of("the memory's", memory)}
+    held = {f"the memory's {name}": one for name, one in vars(memory).items()}
+    held = {name: one for name, one in held.items() if isinstance(one, Tensor)}
+    held["the queries"] = query
     before = {name: tensor.clone() for name, tensor in held.items()}
     keys = prepare(bench.module, memory)
     _unchanged(before, held, "prepare")
@@ -281,11 +282,6 @@ def check_inputs_stay(bench: Bench) -> str:
         attend(bench.module, query, keys, state, need_weights=need_weights)
         _unchanged(before, held, "forward")
     return f"{len(held)} tensors"
-
-
-def _tensors_of(whose: str, memory: Memory) -> dict[str, Tensor]:
-    fields = {name: value for name, value in vars(memory).items() if isinstance(value, Tensor)}
-    return {f"{whose} {name}": value for name, value in fields.items()}
 
 
 def _unchanged(before: Mapping[str, Tensor], now: Mapping[str, Tensor], call: str) -> None:
@@ -345,12 +341,12 @@ def _same(expected: Tensor, found: Tensor, what: str) -> None:
 
 def _snapshot(module: nn.Module) -> dict[str, Any]:
     """Capture everything a module holds, in a form that can be compared later."""
-    held: dict[str, Any] = {}
-    for path, part in module.named_modules():
-        for name, value in vars(part).items():
-            if name != "_modules":  # visited by name
-                held[f"{path}.{name}".lstrip(".")] = _print_of(value)
-    return held
+    return {
+        f"{path}.{name}".lstrip("."): _print_of(value)
+        for path, part in module.named_modules()
+        for name, value in vars(part).items()
+        if name != "_modules"  # visited by name
+    }
 
 
 def _print_of(value: Any) -> Any:
@@ -422,7 +418,7 @@ def check_mechanism(
             raise
         except Exception as error:
             return [Finding("can be built", False, _message(error))]
-        bench = Bench(module, random_batch(sizes), sizes)
+        bench = Bench(module, random_batch(sizes))
         # A mechanism that changes what it is given must not change what other checks see.
         return [_finding(name, check, deepcopy(bench)) for name, check in CHECKS.items()]
 

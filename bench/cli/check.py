@@ -42,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
     from bench.attention.conformance import check_mechanism
 
     findings = check_mechanism(kind, args.score)
-    print(_as_json(findings) if args.json else _as_text(findings))  # noqa: T201
+    listed = [asdict(finding) for finding in findings]
+    print(json.dumps(listed, indent=2) if args.json else _as_text(findings))  # noqa: T201
     return 0 if all(finding.passed for finding in findings) else 1
 
 
@@ -69,14 +70,13 @@ def load_mechanism(target: str) -> type[Attention]:
             where="check",
             remedy=REMEDY if missing else "--debug shows where",
         ) from error
-    kind = getattr(module, class_name, None)
+    kind: type[Attention] | None = getattr(module, class_name, None)
     if kind is None:
         raise UsageError(f"{module_name} has no '{class_name}'", where="check", remedy=REMEDY)
     fault = fault_of_class(kind, Attention)
     if fault is not None:
         raise UsageError(f"{target} is no mechanism", where="check", remedy=fault)
-    mechanism: type[Attention] = kind
-    return mechanism
+    return kind
 
 
 def _as_text(findings: list[Finding]) -> str:
@@ -89,7 +89,3 @@ def _as_text(findings: list[Finding]) -> str:
         before = None if finding.passed else finding.message
         lines.append(f"{word:<6}  {finding.name:<{width}}  {message}")
     return "\n".join(lines)
-
-
-def _as_json(findings: list[Finding]) -> str:
-    return json.dumps([asdict(finding) for finding in findings], indent=2)

@@ -113,19 +113,16 @@ def _store(address: str) -> list[Finding]:
 
     path = Path(address).expanduser().absolute()
     if "://" not in address and not path.exists():
-        return [_parent(path), _disk(path)]  # looking leaves nothing behind
+        parent = _existing(path)
+        finding = Finding("ok", "store", f"{path} is not there yet and can be made")
+        if not (parent.is_dir() and os.access(parent, os.W_OK)):
+            finding = Finding("bad", "store", f"{path} cannot be made in {parent}")
+        return [finding, _disk(path)]  # looking leaves nothing behind
     try:
         store = Store.open(address, create=True)
     except UsageError as error:
         return [Finding("bad", "store", str(error))]
     return [Finding("ok", "store", f"{store.address} can be written"), _disk(store.scratch)]
-
-
-def _parent(path: Path) -> Finding:
-    parent = _existing(path)
-    if parent.is_dir() and os.access(parent, os.W_OK):
-        return Finding("ok", "store", f"{path} is not there yet and can be made")
-    return Finding("bad", "store", f"{path} cannot be made in {parent}")
 
 
 def _disk(path: Path) -> Finding:
@@ -147,10 +144,8 @@ def _wandb() -> list[Finding]:
 
 def _optional() -> list[Finding]:
     java = shutil.which("java")
-    s3 = importlib.util.find_spec("s3fs") is not None
+    s3 = importlib.util.find_spec("s3fs") and "supported"
     return [
         Finding("ok" if java else "note", "Java", java or "not found; METEOR is left out"),
-        Finding(
-            "ok" if s3 else "note", "s3://", "supported" if s3 else "needs attention-bench[s3]"
-        ),
+        Finding("ok" if s3 else "note", "s3://", s3 or "needs attention-bench[s3]"),
     ]

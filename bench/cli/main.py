@@ -20,7 +20,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import bench
 from bench.errors import UsageError, unknown_name
@@ -96,15 +96,11 @@ def _own_warnings_in_a_line() -> Iterator[None]:
     packages = [str(ours / name) + os.sep for name in ("bench", "tasks", "ablations", "reports")]
 
     def one_line(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        line: str | None = None,
+        message: Warning | str, category: type[Warning], filename: str, *place: Any, **more: Any
     ) -> str:
         if category is UserWarning and filename.startswith(tuple(packages)):
             return f"attnbench: warning: {' '.join(str(message).split())}\n"
-        return usual(message, category, filename, lineno, line)
+        return usual(message, category, filename, *place, **more)
 
     warnings.formatwarning = one_line
     try:

@@ -130,11 +130,9 @@ class RemoteFiles(Files):
             return {}
         found = self._system.cat(paths, on_error="return")
         found = found if isinstance(found, dict) else {paths[0]: found}
-        by_path = {self._system._strip_protocol(path): value for path, value in found.items()}
-        return {
-            name: by_path[self._system._strip_protocol(path)]
-            for name, path in zip(names, paths, strict=True)
-        }
+        plain = self._system._strip_protocol
+        by_path = {plain(path): value for path, value in found.items()}
+        return {name: by_path[plain(path)] for name, path in zip(names, paths, strict=True)}
 
     def names(self, folder: str) -> list[str]:
         try:
@@ -181,9 +179,5 @@ def _first_line(error: Exception) -> str:
 
 def open_files(address: str | os.PathLike[str]) -> Files:
     """Open the files at an address: `s3://...` and other URLs remotely, all others locally."""
-    text = os.fspath(address)
-    if text.startswith("file://"):
-        text = text.removeprefix("file://")
-    if "://" in text:
-        return RemoteFiles(text)
-    return LocalFiles(Path(text).expanduser().absolute())
+    text = os.fspath(address).removeprefix("file://")
+    return RemoteFiles(text) if "://" in text else LocalFiles(Path(text).expanduser().absolute())

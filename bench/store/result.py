@@ -5,11 +5,13 @@ The result's schema is checked on every write and every read.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import math
 import platform
+import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -197,29 +199,24 @@ def provenance(
     started: str,
     device: str = "cpu",
     threads: int = 1,
-    study: str | None = None,
-    data_fingerprint: str | None = None,
-    signatures: Mapping[str, str] | None = None,
-    notes: Iterable[str] = (),
+    **recorded: Any,
 ) -> Provenance:
     """Make the provenance of a trial that ends now and began at `started` (an earlier `utc_now()`).
 
     Args:
         device: "cpu", "cuda" or "cuda:<index>"; its maker's name is looked up.
         threads: threads torch used, recorded for the CPU.
-        data_fingerprint, signatures, notes: from the task's data and evaluation.
+        recorded: the study, and what the task's data and evaluation say of themselves
+            (`data_fingerprint`, `signatures`, `notes`).
     """
     return Provenance(
         package_version=bench.__version__,
         commit=commit(),
         libraries=dict(library_versions()),
         device=device_name(device, threads),
-        data_fingerprint=data_fingerprint,
-        signatures=dict(signatures or {}),
-        notes=tuple(notes),
-        study=study,
         started=started,
         finished=utc_now(),
+        **recorded,
     )
 
 
@@ -233,10 +230,8 @@ def library_versions() -> Mapping[str, str]:
     """Versions of Python and of the installed LIBRARIES, without importing them."""
     versions = {"python": platform.python_version()}
     for name in LIBRARIES:
-        try:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return versions
 
 
@@ -259,24 +254,18 @@ def commit() -> str | None:
     return answer.stdout.strip() or None
 
 
+@cache
 def device_name(device: str, threads: int = 1) -> str:
     """Name of a device for people: `NVIDIA H200`, `AMD EPYC 7B13 (1 thread)`."""
     if device.startswith("cuda"):
         import torch
 
         return str(torch.cuda.get_device_name(device))
-    return f"{_processor()} ({threads} thread{'s' if threads != 1 else ''})"
-
-
-@cache
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return " ".join(line.split(":", 1)[1].split())
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+    found = None
+    with contextlib.suppress(OSError):
+        found = re.search(r"^model name.*?:(.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    processor = " ".join(found[1].split()) if found else platform.processor() or platform.machine()
+    return f"{processor} ({threads} thread{'s' if threads != 1 else ''})"
 
 
 # Attention traces: the weights of one example, with its units and the gold alignment. One typed
@@ -322,40 +311,26 @@ class Trace:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data, with weights rounded to 4 decimals (a picture shows fewer)."""
-        return {
-            "example": self.example,
-            "subset": self.subset,
-            "mode": self.mode,
-            "kind": self.kind,
-            "source": list(self.source),
-            "target": list(self.target),
-            "weights": _rounded(self.weights),
-            "parts": {name: _rounded(matrix) for name, matrix in self.parts.items()},
-            "gold": None if self.gold is None else [list(pair) for pair in self.gold],
-            "extra": dict(self.extra),
-        }
+        parts = {name: _rounded(matrix) for name, matrix in self.parts.items()}
+        return {**vars(self), "weights": _rounded(self.weights), "parts": parts}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Trace:
         import numpy as np
 
-        shape = (len(data["target"]), len(data["source"]))
-        gold = data["gold"]
-        return cls(
-            example=data["example"],
-            subset=data["subset"],
-            mode=data["mode"],
-            kind=data["kind"],
-            source=tuple(data["source"]),
-            target=tuple(data["target"]),
-            weights=np.asarray(data["weights"], dtype=np.float32).reshape(shape),
-            parts={
-                name: np.asarray(matrix, dtype=np.float32).reshape(shape)
-                for name, matrix in data["parts"].items()
-            },
-            gold=None if gold is None else tuple((t, s) for t, s in gold),
-            extra=data["extra"],
-        )
+        source, target, gold = tuple(data["source"]), tuple(data["target"]), data["gold"]
+
+        def matrix(rows: list[list[float]]) -> np.ndarray:
+            return np.asarray(rows, dtype=np.float32).reshape(len(target), len(source))
+
+        made = {
+            "source": source,
+            "target": target,
+            "weights": matrix(data["weights"]),
+            "parts": {name: matrix(rows) for name, rows in data["parts"].items()},
+            "gold": None if gold is None else tuple((t, s) for t, s in gold),
+        }
+        return cls(**{**data, **made})
 
 
 def _rounded(matrix: np.ndarray) -> list[list[float]]:

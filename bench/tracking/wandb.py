@@ -19,7 +19,6 @@ import wandb
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from PIL.ImageFont import FreeTypeFont, ImageFont
 
     from bench.store.cell import Cell
     from bench.store.result import Result, Trace
@@ -120,13 +119,8 @@ def _start(mode: Mode, folder: Path, identity: Identity, patience: float | None)
         silent=True,
     )
     return wandb.init(
+        **vars(identity),
         project=os.environ.get("WANDB_PROJECT", PROJECT),
-        id=identity.id,
-        name=identity.name,
-        group=identity.group,
-        job_type=identity.job_type,
-        tags=list(identity.tags),
-        config=dict(identity.config),
         dir=str(folder),
         resume="allow" if mode == "online" else None,
         reinit="finish_previous",
@@ -179,11 +173,14 @@ def _cell_size(units: int) -> int:
 
 def _labels(units: tuple[str, ...]) -> list[Image]:
     """Draw a small grey picture per unit; none where there are too many."""
-    from PIL import Image, ImageDraw
+    import matplotlib
+    from PIL import Image, ImageDraw, ImageFont
 
     if len(units) > _LABELLED:
         return []
-    font, labels = _font(), []
+    # Unlike pillow's own, this font covers most alphabets.
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    font, labels = ImageFont.truetype(str(path), 11), []
     for unit in units:
         text = unit if len(unit) <= _LONGEST_LABEL else unit[: _LONGEST_LABEL - 1] + "…"
         label = Image.new("L", (int(font.getlength(text)) + 1, _CELL - 4), 255)
@@ -192,17 +189,9 @@ def _labels(units: tuple[str, ...]) -> list[Image]:
     return labels
 
 
-def _font() -> FreeTypeFont | ImageFont:
-    """Load a font that covers most alphabets, unlike pillow's own."""
-    import matplotlib
-    from PIL import ImageFont
-
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-    return ImageFont.truetype(str(path), 11)
-
-
 _PICTURES = 2
 _TABLE_ROWS = 20
+_INTERVAL = ("name", "low", "high")
 _COLUMNS = ("subset", "example", "source", "references", "prediction", "score")
 
 
@@ -278,9 +267,7 @@ def _summary(result: Result) -> dict[str, Any]:
     summary: dict[str, Any] = {"status": result.status, **result.metrics}
     if result.primary:
         summary["primary"] = result.primary.value
-        summary["primary_name"] = result.primary.name
-        summary["primary_low"] = result.primary.low
-        summary["primary_high"] = result.primary.high
+        summary |= {f"primary_{field}": getattr(result.primary, field) for field in _INTERVAL}
     if result.alignment:
         figures = result.alignment.model_dump(exclude={"forced", "baselines"}, exclude_none=True)
         summary.update({f"alignment/{name}": value for name, value in figures.items()})

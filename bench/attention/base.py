@@ -45,7 +45,8 @@ class Memory:
     def select(self, index: Tensor) -> Memory:
         """Return the rows `index` (int64, any length) of the batch; rows may repeat."""
         tensors = {name: one for name, one in vars(self).items() if isinstance(one, Tensor)}
-        return replace(self, **{name: tensor[index] for name, tensor in tensors.items()})
+        rows: dict[str, Any] = {name: tensor[index] for name, tensor in tensors.items()}
+        return replace(self, **rows)
 
     @property
     def lengths(self) -> Tensor:

@@ -64,9 +64,8 @@ class AttentionOverAttention(ScoredAttention):
             query_mask: B,T bool, True where a query is real; others are no rows of the matrix.
                 None if all are. The first row of every example must be real.
         """
-        new = query_mask
-        if new is None:
-            new = torch.ones(query.shape[:2], dtype=torch.bool, device=query.device)
+        every = query.new_ones(query.shape[:2], dtype=torch.bool)
+        new = every if query_mask is None else query_mask
         rows = torch.cat([state.tensors["rows"], new], 1)  # B,P
         state = AttentionState(state.position, {**state.tensors, "rows": rows})
         return super().forward(query, keys, state, need_weights=need_weights)

@@ -30,7 +30,7 @@ class Concat(Score):
     summary = "additive: a hidden layer over query and key"
     formula = "v . tanh(W [h ; s])"
     citation = "Bahdanau 2015"
-    option_names = ("attention_size",)
+    option_names: ClassVar[tuple[str, ...]] = ("attention_size",)
 
     #: How many times larger the first weights are than those of other projections.
     gain: ClassVar[float] = 6.0

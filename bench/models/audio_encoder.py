@@ -7,7 +7,6 @@ them by its stride before an encoder of any family reads them. It knows nothing 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -114,8 +113,7 @@ class PyramidalFront(FrameFront):
 
     def forward(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         features = zero_padding(frames, mask)
-        for module in self.layers:
-            layer = cast(RecurrentEncoder, module)
+        for layer in self.layers:
             features, mask = paired(features), halved_mask(mask)
             features = dropout(layer(features, mask).states, self.dropout, self.training)
         return features, mask

@@ -175,11 +175,17 @@ class Decoder(nn.Module, ABC):
         """Return the state before the first token."""
 
     @abstractmethod
+    def _read(
+        self, tokens: Tensor, state: Any, *, need_weights: bool
+    ) -> tuple[Decoded, DecoderState[Any, Any]]:
+        """Read B,T tokens on from `state`: all of a target from the start, or the next one."""
+
     def forward(self, tokens: Tensor, memory: Memory, *, need_weights: bool = False) -> Decoded:
         """Read B,T int64 tokens (the first is the begin token)."""
+        return self._read(tokens, self.start(memory), need_weights=need_weights)[0]
 
-    @abstractmethod
     def step(
         self, tokens: Tensor, state: DecoderState[Any, Any], *, need_weights: bool = True
     ) -> tuple[Decoded, DecoderState[Any, Any]]:
         """Read B int64 tokens, one each; returns features B,1,F and the next state."""
+        return self._read(tokens[:, None], state, need_weights=need_weights)

@@ -42,9 +42,7 @@ class GatedConvolution(nn.Module):
         self.convolution = nn.Conv1d(hidden, 2 * hidden, kernel)
         deviation = math.sqrt(4 * (1 - dropout) / (kernel * hidden))
         nn.init.normal_(self.convolution.weight, std=deviation)
-        bias = self.convolution.bias
-        assert bias is not None
-        nn.init.zeros_(bias)
+        nn.init.zeros_(self.convolution.bias)  # type: ignore[arg-type]
 
     def forward(self, states: Tensor) -> Tensor:
         dropped = dropout(states, self.dropout, self.training)
@@ -172,11 +170,7 @@ class ConvolutionalDecoder(Decoder):
     ) -> None:
         super().__init__()
         self.output_size = config.embedding_dim
-        self.dropout, self.kernel_size, self.hidden_dim = (
-            config.dropout,
-            config.kernel_size,
-            config.hidden_dim,
-        )
+        self.dropout, self.kernel_size = config.dropout, config.kernel_size
         self.attending = attending_layers(config)
         self.embedding = token_embedding(vocabulary_size, config.embedding_dim)
         self.positions = LearnedPositions(config.max_positions, config.embedding_dim)
@@ -198,25 +192,14 @@ class ConvolutionalDecoder(Decoder):
         remembered = tuple(
             attention.initial_state(one) for attention, one in zip(mechanisms, keys, strict=True)
         )
-        empty = memory.states.new_zeros(
-            memory.states.shape[0], self.kernel_size - 1, self.hidden_dim
-        )
+        empty = memory.states.new_zeros(len(memory.states), self.kernel_size - 1, self.state_size)
         return DecoderState(
             keys, ConvolutionalProgress(0, tuple(empty for _ in self.layers), remembered)
         )
 
-    def forward(self, tokens: Tensor, memory: Memory, *, need_weights: bool = False) -> Decoded:
-        return self._read(tokens, self.start(memory), need_weights=need_weights)[0]
-
-    def step(
-        self, tokens: Tensor, state: ConvolutionalState, *, need_weights: bool = True
-    ) -> tuple[Decoded, ConvolutionalState]:
-        return self._read(tokens[:, None], state, need_weights=need_weights)
-
     def _read(
         self, tokens: Tensor, state: ConvolutionalState, *, need_weights: bool
     ) -> tuple[Decoded, ConvolutionalState]:
-        """Read B,T tokens on from `state`."""
         progress, count = state.progress, tokens.shape[1]
         embedded = self.embedding(tokens) + self.positions(progress.position, count)
         embedded = dropout(embedded, self.dropout, self.training)  # B,T,E
@@ -230,23 +213,20 @@ class ConvolutionalDecoder(Decoder):
             hidden = layer(window)  # B,T,H
             if number in self.attending:
                 place = self.attending.index(number)
-                hidden, seen[number] = self.attend[place](
+                hidden, attended = self.attend[place](
                     hidden,
                     embedded,
                     state.source[place],
                     progress.attention[place],
                     need_weights=need_weights,
                 )
+                seen[number] = attended
             states = (hidden + states) * HALVE  # B,T,H
         remembered = tuple(attended.state for attended in seen.values())
         after = ConvolutionalProgress(progress.position + count, tuple(windows), remembered)
-        return self._decoded(states, seen), DecoderState(state.source, after)
-
-    def _decoded(self, states: Tensor, seen: dict[int, AttentionOutput]) -> Decoded:
         features = dropout(self.narrow(states), self.dropout, self.training)  # B,T,E
-        weights, parts = layer_weights(seen)
-        contexts = seen[self.attending[-1]].context
-        return Decoded(features, weights=weights, parts=parts, contexts=contexts, hidden=states)
+        decoded = Decoded(features, *layer_weights(seen), contexts=attended.context, hidden=states)
+        return decoded, DecoderState(state.source, after)
 
 
 def attending_layers(config: ModelConfig) -> tuple[int, ...]:

@@ -59,7 +59,10 @@ class PictureFront(nn.Module):
         super().__init__()
         self.grid = grid_of(size, stem, stages)
         self.output_size, self.dropout = output_size, dropout
-        layers: list[nn.Module] = [_stem(width, stem)]
+        patch = 2 * stem - stem % 2
+        layers: list[nn.Module] = [
+            _convolution(3, width, patch, stride=stem, padding=(patch - stem) // 2)
+        ]
         for _ in range(stages):
             layers += [_Activated(width, _convolution(width, 2 * width, 3, stride=2))]
             width *= 2
@@ -74,8 +77,7 @@ class PictureFront(nn.Module):
         # The pixels' own order in memory is channels last, the fastest for convolutions.
         cells = self.layers(pixels.permute(0, 3, 1, 2))  # B,C,rows,columns
         vectors = F.relu(self.norm(cells)).permute(0, 2, 3, 1).flatten(1, 2)  # B,L,C
-        projected: Tensor = self.project(vectors)  # B,L,D
-        return dropout(projected, self.dropout, self.training)
+        return dropout(self.project(vectors), self.dropout, self.training)  # B,L,D
 
 
 def grid_of(size: int, stem: int, stages: int) -> tuple[int, int]:
@@ -101,8 +103,7 @@ class _Activated(nn.Module):
         self.norm, self.layer = _norm(channels), layer
 
     def forward(self, maps: Tensor) -> Tensor:
-        out: Tensor = self.layer(F.relu(self.norm(maps)))
-        return out
+        return self.layer(F.relu(self.norm(maps)))
 
 
 def _norm(channels: int) -> nn.GroupNorm:
@@ -121,13 +122,7 @@ class _Residual(nn.Module):
         nn.init.zeros_(self.second.layer.weight)  # type: ignore[arg-type]
 
     def forward(self, maps: Tensor) -> Tensor:
-        out: Tensor = maps + self.second(self.first(maps))
-        return out
-
-
-def _stem(channels: int, stem: int) -> nn.Conv2d:
-    size = 2 * stem - stem % 2
-    return _convolution(3, channels, size, stride=stem, padding=(size - stem) // 2)
+        return maps + self.second(self.first(maps))
 
 
 def _convolution(
@@ -184,7 +179,10 @@ class GridEncoder(Encoder):
         self.enter = resize(input_size, config.hidden_dim)
         self.rows = nn.Parameter(torch.randn(rows, 1, config.hidden_dim) * _GRID_SPREAD)
         self.columns = nn.Parameter(torch.randn(1, columns, config.hidden_dim) * _GRID_SPREAD)
-        self.register_buffer("segments", _regions(grid, regions), persistent=False)
+        # Region of every cell, L int64, regions numbered in raster order.
+        down, across = (torch.arange(size) * regions // size for size in grid)
+        segments = (down[:, None] * regions + across).flatten()
+        self.register_buffer("segments", segments, persistent=False)
         self.inner: Encoder | None = None
         if choice.placement in ("transformer", "convolutional"):
             self.inner = build_encoder(choice, config.hidden_dim, config)
@@ -200,9 +198,3 @@ class GridEncoder(Encoder):
         if self.inner is not None:
             return replace(self.inner(states, mask, segments), grid=self.grid)
         return Memory(states, mask, masked_mean(states, mask), segments=segments, grid=self.grid)
-
-
-def _regions(grid: tuple[int, int], regions: int) -> Tensor:
-    """Region of every cell, L int64, regions numbered in raster order."""
-    down, across = (torch.arange(size) * regions // size for size in grid)
-    return (down[:, None] * regions + across).flatten()

@@ -23,6 +23,11 @@ def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
     return torch.bmm(shares[:, None].to(states.dtype), states).squeeze(1)
 
 
+def last_of(states: Tensor, mask: Tensor) -> Tensor:
+    """States B,D at the last real positions of the mask B,S, of B,S,D."""
+    return states[torch.arange(len(mask), device=mask.device), mask.sum(dim=1) - 1]
+
+
 def token_embedding(vocabulary_size: int, size: int) -> nn.Embedding:
     """Embeddings with token 0 as padding, which stays 0. Their variance 1/E keeps the logits of a
     tied output layer at a sensible size."""
@@ -289,13 +294,11 @@ class LastStateHead(ClassHead):
     def forward(
         self, states: Tensor, contexts: Tensor, mask: Tensor, words: ComparedWords | None = None
     ) -> Tensor:
-        last = mask.sum(dim=1) - 1  # B
-        rows = torch.arange(len(last), device=last.device)
-        joined = self.state(dropout(states[rows, last], self.dropout, self.training))  # B,K
+        last = last_of(states, mask)  # B,H
+        joined = self.state(dropout(last, self.dropout, self.training))  # B,K
         if self.context is not None:
-            joined = joined + self.context(
-                dropout(contexts[rows, last], self.dropout, self.training)
-            )
+            last = last_of(contexts, mask)  # B,C
+            joined = joined + self.context(dropout(last, self.dropout, self.training))
         return self.classify(torch.tanh(joined))
 
 
@@ -323,13 +326,8 @@ class Reading:
 
     def ends(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return state and context after the last word, and their mask: B,1,H; B,1,C; B,1."""
-        last = self.mask.sum(dim=1) - 1  # B
-        rows = torch.arange(len(last), device=last.device)
-        return (
-            self.states[rows, last][:, None],
-            self.contexts[rows, last][:, None],
-            self.mask[:, :1],
-        )
+        state, context = last_of(self.states, self.mask), last_of(self.contexts, self.mask)
+        return state[:, None], context[:, None], self.mask[:, :1]
 
 
 def read(

@@ -94,20 +94,21 @@ class _VocabularyLoss(torch.autograd.Function):
         ctx.smoothing = smoothing
         ctx.rough = torch.get_autocast_dtype(kind) if mixed else features.dtype
         ctx.save_for_backward(features, weight, bias, labels)
-        found, ctx.sums = _loss_and_gradients(
-            (features, weight, bias, labels), smoothing, ctx.rough, wanted
-        )
+        with torch.autocast(kind, enabled=False):
+            found, ctx.sums = _loss_and_gradients(
+                features, weight, bias, labels, smoothing, ctx.rough, wanted
+            )
         ctx.mark_non_differentiable(found.nll, found.right)
         return found.loss, found.nll, found.right
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, *unused: Tensor) -> tuple[Tensor | None, ...]:
-        features, weight, bias, labels = ctx.saved_tensors
+        features, weight, bias, _ = ctx.saved_tensors
         sums, ctx.sums = ctx.sums, None
         if sums is None:
-            inputs = (features, weight, bias, labels)
-            sums = _loss_and_gradients(inputs, ctx.smoothing, ctx.rough, wanted=True)[1]
+            with torch.autocast(features.device.type, enabled=False):
+                _, sums = _loss_and_gradients(*ctx.saved_tensors, ctx.smoothing, ctx.rough, True)
         scale = grad / len(features)
         return (
             sums.features.to(features.dtype).mul_(scale),
@@ -124,15 +125,6 @@ class _Sums:
     features: Tensor
     weight: Tensor
     bias: Tensor
-
-    @classmethod
-    def empty(cls, features: Tensor, weight: Tensor, rough: torch.dtype) -> _Sums:
-        exact = torch.promote_types(rough, torch.float32)
-        return cls(
-            torch.empty_like(features, dtype=rough),
-            torch.empty_like(weight, dtype=exact, memory_format=torch.contiguous_format),
-            weight.new_zeros(len(weight), dtype=exact),
-        )
 
     def add(
         self, part: slice, slope: Tensor, scale: Tensor, features: Tensor, weight: Tensor
@@ -153,31 +145,23 @@ class _Sums:
 
 
 def _loss_and_gradients(
-    inputs: tuple[Tensor, Tensor, Tensor, Tensor],
-    smoothing: float,
-    rough: torch.dtype,
-    wanted: bool,
-) -> tuple[WordLoss, _Sums | None]:
-    """Compute the loss of (features, weight, bias, labels), and the gradients if wanted, with
-    products in the type `rough`."""
-    features, weight, bias, labels = inputs
-    with torch.autocast(features.device.type, enabled=False):
-        sums = _Sums.empty(features, weight, rough) if wanted else None
-        given = (features.to(rough), weight.to(rough), bias, labels)
-        return _pass(*given, smoothing, sums), sums
-
-
-def _pass(
     features: Tensor,
     weight: Tensor,
     bias: Tensor,
     labels: Tensor,
     smoothing: float,
-    sums: _Sums | None,
-) -> WordLoss:
-    """Compute the loss of all rows, a piece of R rows at a time, and fill `sums`."""
+    rough: torch.dtype,
+    wanted: bool,
+) -> tuple[WordLoss, _Sums | None]:
+    """Compute the loss of all rows, and the gradients if wanted, a piece of R rows at a time, with
+    products in the type `rough`."""
+    features, weight = features.to(rough), weight.to(rough)
     count, words = len(features), len(weight)
-    exact = torch.promote_types(features.dtype, torch.float32)
+    exact = torch.promote_types(rough, torch.float32)
+    sums: _Sums | None = None
+    if wanted:
+        to_weight = torch.empty_like(weight, dtype=exact, memory_format=torch.contiguous_format)
+        sums = _Sums(torch.empty_like(features), to_weight, bias.new_zeros(words, dtype=exact))
     limit = GPU_LIMIT if features.is_cuda else LIMIT
     pieces = -(-count // max(1, limit // words))
     rows = -(-count // max(1, pieces))  # in pieces of one size
@@ -214,7 +198,7 @@ def _pass(
             z.sub_(total * (smoothing / words))
         z.scatter_add_(1, label, total * (smoothing - 1))
         sums.add(part, z, total[:, 0].reciprocal_(), features[part], weight)
-    return WordLoss(loss * (LN_2 / count), nll.mul_(LN_2), right)
+    return WordLoss(loss * (LN_2 / count), nll.mul_(LN_2), right), sums
 
 
 # REINFORCE with a baseline and an entropy bonus, which trains sampled locations.
@@ -319,8 +303,7 @@ def returns_to_go(reward: Tensor, discount: float = 1.0) -> Tensor:
 
 def penalty_weight(options: AttentionOptions) -> float:
     """Weight of the doubly stochastic penalty in the loss, 0 for mechanisms without the option."""
-    weight: float = getattr(options, "doubly_stochastic", 0.0)
-    return weight
+    return getattr(options, "doubly_stochastic", 0.0)
 
 
 def doubly_stochastic_penalty(weights: Tensor, real: Tensor, source_mask: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ last.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -23,17 +22,15 @@ from bench.attention.base import (
     join_steps,
     zero_padding,
 )
+from bench.errors import UsageError
 from bench.models.base import Decoded, Decoder, DecoderState, Encoder, ModelConfig
 from bench.models.layers import dropout, dropout_factors, linear, resize, token_embedding
 from bench.models.recurrent_cells import (
     CellState,
-    Gru,
-    Lstm,
     RecurrentStack,
     Steps,
-    halved,
-    initialise_recurrent,
     is_lstm,
+    recurrent_layers,
 )
 
 
@@ -56,12 +53,17 @@ class RecurrentEncoder(Encoder):
         self.dropout = config.dropout
         self.forwards, self.backwards = nn.ModuleList(), nn.ModuleList()
         self.skip = resize(input_size, config.hidden_dim) if config.residual else None
-        hidden = halved(config.hidden_dim) if config.bidirectional else config.hidden_dim
+        directions = (self.forwards, self.backwards)[: 2 if config.bidirectional else 1]
+        hidden, odd = divmod(config.hidden_dim, len(directions))
+        if odd:
+            raise UsageError(
+                f"hidden_dim={config.hidden_dim} is not divisible by two directions",
+                remedy="use an even size",
+            )
         for layer in range(config.encoder_layers):
             size = config.hidden_dim if layer else input_size
-            self.forwards.append(_direction(config.rnn_type, size, hidden))
-            if config.bidirectional:
-                self.backwards.append(_direction(config.rnn_type, size, hidden))
+            for direction in directions:
+                direction.append(recurrent_layers(config.rnn_type, size, hidden))
 
     def forward(self, features: Tensor, mask: Tensor, segments: Tensor | None = None) -> Memory:
         last = mask.sum(dim=1) - 1  # B, the last real position
@@ -86,12 +88,6 @@ class RecurrentEncoder(Encoder):
         return Memory(zero_padding(states, mask), mask, summary, segments=segments)
 
 
-def _direction(cell: str, input_size: int, hidden: int) -> nn.Module:
-    layer = (Lstm if is_lstm(cell) else Gru)(input_size, hidden, batch_first=True)
-    initialise_recurrent(layer)
-    return layer
-
-
 def _reversal(last: Tensor, size: int) -> Tensor:
     """Order that reverses each row within its real length, as B*S places in the flattened batch.
     Padding stays where it is. Applied twice it changes nothing."""
@@ -114,9 +110,7 @@ class Bridge(nn.Module):
     def __init__(self, summary_size: int, cell: str, hidden: int, layers: int) -> None:
         super().__init__()
         self.hidden, self.layers = hidden, layers
-        self.project = nn.Linear(summary_size, layers * hidden * (2 if is_lstm(cell) else 1))
-        nn.init.xavier_uniform_(self.project.weight)
-        nn.init.zeros_(self.project.bias)
+        self.project = linear(summary_size, layers * hidden * (2 if is_lstm(cell) else 1))
 
     def forward(self, summary: Tensor) -> CellState:
         """Map the summary B,D to the states of all layers, each B,H."""
@@ -157,8 +151,8 @@ class RecurrentDecoder(Decoder):
         memory_size: D, size of the memory's states and of its summary.
         context_size: C.
         config: sizes and choices of the model.
-        extra_size: size of the first cell's input besides the embedding.
-        readout_size: size of the readout's input.
+        extra_size: size of the first cell's input besides the embedding; None for a context.
+        readout_size: size of the readout's input; None for state, context and embedding.
     """
 
     def __init__(
@@ -168,10 +162,11 @@ class RecurrentDecoder(Decoder):
         context_size: int,
         config: ModelConfig,
         *,
-        extra_size: int,
-        readout_size: int,
+        extra_size: int | None = None,
+        readout_size: int | None = None,
     ) -> None:
         super().__init__()
+        everything = config.hidden_dim + context_size + config.embedding_dim
         self.output_size = config.embedding_dim
         self.state_size, self.context_size = config.hidden_dim, context_size
         self.dropout = config.dropout
@@ -181,29 +176,12 @@ class RecurrentDecoder(Decoder):
             config.rnn_type,
             config.embedding_dim,
             config.hidden_dim,
-            extra_size=extra_size,
+            extra_size=context_size if extra_size is None else extra_size,
             layers=config.decoder_layers,
             dropout=config.dropout,
         )
-        self.readout = linear(readout_size, config.embedding_dim)
+        self.readout = linear(readout_size or everything, config.embedding_dim)
         self.skip = resize(config.embedding_dim, config.hidden_dim) if config.residual else None
-
-    @abstractmethod
-    def start(self, memory: Memory) -> RecurrentState: ...
-
-    @abstractmethod
-    def _read(
-        self, tokens: Tensor, state: RecurrentState, *, need_weights: bool
-    ) -> tuple[Decoded, RecurrentState]:
-        """Read B,T tokens on from `state`."""
-
-    def forward(self, tokens: Tensor, memory: Memory, *, need_weights: bool = False) -> Decoded:
-        return self._read(tokens, self.start(memory), need_weights=need_weights)[0]
-
-    def step(
-        self, tokens: Tensor, state: RecurrentState, *, need_weights: bool = True
-    ) -> tuple[Decoded, RecurrentState]:
-        return self._read(tokens[:, None], state, need_weights=need_weights)
 
     def _embed(self, tokens: Tensor) -> Tensor:
         return self._drop(self.embedding(tokens))  # B,T,E
@@ -235,14 +213,7 @@ class FixedDecoder(RecurrentDecoder):
     to, so the whole target is one fused call."""
 
     def __init__(self, vocabulary_size: int, memory_size: int, config: ModelConfig) -> None:
-        super().__init__(
-            vocabulary_size,
-            memory_size,
-            memory_size,
-            config,
-            extra_size=memory_size,
-            readout_size=config.hidden_dim + memory_size + config.embedding_dim,
-        )
+        super().__init__(vocabulary_size, memory_size, memory_size, config)
 
     def start(self, memory: Memory) -> RecurrentState:
         cells = self.bridge(memory.summary)
@@ -259,17 +230,17 @@ class FixedDecoder(RecurrentDecoder):
         hidden, cells = self.stack(inputs, state.progress.cells)  # B,T,H
         hidden = self._with_words(hidden, embedded)
         features = self._drop(self._tanh_readout(self._drop(hidden), contexts, embedded))
-        progress = RecurrentProgress(cells, state.progress.attention)
-        return (
-            Decoded(features, contexts=contexts, hidden=hidden),
-            DecoderState(state.source, progress),
-        )
+        after = RecurrentProgress(cells, state.progress.attention)
+        decoded = Decoded(features, contexts=contexts, hidden=hidden)
+        return decoded, DecoderState(state.source, after)
 
 
 class AttentiveDecoder(RecurrentDecoder):
     """Base of the recurrent decoders that attend: it holds the mechanism and prepares its keys."""
 
     attention: Attention
+    #: Whether the attentional hidden state enters the next step.
+    input_feeding = False
 
     @property
     def source_shared_across_beams(self) -> bool:
@@ -279,12 +250,9 @@ class AttentiveDecoder(RecurrentDecoder):
         keys = self.attention.prepare(memory)
         cells = self.bridge(memory.summary)
         remembered = self.attention.initial_state(keys)
-        first = self._first_attentional_hidden(cells.hidden[-1])
+        top = cells.hidden[-1]
+        first = top.new_zeros(len(top), self.output_size) if self.input_feeding else None
         return DecoderState(keys, RecurrentProgress(cells, remembered, first))
-
-    def _first_attentional_hidden(self, hidden: Tensor) -> Tensor | None:
-        """Input of the first step under input feeding, B,E; None without it."""
-        return None
 
 
 class PreviousStateDecoder(AttentiveDecoder):
@@ -299,15 +267,7 @@ class PreviousStateDecoder(AttentiveDecoder):
     def __init__(
         self, vocabulary_size: int, memory_size: int, config: ModelConfig, attention: Attention
     ) -> None:
-        context = attention.context_size
-        super().__init__(
-            vocabulary_size,
-            memory_size,
-            context,
-            config,
-            extra_size=context,
-            readout_size=config.hidden_dim + context + config.embedding_dim,
-        )
+        super().__init__(vocabulary_size, memory_size, attention.context_size, config)
         self.attention = attention
         self.carry = config.carry
 
@@ -360,11 +320,6 @@ class CurrentStateDecoder(AttentiveDecoder):
         )
         self.attention = attention
         self.input_feeding = config.input_feeding
-
-    def _first_attentional_hidden(self, hidden: Tensor) -> Tensor | None:
-        if not self.input_feeding:
-            return None
-        return hidden.new_zeros(hidden.shape[0], self.output_size)
 
     def _read(
         self, tokens: Tensor, state: RecurrentState, *, need_weights: bool

@@ -9,14 +9,14 @@ recurrent projection, that of the extra input, and the gates.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from bench.errors import UsageError, unknown_name
+from bench.errors import unknown_name
 from bench.models.layers import dropout
 
 CELLS = ("gru", "lstm")
@@ -29,7 +29,9 @@ class Gru(nn.GRU):
     def forward(self, input: Any, hx: Any = None) -> Any:
         """Same arguments as in PyTorch: mostly B,T,I and, optionally, the states L,B,H before."""
         weights = self.all_weights[0]
-        if not (self._is_plain and _is_batch(input) and _trains_on_cpu(input, weights[0])):
+        # Neither a single sequence nor packed ones.
+        is_batch = isinstance(input, Tensor) and input.dim() == 3
+        if not (self._is_plain and is_batch and _trains_on_cpu(input, weights[0])):
             return super().forward(input, hx)  # type: ignore[has-type]
         first = input.new_zeros(len(input), self.hidden_size) if hx is None else hx[0]
         outputs, last = _Layer.apply(input, first, *weights)
@@ -64,9 +66,8 @@ class CellState:
 
     def zeros_like(self) -> CellState:
         """States of the same shapes, all zero."""
-        return CellState(
-            *(tuple(map(torch.zeros_like, part)) for part in (self.hidden, self.cells))
-        )
+        hidden, cells = (tuple(map(torch.zeros_like, part)) for part in (self.hidden, self.cells))
+        return CellState(hidden, cells)
 
 
 class RecurrentStack(nn.Module):
@@ -99,14 +100,7 @@ class RecurrentStack(nn.Module):
         self.input_size, self.hidden, self.layers = input_size, hidden, layers
         self.lstm = is_lstm(cell)
         self.dropout = dropout
-        self.rnn = (Lstm if self.lstm else Gru)(
-            input_size + extra_size,
-            hidden,
-            layers,
-            batch_first=True,
-            dropout=dropout if layers > 1 else 0.0,
-        )
-        initialise_recurrent(self.rnn)
+        self.rnn = recurrent_layers(cell, input_size + extra_size, hidden, layers, dropout)
 
     def forward(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState]:
         """Read all positions B,T,I in one fused call; return the top layer's states B,T,H and the
@@ -133,15 +127,16 @@ class Steps:
 
     def __init__(self, stack: RecurrentStack, known: Tensor, places: Tensor | None = None) -> None:
         self._stack, size = stack, stack.input_size
-        layers = [_layer_parameters(stack.rnn, layer) for layer in range(stack.layers)]
-        first = layers[0]
-        projected = F.linear(known, first.inputs[:, :size], first.input_bias)  # B,T,GH
+        # Of each layer with G gates: weights GH,I and GH,H, biases GH of input and state.
+        layers = stack.rnn.all_weights
+        weight, _, input_bias, _ = layers[0]
+        projected = F.linear(known, weight[:, :size], input_bias)  # B,T,GH
         if places is not None:
             projected = projected.index_select(0, places)
         self._known = projected.unbind(1)
-        self._extra = _for_products(first.inputs[:, size:])
-        self._recurrent = [(_for_products(one.recurrent), one.bias) for one in layers]
-        self._inputs = [(_for_products(one.inputs), one.input_bias) for one in layers[1:]]
+        self._extra = _for_products(weight[:, size:])
+        self._recurrent = [(_for_products(recurrent), bias) for _, recurrent, _, bias in layers]
+        self._inputs = [(_for_products(weight), bias) for weight, _, bias, _ in layers[1:]]
 
     def __call__(self, step: int, extra: Tensor, state: CellState) -> CellState:
         """The state after position `step`, given B,X extra input and the state before."""
@@ -162,20 +157,6 @@ class Steps:
                 h = _gru(projected, recurrent, state.hidden[layer])
             hidden.append(h)
         return CellState(tuple(hidden), tuple(cells))
-
-
-class _LayerParameters(NamedTuple):
-    """Weights (GH,I and GH,H) and biases (GH) of one layer with G gates."""
-
-    inputs: Tensor
-    recurrent: Tensor
-    input_bias: Tensor
-    bias: Tensor
-
-
-def _layer_parameters(rnn: nn.GRU | nn.LSTM, layer: int) -> _LayerParameters:
-    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    return _LayerParameters(*(getattr(rnn, f"{name}_l{layer}") for name in names))
 
 
 def _gru(projected: Tensor, recurrent: Tensor, hidden: Tensor) -> Tensor:
@@ -211,34 +192,25 @@ def is_lstm(cell: str) -> bool:
     return cell == "lstm"
 
 
-def initialise_recurrent(rnn: nn.GRU | nn.LSTM) -> None:
-    """Initialise with orthogonal recurrent weights gate by gate (Saxe 2014), Xavier's weights for
-    inputs, and zero biases, except 1 for the LSTM's forget gate (Jozefowicz 2015)."""
-    size = rnn.hidden_size
+def recurrent_layers(
+    cell: str, input_size: int, hidden: int, layers: int = 1, dropout: float = 0.0
+) -> Gru | Lstm:
+    """Layers of one direction with orthogonal recurrent weights gate by gate (Saxe 2014), Xavier's
+    weights for inputs, and zero biases, except 1 for the LSTM's forget gate (Jozefowicz 2015)."""
+    between = dropout if layers > 1 else 0.0
+    rnn = (Lstm if is_lstm(cell) else Gru)(
+        input_size, hidden, layers, batch_first=True, dropout=between
+    )
     for name, parameter in rnn.named_parameters():
-        if name.startswith("weight_hh"):
-            for gate in parameter.data.split(size):
-                nn.init.orthogonal_(gate)
-        elif name.startswith("weight_ih"):
-            for gate in parameter.data.split(size):
-                nn.init.xavier_uniform_(gate)
-        else:
+        if name.startswith("bias"):
             nn.init.zeros_(parameter)
             if isinstance(rnn, nn.LSTM) and name.startswith("bias_ih"):
-                parameter.data[size : 2 * size] = 1.0
-
-
-def halved(hidden: int) -> int:
-    """Return the size H of each direction of a bidirectional layer.
-
-    Raises:
-        UsageError: an odd size.
-    """
-    if hidden % 2:
-        raise UsageError(
-            f"hidden_dim={hidden} is not divisible by two directions", remedy="use an even size"
-        )
-    return hidden // 2
+                parameter.data[hidden : 2 * hidden] = 1.0
+            continue
+        recurrent = name.startswith("weight_hh")
+        for gate in parameter.data.split(hidden):
+            (nn.init.orthogonal_ if recurrent else nn.init.xavier_uniform_)(gate)
+    return rnn
 
 
 # A GRU layer trained faster than PyTorch's on CPUs, with the way back written out.
@@ -255,11 +227,6 @@ def halved(hidden: int) -> int:
 
 #: Numbers between rows of gates: rows a power of two apart share places in the cache.
 APART = 16
-
-
-def _is_batch(input: Any) -> bool:
-    """Whether the input is a batch, neither a single sequence nor packed."""
-    return isinstance(input, Tensor) and input.dim() == 3
 
 
 def _trains_on_cpu(input: Tensor, weight: Tensor) -> bool:

@@ -76,10 +76,9 @@ class Positions(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        learned = config.positional_encoding == "learned"
-        self.learned = (
-            LearnedPositions(config.max_positions, config.hidden_dim) if learned else None
-        )
+        self.learned: LearnedPositions | None = None
+        if config.positional_encoding == "learned":
+            self.learned = LearnedPositions(config.max_positions, config.hidden_dim)
 
     def forward(self, states: Tensor, start: int = 0) -> Tensor:
         """Add positions to B,N,H states, the first of which stands at position `start`."""
@@ -102,34 +101,27 @@ class AttentionBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(config.hidden_dim)
-        self.attention = factory(
-            Sizes(
-                query=config.hidden_dim,
-                memory=memory_size or config.hidden_dim,
-                heads=config.num_heads,
-            )
-        )
+        hidden = config.hidden_dim
+        self.attention = factory(Sizes(hidden, memory_size or hidden, heads=config.num_heads))
         self.project = resize(self.attention.context_size, config.hidden_dim)
         self.dropout = config.dropout
 
-    def over_self(self, states: Tensor, mask: Tensor, *, causal: bool = False) -> Tensor:
-        """Self-attention of B,N,H states with a B,N mask."""
+    def over_self(
+        self, states: Tensor, mask: Tensor, *, causal: bool = False, past: Keys | None = None
+    ) -> tuple[Tensor, Keys]:
+        """Self-attention of B,N,H states with a B,N mask or, after the positions in `past`, of the
+        newest one B,1,H; also returns the keys."""
         normal = self.norm(states)
-        keys = self.attention.prepare(as_memory(normal, mask))
-        start = self.attention.initial_state(keys)
-        further = {"causal": True} if causal else {}  # only `self` knows the argument
-        attended = self.attention(normal, keys, start, need_weights=False, **further)
-        return self._added(states, attended)
-
-    def over_past(self, state: Tensor, mask: Tensor, past: Keys | None) -> tuple[Tensor, Keys]:
-        """Self-attention of the newest position B,1,H, after the positions in `past`."""
-        normal = self.norm(state)
-        if past is None:
-            keys = self.attention.prepare(as_memory(normal, mask))
-        else:
+        further: dict[str, bool] = {}
+        if past is not None:
             keys = self.attention.extend(past, normal)  # type: ignore[operator]
+        else:
+            # Self-attention reads no summary; the first state stands in its place.
+            keys = self.attention.prepare(Memory(normal, mask, summary=normal[:, 0]))
+            further = {"causal": True} if causal else {}  # only `self` knows the argument
         start = self.attention.initial_state(keys)
-        return self._added(state, self.attention(normal, keys, start, need_weights=False)), keys
+        attended = self.attention(normal, keys, start, need_weights=False, **further)
+        return self._added(states, attended), keys
 
     def over_memory(
         self, states: Tensor, keys: Keys, remembered: AttentionState, *, need_weights: bool
@@ -155,12 +147,6 @@ class FeedForward(nn.Module):
     def forward(self, states: Tensor) -> Tensor:
         inner = dropout(F.relu(self.inner(self.norm(states))), self.dropout, self.training)
         return states + dropout(self.outer(inner), self.dropout, self.training)
-
-
-def as_memory(states: Tensor, mask: Tensor) -> Memory:
-    """Wrap states as the memory of their own self-attention, which reads no summary; the first
-    state stands in its place."""
-    return Memory(states, mask, summary=states[:, 0])
 
 
 def check_heads(config: ModelConfig) -> None:
@@ -200,7 +186,7 @@ class TransformerEncoder(Encoder):
         states = self.positions(self.enter_norm(self.enter(features)))  # B,S,H
         for attend, feed in zip(self.attend, self.feed, strict=True):
             assert isinstance(attend, AttentionBlock)
-            states = feed(attend.over_self(states, mask))  # B,S,H
+            states = feed(attend.over_self(states, mask)[0])  # B,S,H
         states = zero_padding(self.norm(states), mask)
         return Memory(states, mask, masked_mean(states, mask), segments=segments)
 
@@ -259,60 +245,35 @@ class TransformerDecoder(Decoder):
             attention.initial_state(one)
             for attention, one in zip(self._mechanisms(), keys, strict=True)
         )
-        return DecoderState(
-            keys, TransformerProgress(0, tuple(None for _ in self.attend), remembered)
-        )
+        return DecoderState(keys, TransformerProgress(0, (None,) * len(keys), remembered))
 
-    def forward(self, tokens: Tensor, memory: Memory, *, need_weights: bool = False) -> Decoded:
-        start = self.start(memory)
-        states = self._embed(tokens, 0)  # B,T,H
-        # Padding stands at the end, where no real position looks.
-        mask = torch.ones_like(tokens, dtype=torch.bool)
-        seen: dict[int, AttentionOutput] = {}
-        for layer, (look_back, attend, feed) in enumerate(self._layers()):
-            states = look_back.over_self(states, mask, causal=True)  # B,T,H
-            states, seen[layer + 1] = attend.over_memory(
-                states,
-                start.source[layer],
-                start.progress.attention[layer],
-                need_weights=need_weights,
-            )
-            states = feed(states)
-        return self._decoded(states, seen)
-
-    def step(
-        self, tokens: Tensor, state: TransformerState, *, need_weights: bool = True
+    def _read(
+        self, tokens: Tensor, state: TransformerState, *, need_weights: bool
     ) -> tuple[Decoded, TransformerState]:
         progress = state.progress
-        states = self._embed(tokens[:, None], progress.position)  # B,1,H
-        mask = torch.ones_like(tokens, dtype=torch.bool)[:, None]
+        scaled = self.embedding(tokens) * self.output_size**0.5  # Vaswani 2017, section 3.4
+        states = self.positions(self.enter(scaled), progress.position)  # B,T,H
+        states = dropout(states, self.dropout, self.training)
+        # Padding stands at the end, where no real position looks.
+        mask = torch.ones_like(tokens, dtype=torch.bool)
         past: list[Keys] = []
         seen: dict[int, AttentionOutput] = {}
-        for layer, (look_back, attend, feed) in enumerate(self._layers()):
-            states, keys = look_back.over_past(states, mask, progress.past[layer])
+        blocks = zip(self.look_back, self.attend, self.feed, strict=True)
+        for layer, (look_back, attend, feed) in enumerate(blocks):
+            assert isinstance(look_back, AttentionBlock) and isinstance(attend, AttentionBlock)
+            states, keys = look_back.over_self(states, mask, causal=True, past=progress.past[layer])
             past.append(keys)
             states, seen[layer + 1] = attend.over_memory(
                 states, state.source[layer], progress.attention[layer], need_weights=need_weights
             )
             states = feed(states)
         remembered = tuple(attended.state for attended in seen.values())
-        after = TransformerProgress(progress.position + 1, tuple(past), remembered)
-        return self._decoded(states, seen), DecoderState(state.source, after)
-
-    def _embed(self, tokens: Tensor, position: int) -> Tensor:
-        scaled = self.embedding(tokens) * self.output_size**0.5  # Vaswani 2017, section 3.4
-        states = self.positions(self.enter(scaled), position)  # B,T,H
-        return dropout(states, self.dropout, self.training)
-
-    def _decoded(self, states: Tensor, seen: dict[int, AttentionOutput]) -> Decoded:
+        after = TransformerProgress(progress.position + tokens.shape[1], tuple(past), remembered)
         hidden = self.norm(states)
         features = dropout(self.leave(hidden), self.dropout, self.training)
-        weights, parts = layer_weights(seen)
         contexts = seen[len(seen)].context
-        return Decoded(features, weights=weights, parts=parts, contexts=contexts, hidden=hidden)
-
-    def _layers(self) -> zip[tuple[AttentionBlock, AttentionBlock, FeedForward]]:
-        return zip(self.look_back, self.attend, self.feed, strict=True)  # type: ignore[arg-type]
+        decoded = Decoded(features, *layer_weights(seen), contexts=contexts, hidden=hidden)
+        return decoded, DecoderState(state.source, after)
 
     def _mechanisms(self) -> list[Attention]:
         return [block.attention for block in self.attend]  # type: ignore[misc]

@@ -114,23 +114,16 @@ def _gold_cells(cases: Sequence[Case], weights: Ragged) -> tuple[np.ndarray, np.
     target, source = np.concatenate(gold).T  # L each
     span = int(target.max(initial=0)) + 1
     units = np.unique(owner * span + target) // span
-    row = _rows(cases, owner, target)
+    row = target  # L, the row that stands for each link's target unit, or -1
+    if produced := [one.produced for one in cases if one.produced is not None]:
+        assert len(produced) == len(cases)
+        first = starts_of(np.array(list(map(len, produced))))  # N
+        row = np.concatenate(produced)[first[owner] + target]
     written = (row >= 0) & (row < weights.rows[owner])
     owner, row, source = owner[written], row[written], source[written]
     assert (source < weights.widths[owner]).all(), "a link to a source unit that is not there"
     cells = weights.row_starts[weights.first_rows[owner] + row] + source
     return cells, np.bincount(units, minlength=len(cases))
-
-
-def _rows(cases: Sequence[Case], owner: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """L, the row that stands for each link's target unit, or -1."""
-    produced = [one.produced for one in cases if one.produced is not None]
-    if not produced:
-        return target
-    assert len(produced) == len(cases)
-    first = starts_of(np.array(list(map(len, produced))))  # N
-    rows: np.ndarray = np.concatenate(produced)[first[owner] + target]
-    return rows
 
 
 def merge_pieces(
@@ -145,18 +138,14 @@ def merge_pieces(
             give an end symbol a word of its own.
     """
     merged = np.asarray(weights, dtype=np.float64)
-    if not _are_words(target_words):
+    # Where every piece is a word of its own, nothing is to be merged.
+    if not np.array_equal(target_words, np.arange(len(target_words))):
         rows = _membership(target_words)  # Tw,T
         rows /= np.maximum(rows.sum(axis=1, keepdims=True), 1.0)
         merged = rows @ merged
-    if not _are_words(source_words):
+    if not np.array_equal(source_words, np.arange(len(source_words))):
         merged = merged @ _membership(source_words).T  # Tw,S @ S,Sw
     return merged
-
-
-def _are_words(words: np.ndarray) -> bool:
-    """Whether every piece is a word of its own."""
-    return bool((words == np.arange(len(words))).all())
 
 
 def _membership(words: np.ndarray) -> np.ndarray:
@@ -209,14 +198,12 @@ def blocks(cases: Iterable[Example]) -> Iterator[list[Example]]:
 
 def starts_of(counts: np.ndarray) -> np.ndarray:
     """Where runs of these lengths begin in a row of them all."""
-    starts: np.ndarray = np.cumsum(counts) - counts
-    return starts
+    return np.cumsum(counts) - counts
 
 
 def places_in(counts: np.ndarray) -> np.ndarray:
     """The place of every value within its run: 0 to count - 1, run by run."""
-    places: np.ndarray = np.arange(counts.sum()) - np.repeat(starts_of(counts), counts)
-    return places
+    return np.arange(counts.sum()) - np.repeat(starts_of(counts), counts)
 
 
 def run_sums(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -225,8 +212,7 @@ def run_sums(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     # `reduceat` takes the first value apart and knows no empty run; with a zero in front of every
     # run it adds the others as `sum` does: in pairs, from 0.
     padded = np.insert(values, starts, 0)
-    sums: np.ndarray = np.add.reduceat(padded, starts + np.arange(len(counts)))
-    return sums
+    return np.add.reduceat(padded, starts + np.arange(len(counts)))
 
 
 @dataclass(frozen=True)
@@ -286,8 +272,7 @@ class Ragged:
 
     def counts(self, chosen: np.ndarray) -> np.ndarray:
         """How many cells of each row are chosen (C bool): R."""
-        found: np.ndarray = np.add.reduceat(chosen, self.row_starts, dtype=np.int64)
-        return found
+        return np.add.reduceat(chosen, self.row_starts, dtype=np.int64)
 
     @cached_property
     def largest(self) -> np.ndarray:

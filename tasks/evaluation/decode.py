@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -117,27 +118,17 @@ def read_references(module: GenerationModule, batches: Iterable[Batch]) -> list[
 
 def _search(module: GenerationModule, memory: Memory, limit: Tensor) -> Hypotheses:
     settings: Settings = module.settings
+    model = (module.decoder, module.head, memory)
+    tokens: dict[str, Any] = {"bos": BOS, "eos": EOS, "forbidden": NEVER_WRITTEN}
     if settings.beam_size == 1 and not settings.coverage_penalty:
-        return greedy_search(
-            module.decoder,
-            module.head,
-            memory,
-            bos=BOS,
-            eos=EOS,
-            max_length=limit,
-            forbidden=NEVER_WRITTEN,
-        )
+        return greedy_search(*model, **tokens, max_length=limit)
     return beam_search(
-        module.decoder,
-        module.head,
-        memory,
-        bos=BOS,
-        eos=EOS,
+        *model,
+        **tokens,
         max_length=limit,
         beam=settings.beam_size,
         length_penalty=settings.length_penalty,
         coverage_penalty=settings.coverage_penalty,
-        forbidden=NEVER_WRITTEN,
     )
 
 
@@ -148,24 +139,15 @@ def _unpack(
         found, module.decoder, memory, BOS, parts=bool((batch.index < keep_parts).any())
     )
     tokens, lengths = found.tokens.cpu().numpy(), found.lengths.tolist()
-    sources = memory.lengths.tolist()
-    scores = found.log_probs.tolist()
+    sources, scores = memory.lengths.tolist(), found.log_probs.tolist()
     matrices = Matrices.of(found.weights, found.parts)
     rows = []
     for row, index in enumerate(batch.index.tolist()):
         length = lengths[row]
         if length and tokens[row, length - 1] == EOS:
             length -= 1
-        weights, parts = matrices.example(row, length, sources[row], with_parts=index < keep_parts)
-        rows.append(
-            Written(
-                index=index,
-                tokens=tokens[row, :length],
-                score=scores[row],
-                weights=weights,
-                parts=parts,
-            )
-        )
+        seen = matrices.example(row, length, sources[row], with_parts=index < keep_parts)
+        rows.append(Written(index, tokens[row, :length], scores[row], *seen))
     return rows
 
 
@@ -180,10 +162,9 @@ def _read(module: GenerationModule, memory: Memory, batch: Batch, keep_parts: in
     matrices = Matrices.of(decoded.weights, decoded.parts)
     rows = []
     for row, index in enumerate(batch.index.tolist()):
-        weights, parts = matrices.example(
-            row, units[row] - 1, sources[row], with_parts=index < keep_parts
-        )
-        rows.append(Read(index, nll[row], units[row], weights, parts))
+        length, with_parts = units[row] - 1, index < keep_parts
+        seen = matrices.example(row, length, sources[row], with_parts=with_parts)
+        rows.append(Read(index, nll[row], units[row], *seen))
     return rows
 
 

@@ -170,9 +170,7 @@ def score_outputs(scorer: Scorer[Data], data: Data, outputs: Mapping[str, Output
         metrics={**metrics, **scorer.baselines(data)},
         primary=Primary(
             name=first.name,
-            value=first.interval.value,
-            low=first.interval.low,
-            high=first.interval.high,
+            **vars(first.interval),
             higher_is_better=scorer.higher_is_better,
         ),
         by_length=tuple(bins),
@@ -223,12 +221,9 @@ def _predictions(
     )
     for reference, text, score, statistics, of_output, of_model in rows:
         yield Prediction(
-            example=reference.example,
+            **vars(reference),
             subset=subset,
-            source=reference.source,
-            references=reference.references,
             prediction=text,
-            length=reference.length,
             score=score,
             statistics=tuple(statistics),
             extra={**of_output, **of_model},

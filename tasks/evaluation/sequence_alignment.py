@@ -73,26 +73,12 @@ def match_units(produced: Sequence[Units], reference: Sequence[Units]) -> list[n
     return found
 
 
-def align_edits(hypotheses: Sequence[Units], references: Sequence[Units]) -> list[np.ndarray]:
-    """For each reference unit the hypothesis unit it is aligned with, equal or not, or -1.
-
-    The alignment has as few edits as can be and, of those, the most equal pairs.
-
-    Args:
-        hypotheses, references: N sequences each.
-
-    Returns:
-        N arrays R, int64.
-    """
-    # An edit costs more than the surcharge of all substitutions there can be: of alignments with
-    # equally few edits, the one with the fewest substitutions has the most equal pairs.
-    edit = sum(max(map(len, side), default=0) for side in (hypotheses, references)) + 1
-    return align(references, hypotheses, gap=edit, unequal=edit + 1)
-
-
 def edit(hypotheses: Sequences, references: Sequences) -> Edits:
     """Align every hypothesis with its reference at the smallest number of edits."""
-    pairs = align_edits(hypotheses, references)
+    # An edit costs more than the surcharge of all substitutions there can be: of alignments with
+    # equally few edits, the one with the fewest substitutions has the most equal pairs.
+    cost = sum(max(map(len, side), default=0) for side in (hypotheses, references)) + 1
+    pairs = align(references, hypotheses, gap=cost, unequal=cost + 1)
     lengths = np.array(list(map(len, references)))
     aligned = np.array([int((partner >= 0).sum()) for partner in pairs])
     unlike = [

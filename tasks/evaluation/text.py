@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from torch import Tensor
 
-from bench.store.result import Alignment, AlignmentFigures, Mode, Trace
+from bench.store.result import Alignment, AlignmentFigures, Trace
 from tasks.base import Evaluation
 from tasks.data.batching import Batch
 from tasks.data.texts import Split, TextData
@@ -147,27 +147,17 @@ def _over_words(
 ) -> Attended:
     index = written.index
     columns = np.append(split.source.words(index), len(pair.source))  # the end is the last word
-    reference_rows = split.target.words(index)
     words, written_rows = spelt
 
-    def free(weights: np.ndarray | None) -> np.ndarray:
-        assert weights is not None
-        return merge_pieces(weights, written_rows, columns)
+    def merged(seen: Written | Read, rows: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        assert seen.weights is not None
+        parts = {name: merge_pieces(part, rows, columns) for name, part in seen.parts.items()}
+        return merge_pieces(seen.weights, rows, columns), parts
 
-    def forced(weights: np.ndarray | None) -> np.ndarray:
-        assert weights is not None
-        return merge_pieces(weights, reference_rows, columns)
-
-    return Attended(
-        pair=pair,
-        source=(*pair.source, END),
-        written=words,
-        produced=produced,
-        free=free(written.weights),
-        forced=forced(read.weights),
-        free_parts={name: free(part) for name, part in written.parts.items()},
-        forced_parts={name: forced(part) for name, part in read.parts.items()},
-    )
+    free, free_parts = merged(written, written_rows)
+    forced, forced_parts = merged(read, split.target.words(index))
+    source = (*pair.source, END)
+    return Attended(pair, source, words, produced, free, forced, free_parts, forced_parts)
 
 
 def alignment(examples: Sequence[Attended], *, sure: bool) -> Alignment | None:
@@ -198,19 +188,11 @@ def traces(one: Attended, subset: str) -> Iterator[Trace]:
     if links is not None:
         carried = tuple((int(one.produced[t]), s) for t, s in links if one.produced[t] >= 0)
 
-    def trace(
-        mode: Mode,
-        target: tuple[str, ...],
-        weights: np.ndarray,
-        parts: Mapping[str, np.ndarray],
-        gold: tuple[tuple[int, int], ...] | None,
-    ) -> Trace:
-        return Trace(
-            one.pair.id, subset, mode, "words", one.source, target, weights, parts, gold, extra
-        )
-
-    yield trace("free", one.written, one.free, one.free_parts, carried)
-    yield trace("forced", one.pair.target, one.forced, one.forced_parts, links)
+    about = (one.pair.id, subset)
+    free = (one.written, one.free, one.free_parts, carried)
+    yield Trace(*about, "free", "words", one.source, *free, extra)
+    forced = (one.pair.target, one.forced, one.forced_parts, links)
+    yield Trace(*about, "forced", "words", one.source, *forced, extra)
 
 
 def evaluate_texts(
@@ -262,11 +244,7 @@ def _outputs(decoding: Decoding, data: TextData[Example]) -> Outputs:
         texts=data.target_tokenizer.decode_batch(one.tokens for one in decoding.written),
         nll=[one.nll for one in decoding.read],
         extra=[
-            {
-                "nll": round(read.nll, 4),
-                "units": read.units,
-                "log_prob": round(written.score, 4),
-            }
+            {"nll": round(read.nll, 4), "units": read.units, "log_prob": round(written.score, 4)}
             for written, read in zip(decoding.written, decoding.read, strict=True)
         ],
     )

@@ -6,7 +6,6 @@ the source; a head classifies the states and contexts of all steps.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from bench.attention.base import AttentionOptions, Placement
 from bench.models.base import Decoder, Encoder
 from bench.models.layers import ClassHead, ComparedWords, Reading, masked_mean, read
-from bench.models.losses import Baseline, doubly_stochastic_penalty, penalty_weight, reinforce_loss
+from bench.models.losses import doubly_stochastic_penalty, penalty_weight
 from tasks.data.batching import LabelledBatch
 from tasks.settings import Settings
 from tasks.training.module import TrainingModule
@@ -50,14 +49,10 @@ class ClassificationModule(TrainingModule):
         attention_options: AttentionOptions,
         words: nn.Module | None = None,
     ) -> None:
-        super().__init__(settings)
+        super().__init__(settings, attention_options, groups=classes)
         self.words = words
         self.front, self.encoder, self.decoder, self.head = front, encoder, decoder, head
         self.placement: Placement = placement
-        self.attention_options = attention_options
-        self._baseline = Baseline.start(
-            -math.log(classes), getattr(attention_options, "baseline_decay", 0.9), groups=classes
-        )
 
     def read(self, batch: LabelledBatch, *, need_weights: bool = False) -> Reading:
         """Read the texts of a batch with attention over its sources."""
@@ -116,12 +111,6 @@ class ClassificationModule(TrainingModule):
         correct = (logits.argmax(dim=1) == batch.labels).sum().float()
         return torch.stack([nll, correct, torch.full_like(correct, len(logits))])
 
-    def validation_figures(self, sums: Tensor) -> dict[str, float]:
-        return {"validation_accuracy": float(sums[1] / sums[2])}
-
-    def count_units(self, batch: LabelledBatch) -> int:
-        return batch.units
-
     def loss_weight(self, batch: LabelledBatch) -> int:
         return len(batch.labels)
 
@@ -138,14 +127,5 @@ class ClassificationModule(TrainingModule):
         # A mean over examples of sums over steps, since the loss is a mean over examples.
         steps_each = reading.steps.sum() / len(labels)
         sampled = replace(reading.sampled, log_prob=reading.sampled.log_prob * steps_each)
-        names = ("reinforce_weight", "entropy_weight")
-        loss, self._baseline = reinforce_loss(
-            sampled,
-            rewards,
-            reading.steps,
-            self._baseline,
-            groups=labels[:, None].expand(reading.steps.shape),
-            discount=0.0,
-            **self.attention_options.model_dump(include=set(names)),
-        )
-        return loss
+        groups = labels[:, None].expand(reading.steps.shape)
+        return self._reinforce(sampled, rewards, reading.steps, groups, discount=0.0)

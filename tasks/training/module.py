@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
@@ -26,8 +26,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from bench.attention.base import AttentionOptions, Sampled
 from bench.models.base import ModelConfig
-from bench.models.losses import Baseline
+from bench.models.losses import Baseline, reinforce_loss
 from tasks.data.batching import Share
 from tasks.settings import Settings
 
@@ -112,17 +113,24 @@ class DivergedError(ArithmeticError):
 class TrainingModule(pl.LightningModule):
     """Base of the task modules.
 
+    Args:
+        attention_options: read for the terms that the mechanism adds to the loss.
+        groups: of the baseline of rewards: tokens or classes that a target unit may be.
+
     Attributes:
         trained_units: target units trained on so far.
         curve: one point per validation: step, seconds, loss (the mean since the last point),
-            validation_loss, and what `validation_figures` adds.
+            validation_loss, validation_accuracy.
         group: the ranks that train this model together. Figures cover all of them, except that
             `trained_units` is this rank's own until training ends.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, attention_options: AttentionOptions | None = None, groups: int = 1
+    ) -> None:
         super().__init__()
         self.settings = settings
+        self.attention_options = attention_options or AttentionOptions()
         self.group = ProcessGroup()
         self.trained_units = 0
         self.curve: list[dict[str, float]] = []
@@ -130,7 +138,9 @@ class TrainingModule(pl.LightningModule):
         # Losses stay tensors until they are asked for: reading one waits for the device.
         self._losses: list[Tensor] = []
         self._validation: list[Tensor] = []
-        self._baseline = Baseline.start()  # of REINFORCE, for mechanisms that sample
+        # Of REINFORCE, for mechanisms that sample. It starts at the reward of knowing nothing.
+        decay = getattr(attention_options, "baseline_decay", 0.9)
+        self._baseline = Baseline.start(-math.log(groups), decay, groups=groups)
 
     @abstractmethod
     def training_loss(self, batch: Any) -> Tensor:
@@ -138,15 +148,11 @@ class TrainingModule(pl.LightningModule):
 
     @abstractmethod
     def validation_sums(self, batch: Any) -> Tensor:
-        """One-dimensional sums over a batch: first the loss, last the number of units in it."""
+        """3 sums over a batch: the loss, the units that are right, and the number of units."""
 
-    def validation_figures(self, sums: Tensor) -> dict[str, float]:
-        """Further figures for the curve, from the sums over the whole validation set."""
-        return {}
-
-    @abstractmethod
     def count_units(self, batch: Any) -> int:
         """Number of target units of a batch, without padding."""
+        return batch.units
 
     def loss_weight(self, batch: Any) -> int:
         """Number of units that the loss of a batch is a mean over."""
@@ -219,8 +225,8 @@ class TrainingModule(pl.LightningModule):
                 "step": float(self.global_step),
                 "seconds": time.perf_counter() - self._started,
                 "loss": loss,
-                "validation_loss": float(sums[0] / sums[-1]),
-                **self.validation_figures(sums),
+                "validation_loss": float(sums[0] / sums[2]),
+                "validation_accuracy": float(sums[1] / sums[2]),
             }
         )
 
@@ -246,31 +252,41 @@ class TrainingModule(pl.LightningModule):
         self._baseline = replace(self._baseline, values=state["baseline"])
 
     def configure_optimizers(self) -> Any:
-        return optimizer_and_schedule(self.parameters(), self.settings)
+        """AdamW with a per-step learning rate, in the form that Lightning takes.
 
+        Vectors (biases, norms) are not decayed. The fused kernel runs on CPU and CUDA.
+        """
+        settings = self.settings
+        trainable = [p for p in self.parameters() if p.requires_grad]
+        matrices = [p for p in trainable if p.dim() > 1]
+        vectors = [p for p in trainable if p.dim() <= 1]
+        optimizer = torch.optim.AdamW(
+            [
+                {"params": matrices, "weight_decay": settings.weight_decay},
+                {"params": vectors, "weight_decay": 0.0},
+            ],
+            lr=settings.learning_rate,
+            betas=BETAS,
+            eps=1e-8,
+            fused=True,
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(settings))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-def optimizer_and_schedule(
-    parameters: Iterable[nn.Parameter], settings: Settings
-) -> dict[str, Any]:
-    """AdamW with a per-step learning rate, in the form that Lightning takes.
+    def _reinforce(
+        self, sampled: Sampled, reward: Tensor, mask: Tensor, groups: Tensor, **options: float
+    ) -> Tensor:
+        """REINFORCE for the sampled locations (Xu 2015, equation 11), which updates the baseline.
 
-    Vectors (biases, norms) are not decayed. The fused kernel runs on CPU and CUDA.
-    """
-    trainable = [p for p in parameters if p.requires_grad]
-    matrices = [p for p in trainable if p.dim() > 1]
-    vectors = [p for p in trainable if p.dim() <= 1]
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": matrices, "weight_decay": settings.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ],
-        lr=settings.learning_rate,
-        betas=BETAS,
-        eps=1e-8,
-        fused=True,
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(settings))
-    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        Args:
+            options: in place of the mechanism's own.
+        """
+        names = {"reinforce_weight", "entropy_weight", "discount"}
+        chosen = {**self.attention_options.model_dump(include=names), **options}
+        loss, self._baseline = reinforce_loss(
+            sampled, reward, mask, self._baseline, groups=groups, **chosen
+        )
+        return loss
 
 
 def learning_rate_factor(settings: Settings) -> Callable[[int], float]:
@@ -298,15 +314,11 @@ def model_sizes(settings: Settings) -> ModelConfig:
     """Sizes of a trial's model: the settings of the same names, defaults for the rest."""
     names = {field.name for field in fields(ModelConfig)} & set(type(settings).model_fields)
     sizes = {name: getattr(settings, name) for name in names}
-    return ModelConfig(**{**sizes, "attention_layers": _attention_layers(settings)})
-
-
-def _attention_layers(settings: Settings) -> tuple[int, ...] | None:
-    """Numbers of the decoder layers with attention, from 1; None for all of them."""
     match settings.attention_layers:
         case "all":
-            return None
+            layers: tuple[int, ...] | None = None
         case "last":
-            return (settings.decoder_layers,)
+            layers = (settings.decoder_layers,)
         case text:
-            return tuple(int(number) for number in text.split(","))
+            layers = tuple(map(int, text.split(",")))
+    return ModelConfig(**{**sizes, "attention_layers": layers})

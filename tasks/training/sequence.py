@@ -9,7 +9,6 @@ text.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -20,9 +19,9 @@ from torch import Tensor, nn
 from bench.attention.base import Attention, AttentionOptions, Memory
 from bench.errors import UsageError
 from bench.models import AttentionChoice, build_decoder, build_encoder
-from bench.models.base import Decoded, Decoder, Encoder, ModelConfig
+from bench.models.base import Decoder, Encoder, ModelConfig
 from bench.models.layers import VocabularyHead, dropout, token_embedding
-from bench.models.losses import Baseline, doubly_stochastic_penalty, penalty_weight, reinforce_loss
+from bench.models.losses import doubly_stochastic_penalty, penalty_weight
 from tasks.base import Plan
 from tasks.data.batching import Batch
 from tasks.data.texts import TextData
@@ -84,7 +83,7 @@ class GenerationModule(TrainingModule):
         settings: Settings,
         attention_options: AttentionOptions,
     ) -> None:
-        super().__init__(settings)
+        super().__init__(settings, attention_options, groups=head.projection.out_features)
         if any(isinstance(part, Attention) and part.needs_future for part in decoder.modules()):
             raise UsageError(
                 "non-causal attention cannot be used in a decoder",
@@ -92,12 +91,6 @@ class GenerationModule(TrainingModule):
                 remedy="tasks that read a given text (entailment) can use it",
             )
         self.front, self.encoder, self.decoder, self.head = front, encoder, decoder, head
-        self.attention_options = attention_options
-        self._baseline = Baseline.start(
-            -math.log(head.projection.out_features),
-            getattr(attention_options, "baseline_decay", 0.9),
-            groups=head.projection.out_features,
-        )
 
     def encode(self, batch: Batch) -> Memory:
         """Encode the sources of a batch."""
@@ -129,7 +122,9 @@ class GenerationModule(TrainingModule):
         loss = tokens.loss
         # terms of the mechanism: REINFORCE for sampled locations, doubly stochastic attention
         if decoded.sampled is not None and self.training:
-            loss = loss + self._sampling_loss(decoded, tokens.nll, batch.outputs, real)
+            reward = torch.zeros(real.shape, device=tokens.nll.device)  # B,T
+            reward[real] = -tokens.nll.float()
+            loss = loss + self._reinforce(decoded.sampled, reward, real, batch.outputs)
         if penalty:
             assert decoded.weights is not None
             loss = loss + penalty * doubly_stochastic_penalty(decoded.weights, real, memory.mask)
@@ -142,26 +137,6 @@ class GenerationModule(TrainingModule):
     def validation_sums(self, batch: Batch) -> Tensor:
         terms = self.loss_terms(batch)
         return torch.stack([terms.nll, terms.correct.float(), terms.units.float()])
-
-    def validation_figures(self, sums: Tensor) -> dict[str, float]:
-        return {"validation_accuracy": float(sums[1] / sums[2])}
-
-    def count_units(self, batch: Batch) -> int:
-        return batch.units
-
-    def _sampling_loss(
-        self, decoded: Decoded, nll: Tensor, outputs: Tensor, real: Tensor
-    ) -> Tensor:
-        """REINFORCE for the sampled locations (Xu 2015, equation 11)."""
-        assert decoded.sampled is not None
-        reward = torch.zeros(real.shape, device=nll.device)  # B,T
-        reward[real] = -nll.float()
-        names = ("reinforce_weight", "entropy_weight", "discount")
-        options = self.attention_options.model_dump(include=set(names))
-        loss, self._baseline = reinforce_loss(
-            decoded.sampled, reward, real, self._baseline, groups=outputs, **options
-        )
-        return loss
 
 
 def text_module(

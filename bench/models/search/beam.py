@@ -223,12 +223,9 @@ def close(beams: Beams, length: float) -> tuple[Beams, Tensor]:
 
 def record_answers(answers: Best, beams: Beams) -> Best:
     """Write the best of these sentences into the answers for the whole batch."""
-    rows, best = beams.rows, beams.best
+    found = vars(beams.best)
     return Best(
-        scores=answers.scores.index_copy(0, rows, best.scores),
-        totals=answers.totals.index_copy(0, rows, best.totals),
-        lengths=answers.lengths.index_copy(0, rows, best.lengths),
-        tokens=answers.tokens.index_copy(0, rows, best.tokens),
+        **{name: old.index_copy(0, beams.rows, found[name]) for name, old in vars(answers).items()}
     )
 
 
@@ -265,7 +262,12 @@ def beam_search(
         UsageError: a beam or limit below 1, a negative penalty, or the end token forbidden.
     """
     assert not decoder.training, "search wants a model in evaluation mode"
-    _check(beam, length_penalty, coverage_penalty)
+    if beam < 1 or length_penalty < 0 or coverage_penalty < 0:
+        raise UsageError(
+            f"beam={beam}, length_penalty={length_penalty}, coverage_penalty={coverage_penalty}: "
+            "out of range",
+            remedy="the beam must be >= 1, penalties >= 0",
+        )
     limits = limits_of(max_length, memory)
     following = NextToken(head, forbidden, eos)
     covering = coverage_penalty > 0
@@ -329,12 +331,3 @@ def _follow(
     elif keep is not None or before < beam:
         source = select_rows(source, first.expand_as(rows).flatten())
     return DecoderState(source, select_rows(state.progress, rows.flatten()))
-
-
-def _check(beam: int, length_penalty: float, coverage_penalty: float) -> None:
-    if beam < 1 or length_penalty < 0 or coverage_penalty < 0:
-        raise UsageError(
-            f"beam={beam}, length_penalty={length_penalty}, coverage_penalty={coverage_penalty}: "
-            "out of range",
-            remedy="the beam must be >= 1, penalties >= 0",
-        )

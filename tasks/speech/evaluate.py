@@ -94,12 +94,8 @@ class SpeechScorer(Scorer[SpeechData]):
 
     def baselines(self, data: SpeechData) -> Mapping[str, float]:
         constant = constant_transcript(data.corpus)
-        return prefixed(
-            {
-                subset: {"baseline_constant": constant_rate(constant, split.utterances)}
-                for subset, split in data.tests.items()
-            }
-        )
+        rates = {name: constant_rate(constant, one.utterances) for name, one in data.tests.items()}
+        return prefixed({name: {"baseline_constant": rate} for name, rate in rates.items()})
 
 
 def split_units(text: str, unit: Unit) -> tuple[str, ...]:

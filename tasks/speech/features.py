@@ -197,13 +197,8 @@ def prepare_features(corpus: SpeechCorpus, options: FeatureOptions, cache: Path)
     Raises:
         UsageError: a sound that cannot be read, or a cache that cannot be written.
     """
-    key = digest(
-        "features",
-        VERSION,
-        asdict(options),
-        corpus.rate,
-        [corpus.reader.identity(one) for one in corpus.examples()],
-    )
+    sounds = list(map(corpus.reader.identity, corpus.examples()))
+    key = digest("features", VERSION, asdict(options), corpus.rate, sounds)
     path = cached(
         cache / "features", key, lambda target: _write(target, corpus, options), suffix=".arrow"
     )

@@ -172,10 +172,7 @@ def baseline_figures(
 ) -> dict[str, AlignmentFigures]:
     """Figures of weights that know nothing, `uniform` and `centre` (all on the middle of the
     picture), over all phrases of all references of all pictures."""
-    weights = {
-        "uniform": uniform_weights(1, grid[0] * grid[1])[0],
-        "centre": centre_weights(grid),
-    }
+    uniform = uniform_weights(1, grid[0] * grid[1])[0]
     # Captions of a picture name the same things: each region is worked out once.
     regions = Counter(
         phrase.boxes for group in references for caption in group for phrase in caption.phrases
@@ -184,7 +181,7 @@ def baseline_figures(
     times = np.fromiter(regions.values(), dtype=np.float64)
     judged = float(times.sum())
     found = {}
-    for name, row in weights.items():
+    for name, row in {"uniform": uniform, "centre": centre_weights(grid)}.items():
         figures = truth.figures(np.tile(row, (len(times), 1)))
         mass, pointed, linked = (float(times @ figure) for figure in figures)
         found[name] = RegionAgreement(judged, mass, pointed, linked, judged).figures()
@@ -290,11 +287,8 @@ def traces(
     (words, written), (reference, read) = free, forced
     width, height = picture.original or (pixels.shape[1], pixels.shape[0])
     source = tuple(f"{r + 1}.{c + 1}" for r in range(grid[0]) for c in range(grid[1]))
-    shown = {
-        "grid": list(grid),
-        "picture": thumbnail(pixels),
-        "aspect": round(width / height, 4),
-    }
+    aspect = round(width / height, 4)
+    shown = {"grid": list(grid), "picture": thumbnail(pixels), "aspect": aspect}
     known = any(caption.phrases for caption in picture.captions)
 
     def trace(
@@ -343,8 +337,6 @@ def thumbnail(pixels: np.ndarray) -> str:
 
 def _cells(phrases: Sequence[Phrase], grid: Grid) -> tuple[tuple[int, int], ...]:
     """Pairs of a word of a phrase and a cell of its region."""
-    if not phrases:
-        return ()
     regions = Regions.of([phrase.boxes for phrase in phrases], grid)
     return tuple(
         (word, int(cell))

@@ -159,12 +159,7 @@ def baselines(corpus: CaptionCorpus, cache: Path) -> dict[str, CaptionBaselines]
     Raises UsageError: the cache cannot be written.
     """
     key = digest("caption baselines", VERSION, SIGNATURE, corpus.fingerprint)
-    path = cached(
-        cache / "baselines",
-        key,
-        lambda temporary: _write(temporary, corpus),
-        suffix=".json",
-    )
+    path = cached(cache / "baselines", key, lambda target: _write(target, corpus), suffix=".json")
     return {
         name: CaptionBaselines(**fields)
         for name, fields in json.loads(path.read_text("utf-8")).items()

@@ -58,9 +58,7 @@ def pixels(pictures: Sequence[Picture], size: int, cache: Path) -> Pixels:
         UsageError: pictures that cannot be read, counted, the first named; the cache cannot be
             written.
     """
-    key = digest(
-        "pixels", VERSION, PIL.__version__, size, [_identity(picture) for picture in pictures]
-    )
+    key = digest("pixels", VERSION, PIL.__version__, size, list(map(_identity, pictures)))
     folder = cache / "pictures"
     path = cached(folder, key, lambda temporary: _write(temporary, pictures, size), suffix=".npy")
     seal = cached(folder, key, lambda temporary: _seal(temporary, path), suffix=".sha256")
@@ -86,29 +84,21 @@ def _write(path: Path, pictures: Sequence[Picture], size: int) -> None:
     stack = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     problems: list[Problem] = []
     for start in range(0, len(pictures), CHUNK):
-        images = [picture.image for picture in pictures[start : start + CHUNK]]
-        stack[start : start + CHUNK] = _chunk(images, size, problems)
+        drawings: dict[int, Drawn] = {}
+        for number, picture in enumerate(pictures[start : start + CHUNK], start):
+            if isinstance(picture.image, Drawn):
+                drawings[number] = picture.image
+                continue
+            try:
+                stack[number] = read_picture(picture.image, size)
+            except UsageError as error:
+                problems.append(Problem.of(error, UNREADABLE))
+        if drawings:
+            kind = type(next(iter(drawings.values())))
+            stack[list(drawings)] = kind.draw(list(drawings.values()), size)
     if problems:
         raise summary(problems)
     stack.flush()
-
-
-def _chunk(images: Sequence[Path | Drawn], size: int, problems: list[Problem]) -> np.ndarray:
-    """N,size,size,3; files that cannot be read are added to `problems`."""
-    chunk = np.zeros((len(images), size, size, 3), dtype=np.uint8)
-    drawings: dict[int, Drawn] = {}
-    for number, image in enumerate(images):
-        if isinstance(image, Drawn):
-            drawings[number] = image
-            continue
-        try:
-            chunk[number] = read_picture(image, size)
-        except UsageError as error:
-            problems.append(Problem.of(error, UNREADABLE))
-    if drawings:
-        kind = type(next(iter(drawings.values())))
-        chunk[list(drawings)] = kind.draw(list(drawings.values()), size)
-    return chunk
 
 
 def _seal(path: Path, array: Path) -> None:
@@ -221,12 +211,11 @@ class Split:
     def _word_shares(self, pictures: np.ndarray) -> np.ndarray:
         """P,V float32: the share of each picture's captions that use each word."""
         counts = np.diff(self.first)[pictures]  # P
-        rows = np.repeat(np.arange(len(pictures)), counts)
-        places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-        found = self.captions.batch(self.first[pictures][rows] + places)
-        used = np.zeros((len(rows), self.words), dtype=np.float32)  # captions,V
-        used[np.arange(len(rows))[:, None], found.values] = 1.0
         starts = np.cumsum(counts) - counts
+        rows = np.arange(counts.sum())
+        found = self.captions.batch(np.repeat(self.first[pictures] - starts, counts) + rows)
+        used = np.zeros((len(rows), self.words), dtype=np.float32)  # captions,V
+        used[rows[:, None], found.values] = 1.0
         shares: np.ndarray = np.add.reduceat(used, starts, axis=0) / counts[:, None]
         return shares.astype(np.float32)
 
@@ -275,11 +264,7 @@ class CaptioningData(TaskData):
 
     @cached_property
     def baselines(self) -> Mapping[str, CaptionBaselines]:
-        """Baselines of every test set, by name. They take seconds for the first caller, and only
-        testing asks for them.
-
-        Raises UsageError where the cache cannot be written.
-        """
+        """As `tasks.captioning.baselines.baselines` gives them: only testing asks for them."""
         return baselines(self.corpus, self.cache)
 
     @property
@@ -321,7 +306,8 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
             pixels(pictures, corpus.size, paths.cache),
             encode(caption_texts(pictures), tokenizer, paths.cache),
             first,
-            first[:-1] + np.array([_most_phrases(picture) for picture in pictures]),
+            first[:-1]
+            + [np.argmax([len(one.phrases) for one in picture.captions]) for picture in pictures],
             grid[0] * grid[1],
             words,
         )
@@ -337,8 +323,3 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
         settings=settings,
         notes=corpus.notes,
     )
-
-
-def _most_phrases(picture: Picture) -> int:
-    counts = [len(caption.phrases) for caption in picture.captions]
-    return counts.index(max(counts))

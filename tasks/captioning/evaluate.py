@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import ClassVar
 
@@ -13,13 +13,7 @@ from torch import Tensor
 
 from bench.store.result import Alignment, Trace
 from tasks.base import Evaluation
-from tasks.captioning.alignment import (
-    agreement,
-    baseline_figures,
-    forced_case,
-    free_case,
-    traces,
-)
+from tasks.captioning.alignment import agreement, baseline_figures, forced_case, free_case, traces
 from tasks.captioning.data import CaptioningData, Split
 from tasks.captioning.metrics import SIGNATURE, score
 from tasks.captioning.model import CaptioningModule
@@ -88,13 +82,12 @@ class CaptionScorer(Scorer[CaptioningData]):
         """Figures of captions that know nothing of the picture, and of people's own."""
         found: dict[str, dict[str, float]] = {}
         for subset in data.tests:
-            held = data.baselines[subset]
-            kinds = {"constant": held.constant, "shuffled": held.shuffled, "human": held.human}
+            held = asdict(data.baselines[subset])
             found[subset] = {
-                f"baseline_{kind}_{name}": figures[name]
-                for kind, figures in kinds.items()
+                f"baseline_{kind}_{name}": held[kind][name]
+                for kind in ("constant", "shuffled", "human")
                 for name in _BASELINE_FIGURES
-                if name in figures
+                if name in held[kind]
             }
         return prefixed(found)
 

@@ -29,7 +29,6 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -113,10 +112,7 @@ class CaptionScores:
 
 
 def score(
-    predictions: Sequence[str],
-    references: Sequence[Sequence[str]],
-    *,
-    with_meteor: bool = False,
+    predictions: Sequence[str], references: Sequence[Sequence[str]], *, with_meteor: bool = False
 ) -> CaptionScores:
     """Score one caption a picture against all its references.
 
@@ -167,18 +163,15 @@ def shuffled(captions: Sequence[str], seed: int = 0) -> list[str]:
     """The captions dealt to other pictures, none keeps its own place: what a model's captions are
     worth when they do not belong to the picture. A single caption stays."""
     order = np.random.default_rng(seed).permutation(len(captions))
-    dealt = [""] * len(captions)
-    for place, source in zip(order, np.roll(order, 1), strict=True):
-        dealt[place] = captions[source]
-    return dealt
+    return [captions[source] for source in np.roll(order, 1)[np.argsort(order)]]
 
 
 def _cider(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
     from pycocoevalcap.cider.cider_scorer import CiderScorer
 
     scorer = CiderScorer(n=ORDER, sigma=6.0)
-    for prediction, texts in zip(predictions, references, strict=True):
-        scorer += (prediction, texts)
+    for pair in zip(predictions, references, strict=True):
+        scorer += pair
     return np.asarray(scorer.compute_score()[1])
 
 
@@ -187,8 +180,8 @@ def _bleu_statistics(predictions: Sequence[str], references: Sequence[Sequence[s
     from pycocoevalcap.bleu.bleu_scorer import BleuScorer
 
     scorer = BleuScorer(n=ORDER)
-    for prediction, texts in zip(predictions, references, strict=True):
-        scorer += (prediction, texts)
+    for pair in zip(predictions, references, strict=True):
+        scorer += pair
     rows = []
     for counts in scorer.ctest:
         tokens = counts["testlen"]
@@ -225,7 +218,12 @@ def meteor(
     watchdog = threading.Timer(PATIENCE, scorer.meteor_p.kill)
     watchdog.start()
     try:
-        total, each = scorer.compute_score(*_numbered(predictions, references))
+        # An empty caption would put the process out of step; a word no reference has scores the
+        # same.
+        total, each = scorer.compute_score(
+            {number: list(texts) for number, texts in enumerate(references)},
+            {number: [text or "-"] for number, text in enumerate(predictions)},
+        )
         return float(total), np.asarray(each)
     except (OSError, ValueError) as error:
         return f"no METEOR: java answered nothing that can be read ({error})"
@@ -237,12 +235,3 @@ def meteor(
             scorer.lock.release()
         with suppress(OSError):
             scorer.meteor_p.stdin.close()
-
-
-def _numbered(
-    predictions: Sequence[str], references: Sequence[Sequence[str]]
-) -> tuple[dict[int, Any], dict[int, Any]]:
-    """References and predictions in pycocoevalcap's form. An empty caption would put the process
-    out of step; a word no reference has scores the same."""
-    truths = {number: list(texts) for number, texts in enumerate(references)}
-    return truths, {number: [text or "-"] for number, text in enumerate(predictions)}

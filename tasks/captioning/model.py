@@ -105,16 +105,13 @@ class CaptioningModule(GenerationModule):
     def training_loss(self, batch: Batch) -> Tensor:
         batch = self.augmented(batch)
         assert isinstance(batch, CaptionBatch)
-        if self.training and self._words_first:
+        # The auxiliary loss is trained alone at first, before captions are generated.
+        words_first = self.global_step < self.settings.words_share * self.settings.max_steps
+        if self.training and words_first:
             loss = self.auxiliary_loss(self.encode(batch), batch)
             if loss is not None:
                 return loss
         return self.loss_terms(batch, self.settings.label_smoothing).loss
-
-    @property
-    def _words_first(self) -> bool:
-        """Whether the auxiliary loss is still trained alone, before captions are generated."""
-        return self.global_step < self.settings.words_share * self.settings.max_steps
 
     def auxiliary_loss(self, memory: Memory, batch: Batch) -> Tensor | None:
         """Cross-entropy of which words a picture's captions use, summed over words, a mean over

@@ -38,9 +38,7 @@ class CaptioningSettings(Settings):
         0.0, ge=0, lt=1, description="how far brightness, contrast and colours vary in training"
     )
     words_weight: float = Field(
-        0.0,
-        ge=0,
-        description="weight of the helper loss: which words a picture's captions use",
+        0.0, ge=0, description="weight of the helper loss: which words a picture's captions use"
     )
     words_pool: Literal["max", "mean"] = Field(
         "max", description="whether a word is spoken for by one cell or by all of them together"

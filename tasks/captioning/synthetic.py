@@ -159,9 +159,7 @@ def _paint(canvas: np.ndarray, things: dict[int, Thing], distance: Distance) -> 
     x, y, radius, turn = np.array(
         [(thing.x, thing.y, thing.radius, thing.turn) for thing in things.values()]
     ).T[..., None, None]  # 4 of G,1,1
-    colours = np.array(
-        [np.add(COLOURS[thing.colour], thing.tint) for thing in things.values()]
-    )  # G,3
+    colours = np.array([np.add(COLOURS[one.colour], one.tint) for one in things.values()])  # G,3
     striped = np.array([thing.striped for thing in things.values()])[:, None, None]  # G,1,1
     centres = (np.arange(size) + 0.5) / size
     cosine, sine = _rotation(turn)
@@ -192,41 +190,20 @@ def _rotation(turn: Number) -> tuple[Number, Number]:
 Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 # Cosines and sines of 72 and 36 degrees; tips of a five-pointed star, the first one up.
-_C72, _S72, _C36, _S36 = (
-    0.3090169943749474,
-    0.9510565162951535,
-    0.8090169943749475,
-    0.5877852522924731,
-)
+_C72, _S72 = 0.3090169943749474, 0.9510565162951535
+_C36, _S36 = 0.8090169943749475, 0.5877852522924731
 _TIPS = ((0.0, -1.0), (-_S72, -_C72), (_S72, -_C72), (-_S36, _C36), (_S36, _C36))
 _SQUARE = 0.7  # half a side
 _ARM = 0.3  # half the width of a cross's arm
 _ARM_END = 0.95
-_RING = (0.55, 1.0)  # inner and outer radius
+_RING_MIDDLE, _RING_HALF = 1.55 / 2, (1.0 - 0.55) / 2  # between the radii 0.55 and 1
 _HALF_ROOT_3 = 0.8660254037844386
-
-
-def _circle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.sqrt(u * u + v * v) - 1.0
-
-
-def _square(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.maximum(np.abs(u), np.abs(v)) - _SQUARE
-
-
-def _triangle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.maximum(v, np.abs(u) * _HALF_ROOT_3 - v * 0.5) - 0.5
 
 
 def _cross(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     across, down = np.abs(u), np.abs(v)
     longer, shorter = np.maximum(across, down), np.minimum(across, down)
     return np.maximum(longer - _ARM_END, shorter - _ARM)
-
-
-def _ring(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    middle, half = sum(_RING) / 2, (_RING[1] - _RING[0]) / 2
-    return np.abs(np.sqrt(u * u + v * v) - middle) - half
 
 
 def _star(u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -236,12 +213,12 @@ def _star(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 SHAPES: dict[str, Distance] = {
-    "circle": _circle,
-    "square": _square,
-    "triangle": _triangle,
+    "circle": lambda u, v: np.sqrt(u * u + v * v) - 1.0,
+    "square": lambda u, v: np.maximum(np.abs(u), np.abs(v)) - _SQUARE,
+    "triangle": lambda u, v: np.maximum(v, np.abs(u) * _HALF_ROOT_3 - v * 0.5) - 0.5,
     "star": _star,
     "cross": _cross,
-    "ring": _ring,
+    "ring": lambda u, v: np.abs(np.sqrt(u * u + v * v) - _RING_MIDDLE) - _RING_HALF,
 }
 
 #: Outermost points, in radii; None for round shapes.
@@ -258,7 +235,6 @@ CORNERS: dict[str, tuple[tuple[float, float], ...] | None] = {
         for point in ((end, side), (side, end))
     ),
 }
-
 
 SIDE = 3  # cells along each side of the layout
 LARGE, SMALL = 0.155, 0.095

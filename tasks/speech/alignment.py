@@ -113,13 +113,8 @@ class SpanCase(Case):
             produced = np.arange(len(gold.spans))
             produced[len(weights) :] = -1
         judged = produced >= 0
-        return cls(
-            weights=weights,
-            gold=gold.links,
-            produced=produced,
-            spans=gold.spans[judged],
-            rows=produced[judged],
-        )
+        spans, rows = gold.spans[judged], produced[judged]
+        return cls(weights, gold.links, produced, spans=spans, rows=rows)
 
 
 def _timing_counts(cases: Sequence[SpanCase], weights: Ragged, grid: TimeGrid) -> np.ndarray:
@@ -207,17 +202,12 @@ def baselines(
         lengths: source positions of each utterance.
         gold: spans and links of each.
     """
-    kinds = {"uniform": uniform_weights, "diagonal": diagonal_weights}
-    return {
-        name: figures(
-            (
-                SpanCase.of(weights(len(one.spans), size), one)
-                for size, one in zip(lengths, gold, strict=True)
-            ),
-            grid,
-        )
-        for name, weights in kinds.items()
-    }
+    found = {}
+    for name, make in {"uniform": uniform_weights, "diagonal": diagonal_weights}.items():
+        pairs = zip(lengths, gold, strict=True)
+        cases = (SpanCase.of(make(len(one.spans), size), one) for size, one in pairs)
+        found[name] = figures(cases, grid)
+    return found
 
 
 @dataclass(frozen=True)
@@ -260,10 +250,8 @@ def agree(
     if not known:
         return None
     sizes = [one.forced.shape[1] for one in known]
-    gold = [
-        Gold.of(one.utterance.spans or (), size, grid)
-        for one, size in zip(known, sizes, strict=True)
-    ]
+    spans = (one.utterance.spans or () for one in known)
+    gold = [Gold.of(some, size, grid) for some, size in zip(spans, sizes, strict=True)]
     pairs = list(zip(known, gold, strict=True))
     free = figures((SpanCase.of(one.free, truth, one.produced) for one, truth in pairs), grid)
     forced = figures((SpanCase.of(one.forced, truth) for one, truth in pairs), grid)

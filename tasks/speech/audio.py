@@ -7,6 +7,7 @@ WAV, FLAC, Ogg, MP3) and resampled by torchaudio.
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,27 +24,16 @@ from tasks.speech.datasets import SoundReader, Utterance
 _UNKNOWN_SIZE = (0, 0xFFFFFFFF)
 
 
-@dataclass(frozen=True)
-class SoundInfo:
-    """A sound file's header: samples a second, samples per channel, channels."""
-
-    rate: int
-    samples: int
-    channels: int
-
-    @property
-    def seconds(self) -> float:
-        return self.samples / self.rate
-
-
-def sound_info(path: Path) -> SoundInfo:
-    """Read a sound file's header.
+def sound_info(path: Path) -> Any:
+    """A sound file's header, as `soundfile.info` gives it.
 
     Raises:
         UsageError: missing, unreadable, empty, or (WAV) shorter than its header says.
     """
-    with _opened(path) as file:
-        return SoundInfo(file.samplerate, file.frames, file.channels)
+    import soundfile
+
+    with _opened(path):
+        return soundfile.info(str(path))
 
 
 def read_sound(path: Path, rate: int) -> np.ndarray:
@@ -161,7 +151,7 @@ class HeaderCheck:
 
     rate: int
     problems: list[Problem] = field(default_factory=list)
-    other_rates: dict[int, int] = field(default_factory=dict)
+    other_rates: Counter[int] = field(default_factory=Counter)
 
     def seconds(self, path: Path, where: str = "") -> float | None:
         """Duration of a file, or None if it is a problem, which is noted.
@@ -179,9 +169,9 @@ class HeaderCheck:
         except UsageError as error:
             self.problems.append(Problem.of(error, "unusable sound files"))
             return None
-        if info.rate != self.rate:
-            self.other_rates[info.rate] = self.other_rates.get(info.rate, 0) + 1
-        return info.seconds
+        if info.samplerate != self.rate:
+            self.other_rates[info.samplerate] += 1
+        return float(info.duration)
 
     def notes(self) -> tuple[str, ...]:
         """A note per foreign sampling rate."""

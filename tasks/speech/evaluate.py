@@ -36,7 +36,7 @@ from tasks.evaluation.sequence_alignment import Edits, Sequences, edit
 from tasks.speech.alignment import Listened, TimeGrid, agree, equal_pairs, traces
 from tasks.speech.baselines import constant_rate, constant_transcript
 from tasks.speech.data import SpeechData, Split
-from tasks.speech.datasets import Unit, Utterance, join_units
+from tasks.speech.datasets import Unit, join_units
 from tasks.speech.model import SpeechModule
 
 #: The error rate of each kind of unit.
@@ -74,7 +74,12 @@ class SpeechScorer(Scorer[SpeechData]):
         unit = data.corpus.unit
         return {
             subset: [
-                Reference(one.id, _source(one), (join_units(one.units, unit),), _tenths(one))
+                Reference(
+                    example=one.id,
+                    source=one.sound.name if isinstance(one.sound, Path) else one.id,
+                    references=(join_units(one.units, unit),),
+                    length=int(np.rint(one.seconds * TENTHS)),
+                )
                 for one in split.utterances
             ]
             for subset, split in data.tests.items()
@@ -89,12 +94,8 @@ class SpeechScorer(Scorer[SpeechData]):
 
     def baselines(self, data: SpeechData) -> Mapping[str, float]:
         constant = constant_transcript(data.corpus)
-        return prefixed(
-            {
-                subset: {"baseline_constant": constant_rate(constant, split.utterances)}
-                for subset, split in data.tests.items()
-            }
-        )
+        rates = {name: constant_rate(constant, one.utterances) for name, one in data.tests.items()}
+        return prefixed({name: {"baseline_constant": rate} for name, rate in rates.items()})
 
 
 def split_units(text: str, unit: Unit) -> tuple[str, ...]:
@@ -239,16 +240,6 @@ def _traces(
         for index, one in enumerate(listened)
         for trace in traces(one, subset, grid, split.frames(index)[:, :bands].T)
     ]
-
-
-def _source(utterance: Utterance) -> str:
-    sound = utterance.sound
-    return sound.name if isinstance(sound, Path) else utterance.id
-
-
-def _tenths(utterance: Utterance) -> int:
-    """The duration in tenths of a second."""
-    return int(np.rint(utterance.seconds * TENTHS))
 
 
 def _words(sequences: Sequences) -> list[list[str]]:

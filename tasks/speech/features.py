@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from torchaudio.transforms import ComputeDeltas, FrequencyMasking, MelSpectrogra
 from bench.attention.base import lengths_to_mask
 from tasks.data.batching import sorted_batches
 from tasks.data.cache import Padded, RaggedArray, cached, digest, read_table, write_blocks
-from tasks.speech.datasets import SpeechCorpus, Utterance
+from tasks.speech.datasets import SpeechCorpus
 
 # Added to mel energies: about what rounding to 16 bits leaves in a silent frame.
 FLOOR = 1e-8
@@ -166,7 +166,8 @@ class FeatureStore:
         self.lengths = self._frames.lengths
         self.frame_seconds = options.frame_seconds(corpus)
         self.sounds: list[bytes] = table.column("sound").to_pylist()
-        self.rows = _rows(corpus)
+        borders = pairwise(accumulate(map(len, corpus.splits.values()), initial=0))
+        self.rows = {name: range(*ends) for name, ends in zip(corpus.splits, borders, strict=True)}
         self.fingerprint = digest(
             "speech",
             VERSION,
@@ -196,13 +197,8 @@ def prepare_features(corpus: SpeechCorpus, options: FeatureOptions, cache: Path)
     Raises:
         UsageError: a sound that cannot be read, or a cache that cannot be written.
     """
-    key = digest(
-        "features",
-        VERSION,
-        asdict(options),
-        corpus.rate,
-        [corpus.reader.identity(one) for one in corpus.examples()],
-    )
+    sounds = list(map(corpus.reader.identity, corpus.examples()))
+    key = digest("features", VERSION, asdict(options), corpus.rate, sounds)
     path = cached(
         cache / "features", key, lambda target: _write(target, corpus, options), suffix=".arrow"
     )
@@ -212,9 +208,13 @@ def prepare_features(corpus: SpeechCorpus, options: FeatureOptions, cache: Path)
 def _write(path: Path, corpus: SpeechCorpus, options: FeatureOptions) -> None:
     extractor = Extractor(corpus, options)
     utterances = list(corpus.examples())
+    reads = (
+        corpus.reader.read(utterances[low : low + ROWS]) for low in range(0, len(utterances), ROWS)
+    )
+    # The features of some utterances, and the digests of their sounds.
     blocks = (
-        _block(utterances[low : low + ROWS], corpus, extractor)
-        for low in range(0, len(utterances), ROWS)
+        (extractor(sounds), [hashlib.sha256(sound.tobytes()).digest() for sound in sounds])
+        for sounds in reads
     )
     first = next(blocks)
     write_blocks(
@@ -226,22 +226,6 @@ def _write(path: Path, corpus: SpeechCorpus, options: FeatureOptions) -> None:
         ),
         metadata={"size": str(first[0][0].shape[1])},
     )
-
-
-def _block(
-    utterances: list[Utterance], corpus: SpeechCorpus, extractor: Extractor
-) -> tuple[list[np.ndarray], list[bytes]]:
-    """The features of some utterances, and the digests of their sounds."""
-    sounds = corpus.reader.read(utterances)
-    return extractor(sounds), [hashlib.sha256(sound.tobytes()).digest() for sound in sounds]
-
-
-def _rows(corpus: SpeechCorpus) -> Mapping[str, range]:
-    rows, start = {}, 0
-    for name, part in corpus.splits.items():
-        rows[name] = range(start, start + len(part))
-        start += len(part)
-    return rows
 
 
 class SpecAugment(nn.Module):

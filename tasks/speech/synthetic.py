@@ -71,11 +71,8 @@ _VOWELS = {
     "o": (500.0, 880.0, 2400.0),
     "u": (310.0, 800.0, 2250.0),
 }
-_LABIAL, _ALVEOLAR, _VELAR = (
-    (300.0, 800.0, 2150.0),
-    (300.0, 1800.0, 2700.0),
-    (300.0, 1900.0, 2200.0),
-)
+_LABIAL, _ALVEOLAR = (300.0, 800.0, 2150.0), (300.0, 1800.0, 2700.0)
+_VELAR = (300.0, 1900.0, 2200.0)
 
 
 def _vowel(name: str, milliseconds: float) -> Phone:
@@ -312,8 +309,7 @@ def _tracks(line: Line, voices: Sequence[Voice]) -> Tracks:
     table = phone_table()
     centre = np.arange(line.frames) * HOP + HOP  # a frame is two hops long
     # In a silence the phone before it goes on, without sound; before the first, that one begins.
-    place = np.searchsorted(line.starts, centre, side="right") - 1
-    place = np.clip(place, 0, None)
+    place = np.maximum(np.searchsorted(line.starts, centre, side="right") - 1, 0)
     opening = line.owner[np.minimum(line.starts[place] // HOP, line.frames - 1)] != line.owner
     place = np.where(opening, np.minimum(place + 1, len(line.phones) - 1), place)
     sounding = (centre >= line.starts[place]) & (centre < line.ends[place])
@@ -362,18 +358,16 @@ def _filtered(
     padded = [np.append(source, np.zeros(HOP, dtype=np.float32)) for source in (pulses, noise)]
     for low in range(0, line.frames, BLOCK):
         block = slice(low, min(low + BLOCK, line.frames))
-        spectra = [fft.rfft(_frames(source, block) * window, SPAN) for source in padded]
+        spectra = []
+        for source in padded:
+            cut = source[block.start * HOP : (block.stop + 1) * HOP]
+            frames = np.lib.stride_tricks.sliding_window_view(cut, 2 * HOP)[::HOP]  # n,2*HOP
+            spectra.append(fft.rfft(frames * window, SPAN))
         spectrum = _spectrum(tracks, block, spectra, emphasis[block], delay)
         pieces = fft.irfft(spectrum, SPAN).reshape(-1, SPAN // HOP, HOP)  # n,4,HOP
         for shift in range(SPAN // HOP):
             out[block.start + shift : block.stop + shift] += pieces[:, shift]
     return out[: line.frames].reshape(-1)
-
-
-def _frames(source: np.ndarray, block: slice) -> np.ndarray:
-    """n,2*HOP overlapping frames."""
-    cut = source[block.start * HOP : (block.stop + 1) * HOP]
-    return np.lib.stride_tricks.sliding_window_view(cut, 2 * HOP)[::HOP]
 
 
 def _spectrum(

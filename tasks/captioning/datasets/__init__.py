@@ -9,8 +9,10 @@ import io
 import re
 import warnings
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -249,12 +251,10 @@ def read_entries(path: Path, columns: Columns | None = None) -> tuple[list[Entry
 
 def by_picture(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
     """Entries by picture, pictures in the order of the file, captions by their number."""
-    groups: dict[str, list[Entry]] = {}
+    groups = defaultdict(list)
     for entry in entries:
-        groups.setdefault(entry.picture, []).append(entry)
-    for group in groups.values():
-        group.sort(key=lambda entry: entry.number)
-    return groups
+        groups[entry.picture].append(entry)
+    return {name: sorted(group, key=attrgetter("number")) for name, group in groups.items()}
 
 
 def _found(path: Path, columns: Columns, on_error: OnError) -> Iterator[Entry | Problem]:

@@ -26,7 +26,6 @@ from tasks.captioning.datasets import (
     Box,
     Caption,
     CaptionCorpus,
-    Entry,
     Phrase,
     Picture,
     by_picture,
@@ -41,7 +40,6 @@ from tasks.data.tokenizer import words
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
-
 
 TOKENS = "Flickr8k.token.txt"
 LISTS = {
@@ -62,15 +60,7 @@ FLICKR8K = Distribution(
     pieces=(
         Piece(
             f"{_RELEASE}/Flickr8k_text.zip",
-            {
-                name: f"flickr8k/{name}"
-                for name in (
-                    "Flickr8k.token.txt",
-                    "Flickr_8k.trainImages.txt",
-                    "Flickr_8k.devImages.txt",
-                    "Flickr_8k.testImages.txt",
-                )
-            },
+            {name: f"flickr8k/{name}" for name in (TOKENS, *LISTS.values())},
             "zip",
             md5="bf6c1abcb8e4a833b7f922104de18627",
         ),
@@ -82,7 +72,6 @@ FLICKR8K = Distribution(
         ),
     ),
 )
-
 
 ARCHIVE = "annotations.zip"
 # Sentences less alike than this are taken for different captions.
@@ -174,7 +163,7 @@ def place(annotated: Annotated, captions: Sequence[str]) -> tuple[Caption, ...]:
             free.discard(match)
             phrases[match] = _carried(sentence, texts[match])
     for sentence in edited:
-        likeness = {n: _likeness(sentence.words, texts[n]) for n in sorted(free)}
+        likeness = {n: _matcher(sentence.words, texts[n]).ratio() for n in sorted(free)}
         match = max(likeness, key=likeness.__getitem__, default=None)
         if match is not None and likeness[match] >= ALIKE:
             free.discard(match)
@@ -187,10 +176,9 @@ def _carried(sentence: Sentence, caption: tuple[str, ...]) -> tuple[Phrase, ...]
     there, side by side."""
     if sentence.words == caption:
         return sentence.phrases
-    matcher = SequenceMatcher(None, sentence.words, caption, autojunk=False)
     moved = {
         block.a + step: block.b + step
-        for block in matcher.get_matching_blocks()
+        for block in _matcher(sentence.words, caption).get_matching_blocks()
         for step in range(block.size)
     }
     carried = []
@@ -201,8 +189,8 @@ def _carried(sentence: Sentence, caption: tuple[str, ...]) -> tuple[Phrase, ...]
     return tuple(carried)
 
 
-def _likeness(left: tuple[str, ...], right: tuple[str, ...]) -> float:
-    return SequenceMatcher(None, left, right, autojunk=False).ratio()
+def _matcher(left: tuple[str, ...], right: tuple[str, ...]) -> SequenceMatcher[str]:
+    return SequenceMatcher(None, left, right, autojunk=False)
 
 
 def _letters(text: Sequence[str]) -> str:
@@ -318,9 +306,14 @@ class Flickr8k(ScannedDataset[CaptionCorpus]):
                     f"{split}: {len(names) - len(present)} of {len(names)} listed photos are "
                     f"absent and left out, the first: {first}"
                 )
-            problems += _without_captions(where, present, groups)
-            known = [name for name in present if name in groups]
-            splits[split] = [described(name, photos, groups[name]) for name in known]
+            splits[split] = []
+            for name in present:
+                if name in groups:
+                    splits[split].append(described(name, photos, groups[name]))
+                else:
+                    what = f"'{name}' has no caption in {TOKENS}"
+                    remedy = "add captions or take it off the list"
+                    problems.append(Problem(what, str(where), "photos without captions", remedy))
         splits, placed = _with_regions(root, splits, options.regions)
         corpus = CaptionCorpus(
             train=splits["train"],
@@ -360,8 +353,6 @@ def _listed(path: Path) -> list[str]:
 def _overlaps(root: Path, listed: Mapping[str, Sequence[str]]) -> list[Problem]:
     """Photos in more than one list: a test on them would be a test on training data."""
     homes: dict[str, str] = {}
-    for split, names in listed.items():
-        homes |= {name: split for name in names if name not in homes}
     return [
         Problem(
             f"'{name}' is in {LISTS[homes[name]]} too",
@@ -371,22 +362,7 @@ def _overlaps(root: Path, listed: Mapping[str, Sequence[str]]) -> list[Problem]:
         )
         for split, names in listed.items()
         for name in names
-        if homes[name] != split
-    ]
-
-
-def _without_captions(
-    where: Path, names: Sequence[str], groups: Mapping[str, Sequence[Entry]]
-) -> list[Problem]:
-    return [
-        Problem(
-            f"'{name}' has no caption in {TOKENS}",
-            str(where),
-            "photos without captions",
-            "add captions or take it off the list",
-        )
-        for name in names
-        if name not in groups
+        if homes.setdefault(name, split) != split
     ]
 
 

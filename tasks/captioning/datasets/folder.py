@@ -24,15 +24,10 @@ from tasks.data.readers import Problem, Scan, required_root
 #: Looked for where `captions` is not given.
 CAPTION_FILES = ("captions.tsv", "captions.csv", "captions.jsonl", "captions.txt")
 SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "restval": "train",  # of the splits of Karpathy and Fei-Fei (2015)
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
+    # restval: of the splits of Karpathy and Fei-Fei (2015)
+    **dict.fromkeys(("train", "training", "restval"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
 # Of pictures without a split, one in ten is for validation and one in ten for the test.
 TENTH = 10
@@ -137,14 +132,9 @@ def _homes(groups: Mapping[str, Sequence[Entry]]) -> tuple[dict[str, str], list[
         where = groups[name][0].where
         known = {SPLIT_NAMES.get(split.lower()) for split in splits}
         if len(known) > 1:
-            problems.append(
-                Problem(
-                    f"'{name}' is in several splits ({', '.join(sorted(splits))})",
-                    where,
-                    "pictures in several splits",
-                    "give all its captions the same split",
-                )
-            )
+            what = f"'{name}' is in several splits ({', '.join(sorted(splits))})"
+            remedy = "give all its captions the same split"
+            problems.append(Problem(what, where, "pictures in several splits", remedy))
         elif (home := known.pop()) is None:
             error = unknown_name("split", min(splits), SPLIT_NAMES)
             problems.append(Problem(error.what, where, "unknown splits", error.remedy))

@@ -104,9 +104,11 @@ def generate(options: SyntheticOptions) -> CaptionCorpus:
         "long": _split("long", options, size, more, known, lambda description: True),
     }
     if novel:
-        tests["novel"] = _split(
-            "novel", options, size, usual, pairs, lambda description: _has(description, novel)
-        )
+
+        def has_novel(description: Description) -> bool:
+            return any((named.colour, named.shape) in novel for named in description)
+
+        tests["novel"] = _split("novel", options, size, usual, pairs, has_novel)
     validation = options.validation_size
     return CaptionCorpus(
         train=_split("train", options, options.train_size, usual, known, own("train")),
@@ -123,10 +125,6 @@ def home(description: Description, data_seed: int, places: bool) -> str:
     if share < TRAIN_SHARE:
         return "train"
     return "validation" if share < VALIDATION_SHARE else "test"
-
-
-def _has(description: Description, pairs: Sequence[Pair]) -> bool:
-    return any((named.colour, named.shape) in pairs for named in description)
 
 
 def _split(

@@ -13,6 +13,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -115,9 +116,7 @@ class SpeechCorpus(Corpus[Utterance]):
                 block = utterances[low : low + BLOCK]
                 sounds, unreadable = self._sounds(block)
                 yield from (Problem.of(error, "unusable sound files") for error in unreadable)
-                for utterance, sound in zip(block, sounds, strict=True):
-                    if sound is None:
-                        continue
+                for utterance, sound in sounds:
                     where = utterance.where
                     if self.reader.kind == "waveforms" and np.abs(sound).max(initial=0) < SILENT:
                         yield Problem("nothing but silence", where, "silent sounds")
@@ -132,16 +131,16 @@ class SpeechCorpus(Corpus[Utterance]):
 
     def _sounds(
         self, block: Sequence[Utterance]
-    ) -> tuple[list[np.ndarray | None], list[UsageError]]:
-        """The sounds of some utterances, None where they cannot be read, and why not."""
+    ) -> tuple[list[tuple[Utterance, np.ndarray]], list[UsageError]]:
+        """Some utterances with their sounds, and what is wrong where these cannot be read."""
         try:
-            return [*self.reader.read(block)], []
+            return list(zip(block, self.reader.read(block), strict=True)), []
         except UsageError as error:
             if len(block) == 1:
-                return [None], [error]
+                return [], [error]
             # One by one, to find all that cannot be read.
-            each = [self._sounds([utterance]) for utterance in block]
-            return [one for some, _ in each for one in some], [x for _, why in each for x in why]
+            sounds, errors = zip(*(self._sounds([one]) for one in block), strict=True)
+            return [*chain.from_iterable(sounds)], [*chain.from_iterable(errors)]
 
 
 def split_text(text: str, unit: Unit) -> tuple[str, ...]:
@@ -186,8 +185,7 @@ def unseen_note(
     symbols: Sequence[str], parts: Mapping[str, Sequence[Utterance]]
 ) -> tuple[str, ...]:
     """A note on symbols that a model can never write because training has none of them."""
-    unseen = {unit for part in parts.values() for one in part for unit in one.units}
-    unseen -= set(symbols)
+    unseen = set(symbols_of([*chain.from_iterable(parts.values())])) - set(symbols)
     if not unseen:
         return ()
     shown = ", ".join(map(repr, sorted(unseen)[:5]))

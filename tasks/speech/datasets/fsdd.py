@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +20,6 @@ from tasks.data.readers import Problem, Scan, data_folder
 from tasks.speech.audio import HeaderCheck, file_identity, read_sound
 from tasks.speech.datasets import (
     SoundReader,
-    Span,
     SpeechCorpus,
     Utterance,
     split_text,
@@ -113,10 +114,8 @@ class ClipReader(SoundReader):
 def _join(sound: Joined, clips: dict[Path, np.ndarray]) -> np.ndarray:
     rng = np.random.default_rng(sound.seed)
     hush = [rng.standard_normal(pause, dtype=np.float32) * HUSH for pause in sound.pauses]
-    pieces = [hush[0]]
-    for path, pause in zip(sound.paths, hush[1:], strict=True):
-        pieces += [clips[path], pause]
-    return np.concatenate(pieces)
+    spoken = zip((clips[path] for path in sound.paths), hush[1:], strict=True)
+    return np.concatenate([hush[0], *chain.from_iterable(spoken)])
 
 
 @datasets("speech").register("fsdd")
@@ -195,10 +194,10 @@ def _clips(folder: Path) -> tuple[list[Clip], tuple[Problem, ...], tuple[str, ..
 def _pools(clips: Sequence[Clip], options: FsddOptions) -> dict[str, list[Clip]]:
     """Clips by part. Validation clips are drawn per digit and speaker among the training ones."""
     rng = np.random.default_rng([options.data_seed, 0])
-    groups: dict[tuple[str, int], list[Clip]] = {}
+    groups = defaultdict(list)
     for clip in clips:
         if clip.number >= TEST_CLIPS:
-            groups.setdefault((clip.speaker, clip.digit), []).append(clip)
+            groups[clip.speaker, clip.digit].append(clip)
     kept: set[Path] = set()
     for key in sorted(groups):
         order = rng.permutation(len(groups[key]))[: options.validation_clips]
@@ -221,17 +220,18 @@ def _utterances(
     """Speakers take turns, and each goes through shuffled rounds of all their clips, so that
     every clip is heard about equally often."""
     rng = np.random.default_rng([options.data_seed, 1, number])
-    voices: dict[str, list[Clip]] = {}
+    voices = defaultdict(list)
     for clip in pool:
-        voices.setdefault(clip.speaker, []).append(clip)
+        voices[clip.speaker].append(clip)
     names = sorted(voices)
     lengths = rng.integers(digits[0], digits[1] + 1, size=count)
     pauses = rng.integers(0, round(options.max_pause * RATE) + 1, size=(count, digits[1] + 1))
-    needed = np.array([lengths[place :: len(names)].sum() for place in range(len(names))])
-    orders = {
-        name: iter(_rounds(len(voices[name]), int(total), rng))
-        for name, total in zip(names, needed, strict=True)
-    }
+    orders = {}
+    for place, name in enumerate(names):
+        size, needed = len(voices[name]), int(lengths[place :: len(names)].sum())
+        orders[name] = chain.from_iterable(
+            [rng.permutation(size) for _ in range(-(-needed // size))]
+        )
     utterances = []
     for index, length in enumerate(lengths.tolist()):
         name = names[index % len(names)]
@@ -245,21 +245,13 @@ def _utterances(
     return tuple(utterances)
 
 
-def _rounds(size: int, total: int, rng: np.random.Generator) -> list[int]:
-    rounds = [rng.permutation(size) for _ in range(-(-total // size))]
-    return np.concatenate(rounds).tolist() if rounds else []
-
-
 def _utterance(
     name: str, clips: Sequence[Clip], sound: Joined, unit: Literal["words", "characters"]
 ) -> Utterance:
     samples = np.array([round(clip.seconds * RATE) for clip in clips])
     starts = np.cumsum(sound.pauses[:-1]) + np.concatenate([[0], np.cumsum(samples)[:-1]])
     text = " ".join(WORDS[clip.digit] for clip in clips)
-    spans: tuple[Span, ...] = tuple(
-        (start / RATE, (start + size) / RATE)
-        for start, size in zip(starts.tolist(), samples.tolist(), strict=True)
-    )
+    bounds = np.stack([starts, starts + samples]) / RATE  # 2,T
     return Utterance(
         id=name,
         units=split_text(text, unit),
@@ -267,6 +259,6 @@ def _utterance(
         speaker=clips[0].speaker,
         seconds=(int(samples.sum()) + sum(sound.pauses)) / RATE,
         # Where the letters of a digit lie in time nobody knows.
-        spans=spans if unit == "words" else None,
+        spans=tuple(zip(*bounds.tolist(), strict=True)) if unit == "words" else None,
         sound=sound,
     )

@@ -6,6 +6,7 @@ chapter's transcript again for every utterance in it, so the same tree is read h
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,13 +17,7 @@ from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.data.archives import Distribution, Piece
 from tasks.data.readers import Problem, Scan, data_folder, read_lines
 from tasks.speech.audio import FileReader, HeaderCheck
-from tasks.speech.datasets import (
-    SpeechCorpus,
-    Utterance,
-    symbols_of,
-    target_units,
-    unseen_note,
-)
+from tasks.speech.datasets import SpeechCorpus, Utterance, symbols_of, target_units, unseen_note
 
 RATE = 16000
 
@@ -32,14 +27,8 @@ _SUBSETS = {
         6_387_309_499,
         "d4ddd1d5a6ab303066f14971d768ee43278a5f2a0aa43dc716b0e64ecbbbf6e2",
     ),
-    "dev-clean": (
-        337_926_286,
-        "76f87d090650617fca0cac8f88b9416e0ebf80350acb97b343a85fa903728ab3",
-    ),
-    "test-clean": (
-        346_663_984,
-        "39fde525e59672dc6d1551919b1478f724438a95aa55f874b576be21967e6c23",
-    ),
+    "dev-clean": (337_926_286, "76f87d090650617fca0cac8f88b9416e0ebf80350acb97b343a85fa903728ab3"),
+    "test-clean": (346_663_984, "39fde525e59672dc6d1551919b1478f724438a95aa55f874b576be21967e6c23"),
 }
 
 LIBRISPEECH = Distribution(
@@ -93,8 +82,8 @@ class LibriSpeech(ScannedDataset[SpeechCorpus]):
                 for name in names.split("+")
             }
 
-        train = [one for part in read(options.train).values() for one in part]
-        validation = [one for part in read(options.validation).values() for one in part]
+        train = tuple(chain.from_iterable(read(options.train).values()))
+        validation = tuple(chain.from_iterable(read(options.validation).values()))
         tests = read(options.test)
         problems = [*headers.problems, *problems]
         if not (train and validation and all(tests.values())):
@@ -103,8 +92,8 @@ class LibriSpeech(ScannedDataset[SpeechCorpus]):
             tests = {"test": next(iter(tests.values()))}
         symbols = symbols_of(train)
         corpus = SpeechCorpus(
-            train=tuple(train),
-            validation=tuple(validation),
+            train=train,
+            validation=validation,
             tests=tests,
             unit=options.units,
             symbols=symbols,

@@ -136,17 +136,12 @@ def _part(row: Row, utterance: Utterance) -> str:
 
 
 def _missing_parts(parts: dict[str, list[Utterance]], first: Row) -> Sequence[Problem]:
-    missing = [name for name in ("train", "validation", "test") if not parts.get(name)]
+    missing = [name for name in ("train", "validation", "test") if name not in parts]
     if not missing:
         return ()
-    return (
-        Problem(
-            f"no usable utterance for {' and '.join(missing)}",
-            str(first.path),
-            "empty splits",
-            "add a column 'split' with train, validation and test",
-        ),
-    )
+    what = f"no usable utterance for {' and '.join(missing)}"
+    remedy = "add a column 'split' with train, validation and test"
+    return (Problem(what, str(first.path), "empty splits", remedy),)
 
 
 def _split_note(first: Row) -> Sequence[str]:

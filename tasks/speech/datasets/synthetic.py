@@ -93,17 +93,15 @@ def _unseen(options: SyntheticOptions) -> int:
 
 def _voices(count: int, rng: np.random.Generator) -> tuple[Voice, ...]:
     """Voices from low and slow to high and quick; pitch and tract go together, as in people."""
-    drawn = rng.random((count, 5))
-    size = drawn[:, 0]
     return tuple(
         Voice(
-            pitch=float(95 * 2.3 ** np.clip(size[i] + 0.3 * (drawn[i, 1] - 0.5), 0, 1)),
-            tract=float(0.9 + 0.25 * size[i]),
-            tempo=float(0.85 + 0.35 * drawn[i, 2]),
-            bright=float(0.3 + 0.35 * drawn[i, 3]),
-            breath=float(0.01 + 0.04 * drawn[i, 4]),
+            pitch=float(95 * 2.3 ** np.clip(size + 0.3 * (shift - 0.5), 0, 1)),
+            tract=float(0.9 + 0.25 * size),
+            tempo=float(0.85 + 0.35 * tempo),
+            bright=float(0.3 + 0.35 * bright),
+            breath=float(0.01 + 0.04 * breath),
         )
-        for i in range(count)
+        for size, shift, tempo, bright, breath in rng.random((count, 5))
     )
 
 
@@ -140,8 +138,7 @@ def _syllables(lengths: np.ndarray, width: int, rng: np.random.Generator) -> np.
     finals = np.sort([NAMES.index(name) for name in CODAS])
     coda = finals[rng.integers(len(finals), size=closed.shape)]
     # The same consonant twice in a row could not be told from one: take the next final instead.
-    following = np.roll(onset, -1, axis=1)
-    clash = coda == following
+    clash = coda == np.roll(onset, -1, axis=1)
     coda[clash] = finals[(np.searchsorted(finals, coda[clash]) + 1) % len(finals)]
     flat = np.stack([onset, vowel, np.where(closed, coda, -1)], axis=2)  # N,width,3
     flat[slots >= syllables[:, None]] = -1

@@ -35,7 +35,7 @@ def test_samples_come_back(tmp_path: Path, ending: str) -> None:
     tone = _tone(0.3, 8000)
     path = _write(tmp_path / f"a.{ending}", tone, 8000)
     info = sound_info(path)
-    assert (info.rate, info.samples, info.channels, info.seconds) == (8000, 2400, 1, 0.3)
+    assert (info.samplerate, info.frames, info.channels, info.duration) == (8000, 2400, 1, 0.3)
     sound = read_sound(path, 8000)
     assert sound.dtype == np.float32
     np.testing.assert_allclose(sound, tone, atol=1e-4)

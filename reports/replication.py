@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -138,13 +139,9 @@ def paper_studies() -> list[Study]:
 
     found = []
     for name in study_files():
-        try:
-            study = load_study(name)
-        except UsageError:
-            continue
-        if study.paper is not None:
-            found.append(study)
-    return found
+        with suppress(UsageError):
+            found.append(load_study(name))
+    return [study for study in found if study.paper is not None]
 
 
 def replicate(
@@ -317,22 +314,16 @@ def _by_seeds(contenders: dict[str, Contender], name: str, higher_is_better: boo
 
 def _by_pair(rows: Sequence[str], p: np.ndarray) -> dict[tuple[str, str], float]:
     """Return a matrix of the p of pairs of rows by their names, both ways round."""
-    return {
-        (one, other): float(p[i, j])
-        for i, one in enumerate(rows)
-        for j, other in enumerate(rows)
-        if i != j
-    }
+    return {(rows[i], rows[j]): float(p[i, j]) for i, j in permutations(range(len(rows)), 2)}
 
 
 def _values(results: Sequence[Result], name: str) -> list[float]:
     """Return the values of a metric, or of a figure against gold alignments, by seed."""
-    found = [
-        getattr(result.alignment, name.removeprefix(ALIGNMENT), None)
-        if name.startswith(ALIGNMENT)
-        else result.metrics.get(name)
-        for result in results
-    ]
+    figure = name.removeprefix(ALIGNMENT)
+    found = (
+        one.metrics.get(name) if figure == name else getattr(one.alignment, figure, None)
+        for one in results
+    )
     return [float(value) for value in found if value is not None]
 
 

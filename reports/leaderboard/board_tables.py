@@ -28,7 +28,7 @@ from reports.statistics.significance import (
     pairwise_p,
     tie_groups,
 )
-from reports.tables import Column, Label, Missing, Number, Row, Table, estimate_entry, shades
+from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, estimate_entry, shades
 from reports.tables.scores import group_notes, seeds_text
 from reports.writers import csv_text, escape_markdown, markdown_text, write_files
 
@@ -77,7 +77,7 @@ def setting_table(standing: SettingBoard, kind: str) -> Table:
         entry, contender = standing.entries[place], frame.contenders[place]
         score = score_of(analysis.main.estimates[place], standing.reference)
         size = contender.done[0].cost.parameters if contender.done else None
-        entries = (
+        entries: tuple[Entry, ...] = (
             Label(entry.title),
             *(
                 estimate_entry(one.estimates[place], metric, group=one.groups[place])

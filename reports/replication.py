@@ -275,8 +275,7 @@ def _by_examples(
 def _by_seeds(contenders: dict[str, Contender], name: str, higher_is_better: bool) -> OurResults:
     """Compare rows by any other metric. Its variance over examples is unknown, so only seeds
     count, and a single seed decides nothing."""
-    every = {row: _values(one.done, name) for row, one in contenders.items()}
-    values = {row: own for row, own in every.items() if own}
+    values = {row: own for row, one in contenders.items() if (own := _values(one.done, name))}
     spread = moderated_variance(list(values.values()))
     p = np.full((len(values), len(values)), np.nan)
     if values:
@@ -288,19 +287,15 @@ def _by_seeds(contenders: dict[str, Contender], name: str, higher_is_better: boo
         np.fill_diagonal(p, np.nan)
     estimates: dict[str, Estimate | None] = dict.fromkeys(contenders)
     for (row, own), variance, freedom in zip(
-        values.items(), spread.variance, spread.freedom, strict=True
+        values.items(), spread.variance.tolist(), spread.freedom.tolist(), strict=True
     ):
-        value = float(np.mean(own))
-        estimates[row] = Estimate(value, None, None, len(own), 0, "none")
+        value, n = float(np.mean(own)), len(own)
+        estimates[row] = Estimate(value, None, None, n, 0, "none")
         if not np.isnan(variance):
             low, high = interval(
-                value,
-                example_variance=0.0,
-                seed_variance=float(variance),
-                seeds=len(own),
-                freedom=float(freedom),
+                value, example_variance=0.0, seed_variance=variance, seeds=n, freedom=freedom
             )
-            estimates[row] = Estimate(value, low, high, len(own), 0, "seeds")
+            estimates[row] = Estimate(value, low, high, n, 0, "seeds")
     adjusted = _by_pair(list(values), holm_pairs(p))
     return OurResults(
         name.removeprefix(ALIGNMENT),

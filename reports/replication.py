@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -138,13 +139,9 @@ def paper_studies() -> list[Study]:
 
     found = []
     for name in study_files():
-        try:
-            study = load_study(name)
-        except UsageError:
-            continue
-        if study.paper is not None:
-            found.append(study)
-    return found
+        with suppress(UsageError):
+            found.append(load_study(name))
+    return [study for study in found if study.paper is not None]
 
 
 def replicate(
@@ -278,8 +275,7 @@ def _by_examples(
 def _by_seeds(contenders: dict[str, Contender], name: str, higher_is_better: bool) -> OurResults:
     """Compare rows by any other metric. Its variance over examples is unknown, so only seeds
     count, and a single seed decides nothing."""
-    every = {row: _values(one.done, name) for row, one in contenders.items()}
-    values = {row: own for row, own in every.items() if own}
+    values = {row: own for row, one in contenders.items() if (own := _values(one.done, name))}
     spread = moderated_variance(list(values.values()))
     p = np.full((len(values), len(values)), np.nan)
     if values:
@@ -291,19 +287,15 @@ def _by_seeds(contenders: dict[str, Contender], name: str, higher_is_better: boo
         np.fill_diagonal(p, np.nan)
     estimates: dict[str, Estimate | None] = dict.fromkeys(contenders)
     for (row, own), variance, freedom in zip(
-        values.items(), spread.variance, spread.freedom, strict=True
+        values.items(), spread.variance.tolist(), spread.freedom.tolist(), strict=True
     ):
-        value = float(np.mean(own))
-        estimates[row] = Estimate(value, None, None, len(own), 0, "none")
+        value, n = float(np.mean(own)), len(own)
+        estimates[row] = Estimate(value, None, None, n, 0, "none")
         if not np.isnan(variance):
             low, high = interval(
-                value,
-                example_variance=0.0,
-                seed_variance=float(variance),
-                seeds=len(own),
-                freedom=float(freedom),
+                value, example_variance=0.0, seed_variance=variance, seeds=n, freedom=freedom
             )
-            estimates[row] = Estimate(value, low, high, len(own), 0, "seeds")
+            estimates[row] = Estimate(value, low, high, n, 0, "seeds")
     adjusted = _by_pair(list(values), holm_pairs(p))
     return OurResults(
         name.removeprefix(ALIGNMENT),
@@ -317,22 +309,16 @@ def _by_seeds(contenders: dict[str, Contender], name: str, higher_is_better: boo
 
 def _by_pair(rows: Sequence[str], p: np.ndarray) -> dict[tuple[str, str], float]:
     """Return a matrix of the p of pairs of rows by their names, both ways round."""
-    return {
-        (one, other): float(p[i, j])
-        for i, one in enumerate(rows)
-        for j, other in enumerate(rows)
-        if i != j
-    }
+    return {(rows[i], rows[j]): float(p[i, j]) for i, j in permutations(range(len(rows)), 2)}
 
 
 def _values(results: Sequence[Result], name: str) -> list[float]:
     """Return the values of a metric, or of a figure against gold alignments, by seed."""
-    found = [
-        getattr(result.alignment, name.removeprefix(ALIGNMENT), None)
-        if name.startswith(ALIGNMENT)
-        else result.metrics.get(name)
-        for result in results
-    ]
+    figure = name.removeprefix(ALIGNMENT)
+    found = (
+        one.metrics.get(name) if figure == name else getattr(one.alignment, figure, None)
+        for one in results
+    )
     return [float(value) for value in found if value is not None]
 
 

@@ -11,7 +11,7 @@ from bench.errors import UsageError
 from bench.store.store import Store
 from reports import load as catalogues
 from reports.formats import plural
-from reports.leaderboard.bundle import Bundle, BundleFiles, open_bundle, plain
+from reports.leaderboard.bundle import BundleFiles, open_bundle, plain
 from reports.leaderboard.rules import (
     CLASSES,
     Class,
@@ -56,10 +56,6 @@ class SettingBoard:
     entries: tuple[BoardEntry, ...]
     analysis: Analysis
     reference: ReferenceSetting | str
-
-    def place(self, entry: BoardEntry) -> int | None:
-        """Return the place of an entry among all, None where it was not run."""
-        return self.entries.index(entry) if entry in self.entries else None
 
 
 @dataclass(frozen=True)
@@ -120,11 +116,19 @@ def build_board(
     verdicts: dict[str, Verdict] = {}
     refused: list[RefusedBundle] = []
     for path in paths:
-        found = _verdict(path, rules, data, verdicts)
-        if isinstance(found, RefusedBundle):
-            refused.append(found)
+        try:
+            bundle = open_bundle(path, rules.limits)
+            if bundle.id in verdicts:
+                raise UsageError(f"the same bundle as {verdicts[bundle.id].bundle.path.name}")
+            verdict = verify(bundle, rules, data)
+        except UsageError as error:
+            refused.append(RefusedBundle(path.name, (str(error),)))
+            continue
+        if verdict.is_verified:
+            verdicts[bundle.id] = verdict
         else:
-            verdicts[found.bundle.id] = found
+            name = f"{path.name} ({plain(bundle.manifest.name)})"
+            refused.append(RefusedBundle(name, tuple(map(str, verdict.problems))))
     return assemble(tuple(verdicts.values()), rules, reference, tuple(refused))
 
 
@@ -137,40 +141,12 @@ def assemble(
     """Build the board from verified bundles."""
     cells = [result.cell for one in verdicts for result in one.results]
     catalogue = catalogues.catalogue_of(cells)
-    found = [
-        _class_board(
-            kind,
-            [one for one in verdicts if one.bundle.manifest.kind == kind],
-            rules,
-            reference,
-            catalogue,
-        )
-        for kind in rules.classes
-    ]
-    return Board(
-        rules=rules,
-        reference=reference,
-        classes=tuple(one for one in found if one.standings),
-        verdicts=tuple(verdicts),
-        refused=tuple(refused),
-    )
-
-
-def _verdict(
-    path: Path, rules: Rules, data: Paths, earlier: dict[str, Verdict]
-) -> Verdict | RefusedBundle:
-    try:
-        bundle = open_bundle(path, rules.limits)
-        if bundle.id in earlier:
-            other = earlier[bundle.id].bundle.path.name
-            return RefusedBundle(path.name, (f"the same bundle as {other}",))
-        verdict = verify(bundle, rules, data)
-    except UsageError as error:
-        return RefusedBundle(path.name, (str(error),))
-    if not verdict.is_verified:
-        name = f"{path.name} ({plain(bundle.manifest.name)})"
-        return RefusedBundle(name, tuple(map(str, verdict.problems)))
-    return verdict
+    found = []
+    for kind in rules.classes:
+        own = [one for one in verdicts if one.bundle.manifest.kind == kind]
+        found.append(_class_board(kind, own, rules, reference, catalogue))
+    classes = tuple(one for one in found if one.standings)
+    return Board(rules, reference, classes, tuple(verdicts), tuple(refused))
 
 
 def _class_board(
@@ -180,8 +156,7 @@ def _class_board(
     reference: Reference | None,
     catalogue: Catalogue,
 ) -> ClassBoard:
-    bundles: dict[str, Bundle] = {one.bundle.id: one.bundle for one in verdicts}
-    store = Store(BundleFiles(bundles))
+    store = Store(BundleFiles({one.bundle.id: one.bundle for one in verdicts}))
     found: dict[BenchmarkSetting, list[tuple[BoardEntry, Contender]]] = defaultdict(list)
     for verdict in verdicts:
         bundle = verdict.bundle
@@ -197,29 +172,20 @@ def _class_board(
                 )
                 found[frame.setting].append((entry, one))
     order = list(catalogue.tasks)
-    settings = sorted(found, key=lambda one: (order.index(one.task), one.slug))
-    return ClassBoard(kind, tuple(_standing(one, found[one], store, reference) for one in settings))
+    standings = []
+    for setting in sorted(found, key=lambda one: (order.index(one.task), one.slug)):
+        entries, contenders = zip(*found[setting], strict=True)
+        frame = Frame(setting, contenders)
+        standings.append(
+            SettingBoard(
+                setting, entries, analyse(frame, store), _reference(frame, store, reference)
+            )
+        )
+    return ClassBoard(kind, tuple(standings))
 
 
-def _standing(
-    setting: BenchmarkSetting,
-    members: Sequence[tuple[BoardEntry, Contender]],
-    store: Store,
-    reference: Reference | None,
-) -> SettingBoard:
-    frame = Frame(setting, tuple(contender for _, contender in members))
-    return SettingBoard(
-        setting,
-        tuple(entry for entry, _ in members),
-        analyse(frame, store),
-        _reference(setting, frame, store, reference),
-    )
-
-
-def _reference(
-    setting: BenchmarkSetting, frame: Frame, store: Store, reference: Reference | None
-) -> ReferenceSetting | str:
-    found = reference.of(setting) if reference else None
+def _reference(frame: Frame, store: Store, reference: Reference | None) -> ReferenceSetting | str:
+    found = reference.of(frame.setting) if reference else None
     if found is None:
         return NO_REFERENCE
     if found.metric != frame.main_metric:

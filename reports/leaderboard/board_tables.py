@@ -28,7 +28,7 @@ from reports.statistics.significance import (
     pairwise_p,
     tie_groups,
 )
-from reports.tables import Column, Label, Missing, Number, Row, Table, estimate_entry, shades
+from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, estimate_entry, shades
 from reports.tables.scores import group_notes, seeds_text
 from reports.writers import csv_text, escape_markdown, markdown_text, write_files
 
@@ -62,14 +62,11 @@ def setting_table(standing: SettingBoard, kind: str) -> Table:
     """Build the table of one setting's entries, the best first."""
     analysis, frame = standing.analysis, standing.analysis.frame
     subsets = analysis.subsets
+    metric = frame.main_metric
     columns = [
         Column("entry", "entry", "what its bundle is called", text=True),
         *(
-            Column(
-                f"{frame.main_metric}_{one.subset}",
-                one.subset,
-                group=metric_name(frame.main_metric),
-            )
+            Column(f"{metric}_{one.subset}", one.subset, group=metric_name(metric))
             for one in subsets
         ),
         Column("score", "score", "how far above the suite's own mechanisms, in their spreads"),
@@ -78,25 +75,20 @@ def setting_table(standing: SettingBoard, kind: str) -> Table:
     rows = []
     for place in analysis.order:
         entry, contender = standing.entries[place], frame.contenders[place]
-        figures = [
-            estimate_entry(one.estimates[place], frame.main_metric, group=one.groups[place])
-            for one in subsets
-        ]
         score = score_of(analysis.main.estimates[place], standing.reference)
         size = contender.done[0].cost.parameters if contender.done else None
-        rows.append(
-            Row(
-                entry.name,
-                (
-                    Label(entry.title),
-                    *figures,
-                    score_entry(score, standing.reference),
-                    Missing("not measured")
-                    if size is None
-                    else Number(size, form="count", note=f"{size:,}"),
-                ),
-            )
+        entries: tuple[Entry, ...] = (
+            Label(entry.title),
+            *(
+                estimate_entry(one.estimates[place], metric, group=one.groups[place])
+                for one in subsets
+            ),
+            score_entry(score, standing.reference),
+            Missing("not measured")
+            if size is None
+            else Number(size, form="count", note=f"{size:,}"),
         )
+        rows.append(Row(entry.name, entries))
     return Table(
         name=slug(f"{kind} {standing.setting.slug}"),
         title=f"{standing.setting.task.capitalize()}: {standing.setting.label}",
@@ -136,35 +128,21 @@ def _setting_notes(standing: SettingBoard) -> list[str]:
 
 @dataclass(frozen=True)
 class _TrackEntry:
-    """One entry over all settings of a track.
-
-    Attributes:
-        standings: of the track's settings; None where nobody ran it.
-        places: of the entry in each; None where it was not run.
-    """
+    """One entry over all settings of a track; `standings` has None where it was not run."""
 
     entry: BoardEntry
     standings: tuple[SettingBoard | None, ...]
-    places: tuple[int | None, ...]
 
     @property
     def done(self) -> int:
-        return sum(place is not None for place in self.places)
-
-    @cached_property
-    def scores(self) -> list[BoardScore | None]:
-        return [
-            None
-            if standing is None or place is None
-            else score_of(standing.analysis.main.estimates[place], standing.reference)
-            for standing, place in zip(self.standings, self.places, strict=True)
-        ]
+        return sum(one is not None for one in self.standings)
 
     @cached_property
     def overall(self) -> BoardScore | None:
         """The mean score where every setting has one, else None; settings vary independently."""
-        known = [one for one in self.scores if one is not None]
-        if len(known) < len(self.places):
+        scores = [self._score(one) for one in self.standings if one is not None]
+        known = [one for one in scores if one is not None]
+        if len(known) < len(self.standings):
             return None
         value = float(np.mean([one.value for one in known]))
         reach = float(np.sqrt(sum((one.high - one.low) ** 2 for one in known))) / (2 * len(known))
@@ -173,27 +151,36 @@ class _TrackEntry:
     def overall_entry(self, group: int | None, shade: float | None) -> Number | Missing:
         if self.overall is not None:
             return score_entry(self.overall, "", group, shade)
-        if self.done < len(self.places):
-            return Missing("not run", f"{self.done} of {len(self.places)} settings")
-        reasons = [one.reference for one in self.standings if one is not None]
+        if self.done < len(self.standings):
+            return Missing("not run", f"{self.done} of {len(self.standings)} settings")
+        reasons = (one.reference for one in self.standings if one is not None)
         unscored = (reason for reason in reasons if isinstance(reason, str))
         return Missing("not measured", next(unscored, NO_REFERENCE))
 
-    def entries(self) -> list[Number | Missing]:
-        """Return a score, or the reason why there is none, for each setting."""
-        return [
-            Missing("not run")
-            if standing is None or place is None
-            else score_entry(score, standing.reference, standing.analysis.main.groups[place])
-            for standing, place, score in zip(self.standings, self.places, self.scores, strict=True)
-        ]
+    def score_entry(self, standing: SettingBoard | None) -> Number | Missing:
+        """Return the score in one setting, or the reason why there is none."""
+        if standing is None:
+            return Missing("not run")
+        group = standing.analysis.main.groups[standing.entries.index(self.entry)]
+        return score_entry(self._score(standing), standing.reference, group)
+
+    def _score(self, standing: SettingBoard) -> BoardScore | None:
+        place = standing.entries.index(self.entry)
+        return score_of(standing.analysis.main.estimates[place], standing.reference)
 
 
 def track_table(board: ClassBoard, track: Track) -> Table | None:
     """Build the table of all entries over a track; None where nobody ran any of its settings."""
-    lines = _lines(board, track)
-    if not lines:
+    standings = [board.standing(track, name) for name in track.settings]
+    entries = dict.fromkeys(entry for one in standings if one is not None for entry in one.entries)
+    if not entries:
         return None
+    lines = [
+        _TrackEntry(
+            entry, tuple(one if one and entry in one.entries else None for one in standings)
+        )
+        for entry in entries
+    ]
     lines.sort(key=_rank)
     overall = [one.overall for one in lines]
     groups = tie_groups_of(overall)
@@ -215,7 +202,7 @@ def track_table(board: ClassBoard, track: Track) -> Table | None:
                     Label(line.entry.title),
                     line.overall_entry(group, shade),
                     Label(f"{line.done} of {len(track.settings)}"),
-                    *line.entries(),
+                    *map(line.score_entry, line.standings),
                 ),
             )
             for line, group, shade in zip(lines, groups, heat, strict=True)
@@ -249,16 +236,6 @@ def _detectable_notes(
         )
 
 
-def _lines(board: ClassBoard, track: Track) -> list[_TrackEntry]:
-    standings = tuple(board.standing(track, name) for name in track.settings)
-    entries = dict.fromkeys(one for each in standings if each is not None for one in each.entries)
-
-    return [
-        _TrackEntry(entry, standings, tuple(one.place(entry) if one else None for one in standings))
-        for entry in entries
-    ]
-
-
 def _rank(line: _TrackEntry) -> tuple[bool, float, int, str]:
     """Sort key: the best overall score first, then entries without one, the most complete first."""
     overall = line.overall
@@ -268,17 +245,14 @@ def _rank(line: _TrackEntry) -> tuple[bool, float, int, str]:
 def tie_groups_of(overall: Sequence[BoardScore | None]) -> list[int | None]:
     """Return tie groups of overall scores. Entries share their test sets, yet their scores are
     treated as independent, which is conservative."""
-    places = [place for place, one in enumerate(overall) if one is not None]
     known = [one for one in overall if one is not None]
-    groups: list[int | None] = [None] * len(overall)
-    if known:
-        values, nothing = np.array([one.value for one in known]), np.full(len(known), np.nan)
-        seeds = SeedVariance(nothing, np.zeros(len(known)), 0.0)  # part of the intervals already
-        p = pairwise_p(values, _errors(known) ** 2, seeds, np.ones(len(known)))
-        ties = tie_groups(values, holm_pairs(p), higher_is_better=True)
-        for place, group in zip(places, ties, strict=True):
-            groups[place] = group
-    return groups
+    if not known:
+        return [None] * len(overall)
+    values, nothing = np.array([one.value for one in known]), np.full(len(known), np.nan)
+    seeds = SeedVariance(nothing, np.zeros(len(known)), 0.0)  # part of the intervals already
+    p = pairwise_p(values, _errors(known) ** 2, seeds, np.ones(len(known)))
+    ties = iter(tie_groups(values, holm_pairs(p), higher_is_better=True))
+    return [None if one is None else next(ties) for one in overall]
 
 
 def detectable_of(overall: Sequence[BoardScore | None]) -> float | None:
@@ -299,59 +273,39 @@ def _errors(known: Sequence[BoardScore]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ClassTables:
-    """The tables of one class."""
+    """The tables of one class: over its tracks, then of its settings."""
 
     title: str
     kind: str
-    tracks: tuple[Table, ...]
-    settings: tuple[Table, ...]
-
-    @property
-    def tables(self) -> tuple[Table, ...]:
-        return (*self.tracks, *self.settings)
+    tables: tuple[Table, ...]
 
 
 def class_tables(board: Board) -> list[ClassTables]:
     """Build the tables of every class."""
-    return [
-        ClassTables(
-            title=one.title,
-            kind=one.kind,
-            tracks=tuple(
-                table for track in board.rules.tracks if (table := track_table(one, track))
-            ),
-            settings=tuple(setting_table(standing, one.kind) for standing in one.standings),
-        )
-        for one in board.classes
-    ]
+    found = []
+    for one in board.classes:
+        tracks = (track_table(one, track) for track in board.rules.tracks)
+        settings = (setting_table(standing, one.kind) for standing in one.standings)
+        found.append(ClassTables(one.title, one.kind, (*filter(None, tracks), *settings)))
+    return found
 
 
 def bundles_table(board: Board) -> Table:
     """Build the table of verified bundles."""
-    return Table(
-        name="bundles",
-        title="Verified bundles",
-        corner="bundle",
-        columns=(
-            Column("id", "id", "SHA-256 of its manifest", text=True),
-            Column("class", "class", text=True),
-            Column("trials", "trials", text=True),
-            Column("stated", "taken as stated", text=True),
-        ),
-        rows=tuple(
-            Row(
-                one.bundle.manifest.name,
-                (
-                    Label(one.bundle.id[:12]),
-                    Label(one.bundle.manifest.kind),
-                    Label(str(len(one.results))),
-                    Label(", ".join(one.stated)),
-                ),
-                detail="; ".join(one.notes),
-            )
-            for one in board.verdicts
-        ),
+    columns = (
+        Column("id", "id", "SHA-256 of its manifest", text=True),
+        Column("class", "class", text=True),
+        Column("trials", "trials", text=True),
+        Column("stated", "taken as stated", text=True),
     )
+    rows = []
+    for one in board.verdicts:
+        bundle = one.bundle
+        texts = bundle.id[:12], bundle.manifest.kind, str(len(one.results)), ", ".join(one.stated)
+        rows.append(
+            Row(bundle.manifest.name, tuple(map(Label, texts)), detail="; ".join(one.notes))
+        )
+    return Table("bundles", "Verified bundles", "bundle", columns, tuple(rows))
 
 
 def write_board(board: Board, out: Path) -> list[Path]:
@@ -383,11 +337,11 @@ def board_text(board: Board, found: list[ClassTables], bundles: Table) -> str:
     blocks.append(f"## {escape_markdown(bundles.title)}\n\n{markdown_text(bundles)}")
     if board.refused:
         blocks.append("## Not on the board\n")
-        for one in board.refused:
-            blocks += [
-                f"- {escape_markdown(one.name)}: {escape_markdown(text)}"
-                for text in one.reasons[:REASONS]
-            ]
+        blocks += [
+            f"- {escape_markdown(one.name)}: {escape_markdown(text)}"
+            for one in board.refused
+            for text in one.reasons[:REASONS]
+        ]
     return "\n".join(blocks) + "\n"
 
 

@@ -166,8 +166,7 @@ def open_bundle(path: Path, limits: Limits) -> Bundle:
     try:
         _check_ending(path, limits)
         with zipfile.ZipFile(path) as archive:
-            problems = list(_unsafe(archive.infolist(), limits))
-            if problems:
+            if problems := list(_unsafe(archive.infolist(), limits)):
                 _refuse(path, problems)
             content = _read(archive, NAME, limits, path)
             names = set(archive.namelist())
@@ -176,8 +175,7 @@ def open_bundle(path: Path, limits: Limits) -> Bundle:
     except OSError as error:
         raise UsageError((error.strerror or str(error)).lower(), where=str(path)) from None
     manifest = _manifest(path, content)
-    problems = list(_incomplete(manifest, names))
-    if problems:
+    if problems := list(_incomplete(manifest, names)):
         _refuse(path, problems)
     return Bundle(path, hashlib.sha256(content).hexdigest(), manifest, limits)
 

@@ -37,16 +37,12 @@ class Planned:
 
 
 def well_formed(cell: Cell, limits: Limits) -> Cell:
-    """The cell, if its fields are what they should be. Raises ValueError otherwise.
+    """The cell, if its options are what they should be. Raises ValueError otherwise.
 
     Options go on to readers of data and builders of models, so texts must not name files outside
-    the data root, and numbers must not ask for more than a machine has.
+    the data root, and numbers must not ask for more than a machine has. `Cell.from_json` has
+    checked the types of the other fields.
     """
-    names = (cell.task, cell.dataset, cell.attention, cell.score, cell.budget)
-    if not all(isinstance(name, str) for name in names):
-        raise ValueError("a name in its cell is not a text")
-    if type(cell.seed) is not int:
-        raise ValueError("the seed in its cell is not a whole number")
     options: Mapping[str, Any] = cell.options  # of a stranger's JSON, whatever it says
     for name, value in options.items():
         if isinstance(value, str):
@@ -101,26 +97,20 @@ def check_settings(one: Planned, trial: Trial, manifest: Manifest, rules: Rules)
     if one.cell.budget not in rules.budgets:
         yield f"the budget {one.cell.budget} is none of {', '.join(rules.budgets)}"
     if one.known:
-        yield from _placement(one, manifest.mechanisms.get(one.cell.attention))
-    if trial.settings != one.plan.settings.model_dump(mode="json"):
-        yield from _other_settings(trial, one.plan)
+        claimed, here = manifest.mechanisms.get(one.cell.attention), one.plan.attention.placement
+        if claimed is None:
+            yield f"the manifest says nothing about '{one.cell.attention}'"
+        elif claimed.placement != here:
+            yield f"its placement is {here} here, and {claimed.placement} in the manifest"
+    yield from _other_settings(trial, one.plan)
     free = rules.classes[manifest.kind].settings
-    for name in one.cell.options:
+    for name, value in one.cell.options.items():
         if name not in type(one.plan.settings).model_fields:
             continue
         if name in rules.fixed:
             yield f"{name} must not be changed"
         elif free is not None and name not in free:
-            value = plain(one.cell.options[name])
-            yield f"{name}={value} is not what its class '{manifest.kind}' gives to all"
-
-
-def _placement(one: Planned, claimed: Mechanism | None) -> Iterator[str]:
-    if claimed is None:
-        yield f"the manifest says nothing about '{one.cell.attention}'"
-    elif claimed.placement != one.plan.attention.placement:
-        here = one.plan.attention.placement
-        yield f"its placement is {here} here, and {claimed.placement} in the manifest"
+            yield f"{name}={plain(value)} is not what its class '{manifest.kind}' gives to all"
 
 
 def _other_settings(trial: Trial, plan: Plan) -> Iterator[str]:
@@ -139,13 +129,11 @@ def missing_seeds(cells: Sequence[Cell], rules: Rules) -> Iterator[Problem]:
     seeds: dict[str, set[int]] = defaultdict(set)
     for cell in cells:
         seeds[without_seed(cell)].add(cell.seed)
+    wanted = ", ".join(map(str, rules.seeds))
     for name, have in seeds.items():
-        lacking = [str(seed) for seed in rules.seeds if seed not in have]
+        lacking = ", ".join(str(seed) for seed in rules.seeds if seed not in have)
         if lacking:
-            wanted = ", ".join(map(str, rules.seeds))
-            yield Problem(
-                name, f"no result of seed {', '.join(lacking)}; every entry has seeds {wanted}"
-            )
+            yield Problem(name, f"no result of seed {lacking}; every entry has seeds {wanted}")
 
 
 def model_size(plan: Plan, data: TaskData) -> int:

@@ -29,10 +29,7 @@ from reports.load import BenchmarkSetting, Frame, collect, read, read_samples
 #: same: the suite's own budget and settings, and a model no larger than its own of that family.
 #: open: anything goes.
 Class = Literal["same", "open"]
-CLASSES: dict[Class, str] = {
-    "same": "Same budget and parameters",
-    "open": "Anything goes",
-}
+CLASSES: dict[Class, str] = {"same": "Same budget and parameters", "open": "Anything goes"}
 #: Fewer mechanisms say nothing about how far mechanisms differ.
 FEWEST = 3
 RULES, REFERENCES = Path(__file__).parent / "rules", Path(__file__).parent / "references"
@@ -108,12 +105,21 @@ def load_rules(name: str = "1") -> Rules:
 
     Raises UsageError naming the file and the field that cannot be used.
     """
-    return load_model(_path(name, RULES, (".yaml", ".yml"), "rules"), Rules)
+    return _load(name, RULES, (".yaml", ".yml"), "rules", Rules)
 
 
-def load_model(path: Path, model: type[Model]) -> Model:
-    """Read and validate a YAML or JSON file. Raises UsageError naming the file and every field
-    that cannot be used."""
+def _load(
+    name: str, folder: Path, endings: tuple[str, ...], what: str, model: type[Model]
+) -> Model:
+    """Read and validate a YAML or JSON file, given by its path or by the name of an installed one.
+    Raises UsageError naming the file and every field that cannot be used."""
+    if "/" in name or name.endswith(endings):
+        path = Path(name).expanduser()
+    else:
+        known = installed(folder, endings[0])
+        if name not in known:
+            raise unknown_name(what, name, known, where=f"--{what}")
+        path = folder / f"{name}{endings[0]}"
     form = "JSON" if path.suffix == ".json" else "YAML"
     try:
         content = path.read_bytes()
@@ -151,16 +157,6 @@ def installed(folder: Path, ending: str) -> list[str]:
     """Return the names of the installed files, numbered versions last and the newest at the end."""
     found = [path.stem for path in folder.glob(f"*{ending}")]
     return sorted(found, key=lambda name: (int(name) if name.isdecimal() else -1, name))
-
-
-def _path(name: str, folder: Path, endings: tuple[str, ...], what: str) -> Path:
-    """Return the path of a file given by its path or by the name of an installed one."""
-    if "/" in name or name.endswith(endings):
-        return Path(name).expanduser()
-    known = installed(folder, endings[0])
-    if name not in known:
-        raise unknown_name(what, name, known, where=f"--{what}")
-    return folder / f"{name}{endings[0]}"
 
 
 class ReferenceSetting(FrozenModel):
@@ -227,7 +223,7 @@ def load_reference(name: str | None = None) -> Reference | None:
     Raises UsageError for a name that is not known and a file that cannot be used.
     """
     name = name or next(reversed(installed(REFERENCES, ".json")), None)
-    return load_model(_path(name, REFERENCES, (".json",), "reference"), Reference) if name else None
+    return _load(name, REFERENCES, (".json",), "reference", Reference) if name else None
 
 
 def make_reference(store: Store, version: str) -> Reference:
@@ -237,10 +233,9 @@ def make_reference(store: Store, version: str) -> Reference:
     """
     results, problems = read(store)
     known = catalogues.catalogue_of(result.cell for result in results)
-    frames = collect(store.address, results, known).frames
     settings: list[ReferenceSetting] = []
     left_out = list(problems)
-    for frame in frames:
+    for frame in collect(store.address, results, known).frames:
         found = _reference_setting(frame, store)
         if isinstance(found, str):
             left_out.append(f"{frame.setting.task}, {frame.setting.label}: {found}")
@@ -268,7 +263,7 @@ def _reference_setting(frame: Frame, store: Store) -> ReferenceSetting | str:
     test_sets = {test_set_of(store, one.done[0].hash) for one in plain}
     if len(test_sets) > 1:
         return "its results were tested on different examples"
-    test_set = test_sets.pop()
+    (test_set,) = test_sets
     if test_set is None:
         return "its results have no predictions"
     means = np.array([np.mean(one.values) for one in plain])

@@ -55,15 +55,9 @@ class ResultFilter:
     def takes(self, result: Result) -> bool:
         """Whether a result is selected."""
         cell = result.cell
-        return all(
-            not names or name in names
-            for name, names in (
-                (cell.task, self.tasks),
-                (cell.attention, self.attentions),
-                (cell.score, self.scores),
-                (cell.budget, self.budgets),
-            )
-        )
+        chosen = self.tasks, self.attentions, self.scores, self.budgets
+        axes = cell.task, cell.attention, cell.score, cell.budget
+        return all(not names or name in names for name, names in zip(axes, chosen, strict=True))
 
 
 @dataclass(frozen=True)
@@ -121,14 +115,14 @@ def _foreseen(results: Sequence[Result], manifest: Manifest, rules: Rules) -> It
     """Yield the problems that verification will find and that can be told without the data."""
     yield from missing_seeds([one.cell for one in results], rules)
     for one in results:
-        cell, trial = one.cell, manifest.trials[one.hash]
+        cell = one.cell
         try:
-            problems = check_settings(
-                planned(cell, manifest.mechanisms.get(cell.attention)), trial, manifest, rules
-            )
+            known = planned(cell, manifest.mechanisms.get(cell.attention))
         except UsageError as error:  # run by a version with other names or defaults
-            problems = iter([plain(error, 300)])
-        yield from (Problem(named(cell), what) for what in problems)
+            yield Problem(named(cell), plain(error, 300))
+            continue
+        for what in check_settings(known, manifest.trials[one.hash], manifest, rules):
+            yield Problem(named(cell), what)
 
 
 def _pack(
@@ -138,6 +132,7 @@ def _pack(
     the new one is whole."""
     ordered = sorted(results, key=lambda one: one.hash)
     trials = {one.hash: _trial(one) for one in ordered}
+    names = sorted({one.cell.attention for one in ordered})
     draft = target.with_name(f".{target.name}.tmp")
     try:
         with zipfile.ZipFile(draft, "w") as archive:
@@ -152,10 +147,7 @@ def _pack(
                 kind=kind,
                 rules=rules,
                 versions={"attention-bench": bench.__version__, **library_versions()},
-                mechanisms={
-                    attention: _mechanism(attention)
-                    for attention in sorted({one.cell.attention for one in ordered})
-                },
+                mechanisms={attention: _mechanism(attention) for attention in names},
                 trials=trials,
                 files=files,
             )
@@ -224,6 +216,5 @@ def _pretty(record: Mapping[str, Any]) -> bytes:
 
 
 def _lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    return b"".join(
-        json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n" for row in rows
-    )
+    texts = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
+    return "".join(f"{text}\n" for text in texts).encode()

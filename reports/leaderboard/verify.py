@@ -20,14 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.errors import UsageError
 from bench.store.result import LengthBin, Result
-from reports.leaderboard.bundle import (
-    Bundle,
-    Problem,
-    plain,
-    predictions_of,
-    record_of,
-    shortened,
-)
+from reports.leaderboard.bundle import Bundle, Problem, plain, predictions_of, record_of, shortened
 from reports.leaderboard.checks import (
     Planned,
     check_settings,
@@ -97,23 +90,20 @@ def verify(bundle: Bundle, rules: Rules, paths: Paths) -> Verdict:
 
     Raises UsageError where the data that the bundle means are not here.
     """
-    found = _Findings()
-    if bundle.manifest.rules != rules.version:
-        found.notes[
-            f"made for the rules {plain(bundle.manifest.rules)}, judged by {rules.version}"
-        ] = None
-    if bundle.manifest.kind not in rules.classes:
-        kind = bundle.manifest.kind
-        found.problems.append(Problem("", f"these rules have no class '{kind}'"))
+    found, manifest = _Findings(), bundle.manifest
+    if manifest.rules != rules.version:
+        found.notes[f"made for the rules {plain(manifest.rules)}, judged by {rules.version}"] = None
+    if manifest.kind not in rules.classes:
+        found.problems.append(Problem("", f"these rules have no class '{manifest.kind}'"))
         return found.verdict(bundle, ())
-    results = [
-        one for hash in sorted(bundle.manifest.trials) for one in _record(bundle, hash, found)
-    ]
+    results = [one for hash in sorted(manifest.trials) for one in _record(bundle, hash, found)]
     found.problems += missing_seeds([one.cell for one in results], rules)
-    by_data: dict[str, list[tuple[Result, Planned]]] = defaultdict(list)
+    by_data: dict[tuple[str, ...], list[tuple[Result, Planned]]] = defaultdict(list)
     for result in results:
         for one in _planned(bundle, result, rules, found):
-            by_data[_data_key(one)].append((result, one))
+            cell, models = one.plan.cell, (one.plan.dataset_options, one.plan.settings)
+            key = (cell.task, cell.dataset, *(model.model_dump_json() for model in models))
+            by_data[key].append((result, one))
     for members in by_data.values():  # one data set in memory at a time
         _check_on_data(bundle, members, rules, paths, found)
     return found.verdict(bundle, results)
@@ -153,12 +143,6 @@ def _planned(bundle: Bundle, result: Result, rules: Rules, found: _Findings) -> 
     yield one
 
 
-def _data_key(one: Planned) -> str:
-    plan = one.plan
-    options = plan.dataset_options.model_dump_json()
-    return "\n".join([plan.cell.task, plan.cell.dataset, options, plan.settings.model_dump_json()])
-
-
 def _check_on_data(
     bundle: Bundle,
     members: list[tuple[Result, Planned]],
@@ -182,8 +166,8 @@ def _check_on_data(
             found.add(
                 where, ["its predictions are not those that the manifest names (SHA-256 differs)"]
             )
-        for what in _check_trial(result, plan, data, content, rules.limits, found):
-            found.add(where, what)
+        for whats in _check_trial(result, plan, data, content, rules.limits, found):
+            found.add(where, whats)
     if plan.dataset.external:
         found.notes.update(
             (f"{plan.cell.dataset}: {plain(note, 300)}", None) for note in data.notes
@@ -220,7 +204,15 @@ def _parameters(
     factor = rules.classes[bundle.manifest.kind].parameters
     if factor is None:
         return
-    largest, name = _largest(one, data, sizes)
+    # The suite's largest model of that family in the same setting.
+    cell = one.plan.cell
+    sized = []
+    for rival in rivals(cell.task, cell.dataset, cell.budget, one.plan.attention.placement):
+        key = f"rival {rival.label}"
+        if key not in sizes:
+            sizes[key] = model_size(resolve(rival), data)
+        sized.append((sizes[key], f"{rival.attention} + {rival.score}"))
+    largest, name = max(sized)
     if stated > factor * largest:
         yield (
             f"{stated:,} parameters; its class '{bundle.manifest.kind}' allows "
@@ -228,25 +220,10 @@ def _parameters(
         )
 
 
-def _largest(one: Planned, data: TaskData, sizes: dict[str, int]) -> tuple[int, str]:
-    """Parameters and name of the suite's largest model of that family in the same setting."""
-    cell, placement = one.plan.cell, one.plan.attention.placement
-    found = []
-    for rival in rivals(cell.task, cell.dataset, cell.budget, placement):
-        key = f"rival {rival.label}"
-        if key not in sizes:
-            sizes[key] = model_size(resolve(rival), data)
-        found.append((sizes[key], f"{rival.attention} + {rival.score}"))
-    return max(found)
-
-
-# One trial against the data: every prediction, every figure.
-
-
 def _check_trial(
     result: Result, plan: Plan, data: TaskData, content: bytes, limits: Limits, found: _Findings
-) -> Iterator[Sequence[str]]:
-    """What is wrong with a finished trial, by kind of problem.
+) -> Iterator[Iterable[str]]:
+    """What is wrong with a finished trial: its predictions and figures, by kind of problem.
 
     Args:
         plan: a plan with the trial's task, data and settings.
@@ -257,7 +234,7 @@ def _check_trial(
     if scorer is None:
         yield [f"nothing here can judge the task {plan.cell.task}"]
         return
-    yield list(_general(result, plan, data))
+    yield _general(result, plan, data)
     rows, unreadable = _rows(content, limits)
     matched, misplaced = _match(rows, scorer.references(data))
     if unreadable or misplaced:  # there is nothing to compute figures of
@@ -266,10 +243,15 @@ def _check_trial(
         return
     outputs = {subset: _outputs(members) for subset, members in matched.items()}
     scores = score_outputs(scorer, data, outputs)
-    yield list(_prediction_problems(matched, scores, scorer))
-    yield list(_figure_problems(result, scores, scorer))
-    yield list(_bin_problems(result.by_length, scores.by_length))
-    found.stated |= _stated(result, scores)
+    yield _prediction_problems(matched, scores, scorer)
+    yield _figure_problems(result, scores, scorer)
+    yield _bin_problems(result.by_length, scores.by_length)
+    # What was taken as it stands, by name.
+    found.stated |= result.metrics.keys() - scores.metrics.keys()
+    if result.alignment is not None:
+        found.stated.add("alignment")
+    costs = result.cost.model_dump(exclude={"parameters"}).items()
+    found.stated |= {name for name, one in costs if one is not None and math.isfinite(one)}
 
 
 def _general(result: Result, plan: Plan, data: TaskData) -> Iterator[str]:
@@ -328,7 +310,7 @@ def _match(
     for row in rows:
         given[row.subset, row.example].append(row)
     matched: dict[str, list[Prediction]] = {subset: [] for subset in wanted}
-    problems = []
+    problems: list[str] = []
     for subset, examples in wanted.items():
         lacking = [one.example for one in examples if (subset, one.example) not in given]
         if lacking:
@@ -342,8 +324,7 @@ def _match(
             if members:
                 matched[subset].append(members[0])
                 problems += _unlike(members[0], one)
-    for subset, example in given:
-        problems.append(f"{plain(subset)} {plain(example)}: the data have no such example")
+    problems += (f"{plain(at)} {plain(one)}: the data have no such example" for at, one in given)
     return matched, problems
 
 
@@ -360,11 +341,11 @@ def _unlike(row: Prediction, one: Reference) -> Iterator[str]:
 def _outputs(rows: Sequence[Prediction]) -> Outputs:
     """Stored predictions as the outputs of their model. Its likelihoods are what they state; none
     where one states none."""
+    texts = [row.prediction for row in rows]
     try:
-        nll = [float(row.extra["nll"]) for row in rows]
+        return Outputs(texts, [float(row.extra["nll"]) for row in rows])
     except (KeyError, TypeError, ValueError):
-        nll = []
-    return Outputs([row.prediction for row in rows], nll)
+        return Outputs(texts)
 
 
 def _prediction_problems(
@@ -392,12 +373,9 @@ def _figure_problems(result: Result, scores: TrialScores, scorer: Scorer[Any]) -
         tolerance = PERPLEXITY_TOLERANCE if rounded else TOLERANCE
         if not near(result.metrics[name], value, tolerance):
             yield f"{name} is {value:.6g} by the outputs, not {result.metrics[name]:.6g}"
-    allowed = {
-        f"{prefix}{name}"
-        for prefix in ("", *(f"{subset}_" for subset in scores.subsets))
-        for name in scorer.model_metrics
-    }
-    for name in sorted(set(result.metrics) - set(scores.metrics) - allowed):
+    prefixes = "", *(f"{subset}_" for subset in scores.subsets)
+    allowed = {prefix + name for prefix in prefixes for name in scorer.model_metrics}
+    for name in sorted(result.metrics.keys() - scores.metrics.keys() - allowed):
         yield f"nobody knows a figure {plain(name)}"
     assert result.primary is not None, "the record of a finished trial has a headline figure"
     for part in ("name", "higher_is_better", "value", "low", "high"):
@@ -426,21 +404,10 @@ def _bin_problems(given: Sequence[LengthBin], wanted: Sequence[LengthBin]) -> It
             yield f"{where}: {other.value:.6g} by the outputs, not {one.value:.6g}"
 
 
-def _stated(result: Result, scores: TrialScores) -> frozenset[str]:
-    """What was taken as it stands: by name."""
-    names = {name for name in result.metrics if name not in scores.metrics}
-    if result.alignment is not None:
-        names.add("alignment")
-    figures = result.cost.model_dump(exclude={"parameters"})
-    names |= {name for name, value in figures.items() if value is not None and math.isfinite(value)}
-    return frozenset(names)
-
-
 def near(one: float, other: float, tolerance: float = TOLERANCE) -> bool:
     """Whether two figures are equal but for rounding."""
-    if not (math.isfinite(one) and math.isfinite(other)):
-        return False
-    return abs(one - other) <= tolerance * max(abs(one), abs(other), 1e-6)
+    finite = math.isfinite(one) and math.isfinite(other)
+    return finite and math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance * 1e-6)
 
 
 def paths_of(data_root: Path | None) -> Paths:

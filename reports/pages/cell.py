@@ -146,7 +146,7 @@ def _seeds(analysis: Analysis, contender: Contender) -> Table:
 
 
 def _seed_row(result: Result, metric: str) -> Row:
-    label, short = str(result.cell_json["seed"]), Label(result.hash[:12])
+    label = str(result.cell_json["seed"])
     if result.failure is not None or result.primary is None:
         told = f"{result.failure.kind}: {result.failure.message}" if result.failure else ""
         return Row(label, (), spanning=Missing("failed", told))
@@ -157,7 +157,7 @@ def _seed_row(result: Result, metric: str) -> Row:
         _known(aer, "percent"),
         _known(cost.parameters, "count"),
         _known(cost.train_seconds, "seconds"),
-        short,
+        Label(result.hash[:12]),
     )
     return Row(label, entries)
 
@@ -169,9 +169,7 @@ def _known(value: float | None, form: Any) -> Entry:
 def _curves(contender: Contender, analysis: Analysis, task: TaskEntry) -> Figure | None:
     """Return a figure with a panel for every training curve and for the main metric by length, a
     line a seed."""
-    keys = dict.fromkeys(
-        key for result in contender.done for point in result.curve for key in point
-    )
+    keys = dict.fromkeys(key for one in contender.done for point in one.curve for key in point)
     panels: list[Drawing] = []
     for key in keys:
         if key not in NOT_FIGURES:
@@ -182,10 +180,8 @@ def _curves(contender: Contender, analysis: Analysis, task: TaskEntry) -> Figure
     panels += _panels(contender, by_length, axis_name(metric), task.length_unit)
     if not panels:
         return None
-    several = len(contender.seeds) > 1
-    entries = tuple(
-        (f"seed {seed}", style(place)) for place, seed in enumerate(contender.seeds) if several
-    )
+    seeds = contender.seeds if len(contender.seeds) > 1 else ()
+    entries = tuple((f"seed {seed}", style(place)) for place, seed in enumerate(seeds))
     names = list(dict.fromkeys(name for own in by_length for name in own))
     told = ""
     if len(names) > 1:
@@ -225,8 +221,8 @@ def _examples(
     texts = {row.key: row for row in rows}
     found = []
     for number, key in enumerate(choose_examples(traces, subset)):
-        own = [trace for trace in traces if (trace.subset, trace.example) == key]
-        own = [trace for trace in own if trace.source and trace.target]
+        own = [one for one in traces if (one.subset, one.example) == key]
+        own = [one for one in own if one.source and one.target]
         if not own:
             continue
         text = texts.get(key)

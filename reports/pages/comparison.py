@@ -6,6 +6,7 @@ example by example where predictions are kept. Holm's correction runs over all c
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -57,12 +58,12 @@ class CellDifference:
     examples: int
     before: float
     after: float
-    low: float | None
-    high: float | None
-    p: float | None
-    verdict: Change
-    basis: str
-    reason: str = ""
+    reason: str
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    verdict: Change = "not comparable"
+    basis: str = "none"
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,9 @@ class StoreComparison:
     @property
     def counts(self) -> str:
         """The number of each verdict: `2 better, 1 worse, 10 cannot be told apart`."""
-        counted = {
-            name: sum(one.verdict == name for one in self.differences) for name in get_args(Change)
-        }
-        return ", ".join(f"{number} {name}" for name, number in counted.items() if number) or (
-            "no shared cell has finished in both"
-        )
+        counted = Counter(one.verdict for one in self.differences)
+        told = ", ".join(f"{counted[name]} {name}" for name in get_args(Change) if counted[name])
+        return told or "no shared cell has finished in both"
 
 
 @dataclass
@@ -186,10 +184,9 @@ def compare(before: Store, after: Store) -> StoreComparison:
 def _measure(
     results: Sequence[Result], new: dict[str, Result], before: Store, after: Store
 ) -> list[tuple[CellDifference, _Measured]]:
-    # No registry is asked: what tells cells apart, besides their seeds, is in the cells.
-    collection = frames.collect("", results, Catalogue())
     found = []
-    for frame in collection.frames:
+    # No registry is asked: what tells cells apart, besides their seeds, is in the cells.
+    for frame in frames.collect("", results, Catalogue()).frames:
         resampler = Resampler()
         for contender in frame.contenders:
             measured = _Measured()
@@ -210,11 +207,6 @@ def _measure(
                 examples=measured.examples,
                 before=float(np.mean([one.value for one, _ in figures])),
                 after=float(np.mean([other.value for _, other in figures])),
-                low=None,
-                high=None,
-                p=None,
-                verdict="not comparable",
-                basis="none",
                 reason=measured.reason,
             )
             found.append((difference, measured))
@@ -271,11 +263,10 @@ def _verdict(one: CellDifference, p: float) -> Change:
 
 def _labels(results: Iterable[Result], tell_failed: bool = False) -> tuple[str, ...]:
     """Return the labels of cells, sorted."""
+    ordered = sorted(results, key=lambda one: (one.cell.with_seed(0).label, one.cell.seed))
     return tuple(
-        result.cell.label + (", failed" if tell_failed and result.status == "failed" else "")
-        for result in sorted(
-            results, key=lambda result: (result.cell.with_seed(0).label, result.cell.seed)
-        )
+        one.cell.label + (", failed" if tell_failed and one.status == "failed" else "")
+        for one in ordered
     )
 
 
@@ -291,11 +282,10 @@ def write_comparisons(comparisons: Sequence[StoreComparison], out: Path) -> list
 def tables(comparison: StoreComparison, number: int) -> list[Table]:
     """Build a table for each setting that both stores have; `number` makes the names of several
     comparisons distinct."""
-    settings = dict.fromkeys(one.setting for one in comparison.differences)
-    return [
-        _table(setting, [one for one in comparison.differences if one.setting == setting], number)
-        for setting in settings
-    ]
+    by_setting: dict[BenchmarkSetting, list[CellDifference]] = {}
+    for one in comparison.differences:
+        by_setting.setdefault(one.setting, []).append(one)
+    return [_table(setting, own, number) for setting, own in by_setting.items()]
 
 
 def _table(setting: BenchmarkSetting, differences: Sequence[CellDifference], number: int) -> Table:

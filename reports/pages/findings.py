@@ -8,7 +8,7 @@ from reports import formats
 from reports.load import Catalogue
 from reports.statistics import Analysis
 from reports.statistics.baselines import against_best_baseline, best_baseline
-from reports.statistics.significance import DifferenceEstimate, Estimate
+from reports.statistics.significance import DifferenceEstimate
 from reports.tables import mean_known
 from reports.tables.scores import seeds_text
 
@@ -20,7 +20,7 @@ def findings(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
     significant."""
     if not any(analysis.main.estimates):
         return ("Nothing has finished in this setting yet.",)
-    sentences = [
+    sentences = (
         _best(analysis),
         _cheapest(analysis),
         *_controls(analysis, catalogue),
@@ -28,13 +28,13 @@ def findings(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
         *_longer(analysis),
         _lead(analysis),
         _alignment(analysis),
-    ]
-    return tuple(sentence for sentence in sentences if sentence)
+    )
+    return tuple(filter(None, sentences))
 
 
 def _best(analysis: Analysis) -> str:
-    frame, group = analysis.frame, _group_one(analysis)
-    first, others = group[0], group[1:]
+    frame = analysis.frame
+    first, *others = _group_one(analysis)
     name = formats.metric_name(frame.main_metric)
     word = "Highest" if frame.higher_is_better else "Lowest"
     sentence = f"{word} {name}: {frame.contenders[first].name}, {_figure(analysis, first)}."
@@ -57,7 +57,7 @@ def _cheapest(analysis: Analysis) -> str:
     known = {place: seconds for place, seconds in means.items() if seconds is not None}
     if len(known) < 2:
         return ""
-    place = min(known, key=lambda one: known[one])
+    place = min(known, key=known.__getitem__)
     return (
         f"Of these, {contenders[place].name} trains fastest: "
         f"{formats.seconds(known[place])} against up to {formats.seconds(max(known.values()))}."
@@ -66,26 +66,18 @@ def _cheapest(analysis: Analysis) -> str:
 
 def _controls(analysis: Analysis, catalogue: Catalogue) -> list[str]:
     """Count the mechanisms that beat each control without attention."""
+    contenders = analysis.frame.contenders
+    run = [place for place, one in enumerate(analysis.main.estimates) if one is not None]
+    controls = [place for place in run if contenders[place].attention in catalogue.controls]
+    rivals = [place for place in run if place not in controls]
     sentences = []
-    frame, scores = analysis.frame, analysis.main
-    for place, contender in enumerate(frame.contenders):
-        control = scores.estimates[place]
-        if contender.attention not in catalogue.controls or control is None:
-            continue
-        rivals = [
-            other
-            for other, one in enumerate(scores.estimates)
-            if one is not None and frame.contenders[other].attention not in catalogue.controls
-        ]
-        if not rivals:
-            continue
-        ahead = [other for other in rivals if _ahead(analysis, other, place)]
-        rest = [other for other in rivals if other not in ahead]
+    for place in controls if rivals else ():
+        rest = [other for other in rivals if not _ahead(analysis, other, place)]
         level = f" Not so: {_names(analysis, rest)}." if rest else ""
         sentences.append(
-            f"The control {contender.name} (one fixed vector instead of attention) reaches "
-            f"{_figure(analysis, place)}; {len(ahead)} of {len(rivals)} mechanisms are better "
-            f"beyond chance.{level}"
+            f"The control {contenders[place].name} (one fixed vector instead of attention) reaches "
+            f"{_figure(analysis, place)}; {len(rivals) - len(rest)} of {len(rivals)} mechanisms "
+            f"are better beyond chance.{level}"
         )
     return sentences
 
@@ -96,9 +88,8 @@ def _best_baseline(analysis: Analysis) -> str:
     value = baseline.main_figure(analysis) if baseline else None
     if baseline is None or value is None:
         return ""
-    stand = against_best_baseline(analysis)
-    known = [place for place, one in enumerate(stand) if one]
-    passing = [place for place in known if stand[place] == "better"]
+    known = {place: one for place, one in enumerate(against_best_baseline(analysis)) if one}
+    passing = [place for place, one in known.items() if one == "better"]
     sentence = (
         f"The best baseline, “{baseline.name}”, reaches "
         f"{formats.metric_text(value, analysis.frame.main_metric)}; "
@@ -168,7 +159,7 @@ def _longer(analysis: Analysis) -> list[str]:
         }
         if len(lost) < 2:
             continue
-        most, least = max(lost, key=lambda at: lost[at]), min(lost, key=lambda at: lost[at])
+        most, least = max(lost, key=lost.__getitem__), min(lost, key=lost.__getitem__)
         name = formats.metric_name(frame.main_metric)
         share = _share(abs(lost[least]))
         worst, best = frame.contenders[most].name, frame.contenders[least].name
@@ -185,33 +176,28 @@ def _longer(analysis: Analysis) -> list[str]:
 
 
 def _alignment(analysis: Analysis) -> str:
-    rates = {}
-    baselines: list[float] = []
-    for place, contender in enumerate(analysis.frame.contenders):
+    rates: dict[str, float] = {}
+    baselines: list[float | None] = []
+    for contender in analysis.frame.contenders:
         held = [result.alignment for result in contender.done if result.alignment]
         mean, _ = mean_known([one.aer for one in held])
         if mean is not None:
-            rates[place] = mean
-        uniform = [one.baselines["uniform"].aer for one in held if "uniform" in one.baselines]
-        baselines += [rate for rate in uniform if rate is not None]
+            rates[contender.name] = mean
+        baselines += [one.baselines["uniform"].aer for one in held if "uniform" in one.baselines]
     if not rates:
         return ""
-    place = min(rates, key=lambda one: rates[one])
-    against = (
-        f", against {formats.percent(sum(baselines) / len(baselines))} of uniform weights"
-        if baselines
-        else ""
-    )
+    name = min(rates, key=rates.__getitem__)
+    uniform, _ = mean_known(baselines)
+    against = "" if uniform is None else f", against {formats.percent(uniform)} of uniform weights"
     return (
-        f"Weights closest to the gold alignment: {analysis.frame.contenders[place].name}, "
-        f"alignment error rate {formats.percent(rates[place])}{against}."
+        f"Weights closest to the gold alignment: {name}, "
+        f"alignment error rate {formats.percent(rates[name])}{against}."
     )
 
 
 def _group_one(analysis: Analysis) -> list[int]:
     """Return the places of the contenders in group 1, best first."""
-    best = set(analysis.main.best())
-    return [place for place in analysis.order if place in best]
+    return [place for place in analysis.order if analysis.main.groups[place] == 1]
 
 
 def _ahead(analysis: Analysis, place: int, other: int) -> bool:
@@ -223,9 +209,8 @@ def _ahead(analysis: Analysis, place: int, other: int) -> bool:
 
 
 def _figure(analysis: Analysis, place: int) -> str:
-    estimate: Estimate | None = analysis.main.estimates[place]
+    estimate, metric = analysis.main.estimates[place], analysis.frame.main_metric
     assert estimate is not None
-    metric = analysis.frame.main_metric
     text = formats.metric_text(estimate.value, metric)
     if estimate.low is None or estimate.high is None:
         return text
@@ -234,6 +219,5 @@ def _figure(analysis: Analysis, place: int) -> str:
 
 def _names(analysis: Analysis, places: Sequence[int]) -> str:
     names = [analysis.frame.contenders[place].name for place in places]
-    if len(names) > _NAMED:
-        names = [*names[:_NAMED], f"{len(names) - _NAMED} more"]
-    return formats.listed(names)
+    more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
+    return formats.listed([*names[:_NAMED], *more])

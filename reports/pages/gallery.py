@@ -27,7 +27,6 @@ CONTENDERS = 16
 _FROM_MAIN, _FROM_OTHERS = 2, 1
 _READABLE = 16  # source words that fit a phone
 
-
 _LOOKS = {
     "words": (
         "Source units from left to right, target units from top to bottom: a row shows what one "
@@ -184,7 +183,10 @@ def gallery(
             by_example = {((one.subset, one.example), one.mode): one for one in traces}
             shown.append(_TracedContender(contender, by_example, href))
     keys = choose_examples((trace for one in shown for trace in one.traces.values()), main_test_set)
-    written = {one.contender.name: _written(store, one.contender, keys) for one in shown}
+    written = {}
+    for one in shown:
+        found, _ = read_predictions(store, one.contender.done[0].hash)
+        written[one.contender.name] = {text.key: text for text in found if text.key in keys}
     exhibits = [_exhibit(key, shown, written) for key in keys]
     # The pages of the mechanisms have both readings of every example; here they would weigh most.
     later = [replace(one, forced=()) if one.free else one for one in exhibits[1:]]
@@ -200,8 +202,10 @@ def choose_examples(traces: Iterable[Trace], main_test_set: str) -> list[Key]:
     chosen: list[Key] = []
     subsets = sorted({subset for subset, _ in seen}, key=lambda name: (name != main_test_set, name))
 
-    def merit(key: Key) -> tuple[bool, int, tuple[int, int], Key]:
-        return first[key].gold is None, -seen[key], _unreadable(first[key]), key
+    def merit(key: Key) -> tuple[bool, int, int, int, Key]:
+        length = len(first[key].source)
+        # How many units are too many for a phone, then the longer of the short ones first.
+        return first[key].gold is None, -seen[key], max(0, length - _READABLE), -length, key
 
     for subset in subsets:
         keys = sorted((key for key in seen if key[0] == subset), key=merit)
@@ -209,26 +213,10 @@ def choose_examples(traces: Iterable[Trace], main_test_set: str) -> list[Key]:
     return chosen
 
 
-def _unreadable(trace: Trace) -> tuple[int, int]:
-    """Sort key: how many units are too many for a phone, then the longer of the short ones
-    first."""
-    length = len(trace.source)
-    return max(0, length - _READABLE), -length
-
-
-def _written(store: Store, contender: Contender, keys: Sequence[Key]) -> dict[Key, Prediction]:
-    found, _ = read_predictions(store, contender.done[0].hash)
-    return {one.key: one for one in found if one.key in keys}
-
-
 def _exhibit(
     key: Key, shown: Sequence[_TracedContender], written: dict[str, dict[Key, Prediction]]
 ) -> GalleryExample:
-    outputs = [
-        (one.contender.name, found)
-        for one in shown
-        if (found := written[one.contender.name].get(key)) is not None
-    ]
+    outputs = [(name, texts[key]) for name, texts in written.items() if key in texts]
     text = outputs[0][1] if outputs else None
     held = [trace for one in shown for (at, _), trace in one.traces.items() if at == key]
     return GalleryExample(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from reports import formats
@@ -60,15 +61,12 @@ def summary_table(replications: tuple[Replication, ...], store: str) -> Table:
 
 
 def _summary(replication: Replication, column: PaperColumn, store: str) -> Row:
-    name = f"{column.dataset}, {column.metric}"
-    if column.outcome == "not run":
-        told = f"run it with: {command(replication, store)}"
-        entries: tuple[Entry, ...] = (Label(name), Label(""), Label("not run"), Label(told))
-    else:
+    setting, told, href = "", f"run it with: {command(replication, store)}", ""
+    if column.outcome != "not run":
+        setting, told = column.setting, sentence(column)
         href = f"replication.html#{slug(replication.study)}"
-        outcome = Label(column.outcome, href)
-        entries = (Label(name), Label(column.setting), outcome, Label(sentence(column)))
-    return Row(replication.paper, entries)
+    name, outcome = Label(f"{column.dataset}, {column.metric}"), Label(column.outcome, href)
+    return Row(replication.paper, (name, Label(setting), outcome, Label(told)))
 
 
 def rows_table(replication: Replication, column: PaperColumn, place: int) -> Table:
@@ -93,18 +91,13 @@ def rows_table(replication: Replication, column: PaperColumn, place: int) -> Tab
 
 
 def _row(row: Published, ours: OurResults | None) -> Row:
-    published = Number(row.value, digits=_digits(row.value), note=row.certainty)
+    decimals = f"{row.value:.2f}".rstrip("0").partition(".")[2]  # at most two
+    published = Number(row.value, digits=len(decimals), note=row.certainty)
     estimate = ours.estimates.get(row.row) if ours else None
     if ours is None or estimate is None:
         return Row(row.row, (published, Missing("not run"), Label("")))
     entry = estimate_entry(estimate, ours.metric)
     return Row(row.row, (published, entry, Label(ours.names[row.row])))
-
-
-def _digits(value: float) -> int:
-    """Return the number of published decimals, at most two."""
-    text = f"{value:.2f}".rstrip("0")
-    return len(text) - text.index(".") - 1
 
 
 def pairs_table(replication: Replication, column: PaperColumn, place: int) -> Table:
@@ -123,12 +116,12 @@ def pairs_table(replication: Replication, column: PaperColumn, place: int) -> Ta
 
 
 def _pair(pair: PairVerdict, metric: str) -> Row:
-    lead: Entry = Missing("not run" if pair.verdict == "not run" else "not applicable")
-    p: Entry = Missing("not measured")
-    if pair.lead is not None:
-        lead = metric_number(pair.lead, metric, signed=True)
-    if pair.p is not None:
-        p = Number(pair.p, form="p")
+    lead: Entry = (
+        Missing("not run" if pair.verdict == "not run" else "not applicable")
+        if pair.lead is None
+        else metric_number(pair.lead, metric, signed=True)
+    )
+    p: Entry = Missing("not measured") if pair.p is None else Number(pair.p, form="p")
     return Row(pair.better, (Label(pair.worse), lead, p, Label(pair.verdict)))
 
 
@@ -137,18 +130,17 @@ def sentence(column: PaperColumn) -> str:
     apart.`"""
     if column.outcome == "not run":
         return "Fewer than two of these rows were run on the same examples, so nothing is compared."
-    kinds = [pair.verdict for pair in column.pairs]
+    numbers: Counter[str] = Counter(pair.verdict for pair in column.pairs)
     if column.outcome == "equal in the paper":
         return "The paper has equal figures here, so there is no ordering to hold."
-    judged = [kind for kind in kinds if kind in JUDGED]
-    told = [f"The paper's ordering held in {judged.count('held')} of {len(judged)} pairs"]
-    for kind, text in (
-        ("not held", "the other way round in {}"),
-        ("cannot be told apart", "{} cannot be told apart"),
-        ("equal in the paper", "{} equal in the paper"),
-        ("other test examples", "{} tested on other examples"),
-        ("not run", "{} not run"),
-    ):
-        if number := kinds.count(kind):  # type: ignore[arg-type]  # a str that is a OrderingVerdict
-            told.append(text.format(number))
+    judged = sum(numbers[kind] for kind in JUDGED)
+    told = [f"The paper's ordering held in {numbers['held']} of {judged} pairs"]
+    others = {
+        "not held": "the other way round in {}",
+        "cannot be told apart": "{} cannot be told apart",
+        "equal in the paper": "{} equal in the paper",
+        "other test examples": "{} tested on other examples",
+        "not run": "{} not run",
+    }
+    told += [text.format(numbers[kind]) for kind, text in others.items() if numbers[kind]]
     return "; ".join(told) + "."

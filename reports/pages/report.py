@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from bench.errors import UsageError
 from bench.store.result import Result
 from reports import load as catalogues
-from reports import load as frames
 from reports.figures.charts import (
     Figure,
     Styles,
@@ -20,7 +19,7 @@ from reports.figures.charts import (
     rank_figure,
     training_curves,
 )
-from reports.load import BenchmarkSetting, Catalogue, Collection, Frame
+from reports.load import BenchmarkSetting, Catalogue, Collection, Frame, collect, read
 from reports.pages.cell import CellPage, cell_pages
 from reports.pages.findings import findings
 from reports.pages.gallery import GalleryExample, gallery, reading_hint
@@ -151,7 +150,7 @@ def build_report(
 
     Raises UsageError for a store without results, and for a study that none of them is from.
     """
-    results, problems = frames.read(store)
+    results, problems = read(store)
     if not results:
         why = f" ({problems[0]})" if problems else ""
         raise UsageError(
@@ -162,7 +161,7 @@ def build_report(
     if study is not None:
         results = results_of_study(results, study)
     known = catalogue or catalogues.catalogue_of(result.cell for result in results)
-    collection = frames.collect(store.address, results, known, problems)
+    collection = collect(store.address, results, known, problems)
     sections = tuple(_section(frame, store, known) for frame in collection.frames)
     if studies is None:
         studies = paper_studies() if catalogue is None else ()
@@ -182,11 +181,9 @@ def results_of_study(results: Sequence[Result], study: str) -> list[Result]:
     """
     name = _name(study)
     cells = _cells_of(study)
-    found = [
-        result for result in results if result.provenance.study == name or result.hash in cells
-    ]
+    found = [one for one in results if one.provenance.study == name or one.hash in cells]
     if not found:
-        known = sorted({result.provenance.study for result in results if result.provenance.study})
+        known = sorted({one.provenance.study for one in results if one.provenance.study})
         remedy = f"studies in this store: {', '.join(known)}" if known else "leave --study out"
         raise UsageError(f"no result of study '{study}'", where="--study", remedy=remedy)
     return found
@@ -214,9 +211,7 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:
     analysis = analyse(frame, store)
     styles = Styles(frame, [entry.name for entry in catalogue.scores])
     task = catalogue.task(frame.setting.task)
-    order = analysis.order
-    cells = tuple(cell_pages(analysis, store, task))
-    exhibits, notes = gallery(frame, order, analysis.main.subset, store)
+    exhibits, notes = gallery(frame, analysis.order, analysis.main.subset, store)
     return Section(
         setting=frame.setting,
         analysis=analysis,
@@ -236,5 +231,5 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:
         exhibits=exhibits,
         signatures=signatures(frame.done),
         notes=(*analysis.notes, *notes, *run_notes(frame.done)),
-        cells=cells,
+        cells=tuple(cell_pages(analysis, store, task)),
     )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from jinja2 import Environment
-
 from reports.figures import Drawing, pdf, svg, tiled
 from reports.figures.pdf import fonts_for
 from reports.figures.svg import clean, definitions
@@ -32,7 +30,10 @@ REPLICATION = "replication.html"
 def pages(report: Report) -> dict[str, str]:
     """Render HTML by file name: the overview, a page per task and mechanism, and one on the
     papers. A task with several settings has a page for each of them, so that pages stay small."""
-    environment = _environment(report)
+    environment = template_environment()
+    environment.filters["place"] = lambda setting: setting_href(setting, report)
+    environment.filters["command"] = lambda one: command(one, report.collection.address)
+    environment.globals["report"] = report
     index = environment.get_template("index.html.j2")
     found = {"index.html": index.render(facts=facts(report.collection), here="index.html")}
     task_template = environment.get_template("task.html.j2")
@@ -76,16 +77,7 @@ def setting_href(setting: BenchmarkSetting, report: Report) -> str:
 
 
 def _maps(section: Section) -> Iterator[Drawing]:
-    for exhibit in section.exhibits:
-        yield from (one.drawing for one in (*exhibit.free, *exhibit.forced))
-
-
-def _environment(report: Report) -> Environment:
-    made = template_environment()
-    made.filters["place"] = lambda setting: setting_href(setting, report)
-    made.filters["command"] = lambda one: command(one, report.collection.address)
-    made.globals["report"] = report
-    return made
+    return (one.drawing for each in section.exhibits for one in (*each.free, *each.forced))
 
 
 def report_text(report: Report) -> str:
@@ -108,9 +100,8 @@ def _lines(report: Report) -> Iterator[str]:
         yield "## Did the papers' orderings hold?\n"
         yield markdown_text(summary_table(report.replications, report.collection.address))
     for replication in report.replications:
-        for _, rows, _pairs in tables_of(replication):
-            yield f"### {escape_markdown(rows.title)}\n"
-            yield markdown_text(rows)
+        for _, rows, _ in tables_of(replication):
+            yield f"### {escape_markdown(rows.title)}\n\n{markdown_text(rows)}"
     yield "## What was run\n"
     yield from (
         f"- {escape_markdown(fact.label)}: {escape_markdown(fact.text)}"
@@ -124,8 +115,7 @@ def _markdown_section(section: Section) -> Iterator[str]:
     yield from (f"- {escape_markdown(sentence)}" for sentence in section.findings)
     yield ""
     for table in section.tables:
-        yield f"### {escape_markdown(table.title)}\n"
-        yield markdown_text(table)
+        yield f"### {escape_markdown(table.title)}\n\n{markdown_text(table)}"
     for figure in section.figures:
         yield f"![{escape_markdown(figure.title)}](figures/{figure.name}.svg)\n"
     signatures = [f"{fact.label}: {fact.text}" for fact in section.signatures]

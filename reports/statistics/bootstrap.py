@@ -59,19 +59,14 @@ PERPLEXITY = Aggregator(2, perplexity)
 MEAN = Aggregator(0, ratio)
 
 #: By headline figure. For any other, the first of all that gives the stored figure.
-_BY_METRIC = {
-    "bleu": (BLEU,),
-    "per": (RATIO,),
-    "wer": (RATIO,),
-    "cer": (RATIO,),
-    "perplexity": (PERPLEXITY,),
-}
+_BY_METRIC = {"bleu": BLEU, "per": RATIO, "wer": RATIO, "cer": RATIO, "perplexity": PERPLEXITY}
 _RANGES = {"bleu": (0.0, 100.0), "accuracy": (0.0, 1.0), "rouge": (0.0, 1.0)}
 
 
 def candidates(metric: str) -> tuple[Aggregator, ...]:
     """The aggregators to try for a headline figure, in this order."""
-    return _BY_METRIC.get(metric.lower(), (RATIO, BLEU, MEAN))
+    known = _BY_METRIC.get(metric.lower())
+    return (known,) if known else (RATIO, BLEU, MEAN)
 
 
 def fitting(

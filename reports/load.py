@@ -201,6 +201,10 @@ class Contender:
         """The main metric of every finished seed."""
         return tuple(result.primary.value for result in self.done if result.primary)
 
+    @property
+    def slug(self) -> str:
+        return slug(self.name)
+
 
 @dataclass(frozen=True)
 class Frame:

@@ -278,8 +278,7 @@ def _by_examples(
 def _by_seeds(contenders: dict[str, Contender], name: str, higher_is_better: bool) -> OurResults:
     """Compare rows by any other metric. Its variance over examples is unknown, so only seeds
     count, and a single seed decides nothing."""
-    every = {row: _values(one.done, name) for row, one in contenders.items()}
-    values = {row: own for row, own in every.items() if own}
+    values = {row: own for row, one in contenders.items() if (own := _values(one.done, name))}
     spread = moderated_variance(list(values.values()))
     p = np.full((len(values), len(values)), np.nan)
     if values:

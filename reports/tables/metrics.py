@@ -303,9 +303,8 @@ def _classes(keys: list[str]) -> list[str]:
 def _share(analysis: Analysis, place: int, gold: str, given: str, classes: list[str]) -> Entry:
     shares: list[float | None] = []
     for result in analysis.frame.contenders[place].done:
-        counts = [result.metrics.get(f"confusion_{gold}_{other}") for other in classes]
-        known = [count for count in counts if count is not None]
-        one, whole = result.metrics.get(f"confusion_{gold}_{given}"), sum(known)
+        counts = {each: result.metrics.get(f"confusion_{gold}_{each}") for each in classes}
+        one, whole = counts[given], sum(count for count in counts.values() if count is not None)
         shares.append(one / whole if one is not None and whole else None)
     mean, _ = mean_known(shares)
     if mean is None:

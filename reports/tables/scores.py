@@ -86,8 +86,7 @@ def _matrix_rows(analysis: Analysis, catalogue: Catalogue) -> list[tuple[str, Op
     """Return all registered attentions, with a further row for every set of options that was
     run."""
     run = list(dict.fromkeys(one.row for one in analysis.frame.contenders))
-    names = [entry.name for entry in catalogue.attentions]
-    names += [name for name, _ in run if name not in names]
+    names = [*(entry.name for entry in catalogue.attentions), *(name for name, _ in run)]
     rows: list[tuple[str, Options]] = []
     for name in dict.fromkeys(names):
         rows += [row for row in run if row[0] == name] or [(name, ())]

@@ -5,26 +5,14 @@ from __future__ import annotations
 import re
 
 # BLEU, chrF and TER run to 100 as in sacrebleu; perplexities begin at 1.
-_DECIMALS = {"bleu": 1, "chrf": 1, "ter": 1, "perplexity": 2, "ppl": 2, "ms": 1}
-_DECIMALS |= {"distinct": 0}
+_DECIMALS = {"bleu": 1, "chrf": 1, "ter": 1, "perplexity": 2, "ppl": 2, "ms": 1, "distinct": 0}
 # Fractions that are written as percentages.
 _FRACTIONS = {
     *("accuracy", "f1", "rouge", "per", "wer", "cer", "aer", "exact", "mass"),
     *("coverage", "monotonicity", "novelty", "copy", "substitutions", "insertions", "deletions"),
 }
-_NAMES = {
-    "bleu": "BLEU",
-    "chrf": "chrF",
-    "cider": "CIDEr",
-    "rouge": "ROUGE",
-    "meteor": "METEOR",
-    "per": "PER",
-    "wer": "WER",
-    "cer": "CER",
-    "aer": "AER",
-    "f1": "F1",
-    "l": "L",
-}
+_CAPITALS = ("bleu", "rouge", "meteor", "per", "wer", "cer", "aer", "f1", "l")
+_NAMES = {"chrf": "chrF", "cider": "CIDEr"} | {name: name.upper() for name in _CAPITALS}
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
 _DECIMAL = (("G", 1e9), ("M", 1e6), ("k", 1e3))
 
@@ -133,11 +121,7 @@ def size(value: float) -> str:
     power = 0
     while value >= 1024 and power < len(_BINARY) - 1:
         value, power = value / 1024, power + 1
-    return (
-        f"{value:.0f} {_BINARY[power]}"
-        if value >= 100 or power == 0
-        else (f"{value:.1f} {_BINARY[power]}")
-    )
+    return f"{value:.{0 if value >= 100 or power == 0 else 1}f} {_BINARY[power]}"
 
 
 def plural(number: int, noun: str, nouns: str = "") -> str:

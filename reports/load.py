@@ -11,7 +11,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,10 +89,11 @@ def catalogue_of(cells: Iterable[Cell]) -> Catalogue:
     """Build the catalogue for a report of these cells from the registries."""
     from bench.attention.registries import attentions, scores
     from tasks.base import tasks
+    from tasks.plan import refusal
 
     cells = list(cells)
     names = {cell.task for cell in cells if cell.task in tasks}
-    known = sorted(names, key=lambda name: sort_key(_TASKS, name))
+    known = {name: tasks.get(name) for name in sorted(names, key=partial(sort_key, _TASKS))}
     fixed = frozenset(name for name, kind in attentions.items() if kind.placement == "fixed")
     return Catalogue(
         attentions=_in_order(
@@ -106,8 +107,17 @@ def catalogue_of(cells: Iterable[Cell]) -> Catalogue:
             _SCORES,
             [AxisEntry(name, kind.summary, kind.citation) for name, kind in scores.items()],
         ),
-        tasks={name: _task_entry(name) for name in known},
-        refusals=_refusals(known),
+        tasks={
+            name: TaskEntry(name, kind.summary, kind.length_unit, kind.train_unit)
+            for name, kind in known.items()
+        },
+        refusals={
+            (name, attention, score): reason
+            for name, kind in known.items()
+            for attention in attentions.names()
+            for score in scores.names()
+            if (reason := refusal(kind, attention, score))
+        },
         controls=fixed,
         data_options=_data_options(cells),
     )
@@ -122,28 +132,6 @@ def sort_key(order: Sequence[str], name: str) -> tuple[int, str]:
     return (order.index(name), "") if name in order else (len(order), name)
 
 
-def _task_entry(name: str) -> TaskEntry:
-    from tasks.base import tasks
-
-    kind = tasks.get(name)
-    return TaskEntry(name, kind.summary, kind.length_unit, kind.train_unit)
-
-
-def _refusals(task_names: list[str]) -> dict[tuple[str, str, str], str]:
-    from bench.attention.registries import attentions, scores
-    from tasks.base import tasks
-    from tasks.plan import refusal
-
-    reasons = {}
-    for task in task_names:
-        for attention in attentions.names():
-            for score in scores.names():
-                reason = refusal(tasks.get(task), attention, score)
-                if reason:
-                    reasons[task, attention, score] = reason
-    return reasons
-
-
 def _data_options(cells: list[Cell]) -> dict[tuple[str, str], frozenset[str]]:
     from tasks.plan import option_schemas
 
@@ -156,14 +144,8 @@ def _data_options(cells: list[Cell]) -> dict[tuple[str, str], frozenset[str]]:
             schemas = option_schemas(cell)
         except UsageError:  # not installed here: its options then tell contenders apart
             continue
-        mine = set(schemas["data set"].model_fields)
-        others = {
-            name
-            for owner, schema in schemas.items()
-            if owner != "data set"
-            for name in schema.model_fields
-        }
-        found[key] = frozenset(mine - others)
+        others = [schema.model_fields for owner, schema in schemas.items() if owner != "data set"]
+        found[key] = frozenset(schemas["data set"].model_fields).difference(*others)
     return found
 
 

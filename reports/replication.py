@@ -31,7 +31,7 @@ from reports.statistics.significance import (
 )
 
 if TYPE_CHECKING:
-    from ablations.study import Comparison, Published, Study
+    from ablations.study import Comparison, Paper, Published, Study
     from bench.store.store import Store
 
 OrderingVerdict = Literal[
@@ -149,7 +149,22 @@ def replicate(
 ) -> list[Replication]:
     """Compare every study's columns with our results. A column run in several settings (data
     sets, budgets) appears once for each; one that was not run appears without our results."""
-    return [_replication(study, results, store) for study in studies if study.paper is not None]
+    found = []
+    for study in studies:
+        if study.paper is None:
+            continue
+        measured = settings_of(study, results)
+        columns: list[PaperColumn] = []
+        for comparison in study.paper.comparisons:
+            own = [
+                _column(study.paper, comparison, members, f"{dataset}, {budget} budget", store)
+                for (dataset, budget), members in measured.items()
+            ]
+            run = [column for column in own if column.outcome != "not run"]
+            columns += run or own[:1] or [_column(study.paper, comparison, (), "", store)]
+        head = (study.name, study.title, study.paper.name, study.description)
+        found.append(Replication(*head, tuple(columns)))
+    return found
 
 
 def settings_of(
@@ -178,27 +193,12 @@ def settings_of(
     return found
 
 
-def _replication(study: Study, results: Sequence[Result], store: Store) -> Replication:
-    assert study.paper is not None
-    measured = settings_of(study, results)
-    columns: list[PaperColumn] = []
-    for comparison in study.paper.comparisons:
-        own = [
-            _column(study, comparison, members, f"{dataset}, {budget} budget", store)
-            for (dataset, budget), members in measured.items()
-        ]
-        run = [column for column in own if column.outcome != "not run"]
-        columns += run or own[:1] or [_column(study, comparison, (), "", store)]
-    return Replication(study.name, study.title, study.paper.name, study.description, tuple(columns))
-
-
 def _column(
-    study: Study, comparison: Comparison, results: Sequence[Result], setting: str, store: Store
+    paper: Paper, comparison: Comparison, results: Sequence[Result], setting: str, store: Store
 ) -> PaperColumn:
     from ablations.study import published_rows
 
-    assert study.paper is not None
-    figures = published_rows(study.paper.name, comparison.dataset, comparison.metric)
+    figures = published_rows(paper.name, comparison.dataset, comparison.metric)
     rows = [figures[name] for name in comparison.rows]
     higher = rows[0].higher_is_better if rows else True
     rows.sort(key=lambda row: -row.value if higher else row.value)
@@ -331,10 +331,8 @@ def verdicts(
         higher_is_better: of the paper's figure.
     """
     sign = -1 if higher_is_better else 1
-    return tuple(
-        _verdict(sorted(pair, key=lambda row: sign * row.value), ours)
-        for pair in combinations(rows, 2)
-    )
+    pairs = combinations(rows, 2)
+    return tuple(_verdict(sorted(pair, key=lambda row: sign * row.value), ours) for pair in pairs)
 
 
 def _verdict(rows: Sequence[Published], ours: OurResults | None) -> PairVerdict:

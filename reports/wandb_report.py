@@ -10,8 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ import wandb
 from bench.tracking.wandb import Identity, close_run, one_line, open_run
 from reports import formats
 from reports.load import slug
-from reports.pages.report import Report, Section
+from reports.pages.report import Report
 from reports.tables import Column, Entry, Missing, Number, Table
 from reports.writers import csv_text
 
@@ -70,7 +69,7 @@ def identity(report: Report) -> Identity:
     """Identify the run by its results: the same results are the same run."""
     results = report.collection.results
     hashes = sorted(f"{result.hash} {result.status}" for result in results)
-    studies = sorted({result.provenance.study for result in results if result.provenance.study})
+    studies = _studies(report)
     study = studies[0] if len(studies) == 1 else None
     cells = formats.plural(len(results), "cell")
     return Identity(
@@ -88,6 +87,11 @@ def identity(report: Report) -> Identity:
     )
 
 
+def _studies(report: Report) -> list[str]:
+    named = (result.provenance.study for result in report.collection.results)
+    return sorted({study for study in named if study})
+
+
 def summary(report: Report) -> dict[str, Any]:
     """Return the values that runs of sweeps are sorted by: counts, and the best figure of each
     setting."""
@@ -103,8 +107,7 @@ def summary(report: Report) -> dict[str, Any]:
         analysis, name = section.analysis, section.setting.slug
         best = analysis.main.estimates[analysis.order[0]] if analysis.order else None
         if best is not None:
-            figure = f"{name}/{analysis.frame.main_metric}"
-            found[figure] = best.value
+            found[f"{name}/{analysis.frame.main_metric}"] = best.value
             found[f"{name}/best"] = analysis.frame.contenders[analysis.order[0]].name
             found[f"{name}/in group 1"] = len(analysis.main.best())
     return found
@@ -125,18 +128,11 @@ def _shown(report: Report, page: Path) -> dict[str, Any]:
     return shown
 
 
-def _tables(report: Report) -> Iterator[Table]:
-    yield report.overview
-    yield report.results
-    if report.failures:
-        yield report.failures
+def _tables(report: Report) -> list[Table]:
+    every: list[Table | None] = [report.overview, report.results, report.failures]
     for section in report.sections:
-        yield from _of_section(section)
-
-
-def _of_section(section: Section) -> Iterator[Table]:
-    every = (section.matrix, section.metrics, section.cost, section.alignment)
-    yield from (table for table in every if table is not None)
+        every += [section.matrix, section.metrics, section.cost, section.alignment]
+    return [table for table in every if table is not None]
 
 
 def columns_and_rows(table: Table) -> tuple[list[str | int], list[list[Any]]]:
@@ -170,10 +166,7 @@ def _number(text: str) -> float | None:
 def _artifact(report: Report, store: Store) -> wandb.Artifact:
     """Return the artifact of the report's records, predictions and traces; of a remote store
     only its address."""
-    studies: Sequence[str] = sorted(
-        {one.provenance.study for one in report.collection.results if one.provenance.study}
-    )
-    name = slug("-".join(["store", *studies]))[:120]
+    name = slug("-".join(["store", *_studies(report)]))[:120]
     artifact = wandb.Artifact(name, type="store", metadata=summary(report))
     if not store.is_local:
         artifact.add_reference(f"{store.address}/trials", name="trials", checksum=False)
@@ -210,8 +203,9 @@ def overview_picture(table: Table) -> np.ndarray:
     figure = Figure(figsize=size, dpi=100, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    entries = [list(row.entries) for row in table.rows]
-    shades = np.array([[_shade(entry) for entry in row] for row in entries], dtype=float)
+    entries = [row.entries for row in table.rows]
+    # Entries without a shade give None, which is NaN as a float.
+    shades = np.array([[getattr(one, "shade", None) for one in row] for row in entries], float)
     axes.imshow(
         np.ma.masked_invalid(shades.reshape(rows, columns)),
         cmap="Blues",
@@ -239,10 +233,6 @@ def _heading(column: Column) -> str:
     better`."""
     lines = [column.group, *column.label.split(": ", 1)]
     return "\n".join("\n".join(wrap(line, 22)) for line in lines if line)
-
-
-def _shade(entry: Entry) -> float:
-    return entry.shade if isinstance(entry, Number) and entry.shade is not None else math.nan
 
 
 def _told(entry: Entry) -> str:

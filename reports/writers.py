@@ -14,16 +14,16 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from bench.errors import UsageError
-from bench.store.result import Result
+from bench.store.result import AlignmentFigures, Cost, Result
 from reports.tables import Entry, Label, Missing, Number, Row, Table
+from reports.tables.overview import PRIMARY, failure_text, metric_keys
 
 #: Columns of a trial in the Parquet file.
 _AXES = ("task", "dataset", "attention", "score", "budget")
-_ALIGNMENT = ("aer", "mass_on_gold", "pointing_accuracy", "coverage")
 
 # A spreadsheet takes texts that begin so for formulas.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -80,12 +80,7 @@ def _csv_field(entry: Entry, part: str) -> str:
         return _safe(entry.text) if part == "" else ""
     if part == "_note":
         return _safe(entry.note)
-    value = {
-        "": entry.value,
-        "_low": entry.low,
-        "_high": entry.high,
-        "_group": entry.group,
-    }[part]
+    value = getattr(entry, part.removeprefix("_") or "value")
     return "" if value is None else repr(value)
 
 
@@ -93,25 +88,21 @@ def _safe(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "\N{MINUS SIGN}": "$-$",
-    "“": "``",
-    "”": "''",
-    "…": r"\ldots{}",
-}
+_LATEX = str.maketrans(
+    {character: rf"\{character}" for character in "&%$#_{}"}
+    | {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        "\N{MINUS SIGN}": "$-$",
+        "“": "``",
+        "”": "''",
+        "…": r"\ldots{}",
+    }
+)
 
 
 def latex_text(table: Table) -> str:
@@ -121,33 +112,29 @@ def latex_text(table: Table) -> str:
     Group 1 is bold, intervals are small, notes stand below.
     """
     width = len(table.columns)
-    spec = "l" + "r" * width
     lines = [
         r"% \usepackage{booktabs}",
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{_latex(table.title)}}}",
         rf"\label{{tab:{table.name}}}",
-        rf"\begin{{tabular}}{{{spec}}}",
+        rf"\begin{{tabular}}{{l{'r' * width}}}",
         r"\toprule",
         *_latex_heads(table),
         r"\midrule",
     ]
     for row in table.rows:
+        entries = [row.spanning] if row.spanning else row.entries
+        cells = [_latex_entry(entry, shows_notes=table.shows_notes) for entry in entries]
         if row.spanning:
-            cells = [
-                rf"\multicolumn{{{width}}}{{c}}"
-                f"{{{_latex_entry(row.spanning, shows_notes=table.shows_notes)}}}"
-            ]
-        else:
-            cells = [_latex_entry(entry, shows_notes=table.shows_notes) for entry in row.entries]
+            cells = [rf"\multicolumn{{{width}}}{{c}}{{{cells[0]}}}"]
         lines.append(" & ".join([_latex(row.label), *cells]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
-    entries = [entry for row in table.rows for entry in (*row.entries, row.spanning) if entry]
-    reasons = [one.text for one in entries if isinstance(one, Missing) and one.reason]
+    every = [entry for row in table.rows for entry in (*row.entries, row.spanning)]
+    reasons = [one.text for one in every if isinstance(one, Missing) and one.reason]
     sentences = [f"{reason[:1].upper()}{reason[1:]}." for reason in dict.fromkeys(reasons)]
     notes = [*table.notes, *sentences]
-    if any(isinstance(one, Number) and one.group == 1 for one in entries):
+    if any(isinstance(one, Number) and one.group == 1 for one in every):
         notes.append("Bold: the best and what cannot be told apart from it.")
     if notes:
         lines.append(rf"\par\smallskip{{\footnotesize {' '.join(map(_latex, notes))}\par}}")
@@ -184,7 +171,7 @@ def _latex_entry(entry: Entry, *, shows_notes: bool) -> str:
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+    return " ".join(text.split()).translate(_LATEX)
 
 
 def markdown_text(table: Table) -> str:
@@ -246,17 +233,19 @@ def parquet_bytes(results: Sequence[Result]) -> bytes:
     import pyarrow as pa
     from pyarrow import parquet
 
-    metrics = list(dict.fromkeys(name for result in results for name in result.metrics))
+    metrics = metric_keys(results)
     rows = [_row(result, metrics) for result in results]
     schema = pa.schema(
         [
             *((name, pa.string()) for name in ("hash", *_AXES)),
             ("seed", pa.int64()),
             *((name, pa.string()) for name in ("options", "status", "failure", "main_metric")),
-            *((name, pa.float64()) for name in ("value", "low", "high")),
+            *((name, pa.float64()) for name in PRIMARY),
             ("higher_is_better", pa.bool_()),
-            *((name, pa.float64()) for name in _ALIGNMENT),
-            *((name, pa.float64()) for name in _costs()),
+            *(
+                (name, pa.float64())
+                for name in (*AlignmentFigures.model_fields, *Cost.model_fields)
+            ),
             *((f"metric_{name}", pa.float64()) for name in metrics),
         ]
     )
@@ -265,29 +254,18 @@ def parquet_bytes(results: Sequence[Result]) -> bytes:
     return file.getvalue()
 
 
-def _costs() -> list[str]:
-    from bench.store.result import Cost
-
-    return list(Cost.model_fields)
-
-
 def _row(result: Result, metrics: Sequence[str]) -> dict[str, object]:
-    cell, primary, alignment = result.cell, result.primary, result.alignment
-    failure = f"{result.failure.kind}: {result.failure.message}" if result.failure else None
+    primary = result.primary
     return {
         "hash": result.hash,
-        **{name: getattr(cell, name) for name in _AXES},
-        "seed": cell.seed,
-        "options": json.dumps(dict(cell.options), sort_keys=True),
+        **{name: getattr(result.cell, name) for name in (*_AXES, "seed")},
+        "options": json.dumps(dict(result.cell.options), sort_keys=True),
         "status": result.status,
-        "failure": failure,
+        "failure": failure_text(result) or None,
         "main_metric": primary.name if primary else None,
-        "value": primary.value if primary else None,
-        "low": primary.low if primary else None,
-        "high": primary.high if primary else None,
-        "higher_is_better": primary.higher_is_better if primary else None,
-        **{name: getattr(alignment, name, None) for name in _ALIGNMENT},
-        **{name: getattr(result.cost, name) for name in _costs()},
+        **{name: getattr(primary, name, None) for name in (*PRIMARY, "higher_is_better")},
+        **{name: getattr(result.alignment, name, None) for name in AlignmentFigures.model_fields},
+        **{name: getattr(result.cost, name) for name in Cost.model_fields},
         **{f"metric_{name}": result.metrics.get(name) for name in metrics},
     }
 
@@ -318,7 +296,10 @@ def write_files(out: Path, files: Iterable[tuple[str, str | bytes]], what: str) 
     manifest = out / f".attnbench-{what}.json"
     old = _listed(manifest)
     try:
-        _replace(manifest, _listing(_either(old, new)))
+        either = {
+            name: old.get(name, frozenset()) | new.get(name, frozenset()) for name in (*old, *new)
+        }
+        _replace(manifest, _listing(either))
         for name in sorted(contents, key=lambda one: (one == "index.html", one)):
             _replace(out / name, contents[name])
         for name in old.keys() - new.keys():
@@ -331,11 +312,6 @@ def write_files(out: Path, files: Iterable[tuple[str, str | bytes]], what: str) 
             remedy="choose another folder with --out",
         ) from None
     return [out / name for name in contents]
-
-
-def _either(old: Written, new: Written) -> Written:
-    none: frozenset[str] = frozenset()
-    return {name: old.get(name, none) | new.get(name, none) for name in (*old, *new)}
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -375,12 +351,11 @@ def _listed(manifest: Path) -> Written:
         found = json.loads(manifest.read_bytes())
     except (OSError, ValueError):
         return {}
-    return dict(_valid(found)) if isinstance(found, dict) else {}
-
-
-def _valid(found: Mapping[str, object]) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yield the entries that name a file below the folder; the manifest may come from elsewhere."""
-    for name, digests in found.items():
-        path = PurePosixPath(name)
-        if isinstance(digests, list) and not path.is_absolute() and ".." not in path.parts:
-            yield name, frozenset(map(str, digests))
+    # It may come from elsewhere: only entries that name a file below the folder count.
+    return {
+        name: frozenset(map(str, digests))
+        for name, digests in (found.items() if isinstance(found, dict) else ())
+        if isinstance(digests, list)
+        and not (path := PurePosixPath(name)).is_absolute()
+        and ".." not in path.parts
+    }

@@ -46,12 +46,8 @@ def attention_map(trace: Trace, title: str) -> Drawing:
 
     A trace without what its picture needs (a photo, times) is drawn as a matrix of its units.
     """
-    drawn = None
-    if trace.kind == "grid":
-        drawn = photo_map(trace, title)
-    elif trace.kind == "frames":
-        drawn = sound_map(trace, title)
-    return drawn or heat_map(trace, title)
+    draw = {"grid": photo_map, "frames": sound_map}.get(trace.kind, heat_map)
+    return draw(trace, title) or heat_map(trace, title)
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ def heat_map(trace: Trace, title: str) -> Drawing:
     targets = [shortened(unit, _LABEL) for unit in trace.target]
     grid = _grid(sources, targets)
     shown_rows = range(0, len(targets), max(1, math.ceil(11 / grid.cell_y)))
-    columns = _labelled_columns(sources, grid)
+    columns = range(0, len(sources), max(1, math.ceil(13 / grid.cell_x)))
     width = grid.left + grid.cell_x * len(sources)
     height = grid.top + grid.cell_y * len(targets)
     shapes: list[Shape] = [
@@ -89,11 +85,7 @@ def heat_map(trace: Trace, title: str) -> Drawing:
         height + (_SEGMENT if segments_of(trace) else 2),
         tuple(shapes),
         title,
-        attributes={
-            "class": "map",
-            "role": "group",
-            "data-cell": f"{grid.cell_x:.2f}",
-        },
+        attributes={"class": "map", "role": "group", "data-cell": f"{grid.cell_x:.2f}"},
     )
 
 
@@ -154,10 +146,6 @@ def _grid(sources: Sequence[str], targets: Sequence[str]) -> _Grid:
     return _Grid(left, top, cell_x, cell_y)
 
 
-def _labelled_columns(sources: Sequence[str], grid: _Grid) -> range:
-    return range(0, len(sources), max(1, math.ceil(13 / grid.cell_x)))
-
-
 def _overhang(sources: Sequence[str], columns: Sequence[int], grid: _Grid, width: float) -> float:
     """Return the rightmost x that the tilted source units reach."""
     slope = math.cos(math.radians(_TURN))
@@ -175,16 +163,9 @@ def _rules(grid: _Grid, sources: int, targets: int) -> list[Shape]:
     right, bottom = grid.left + sources * grid.cell_x, grid.top + targets * grid.cell_y
     down = [grid.left + s * grid.cell_x for s in range(sources + 1)]
     across = [grid.top + t * grid.cell_y for t in range(targets + 1)]
-    return [
-        Lines(
-            (
-                *(((x, grid.top), (x, bottom)) for x in down),
-                *(((grid.left, y), (right, y)) for y in across),
-            ),
-            "grid",
-            0.8,
-        )
-    ]
+    lines = [((x, grid.top), (x, bottom)) for x in down]
+    lines += [((grid.left, y), (right, y)) for y in across]
+    return [Lines(tuple(lines), "grid", 0.8)]
 
 
 def _source_label(unit: str, s: int, grid: _Grid) -> Text:
@@ -205,14 +186,13 @@ def _row(trace: Trace, targets: Sequence[str], t: int, grid: _Grid, *, labelled:
         if weight >= _VISIBLE
     )
     shapes.append(Strip(grid.left, top, grid.cell_x, grid.cell_y, "heat", cells))
-    shapes += [_frame(grid.left + s * grid.cell_x, top, grid) for s in gold_of(trace, t)]
+    inset = 1.4 if min(grid.cell_x, grid.cell_y) >= 9 else 0.0
+    frame = grid.cell_x - 2 * inset, grid.cell_y - 2 * inset
+    shapes += [
+        Box(grid.left + s * grid.cell_x + inset, top + inset, *frame, "gold", outline=1.8)
+        for s in gold_of(trace, t)
+    ]
     width = grid.cell_x * len(trace.source)
     # Catches the pointer over the whole row, its label included, also where nothing is drawn.
     shapes.append(Box(0, top, grid.left + width, grid.cell_y, "ground", opacity=0.0))
     return explorer_row(trace, t, shapes, row_description(trace, t))
-
-
-def _frame(left: float, top: float, grid: _Grid) -> Box:
-    inset = 1.4 if min(grid.cell_x, grid.cell_y) >= 9 else 0.0
-    width, height = grid.cell_x - 2 * inset, grid.cell_y - 2 * inset
-    return Box(left + inset, top + inset, width, height, "gold", outline=1.8)

@@ -182,12 +182,8 @@ def _ribbon(
 def _axis(left: float, top: float, seconds: float, scale: float) -> list[Shape]:
     step = next(size for size in (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 3600) if seconds / size <= 8)
     marks = np.arange(0, seconds + 1e-9, step)
-    shapes: list[Shape] = [
-        Lines(
-            tuple(((left + x * scale, top), (left + x * scale, top + 4)) for x in marks),
-            "context",
-        )
-    ]
+    lines = tuple(((left + x * scale, top), (left + x * scale, top + 4)) for x in marks)
+    shapes: list[Shape] = [Lines(lines, "context")]
     for place, x in enumerate(marks):
         unit = " s" if place == len(marks) - 1 else ""
         shapes.append(

@@ -144,14 +144,12 @@ def photo_map(trace: Trace, title: str) -> Drawing | None:
     rows, columns = grid
     everything = [box for _, _, boxes in phrases for box in boxes]
     panels: list[Shape] = [_panel("the picture", data, height, (), everything)]
-    words = []
     for t, word in enumerate(trace.target):
         boxes = [box for start, end, own in phrases if start <= t < end for box in own]
         weights = trace.weights[t].reshape(rows, columns)
         cover = Picture(0, _LABEL, _PANEL, height, veil(weights))
         panel = _panel(word, data, height, (cover,), boxes)
-        words.append(explorer_row(trace, t, panel.shapes, photo_description(trace, t)))
-    panels += words
+        panels.append(explorer_row(trace, t, panel.shapes, photo_description(trace, t)))
     step_x, step_y = _PANEL + _GAP, height + _LABEL + _GAP
     placed = [
         Group((panel,), (place % _COLUMNS) * step_x, (place // _COLUMNS) * step_y)
@@ -185,19 +183,13 @@ def _panel(
     word: str, data: bytes, height: float, over: tuple[Shape, ...], boxes: Sequence[Corners]
 ) -> Group:
     shapes: list[Shape] = [
-        Text(
-            0, _LABEL - 5, shortened(word, _CHARACTERS), size=_SIZE, bold=bool(boxes) and bool(over)
-        ),
+        Text(0, _LABEL - 5, shortened(word, _CHARACTERS), size=_SIZE, bold=bool(boxes and over)),
         Picture(0, _LABEL, _PANEL, height, data, shared=True),
         *over,
     ]
     for left, top, right, bottom in boxes:
-        place = (
-            left * _PANEL,
-            _LABEL + top * height,
-            (right - left) * _PANEL,
-            (bottom - top) * height,
-        )
+        wide, high = (right - left) * _PANEL, (bottom - top) * height
+        place = (left * _PANEL, _LABEL + top * height, wide, high)
         # A light line under the orange one: photos have any colour.
         shapes += [Box(*place, "frame", outline=3.4), Box(*place, "gold-line", outline=1.8)]
     shapes.append(Box(0, 0, _PANEL, _LABEL + height, "ground", opacity=0.0))
@@ -205,13 +197,10 @@ def _panel(
 
 
 def _grid(trace: Trace) -> tuple[int, int] | None:
-    shape = trace.extra.get("grid")
-    if not isinstance(shape, list | tuple) or len(shape) != 2:
-        return None
-    rows, columns = shape
-    if not (isinstance(rows, int) and isinstance(columns, int)) or min(rows, columns) < 1:
-        return None
-    return (rows, columns) if rows * columns == len(trace.source) else None
+    match trace.extra.get("grid"):
+        case [int(rows), int(columns)] if min(rows, columns) >= 1:
+            return (rows, columns) if rows * columns == len(trace.source) else None
+    return None
 
 
 def _aspect(trace: Trace) -> float:

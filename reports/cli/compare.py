@@ -59,8 +59,7 @@ def _lines(comparison: StoreComparison) -> Iterator[str]:
     from reports.formats import metric_name
 
     yield f"{comparison.before}  ->  {comparison.after}"
-    settings = dict.fromkeys(one.setting for one in comparison.differences)
-    for setting in settings:
+    for setting in dict.fromkeys(one.setting for one in comparison.differences):
         own = [one for one in comparison.differences if one.setting == setting]
         yield f"\n{setting.task}: {setting.label}, {metric_name(own[0].metric)}"
         yield from _aligned([_HEAD, *(_cells(one) for one in own)])

@@ -7,11 +7,6 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from reports.leaderboard.board import Board
-    from reports.leaderboard.verify import Verdict
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -123,33 +118,27 @@ def _submit(args: argparse.Namespace) -> int:
 
 def _verify(args: argparse.Namespace) -> int:
     from ablations.cli.options import data_root_of
-    from reports.leaderboard.bundle import open_bundle
+    from reports.formats import plural
+    from reports.leaderboard.bundle import open_bundle, plain
     from reports.leaderboard.rules import load_rules
     from reports.leaderboard.verify import paths_of, verify
 
     rules = load_rules(args.rules)
     bundle = open_bundle(Path(args.bundle).expanduser(), rules.limits)
     verdict = verify(bundle, rules, paths_of(data_root_of(args.data_root)))
-    _tell(verdict)
-    return 0 if verdict.is_verified else 1
-
-
-def _tell(verdict: Verdict) -> None:
-    from reports.formats import plural
-    from reports.leaderboard.bundle import plain
-
     name, id = plain(verdict.bundle.manifest.name), verdict.bundle.id[:12]
     sys.stderr.writelines(f"note: {note}\n" for note in verdict.notes)
     sys.stdout.writelines(f"{problem}\n" for problem in verdict.problems)
     if not verdict.is_verified:
         problems = plural(len(verdict.problems), "problem")
         sys.stdout.write(f"{name} ({id}): not verified, {problems}\n")
-        return
+        return 1
     trials = plural(len(verdict.results), "trial")
     kind = verdict.bundle.manifest.kind
     sys.stdout.write(f"{name} ({id}): verified, {trials}, class {kind}\n")
     if verdict.stated:
         sys.stdout.write(f"  taken as stated: {', '.join(map(plain, verdict.stated))}\n")
+    return 0
 
 
 def _rank(args: argparse.Namespace) -> int:
@@ -159,7 +148,7 @@ def _rank(args: argparse.Namespace) -> int:
     from reports.leaderboard.rules import load_reference, load_rules
     from reports.leaderboard.verify import paths_of
 
-    board: Board = build_board(
+    board = build_board(
         [Path(path).expanduser() for path in args.bundles],
         load_rules(args.rules),
         load_reference(args.reference),

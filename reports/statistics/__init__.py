@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.store.result import Result
-from reports.load import Contender, Frame, Sample, read_samples
+from reports.load import Frame, Sample, read_samples
 from reports.statistics.bootstrap import (
     Aggregator,
     Resampler,
@@ -126,29 +126,21 @@ class Analysis:
 
 
 @dataclass(frozen=True)
-class _SeedFigure:
-    """The figure of one trained model on one test set. There are no draws without kept examples."""
+class _Figure:
+    """The figure on one test set of one trained model, or of a contender over its seeds.
 
-    value: float
-    variance: float
-    low: float
-    high: float
-    examples: int
-    draws: np.ndarray | None = None
-    test_set: str | None = None
-
-
-@dataclass(frozen=True)
-class _MeanFigure:
-    """The figure of a contender on one test set, over its seeds."""
+    Attributes:
+        values: by seed.
+        draws: None without kept examples.
+    """
 
     values: tuple[float, ...]
     variance: float
     low: float
     high: float
     examples: int
-    draws: np.ndarray | None
-    test_set: str | None
+    draws: np.ndarray | None = None
+    test_set: str | None = None
 
 
 class _Analyst:
@@ -167,7 +159,15 @@ class _Analyst:
 
     def analyse(self) -> Analysis:
         """Analyze the frame on every test set."""
-        measured = [self._contender(contender) for contender in self.frame.contenders]
+        # Each seed's figures by test set. The main one has the key None until all are read.
+        measured = [
+            [
+                self._result(result)
+                for result in contender.done
+                if result.primary is not None and result.primary.name == self.frame.main_metric
+            ]
+            for contender in self.frame.contenders
+        ]
         found = [name for one in measured for result in one for name in result]
         names = dict.fromkeys([None, *found])
         subsets = tuple(self._scores(name, measured) for name in names)
@@ -190,30 +190,23 @@ class _Analyst:
         found = [self.right.get(hash) for hash in first]
         return mcnemar_tests(found) if sum(one is not None for one in found) > 1 else None
 
-    def _contender(self, contender: Contender) -> list[dict[str | None, _SeedFigure]]:
-        """Return each seed's figures by test set. The main test set has the key None until all
-        results are read."""
-        return [
-            self._result(result)
-            for result in contender.done
-            if result.primary is not None and result.primary.name == self.frame.main_metric
-        ]
-
-    def _result(self, result: Result) -> dict[str | None, _SeedFigure]:
-        assert result.primary is not None
+    def _result(self, result: Result) -> dict[str | None, _Figure]:
+        primary = result.primary
+        assert primary is not None
         found, problem = self.read(self.store, result.hash)
         if problem:
             self.notes.append(problem)
         if found and self.first is None:
             self.first = next(iter(found))
-        aggregator = self._aggregator(found.get(self.first or ""), result.primary.value)
+        aggregator = self._aggregator(found.get(self.first or ""), primary.value)
         if aggregator is None:
             if found:
                 self.notes.append(
                     f"{result.cell.label}: its kept examples do not give its stored "
-                    f"{result.primary.name}, so its own interval is shown and nothing is paired"
+                    f"{primary.name}, so its own interval is shown and nothing is paired"
                 )
-            return {None: _stored(result)}
+            variance = interval_variance(primary.low, primary.high)
+            return {None: _Figure((primary.value,), variance, primary.low, primary.high, 0)}
         measured = {
             name: self._measure(sample, summands, aggregator)
             for name, sample in found.items()
@@ -225,12 +218,9 @@ class _Analyst:
             self.right[result.hash] = correct_examples(found[self.first or ""])
         return {None if name == self.first else name: one for name, one in measured.items()}
 
-    def _measure(self, sample: Sample, summands: np.ndarray, aggregator: Aggregator) -> _SeedFigure:
+    def _measure(self, sample: Sample, summands: np.ndarray, aggregator: Aggregator) -> _Figure:
         draws = self.resampler.figures(sample.test_set, summands, aggregator)
-        low, high = percentiles(draws)
-        value = aggregator.figure(summands)
-        variance = float(np.var(draws, ddof=1))
-        return _SeedFigure(value, variance, low, high, len(sample), draws, sample.test_set)
+        return _of_draws((aggregator.figure(summands),), draws, len(sample), sample.test_set)
 
     def _aggregator(self, sample: Sample | None, stored: float) -> Aggregator | None:
         """Return the aggregator that reproduces the stored figure from the examples; one for all
@@ -243,7 +233,7 @@ class _Analyst:
         return found
 
     def _scores(
-        self, key: str | None, measured: list[list[dict[str | None, _SeedFigure]]]
+        self, key: str | None, measured: list[list[dict[str | None, _Figure]]]
     ) -> SubsetEstimates:
         subset = key or self.first or MAIN_TEST_SET
         summed = [_over_seeds([one[key] for one in each if key in one]) for each in measured]
@@ -256,8 +246,8 @@ class _Analyst:
         adjusted = np.full((len(summed), len(summed)), np.nan)
         if not kept:
             return SubsetEstimates(subset, tuple(estimates), tuple(groups), adjusted, None)
-        p, detectable = _compare(kept, spread)
         values = np.array([np.mean(one.values) for one in kept])
+        p, detectable = _compare(kept, values, spread)
         ties = tie_groups(values, p, higher_is_better=self.frame.higher_is_better)
         adjusted[np.ix_(present, present)] = p
         for index, place in enumerate(present):
@@ -277,14 +267,15 @@ def analyse(
     return _Analyst(frame, store, draws, read).analyse()
 
 
-def _compare(kept: Sequence[_MeanFigure], spread: SeedVariance) -> tuple[np.ndarray, float | None]:
+def _compare(
+    kept: Sequence[_Figure], values: np.ndarray, spread: SeedVariance
+) -> tuple[np.ndarray, float | None]:
     over_examples = difference_variances(
         [one.draws for one in kept],
         np.array([one.variance for one in kept]),
         [one.test_set for one in kept],
     )
     seeds = np.array([len(one.values) for one in kept])
-    values = np.array([np.mean(one.values) for one in kept])
     adjusted = holm_pairs(pairwise_p(values, over_examples, spread, seeds))
     upper = np.triu_indices(len(kept), k=1)
     variance, freedom = with_seeds(over_examples, spread, seeds)
@@ -299,7 +290,7 @@ def _compare(kept: Sequence[_MeanFigure], spread: SeedVariance) -> tuple[np.ndar
 
 
 def _estimate(
-    one: _MeanFigure, spread: SeedVariance, index: int, limits: tuple[float, float]
+    one: _Figure, spread: SeedVariance, index: int, limits: tuple[float, float]
 ) -> Estimate:
     value, seeds = float(np.mean(one.values)), len(one.values)
     if np.isnan(spread.variance[index]):
@@ -315,27 +306,23 @@ def _estimate(
     return Estimate(value, low, high, seeds, one.examples, "seeds and examples")
 
 
-def _over_seeds(found: Sequence[_SeedFigure]) -> _MeanFigure | None:
+def _over_seeds(found: Sequence[_Figure]) -> _Figure | None:
     if not found:
         return None
-    values = tuple(one.value for one in found)
+    values = tuple(value for one in found for value in one.values)
     examples = max(one.examples for one in found)
     draws = [one.draws for one in found if one.draws is not None]
     if len(draws) < len(found):
-        variance = float(np.mean([one.variance for one in found]))
-        low = float(np.mean([one.low for one in found]))
-        high = float(np.mean([one.high for one in found]))
-        return _MeanFigure(values, variance, low, high, examples, None, None)
-    mean = np.mean(draws, axis=0)
-    low, high = percentiles(mean)
+        ends = [(one.variance, one.low, one.high) for one in found]
+        variance, low, high = (float(np.mean(each)) for each in zip(*ends, strict=True))
+        return _Figure(values, variance, low, high, examples)
     # Seeds that were tested on different examples pair only with seeds tested likewise.
     test_set = "+".join(dict.fromkeys(one.test_set or "" for one in found))
-    variance = float(np.var(mean, ddof=1))
-    return _MeanFigure(values, variance, low, high, examples, mean, test_set)
+    return _of_draws(values, np.mean(draws, axis=0), examples, test_set)
 
 
-def _stored(result: Result) -> _SeedFigure:
-    primary = result.primary
-    assert primary is not None
-    variance = interval_variance(primary.low, primary.high)
-    return _SeedFigure(primary.value, variance, primary.low, primary.high, 0)
+def _of_draws(
+    values: tuple[float, ...], draws: np.ndarray, examples: int, test_set: str
+) -> _Figure:
+    variance = float(np.var(draws, ddof=1))
+    return _Figure(values, variance, *percentiles(draws), examples, draws, test_set)

@@ -23,10 +23,14 @@ from reports.tables import Entry, Missing, mean_known, metric_number
 
 Kind = Literal["figure", "bound", "baseline", "confusion"]
 
-#: Weights that know nothing; speech measures their distances too.
-_WEIGHTS = ("uniform", "diagonal", "centre")
-#: What is true of the references themselves.
-_REFERENCES = "reference"
+#: By what metrics begin with: weights that know nothing (speech measures their distances too), and
+#: what is true of the references themselves.
+_BY_PREFIX = {
+    "uniform": "uniform weights",
+    "diagonal": "diagonal weights",
+    "centre": "centre weights",
+    "reference": "references",
+}
 #: Baselines that no model is meant to pass: people, and the references.
 CEILINGS = frozenset({"human", "references"})
 
@@ -87,8 +91,7 @@ def baselines(analysis: Analysis) -> tuple[Baseline, ...]:
 
 def best_baseline(analysis: Analysis) -> Baseline | None:
     """Return the baseline with the best main metric; None where none has one."""
-    found = baselines(analysis)
-    first = found[0] if found else None
+    first = next(iter(baselines(analysis)), None)
     usable = first is not None and not first.ceiling and first.main_figure(analysis) is not None
     return first if usable else None
 
@@ -100,11 +103,9 @@ def against_baseline(
     figure, which is taken as exact (same test examples, nothing trained by chance)."""
     if estimate.low is None or estimate.high is None:
         return "not told apart"
-    if estimate.low > baseline:
-        return "better" if higher_is_better else "worse"
-    if estimate.high < baseline:
-        return "worse" if higher_is_better else "better"
-    return "not told apart"
+    if not (estimate.low > baseline or estimate.high < baseline):
+        return "not told apart"
+    return "better" if (estimate.low > baseline) == higher_is_better else "worse"
 
 
 def against_best_baseline(analysis: Analysis) -> list[ControlVerdict | None]:
@@ -165,13 +166,10 @@ def _named(key: str, known: set[str], subsets: Sequence[str], main_metric: str) 
     if rest.startswith("baseline_"):
         baseline, figure = _baseline(rest.removeprefix("baseline_"), known, main_metric)
         return MetricName(key, subset, "baseline", figure, baseline)
-    for name in _WEIGHTS:
-        figure = rest.removeprefix(f"{name}_")
+    for prefix, baseline in _BY_PREFIX.items():
+        figure = rest.removeprefix(f"{prefix}_")
         if figure != rest and figure in known:
-            return MetricName(key, subset, "baseline", figure, f"{name} weights")
-    figure = rest.removeprefix(f"{_REFERENCES}_")
-    if figure != rest and figure in known:
-        return MetricName(key, subset, "baseline", figure, "references")
+            return MetricName(key, subset, "baseline", figure, baseline)
     if rest.startswith("confusion_"):
         return MetricName(key, subset, "confusion", rest)
     for end in ("_low", "_high"):
@@ -221,9 +219,7 @@ def select_by_validation(frame: Frame, places: Sequence[int]) -> Selection:
     own = {place: _mean_at_end(frame.contenders[place].done, counterpart) for place in places}
     if all(value is not None for value in own.values()):
         return _best(own, counterpart, frame.sign)
-    losses = {
-        place: _mean_at_end(frame.contenders[place].done, VALIDATION_LOSS) for place in places
-    }
+    losses = {at: _mean_at_end(frame.contenders[at].done, VALIDATION_LOSS) for at in places}
     if any(value is not None for value in losses.values()):
         return _best(losses, VALIDATION_LOSS, -1)
     tested = {place: mean_known(frame.contenders[place].values)[0] for place in places}

@@ -59,19 +59,14 @@ PERPLEXITY = Aggregator(2, perplexity)
 MEAN = Aggregator(0, ratio)
 
 #: By headline figure. For any other, the first of all that gives the stored figure.
-_BY_METRIC = {
-    "bleu": (BLEU,),
-    "per": (RATIO,),
-    "wer": (RATIO,),
-    "cer": (RATIO,),
-    "perplexity": (PERPLEXITY,),
-}
+_BY_METRIC = {"bleu": BLEU, "per": RATIO, "wer": RATIO, "cer": RATIO, "perplexity": PERPLEXITY}
 _RANGES = {"bleu": (0.0, 100.0), "accuracy": (0.0, 1.0), "rouge": (0.0, 1.0)}
 
 
 def candidates(metric: str) -> tuple[Aggregator, ...]:
     """The aggregators to try for a headline figure, in this order."""
-    return _BY_METRIC.get(metric.lower(), (RATIO, BLEU, MEAN))
+    known = _BY_METRIC.get(metric.lower())
+    return (known,) if known else (RATIO, BLEU, MEAN)
 
 
 def fitting(
@@ -108,19 +103,15 @@ class Resampler:
             test_set: hexadecimal digest that names the examples.
             table: N,K summands (`Aggregator.table`).
         """
-        counts = self._counts_of(test_set, len(table))
+        key = test_set, len(table)
+        if key not in self._counts:
+            blocks = draw_counts(len(table), self.draws, seed=int(test_set[:16], 16))
+            self._counts[key] = np.concatenate([block.astype(np.float32) for block in blocks])
         # Counts of words and errors are small whole numbers: single precision sums them exactly.
         # Threads wait for one another twenty times longer than such a small product takes.
         with _threads().limit(limits=1, user_api="blas"):
-            sums = counts @ table.astype(np.float32)  # draws,K
+            sums = self._counts[key] @ table.astype(np.float32)  # draws,K
         return aggregator.combine(sums.astype(np.float64))
-
-    def _counts_of(self, test_set: str, examples: int) -> np.ndarray:
-        key = test_set, examples
-        if key not in self._counts:
-            blocks = draw_counts(examples, self.draws, seed=int(test_set[:16], 16))
-            self._counts[key] = np.concatenate([block.astype(np.float32) for block in blocks])
-        return self._counts[key]
 
 
 @cache

@@ -142,26 +142,21 @@ def leads_by_length(
     if len(names) < 2:
         return None
     every = [_part_leads(measured, control, sign, name) for name in names]
-    first, *later = every
+    (_, first), *later = every
     growth = tuple(
-        tuple(itertools.starmap(_growth, zip(first.leads, part.leads, strict=True)))
-        for part in later
+        tuple(itertools.starmap(_growth, zip(first, part, strict=True))) for _, part in later
     )
     return LeadsByLength(
         control,
         tuple(measured[control][0][name].part for name in names),
-        tuple(one.figures for one in every),
-        tuple(tuple(lead.estimate if lead else None for lead in one.leads) for one in every),
+        tuple(figures for figures, _ in every),
+        tuple(tuple(lead.estimate if lead else None for lead in own) for _, own in every),
         growth,
-        tuple(_adjusted(part) for part in growth),
+        tuple(
+            tuple(holm(np.array([np.nan if one is None else one.p for one in part])).tolist())
+            for part in growth
+        ),
     )
-
-
-def _adjusted(growth: Sequence[DifferenceEstimate | None]) -> tuple[float, ...]:
-    adjusted: list[float] = holm(
-        np.array([np.nan if one is None else one.p for one in growth])
-    ).tolist()
-    return tuple(adjusted)
 
 
 @dataclass(frozen=True)
@@ -185,15 +180,10 @@ class _Lead:
         )
 
 
-@dataclass(frozen=True)
-class _PartLeads:
-    figures: tuple[float | None, ...]
-    leads: tuple[_Lead | None, ...]
-
-
 def _part_leads(
     measured: Sequence[Sequence[Mapping[str, LengthFigure]]], control: int, sign: int, name: str
-) -> _PartLeads:
+) -> tuple[tuple[float | None, ...], tuple[_Lead | None, ...]]:
+    """Return the figures of all contenders on a part, and their leads."""
     held = [[own[name] for own in each if name in own] for each in measured]
     values = [[one.value for one in each] for each in held]
     known = [place for place, each in enumerate(held) if each]
@@ -216,7 +206,7 @@ def _part_leads(
             )
         )
     figures = tuple(float(np.mean(each)) if each else None for each in values)
-    return _PartLeads(figures, tuple(found))
+    return figures, tuple(found)
 
 
 def _growth(first: _Lead | None, later: _Lead | None) -> DifferenceEstimate | None:

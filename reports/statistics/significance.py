@@ -140,7 +140,8 @@ def interval(
     total = over_seeds + example_variance
     if total <= 0:
         return value, value
-    reach = _quantile(_freedom([over_seeds], [freedom], total)) * np.sqrt(total)
+    quantile = float(stats.t.ppf((1 + LEVEL) / 2, _freedom(over_seeds, freedom, total)))
+    reach = quantile * np.sqrt(total)
     return float(max(bounds[0], value - reach)), float(min(bounds[1], value + reach))
 
 
@@ -160,7 +161,7 @@ def difference_p(
     if total <= 0:
         return 1.0 if abs(difference) < 1e-12 else 0.0
     ratio = abs(difference) / np.sqrt(total)
-    return float(2 * stats.t.sf(ratio, min(_freedom([over_seeds], [freedom], total), 1e9)))
+    return float(2 * stats.t.sf(ratio, _freedom(over_seeds, freedom, total)))
 
 
 def difference_estimate(
@@ -287,15 +288,11 @@ def detectable_difference(
     return float(standard_error * (stats.t.isf(alpha / 2, bounded) + stats.t.ppf(power, bounded)))
 
 
-def _freedom(variances: Sequence[float], freedoms: Sequence[float], total: float) -> float:
-    """Return Satterthwaite's degrees of freedom of a sum of variances; that of the examples
-    counts as infinite."""
-    parts = sum(v**2 / max(f, 1e-9) for v, f in zip(variances, freedoms, strict=True))
-    return total**2 / parts if parts > 0 else np.inf
-
-
-def _quantile(freedom: float) -> float:
-    return float(stats.t.ppf((1 + LEVEL) / 2, min(freedom, 1e9)))
+def _freedom(over_seeds: float, freedom: float, total: float) -> float:
+    """Return Satterthwaite's degrees of freedom of a total variance, at most 1e9; those of its
+    part over examples count as infinite."""
+    part = over_seeds**2 / max(freedom, 1e-9)
+    return min(total**2 / part, 1e9) if part > 0 else 1e9
 
 
 @dataclass(frozen=True)

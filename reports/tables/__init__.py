@@ -8,7 +8,7 @@ are written from the same table.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from statistics import quantiles
@@ -27,6 +27,14 @@ _ENOUGH_FOR_FENCES = 5
 
 Absence = Literal["not applicable", "not run", "failed", "not measured"]
 Form = Literal["plain", "percent", "p", "count", "seconds", "bytes", "rate"]
+_WRITTEN: Mapping[Form, Callable[[float], str]] = {
+    "percent": formats.percent,
+    "p": formats.probability,
+    "count": formats.count,
+    "seconds": formats.seconds,
+    "bytes": formats.size,
+    "rate": lambda value: f"{formats.count(value)}/s",
+}
 
 
 @dataclass(frozen=True)
@@ -56,23 +64,11 @@ class Number:
 
     @property
     def text(self) -> str:
-        match self.form:
-            case "p":
-                return formats.probability(self.value)
-            case "count":
-                return formats.count(self.value)
-            case "seconds":
-                return formats.seconds(self.value)
-            case "bytes":
-                return formats.size(self.value)
-            case "rate":
-                return f"{formats.count(self.value)}/s"
-            case "percent":
-                return formats.points(self.value) if self.signed else formats.percent(self.value)
-            case "plain" if self.signed:
-                return formats.signed(self.value, self.digits)
-            case "plain":
-                return formats.number(self.value, self.digits)
+        if self.form == "plain":
+            return (formats.signed if self.signed else formats.number)(self.value, self.digits)
+        if self.form == "percent" and self.signed:
+            return formats.points(self.value)
+        return _WRITTEN[self.form](self.value)
 
     @property
     def interval(self) -> str:
@@ -219,10 +215,8 @@ def form_of(metric: str) -> Form:
 
 def basis_note(estimate: Estimate) -> str:
     """Describe what an estimate rests on: `3 seeds, 500 examples`."""
-    seeds = formats.plural(estimate.seeds, "seed")
-    return (
-        f"{seeds}, {formats.plural(estimate.examples, 'example')}" if estimate.examples else seeds
-    )
+    examples = f", {formats.plural(estimate.examples, 'example')}" if estimate.examples else ""
+    return f"{formats.plural(estimate.seeds, 'seed')}{examples}"
 
 
 def shades(values: Sequence[float | None], *, higher_is_better: bool) -> list[float | None]:
@@ -237,14 +231,12 @@ def shades(values: Sequence[float | None], *, higher_is_better: bool) -> list[fl
             low = min(value for value in known if value >= first - reach)
             high = max(value for value in known if value <= third + reach)
     span = high - low
-    result: list[float | None] = []
-    for value in values:
-        if value is None:
-            result.append(None)
-        else:
-            place = min(max((value - low) / span, 0.0), 1.0) if span else 1.0
-            result.append(place if higher_is_better else 1 - place if span else 1.0)
-    return result
+
+    def shade(value: float) -> float:
+        place = min(max((value - low) / span, 0.0), 1.0) if span else 1.0
+        return place if higher_is_better or not span else 1 - place
+
+    return [None if value is None else shade(value) for value in values]
 
 
 def mean_known(values: Sequence[float | None]) -> tuple[float | None, int]:

@@ -4,7 +4,8 @@ McNemar's tests, confusion of classes, alignment, cost and failures.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -14,7 +15,6 @@ from reports.load import Contender
 from reports.statistics import Analysis
 from reports.statistics.baselines import (
     Baseline,
-    MetricName,
     against_best_baseline,
     baselines,
     best_baseline,
@@ -77,31 +77,35 @@ def metrics_table(analysis: Analysis) -> Table:
             entries.insert(1, Label(told) if told else Missing("not measured"))
         rows.append(contender_row(analysis, place, entries))
     known = baselines(analysis)
-    rows += [_baseline_row(one, names, best is not None) for one in known]
-    columns = [_column(one, analysis, several) for one in names]
+    for baseline in known:
+        entries = [baseline.entry(one.figure, one.subset) for one in names]
+        if best:
+            entries.insert(1, Missing("not applicable"))
+        rows.append(Row(BASELINE.format(baseline.name), tuple(entries), apart=True))
+    columns = [
+        Column(
+            one.key,
+            formats.metric_name(one.figure),
+            group=f"test set “{one.subset or analysis.main.subset}”" if several else "",
+        )
+        for one in names
+    ]
     if best:
         columns.insert(1, _standing_column(analysis, best, columns[0].group))
-    return Table(
-        f"{frame.setting.slug}-metrics",
-        "Metrics",
-        CONTENDER,
-        tuple(columns),
-        tuple(rows),
-        tuple(_notes(analysis, known, best)),
-    )
+    return _table(analysis, "metrics", "Metrics", columns, rows, _notes(analysis, known, best))
 
 
-def _baseline_row(baseline: Baseline, names: Sequence[MetricName], stands: bool) -> Row:
-    entries = [baseline.entry(one.figure, one.subset) for one in names]
-    if stands:
-        entries.insert(1, Missing("not applicable"))
-    return Row(BASELINE.format(baseline.name), tuple(entries), apart=True)
-
-
-def _column(one: MetricName, analysis: Analysis, several: bool) -> Column:
-    subset = one.subset or analysis.main.subset
-    group = f"test set “{subset}”" if several else ""
-    return Column(one.key, formats.metric_name(one.figure), group=group)
+def _table(
+    analysis: Analysis,
+    name: str,
+    title: str,
+    columns: Iterable[Column],
+    rows: Iterable[Row],
+    notes: Iterable[str],
+) -> Table:
+    """Return a table of the contenders of one setting."""
+    whole = f"{analysis.frame.setting.slug}-{name}"
+    return Table(whole, title, CONTENDER, tuple(columns), tuple(rows), tuple(notes))
 
 
 def _standing_column(analysis: Analysis, best: Baseline, group: str) -> Column:
@@ -150,17 +154,10 @@ def subsets_table(analysis: Analysis) -> Table:
         for scores in others:
             entries += _change(main.estimates[place], scores.estimates[place], frame.main_metric)
         rows.append(contender_row(analysis, place, entries))
-    return Table(
-        f"{frame.setting.slug}-test-sets",
-        f"{formats.title(frame.main_metric)} by test set",
-        CONTENDER,
-        tuple(columns),
-        tuple(rows),
-        (
-            "Group numbers are those of each test set by itself.",
-            *(note for one in analysis.subsets for note in detectable_note(one, frame.main_metric)),
-        ),
-    )
+    notes = ["Group numbers are those of each test set by itself."]
+    notes += (note for one in analysis.subsets for note in detectable_note(one, frame.main_metric))
+    title = f"{formats.title(frame.main_metric)} by test set"
+    return _table(analysis, "test-sets", title, columns, rows, notes)
 
 
 def _change(first: Estimate | None, other: Estimate | None, metric: str) -> list[Entry]:
@@ -203,20 +200,14 @@ def length_table(analysis: Analysis, length_unit: str) -> Table | None:
             if number:
                 entries.append(_difference(found.growth[number - 1][place], frame.main_metric, own))
         rows.append(contender_row(analysis, place, entries))
-    unit = f"Lengths in {length_unit}. "
-    return Table(
-        f"{frame.setting.slug}-length",
-        f"Lead over {control} by source length",
-        CONTENDER,
-        tuple(columns),
-        tuple(rows),
-        (
-            f"{unit}A lead is positive where the mechanism is the better one, on the same "
-            "examples, with its 95 % interval; one whose interval holds 0 may be chance. Intervals "
-            "are each mechanism's own; the findings above count growth, which is from the first "
-            "part on, after Holm's correction.",
-        ),
+    note = (
+        f"Lengths in {length_unit}. A lead is positive where the mechanism is the better one, on "
+        "the same examples, with its 95 % interval; one whose interval holds 0 may be chance. "
+        "Intervals are each mechanism's own; the findings above count growth, which is from the "
+        "first part on, after Holm's correction."
     )
+    title = f"Lead over {control} by source length"
+    return _table(analysis, "length", title, columns, rows, [note])
 
 
 def _difference(found: DifferenceEstimate | None, metric: str, own: bool) -> Entry:
@@ -256,18 +247,13 @@ def mcnemar_table(analysis: Analysis) -> Table | None:
         for place in order
     ]
     pairs = len(order) * (len(order) - 1) // 2
-    return Table(
-        f"{frame.setting.slug}-mcnemar",
-        "Examples that one alone gets right",
-        CONTENDER,
-        tuple(columns),
-        tuple(rows),
-        (
-            "McNemar's exact test on the main test set, first seed of each; p after Holm's "
-            f"correction over all {formats.plural(pairs, 'pair')} of mechanisms. It says nothing "
-            "of other seeds.",
-        ),
+    note = (
+        "McNemar's exact test on the main test set, first seed of each; p after Holm's "
+        f"correction over all {formats.plural(pairs, 'pair')} of mechanisms. It says nothing "
+        "of other seeds."
     )
+    title = "Examples that one alone gets right"
+    return _table(analysis, "mcnemar", title, columns, rows, [note])
 
 
 def _against(analysis: Analysis, place: int, rival: int) -> list[Entry]:
@@ -292,23 +278,19 @@ def confusion_table(analysis: Analysis) -> Table | None:
     classes = _classes(keys)
     if not classes:
         return None
-    columns = tuple(
-        Column(f"{gold}_as_{given}", f"as {given}", group=f"true {gold}")
-        for gold in classes
-        for given in classes
-    )
-    rows = []
-    for place in analysis.order:
-        entries: list[Entry] = [
-            _share(analysis, place, gold, given, classes) for gold in classes for given in classes
-        ]
-        rows.append(contender_row(analysis, place, entries))
-    notes = (
+    pairs = [(gold, given) for gold in classes for given in classes]
+    columns = [
+        Column(f"{gold}_as_{given}", f"as {given}", group=f"true {gold}") for gold, given in pairs
+    ]
+    rows = [
+        contender_row(analysis, place, [_share(analysis, place, *pair, classes) for pair in pairs])
+        for place in analysis.order
+    ]
+    note = (
         f"Shares of the examples of each true class, on the test set “{analysis.main.subset}”, "
-        "means over seeds. The darker, the more.",
+        "means over seeds. The darker, the more."
     )
-    name = f"{analysis.frame.setting.slug}-confusion"
-    return Table(name, "Confusion of classes", CONTENDER, columns, tuple(rows), notes)
+    return _table(analysis, "confusion", "Confusion of classes", columns, rows, [note])
 
 
 def _classes(keys: list[str]) -> list[str]:
@@ -321,9 +303,8 @@ def _classes(keys: list[str]) -> list[str]:
 def _share(analysis: Analysis, place: int, gold: str, given: str, classes: list[str]) -> Entry:
     shares: list[float | None] = []
     for result in analysis.frame.contenders[place].done:
-        counts = [result.metrics.get(f"confusion_{gold}_{other}") for other in classes]
-        known = [count for count in counts if count is not None]
-        one, whole = result.metrics.get(f"confusion_{gold}_{given}"), sum(known)
+        counts = {each: result.metrics.get(f"confusion_{gold}_{each}") for each in classes}
+        one, whole = counts[given], sum(count for count in counts.values() if count is not None)
         shares.append(one / whole if one is not None and whole else None)
     mean, _ = mean_known(shares)
     if mean is None:
@@ -363,33 +344,25 @@ def alignment_table(analysis: Analysis) -> Table | None:
         for mode, what in (("free", "decoding freely"), ("forced", "reading the reference"))
         for key, label, help in _ALIGNMENT
     ]
-    return Table(
-        f"{frame.setting.slug}-alignment",
-        "Alignment quality against gold links",
-        CONTENDER,
-        tuple(columns),
-        tuple(rows),
-        (
-            "AER: lower is better; mass on gold and pointing: higher is better. Baselines are "
-            "weights that know nothing of the sentence; they decode nothing.",
-        ),
+    note = (
+        "AER: lower is better; mass on gold and pointing: higher is better. Baselines are "
+        "weights that know nothing of the sentence; they decode nothing."
     )
+    title = "Alignment quality against gold links"
+    return _table(analysis, "alignment", title, columns, rows, [note])
 
 
 def _baseline_rows(results: Sequence[Result]) -> list[Row]:
-    names = dict.fromkeys(
-        name for result in results if result.alignment for name in result.alignment.baselines
-    )
-    rows = []
-    for name in names:
-        held = [
-            result.alignment.baselines[name]
-            for result in results
-            if result.alignment and name in result.alignment.baselines
-        ]
-        blank = tuple(Missing("not applicable") for _ in _ALIGNMENT)
-        rows.append(Row(BASELINE.format(name), (*blank, *_alignment_entries(held)), apart=True))
-    return rows
+    held: dict[str, list[AlignmentFigures]] = defaultdict(list)
+    for result in results:
+        if result.alignment:
+            for name, figures in result.alignment.baselines.items():
+                held[name].append(figures)
+    blank = [Missing("not applicable")] * len(_ALIGNMENT)
+    return [
+        Row(BASELINE.format(name), (*blank, *_alignment_entries(own)), apart=True)
+        for name, own in held.items()
+    ]
 
 
 def _alignment_entries(held: Sequence[AlignmentFigures | None]) -> list[Entry]:
@@ -422,34 +395,23 @@ def cost_table(analysis: Analysis, train_unit: str) -> Table:
             mean_entry([getattr(cost, key) for cost in costs], form=form) for key, _, form in _COSTS
         ]
         rows.append(contender_row(analysis, place, [main[place], *entries]))
-    return Table(
-        f"{frame.setting.slug}-cost",
-        "Cost beside quality",
-        CONTENDER,
-        tuple(columns),
-        tuple(rows),
-        (
-            f"Means over seeds. Training speed in {train_unit} a second, decoding speed in "
-            "examples a second. Times compare only within one machine.",
-        ),
+    note = (
+        f"Means over seeds. Training speed in {train_unit} a second, decoding speed in "
+        "examples a second. Times compare only within one machine."
     )
+    return _table(analysis, "cost", "Cost beside quality", columns, rows, [note])
 
 
 def failures_table(contenders: Sequence[Contender], name: str) -> Table | None:
     """Build the table of failed trials with kind and message; None without failures."""
-    rows = tuple(
-        _failure_row(contender, result) for contender in contenders for result in contender.failed
-    )
+    rows = []
+    for contender, result in ((one, each) for one in contenders for each in one.failed):
+        failure, cell = result.failure, result.cell
+        assert failure is not None, "a failed result says why"
+        texts = (cell.task, cell.dataset, str(cell.seed), failure.kind, failure.message)
+        rows.append(Row(contender.name, tuple(map(Label, texts))))
     if not rows:
         return None
-    columns = [
-        Column(key, key, text=True) for key in ("task", "data set", "seed", "kind", "message")
-    ]
-    return Table(name, "Failed trials", CONTENDER, tuple(columns), rows)
-
-
-def _failure_row(contender: Contender, result: Result) -> Row:
-    failure, cell = result.failure, result.cell
-    assert failure is not None, "a failed result says why"
-    texts = (cell.task, cell.dataset, str(cell.seed), failure.kind, failure.message)
-    return Row(contender.name, tuple(map(Label, texts)))
+    keys = ("task", "data set", "seed", "kind", "message")
+    columns = tuple(Column(key, key, text=True) for key in keys)
+    return Table(name, "Failed trials", CONTENDER, columns, tuple(rows))

@@ -6,13 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from bench.store.result import Result
+from bench.store.result import Cost, Result
 from reports import formats
 from reports.load import Catalogue, Collection
 from reports.statistics import Analysis
 from reports.statistics.baselines import best_baseline, select_by_validation
 from reports.tables import Column, Entry, Label, Missing, Number, Row, Table
 from reports.tables.scores import main_entries
+
+#: Fields of the main metric that a table of trials has columns for.
+PRIMARY = ("value", "low", "high")
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,9 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
     columns = [
         Column(
             analysis.frame.setting.slug,
-            _heading(analysis),
+            # With the direction of the metric: `speech: PER, lower is better`.
+            f"{analysis.frame.setting.task}: {formats.metric_name(analysis.frame.main_metric)}"
+            f"{'' if analysis.frame.higher_is_better else ', lower is better'}",
             analysis.frame.setting.label,
             group=analysis.frame.setting.label,
         )
@@ -64,18 +69,8 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
         "Group 1 holds the best of a column and all that cannot be told apart from it. With few "
         "seeds that may span much: the page of the task says how large a difference they can show.",
     )
-    title = "Attention by task"
-    return Table(
-        "overview", title, "attention", tuple(columns), tuple(rows), notes, shows_notes=True
-    )
-
-
-def _heading(analysis: Analysis) -> str:
-    """Return a column heading with the direction of its metric: `speech: PER, lower is better`."""
-    better = "" if analysis.frame.higher_is_better else ", lower is better"
-    return (
-        f"{analysis.frame.setting.task}: {formats.metric_name(analysis.frame.main_metric)}{better}"
-    )
+    head = ("overview", "Attention by task", "attention")
+    return Table(*head, tuple(columns), tuple(rows), notes, shows_notes=True)
 
 
 def _chosen(analysis: Analysis, attention: str, entries: Sequence[Entry]) -> Entry:
@@ -85,15 +80,11 @@ def _chosen(analysis: Analysis, attention: str, entries: Sequence[Entry]) -> Ent
     if not numbers:
         return entries[own[0]] if own else Missing("not run")
     selection = select_by_validation(frame, list(numbers))
-    told = _with(frame.contenders[selection.place].name, attention)
+    rest = frame.contenders[selection.place].name.removeprefix(attention).strip(" +")
+    told = f"with {rest}" if rest else ""
     if selection.figure is None and len(numbers) > 1:
         told = f"{told}, the best on the test set: no validation figures are kept".lstrip(", ")
     return replace(numbers[selection.place], note=told)
-
-
-def _with(name: str, attention: str) -> str:
-    rest = name.removeprefix(attention).strip(" +")
-    return f"with {rest}" if rest else ""
 
 
 def facts(collection: Collection) -> tuple[Fact, ...]:
@@ -140,33 +131,35 @@ def run_notes(results: Sequence[Result]) -> tuple[str, ...]:
 
 def results_table(results: Sequence[Result]) -> Table:
     """Build the table with one row per trial, for spreadsheets and programs."""
-    metrics = list(dict.fromkeys(name for result in results for name in result.metrics))
-    costs = list(type(results[0].cost).model_fields) if results else []
     axes = ("task", "dataset", "attention", "score", "budget", "seed")
-    columns = [Column(name, name) for name in axes]
-    columns += [Column(name, name) for name in ("options", "status", "failure", "main_metric")]
-    columns += [Column(name, name) for name in ("value", "low", "high", *metrics, *costs)]
-    rows = tuple(_result_row(result, axes, metrics, costs) for result in results)
-    return Table("results", "All trials", "hash", tuple(columns), rows)
+    metrics, costs = metric_keys(results), list(Cost.model_fields) if results else []
+    texts = (*axes, "options", "status", "failure", "main_metric")
+    names = (*texts, *PRIMARY, *metrics, *costs)
+    rows = []
+    for result in results:
+        options = ", ".join(f"{name}={value}" for name, value in result.cell.options.items())
+        metric = result.primary.name if result.primary else ""
+        told = (*(str(result.cell_json[name]) for name in axes), options, result.status)
+        values = [
+            *(getattr(result.primary, name, None) for name in PRIMARY),
+            *(result.metrics.get(name) for name in metrics),
+            *(getattr(result.cost, name) for name in costs),
+        ]
+        entries: list[Entry] = [Label(text) for text in (*told, failure_text(result), metric)]
+        entries += [Missing("not measured") if value is None else Number(value) for value in values]
+        rows.append(Row(result.hash, tuple(entries)))
+    columns = tuple(Column(name, name) for name in names)
+    return Table("results", "All trials", "hash", columns, tuple(rows))
 
 
-def _result_row(
-    result: Result, axes: Sequence[str], metrics: Sequence[str], costs: Sequence[str]
-) -> Row:
-    cell, primary = result.cell, result.primary
-    options = ", ".join(f"{name}={value}" for name, value in cell.options.items())
-    failure = f"{result.failure.kind}: {result.failure.message}" if result.failure else ""
-    figures = (primary.value, primary.low, primary.high) if primary else (None, None, None)
-    values = [
-        *figures,
-        *(result.metrics.get(name) for name in metrics),
-        *(getattr(result.cost, name) for name in costs),
-    ]
-    entries: list[Entry] = [Label(str(result.cell_json[name])) for name in axes]
-    entries += [Label(options), Label(result.status), Label(failure)]
-    entries.append(Label(primary.name if primary else ""))
-    entries += [Missing("not measured") if value is None else Number(value) for value in values]
-    return Row(result.hash, tuple(entries))
+def metric_keys(results: Sequence[Result]) -> list[str]:
+    """Return the names of all metrics of some results, in order of appearance."""
+    return list(dict.fromkeys(name for result in results for name in result.metrics))
+
+
+def failure_text(result: Result) -> str:
+    """Return why a result failed, `diverged: loss is nan`, or "" where it finished."""
+    return f"{result.failure.kind}: {result.failure.message}" if result.failure else ""
 
 
 def _training_time(done: Sequence[Result]) -> str:
@@ -178,8 +171,7 @@ def _training_time(done: Sequence[Result]) -> str:
 
 
 def _code(result: Result) -> str:
-    commit = result.provenance.commit
-    version = result.provenance.package_version
+    commit, version = result.provenance.commit, result.provenance.package_version
     if not commit:
         return version
     short = commit[:12] + ("-dirty" if commit.endswith("-dirty") else "")
@@ -200,6 +192,5 @@ def _values(texts: Iterable[str | None]) -> list[str]:
 
 def _joined(texts: Iterable[str | None]) -> str:
     found = _values(texts)
-    shown = found[:6]
     more = f" and {len(found) - 6} more" if len(found) > 6 else ""
-    return ", ".join(shown) + more
+    return ", ".join(found[:6]) + more

@@ -40,28 +40,24 @@ def score_matrix(analysis: Analysis, catalogue: Catalogue) -> Table:
     reason."""
     frame = analysis.frame
     metric = formats.title(frame.main_metric) or "Main metric"
-    columns = _score_names(analysis, catalogue)
+    summaries = {entry.name: entry.summary for entry in catalogue.scores}
+    run = [one.score for one in frame.contenders if one.score != NO_SCORE]
+    columns = list(dict.fromkeys([*summaries, *run]))
     entries = main_entries(analysis)
     rows = [
         _matrix_row(analysis, catalogue, attention, options, columns, entries)
         for attention, options in _matrix_rows(analysis, catalogue)
     ]
     rows += [
-        Row(
-            f"baseline: {baseline.name}",
-            (),
-            "not attention",
-            baseline.entry(frame.main_metric),
-            True,
-        )
-        for baseline in baselines(analysis)
-        if baseline.main_figure(analysis) is not None
+        Row(f"baseline: {one.name}", (), "not attention", one.entry(frame.main_metric), apart=True)
+        for one in baselines(analysis)
+        if one.main_figure(analysis) is not None
     ]
     return Table(
         f"{frame.setting.slug}-scores",
         f"{metric} by attention and score",
         "attention",
-        tuple(Column(name, name, _summary(catalogue, name)) for name in columns),
+        tuple(Column(name, name, summaries.get(name, "")) for name in columns),
         tuple(rows),
         _matrix_notes(analysis, metric),
         spanning_key="no score",
@@ -90,17 +86,11 @@ def _matrix_rows(analysis: Analysis, catalogue: Catalogue) -> list[tuple[str, Op
     """Return all registered attentions, with a further row for every set of options that was
     run."""
     run = list(dict.fromkeys(one.row for one in analysis.frame.contenders))
-    names = [entry.name for entry in catalogue.attentions]
-    names += [name for name, _ in run if name not in names]
+    names = [*(entry.name for entry in catalogue.attentions), *(name for name, _ in run)]
     rows: list[tuple[str, Options]] = []
     for name in dict.fromkeys(names):
         rows += [row for row in run if row[0] == name] or [(name, ())]
     return rows
-
-
-def _score_names(analysis: Analysis, catalogue: Catalogue) -> list[str]:
-    run = [one.score for one in analysis.frame.contenders if one.score != NO_SCORE]
-    return list(dict.fromkeys([*(entry.name for entry in catalogue.scores), *run]))
 
 
 def _matrix_row(
@@ -121,16 +111,16 @@ def _matrix_row(
         entry = entries[places[NO_SCORE]] if NO_SCORE in places else Missing("not run")
         return Row(label, (), "no score function", entry)
     task = analysis.frame.setting.task
-    row: list[Entry] = []
-    for score in scores:
-        reason = catalogue.refusals.get((task, attention, score))
-        if score in places:
-            row.append(entries[places[score]])
-        elif reason:
-            row.append(Missing("not applicable", reason))
-        else:
-            row.append(Missing("not run"))
-    return Row(label, tuple(row), catalogue.attention(attention).source)
+    reasons = [catalogue.refusals.get((task, attention, score)) for score in scores]
+    row = tuple(
+        entries[places[score]]
+        if score in places
+        else Missing("not applicable", reason)
+        if reason
+        else Missing("not run")
+        for score, reason in zip(scores, reasons, strict=True)
+    )
+    return Row(label, row, catalogue.attention(attention).source)
 
 
 def main_entries(analysis: Analysis) -> list[Entry]:
@@ -145,13 +135,11 @@ def main_entries(analysis: Analysis) -> list[Entry]:
         )
         if isinstance(entry, Number):
             note = _seed_note(contender, entry.note, len(frame.seeds))
-            entries.append(
-                replace(entry, shade=shaded[place], note=note, href=contender_href(analysis, place))
-            )
+            href = contender_href(analysis, place)
+            entry = replace(entry, shade=shaded[place], note=note, href=href)
         elif contender.failed:
-            entries.append(failure_entry(contender))
-        else:
-            entries.append(entry)
+            entry = failure_entry(contender)
+        entries.append(entry)
     return entries
 
 
@@ -167,10 +155,6 @@ def failure_entry(contender: Contender) -> Missing:
     failure = contender.failed[0].failure
     assert failure is not None, "a failed result says why"
     return Missing("failed", f"{failure.kind}: {failure.message}")
-
-
-def _summary(catalogue: Catalogue, score: str) -> str:
-    return next((entry.summary for entry in catalogue.scores if entry.name == score), "")
 
 
 def contender_row(analysis: Analysis, place: int, entries: Sequence[Entry]) -> Row:

@@ -120,15 +120,15 @@ def _block(axes: Axes, changes: Changes) -> Iterator[Cell | Refused]:
 def _pair(
     axes: Axes, changes: Changes, task: str, attention: str, score: str | None
 ) -> Iterator[Cell]:
-    for dataset in _datasets(axes, task):
-        for options in _grid(axes.options):
-            budget = axes.budget or DEFAULT_BUDGET
-            cell = make_cell(
-                task, attention, score, dataset=dataset, budget=budget, options=options
-            )
-            if changes.scores is None or cell.score in changes.scores:
-                for seed in _seeds(axes.seeds):
-                    yield replace(cell, seed=seed)
+    budget = axes.budget or DEFAULT_BUDGET
+    seeds = range(1, axes.seeds + 1) if isinstance(axes.seeds, int) else axes.seeds or (1,)
+    listed = [value if isinstance(value, tuple) else (value,) for value in axes.options.values()]
+    for dataset, values in itertools.product(_datasets(axes, task), itertools.product(*listed)):
+        options = dict(zip(axes.options, values, strict=True))
+        cell = make_cell(task, attention, score, dataset=dataset, budget=budget, options=options)
+        if changes.scores is None or cell.score in changes.scores:
+            for seed in seeds:
+                yield replace(cell, seed=seed)
 
 
 def _names(wanted: Literal["all"] | tuple[str, ...], known: list[str]) -> list[str]:
@@ -160,13 +160,3 @@ def _datasets(axes: Axes, task: str) -> Sequence[str | None]:
                 raise unknown_name("task", name, tasks.names(), where="datasets")
         return axes.datasets.get(task, (None,))
     return axes.datasets or (None,)
-
-
-def _grid(options: Mapping[str, Scalar | tuple[Scalar, ...]]) -> Iterator[dict[str, Scalar]]:
-    listed = [value if isinstance(value, tuple) else (value,) for value in options.values()]
-    for values in itertools.product(*listed):
-        yield dict(zip(options, values, strict=True))
-
-
-def _seeds(seeds: int | tuple[int, ...] | None) -> Sequence[int]:
-    return range(1, seeds + 1) if isinstance(seeds, int) else seeds or (1,)

@@ -112,7 +112,7 @@ class HalvingByKind(InOrder):
         return str(self._bracket(trial).on_trial_result(tune_controller, trial, figures))
 
     def _bracket(self, trial: Any) -> AsyncHyperBandScheduler:
-        name = candidates_of(Cell.from_json(trial.config["cell"]))
+        name = candidates_of(_cell(trial))
         if name not in self._halvings:
             self._halvings[name] = AsyncHyperBandScheduler(
                 time_attr="validation",
@@ -150,11 +150,13 @@ def run_trials(
         early_stopping: stop candidates that fall behind others of the same cell.
     """
     slots = _slots(resources)
+    # One for every rank, near to each other. The worker that Tune starts is the first.
+    bundles = tune.PlacementGroupFactory([_needs(resources)] * resources.ranks, strategy="PACK")
     progress.ready(slots)
     watch = _Watch(progress, request, options, resources.retries)
     for attempt in itertools.count():
         tuner = tune.Tuner(
-            tune.with_resources(trainable(options, trial_function), _needs(resources)),
+            tune.with_resources(trainable(options, trial_function), bundles),
             tune_config=tune.TuneConfig(
                 reuse_actors=True,
                 search_alg=GivenCells(cells),
@@ -178,16 +180,20 @@ def run_trials(
             return
 
 
-def _needs(resources: Resources) -> tune.PlacementGroupFactory:
-    """A bundle for every rank, near to each other. The worker that Tune starts is the first."""
-    bundle = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_rank}
-    return tune.PlacementGroupFactory([bundle] * resources.ranks, strategy="PACK")
+def _needs(resources: Resources) -> dict[str, float]:
+    """What one rank needs."""
+    return {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_rank}
 
 
 def _slots(resources: Resources) -> int:
     """How many trials run at once. Raises UsageError where not even one can."""
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    slots = sum(_fitting(have, resources) for have in alive)
+    needs = {kind: need for kind, need in _needs(resources).items() if need}
+    # Ranks, of one trial or several, that the machines can hold.
+    slots = sum(
+        min(int(have.get(kind, 0.0) / need + 1e-9) for kind, need in needs.items())
+        for have in alive
+    )
     if slots < resources.ranks:
         have = ray.cluster_resources()
         cpus, gpus = (
@@ -215,14 +221,6 @@ def nodes() -> list[NodeUse]:
         )
         for node in ray.nodes()
     ]
-
-
-def _fitting(have: dict[str, float], resources: Resources) -> int:
-    """How many ranks (of one trial or several) a machine can hold."""
-    by_cpu = int(have.get("CPU", 0.0) / resources.cpus_per_trial + 1e-9)
-    if not resources.gpus_per_rank:
-        return by_cpu
-    return min(by_cpu, int(have.get("GPU", 0.0) / resources.gpus_per_rank + 1e-9))
 
 
 class _Watch(tune.Callback):
@@ -256,9 +254,9 @@ class _Watch(tune.Callback):
         self._progress.tick()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        cell = _cell(trial)
-        self._started[cell.hash] = utc_now()
-        self._progress.started(cell.hash)
+        hash = _cell(trial).hash
+        self._started[hash] = utc_now()
+        self._progress.started(hash)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -297,8 +295,7 @@ class _Watch(tune.Callback):
             return
         cause, started = _cause(trial, self._deaths[cell.hash]), started or utc_now()
         result = failed_result(cell, *cause, started=started, options=self._options)
-        stored = store_result(result, self._options)
-        self._progress.finished(Outcome.of(result, stored=stored))
+        self._progress.finished(Outcome.of(result, stored=store_result(result, self._options)))
 
 
 def _cell(trial: Any) -> Cell:
@@ -321,8 +318,6 @@ def _cause(trial: Any, times: int) -> tuple[str, str]:
 def _detail(report: str) -> str:
     """Ray's account of the last death, or else the end of a rank's own."""
     _, found, detail = report.rpartition("Worker exit detail:")
-    if found:
-        detail = re.split("Some common causes|There are some potential root causes", detail)[0]
-    else:
-        detail = report.rpartition("RankLost: ")[2][-_DETAIL_CHARACTERS:]
-    return " ".join(detail.split())
+    detail = re.split("Some common causes|There are some potential root causes", detail)[0]
+    own = report.rpartition("RankLost: ")[2][-_DETAIL_CHARACTERS:]
+    return " ".join((detail if found else own).split())

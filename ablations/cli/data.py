@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablations.cli.options import add_data_root, data_root_of, settings_of
+from ablations.cli.options import add_data_root, add_settings, data_root_of, say, settings_of
 from bench.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class DatasetEntry:
         there = [path for path in wanted if path.exists()]
         if own:  # any of them shows that it is there
             return there[:1]
-        return there if len(there) == len(wanted) else []
+        return there if there == wanted else []
 
 
 def all_data_sets(task: str | None = None) -> list[DatasetEntry]:
@@ -85,14 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     check = actions.add_parser("check", help="what is wrong with a data set, file and line")
     check.add_argument("--dataset", metavar="DATASET", help="another way to give NAME")
-    check.add_argument(
-        "--set",
-        dest="settings",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="an option of the data set; may be repeated",
-    )
+    add_settings(check, "an option of the data set; may be repeated")
     check.add_argument(
         "--max-problems",
         metavar="N",
@@ -178,8 +171,16 @@ def _download(args: argparse.Namespace) -> int:
 
     found = find_data_set(args.name, args.task)
     card = _card(found, args.revision)
-    root = _destination(args.data_root)
-    _say(f"{found.label}: {found.kind.summary}")
+    if args.data_root is None:
+        raise UsageError(
+            "no destination given",
+            where="--data-root",
+            remedy="name a folder, or set ATTNBENCH_DATA",
+        )
+    root = Path(args.data_root).expanduser().absolute()
+    if root.exists() and not root.is_dir():
+        raise UsageError("not a directory", where=f"--data-root {args.data_root}")
+    say(f"{found.label}: {found.kind.summary}")
     for key, value in {
         "from": card.source,
         "licence": found.kind.licence,
@@ -188,14 +189,14 @@ def _download(args: argparse.Namespace) -> int:
         "to": str(root),
     }.items():
         if value:
-            _say(f"  {key}: {value}")
+            say(f"  {key}: {value}")
     if isinstance(card, Card):
-        fetched = fetch(card, root, report=_say)
+        fetched = fetch(card, root, report=say)
     else:
-        fetched = fetch_distribution(card, root, report=_say)
+        fetched = fetch_distribution(card, root, report=say)
     if fetched.kept:
-        _say(f"{len(fetched.kept)} of {len(fetched.kept) + len(fetched.got)} files were there")
-    _say(f"complete; `attnbench data check {found.name} {root}` checks every line of it")
+        say(f"{len(fetched.kept)} of {len(fetched.kept) + len(fetched.got)} files were there")
+    say(f"complete; `attnbench data check {found.name} {root}` checks every line of it")
     return 0
 
 
@@ -206,13 +207,12 @@ def _card(found: DatasetEntry, revision: str) -> Card | Distribution:
 
     card = found.kind.card
     if card is None:
-        generated = not found.kind.external
-        raise UsageError(
-            f"'{found.name}' cannot be downloaded",
-            remedy="it is generated, use it as it is"
-            if generated
-            else "it is read from files of your own or has no publisher we know; see docs/data.md",
-        )
+        remedy = "it is generated, use it as it is"
+        if found.kind.external:
+            remedy = (
+                "it is read from files of your own or has no publisher we know; see docs/data.md"
+            )
+        raise UsageError(f"'{found.name}' cannot be downloaded", remedy=remedy)
     if isinstance(card, Card):
         return card.at(revision)
     if revision:
@@ -223,24 +223,6 @@ def _card(found: DatasetEntry, revision: str) -> Card | Distribution:
         )
     assert isinstance(card, Distribution), card
     return card
-
-
-def _destination(given: str | None) -> Path:
-    if given is None:
-        raise UsageError(
-            "no destination given",
-            where="--data-root",
-            remedy="name a folder, or set ATTNBENCH_DATA",
-        )
-    path = Path(given).expanduser().absolute()
-    if path.exists() and not path.is_dir():
-        raise UsageError("not a directory", where=f"--data-root {given}")
-    return path
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()  # a download may take an hour
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -266,8 +248,7 @@ def _check(args: argparse.Namespace) -> int:
             sizes = ", ".join(f"{name} {len(part):,}" for name, part in corpus.splits.items())
             lines = [f"{found.label}: can be used ({sizes})"]
             lines += [f"  note: {note}" for note in corpus.notes]
-        for line in lines:
-            _say(line)
+        say("\n".join(lines))
     if total:
         raise UsageError(
             f"{total} problem{'s' * (total > 1)}",

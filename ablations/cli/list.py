@@ -9,7 +9,7 @@ import functools
 import importlib.metadata
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,16 +59,12 @@ def _cell(value: Any) -> str:
 def _tasks() -> list[Row]:
     from tasks.base import tasks
 
-    return [
-        {
-            "name": name,
-            "headline": task.headline,
-            "higher_is_better": task.higher_is_better,
-            "default_dataset": task.default_dataset,
-            "summary": task.summary,
-        }
-        for name, task in tasks.items()
-    ]
+    columns = ("headline", "higher_is_better", "default_dataset", "summary")
+    return [_row(name, task, columns) for name, task in tasks.items()]
+
+
+def _row(name: str, thing: Any, attributes: Iterable[str]) -> Row:
+    return {"name": name, **{one: getattr(thing, one, None) for one in attributes}}
 
 
 def _attentions() -> list[Row]:
@@ -107,10 +103,7 @@ def declared(registry: Registry[Any], *attributes: str) -> list[Row]:
                 for name, found in _members(registry.package)
             ]
     if rows is None:
-        rows = [
-            {"name": name, **{one: getattr(thing, one, None) for one in attributes}}
-            for name, thing in registry.items()
-        ]
+        rows = [_row(name, thing, attributes) for name, thing in registry.items()]
     return sorted(rows, key=lambda row: str(row["name"]))
 
 
@@ -199,10 +192,9 @@ def _studies() -> list[Row]:
     for name in study_files():
         try:
             study = load_study(name)
+            rows.append({"name": name, "blocks": len(study.blocks), "title": study.title})
         except UsageError as error:  # somebody else's
             rows.append({"name": name, "blocks": 0, "title": f"not usable: {error}"})
-        else:
-            rows.append({"name": name, "blocks": len(study.blocks), "title": study.title})
     return rows
 
 

@@ -7,6 +7,7 @@ import contextlib
 import shlex
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from ablations.cli.options import (
     check_data,
     checkpoint_seconds_of,
     data_root_of,
+    say,
     settings_of,
 )
 from bench.errors import UsageError
@@ -28,6 +30,24 @@ if TYPE_CHECKING:
     from ablations.study import Study
     from ablations.sweep import SweepPlan, SweepSummary
     from bench.tracking import Mode
+
+
+#: Help on the options that say what a trial may take, by option, metavar, type and default.
+_RESOURCES: Mapping[tuple[str, str, type, float | None], str] = {
+    ("--address", "HOST", str, None): "join a Ray cluster: auto, or host:port "
+    "(default: one of this machine alone)",
+    ("--cpus-per-trial", "C", float, 1.0): "cores of a trial, or of each process that trains it "
+    "(default: 1)",
+    ("--gpus-per-trial", "G", float, None): "a fraction shares a GPU among trials; 2 or more "
+    "train each trial together, one process per GPU (default: 1 where this machine has one, "
+    "else 0)",
+    ("--processes-per-trial", "N", int, None): "processes that train a trial together "
+    "(default: 1, or one per GPU)",
+    ("--retries", "N", int, 3): "times a trial is resumed after its process or machine died "
+    "(default: 3)",
+    ("--trial-timeout", "MINUTES", float, None): "longest time of a trial; one that takes longer "
+    "fails",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,44 +89,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--limit", metavar="N", type=int, help="run at most N cells")
     parser.add_argument("--dry-run", action="store_true", help="list the cells without running any")
-    parser.add_argument(
-        "--address",
-        metavar="HOST",
-        help="join a Ray cluster: auto, or host:port (default: one of this machine alone)",
-    )
-    parser.add_argument(
-        "--cpus-per-trial",
-        metavar="C",
-        type=float,
-        default=1.0,
-        help="cores of a trial, or of each process that trains it (default: 1)",
-    )
-    parser.add_argument(
-        "--gpus-per-trial",
-        metavar="G",
-        type=float,
-        help="a fraction shares a GPU among trials; 2 or more train each trial together, one "
-        "process per GPU (default: 1 where this machine has one, else 0)",
-    )
-    parser.add_argument(
-        "--processes-per-trial",
-        metavar="N",
-        type=int,
-        help="processes that train a trial together (default: 1, or one per GPU)",
-    )
-    parser.add_argument(
-        "--retries",
-        metavar="N",
-        type=int,
-        default=3,
-        help="times a trial is resumed after its process or machine died (default: 3)",
-    )
-    parser.add_argument(
-        "--trial-timeout",
-        metavar="MINUTES",
-        type=float,
-        help="longest time of a trial; one that takes longer fails",
-    )
+    for (option, metavar, kind, default), help in _RESOURCES.items():
+        parser.add_argument(option, metavar=metavar, type=kind, default=default, help=help)
     add_checkpoints(parser)
     add_tracking(parser, default="auto")
 
@@ -229,7 +213,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     renderer = renderer_for(sys.stderr)
     if search is not None:
         candidates = search.plan(due, create=True)
-        _say(f"{study.name}: search: {candidates}; results in {search.address}")
+        say(f"{study.name}: search: {candidates}; results in {search.address}")
         tried = search.run(candidates, options, resources, renderer)
         for line in describe_failures(tried):
             sys.stderr.write(f"candidate failed: {line}\n")
@@ -240,16 +224,11 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         options = search.with_notes(options, due)
     _warn_of_unusable(plan)
     wandb = f"W&B {tracking.mode} ({tracking.reason})"
-    _say(f"{study.name}: {plan}; results in {store.address}; {wandb}")
+    say(f"{study.name}: {plan}; results in {store.address}; {wandb}")
     begun = time.perf_counter()
     summary = run_sweep(plan, options, resources, renderer)
     _conclude(summary, address, time.perf_counter() - begun, tracking.mode)
     return summary.exit_status
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()  # what follows takes hours
 
 
 def _resources(args: argparse.Namespace) -> Resources:

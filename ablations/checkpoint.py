@@ -135,10 +135,8 @@ def _restore(state: dict[str, Any], trainer: pl.Trainer, module: pl.LightningMod
     # What Lightning counts. Its own way of resuming assumes that epochs end, and runs the last
     # validation again.
     loop = trainer.fit_loop.epoch_loop
-    for progress in (
-        loop.batch_progress,
-        loop.automatic_optimization.optim_progress.optimizer.step,
-    ):
+    steps = loop.automatic_optimization.optim_progress.optimizer.step
+    for progress in (loop.batch_progress, steps):
         progress.total.ready = progress.total.completed = state["step"]
     restore_random_state(own["random"])
 

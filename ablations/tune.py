@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -95,8 +95,8 @@ class HalvingByKind(InOrder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._halvings: dict[str, AsyncHyperBandScheduler] = {}
-        self._steps: dict[str, set[float]] = {}  # of validations, by trial
+        self._halvings = defaultdict[str, AsyncHyperBandScheduler](_halving)
+        self._steps = defaultdict[str, set[float]](set)  # of validations, by trial
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         super().on_trial_add(tune_controller, trial)
@@ -106,23 +106,20 @@ class HalvingByKind(InOrder):
         if _METRIC not in result:  # its first report, or its last
             return str(TrialScheduler.CONTINUE)
         # A trial that continues from a checkpoint reports its validations once more.
-        steps = self._steps.setdefault(trial.trial_id, set())
+        steps = self._steps[trial.trial_id]
         steps.add(result["step"])
         figures = {_METRIC: result[_METRIC], "validation": len(steps)}
         return str(self._bracket(trial).on_trial_result(tune_controller, trial, figures))
 
     def _bracket(self, trial: Any) -> AsyncHyperBandScheduler:
-        name = candidates_of(_cell(trial))
-        if name not in self._halvings:
-            self._halvings[name] = AsyncHyperBandScheduler(
-                time_attr="validation",
-                metric=_METRIC,
-                mode="min",
-                max_t=10**6,  # trials end by themselves
-                grace_period=1,
-                reduction_factor=_REDUCTION,
-            )
-        return self._halvings[name]
+        return self._halvings[candidates_of(_cell(trial))]
+
+
+def _halving() -> AsyncHyperBandScheduler:
+    end = 10**6  # trials end by themselves
+    return AsyncHyperBandScheduler(
+        "validation", _METRIC, "min", max_t=end, grace_period=1, reduction_factor=_REDUCTION
+    )
 
 
 def candidates_of(cell: Cell) -> str:
@@ -254,9 +251,9 @@ class _Watch(tune.Callback):
         self._progress.tick()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        hash = _cell(trial).hash
-        self._started[hash] = utc_now()
-        self._progress.started(hash)
+        cell = _cell(trial)
+        self._started[cell.hash] = utc_now()
+        self._progress.started(cell.hash)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -312,12 +309,9 @@ def _cause(trial: Any, times: int) -> tuple[str, str]:
     if "low on memory" in report or "OutOfMemory" in report:
         return OUT_OF_MEMORY, f"its process was killed because the machine ran low on memory{again}"
     who = "the process of one of its ranks" if "RankLost: " in report else "its process"
-    return WORKER_DIED, f"{who} was killed or crashed{again} ({_detail(report)})"
-
-
-def _detail(report: str) -> str:
-    """Ray's account of the last death, or else the end of a rank's own."""
+    # Ray's account of the last death, or else the end of a rank's own.
     _, found, detail = report.rpartition("Worker exit detail:")
     detail = re.split("Some common causes|There are some potential root causes", detail)[0]
     own = report.rpartition("RankLost: ")[2][-_DETAIL_CHARACTERS:]
-    return " ".join((detail if found else own).split())
+    account = " ".join((detail if found else own).split())
+    return WORKER_DIED, f"{who} was killed or crashed{again} ({account})"

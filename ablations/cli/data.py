@@ -14,8 +14,6 @@ from bench.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     from tasks.base import Dataset
-    from tasks.data.archives import Distribution
-    from tasks.data.hub import Card
 
 #: Problems that are listed unless --max-problems says otherwise; all are counted.
 LISTED = 20
@@ -165,12 +163,25 @@ def _found(found: DatasetEntry, root: Path | None, places: list[Path], size: int
 
 
 def _download(args: argparse.Namespace) -> int:
-    from tasks.data.archives import fetch_distribution
+    from tasks.data.archives import Distribution, fetch_distribution
     from tasks.data.download import size_text
     from tasks.data.hub import Card, fetch
 
     found = find_data_set(args.name, args.task)
-    card = _card(found, args.revision)
+    card = found.kind.card
+    if card is None:
+        remedy = "it is read from files of your own or has no publisher we know; see docs/data.md"
+        if not found.kind.external:
+            remedy = "it is generated, use it as it is"
+        raise UsageError(f"'{found.name}' cannot be downloaded", remedy=remedy)
+    if isinstance(card, Card):
+        card = card.at(args.revision)
+    elif args.revision:
+        raise UsageError(
+            f"'{found.name}' is distributed in one version only",
+            where="--revision",
+            remedy="leave it out",
+        )
     if args.data_root is None:
         raise UsageError(
             "no destination given",
@@ -193,36 +204,12 @@ def _download(args: argparse.Namespace) -> int:
     if isinstance(card, Card):
         fetched = fetch(card, root, report=say)
     else:
+        assert isinstance(card, Distribution), card
         fetched = fetch_distribution(card, root, report=say)
     if fetched.kept:
         say(f"{len(fetched.kept)} of {len(fetched.kept) + len(fetched.got)} files were there")
     say(f"complete; `attnbench data check {found.name} {root}` checks every line of it")
     return 0
-
-
-def _card(found: DatasetEntry, revision: str) -> Card | Distribution:
-    """The download of a data set. Raises UsageError if it has none, or no such revision."""
-    from tasks.data.archives import Distribution
-    from tasks.data.hub import Card
-
-    card = found.kind.card
-    if card is None:
-        remedy = "it is generated, use it as it is"
-        if found.kind.external:
-            remedy = (
-                "it is read from files of your own or has no publisher we know; see docs/data.md"
-            )
-        raise UsageError(f"'{found.name}' cannot be downloaded", remedy=remedy)
-    if isinstance(card, Card):
-        return card.at(revision)
-    if revision:
-        raise UsageError(
-            f"'{found.name}' is distributed in one version only",
-            where="--revision",
-            remedy="leave it out",
-        )
-    assert isinstance(card, Distribution), card
-    return card
 
 
 def _check(args: argparse.Namespace) -> int:

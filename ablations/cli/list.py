@@ -31,10 +31,8 @@ def run(args: argparse.Namespace) -> int:
     if args.kind not in KINDS:
         raise unknown_name("kind", args.kind, KINDS)
     rows = KINDS[args.kind]()
-    if args.json:
-        sys.stdout.write(json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
-    else:
-        sys.stdout.write(table(rows))
+    text = json.dumps(rows, ensure_ascii=False, indent=1) + "\n" if args.json else table(rows)
+    sys.stdout.write(text)
     return 0
 
 
@@ -99,16 +97,15 @@ def declared(registry: Registry[Any], *attributes: str) -> list[Row]:
     if registry.package and not importlib.metadata.entry_points(group=registry.group or ""):
         with contextlib.suppress(OSError, ValueError):  # no source there, or no literals
             rows = [
-                {"name": name, **{one: _literal(found.get(one)) for one in attributes}}
+                {
+                    "name": name,
+                    **{one: ast.literal_eval(found.get(one, "None")) for one in attributes},
+                }
                 for name, found in _members(registry.package)
             ]
     if rows is None:
         rows = [_row(name, thing, attributes) for name, thing in registry.items()]
     return sorted(rows, key=lambda row: str(row["name"]))
-
-
-def _literal(expression: ast.expr | None) -> Any:
-    return None if expression is None else ast.literal_eval(expression)
 
 
 def _members(package: str) -> Iterator[tuple[str, dict[str, ast.expr]]]:
@@ -163,19 +160,18 @@ def _path(module: str) -> Path:
 
 
 def _datasets() -> list[Row]:
-    from tasks.base import datasets, tasks
+    from ablations.cli.data import all_data_sets
 
     return [
         {
-            "task": task,
-            "name": name,
-            "external": source.external,
-            "gold_alignments": source.gold,
-            "licence": source.licence,
-            "summary": source.summary,
+            "task": one.task,
+            "name": one.name,
+            "external": one.kind.external,
+            "gold_alignments": one.kind.gold,
+            "licence": one.kind.licence,
+            "summary": one.kind.summary,
         }
-        for task in tasks.names()
-        for name, source in datasets(task).items()
+        for one in all_data_sets()
     ]
 
 

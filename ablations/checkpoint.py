@@ -58,9 +58,8 @@ class Checkpoints:
         if content is None:
             return None
         try:
-            state: dict[str, Any] = torch.load(
-                io.BytesIO(content), map_location="cpu", weights_only=True
-            )
+            file = io.BytesIO(content)
+            state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
         except Exception:  # cut short, or of another version: the trial starts anew
             return None
         return state if state.get("depends_on") == self.depends_on else None

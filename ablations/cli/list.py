@@ -97,11 +97,8 @@ def declared(registry: Registry[Any], *attributes: str) -> list[Row]:
     if registry.package and not importlib.metadata.entry_points(group=registry.group or ""):
         with contextlib.suppress(OSError, ValueError):  # no source there, or no literals
             rows = [
-                {
-                    "name": name,
-                    **{one: ast.literal_eval(found.get(one, "None")) for one in attributes},
-                }
-                for name, found in _members(registry.package)
+                {"name": name, **{key: ast.literal_eval(of.get(key, "None")) for key in attributes}}
+                for name, of in _members(registry.package)
             ]
     if rows is None:
         rows = [_row(name, thing, attributes) for name, thing in registry.items()]

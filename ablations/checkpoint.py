@@ -58,9 +58,8 @@ class Checkpoints:
         if content is None:
             return None
         try:
-            state: dict[str, Any] = torch.load(
-                io.BytesIO(content), map_location="cpu", weights_only=True
-            )
+            file = io.BytesIO(content)
+            state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
         except Exception:  # cut short, or of another version: the trial starts anew
             return None
         return state if state.get("depends_on") == self.depends_on else None
@@ -135,10 +134,8 @@ def _restore(state: dict[str, Any], trainer: pl.Trainer, module: pl.LightningMod
     # What Lightning counts. Its own way of resuming assumes that epochs end, and runs the last
     # validation again.
     loop = trainer.fit_loop.epoch_loop
-    for progress in (
-        loop.batch_progress,
-        loop.automatic_optimization.optim_progress.optimizer.step,
-    ):
+    steps = loop.automatic_optimization.optim_progress.optimizer.step
+    for progress in (loop.batch_progress, steps):
         progress.total.ready = progress.total.completed = state["step"]
     restore_random_state(own["random"])
 

@@ -8,7 +8,6 @@ driver that was killed is removed by the next sweep.
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import logging
 import os
@@ -28,6 +27,9 @@ from bench.errors import UsageError
 #: The longest path of a Unix socket is 107 bytes, and Ray adds
 #: `/session_<date>_<time>_<microseconds>_<pid>/sockets/plasma_store` to its folder.
 _LONGEST_FOLDER = 107 - 66
+
+#: The secret of this process: Ray reads it once, and a search starts Ray a second time.
+_SECRET = secrets.token_hex(32)
 
 _OBJECT_STORE_BYTES = 100 * 1024**2  # results do not go through it
 
@@ -104,7 +106,14 @@ def cluster(address: str | None, folder: Path, cpus_per_trial: float) -> Iterato
             _start(address, short, cpus_per_trial)
             yield own / "tune"
         finally:
-            _end(before)
+            # Also where starting Ray did not get to the end.
+            import ray
+
+            ours = [process for process in descendants() if process.pid not in before]
+            try:
+                ray.shutdown()
+            finally:
+                end_processes(ours)
 
 
 def _start(address: str | None, folder: Path, cpus_per_trial: float) -> None:
@@ -114,14 +123,10 @@ def _start(address: str | None, folder: Path, cpus_per_trial: float) -> None:
     import ray
 
     logging.getLogger("ray").setLevel(logging.CRITICAL)  # what matters arrives as exceptions
+    own: dict[str, Any] = {"runtime_env": {"env_vars": _worker_variables(cpus_per_trial)}}
     if address is None:
-        own: dict[str, Any] = {
-            "include_dashboard": False,
-            "object_store_memory": _OBJECT_STORE_BYTES,
-            "_temp_dir": str(folder),
-        }
-    else:
-        own = {"runtime_env": {"env_vars": _worker_variables(cpus_per_trial)}}
+        own = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
+        own["_temp_dir"] = str(folder)
     try:
         ray.init(address=address or "local", log_to_driver=False, configure_logging=False, **own)
     except (OSError, RuntimeError, ValueError) as error:
@@ -129,17 +134,6 @@ def _start(address: str | None, folder: Path, cpus_per_trial: float) -> None:
             f"Ray cannot be used ({' '.join(str(error).split())})",
             where=f"--address {address}" if address else "",
         ) from error
-
-
-def _end(before: set[int]) -> None:
-    """End Ray and everything it started, also where starting it did not get to the end."""
-    import ray
-
-    ours = [process for process in descendants() if process.pid not in before]
-    try:
-        ray.shutdown()
-    finally:
-        end_processes(ours)
 
 
 def _variables(cpus_per_trial: float) -> dict[str, str]:
@@ -172,14 +166,8 @@ def _private_variables(folder: Path) -> dict[str, str]:
     }
     if "RAY_AUTH_MODE" not in os.environ:
         # A secret for this process alone; Ray would otherwise put one into the user's home.
-        variables |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": _secret()}
+        variables |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": _SECRET}
     return variables
-
-
-@functools.cache
-def _secret() -> str:
-    """The secret of this process: Ray reads it once, and a search starts Ray a second time."""
-    return secrets.token_hex(32)
 
 
 def _worker_variables(cpus_per_trial: float) -> dict[str, str]:
@@ -211,7 +199,10 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 def _folder(parent: Path) -> Iterator[tuple[Path, Path]]:
     """Ray's folder of one sweep, and a path to it that is short enough for sockets."""
     parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(parent)
+    for left in parent.glob("*.lock"):  # whose lock is free: the process of that sweep is gone
+        with contextlib.suppress(OSError), FileLock(left, blocking=False):
+            shutil.rmtree(left.with_suffix(""), ignore_errors=True)
+            left.unlink(missing_ok=True)
     path = parent / secrets.token_hex(3)
     lock_file = parent / f"{path.name}.lock"
     with contextlib.ExitStack() as stack:
@@ -239,11 +230,3 @@ def _short_name(name: str) -> Path:
         where=f"TMPDIR={tempfile.gettempdir()}",
         remedy="set TMPDIR to a short one",
     )
-
-
-def _remove_abandoned(parent: Path) -> None:
-    """Remove the folders of sweeps whose process is gone, which is when their lock is free."""
-    for lock_file in parent.glob("*.lock"):
-        with contextlib.suppress(OSError), FileLock(lock_file, blocking=False):
-            shutil.rmtree(lock_file.with_suffix(""), ignore_errors=True)
-            lock_file.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from ablations.study import Axes, Study
 from bench.attention.registries import attentions, scores
-from bench.errors import NotApplicable, UsageError, unknown_name
+from bench.errors import NotApplicable, UsageError
 from bench.store.cell import Cell, Scalar
 from tasks.base import tasks
 from tasks.plan import make_cell
@@ -105,8 +105,10 @@ def _check_names(changes: Changes) -> None:
 
 def _block(axes: Axes, changes: Changes) -> Iterator[Cell | Refused]:
     listed = isinstance(axes.attentions, tuple) and isinstance(axes.scores, tuple)
-    for task in _kept(_names(axes.tasks or "all", tasks.names()), changes.tasks):
-        for attention in _kept(_attentions(axes), changes.attentions):
+    for task in _names(axes.tasks or "all", tasks.names(), changes.tasks):
+        if axes.attentions is None:
+            raise UsageError("names no attentions", remedy="list them, or say 'attentions: all'")
+        for attention in _names(axes.attentions, attentions.names(), changes.attentions):
             for score in _scores(axes, attention):
                 try:
                     yield from _pair(axes, changes, task, attention, score)
@@ -120,29 +122,22 @@ def _block(axes: Axes, changes: Changes) -> Iterator[Cell | Refused]:
 def _pair(
     axes: Axes, changes: Changes, task: str, attention: str, score: str | None
 ) -> Iterator[Cell]:
-    for dataset in _datasets(axes, task):
-        for options in _grid(axes.options):
-            budget = axes.budget or DEFAULT_BUDGET
-            cell = make_cell(
-                task, attention, score, dataset=dataset, budget=budget, options=options
-            )
-            if changes.scores is None or cell.score in changes.scores:
-                for seed in _seeds(axes.seeds):
-                    yield replace(cell, seed=seed)
+    budget = axes.budget or DEFAULT_BUDGET
+    seeds = range(1, axes.seeds + 1) if isinstance(axes.seeds, int) else axes.seeds or (1,)
+    listed = [value if isinstance(value, tuple) else (value,) for value in axes.options.values()]
+    for dataset, values in itertools.product(_datasets(axes, task), itertools.product(*listed)):
+        options = dict(zip(axes.options, values, strict=True))
+        cell = make_cell(task, attention, score, dataset=dataset, budget=budget, options=options)
+        if changes.scores is None or cell.score in changes.scores:
+            for seed in seeds:
+                yield replace(cell, seed=seed)
 
 
-def _names(wanted: Literal["all"] | tuple[str, ...], known: list[str]) -> list[str]:
-    return known if wanted == "all" else list(wanted)
-
-
-def _kept(names: Sequence[str], filter: Sequence[str] | None) -> list[str]:
+def _names(
+    wanted: Literal["all"] | tuple[str, ...], known: list[str], filter: Sequence[str] | None = None
+) -> list[str]:
+    names = known if wanted == "all" else wanted
     return [name for name in names if filter is None or name in filter]
-
-
-def _attentions(axes: Axes) -> list[str]:
-    if axes.attentions is None:
-        raise UsageError("names no attentions", remedy="list them, or say 'attentions: all'")
-    return _names(axes.attentions, attentions.names())
 
 
 def _scores(axes: Axes, attention: str) -> list[str | None]:
@@ -156,17 +151,6 @@ def _scores(axes: Axes, attention: str) -> list[str | None]:
 def _datasets(axes: Axes, task: str) -> Sequence[str | None]:
     if isinstance(axes.datasets, dict):
         for name in axes.datasets:
-            if name not in tasks:
-                raise unknown_name("task", name, tasks.names(), where="datasets")
+            tasks.get(name, where="datasets")
         return axes.datasets.get(task, (None,))
     return axes.datasets or (None,)
-
-
-def _grid(options: Mapping[str, Scalar | tuple[Scalar, ...]]) -> Iterator[dict[str, Scalar]]:
-    listed = [value if isinstance(value, tuple) else (value,) for value in options.values()]
-    for values in itertools.product(*listed):
-        yield dict(zip(options, values, strict=True))
-
-
-def _seeds(seeds: int | tuple[int, ...] | None) -> Sequence[int]:
-    return range(1, seeds + 1) if isinstance(seeds, int) else seeds or (1,)

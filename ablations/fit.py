@@ -91,12 +91,11 @@ def _make_trainer(
 ) -> pl.Trainer:
     """Lightning's trainer, told to write nothing but below `scratch`."""
     kind, _, index = options.device.partition(":")
-    together = options.ranks > 1
     return pl.Trainer(
         accelerator="gpu" if kind == "cuda" else "cpu",
         devices=[int(index or 0)] if kind == "cuda" else 1,
         num_nodes=options.ranks,
-        strategy=ddp_strategy(options) if together else "auto",
+        strategy=ddp_strategy(options) if options.ranks > 1 else "auto",
         use_distributed_sampler=False,
         max_steps=settings.max_steps,
         precision="bf16-mixed" if settings.precision == "bf16" else "32-true",

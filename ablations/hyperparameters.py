@@ -9,7 +9,7 @@ store of their own, `STORE/search`, so a search is resumed as a sweep is.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -105,7 +105,7 @@ class Search:
     def with_notes(self, options: TrialOptions, cells: Iterable[Cell]) -> TrialOptions:
         """The options of the cells that follow: their records note what was searched for."""
         own = {
-            one.cell.hash: _own_notes(one)
+            one.cell.hash: one.notes
             for one in self._found(cells)
             if one.candidates == 1 or not one.has_winner  # its settings were not chosen of several
         }
@@ -152,6 +152,17 @@ class _Found:
     is_over: bool
     has_winner: bool
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes for the record of a cell whose settings were not chosen."""
+        if self.candidates == 1:  # the study sets itself what would be searched for
+            return ()
+        return (
+            f"{self.cell.attention}+{self.cell.score}: none of the {self.candidates} candidates "
+            "for learning rate and dropout finished; run with the settings it would have without "
+            "a search",
+        )
+
     def with_seed(self, seed: int) -> _Found:
         return replace(self, asked=self.asked.with_seed(seed), cell=self.cell.with_seed(seed))
 
@@ -160,16 +171,6 @@ def _planned(found: Sequence[_Found], store: Store | None) -> SweepPlan:
     """Results of cells whose search is not over do not count: other settings may be found yet."""
     open_ones = {one.cell.hash for one in found if not one.is_over}
     return plan_sweep([one.cell for one in found], store, again=open_ones)
-
-
-def _own_notes(found: _Found) -> tuple[str, ...]:
-    """Notes for the record of a cell whose settings were not chosen."""
-    if found.candidates == 1:  # the study sets itself what would be searched for
-        return ()
-    return (
-        f"{found.cell.attention}+{found.cell.score}: none of the {found.candidates} candidates for "
-        "learning rate and dropout finished; run with the settings it would have without a search",
-    )
 
 
 def _check_seeds(cells: Iterable[Cell]) -> None:
@@ -188,35 +189,23 @@ def candidates(cell: Cell, count: int) -> list[Cell]:
     a cell has as an explicit option is left as it is.
     """
     base = resolve(cell).settings.learning_rate
-    found = [_with(cell, {})]
+    settings: list[dict[str, Scalar]] = [{}]
     rng = np.random.default_rng(TUNING_SEED)
     for _ in range(count - 1):
         rate = base * float(2.0 ** rng.uniform(-_DOUBLINGS, _DOUBLINGS))
         dropout = float(rng.choice(_DROPOUTS))
-        found.append(_with(cell, {"learning_rate": float(f"{rate:.2g}"), "dropout": dropout}))
+        settings.append({"learning_rate": float(f"{rate:.2g}"), "dropout": dropout})
+    names = (cell.task, cell.attention, cell.score)
+    make = functools.partial(make_cell, *names, dataset=cell.dataset, budget=cell.budget)
+    found = [make(seed=TUNING_SEED, options={**one, **cell.options}) for one in settings]
     return list({other.hash: other for other in found}.values())
-
-
-def _with(cell: Cell, settings: Mapping[str, Scalar]) -> Cell:
-    return make_cell(
-        cell.task,
-        cell.attention,
-        cell.score,
-        dataset=cell.dataset,
-        budget=cell.budget,
-        seed=TUNING_SEED,
-        options={**settings, **cell.options},
-    )
 
 
 def winner(results: Iterable[Result]) -> Result | None:
     """The candidate with the lowest validation loss of those that were trained longest (all that
     ASHA did not stop); None if none is done."""
-    done = [result for result in results if result.status == "done"]
-    if not done:
-        return None
-    longest = max(result.metrics["steps"] for result in done)
     return min(
-        (result for result in done if result.metrics["steps"] == longest),
-        key=lambda result: (result.metrics["validation_loss"], result.hash),
+        (result for result in results if result.status == "done"),
+        key=lambda one: (-one.metrics["steps"], one.metrics["validation_loss"], one.hash),
+        default=None,
     )

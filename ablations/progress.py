@@ -29,11 +29,10 @@ from bench.store.result import utc_now
 from bench.store.store import Store
 
 Clock = Callable[[], float]
+_State = Literal["starting", "running", "finished", "stopped"]
 
 _LINE_SECONDS, _SAME_LINE_SECONDS = 8.0, 60.0
-
-_REDRAW_SECONDS = 0.5
-_SHOWN_RUNNING = 8
+_REDRAW_SECONDS, _SHOWN_RUNNING = 0.5, 8
 
 #: Seconds between two statuses in the store, a local folder or another.
 _LOCAL_SECONDS, _REMOTE_SECONDS = 2.0, 20.0
@@ -114,12 +113,9 @@ class Tally:
 
 def counts_line(done: int, total: int, running: int, failed: int, left: float | None) -> str:
     """`5 of 18 done, 2 running, 1 failed, about 2 min left`."""
-    parts = [f"{done} of {total} done", f"{running} running"]
-    if failed:
-        parts.append(f"{failed} failed")
-    if left is not None:
-        parts.append(f"about {duration(left)} left")
-    return ", ".join(parts)
+    failures = f", {failed} failed" if failed else ""
+    time_left = "" if left is None else f", about {duration(left)} left"
+    return f"{done} of {total} done, {running} running{failures}{time_left}"
 
 
 def duration(seconds: float) -> str:
@@ -321,7 +317,7 @@ class SweepStatus:
     pid: int
     began: str
     updated: str
-    state: Literal["starting", "running", "finished", "stopped"]
+    state: _State
     cells: int
     stored: int
     done: int = 0
@@ -330,9 +326,6 @@ class SweepStatus:
     running: tuple[RunningTrial, ...] = ()
     nodes: tuple[NodeUse, ...] = ()
     failures: tuple[tuple[str, str, str], ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SweepStatus:
@@ -360,21 +353,19 @@ class StatusWriter(Renderer):
         self._began, self._written = utc_now(), float("-inf")
 
     def begin(self, tally: Tally, message: str, now: float) -> None:
-        self._write(self.status(tally, now, "starting"), now)
+        self._write(tally, now, "starting")
 
     def ready(self, tally: Tally, now: float) -> None:
-        self._write(self.status(tally, now, "running"), now)
+        self._write(tally, now, "running")
 
     def tick(self, tally: Tally, now: float) -> None:
         if now - self._written >= self._every:
-            self._write(self.status(tally, now, "running" if tally.slots else "starting"), now)
+            self._write(tally, now, "running" if tally.slots else "starting")
 
     def end(self, tally: Tally, now: float, *, stopped: bool) -> None:
-        self._write(self.status(tally, now, "stopped" if stopped else "finished"), now)
+        self._write(tally, now, "stopped" if stopped else "finished")
 
-    def status(
-        self, tally: Tally, now: float, state: Literal["starting", "running", "finished", "stopped"]
-    ) -> SweepStatus:
+    def status(self, tally: Tally, now: float, state: _State) -> SweepStatus:
         """The status of the sweep now."""
         trials = [
             RunningTrial(tally.labels[hash], tally.nodes.get(hash, ""), round(now - began, 1))
@@ -404,8 +395,8 @@ class StatusWriter(Renderer):
             failures=tuple(failures[-_SHOWN_FAILURES:]),
         )
 
-    def _write(self, status: SweepStatus, now: float) -> None:
-        self._written = now
+    def _write(self, tally: Tally, now: float, state: _State) -> None:
+        status, self._written = self.status(tally, now, state), now
         # A store that is away for a moment must not end the sweep; its trials say so themselves.
         with contextlib.suppress(OSError, ValueError):
-            self._store.put_sweep(self._name, status.to_json())
+            self._store.put_sweep(self._name, asdict(status))

@@ -62,10 +62,6 @@ class StudyModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-#: Axes that a block joins with the study's, name by name, instead of replacing them.
-_JOINED = ("options", "gpu_options")
-
-
 class Axes(StudyModel):
     """The axes of a block. What is left out comes from the study, or is the default named here.
 
@@ -97,9 +93,8 @@ class Axes(StudyModel):
                 f"seeds: {self.seeds} means seeds 1 to {self.seeds}; "
                 f"[{self.seeds}] is that seed alone"
             )
-        if isinstance(self.seeds, tuple) and not all(
-            0 <= one <= LARGEST_SEED for one in self.seeds
-        ):
+        listed = self.seeds if isinstance(self.seeds, tuple) else ()
+        if not all(0 <= one <= LARGEST_SEED for one in listed):
             raise ValueError(f"seeds: a seed is a whole number from 0 to {LARGEST_SEED}")
         for name, value in self:
             if value == () or (value == {} and name == "datasets"):
@@ -107,10 +102,12 @@ class Axes(StudyModel):
         return self
 
     def over(self, defaults: Axes) -> Axes:
-        """These axes, with those of the study where they say nothing; options are joined."""
-        joined = {name: {**getattr(defaults, name), **getattr(self, name)} for name in _JOINED}
+        """These axes, with those of the study where they say nothing; options are joined, name by
+        name."""
         mine = {name: value for name, value in self if value is not None}
-        return defaults.model_copy(update={**mine, **joined})
+        for name in ("options", "gpu_options"):
+            mine[name] = getattr(defaults, name) | mine[name]
+        return defaults.model_copy(update=mine)
 
     def options_under(self, budget: str) -> dict[str, Scalar | tuple[Scalar, ...]]:
         """The options that count under a budget."""
@@ -133,14 +130,8 @@ class Selector(StudyModel):
             return False
         wanted = {**self.options, **(self.gpu_options if cell.budget == "gpu" else {})}
         try:  # as in cells: without what equals its default
-            named = make_cell(
-                cell.task,
-                cell.attention,
-                cell.score,
-                dataset=cell.dataset,
-                budget=cell.budget,
-                options=wanted,
-            ).options
+            make = functools.partial(make_cell, dataset=cell.dataset, budget=cell.budget)
+            named = make(cell.task, cell.attention, cell.score, options=wanted).options
         except UsageError:  # options of a data set, and the cell is of another one
             return False
         return {name: value for name, value in cell.options.items() if name in varied} == named
@@ -162,11 +153,7 @@ class Comparison(StudyModel):
 
     def cells(self, row: str, cells: Sequence[Cell]) -> list[Cell]:
         """The cells that stand for a row."""
-        varied = {
-            name
-            for selector in self.rows.values()
-            for name in (*selector.options, *selector.gpu_options)
-        }
+        varied = {name for one in self.rows.values() for name in (*one.options, *one.gpu_options)}
         return [cell for cell in cells if self.rows[row].matches(cell, varied)]
 
 
@@ -239,22 +226,19 @@ def published_rows(paper: str, dataset: str, metric: str) -> dict[str, Published
 
 def check_rows(paper: Paper, *, where: str) -> None:
     """Raises UsageError for a paper, column or row that published_figures.csv does not have."""
+
+    def check(kind: str, name: str, known: Collection[str]) -> None:
+        if name not in known:
+            raise unknown_name(kind, name, known, where=where)
+
+    check("paper", paper.name, {figure.paper for figure in published()})
     figures = [figure for figure in published() if figure.paper == paper.name]
-    if not figures:
-        raise unknown_name(
-            "paper", paper.name, {figure.paper for figure in published()}, where=where
-        )
     for comparison in paper.comparisons:
-        columns = {figure.dataset for figure in figures}
-        if comparison.dataset not in columns:
-            raise unknown_name("published data set", comparison.dataset, columns, where=where)
-        rows = published_rows(paper.name, comparison.dataset, comparison.metric)
-        if not rows:
-            metrics = {f.metric for f in figures if f.dataset == comparison.dataset}
-            raise unknown_name("published metric", comparison.metric, metrics, where=where)
+        dataset, metric = comparison.dataset, comparison.metric
+        check("published data set", dataset, {figure.dataset for figure in figures})
+        check("published metric", metric, {f.metric for f in figures if f.dataset == dataset})
         for row in comparison.rows:
-            if row not in rows:
-                raise unknown_name("published row", row, rows, where=where)
+            check("published row", row, published_rows(paper.name, dataset, metric))
 
 
 # What an axis takes; the alternatives that pydantic lists are of no use to who writes YAML.
@@ -325,9 +309,8 @@ def read_study(path: Path) -> Study:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise UsageError(
-            f"not valid YAML ({getattr(error, 'problem', error)})", where=where
-        ) from None
+        problem = getattr(error, "problem", error)
+        raise UsageError(f"not valid YAML ({problem})", where=where) from None
     except RecursionError:
         raise UsageError("not a study (nested too deeply)", where=str(path)) from None
     if not isinstance(data, dict):
@@ -371,9 +354,8 @@ def _as_usage_error(
     where = f"{path}:{line}"
     if first["type"] == "extra_forbidden":
         inner = tuple(part for part in place[:-1] if isinstance(part, str))
-        # Below "rows" stand names of rows, which are no keys of ours.
-        model = _MODELS[inner[:3]]
-        return unknown_name("key", str(place[-1]), model.model_fields, where=where)
+        known = _MODELS[inner[:3]].model_fields  # below "rows" stand names of rows, not our keys
+        return unknown_name("key", str(place[-1]), known, where=where)
     axis = next((part for part in named if part in _TAKES), None)
     if axis is not None and first["type"] != "value_error":
         value = repr(functools.reduce(operator.getitem, named, data))

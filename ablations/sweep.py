@@ -75,9 +75,7 @@ class SweepSummary:
     @property
     def exit_status(self) -> int:
         """0 all well, 1 some failed, 130 or 143 stopped."""
-        if self.stopped is not None:
-            return self.stopped
-        return 1 if self.failed else 0
+        return self.stopped if self.stopped is not None else int(bool(self.failed))
 
 
 def longest_first(cells: Sequence[Cell], seconds: Mapping[str, float]) -> list[Cell]:
@@ -91,8 +89,14 @@ def longest_first(cells: Sequence[Cell], seconds: Mapping[str, float]) -> list[C
     """
 
     def expectation(cell: Cell) -> tuple[float, int]:
-        known = seconds.get(kind(cell), seconds.get(family(cell), float("inf")))
-        return known, _guess(cell)
+        attention = attentions.get(cell.attention)
+        stepwise = (
+            attention.stepwise
+            or cell.score == "location-aware"
+            or cell.options.get("input_feeding")
+        )
+        guess = max(_GUESSES[attention.placement], _STEPWISE if stepwise else 0)
+        return seconds.get(kind(cell), seconds.get(family(cell), float("inf"))), guess
 
     return sorted(cells, key=expectation, reverse=True)
 
@@ -104,13 +108,6 @@ def mean_seconds(taken: Iterable[tuple[Cell, float]]) -> dict[str, float]:
         found[kind(cell)].append(seconds)
         found[family(cell)].append(seconds)
     return {name: fmean(several) for name, several in found.items()}
-
-
-def _guess(cell: Cell) -> int:
-    attention = attentions.get(cell.attention)
-    looks_back = cell.score == "location-aware" or bool(cell.options.get("input_feeding"))
-    guess = _GUESSES[attention.placement]
-    return max(guess, _STEPWISE) if attention.stepwise or looks_back else guess
 
 
 def kind(cell: Cell) -> str:
@@ -235,9 +232,8 @@ def describe_problems(summary: SweepSummary) -> Sequence[str]:
 def describe_failures(summary: SweepSummary) -> Sequence[str]:
     """One line per failed cell."""
     labels = {cell.hash: cell.label for cell in summary.plan.to_run}
-    lines = []
-    for outcome in summary.failed:
-        kind, message = outcome.failure or ("failed", "")
-        lost = "" if outcome.stored else " (this could not be stored)"
-        lines.append(f"{labels[outcome.hash]}: {kind}: {message}{lost}")
-    return lines
+    return [
+        f"{labels[outcome.hash]}: {': '.join(outcome.failure or ('failed', ''))}"
+        + ("" if outcome.stored else " (this could not be stored)")
+        for outcome in summary.failed
+    ]

@@ -163,15 +163,10 @@ class Outcome:
         return TypeAdapter(cls).validate_python(data)
 
 
-def validation_figures(validation_loss: float, steps: float) -> dict[str, Any]:
+def validation_figures(loss: float, steps: float) -> dict[str, Any]:
     """The figures of a candidate of a search, as fields of its `Result`: no test data are used."""
-    loss = validation_loss
-    return {
-        "metrics": {"validation_loss": loss, "steps": steps},
-        "primary": Primary(
-            name="validation loss", value=loss, low=loss, high=loss, higher_is_better=False
-        ),
-    }
+    first = Primary(name="validation loss", value=loss, low=loss, high=loss, higher_is_better=False)
+    return {"metrics": {"validation_loss": loss, "steps": steps}, "primary": first}
 
 
 def stopped_result(

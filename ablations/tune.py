@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -95,8 +95,8 @@ class HalvingByKind(InOrder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._halvings: dict[str, AsyncHyperBandScheduler] = {}
-        self._steps: dict[str, set[float]] = {}  # of validations, by trial
+        self._halvings = defaultdict[str, AsyncHyperBandScheduler](_halving)
+        self._steps = defaultdict[str, set[float]](set)  # of validations, by trial
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         super().on_trial_add(tune_controller, trial)
@@ -106,23 +106,20 @@ class HalvingByKind(InOrder):
         if _METRIC not in result:  # its first report, or its last
             return str(TrialScheduler.CONTINUE)
         # A trial that continues from a checkpoint reports its validations once more.
-        steps = self._steps.setdefault(trial.trial_id, set())
+        steps = self._steps[trial.trial_id]
         steps.add(result["step"])
         figures = {_METRIC: result[_METRIC], "validation": len(steps)}
         return str(self._bracket(trial).on_trial_result(tune_controller, trial, figures))
 
     def _bracket(self, trial: Any) -> AsyncHyperBandScheduler:
-        name = candidates_of(Cell.from_json(trial.config["cell"]))
-        if name not in self._halvings:
-            self._halvings[name] = AsyncHyperBandScheduler(
-                time_attr="validation",
-                metric=_METRIC,
-                mode="min",
-                max_t=10**6,  # trials end by themselves
-                grace_period=1,
-                reduction_factor=_REDUCTION,
-            )
-        return self._halvings[name]
+        return self._halvings[candidates_of(_cell(trial))]
+
+
+def _halving() -> AsyncHyperBandScheduler:
+    end = 10**6  # trials end by themselves
+    return AsyncHyperBandScheduler(
+        "validation", _METRIC, "min", max_t=end, grace_period=1, reduction_factor=_REDUCTION
+    )
 
 
 def candidates_of(cell: Cell) -> str:
@@ -150,11 +147,13 @@ def run_trials(
         early_stopping: stop candidates that fall behind others of the same cell.
     """
     slots = _slots(resources)
+    # One for every rank, near to each other. The worker that Tune starts is the first.
+    bundles = tune.PlacementGroupFactory([_needs(resources)] * resources.ranks, strategy="PACK")
     progress.ready(slots)
     watch = _Watch(progress, request, options, resources.retries)
     for attempt in itertools.count():
         tuner = tune.Tuner(
-            tune.with_resources(trainable(options, trial_function), _needs(resources)),
+            tune.with_resources(trainable(options, trial_function), bundles),
             tune_config=tune.TuneConfig(
                 reuse_actors=True,
                 search_alg=GivenCells(cells),
@@ -178,16 +177,20 @@ def run_trials(
             return
 
 
-def _needs(resources: Resources) -> tune.PlacementGroupFactory:
-    """A bundle for every rank, near to each other. The worker that Tune starts is the first."""
-    bundle = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_rank}
-    return tune.PlacementGroupFactory([bundle] * resources.ranks, strategy="PACK")
+def _needs(resources: Resources) -> dict[str, float]:
+    """What one rank needs."""
+    return {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_rank}
 
 
 def _slots(resources: Resources) -> int:
     """How many trials run at once. Raises UsageError where not even one can."""
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    slots = sum(_fitting(have, resources) for have in alive)
+    needs = {kind: need for kind, need in _needs(resources).items() if need}
+    # Ranks, of one trial or several, that the machines can hold.
+    slots = sum(
+        min(int(have.get(kind, 0.0) / need + 1e-9) for kind, need in needs.items())
+        for have in alive
+    )
     if slots < resources.ranks:
         have = ray.cluster_resources()
         cpus, gpus = (
@@ -215,14 +218,6 @@ def nodes() -> list[NodeUse]:
         )
         for node in ray.nodes()
     ]
-
-
-def _fitting(have: dict[str, float], resources: Resources) -> int:
-    """How many ranks (of one trial or several) a machine can hold."""
-    by_cpu = int(have.get("CPU", 0.0) / resources.cpus_per_trial + 1e-9)
-    if not resources.gpus_per_rank:
-        return by_cpu
-    return min(by_cpu, int(have.get("GPU", 0.0) / resources.gpus_per_rank + 1e-9))
 
 
 class _Watch(tune.Callback):
@@ -297,8 +292,7 @@ class _Watch(tune.Callback):
             return
         cause, started = _cause(trial, self._deaths[cell.hash]), started or utc_now()
         result = failed_result(cell, *cause, started=started, options=self._options)
-        stored = store_result(result, self._options)
-        self._progress.finished(Outcome.of(result, stored=stored))
+        self._progress.finished(Outcome.of(result, stored=store_result(result, self._options)))
 
 
 def _cell(trial: Any) -> Cell:
@@ -315,14 +309,9 @@ def _cause(trial: Any, times: int) -> tuple[str, str]:
     if "low on memory" in report or "OutOfMemory" in report:
         return OUT_OF_MEMORY, f"its process was killed because the machine ran low on memory{again}"
     who = "the process of one of its ranks" if "RankLost: " in report else "its process"
-    return WORKER_DIED, f"{who} was killed or crashed{again} ({_detail(report)})"
-
-
-def _detail(report: str) -> str:
-    """Ray's account of the last death, or else the end of a rank's own."""
+    # Ray's account of the last death, or else the end of a rank's own.
     _, found, detail = report.rpartition("Worker exit detail:")
-    if found:
-        detail = re.split("Some common causes|There are some potential root causes", detail)[0]
-    else:
-        detail = report.rpartition("RankLost: ")[2][-_DETAIL_CHARACTERS:]
-    return " ".join(detail.split())
+    detail = re.split("Some common causes|There are some potential root causes", detail)[0]
+    own = report.rpartition("RankLost: ")[2][-_DETAIL_CHARACTERS:]
+    account = " ".join((detail if found else own).split())
+    return WORKER_DIED, f"{who} was killed or crashed{again} ({account})"

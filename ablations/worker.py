@@ -12,9 +12,9 @@ The process that drives a sweep imports this file as well, so torch is imported 
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
+import pkgutil
 import platform
 import threading
 import time
@@ -41,8 +41,6 @@ from ablations.trial_interface import (
 )
 from bench.store.cell import Cell
 from bench.store.result import Result, utc_now
-
-TrialFunction = Callable[[Cell, TrialOptions, TrialHooks], Result]
 
 #: Seconds that ranks have to end once one of them has.
 _PATIENCE = 5.0
@@ -101,7 +99,10 @@ def run_cell(
     clock, started = time.perf_counter(), utc_now()
     try:
         with time_limit(cell, options, started):
-            result = _trial(trial_function, options)(cell, options, hooks)
+            if options.ranks > 1:
+                result = _worker_group(options).run(trial_function, cell, options, hooks)
+            else:
+                result = pkgutil.resolve_name(trial_function)(cell, options, hooks)
     except Interrupted:
         return Outcome(cell.hash, "interrupted", seconds=time.perf_counter() - clock)
     except RankLost:
@@ -116,18 +117,6 @@ def run_cell(
         stored = store_result(result, options)
         return Outcome.of(result, time.perf_counter() - clock, stored=stored)
     return Outcome.of(result, time.perf_counter() - clock)
-
-
-def _trial(name: str, options: TrialOptions) -> TrialFunction:
-    if options.ranks > 1:
-        return partial(_worker_group(options).run, name)
-    return _imported(name)
-
-
-def _imported(name: str) -> TrialFunction:
-    module, _, function = name.partition(":")
-    found: TrialFunction = getattr(importlib.import_module(module), function)
-    return found
 
 
 class Rank:
@@ -146,8 +135,8 @@ class Rank:
         """Train a cell. Returns kind and message of a failure; never raises Exception."""
         from ablations.trial import failure_kind
 
-        module = importlib.import_module(trial_function.partition(":")[0])
         try:
+            module = pkgutil.resolve_name(trial_function.partition(":")[0])
             module.run_rank(Cell.from_json(cell), options)
         except Interrupted:
             return None
@@ -201,16 +190,13 @@ class WorkerGroup:
         if not self._in_step:
             self._join(options)
         self._in_step = False  # unless all goes well
-        under_way = [
-            other.run.remote(trial_function, cell.to_json(), replace(options, rank=rank))
-            for rank, other in enumerate(self._others, start=1)
-        ]
+        under_way = self._call("run", trial_function, cell.to_json(), options=options)
         store_failure = partial(_store_failure, cell, options, utc_now())
         watch = _PeerWatch(under_way, self.shutdown, store_failure)
         patience = _PATIENCE
         try:
             hooks = replace(hooks, peer_failure=watch.failure)
-            result = _imported(trial_function)(cell, options, hooks)
+            result: Result = pkgutil.resolve_name(trial_function)(cell, options, hooks)
             self._in_step = result.status == "done"
             return result
         except SystemExit:  # Tune ends the trial: the others would wait for this rank
@@ -232,10 +218,7 @@ class WorkerGroup:
 
         self._groups += 1
         place = (self._host, self._rendezvous.port, self._groups)
-        joining = [
-            other.join.remote(*place, replace(options, rank=rank))
-            for rank, other in enumerate(self._others, start=1)
-        ]
+        joining = self._call("join", *place, options=options)
         watch = _PeerWatch(joining, self.shutdown)
         try:
             join_process_group(self._rendezvous, self._groups, options)
@@ -244,12 +227,18 @@ class WorkerGroup:
         finally:
             watch.end(_PATIENCE)
 
+    def _call(self, method: str, *arguments: Any, options: TrialOptions) -> list[Any]:
+        """Call a method of `Rank` in the other ranks; returns Ray's references."""
+        return [
+            getattr(other, method).remote(*arguments, replace(options, rank=rank))
+            for rank, other in enumerate(self._others, start=1)
+        ]
+
 
 def _store_failure(cell: Cell, options: TrialOptions, started: str, failure: Exception) -> None:
     if isinstance(failure, RankFailed):  # where a process died, the trial is run again
-        message = str(failure)
-        result = failed_result(cell, failure.kind, message, started=started, options=options)
-        store_result(result, options)
+        cause = failure.kind, str(failure)
+        store_result(failed_result(cell, *cause, started=started, options=options), options)
 
 
 class _PeerWatch:

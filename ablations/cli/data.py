@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablations.cli.options import add_data_root, data_root_of, settings_of
+from ablations.cli.options import add_data_root, add_settings, data_root_of, say, settings_of
 from bench.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     from tasks.base import Dataset
-    from tasks.data.archives import Distribution
-    from tasks.data.hub import Card
 
 #: Problems that are listed unless --max-problems says otherwise; all are counted.
 LISTED = 20
@@ -41,7 +39,7 @@ class DatasetEntry:
         there = [path for path in wanted if path.exists()]
         if own:  # any of them shows that it is there
             return there[:1]
-        return there if len(there) == len(wanted) else []
+        return there if there == wanted else []
 
 
 def all_data_sets(task: str | None = None) -> list[DatasetEntry]:
@@ -85,14 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     check = actions.add_parser("check", help="what is wrong with a data set, file and line")
     check.add_argument("--dataset", metavar="DATASET", help="another way to give NAME")
-    check.add_argument(
-        "--set",
-        dest="settings",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="an option of the data set; may be repeated",
-    )
+    add_settings(check, "an option of the data set; may be repeated")
     check.add_argument(
         "--max-problems",
         metavar="N",
@@ -172,14 +163,35 @@ def _found(found: DatasetEntry, root: Path | None, places: list[Path], size: int
 
 
 def _download(args: argparse.Namespace) -> int:
-    from tasks.data.archives import fetch_distribution
+    from tasks.data.archives import Distribution, fetch_distribution
     from tasks.data.download import size_text
     from tasks.data.hub import Card, fetch
 
     found = find_data_set(args.name, args.task)
-    card = _card(found, args.revision)
-    root = _destination(args.data_root)
-    _say(f"{found.label}: {found.kind.summary}")
+    card = found.kind.card
+    if card is None:
+        remedy = "it is read from files of your own or has no publisher we know; see docs/data.md"
+        if not found.kind.external:
+            remedy = "it is generated, use it as it is"
+        raise UsageError(f"'{found.name}' cannot be downloaded", remedy=remedy)
+    if isinstance(card, Card):
+        card = card.at(args.revision)
+    elif args.revision:
+        raise UsageError(
+            f"'{found.name}' is distributed in one version only",
+            where="--revision",
+            remedy="leave it out",
+        )
+    if args.data_root is None:
+        raise UsageError(
+            "no destination given",
+            where="--data-root",
+            remedy="name a folder, or set ATTNBENCH_DATA",
+        )
+    root = Path(args.data_root).expanduser().absolute()
+    if root.exists() and not root.is_dir():
+        raise UsageError("not a directory", where=f"--data-root {args.data_root}")
+    say(f"{found.label}: {found.kind.summary}")
     for key, value in {
         "from": card.source,
         "licence": found.kind.licence,
@@ -188,59 +200,16 @@ def _download(args: argparse.Namespace) -> int:
         "to": str(root),
     }.items():
         if value:
-            _say(f"  {key}: {value}")
+            say(f"  {key}: {value}")
     if isinstance(card, Card):
-        fetched = fetch(card, root, report=_say)
+        fetched = fetch(card, root, report=say)
     else:
-        fetched = fetch_distribution(card, root, report=_say)
+        assert isinstance(card, Distribution), card
+        fetched = fetch_distribution(card, root, report=say)
     if fetched.kept:
-        _say(f"{len(fetched.kept)} of {len(fetched.kept) + len(fetched.got)} files were there")
-    _say(f"complete; `attnbench data check {found.name} {root}` checks every line of it")
+        say(f"{len(fetched.kept)} of {len(fetched.kept) + len(fetched.got)} files were there")
+    say(f"complete; `attnbench data check {found.name} {root}` checks every line of it")
     return 0
-
-
-def _card(found: DatasetEntry, revision: str) -> Card | Distribution:
-    """The download of a data set. Raises UsageError if it has none, or no such revision."""
-    from tasks.data.archives import Distribution
-    from tasks.data.hub import Card
-
-    card = found.kind.card
-    if card is None:
-        generated = not found.kind.external
-        raise UsageError(
-            f"'{found.name}' cannot be downloaded",
-            remedy="it is generated, use it as it is"
-            if generated
-            else "it is read from files of your own or has no publisher we know; see docs/data.md",
-        )
-    if isinstance(card, Card):
-        return card.at(revision)
-    if revision:
-        raise UsageError(
-            f"'{found.name}' is distributed in one version only",
-            where="--revision",
-            remedy="leave it out",
-        )
-    assert isinstance(card, Distribution), card
-    return card
-
-
-def _destination(given: str | None) -> Path:
-    if given is None:
-        raise UsageError(
-            "no destination given",
-            where="--data-root",
-            remedy="name a folder, or set ATTNBENCH_DATA",
-        )
-    path = Path(given).expanduser().absolute()
-    if path.exists() and not path.is_dir():
-        raise UsageError("not a directory", where=f"--data-root {given}")
-    return path
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()  # a download may take an hour
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -266,8 +235,7 @@ def _check(args: argparse.Namespace) -> int:
             sizes = ", ".join(f"{name} {len(part):,}" for name, part in corpus.splits.items())
             lines = [f"{found.label}: can be used ({sizes})"]
             lines += [f"  note: {note}" for note in corpus.notes]
-        for line in lines:
-            _say(line)
+        say("\n".join(lines))
     if total:
         raise UsageError(
             f"{total} problem{'s' * (total > 1)}",

@@ -9,7 +9,7 @@ import functools
 import importlib.metadata
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +31,8 @@ def run(args: argparse.Namespace) -> int:
     if args.kind not in KINDS:
         raise unknown_name("kind", args.kind, KINDS)
     rows = KINDS[args.kind]()
-    if args.json:
-        sys.stdout.write(json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
-    else:
-        sys.stdout.write(table(rows))
+    text = json.dumps(rows, ensure_ascii=False, indent=1) + "\n" if args.json else table(rows)
+    sys.stdout.write(text)
     return 0
 
 
@@ -59,16 +57,12 @@ def _cell(value: Any) -> str:
 def _tasks() -> list[Row]:
     from tasks.base import tasks
 
-    return [
-        {
-            "name": name,
-            "headline": task.headline,
-            "higher_is_better": task.higher_is_better,
-            "default_dataset": task.default_dataset,
-            "summary": task.summary,
-        }
-        for name, task in tasks.items()
-    ]
+    columns = ("headline", "higher_is_better", "default_dataset", "summary")
+    return [_row(name, task, columns) for name, task in tasks.items()]
+
+
+def _row(name: str, thing: Any, attributes: Iterable[str]) -> Row:
+    return {"name": name, **{one: getattr(thing, one, None) for one in attributes}}
 
 
 def _attentions() -> list[Row]:
@@ -103,19 +97,12 @@ def declared(registry: Registry[Any], *attributes: str) -> list[Row]:
     if registry.package and not importlib.metadata.entry_points(group=registry.group or ""):
         with contextlib.suppress(OSError, ValueError):  # no source there, or no literals
             rows = [
-                {"name": name, **{one: _literal(found.get(one)) for one in attributes}}
-                for name, found in _members(registry.package)
+                {"name": name, **{key: ast.literal_eval(of.get(key, "None")) for key in attributes}}
+                for name, of in _members(registry.package)
             ]
     if rows is None:
-        rows = [
-            {"name": name, **{one: getattr(thing, one, None) for one in attributes}}
-            for name, thing in registry.items()
-        ]
+        rows = [_row(name, thing, attributes) for name, thing in registry.items()]
     return sorted(rows, key=lambda row: str(row["name"]))
-
-
-def _literal(expression: ast.expr | None) -> Any:
-    return None if expression is None else ast.literal_eval(expression)
 
 
 def _members(package: str) -> Iterator[tuple[str, dict[str, ast.expr]]]:
@@ -170,19 +157,18 @@ def _path(module: str) -> Path:
 
 
 def _datasets() -> list[Row]:
-    from tasks.base import datasets, tasks
+    from ablations.cli.data import all_data_sets
 
     return [
         {
-            "task": task,
-            "name": name,
-            "external": source.external,
-            "gold_alignments": source.gold,
-            "licence": source.licence,
-            "summary": source.summary,
+            "task": one.task,
+            "name": one.name,
+            "external": one.kind.external,
+            "gold_alignments": one.kind.gold,
+            "licence": one.kind.licence,
+            "summary": one.kind.summary,
         }
-        for task in tasks.names()
-        for name, source in datasets(task).items()
+        for one in all_data_sets()
     ]
 
 
@@ -199,10 +185,9 @@ def _studies() -> list[Row]:
     for name in study_files():
         try:
             study = load_study(name)
+            rows.append({"name": name, "blocks": len(study.blocks), "title": study.title})
         except UsageError as error:  # somebody else's
             rows.append({"name": name, "blocks": 0, "title": f"not usable: {error}"})
-        else:
-            rows.append({"name": name, "blocks": len(study.blocks), "title": study.title})
     return rows
 
 

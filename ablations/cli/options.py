@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
 def add_cell_options(parser: argparse.ArgumentParser) -> None:
     """`--budget`, `--set` and `--data-root`."""
     parser.add_argument("--budget", metavar="BUDGET", help="smoke, laptop (the default) or gpu")
-    parser.add_argument(
-        "--set",
-        dest="settings",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="change an option of the attention, the training or the data set; may be repeated",
-    )
+    changed = "change an option of the attention, the training or the data set; may be repeated"
+    add_settings(parser, changed)
     add_data_root(parser)
+
+
+def add_settings(parser: argparse.ArgumentParser, help: str) -> None:
+    parser.add_argument(
+        "--set", dest="settings", metavar="KEY=VALUE", action="append", default=[], help=help
+    )
 
 
 def add_data_root(parser: argparse.ArgumentParser) -> None:
@@ -137,3 +138,9 @@ def check_data(cells: Iterable[Cell], data_root: Path | None) -> None:
             command = f"attnbench data check {cell.dataset} --task {cell.task}"
             more = f"and {len(problems) - 1} more, see `{command}`" if len(problems) > 1 else ""
             raise UsageError(problems[0], remedy=more)
+
+
+def say(line: str) -> None:
+    """Write a line to standard output at once: what follows may take hours."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -77,12 +77,13 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         options=settings_of(args.settings),
     )
-    store = None
+    store = result = None
     if args.store is not None:
         from bench.store.store import Store
 
         store = Store.open(args.store, create=True)
-    result = None if store is None or args.force else _stored(store, cell)
+        if not args.force and store.statuses([cell.hash]).get(cell.hash) == "done":
+            result = store.get(cell.hash)
     if result is None:
         from ablations.cancellation import Stopped
 
@@ -95,11 +96,6 @@ def run(args: argparse.Namespace) -> int:
         sys.stderr.write("from the store; --force runs it again\n")
     _show(result, as_json=args.json)
     return 0 if result.status == "done" else 1
-
-
-def _stored(store: Store, cell: Cell) -> Result | None:
-    done = store.statuses([cell.hash]).get(cell.hash) == "done"
-    return store.get(cell.hash) if done else None
 
 
 def _run(cell: Cell, store: Store | None, args: argparse.Namespace) -> Result:
@@ -143,14 +139,11 @@ def _warn(problem: str) -> None:
 
 
 def _show(result: Result, *, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(result.to_json(), ensure_ascii=False, indent=1) + "\n")
-    else:
-        sys.stdout.write("\n".join(summary(result)) + "\n")
-    if result.failure is not None:
-        sys.stderr.write(
-            f"failed: {result.cell.label}: {result.failure.kind}: {result.failure.message}\n"
-        )
+    record = json.dumps(result.to_json(), ensure_ascii=False, indent=1) if as_json else None
+    sys.stdout.write((record or "\n".join(summary(result))) + "\n")
+    failure = result.failure
+    if failure is not None:
+        sys.stderr.write(f"failed: {result.cell.label}: {failure.kind}: {failure.message}\n")
 
 
 def summary(result: Result) -> list[str]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ablations.progress import SILENCE_SECONDS, SweepStatus, counts_line, duration
+
 if TYPE_CHECKING:
-    from ablations.progress import SweepStatus
     from bench.store.store import Store
 
 _SHOWN_FAILURES = 10
@@ -31,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     records = sweeps(store)
     counts = Counter[str](store.statuses(store.hashes()).values())
     if args.json:
-        shown = [{**record.to_json(), "state": state(record, now)} for record in records]
+        shown = [{**asdict(record), "state": state(record, now)} for record in records]
         sys.stdout.write(json.dumps({"results": counts, "sweeps": shown}, indent=1) + "\n")
     else:
         sys.stdout.write("\n".join(describe(store.address, counts, records, now)) + "\n")
@@ -40,21 +43,15 @@ def run(args: argparse.Namespace) -> int:
 
 def sweeps(store: Store) -> list[SweepStatus]:
     """The last status of every sweep of a store, the newest first."""
-    from ablations.progress import SweepStatus
-
     found = []
     for record in store.sweeps():
-        try:
+        with contextlib.suppress(ValueError):  # of another version
             found.append(SweepStatus.from_json(record))
-        except ValueError:  # of another version
-            continue
     return sorted(found, key=lambda record: record.began, reverse=True)
 
 
 def state(record: SweepStatus, now: datetime) -> str:
     """The state of a sweep by its own account, or "silent" if that is too old to be true."""
-    from ablations.progress import SILENCE_SECONDS
-
     alive = record.state in ("starting", "running")
     return "silent" if alive and record.silent_seconds(now) > SILENCE_SECONDS else record.state
 
@@ -73,27 +70,23 @@ def describe(
 
 
 def _sweep_lines(record: SweepStatus, now: datetime) -> Iterable[str]:
-    from ablations.progress import counts_line, duration
-
     how = state(record, now)
     since = duration(max(0.0, record.silent_seconds(now)))
     driver = f"{record.host}, process {record.pid}"
-    if how == "silent":
-        yield f"{record.study} ({driver}): not heard of for {since}; run it again to continue"
-    elif how in ("finished", "stopped"):
-        yield f"{record.study} ({driver}): {how} {since} ago"
-    else:
-        yield f"{record.study} ({driver}): {how}"
+    ends = {
+        "silent": f"not heard of for {since}; run it again to continue",
+        "finished": f"finished {since} ago",
+        "stopped": f"stopped {since} ago",
+    }
+    yield f"{record.study} ({driver}): {ends.get(how, how)}"
     done = record.stored + record.done
     left = record.seconds_left if how == "running" else None
     yield "  " + counts_line(done, record.cells, len(record.running), record.failed, left)
     for node in record.nodes:
         gpus = f", {node.gpus:g} GPUs" if node.gpus else ""
         gone = "" if node.alive else ", gone"
-        yield (
-            f"  {node.name}: {node.cpus:g} CPUs{gpus}{gone}; {node.running} running,"
-            f" {node.finished} ended"
-        )
+        trials = f"{node.running} running, {node.finished} ended"
+        yield f"  {node.name}: {node.cpus:g} CPUs{gpus}{gone}; {trials}"
     for trial in record.running:
         where = f" on {trial.node}" if trial.node else ""
         yield f"  running {duration(trial.seconds):>8}  {trial.label}{where}"

@@ -7,6 +7,7 @@ import contextlib
 import shlex
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from ablations.cli.options import (
     check_data,
     checkpoint_seconds_of,
     data_root_of,
+    say,
     settings_of,
 )
 from bench.errors import UsageError
@@ -26,8 +28,26 @@ if TYPE_CHECKING:
     from ablations.expansion import Expansion
     from ablations.hyperparameters import Search
     from ablations.study import Study
-    from ablations.sweep import SweepPlan, SweepSummary
+    from ablations.sweep import SweepSummary
     from bench.tracking import Mode
+
+
+#: Help on the options that say what a trial may take, by option, metavar, type and default.
+_RESOURCES: Mapping[tuple[str, str, type, float | None], str] = {
+    ("--address", "HOST", str, None): "join a Ray cluster: auto, or host:port "
+    "(default: one of this machine alone)",
+    ("--cpus-per-trial", "C", float, 1.0): "cores of a trial, or of each process that trains it "
+    "(default: 1)",
+    ("--gpus-per-trial", "G", float, None): "a fraction shares a GPU among trials; 2 or more "
+    "train each trial together, one process per GPU (default: 1 where this machine has one, "
+    "else 0)",
+    ("--processes-per-trial", "N", int, None): "processes that train a trial together "
+    "(default: 1, or one per GPU)",
+    ("--retries", "N", int, 3): "times a trial is resumed after its process or machine died "
+    "(default: 3)",
+    ("--trial-timeout", "MINUTES", float, None): "longest time of a trial; one that takes longer "
+    "fails",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,44 +89,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--limit", metavar="N", type=int, help="run at most N cells")
     parser.add_argument("--dry-run", action="store_true", help="list the cells without running any")
-    parser.add_argument(
-        "--address",
-        metavar="HOST",
-        help="join a Ray cluster: auto, or host:port (default: one of this machine alone)",
-    )
-    parser.add_argument(
-        "--cpus-per-trial",
-        metavar="C",
-        type=float,
-        default=1.0,
-        help="cores of a trial, or of each process that trains it (default: 1)",
-    )
-    parser.add_argument(
-        "--gpus-per-trial",
-        metavar="G",
-        type=float,
-        help="a fraction shares a GPU among trials; 2 or more train each trial together, one "
-        "process per GPU (default: 1 where this machine has one, else 0)",
-    )
-    parser.add_argument(
-        "--processes-per-trial",
-        metavar="N",
-        type=int,
-        help="processes that train a trial together (default: 1, or one per GPU)",
-    )
-    parser.add_argument(
-        "--retries",
-        metavar="N",
-        type=int,
-        default=3,
-        help="times a trial is resumed after its process or machine died (default: 3)",
-    )
-    parser.add_argument(
-        "--trial-timeout",
-        metavar="MINUTES",
-        type=float,
-        help="longest time of a trial; one that takes longer fails",
-    )
+    for (option, metavar, kind, default), help in _RESOURCES.items():
+        parser.add_argument(option, metavar=metavar, type=kind, default=default, help=help)
     add_checkpoints(parser)
     add_tracking(parser, default="auto")
 
@@ -161,7 +145,7 @@ def _check_counts(args: argparse.Namespace) -> None:
 
 
 def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> int:
-    from ablations.sweep import plan_sweep
+    from ablations.sweep import describe_unusable, plan_sweep
     from bench.store.store import Store
 
     cells, store = expansion.cells, None  # a dry run makes none
@@ -178,7 +162,7 @@ def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> in
     for cell in plan.cells:
         word = "done" if cell in stored else "run" if cell in to_run else "later"
         sys.stdout.write(f"{word:5}  {cell.hash[:12]}  {cell.label} [{cell.budget}]\n")
-    _warn_of_unusable(plan)
+    _report("warning", describe_unusable(plan))
     for pair in expansion.refused:
         name = f"{pair.task} {pair.attention}+{pair.score}"
         sys.stdout.write(f"not applicable: {name}: {pair.reason}\n")
@@ -196,7 +180,7 @@ def _search(address: str, args: argparse.Namespace) -> Search | None:
 
 def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Namespace) -> int:
     from ablations.progress import renderer_for
-    from ablations.sweep import describe_failures, plan_sweep, run_sweep
+    from ablations.sweep import describe_failures, describe_unusable, plan_sweep, run_sweep
     from ablations.trial_interface import TrialOptions
     from bench.store.store import Store
     from bench.tracking import decide
@@ -226,72 +210,56 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_every),
         trial_seconds=None if args.trial_timeout is None else 60 * args.trial_timeout,
     )
-    renderer = renderer_for(sys.stderr)
     if search is not None:
         candidates = search.plan(due, create=True)
-        _say(f"{study.name}: search: {candidates}; results in {search.address}")
-        tried = search.run(candidates, options, resources, renderer)
-        for line in describe_failures(tried):
-            sys.stderr.write(f"candidate failed: {line}\n")
+        say(f"{study.name}: search: {candidates}; results in {search.address}")
+        tried = search.run(candidates, options, resources, renderer_for(sys.stderr))
+        _report("candidate failed", describe_failures(tried))
         if tried.stopped is not None:
             return tried.stopped
-        renderer = renderer_for(sys.stderr)
         plan = search.plan_cells(expansion.cells, due, store, begun=True)
         options = search.with_notes(options, due)
-    _warn_of_unusable(plan)
+    _report("warning", describe_unusable(plan))
     wandb = f"W&B {tracking.mode} ({tracking.reason})"
-    _say(f"{study.name}: {plan}; results in {store.address}; {wandb}")
+    say(f"{study.name}: {plan}; results in {store.address}; {wandb}")
     begun = time.perf_counter()
-    summary = run_sweep(plan, options, resources, renderer)
+    summary = run_sweep(plan, options, resources, renderer_for(sys.stderr))
     _conclude(summary, address, time.perf_counter() - begun, tracking.mode)
     return summary.exit_status
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()  # what follows takes hours
 
 
 def _resources(args: argparse.Namespace) -> Resources:
     from ablations.cluster import Resources
 
-    if args.processes_per_trial is not None and args.processes_per_trial < 1:
+    gpus, processes = args.gpus_per_trial, args.processes_per_trial
+    if processes is not None and processes < 1:
         raise UsageError("needs at least 1 process", where="--processes-per-trial")
-    gpus = args.gpus_per_trial
     if gpus is None:
         import torch
 
-        gpus = float(args.processes_per_trial or 1) if torch.cuda.is_available() else 0.0
-    return Resources(
-        args.address, args.cpus_per_trial, gpus, args.processes_per_trial or 0, args.retries
-    )
+        gpus = float(processes or 1) if torch.cuda.is_available() else 0.0
+    return Resources(args.address, args.cpus_per_trial, gpus, processes or 0, args.retries)
 
 
-def _warn_of_unusable(plan: SweepPlan) -> None:
-    from ablations.sweep import describe_unusable
-
-    for line in describe_unusable(plan):
-        sys.stderr.write(f"warning: {line}\n")
+def _report(kind: str, lines: Iterable[str]) -> None:
+    sys.stderr.writelines(f"{kind}: {line}\n" for line in lines)
 
 
 def _conclude(summary: SweepSummary, address: str, seconds: float, tracking: Mode) -> None:
     from ablations.progress import duration
     from ablations.sweep import describe_failures, describe_problems
 
-    for line in describe_failures(summary):
-        sys.stderr.write(f"failed: {line}\n")
-    for line in describe_problems(summary):
-        sys.stderr.write(f"warning: {line}\n")
+    _report("failed", describe_failures(summary))
+    _report("warning", describe_problems(summary))
     done = sum(outcome.status == "done" for outcome in summary.outcomes)
-    left = len(summary.plan.cells) - len(summary.plan.stored) - done - len(summary.failed)
-    parts = [f"{done} done"]
-    if summary.plan.stored:
-        parts.append(f"{len(summary.plan.stored)} were done before")
-    if summary.failed:
-        parts.append(f"{len(summary.failed)} failed")
-    if left:
-        parts.append(f"{left} left, run the same command again")
-    sys.stdout.write(f"{', '.join(parts)}; {duration(seconds)}\n")
+    before, failed = len(summary.plan.stored), len(summary.failed)
+    others = {
+        "were done before": before,
+        "failed": failed,
+        "left, run the same command again": len(summary.plan.cells) - before - done - failed,
+    }
+    counts = [f"{done} done", *(f"{count} {what}" for what, count in others.items() if count)]
+    sys.stdout.write(f"{', '.join(counts)}; {duration(seconds)}\n")
     shown = shlex.quote(address if "://" in address else str(Path(address)))
     wandb = "" if tracking == "off" else f" --wandb {tracking}"
     sys.stdout.write(f"next: attnbench report {shown}{wandb}\n")

@@ -124,7 +124,8 @@ def require_https(url: str) -> None:
 def _with_retries(url: str, part: Path, tag: Path, timeout: float) -> None:
     for attempt in range(TRIES):
         try:
-            return _fetch(url, part, tag, timeout)
+            _fetch(url, part, tag, timeout)
+            return
         except _BrokenError as error:
             if attempt == TRIES - 1:
                 remedy = "check the network; what has arrived is kept"

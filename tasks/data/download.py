@@ -113,12 +113,9 @@ def require_space(folder: Path, size: int) -> None:
 
 def require_https(url: str) -> None:
     """Raise UsageError unless an address is HTTPS, or HTTP on this machine."""
-    address = urlsplit(url)
-    if address.scheme == "https" or (address.scheme == "http" and address.hostname in _LOOPBACK):
-        return
-    raise UsageError(
-        f"'{address.scheme or 'no'}' addresses are refused", where=url, remedy="use https"
-    )
+    scheme, host = urlsplit(url).scheme, urlsplit(url).hostname
+    if scheme != "https" and not (scheme == "http" and host in _LOOPBACK):
+        raise UsageError(f"'{scheme or 'no'}' addresses are refused", where=url, remedy="use https")
 
 
 def _with_retries(url: str, part: Path, tag: Path, timeout: float) -> None:

@@ -133,9 +133,7 @@ class Tokenizer:
         options: dict[str, Any] = {"special_tokens": list(SPECIALS), "show_progress": False}
         if kind == "bpe":
             model = Tokenizer(models.BPE(unk_token=SPECIALS[UNK]))
-            trainer: trainers.Trainer = trainers.BpeTrainer(
-                vocab_size=size, min_frequency=2, **options
-            )
+            trainer: Any = trainers.BpeTrainer(vocab_size=size, min_frequency=2, **options)
         else:
             model = Tokenizer(models.WordLevel(unk_token=SPECIALS[UNK]))
             trainer = trainers.WordLevelTrainer(vocab_size=size or 2**31, **options)

@@ -92,17 +92,16 @@ class Corpus(Generic[ExampleT]):
         return digest(
             type(self).__name__,
             self.traits(),
-            [[name, _digest_examples(part)] for name, part in self.splits.items()],
+            [
+                [name, digest_texts(chain.from_iterable(example.content() for example in part))]
+                for name, part in self.splits.items()
+            ],
         )
 
     def problems(self) -> Iterator[Problem]:
         """What only shows when all examples are looked at closely (pictures decoded, ...): for
         `attnbench data check`, after the data set's `scan`. Raises UsageError likewise."""
         return iter(())
-
-
-def _digest_examples(examples: Sequence[Example]) -> str:
-    return digest_texts(chain.from_iterable(example.content() for example in examples))
 
 
 class DatasetOptions(BaseModel):
@@ -192,8 +191,8 @@ class Dataset(ABC, Generic[CorpusT]):
 
     @classmethod
     def scan(cls, options: Any, data_root: Path | None) -> Scan[CorpusT]:
-        """Read the examples, and gather everything that is wrong with their files. A data set
-        that cannot go on after a problem is loaded.
+        """Read texts and headers, and gather everything that is wrong with them. A data set that
+        cannot go on after a problem is loaded.
 
         Raises UsageError where there is nothing to scan, or nothing can be used.
         """
@@ -220,11 +219,7 @@ class ScannedDataset(Dataset[CorpusT]):
 
     @classmethod
     @abstractmethod
-    def scan(cls, options: Any, data_root: Path | None) -> Scan[CorpusT]:
-        """Read texts and headers, and gather everything that is wrong with them.
-
-        Raises UsageError where there is nothing to scan at all.
-        """
+    def scan(cls, options: Any, data_root: Path | None) -> Scan[CorpusT]: ...
 
     @classmethod
     def load(cls, options: Any, data_root: Path | None) -> CorpusT:
@@ -235,9 +230,6 @@ class ScannedDataset(Dataset[CorpusT]):
         if found.corpus is None:
             raise UsageError(f"data set '{cls.name}' holds no examples", where=str(data_root))
         return found.corpus
-
-
-# Generated data sets.
 
 
 @dataclass(frozen=True)
@@ -294,9 +286,6 @@ def unseen(
             yield one
     if found < number:
         raise exhausted(found)
-
-
-# From a cell to its evaluation.
 
 
 @dataclass(frozen=True)
@@ -391,8 +380,6 @@ class Task(ABC, Generic[SettingsT, CorpusT, DataT, ModuleT]):
         """How outputs are scored; None where nobody but the trial itself can score them."""
         return None
 
-
-# The registries of tasks and of each task's data sets.
 
 #: Ours are the classes registered in `tasks/<name>/task.py`.
 tasks: Registry[type[Task]] = Registry(

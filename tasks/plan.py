@@ -59,7 +59,7 @@ def make_cell(
         raise NotApplicable(reason, where=f"{attention} with {score}")
     dataset = dataset or owner.default_dataset
     draft = Cell(task, dataset, attention, score, budget, seed, dict(options or {}))
-    return Cell(task, dataset, attention, score, budget, seed, _explicit_options(draft))
+    return replace(draft, options=_explicit_options(draft))
 
 
 def refusal(task: type[Task], attention: str, score: str) -> str | None:
@@ -76,8 +76,10 @@ def resolve(cell: Cell) -> Plan:
     """Everything the trial of a cell needs. Raises UsageError as `make_cell` does."""
     task, source, attention = _owners(cell)
     base = source.settings(cell.budget, attention.placement)
-    parts = _split_options(cell.options, attention.Options, task.Settings, source.Options)
-    attention_options = _validated(attention.Options, parts[0])
+    of_attention, of_task, of_data = _split_options(
+        cell.options, attention.Options, task.Settings, source.Options
+    )
+    attention_options = _validated(attention.Options, of_attention)
     normalisers.get(attention_options.normaliser, where="--set normaliser")
     return Plan(
         cell=cell,
@@ -85,8 +87,8 @@ def resolve(cell: Cell) -> Plan:
         dataset=source,
         attention=attention,
         attention_options=attention_options,
-        dataset_options=_validated(source.Options, parts[2]),
-        settings=_validated(task.Settings, {**base, **parts[1]}),
+        dataset_options=_validated(source.Options, of_data),
+        settings=_validated(task.Settings, {**base, **of_task}),
     )
 
 
@@ -99,11 +101,7 @@ def dataset_options(dataset: type[Dataset], values: Mapping[str, Any]) -> Any:
 def option_schemas(cell: Cell) -> dict[str, type[BaseModel]]:
     """The schemas of a cell's options by their owner: for `list` and for messages."""
     task, source, attention = _owners(cell)
-    return {
-        "attention": attention.Options,
-        "settings": task.Settings,
-        "data set": source.Options,
-    }
+    return {"attention": attention.Options, "settings": task.Settings, "data set": source.Options}
 
 
 def _owners(cell: Cell) -> tuple[type[Task], type[Dataset], Any]:
@@ -116,15 +114,16 @@ def _owners(cell: Cell) -> tuple[type[Task], type[Dataset], Any]:
 
 def _split_options(options: Mapping[str, Any], *schemas: type[BaseModel]) -> list[dict[str, Any]]:
     """The options by owner; a name belongs to the first schema that has it."""
+    owners = {
+        field: place
+        for place, schema in reversed(list(enumerate(schemas)))
+        for field in schema.model_fields
+    }
     parts: list[dict[str, Any]] = [{} for _ in schemas]
     for name, value in options.items():
-        for part, schema in zip(parts, schemas, strict=True):
-            if name in schema.model_fields:
-                part[name] = value
-                break
-        else:
-            known = [field for schema in schemas for field in schema.model_fields]
-            raise unknown_name("option", name, known, where="--set")
+        if name not in owners:
+            raise unknown_name("option", name, owners, where="--set")
+        parts[owners[name]][name] = value
     return parts
 
 
@@ -153,12 +152,15 @@ def _explicit_options(draft: Cell) -> dict[str, Scalar]:
     given, plain = resolve(draft), resolve(replace(draft, options={}))
     explicit: dict[str, Scalar] = {}
     for name in draft.options:
-        for have, default in zip(_models(given), _models(plain), strict=True):
-            if name in type(have).model_fields:
-                value = getattr(have, name)
-                if value != getattr(default, name) and _is_read(name, have, given):
-                    explicit[name] = value
-                break
+        owner = next(
+            owner
+            for owner in ("attention_options", "settings", "dataset_options")
+            if name in type(getattr(given, owner)).model_fields
+        )
+        model = getattr(given, owner)
+        value = getattr(model, name)
+        if value != getattr(getattr(plain, owner), name) and _is_read(name, model, given):
+            explicit[name] = value
     return explicit
 
 
@@ -171,7 +173,3 @@ def _is_read(name: str, owner: BaseModel, plan: Plan) -> bool:
     extra = type(owner).model_fields[name].json_schema_extra
     known = extra.get("placements") if isinstance(extra, dict) else None
     return not isinstance(known, list) or placement in known
-
-
-def _models(plan: Plan) -> tuple[BaseModel, ...]:
-    return plan.attention_options, plan.settings, plan.dataset_options

@@ -8,14 +8,13 @@ Blocks that several data sets share are taken over by `extends`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
-from pydantic.config import JsonDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 if TYPE_CHECKING:
     from bench.attention.base import Placement
@@ -27,8 +26,8 @@ BUDGETS: dict[str, str] = {
 }
 
 # Fields that only models of one family read say so: elsewhere they cannot name another trial.
-_TRANSFORMER: JsonDict = {"placements": ["transformer"]}
-_CONVOLUTIONAL: JsonDict = {"placements": ["convolutional"]}
+_transformer: Any = partial(Field, json_schema_extra={"placements": ["transformer"]})
+_convolutional: Any = partial(Field, json_schema_extra={"placements": ["convolutional"]})
 
 
 class Settings(BaseModel):
@@ -62,24 +61,14 @@ class Settings(BaseModel):
     decoder_layers: int = Field(1, ge=1)
     rnn_type: Literal["gru", "lstm"] = "gru"
     bidirectional: bool = True
-    num_heads: int = Field(
-        4, ge=1, description="heads of the Transformer", json_schema_extra=_TRANSFORMER
+    num_heads: int = _transformer(4, ge=1, description="heads of the Transformer")
+    ffn_dim: int = _transformer(256, ge=1, description="inner size of the Transformer")
+    positional_encoding: Literal["sinusoids", "learned"] = _transformer(
+        "sinusoids", description="positional encoding of the Transformer"
     )
-    ffn_dim: int = Field(
-        256, ge=1, description="inner size of the Transformer", json_schema_extra=_TRANSFORMER
-    )
-    positional_encoding: Literal["sinusoids", "learned"] = Field(
-        "sinusoids",
-        description="positional encoding of the Transformer",
-        json_schema_extra=_TRANSFORMER,
-    )
-    kernel_size: int = Field(
-        3, ge=1, description="width of the convolutions", json_schema_extra=_CONVOLUTIONAL
-    )
-    attention_layers: str = Field(
-        "all",
-        description="decoder layers with attention (1-based, as in 1,3,5), all, or last",
-        json_schema_extra=_CONVOLUTIONAL,
+    kernel_size: int = _convolutional(3, ge=1, description="width of the convolutions")
+    attention_layers: str = _convolutional(
+        "all", description="decoder layers with attention (1-based, as in 1,3,5), all, or last"
     )
     input_feeding: bool = Field(
         False, description="Luong 2015: the attentional vector enters the next step"
@@ -125,12 +114,8 @@ class TextSettings(Settings):
     )
 
 
-# What each budget means for each data set.
-
 Family = Literal["recurrent", "transformer", "convolutional"]
 Budget = Literal["smoke", "laptop", "gpu"]
-
-_FILE = "budgets.yaml"
 
 
 class _Block(BaseModel):
@@ -153,14 +138,11 @@ class _Budgets(BaseModel):
     datasets: dict[str, dict[Budget, _Block]]
     shared: dict[str, _Block]
 
-    def settings(self, dataset: str, budget: Budget, family: Family) -> dict[str, Any]:
-        return self._resolved(self.datasets[dataset].get(budget, _Block()), family)
-
-    def _resolved(self, block: _Block, family: Family) -> dict[str, Any]:
+    def resolved(self, block: _Block, family: Family) -> dict[str, Any]:
         """Later ones win: what is extended, what holds for all families, what for this one."""
         settings: dict[str, Any] = {}
         for name in [block.extends] if isinstance(block.extends, str) else block.extends:
-            settings |= self._resolved(self.shared[name], family)
+            settings |= self.resolved(self.shared[name], family)
         return settings | (block.model_extra or {}) | getattr(block, family)
 
 
@@ -170,10 +152,13 @@ def budget_settings(dataset: type, budget: str, placement: Placement) -> Mapping
     A data set of `tasks.TASK.datasets` has its section in tasks/TASK/budgets.yaml under its name,
     classes derived from it share it; data sets from elsewhere have none, and no settings here.
     """
-    for package, name in _sections(dataset):
-        budgets = _read(package)
-        if name in budgets.datasets:
-            return budgets.settings(name, budget, family(placement))  # type: ignore[arg-type]
+    for kind in dataset.__mro__:
+        package, ours, _ = kind.__module__.partition(".datasets")
+        if ours and package.startswith("tasks.") and "name" in vars(kind):
+            budgets = _read(package)
+            if (section := budgets.datasets.get(vars(kind)["name"])) is not None:
+                block = section.get(budget, _Block())  # type: ignore[call-overload]
+                return budgets.resolved(block, family(placement))
     return {}
 
 
@@ -186,17 +171,11 @@ def family(placement: Placement) -> Family:
             return "recurrent"
 
 
-def _sections(dataset: type) -> Iterator[tuple[str, str]]:
-    """Task package and name of a data set of ours and of those it derives from."""
-    for kind in dataset.__mro__:
-        package, datasets, _ = kind.__module__.partition(".datasets")
-        if datasets and package.startswith("tasks.") and "name" in vars(kind):
-            yield package, vars(kind)["name"]
-
-
 @cache
 def _read(package: str) -> _Budgets:
-    own = yaml.safe_load(files(package).joinpath(_FILE).read_text("utf-8"))
-    shared = yaml.safe_load(files("tasks").joinpath(_FILE).read_text("utf-8"))
+    shared, own = (
+        yaml.safe_load(files(owner).joinpath("budgets.yaml").read_text("utf-8"))
+        for owner in ("tasks", package)
+    )
     shared |= own.pop("shared", {})
-    return TypeAdapter(_Budgets).validate_python({"datasets": own, "shared": shared})
+    return _Budgets(datasets=own, shared=shared)

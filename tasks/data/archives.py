@@ -12,14 +12,20 @@ import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from bench.errors import UsageError
-from tasks.data.download import DownloadResult, download, read_record, size_text, write_record
+from tasks.data.download import (
+    DownloadResult,
+    download,
+    read_record,
+    size_text,
+    unwritable,
+    write_record,
+)
 
 #: A file as it is; compressed by gzip; a ZIP archive; a tar archive compressed by gzip.
 Form = Literal["file", "gz", "zip", "tar"]
@@ -38,10 +44,9 @@ def unpack(form: Form, path: Path, places: Mapping[str, str], root: Path, scratc
         UsageError: a damaged archive, one without a wanted member, no space, no permission.
     """
     try:
-        with _damage(path):
-            shutil.rmtree(scratch, ignore_errors=True)
-            scratch.mkdir(parents=True)
-            _extract(form, path, places, scratch)
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        _extract(form, path, places, scratch)
         for inside, place in places.items():
             if not (scratch / place).exists():
                 raise UsageError(
@@ -52,10 +57,13 @@ def unpack(form: Form, path: Path, places: Mapping[str, str], root: Path, scratc
         for place in places.values():
             (root / place).parent.mkdir(parents=True, exist_ok=True)
             (scratch / place).replace(root / place)
-    except OSError as error:
+    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
+        path.unlink(missing_ok=True)
         raise UsageError(
-            f"cannot be unpacked ({error.strerror or error})", where=str(path)
+            f"the archive is damaged ({error})", where=str(path), remedy="download it again"
         ) from None
+    except OSError as error:
+        raise unwritable(path, error, "cannot be unpacked") from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -100,20 +108,6 @@ def _target(name: str, places: Mapping[str, str]) -> str | None:
     return None
 
 
-@contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    """Delete a damaged archive and raise UsageError."""
-    try:
-        yield
-    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
-        path.unlink(missing_ok=True)
-        raise UsageError(
-            f"the archive is damaged ({error})", where=str(path), remedy="download it again"
-        ) from None
-
-
-# Data sets as sets of such files.
-
 #: Folder of the data root for work in progress.
 WORK = ".downloads"
 
@@ -124,9 +118,7 @@ class Piece:
 
     Attributes:
         url: its address.
-        places: places below the data root, by what goes there: a file of the archive, or a folder
-            of it (ends with "/"); "" where the piece is the file itself.
-        form: "file", a compressed file ("gz"), or an archive ("zip"; "tar", which is compressed).
+        places: places below the data root, by what goes there, as `unpack` takes them.
         size: in bytes; 0 where nobody says.
         sha256, md5: hexadecimal digests; None where none is published.
     """
@@ -145,12 +137,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Distribution:
-    """A data set's files at their publisher's.
-
-    Attributes:
-        name: of the data set, for `attnbench data download`.
-        source: who serves the files, and which version of them.
-    """
+    """A data set's files at their publisher's: a `tasks.base.Downloadable`."""
 
     name: str
     source: str
@@ -158,11 +145,9 @@ class Distribution:
 
     @property
     def size(self) -> int:
-        """Bytes to download, as far as they are known."""
         return sum(piece.size for piece in self.pieces)
 
     def places(self) -> tuple[str, ...]:
-        """Everything it consists of, below the data root."""
         return tuple(place for piece in self.pieces for place in piece.places.values())
 
 
@@ -176,8 +161,7 @@ def fetch_distribution(
         report: called with a line for every file that is downloaded.
 
     Raises:
-        UsageError: what `download` raises; an archive that is damaged or lacks what it should hold;
-            no space, no permission.
+        UsageError: what `download` and `unpack` raise.
     """
     work, record = root / WORK / card.name, root / WORK / f"{card.name}.json"
     got: list[str] = []

@@ -42,11 +42,10 @@ class BucketBatches:
         """All batches of an epoch: every example in exactly one of them."""
         rng = np.random.default_rng([self.seed, number])
         order = rng.permutation(len(self.lengths))
-        batches = [
-            batch
-            for pool in np.split(order, range(self._pool_size(), len(order), self._pool_size()))
-            for batch in self._cut(pool)
-        ]
+        mean = max(float(np.mean(self.lengths)), 1.0) if len(order) else 1.0
+        size = max(1, round(POOL_BATCHES * self.batch_tokens / mean))
+        pools = np.split(order, range(size, len(order), size))
+        batches = [batch for pool in pools for batch in self._cut(pool)]
         return [batches[place] for place in rng.permutation(len(batches))]
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -59,10 +58,6 @@ class BucketBatches:
         keys = (self.lengths[pool],) if self.ties is None else (self.ties[pool], self.lengths[pool])
         pool = pool[np.lexsort(keys)]  # stable: equal keys keep their shuffled order
         return np.split(pool, _borders(self.lengths[pool], self.batch_tokens))
-
-    def _pool_size(self) -> int:
-        mean = max(float(np.mean(self.lengths)), 1.0) if len(self.lengths) else 1.0
-        return max(1, round(POOL_BATCHES * self.batch_tokens / mean))
 
 
 def sorted_batches(lengths: np.ndarray, batch_tokens: int) -> list[np.ndarray]:
@@ -89,9 +84,6 @@ def _borders(ascending: np.ndarray, batch_tokens: int) -> list[int]:
         if start >= len(ascending):
             return borders
         borders.append(start)
-
-
-# From an order of indices to batches, and the Lightning data module that serves them.
 
 
 @dataclass(frozen=True)
@@ -176,12 +168,19 @@ class StreamModule(pl.LightningDataModule):
         return self._validation
 
 
-# Batches of tensors, and single examples taken out of them.
-
-
 @dataclass(frozen=True)
 class TensorBatch:
-    """Base of the tasks' batches: fields are tensors or plain data."""
+    """B examples, padded; fields are tensors or plain data.
+
+    Attributes:
+        index: B int64, places of the examples in their split.
+        source: input of the front end: B,S int64 tokens, B,S,F features, or pictures.
+        source_mask: B,S bool, True where real.
+    """
+
+    index: Tensor
+    source: Tensor
+    source_mask: Tensor
 
     def to(self, device: torch.device | str) -> Self:
         """The same batch with its tensors on a device."""
@@ -195,21 +194,15 @@ class TensorBatch:
 
 @dataclass(frozen=True)
 class Batch(TensorBatch):
-    """B examples with padded sources and targets.
+    """B examples with targets.
 
     Attributes:
-        index: B int64, places of the examples in their split.
-        source: input of the front end: B,S int64 tokens, B,S,F features, or pictures.
-        source_mask: B,S bool, True where real.
         inputs: B,T int64, begin token and targets; PAD after the end.
         outputs: B,T int64, targets and end token; PAD after it.
         segments: B,S int64 segment of every source position, or None.
         units: number of target units in `outputs`, counted on the host.
     """
 
-    index: Tensor
-    source: Tensor
-    source_mask: Tensor
     inputs: Tensor
     outputs: Tensor
     segments: Tensor | None = None
@@ -218,21 +211,15 @@ class Batch(TensorBatch):
 
 @dataclass(frozen=True)
 class LabelledBatch(TensorBatch):
-    """B examples of classification: a source, a text to read with attention over it, a class.
+    """B examples of classification: a text to read with attention over the source, a class.
 
     Attributes:
-        index: B int64, places of the examples in their split.
-        source: B,S int64 tokens.
-        source_mask: B,S bool, True where real.
         text: B,T+1 int64, words and end token; padding after it.
         labels: B int64 classes; -1 if unknown.
         segments: B,S int64 segment of every source position, or None.
         units: number of words to read, counted on the host.
     """
 
-    index: Tensor
-    source: Tensor
-    source_mask: Tensor
     text: Tensor
     labels: Tensor
     segments: Tensor | None = None

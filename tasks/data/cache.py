@@ -14,12 +14,12 @@ the index that batching needs.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,10 +80,8 @@ def cached(
 
 
 def cached_json(folder: Path, fingerprint: str, build: Callable[[], Any]) -> Any:
-    """The JSON data of `folder/<fingerprint>.json`, built first if it is not there.
-
-    Args and Raises: as for `cached`, but `build` returns the data.
-    """
+    """The JSON data of `folder/<fingerprint>.json`, built first if it is not there. Args and Raises
+    as for `cached`, but `build` returns the data."""
     path = cached(
         folder,
         fingerprint,
@@ -105,9 +103,6 @@ def _write(path: Path, build: Callable[[Path], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-# Rows of differing length in Arrow files.
 
 
 def write_blocks(
@@ -171,7 +166,7 @@ class RaggedArray:
     @classmethod
     def of(cls, rows: Sequence[Sequence[int]]) -> RaggedArray:
         """Rows of whole numbers, in memory."""
-        values = np.fromiter(itertools.chain.from_iterable(rows), np.int64)
+        values = np.fromiter(chain.from_iterable(rows), np.int64)
         return cls([(np.cumsum([0, *map(len, rows)]), values)])
 
     @classmethod
@@ -208,12 +203,7 @@ class RaggedArray:
         for number in np.unique(numbers):  # one block unless the corpus is large
             rows = np.flatnonzero(numbers == number)
             offsets, values = self._blocks[number]
-            inside = np.arange(int(lengths[rows].max())) < lengths[rows, None]  # b,t
-            if not inside.any():
-                continue
-            starts = offsets[places[rows], None]  # b,1
-            # Where nothing is real, the first value is read and thrown away.
-            found = values[np.where(inside, starts + np.arange(inside.shape[1]), 0)]
-            real = inside.reshape(*inside.shape, *(1 for _ in vector))
-            out[rows, : inside.shape[1]] = np.where(real, found, filling)
+            inside = np.arange(width) < lengths[rows, None]  # b,t
+            b, t = np.nonzero(inside)
+            out[rows[b], t] = values[offsets[places[rows]][b] + t]
         return Padded(out, lengths)

@@ -76,10 +76,12 @@ def download(
         found = verified(part, url, sha256=sha256, md5=md5)
         part.replace(path)
     except OSError as error:
-        raise UsageError(
-            f"cannot be written ({error.strerror or error})", where=str(path)
-        ) from None
+        raise unwritable(path, error) from None
     return found
+
+
+def unwritable(path: Path, error: OSError, what: str = "cannot be written") -> UsageError:
+    return UsageError(f"{what} ({error.strerror or error})", where=str(path))
 
 
 def verified(
@@ -111,29 +113,21 @@ def require_space(folder: Path, size: int) -> None:
 
 def require_https(url: str) -> None:
     """Raise UsageError unless an address is HTTPS, or HTTP on this machine."""
-    address = urlsplit(url)
-    if address.scheme == "https" or (address.scheme == "http" and address.hostname in _LOOPBACK):
-        return
-    raise UsageError(
-        f"'{address.scheme or 'no'}' addresses are refused", where=url, remedy="use https"
-    )
+    scheme, host = urlsplit(url).scheme, urlsplit(url).hostname
+    if scheme != "https" and not (scheme == "http" and host in _LOOPBACK):
+        raise UsageError(f"'{scheme or 'no'}' addresses are refused", where=url, remedy="use https")
 
 
 def _with_retries(url: str, part: Path, tag: Path, timeout: float) -> None:
-    pause = _PAUSE_SECONDS
-    for attempt in range(1, TRIES + 1):
+    for attempt in range(TRIES):
         try:
             _fetch(url, part, tag, timeout)
             return
         except _BrokenError as error:
-            if attempt == TRIES:
-                raise UsageError(
-                    f"download failed ({error})",
-                    where=url,
-                    remedy="check the network; what has arrived is kept",
-                ) from None
-        time.sleep(pause)
-        pause *= 2
+            if attempt == TRIES - 1:
+                remedy = "check the network; what has arrived is kept"
+                raise UsageError(f"download failed ({error})", where=url, remedy=remedy) from None
+        time.sleep(_PAUSE_SECONDS * 2**attempt)
 
 
 def _fetch(url: str, part: Path, tag: Path, timeout: float) -> None:
@@ -158,7 +152,9 @@ def _fetch(url: str, part: Path, tag: Path, timeout: float) -> None:
             raise _BrokenError("it changed meanwhile") from None
         if error.code >= 500 or error.code == http.HTTPStatus.TOO_MANY_REQUESTS:
             raise _BrokenError(f"HTTP {error.code}") from None
-        raise _refused(url, error) from None
+        if error.code == http.HTTPStatus.NOT_FOUND:
+            raise not_found(url) from None
+        raise UsageError(f"refused (HTTP {error.code} {error.reason})", where=url) from None
     except urllib.error.URLError as error:
         raise _BrokenError(str(error.reason)) from None
     except (http.client.HTTPException, TimeoutError, ConnectionError, ssl.SSLError) as error:
@@ -195,20 +191,13 @@ class _SecureRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _refused(url: str, error: urllib.error.HTTPError) -> UsageError:
-    if error.code == http.HTTPStatus.NOT_FOUND:
-        return UsageError(
-            "not found", where=url, remedy="the data set may have moved; check its card"
-        )
-    return UsageError(f"refused (HTTP {error.code} {error.reason})", where=url)
+def not_found(url: str) -> UsageError:
+    return UsageError("not found", where=url, remedy="the data set may have moved; check its card")
 
 
 def _digest(path: Path, kind: str) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, kind).hexdigest()
-
-
-# The record of a data set's downloads, a JSON file.
 
 
 @dataclass(frozen=True)
@@ -249,9 +238,7 @@ def write_record(path: Path, known: Mapping[str, FileRecord]) -> None:
         temporary.write_text(text + "\n", "utf-8")
         temporary.replace(path)
     except OSError as error:
-        raise UsageError(
-            f"cannot be written ({error.strerror or error})", where=str(path)
-        ) from None
+        raise unwritable(path, error) from None
 
 
 def size_text(size: int) -> str:

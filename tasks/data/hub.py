@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -24,6 +25,7 @@ from tasks.data.archives import unpack
 from tasks.data.download import (
     TIMEOUT_SECONDS,
     DownloadResult,
+    not_found,
     read_record,
     require_https,
     require_space,
@@ -53,7 +55,7 @@ Format = Literal["parquet", "jsonl", "lines"]
 
 @dataclass(frozen=True)
 class Card:
-    """A data set of a hub.
+    """A data set of a hub: a `tasks.base.Downloadable`.
 
     Attributes:
         name: ours, for `--dataset` and `data download`.
@@ -86,14 +88,13 @@ class Card:
 
     @property
     def source(self) -> str:
-        """Who serves the files, and which version of them."""
         return f"{self.identifier} on the hub, at {self.revision}"
 
     def remote_files(self) -> tuple[str, ...]:
         """What is downloaded, each file once."""
         if self.archive is not None:
             return (self.archive,)
-        return tuple(dict.fromkeys(name for names in self.files.values() for name in names))
+        return tuple(dict.fromkeys(self._read_files()))
 
     def folder(self, root: Path) -> Path:
         """Where the files lie under a data root."""
@@ -101,9 +102,10 @@ class Card:
         return root.joinpath(FOLDER, *(part.replace("/", "--") for part in parts))
 
     def places(self) -> tuple[str, ...]:
-        """Every file that is read, below the data root."""
-        folder = self.folder(Path())
-        return tuple(str(folder / name) for names in self.files.values() for name in names)
+        return tuple(str(self.folder(Path()) / name) for name in self._read_files())
+
+    def _read_files(self) -> Iterator[str]:
+        return chain.from_iterable(self.files.values())
 
 
 class CardOptions(DatasetOptions):
@@ -139,8 +141,10 @@ def fetch(
     if got:
         _download(card, got, folder, report)
     _require_one_commit(card, folder)
-    if card.archive is not None:
-        _unpack(card, folder)
+    # Only what is read is taken out of an archive, and only what is missing.
+    missing = {name: name for name in card._read_files() if not (folder / name).is_file()}
+    if card.archive is not None and missing:
+        unpack("zip", folder / card.archive, missing, folder, folder / ".unpacked")
     return DownloadResult(folder, tuple(got), tuple(kept))
 
 
@@ -166,9 +170,11 @@ def paths(card: Card, root: Path | None, split: str) -> tuple[Path, ...]:
 
 def commit(card: Card, root: Path) -> str | None:
     """The commit that was got, if the hub named it."""
-    record = read_record(card.folder(root) / MANIFEST)
-    commits = {entry.commit for entry in record.values() if entry.commit}
-    return ", ".join(sorted(commits)) or None
+    return ", ".join(sorted(_commits(card.folder(root)))) or None
+
+
+def _commits(folder: Path) -> set[str]:
+    return {entry.commit for entry in read_record(folder / MANIFEST).values() if entry.commit}
 
 
 def provenance_note(card: Card, root: Path | None) -> str:
@@ -188,10 +194,7 @@ def _download(
     known = read_record(folder / MANIFEST)
     with _told_in_one_line(address, folder):
         info = client.dataset_info(
-            card.identifier,
-            revision=card.revision,
-            files_metadata=True,
-            timeout=TIMEOUT_SECONDS,
+            card.identifier, revision=card.revision, files_metadata=True, timeout=TIMEOUT_SECONDS
         )
         folder.mkdir(parents=True, exist_ok=True)
         sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
@@ -202,11 +205,7 @@ def _download(
             if name in known:  # got once and changed since
                 path.unlink(missing_ok=True)
             client.hf_hub_download(
-                card.identifier,
-                name,
-                repo_type="dataset",
-                revision=info.sha,
-                local_dir=folder,
+                card.identifier, name, repo_type="dataset", revision=info.sha, local_dir=folder
             )
             found = verified(path, f"{address}/{name}", sha256=card.sha256.get(name))
             known[name] = replace(found, commit=info.sha)
@@ -255,8 +254,7 @@ def _told_in_one_line(address: str, folder: Path) -> Iterator[None]:
 def _refused(error: HfHubHTTPError) -> UsageError:
     status, address = error.response.status_code, str(error.response.url).partition("?")[0]
     if status == http.HTTPStatus.NOT_FOUND:
-        remedy = "the data set may have moved; check its card"
-        return UsageError("not found", where=address, remedy=remedy)
+        return not_found(address)
     if status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
         remedy = "it may be gated or gone: accept its terms on the hub, and set HF_TOKEN"
         return UsageError(f"refused (HTTP {status})", where=address, remedy=remedy)
@@ -271,22 +269,9 @@ def _unreachable(reason: str, address: str) -> UsageError:
     )
 
 
-def _unpack(card: Card, folder: Path) -> None:
-    """The card's files out of its archive; only those, and only those that are missing."""
-    assert card.archive is not None
-    missing = {
-        name: name
-        for names in card.files.values()
-        for name in names
-        if not (folder / name).is_file()
-    }
-    if missing:
-        unpack("zip", folder / card.archive, missing, folder, folder / ".unpacked")
-
-
 def _require_one_commit(card: Card, folder: Path) -> None:
     """Raise UsageError where a branch moved while its files were got."""
-    commits = {entry.commit for entry in read_record(folder / MANIFEST).values() if entry.commit}
+    commits = _commits(folder)
     if len(commits) > 1:
         raise UsageError(
             f"the files are of {len(commits)} commits; '{card.revision}' moved while they were got",

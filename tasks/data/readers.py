@@ -66,31 +66,18 @@ def read_rows(path: Path, on_error: OnError = fail) -> Iterator[Row]:
 
 def read_json_lines(path: Path, on_error: OnError = fail) -> Iterator[Row]:
     """One JSON object a line; blank lines are passed over. Raises as `read_rows` does."""
-    found = False
-    for number, line in read_lines(path, on_error):
-        if not line.strip():
-            continue
-        found = True
+    for number, line in _filled(read_lines(path, on_error), path):
         try:
             values = parse_object(line, path, number)
         except UsageError as error:
             on_error(error)
-            continue
-        yield Row(path, number, values)
-    if not found:
-        raise empty_file(path)
+        else:
+            yield Row(path, number, values)
 
 
 def parse_object(line: str, path: Path, number: int) -> dict[str, Any]:
     """The JSON object of one line. Raises UsageError naming file and line."""
-    try:
-        values = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UsageError(
-            f"not JSON ({error.msg} at column {error.colno})",
-            where=f"{path}:{number}",
-            remedy="expected one JSON object on every line",
-        ) from None
+    values = _parsed(line, path, number, "expected one JSON object on every line")
     if not isinstance(values, dict):
         raise UsageError(f"a JSON {type(values).__name__}, not an object", where=f"{path}:{number}")
     return values
@@ -100,15 +87,11 @@ def read_tsv(path: Path, on_error: OnError = fail) -> Iterator[Row]:
     """Tab-separated values under a header line; quotes are ordinary characters. Raises as
     `read_rows` does."""
     lines = read_lines(path, on_error)
-    header = next(lines, None)
-    if header is None or not header[1].strip():
+    _, header = next(lines, (0, ""))
+    if not header.strip():
         raise empty_file(path)
-    columns = header[1].split("\t")
-    found = False
-    for number, line in lines:
-        if not line.strip():
-            continue
-        found = True
+    columns = header.split("\t")
+    for number, line in _filled(lines, path):
         fields = line.split("\t")
         if len(fields) == len(columns):
             yield Row(path, number, dict(zip(columns, fields, strict=True)))
@@ -120,6 +103,15 @@ def read_tsv(path: Path, on_error: OnError = fail) -> Iterator[Row]:
                 remedy="columns are separated by single tabs",
             )
         )
+
+
+def _filled(lines: Iterable[tuple[int, str]], path: Path) -> Iterator[tuple[int, str]]:
+    """The lines that are not blank. Raises UsageError if all of them are."""
+    found = False
+    for number, line in lines:
+        if line.strip():
+            found = True
+            yield number, line
     if not found:
         raise empty_file(path)
 
@@ -135,25 +127,28 @@ def read_lines(path: Path, on_error: OnError = fail) -> Iterator[tuple[int, str]
         with path.open("rb") as file:
             for number, raw in enumerate(file, start=1):
                 try:
-                    line = _decoded(raw, path, number)
+                    line = decode_lines(raw, path, number).rstrip("\r\n")
                 except UsageError as error:
                     on_error(error)
-                    continue
-                yield number, line
+                else:
+                    yield number, line
     except OSError as error:
         raise unreadable(path, error) from None
 
 
-def _decoded(raw: bytes, path: Path, number: int) -> str:
+def decode_lines(raw: bytes, path: Path, number: int) -> str:
+    """The text of a file's lines from the given number (from 1) on, a byte order mark removed.
+    Raises UsageError naming the line that is not UTF-8."""
     try:
-        line = raw.decode("utf-8")
+        return raw.decode("utf-8").removeprefix("\ufeff" if number == 1 else "")
     except UnicodeDecodeError as error:
+        line = number + raw.count(b"\n", 0, error.start)
+        position = error.start - raw.rfind(b"\n", 0, error.start)
         raise UsageError(
-            f"not UTF-8 (byte 0x{raw[error.start]:02x} at position {error.start + 1} of the line)",
-            where=f"{path}:{number}",
+            f"not UTF-8 (byte 0x{raw[error.start]:02x} at position {position} of the line)",
+            where=f"{path}:{line}",
             remedy="convert the file to UTF-8",
         ) from None
-    return line.removeprefix("\ufeff" if number == 1 else "").rstrip("\r\n")
 
 
 def read_json(path: Path) -> Any:
@@ -161,13 +156,17 @@ def read_json(path: Path) -> Any:
     text = "\n".join(line for _, line in read_lines(path))
     if not text.strip():
         raise empty_file(path)
+    return _parsed(text, path, 1, "the file may be truncated; get it again")
+
+
+def _parsed(text: str, path: Path, first_line: int, remedy: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise UsageError(
             f"not JSON ({error.msg} at column {error.colno})",
-            where=f"{path}:{error.lineno}",
-            remedy="the file may be truncated; get it again",
+            where=f"{path}:{first_line + error.lineno - 1}",
+            remedy=remedy,
         ) from None
 
 
@@ -213,9 +212,6 @@ def unreadable(path: Path, error: OSError) -> UsageError:
     if isinstance(error, IsADirectoryError):
         return UsageError("is a folder, not a text file", where=str(path))
     return UsageError(f"cannot be read ({error.strerror or error})", where=str(path))
-
-
-# Everything that is wrong with the files of a data set.
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,14 @@ rows at a time.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from bench.errors import UsageError
 from tasks.data.readers import (
     OnError,
     Row,
+    decode_lines,
     fail,
     parse_object,
     read_json_lines,
@@ -35,15 +37,34 @@ if TYPE_CHECKING:  # pyarrow takes most of a second, and only Parquet files need
 CHUNK = 1 << 25
 # Rows decoded together when a Parquet file is gone through.
 _BATCH = 1024
-_BOM = "\ufeff"
 
 #: The columns of one example.
 TextRow = tuple[str, ...]
 
 Example = TypeVar("Example")
+RowT = TypeVar("RowT", str, TextRow)
 
 
-class TextLines(Sequence[str]):
+class TextRows(Sequence[RowT]):
+    """Texts, or rows of them. Subclasses read one row, go through all, and count them."""
+
+    @abstractmethod
+    def row(self, index: int) -> RowT:
+        """The row at this place, counted from 0. Raises UsageError where it cannot be read."""
+
+    @overload
+    def __getitem__(self, index: int) -> RowT: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[RowT]: ...
+    def __getitem__(self, index: int | slice) -> RowT | list[RowT]:
+        if isinstance(index, slice):
+            return [self.row(place) for place in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return self.row(index % len(self))
+
+
+class TextLines(TextRows[str]):
     """The lines of a UTF-8 file, without their ends. Only line ends are split at, so lines with
     unusual separators inside stay whole; a byte order mark is dropped.
 
@@ -55,16 +76,13 @@ class TextLines(Sequence[str]):
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            size = path.stat().st_size
-            if path.is_dir():
-                raise UsageError("is a folder, not a text file", where=str(path))
-            if size == 0:
-                raise UsageError(
-                    "the file is empty", where=str(path), remedy="one sentence a line is expected"
-                )
             self._bytes = np.memmap(path, dtype=np.uint8, mode="r")
         except OSError as error:
             raise unreadable(path, error) from None
+        except ValueError:  # nothing to map
+            raise UsageError(
+                "the file is empty", where=str(path), remedy="one sentence a line is expected"
+            ) from None
         self._starts = self._line_starts()
 
     def _line_starts(self) -> np.ndarray:
@@ -82,73 +100,29 @@ class TextLines(Sequence[str]):
     def __len__(self) -> int:
         return len(self._starts) - 1
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self[line] for line in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
-            raise IndexError(index)
-        return self._decode(index % len(self), index % len(self) + 1)[0]
+    def row(self, index: int) -> str:
+        return self._decode(index, index + 1)[0]
 
     def __iter__(self) -> Iterator[str]:
-        for low, high in self._chunks():
-            yield from self._decode(low, high)
-
-    def check(self) -> None:
-        """Decode everything. Raises UsageError naming the first line that is not UTF-8."""
-        for low, high in self._chunks():
-            self._decode(low, high)
-
-    def _chunks(self) -> Iterator[tuple[int, int]]:
         low = 0
         while low < len(self):
             high = int(np.searchsorted(self._starts, self._starts[low] + CHUNK, side="right")) - 1
             high = min(max(high, low + 1), len(self))
-            yield low, high
+            yield from self._decode(low, high)
             low = high
+
+    def check(self) -> None:
+        """Decode everything. Raises UsageError naming the first line that is not UTF-8."""
+        deque(self, maxlen=0)
 
     def _decode(self, low: int, high: int) -> list[str]:
         data = self._bytes[self._starts[low] : self._starts[high] - 1].tobytes()
-        try:
-            text = data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            line = low + data.count(b"\n", 0, error.start)
-            column = error.start - (data.rfind(b"\n", 0, error.start) + 1)
-            raise UsageError(
-                f"not UTF-8 (byte 0x{data[error.start]:02x} at position {column + 1} of the line)",
-                where=f"{self.path}:{line + 1}",
-                remedy="convert the file to UTF-8",
-            ) from None
-        lines = [line.removesuffix("\r") for line in text.split("\n")]
-        if low == 0:
-            lines[0] = lines[0].removeprefix(_BOM)
-        return lines
-
-
-class TextRows(Sequence[TextRow]):
-    """Rows of texts. Subclasses read one row, go through all, and count them."""
-
-    @abstractmethod
-    def row(self, index: int) -> TextRow:
-        """The row at this place, counted from 0. Raises UsageError where it cannot be read."""
-
-    @overload
-    def __getitem__(self, index: int) -> TextRow: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[TextRow]: ...
-    def __getitem__(self, index: int | slice) -> TextRow | list[TextRow]:
-        if isinstance(index, slice):
-            return [self.row(place) for place in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
-            raise IndexError(index)
-        return self.row(index % len(self))
+        text = decode_lines(data, self.path, low + 1)
+        return [line.removesuffix("\r") for line in text.split("\n")]
 
 
 @dataclass(frozen=True, eq=False)
-class ParallelLines(TextRows):
+class ParallelLines(TextRows[TextRow]):
     """Line n of every file makes row n. Raises UsageError where the files differ in length."""
 
     files: tuple[TextLines, ...]
@@ -172,7 +146,7 @@ class ParallelLines(TextRows):
         return zip(*self.files, strict=True)
 
 
-class JsonRows(TextRows):
+class JsonRows(TextRows[TextRow]):
     """Named fields of the objects of a file of JSON lines; blank lines are no rows.
 
     Args:
@@ -193,8 +167,8 @@ class JsonRows(TextRows):
                 self._texts(row)
             except UsageError as error:
                 on_error(error)
-                continue
-            yield row.line - 1
+            else:
+                yield row.line - 1
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -213,7 +187,7 @@ class JsonRows(TextRows):
 
 
 @dataclass(frozen=True, eq=False)
-class ParquetRows(TextRows):
+class ParquetRows(TextRows[TextRow]):
     """The rows of Parquet files, one after the other; an empty text where a value is missing.
 
     Going through them decodes a few at a time. A single row costs the decoding of its row group.
@@ -224,7 +198,8 @@ class ParquetRows(TextRows):
 
     def __post_init__(self) -> None:
         for path, opened in zip(self.files, self._opened, strict=True):
-            present = _column_names(opened.schema_arrow)
+            # Those of the fields of a structure are called `structure.field`.
+            present = opened.schema_arrow.empty_table().flatten().column_names
             for column in self.columns:
                 if column not in present:
                     raise UsageError(
@@ -245,19 +220,27 @@ class ParquetRows(TextRows):
         return next(self._rows(table.slice(index - begin, 1)))
 
     def __iter__(self) -> Iterator[TextRow]:
+        import pyarrow as pa
+
         for path, opened in zip(self.files, self._opened, strict=True):
             with _decoding(path):
                 for batch in opened.iter_batches(_BATCH, columns=list(self.columns)):
-                    yield from self._rows(batch)
+                    yield from self._rows(pa.Table.from_batches([batch]))
 
-    def _rows(self, batch: Any) -> Iterator[TextRow]:
-        values = [_values(batch, column) for column in self.columns]
-        for row in zip(*values, strict=True):
+    def _rows(self, table: pa.Table) -> Iterator[TextRow]:
+        flat = table.flatten()
+        for row in zip(*(flat[column].to_pylist() for column in self.columns), strict=True):
             yield tuple("" if value is None else str(value) for value in row)
 
     @cached_property
     def _opened(self) -> list[pq.ParquetFile]:
-        return [_open(path) for path in self.files]
+        import pyarrow.parquet as pq
+
+        opened = []
+        for path in self.files:
+            with _decoding(path):
+                opened.append(pq.ParquetFile(path, memory_map=True))
+        return opened
 
     @cached_property
     def _groups(self) -> list[tuple[int, int]]:
@@ -275,33 +258,6 @@ class ParquetRows(TextRows):
             self._opened[file].metadata.row_group(group).num_rows for file, group in self._groups
         ]
         return np.cumsum(counts)
-
-
-def _column_names(schema: pa.Schema) -> list[str]:
-    """All columns; those of the fields of a structure are written `structure.field`."""
-    import pyarrow as pa
-
-    names = []
-    for field in schema:
-        nested = field.type if pa.types.is_struct(field.type) else ()
-        names += [f"{field.name}.{inner.name}" for inner in nested] or [field.name]
-    return names
-
-
-def _values(batch: Any, column: str) -> list[Any]:
-    import pyarrow.compute as pc
-
-    name, *inner = column.split(".")
-    found = batch.column(name)
-    values: list[Any] = (pc.struct_field(found, inner) if inner else found).to_pylist()
-    return values
-
-
-def _open(path: Path) -> pq.ParquetFile:
-    import pyarrow.parquet as pq
-
-    with _decoding(path):
-        return pq.ParquetFile(path, memory_map=True)
 
 
 @contextmanager

@@ -130,7 +130,8 @@ class EncodedTexts:
             begin, end: whether BOS goes before each text and EOS after it.
         """
         found = self.ids.gather(indices, dtype=np.int64, filling=PAD)
-        tokens = _framed(found.values, begin, end, PAD)
+        frame = ((0, 0), (int(begin), int(end)))
+        tokens = np.pad(found.values, frame, constant_values=PAD)
         every, last = np.arange(len(tokens)), begin + found.lengths
         if begin:
             tokens[:, 0] = BOS
@@ -138,20 +139,11 @@ class EncodedTexts:
             tokens[every, last] = EOS
         segments = None
         if self.segment_of is not None:
-            segments = _framed(
-                self.segment_of.gather(indices, dtype=np.int64).values, begin, end, 0
-            )
+            gathered = self.segment_of.gather(indices, dtype=np.int64)
+            segments = np.pad(gathered.values, frame)
             if end:
                 segments[every, last] = segments[every, np.maximum(last - 1, 0)]
         return PaddedTexts(tokens, found.lengths + begin + end, segments)
-
-
-def _framed(values: np.ndarray, begin: bool, end: bool, filling: int) -> np.ndarray:
-    """B,T with a further column at either end where one is wanted."""
-    B, T = values.shape
-    out = np.full((B, begin + T + end), filling, dtype=values.dtype)
-    out[:, begin : begin + T] = values
-    return out
 
 
 def encode(
@@ -199,20 +191,15 @@ def _encoded_blocks(
     remaining, numbers = iter(texts), iter(segments)
     while block := list(islice(remaining, ROWS)):
         segmented = encoder.segment_batch(block)
-        of_words = islice(numbers, len(block))
         yield {
             "tokens": [one.ids for one in segmented],
             "words": [one.words for one in segmented],
-            "segments": list(map(_segments_of_tokens, of_words, segmented)),
+            # Every token has the segment of its word.
+            "segments": [
+                np.asarray(of_words, np.int32)[np.asarray(one.words, np.int64)]
+                for of_words, one in zip(islice(numbers, len(block)), segmented, strict=False)
+            ],
         }
-
-
-def _segments_of_tokens(of_words: Sequence[int], text: Segmented) -> np.ndarray:
-    """T, the segment of every token, from those of the words."""
-    return np.asarray(of_words, dtype=np.int32)[np.asarray(text.words, dtype=np.int64)]
-
-
-# Pairs of texts.
 
 
 @dataclass(frozen=True)
@@ -286,17 +273,17 @@ class TextData(TaskData, Generic[ExampleT]):
     @property
     def length_ratio(self) -> float:
         """Mean source length over mean target length, end tokens counted."""
-        return float(
-            (self.train.source.lengths + 1).mean() / (self.train.target.lengths + 1).mean()
-        )
+        source, target = self.train.source.lengths + 1, self.train.target.lengths + 1
+        return float(source.mean() / target.mean())
 
     def datamodule(self, seed: int) -> StreamModule:
-        train = BucketBatches(
-            lengths=_bounded_lengths(self.train, self.settings),
-            batch_tokens=self.settings.batch_tokens,
-            seed=seed,
-            ties=self.train.source.lengths,
-        )
+        batch_tokens, source_tokens = self.settings.batch_tokens, self.settings.batch_source_tokens
+        lengths = self.train.target.lengths + 1
+        if source_tokens:
+            # Sources count instead where they fill a larger share of `batch_source_tokens`.
+            share = (self.train.source.lengths + 1) * batch_tokens / source_tokens
+            lengths = np.maximum(lengths, np.ceil(share).astype(np.int64))
+        train = BucketBatches(lengths, batch_tokens, seed, ties=self.train.source.lengths)
         return StreamModule(
             Stream(self.train.batch, train),
             self.validation.in_order_of_length(self.settings.eval_batch_tokens),
@@ -327,7 +314,16 @@ def prepare_texts(
             remedy="add --set vocab_size=5000",
         )
     train = texts(corpus.train)
-    source, target = _tokenizers(train, settings, cache)
+
+    def learn(texts: Iterable[str]) -> Tokenizer:
+        return Tokenizer.train(
+            texts, kind=settings.tokenizer, size=settings.vocab_size, cache=cache
+        )
+
+    if settings.joint_vocab:
+        source = target = learn(_Both(train.source, train.target))
+    else:
+        source, target = learn(train.source), learn(train.target)
 
     def split(part: SplitTexts[ExampleT]) -> Split[ExampleT]:
         return Split(
@@ -350,22 +346,6 @@ def prepare_texts(
     )
 
 
-def _tokenizers(
-    train: SplitTexts[Any], settings: TextSettings, cache: Path
-) -> tuple[Tokenizer, Tokenizer]:
-    """Those of source and target; one for both with a joint vocabulary."""
-
-    def learn(texts: Iterable[str]) -> Tokenizer:
-        return Tokenizer.train(
-            texts, kind=settings.tokenizer, size=settings.vocab_size, cache=cache
-        )
-
-    if settings.joint_vocab:
-        joint = learn(_Both(train.source, train.target))
-        return joint, joint
-    return learn(train.source), learn(train.target)
-
-
 @dataclass(frozen=True)
 class _Both:
     """The texts of both sides, as often as they are gone through."""
@@ -375,13 +355,3 @@ class _Both:
 
     def __iter__(self) -> chain[str]:
         return chain(self.source, self.target)
-
-
-def _bounded_lengths(split: Split[Any], settings: TextSettings) -> np.ndarray:
-    """N, what each example counts towards `batch_tokens`: its target, or its source where that
-    fills a larger share of `batch_source_tokens`."""
-    target: np.ndarray = split.target.lengths + 1
-    if not settings.batch_source_tokens:
-        return target
-    share = (split.source.lengths + 1) * settings.batch_tokens / settings.batch_source_tokens
-    return np.maximum(target, np.ceil(share).astype(np.int64))

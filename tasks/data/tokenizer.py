@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
@@ -23,8 +23,6 @@ from tasks.data.vocabulary import SPECIALS, UNK, Segmented
 if TYPE_CHECKING:
     import tokenizers  # at run time only where it is used: most who want words train no vocabulary
 
-# Words of a text, and the way back.
-#
 # A text is cut at white space and around punctuation. Every piece that followed white space carries
 # a mark in front, so that joining the pieces gives the text back exactly, up to runs of white
 # space: no rules are needed to undo the cutting, and figures are computed on real text.
@@ -84,8 +82,6 @@ def plain_words(text: str, *, lower: bool = True) -> tuple[str, ...]:
     return tuple(map(sys.intern, filter(None, found)))
 
 
-# Vocabularies learned from texts.
-
 Kind = Literal["bpe", "word"]
 
 # Raised when the same texts would give another tokeniser than before.
@@ -125,15 +121,23 @@ class Tokenizer:
         path = cached(
             cache / "tokenizers",
             key,
-            lambda temporary: _write(temporary, cls._learn(texts, kind, size)),
+            lambda target: target.write_text(cls._learn(texts, kind, size).to_json(), "utf-8"),
             suffix=".json",
         )
         return cls.from_json(path.read_text("utf-8"))
 
     @classmethod
     def _learn(cls, texts: Iterable[str], kind: Kind, size: int) -> Tokenizer:
-        model, trainer = _untrained(kind, size)
-        model.train_from_iterator((split_words(text) for text in texts), trainer)
+        from tokenizers import Tokenizer, models, trainers
+
+        options: dict[str, Any] = {"special_tokens": list(SPECIALS), "show_progress": False}
+        if kind == "bpe":
+            model = Tokenizer(models.BPE(unk_token=SPECIALS[UNK]))
+            trainer: Any = trainers.BpeTrainer(vocab_size=size, min_frequency=2, **options)
+        else:
+            model = Tokenizer(models.WordLevel(unk_token=SPECIALS[UNK]))
+            trainer = trainers.WordLevelTrainer(vocab_size=size or 2**31, **options)
+        model.train_from_iterator(map(split_words, texts), trainer)
         return cls(kind, model)
 
     @property
@@ -216,20 +220,3 @@ class Tokenizer:
     @property
     def _stand_in(self) -> str:
         return f"{MARK}x" if self.kind == "word" else "x"
-
-
-def _untrained(kind: Kind, size: int) -> tuple[tokenizers.Tokenizer, tokenizers.trainers.Trainer]:
-    from tokenizers import Tokenizer, models, trainers
-
-    specials, unknown = list(SPECIALS), SPECIALS[UNK]
-    if kind == "bpe":
-        return Tokenizer(models.BPE(unk_token=unknown)), trainers.BpeTrainer(
-            vocab_size=size, min_frequency=2, special_tokens=specials, show_progress=False
-        )
-    return Tokenizer(models.WordLevel(unk_token=unknown)), trainers.WordLevelTrainer(
-        vocab_size=size or 2**31, special_tokens=specials, show_progress=False
-    )
-
-
-def _write(path: Path, tokenizer: Tokenizer) -> None:
-    path.write_text(tokenizer.to_json(), "utf-8")

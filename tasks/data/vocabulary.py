@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from tasks.data.cache import digest
 
@@ -55,9 +56,7 @@ class Vocabulary:
         cls, texts: Iterable[Iterable[str]], *, least_count: int = 1, unknown: int = 1
     ) -> Vocabulary:
         """The symbols that these texts have at least so often, the most frequent first."""
-        counts: Counter[str] = Counter()
-        for text in texts:
-            counts.update(text)
+        counts = Counter(chain.from_iterable(texts))
         known = [symbol for symbol, count in counts.items() if count >= least_count]
         return cls(tuple(sorted(known, key=lambda symbol: (-counts[symbol], symbol))), unknown)
 
@@ -78,8 +77,11 @@ class Vocabulary:
 
     def encode(self, symbols: Iterable[str]) -> list[int]:
         """The id of every symbol."""
-        ids = self._ids
-        return [ids[one] if one in ids else self._unknown_id(one) for one in symbols]
+        ids, unknown = self._ids, self.unknown
+        # CRC-32: Python's own hash of a text differs from process to process.
+        return [
+            ids[one] if one in ids else UNK + zlib.crc32(one.encode()) % unknown for one in symbols
+        ]
 
     def decode(self, ids: Iterable[int]) -> tuple[str, ...]:
         """The symbols of ids; padding, begin and end vanish, unknown ones show as <unk>."""
@@ -92,10 +94,6 @@ class Vocabulary:
         """Ids of the words of texts, which are cut at blanks; every word is one token."""
         rows = [self.encode(text.split(" ")) for text in texts]
         return [Segmented(row, list(range(len(row)))) for row in rows]
-
-    def _unknown_id(self, symbol: str) -> int:
-        # CRC-32: Python's own hash of a text differs from process to process.
-        return UNK + zlib.crc32(symbol.encode()) % self.unknown
 
     @cached_property
     def _ids(self) -> dict[str, int]:

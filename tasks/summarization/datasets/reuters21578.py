@@ -22,7 +22,7 @@ from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
 from tasks.data.archives import Distribution, Piece
 from tasks.data.readers import data_folder, read_json
-from tasks.summarization.datasets import Document, Preprocessing, SummaryCorpus
+from tasks.summarization.datasets import Preprocessing, SummaryCorpus
 
 # Source of Reuters-21578: its stories as JSON, 1,000 a file.
 
@@ -137,10 +137,14 @@ class Reuters(Dataset[SummaryCorpus]):
                 where=str(folder),
                 remedy=f"more than {TEST + VALIDATION} are needed",
             )
-        preprocessing = Preprocessing(
-            source_words=0 if options.source == "lead" else options.source_words
-        )
-        documents = [_document(story, options, preprocessing) for story in stories]
+        whole = options.source == "document"
+        preprocessing = Preprocessing(options.source_words if whole else 0)
+        documents = [
+            preprocessing.document(
+                story.id, "\n".join(paragraphs(story.body)) if whole else story.lead, story.headline
+            )
+            for story in stories
+        ]
         train = tuple(documents[: -TEST - VALIDATION])
         return SummaryCorpus(
             train=train,
@@ -215,8 +219,3 @@ def paragraphs(body: str) -> Iterator[str]:
         begin = border.end() if border else end
         if text:
             yield text
-
-
-def _document(story: Story, options: ReutersOptions, preprocessing: Preprocessing) -> Document:
-    told = [story.lead] if options.source == "lead" else paragraphs(story.body)
-    return preprocessing.document(story.id, "\n".join(told), story.headline)

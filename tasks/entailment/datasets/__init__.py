@@ -46,12 +46,10 @@ class PairExample:
 
     @property
     def premise_text(self) -> str:
-        """The words of the premise, joined by blanks."""
         return " ".join(self.premise)
 
     @property
     def hypothesis_text(self) -> str:
-        """The words of the hypothesis, joined by blanks."""
         return " ".join(self.hypothesis)
 
     def content(self) -> Iterator[str]:

@@ -162,8 +162,8 @@ class Reuters(Dataset[SummaryCorpus]):
 def clean_stories(folder: Path, dropped: Counter[str]) -> Iterator[Story]:
     """The usable stories of a folder in order of time; `dropped` counts the others by reason."""
     leads: set[str] = set()
-    for number, (path, place, record) in enumerate(_records(folder), start=1):
-        title, body = (_text(record, key, path, place) for key in ("title", "body"))
+    for number, record in enumerate(_records(folder), start=1):
+        title, body = ((record.get(key) or "").strip() for key in ("title", "body"))
         lead = next(paragraphs(body), "")
         reason = _unusable(title, lead)
         if reason is None and lead.lower() in leads:
@@ -175,7 +175,7 @@ def clean_stories(folder: Path, dropped: Counter[str]) -> Iterator[Story]:
             dropped[reason] += 1
 
 
-def _records(folder: Path) -> Iterator[tuple[Path, int, dict[str, Any]]]:
+def _records(folder: Path) -> Iterator[dict[str, Any]]:
     paths = sorted(folder.glob(_FILES))
     if not paths:
         raise UsageError(f"no {_FILES} in it", where=str(folder))
@@ -184,16 +184,13 @@ def _records(folder: Path) -> Iterator[tuple[Path, int, dict[str, Any]]]:
         if not isinstance(records, list):
             raise UsageError("not a JSON list of stories", where=str(path))
         for place, record in enumerate(records, start=1):
+            where = f"{path}, story {place}"
             if not isinstance(record, dict):
-                raise UsageError("not a JSON object", where=f"{path}, story {place}")
-            yield path, place, record
-
-
-def _text(record: dict[str, Any], key: str, path: Path, place: int) -> str:
-    value = record.get(key) or ""
-    if not isinstance(value, str):
-        raise UsageError(f"'{key}' is no text", where=f"{path}, story {place}")
-    return value.strip()
+                raise UsageError("not a JSON object", where=where)
+            for key in ("title", "body"):
+                if not isinstance(record.get(key) or "", str):
+                    raise UsageError(f"'{key}' is no text", where=where)
+            yield record
 
 
 def _unusable(title: str, lead: str) -> str | None:

@@ -187,7 +187,6 @@ class Multi30k(LinesDataset):
 
     @classmethod
     def files(cls, options: Any, data_root: Path | None) -> dict[str, tuple[Path, Path]]:
-        """Source and target file of every split."""
         source, target = options.pair.split("-")
         folder = _folder(data_root)
         return {

@@ -9,7 +9,7 @@ and taken-back words have no counterpart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -23,36 +23,36 @@ from tasks.translation.datasets import Links
 
 
 @dataclass(frozen=True)
-class Noun:
+class Inflected:
+    """A word with number in the source, and its stem in the target."""
+
+    singular: str
+    plural: str
+    target: str
+
+    def source_form(self, plural: bool) -> str:
+        return self.plural if plural else self.singular
+
+
+@dataclass(frozen=True)
+class Noun(Inflected):
     """A noun. Its class cannot be told from its form, it has to be learned.
 
     `first` is the first half of those nouns that are two words in the target.
     """
 
-    singular: str
-    plural: str
-    target: str
     kind: int
     first: str | None = None
-
-    def source_form(self, plural: bool) -> str:
-        return self.plural if plural else self.singular
 
     def target_form(self, plural: bool) -> str:
         return f"{self.target}{'ru' if plural else ''}"
 
 
 @dataclass(frozen=True)
-class Verb:
+class Verb(Inflected):
     """A verb; the target form agrees with the class of its subject."""
 
-    singular: str
-    plural: str
-    target: str
     transitive: bool
-
-    def source_form(self, plural: bool) -> str:
-        return self.plural if plural else self.singular
 
     def target_form(self, kind: int) -> str:
         return self.target + ENDINGS[kind]
@@ -334,7 +334,7 @@ def _target_relative(phrase: Phrase, order: Order) -> Written:
     if not phrase.relative:
         return
     relative, kind = phrase.relative, phrase.noun.kind
-    parts = (
+    parts: tuple[Iterable[tuple[str, Meaning | None]], ...] = (
         [(THAT.agreeing(kind), (id(phrase), "that"))],
         [(relative.verb.target_form(kind), (id(relative), "verb"))],
         _target_object(relative.object, order),

@@ -94,8 +94,6 @@ NO_GOLD = "-"
 #: Share of the training pairs that becomes validation data where none is given.
 HELD_OUT = 0.1
 
-LOWER_CASED = "words are lower-cased"
-
 
 @dataclass(frozen=True)
 class Columns:
@@ -151,9 +149,8 @@ class PairReader:
     @property
     def notes(self) -> tuple[str, ...]:
         """Notes for reports on what was read."""
-        if not self.unlabelled:
-            return (LOWER_CASED,)
-        return LOWER_CASED, f"{self.unlabelled} pairs without a gold label ('-') dropped"
+        dropped = f"{self.unlabelled} pairs without a gold label ('-') dropped"
+        return ("words are lower-cased", *([dropped] if self.unlabelled else ()))
 
 
 def _sentence(row: Row, column: str) -> tuple[str, ...]:

@@ -42,13 +42,11 @@ FULL = ("snli_1.0", "snli")
 #: The mini edition has no test file; its dev set is the test set.
 MINI = ("snli_mini",)
 
-Edition = Literal["auto", "full", "mini"]
-
 
 class SnliOptions(DatasetOptions):
     """Choice of the edition."""
 
-    edition: Edition = Field(
+    edition: Literal["auto", "full", "mini"] = Field(
         "auto",
         description="full: train, dev and test files; mini: train and dev, where dev is the test"
         " set; auto: full where it is there",

@@ -137,9 +137,6 @@ def _records(path: Path, lines: int) -> list[tuple[int, list[tuple[str, str]]]]:
     return records
 
 
-LINKED = {"en", "fr"}
-
-
 class Multi30kOptions(DatasetOptions):
     pair: Literal["de-en", "en-de", "fr-en", "en-fr", "de-fr", "fr-de"] = Field(
         "de-en", description="source and target language"
@@ -170,7 +167,7 @@ class Multi30k(LinesDataset):
     ) -> TranslationCorpus:
         source, target = options.pair.split("-")
         notes: list[str] = []
-        if {source, target} == LINKED:
+        if {source, target} == {"en", "fr"}:
             folder = _folder(data_root) / "en_fr_phrase_links"
             for split in (VALIDATION, TEST):
                 splits[split], note = _linked(splits[split], folder, (source, target))

@@ -39,7 +39,6 @@ _LEARN_FROM = 50_000
 
 #: Feature values of a pair by the feature's name.
 Features = dict[str, float]
-Extractor = Callable[[PairExample], Features]
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,9 @@ def _majority(corpus: EntailmentCorpus) -> dict[str, np.ndarray]:
     return {name: np.full(len(pairs), common) for name, pairs in corpus.tests.items()}
 
 
-def _linear(corpus: EntailmentCorpus, extract: Extractor) -> dict[str, np.ndarray]:
+def _linear(
+    corpus: EntailmentCorpus, extract: Callable[[PairExample], Features]
+) -> dict[str, np.ndarray]:
     """Predictions of a linear model; its penalty is the best on the validation pairs."""
     train = corpus.train[:_LEARN_FROM]
     learnt, classes = [extract(pair) for pair in train], gold_classes(train)
@@ -156,8 +157,7 @@ def _linear(corpus: EntailmentCorpus, extract: Extractor) -> dict[str, np.ndarra
     features = space.transform(learnt)
     held, gold = matrix(corpus.validation), gold_classes(corpus.validation)
     models = [regression(features, classes, penalty) for penalty in _PENALTIES]
-    right = [float((model.predict(held) == gold).mean()) for model in models]
-    best = models[int(np.argmax(right))]
+    best = max(models, key=lambda model: float((model.predict(held) == gold).mean()))
     return {name: best.predict(matrix(pairs)) for name, pairs in corpus.tests.items()}
 
 
@@ -176,8 +176,9 @@ def baseline_figures(corpus: EntailmentCorpus, cache: Path) -> Mapping[str, Mapp
     Raises UsageError: the cache cannot be written.
     """
     key = digest("entailment baselines", VERSION, corpus.fingerprint)
-    found: dict[str, dict[str, float]]
-    found = cached_json(cache / "baselines", key, lambda: _accuracies(corpus))
+    found: dict[str, dict[str, float]] = cached_json(
+        cache / "baselines", key, lambda: _accuracies(corpus)
+    )
     return found
 
 

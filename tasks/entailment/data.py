@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, chain
 from pathlib import Path
@@ -65,6 +65,7 @@ class EntailmentData(TaskData):
         cache: folder for what all trials share.
     """
 
+    fingerprint: str
     corpus: EntailmentCorpus
     vocabulary: Vocabulary
     train: Split
@@ -73,26 +74,19 @@ class EntailmentData(TaskData):
     aligned: Mapping[str, Split]
     cache: Path
     settings: EntailmentSettings
-    notes: tuple[str, ...] = field(default=())
-
-    @cached_property
-    def fingerprint(self) -> str:  # type: ignore[override]
-        return digest("entailment", self.corpus.fingerprint, self.vocabulary.fingerprint)
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def baselines(self) -> Mapping[str, Mapping[str, float]]:
-        """Accuracy of the baselines, by test set and baseline. They take seconds for the first
-        caller, and only testing asks for them.
-
-        Raises UsageError where the cache cannot be written.
-        """
+        """Accuracy of the baselines (`baseline_figures`). They take seconds for the first caller,
+        and only testing asks for them."""
         return baseline_figures(self.corpus, self.cache)
 
     @property
     def length_ratio(self) -> float:
         """Mean premise length over mean hypothesis length, end tokens counted."""
-        premises, hypotheses = self.train.premises.lengths, self.train.hypotheses.lengths
-        return float((premises + 1).mean() / (hypotheses + 1).mean())
+        train = self.train
+        return float((train.premises.lengths + 1).mean() / (train.hypotheses.lengths + 1).mean())
 
     def datamodule(self, seed: int) -> StreamModule:
         train = BucketBatches(
@@ -115,8 +109,7 @@ def prepare(corpus: EntailmentCorpus, settings: EntailmentSettings, paths: Paths
     corpus = corpus.limited(settings.train_limit, settings.test_limit)
     if settings.word_vectors == "fixed":
         # Vectors by spelling need no training, so words that only testing brings have theirs, too.
-        every = chain(corpus.examples(), *corpus.aligned.values())
-        vocabulary = Vocabulary.count(_sides(every))
+        vocabulary = Vocabulary.count(_sides(chain(corpus.examples(), *corpus.aligned.values())))
     else:
         vocabulary = Vocabulary.count(
             _sides(corpus.train),
@@ -134,6 +127,7 @@ def prepare(corpus: EntailmentCorpus, settings: EntailmentSettings, paths: Paths
         )
 
     return EntailmentData(
+        fingerprint=digest("entailment", corpus.fingerprint, vocabulary.fingerprint),
         corpus=corpus,
         vocabulary=vocabulary,
         train=split(corpus.train),

@@ -5,17 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
 
 from bench.hardware import Stopwatch
-from bench.store.result import Alignment, Trace
+from bench.store.result import Alignment
 from tasks.base import Evaluation
 from tasks.data.batching import LabelledBatch, Matrices
-from tasks.entailment.data import EntailmentData, Split
+from tasks.entailment.data import EntailmentData
 from tasks.entailment.datasets import LABELS, PairExample
-from tasks.evaluation.alignment import Case, agreement, diagonal_weights, uniform_weights
+from tasks.evaluation.alignment import Case, agreement
 from tasks.evaluation.bootstrap import bootstrap, ratio
 from tasks.evaluation.scoring import (
     Outputs,
@@ -26,10 +27,10 @@ from tasks.evaluation.scoring import (
     prefixed,
     score_outputs,
 )
+from tasks.evaluation.text import END, Attended, WordPair, alignment, traces
 from tasks.training.classifier import ClassificationModule
 
 CLASSES = len(LABELS)
-END = "</s>"
 #: Predictions have probabilities to four places.
 ROUNDING = 2e-4
 #: Alignment is the same whether a model reads freely or is made to: the hypothesis is given.
@@ -44,7 +45,7 @@ class EntailmentScorer(Scorer[EntailmentData]):
             subset: [
                 Reference(
                     pair.id,
-                    f"{' '.join(pair.premise)} | {' '.join(pair.hypothesis)}",
+                    f"{pair.premise_text} | {pair.hypothesis_text}",
                     (str(pair.label),),
                     len(pair.premise),
                 )
@@ -101,12 +102,10 @@ def score(gold: np.ndarray, predicted: np.ndarray) -> Scores:
     for name, interval in (("accuracy", accuracy), ("macro_f1", macro)):
         metrics[name] = interval.value
         metrics[f"{name}_low"], metrics[f"{name}_high"] = interval.low, interval.high
-    counts = confusion(gold, predicted)
-    for label, value in zip(LABELS, f1(counts.reshape(-1)), strict=True):
-        metrics[f"f1_{label}"] = float(value)
-    for row, label in enumerate(LABELS):
-        for column, other in enumerate(LABELS):
-            metrics[f"confusion_{label}_{other}"] = float(counts[row, column])
+    counts = confusion(gold, predicted).reshape(-1)
+    metrics |= {f"f1_{one}": value for one, value in zip(LABELS, f1(counts).tolist(), strict=True)}
+    cells = zip(product(LABELS, LABELS), counts.tolist(), strict=True)
+    metrics |= {f"confusion_{label}_{other}": float(count) for (label, other), count in cells}
     return Scores(
         name="accuracy",
         interval=accuracy,
@@ -165,51 +164,41 @@ class _Read:
     parts: Mapping[str, np.ndarray]
 
 
-@dataclass(frozen=True)
-class _Tested:
-    """One set of pairs as it was read, in its order."""
-
-    subset: str
-    split: Split
-    read: list[_Read]
-    seconds: float
-
-
 def evaluate(module: ClassificationModule, data: EntailmentData) -> Evaluation:
     """Test on every test set; the first one gives the headline figure.
 
     Alignment is judged on the headline set, or on the first aligned set where that has no links.
     """
-    tested = [_test(module, data, name, split) for name, split in data.tests.items()]
-    aligned = [_test(module, data, name, split) for name, split in data.aligned.items()]
-    scores = score_outputs(EntailmentScorer(), data, {one.subset: _outputs(one) for one in tested})
-    judged = (_alignment(one) for one in (tested[0], *aligned))
-    alignment = next((found for found in judged if found is not None), None)
+    watch = Stopwatch(module.device.type)
+    splits = {**data.tests, **data.aligned}
+    read: dict[str, list[_Read]] = {name: [] for name in splits}
+    for name, split in splits.items():
+        for batch in split.in_order_of_length(data.settings.eval_batch_tokens):
+            with watch:
+                read[name] += _read(module, batch.to(module.device))
+        read[name].sort(key=lambda one: one.index)
+    outputs = {name: _outputs(read[name]) for name in data.tests}
+    scores = score_outputs(EntailmentScorer(), data, outputs)
+    looked = {name: _attended(split.pairs, read[name]) for name, split in splits.items()}
+    judged = (_alignment(looked[name]) for name in (next(iter(data.tests)), *data.aligned))
+    found = next((one for one in judged if one is not None), None)
     return Evaluation(
         metrics=scores.metrics,
         primary=scores.primary,
         predictions=scores.predictions,
         traces=[
             trace
-            for one in (*tested, *aligned)
-            for trace in _traces(one, module.settings.num_traces)
+            for name, examples in looked.items()
+            for one in examples[: module.settings.num_traces]
+            for trace in traces(one, name)
+            if trace.mode == "forced"
         ],
         by_length=scores.by_length,
-        alignment=alignment,
-        notes=[] if alignment is None else [SAME_READING],
-        decoded=sum(len(one.split) for one in (*tested, *aligned)),
-        decode_seconds=sum(one.seconds for one in (*tested, *aligned)),
+        alignment=found,
+        notes=[] if found is None else [SAME_READING],
+        decoded=sum(map(len, splits.values())),
+        decode_seconds=watch.seconds,
     )
-
-
-def _test(module: ClassificationModule, data: EntailmentData, subset: str, split: Split) -> _Tested:
-    watch = Stopwatch(module.device.type)
-    read: list[_Read] = []
-    for batch in split.in_order_of_length(data.settings.eval_batch_tokens):
-        with watch:
-            read += _read(module, batch.to(module.device))
-    read.sort(key=lambda one: one.index)
-    return _Tested(subset, split, read, watch.seconds)
 
 
 def _read(module: ClassificationModule, batch: LabelledBatch) -> Iterator[_Read]:
@@ -225,9 +214,9 @@ def _read(module: ClassificationModule, batch: LabelledBatch) -> Iterator[_Read]
         yield _Read(index, probabilities[row], weights, parts)
 
 
-def _outputs(tested: _Tested) -> Outputs:
+def _outputs(read: Sequence[_Read]) -> Outputs:
     return Outputs(
-        texts=[LABELS[one.probabilities.argmax()] for one in tested.read],
+        texts=[LABELS[one.probabilities.argmax()] for one in read],
         extra=[
             {
                 "probabilities": {
@@ -235,58 +224,48 @@ def _outputs(tested: _Tested) -> Outputs:
                     for label, value in zip(LABELS, one.probabilities, strict=True)
                 }
             }
-            for one in tested.read
+            for one in read
         ],
     )
 
 
-def _alignment(tested: _Tested) -> Alignment | None:
-    """None where nothing attends or there are no links."""
-    linked = [
-        (pair, read.weights)
-        for pair, read in zip(tested.split.pairs, tested.read, strict=True)
-        if pair.links and read.weights is not None
+def _attended(pairs: Sequence[PairExample], read: Sequence[_Read]) -> list[Attended]:
+    """The weights of pairs; none where nothing attends. The one reading stands for both."""
+    return [
+        Attended(
+            WordPair(
+                pair.id,
+                pair.premise_text,
+                pair.hypothesis_text,
+                pair.premise,
+                pair.hypothesis,
+                pair.links,
+            ),
+            source=(*pair.premise, END),
+            written=pair.hypothesis,
+            produced=np.arange(len(pair.hypothesis)),
+            free=one.weights,
+            forced=one.weights,
+            free_parts=one.parts,
+            forced_parts=one.parts,
+        )
+        for pair, one in zip(pairs, read, strict=True)
+        if one.weights is not None
     ]
-    if not linked:
+
+
+def _alignment(examples: Sequence[Attended]) -> Alignment | None:
+    """None where nothing attends or there are no links."""
+    found = alignment(examples, sure=True)
+    if found is None:
         return None
-    found = agreement(Case(weights, pair.links or ()) for pair, weights in linked).figures()
-    baselines = {
-        "uniform": lambda pair: uniform_weights(len(pair.hypothesis), len(pair.premise) + 1),
-        "diagonal": lambda pair: diagonal_weights(len(pair.hypothesis), len(pair.premise) + 1),
-        "same word": _same_words,
-    }
-    return Alignment(
-        **found.model_dump(),
-        forced=found,
-        baselines={
-            name: agreement(Case(make(pair), pair.links or ()) for pair, _ in linked).figures()
-            for name, make in baselines.items()
-        },
-    )
+    same = agreement(Case(_same_words(one), one.pair.links) for one in examples if one.pair.links)
+    return found.model_copy(update={"baselines": {**found.baselines, "same word": same.figures()}})
 
 
-def _same_words(pair: PairExample) -> np.ndarray:
+def _same_words(one: Attended) -> np.ndarray:
     """T,S weights of a reader that only sees which words are the same: evenly on those, on the
     end where there are none."""
-    premise = np.array([*pair.premise, END], dtype=object)
-    same = np.array(pair.hypothesis, dtype=object)[:, None] == premise
+    same = np.array(one.written, dtype=object)[:, None] == np.array(one.source, dtype=object)
     same[:, -1] = ~same.any(axis=1)
     return same / same.sum(axis=1, keepdims=True)
-
-
-def _traces(tested: _Tested, count: int) -> list[Trace]:
-    return [
-        Trace(
-            example=pair.id,
-            subset=tested.subset,
-            mode="forced",
-            kind="words",
-            source=(*pair.premise, END),
-            target=pair.hypothesis,
-            weights=read.weights,
-            parts=read.parts,
-            gold=pair.links,
-        )
-        for pair, read in zip(tested.split.pairs[:count], tested.read, strict=False)
-        if read.weights is not None
-    ]

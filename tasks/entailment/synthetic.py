@@ -176,7 +176,7 @@ class PairWriter:
         while True:
             hypothesis = self._statement(rng)
             edits = rng.choices((1, 2), _EDITS)[0]
-            targets = _neighbours(hypothesis, edits, self.lexicon, self.negation > 0)
+            targets = neighbours(hypothesis, edits, self.lexicon, self.negation > 0)
             if all(targets.values()):
                 return hypothesis, targets
 
@@ -184,7 +184,7 @@ class PairWriter:
         """A claim about another place: a near variant of the hypothesis, or one about others."""
         lexicon = LEXICONS[self.lexicon]
         if rng.random() < self.near:
-            near = _neighbours(hypothesis, 1, self.lexicon, self.negation > 0)
+            near = neighbours(hypothesis, 1, self.lexicon, self.negation > 0)
             return rng.choice(near[rng.choice([label for label in LABELS if near[label]])])
         family = lexicon.nouns.related(hypothesis.subject.head)
         while True:
@@ -209,27 +209,16 @@ def _pair(asked: Clause, clauses: list[Clause], at: int) -> PairExample:
         premise += [_SEPARATOR] if number else []
         begin = len(premise) if number == at else begin
         premise += written.words
-    return PairExample("", tuple(premise), asked.words, None, _links(asked, clauses[at], begin))
-
-
-def _links(asked: Clause, answer: Clause, begin: int) -> tuple[tuple[int, int], ...]:
-    """Words with the same role belong together; the answer's first word is premise word `begin`."""
-    by_role = {role: place for place, role in enumerate(answer.roles) if role is not None}
-    return tuple(
-        (word, begin + by_role[role]) for word, role in enumerate(asked.roles) if role in by_role
-    )
+    # Words with the same role belong together.
+    answer = {role: begin + place for place, role in enumerate(clauses[at].roles) if role}
+    links = tuple((word, answer[role]) for word, role in enumerate(asked.roles) if role in answer)
+    return PairExample("", tuple(premise), asked.words, None, links)
 
 
 # All clauses of a triple ask for the same one's.
 @lru_cache(maxsize=2)
-def _neighbours(
-    hypothesis: Statement, edits: int, lexicon: Size, denial: bool
-) -> dict[Label, list[Statement]]:
-    return neighbours(hypothesis, edits, LEXICONS[lexicon], denial=denial)
-
-
 def neighbours(
-    hypothesis: Statement, edits: int, lexicon: Lexicon, *, denial: bool
+    hypothesis: Statement, edits: int, size: Size, denial: bool
 ) -> dict[Label, list[Statement]]:
     """The statements that differ from a hypothesis in exactly `edits` roles, by the label that
     they give it as premises.
@@ -237,7 +226,7 @@ def neighbours(
     The roles: quantifier with negation, adjective, subject, verb, adverb; subject and verb stay
     in their families. Without `denial` no statement denies its verb.
     """
-    subject, predicate = hypothesis.subject, hypothesis.predicate
+    lexicon, subject, predicate = LEXICONS[size], hypothesis.subject, hypothesis.predicate
     roles: list[tuple[object, list[Any]]] = [
         (
             (hypothesis.quantifier, hypothesis.negated),

@@ -63,12 +63,11 @@ class Taxonomy:
     def order(self, first: Term, second: Term) -> Order:
         """Relation of the set of one term to that of another."""
         heads = self._heads(first.head, second.head)
-        if heads is Order.APART or heads is Order.UNRELATED:
-            return heads
         modifiers = _modifiers(first.modifier, second.modifier)
-        if heads is Order.EQUAL or modifiers in (Order.EQUAL, heads):
-            return modifiers if heads is Order.EQUAL else heads
-        return Order.UNRELATED
+        if heads is Order.EQUAL:
+            return modifiers
+        alike = heads is Order.APART or modifiers in (Order.EQUAL, heads)
+        return heads if alike else Order.UNRELATED
 
     def related(self, head: str) -> list[str]:
         """All heads in the family of this one, itself included, in the taxonomy's order."""

@@ -58,13 +58,10 @@ class Entailment(
         encoder = build_encoder(choice, settings.embedding_dim, sizes)
         decoder = build_decoder(choice, encoder.output_size, data.vocabulary.size, sizes)
         if settings.word_vectors == "fixed":
-            decoder.embedding = WordEmbedding(
-                spelling_vectors(
-                    data.vocabulary.spellings, settings.embedding_dim, settings.spelling
-                )
-                * settings.word_scale,
-                settings.word_rate,
+            vectors = spelling_vectors(
+                data.vocabulary.spellings, settings.embedding_dim, settings.spelling
             )
+            decoder.embedding = WordEmbedding(vectors * settings.word_scale, settings.word_rate)
         front.embedding = decoder.embedding  # one language on both sides
         return ClassificationModule(
             front,

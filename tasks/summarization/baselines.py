@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.data.cache import cached_json, digest
+from tasks.evaluation.scoring import prefixed
 from tasks.summarization.datasets import Document, SummaryCorpus, Words
 from tasks.summarization.evaluate import COLUMN, ROUGE, rouge, signature
 
@@ -69,15 +70,17 @@ def figures(corpus: SummaryCorpus, cache: Path) -> dict[str, float]:
 
 
 def _figures(corpus: SummaryCorpus) -> dict[str, float]:
+    references = {
+        name: [document.summary_text for document in part] for name, part in corpus.tests.items()
+    }
     found: dict[str, float] = {}
-    first = next(iter(corpus.tests))
-    for baseline in baselines(corpus):
-        for subset, predictions in baseline.predictions.items():
-            references = [document.summary_text for document in corpus.tests[subset]]
-            means = rouge(list(map(" ".join, predictions)), references).mean(axis=0)
-            prefix = "" if subset == first else f"{subset}_"
-            for name, value in zip(ROUGE, means.tolist(), strict=True):
-                found[f"{prefix}baseline_{baseline.key}_{name}"] = value
+    for one in baselines(corpus):
+        means = {
+            subset: rouge(list(map(" ".join, texts)), references[subset]).mean(axis=0).tolist()
+            for subset, texts in one.predictions.items()
+        }
+        names = [f"baseline_{one.key}_{name}" for name in ROUGE]
+        found |= prefixed({name: dict(zip(names, row, strict=True)) for name, row in means.items()})
     return found
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from importlib.metadata import version
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,6 @@ ROUGE = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}
 HEADLINE = "rouge_l"
 #: The headline figure's column in what `rouge` gives.
 COLUMN = list(ROUGE).index(HEADLINE)
-USE_STEMMER = True
 # Novelty is measured on n-grams up to this length.
 ORDER = 3
 
@@ -67,8 +67,11 @@ def score(texts: Sequence[str], references: Sequence[str]) -> Scores:
     }
     metrics: dict[str, float] = {}
     for name, interval in intervals.items():
-        metrics |= {name: interval.value, f"{name}_low": interval.low}
-        metrics[f"{name}_high"] = interval.high
+        metrics |= {
+            name: interval.value,
+            f"{name}_low": interval.low,
+            f"{name}_high": interval.high,
+        }
     return Scores(
         name=HEADLINE,
         interval=intervals[HEADLINE],
@@ -84,7 +87,7 @@ def rouge(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
     """F1 of ROUGE-1, -2 and -L per example: N,3 in the order of `ROUGE`."""
     from rouge_score.rouge_scorer import RougeScorer
 
-    scorer = RougeScorer(list(ROUGE.values()), tokenizer=_tokenizer() if USE_STEMMER else None)
+    scorer = RougeScorer(list(ROUGE.values()), tokenizer=_tokenizer())
     rows = []
     for prediction, reference in zip(predictions, references, strict=True):
         scores = scorer.score(reference, prediction)
@@ -92,32 +95,21 @@ def rouge(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
     return np.asarray(rows, dtype=np.float64).reshape(-1, len(ROUGE))
 
 
-class _Tokenizer:
-    """rouge-score's own, which stems a word once. Stemming takes most of the time of a figure, and
-    the same words come again and again."""
-
-    def __init__(self) -> None:
-        from rouge_score.tokenize import tokenize
-        from rouge_score.tokenizers import porter
-
-        self._tokenize = tokenize
-        self.stem = lru_cache(maxsize=2**16)(porter.PorterStemmer().stem)
-
-    def tokenize(self, text: str) -> list[str]:
-        tokens: list[str] = self._tokenize(text, self)
-        return tokens
-
-
 # One for the process: a warm worker scores the same references for many cells.
 @cache
 def _tokenizer() -> Any:
-    return _Tokenizer()
+    """rouge-score's own, which stems a word once. Stemming takes most of the time of a figure, and
+    the same words come again and again."""
+    from rouge_score.tokenize import tokenize
+    from rouge_score.tokenizers import porter
+
+    stem = lru_cache(maxsize=2**16)(porter.PorterStemmer().stem)
+    return SimpleNamespace(tokenize=partial(tokenize, stemmer=SimpleNamespace(stem=stem)))
 
 
 def signature() -> str:
     """What the figures depend on besides the texts."""
-    stemmer = "porter" if USE_STEMMER else "none"
-    return f"rouge-score {version('rouge-score')}|f1|stemmer:{stemmer}|mean over examples"
+    return f"rouge-score {version('rouge-score')}|f1|stemmer:porter|mean over examples"
 
 
 def own_words(

@@ -10,7 +10,6 @@ piece of news, the headline joins them in their order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
@@ -172,7 +171,14 @@ class ReportWriter:
             if written:
                 written.append(JOINED)
             own = headline(found, rare=rng.random() < self.rewording)
-            links += _links(own, told[at], len(written), sum(map(len, told[:at])))
+            here, there = len(written), sum(map(len, told[:at]))
+            # Words that tell the same part of the event belong together.
+            links += [
+                (here + place, there + other)
+                for place, (_, part) in enumerate(own)
+                for other, (_, same) in enumerate(told[at])
+                if part == same
+            ]
             written += own
         return Document(
             id="",
@@ -204,20 +210,6 @@ def _other_agent(rng: Random, told: list[list[Said]], events: list[Event | None]
     taken = {event.agent for event in events if event is not None}
     taken |= {said[0][0] for said in told if said[1][0] == "later"}
     return rng.choice([agent for agent in AGENTS if agent not in taken])
-
-
-def _links(
-    written: list[Said], told: list[Said], here: int, there: int
-) -> Iterator[tuple[int, int]]:
-    """Links between words that tell the same part of the event.
-
-    Args:
-        here, there: where in the headline and the report the event begins.
-    """
-    for place, (_, part) in enumerate(written):
-        for other, (_, same) in enumerate(told):
-            if part == same:
-                yield here + place, there + other
 
 
 def _event(rng: Random, agent: str) -> Event:

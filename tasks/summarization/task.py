@@ -68,10 +68,7 @@ class Summarization(Task[SummarySettings, SummaryCorpus, "TextData[Document]", "
 
     @classmethod
     def evaluate(
-        cls,
-        plan: SummarizationPlan,
-        module: GenerationModule,
-        data: TextData[Document],
+        cls, plan: SummarizationPlan, module: GenerationModule, data: TextData[Document]
     ) -> Evaluation:
         from tasks.evaluation.text import evaluate_texts
 

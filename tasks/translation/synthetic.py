@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tasks.translation import synthetic_grammar as lexicon
 from tasks.translation.synthetic_grammar import Clause, Phrase, Relative, Sentence, Verb
@@ -91,58 +91,51 @@ class _Growing:
         self.sentence.clauses.append(Clause(subject, self.verb(transitive), thing))
         return True
 
+    def give(self, things: Sequence[Any], part: str, draw: Callable[[], Any]) -> bool:
+        """Give one of these phrases or clauses a part, unless it has such a part already."""
+        thing = _pick(self.random, things)
+        if getattr(thing, part):
+            return False
+        setattr(thing, part, draw())
+        return True
+
     def adjective(self) -> bool:
-        phrase = _pick(self.random, self.phrases)
-        if phrase.adjective:
-            return False
-        phrase.adjective = _pick(self.random, lexicon.ADJECTIVES)
-        return True
-
-    def relative(self, transitive: bool) -> bool:
-        phrase = _pick(self.random, self.outer)
-        if phrase.relative:
-            return False
-        thing = self.phrase(outer=False) if transitive else None
-        phrase.relative = Relative(self.verb(transitive), thing)
-        return True
-
-    def place(self) -> bool:
-        clause = _pick(self.random, self.sentence.clauses)
-        if clause.place:
-            return False
-        preposition = _pick(self.random, lexicon.PREPOSITIONS)
-        clause.place = (preposition, self.phrase(outer=True))
-        return True
+        return self.give(self.phrases, "adjective", lambda: _pick(self.random, lexicon.ADJECTIVES))
 
     def adverb(self) -> bool:
-        clause = _pick(self.random, self.sentence.clauses)
-        if clause.adverb:
-            return False
-        clause.adverb = _pick(self.random, lexicon.ADVERBS)
-        return True
+        return self.give(
+            self.sentence.clauses, "adverb", lambda: _pick(self.random, lexicon.ADVERBS)
+        )
 
-    def will(self) -> bool:
-        clause = _pick(self.random, self.sentence.clauses)
-        possible, clause.will = not clause.will, True
-        return possible
+    def relative(self, transitive: bool) -> bool:
+        def draw() -> Relative:
+            thing = self.phrase(outer=False) if transitive else None
+            return Relative(self.verb(transitive), thing)
 
-    def never(self) -> bool:
-        clause = _pick(self.random, self.sentence.clauses)
-        possible, clause.never = not clause.never, True
-        return possible
+        return self.give(self.outer, "relative", draw)
+
+    def place(self) -> bool:
+        return self.give(
+            self.sentence.clauses,
+            "place",
+            lambda: (_pick(self.random, lexicon.PREPOSITIONS), self.phrase(outer=True)),
+        )
+
+    def marker(self, part: str) -> bool:
+        """Put a clause into the future ("will"), or deny it ("never")."""
+        return self.give(self.sentence.clauses, part, lambda: True)
 
     def filler(self) -> bool:
         self.sentence.fillers.append((_pick(self.random, lexicon.FILLERS), self.random.random()))
         return True
 
     def retract(self) -> bool:
-        phrase = _pick(self.random, self.phrases)
-        if phrase.retracted:
-            return False
-        wrong = _pick(self.random, lexicon.NOUNS)
-        plural = self.random.random() < 0.35
-        phrase.retracted = (lexicon.THE.source, wrong.source_form(plural), lexicon.REPAIR)
-        return True
+        def draw() -> tuple[str, ...]:
+            wrong = _pick(self.random, lexicon.NOUNS)
+            plural = self.random.random() < 0.35
+            return lexicon.THE.source, wrong.source_form(plural), lexicon.REPAIR
+
+        return self.give(self.phrases, "retracted", draw)
 
 
 def _weighted(*steps: _Step) -> tuple[_Step, ...]:
@@ -152,8 +145,8 @@ def _weighted(*steps: _Step) -> tuple[_Step, ...]:
 _STEPS = _weighted(
     _Step(1, 3, _Growing.adjective),
     _Step(1, 1, _Growing.adverb),
-    _Step(1, 1, _Growing.will),
-    _Step(1, 1, _Growing.never),
+    _Step(1, 1, lambda growing: growing.marker("will")),
+    _Step(1, 1, lambda growing: growing.marker("never")),
     _Step(2, 2, lambda growing: growing.relative(False)),
     _Step(4, 2, lambda growing: growing.relative(True)),
     _Step(3, 2, _Growing.place),

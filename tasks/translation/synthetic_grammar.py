@@ -9,8 +9,9 @@ and taken-back words have no counterpart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from tasks.translation.datasets import Links
 
@@ -22,36 +23,36 @@ from tasks.translation.datasets import Links
 
 
 @dataclass(frozen=True)
-class Noun:
+class Inflected:
+    """A word with number in the source, and its stem in the target."""
+
+    singular: str
+    plural: str
+    target: str
+
+    def source_form(self, plural: bool) -> str:
+        return self.plural if plural else self.singular
+
+
+@dataclass(frozen=True)
+class Noun(Inflected):
     """A noun. Its class cannot be told from its form, it has to be learned.
 
     `first` is the first half of those nouns that are two words in the target.
     """
 
-    singular: str
-    plural: str
-    target: str
     kind: int
     first: str | None = None
-
-    def source_form(self, plural: bool) -> str:
-        return self.plural if plural else self.singular
 
     def target_form(self, plural: bool) -> str:
         return f"{self.target}{'ru' if plural else ''}"
 
 
 @dataclass(frozen=True)
-class Verb:
+class Verb(Inflected):
     """A verb; the target form agrees with the class of its subject."""
 
-    singular: str
-    plural: str
-    target: str
     transitive: bool
-
-    def source_form(self, plural: bool) -> str:
-        return self.plural if plural else self.singular
 
     def target_form(self, kind: int) -> str:
         return self.target + ENDINGS[kind]
@@ -205,21 +206,22 @@ def _first(words: tuple, share: float) -> tuple:
 
 def translate(sentence: Sentence, order: Order) -> tuple[list[str], list[str], Links]:
     """Source words, target words, and the pairs (target word, source word) that mean the same."""
-    source = list(_source_sentence(sentence))
+    source = list(_joined(sentence, "source", _source_clause))
     for filler, share in sentence.fillers:
         source.insert(int(share * (len(source) + 1)), (filler, None))
-    target = list(_target_sentence(sentence, order))
+    target = list(_joined(sentence, "target", lambda clause: _target_clause(clause, order)))
     places = {meaning: place for place, (_, meaning) in enumerate(source) if meaning}
     links = tuple((place, places[meaning]) for place, (_, meaning) in enumerate(target) if meaning)
     return [word for word, _ in source], [word for word, _ in target], links
 
 
-def _source_sentence(sentence: Sentence) -> Written:
+def _joined(sentence: Sentence, language: str, write: Callable[[Clause], Written]) -> Written:
+    """The clauses as `write` puts them, with their conjunctions in between."""
     for number, clause in enumerate(sentence.clauses):
         if number:
-            conjunction = sentence.conjunctions[number - 1]
-            yield conjunction.source, (id(clause), "conjunction")
-        yield from _source_clause(clause)
+            conjunction = getattr(sentence.conjunctions[number - 1], language)
+            yield conjunction, (id(clause), "conjunction")
+        yield from write(clause)
 
 
 def _source_clause(clause: Clause) -> Written:
@@ -259,26 +261,17 @@ def _source_phrase(phrase: Phrase) -> Written:
             yield from _source_phrase(phrase.relative.object)
 
 
-def _target_sentence(sentence: Sentence, order: Order) -> Written:
-    for number, clause in enumerate(sentence.clauses):
-        if number:
-            conjunction = sentence.conjunctions[number - 1]
-            yield conjunction.target, (id(clause), "conjunction")
-        yield from _target_clause(clause, order)
-
-
 def _target_clause(clause: Clause, order: Order) -> Written:
     final = clause.verb in order.verbs
+    verb, thing = _target_verb(clause, final), _target_object(clause.object, order)
+    place = _target_place(clause, order)
     yield from _target_phrase(clause.subject, order)
+    for part in (place, thing) if final else (verb, thing, place):
+        yield from part
+    if clause.adverb:
+        yield clause.adverb.target, (id(clause), "adverb")
     if final:
-        yield from _target_place(clause, order)
-        yield from _target_object(clause.object, order)
-        yield from _target_adverb(clause)
-    yield from _target_verb(clause, final)
-    if not final:
-        yield from _target_object(clause.object, order)
-        yield from _target_place(clause, order)
-        yield from _target_adverb(clause)
+        yield from verb
 
 
 def _target_verb(clause: Clause, final: bool) -> Written:
@@ -296,8 +289,7 @@ def _target_verb(clause: Clause, final: bool) -> Written:
 
 
 def _target_object(phrase: Phrase | None, order: Order) -> Written:
-    if phrase:
-        yield from _target_phrase(phrase, order)
+    return _target_phrase(phrase, order) if phrase else iter(())
 
 
 def _target_place(clause: Clause, order: Order) -> Written:
@@ -310,11 +302,6 @@ def _target_place(clause: Clause, order: Order) -> Written:
     yield from _target_phrase(phrase, order)
     if word in order.modifiers:
         yield written
-
-
-def _target_adverb(clause: Clause) -> Written:
-    if clause.adverb:
-        yield clause.adverb.target, (id(clause), "adverb")
 
 
 def _target_phrase(phrase: Phrase, order: Order) -> Written:
@@ -347,13 +334,9 @@ def _target_relative(phrase: Phrase, order: Order) -> Written:
     if not phrase.relative:
         return
     relative, kind = phrase.relative, phrase.noun.kind
-    marker = (THAT.agreeing(kind), (id(phrase), "that"))
-    verb = (relative.verb.target_form(kind), (id(relative), "verb"))
-    if relative.verb in order.verbs:
-        yield from _target_object(relative.object, order)
-        yield verb
-        yield marker
-    else:
-        yield marker
-        yield verb
-        yield from _target_object(relative.object, order)
+    parts: tuple[Iterable[tuple[str, Meaning | None]], ...] = (
+        [(THAT.agreeing(kind), (id(phrase), "that"))],
+        [(relative.verb.target_form(kind), (id(relative), "verb"))],
+        _target_object(relative.object, order),
+    )
+    yield from chain.from_iterable(reversed(parts) if relative.verb in order.verbs else parts)

@@ -48,10 +48,7 @@ class Translation(Task[TextSettings, TranslationCorpus, "TextData[Pair]", "Gener
 
     @classmethod
     def evaluate(
-        cls,
-        plan: TranslationPlan,
-        module: GenerationModule,
-        data: TextData[Pair],
+        cls, plan: TranslationPlan, module: GenerationModule, data: TextData[Pair]
     ) -> Evaluation:
         from tasks.evaluation.text import evaluate_texts
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.errors import UsageError
 from tasks.base import Corpus, ScannedDataset
-from tasks.data.readers import OnError, Problem, Row, Scan, collect, fail
+from tasks.data.readers import OnError, Problem, Row, Scan, collect
 from tasks.data.tokenizer import plain_words
 
 Label = Literal["entailment", "neutral", "contradiction"]
@@ -46,12 +46,10 @@ class PairExample:
 
     @property
     def premise_text(self) -> str:
-        """The words of the premise, joined by blanks."""
         return " ".join(self.premise)
 
     @property
     def hypothesis_text(self) -> str:
-        """The words of the hypothesis, joined by blanks."""
         return " ".join(self.hypothesis)
 
     def content(self) -> Iterator[str]:
@@ -89,24 +87,6 @@ def gold_classes(pairs: Sequence[PairExample]) -> np.ndarray:
     return np.fromiter((pair.class_index for pair in pairs), dtype=np.int64, count=len(pairs))
 
 
-def as_label(value: str, where: str, names: Mapping[str, Label] | None = None) -> Label:
-    """The label a file's value stands for, whatever its case.
-
-    Args:
-        names: values by the label they stand for, lower-case; None: the labels' own names.
-
-    Raises:
-        UsageError: any other value, with the file and line in `where`.
-    """
-    names = names or {label: label for label in LABELS}
-    label = names.get(value.strip().lower())
-    if label is None:
-        raise UsageError(
-            f"unknown label '{value}'", where=where, remedy=f"known: {', '.join(names)}"
-        )
-    return label
-
-
 # From rows of a file to pairs: what the readers of sick, snli and people's own files share.
 
 #: How SNLI marks pairs on which its annotators did not agree.
@@ -114,70 +94,66 @@ NO_GOLD = "-"
 #: Share of the training pairs that becomes validation data where none is given.
 HELD_OUT = 0.1
 
-LOWER_CASED = "words are lower-cased"
-
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns, and the values that stand for the labels (None: their own names)."""
+    """Names of the columns, and the labels by the values that stand for them, lower-case."""
 
     premise: str
     hypothesis: str
     label: str
-    values: Mapping[str, Label] | None = None
+    values: Mapping[str, Label] = field(default_factory=lambda: {label: label for label in LABELS})
 
 
-@dataclass(frozen=True)
-class Read:
-    """Pairs of one file or split, and how many were dropped for want of a label."""
+@dataclass
+class PairReader:
+    """Makes pairs of the rows of a data set's files or splits.
 
-    pairs: tuple[PairExample, ...]
-    unlabelled: int
-
-
-def read_pairs(
-    rows: Iterable[Row], columns: Columns, prefix: str, on_error: OnError = fail
-) -> Read:
-    """Pairs with ids `<prefix>-<line>`; those labelled "-" are dropped and counted.
-
-    Args:
+    Attributes:
         on_error: told of rows with a missing column, an unknown label, an empty sentence.
-
-    Raises UsageError: not one pair can be used.
+        unlabelled: how many pairs were dropped for want of a gold label.
     """
-    pairs: list[PairExample] = []
-    unlabelled = 0
-    row: Row | None = None
-    for row in rows:
-        try:
-            pair = _pair(row, columns, prefix)
-        except UsageError as error:
-            on_error(error)
-            continue
-        if pair is None:
-            unlabelled += 1
-        else:
-            pairs.append(pair)
-    if not pairs:
-        where = "" if row is None else str(row.path)
-        raise UsageError("no pair with a gold label can be used", where=where)
-    return Read(tuple(pairs), unlabelled)
+
+    columns: Columns
+    on_error: OnError
+    unlabelled: int = 0
+
+    def read(self, rows: Iterable[Row], prefix: str) -> Pairs:
+        """Pairs with ids `<prefix>-<line>`; those labelled "-" are dropped and counted.
+
+        Raises UsageError: not one pair can be used.
+        """
+        pairs: list[PairExample] = []
+        row: Row | None = None
+        for row in rows:
+            try:
+                value = row.text(self.columns.label)
+                if value.strip() == NO_GOLD:
+                    self.unlabelled += 1
+                    continue
+                premise = _sentence(row, self.columns.premise)
+                hypothesis = _sentence(row, self.columns.hypothesis)
+                label = self.columns.values.get(value.strip().lower())
+                if label is None:
+                    remedy = f"known: {', '.join(self.columns.values)}"
+                    raise UsageError(f"unknown label '{value}'", where=row.where, remedy=remedy)
+            except UsageError as error:
+                self.on_error(error)
+            else:
+                pairs.append(PairExample(f"{prefix}-{row.line}", premise, hypothesis, label))
+        if not pairs:
+            where = "" if row is None else str(row.path)
+            raise UsageError("no pair with a gold label can be used", where=where)
+        return tuple(pairs)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes for reports on what was read."""
+        dropped = f"{self.unlabelled} pairs without a gold label ('-') dropped"
+        return ("words are lower-cased", *([dropped] if self.unlabelled else ()))
 
 
-def _pair(row: Row, columns: Columns, prefix: str) -> PairExample | None:
-    """The pair of a row, or None if it has no gold label."""
-    value = row.text(columns.label)
-    if value.strip() == NO_GOLD:
-        return None
-    return PairExample(
-        id=f"{prefix}-{row.line}",
-        premise=sentence(row, columns.premise),
-        hypothesis=sentence(row, columns.hypothesis),
-        label=as_label(value, row.where, columns.values),
-    )
-
-
-def sentence(row: Row, column: str) -> tuple[str, ...]:
+def _sentence(row: Row, column: str) -> tuple[str, ...]:
     """The words of a column. Raises UsageError if there are none."""
     found = plain_words(row.text(column))
     if not found:
@@ -200,11 +176,6 @@ def hold_out(pairs: Sequence[PairExample], where: str) -> tuple[Pairs, Pairs]:
     border = min(round(len(order) * (1 - HELD_OUT)), len(order) - 1)
     train = tuple(pair for pair in pairs if order[pair.premise] < border)
     return train, tuple(pair for pair in pairs if order[pair.premise] >= border)
-
-
-def dropped_note(unlabelled: int) -> tuple[str, ...]:
-    """Note on dropped pairs for reports; empty if there are none."""
-    return (f"{unlabelled} pairs without a gold label ('-') dropped",) if unlabelled else ()
 
 
 class PairsDataset(ScannedDataset[EntailmentCorpus]):

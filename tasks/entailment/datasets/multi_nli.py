@@ -11,14 +11,12 @@ from tasks.data.hub import Card, CardOptions, paths, provenance_note, read_split
 from tasks.data.readers import OnError, Row
 from tasks.entailment.datasets import (
     LABELS,
-    LOWER_CASED,
     NO_GOLD,
     Columns,
     EntailmentCorpus,
+    PairReader,
     PairsDataset,
-    dropped_note,
     hold_out,
-    read_pairs,
 )
 
 MULTI_NLI = Card(
@@ -67,26 +65,19 @@ class MultiNli(PairsDataset):
     @classmethod
     def read(cls, options: Any, data_root: Path | None, on_error: OnError) -> EntailmentCorpus:
         """Read the downloaded files. Raises UsageError: missing or unreadable."""
-        card = MULTI_NLI.at(options.revision)
-        read = {
-            split: read_pairs(_rows(card, data_root, split), _COLUMNS, split, on_error)
-            for split in card.files
-        }
-        train, validation = hold_out(read["train"].pairs, card.identifier)
+        card, reader = MULTI_NLI.at(options.revision), PairReader(_COLUMNS, on_error)
+        read = {split: reader.read(_rows(card, data_root, split), split) for split in card.files}
+        train, validation = hold_out(read.pop("train"), card.identifier)
         notes = (
             provenance_note(card, data_root),
             f"{len(validation)} training pairs serve as validation data",
-            LOWER_CASED,
-            *dropped_note(sum(part.unlabelled for part in read.values())),
+            *reader.notes,
         )
-        tests = {split: read[split].pairs for split in ("matched", "mismatched")}
-        return EntailmentCorpus(train=train, validation=validation, tests=tests, notes=notes)
+        return EntailmentCorpus(train=train, validation=validation, tests=read, notes=notes)
 
 
 def _rows(card: Card, data_root: Path | None, split: str) -> Iterator[Row]:
     path = paths(card, data_root, split)[0]
     for number, values in enumerate(read_split(card, data_root, split), start=1):
         row = dict(zip(card.columns, values, strict=True))
-        if row["label"] == "-1":
-            row["label"] = NO_GOLD
-        yield Row(path, number, row)
+        yield Row(path, number, row | ({"label": NO_GOLD} if row["label"] == "-1" else {}))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, chain, pairwise, product, starmap
 from pathlib import Path
 from typing import Any
 
@@ -118,18 +118,17 @@ def _aligned(record: Any, where: str) -> PairExample:
     for source, target in _token_links(record["sureAlign"], where):
         if source >= len(premise_at) or target >= len(hypothesis_at):
             raise UsageError(f"link {source}-{target} points outside the pair", where=where)
-        links.update(_piece_links(hypothesis_at[target], premise_at[source]))
+        pieces, others = hypothesis_at[target], premise_at[source]
+        alike = len(pieces) == len(others)
+        links.update(zip(pieces, others, strict=True) if alike else product(pieces, others))
     return PairExample(f"rte2-{record['id']}", premise, hypothesis, None, tuple(sorted(links)))
 
 
 def _cut(tokens: list[str]) -> tuple[tuple[str, ...], list[range]]:
     """Our words of tokens, and the places of each token's words."""
     pieces = [plain_words(_TREEBANK.get(token, token)) for token in tokens]
-    ends = [0]
-    for piece in pieces:
-        ends.append(ends[-1] + len(piece))
-    words = tuple(word for piece in pieces for word in piece)
-    return words, [range(first, last) for first, last in pairwise(ends)]
+    ends = accumulate(map(len, pieces), initial=0)
+    return tuple(chain.from_iterable(pieces)), list(starmap(range, pairwise(ends)))
 
 
 def _token_links(text: str, where: str) -> Iterator[tuple[int, int]]:
@@ -138,10 +137,3 @@ def _token_links(text: str, where: str) -> Iterator[tuple[int, int]]:
         if not (source.isdecimal() and target.isdecimal()):
             raise UsageError(f"'{link}' is no link", where=where, remedy="links look like 3-0")
         yield int(source), int(target)
-
-
-def _piece_links(hypothesis: range, premise: range) -> Iterator[tuple[int, int]]:
-    if len(hypothesis) == len(premise):
-        yield from zip(hypothesis, premise, strict=True)
-    else:
-        yield from ((word, other) for word in hypothesis for other in premise)

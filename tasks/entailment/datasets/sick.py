@@ -9,14 +9,7 @@ from bench.errors import UsageError
 from tasks.base import datasets
 from tasks.data.archives import Distribution, Piece
 from tasks.data.readers import OnError, Row, data_folder, read_tsv
-from tasks.entailment.datasets import (
-    LOWER_CASED,
-    Columns,
-    EntailmentCorpus,
-    PairsDataset,
-    dropped_note,
-    read_pairs,
-)
+from tasks.entailment.datasets import Columns, EntailmentCorpus, PairReader, PairsDataset
 from tasks.entailment.datasets.rte2 import aligned_sets
 
 SICK = Distribution(
@@ -59,29 +52,23 @@ class Sick(PairsDataset):
         rows: dict[str, list[Row]] = {part: [] for part in _PARTS}
         for row in read_tsv(path, on_error):
             try:
-                rows[_part(row)].append(row)
+                part = row.text(_PART)
+                if part not in _PARTS:
+                    remedy = f"known: {', '.join(_PARTS)}"
+                    raise UsageError(f"unknown {_PART} '{part}'", where=row.where, remedy=remedy)
+                rows[part].append(row)
             except UsageError as error:
                 on_error(error)
         for part, found in rows.items():
             if not found:
                 raise UsageError(f"no line has {_PART} {part}", where=str(path))
-        read = {
-            part: read_pairs(found, _COLUMNS, cls.name, on_error) for part, found in rows.items()
-        }
+        reader = PairReader(_COLUMNS, on_error)
+        train, validation, test = (reader.read(found, cls.name) for found in rows.values())
         aligned, notes = aligned_sets(data_root)
         return EntailmentCorpus(
-            train=read["TRAIN"].pairs,
-            validation=read["TRIAL"].pairs,
-            tests={"test": read["TEST"].pairs},
+            train=train,
+            validation=validation,
+            tests={"test": test},
             aligned=aligned,
-            notes=(LOWER_CASED, *dropped_note(sum(r.unlabelled for r in read.values())), *notes),
+            notes=(*reader.notes, *notes),
         )
-
-
-def _part(row: Row) -> str:
-    part = row.text(_PART)
-    if part not in _PARTS:
-        raise UsageError(
-            f"unknown {_PART} '{part}'", where=row.where, remedy=f"known: {', '.join(_PARTS)}"
-        )
-    return part

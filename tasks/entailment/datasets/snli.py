@@ -11,14 +11,12 @@ from tasks.base import DatasetOptions, datasets
 from tasks.data.archives import Distribution, Piece
 from tasks.data.readers import OnError, data_folder, read_json_lines
 from tasks.entailment.datasets import (
-    LOWER_CASED,
     Columns,
     EntailmentCorpus,
+    PairReader,
+    Pairs,
     PairsDataset,
-    Read,
-    dropped_note,
     hold_out,
-    read_pairs,
 )
 from tasks.entailment.datasets.rte2 import aligned_sets
 
@@ -44,13 +42,11 @@ FULL = ("snli_1.0", "snli")
 #: The mini edition has no test file; its dev set is the test set.
 MINI = ("snli_mini",)
 
-Edition = Literal["auto", "full", "mini"]
-
 
 class SnliOptions(DatasetOptions):
     """Choice of the edition."""
 
-    edition: Edition = Field(
+    edition: Literal["auto", "full", "mini"] = Field(
         "auto",
         description="full: train, dev and test files; mini: train and dev, where dev is the test"
         " set; auto: full where it is there",
@@ -79,29 +75,29 @@ class Snli(PairsDataset):
         folder = data_folder(data_root, cls.name, cls.folders(options))
         mini = not (folder / "snli_1.0_test.jsonl").exists() and folder.name in MINI
         files = {split: folder / f"snli_1.0_{split}.jsonl" for split in ("train", "dev", "test")}
-        splits = ("train", "dev") if mini else ("train", "dev", "test")
-        read: dict[str, Read] = {
-            split: read_pairs(read_json_lines(files[split], on_error), _COLUMNS, split, on_error)
-            for split in splits
-        }
+        reader = PairReader(_COLUMNS, on_error)
+
+        def read(split: str) -> Pairs:
+            return reader.read(read_json_lines(files[split], on_error), split)
+
+        train, validation = read("train"), read("dev")
         aligned, notes = aligned_sets(data_root)
-        dropped = dropped_note(sum(found.unlabelled for found in read.values()))
         if mini:
-            train, validation = hold_out(read["train"].pairs, str(files["train"]))
-            test = read["dev"].pairs
+            test = validation
+            train, validation = hold_out(train, str(files["train"]))
             notes = (
                 "mini edition: its dev set is the test set,"
                 f" {len(validation)} training pairs serve as validation data",
                 *notes,
             )
         else:
-            train, validation, test = (read[split].pairs for split in splits)
+            test = read("test")
         return EntailmentCorpus(
             train=train,
             validation=validation,
             tests={"test": test},
             aligned=aligned,
-            notes=(LOWER_CASED, *dropped, *notes),
+            notes=(*reader.notes, *notes),
         )
 
     @classmethod

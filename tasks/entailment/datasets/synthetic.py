@@ -100,20 +100,17 @@ def _pairs(
     rng = Random(f"entailment probe {options.data_seed} {split.name}")
     writer = PairWriter(options.lexicon, options.near, options.negation, options.noise)
 
-    def exhausted(found: int) -> UsageError:
-        return UsageError(
-            f"found only {found * len(LABELS)} of {split.size} different pairs"
-            f" with up to {split.longest} claims",
-            where=f"{SyntheticDataset.name}, {split.name} split",
-            remedy="ask for fewer pairs or more clauses",
-        )
-
     triples = unseen(
         -(-split.size // len(LABELS)),
         lambda: writer.triple(rng, split.shortest, split.longest),
         lambda pairs: [(pair.premise, pair.hypothesis) for pair in pairs],
         seen,
-        exhausted,
+        lambda found: UsageError(
+            f"found only {found * len(LABELS)} of {split.size} different pairs"
+            f" with up to {split.longest} claims",
+            where=f"{SyntheticDataset.name}, {split.name} split",
+            remedy="ask for fewer pairs or more clauses",
+        ),
     )
     for number, triple in enumerate(triples):
         for pair in triple:

@@ -13,15 +13,13 @@ from tasks.base import DatasetOptions, datasets
 from tasks.data.readers import OnError, read_rows, required_root
 from tasks.entailment.datasets import (
     LABELS,
-    LOWER_CASED,
     Columns,
     EntailmentCorpus,
     Label,
+    PairReader,
+    Pairs,
     PairsDataset,
-    Read,
-    dropped_note,
     hold_out,
-    read_pairs,
 )
 
 
@@ -60,25 +58,20 @@ class Tabular(PairsDataset):
         columns = Columns(
             options.premise, options.hypothesis, options.label, _values(options.labels)
         )
+        reader = PairReader(columns, on_error)
 
-        def part(name: str, prefix: str) -> Read:
-            return read_pairs(read_rows(root / name, on_error), columns, prefix, on_error)
+        def read(name: str, prefix: str) -> Pairs:
+            return reader.read(read_rows(root / name, on_error), prefix)
 
-        train, test = part(options.train_file, "train"), part(options.test_file, "test")
-        parts = [train, test]
+        train, test = read(options.train_file, "train"), read(options.test_file, "test")
         notes: tuple[str, ...] = ()
         if options.validation_file:
-            parts.append(part(options.validation_file, "validation"))
-            kept, held = train.pairs, parts[-1].pairs
+            held = read(options.validation_file, "validation")
         else:
-            kept, held = hold_out(train.pairs, str(root / options.train_file))
+            train, held = hold_out(train, str(root / options.train_file))
             notes = (f"{len(held)} training pairs serve as validation data",)
-        dropped = dropped_note(sum(read.unlabelled for read in parts))
         return EntailmentCorpus(
-            train=kept,
-            validation=held,
-            tests={"test": test.pairs},
-            notes=(LOWER_CASED, *dropped, *notes),
+            train=train, validation=held, tests={"test": test}, notes=(*reader.notes, *notes)
         )
 
 

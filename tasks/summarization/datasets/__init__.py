@@ -4,6 +4,7 @@ summaries, and how texts become documents."""
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -175,11 +176,8 @@ class Preprocessing:
 
 def _first(sentences: Iterable[Words], most: int) -> Iterator[Words]:
     """Sentences up to `most` words in all, the last one cut; 0 is all."""
-    room = most or None
+    room = most or sys.maxsize
     for sentence in sentences:
-        if room is None:
-            yield sentence
-            continue
         if room <= 0:
             return
         yield sentence[:room]

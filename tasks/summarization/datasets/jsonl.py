@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import Field
@@ -50,9 +49,13 @@ class Jsonl(ScannedDataset[SummaryCorpus]):
         preprocessing = Preprocessing(source_words=options.source_words, lower=options.lower)
         columns = (options.source_field, options.summary_field)
         problems: list[Problem] = []
+        root = required_root(data_root, cls.name, options.train_file)
+        files = {"train": options.train_file, "test": options.test_file}
+        if options.validation_file:
+            files["validation"] = options.validation_file
         texts = {
-            split: JsonRows(path, columns, collect(problems))
-            for split, path in _paths(options, data_root)
+            split: JsonRows(root / file, columns, collect(problems))
+            for split, file in files.items()
         }
         if problems:
             return Scan(None, tuple(problems))
@@ -71,12 +74,3 @@ class Jsonl(ScannedDataset[SummaryCorpus]):
             notes=(*preprocessing.notes, *notes),
         )
         return Scan(corpus)
-
-
-def _paths(options: JsonlOptions, data_root: Path | None) -> Iterator[tuple[str, Path]]:
-    """The files by split."""
-    root = required_root(data_root, Jsonl.name, options.train_file)
-    yield "train", root / options.train_file
-    yield "test", root / options.test_file
-    if options.validation_file:
-        yield "validation", root / options.validation_file

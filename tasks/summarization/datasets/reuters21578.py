@@ -22,7 +22,7 @@ from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
 from tasks.data.archives import Distribution, Piece
 from tasks.data.readers import data_folder, read_json
-from tasks.summarization.datasets import Document, Preprocessing, SummaryCorpus
+from tasks.summarization.datasets import Preprocessing, SummaryCorpus
 
 # Source of Reuters-21578: its stories as JSON, 1,000 a file.
 
@@ -137,10 +137,14 @@ class Reuters(Dataset[SummaryCorpus]):
                 where=str(folder),
                 remedy=f"more than {TEST + VALIDATION} are needed",
             )
-        preprocessing = Preprocessing(
-            source_words=0 if options.source == "lead" else options.source_words
-        )
-        documents = [_document(story, options, preprocessing) for story in stories]
+        whole = options.source == "document"
+        preprocessing = Preprocessing(options.source_words if whole else 0)
+        documents = [
+            preprocessing.document(
+                story.id, "\n".join(paragraphs(story.body)) if whole else story.lead, story.headline
+            )
+            for story in stories
+        ]
         train = tuple(documents[: -TEST - VALIDATION])
         return SummaryCorpus(
             train=train,
@@ -158,8 +162,8 @@ class Reuters(Dataset[SummaryCorpus]):
 def clean_stories(folder: Path, dropped: Counter[str]) -> Iterator[Story]:
     """The usable stories of a folder in order of time; `dropped` counts the others by reason."""
     leads: set[str] = set()
-    for number, (path, place, record) in enumerate(_records(folder), start=1):
-        title, body = (_text(record, key, path, place) for key in ("title", "body"))
+    for number, record in enumerate(_records(folder), start=1):
+        title, body = ((record.get(key) or "").strip() for key in ("title", "body"))
         lead = next(paragraphs(body), "")
         reason = _unusable(title, lead)
         if reason is None and lead.lower() in leads:
@@ -171,7 +175,7 @@ def clean_stories(folder: Path, dropped: Counter[str]) -> Iterator[Story]:
             dropped[reason] += 1
 
 
-def _records(folder: Path) -> Iterator[tuple[Path, int, dict[str, Any]]]:
+def _records(folder: Path) -> Iterator[dict[str, Any]]:
     paths = sorted(folder.glob(_FILES))
     if not paths:
         raise UsageError(f"no {_FILES} in it", where=str(folder))
@@ -180,16 +184,13 @@ def _records(folder: Path) -> Iterator[tuple[Path, int, dict[str, Any]]]:
         if not isinstance(records, list):
             raise UsageError("not a JSON list of stories", where=str(path))
         for place, record in enumerate(records, start=1):
+            where = f"{path}, story {place}"
             if not isinstance(record, dict):
-                raise UsageError("not a JSON object", where=f"{path}, story {place}")
-            yield path, place, record
-
-
-def _text(record: dict[str, Any], key: str, path: Path, place: int) -> str:
-    value = record.get(key) or ""
-    if not isinstance(value, str):
-        raise UsageError(f"'{key}' is no text", where=f"{path}, story {place}")
-    return value.strip()
+                raise UsageError("not a JSON object", where=where)
+            for key in ("title", "body"):
+                if not isinstance(record.get(key) or "", str):
+                    raise UsageError(f"'{key}' is no text", where=where)
+            yield record
 
 
 def _unusable(title: str, lead: str) -> str | None:
@@ -215,8 +216,3 @@ def paragraphs(body: str) -> Iterator[str]:
         begin = border.end() if border else end
         if text:
             yield text
-
-
-def _document(story: Story, options: ReutersOptions, preprocessing: Preprocessing) -> Document:
-    told = [story.lead] if options.source == "lead" else paragraphs(story.body)
-    return preprocessing.document(story.id, "\n".join(told), story.headline)

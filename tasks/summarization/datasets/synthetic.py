@@ -113,20 +113,17 @@ def _reports(
         rewording=options.rewording,
     )
 
-    def exhausted(found: int) -> UsageError:
-        return UsageError(
-            f"found only {found} of {split.size} different reports"
-            f" of up to {split.longest} sentences",
-            where=f"{SyntheticDataset.name}, {split.name} split",
-            remedy="ask for fewer reports or more sentences",
-        )
-
     reports = unseen(
         split.size,
         lambda: writer.report(rng, split.shortest, split.longest),
         lambda report: (report.source_text,),
         seen,
-        exhausted,
+        lambda found: UsageError(
+            f"found only {found} of {split.size} different reports"
+            f" of up to {split.longest} sentences",
+            where=f"{SyntheticDataset.name}, {split.name} split",
+            remedy="ask for fewer reports or more sentences",
+        ),
     )
     return tuple(
         replace(report, id=f"{split.name}-{number}") for number, report in enumerate(reports)

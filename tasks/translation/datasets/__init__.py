@@ -137,24 +137,23 @@ def line_problems(source: Path, target: Path) -> Iterator[UsageError]:
             readable.append(lines)
         except UsageError as error:
             yield error
-    if len(readable) == 2:
-        yield from _mismatches(*readable)
-
-
-def _mismatches(source: TextLines, target: TextLines) -> Iterator[UsageError]:
-    if len(source) != len(target):
+    if len(readable) < 2:
+        return
+    left, right = readable
+    if len(left) != len(right):
         yield UsageError(
-            f"{len(source)} lines, but {target.path.name} has {len(target)}",
-            where=str(source.path),
+            f"{len(left)} lines, but {target.name} has {len(right)}",
+            where=str(source),
             remedy="line n of one file must translate line n of the other",
         )
         return
-    for number, (left, right) in enumerate(zip(source, target, strict=True), start=1):
-        if bool(left.strip()) == bool(right.strip()):
+    for number, lines_here in enumerate(zip(left, right, strict=True), start=1):
+        first, second = (bool(line.strip()) for line in lines_here)
+        if first == second:
             continue
-        blank, other = (target, source) if left.strip() else (source, target)
+        blank, other = (target, source) if first else (source, target)
         yield UsageError(
-            f"the line is blank, but has a counterpart in {other.path.name}",
-            where=f"{blank.path}:{number}",
+            f"the line is blank, but has a counterpart in {other.name}",
+            where=f"{blank}:{number}",
             remedy="fill it, or remove the line from both files",
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import accumulate, product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from tasks.translation.datasets import LinesDataset, Links, Pair, PairBuilder, T
 
 _COMMIT = "a3d2e0d26b56f3846f66a952536ffed4e401d05a"
 _RAW = f"https://raw.githubusercontent.com/multi30k/dataset/{_COMMIT}/data/task1/raw"
+TRAIN, VALIDATION, TEST = "train", "val", "test_2016_flickr"
 # By file: bytes and SHA-256 of what that commit holds.
 _FILES = {
     "train.de": (637044, "726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6"),
@@ -29,18 +31,9 @@ _FILES = {
     "val.de": (24681, "f0cba2f995189cf5770f29a8a9a537a3ad3f51657ad873405082ff6863a5e75a"),
     "val.en": (21650, "14f7d25ddd868909a9213e361768460edcacdd6ab9d1e77b92560dc10c10dc28"),
     "val.fr": (23001, "ca3106f1a72390591d25f6c45cb4cd39dec4cd3f123e099748a3ce5256c160e9"),
-    "test_2016_flickr.de": (
-        22890,
-        "9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8",
-    ),
-    "test_2016_flickr.en": (
-        21077,
-        "611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9",
-    ),
-    "test_2016_flickr.fr": (
-        22310,
-        "6d326e188d259fb1d04ac19eae3af956559b3a0b93d7635e56c90987c40c8b90",
-    ),
+    f"{TEST}.de": (22890, "9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8"),
+    f"{TEST}.en": (21077, "611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9"),
+    f"{TEST}.fr": (22310, "6d326e188d259fb1d04ac19eae3af956559b3a0b93d7635e56c90987c40c8b90"),
 }
 
 MULTI30K = Distribution(
@@ -106,31 +99,20 @@ def find_phrase(phrase: str, line: Sequence[str]) -> list[range]:
     wanted = _letters(phrase)
     if not wanted:
         return []
-    starts, total = {}, 0
     spelled = [_letters(word) for word in line]
-    for place, word in enumerate(spelled):
-        starts[total] = place
-        total += len(word)
-    starts[total] = len(line)
-    text = "".join(spelled)
-    runs, at = [], text.find(wanted)
-    while at >= 0:
-        if at in starts and at + len(wanted) in starts:
-            runs.append(range(starts[at], starts[at + len(wanted)]))
-        at = text.find(wanted, at + 1)
-    return runs
+    starts = {at: place for place, at in enumerate(accumulate(map(len, spelled), initial=0))}
+    # Runs may overlap: only their starts are consumed.
+    found = re.finditer(f"(?={re.escape(wanted)})", "".join(spelled))
+    spans = [(one.start(), one.start() + len(wanted)) for one in found]
+    return [range(starts[a], starts[b]) for a, b in spans if a in starts and b in starts]
 
 
 def _place(
     pairs: Sequence[tuple[str, str]], source: Sequence[str], target: Sequence[str]
 ) -> list[tuple[range, range]]:
     """The word spans of the pairs whose phrases both stand in the line exactly once."""
-    placed = []
-    for first, second in pairs:
-        left, right = find_phrase(first, source), find_phrase(second, target)
-        if len(left) == 1 and len(right) == 1:
-            placed.append((left[0], right[0]))
-    return placed
+    found = ((find_phrase(first, source), find_phrase(second, target)) for first, second in pairs)
+    return [(left[0], right[0]) for left, right in found if len(left) == len(right) == 1]
 
 
 def _letters(text: str) -> str:
@@ -153,10 +135,6 @@ def _records(path: Path, lines: int) -> list[tuple[int, list[tuple[str, str]]]]:
         if not isinstance(line, int) or not 0 <= line < lines:
             raise UsageError(f"there is no line {line} (of {lines})", where=str(path))
     return records
-
-
-TRAIN, VALIDATION, TEST = "train", "val", "test_2016_flickr"
-LINKED = {"en", "fr"}
 
 
 class Multi30kOptions(DatasetOptions):
@@ -189,7 +167,7 @@ class Multi30k(LinesDataset):
     ) -> TranslationCorpus:
         source, target = options.pair.split("-")
         notes: list[str] = []
-        if {source, target} == LINKED:
+        if {source, target} == {"en", "fr"}:
             folder = _folder(data_root) / "en_fr_phrase_links"
             for split in (VALIDATION, TEST):
                 splits[split], note = _linked(splits[split], folder, (source, target))
@@ -206,7 +184,6 @@ class Multi30k(LinesDataset):
 
     @classmethod
     def files(cls, options: Any, data_root: Path | None) -> dict[str, tuple[Path, Path]]:
-        """Source and target file of every split."""
         source, target = options.pair.split("-")
         folder = _folder(data_root)
         return {

@@ -72,7 +72,6 @@ class Parallel(LinesDataset):
 
     @classmethod
     def files(cls, options: Any, data_root: Path | None) -> dict[str, tuple[Path, Path]]:
-        """Source and target file of every split that has files."""
         root = required_root(data_root, cls.name, f"{options.train}.{options.source}")
         if options.source == options.target:
             raise UsageError(

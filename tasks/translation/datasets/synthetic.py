@@ -92,13 +92,16 @@ def _pairs(split: SyntheticSplit, options: SyntheticOptions, seen: set[Hashable]
         source, target, links = translate(grow(random, length, options.noise), order)
         return Pair("", " ".join(source), " ".join(target), links)
 
-    def exhausted(found: int) -> UsageError:
-        return UsageError(
+    pairs = unseen(
+        split.size,
+        draw,
+        lambda pair: (pair.source_text,),
+        seen,
+        lambda found: UsageError(
             f"found only {found} of {split.size} different sentences"
             f" of at most {split.longest} words",
             where=f"{SyntheticDataset.name}, {split.name} split",
             remedy="raise length or lower the number of pairs",
-        )
-
-    pairs = unseen(split.size, draw, lambda pair: (pair.source_text,), seen, exhausted)
+        ),
+    )
     return [replace(pair, id=f"{split.name}-{number}") for number, pair in enumerate(pairs)]

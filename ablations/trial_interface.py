@@ -74,6 +74,12 @@ class TrialOptions:
     ranks: int = 1
     rank: int = 0
 
+    def __post_init__(self) -> None:
+        # What has travelled as JSON has lists.
+        object.__setattr__(self, "notes", tuple(self.notes))
+        own = {hash: tuple(notes) for hash, notes in self.own_notes.items()}
+        object.__setattr__(self, "own_notes", own)
+
     def store(self) -> Store | None:
         """The store, which whoever made these options has found usable."""
         if self.store_address is None:

@@ -104,11 +104,13 @@ class _VocabularyLoss(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, *unused: Tensor) -> tuple[Tensor | None, ...]:
-        features, weight, bias, _ = ctx.saved_tensors
+        features, weight, bias, labels = ctx.saved_tensors
         sums, ctx.sums = ctx.sums, None
         if sums is None:
             with torch.autocast(features.device.type, enabled=False):
-                _, sums = _loss_and_gradients(*ctx.saved_tensors, ctx.smoothing, ctx.rough, True)
+                _, sums = _loss_and_gradients(
+                    features, weight, bias, labels, ctx.smoothing, ctx.rough, True
+                )
         scale = grad / len(features)
         return (
             sums.features.to(features.dtype).mul_(scale),

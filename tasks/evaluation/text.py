@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from torch import Tensor
 
-from bench.store.result import Alignment, AlignmentFigures, Trace
+from bench.store.result import Alignment, AlignmentFigures, Mode, Trace
 from tasks.base import Evaluation
 from tasks.data.batching import Batch
 from tasks.data.texts import Split, TextData
@@ -188,11 +188,18 @@ def traces(one: Attended, subset: str) -> Iterator[Trace]:
     if links is not None:
         carried = tuple((int(one.produced[t]), s) for t, s in links if one.produced[t] >= 0)
 
-    about = (one.pair.id, subset)
-    free = (one.written, one.free, one.free_parts, carried)
-    yield Trace(*about, "free", "words", one.source, *free, extra)
-    forced = (one.pair.target, one.forced, one.forced_parts, links)
-    yield Trace(*about, "forced", "words", one.source, *forced, extra)
+    def trace(
+        mode: Mode,
+        words: tuple[str, ...],
+        weights: np.ndarray,
+        parts: Mapping[str, np.ndarray],
+        links: tuple[tuple[int, int], ...] | None,
+    ) -> Trace:
+        pair, source = one.pair, one.source
+        return Trace(pair.id, subset, mode, "words", source, words, weights, parts, links, extra)
+
+    yield trace("free", one.written, one.free, one.free_parts, carried)
+    yield trace("forced", one.pair.target, one.forced, one.forced_parts, links)
 
 
 def evaluate_texts(

@@ -327,6 +327,9 @@ class SweepStatus:
     nodes: tuple[NodeUse, ...] = ()
     failures: tuple[tuple[str, str, str], ...] = ()
 
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SweepStatus:
         """Raises ValueError for other data."""
@@ -399,4 +402,4 @@ class StatusWriter(Renderer):
         status, self._written = self.status(tally, now, state), now
         # A store that is away for a moment must not end the sweep; its trials say so themselves.
         with contextlib.suppress(OSError, ValueError):
-            self._store.put_sweep(self._name, asdict(status))
+            self._store.put_sweep(self._name, status.to_json())

@@ -102,8 +102,7 @@ class Axes(StudyModel):
         return self
 
     def over(self, defaults: Axes) -> Axes:
-        """These axes, with those of the study where they say nothing; options are joined, name by
-        name."""
+        """These axes, or the study's where they say nothing; options are joined by name."""
         mine = {name: value for name, value in self if value is not None}
         for name in ("options", "gpu_options"):
             mine[name] = getattr(defaults, name) | mine[name]

@@ -8,7 +8,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -34,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     records = sweeps(store)
     counts = Counter[str](store.statuses(store.hashes()).values())
     if args.json:
-        shown = [{**asdict(record), "state": state(record, now)} for record in records]
+        shown = [{**record.to_json(), "state": state(record, now)} for record in records]
         sys.stdout.write(json.dumps({"results": counts, "sweeps": shown}, indent=1) + "\n")
     else:
         sys.stdout.write("\n".join(describe(store.address, counts, records, now)) + "\n")

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ablations.cli.options import (
     add_cell_options,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 #: Help on the options that say what a trial may take, by option, metavar, type and default.
-_RESOURCES: Mapping[tuple[str, str, type, float | None], str] = {
+_RESOURCES: Mapping[tuple[str, str, type[Any], float | None], str] = {
     ("--address", "HOST", str, None): "join a Ray cluster: auto, or host:port "
     "(default: one of this machine alone)",
     ("--cpus-per-trial", "C", float, 1.0): "cores of a trial, or of each process that trains it "

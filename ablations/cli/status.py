@@ -11,9 +11,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ablations.progress import SILENCE_SECONDS, SweepStatus, counts_line, duration
-
 if TYPE_CHECKING:
+    from ablations.progress import SweepStatus
     from bench.store.store import Store
 
 _SHOWN_FAILURES = 10
@@ -42,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
 
 def sweeps(store: Store) -> list[SweepStatus]:
     """The last status of every sweep of a store, the newest first."""
+    from ablations.progress import SweepStatus
+
     found = []
     for record in store.sweeps():
         with contextlib.suppress(ValueError):  # of another version
@@ -51,6 +52,8 @@ def sweeps(store: Store) -> list[SweepStatus]:
 
 def state(record: SweepStatus, now: datetime) -> str:
     """The state of a sweep by its own account, or "silent" if that is too old to be true."""
+    from ablations.progress import SILENCE_SECONDS
+
     alive = record.state in ("starting", "running")
     return "silent" if alive and record.silent_seconds(now) > SILENCE_SECONDS else record.state
 
@@ -69,6 +72,8 @@ def describe(
 
 
 def _sweep_lines(record: SweepStatus, now: datetime) -> Iterable[str]:
+    from ablations.progress import counts_line, duration
+
     how = state(record, now)
     since = duration(max(0.0, record.silent_seconds(now)))
     driver = f"{record.host}, process {record.pid}"

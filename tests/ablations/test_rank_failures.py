@@ -62,7 +62,8 @@ def test_a_rank_that_is_lost_before_training_is_one(
         module.group = Broken()
 
     monkeypatch.setattr(fitting, "_share", share)
-    plan, context = resolve(CELL), TrialOptions(None, None, str(tmp_path), ranks=2)
+    store = Store.open(tmp_path / "store", create=True)
+    plan, context = resolve(CELL), TrialOptions(store.address, None, str(tmp_path), ranks=2)
     data = plan.task.prepare(plan, context.paths())
     with pytest.raises(RankLost):
         fit(plan, plan.task.module(plan, data), data, context, NO_HOOKS)

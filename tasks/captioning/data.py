@@ -264,7 +264,7 @@ class CaptioningData(TaskData):
 
     @cached_property
     def baselines(self) -> Mapping[str, CaptionBaselines]:
-        """As `tasks.captioning.baselines.baselines` gives them: only testing asks for them."""
+        """Figures of the baselines, made when testing first asks for them."""
         return baselines(self.corpus, self.cache)
 
     @property

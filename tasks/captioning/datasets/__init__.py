@@ -73,7 +73,7 @@ class Caption:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words that phrases count, as every tokeniser of `tasks.data.tokenizer` reports them (a
+        """The words that phrases count, as `tasks.data.tokenizer` cuts them (a
         hyphenated word is three of them)."""
         return words(self.text)
 

@@ -28,6 +28,7 @@ BUDGETS: dict[str, str] = {
 # Fields that only models of one family read say so: elsewhere they cannot name another trial.
 _transformer: Any = partial(Field, json_schema_extra={"placements": ["transformer"]})
 _convolutional: Any = partial(Field, json_schema_extra={"placements": ["convolutional"]})
+_previous_state: Any = partial(Field, json_schema_extra={"placements": ["previous-state", "fixed"]})
 
 
 class Settings(BaseModel):
@@ -72,6 +73,11 @@ class Settings(BaseModel):
     )
     input_feeding: bool = Field(
         False, description="Luong 2015: the attentional vector enters the next step"
+    )
+    readout: Literal["tanh", "maxout"] = _previous_state(
+        "tanh",
+        description="from state, context and last word to features: a tanh layer over the new "
+        "state, or Bahdanau 2015's maxout over the previous one",
     )
     tie_embeddings: bool = Field(True, description="the output layer shares the target embeddings")
 

@@ -166,11 +166,13 @@ class AttentionWeights:
         weights: B,H,T,S.
         tensors: tensors for the next state.
         parts: further B,T,S tensors for traces.
+        context: B,T,C where it is no aggregate of the values under the weights; else None.
     """
 
     weights: Tensor
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     parts: Mapping[str, Tensor] = field(default_factory=dict)
+    context: Tensor | None = None
 
 
 class ScoredAttention(Attention):
@@ -290,7 +292,10 @@ class ScoredAttention(Attention):
         # Window and normaliser.
         weighed = self.weigh(energies, query, keys, state, mask)  # B,H,T,S
         # Aggregation: the context, and the weights that made it.
-        selected = self.aggregation(weighed.weights, keys.tensors["values"], state.tensors)
+        if weighed.context is None:
+            selected = self.aggregation(weighed.weights, keys.tensors["values"], state.tensors)
+        else:
+            selected = Selection(weighed.context, weighed.weights)
         # What the next step has to know.
         tensors = {**state.tensors, **weighed.tensors}
         if self.needs_previous:
@@ -351,7 +356,7 @@ def mean_over_heads(weights: Tensor) -> Tensor:
 
 def first_position(mask: Tensor, dtype: torch.dtype) -> Tensor:
     """The "previous weights" of the first step, B,1,S: all on the first real position, as in the
-    code of Chorowski 2015."""
+    code of Chorowski 2015. (The paper does not say; others begin with uniform weights.)"""
     first = mask & (mask.cumsum(1) == 1)
     return first[:, None].to(dtype)
 

@@ -319,6 +319,21 @@ def _of_gradients(said: str, names: Sequence[str]) -> str:
     return f"that of {names[int(place[1])].removeprefix('module.')} is off{by}"
 
 
+def check_divergence(bench: Bench) -> str:
+    """A model that diverges must end with a loss that is NaN. An exception would hide why, and an
+    index made of NaN breaks the process on a GPU."""
+    query, memory = torch.full_like(bench.batch.query, torch.nan), bench.batch.memory
+    states, summary = (torch.full_like(one, torch.nan) for one in (memory.states, memory.summary))
+    everything = replace(memory, states=states, summary=summary)
+    for training in (True, False):
+        bench.module.train(training)
+        for need_weights in (True, False):
+            bench.attend(Batch(query, memory), need_weights=need_weights)
+            context = bench.attend(Batch(query, everything), need_weights=need_weights).context
+            assert context.isnan().all(), "of NaN states and queries the context is not NaN"
+    return "NaN stays NaN"
+
+
 class _Whole(nn.Module):
     """Preparation and attention as one function of queries, states, summary and parameters."""
 
@@ -373,6 +388,7 @@ CHECKS: dict[str, Callable[[Bench], str]] = {
     "a call leaves the module as it was": check_no_side_effects,
     "a call leaves its inputs as they were": check_inputs_stay,
     "gradients agree with finite differences": check_gradients,
+    "divergence stays visible": check_divergence,
 }
 
 

@@ -26,7 +26,8 @@ class MedianWindow(Window):
     """A window around the median of the weights of the step before, at test only (Chorowski 2015,
     section 2.3): keeps attention to an input longer than any in training from jumping.
 
-    Positions of a picture are taken in raster order.
+    The window is symmetric, p - width to p + width; the paper's ends at p + width - 1. Positions of
+    a picture are taken in raster order.
 
     Args:
         width: positions on either side of the median.
@@ -118,7 +119,8 @@ class PointWindow(Window):
         offset = place - centre
         inside = (offset <= self.width) & (place >= 0) & (place <= last)
         gain = self.gain(offset[..., None])[:, None] if self.gaussian else None
-        place = torch.minimum(place.clamp_min(0), last).long()
+        # The NaN of a diverged model is no position; it stays in the gain.
+        place = torch.minimum(place.clamp_min(0), last).nan_to_num(nan=0.0).long()
         index = keys.tensors["order"].gather(1, place.flatten(1)).view_as(place)
         return index, WindowMask(inside[:, None], gain, self.renormalise)
 

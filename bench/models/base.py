@@ -37,6 +37,9 @@ class ModelConfig:
         carry: recurrent decoders that attend with their previous state: whether that state goes
             into the next step's cells as well. Without it a step knows the last token, what was
             attended to and, by the score, where, but cannot count steps.
+        readout: recurrent decoders that attend with their previous state, and the control without
+            attention: "tanh" of the new state, context and last word, or "maxout" over the
+            previous state and the same (Bahdanau 2015, appendix A.2.2).
         attention_layers: decoder layers that attend, counted from 1, in the convolutional
             decoder (the ablation of Gehring 2017, section 5.5); None for all.
         positional_encoding: of the Transformer: "sinusoids", or "learned" (Vaswani 2017, table 3
@@ -57,6 +60,7 @@ class ModelConfig:
     input_feeding: bool = False
     residual: bool = False
     carry: bool = True
+    readout: str = "tanh"
     attention_layers: tuple[int, ...] | None = None
     positional_encoding: str = "sinusoids"
     max_positions: int = 1024

@@ -311,14 +311,21 @@ def penalty_weight(options: AttentionOptions) -> float:
 def doubly_stochastic_penalty(weights: Tensor, real: Tensor, source_mask: Tensor) -> Tensor:
     """Penalty of Xu 2015, section 4.2.1: all source positions should get the same total attention.
 
-    The paper has sum over t = 1 for captions as long as the grid is large; what is asked for here
-    is the even share T/S. Mean over examples of the sum over positions.
+    The paper asks for a total of 1 at each of S positions, which T target units can give only
+    where T = S; asked for here is the even share T/S.
+
+    The paper adds the penalty of a caption to the negative log-likelihood of the whole caption. A
+    loss that is a mean over target units is to divide the sum of this over a batch by the number
+    of the batch's units, so that a weight of 1 is the paper's lambda of 1.
 
     Args:
         weights: B,T,S.
         real: B,T target positions that count.
         source_mask: B,S.
+
+    Returns:
+        B, for each example the sum over positions of the squared difference.
     """
     total = (weights * real[..., None]).sum(dim=1)  # B,S
     share = real.sum(dim=1, keepdim=True) / source_mask.sum(dim=1, keepdim=True)  # B,1
-    return ((share - total).square() * source_mask).sum(dim=1).mean()
+    return ((share - total).square() * source_mask).sum(dim=1)

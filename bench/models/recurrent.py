@@ -139,6 +139,11 @@ class RecurrentProgress:
     attentional_hidden: Tensor | None = None
     top: Tensor | None = None
 
+    @property
+    def last_top(self) -> Tensor:
+        """B,H the top layer's state after the last word read."""
+        return self.cells.hidden[-1] if self.top is None else self.top
+
 
 RecurrentState = DecoderState[Keys, RecurrentProgress]
 
@@ -153,6 +158,7 @@ class RecurrentDecoder(Decoder):
         config: sizes and choices of the model.
         extra_size: size of the first cell's input besides the embedding; None for a context.
         readout_size: size of the readout's input; None for state, context and embedding.
+        maxout: whether features are maxima over pairs in place of tanh.
     """
 
     def __init__(
@@ -164,6 +170,7 @@ class RecurrentDecoder(Decoder):
         *,
         extra_size: int | None = None,
         readout_size: int | None = None,
+        maxout: bool = False,
     ) -> None:
         super().__init__()
         everything = config.hidden_dim + context_size + config.embedding_dim
@@ -180,7 +187,9 @@ class RecurrentDecoder(Decoder):
             layers=config.decoder_layers,
             dropout=config.dropout,
         )
-        self.readout = linear(readout_size or everything, config.embedding_dim)
+        self.maxout = maxout
+        features = config.embedding_dim * (2 if maxout else 1)
+        self.readout = linear(readout_size or everything, features)
         self.skip = resize(config.embedding_dim, config.hidden_dim) if config.residual else None
 
     def _embed(self, tokens: Tensor) -> Tensor:
@@ -202,18 +211,24 @@ class RecurrentDecoder(Decoder):
     def _drop(self, tensor: Tensor) -> Tensor:
         return dropout(tensor, self.dropout, self.training)
 
-    def _tanh_readout(self, *sources: Tensor) -> Tensor:
-        """Return tanh(W [sources]): the readout of Bahdanau 2015, or the attentional hidden state
-        of Luong 2015, equation 5; before dropout."""
-        return torch.tanh(self.readout(torch.cat(sources, dim=-1)))
+    def _features(self, *sources: Tensor) -> Tensor:
+        """Return features ...,E, before dropout: tanh(W [sources]), the attentional hidden state of
+        Luong 2015, equation 5; or the maxout layer of Bahdanau 2015, appendix A.2.2, maxima over
+        pairs of 2E linear units."""
+        units = self.readout(torch.cat(sources, dim=-1))
+        return units.unflatten(-1, (-1, 2)).amax(dim=-1) if self.maxout else torch.tanh(units)
 
 
 class FixedDecoder(RecurrentDecoder):
     """The control: the summary enters every step and the readout (Cho 2014). Nothing is attended
-    to, so the whole target is one fused call."""
+    to, so the whole target is one fused call.
+
+    `ModelConfig.readout` as in `PreviousStateDecoder`.
+    """
 
     def __init__(self, vocabulary_size: int, memory_size: int, config: ModelConfig) -> None:
-        super().__init__(vocabulary_size, memory_size, memory_size, config)
+        maxout = config.readout == "maxout"
+        super().__init__(vocabulary_size, memory_size, memory_size, config, maxout=maxout)
 
     def start(self, memory: Memory) -> RecurrentState:
         cells = self.bridge(memory.summary)
@@ -229,8 +244,13 @@ class FixedDecoder(RecurrentDecoder):
         inputs = torch.cat((embedded, contexts), dim=2)  # B,T,E+D
         hidden, cells = self.stack(inputs, state.progress.cells)  # B,T,H
         hidden = self._with_words(hidden, embedded)
-        features = self._drop(self._tanh_readout(self._drop(hidden), contexts, embedded))
-        after = RecurrentProgress(cells, state.progress.attention)
+        # Readout of all positions; maxout reads the states before them.
+        states = hidden  # B,T,H
+        if self.maxout:
+            states = torch.cat((state.progress.last_top[:, None], hidden[:, :-1]), dim=1)
+        features = self._drop(self._features(self._drop(states), contexts, embedded))
+        top = hidden[:, -1] if self.maxout and self.skip is not None else None
+        after = RecurrentProgress(cells, state.progress.attention, top=top)
         decoded = Decoded(features, contexts=contexts, hidden=hidden)
         return decoded, DecoderState(state.source, after)
 
@@ -260,14 +280,19 @@ class PreviousStateDecoder(AttentiveDecoder):
     cell (Bahdanau 2015, appendix A.2.2).
 
     The loop holds attention, the context's part of the input projection, and the cells. The
-    readout tanh(W [h; c; y]) is made for all positions after it. Without `ModelConfig.carry` the
-    state is a query and no more: every step's cells start from zero.
+    readout is made for all positions after it: tanh(W [h_t; c_t; y_{t-1}]), in which the new state
+    stands, or with `ModelConfig.readout` "maxout" the paper's, maxout(W [h_{t-1}; c_t; y_{t-1}]).
+    Without `ModelConfig.carry` the state is a query and no more: every step's cells start from
+    zero.
     """
 
     def __init__(
         self, vocabulary_size: int, memory_size: int, config: ModelConfig, attention: Attention
     ) -> None:
-        super().__init__(vocabulary_size, memory_size, attention.context_size, config)
+        maxout = config.readout == "maxout"
+        super().__init__(
+            vocabulary_size, memory_size, attention.context_size, config, maxout=maxout
+        )
         self.attention = attention
         self.carry = config.carry
 
@@ -281,7 +306,7 @@ class PreviousStateDecoder(AttentiveDecoder):
         advance = self._advance(tokens, embedded)
         attended: list[AttentionOutput] = []
         tops: list[Tensor] = []
-        top = cells.hidden[-1] if state.progress.top is None else state.progress.top
+        top = first = state.progress.last_top  # B,H
         for step in range(tokens.shape[1]):
             # Attend with the previous state; the context B,1,C enters the cells.
             now = self.attention(top[:, None], keys, remembered, need_weights=need_weights)
@@ -290,10 +315,11 @@ class PreviousStateDecoder(AttentiveDecoder):
             top = self._with_words(cells.hidden[-1], embedded[:, step])  # B,H
             attended.append(now)
             tops.append(top)
-        # Readout of all positions.
+        # Readout of all positions; maxout reads the states that were the queries.
         hidden = torch.stack(tops, dim=1)  # B,T,H
+        states = torch.stack([first, *tops[:-1]], dim=1) if self.maxout else hidden  # B,T,H
         every = join_steps(attended)
-        features = self._drop(self._tanh_readout(self._drop(hidden), every.context, embedded))
+        features = self._drop(self._features(self._drop(states), every.context, embedded))
         after = RecurrentProgress(cells, remembered, top=None if self.skip is None else top)
         return _decoded(features, hidden, every), DecoderState(keys, after)
 
@@ -334,7 +360,7 @@ class CurrentStateDecoder(AttentiveDecoder):
         attended = self.attention(
             hidden, state.source, state.progress.attention, need_weights=need_weights, **further
         )
-        features = self._drop(self._tanh_readout(attended.context, self._drop(hidden)))
+        features = self._drop(self._features(attended.context, self._drop(hidden)))
         after = RecurrentProgress(cells, attended.state)
         return _decoded(features, hidden, attended), DecoderState(state.source, after)
 
@@ -362,7 +388,7 @@ class CurrentStateDecoder(AttentiveDecoder):
             now = self.attention(top[:, None], keys, remembered, need_weights=need_weights)
             remembered = now.state
             kept = top * factors[0][:, step] if factors else top
-            vector = self._tanh_readout(now.context[:, 0], kept)  # B,E
+            vector = self._features(now.context[:, 0], kept)  # B,E
             vector = vector * factors[1][:, step] if factors else vector
             attended.append(now)
             tops.append(top)

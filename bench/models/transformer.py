@@ -25,10 +25,13 @@ from bench.models.layers import dropout, layer_weights, linear, masked_mean, res
 
 
 def sinusoids(start: int, length: int, like: Tensor) -> Tensor:
-    """Sinusoidal encoding of the positions start .. start+length-1 (Vaswani 2017, section 3.5).
+    """Sinusoidal encoding of the positions start .. start+length-1, as in the paper's code
+    (tensor2tensor), of which section 3.5 of Vaswani 2017 is a simplification.
 
-    The first half of the dimensions are the sines, the second the cosines, which is the paper's
-    encoding but for the order of its dimensions.
+    The first half of the dimensions are sines, the second cosines (the paper's text has them in
+    turn, which a permutation undoes). The wavelengths form a geometric progression from 2 pi to
+    exactly 10000 * 2 pi: the exponents are i / (D/2 - 1), where the text has i / (D/2), so that
+    values differ from the text's by up to a few tenths.
 
     Args:
         like: ...,D gives size, type and device.

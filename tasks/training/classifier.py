@@ -100,9 +100,8 @@ class ClassificationModule(TrainingModule):
             loss = loss + self._sampling_loss(reading, logits, batch.labels)
         if penalty:
             assert reading.weights is not None
-            loss = loss + penalty * doubly_stochastic_penalty(
-                reading.weights, reading.mask, batch.source_mask
-            )
+            uneven = doubly_stochastic_penalty(reading.weights, reading.mask, batch.source_mask)
+            loss = loss + penalty * uneven.mean()
         return loss
 
     def validation_sums(self, batch: LabelledBatch) -> Tensor:

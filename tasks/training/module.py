@@ -7,8 +7,7 @@ loss of a batch is.
 In data-parallel training each rank trains on its share of every batch. Together the ranks compute
 what one process computes on the whole batch: each rank's mean loss is weighted by the number of
 units it is a mean over, and counts are summed. Random draws are each rank's own, so dropout and
-sampled locations differ as they do between seeds. Terms of the loss that are means over something
-else than its units (the doubly stochastic penalty is one over examples) get the same weights.
+sampled locations differ as they do between seeds.
 """
 
 from __future__ import annotations

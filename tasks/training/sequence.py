@@ -127,7 +127,8 @@ class GenerationModule(TrainingModule):
             loss = loss + self._reinforce(decoded.sampled, reward, real, batch.outputs)
         if penalty:
             assert decoded.weights is not None
-            loss = loss + penalty * doubly_stochastic_penalty(decoded.weights, real, memory.mask)
+            uneven = doubly_stochastic_penalty(decoded.weights, real, memory.mask)  # B
+            loss = loss + penalty * uneven.sum() / real.sum()
         # terms of the task: CTC, bag of words
         auxiliary = self.auxiliary_loss(memory, batch) if self.training else None
         if auxiliary is not None:

@@ -93,8 +93,11 @@ def entropy(weights: Tensor) -> Tensor:
 
 
 def _draw(weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Draw from weights B,H,T,S: one-hot draws B,H,T,S and their log-probabilities B,H,T."""
-    flat = weights.detach().float().flatten(0, -2)  # B*H*T,S
+    """Draw from weights B,H,T,S: one-hot draws B,H,T,S and their log-probabilities B,H,T, which are
+    NaN where the weights are."""
+    # A diverged model's NaN can be drawn as well as anything: its loss is NaN in any case, while a
+    # draw from NaN raises (on a GPU it breaks the process).
+    flat = weights.detach().float().nan_to_num(nan=1.0).flatten(0, -2)  # B*H*T,S
     index = torch.multinomial(flat, 1).view(*weights.shape[:-1], 1)
     return _one_hot(index, weights), _log(weights.gather(-1, index)).squeeze(-1)
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from bench.attention.attention import AttentionWeights, ScoredAttention, ScoredOptions
 from bench.attention.base import AttentionState, Keys, Memory, Sizes, zero_padding
 from bench.attention.registries import attentions
+from bench.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ class HierarchicalOptions(ScoredOptions):
     segment_size: int = Field(
         5, ge=1, description="positions a segment has where the memory names no segments"
     )
+    segment_encoder: bool = Field(
+        False,
+        description="Yang 2016, section 2.2.3: a GRU reads the segments' vectors both ways; its "
+        "states are scored and averaged in their place",
+    )
 
 
 @attentions.register("hierarchical")
@@ -81,6 +88,13 @@ class HierarchicalAttention(ScoredAttention):
     The vectors are scored by a second score with parameters of its own and normalised. The weight
     of a position is the product of the two; the context is the mean of the segments' vectors.
     Yang's queries are learned vectors; in a decoder they are its states.
+
+    Yang's sentences are encoded a second time, by a GRU over their vectors, before they are scored:
+    `segment_encoder`. Since here the vectors differ from query to query, so do its states, and the
+    GRU runs once for every query.
+
+    Raises:
+        UsageError: a segment encoder over states of an odd size, which has no two halves.
     """
 
     summary = "attention inside segments, then over segments"
@@ -93,6 +107,16 @@ class HierarchicalAttention(ScoredAttention):
         super().__init__(sizes, score, options)
         self.segment_score = self._make_score(score, sizes)
         self.segment_size = options.segment_size
+        self.segment_encoder: nn.GRU | None = None
+        if options.segment_encoder:
+            half, odd = divmod(sizes.memory, 2)
+            if odd:
+                raise UsageError(
+                    f"states of size {sizes.memory} are not divisible by two directions",
+                    where="segment_encoder",
+                    remedy="use an even hidden_dim",
+                )
+            self.segment_encoder = nn.GRU(sizes.memory, half, batch_first=True, bidirectional=True)
 
     def prepare(self, memory: Memory) -> Keys:
         keys = super().prepare(memory)
@@ -101,8 +125,13 @@ class HierarchicalAttention(ScoredAttention):
         states = zero_padding(memory.states, memory.mask)
         # A score's keys are affine in the states and weights inside a segment sum to 1: so the
         # projected vector of a segment is the mean of projected states, which never change.
-        projected = self.segment_score.project_keys(states)[:, 0]  # B,S,K
-        tabled = projected.gather(1, slots[..., None].expand(-1, -1, projected.shape[-1]))
+        # A segment encoder needs the states themselves.
+        rows = (
+            self.segment_score.project_keys(states)[:, 0]
+            if self.segment_encoder is None
+            else states
+        )  # B,S,K
+        tabled = rows.gather(1, slots[..., None].expand(-1, -1, rows.shape[-1]))
         return Keys(
             memory,
             {
@@ -141,8 +170,11 @@ class HierarchicalAttention(ScoredAttention):
         tabled = energies[:, 0].gather(-1, index).unflatten(-1, tensors["open"].shape[1:])
         inner = self.normaliser(tabled, tensors["open"][:, None])  # B,T,G,L
         # Over segments: their vectors are scored and normalised.
-        segment_energies = self._score_segments(inner, query, keys, state)  # B,T,G
+        segment_energies, encoded = self._score_segments(inner, query, keys, state)  # B,T,G
         outer = self.normaliser(segment_energies, tensors["real"][:, None])  # B,T,G
+        context = (
+            None if encoded is None else outer[:, :, None].to(encoded.dtype) @ encoded
+        )  # B,T,1,D
         # The weight of a position is the product of both; back from the table to positions.
         joint = (inner * outer[..., None]).flatten(-2)  # B,T,G*L
         place = tensors["place"][:, None].expand(-1, T, -1)  # B,T,S
@@ -153,20 +185,41 @@ class HierarchicalAttention(ScoredAttention):
         if self.segment_score.needs_previous:
             carried["previous segments"] = outer[:, -1:]  # B,1,G
         return AttentionWeights(
-            weights[:, None], carried, {"segments": spread.masked_fill(padding, 0.0)}
+            weights[:, None],
+            carried,
+            {"segments": spread.masked_fill(padding, 0.0)},
+            None if context is None else context[:, :, 0],
         )
 
     def _score_segments(
         self, inner: Tensor, query: Tensor, keys: Keys, state: AttentionState
-    ) -> Tensor:
-        """Energies B,T,G of the segments. Their vectors differ from query to query, so every query
-        is scored as an example of its own."""
+    ) -> tuple[Tensor, Tensor | None]:
+        """Energies B,T,G of the segments, and B,T,G,D what the segment encoder made of them. Their
+        vectors differ from query to query, so every query is scored as an example of its own."""
         B, T, G, _ = inner.shape
         table = keys.tensors["segment keys"]  # B,G,L,K
         vectors = torch.einsum("btgl,bglk->btgk", inner.to(table.dtype), table)
+        encoded = None
+        projected = vectors.reshape(B * T, 1, G, -1)
+        if self.segment_encoder is not None:
+            encoded = self._encode_segments(vectors.flatten(0, 1), keys.tensors["real"])  # B*T,G,D
+            projected = self.segment_score.project_keys(encoded)  # B*T,1,G,K
+            encoded = encoded.view(B, T, G, -1)
         energies = self.segment_score(
-            query.reshape(B * T, 1, -1),
-            vectors.reshape(B * T, 1, G, -1),
-            state.tensors.get("previous segments"),
+            query.reshape(B * T, 1, -1), projected, state.tensors.get("previous segments")
         )
-        return energies.view(B, T, G)
+        return energies.view(B, T, G), encoded
+
+    def _encode_segments(self, vectors: Tensor, real: Tensor) -> Tensor:
+        """States B*T,G,D of the segment encoder over the segments' vectors, 0 for empty ones."""
+        assert self.segment_encoder is not None
+        rows = real.repeat_interleave(len(vectors) // len(real), dim=0)  # B*T,G
+        G = real.shape[1]
+        lengths = (rows * torch.arange(1, G + 1, device=real.device)).amax(1)  # B*T, the last real
+        packed = pack_padded_sequence(
+            vectors * rows[..., None], lengths.cpu(), batch_first=True, enforce_sorted=False
+        )
+        states, _ = pad_packed_sequence(
+            self.segment_encoder(packed)[0], batch_first=True, total_length=G
+        )
+        return states

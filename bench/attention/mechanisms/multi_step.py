@@ -12,7 +12,7 @@ from bench.attention.registries import attentions, no_previous_step
 
 class MultiStepOptions(ScoredOptions):
     scale_context: bool = Field(
-        True, description="the context times S sqrt(1/S), S real positions (Gehring 2017, 3.5)"
+        True, description="the context times S sqrt(1/S), S real positions (Gehring 2017, 3.4)"
     )
 
 

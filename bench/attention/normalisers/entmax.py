@@ -33,7 +33,8 @@ class _Entmax15(torch.autograd.Function):
         mean = ordered.cumsum(-1) / rank
         spread = (ordered.square().cumsum(-1) - rank * mean.square()) / rank
         thresholds = mean - (1 / rank - spread).clamp_(min=0.0).sqrt()
-        support = (thresholds <= ordered).sum(-1, keepdim=True)
+        # At least 1, also for rows that are NaN: the row then is NaN, and no index out of bounds.
+        support = (thresholds <= ordered).sum(-1, keepdim=True).clamp_(min=1)
         weights = (z - thresholds.gather(-1, support - 1)).clamp_(min=0.0).square_()
         # Cancellation in `spread` costs digits over long rows; the rest is put right here.
         weights /= weights.sum(-1, keepdim=True)

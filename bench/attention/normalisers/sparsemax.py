@@ -34,7 +34,8 @@ class _Sparsemax(torch.autograd.Function):
         ordered = z.sort(-1, descending=True).values
         rank = torch.arange(1, z.shape[-1] + 1, device=z.device, dtype=z.dtype)
         excess = ordered.cumsum(-1) - 1
-        support = (rank * ordered > excess).sum(-1, keepdim=True)
+        # At least 1, also for rows that are NaN: the row then is NaN, and no index out of bounds.
+        support = (rank * ordered > excess).sum(-1, keepdim=True).clamp_(min=1)
         tau = excess.gather(-1, support - 1) / support
         weights = (z - tau).clamp_(min=0.0)
         ctx.save_for_backward(weights)

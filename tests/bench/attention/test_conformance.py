@@ -36,6 +36,8 @@ VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("soft", "scaled-dot", {"attention_size": 3}),
     ("local-p", "dot", {"attention_size": 3}),
     ("hierarchical", "dot", {"attention_size": 3}),
+    ("hierarchical", "concat", {"segment_encoder": True}),
+    ("hierarchical", "location-aware", {"segment_encoder": True}),
     ("self", "scaled-dot", {"attention_size": 3}),
     ("soft", "location-aware", {"location_filters": 2, "location_kernel": 3}),
     ("hard", "concat", {"gate": True, "estimator": "gumbel"}),
@@ -349,9 +351,9 @@ def test_what_a_method_must_return_is_said() -> None:
 def test_an_error_is_told_with_the_line_that_it_came_through() -> None:
     said = message(Bare, "shapes")
     assert said.startswith(
-        "AttributeError: 'Tensor' object has no attribute 'weights' (at attention.py"
+        "AttributeError: 'Tensor' object has no attribute 'context' (at attention.py"
     )
-    assert "weighed.weights" in said
+    assert "weighed.context" in said
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,10 @@ class Reference:
 
     def vector(self, *sources: Tensor) -> Tensor:
         readout = self.decoder.readout
-        return torch.tanh(torch.cat(sources, dim=1) @ readout.weight.t() + readout.bias)
+        units = torch.cat(sources, dim=1) @ readout.weight.t() + readout.bias
+        if not self.decoder.maxout:
+            return torch.tanh(units)
+        return torch.stack([pair.amax(dim=1) for pair in units.split(2, dim=1)], dim=1)
 
     def embedded(self, tokens: Tensor) -> Iterator[Tensor]:
         yield from self.decoder.embedding.weight[tokens].unbind(1)
@@ -132,6 +135,30 @@ def test_fixed_reads_the_summary_at_every_step(cell: str, reference: Callable) -
         features.append(model.vector(state.hidden[-1], summary, embedded))
         hidden.append(state.hidden[-1])
     _assert_same(decoded, features, hidden, [summary] * tokens.shape[1])
+
+
+@pytest.mark.parametrize(("attention", "score"), [("soft", "concat"), ("none", "none")])
+def test_maxout_reads_the_previous_state(
+    attention: str, score: str, reference: Callable, make_model: Callable, make_batch: Callable
+) -> None:
+    """Bahdanau 2015, appendix A.2.2: t_i is the maxout of s_i-1, y_i-1 and c_i."""
+    model, tokens, decoded = reference(attention, score, readout="maxout")
+    before = [model.first().hidden[-1], *decoded.hidden.unbind(1)]
+    embedded = list(model.embedded(tokens))
+    expected = [
+        model.vector(*parts)
+        for parts in zip(before[:-1], decoded.contexts.unbind(1), embedded, strict=True)
+    ]
+    torch.testing.assert_close(decoded.features, torch.stack(expected, dim=1))
+    # Residual models and single steps.
+    encoder, decoder = make_model(attention, score, readout="maxout", residual=True)
+    features, mask, tokens = make_batch([6, 1, 4])
+    memory = encoder(features, mask)
+    state, steps = decoder.start(memory), []
+    for token in tokens.unbind(1):
+        step, state = decoder.step(token, state)
+        steps.append(step.features)
+    torch.testing.assert_close(torch.cat(steps, dim=1), decoder(tokens, memory).features)
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])

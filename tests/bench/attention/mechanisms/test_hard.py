@@ -278,3 +278,12 @@ def test_groups_have_averages_of_their_own() -> None:
     (gradient,) = torch.autograd.grad(loss, log_prob)
     # minus the advantage of each unit over its own group, a mean over two units
     torch.testing.assert_close(gradient, torch.tensor([[-0.25, 1.5, 0.0]]))
+
+
+def test_a_draw_from_nan_has_a_log_probability_of_nan(make_memory: Make) -> None:
+    """The context of a drawn location is finite, so that divergence shows in the loss only."""
+    module = build(expected_probability=0.0).train()
+    query = torch.full((3, 1, SIZE), torch.nan, dtype=torch.float64)
+    drawn = attend(module, query, make_memory([7, 4, 1], SIZE))
+    assert drawn.sampled is not None and drawn.sampled.log_prob.isnan().all()
+    assert drawn.context.isfinite().all()

@@ -19,6 +19,7 @@ from bench.attention.base import (
     AttentionOptions,
     AttentionOutput,
     AttentionState,
+    Backbone,
     Everywhere,
     Keys,
     Memory,
@@ -31,7 +32,7 @@ from bench.attention.base import (
 )
 from bench.attention.registries import attentions, normalisers, scores
 from bench.attention.windows import MedianWindow
-from bench.errors import NotApplicable
+from bench.errors import NotApplicable, UsageError
 
 # Heads: slices of a vector, each with parameters of its own.
 
@@ -123,8 +124,8 @@ def weighted_mean(weights: Tensor, values: Tensor) -> Tensor:
     return merge_heads(weights.to(values.dtype) @ values)
 
 
-class ScoredOptions(AttentionOptions):
-    """Options of every mechanism that scores; each score reads what concerns it."""
+class ScoreOptions(AttentionOptions):
+    """Options that scores read, each what concerns it."""
 
     attention_size: int | None = Field(
         None,
@@ -141,6 +142,17 @@ class ScoredOptions(AttentionOptions):
         if value % 2 == 0:
             raise ValueError("a convolution centred on a position has an odd width")
         return value
+
+
+class ScoredOptions(ScoreOptions):
+    """Options of every mechanism that scores."""
+
+    heads: int = Field(
+        1,
+        ge=1,
+        description="with several, queries, keys and values are projected to the size of a query "
+        "and cut into so many parts that attend on their own (Vaswani 2017, section 3.2.2)",
+    )
 
 
 class WindowedOptions(ScoredOptions):
@@ -190,6 +202,8 @@ class ScoredAttention(Attention):
     """
 
     Options: ClassVar[type[AttentionOptions]] = ScoredOptions
+    #: True if queries, keys and values are projected even with one head.
+    projects: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -203,11 +217,31 @@ class ScoredAttention(Attention):
     ) -> None:
         super().__init__(sizes, score, options)
         self.options = options
+        self.heads = self.count_heads(sizes, options)
+        projects = self.projects or self.heads > 1
+        if sizes.query % self.heads:
+            raise UsageError(
+                f"size {sizes.query} does not split into {self.heads} heads",
+                where="num_heads" if self.projects else "heads",
+                remedy="make the hidden size a multiple of the heads",
+            )
+        #: K, size of what is scored: that of a memory state unless keys are projected.
+        self.key_size = sizes.query if projects else sizes.memory
         self.score = self._make_score(score, sizes)
         self.window = window or Everywhere()
-        self.normaliser = normalisers.get(options.normaliser, where="normaliser")
+        normaliser = normalisers.get(options.normaliser, where="normaliser")
+        self.normaliser = normaliser.for_heads(self.heads)
+        self.weights_kind = self.normaliser.weights_kind
         self.aggregation = aggregation or Expectation()
         self.gate = nn.Linear(sizes.query, 1) if gate else None
+        self.query_projection = self.key_projection = None
+        self.value_projection = self.output_projection = None
+        if projects:
+            self.context_size = sizes.query
+            self.query_projection = _projection(sizes.query, sizes.query)
+            self.key_projection = _projection(sizes.memory, sizes.query)
+            self.value_projection = _projection(sizes.memory, sizes.query)
+            self.output_projection = _projection(sizes.query, sizes.query)
         # The mean of all values under normalised energies, and no more than that.
         simple = (
             type(self).weigh is ScoredAttention.weigh
@@ -220,9 +254,25 @@ class ScoredAttention(Attention):
             simple and not self.needs_previous and type(self).forward is ScoredAttention.forward
         )
 
+    @classmethod
+    def refusal(cls, score: str, backbone: Backbone) -> str | None:
+        if backbone != "recurrent" and scores.get(score).needs_previous:
+            return f"{score} reads the weights of the step before, which takes a recurrent decoder"
+        return super().refusal(score, backbone)
+
+    @classmethod
+    def count_heads(cls, sizes: Sizes, options: AttentionOptions) -> int:
+        """Number of heads of a mechanism with these sizes and options."""
+        heads: int = getattr(options, "heads", 1)
+        return heads
+
     def _make_score(self, name: str, sizes: Sizes) -> Score:
         kind = scores.get(name, where="score")
-        return kind.build(sizes.query, sizes.memory, options=self.options)
+        return kind.build(sizes.query, self.key_size, self.heads, self.options)
+
+    def project_query(self, query: Tensor) -> Tensor:
+        """What is compared with keys: the query, projected where there are several heads."""
+        return query if self.query_projection is None else self.query_projection(query)
 
     @property
     def needs_previous(self) -> bool:
@@ -237,22 +287,40 @@ class ScoredAttention(Attention):
         tensors = {**self._project(states, values), "mask": memory.mask[:, None, None]}  # B,1,1,S
         return Keys(memory, {**tensors, **self.window.prepare(memory)})
 
+    def extend(self, keys: Keys | None, states: Tensor) -> Keys:
+        new = self._project(states, states)
+        if keys is None:
+            mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
+            return Keys(Memory(states, mask, states[:, 0]), new)
+        old = keys.tensors
+        tensors = {name: torch.cat([old[name], new[name]], 2) for name in new}  # B,H,S+N,K
+        if "mask" in old:
+            real = old["mask"].new_ones(len(states), 1, 1, states.shape[1])
+            tensors["mask"] = torch.cat([old["mask"], real], -1)
+        return Keys(keys.memory, tensors)
+
     def _project(self, states: Tensor, values: Tensor) -> dict[str, Tensor]:
+        if self.key_projection is not None and self.value_projection is not None:
+            states, values = self.key_projection(states), self.value_projection(values)
         return {
             "keys": self.score.project_keys(states),  # B,H,S,K
-            "values": split_heads(values, 1),  # B,1,S,D
+            "values": split_heads(values, self.heads),  # B,H,S,V
         }
 
     def initial_state(self, keys: Keys) -> AttentionState:
         tensors = dict(self.aggregation.initial_tensors(keys))
         if self.needs_previous:
-            tensors["previous"] = first_position(keys.memory.mask, keys.tensors["values"].dtype)
+            first = first_position(keys.memory.mask, keys.tensors["values"].dtype)  # B,1,S
+            tensors["previous"] = first.expand(-1, self.heads, -1)
         return AttentionState(0, tensors)
 
     def forward(
         self, query: Tensor, keys: Keys, state: AttentionState, *, need_weights: bool = True
     ) -> AttentionOutput:
         mask = keys.tensors.get("mask")
+        if self.causal:
+            seen = causal_mask(query, keys.tensors["keys"].shape[2], state.position)
+            mask = seen if mask is None else mask & seen
         if len(query) == len(keys.memory.mask):
             return self._attend(query, keys, state, mask, need_weights)
         assert self.keys_shared_across_beams and query.shape[1] == 1, (
@@ -281,14 +349,15 @@ class ScoredAttention(Attention):
         if steps > 1 and self.needs_previous:
             return self._step_by_step(query, keys, state, need_weights)
         # Where nothing stands between a product and its softmax, torch's kernel does it all.
+        asked = self.project_query(query)  # B,T,Q
         if not need_weights and self.supports_sdpa:
-            dot = self.score.as_dot(query)  # B,H,T,K and a factor
+            dot = self.score.as_dot(asked)  # B,H,T,K and a factor
             if dot is not None:
                 context = sdpa_context(*dot, keys, mask)  # B,T,C
                 after = AttentionState(state.position + steps, state.tensors)
                 return AttentionOutput(self.finish(context, query, keys), after)
         # Score: how well each query fits each key.
-        energies = self.score(query, keys.tensors["keys"], state.tensors.get("previous"))  # B,H,T,S
+        energies = self.score(asked, keys.tensors["keys"], state.tensors.get("previous"))  # B,H,T,S
         # Window and normaliser.
         weighed = self.weigh(energies, query, keys, state, mask)  # B,H,T,S
         # Aggregation: the context, and the weights that made it.
@@ -321,7 +390,10 @@ class ScoredAttention(Attention):
         return AttentionWeights(window.apply_gain(self.normaliser(energies, window.mask)))
 
     def finish(self, context: Tensor, query: Tensor, keys: Keys) -> Tensor:
-        """Apply what comes after aggregation to the context B,T,C: here the gate, if any."""
+        """Apply what comes after aggregation to the context B,T,C: the projection of several heads
+        and the gate, if any."""
+        if self.output_projection is not None:
+            context = self.output_projection(context)
         return context if self.gate is None else context * torch.sigmoid(self.gate(query))
 
     def _parts(self, weighed: AttentionWeights, selected: Selection) -> Mapping[str, Tensor]:
@@ -339,6 +411,19 @@ class ScoredAttention(Attention):
             outputs.append(self.forward(step, keys, state, need_weights=need_weights))
             state = outputs[-1].state
         return join_steps(outputs)
+
+
+def _projection(inputs: int, outputs: int) -> nn.Linear:
+    layer = nn.Linear(inputs, outputs)
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def causal_mask(query: Tensor, size: int, position: int) -> Tensor:
+    """Causal mask T,S: query t sees position s where s <= position + t."""
+    steps = torch.arange(position, position + query.shape[1], device=query.device)
+    return torch.arange(size, device=query.device) <= steps[:, None]
 
 
 def sdpa_context(queries: Tensor, factor: float, keys: Keys, mask: Tensor | None) -> Tensor:
@@ -399,12 +484,14 @@ def build_attention(
     sizes: Sizes,
     score: str | None = None,
     options: AttentionOptions | None = None,
+    backbone: Backbone | None = None,
 ) -> Attention:
     """Build the mechanism of that name or class.
 
     Args:
         score: name of the score; None for the mechanism's classic one.
         options: an instance of the mechanism's `Options`; None for their defaults.
+        backbone: the family of models it stands in; None for that of its paper.
 
     Raises:
         UsageError: unknown names.
@@ -412,7 +499,7 @@ def build_attention(
     """
     kind = attentions.get(attention) if isinstance(attention, str) else attention
     score = kind.classic_score if score is None else score
-    reason = None if kind.placement == "fixed" else kind.refusal(score)
+    reason = None if kind.placement == "fixed" else kind.refusal(score, backbone or kind.backbone)
     if reason:
         raise NotApplicable(reason, where=f"{attention} with {score}")
     return kind(sizes, score, kind.Options() if options is None else options)

@@ -76,14 +76,28 @@ def zero_padding(states: Tensor, mask: Tensor) -> Tensor:
     return states.masked_fill(~mask[:, :, None], 0.0)
 
 
-# Where a mechanism stands in its model:
+#: Families of models. Attention and backbone are two axes: a mechanism names that of its paper.
+Backbone = Literal["recurrent", "convolutional", "transformer"]
+
+# Where a mechanism stands in a recurrent decoder. In the other backbones queries are the states of
+# a layer, all of them at once.
 #   fixed           no attention; the context is the memory's summary at every step
-#   previous-state  a recurrent decoder attends with its previous state, and the context enters the
-#                   cell (Bahdanau 2015)
-#   current-state   a recurrent decoder attends with its current state (Luong 2015)
-#   transformer     in every layer of a Transformer encoder and decoder
-#   convolutional   in every layer of a convolutional decoder
-Placement = Literal["fixed", "previous-state", "current-state", "transformer", "convolutional"]
+#   previous-state  the previous state is the query, and the context enters the cell (Bahdanau 2015)
+#   current-state   the current state is the query (Luong 2015)
+Placement = Literal["fixed", "previous-state", "current-state"]
+
+# Where a mechanism stands in a backbone:
+#   cross    from the decoder to the memory
+#   encoder  from every source position to all source positions
+#   decoder  from every target position to those up to itself
+Slot = Literal["cross", "encoder", "decoder"]
+
+# What the weights of a query are:
+#   distribution      not negative, their sum is 1
+#   sub-distribution  not negative, their sum is at most 1 (monotonic attention may stop nowhere)
+#   unnormalised      not negative (sigmoids, Gaussian mixtures)
+#   signed            any (differential attention)
+WeightsKind = Literal["distribution", "sub-distribution", "unnormalised", "signed"]
 
 
 class AttentionOptions(BaseModel):
@@ -103,9 +117,12 @@ class Sizes:
         memory: D, size of a memory state.
         length_ratio: mean source length over mean target length of the training data; `local-*`
             needs it to walk along a source much longer than the target.
-        heads: H, heads of `self`; the other mechanisms have one.
+        heads: H, heads of the backbone's self-attention and of `self`; other mechanisms have an
+            option.
         axes: 1 for sequences, 2 for pictures (a memory with a grid); `local-p` predicts a point
             of so many coordinates.
+        slot: where the mechanism stands. In the slots "encoder" and "decoder" queries and memory
+            are the same positions, and queries are counted from `AttentionState.position`.
     """
 
     query: int
@@ -113,6 +130,12 @@ class Sizes:
     length_ratio: float = 1.0
     heads: int = 1
     axes: int = 1
+    slot: Slot = "cross"
+
+    @property
+    def causal(self) -> bool:
+        """Whether query t (counted from `AttentionState.position`) sees positions up to t only."""
+        return self.slot == "decoder"
 
 
 @dataclass(frozen=True)
@@ -166,8 +189,8 @@ class AttentionOutput:
     Attributes:
         context: B,T,C, with C the mechanism's `context_size`.
         state: the state for the next query.
-        weights: B,T,S, rows sum to 1 and are 0 on padding; None where they were not asked for or
-            do not exist (`none`). Means over heads where there are several.
+        weights: B,T,S, of the mechanism's `weights_kind` and 0 on padding; None where they were not
+            asked for or do not exist (`none`). Means over heads where there are several.
         parts: further B,T,S tensors by name ("head 1", "segments", ...) for traces.
         sampled: set by `hard` while it samples.
     """
@@ -191,7 +214,12 @@ class Attention(nn.Module, ABC):
     summary: ClassVar[str] = ""
     #: The paper, e.g. "Bahdanau 2015".
     citation: ClassVar[str] = ""
+    #: The backbone of its paper, used where none is named.
+    backbone: ClassVar[Backbone] = "recurrent"
+    #: Its place in a recurrent decoder.
     placement: ClassVar[Placement] = "current-state"
+    #: The slots of a backbone that it fills; the others have plain multi-head attention.
+    slots: ClassVar[frozenset[Slot]] = frozenset({"cross"})
     #: Score of its paper, used where none is named.
     classic_score: ClassVar[str] = "dot"
     #: True if a step needs what the step before produced, even in training.
@@ -200,6 +228,8 @@ class Attention(nn.Module, ABC):
 
     #: C, size of the context; set by the constructor.
     context_size: int
+    #: What its weights are.
+    weights_kind: WeightsKind = "distribution"
     #: True if all beams of a sentence can attend to one row of keys: `forward` then takes several
     #: rows of queries per row of keys, those of a sentence one behind the other. Possible where a
     #: context depends on its query and the keys alone, and not on the step.
@@ -210,10 +240,17 @@ class Attention(nn.Module, ABC):
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
-        places = get_args(Placement)
-        if cls.placement not in places:
+        for name, allowed in (("placement", Placement), ("backbone", Backbone)):
+            value, known = getattr(cls, name), get_args(allowed)
+            if value not in known:
+                raise TypeError(
+                    f"{name} of {cls.__qualname__} is {value!r}, none of {', '.join(known)}"
+                )
+        strangers = set(cls.slots) - set(get_args(Slot))
+        if strangers or not cls.slots:
             raise TypeError(
-                f"placement of {cls.__qualname__} is {cls.placement!r}, none of {', '.join(places)}"
+                f"slots of {cls.__qualname__} are {sorted(cls.slots)}; there are "
+                f"{', '.join(get_args(Slot))}"
             )
         if not (isinstance(cls.Options, type) and issubclass(cls.Options, AttentionOptions)):
             raise TypeError(
@@ -224,10 +261,14 @@ class Attention(nn.Module, ABC):
     def __init__(self, sizes: Sizes, score: str, options: AttentionOptions) -> None:
         super().__init__()
         self.context_size = sizes.memory
+        self.slot, self.causal = sizes.slot, sizes.causal
 
     @classmethod
-    def refusal(cls, score: str) -> str | None:
-        """Return why this mechanism cannot be used with that score, or None if it can."""
+    def refusal(cls, score: str, backbone: Backbone) -> str | None:
+        """Return why this mechanism cannot be used with that score in that backbone, or None if it
+        can."""
+        if cls.stepwise and backbone != "recurrent":
+            return "it remembers something from step to step, which takes a recurrent decoder"
         return None
 
     @abstractmethod
@@ -238,6 +279,18 @@ class Attention(nn.Module, ABC):
         """Return the state before the first step."""
         return AttentionState()
 
+    def extend(self, keys: Keys | None, states: Tensor) -> Keys:
+        """Append positions to the keys of the slot "decoder", for decoding step by step.
+
+        Args:
+            keys: those so far; None begins them. All positions are real.
+            states: B,N,D, usually with N = 1.
+
+        Returns:
+            Keys for old and new positions. Their `memory` may stay that of the beginning.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot stand in a decoder's own slot")
+
     @abstractmethod
     def forward(
         self, query: Tensor, keys: Keys, state: AttentionState, *, need_weights: bool = True
@@ -246,7 +299,8 @@ class Attention(nn.Module, ABC):
 
         Args:
             query: B,T,Q. T is 1 in stepwise decoding; with larger T the result equals that of T
-                calls with one query each, the state handed on.
+                calls with one query each, the state handed on. The first of them is query number
+                `state.position`; in the slot "decoder" query t sees the positions up to t only.
             keys: the result of `prepare`.
             state: the state after the queries before.
             need_weights: False allows a fused kernel that never forms the weights; the context
@@ -348,16 +402,24 @@ class DotScore(Score):
 
 
 class Normaliser(ABC):
-    """A map without parameters from energies to weights that are not negative and sum to 1.
+    """A map from energies to weights.
 
-    An instance is filed with `normalisers.register(name)(Kind())`.
+    An instance without parameters is filed with `normalisers.register(name)(Kind())`. One that has
+    parameters is an `nn.Module` as well; `for_heads` then makes the one that a mechanism trains.
     """
 
     #: One line: what it is.
     summary: ClassVar[str] = ""
     citation: ClassVar[str] = ""
+    #: What its weights are.
+    weights_kind: ClassVar[WeightsKind] = "distribution"
     #: True if torch's scaled_dot_product_attention computes the same.
     supports_sdpa: ClassVar[bool] = False
+
+    def for_heads(self, heads: int) -> Normaliser:
+        """Return the normaliser for a mechanism of so many heads: itself, or a new one with
+        parameters of its own."""
+        return self
 
     @abstractmethod
     def __call__(self, scores: Tensor, mask: Tensor | None) -> Tensor:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,7 @@ from bench.attention.base import (
     AttentionOptions,
     AttentionOutput,
     AttentionState,
+    Backbone,
     Keys,
     Memory,
     Sizes,
@@ -35,6 +36,8 @@ from bench.errors import UsageError
 #: Real positions of each example: the whole width, less, and one only.
 LENGTHS = (7, 4, 1)
 STEPS = 4
+#: Vocabulary of the decoders that a mechanism is tried in; 0 is padding.
+TOKENS = 9
 
 
 @dataclass(frozen=True)
@@ -92,10 +95,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Bench:
-    """A mechanism in float64 and evaluation mode, with the batch it is checked on."""
+    """A mechanism in float64 and evaluation mode, with the batch it is checked on and what it was
+    built from."""
 
     module: Attention
     batch: Batch
+    sizes: Sizes
+    score: str
+    options: AttentionOptions
 
     @property
     def weighs(self) -> bool:
@@ -155,15 +162,20 @@ def check_shapes(bench: Bench) -> str:
     return f"context {expected}"
 
 
-def check_rows(bench: Bench) -> str:
+def check_weights_kind(bench: Bench) -> str:
     if not bench.weighs:
         return NO_WEIGHTS
-    weights = _weights(bench)
-    low = weights.min().item()
-    assert low >= 0, f"the smallest weight is {low:.3g}"
-    off = (weights.sum(-1) - 1).abs().max().item()
-    assert off < TOLERANCE, f"rows are off 1 by up to {off:.3g}"
-    return f"within {off:.1g} of 1, none negative"
+    kind, weights = bench.module.weights_kind, _weights(bench)
+    assert bool(weights.isfinite().all()), "weights are not finite"
+    low, sums = weights.min().item(), weights.sum(-1)
+    assert kind == "signed" or low >= 0, f"the smallest weight of a {kind} is {low:.3g}"
+    if kind == "distribution":
+        off = (sums - 1).abs().max().item()
+        assert off < TOLERANCE, f"rows of a distribution are off 1 by up to {off:.3g}"
+    if kind == "sub-distribution":
+        most = sums.max().item()
+        assert most < 1 + TOLERANCE, f"a row of a sub-distribution sums to {most:.6g}"
+    return f"{kind}: rows sum to {sums.min().item():.4g} to {sums.max().item():.4g}"
 
 
 def check_padding_is_zero(bench: Bench) -> str:
@@ -334,6 +346,51 @@ def check_divergence(bench: Bench) -> str:
     return "NaN stays NaN"
 
 
+def check_backbones(bench: Bench) -> str:
+    """Inside the decoder of every backbone that takes the mechanism, reading a target at once and
+    token by token must give the same: a mechanism that counts on positions or on its slot shows
+    there whether it knows them."""
+    seen = []
+    for backbone in get_args(Backbone):
+        if bench.module.placement != "fixed" and type(bench.module).refusal(bench.score, backbone):
+            continue
+        _check_in(backbone, bench)
+        seen.append(backbone)
+    assert seen, "no backbone takes it"
+    return ", ".join(seen)
+
+
+def _check_in(backbone: Backbone, bench: Bench) -> None:
+    from bench.models import AttentionChoice, build_decoder, build_encoder
+    from bench.models.base import ModelConfig
+
+    sizes = bench.sizes
+    config = ModelConfig(
+        embedding_dim=sizes.query,
+        hidden_dim=sizes.query,
+        encoder_layers=2,
+        decoder_layers=2,
+        num_heads=sizes.heads,
+        ffn_dim=sizes.query,
+    )
+    choice = AttentionChoice(type(bench.module), bench.score, bench.options, backbone)
+    encoder = build_encoder(choice, sizes.memory, config).double().eval()
+    decoder = build_decoder(choice, encoder.output_size, TOKENS, config).double().eval()
+    memory = bench.batch.memory
+    memory = encoder(memory.states, memory.mask, memory.segments)
+    tokens = torch.randint(1, TOKENS, (len(LENGTHS), STEPS))
+    whole = decoder(tokens, memory, need_weights=True)
+    if bench.module.needs_future:
+        return  # reads whole texts only
+    state = decoder.start(memory)
+    for t, token in enumerate(tokens.unbind(1)):
+        step, state = decoder.step(token, state)
+        place = f"in a {backbone} decoder, at step {t}, token by token,"
+        _same(whole.features[:, t], step.features[:, 0], f"{place} the features")
+        if whole.weights is not None and step.weights is not None:
+            _same(whole.weights[:, t], step.weights[:, 0], f"{place} the weights")
+
+
 class _Whole(nn.Module):
     """Preparation and attention as one function of queries, states, summary and parameters."""
 
@@ -376,7 +433,7 @@ def _print_of(value: Any) -> Any:
 
 CHECKS: dict[str, Callable[[Bench], str]] = {
     "shapes": check_shapes,
-    "rows sum to 1": check_rows,
+    "weights are what is declared": check_weights_kind,
     "padding gets 0": check_padding_is_zero,
     "padding changes nothing": check_padding_changes_nothing,
     "an example does not depend on its batch": check_batch_independence,
@@ -389,6 +446,7 @@ CHECKS: dict[str, Callable[[Bench], str]] = {
     "a call leaves its inputs as they were": check_inputs_stay,
     "gradients agree with finite differences": check_gradients,
     "divergence stays visible": check_divergence,
+    "decoders of all backbones step as they read": check_backbones,
 }
 
 
@@ -434,7 +492,9 @@ def check_mechanism(
             raise
         except Exception as error:
             return [Finding("can be built", False, _message(error))]
-        bench = Bench(module, random_batch(sizes))
+        score = kind.classic_score if score is None else score
+        options = kind.Options() if options is None else options
+        bench = Bench(module, random_batch(sizes), sizes, score, options)
         # A mechanism that changes what it is given must not change what other checks see.
         return [_finding(name, check, deepcopy(bench)) for name, check in CHECKS.items()]
 

@@ -1,8 +1,8 @@
 """The interfaces of encoders and decoders.
 
 An encoder turns features B,S,E into a `Memory`; a decoder reads target tokens and a memory and
-returns features for a head (vocabulary or classes). Both come in three families, chosen by the
-placement of the attention: recurrent, Transformer, convolutional.
+returns features for a head (vocabulary or classes). Both come in three families, the backbones:
+recurrent, Transformer, convolutional.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ class ModelConfig:
         encoder_layers, decoder_layers: numbers of layers.
         rnn_type: "gru" or "lstm".
         bidirectional: whether the recurrent encoder reads both ways (D is then 2 x hidden/2).
-        num_heads, ffn_dim: of the Transformer.
+        encoder_self_attention: layers of self-attention over the states of a recurrent or
+            convolutional encoder.
+        num_heads, ffn_dim: of the Transformer, and of those layers.
         kernel_size: width of the convolutions.
         dropout: probability, between layers and on embeddings.
         input_feeding: Luong 2015, section 3.3: the attentional hidden state enters the next step.
@@ -53,6 +55,7 @@ class ModelConfig:
     decoder_layers: int = 1
     rnn_type: str = "gru"
     bidirectional: bool = True
+    encoder_self_attention: int = 0
     num_heads: int = 4
     ffn_dim: int = 256
     kernel_size: int = 3
@@ -165,6 +168,8 @@ class Decoder(nn.Module, ABC):
     context_size: int
     #: Target embeddings V,E; token 0 is padding.
     embedding: nn.Embedding
+    #: Whether a step attends before it reads its token, with the state of the step before.
+    asks_before_reading: bool = False
     #: Positions that a convolution reads at once; 1 where there are none.
     kernel: int = 1
 

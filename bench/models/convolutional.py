@@ -25,7 +25,15 @@ from bench.attention.base import (
 )
 from bench.errors import UsageError
 from bench.models.base import Decoded, Decoder, DecoderState, Encoder, ModelConfig
-from bench.models.layers import dropout, layer_weights, masked_mean, resize, token_embedding
+from bench.models.layers import (
+    attend_across,
+    dropout,
+    joint_sample,
+    layer_weights,
+    masked_mean,
+    resize,
+    token_embedding,
+)
 from bench.models.transformer import AttentionFactory, LearnedPositions
 
 #: Scale of the sum of a residual block's input and output, to halve the variance (section 3.4).
@@ -137,7 +145,9 @@ class AttentionStep(nn.Module):
     def __init__(self, factory: AttentionFactory, config: ModelConfig, memory_size: int) -> None:
         super().__init__()
         self.query = projection(config.hidden_dim, config.embedding_dim)
-        self.attention = factory(Sizes(query=config.embedding_dim, memory=memory_size))
+        self.attention = factory(
+            Sizes(query=config.embedding_dim, memory=memory_size, heads=config.num_heads)
+        )
         self.context = projection(self.attention.context_size, config.hidden_dim)
 
     def forward(
@@ -148,10 +158,14 @@ class AttentionStep(nn.Module):
         state: AttentionState,
         *,
         need_weights: bool,
+        query_mask: Tensor,
     ) -> tuple[Tensor, AttentionOutput]:
-        """Map B,T,H states and B,T,E embeddings to B,T,H states and the mechanism's output."""
+        """Map B,T,H states and B,T,E embeddings, real where B,T `query_mask` is, to B,T,H states
+        and the mechanism's output."""
         query = (self.query(hidden) + embedded) * HALVE  # B,T,E
-        attended = self.attention(query, keys, state, need_weights=need_weights)
+        attended = attend_across(
+            self.attention, query, keys, state, need_weights=need_weights, query_mask=query_mask
+        )
         return (hidden + self.context(attended.context)) * HALVE, attended
 
 
@@ -219,13 +233,15 @@ class ConvolutionalDecoder(Decoder):
                     state.source[place],
                     progress.attention[place],
                     need_weights=need_weights,
+                    query_mask=tokens != 0,
                 )
                 seen[number] = attended
             states = (hidden + states) * HALVE  # B,T,H
         remembered = tuple(attended.state for attended in seen.values())
         after = ConvolutionalProgress(progress.position + count, tuple(windows), remembered)
         features = dropout(self.narrow(states), self.dropout, self.training)  # B,T,E
-        decoded = Decoded(features, *layer_weights(seen), contexts=attended.context, hidden=states)
+        weights, parts = layer_weights(seen)
+        decoded = Decoded(features, weights, parts, joint_sample(seen), attended.context, states)
         return decoded, DecoderState(state.source, after)
 
 

@@ -184,7 +184,7 @@ class GridEncoder(Encoder):
         segments = (down[:, None] * regions + across).flatten()
         self.register_buffer("segments", segments, persistent=False)
         self.inner: Encoder | None = None
-        if choice.placement in ("transformer", "convolutional"):
+        if choice.backbone != "recurrent":
             self.inner = build_encoder(choice, config.hidden_dim, config)
         self.output_size = config.hidden_dim if self.inner is None else self.inner.output_size
 

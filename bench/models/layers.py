@@ -12,7 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.attention.base import AttentionOutput, Memory, Placement, Sampled
+from bench.attention.base import (
+    Attention,
+    AttentionOutput,
+    AttentionState,
+    Keys,
+    Memory,
+    Sampled,
+)
 from bench.models.base import Decoder
 from bench.models.losses import WordLoss, vocabulary_loss
 
@@ -65,6 +72,34 @@ def layer_weights(layers: Mapping[int, AttentionOutput]) -> tuple[Tensor | None,
         own = {f"layer {number} {name}": part for name, part in attended.parts.items()}
         parts |= own or {f"layer {number}": attended.weights}
     return (torch.stack(weights).mean(dim=0) if weights else None), parts
+
+
+def joint_sample(layers: Mapping[int, AttentionOutput]) -> Sampled | None:
+    """Log-probabilities and entropies of what all layers drew together, which are sums; None where
+    nothing was drawn."""
+    drawn = [attended.sampled for attended in layers.values() if attended.sampled is not None]
+    if not drawn:
+        return None
+    return Sampled(
+        torch.stack([one.log_prob for one in drawn]).sum(0),
+        torch.stack([one.entropy for one in drawn]).sum(0),
+    )
+
+
+def attend_across(
+    attention: Attention,
+    query: Tensor,
+    keys: Keys,
+    state: AttentionState,
+    *,
+    need_weights: bool,
+    query_mask: Tensor,
+) -> AttentionOutput:
+    """Cross-attention with B,T,Q queries. Only mechanisms whose queries see each other have to
+    know which of them are padding."""
+    further = {"query_mask": query_mask} if attention.needs_future else {}
+    attended: AttentionOutput = attention(query, keys, state, need_weights=need_weights, **further)
+    return attended
 
 
 #: Values of the 16 bits that decide whether dropout keeps an element. PyTorch's CPU generator makes
@@ -332,7 +367,6 @@ class Reading:
 
 def read(
     decoder: Decoder,
-    placement: Placement,
     tokens: Tensor,
     memory: Memory,
     *,
@@ -346,13 +380,12 @@ def read(
     gives the last word that next step.
 
     Args:
-        placement: of the decoder's attention.
         tokens: B,T+1 int64: words, the end token, padding (0).
     """
     decoded = decoder(tokens, memory, need_weights=need_weights)
     assert decoded.hidden is not None and decoded.contexts is not None
     # The T steps whose attention belongs to the T words.
-    answer = slice(1, None) if placement == "previous-state" else slice(None, -1)
+    answer = slice(1, None) if decoder.asks_before_reading else slice(None, -1)
     steps = tokens != 0  # B,T+1
     return Reading(
         states=decoded.hidden[:, :-1],

@@ -24,7 +24,14 @@ from bench.attention.base import (
 )
 from bench.errors import UsageError
 from bench.models.base import Decoded, Decoder, DecoderState, Encoder, ModelConfig
-from bench.models.layers import dropout, dropout_factors, linear, resize, token_embedding
+from bench.models.layers import (
+    attend_across,
+    dropout,
+    dropout_factors,
+    linear,
+    resize,
+    token_embedding,
+)
 from bench.models.recurrent_cells import (
     CellState,
     RecurrentStack,
@@ -286,6 +293,8 @@ class PreviousStateDecoder(AttentiveDecoder):
     zero.
     """
 
+    asks_before_reading = True
+
     def __init__(
         self, vocabulary_size: int, memory_size: int, config: ModelConfig, attention: Attention
     ) -> None:
@@ -355,10 +364,13 @@ class CurrentStateDecoder(AttentiveDecoder):
         embedded = self._embed(tokens)  # B,T,E
         hidden, cells = self.stack(embedded, state.progress.cells)  # B,T,H
         hidden = self._with_words(hidden, embedded)
-        # Only mechanisms whose queries see each other have to know which of them are padding.
-        further = {"query_mask": tokens != 0} if self.attention.needs_future else {}
-        attended = self.attention(
-            hidden, state.source, state.progress.attention, need_weights=need_weights, **further
+        attended = attend_across(
+            self.attention,
+            hidden,
+            state.source,
+            state.progress.attention,
+            need_weights=need_weights,
+            query_mask=tokens != 0,
         )
         features = self._drop(self._features(attended.context, self._drop(hidden)))
         after = RecurrentProgress(cells, attended.state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -17,11 +17,21 @@ from bench.attention.base import (
     Keys,
     Memory,
     Sizes,
+    Slot,
     zero_padding,
 )
 from bench.errors import UsageError
 from bench.models.base import Decoded, Decoder, DecoderState, Encoder, ModelConfig
-from bench.models.layers import dropout, layer_weights, linear, masked_mean, resize, token_embedding
+from bench.models.layers import (
+    attend_across,
+    dropout,
+    joint_sample,
+    layer_weights,
+    linear,
+    masked_mean,
+    resize,
+    token_embedding,
+)
 
 
 def sinusoids(start: int, length: int, like: Tensor) -> Tensor:
@@ -95,42 +105,65 @@ class AttentionBlock(nn.Module):
     """x + dropout(attention(norm(x))) (Vaswani 2017, with the norm first as in Xiong 2020).
 
     Args:
-        memory_size: size of the states attended to; None for self-attention, whose keys are
-            made from the normalised input.
+        slot: where it stands. In the slots "encoder" and "decoder" keys are made from the
+            normalised input.
+        memory_size: size of the states attended to in the slot "cross".
     """
 
     def __init__(
-        self, factory: AttentionFactory, config: ModelConfig, memory_size: int | None = None
+        self,
+        factory: AttentionFactory,
+        config: ModelConfig,
+        slot: Slot,
+        memory_size: int | None = None,
     ) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(config.hidden_dim)
         hidden = config.hidden_dim
-        self.attention = factory(Sizes(hidden, memory_size or hidden, heads=config.num_heads))
+        sizes = Sizes(hidden, memory_size or hidden, heads=config.num_heads, slot=slot)
+        self.attention = factory(sizes)
         self.project = resize(self.attention.context_size, config.hidden_dim)
         self.dropout = config.dropout
 
     def over_self(
-        self, states: Tensor, mask: Tensor, *, causal: bool = False, past: Keys | None = None
+        self, states: Tensor, mask: Tensor, *, position: int = 0, past: Keys | None = None
     ) -> tuple[Tensor, Keys]:
-        """Self-attention of B,N,H states with a B,N mask or, after the positions in `past`, of the
-        newest one B,1,H; also returns the keys."""
+        """Self-attention of B,N,H states; also returns the keys.
+
+        Args:
+            mask: B,N.
+            position: number of the first state.
+            past: keys of the positions before it; None if there are none.
+        """
         normal = self.norm(states)
-        further: dict[str, bool] = {}
-        if past is not None:
-            keys = self.attention.extend(past, normal)  # type: ignore[operator]
-        else:
+        if past is None:
             # Self-attention reads no summary; the first state stands in its place.
             keys = self.attention.prepare(Memory(normal, mask, summary=normal[:, 0]))
-            further = {"causal": True} if causal else {}  # only `self` knows the argument
-        start = self.attention.initial_state(keys)
-        attended = self.attention(normal, keys, start, need_weights=False, **further)
+        else:
+            keys = self.attention.extend(past, normal)
+        start = replace(self.attention.initial_state(keys), position=position)
+        attended = self.attention(normal, keys, start, need_weights=False)
         return self._added(states, attended), keys
 
     def over_memory(
-        self, states: Tensor, keys: Keys, remembered: AttentionState, *, need_weights: bool
+        self,
+        states: Tensor,
+        keys: Keys,
+        remembered: AttentionState,
+        *,
+        need_weights: bool,
+        query_mask: Tensor,
     ) -> tuple[Tensor, AttentionOutput]:
-        """Cross-attention of B,T,H states; also returns the output of the mechanism."""
-        attended = self.attention(self.norm(states), keys, remembered, need_weights=need_weights)
+        """Cross-attention of B,T,H states, real where B,T `query_mask` is; also returns the output
+        of the mechanism."""
+        attended = attend_across(
+            self.attention,
+            self.norm(states),
+            keys,
+            remembered,
+            need_weights=need_weights,
+            query_mask=query_mask,
+        )
         return self._added(states, attended), attended
 
     def _added(self, states: Tensor, attended: AttentionOutput) -> Tensor:
@@ -180,7 +213,7 @@ class TransformerEncoder(Encoder):
         self.enter_norm = nn.LayerNorm(config.hidden_dim)
         self.positions = Positions(config)
         self.attend = nn.ModuleList(
-            AttentionBlock(factory, config) for _ in range(config.encoder_layers)
+            AttentionBlock(factory, config, "encoder") for _ in range(config.encoder_layers)
         )
         self.feed = nn.ModuleList(FeedForward(config) for _ in range(config.encoder_layers))
         self.norm = nn.LayerNorm(config.hidden_dim)
@@ -192,6 +225,37 @@ class TransformerEncoder(Encoder):
             states = feed(attend.over_self(states, mask)[0])  # B,S,H
         states = zero_padding(self.norm(states), mask)
         return Memory(states, mask, masked_mean(states, mask), segments=segments)
+
+
+class SelfAttentiveEncoder(Encoder):
+    """Layers of self-attention and feed-forward, pre-norm, over the states of another encoder.
+
+    Raises:
+        UsageError: heads that do not divide the size of those states.
+    """
+
+    def __init__(self, inner: Encoder, config: ModelConfig, factory: AttentionFactory) -> None:
+        super().__init__()
+        config = replace(config, hidden_dim=inner.output_size)
+        check_heads(config)
+        self.inner = inner
+        self.output_size = inner.output_size
+        layers = range(config.encoder_self_attention)
+        self.attend = nn.ModuleList(AttentionBlock(factory, config, "encoder") for _ in layers)
+        self.feed = nn.ModuleList(FeedForward(config) for _ in layers)
+        self.norm = nn.LayerNorm(inner.output_size)
+
+    def forward(self, features: Tensor, mask: Tensor, segments: Tensor | None = None) -> Memory:
+        memory = self.inner(features, mask, segments)
+        states = memory.states  # B,S,D
+        for attend, feed in zip(self.attend, self.feed, strict=True):
+            assert isinstance(attend, AttentionBlock)
+            states = feed(attend.over_self(states, mask)[0])  # B,S,D
+        states = zero_padding(self.norm(states), mask)
+        values = memory.values
+        if values is not None:  # what the inner encoder adds to its states
+            values = values - memory.states + states
+        return replace(memory, states=states, values=values)
 
 
 @dataclass(frozen=True)
@@ -234,8 +298,10 @@ class TransformerDecoder(Decoder):
         self.embedding = token_embedding(vocabulary_size, config.embedding_dim)
         self.enter = resize(config.embedding_dim, config.hidden_dim)
         self.positions = Positions(config)
-        self.look_back = nn.ModuleList(AttentionBlock(factory, config) for _ in layers)
-        self.attend = nn.ModuleList(AttentionBlock(factory, config, memory_size) for _ in layers)
+        self.look_back = nn.ModuleList(AttentionBlock(factory, config, "decoder") for _ in layers)
+        self.attend = nn.ModuleList(
+            AttentionBlock(factory, config, "cross", memory_size) for _ in layers
+        )
         self.feed = nn.ModuleList(FeedForward(config) for _ in layers)
         self.norm = nn.LayerNorm(config.hidden_dim)
         self.leave = resize(config.hidden_dim, config.embedding_dim)
@@ -258,24 +324,32 @@ class TransformerDecoder(Decoder):
         states = self.positions(self.enter(scaled), progress.position)  # B,T,H
         states = dropout(states, self.dropout, self.training)
         # Padding stands at the end, where no real position looks.
-        mask = torch.ones_like(tokens, dtype=torch.bool)
+        mask, real = torch.ones_like(tokens, dtype=torch.bool), tokens != 0
         past: list[Keys] = []
         seen: dict[int, AttentionOutput] = {}
         blocks = zip(self.look_back, self.attend, self.feed, strict=True)
         for layer, (look_back, attend, feed) in enumerate(blocks):
             assert isinstance(look_back, AttentionBlock) and isinstance(attend, AttentionBlock)
-            states, keys = look_back.over_self(states, mask, causal=True, past=progress.past[layer])
+            states, keys = look_back.over_self(
+                states, mask, position=progress.position, past=progress.past[layer]
+            )
             past.append(keys)
             states, seen[layer + 1] = attend.over_memory(
-                states, state.source[layer], progress.attention[layer], need_weights=need_weights
+                states,
+                state.source[layer],
+                progress.attention[layer],
+                need_weights=need_weights,
+                query_mask=real,
             )
             states = feed(states)
         remembered = tuple(attended.state for attended in seen.values())
         after = TransformerProgress(progress.position + tokens.shape[1], tuple(past), remembered)
         hidden = self.norm(states)
         features = dropout(self.leave(hidden), self.dropout, self.training)
-        contexts = seen[len(seen)].context
-        decoded = Decoded(features, *layer_weights(seen), contexts=contexts, hidden=hidden)
+        weights, parts = layer_weights(seen)
+        decoded = Decoded(
+            features, weights, parts, joint_sample(seen), seen[len(seen)].context, hidden
+        )
         return decoded, DecoderState(state.source, after)
 
     def _mechanisms(self) -> list[Attention]:

@@ -15,5 +15,7 @@ def valid_pairs() -> list[tuple[str, str, str | None]]:
         if kind.placement == "fixed":
             pairs.append((name, "none", None))
         else:
-            pairs.extend((name, score, kind.refusal(score)) for score in scores.names())
+            pairs.extend(
+                (name, score, kind.refusal(score, kind.backbone)) for score in scores.names()
+            )
     return pairs

@@ -9,7 +9,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from bench.attention.attention import AttentionWeights, ScoredAttention, ScoredOptions
+from bench.attention.attention import (
+    AttentionWeights,
+    ScoredAttention,
+    ScoredOptions,
+    mean_over_heads,
+)
 from bench.attention.base import AttentionState, Keys, Memory, Sizes, zero_padding
 from bench.attention.registries import attentions
 from bench.errors import UsageError
@@ -125,18 +130,18 @@ class HierarchicalAttention(ScoredAttention):
         states = zero_padding(memory.states, memory.mask)
         # A score's keys are affine in the states and weights inside a segment sum to 1: so the
         # projected vector of a segment is the mean of projected states, which never change.
-        # A segment encoder needs the states themselves.
-        rows = (
-            self.segment_score.project_keys(states)[:, 0]
-            if self.segment_encoder is None
-            else states
-        )  # B,S,K
-        tabled = rows.gather(1, slots[..., None].expand(-1, -1, rows.shape[-1]))
+        # A segment encoder needs the states themselves, for every head.
+        if self.segment_encoder is None:
+            rows = self._segment_keys(states)  # B,H,S,K
+        else:
+            rows = states[:, None].expand(-1, self.heads, -1, -1)
+        index = slots[:, None, :, None].expand(-1, self.heads, -1, rows.shape[-1])
+        tabled = rows.gather(2, index)  # B,H,G*L,K
         return Keys(
             memory,
             {
                 **keys.tensors,
-                "segment keys": tabled.unflatten(1, layout.slots.shape[1:]),  # B,G,L,K
+                "segment keys": tabled.unflatten(2, layout.slots.shape[1:]),  # B,H,G,L,K
                 "slots": slots,
                 "open": layout.open,
                 "real": layout.real,
@@ -152,7 +157,11 @@ class HierarchicalAttention(ScoredAttention):
         first = real & (real.cumsum(1) == 1)
         values = keys.tensors["values"]
         return AttentionState(
-            0, {**state.tensors, "previous segments": first[:, None].to(values.dtype)}
+            0,
+            {
+                **state.tensors,
+                "previous segments": first[:, None].to(values.dtype).expand(-1, self.heads, -1),
+            },
         )
 
     def weigh(
@@ -164,58 +173,75 @@ class HierarchicalAttention(ScoredAttention):
         mask: Tensor | None,
     ) -> AttentionWeights:
         tensors = keys.tensors
-        T = energies.shape[2]
+        H, T = energies.shape[1:3]
         # Inside segments: energies of positions in the table, normalised per segment.
-        index = tensors["slots"][:, None].expand(-1, T, -1)  # B,T,G*L
-        tabled = energies[:, 0].gather(-1, index).unflatten(-1, tensors["open"].shape[1:])
-        inner = self.normaliser(tabled, tensors["open"][:, None])  # B,T,G,L
+        index = tensors["slots"][:, None, None].expand(-1, H, T, -1)  # B,H,T,G*L
+        tabled = energies.gather(-1, index).unflatten(-1, tensors["open"].shape[1:])
+        inner = self.normaliser(tabled, tensors["open"][:, None, None])  # B,H,T,G,L
         # Over segments: their vectors are scored and normalised.
-        segment_energies, encoded = self._score_segments(inner, query, keys, state)  # B,T,G
-        outer = self.normaliser(segment_energies, tensors["real"][:, None])  # B,T,G
-        context = (
-            None if encoded is None else outer[:, :, None].to(encoded.dtype) @ encoded
-        )  # B,T,1,D
+        segment_energies, encoded = self._score_segments(inner, query, keys, state)  # B,H,T,G
+        outer = self.normaliser(segment_energies, tensors["real"][:, None, None])  # B,H,T,G
         # The weight of a position is the product of both; back from the table to positions.
-        joint = (inner * outer[..., None]).flatten(-2)  # B,T,G*L
-        place = tensors["place"][:, None].expand(-1, T, -1)  # B,T,S
-        padding = ~keys.memory.mask[:, None]
-        weights = joint.gather(-1, place).masked_fill(padding, 0.0)  # B,T,S
-        spread = outer[..., None].expand_as(inner).flatten(-2).gather(-1, place)  # B,T,S
+        joint = (inner * outer[..., None]).flatten(-2)  # B,H,T,G*L
+        place = tensors["place"][:, None, None].expand(-1, H, T, -1)  # B,H,T,S
+        padding = ~keys.memory.mask[:, None, None]
+        weights = joint.gather(-1, place).masked_fill(padding, 0.0)  # B,H,T,S
+        spread = outer[..., None].expand_as(inner).flatten(-2).gather(-1, place)  # B,H,T,S
         carried = {}
         if self.segment_score.needs_previous:
-            carried["previous segments"] = outer[:, -1:]  # B,1,G
-        return AttentionWeights(
-            weights[:, None],
-            carried,
-            {"segments": spread.masked_fill(padding, 0.0)},
-            None if context is None else context[:, :, 0],
-        )
+            carried["previous segments"] = outer[:, :, -1]  # B,H,G
+        context = None
+        if encoded is not None:
+            vectors = outer[..., None, :].to(encoded.dtype) @ encoded  # B,H,T,1,D
+            context = self._encoded_context(vectors.squeeze(-2))
+        parts = {"segments": mean_over_heads(spread.masked_fill(padding, 0.0))}
+        return AttentionWeights(weights, carried, parts, context)
+
+    def _encoded_context(self, vectors: Tensor) -> Tensor:
+        """Context B,T,C of the encoded segments B,H,T,D that each head attends to."""
+        if self.value_projection is None:
+            return vectors[:, 0]
+        values = self.value_projection(vectors).unflatten(-1, (self.heads, -1))  # B,H,T,H,V
+        own = torch.arange(self.heads, device=vectors.device)
+        return values[:, own, :, own].permute(1, 2, 0, 3).flatten(-2)  # B,T,H*V
+
+    def _segment_keys(self, vectors: Tensor) -> Tensor:
+        """Keys N,H,G,K of vectors N,G,D of segments."""
+        if self.key_projection is not None:
+            vectors = self.key_projection(vectors)
+        return self.segment_score.project_keys(vectors)
 
     def _score_segments(
         self, inner: Tensor, query: Tensor, keys: Keys, state: AttentionState
     ) -> tuple[Tensor, Tensor | None]:
-        """Energies B,T,G of the segments, and B,T,G,D what the segment encoder made of them. Their
-        vectors differ from query to query, so every query is scored as an example of its own."""
-        B, T, G, _ = inner.shape
-        table = keys.tensors["segment keys"]  # B,G,L,K
-        vectors = torch.einsum("btgl,bglk->btgk", inner.to(table.dtype), table)
+        """Energies B,H,T,G of the segments, and B,H,T,G,D what the segment encoder made of them.
+        Their vectors differ from query to query, so every query is scored as an example of its
+        own."""
+        B, H, T, G, _ = inner.shape
+        table = keys.tensors["segment keys"]  # B,H,G,L,K
+        vectors = torch.einsum("bhtgl,bhglk->bthgk", inner.to(table.dtype), table)
         encoded = None
-        projected = vectors.reshape(B * T, 1, G, -1)
-        if self.segment_encoder is not None:
-            encoded = self._encode_segments(vectors.flatten(0, 1), keys.tensors["real"])  # B*T,G,D
-            projected = self.segment_score.project_keys(encoded)  # B*T,1,G,K
-            encoded = encoded.view(B, T, G, -1)
+        if self.segment_encoder is None:
+            projected = vectors.flatten(0, 1)  # B*T,H,G,K
+        else:
+            states = self._encode_segments(vectors.flatten(0, 2), keys.tensors["real"])
+            projected = self._segment_keys(states).view(B * T, H, H, G, -1)
+            projected = projected.diagonal(dim1=1, dim2=2).movedim(-1, 1)  # B*T,H,G,K
+            encoded = states.view(B, T, H, G, -1).transpose(1, 2)  # B,H,T,G,D
         energies = self.segment_score(
-            query.reshape(B * T, 1, -1), projected, state.tensors.get("previous segments")
-        )
-        return energies.view(B, T, G), encoded
+            self.project_query(query).reshape(B * T, 1, -1),
+            projected,
+            state.tensors.get("previous segments"),
+        )  # B*T,H,1,G
+        return energies.view(B, T, H, G).transpose(1, 2), encoded
 
     def _encode_segments(self, vectors: Tensor, real: Tensor) -> Tensor:
-        """States B*T,G,D of the segment encoder over the segments' vectors, 0 for empty ones."""
+        """States N,G,D of the segment encoder over the segments' vectors, 0 for empty ones; N is
+        a multiple of the batch."""
         assert self.segment_encoder is not None
-        rows = real.repeat_interleave(len(vectors) // len(real), dim=0)  # B*T,G
+        rows = real.repeat_interleave(len(vectors) // len(real), dim=0)  # N,G
         G = real.shape[1]
-        lengths = (rows * torch.arange(1, G + 1, device=real.device)).amax(1)  # B*T, the last real
+        lengths = (rows * torch.arange(1, G + 1, device=real.device)).amax(1)  # N, the last real
         packed = pack_padded_sequence(
             vectors * rows[..., None], lengths.cpu(), batch_first=True, enforce_sorted=False
         )

@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import Tensor
 
 from bench.attention.attention import ScoredAttention, ScoredOptions
-from bench.attention.base import Keys, Memory, Sizes
+from bench.attention.base import Backbone, Keys, Memory, Sizes
 from bench.attention.registries import attentions, no_previous_step
 
 
@@ -26,7 +26,7 @@ class MultiStepAttention(ScoredAttention):
 
     summary = "convolutional encoder and decoder, attention in every decoder layer"
     citation = "Gehring 2017"
-    placement = "convolutional"
+    backbone = "convolutional"
     classic_score = "dot"
     Options = MultiStepOptions
 
@@ -35,7 +35,7 @@ class MultiStepAttention(ScoredAttention):
         self.scale_context = options.scale_context
 
     @classmethod
-    def refusal(cls, score: str) -> str | None:
+    def refusal(cls, score: str, backbone: Backbone) -> str | None:
         return no_previous_step("multi-step", score)
 
     def prepare(self, memory: Memory) -> Keys:
@@ -47,4 +47,5 @@ class MultiStepAttention(ScoredAttention):
         return Keys(memory, {**keys.tensors, "scale": root})
 
     def finish(self, context: Tensor, query: Tensor, keys: Keys) -> Tensor:
+        context = super().finish(context, query, keys)
         return context * keys.tensors["scale"] if self.scale_context else context

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from bench.attention.attention import AttentionWeights, ScoredAttention, ScoredOptions, in_chunks
-from bench.attention.base import AttentionOutput, AttentionState, Keys, Sizes
+from bench.attention.base import AttentionOutput, AttentionState, Backbone, Keys, Sizes
 from bench.attention.registries import attentions, no_previous_step
 
 
@@ -37,15 +37,15 @@ class AttentionOverAttention(ScoredAttention):
 
     def __init__(self, sizes: Sizes, score: str, options: OverOptions) -> None:
         super().__init__(sizes, score, options)
-        self.causal, self.needs_future = options.causal, not options.causal
+        self.prefix_only, self.needs_future = options.causal, not options.causal
 
     @classmethod
-    def refusal(cls, score: str) -> str | None:
+    def refusal(cls, score: str, backbone: Backbone) -> str | None:
         return no_previous_step("over", score)
 
     def initial_state(self, keys: Keys) -> AttentionState:
-        values = keys.tensors["values"]  # B,1,S,D
-        empty = values.new_zeros(len(values), 0, values.shape[2])  # B,0,S
+        values = keys.tensors["values"]  # B,H,S,V
+        empty = values.new_zeros(len(values), self.heads, 0, values.shape[2])  # B,H,0,S
         rows = torch.zeros(len(values), 0, dtype=torch.bool, device=values.device)
         return AttentionState(0, {"energies": empty, "alphas": empty, "rows": rows})
 
@@ -80,19 +80,20 @@ class AttentionOverAttention(ScoredAttention):
     ) -> AttentionWeights:
         before = state.tensors
         # The matrix of energies, and its row-wise softmax, with the rows before.
-        alphas = torch.cat([before["alphas"], self.normaliser(energies, mask)[:, 0]], 1)  # B,P,S
-        matrix = torch.cat([before["energies"], energies[:, 0]], 1)  # B,P,S
+        alphas = torch.cat([before["alphas"], self.normaliser(energies, mask)], 2)  # B,H,P,S
+        matrix = torch.cat([before["energies"], energies], 2)  # B,H,P,S
         # The mean of its column-wise softmax weights the rows.
-        beta = self._row_weights(matrix, before["rows"], keys.memory.mask, query.shape[1])  # B,T,P
-        weights = beta.to(alphas.dtype) @ alphas  # B,T,S
-        return AttentionWeights(weights[:, None], {"energies": matrix, "alphas": alphas})
+        rows, real, T = before["rows"], keys.memory.mask, query.shape[1]
+        betas = [self._row_weights(head, rows, real, T) for head in matrix.unbind(1)]  # B,T,P each
+        weights = torch.stack(betas, 1).to(alphas.dtype) @ alphas  # B,H,T,S
+        return AttentionWeights(weights, {"energies": matrix, "alphas": alphas})
 
     def _row_weights(self, matrix: Tensor, rows: Tensor, real: Tensor, steps: int) -> Tensor:
-        """Mean of beta over real source positions: B,T,P."""
+        """Mean of beta over real source positions: B,T,P of the matrix B,P,S of one head."""
         B, P, S = matrix.shape
         columns = matrix.transpose(1, 2)[:, None]  # B,1,S,P
         seen = rows[:, None].expand(B, steps, P)  # B,T,P
-        if self.causal:
+        if self.prefix_only:
             row = torch.arange(P, device=matrix.device)
             seen = seen & (row <= row[P - steps :, None])
         precise = torch.float64 if matrix.dtype == torch.float64 else torch.float32

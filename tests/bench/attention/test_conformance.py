@@ -47,6 +47,13 @@ VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("local-p", "concat", {"window": 1}),
     ("local-p", "location-aware", {"window": 2}),
     ("multi-step", "dot", {"scale_context": False}),
+    *(
+        (name, kind.classic_score, {"heads": 2})
+        for name, kind in attentions.items()
+        if "heads" in kind.Options.model_fields
+    ),
+    ("soft", "location-aware", {"heads": 2}),
+    ("hierarchical", "location-aware", {"heads": 2, "segment_encoder": True}),
 ]
 
 
@@ -223,8 +230,8 @@ class Misshapen(ScoredAttention):
         (Tidying, {"a call leaves its inputs as they were"}),
         (Fading, {"a call leaves its inputs as they were", "stepping equals the parallel pass"}),
         (Leaky, {"padding gets 0", "an example does not depend on its batch"}),
-        (Unnormalised, {"rows sum to 1"}),
-        (Negative, {"rows sum to 1"}),
+        (Unnormalised, {"weights are what is declared"}),
+        (Negative, {"weights are what is declared"}),
         (Coupled, {"an example does not depend on its batch"}),
         (Remembering, {"state is explicit", "a call leaves the module as it was"}),
         (Counting, {"a call leaves the module as it was"}),
@@ -275,7 +282,7 @@ def test_scores_that_cannot_be_are_said_to_the_user() -> None:
 
 def test_the_control_has_no_weights_and_passes() -> None:
     told = {finding.name: finding.message for finding in check_mechanism(attentions.get("none"))}
-    assert told["rows sum to 1"] == told["padding gets 0"] == "has no weights"
+    assert told["weights are what is declared"] == told["padding gets 0"] == "has no weights"
 
 
 def test_checking_leaves_the_random_state_alone() -> None:
@@ -366,3 +373,46 @@ def test_an_error_is_told_with_the_line_that_it_came_through() -> None:
 def test_class_attributes_that_cannot_be_are_refused(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(TypeError, match=said):
         type("Wrong", (ScoredAttention,), wrong)
+
+
+class Distances(ScoredAttention):
+    """Self-attention in which a position counts the less the farther away it is (Press 2022)."""
+
+    backbone = "transformer"
+    slots = frozenset({"encoder", "decoder"})
+    classic_score = "scaled-dot"
+
+    def weigh(
+        self, energies: Tensor, query: Tensor, keys: Keys, state: AttentionState, mask: Any
+    ) -> Any:
+        asking = torch.arange(energies.shape[2]) + self.first(state)
+        distance = (asking[:, None] - torch.arange(energies.shape[3])).abs()
+        return super().weigh(energies - distance, query, keys, state, mask)
+
+    def first(self, state: AttentionState) -> int:
+        return state.position
+
+
+class Lost(Distances):
+    """Counts every query from 0, so that it decodes otherwise than it was trained."""
+
+    def first(self, state: AttentionState) -> int:
+        return 0
+
+
+def test_a_self_attention_of_ones_own_knows_its_position_in_a_real_decoder() -> None:
+    assert not failures(check_mechanism(Distances))
+    (found,) = (
+        line for line in failures(check_mechanism(Lost)) if line.startswith("decoders of all")
+    )
+    assert "in a transformer decoder, at step 1, token by token, the features" in found
+
+
+def test_a_mechanism_without_a_cache_is_told_that_the_slot_wants_one() -> None:
+    class Plain(MeanOfAll):
+        backbone = "transformer"
+        slots = frozenset({"decoder"})
+
+    assert any(
+        "Plain cannot stand in a decoder" in line for line in failures(check_mechanism(Plain))
+    )

@@ -42,7 +42,7 @@ def test_every_mechanism_says_what_it_is(name: str) -> None:
     kind = attentions.get(name)
     assert kind.summary and kind.citation
     if kind.placement != "fixed":
-        assert kind.refusal(kind.classic_score) is None
+        assert kind.refusal(kind.classic_score, kind.backbone) is None
 
 
 @pytest.mark.parametrize(
@@ -54,10 +54,10 @@ def test_every_mechanism_says_what_it_is(name: str) -> None:
         ("global", "current-state", "general"),
         ("local-m", "current-state", "general"),
         ("local-p", "current-state", "general"),
-        ("self", "transformer", "scaled-dot"),
+        ("self", "current-state", "scaled-dot"),
         ("hierarchical", "current-state", "concat"),
         ("over", "current-state", "dot"),
-        ("multi-step", "convolutional", "dot"),
+        ("multi-step", "current-state", "dot"),
     ],
 )
 def test_placements_and_classic_scores(name: str, placement: str, classic: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.attention.base import Memory, lengths_to_mask
+from bench.attention.base import Backbone, Memory, lengths_to_mask
 from bench.attention.registries import attentions
 from bench.models import AttentionChoice, build_decoder, build_encoder
 from bench.models.base import Decoder, Encoder, ModelConfig
@@ -47,11 +47,19 @@ def make_model() -> Callable[..., tuple[Encoder, Decoder]]:
     """Encoder and decoder of an attention and score, in float64 and evaluation mode."""
 
     def make(
-        attention: str, score: str, *, options: dict[str, object] | None = None, **changed: object
+        attention: str,
+        score: str,
+        *,
+        options: dict[str, object] | None = None,
+        backbone: Backbone | None = None,
+        **changed: object,
     ) -> tuple[Encoder, Decoder]:
         kind = attentions.get(attention)
         chosen = replace(SIZES, **changed)  # type: ignore[arg-type]
-        choice = AttentionChoice(kind, score, kind.Options(**(options or {})), length_ratio=1.5)
+        chosen_options = kind.Options(**(options or {}))
+        choice = AttentionChoice(
+            kind, score, chosen_options, backbone or kind.backbone, length_ratio=1.5
+        )
         encoder = build_encoder(choice, FEATURES, chosen)
         decoder = build_decoder(choice, encoder.output_size, VOCABULARY, chosen)
         # Random biases, so that a forgotten one shows.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
 
+from bench.attention.base import Backbone
 from bench.attention.registries import attentions
 from bench.errors import NotApplicable, UsageError
 from bench.models import AttentionChoice, build_decoder
@@ -31,20 +33,25 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize("attention", attentions.names())
-def test_the_placement_picks_the_family(attention: str, make_model: Callable) -> None:
+def test_the_backbone_and_the_placement_pick_the_family(
+    attention: str, make_model: Callable
+) -> None:
     kind = attentions.get(attention)
-    encoder, decoder = make_model(attention, kind.classic_score)
-    assert (type(encoder), type(decoder)) == FAMILIES[kind.placement]
+    for backbone in get_args(Backbone):
+        if kind.refusal(kind.classic_score, backbone) is None:
+            encoder, decoder = make_model(attention, kind.classic_score, backbone=backbone)
+            place = kind.placement if backbone == "recurrent" else backbone
+            assert (type(encoder), type(decoder)) == FAMILIES[place]
 
 
 def test_the_length_ratio_and_the_axes_reach_the_mechanism(sizes: ModelConfig) -> None:
     kind = attentions.get("local-m")
-    choice = AttentionChoice(kind, "dot", kind.Options(), length_ratio=3.0)
+    choice = AttentionChoice(kind, "dot", kind.Options(), kind.backbone, length_ratio=3.0)
     decoder = build_decoder(choice, sizes.hidden_dim, 9, sizes)
     assert isinstance(decoder, CurrentStateDecoder)
     assert decoder.attention.window.ratio == 3.0
     kind = attentions.get("local-p")
-    choice = AttentionChoice(kind, "dot", kind.Options(), axes=2)
+    choice = AttentionChoice(kind, "dot", kind.Options(), kind.backbone, axes=2)
     decoder = build_decoder(choice, sizes.hidden_dim, 9, sizes)
     assert isinstance(decoder, CurrentStateDecoder)
     assert decoder.attention.window.point.out_features == 2
@@ -62,7 +69,7 @@ def test_input_feeding_is_refused_where_it_means_nothing(
 def test_a_state_that_is_dropped_is_refused_where_no_context_enters_the_cells(
     attention: str, make_model: Callable
 ) -> None:
-    with pytest.raises(NotApplicable, match="requires attention with the previous state"):
+    with pytest.raises(NotApplicable, match="requires a recurrent decoder"):
         make_model(attention, "none" if attention == "none" else "dot", carry=False)
 
 
@@ -73,7 +80,7 @@ def test_a_score_that_the_mechanism_refuses_is_refused(make_model: Callable) -> 
 
 def test_sizes_that_do_not_suit_the_score_are_refused(sizes: ModelConfig) -> None:
     kind = attentions.get("global")
-    choice = AttentionChoice(kind, "dot", kind.Options())
+    choice = AttentionChoice(kind, "dot", kind.Options(), kind.backbone)
     with pytest.raises(NotApplicable, match="equal sizes"):
         build_decoder(choice, sizes.hidden_dim + 2, 9, sizes)
 
@@ -95,7 +102,7 @@ def test_padding_embeds_to_nothing_and_the_rest_with_variance_one_over_size(
     sizes: ModelConfig,
 ) -> None:
     kind = attentions.get("none")
-    choice = AttentionChoice(kind, "none", kind.Options())
+    choice = AttentionChoice(kind, "none", kind.Options(), kind.backbone)
     embedding = build_decoder(
         choice, sizes.hidden_dim, 4000, replace(sizes, embedding_dim=16)
     ).embedding.weight.detach()

@@ -115,9 +115,9 @@ def test_padding_after_a_text_changes_nothing(
     features, mask, tokens = make_batch([3, 5], targets=5)
     memory = encoder(features, mask)
     tokens[0, 3:] = 0
-    together = read(decoder, kind.placement, tokens, memory, need_weights=True)
+    together = read(decoder, tokens, memory, need_weights=True)
     first = torch.tensor([0])
-    alone = read(decoder, kind.placement, tokens[:1, :3], memory.select(first), need_weights=True)
+    alone = read(decoder, tokens[:1, :3], memory.select(first), need_weights=True)
     assert together.mask.tolist() == [[True, True, False, False], [True] * 4]
     torch.testing.assert_close(together.states[:1, :2], alone.states)
     torch.testing.assert_close(together.contexts[:1, :2], alone.contexts)
@@ -133,7 +133,7 @@ def test_a_word_meets_what_its_state_attends_to(
     encoder, decoder = make_model(attention, kind.classic_score)
     features, mask, tokens = make_batch([3, 5])
     memory = encoder(features, mask)
-    found = read(decoder, kind.placement, tokens, memory)
+    found = read(decoder, tokens, memory)
     steps = decoder(tokens, memory)
     T = tokens.shape[1] - 1
     torch.testing.assert_close(found.states, steps.hidden[:, :T])

@@ -33,7 +33,7 @@ def make(
     settings = sizes(input_feeding=input_feeding)
     chosen = score or ("none" if kind.placement == "fixed" else kind.classic_score)
     options = kind.Options()
-    choice = AttentionChoice(kind, chosen, options)
+    choice = AttentionChoice(kind, chosen, options, kind.backbone)
     source, target = VOCABULARY
     torch.manual_seed(1)
     front = TokenFront(source, settings.embedding_dim, settings.dropout)

@@ -51,8 +51,8 @@ def test_padding_changes_nothing() -> None:
 @pytest.mark.parametrize("attention", attentions.names())
 def test_it_is_for_recurrent_decoders(attention: str) -> None:
     kind = attentions.get(attention)
-    choice = AttentionChoice(kind, kind.classic_score)
-    if kind.placement in ("transformer", "convolutional"):
+    choice = AttentionChoice(kind, kind.classic_score, kind.Options(), kind.backbone)
+    if kind.backbone != "recurrent":
         with pytest.raises(NotApplicable, match="recurrent"):
             rush_encoder(choice, 5, SIZES, 2)
     else:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError, shortened
+from bench.store.files import local_path
 from bench.tracking import REQUESTS
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def add_data_root(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data-root",
         metavar="DIR",
-        default=os.environ.get("ATTNBENCH_DATA"),
+        default=os.environ.get("ATTNBENCH_DATA") or None,
         help="folder of the real data sets (or set ATTNBENCH_DATA)",
     )
 
@@ -89,7 +90,7 @@ def data_root_of(given: str | None) -> Path | None:
     """The absolute path of the folder. Raises UsageError if it does not exist."""
     if given is None:
         return None
-    path = Path(given).expanduser().absolute()
+    path = local_path(given, where="--data-root").absolute()
     if not path.is_dir():
         raise UsageError("no such folder", where=f"--data-root {given}")
     return path

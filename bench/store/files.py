@@ -184,7 +184,7 @@ def _first_line(error: Exception) -> str:
 
 
 def local_path(given: str | os.PathLike[str], *, where: str) -> Path:
-    """The absolute path of a file or folder that a user names; a leading `~` is a home.
+    """The path of a file or folder that a user names; a leading `~` is a home.
 
     Raises UsageError for an empty path, and for a home that nobody knows.
     """
@@ -192,7 +192,7 @@ def local_path(given: str | os.PathLike[str], *, where: str) -> Path:
     if not text.strip():
         raise UsageError("the path is empty", where=where, remedy="name a file or folder")
     try:
-        return Path(text).expanduser().absolute()
+        return Path(text).expanduser()
     except RuntimeError:  # no such user, or one without a home
         what = f"the home folder of '{text.partition('/')[0]}' is not known"
         raise UsageError(what, where=where, remedy="give the whole path") from None
@@ -221,4 +221,6 @@ def open_files(address: str | os.PathLike[str]) -> Files:
     Raises UsageError for an address that is empty or cannot be used.
     """
     text = os.fspath(address).removeprefix("file://")
-    return RemoteFiles(text) if "://" in text else LocalFiles(local_path(text, where="store"))
+    if "://" in text:
+        return RemoteFiles(text)
+    return LocalFiles(local_path(text, where="store").absolute())

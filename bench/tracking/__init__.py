@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from urllib.parse import urlparse
@@ -138,10 +139,10 @@ def decide(request: str, environment: Mapping[str, str] | None = None) -> Decisi
 
 
 def _netrc_key(server: str, environment: Mapping[str, str]) -> str | None:
-    path = Path(environment.get("NETRC") or Path(environment.get("HOME", "~")) / ".netrc")
+    path = Path(environment.get("NETRC") or Path(environment.get("HOME") or "~") / ".netrc")
     try:
         found = netrc.netrc(path.expanduser()).authenticators(urlparse(server).hostname or "")
-    except (OSError, netrc.NetrcParseError):
+    except (OSError, ValueError, RuntimeError, netrc.NetrcParseError):  # among others, no home
         return None
     return found[2] if found else None
 
@@ -158,17 +159,15 @@ def _refusal(server: str, key: str) -> str | None:
 
 def _ask(server: str, key: str) -> str | None:
     token = base64.b64encode(f"api:{key}".encode()).decode()
-    question = urllib.request.Request(
-        f"{server}/graphql",
-        data=json.dumps({"query": "query { viewer { id } }"}).encode(),
-        headers={"Content-Type": "application/json", "Authorization": f"Basic {token}"},
-    )
+    query = json.dumps({"query": "query { viewer { id } }"}).encode()
+    headers = {"Content-Type": "application/json", "Authorization": f"Basic {token}"}
     try:
+        question = urllib.request.Request(f"{server}/graphql", data=query, headers=headers)
         with urllib.request.urlopen(question, timeout=_PATIENCE_SECONDS - 1) as response:
             viewer = json.load(response)["data"]["viewer"]
     except urllib.error.HTTPError as error:
         answer = "refuses the key" if error.code in (401, 403) else "does not work"
         return f"{server} {answer} ({error.code})"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, HTTPException, ValueError, KeyError, TypeError):
         return f"{server} cannot be reached"
     return None if viewer else f"{server} does not know the key"

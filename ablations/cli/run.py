@@ -112,7 +112,9 @@ def _run(cell: Cell, store: Store | None, args: argparse.Namespace) -> Result:
 
     data_root = data_root_of(args.data_root)
     check_data([cell], data_root)
-    tracking = decide("off" if store is None else args.wandb)
+    tracking = decide(
+        "off" if store is None else args.wandb, folder=None if store is None else store.wandb
+    )
     if args.wandb == "online" and tracking.mode != "online":
         _warn(f"W&B {tracking.mode} ({tracking.reason})")
     options = TrialOptions(

@@ -199,7 +199,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     else:
         due = search.due(expansion.cells, store, args.limit)
     check_data(due, data_root)
-    tracking = decide(args.wandb)
+    tracking = decide(args.wandb, folder=store.wandb)
     options = TrialOptions(
         store_address=store.address,
         data_root=None if data_root is None else str(data_root),

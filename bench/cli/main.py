@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import codecs
 import contextlib
+import getpass
 import importlib
 import io
 import json
@@ -72,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         _open_streams()
         _allow_warnings()
+        _name_user()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     try:
@@ -123,6 +125,25 @@ def _allow_warnings() -> None:
     warnings.filters[:] = [one for one in warnings.filters if one[0] != "error"]  # type: ignore[index]
     if "error" in os.environ.get("PYTHONWARNINGS", ""):
         del os.environ["PYTHONWARNINGS"]
+
+
+def _name_user() -> None:
+    """Give a user that the system does not know a name and a home, and one whose home cannot be
+    written a place for caches: libraries ask for all three as they are imported."""
+    from bench.store.files import user_cache
+
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = f"user-{os.getuid()}"
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = user_cache()
+        os.environ["HOME"] = str(home)
+    if not os.access(home, os.W_OK):
+        caches = os.environ.setdefault("XDG_CACHE_HOME", str(user_cache()))
+        os.environ.setdefault("MPLCONFIGDIR", f"{caches}/matplotlib")
 
 
 def _abandon_output() -> None:

@@ -10,6 +10,7 @@ import base64
 import json
 import netrc
 import os
+import shlex
 import threading
 import urllib.error
 import urllib.request
@@ -110,7 +111,14 @@ def open_tracker(mode: Mode, cell: Cell, folder: Path, study: str | None = None)
         return NullTracker(f"not tracked ({type(error).__name__}: {message})")
 
 
-def decide(request: str, environment: Mapping[str, str] | None = None) -> Decision:
+def sync_command(folder: Path) -> str:
+    """The command that uploads what a store's runs have left on disk, below `Store.wandb`."""
+    return f"wandb sync {shlex.quote(str(folder / 'wandb'))}"
+
+
+def decide(
+    request: str, environment: Mapping[str, str] | None = None, *, folder: Path | None = None
+) -> Decision:
     """Choose how to track, once for all trials; takes a few seconds at most and never raises.
 
     Online needs a key (WANDB_API_KEY or netrc) that the server answers to. W&B itself would wait
@@ -119,6 +127,7 @@ def decide(request: str, environment: Mapping[str, str] | None = None) -> Decisi
     Args:
         request: one of REQUESTS. "online" without an answering server is offline with a reason.
         environment: os.environ unless given. WANDB_MODE and WANDB_BASE_URL are heeded.
+        folder: of the runs to come (`Store.wandb`), for the command that uploads them later.
     """
     environment = os.environ if environment is None else environment
     assert request in REQUESTS, request
@@ -134,7 +143,8 @@ def decide(request: str, environment: Mapping[str, str] | None = None) -> Decisi
         return Decision("offline", "no W&B key is set")
     refusal = _refusal(server, key)
     if refusal:
-        return Decision("offline", f"{refusal}; `wandb sync` uploads later")
+        command = "wandb sync" if folder is None else sync_command(folder)
+        return Decision("offline", f"{refusal}; `{command}` uploads later")
     return Decision("online", f"a key is set and {server} answers")
 
 

@@ -55,7 +55,7 @@ def _track(request: str, report: Report, store: Store, page: Path) -> None:
     """Log the report as one W&B run, where one is requested."""
     from bench.tracking import decide
 
-    decision = decide(request)
+    decision = decide(request, folder=store.wandb)
     if decision.mode == "off":
         return
     from reports.wandb_report import log_report

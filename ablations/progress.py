@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import IO, Any, Literal
 
-from pydantic import TypeAdapter
+from pydantic import FiniteFloat, TypeAdapter
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -283,7 +283,7 @@ class RunningTrial:
 
     label: str
     node: str
-    seconds: float
+    seconds: FiniteFloat
 
 
 @dataclass(frozen=True)
@@ -291,8 +291,8 @@ class NodeUse:
     """A machine of the cluster: what it has, trials that run on it, and those it has finished."""
 
     name: str
-    cpus: float
-    gpus: float
+    cpus: FiniteFloat
+    gpus: FiniteFloat
     alive: bool
     running: int = 0
     finished: int = 0
@@ -322,7 +322,7 @@ class SweepStatus:
     stored: int
     done: int = 0
     failed: int = 0
-    seconds_left: float | None = None
+    seconds_left: FiniteFloat | None = None
     running: tuple[RunningTrial, ...] = ()
     nodes: tuple[NodeUse, ...] = ()
     failures: tuple[tuple[str, str, str], ...] = ()
@@ -333,7 +333,10 @@ class SweepStatus:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SweepStatus:
         """Raises ValueError for other data."""
-        return TypeAdapter(cls).validate_python(data)
+        status = TypeAdapter(cls).validate_python(data)
+        if datetime.fromisoformat(status.updated).tzinfo is None:
+            raise ValueError("a time without its zone")
+        return status
 
     def silent_seconds(self, now: datetime) -> float:
         """Seconds since the last update."""

@@ -27,6 +27,7 @@ from ablations.fit import fit, seed_all
 from ablations.trial_interface import (
     NO_HOOKS,
     OUT_OF_MEMORY,
+    NotStoredError,
     TrialHooks,
     TrialOptions,
     failed_result,
@@ -58,7 +59,7 @@ def run_trial(cell: Cell, options: TrialOptions, hooks: TrialHooks = NO_HOOKS) -
     finished result of the same cell is never replaced by it).
 
     Raises:
-        OSError, UsageError: the store cannot be written.
+        NotStoredError: the store cannot be written; it has the result.
         Interrupted: it was asked to stop. The next trial of this cell goes on from there.
         RankLost: the process of another rank died. The next trial goes on, too.
     """
@@ -80,7 +81,10 @@ def run_trial(cell: Cell, options: TrialOptions, hooks: TrialHooks = NO_HOOKS) -
             result = failed_result(cell, kind, message, started=started, options=options)
             rows, traces = [], []
         if store is not None:
-            store.put(result, rows, [trace.to_json() for trace in traces])
+            try:
+                store.put(result, rows, [trace.to_json() for trace in traces])
+            except OSError as error:
+                raise NotStoredError(result, error) from error
             store.drop_checkpoint(result.hash)
         tracker.finish(result, rows[:20], traces)
     if tracker.problem is not None:

@@ -39,12 +39,18 @@ def unknown_name(kind: str, name: str, known: Iterable[str], *, where: str = "")
 
     The nearest name is found regardless of case and of '_' against '-'.
     """
-    names = sorted(known)
+    names, name = sorted(known), shortened(name)
     folded = {_fold(candidate): candidate for candidate in names}
     near = get_close_matches(_fold(name), folded, n=1, cutoff=0.5)
     listed = f"known: {', '.join(names)}" if names else "none is known"
     remedy = f"did you mean '{folded[near[0]]}'? ({listed})" if near else listed
     return UsageError(f"unknown {kind} '{name}'", where=where, remedy=remedy)
+
+
+def shortened(text: str, length: int = 60) -> str:
+    """A text from a user's file as a message shows it: in one line, its beginning if it is long."""
+    line = " ".join(text[: 4 * length].split())
+    return line if len(line) <= length and len(text) <= 4 * length else f"{line[:length]}..."
 
 
 def _fold(name: str) -> str:

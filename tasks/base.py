@@ -6,7 +6,6 @@ sweep and the reports know of a task they know through this interface.
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from bench.errors import UsageError
 from bench.registry import Registry
 from bench.store.cell import Cell
+from bench.store.files import user_cache
 from bench.store.result import Alignment, LengthBin, Primary, Trace
 from tasks.data.cache import digest, digest_texts
 from tasks.data.readers import Problem, Scan, interleaved, summary
@@ -125,9 +125,8 @@ class Paths:
 
     @classmethod
     def of_user(cls, data_root: Path | None) -> Paths:
-        """Paths outside any store: prepared data lie in `$XDG_CACHE_HOME/attnbench/data`."""
-        caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        return cls(data_root, Path(caches).expanduser() / "attnbench" / "data")
+        """Paths outside any store: prepared data lie in `attnbench/data` of the user's cache."""
+        return cls(data_root, user_cache() / "attnbench" / "data")
 
 
 class Downloadable(Protocol):

@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from bench.attention.registries import NO_SCORE, attentions, normalisers, scores
-from bench.errors import NotApplicable, UsageError, unknown_name
+from bench.errors import NotApplicable, UsageError, shortened, unknown_name
 from bench.store.cell import LARGEST_SEED, Cell, Scalar
 from tasks.base import Dataset, Plan, Task, datasets, tasks
 from tasks.settings import BUDGETS
@@ -128,15 +130,20 @@ def _split_options(options: Mapping[str, Any], *schemas: type[BaseModel]) -> lis
 
 
 def _validated(schema: type[BaseModel], values: Mapping[str, Any]) -> Any:
+    """The options as their types have them. Values may be texts, as on the command line and in
+    studies: `no` is a text for one option and false for another."""
+    read = {name: _none_or(schema.model_fields[name], value) for name, value in values.items()}
     try:
-        model = schema.model_validate(dict(values))
+        model = schema.model_validate(read)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or schema.__name__
+        message = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+        wanted = message.partition(", unable to")[0]
         raise UsageError(
-            f"{name}={first.get('input')!r} cannot be used",
+            f"{name}={shortened(str(first.get('input')))} cannot be used",
             where="--set",
-            remedy=first["msg"].removeprefix("Value error, ").lower(),
+            remedy="it is true or false" if first["type"].startswith("bool") else wanted,
         ) from None
     for name in values:  # infinity passes for large, but a record cannot hold it
         value = getattr(model, name)
@@ -145,6 +152,11 @@ def _validated(schema: type[BaseModel], values: Mapping[str, Any]) -> Any:
                 f"{name}={value!r} cannot be used", where="--set", remedy="give a finite number"
             )
     return model
+
+
+def _none_or(field: FieldInfo, value: Any) -> Any:
+    """None for the text `null`, where an option may be None."""
+    return None if value == "null" and NoneType in get_args(field.annotation) else value
 
 
 def _explicit_options(draft: Cell) -> dict[str, Scalar]:

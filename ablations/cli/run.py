@@ -86,12 +86,17 @@ def run(args: argparse.Namespace) -> int:
             result = store.get(cell.hash)
     if result is None:
         from ablations.cancellation import Stopped
+        from ablations.trial_interface import NotStoredError
 
         try:
             result = _run(cell, store, args)
         except Stopped as stop:
             sys.stderr.write(f"{stop}: a checkpoint is stored, run again to continue\n")
             return stop.status
+        except NotStoredError as error:
+            _show(error.result, as_json=args.json)
+            where = "" if store is None else store.address
+            raise UsageError(str(error), where=where, remedy="see to it and run again") from error
     else:
         sys.stderr.write("from the store; --force runs it again\n")
     _show(result, as_json=args.json)
@@ -107,7 +112,9 @@ def _run(cell: Cell, store: Store | None, args: argparse.Namespace) -> Result:
 
     data_root = data_root_of(args.data_root)
     check_data([cell], data_root)
-    tracking = decide("off" if store is None else args.wandb)
+    tracking = decide(
+        "off" if store is None else args.wandb, folder=None if store is None else store.wandb
+    )
     if args.wandb == "online" and tracking.mode != "online":
         _warn(f"W&B {tracking.mode} ({tracking.reason})")
     options = TrialOptions(

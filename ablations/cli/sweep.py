@@ -22,6 +22,7 @@ from ablations.cli.options import (
     settings_of,
 )
 from bench.errors import UsageError
+from bench.store.files import local_path
 
 if TYPE_CHECKING:
     from ablations.cluster import Resources
@@ -115,7 +116,9 @@ def run(args: argparse.Namespace) -> int:
         options=settings_of(args.settings),
     )
     expansion = expand(study, changes)
-    address = args.store or f"runs/{study.name}"
+    address = f"runs/{study.name}" if args.store is None else args.store
+    if "://" not in address:
+        local_path(address, where="--store")  # also where a dry run opens no store
     if args.dry_run:
         return _dry_run(expansion, address, args)
     return _sweep(study, expansion, address, args)
@@ -196,7 +199,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     else:
         due = search.due(expansion.cells, store, args.limit)
     check_data(due, data_root)
-    tracking = decide(args.wandb)
+    tracking = decide(args.wandb, folder=store.wandb)
     options = TrialOptions(
         store_address=store.address,
         data_root=None if data_root is None else str(data_root),

@@ -11,8 +11,12 @@ Ctrl-C or SIGTERM.
 from __future__ import annotations
 
 import argparse
+import codecs
 import contextlib
+import getpass
 import importlib
+import io
+import json
 import os
 import sys
 import traceback
@@ -64,7 +68,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status."""
+    """Run a command; returns the exit status. Without arguments it is the command of this process,
+    which is made fit for it."""
+    if arguments is None:
+        _open_streams()
+        _allow_warnings()
+        _name_user()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     try:
@@ -74,18 +83,73 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         return _report_error(str(error), debug=debug)
     except BrokenPipeError:
-        # The reader of our output has gone. What Python would flush at exit goes nowhere, too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_output()
         return BROKEN_PIPE
     except OSError as error:
-        if error.filename is None:
-            raise
-        reason = (error.strerror or type(error).__name__).lower()
-        return _report_error(f"{error.filename}: {reason}", debug=debug)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _abandon_output()
+        reason = (error.strerror or str(error) or type(error).__name__).lower()
+        place = "" if error.filename is None else f"{error.filename}: "
+        return _report_error(place + reason, debug=debug)
     except KeyboardInterrupt:
         sys.stderr.write("attnbench: interrupted\n")
         return INTERRUPTED
     return status
+
+
+def _open_streams() -> None:
+    """Let output always succeed: what is closed goes nowhere, what an encoding lacks is escaped."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:  # else the next file that is opened takes its place
+            with contextlib.suppress(OSError):
+                os.fstat(number)
+                continue
+            os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
+    codecs.register_error("json", _escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="json")
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """The characters that cannot be encoded as JSON writes them, so that JSON stays what it is."""
+    assert isinstance(error, UnicodeEncodeError), error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+def _allow_warnings() -> None:
+    """Let no warning be an error, here and in the processes of a sweep: libraries have some."""
+    warnings.filters[:] = [one for one in warnings.filters if one[0] != "error"]  # type: ignore[index]
+    if "error" in os.environ.get("PYTHONWARNINGS", ""):
+        del os.environ["PYTHONWARNINGS"]
+
+
+def _name_user() -> None:
+    """Give a user that the system does not know a name and a home, and one whose home cannot be
+    written a place for caches: libraries ask for all three as they are imported."""
+    from bench.store.files import user_cache
+
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = f"user-{os.getuid()}"
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = user_cache()
+        os.environ["HOME"] = str(home)
+    if not os.access(home, os.W_OK):
+        caches = os.environ.setdefault("XDG_CACHE_HOME", str(user_cache()))
+        os.environ.setdefault("MPLCONFIGDIR", f"{caches}/matplotlib")
+
+
+def _abandon_output() -> None:
+    """Let what is not written yet go nowhere: Python would try again at exit, and fail again."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextlib.contextmanager
@@ -110,9 +174,10 @@ def _own_warnings_in_a_line() -> Iterator[None]:
 
 
 def _report_error(message: str, *, debug: bool) -> int:
-    if debug:
-        traceback.print_exc()
-    sys.stderr.write(f"attnbench: error: {message}\n")
+    with contextlib.suppress(OSError):  # nobody listens
+        if debug:
+            traceback.print_exc()
+        sys.stderr.write(f"attnbench: error: {message}\n")
     return UNUSABLE_INPUT
 
 
@@ -127,6 +192,11 @@ def _dispatch(given: list[str]) -> int:
     if name not in COMMANDS:
         raise unknown_name("command", name, COMMANDS)
     command = COMMANDS[name]
+    try:
+        Path.cwd()
+    except FileNotFoundError:  # torch, once imported, would end the process
+        remedy = "change to another one"
+        raise UsageError("the current folder no longer exists", remedy=remedy) from None
     module = importlib.import_module(command.module)
     parser = Parser(prog=f"attnbench {name}", description=command.summary, allow_abbrev=False)
     # Taken off before; named here so that help shows it.

@@ -6,7 +6,10 @@ Both kinds write a file whole or not at all, and object stores need no rename fo
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
+import tempfile
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -80,7 +83,10 @@ class LocalFiles(Files):
         _sync_folder(target.parent)
 
     def read(self, name: str) -> bytes:
-        return (self.root / name).read_bytes()
+        path = self.root / name
+        if stat.S_ISFIFO(path.stat().st_mode):  # nobody may ever write to it
+            raise OSError(errno.EINVAL, "a named pipe", str(path))
+        return path.read_bytes()
 
     def names(self, folder: str) -> list[str]:
         try:
@@ -177,7 +183,44 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+def local_path(given: str | os.PathLike[str], *, where: str) -> Path:
+    """The path of a file or folder that a user names; a leading `~` is a home.
+
+    Raises UsageError for an empty path, and for a home that nobody knows.
+    """
+    text = os.fspath(given)
+    if not text.strip():
+        raise UsageError("the path is empty", where=where, remedy="name a file or folder")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # no such user, or one without a home
+        what = f"the home folder of '{text.partition('/')[0]}' is not known"
+        raise UsageError(what, where=where, remedy="give the whole path") from None
+
+
+def user_cache() -> Path:
+    """The user's cache folder (`$XDG_CACHE_HOME` or `~/.cache`), or a folder of this user's own
+    among the temporary files where that cannot be written or there is no home."""
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute()
+        there = next(one for one in (folder, *folder.parents) if one.exists())
+        if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+            return folder
+    except (RuntimeError, OSError):  # no home; a path that cannot be looked at
+        pass
+    folder = Path(tempfile.gettempdir()) / f"cache-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():  # somebody else's: what lies there is not to be trusted
+        return Path(tempfile.mkdtemp(prefix="cache-"))
+    return folder
+
+
 def open_files(address: str | os.PathLike[str]) -> Files:
-    """Open the files at an address: `s3://...` and other URLs remotely, all others locally."""
+    """Open the files at an address: `s3://...` and other URLs remotely, all others locally.
+
+    Raises UsageError for an address that is empty or cannot be used.
+    """
     text = os.fspath(address).removeprefix("file://")
-    return RemoteFiles(text) if "://" in text else LocalFiles(Path(text).expanduser().absolute())
+    if "://" in text:
+        return RemoteFiles(text)
+    return LocalFiles(local_path(text, where="store").absolute())

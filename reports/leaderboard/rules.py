@@ -19,8 +19,9 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from bench.errors import UsageError, unknown_name
+from bench.errors import UsageError, shortened, unknown_name
 from bench.store.cell import Scalar
+from bench.store.files import local_path
 from bench.store.store import Store
 from reports import load as catalogues
 from reports.formats import plural
@@ -114,7 +115,7 @@ def _load(
     """Read and validate a YAML or JSON file, given by its path or by the name of an installed one.
     Raises UsageError naming the file and every field that cannot be used."""
     if "/" in name or name.endswith(endings):
-        path = Path(name).expanduser()
+        path = local_path(name, where=f"--{what}")
     else:
         known = installed(folder, endings[0])
         if name not in known:
@@ -130,8 +131,8 @@ def _load(
         raise UsageError((error.strerror or str(error)).lower(), where=str(path)) from None
     except ValidationError as error:
         raise UsageError("; ".join(field_errors(error)).lower(), where=str(path)) from None
-    except (ValueError, yaml.YAMLError) as error:
-        told = " ".join(str(error).split())
+    except (ValueError, LookupError, AttributeError, RecursionError, yaml.YAMLError) as error:
+        told = shortened(str(error), 200)
         raise UsageError(f"not {form} ({told})", where=str(path)) from None
 
 

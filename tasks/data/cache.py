@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -92,9 +92,8 @@ def cached_json(folder: Path, fingerprint: str, build: Callable[[], Any]) -> Any
 
 
 def _write(path: Path, build: Callable[[Path], object]) -> None:
-    handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    # Unlike a file of `tempfile`, one that whoever shares the folder may read, as the umask says.
+    temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
     try:
         build(temporary)
         # Without this a power cut could leave the name on an empty file.

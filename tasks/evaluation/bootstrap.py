@@ -87,7 +87,7 @@ FRACTIONS = rates_up_to(1.0)
 def bootstrap(
     statistics: np.ndarray,
     figure: Figure,
-    extremes: Extremes = FRACTIONS,
+    extremes: Extremes | None = None,
     *,
     level: float = 0.95,
     resamples: int = RESAMPLES,
@@ -99,13 +99,17 @@ def bootstrap(
     Args:
         statistics: N,K sufficient statistics, one row an example.
         figure: from sums of rows R,K to R values.
+        extremes: what single examples can be; by default `FRACTIONS` for a `ratio`, and unknown
+            for any other figure, which is then resampled in any case.
         seed: the resamples depend on it and on N alone, so cells that share a test set share
             their resamples too.
     """
     statistics = np.asarray(statistics, dtype=np.float64)
     assert statistics.ndim == 2 and len(statistics) > 0, statistics.shape
     value = float(figure(statistics.sum(axis=0, keepdims=True))[0])
-    ends = edge_interval(statistics, figure, extremes, level)
+    if extremes is None and figure is ratio:
+        extremes = FRACTIONS
+    ends = edge_interval(statistics, figure, extremes, level) if extremes else None
     if ends is None:
         values = figure(resampled_sums(statistics, resamples=resamples, seed=seed))  # R
         ends = percentiles(values, level)

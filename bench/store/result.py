@@ -186,7 +186,6 @@ LIBRARIES = (
     "ray",
     "wandb",
     "numpy",
-    "torchmetrics",
     "sacrebleu",
     "rouge-score",
     "pycocoevalcap",

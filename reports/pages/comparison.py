@@ -21,7 +21,15 @@ from reports import load as frames
 from reports.figures.svg import clean
 from reports.load import BenchmarkSetting, Catalogue, Sample, read_samples
 from reports.pages import template_environment
-from reports.statistics.bootstrap import Resampler, candidates, fitting
+from reports.statistics.bootstrap import (
+    Drawn,
+    Resampler,
+    candidates,
+    few_unlike,
+    fitting,
+    least_p,
+    mean_drawn,
+)
 from reports.statistics.significance import (
     LEVEL,
     difference_estimate,
@@ -105,12 +113,12 @@ class _Measured:
 
     Attributes:
         per_seed: after - before.
-        draws: of the difference, for seeds that could be compared example by example.
+        drawn: before and after, for seeds that could be compared example by example.
         variances: of the difference over examples, by seed.
     """
 
     per_seed: list[float] = field(default_factory=list)
-    draws: list[np.ndarray] = field(default_factory=list)
+    drawn: list[tuple[Drawn, Drawn]] = field(default_factory=list)
     variances: list[float] = field(default_factory=list)
     examples: int = 0
     reason: str = ""
@@ -131,24 +139,31 @@ class _Measured:
         if old.test_set != new.test_set:
             self.reason = "tested on different examples"
             return
-        before, after = _draws(old, first, resampler), _draws(new, second, resampler)
+        before, after = _drawn(old, first, resampler), _drawn(new, second, resampler)
         if before is None or after is None:
             self.reason = f"the kept examples do not give the stored {first.name}"
             return
-        self.draws.append(after - before)
-        self.variances.append(float(np.var(self.draws[-1], ddof=1)))
+        self.drawn.append((before, after))
+        self.variances.append(_variance(self.drawn[-1:]))
         self.examples = max(self.examples, len(old))
 
     @property
     def paired(self) -> bool:
         """Whether every seed could be compared example by example."""
-        return len(self.draws) == len(self.per_seed)
+        return len(self.drawn) == len(self.per_seed)
 
     @property
     def example_variance(self) -> float:
         if self.paired:
-            return float(np.var(np.mean(self.draws, axis=0), ddof=1))
+            return _variance(self.drawn)
         return float(np.mean(self.variances))
+
+    @property
+    def least_p(self) -> float:
+        """The least p that paired examples can give."""
+        if not self.drawn:
+            return 0.0
+        return least_p(*_means(self.drawn))
 
 
 def compare(before: Store, after: Store) -> StoreComparison:
@@ -213,20 +228,35 @@ def _measure(
     return found
 
 
+def _variance(drawn: Sequence[tuple[Drawn, Drawn]]) -> float:
+    """The variance over examples of a mean difference over seeds; 0 where nothing differs."""
+    apart = np.mean([after.draws - before.draws for before, after in drawn], axis=0)
+    variance = float(np.var(apart, ddof=1))
+    if all(np.array_equal(before.codes, after.codes) for before, after in drawn):
+        return variance
+    return few_unlike(variance, *_means(drawn))
+
+
+def _means(drawn: Sequence[tuple[Drawn, Drawn]]) -> tuple[Drawn, Drawn]:
+    """The means over seeds before and after."""
+    before, after = zip(*drawn, strict=True)
+    return mean_drawn(before), mean_drawn(after)
+
+
 def _main_sample(store: Store, hash: str) -> Sample | None:
     found, _ = read_samples(store, hash)
     return next(iter(found.values()), None)
 
 
-def _draws(sample: Sample, figure: Primary, resampler: Resampler) -> np.ndarray | None:
-    """Return draws of a figure; None where the examples do not give the stored one."""
+def _drawn(sample: Sample, figure: Primary, resampler: Resampler) -> Drawn | None:
+    """Return a figure with its draws; None where the examples do not give the stored one."""
     tried = candidates(figure.name)
     aggregator = fitting(tried, sample.statistics, sample.scores, figure.value)
     if aggregator is None:
         return None
     table = aggregator.table(sample.statistics, sample.scores)
     assert table is not None, "it has just made a figure of them"
-    return resampler.figures(sample.test_set, table, aggregator)
+    return resampler.measure(sample.test_set, table, aggregator)
 
 
 def _judge(measured: Sequence[tuple[CellDifference, _Measured]]) -> list[CellDifference]:
@@ -244,7 +274,8 @@ def _judge(measured: Sequence[tuple[CellDifference, _Measured]]) -> list[CellDif
         )
         paired = "paired examples" if own.paired else "examples, unpaired"
         basis = paired if np.isnan(variance) else f"seeds and {paired}"
-        found.append(replace(one, low=estimate.low, high=estimate.high, p=estimate.p, basis=basis))
+        p = max(estimate.p, own.least_p)
+        found.append(replace(one, low=estimate.low, high=estimate.high, p=p, basis=basis))
     adjusted = holm(np.array([one.p for one in found], dtype=float))
     judged = [
         replace(one, p=float(p), verdict=_verdict(one, float(p)))

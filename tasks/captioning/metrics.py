@@ -32,13 +32,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.evaluation.bootstrap import Interval, bootstrap, ratio
+from tasks.evaluation.bootstrap import Interval, bootstrap, rates_up_to, ratio
 
 ORDER = 4
 # pycocoevalcap's guards against empty sums.
 _TINY, _SMALL = 1e-15, 1e-9
 
 SIGNATURE = "pycocoevalcap 1.2, PTB-like tokens in lower case without punctuation"
+#: CIDEr-D of a picture is at most this.
+EXTREMES = rates_up_to(10.0)
 #: Seconds after which a Java process that gives no answer is ended.
 PATIENCE = 600.0
 
@@ -94,7 +96,7 @@ class CaptionScores:
         return np.stack([self.cider, np.ones_like(self.cider)], axis=1)
 
     def cider_interval(self) -> Interval:
-        return bootstrap(self.cider_statistics, ratio)
+        return bootstrap(self.cider_statistics, ratio, EXTREMES)
 
     def metrics(self) -> dict[str, float]:
         """The figures by name: `cider`; `bleu_1` to `bleu_4` (0 to 100); `rouge_l`, `meteor`

@@ -1,9 +1,9 @@
 """Scoring of transcripts, and the test of a trained speech model.
 
 An error rate of phones, characters or words is the edit distance to the reference over the
-reference's length (Levenshtein 1966), summed over the test set. The corpus figure is torchmetrics';
-per utterance the distances are computed here, for all utterances at once, because intervals and
-curves need them; sums of these give the same figure.
+reference's length (Levenshtein 1966), summed over the test set, as torchmetrics does. The distances
+are computed here, for all utterances at once, because intervals and curves need those of every
+utterance: figure and interval are of the same sums.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics.functional.text import char_error_rate, word_error_rate
 
 from bench.store.result import Trace
 from tasks.base import Evaluation
 from tasks.data.batching import Batch
-from tasks.evaluation.bootstrap import Interval, bootstrap, ratio
+from tasks.evaluation.bootstrap import bootstrap, ratio
 from tasks.evaluation.decode import Decoding, Written, decode
 from tasks.evaluation.scoring import (
     Outputs,
@@ -106,41 +105,34 @@ def split_units(text: str, unit: Unit) -> tuple[str, ...]:
 def score(hypotheses: Sequences, references: Sequences, unit: Unit) -> SpeechScores:
     """Score units written against the references' units. References are never empty.
 
-    All figures are fractions of the reference units: the error rate ("per", "cer" or "wer", whose
-    value is torchmetrics'), substitutions, insertions, deletions, the share of utterances without
-    any error, and for characters the word error rate as well. An utterance's figure is 1 less its
-    error rate.
+    All figures are fractions of the reference units: the error rate ("per", "cer" or "wer"),
+    substitutions, insertions, deletions, the share of utterances without any error, and for
+    characters the word error rate as well. An utterance's figure is 1 less its error rate.
     """
     assert len(hypotheses) == len(references) > 0
     edits = edit(hypotheses, references)
     name = NAMES[unit]
+    rate = bootstrap(edits.statistics, ratio)
     total = float(edits.lengths.sum())
     metrics = {
-        name: corpus_rate(hypotheses, references, unit),
+        name: rate.value,
         "substitutions": float(edits.substitutions.sum()) / total,
         "insertions": float(edits.insertions.sum()) / total,
         "deletions": float(edits.deletions.sum()) / total,
         "exact": float((edits.errors == 0).mean()),
     }
     if unit == "characters":
-        metrics["wer"] = corpus_rate(_words(hypotheses), _words(references), "words")
-    rate = bootstrap(edits.statistics, ratio)
+        words = edit(_words(hypotheses), _words(references))
+        metrics["wer"] = float(ratio(words.statistics.sum(axis=0)))
     return SpeechScores(
         name=name,
-        interval=Interval(metrics[name], rate.low, rate.high),
+        interval=rate,
         metrics=metrics,
         statistics=edits.statistics,
         figure=ratio,
         examples=1.0 - edits.errors / np.maximum(edits.lengths, 1),
         edits=edits,
     )
-
-
-def corpus_rate(hypotheses: Sequences, references: Sequences, unit: Unit) -> float:
-    """The error rate of a whole test set, by torchmetrics."""
-    texts = [[join_units(units, unit) for units in side] for side in (hypotheses, references)]
-    metric = char_error_rate if unit == "characters" else word_error_rate
-    return float(metric(*texts))
 
 
 def evaluate(module: SpeechModule, data: SpeechData) -> Evaluation:

@@ -13,7 +13,7 @@ import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from tasks.evaluation.bootstrap import bootstrap
+from tasks.evaluation.bootstrap import Extremes, bootstrap
 from tasks.evaluation.scoring import Scores
 from tasks.evaluation.text import TextScorer, WordPair
 from tasks.translation.datasets import Pair
@@ -46,7 +46,7 @@ def score(texts: Sequence[str], references: Sequence[str]) -> Scores:
         chrf.sentence_score(text, [reference]).score
         for text, reference in zip(texts, references, strict=True)
     ]
-    interval = bootstrap(statistics, bleu)
+    interval = bootstrap(statistics, bleu, EXTREMES)
     exact = np.mean([text == other for text, other in zip(texts, references, strict=True)])
     return Scores(
         name="bleu",
@@ -86,6 +86,30 @@ def bleu(sums: np.ndarray) -> np.ndarray:
     # Without any match, or with no 4-gram at all, there is nothing to smooth.
     defined = (matches.sum(axis=-1) > 0) & (totals > 0).all(axis=-1)
     return np.where(defined, value, 0.0)
+
+
+def _ngram_f1(statistics: np.ndarray) -> np.ndarray:
+    """F1 of each sentence's 1- to 4-grams together, N,10 -> N: 1 for the reference's own n-grams,
+    0 without any match. (BLEU of single sentences is 0 for the shortest ones, right or not.)"""
+    matches, totals = statistics[:, 2 : 2 + ORDER], statistics[:, 2 + ORDER :]
+    of_both = totals.sum(axis=1) + _totals(statistics[:, 1]).sum(axis=1)
+    return 2 * matches.sum(axis=1) / np.maximum(of_both, 1.0)
+
+
+def _ends(mean: np.ndarray) -> np.ndarray:
+    """The counts of an average sentence without any match, and of its reference: 10 -> 2,10."""
+    worst, length = mean.copy(), mean[1]
+    worst[2 : 2 + ORDER] = 0.0
+    totals = _totals(length)
+    return np.stack([worst, np.concatenate([[length, length], totals, totals])])
+
+
+def _totals(lengths: np.ndarray) -> np.ndarray:
+    """The numbers of 1- to 4-grams of sentences of these lengths, ... -> ...,4."""
+    return np.maximum(lengths[..., None] - np.arange(ORDER), 0.0)
+
+
+EXTREMES = Extremes(_ngram_f1, _ends)
 
 
 def _bleu_signature() -> str:

@@ -1,5 +1,5 @@
-"""Files of pictures and sounds before they are decoded: finding them by the name that a table
-gives, refusing what is no file, and keeping their decoders quiet."""
+"""Files of pictures and sounds before they are decoded: refusing what is no file, and keeping
+their decoders quiet."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ import os
 import stat
 import sys
 import threading
-import unicodedata
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 from bench.errors import UsageError
 
-#: Files that operating systems leave beside data, in lower case; others of theirs begin with a dot.
-_LEFT_BEHIND = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -25,22 +22,6 @@ _KINDS = {
     stat.S_IFBLK: "a device",
 }
 _quiet = threading.RLock()
-
-
-def find_file(folder: Path, name: str) -> Path:
-    """The file of that name in a folder, or one whose name differs in nothing but how its accents
-    are written (composed or decomposed, Unicode's NFC and NFD). Where there is neither: the path
-    as given."""
-    for spelling in (name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))):
-        if os.path.isfile(path := folder / spelling):
-            return path
-    return folder / name
-
-
-def is_data(path: Path) -> bool:
-    """Whether a file found in a folder can be data: not one that an operating system left there
-    (`._a.wav`, `.DS_Store`, `Thumbs.db`)."""
-    return not path.name.startswith(".") and path.name.lower() not in _LEFT_BEHIND
 
 
 def require_regular(path: Path) -> None:

@@ -6,8 +6,8 @@ several pictures (animations, pages) gives its first.
 Grey levels of more than 8 bits and floating-point ones say nowhere which value is white. It is the
 smallest usual one (`USUAL`) that no picture of the data set exceeds, so that brightness can be
 compared between pictures; values beyond all of them, and below 0, are spread from the lowest to the
-highest of the data set. A picture that would come out all but black or white is spread over its own
-values instead.
+highest of the data set. A picture that would come out all but black, white or of one grey is spread
+over its own values instead.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ USUAL: Mapping[Depth, tuple[float, ...]] = {
     "integer": (255.0, 1023.0, 4095.0, 16383.0, 65535.0),
     "float": (1.0, 255.0, 65535.0),
 }
-#: Grey levels of 256 at either end that look black or white.
-_DARK = 16
+#: Grey levels of 256 at either end that look black or white, and so many that look the same.
+_DARK, _FEW = 16, 4
 # Pictures that agree in this many pixels a side are the same picture.
 THUMBNAIL = 32
 # Longest reason quoted from a decoder.
@@ -163,9 +163,7 @@ def _upright_rgb(image: PillowImage, ranges: Ranges | None) -> PillowImage:
         shown = values[opaque] if opaque.any() else values
         own = _usual_range(depth, float(shown.min()), float(shown.max()))
         grey = _scaled(values, (ranges or {}).get(depth, own))
-        if shown.max() > shown.min() and (
-            grey[opaque].max(initial=0) < _DARK or grey[opaque].min(initial=255) > 255 - _DARK
-        ):
+        if shown.max() > shown.min() and not _visible(grey[opaque]):
             grey = _scaled(values, (float(shown.min()), float(shown.max())))
         grey[~opaque] = 255
         return Image.fromarray(grey).convert("RGB")
@@ -184,6 +182,12 @@ def _scaled(values: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
     low, high = bounds
     levels = (values - low) * (255 / (high - low)) if high > low else np.zeros_like(values)
     return np.rint(levels.clip(0, 255)).astype(np.uint8)
+
+
+def _visible(grey: np.ndarray) -> bool:
+    """Whether differences between grey levels (at least one) can be seen."""
+    low, high = int(grey.min(initial=255)), int(grey.max(initial=0))
+    return high - low >= _FEW and high >= _DARK and low <= 255 - _DARK
 
 
 def _squashed(image: PillowImage, size: int, method: int) -> np.ndarray:

@@ -12,7 +12,7 @@ import re
 import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -305,7 +305,8 @@ class _Endless:
         file.seek(0)
 
     def seek(self, offset: int, whence: int = 0) -> None:
-        self._file.seek(offset, whence)
+        with suppress(OSError):  # before the beginning: libsndfile sees that it did not move
+            self._file.seek(offset, whence)
         self._end = whence == os.SEEK_END and offset == 0
 
     def tell(self) -> int:

@@ -22,7 +22,7 @@ from tasks.speech.audio import (
     read_sphinx,
     sound_info,
 )
-from tasks.speech.datasets import Utterance
+from tasks.speech.datasets import SpeechCorpus, Utterance
 
 
 def _tone(seconds: float, rate: int, hertz: float = 440.0) -> np.ndarray:
@@ -301,3 +301,24 @@ def test_identity_changes_with_the_file(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(UsageError, match="cannot be read"):
         file_identity(path)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5])
+def test_a_sound_that_never_changes_is_silence(tmp_path: Path, level: float) -> None:
+    _write(tmp_path / "a.wav", np.full(1600, level), 16000)
+    _write(tmp_path / "b.wav", _tone(0.1, 16000) + level / 2, 16000)
+    parts = [
+        (Utterance(name, ("x",), "x", "", 0.1, sound=tmp_path / f"{name}.wav"),) for name in "ab"
+    ]
+    corpus = SpeechCorpus(
+        train=parts[0],
+        validation=parts[1],
+        tests={},
+        unit="words",
+        symbols=("x",),
+        rate=16000,
+        reader=FileReader(16000),
+    )
+    assert [str(problem) for problem in corpus.problems()] == [
+        f"{tmp_path / 'a.wav'}: nothing but silence"
+    ]

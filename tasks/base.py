@@ -103,6 +103,11 @@ class Corpus(Generic[ExampleT]):
         `attnbench data check`, after the data set's `scan`. Raises UsageError likewise."""
         return iter(())
 
+    def remarks(self) -> Iterator[str]:
+        """What a close look at the examples shows that is odd but no problem: `attnbench data
+        check` says it beside the notes."""
+        return iter(())
+
 
 class DatasetOptions(BaseModel):
     """Options of a data set (language pair, knobs of a synthetic set, ...): frozen, unknown keys

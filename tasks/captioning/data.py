@@ -18,16 +18,17 @@ from bench.errors import UsageError
 from bench.models.image_encoder import grid_of
 from tasks.base import Paths, TaskData
 from tasks.captioning.baselines import CaptionBaselines, baselines
-from tasks.captioning.datasets import UNREADABLE, CaptionCorpus, Drawn, Picture, read_picture
+from tasks.captioning.datasets import UNREADABLE, CaptionCorpus, Drawn, Picture
+from tasks.captioning.pictures import Ranges, grey_ranges, read_picture
 from tasks.captioning.settings import CaptioningSettings
 from tasks.data.batching import Batch, BucketBatches, Stream, StreamModule
-from tasks.data.cache import cached, digest
+from tasks.data.cache import cached, cached_json, digest
 from tasks.data.readers import Problem, summary
 from tasks.data.texts import EncodedTexts, encode
 from tasks.data.tokenizer import Tokenizer
 
 # Raised when the same pictures would give other pixels than before.
-VERSION = 1
+VERSION = 2
 # Pictures brought into memory at once.
 CHUNK = 256
 
@@ -46,23 +47,38 @@ class Pixels:
     fingerprint: str
 
 
-def pixels(pictures: Sequence[Picture], size: int, cache: Path) -> Pixels:
+def pixels(
+    pictures: Sequence[Picture], size: int, cache: Path, ranges: Ranges | None = None
+) -> Pixels:
     """All pictures as squares of `size` pixels, squashed where they are not square.
 
     Args:
         cache: folder for prepared data. Files are named by what they are made from (name, size
             and time of every picture file; the scene of every drawing), so a picture that was
             changed is read anew; several processes may ask at once.
+        ranges: the grey levels that are black and white in pictures that are not 8-bit; each
+            picture's own by default.
 
     Raises:
         UsageError: pictures that cannot be read, counted, the first named; the cache cannot be
             written.
     """
-    key = digest("pixels", VERSION, PIL.__version__, size, list(map(_identity, pictures)))
+    made_from = [list(map(_identity, pictures)), ranges or {}]
+    key = digest("pixels", VERSION, PIL.__version__, size, made_from)
     folder = cache / "pictures"
-    path = cached(folder, key, lambda temporary: _write(temporary, pictures, size), suffix=".npy")
+    path = cached(folder, key, lambda target: _write(target, pictures, size, ranges), suffix=".npy")
     seal = cached(folder, key, lambda temporary: _seal(temporary, path), suffix=".sha256")
     return Pixels(np.load(path, mmap_mode="r"), seal.read_text("ascii"))
+
+
+def _ranges(corpus: CaptionCorpus, cache: Path) -> Ranges:
+    """The grey levels that are black and white in a corpus, found once."""
+    files = [one for one in corpus.examples() if isinstance(one.image, Path)]
+    if not files:
+        return {}
+    key = digest("grey ranges", VERSION, PIL.__version__, list(map(_identity, files)))
+    found: Ranges = cached_json(cache / "pictures", key, lambda: grey_ranges(corpus.files()))
+    return found
 
 
 def _identity(picture: Picture) -> str:
@@ -79,7 +95,7 @@ def _identity(picture: Picture) -> str:
     return f"{os.fspath(picture.image)}:{stat.st_size}:{stat.st_mtime_ns}"
 
 
-def _write(path: Path, pictures: Sequence[Picture], size: int) -> None:
+def _write(path: Path, pictures: Sequence[Picture], size: int, ranges: Ranges | None) -> None:
     shape = (len(pictures), size, size, 3)
     stack = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     problems: list[Problem] = []
@@ -90,7 +106,7 @@ def _write(path: Path, pictures: Sequence[Picture], size: int) -> None:
                 drawings[number] = picture.image
                 continue
             try:
-                stack[number] = read_picture(picture.image, size)
+                stack[number] = read_picture(picture.image, size, ranges)
             except UsageError as error:
                 problems.append(Problem.of(error, UNREADABLE))
         if drawings:
@@ -292,6 +308,7 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
     Raises UsageError: pictures that cannot be read, a size that cells do not divide, a cache that
     cannot be written.
     """
+    ranges = _ranges(corpus, paths.cache)
     corpus = corpus.limited(settings.train_limit, settings.test_limit)
     grid = grid_of(corpus.size, settings.stem, settings.stages)
     tokenizer = Tokenizer.train(
@@ -303,7 +320,7 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
         first = np.concatenate([[0], np.cumsum(counts)])
         return Split(
             pictures,
-            pixels(pictures, corpus.size, paths.cache),
+            pixels(pictures, corpus.size, paths.cache, ranges),
             encode(caption_texts(pictures), tokenizer, paths.cache),
             first,
             first[:-1]

@@ -4,16 +4,16 @@ and how files of captions are read."""
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import re
-import warnings
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,11 @@ import numpy as np
 from bench.errors import UsageError
 from tasks.base import Corpus
 from tasks.captioning.metrics import normalised
+from tasks.captioning.pictures import Depth, grey_ranges, look_at
 from tasks.data.readers import OnError, Problem, collect, read_json_lines
 from tasks.data.rows import TextLines
 from tasks.data.tokenizer import words
 
-# Pictures that agree in this many pixels a side are the same picture.
-THUMBNAIL = 32
 #: How pictures that cannot be read, and lines, are counted.
 UNREADABLE, UNUSABLE = "pictures that cannot be read", "unusable lines"
 _TOKEN_KEY = re.compile(r"(?P<picture>.+)#(?P<number>\d+)")
@@ -140,8 +139,13 @@ class CaptionCorpus(Corpus[Picture]):
     def traits(self) -> Sequence[Any]:
         return (self.size,)
 
+    def files(self) -> Iterator[Path]:
+        """The files of all pictures that are not drawn."""
+        return (one.image for one in self.examples() if isinstance(one.image, Path))
+
     def problems(self) -> Iterator[Problem]:
         """Files that are not pictures, and pictures that are in two splits: all are decoded."""
+        ranges = self._ranges
         first: dict[bytes, tuple[str, Path]] = {}
         for split, pictures in self.splits.items():
             for picture in pictures:
@@ -149,12 +153,11 @@ class CaptionCorpus(Corpus[Picture]):
                 if not isinstance(path, Path):
                     continue  # drawn
                 try:
-                    pixels = read_picture(path, THUMBNAIL)
+                    look = look_at(path, ranges)
                 except UsageError as error:
                     yield Problem.of(error, UNREADABLE)
                     continue
-                key = hashlib.sha256(pixels.tobytes()).digest()
-                other, place = first.setdefault(key, (split, path))
+                other, place = first.setdefault(look.digest, (split, path))
                 if other != split:
                     yield Problem(
                         f"this picture of {split} is also in {other} ({place.name})",
@@ -163,30 +166,22 @@ class CaptionCorpus(Corpus[Picture]):
                         "keep it in one",
                     )
 
+    def remarks(self) -> Iterator[str]:
+        """What is odd about pictures that can be read. Raises UsageError where one cannot."""
+        ranges = self._ranges
+        for depth, (low, high) in ranges:
+            yield f"{depth} grey levels: {low:g} is black and {high:g} is white"
+        looks = [(path.name, look_at(path, ranges)) for path in self.files()]
+        for names, what in (
+            ([name for name, look in looks if look.flat], "of one colour throughout"),
+            ([name for name, look in looks if look.frames > 1], "with further frames or pages"),
+        ):
+            if names:
+                yield f"{len(names)} pictures {what}, the first: {shorten(names[0], 80)}"
 
-def read_picture(path: Path, size: int) -> np.ndarray:
-    """One picture file as RGB, size,size,3 uint8, squashed where it is not square.
-
-    Raises UsageError: missing, not a picture, truncated, or absurdly large.
-    """
-    from PIL import Image, ImageOps
-
-    try:
-        with warnings.catch_warnings():
-            # Of sizes that could exhaust the memory Pillow makes an error, of half that a warning.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                upright = ImageOps.exif_transpose(image)
-                small = upright.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
-                return np.asarray(small)
-    # Pillow's decoders raise whatever a broken file drives them to.
-    except Exception as error:
-        kind = str(error).replace(f"'{path}'", "").strip() or type(error).__name__
-        raise UsageError(
-            f"cannot be read as a picture ({kind})",
-            where=str(path),
-            remedy="replace or remove it",
-        ) from None
+    @cached_property
+    def _ranges(self) -> tuple[tuple[Depth, tuple[float, float]], ...]:
+        return tuple(grey_ranges(self.files()).items())
 
 
 @dataclass(frozen=True)

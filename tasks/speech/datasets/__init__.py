@@ -23,7 +23,7 @@ from bench.errors import UsageError
 from tasks.base import Corpus
 from tasks.data.readers import Problem, read_lines
 
-#: A waveform whose samples all lie below this is taken for silence.
+#: A waveform whose samples all lie this near to one value is taken for silence.
 SILENT = 1e-4
 # Utterances whose sound is checked at once.
 BLOCK = 256
@@ -118,7 +118,7 @@ class SpeechCorpus(Corpus[Utterance]):
                 yield from (Problem.of(error, "unusable sound files") for error in unreadable)
                 for utterance, sound in sounds:
                     where = utterance.where
-                    if self.reader.kind == "waveforms" and np.abs(sound).max(initial=0) < SILENT:
+                    if self.reader.kind == "waveforms" and np.ptp(sound) < 2 * SILENT:
                         yield Problem("nothing but silence", where, "silent sounds")
                     key = hashlib.sha256(sound.tobytes()).digest()
                     other, place = first.setdefault(key, (split, where))

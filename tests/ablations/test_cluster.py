@@ -12,17 +12,19 @@ import pytest
 
 from ablations.cluster import (
     _LONGEST_FOLDER,
-    _folder,
+    RayFolder,
     _private_variables,
     _variables,
     environment,
+    ray_folder,
 )
 from bench.errors import UsageError
 
 
 def test_a_folder_of_its_own_that_is_gone_afterwards(tmp_path: Path) -> None:
     parent = Path(tempfile.mkdtemp(dir="/tmp", prefix="ab"))
-    with _folder(parent) as (one, short), _folder(parent) as (other, _):
+    with ray_folder(parent) as first, ray_folder(parent) as second:
+        one, short, other = first.path, first.short, second.path
         assert one != other
         assert one.parent == parent
         assert short == one
@@ -34,7 +36,8 @@ def test_a_folder_of_its_own_that_is_gone_afterwards(tmp_path: Path) -> None:
 
 def test_long_paths_get_a_short_link_for_sockets(tmp_path: Path) -> None:
     parent = tmp_path / ("x" * 100)
-    with _folder(parent) as (folder, short):
+    with ray_folder(parent) as both:
+        folder, short = both.path, both.short
         assert len(os.fsencode(short)) <= _LONGEST_FOLDER
         assert short.resolve() == folder.resolve()
         link = short
@@ -48,35 +51,37 @@ def test_a_long_temporary_folder_is_no_place_for_the_link(
     deep = tmp_path / ("x" * 60)
     deep.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(deep))
-    with _folder(deep) as (_, short):
-        assert len(os.fsencode(short)) <= _LONGEST_FOLDER
+    with ray_folder(deep) as folder:
+        assert len(os.fsencode(folder.short)) <= _LONGEST_FOLDER
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(UsageError, match="set TMPDIR"), _folder(deep):
+    with pytest.raises(UsageError, match="set TMPDIR"), ray_folder(deep):
         pass
     assert list(deep.iterdir()) == []
 
 
 def test_what_a_killed_sweep_left_is_removed_and_a_living_ones_is_not(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from ablations.cluster import _folder\n"
-        "with _folder(Path(sys.argv[1])) as (folder, _):\n"
-        "    (folder / 'session').mkdir()\n"
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from ablations.cluster import ray_folder\n"
+        "with ray_folder(Path(sys.argv[1])) as folder:\n"
+        "    (folder.path / 'session').mkdir()\n"
         "    os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     left = {path.name for path in tmp_path.iterdir()}
     assert len(left) == 2, "its folder and its lock"
-    with _folder(tmp_path) as (living, _):
+    with ray_folder(tmp_path) as living:
         assert not left & {path.name for path in tmp_path.iterdir()}
-        with _folder(tmp_path):
-            assert living.is_dir()
+        with ray_folder(tmp_path):
+            assert living.path.is_dir()
 
 
 def test_the_environment_is_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
-    with environment({**_variables(2.5), **_private_variables(tmp_path)}):
+    with environment({**_variables(2.5), **_private_variables(RayFolder(tmp_path, tmp_path))}):
         assert os.environ["OMP_NUM_THREADS"] == "2"
         assert os.environ["TMPDIR"] == str(tmp_path / "tmp")
         assert os.environ["RAY_AUTH_MODE"] == "token"
@@ -89,4 +94,4 @@ def test_what_users_say_about_authentication_is_heeded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    assert "RAY_AUTH_TOKEN" not in _private_variables(tmp_path)
+    assert "RAY_AUTH_TOKEN" not in _private_variables(RayFolder(tmp_path, tmp_path))

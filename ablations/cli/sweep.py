@@ -227,9 +227,11 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     say(f"{study.name}: {plan}; results in {store.address}; {wandb}")
     begun = time.perf_counter()
     summary = run_sweep(plan, options, resources, renderer_for(sys.stderr))
-    if summary.lost is not None:
-        _report_loss(summary.lost)
-    _conclude(summary, address, time.perf_counter() - begun, tracking.mode)
+    # Where the terminal was closed there is nobody to tell.
+    with contextlib.suppress(*([OSError] if summary.stopped else [])):
+        if summary.lost is not None:
+            _report_loss(summary.lost)
+        _conclude(summary, address, time.perf_counter() - begun, tracking.mode)
     return summary.exit_status
 
 

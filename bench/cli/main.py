@@ -4,14 +4,15 @@ Commands are named as strings and loaded when they are called, so that help and 
 answered in a fraction of a second. A command's module has `add_arguments(parser)` and
 `run(arguments) -> exit status`.
 
-Exit status: 0 all well; 1 some cells or checks failed; 2 unusable input; 130 and 143 stopped by
-Ctrl-C or SIGTERM.
+Exit status: 0 all well; 1 some cells or checks failed, or cells could not be run; 2 unusable input;
+130 and 143 (129, 131) stopped by Ctrl-C, SIGTERM (SIGHUP, SIGQUIT); 141 nobody reads the output.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import importlib
 import os
 import sys
@@ -23,10 +24,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import bench
+from bench.cli import INTERRUPTED, NOTICE, ctrl_c
 from bench.errors import UsageError, unknown_name
 
 UNUSABLE_INPUT = 2
-INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 
@@ -66,26 +67,56 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
+    ctrl_c.listen()
+    try:
+        return _answer(given)
+    except KeyboardInterrupt:
+        pass
+    except BaseException:
+        if not ctrl_c.pressed:
+            raise
+    finally:
+        ctrl_c.rest(at_exit=arguments is None)
+    with contextlib.suppress(OSError):
+        sys.stderr.write(NOTICE)
+    return INTERRUPTED
+
+
+def _answer(given: Sequence[str]) -> int:
+    debug, status = "--debug" in given, 0
+    _open_closed_streams()
     try:
         with _own_warnings_in_a_line():
             status = _dispatch([argument for argument in given if argument != "--debug"])
         sys.stdout.flush()
     except UsageError as error:
         return _report_error(str(error), debug=debug)
-    except BrokenPipeError:
-        # The reader of our output has gone. What Python would flush at exit goes nowhere, too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
     except OSError as error:
+        if isinstance(error, BrokenPipeError) or error.errno == errno.EIO:
+            _discard_output()
+            return status or BROKEN_PIPE
         if error.filename is None:
             raise
         reason = (error.strerror or type(error).__name__).lower()
         return _report_error(f"{error.filename}: {reason}", debug=debug)
-    except KeyboardInterrupt:
-        sys.stderr.write("attnbench: interrupted\n")
-        return INTERRUPTED
     return status
+
+
+def _open_closed_streams() -> None:
+    """Let what was closed by whoever started this (`>&-`) lead nowhere."""
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+
+
+def _discard_output() -> None:
+    """Let output lead nowhere, since its reader or terminal has gone; Python flushes it at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """Ray for a sweep: resources of its trials, and a private cluster on this machine or one that runs.
 
 A private cluster writes only below the store and leaves nothing behind, neither files nor
-processes, however the sweep ends: Ray's processes die with the driver, and what a driver that was
-killed leaves all the same is removed by the next sweep.
+processes, however the sweep ends: Ray's processes die with the driver, and what is left all the
+same is removed by a guard, or else by the next sweep.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +24,9 @@ from typing import Any
 import psutil
 from filelock import FileLock
 
-from ablations.cancellation import descendants, end_processes
+from ablations.cancellation import SIGNALS, descendants, end_processes
 from bench.errors import UsageError
+from bench.store.files import DEAD_SECONDS, machine
 
 #: The longest path of a Unix socket is 107 bytes, and Ray adds
 #: `/session_<date>_<time>_<microseconds>_<pid>/sockets/plasma_store` to its folder.
@@ -39,6 +42,9 @@ _LINK_PREFIX = "attnbench-"
 
 #: Seconds that each part of Ray has to start and to find the others.
 _START_SECONDS = "300"
+
+#: How often, and every how many seconds, is looked for what a killed process has left.
+_GUARD_LOOKS, _GUARD_SECONDS = 4, 0.5
 
 #: Characters of what Ray says about its failure.
 _LONGEST_REASON = 300
@@ -241,11 +247,15 @@ def ray_folder(parent: Path) -> Iterator[RayFolder]:
     """
     parent.mkdir(parents=True, exist_ok=True)
     for left in parent.glob("*.lock"):  # whose lock is free: the process of that sweep is gone
+        folder = parent / left.name.partition(".")[0]
+        # Not every file system that machines share has locks that all of them see.
+        ours = left.suffixes[0] == f".{machine()}"
         with contextlib.suppress(OSError), FileLock(left, blocking=False):
-            _remove(left.with_suffix(""))
-            left.unlink(missing_ok=True)
+            if ours or _is_old(folder):
+                _remove(folder)
+                left.unlink(missing_ok=True)
     path = parent / secrets.token_hex(3)
-    lock_file = parent / f"{path.name}.lock"
+    lock_file = parent / f"{path.name}.{machine()}.lock"
     with contextlib.ExitStack() as stack:
         # Held for as long as this process lives, however it ends.
         stack.enter_context(FileLock(lock_file))
@@ -257,7 +267,45 @@ def ray_folder(parent: Path) -> Iterator[RayFolder]:
             short = _short_name(path.name)
             short.symlink_to(path)
             stack.callback(short.unlink, missing_ok=True)
+        stack.enter_context(_guard(path, lock_file))
         yield RayFolder(path, short)
+
+
+@contextlib.contextmanager
+def _guard(folder: Path, lock_file: Path) -> Iterator[None]:
+    """Have another process clean up should this one be killed. Ray's processes end by themselves
+    then, but for workers that are just being started."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if not pid:
+        with contextlib.suppress(BaseException):
+            os.close(writing)
+            os.setsid()
+            for number in (*SIGNALS, signal.SIGTSTP):
+                signal.signal(number, signal.SIG_IGN)
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            for stream in range(3):  # others wait for their end
+                os.dup2(nowhere, stream)
+            if not os.read(reading, 1):  # gone without a word, and drivers as well
+                for _ in range(_GUARD_LOOKS):
+                    _remove(folder)
+                    time.sleep(_GUARD_SECONDS)
+                lock_file.unlink(missing_ok=True)
+        os._exit(0)
+    os.close(reading)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # it was killed itself
+            os.write(writing, b".")
+        os.close(writing)
+        os.waitpid(pid, 0)
+
+
+def _is_old(folder: Path) -> bool:
+    """Whether nothing was written in a folder for a day; Ray's processes write every minute."""
+    written = [path.lstat().st_mtime for path in folder.rglob("*")]
+    return time.time() - max(written, default=0.0) > DEAD_SECONDS
 
 
 def _remove(folder: Path) -> None:

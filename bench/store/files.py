@@ -64,13 +64,13 @@ class Files(ABC):
 #: A file that is being written: machine and process of the writer.
 _DRAFT = re.compile(r"\..*\.([0-9a-f]{8})-([0-9]+)-[0-9a-f]{8}\.tmp.*")
 
-#: Age at which a draft of another machine's is given up.
-_DEAD_SECONDS = 24 * 3600.0
+#: Age at which unfinished work of another machine's is taken for left behind.
+DEAD_SECONDS = 24 * 3600.0
 
 
 def draft_of(target: Path, suffix: str = "") -> Path:
     """A new hidden name beside a file, for writing it until it is whole. It tells who writes."""
-    name = f".{target.name}.{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp{suffix}"
+    name = f".{target.name}.{machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp{suffix}"
     return target.with_name(name)
 
 
@@ -83,14 +83,14 @@ def remove_dead_drafts(folder: Path) -> None:
             if found is None:
                 continue
             with contextlib.suppress(OSError):
-                ours = found[1] == _machine()
-                aged = time.time() - entry.stat().st_mtime > _DEAD_SECONDS
+                ours = found[1] == machine()
+                aged = time.time() - entry.stat().st_mtime > DEAD_SECONDS
                 if (ours and not _lives(int(found[2]))) or aged:
                     Path(entry.path).unlink()
 
 
 @functools.cache
-def _machine() -> str:
+def machine() -> str:
     """A name for all that process numbers belong to: host, its last start, and container."""
     parts = [platform.node()]
     with contextlib.suppress(OSError):  # on Linux

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import psutil
 import pytest
+from marked_processes import wait_until
 
 from ablations.cluster import (
     _LONGEST_FOLDER,
@@ -59,20 +62,58 @@ def test_a_long_temporary_folder_is_no_place_for_the_link(
     assert list(deep.iterdir()) == []
 
 
+KILLED = """
+import os, signal, subprocess, sys
+from pathlib import Path
+import psutil
+from ablations.cluster import _private_variables, environment, ray_folder
+with ray_folder(Path(sys.argv[1])) as folder, environment(_private_variables(folder)):
+    guards = psutil.Process().children()
+    orphan = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    print(orphan.pid, flush=True)
+    for process in guards if sys.argv[2] == "with its guard" else []:
+        process.kill()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def lives(pid: int) -> bool:
+    """Whether a process does anything yet."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def kill_a_sweep(folder: Path, how: str) -> int:
+    """Start a process with a folder of Ray's and kill it; returns the number of one it started."""
+    command = [sys.executable, "-c", KILLED, str(folder), how]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        orphan = int(process.stdout.readline())
+    assert process.returncode == -signal.SIGKILL
+    return orphan
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["", "behind a link"])
+def test_what_a_killed_sweep_left_is_removed_at_once(tmp_path: Path, deep: bool) -> None:
+    parent = tmp_path / ("x" * 100 if deep else "x")
+    links = set(Path("/tmp").glob("attnbench-*"))
+    orphan = kill_a_sweep(parent, "alone")
+    assert wait_until(lambda: not list(parent.iterdir()), timeout=30)
+    assert wait_until(lambda: not lives(orphan), timeout=30)
+    left = set(Path("/tmp").glob("attnbench-*")) - links
+    assert not any(parent in link.resolve().parents for link in left)
+
+
 def test_what_a_killed_sweep_left_is_removed_and_a_living_ones_is_not(tmp_path: Path) -> None:
-    code = (
-        "import os, signal, sys\n"
-        "from pathlib import Path\n"
-        "from ablations.cluster import ray_folder\n"
-        "with ray_folder(Path(sys.argv[1])) as folder:\n"
-        "    (folder.path / 'session').mkdir()\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    orphan = kill_a_sweep(tmp_path, "with its guard")
     left = {path.name for path in tmp_path.iterdir()}
     assert len(left) == 2, "its folder and its lock"
+    assert lives(orphan)
     with ray_folder(tmp_path) as living:
         assert not left & {path.name for path in tmp_path.iterdir()}
+        assert wait_until(lambda: not lives(orphan), timeout=30)
         with ray_folder(tmp_path):
             assert living.path.is_dir()
 

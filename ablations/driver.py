@@ -159,8 +159,6 @@ class _Driver:
             self._lose(f"Ray's driver ended unexpectedly ({_end_of(self._process.exitcode)})")
         if what == "state":
             self._state, self._looks = arguments[0], 0
-            if self._state == "running" and self._private:
-                self._essential = _essential(self._process.pid)
         elif what == "error":
             error, text = arguments
             error.add_note(text)
@@ -177,14 +175,15 @@ class _Driver:
             self._lose(f"Ray did not start within {_START_SECONDS:g} s")
         if self._state == "ending" and waited > _PATIENCE:
             self._state = "ended"  # there is nothing to wait for
-        if self._state != "running" or not self._private:
+        if self._state not in ("starting", "running") or not self._private:
             return
+        self._essential |= _essential(self._process.pid)
         gone = [name for process, name in self._essential.items() if not _lives(process)]
         if gone:
             time.sleep(_LOOK_SECONDS)
-            while self._state == "running" and self._pipe.poll():
+            while self._state != "ending" and self._pipe.poll():
                 self._hear()
-            if self._state == "running":
+            if self._state != "ending":
                 self._lose(f"Ray's {gone[0]} process ended unexpectedly")
         workers = [one for process in self._essential for one in _children(process)]
         if self._idle.seconds(workers) > _STALL_SECONDS:
@@ -218,9 +217,13 @@ class _Idleness:
 
 def _essential(driver: int | None) -> dict[psutil.Process, str]:
     """Ray's processes without which nothing works."""
-    assert driver is not None
-    found = {process: process.name() for process in _children(psutil.Process(driver))}
-    return {process: name for process, name in found.items() if name in ("raylet", "gcs_server")}
+    found: dict[psutil.Process, str] = {}
+    with contextlib.suppress(psutil.Error):
+        for process in psutil.Process(driver).children():
+            name = process.name()
+            if name in ("raylet", "gcs_server"):
+                found[process] = name
+    return found
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:

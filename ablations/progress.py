@@ -148,12 +148,17 @@ class Renderer:
 
 class Progress:
     """Hears of what happens in a sweep, in this order: begin, ready, (started | located | finished
-    | tick)..., end."""
+    | machines | tick)..., end; from begin on again where Ray has to be started again.
+
+    Attributes:
+        nodes: the machines of the cluster, as last heard.
+    """
 
     def __init__(
         self, tally: Tally, renderers: Sequence[Renderer], clock: Clock = time.monotonic
     ) -> None:
-        self.tally, self.renderers, self.clock = tally, tuple(renderers), clock
+        self.tally, self.renderers, self.clock = tally, list(renderers), clock
+        self.nodes: Sequence[NodeUse] = ()
 
     def begin(self, message: str) -> None:
         self._show(lambda one, now: one.begin(self.tally, message, now))
@@ -170,6 +175,9 @@ class Progress:
         """A trial that was started runs now, on that machine."""
         self.tally.nodes[hash] = node
 
+    def machines(self, nodes: Sequence[NodeUse]) -> None:
+        self.nodes = nodes
+
     def finished(self, outcome: Outcome) -> None:
         self.tally.finished(outcome, self.clock())
         if outcome.failure is not None:
@@ -182,8 +190,11 @@ class Progress:
         self._show(lambda one, now: one.end(self.tally, now, stopped=stopped))
 
     def _show(self, event: Callable[[Renderer, float], None]) -> None:
-        for renderer in self.renderers:
-            event(renderer, self.clock())
+        for renderer in list(self.renderers):
+            try:
+                event(renderer, self.clock())
+            except OSError:  # whoever read the lines, or the terminal, has gone; trials go on
+                self.renderers.remove(renderer)
 
 
 def renderer_for(stream: IO[str]) -> Renderer:

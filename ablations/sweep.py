@@ -16,8 +16,9 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from ablations.cancellation import Stopped, kill_all, stop_signals
-from ablations.cluster import Resources, cluster
-from ablations.progress import NodeUse, Progress, Renderer, StatusWriter, Tally
+from ablations.cluster import ClusterLost, Resources, ray_folder
+from ablations.driver import drive
+from ablations.progress import Progress, Renderer, StatusWriter, Tally
 from ablations.trial_interface import Outcome, TrialOptions
 from bench.attention.registries import attentions
 from bench.store.cell import Cell
@@ -61,12 +62,14 @@ class SweepSummary:
 
     Attributes:
         outcomes: of this sweep, in the order they came in.
-        stopped: exit status asked for by Ctrl-C or SIGTERM, None if it ran to its end.
+        stopped: exit status asked for by Ctrl-C, SIGTERM and the like, None if none came.
+        lost: why it ended with cells left to run, None if it did not.
     """
 
     plan: SweepPlan
     outcomes: tuple[Outcome, ...] = ()
     stopped: int | None = None
+    lost: str | None = None
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -74,8 +77,9 @@ class SweepSummary:
 
     @property
     def exit_status(self) -> int:
-        """0 all well, 1 some failed, 130 or 143 stopped."""
-        return self.stopped if self.stopped is not None else int(bool(self.failed))
+        """0 all well, 1 some failed or were not run, 130 or 143 (129, 131) stopped."""
+        wrong = bool(self.failed) or self.lost is not None
+        return self.stopped if self.stopped is not None else int(wrong)
 
 
 def longest_first(cells: Sequence[Cell], seconds: Mapping[str, float]) -> list[Cell]:
@@ -162,8 +166,8 @@ def run_sweep(
 ) -> SweepSummary:
     """Run the cells of a plan in warm workers; their results are in the store afterwards.
 
-    Ctrl-C and SIGTERM end it within seconds, with what is finished stored, checkpoints of what was
-    running, and no process left.
+    Ctrl-C, SIGTERM and a closed terminal end it within seconds, with what is finished stored,
+    checkpoints of what was running, and no process left; so does losing Ray again and again.
 
     Args:
         options: of every trial; they name the store.
@@ -183,32 +187,33 @@ def run_sweep(
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{options.study or 'sweep'}-{secrets.token_hex(3)}"
     options = replace(options, sweep=name, sweep_began=utc_now())
     tally = Tally({cell.hash: cell.label for cell in plan.to_run}, len(plan.stored))
-    status = StatusWriter(store, name, options.study or "", _nodes)
+    status = StatusWriter(store, name, options.study or "", lambda: progress.nodes)
     progress = Progress(tally, [renderer, status])
     stopped: int | None = None
+    lost: str | None = None
     with stop_signals(at_second=kill_all) as request:
         try:
             progress.begin("starting Ray and its workers")
-            with cluster(resources.address, store.ray, resources.cpus_per_trial) as folder:
-                request.arm()
-                request.check()
-                from ablations.tune import run_trials
-
-                trials = (plan.to_run, options, resources, folder, trial_function)
-                run_trials(*trials, progress, request, early_stopping=early_stopping)
+            with ray_folder(store.ray) as folder:
+                drive(
+                    plan.to_run,
+                    options,
+                    resources,
+                    folder,
+                    trial_function,
+                    progress,
+                    request,
+                    early_stopping=early_stopping,
+                )
         except Stopped as stop:
             stopped = stop.status
+        except ClusterLost as loss:
+            lost = str(loss)
         finally:
-            progress.end(stopped=stopped is not None)
+            progress.end(stopped=stopped is not None or lost is not None)
             with contextlib.suppress(OSError, ValueError):
                 store.end_sweep(name)
-    return SweepSummary(plan, tuple(tally.outcomes), stopped)
-
-
-def _nodes() -> list[NodeUse]:
-    from ablations.tune import nodes  # imports Ray, which runs by then
-
-    return nodes()
+    return SweepSummary(plan, tuple(tally.outcomes), stopped, lost)
 
 
 def describe_unusable(plan: SweepPlan) -> Sequence[str]:

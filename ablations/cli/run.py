@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from typing import TYPE_CHECKING
@@ -58,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 for a finished cell, 1 for a failed one, 130 or 143 if stopped.
+    """0 for a finished cell, 1 for a failed one, 130, 143 and the like if stopped.
 
     Raises UsageError for names, options, data or a store that cannot be used.
     """
@@ -91,7 +92,8 @@ def run(args: argparse.Namespace) -> int:
         try:
             result = _run(cell, store, args)
         except Stopped as stop:
-            sys.stderr.write(f"{stop}: a checkpoint is stored, run again to continue\n")
+            with contextlib.suppress(OSError):  # a terminal that is gone
+                sys.stderr.write(f"{stop}: a checkpoint is stored, run again to continue\n")
             return stop.status
         except NotStoredError as error:
             _show(error.result, as_json=args.json)

@@ -97,7 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 if all cells are done, 1 if some failed, 130 or 143 if stopped.
+    """0 if all cells are done, 1 if some failed or could not be run, 130 or 143 if stopped.
 
     Raises UsageError for a study, names, options, data, a store or a cluster that cannot be used.
     """
@@ -220,6 +220,9 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         _report("candidate failed", describe_failures(tried))
         if tried.stopped is not None:
             return tried.stopped
+        if tried.lost is not None:
+            _report_loss(tried.lost)
+            return tried.exit_status
         plan = search.plan_cells(expansion.cells, due, store, begun=True)
         options = search.with_notes(options, due)
     _report("warning", describe_unusable(plan))
@@ -227,7 +230,11 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     say(f"{study.name}: {plan}; results in {store.address}; {wandb}")
     begun = time.perf_counter()
     summary = run_sweep(plan, options, resources, renderer_for(sys.stderr))
-    _conclude(summary, address, time.perf_counter() - begun, tracking.mode)
+    # Where the terminal was closed there is nobody to tell.
+    with contextlib.suppress(*([OSError] if summary.stopped else [])):
+        if summary.lost is not None:
+            _report_loss(summary.lost)
+        _conclude(summary, address, time.perf_counter() - begun, tracking.mode)
     return summary.exit_status
 
 
@@ -246,6 +253,10 @@ def _resources(args: argparse.Namespace) -> Resources:
 
 def _report(kind: str, lines: Iterable[str]) -> None:
     sys.stderr.writelines(f"{kind}: {line}\n" for line in lines)
+
+
+def _report_loss(reason: str) -> None:
+    _report("attnbench: error", [f"{reason}; what is finished is stored, run it again to go on"])
 
 
 def _conclude(summary: SweepSummary, address: str, seconds: float, tracking: Mode) -> None:

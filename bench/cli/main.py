@@ -4,8 +4,8 @@ Commands are named as strings and loaded when they are called, so that help and 
 answered in a fraction of a second. A command's module has `add_arguments(parser)` and
 `run(arguments) -> exit status`.
 
-Exit status: 0 all well; 1 some cells or checks failed; 2 unusable input; 130 and 143 stopped by
-Ctrl-C or SIGTERM.
+Exit status: 0 all well; 1 some cells or checks failed, or cells could not be run; 2 unusable input;
+130 and 143 (129, 131) stopped by Ctrl-C, SIGTERM (SIGHUP, SIGQUIT); 141 nobody reads the output.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import codecs
 import contextlib
+import errno
 import getpass
 import importlib
 import io
@@ -27,10 +28,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import bench
+from bench.cli import INTERRUPTED, NOTICE, ctrl_c
 from bench.errors import UsageError, unknown_name
 
 UNUSABLE_INPUT = 2
-INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 
@@ -75,27 +76,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _allow_warnings()
         _name_user()
     given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
+    ctrl_c.listen()
+    try:
+        return _answer(given)
+    except KeyboardInterrupt:
+        pass
+    except BaseException:
+        if not ctrl_c.pressed:
+            raise
+    finally:
+        ctrl_c.rest(at_exit=arguments is None)
+    with contextlib.suppress(OSError):
+        sys.stderr.write(NOTICE)
+    return INTERRUPTED
+
+
+def _answer(given: Sequence[str]) -> int:
+    debug, status = "--debug" in given, 0
     try:
         with _own_warnings_in_a_line():
             status = _dispatch([argument for argument in given if argument != "--debug"])
         sys.stdout.flush()
     except UsageError as error:
         return _report_error(str(error), debug=debug)
-    except BrokenPipeError:
-        _abandon_output()
-        return BROKEN_PIPE
     except OSError as error:
+        if isinstance(error, BrokenPipeError) or error.errno == errno.EIO:
+            _discard_output()
+            return status or BROKEN_PIPE
         try:
             sys.stdout.flush()
         except OSError:
-            _abandon_output()
+            _discard_output()
         reason = (error.strerror or str(error) or type(error).__name__).lower()
         place = "" if error.filename is None else f"{error.filename}: "
         return _report_error(place + reason, debug=debug)
-    except KeyboardInterrupt:
-        sys.stderr.write("attnbench: interrupted\n")
-        return INTERRUPTED
     return status
 
 
@@ -146,10 +160,13 @@ def _name_user() -> None:
         os.environ.setdefault("MPLCONFIGDIR", f"{caches}/matplotlib")
 
 
-def _abandon_output() -> None:
-    """Let what is not written yet go nowhere: Python would try again at exit, and fail again."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _discard_output() -> None:
+    """Let output lead nowhere, since its reader or terminal has gone; Python flushes it at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextlib.contextmanager

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import hashlib
 import os
+import platform
+import re
 import stat
 import tempfile
+import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -46,7 +51,7 @@ class Files(ABC):
 
     @abstractmethod
     def make(self) -> None:
-        """Make the address ready for writing."""
+        """Make the address ready for writing, and remove what killed writers have left."""
 
     def read_many(self, names: Sequence[str]) -> dict[str, bytes | Exception]:
         """Read several files at once; a file that cannot be read gives its exception."""
@@ -59,6 +64,54 @@ class Files(ABC):
         return found
 
 
+#: A file that is being written: machine and process of the writer.
+_DRAFT = re.compile(r"\..*\.([0-9a-f]{8})-([0-9]+)-[0-9a-f]{8}\.tmp.*")
+
+#: Age at which unfinished work of another machine's is taken for left behind.
+DEAD_SECONDS = 24 * 3600.0
+
+
+def draft_of(target: Path, suffix: str = "") -> Path:
+    """A new hidden name beside a file, for writing it until it is whole. It tells who writes."""
+    name = f".{target.name}.{machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp{suffix}"
+    return target.with_name(name)
+
+
+def remove_dead_drafts(folder: Path) -> None:
+    """Remove what killed processes were writing in a folder: drafts of this machine whose process
+    is gone, and others after a day."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            found = _DRAFT.fullmatch(entry.name)
+            if found is None:
+                continue
+            with contextlib.suppress(OSError):
+                ours = found[1] == machine()
+                aged = time.time() - entry.stat().st_mtime > DEAD_SECONDS
+                if (ours and not _lives(int(found[2]))) or aged:
+                    Path(entry.path).unlink()
+
+
+@functools.cache
+def machine() -> str:
+    """A name for all that process numbers belong to: host, its last start, and container."""
+    parts = [platform.node()]
+    with contextlib.suppress(OSError):  # on Linux
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # somebody else's
+        return True
+    return True
+
+
 class LocalFiles(Files):
     """A local folder. Writes are atomic: a temporary file beside the target, fsync, rename."""
 
@@ -69,8 +122,8 @@ class LocalFiles(Files):
     def write(self, name: str, chunks: Iterable[bytes]) -> None:
         target = self.root / name
         target.parent.mkdir(exist_ok=True)
-        # The dot hides unfinished files from listings; a killed writer leaves one behind.
-        draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+        # The dot hides unfinished files from listings; what a killed writer leaves, `make` removes.
+        draft = draft_of(target)
         try:
             with draft.open("wb") as file:
                 file.writelines(chunks)
@@ -103,6 +156,8 @@ class LocalFiles(Files):
 
     def make(self) -> None:
         (self.root / "trials").mkdir(parents=True, exist_ok=True)
+        for folder in ("trials", "sweeps", "checkpoints"):
+            remove_dead_drafts(self.root / folder)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -20,7 +20,6 @@ import hashlib
 import json
 import os
 import re
-import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import UsageError, reason_of
-from bench.store.files import Files, LocalFiles, open_files, user_cache
+from bench.store.files import Files, LocalFiles, draft_of, open_files, user_cache
 
 if TYPE_CHECKING:
     from bench.store.result import Result
@@ -152,7 +151,7 @@ class Store:
 
     def check_writable(self) -> None:
         """Raise UsageError, with the reason, for a store that cannot be written."""
-        probe = f"trials/.probe-{uuid.uuid4().hex[:8]}"
+        probe = str(draft_of(Path("trials/probe")))
         try:
             self._files.make()
             self._files.write(probe, [b"written to see whether this store can be written\n"])

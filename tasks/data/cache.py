@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -26,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.errors import UsageError
+from bench.store.files import draft_of, remove_dead_drafts
 
 if TYPE_CHECKING:  # imported where it is used, since listing and checking data need digests only
     import pyarrow as pa
@@ -92,8 +92,8 @@ def cached_json(folder: Path, fingerprint: str, build: Callable[[], Any]) -> Any
 
 
 def _write(path: Path, build: Callable[[Path], object]) -> None:
-    # Unlike a file of `tempfile`, one that whoever shares the folder may read, as the umask says.
-    temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    remove_dead_drafts(path.parent)
+    temporary = draft_of(path, path.suffix)
     try:
         build(temporary)
         # Without this a power cut could leave the name on an empty file.

@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -73,6 +74,8 @@ class Marked:
                 env=environment,
                 cwd=self.folder,
                 start_new_session=True,
+                # Under nohup, a closed terminal would be ignored.
+                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509
             )
 
     def wait(self, timeout: float = 300.0) -> int:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,7 @@ from filelock import FileLock
 
 from ablations.trial_interface import failed_result
 from bench.errors import UsageError
-from bench.store.files import LocalFiles
+from bench.store.files import LocalFiles, draft_of
 from bench.store.result import Result
 from bench.store.store import Problem, Store
 from tasks.data.cache import cached
@@ -264,6 +266,28 @@ def test_what_a_killed_writer_leaves_is_not_a_result(folder: Store) -> None:
     assert folder.hashes() == []
     assert not folder.has(result.hash)
     assert list(folder.results()) == []
+
+
+def test_what_killed_writers_left_is_removed_and_what_is_being_written_is_not(
+    folder: Store,
+) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; from bench.store.files import draft_of\n"
+        "draft_of(Path(sys.argv[1])).touch(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    for name in ("trials/one.json", "trials/probe", "checkpoints/one.pt", "sweeps/one.json"):
+        path = Path(folder.address) / name
+        path.parent.mkdir(exist_ok=True)
+        subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    ours = draft_of(path_of(folder, "two.json"))
+    elsewhere = path_of(folder, f".three.json.00000000-{os.getpid()}-00000000.tmp")
+    aged = path_of(folder, f".four.json.00000000-{os.getpid()}-00000000.tmp")
+    for draft in (ours, elsewhere, aged):
+        draft.touch()
+    os.utime(aged, (0, 0))
+    Store.open(folder.address, create=True)
+    left = {path.name for path in Path(folder.address).rglob(".*")}
+    assert left == {ours.name, elsewhere.name}
 
 
 @pytest.mark.parametrize("make", [Path.touch, Path.mkdir])

@@ -63,6 +63,7 @@ def test_a_killed_builder_blocks_nobody_and_leaves_no_half_file(tmp_path: Path) 
     worker.join(30)
     assert not (tmp_path / "abc.txt").exists()
     _ask(tmp_path)
+    assert [path.name for path in tmp_path.glob(".*.tmp*")] == []
 
 
 def test_a_failing_build_leaves_nothing_and_is_tried_again(tmp_path: Path) -> None:

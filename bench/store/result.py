@@ -109,14 +109,31 @@ class Cost(Record):
     total_seconds: Finite | None = None
 
 
+class SplitIdentity(Record):
+    """Identity of the examples of a split.
+
+    fingerprint: digest of all their content, in order.
+    contents: the same, whatever their order.
+    """
+
+    examples: int
+    fingerprint: str
+    contents: str
+
+
 class Provenance(Record):
-    """Provenance of a result. Times are ISO 8601 in UTC."""
+    """Provenance of a result. Times are ISO 8601 in UTC.
+
+    data_fingerprint: digest of all examples that were used, equal to `Cell.data` where that is set.
+    splits: what it is made of, by split.
+    """
 
     package_version: str
     commit: str | None = None
     libraries: dict[str, str] = Field(default_factory=dict)
     device: str = "cpu"
     data_fingerprint: str | None = None
+    splits: dict[str, SplitIdentity] = Field(default_factory=dict)
     signatures: dict[str, str] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
     study: str | None = None

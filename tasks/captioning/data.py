@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -40,7 +38,7 @@ class Pixels:
     Attributes:
         array: N,size,size,3 uint8 RGB, memory-mapped read-only; index it with a batch's places
             to get a copy.
-        fingerprint: digest of the array's bytes.
+        fingerprint: digest of all that the array depends on.
     """
 
     array: np.ndarray
@@ -53,9 +51,9 @@ def pixels(
     """All pictures as squares of `size` pixels, squashed where they are not square.
 
     Args:
-        cache: folder for prepared data. Files are named by what they are made from (name, size
-            and time of every picture file; the scene of every drawing), so a picture that was
-            changed is read anew; several processes may ask at once.
+        cache: folder for prepared data. Files are named by what they are made from (the content of
+            every picture file; the scene of every drawing), so a picture that was changed is read
+            anew; several processes may ask at once.
         ranges: the grey levels that are black and white in pictures that are not 8-bit; each
             picture's own by default.
 
@@ -63,12 +61,11 @@ def pixels(
         UsageError: pictures that cannot be read, counted, the first named; the cache cannot be
             written.
     """
-    made_from = [list(map(_identity, pictures)), ranges or {}]
-    key = digest("pixels", VERSION, PIL.__version__, size, made_from)
+    images = [picture.image_digest for picture in pictures]
+    key = digest("pixels", VERSION, PIL.__version__, size, images, ranges or {})
     folder = cache / "pictures"
     path = cached(folder, key, lambda target: _write(target, pictures, size, ranges), suffix=".npy")
-    seal = cached(folder, key, lambda temporary: _seal(temporary, path), suffix=".sha256")
-    return Pixels(np.load(path, mmap_mode="r"), seal.read_text("ascii"))
+    return Pixels(np.load(path, mmap_mode="r"), key)
 
 
 def _ranges(corpus: CaptionCorpus, cache: Path) -> Ranges:
@@ -76,23 +73,10 @@ def _ranges(corpus: CaptionCorpus, cache: Path) -> Ranges:
     files = [one for one in corpus.examples() if isinstance(one.image, Path)]
     if not files:
         return {}
-    key = digest("grey ranges", VERSION, PIL.__version__, list(map(_identity, files)))
+    images = [one.image_digest for one in files]
+    key = digest("grey ranges", VERSION, PIL.__version__, images)
     found: Ranges = cached_json(cache / "pictures", key, lambda: grey_ranges(corpus.files()))
     return found
-
-
-def _identity(picture: Picture) -> str:
-    if isinstance(picture.image, Drawn):
-        return picture.image.key
-    try:
-        stat = picture.image.stat()
-    except OSError as error:
-        raise UsageError(
-            f"cannot be read ({error.strerror})",
-            where=str(picture.image),
-            remedy="replace or remove it",
-        ) from None
-    return f"{os.fspath(picture.image)}:{stat.st_size}:{stat.st_mtime_ns}"
 
 
 def _write(path: Path, pictures: Sequence[Picture], size: int, ranges: Ranges | None) -> None:
@@ -115,11 +99,6 @@ def _write(path: Path, pictures: Sequence[Picture], size: int, ranges: Ranges | 
     if problems:
         raise summary(problems)
     stack.flush()
-
-
-def _seal(path: Path, array: Path) -> None:
-    with array.open("rb") as file:
-        path.write_text(hashlib.file_digest(file, "sha256").hexdigest(), "ascii")
 
 
 @dataclass(frozen=True)
@@ -266,17 +245,11 @@ class CaptioningData(TaskData):
     cache: Path
     grid: tuple[int, int]
     settings: CaptioningSettings
-    notes: tuple[str, ...] = ()
 
-    @cached_property
-    def fingerprint(self) -> str:  # type: ignore[override]
+    @property
+    def preparation(self) -> str:  # type: ignore[override]
         splits = [self.train, self.validation, *self.tests.values()]
-        return digest(
-            "captioning",
-            self.corpus.fingerprint,
-            self.tokenizer.fingerprint,
-            [split.pixels.fingerprint for split in splits],
-        )
+        return digest(self.tokenizer.fingerprint, [split.pixels.fingerprint for split in splits])
 
     @cached_property
     def baselines(self) -> Mapping[str, CaptionBaselines]:
@@ -309,7 +282,6 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
     cannot be written.
     """
     ranges = _ranges(corpus, paths.cache)
-    corpus = corpus.limited(settings.train_limit, settings.test_limit)
     grid = grid_of(corpus.size, settings.stem, settings.stages)
     tokenizer = Tokenizer.train(
         caption_texts(corpus.train), kind="word", size=settings.vocab_size, cache=paths.cache
@@ -338,5 +310,4 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
         cache=paths.cache,
         grid=grid,
         settings=settings,
-        notes=corpus.notes,
     )

@@ -65,7 +65,7 @@ class TranslationCorpus(Corpus[Pair]):
     sure: bool = True
 
     def traits(self) -> Sequence[Any]:
-        return (self.sure,)
+        return (self.source_language, self.target_language, self.sure)
 
 
 # From rows of texts to pairs: what the readers of real data sets share.

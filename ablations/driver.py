@@ -16,6 +16,7 @@ import os
 import pickle
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -372,6 +373,7 @@ def _work(
     with (folder.path / "driver.log").open("ab") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
+    tempfile.tempdir = str(folder.short)  # what libraries leave there goes with the folder
     with cluster(resources.address, folder, resources.cpus_per_trial):
         from ablations.tune import run_trials
 

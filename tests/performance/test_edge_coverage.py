@@ -8,6 +8,8 @@ import pytest
 
 from tasks.evaluation.bootstrap import bootstrap, ratio
 
+pytestmark = pytest.mark.performance
+
 DRAWS = 2_000
 
 

@@ -137,9 +137,10 @@ def _load(
 
 
 def parse_json(content: bytes) -> Any:
-    """Parse standard JSON. Raises ValueError for anything else, including NaN."""
+    """Parse standard JSON. Raises ValueError for anything else, including NaN and whole numbers
+    beyond 64 bits."""
     try:
-        return json.loads(content, parse_constant=_no_constant)
+        return json.loads(content, parse_constant=_no_constant, parse_int=_whole)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -148,9 +149,18 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
 
 
+def _whole(digits: str) -> int:
+    if len(digits) > 19:
+        raise ValueError(f"a whole number of {len(digits):,} digits")
+    return int(digits)
+
+
 def field_errors(error: ValidationError) -> list[str]:
     """Format the problems that a model found as `field.part: what is wrong`."""
-    found = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()]
+    found = [
+        (".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, "))
+        for one in error.errors()
+    ]
     return [f"{place}: {message}" if place else message for place, message in found]
 
 

@@ -32,7 +32,8 @@ from tasks.data.download import (
     verified,
     write_record,
 )
-from tasks.data.rows import JsonRows, ParallelLines, ParquetRows, TextLines, TextRow
+from tasks.data.lines import TextLines, TextRow
+from tasks.data.rows import JsonRows, ParallelLines, ParquetRows
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

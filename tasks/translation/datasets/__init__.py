@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.errors import UsageError
+from bench.errors import UsageError, blank
 from tasks.base import Corpus, ScannedDataset
+from tasks.data.lines import TextLines, TextRow
 from tasks.data.readers import Problem, Scan
-from tasks.data.rows import ParallelLines, RowExamples, TextLines, TextRow, filled_rows
+from tasks.data.rows import ParallelLines, RowExamples, filled_rows
 from tasks.data.tokenizer import words
 
 #: Pairs (target word, source word), counted from 0.
@@ -133,10 +134,13 @@ def line_problems(source: Path, target: Path) -> Iterator[UsageError]:
     for path in (source, target):
         try:
             lines = TextLines(path)
-            lines.check()
-            readable.append(lines)
         except UsageError as error:
             yield error
+            continue
+        found = list(lines.problems())
+        yield from found
+        if not found:
+            readable.append(lines)
     if len(readable) < 2:
         return
     left, right = readable
@@ -148,12 +152,12 @@ def line_problems(source: Path, target: Path) -> Iterator[UsageError]:
         )
         return
     for number, lines_here in enumerate(zip(left, right, strict=True), start=1):
-        first, second = (bool(line.strip()) for line in lines_here)
+        first, second = (not blank(line) for line in lines_here)
         if first == second:
             continue
-        blank, other = (target, source) if first else (source, target)
+        empty, other = (target, source) if first else (source, target)
         yield UsageError(
             f"the line is blank, but has a counterpart in {other.name}",
-            where=f"{blank}:{number}",
+            where=f"{empty}:{number}",
             remedy="fill it, or remove the line from both files",
         )

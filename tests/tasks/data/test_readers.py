@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UsageError
+from tasks.data.lines import read_lines
 from tasks.data.readers import (
     Problem,
     Row,
@@ -14,9 +15,8 @@ from tasks.data.readers import (
     data_folder,
     read_json,
     read_json_lines,
-    read_lines,
     read_rows,
-    read_tsv,
+    read_table,
 )
 
 
@@ -59,7 +59,7 @@ def test_a_missing_column_names_those_there_are() -> None:
 @pytest.mark.parametrize("data", [b"", b"\n", b"\xef\xbb\xbf\n"])
 def test_empty_files_are_refused(tmp_path: Path, data: bytes) -> None:
     path = write(tmp_path / "t", data)
-    for read in (read_tsv, read_json_lines):
+    for read in (read_table, read_json_lines):
         with pytest.raises(UsageError, match="the file is empty"):
             list(read(path))
     with pytest.raises(UsageError, match="the file is empty"):
@@ -69,7 +69,7 @@ def test_empty_files_are_refused(tmp_path: Path, data: bytes) -> None:
 def test_problems_are_gathered_line_by_line(tmp_path: Path) -> None:
     path = write(tmp_path / "t.tsv", b"a\tb\n1\n1\t2\n\xff\t2\n1\t2\t3\n")
     problems: list[Problem] = []
-    assert [row.line for row in read_tsv(path, collect(problems))] == [3]
+    assert [row.line for row in read_table(path, collect(problems))] == [3]
     assert [problem.where.split(":")[1] for problem in problems] == ["2", "4", "5"]
     path = write(tmp_path / "t.jsonl", b'{"a": 1}\n{"a": \n[]\n{"a": 2}\n')
     problems = []

@@ -75,7 +75,7 @@ def listed(names: Iterable[object]) -> str:
 def blank(text: str) -> bool:
     """Whether nothing of a text can be seen: white space of any kind, control, format and filler
     characters."""
-    return not any(map(_visible, text))
+    return not "!" <= text[:1] <= "~" and not any(map(_visible, text))
 
 
 def _visible(character: str) -> bool:

@@ -292,5 +292,5 @@ def read_split(card: Card, root: Path | None, split: str) -> Sequence[TextRow]:
     if card.format == "parquet":
         return ParquetRows(found, columns)
     if card.format == "lines":
-        return ParallelLines(tuple(TextLines(path) for path in found))
+        return ParallelLines(tuple(TextLines(path, texts=True) for path in found))
     return [row for path in found for row in JsonRows(path, columns)]

@@ -72,7 +72,8 @@ def normalised(text: str) -> str:
 def unusable(text: str) -> str:
     """Why a text can be written nowhere or would take for ever to cut into words; "" if it can be
     used."""
-    if found := _NO_CHARACTER.search(text):
+    found = None if text.isascii() and "\0" not in text else _NO_CHARACTER.search(text)
+    if found is not None:
         if found[0] == "\0":
             return "holds a NUL character"
         return f"holds half a character (the surrogate U+{ord(found[0]):04X})"
@@ -105,14 +106,17 @@ class TextRows(Sequence[RowT]):
 class TextLines(TextRows[str]):
     """The lines of a UTF-8 file, without their ends and byte order marks.
 
+    Args:
+        texts: whether the lines are texts and nothing else, to be `normalised`.
+
     Raises:
         UsageError: the file is missing, no regular file, unreadable, empty, compressed or of
             another encoding. Lines that are not UTF-8, or hold NUL or a lone CR, are found by
             `problems`, or where they are asked for.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, texts: bool = False) -> None:
+        self.path, self._texts = path, texts
         require_file(path)
         try:
             self._bytes = np.memmap(path, dtype=np.uint8, mode="r")
@@ -189,13 +193,18 @@ class TextLines(TextRows[str]):
 
     def problems(self) -> Iterator[UsageError]:
         """The lines that cannot be used as texts."""
-        found: list[UsageError] = []
-        for number, line in self.numbered(found.append):
+        for low, high in self._chunks():
+            found: list[UsageError] = []
+            try:
+                lines = self._decode(low, high)
+            except UsageError:
+                lines = [line for _, line in self._one_by_one(low, high, found.append)]
             yield from found
-            found.clear()
-            if reason := unusable(line):
-                yield UsageError(f"the line {reason}", where=f"{self.path}:{number}")
-        yield from found
+            if max(map(len, lines), default=0) <= LONGEST_WORD:
+                continue
+            for number, line in self._one_by_one(low, high, lambda error: None):
+                if reason := unusable(line):
+                    yield UsageError(f"the line {reason}", where=f"{self.path}:{number}")
 
     def _chunks(self) -> Iterator[tuple[int, int]]:
         low = 0
@@ -230,6 +239,8 @@ class TextLines(TextRows[str]):
             ) from None
         if _BYTE_ORDER_MARK in text:
             text = text.replace(_BYTE_ORDER_MARK, "")
+        if self._texts:
+            text = normalised(text)
         lines = text.split(self._end)
         if "\0" in text:
             number = next(n for n, line in enumerate(lines) if "\0" in line)

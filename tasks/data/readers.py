@@ -286,29 +286,28 @@ def _quotes(lines: TextLines, header: str) -> bool:
     """Whether the fields of a tab-separated file are quoted as spreadsheets do: where the header's
     are, a quoted field holds doubled marks or a tab, or those with commas are quoted and no
     others."""
-    width = len(header.split("\t"))
     if any(map(_quoted, header.split("\t"))):
         return True
     if not lines.hold('"'):
         return False
-    commas = bare = 0
+    width, commas = len(header.split("\t")), 0
     for _, line in lines.numbered(lambda error: None):
+        if not (line.startswith('"') or '\t"' in line):
+            continue
         fields = line.split("\t")
-        for field in fields:
-            if _quoted(field):
-                if '""' in field[1:-1]:
-                    return True
-                commas += "," in field
-                bare += "," not in field
-            else:
-                bare += "," in field
-        if len(fields) > width and '"' in line:
-            try:
-                if len(_fields(line, "\t")) == width:
-                    return True
-            except csv.Error:
-                pass
-    return commas > 1 and not bare
+        quoted = [field[1:-1] for field in fields if _quoted(field)]
+        if any('""' in field for field in quoted):
+            return True
+        commas += sum("," in field for field in quoted)
+        if len(fields) > width:
+            found = _try(line, "\t")
+            if not isinstance(found, csv.Error) and len(found) == width:
+                return True
+    return commas > 1 and all(
+        _quoted(field) == ("," in field)
+        for _, line in lines.numbered(lambda error: None)
+        for field in line.split("\t")
+    )
 
 
 def _quoted(field: str) -> bool:

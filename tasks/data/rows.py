@@ -46,10 +46,10 @@ class ParallelLines(TextRows[TextRow]):
         return len(self.files[0])
 
     def row(self, index: int) -> TextRow:
-        return tuple(normalised(lines[index]) for lines in self.files)
+        return tuple(lines[index] for lines in self.files)
 
     def __iter__(self) -> Iterator[TextRow]:
-        return zip(*(map(normalised, lines) for lines in self.files), strict=True)
+        return zip(*self.files, strict=True)
 
 
 class JsonRows(TextRows[TextRow]):

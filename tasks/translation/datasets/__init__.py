@@ -121,7 +121,7 @@ def read_pairs(source: Path, target: Path, split: str) -> RowExamples[Pair]:
 
     Raises UsageError: every line is blank. Other faults are found by `line_problems`.
     """
-    lines = ParallelLines((TextLines(source), TextLines(target)))
+    lines = ParallelLines((TextLines(source, texts=True), TextLines(target, texts=True)))
     rows = np.flatnonzero(filled_rows(lines))
     if not len(rows):
         raise UsageError("every line is blank", where=str(source))
@@ -133,7 +133,7 @@ def line_problems(source: Path, target: Path) -> Iterator[UsageError]:
     readable: list[TextLines] = []
     for path in (source, target):
         try:
-            lines = TextLines(path)
+            lines = TextLines(path, texts=True)
         except UsageError as error:
             yield error
             continue
@@ -151,11 +151,10 @@ def line_problems(source: Path, target: Path) -> Iterator[UsageError]:
             remedy="line n of one file must translate line n of the other",
         )
         return
-    for number, lines_here in enumerate(zip(left, right, strict=True), start=1):
-        first, second = (not blank(line) for line in lines_here)
-        if first == second:
+    for number, (first, second) in enumerate(zip(left, right, strict=True), start=1):
+        if blank(first) == blank(second):
             continue
-        empty, other = (target, source) if first else (source, target)
+        empty, other = (source, target) if blank(first) else (target, source)
         yield UsageError(
             f"the line is blank, but has a counterpart in {other.name}",
             where=f"{empty}:{number}",

@@ -19,7 +19,7 @@ from tasks.captioning.datasets import (
     described,
     read_entries,
 )
-from tasks.data.lines import found_instead, is_file
+from tasks.data.lines import found_instead, is_file, require_file
 from tasks.data.readers import Problem, Scan, required_root, split_name
 
 #: Looked for where `captions` is not given.
@@ -101,9 +101,11 @@ class CaptionFolder(ScannedDataset[CaptionCorpus]):
 
 def _caption_file(root: Path, given: str) -> Path:
     if given:
-        if not (root / given).exists():
-            remedy = found_instead(root / given)
-            raise UsageError("no such file", where=f"--set captions: {root / given}", remedy=remedy)
+        try:
+            require_file(root / given)
+        except UsageError as error:
+            where = f"--set captions: {error.where}"
+            raise UsageError(error.what, where=where, remedy=error.remedy) from None
         return root / given
     for name in CAPTION_FILES:
         if (root / name).exists():

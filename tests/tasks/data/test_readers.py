@@ -17,6 +17,7 @@ from tasks.data.readers import (
     read_json_lines,
     read_rows,
     read_table,
+    split_name,
 )
 
 
@@ -94,3 +95,34 @@ def test_the_first_folder_that_is_there(tmp_path: Path) -> None:
         data_folder(tmp_path, "x", ["a", "c"])
     with pytest.raises(UsageError, match="--data-root"):
         data_folder(None, "x", ["a"])
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [("Train ", "train"), ("restval", "train"), ("dev", "validation"), ("TESTING", "test")],
+)
+def test_names_of_splits(name: str, split: str) -> None:
+    assert split_name(name, "f:2") == split == split_name(name, "f:2", further=True)
+
+
+@pytest.mark.parametrize("name", ["test-noisy", "test_clean", "test2", "long"])
+def test_names_of_further_test_sets(name: str) -> None:
+    assert split_name(name, "f:2", further=True) == name
+    with pytest.raises(UsageError, match="f:2: unknown split"):
+        split_name(name, "f:2")
+
+
+@pytest.mark.parametrize("name", ["tset", "tests", "", "train\u200b", "noisy", "x" * 100_000])
+def test_names_that_mean_no_split(name: str) -> None:
+    with pytest.raises(UsageError, match=r"f:2: unknown split .*known: dev, restval") as caught:
+        split_name(name, "f:2", further=True)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_column_that_no_object_has_is_one_problem(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.jsonl", b'{"A": 1}\n{"b": 1}\n' * 1000)
+    with pytest.raises(UsageError, match=r"t\.jsonl:1: no column 'a'; did you mean 'A'\?"):
+        list(read_json_lines(path, columns=["a"]))
+    problems: list[Problem] = []
+    rows = read_json_lines(path, collect(problems), columns=["A"])
+    assert (len(list(rows)), len(problems)) == (1000, 1000)

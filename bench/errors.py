@@ -38,6 +38,13 @@ class UsageError(ValueError):
         line = f"{self.where}: {self.what}" if where else self.what
         super().__init__(f"{line}; {self.remedy}" if remedy else line)
 
+    @classmethod
+    def repeated(cls, line: str) -> UsageError:
+        """The error of a line that another process made of one: nothing is left out of it again."""
+        error = cls(line)
+        error.what, error.args = line, (line,)
+        return error
+
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments do not survive the default pickling between Ray workers.
         return partial(type(self), where=self.where, remedy=self.remedy), (self.what,)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import bench
-from bench.errors import UsageError, unknown_name
+from bench.errors import UsageError, one_line, unknown_name
 
 UNUSABLE_INPUT = 2
 INTERRUPTED = 130
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.filename is None:
             raise
         reason = (error.strerror or type(error).__name__).lower()
-        return _report_error(f"{error.filename}: {reason}", debug=debug)
+        return _report_error(one_line(f"{error.filename}: {reason}"), debug=debug)
     except KeyboardInterrupt:
         sys.stderr.write("attnbench: interrupted\n")
         return INTERRUPTED

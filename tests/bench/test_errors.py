@@ -22,6 +22,11 @@ def test_a_message_is_a_short_line_that_can_be_seen(what: str, where: str, remed
     assert str(again) == str(error) == str(pickle.loads(pickle.dumps(error)))
 
 
+def test_a_finished_line_is_not_cut_again() -> None:
+    line = str(UsageError("a" * 200, where="b" * 200, remedy="c" * 200))
+    assert str(UsageError.repeated(line)) == line
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

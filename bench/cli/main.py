@@ -29,7 +29,7 @@ from typing import Any, NoReturn
 
 import bench
 from bench.cli import INTERRUPTED, NOTICE, ctrl_c
-from bench.errors import UsageError, unknown_name
+from bench.errors import UsageError, one_line, unknown_name
 
 UNUSABLE_INPUT = 2
 BROKEN_PIPE = 141
@@ -109,7 +109,7 @@ def _answer(given: Sequence[str]) -> int:
             _discard_output()
         reason = (error.strerror or str(error) or type(error).__name__).lower()
         place = "" if error.filename is None else f"{error.filename}: "
-        return _report_error(place + reason, debug=debug)
+        return _report_error(one_line(place + reason), debug=debug)
     return status
 
 

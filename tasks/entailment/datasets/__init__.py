@@ -11,9 +11,10 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from bench.errors import UsageError
+from bench.errors import UsageError, blank
 from tasks.base import Corpus, ScannedDataset
-from tasks.data.readers import OnError, Problem, Row, Scan, collect
+from tasks.data.lines import OnError
+from tasks.data.readers import Problem, Row, Scan, collect
 from tasks.data.tokenizer import plain_words
 
 Label = Literal["entailment", "neutral", "contradiction"]
@@ -104,6 +105,10 @@ class Columns:
     label: str
     values: Mapping[str, Label] = field(default_factory=lambda: {label: label for label in LABELS})
 
+    @property
+    def names(self) -> tuple[str, str, str]:
+        return self.premise, self.hypothesis, self.label
+
 
 @dataclass
 class PairReader:
@@ -155,8 +160,9 @@ class PairReader:
 
 def _sentence(row: Row, column: str) -> tuple[str, ...]:
     """The words of a column. Raises UsageError if there are none."""
-    found = plain_words(row.text(column))
-    if not found:
+    text = row.text(column)
+    found = plain_words(text)
+    if not found or blank(text):
         raise UsageError(f"column '{column}' is empty", where=row.where, remedy="remove the line")
     return found
 

@@ -17,8 +17,9 @@ from pydantic import Field
 from bench.errors import UsageError
 from tasks.base import Corpus, Dataset
 from tasks.data.hub import Card, CardOptions, provenance_note, read_split
+from tasks.data.lines import TextRow
 from tasks.data.readers import Problem
-from tasks.data.rows import RowExamples, TextRow, filled_rows
+from tasks.data.rows import RowExamples, filled_rows
 from tasks.data.tokenizer import plain_words
 
 Words = tuple[str, ...]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from bench.errors import UsageError
+from tasks.data.unicode import composed
 
 CorpusT = TypeVar("CorpusT")
 
@@ -27,7 +28,7 @@ def fail(error: UsageError) -> None:
 
 @dataclass(frozen=True)
 class Row:
-    """One record of a file: its values by column and where it stood."""
+    """One record of a file: its values by column, whose names are composed, and where it stood."""
 
     path: Path
     line: int
@@ -38,7 +39,9 @@ class Row:
         return f"{self.path}:{self.line}"
 
     def text(self, column: str) -> str:
-        """The value of a column as text. Raises UsageError if it is missing or not text."""
+        """The value of a column as text, composed. Raises UsageError if it is missing or not
+        text."""
+        column = composed(column)
         if column not in self.values:
             raise UsageError(
                 f"no column '{column}'",
@@ -50,7 +53,7 @@ class Row:
             raise UsageError(
                 f"column '{column}': expected text, got {type(value).__name__}", where=self.where
             )
-        return str(value)
+        return composed(str(value))
 
 
 def read_rows(path: Path, on_error: OnError = fail) -> Iterator[Row]:
@@ -76,11 +79,11 @@ def read_json_lines(path: Path, on_error: OnError = fail) -> Iterator[Row]:
 
 
 def parse_object(line: str, path: Path, number: int) -> dict[str, Any]:
-    """The JSON object of one line. Raises UsageError naming file and line."""
+    """The JSON object of one line, its keys composed. Raises UsageError naming file and line."""
     values = _parsed(line, path, number, "expected one JSON object on every line")
     if not isinstance(values, dict):
         raise UsageError(f"a JSON {type(values).__name__}, not an object", where=f"{path}:{number}")
-    return values
+    return {composed(key): value for key, value in values.items()}
 
 
 def read_tsv(path: Path, on_error: OnError = fail) -> Iterator[Row]:
@@ -90,7 +93,7 @@ def read_tsv(path: Path, on_error: OnError = fail) -> Iterator[Row]:
     _, header = next(lines, (0, ""))
     if not header.strip():
         raise empty_file(path)
-    columns = header.split("\t")
+    columns = composed(header).split("\t")
     for number, line in _filled(lines, path):
         fields = line.split("\t")
         if len(fields) == len(columns):

@@ -28,6 +28,7 @@ from tasks.data.readers import (
     read_json_lines,
     unreadable,
 )
+from tasks.data.unicode import composed
 
 if TYPE_CHECKING:  # pyarrow takes most of a second, and only Parquet files need it
     import pyarrow as pa
@@ -123,7 +124,8 @@ class TextLines(TextRows[str]):
 
 @dataclass(frozen=True, eq=False)
 class ParallelLines(TextRows[TextRow]):
-    """Line n of every file makes row n. Raises UsageError where the files differ in length."""
+    """Line n of every file makes row n, composed (`tasks.data.unicode`). Raises UsageError where
+    the files differ in length."""
 
     files: tuple[TextLines, ...]
 
@@ -140,10 +142,10 @@ class ParallelLines(TextRows[TextRow]):
         return len(self.files[0])
 
     def row(self, index: int) -> TextRow:
-        return tuple(lines[index] for lines in self.files)
+        return tuple(composed(lines[index]) for lines in self.files)
 
     def __iter__(self) -> Iterator[TextRow]:
-        return zip(*self.files, strict=True)
+        return zip(*(map(composed, lines) for lines in self.files), strict=True)
 
 
 class JsonRows(TextRows[TextRow]):
@@ -230,7 +232,7 @@ class ParquetRows(TextRows[TextRow]):
     def _rows(self, table: pa.Table) -> Iterator[TextRow]:
         flat = table.flatten()
         for row in zip(*(flat[column].to_pylist() for column in self.columns), strict=True):
-            yield tuple("" if value is None else str(value) for value in row)
+            yield tuple("" if value is None else composed(str(value)) for value in row)
 
     @cached_property
     def _opened(self) -> list[pq.ParquetFile]:

@@ -24,6 +24,7 @@ from tasks.captioning.metrics import normalised
 from tasks.data.readers import OnError, Problem, collect, read_json_lines
 from tasks.data.rows import TextLines
 from tasks.data.tokenizer import words
+from tasks.data.unicode import composed, file_named
 
 # Pictures that agree in this many pixels a side are the same picture.
 THUMBNAIL = 32
@@ -222,7 +223,7 @@ def described(name: str, folder: Path, entries: Sequence[Entry]) -> Picture:
     words (the upper one of two)."""
     captions = tuple(Caption(entry.text) for entry in entries)
     lengths = sorted(len(caption.words) for caption in captions)
-    return Picture(name, folder / name, captions, lengths[len(lengths) // 2])
+    return Picture(name, file_named(folder, name), captions, lengths[len(lengths) // 2])
 
 
 def read_entries(path: Path, columns: Columns | None = None) -> tuple[list[Entry], list[Problem]]:
@@ -234,7 +235,8 @@ def read_entries(path: Path, columns: Columns | None = None) -> tuple[list[Entry
 
     Raises UsageError: the file cannot be read, is not UTF-8, is empty, or lacks a column.
     """
-    columns = columns or Columns()
+    given = columns or Columns()
+    columns = Columns(*map(composed, (given.picture, given.caption, given.split)))
     entries: list[Entry] = []
     problems: list[Problem] = []
     for one in _found(path, columns, collect(problems, UNUSABLE)):
@@ -262,7 +264,7 @@ def _found(path: Path, columns: Columns, on_error: OnError) -> Iterator[Entry | 
         for row in read_json_lines(path, on_error):
             yield from _entries(row.values, columns, row.where)
         return
-    lines = list(TextLines(path))
+    lines = list(map(composed, TextLines(path)))
     if "\t" in lines[0] and _TOKEN_KEY.fullmatch(lines[0].split("\t", 1)[0]):
         yield from _token_lines(path, lines)
     else:
@@ -326,7 +328,7 @@ def _entries(row: Mapping[str, Any], columns: Columns, where: str) -> Iterator[E
     elif not captions or not all(isinstance(caption, str) for caption in captions):
         yield _bad_line(where, "a caption, or a list of captions")
     else:
-        split = str(row.get(columns.split) or "").strip()
+        split = composed(str(row.get(columns.split) or "")).strip()
         for caption in captions:
             yield Entry(picture.strip(), normalised(caption), where, split)
 

@@ -15,6 +15,7 @@ from bench.errors import UsageError
 from tasks.base import Corpus, ScannedDataset
 from tasks.data.readers import OnError, Problem, Row, Scan, collect
 from tasks.data.tokenizer import plain_words
+from tasks.data.unicode import lowered
 
 Label = Literal["entailment", "neutral", "contradiction"]
 #: In the order of the class indices everywhere.
@@ -133,7 +134,7 @@ class PairReader:
                     continue
                 premise = _sentence(row, self.columns.premise)
                 hypothesis = _sentence(row, self.columns.hypothesis)
-                label = self.columns.values.get(value.strip().lower())
+                label = self.columns.values.get(lowered(value.strip()))
                 if label is None:
                     remedy = f"known: {', '.join(self.columns.values)}"
                     raise UsageError(f"unknown label '{value}'", where=row.where, remedy=remedy)

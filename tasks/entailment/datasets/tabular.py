@@ -11,6 +11,7 @@ from pydantic import Field
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
 from tasks.data.readers import OnError, read_rows, required_root
+from tasks.data.unicode import lowered
 from tasks.entailment.datasets import (
     LABELS,
     Columns,
@@ -76,7 +77,7 @@ class Tabular(PairsDataset):
 
 
 def _values(option: str) -> Mapping[str, Label]:
-    values = [value.strip().lower() for value in option.split(",")]
+    values = [lowered(value.strip()) for value in option.split(",")]
     if len(values) != len(LABELS) or len(set(values)) != len(LABELS) or not all(values):
         raise UsageError(
             f"labels='{option}' does not name three different values",

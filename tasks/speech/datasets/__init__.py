@@ -22,6 +22,7 @@ import numpy as np
 from bench.errors import UsageError
 from tasks.base import Corpus
 from tasks.data.readers import Problem, read_lines
+from tasks.data.unicode import composed
 
 #: A waveform whose samples all lie below this is taken for silence.
 SILENT = 1e-4
@@ -199,7 +200,7 @@ def read_lexicon(path: Path) -> dict[str, tuple[str, ...]]:
     """
     lexicon: dict[str, tuple[str, ...]] = {}
     for number, line in read_lines(path):
-        word, *phones = line.split() or [""]
+        word, *phones = composed(line).split() or [""]
         if not word:
             continue
         if not phones:

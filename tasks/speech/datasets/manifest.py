@@ -12,6 +12,7 @@ from pydantic import Field
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.data.readers import Problem, Row, Scan, read_tsv, required_root
+from tasks.data.unicode import file_named
 from tasks.speech.audio import FileReader, HeaderCheck
 from tasks.speech.datasets import (
     SpeechCorpus,
@@ -115,7 +116,7 @@ def _utterance(
     if not name:
         problems.append(Problem("no path", row.where, "lines without a path"))
         return None
-    sound = row.path.parent / name
+    sound = file_named(row.path.parent, name)
     seconds = headers.seconds(sound, row.where)
     units = target_units(text, unit, lexicon, row.where, problems)
     if seconds is None or not units:

@@ -17,6 +17,7 @@ from tasks.base import Corpus, ScannedDataset
 from tasks.data.readers import Problem, Scan
 from tasks.data.rows import ParallelLines, RowExamples, TextLines, TextRow, filled_rows
 from tasks.data.tokenizer import words
+from tasks.data.unicode import composed
 
 #: Pairs (target word, source word), counted from 0.
 Links = tuple[tuple[int, int], ...]
@@ -148,7 +149,7 @@ def line_problems(source: Path, target: Path) -> Iterator[UsageError]:
         )
         return
     for number, lines_here in enumerate(zip(left, right, strict=True), start=1):
-        first, second = (bool(line.strip()) for line in lines_here)
+        first, second = (bool(composed(line).strip()) for line in lines_here)
         if first == second:
             continue
         blank, other = (target, source) if first else (source, target)

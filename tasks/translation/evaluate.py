@@ -21,7 +21,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from bench.errors import UsageError
-from tasks.data.unicode import composed, is_unspaced
+from tasks.data.unicode import UNSPACED, composed, is_unspaced
 from tasks.evaluation.bootstrap import bootstrap
 from tasks.evaluation.scoring import Scores
 from tasks.evaluation.text import TextScorer, WordPair
@@ -30,8 +30,9 @@ from tasks.translation.datasets import Pair
 from tasks.translation.settings import TranslationSettings
 
 ORDER = 4
-_HAN, _KANA, _HANGUL, _LETTERS = (
-    regex.compile(rf"\p{{{name}}}") for name in ("Han", "Kana", "Hangul", "L")
+_HAN, _OTHER_UNSPACED, _HANGUL, _LETTERS = (
+    regex.compile(letter, regex.V1)
+    for letter in (r"\p{Han}", rf"[{UNSPACED}--\p{{Han}}]", r"\p{Hangul}", r"\p{L}")
 )
 # Models of sacrebleu's tokenisers that have one.
 _MODELS = {
@@ -96,12 +97,12 @@ def suitable_tokenizer(references: Sequence[str]) -> str:
     text = "\n".join(references)
     if text.isascii():
         return "13a"
-    han, kana, hangul, letters = (
-        len(kind.findall(text)) for kind in (_HAN, _KANA, _HANGUL, _LETTERS)
+    han, other, hangul, letters = (
+        len(kind.findall(text)) for kind in (_HAN, _OTHER_UNSPACED, _HANGUL, _LETTERS)
     )
     if is_unspaced(references):
-        # Chinese names a Japanese word now and then; Japanese has kana in every sentence.
-        return "zh" if han > letters / 2 and kana < han / 10 else "char"
+        # Chinese quotes a Japanese word now and then; Japanese has hiragana in every sentence.
+        return "zh" if other < han / 10 else "char"
     return "char" if hangul > letters / 2 else "13a"
 
 

@@ -2,8 +2,7 @@
 
 Vocabularies are learned from training texts only, deterministic, and kept as JSON. Both kinds work
 on the words of a text, so every token belongs to exactly one word; in scripts written without
-blanks that is a character. Byte-pair encoding after
-Sennrich, Haddow and Birch (2016).
+blanks that is a letter. Byte-pair encoding after Sennrich, Haddow and Birch (2016).
 """
 
 from __future__ import annotations

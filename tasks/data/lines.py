@@ -18,6 +18,7 @@ from typing import TypeVar, overload
 import numpy as np
 
 from bench.errors import UsageError
+from tasks.data.unicode import composed
 
 # Bytes looked at together when a text file is searched for line ends or decoded.
 CHUNK = 1 << 25
@@ -64,11 +65,6 @@ def fail(error: UsageError) -> None:
     raise error
 
 
-def normalised(text: str) -> str:
-    """A text of a data set as all tasks use it."""
-    return text.replace(_BYTE_ORDER_MARK, "")  # one inside a text is left of a file joined to it
-
-
 def unusable(text: str) -> str:
     """Why a text can be written nowhere or would take for ever to cut into words; "" if it can be
     used."""
@@ -107,7 +103,7 @@ class TextLines(TextRows[str]):
     """The lines of a UTF-8 file, without their ends and byte order marks.
 
     Args:
-        texts: whether the lines are texts and nothing else, to be `normalised`.
+        texts: whether the lines are texts and nothing else, to be composed (`tasks.data.unicode`).
 
     Raises:
         UsageError: the file is missing, no regular file, unreadable, empty, compressed or of
@@ -240,7 +236,7 @@ class TextLines(TextRows[str]):
         if _BYTE_ORDER_MARK in text:
             text = text.replace(_BYTE_ORDER_MARK, "")
         if self._texts:
-            text = normalised(text)
+            text = composed(text)
         lines = text.split(self._end)
         if "\0" in text:
             number = next(n for n, line in enumerate(lines) if "\0" in line)

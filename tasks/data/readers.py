@@ -19,10 +19,10 @@ from tasks.data.lines import (
     TextLines,
     empty_file,
     fail,
-    normalised,
     read_lines,
     unusable,
 )
+from tasks.data.unicode import composed
 
 CorpusT = TypeVar("CorpusT")
 
@@ -42,7 +42,7 @@ _CELL_LINES = 100
 
 @dataclass(frozen=True)
 class Row:
-    """One record of a file: its values by column and where it stood."""
+    """One record of a file: its values by column, whose names are composed, and where it stood."""
 
     path: Path
     line: int
@@ -55,10 +55,11 @@ class Row:
     def text(self, column: str) -> str:
         """The value of a column as text. Raises UsageError if it is missing, not text, or text
         that cannot be used."""
-        return normalised(self.written(column))
+        return composed(self.written(column))
 
     def written(self, column: str) -> str:
         """The same, letter by letter as the file has it: for names of files."""
+        column = composed(column)
         if column not in self.values:
             raise no_column([column], self.values, self.where)
         value = self.values[column]
@@ -132,9 +133,9 @@ class _Refused(ValueError):
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
+    values = {composed(key): value for key, value in pairs}
     if len(values) < len(pairs):
-        keys = [key for key, _ in pairs]
+        keys = [composed(key) for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
         raise _Refused(f"key '{twice}' stands twice in one object")
     return values
@@ -254,10 +255,10 @@ def read_table(
         names = _fields(header, separator) if quoting else header.split(separator)
     except csv.Error as error:
         raise _bad_fields(error, where) from None
-    names = [name.strip() for name in names]
+    names = [composed(name).strip() for name in names]
     if twice := next((name for name in names if name and names.count(name) > 1), ""):
         raise UsageError(f"two columns are called '{twice}'", where=where, remedy="rename one")
-    if missing := [column for column in columns if column not in names]:
+    if missing := [column for column in columns if composed(column) not in names]:
         raise no_column(missing, names, where, remedy)
     below = ((number, line) for number, line in lines.numbered(on_error) if number > start + 1)
     for number, fields in _records(below, separator, len(names), quoting):

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar, overload
 import numpy as np
 
 from bench.errors import UsageError, blank
-from tasks.data.lines import OnError, TextLines, TextRow, TextRows, fail, normalised
+from tasks.data.lines import OnError, TextLines, TextRow, TextRows, fail
 from tasks.data.readers import Row, no_column, parse_object, read_json_lines
+from tasks.data.unicode import composed
 
 if TYPE_CHECKING:  # pyarrow takes most of a second, and only Parquet files need it
     import pyarrow as pa
@@ -29,7 +30,8 @@ Example = TypeVar("Example")
 
 @dataclass(frozen=True, eq=False)
 class ParallelLines(TextRows[TextRow]):
-    """Line n of every file makes row n. Raises UsageError where the files differ in length."""
+    """Line n of every file makes row n. Raises UsageError where
+    the files differ in length."""
 
     files: tuple[TextLines, ...]
 
@@ -137,7 +139,7 @@ class ParquetRows(TextRows[TextRow]):
     def _rows(self, table: pa.Table) -> Iterator[TextRow]:
         flat = table.flatten()
         for row in zip(*(flat[column].to_pylist() for column in self.columns), strict=True):
-            yield tuple("" if value is None else normalised(str(value)) for value in row)
+            yield tuple("" if value is None else composed(str(value)) for value in row)
 
     @cached_property
     def _opened(self) -> list[pq.ParquetFile]:

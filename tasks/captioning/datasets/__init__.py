@@ -22,9 +22,9 @@ from tasks.captioning.metrics import normalised
 from tasks.captioning.pictures import Depth, grey_ranges, look_at
 from tasks.data.cache import file_digest
 from tasks.data.lines import OnError, read_lines, unusable
-from tasks.data.lines import normalised as plain
 from tasks.data.readers import Number, Problem, Row, collect, read_rows
 from tasks.data.tokenizer import words
+from tasks.data.unicode import composed, file_named
 
 #: How pictures that cannot be read, and lines, are counted.
 UNREADABLE, UNUSABLE = "pictures that cannot be read", "unusable lines"
@@ -224,7 +224,7 @@ def described(name: str, folder: Path, entries: Sequence[Entry]) -> Picture:
     words (the upper one of two)."""
     captions = tuple(Caption(entry.text) for entry in entries)
     lengths = sorted(len(caption.words) for caption in captions)
-    return Picture(name, folder / name, captions, lengths[len(lengths) // 2])
+    return Picture(name, file_named(folder, name), captions, lengths[len(lengths) // 2])
 
 
 def read_entries(path: Path, columns: Columns | None = None) -> tuple[list[Entry], list[Problem]]:
@@ -235,7 +235,8 @@ def read_entries(path: Path, columns: Columns | None = None) -> tuple[list[Entry
 
     Raises UsageError: the file cannot be read, is not UTF-8, is empty, or lacks a column.
     """
-    columns = columns or Columns()
+    given = columns or Columns()
+    columns = Columns(*map(composed, (given.picture, given.caption, given.split)))
     entries: list[Entry] = []
     problems: list[Problem] = []
     for one in _found(path, columns, collect(problems, UNUSABLE)):
@@ -283,7 +284,7 @@ def _token_lines(path: Path, on_error: OnError) -> Iterator[Entry | Problem]:
         if reason := unusable(caption):
             yield Problem(f"the caption {reason}", where, UNUSABLE)
         elif tab and found is not None:
-            text = normalised(plain(caption))
+            text = normalised(composed(caption))
             yield Entry(found["picture"], text, where, number=int(found["number"]))
         elif line.strip():
             yield _bad_line(where, "picture#number, a tab, the caption")

@@ -21,6 +21,7 @@ from tasks.captioning.datasets import (
 )
 from tasks.data.lines import found_instead, is_file, require_file
 from tasks.data.readers import Problem, Scan, required_root, split_name
+from tasks.data.unicode import composed, file_named
 
 #: Looked for where `captions` is not given.
 CAPTION_FILES = ("captions.tsv", "captions.csv", "captions.jsonl", "captions.txt")
@@ -65,7 +66,9 @@ class CaptionFolder(ScannedDataset[CaptionCorpus]):
         columns = Columns(options.picture_column, options.caption_column, options.split_column)
         entries, problems = read_entries(path, columns)
         groups = by_picture(entries)
-        usable = {name: group for name, group in groups.items() if is_file(pictures / name)}
+        usable = {
+            name: group for name, group in groups.items() if is_file(file_named(pictures, name))
+        }
         problems += [
             Problem(
                 f"no picture '{name}'",
@@ -160,10 +163,11 @@ def _notes(folder: Path, groups: Mapping[str, Sequence[Entry]]) -> tuple[str, ..
     if not any(entry.split for group in groups.values() for entry in group):
         notes.append("no split column: pictures dealt 8:1:1 by a hash of their names")
     suffixes = {Path(name).suffix.lower() for name in groups}
+    known = set(map(composed, groups))
     spare = sum(
         path.suffix.lower() in suffixes
         for path in folder.iterdir()
-        if path.name not in groups and not path.name.startswith(".")
+        if composed(path.name) not in known and not path.name.startswith(".")
     )
     if spare:
         notes.append(f"{spare} pictures in {folder.name} have no caption and are not used")

@@ -16,6 +16,7 @@ from tasks.base import Corpus, ScannedDataset
 from tasks.data.lines import OnError
 from tasks.data.readers import Problem, Row, Scan, collect
 from tasks.data.tokenizer import plain_words
+from tasks.data.unicode import lowered
 
 Label = Literal["entailment", "neutral", "contradiction"]
 #: In the order of the class indices everywhere.
@@ -138,7 +139,7 @@ class PairReader:
                     continue
                 premise = _sentence(row, self.columns.premise)
                 hypothesis = _sentence(row, self.columns.hypothesis)
-                label = self.columns.values.get(value.strip().lower())
+                label = self.columns.values.get(lowered(value.strip()))
                 if label is None:
                     remedy = f"known: {', '.join(self.columns.values)}"
                     raise UsageError(f"unknown label '{value}'", where=row.where, remedy=remedy)

@@ -12,6 +12,7 @@ from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
 from tasks.data.lines import OnError
 from tasks.data.readers import read_rows, required_root
+from tasks.data.unicode import lowered
 from tasks.entailment.datasets import (
     LABELS,
     Columns,
@@ -79,7 +80,7 @@ class Tabular(PairsDataset):
 
 
 def _values(option: str) -> Mapping[str, Label]:
-    values = [value.strip().lower() for value in option.split(",")]
+    values = [lowered(value.strip()) for value in option.split(",")]
     if len(values) != len(LABELS) or len(set(values)) != len(LABELS) or not all(values):
         raise UsageError(
             f"labels='{option}' does not name three different values",

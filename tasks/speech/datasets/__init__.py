@@ -23,6 +23,7 @@ from bench.errors import UsageError, blank
 from tasks.base import Corpus
 from tasks.data.lines import read_lines, unusable
 from tasks.data.readers import Problem
+from tasks.data.unicode import composed
 
 #: A waveform whose samples all lie this near to one value is taken for silence.
 SILENT = 1e-4
@@ -208,7 +209,7 @@ def read_lexicon(path: Path) -> dict[str, tuple[str, ...]]:
     """
     lexicon: dict[str, tuple[str, ...]] = {}
     for number, line in read_lines(path):
-        word, *phones = line.split() or [""]
+        word, *phones = composed(line).split() or [""]
         if not word:
             continue
         if not phones:

@@ -14,8 +14,9 @@ from pydantic import Field
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.data.cache import file_digest
-from tasks.data.lines import is_file, normalised, read_lines
+from tasks.data.lines import is_file, read_lines
 from tasks.data.readers import Problem, Scan, data_folder
+from tasks.data.unicode import composed
 from tasks.speech.audio import read_sphinx
 from tasks.speech.datasets import (
     SoundReader,
@@ -144,7 +145,7 @@ def _transcripts(path: Path, problems: list[Problem]) -> dict[str, tuple[str, st
             what = f"a second transcript of {parts['id']}"
             problems.append(Problem(what, where, "second transcripts", "remove one"))
         else:
-            found[parts["id"]] = (" ".join(normalised(parts["text"]).split()), where)
+            found[parts["id"]] = (" ".join(composed(parts["text"]).split()), where)
     return found
 
 

@@ -15,8 +15,9 @@ from pydantic import Field
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.data.archives import Distribution, Piece
-from tasks.data.lines import normalised, read_lines
+from tasks.data.lines import read_lines
 from tasks.data.readers import Problem, Scan, data_folder
+from tasks.data.unicode import composed
 from tasks.speech.audio import FileReader, HeaderCheck
 from tasks.speech.datasets import SpeechCorpus, Utterance, symbols_of, target_units, unseen_note
 
@@ -124,7 +125,7 @@ def _subset(
             name, _, text = line.strip().partition(" ")
             names.add(name)
             where = f"{path}:{number}"
-            units = target_units(normalised(text), unit, {}, where, problems)
+            units = target_units(composed(text), unit, {}, where, problems)
             if not units:
                 continue
             sound = path.parent / f"{name}.flac"

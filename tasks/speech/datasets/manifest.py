@@ -12,6 +12,7 @@ from pydantic import Field
 from bench.errors import UsageError, blank
 from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.data.readers import Problem, Row, Scan, collect, read_rows, required_root, split_name
+from tasks.data.unicode import file_named
 from tasks.speech.audio import FileReader, HeaderCheck
 from tasks.speech.datasets import (
     SpeechCorpus,
@@ -108,7 +109,7 @@ def _utterance(
     if blank(name):
         problems.append(Problem("no path", row.where, "lines without a path"))
         return None
-    sound = row.path.parent / name
+    sound = file_named(row.path.parent, name)
     seconds = headers.seconds(sound, row.where)
     units = target_units(text, unit, lexicon, row.where, problems)
     if seconds is None or not units:

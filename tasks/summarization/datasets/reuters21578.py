@@ -21,8 +21,9 @@ from pydantic import Field
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
 from tasks.data.archives import Distribution, Piece
-from tasks.data.lines import normalised, unusable
+from tasks.data.lines import unusable
 from tasks.data.readers import data_folder, read_json
+from tasks.data.unicode import composed
 from tasks.summarization.datasets import Preprocessing, SummaryCorpus
 
 # Source of Reuters-21578: its stories as JSON, 1,000 a file.
@@ -164,7 +165,7 @@ def clean_stories(folder: Path, dropped: Counter[str]) -> Iterator[Story]:
     """The usable stories of a folder in order of time; `dropped` counts the others by reason."""
     leads: set[str] = set()
     for number, record in enumerate(_records(folder), start=1):
-        title, body = (normalised(record.get(key) or "").strip() for key in ("title", "body"))
+        title, body = (composed(record.get(key) or "").strip() for key in ("title", "body"))
         lead = next(paragraphs(body), "")
         reason = _unusable(title, lead)
         if reason is None and lead.lower() in leads:

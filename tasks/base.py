@@ -21,7 +21,9 @@ from bench.errors import UsageError
 from bench.registry import Registry
 from bench.store.cell import Cell
 from bench.store.result import Alignment, LengthBin, Primary, Trace
-from tasks.data.cache import digest, digest_texts
+from tasks.data.cache import cached_json, digest, digest_texts
+from tasks.data.overlap import VERSION as OVERLAP_VERSION
+from tasks.data.overlap import Overlap
 from tasks.data.readers import Problem, Scan, interleaved, summary
 from tasks.evaluation.scoring import Prediction, Scorer
 from tasks.settings import Settings, budget_settings
@@ -97,6 +99,17 @@ class Corpus(Generic[ExampleT]):
                 for name, part in self.splits.items()
             ],
         )
+
+    def overlaps(self) -> Iterator[Overlap]:
+        """Examples of validation and test sets that earlier splits hold, too. Corpora of texts
+        count them (`tasks.data.overlap`); pictures and sounds in two splits are `problems`."""
+        return iter(())
+
+    def overlap_notes(self, cache: Path) -> tuple[str, ...]:
+        """The overlaps as notes for the record of a trial. They are counted once per data set and
+        then found in the cache; raises UsageError where that cannot be written."""
+        key = digest("overlaps", OVERLAP_VERSION, self.fingerprint)
+        return tuple(cached_json(cache / "overlaps", key, lambda: [*map(str, self.overlaps())]))
 
     def problems(self) -> Iterator[Problem]:
         """What only shows when all examples are looked at closely (pictures decoded, ...): for

@@ -342,7 +342,7 @@ def prepare_texts(
         settings=settings,
         sure=sure,
         baselines=baselines,
-        notes=corpus.notes,
+        notes=(*corpus.notes, *corpus.overlap_notes(cache)),
     )
 
 

@@ -136,7 +136,7 @@ def prepare(corpus: EntailmentCorpus, settings: EntailmentSettings, paths: Paths
         aligned={name: split(pairs) for name, pairs in corpus.aligned.items()},
         cache=paths.cache,
         settings=settings,
-        notes=corpus.notes,
+        notes=(*corpus.notes, *corpus.overlap_notes(paths.cache)),
     )
 
 

@@ -17,6 +17,7 @@ from pydantic import Field
 from bench.errors import UsageError
 from tasks.base import Corpus, Dataset
 from tasks.data.hub import Card, CardOptions, provenance_note, read_split
+from tasks.data.overlap import Overlap, count_overlaps
 from tasks.data.readers import Problem
 from tasks.data.rows import RowExamples, TextRow, filled_rows
 from tasks.data.tokenizer import plain_words
@@ -77,6 +78,9 @@ class Segments:
 
 class SummaryCorpus(Corpus[Document]):
     """Documents by split."""
+
+    def overlaps(self) -> Iterator[Overlap]:
+        return count_overlaps(self.splits, lambda one: (one.source_text, one.summary_text))
 
     def problems(self) -> Iterator[Problem]:
         """Texts that stay on disk are read and cut into words."""

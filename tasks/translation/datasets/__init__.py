@@ -14,6 +14,7 @@ import numpy as np
 
 from bench.errors import UsageError
 from tasks.base import Corpus, ScannedDataset
+from tasks.data.overlap import Overlap, count_overlaps
 from tasks.data.readers import Problem, Scan
 from tasks.data.rows import ParallelLines, RowExamples, TextLines, TextRow, filled_rows
 from tasks.data.tokenizer import words
@@ -66,6 +67,9 @@ class TranslationCorpus(Corpus[Pair]):
 
     def traits(self) -> Sequence[Any]:
         return (self.sure,)
+
+    def overlaps(self) -> Iterator[Overlap]:
+        return count_overlaps(self.splits, lambda pair: (pair.source_text, pair.target_text))
 
 
 # From rows of texts to pairs: what the readers of real data sets share.

@@ -119,7 +119,8 @@ def _depends_on(plan: Plan, data: TaskData, options: TrialOptions) -> str:
         bench.__version__,
         plan.settings.model_dump(mode="json"),
         plan.attention_options.model_dump(mode="json"),
-        data.fingerprint,
+        data.corpus.fingerprint,
+        data.preparation,
         options.ranks,
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -21,11 +21,12 @@ from ablations.progress import NodeUse, Progress, Renderer, StatusWriter, Tally
 from ablations.trial_interface import Outcome, TrialOptions
 from bench.attention.registries import attentions
 from bench.store.cell import Cell
-from bench.store.result import utc_now
+from bench.store.result import Provenance, split_differences, utc_now
 from bench.store.store import Problem, Store
 
 if TYPE_CHECKING:
     from bench.attention.base import Placement
+    from tasks.plan import Splits
 
 Order = Callable[[Sequence[Cell], Mapping[str, float]], Sequence[Cell]]
 
@@ -43,13 +44,21 @@ _STEPWISE = 21
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """The cells of a sweep: all of them, those already stored, those to run in this order; and the
-    records of the store that cannot be used, whose cells are run again."""
+    """The cells of a sweep.
+
+    Attributes:
+        cells: all of them.
+        stored: those already stored.
+        to_run: those to run, in this order.
+        unusable: records of the store that cannot be used, whose cells are run again.
+        other_data: cells to run that are stored for other data, each with where its result is from.
+    """
 
     cells: tuple[Cell, ...]
     stored: tuple[Cell, ...]
     to_run: tuple[Cell, ...]
     unusable: tuple[Problem, ...] = ()
+    other_data: tuple[tuple[Cell, Provenance], ...] = ()
 
     def __str__(self) -> str:
         return f"{len(self.cells)} cells, {len(self.to_run)} to run"
@@ -115,6 +124,11 @@ def kind(cell: Cell) -> str:
     return cell.with_seed(0).hash
 
 
+def without_data(cell: Cell) -> str:
+    """A name that cells share if they differ in nothing but their data."""
+    return replace(cell, data="").hash
+
+
 def family(cell: Cell) -> str:
     """A name that cells share if they have the same attention on the same data and budget."""
     return f"{cell.task} {cell.dataset} {cell.budget} {cell.attention}"
@@ -140,15 +154,23 @@ def plan_sweep(
     done: set[str] = set()
     taken: list[tuple[Cell, float]] = []
     unusable: list[Problem] = []
+    of_data: dict[str, Provenance] = {}
     for result in store.results(unusable) if store else ():
         if result.status == "done":
             if result.hash not in again:
                 done.add(result.hash)
+            if result.cell.data:
+                of_data[without_data(result.cell)] = result.provenance
             if result.cost.total_seconds is not None:
                 taken.append((result.cell, result.cost.total_seconds))
     stored = tuple(cell for cell in unique if cell.hash in done)
     to_run = order([cell for cell in unique if cell.hash not in done], mean_seconds(taken))
-    return SweepPlan(unique, stored, tuple(to_run[:limit]), tuple(unusable))
+    other_data = [
+        (cell, of_data[name])
+        for cell in to_run[:limit]
+        if cell.data and (name := without_data(cell)) in of_data
+    ]
+    return SweepPlan(unique, stored, tuple(to_run[:limit]), tuple(unusable), tuple(other_data))
 
 
 def run_sweep(
@@ -219,6 +241,32 @@ def describe_unusable(plan: SweepPlan) -> Sequence[str]:
     if count == 1:
         return [f"a record cannot be used, so that its cell runs again: {first}"]
     return [f"{count} records cannot be used, so that their cells run again; first: {first}"]
+
+
+def describe_other_data(plan: SweepPlan, splits: Mapping[str, Splits]) -> Sequence[str]:
+    """One line on the cells that are stored for other data, if there are any.
+
+    Args:
+        splits: of the data that the cells have, by fingerprint (`tasks.plan.with_data`).
+    """
+    pairs = {
+        (cell.data, stored.data_fingerprint): (cell, stored) for cell, stored in plan.other_data
+    }
+    if not pairs:
+        return []
+    cell, stored = next(iter(pairs.values()))
+    differences = split_differences(stored.splits, splits.get(cell.data, {}))
+    count = len(plan.other_data)
+    first = (
+        f"{cell.task}/{cell.dataset} is {cell.data[:8]} here and {stored.data_fingerprint!s:.8} "
+        f"there ({', '.join(differences[:4]) or 'other alignments or properties'})"
+    )
+    more = f", and {len(pairs) - 1} more such differences" if len(pairs) > 1 else ""
+    cells = "1 cell is" if count == 1 else f"{count:,} cells are"
+    return [
+        f"{cells} stored for other data, so that {'it runs' if count == 1 else 'they run'} "
+        f"again: {first}{more}"
+    ]
 
 
 def describe_problems(summary: SweepSummary) -> Sequence[str]:

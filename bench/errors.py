@@ -34,6 +34,10 @@ class NotApplicable(UsageError):
     """A combination of axes that has no meaning; `what` is the reason shown in reports."""
 
 
+class OtherData(UsageError):
+    """Data that are not those of the cell that was planned."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], *, where: str = "") -> UsageError:
     """Make the error for a name that is not registered, with the nearest one that is.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench.store.cell import Cell
-from bench.store.result import Result, SplitIdentity
+from bench.store.result import Result, SplitIdentity, split_differences
 
 Splits = Mapping[str, SplitIdentity]
 
@@ -99,7 +99,10 @@ def _labels(data: Mapping[str, Splits]) -> dict[str, str]:
     """Label each of several data by its number and what differs from the first; by the beginning
     of its fingerprint, too, where that is nothing or the same as for another."""
     first = next(iter(data.values()))
-    told = {fingerprint: differences(first, splits) for fingerprint, splits in data.items()}
+    told = {
+        fingerprint: "; ".join(split_differences(first, splits)) if first and splits else ""
+        for fingerprint, splits in data.items()
+    }
     counts = Counter(told.values())
     labels = {}
     for place, (fingerprint, words) in enumerate(told.items(), start=1):
@@ -109,27 +112,3 @@ def _labels(data: Mapping[str, Splits]) -> dict[str, str]:
             words = ", ".join(filter(None, (words, fingerprint[:DIGITS])))
         labels[fingerprint] = f"data {place} of {len(told)}" + (f" ({words})" if words else "")
     return labels
-
-
-def differences(first: Splits, other: Splits) -> str:
-    """Say what differs in the other data: `train: 200 instead of 500 examples; test: other
-    examples`. "" where the splits say nothing."""
-    if not first or not other:
-        return ""
-    splits: dict[str, list[str]] = defaultdict(list)
-    for name in dict.fromkeys([*first, *other]):
-        if told := _difference(first.get(name), other.get(name)):
-            splits[told].append(name)
-    return "; ".join(f"{', '.join(names)}: {told}" for told, names in splits.items())
-
-
-def _difference(one: SplitIdentity | None, other: SplitIdentity | None) -> str:
-    if one is None or other is None:
-        return "not there" if other is None else "added"
-    if one.fingerprint == other.fingerprint:
-        return ""
-    if one.contents == other.contents:
-        return "same examples in another order"
-    if one.examples != other.examples:
-        return f"{other.examples:,} instead of {one.examples:,} examples"
-    return "other examples"

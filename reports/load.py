@@ -171,7 +171,7 @@ class BenchmarkSetting:
     @property
     def label(self) -> str:
         """A label for people: `synthetic, laptop budget`, `multi30k (pair=de-en), gpu budget` or
-        `tabular, laptop budget, data 2 of 2 (test: other examples)`."""
+        `tabular, laptop budget, data 2 of 2 (other test examples)`."""
         data = f", {self.data_label}" if self.data_label else ""
         return f"{self.dataset}{options_text(self.options)}, {self.budget} budget{data}"
 
@@ -332,9 +332,7 @@ def collect(
         Frame(setting, _contenders(members, catalogue)) for setting, members in by_setting.items()
     ]
     order = list(catalogue.tasks)
-    frames.sort(
-        key=lambda one: (sort_key(order, one.setting.task), one.setting.on_any_data.slug)
-    )
+    frames.sort(key=lambda one: (sort_key(order, one.setting.task), one.setting.on_any_data.slug))
     return Collection(address, tuple(frames), tuple(problems))
 
 

@@ -212,9 +212,7 @@ def settings_of(
         except UsageError:  # the study is not of these tasks, or not for this data set
             continue
         wanted = {cell.with_seed(0).hash for cell in cells}
-        own = tuple(
-            one for one in members if without_data(one.cell).with_seed(0).hash in wanted
-        )
+        own = tuple(one for one in members if without_data(one.cell).with_seed(0).hash in wanted)
         if own:
             label = BenchmarkSetting("", dataset, budget, data_label=data).label
             found[label] = own

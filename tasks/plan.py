@@ -8,8 +8,9 @@ options checked against the schema of whoever owns them, and dropped where they 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from bench.attention.registries import NO_SCORE, attentions, normalisers, scores
 from bench.errors import NotApplicable, UsageError, unknown_name
 from bench.store.cell import LARGEST_SEED, Cell, Scalar
+from bench.store.result import SplitIdentity
 from tasks.base import Dataset, Plan, Task, datasets, tasks
 from tasks.settings import BUDGETS
 
@@ -90,6 +92,38 @@ def resolve(cell: Cell) -> Plan:
         dataset_options=_validated(source.Options, of_data),
         settings=_validated(task.Settings, {**base, **of_task}),
     )
+
+
+#: The identity of every split of a data set, by the split's name.
+Splits = Mapping[str, SplitIdentity]
+
+
+def with_data(
+    cells: Iterable[Cell], data_root: Path | None
+) -> tuple[list[Cell], dict[str, Splits]]:
+    """The cells with the fingerprint of their data where these are read from files: a result counts
+    for the same data only. Each data set is read once, under the cells' limits.
+
+    Returns:
+        The cells, and the splits of each data set by its fingerprint.
+
+    Raises UsageError where data cannot be used.
+    """
+    found: list[Cell] = []
+    fingerprints: dict[Any, str] = {}
+    splits: dict[str, Splits] = {}
+    for cell in cells:
+        if datasets(cell.task).get(cell.dataset).external:
+            plan = resolve(replace(cell, data=""))
+            limits = (plan.settings.train_limit, plan.settings.test_limit)
+            key = (cell.task, cell.dataset, plan.dataset_options, limits)
+            if key not in fingerprints:
+                corpus = plan.load(data_root)
+                fingerprints[key] = corpus.fingerprint
+                splits[corpus.fingerprint] = corpus.identities
+            cell = replace(cell, data=fingerprints[key])
+        found.append(cell)
+    return found, splits
 
 
 def dataset_options(dataset: type[Dataset], values: Mapping[str, Any]) -> Any:

@@ -15,6 +15,7 @@ from bench.tracking import REQUESTS
 
 if TYPE_CHECKING:
     from bench.store.cell import Cell, Scalar
+    from tasks.plan import Splits
 
 
 def add_cell_options(parser: argparse.ArgumentParser) -> None:
@@ -138,6 +139,20 @@ def check_data(cells: Iterable[Cell], data_root: Path | None) -> None:
             command = f"attnbench data check {cell.dataset} --task {cell.task}"
             more = f"and {len(problems) - 1} more, see `{command}`" if len(problems) > 1 else ""
             raise UsageError(problems[0], remedy=more)
+
+
+def with_data(
+    cells: Iterable[Cell], data_root: Path | None
+) -> tuple[list[Cell], dict[str, Splits]]:
+    """As `tasks.plan.with_data`; where data cannot be used, the error of `check_data`."""
+    from tasks import plan
+
+    cells = list(cells)
+    try:
+        return plan.with_data(cells, data_root)
+    except UsageError:
+        check_data(cells, data_root)
+        raise
 
 
 def say(line: str) -> None:

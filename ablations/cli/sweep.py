@@ -20,6 +20,7 @@ from ablations.cli.options import (
     data_root_of,
     say,
     settings_of,
+    with_data,
 )
 from bench.errors import UsageError
 
@@ -145,10 +146,11 @@ def _check_counts(args: argparse.Namespace) -> None:
 
 
 def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> int:
-    from ablations.sweep import describe_unusable, plan_sweep
+    from ablations.sweep import describe_other_data, describe_unusable, plan_sweep
     from bench.store.store import Store
 
-    cells, store = expansion.cells, None  # a dry run makes none
+    cells, splits = with_data(expansion.cells, data_root_of(args.data_root))
+    store = None  # a dry run makes none
     with contextlib.suppress(UsageError):
         store = Store.open(address)
     search = _search(address, args)
@@ -163,6 +165,7 @@ def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> in
         word = "done" if cell in stored else "run" if cell in to_run else "later"
         sys.stdout.write(f"{word:5}  {cell.hash[:12]}  {cell.label} [{cell.budget}]\n")
     _report("warning", describe_unusable(plan))
+    _report("note", describe_other_data(plan, splits))
     for pair in expansion.refused:
         name = f"{pair.task} {pair.attention}+{pair.score}"
         sys.stdout.write(f"not applicable: {name}: {pair.reason}\n")
@@ -180,7 +183,13 @@ def _search(address: str, args: argparse.Namespace) -> Search | None:
 
 def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Namespace) -> int:
     from ablations.progress import renderer_for
-    from ablations.sweep import describe_failures, describe_unusable, plan_sweep, run_sweep
+    from ablations.sweep import (
+        describe_failures,
+        describe_other_data,
+        describe_unusable,
+        plan_sweep,
+        run_sweep,
+    )
     from ablations.trial_interface import TrialOptions
     from bench.store.store import Store
     from bench.tracking import decide
@@ -189,12 +198,13 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     gpus = resources.gpus_per_rank
     data_root = data_root_of(args.data_root)
     store = Store.open(address, create=True)
+    cells, splits = with_data(expansion.cells, data_root)
     search = _search(store.address, args)
     if search is None:
-        plan = plan_sweep(expansion.cells, store, limit=args.limit)
+        plan = plan_sweep(cells, store, limit=args.limit)
         due = plan.to_run
     else:
-        due = search.due(expansion.cells, store, args.limit)
+        due = search.due(cells, store, args.limit)
     check_data(due, data_root)
     tracking = decide(args.wandb)
     options = TrialOptions(
@@ -217,9 +227,10 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         _report("candidate failed", describe_failures(tried))
         if tried.stopped is not None:
             return tried.stopped
-        plan = search.plan_cells(expansion.cells, due, store, begun=True)
+        plan = search.plan_cells(cells, due, store, begun=True)
         options = search.with_notes(options, due)
     _report("warning", describe_unusable(plan))
+    _report("note", describe_other_data(plan, splits))
     wandb = f"W&B {tracking.mode} ({tracking.reason})"
     say(f"{study.name}: {plan}; results in {store.address}; {wandb}")
     begun = time.perf_counter()

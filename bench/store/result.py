@@ -121,6 +121,24 @@ class SplitIdentity(Record):
     contents: str
 
 
+def split_differences(
+    stored: Mapping[str, SplitIdentity], here: Mapping[str, SplitIdentity]
+) -> list[str]:
+    """What differs between the splits of two versions of a data set, a phrase for each split."""
+    found = []
+    for name in dict.fromkeys((*stored, *here)):
+        old, new = stored.get(name), here.get(name)
+        if old is None or new is None:
+            found.append(f"{'a' if old is None else 'no'} set '{name}'")
+        elif old.examples != new.examples:
+            found.append(f"{new.examples:,} {name} examples, not {old.examples:,}")
+        elif old.contents != new.contents:
+            found.append(f"other {name} examples")
+        elif old.fingerprint != new.fingerprint:
+            found.append(f"{name} examples in another order or with other names")
+    return found
+
+
 class Provenance(Record):
     """Provenance of a result. Times are ISO 8601 in UTC.
 
@@ -162,6 +180,9 @@ class Result(Record):
         named = Cell.from_json(self.cell_json).hash
         if named != self.hash:
             raise ValueError(f"hash {self.hash[:12]} is not that of its cell ({named[:12]})")
+        data = self.cell_json.get("data", ""), self.provenance.data_fingerprint
+        if all(data) and data[0] != data[1]:
+            raise ValueError(f"figures of data {data[1]!s:.12}, in the cell of data {data[0]:.12}")
         if self.status == "done" and (self.primary is None or self.failure is not None):
             raise ValueError("a finished trial has a primary figure and no failure")
         if self.status == "failed" and (self.failure is None or self.primary is not None):

@@ -26,8 +26,9 @@ class Planned:
     """A cell of a bundle as it would be run here.
 
     Attributes:
-        plan: for a mechanism that is not installed here, one with another mechanism of its
-            placement: it says everything but what the model is.
+        plan: for the data that are here, whatever the cell says of them; for a mechanism that is
+            not installed here, with another one of its placement: it says everything but what the
+            model is.
         known: whether the mechanism is installed here.
     """
 
@@ -68,16 +69,16 @@ def planned(cell: Cell, mechanism: Mechanism | None) -> Planned:
             seed=cell.seed,
             options=cell.options,
         )
-        if named.hash != cell.hash:
+        if replace(named, data=cell.data).hash != cell.hash:
             raise UsageError("it repeats defaults, or has options that change nothing")
-        return Planned(cell, resolve(cell), known=True)
+        return Planned(cell, resolve(named), known=True)
     if mechanism is None:
         raise UsageError(f"the manifest says nothing about '{plain(cell.attention)}'")
     _check_names(cell, mechanism)
     options = {k: v for k, v in cell.options.items() if k not in mechanism.options}
     placement = mechanism.placement
     stand_in = next(name for name, kind in attentions.items() if kind.placement == placement)
-    other = replace(cell, attention=stand_in, options=options)
+    other = replace(cell, attention=stand_in, options=options, data="")
     return Planned(cell, resolve(other), known=False)
 
 
@@ -126,11 +127,11 @@ def _other_settings(trial: Trial, plan: Plan) -> Iterator[str]:
 
 def missing_seeds(cells: Sequence[Cell], rules: Rules) -> Iterator[Problem]:
     """Entries that lack a seed the rules want."""
-    seeds: dict[str, set[int]] = defaultdict(set)
+    seeds: dict[tuple[str, str], set[int]] = defaultdict(set)
     for cell in cells:
-        seeds[without_seed(cell)].add(cell.seed)
+        seeds[without_seed(cell), cell.data].add(cell.seed)
     wanted = ", ".join(map(str, rules.seeds))
-    for name, have in seeds.items():
+    for (name, _), have in seeds.items():
         lacking = ", ".join(str(seed) for seed in rules.seeds if seed not in have)
         if lacking:
             yield Problem(name, f"no result of seed {lacking}; every entry has seeds {wanted}")

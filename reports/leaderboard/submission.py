@@ -9,6 +9,7 @@ import hashlib
 import importlib.metadata
 import json
 import zipfile
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,13 @@ from reports.leaderboard.bundle import (
     predictions_of,
     record_of,
 )
-from reports.leaderboard.checks import check_settings, missing_seeds, named, planned
+from reports.leaderboard.checks import (
+    check_settings,
+    missing_seeds,
+    named,
+    planned,
+    without_seed,
+)
 from reports.leaderboard.rules import Class, Rules
 from tasks.plan import resolve
 
@@ -114,6 +121,13 @@ def submit(
 def _foreseen(results: Sequence[Result], manifest: Manifest, rules: Rules) -> Iterator[Problem]:
     """Yield the problems that verification will find and that can be told without the data."""
     yield from missing_seeds([one.cell for one in results], rules)
+    versions: dict[str, set[str]] = defaultdict(set)
+    for one in results:
+        versions[without_seed(one.cell)].add(one.cell.data)
+    for name, data in versions.items():
+        if len(data) > 1:
+            shown = ", ".join(sorted(one[:8] for one in data))
+            yield Problem(name, f"results of {len(data)} different data ({shown}), not of one")
     for one in results:
         cell = one.cell
         try:

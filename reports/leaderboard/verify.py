@@ -255,9 +255,13 @@ def _check_trial(
 
 
 def _general(result: Result, plan: Plan, data: TaskData) -> Iterator[str]:
-    if result.provenance.data_fingerprint != data.fingerprint:
-        stated = (result.provenance.data_fingerprint or "nothing")[:12]
-        yield f"other data: fingerprint {plain(stated)}, and {data.fingerprint[:12]} here"
+    stated, here = result.provenance.data_fingerprint, data.corpus.fingerprint
+    if stated != here:
+        yield f"other data: fingerprint {plain((stated or 'nothing')[:12])}, and {here[:12]} here"
+    elif result.cell.data != (here if plan.dataset.external else ""):
+        yield "its cell does not name its data as it should"
+    elif result.provenance.splits != data.corpus.identities:
+        yield "its splits are not those of the data"
     steps = plan.settings.max_steps
     interval = max(1, steps // plan.settings.num_validations)
     last = max((point.get("step", 0.0) for point in result.curve), default=0.0)

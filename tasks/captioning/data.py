@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -39,7 +37,7 @@ class Pixels:
     Attributes:
         array: N,size,size,3 uint8 RGB, memory-mapped read-only; index it with a batch's places
             to get a copy.
-        fingerprint: digest of the array's bytes.
+        fingerprint: digest of all that the array depends on.
     """
 
     array: np.ndarray
@@ -50,33 +48,20 @@ def pixels(pictures: Sequence[Picture], size: int, cache: Path) -> Pixels:
     """All pictures as squares of `size` pixels, squashed where they are not square.
 
     Args:
-        cache: folder for prepared data. Files are named by what they are made from (name, size
-            and time of every picture file; the scene of every drawing), so a picture that was
-            changed is read anew; several processes may ask at once.
+        cache: folder for prepared data. Files are named by what they are made from (the content of
+            every picture file; the scene of every drawing), so a picture that was changed is read
+            anew; several processes may ask at once.
 
     Raises:
         UsageError: pictures that cannot be read, counted, the first named; the cache cannot be
             written.
     """
-    key = digest("pixels", VERSION, PIL.__version__, size, list(map(_identity, pictures)))
-    folder = cache / "pictures"
-    path = cached(folder, key, lambda temporary: _write(temporary, pictures, size), suffix=".npy")
-    seal = cached(folder, key, lambda temporary: _seal(temporary, path), suffix=".sha256")
-    return Pixels(np.load(path, mmap_mode="r"), seal.read_text("ascii"))
-
-
-def _identity(picture: Picture) -> str:
-    if isinstance(picture.image, Drawn):
-        return picture.image.key
-    try:
-        stat = picture.image.stat()
-    except OSError as error:
-        raise UsageError(
-            f"cannot be read ({error.strerror})",
-            where=str(picture.image),
-            remedy="replace or remove it",
-        ) from None
-    return f"{os.fspath(picture.image)}:{stat.st_size}:{stat.st_mtime_ns}"
+    images = [picture.image_digest for picture in pictures]
+    key = digest("pixels", VERSION, PIL.__version__, size, images)
+    path = cached(
+        cache / "pictures", key, lambda target: _write(target, pictures, size), suffix=".npy"
+    )
+    return Pixels(np.load(path, mmap_mode="r"), key)
 
 
 def _write(path: Path, pictures: Sequence[Picture], size: int) -> None:
@@ -99,11 +84,6 @@ def _write(path: Path, pictures: Sequence[Picture], size: int) -> None:
     if problems:
         raise summary(problems)
     stack.flush()
-
-
-def _seal(path: Path, array: Path) -> None:
-    with array.open("rb") as file:
-        path.write_text(hashlib.file_digest(file, "sha256").hexdigest(), "ascii")
 
 
 @dataclass(frozen=True)
@@ -250,17 +230,11 @@ class CaptioningData(TaskData):
     cache: Path
     grid: tuple[int, int]
     settings: CaptioningSettings
-    notes: tuple[str, ...] = ()
 
-    @cached_property
-    def fingerprint(self) -> str:  # type: ignore[override]
+    @property
+    def preparation(self) -> str:  # type: ignore[override]
         splits = [self.train, self.validation, *self.tests.values()]
-        return digest(
-            "captioning",
-            self.corpus.fingerprint,
-            self.tokenizer.fingerprint,
-            [split.pixels.fingerprint for split in splits],
-        )
+        return digest(self.tokenizer.fingerprint, [split.pixels.fingerprint for split in splits])
 
     @cached_property
     def baselines(self) -> Mapping[str, CaptionBaselines]:
@@ -292,7 +266,6 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
     Raises UsageError: pictures that cannot be read, a size that cells do not divide, a cache that
     cannot be written.
     """
-    corpus = corpus.limited(settings.train_limit, settings.test_limit)
     grid = grid_of(corpus.size, settings.stem, settings.stages)
     tokenizer = Tokenizer.train(
         caption_texts(corpus.train), kind="word", size=settings.vocab_size, cache=paths.cache
@@ -321,5 +294,4 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
         cache=paths.cache,
         grid=grid,
         settings=settings,
-        notes=corpus.notes,
     )

@@ -13,8 +13,6 @@ from typing import TypeVar
 
 #: What every note on an overlap begins with: reports show these notes beside the figures.
 OVERLAP = "overlap: "
-# Raised when the same data would give other notes than before.
-VERSION = 1
 
 ExampleT = TypeVar("ExampleT")
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from bench.errors import UsageError
+from tasks.data.cache import file_digest
 from tasks.data.readers import Problem
 from tasks.speech.datasets import SoundReader, Utterance
 
@@ -127,16 +128,7 @@ class FileReader(SoundReader):
         return [read_sound(one.sound, self.rate) for one in utterances]
 
     def identity(self, utterance: Utterance) -> str:
-        return f"{file_identity(utterance.sound)} at {self.rate}"
-
-
-def file_identity(path: Path) -> str:
-    """A text that changes when a file does, without reading it."""
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise UsageError(f"cannot be read ({error.strerror})", where=str(path)) from None
-    return f"{path} {status.st_size} {status.st_mtime_ns}"
+        return f"{file_digest(utterance.sound)} at {self.rate}"
 
 
 @dataclass

@@ -36,9 +36,8 @@ class Translation(Task[TextSettings, TranslationCorpus, "TextData[Pair]", "Gener
     def prepare(cls, plan: TranslationPlan, paths: Paths) -> TextData[Pair]:
         from tasks.data.texts import prepare_texts
 
-        settings = plan.settings
-        corpus = plan.load(paths.data_root).limited(settings.train_limit, settings.test_limit)
-        return prepare_texts(corpus, _texts, settings, paths.cache, sure=corpus.sure)
+        corpus = plan.load(paths.data_root)
+        return prepare_texts(corpus, _texts, plan.settings, paths.cache, sure=corpus.sure)
 
     @classmethod
     def module(cls, plan: TranslationPlan, data: TextData[Pair]) -> GenerationModule:

@@ -21,6 +21,7 @@ import numpy as np
 from bench.errors import UsageError
 from tasks.base import Corpus
 from tasks.captioning.metrics import normalised
+from tasks.data.cache import file_digest
 from tasks.data.readers import OnError, Problem, collect, read_json_lines
 from tasks.data.rows import TextLines
 from tasks.data.tokenizer import words
@@ -119,9 +120,15 @@ class Picture:
     def references(self) -> tuple[str, ...]:
         return tuple(caption.text for caption in self.captions)
 
+    @property
+    def image_digest(self) -> str:
+        """Text that changes whenever the picture does. Raises UsageError naming a file that cannot
+        be read."""
+        return self.image.key if isinstance(self.image, Drawn) else file_digest(self.image)
+
     def content(self) -> Iterator[str]:
-        """Name, captions and regions; pixels have a digest of their own (`Pixels.fingerprint`)."""
-        yield self.id
+        yield self.image_digest
+        yield repr((self.length, self.original))
         for caption in self.captions:
             yield caption.text
             yield repr(caption.phrases)

@@ -66,7 +66,6 @@ class Utterance:
 
     def content(self) -> Iterator[str]:
         """Everything but the sound, which the corpus's reader has a text for (`identity`)."""
-        yield self.id
         yield repr((self.units, self.text, self.speaker, self.seconds, self.spans))
 
 
@@ -85,7 +84,8 @@ class SoundReader(ABC):
 
     @abstractmethod
     def identity(self, utterance: Utterance) -> str:
-        """A text that changes whenever the sound does. Cheap: no sound is read for it."""
+        """A text that changes whenever the sound does, wherever its files lie. No sound is decoded
+        for it. Raises UsageError naming a file that cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +104,10 @@ class SpeechCorpus(Corpus[Utterance]):
     symbols: tuple[str, ...]
     rate: int
     reader: SoundReader
+
+    def content(self, example: Utterance) -> Iterator[str]:
+        yield from example.content()
+        yield self.reader.identity(example)
 
     def traits(self) -> Sequence[Any]:
         return (self.unit, self.symbols, self.rate)

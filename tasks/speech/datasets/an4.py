@@ -13,8 +13,9 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, ScannedDataset, datasets
+from tasks.data.cache import file_digest
 from tasks.data.readers import Problem, Scan, data_folder, read_lines
-from tasks.speech.audio import file_identity, read_sphinx
+from tasks.speech.audio import read_sphinx
 from tasks.speech.datasets import (
     SoundReader,
     SpeechCorpus,
@@ -49,7 +50,7 @@ class SphinxReader(SoundReader):
         return [read_sphinx(one.sound, self.size) for one in utterances]
 
     def identity(self, utterance: Utterance) -> str:
-        return file_identity(utterance.sound)
+        return file_digest(utterance.sound)
 
 
 @datasets("speech").register("an4")

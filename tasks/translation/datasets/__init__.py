@@ -66,7 +66,7 @@ class TranslationCorpus(Corpus[Pair]):
     sure: bool = True
 
     def traits(self) -> Sequence[Any]:
-        return (self.sure,)
+        return (self.source_language, self.target_language, self.sure)
 
     def overlaps(self) -> Iterator[Overlap]:
         return count_overlaps(self.splits, lambda pair: (pair.source_text, pair.target_text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ from bench.errors import UsageError
 from tasks.speech.audio import (
     FileReader,
     HeaderCheck,
-    file_identity,
     read_sound,
     read_sphinx,
     sound_info,
@@ -157,13 +157,15 @@ def test_headers_are_counted_and_rates_noted(tmp_path: Path) -> None:
     assert str(headers.problems[0]).startswith("list:3: ")
 
 
-def test_identity_changes_with_the_file(tmp_path: Path) -> None:
+def test_identity_follows_what_the_file_holds(tmp_path: Path) -> None:
     path = _write(tmp_path / "a.wav", _tone(0.1, 8000), 8000)
     utterance = Utterance("a", ("x",), "x", "", 0.1, sound=path)
     before = FileReader(8000).identity(utterance)
     assert before == FileReader(8000).identity(utterance) != FileReader(16000).identity(utterance)
+    moved = replace(utterance, sound=path.rename(tmp_path / "b.wav"))
+    assert FileReader(8000).identity(moved) == before
     _write(path, _tone(0.2, 8000), 8000)
     assert FileReader(8000).identity(utterance) != before
     path.unlink()
-    with pytest.raises(UsageError, match="cannot be read"):
-        file_identity(path)
+    with pytest.raises(UsageError, match=r"a\.wav: cannot be read"):
+        FileReader(8000).identity(utterance)

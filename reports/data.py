@@ -99,10 +99,7 @@ def _labels(data: Mapping[str, Splits]) -> dict[str, str]:
     """Label each of several data by its number and what differs from the first; by the beginning
     of its fingerprint, too, where that is nothing or the same as for another."""
     first = next(iter(data.values()))
-    told = {
-        fingerprint: "; ".join(split_differences(first, splits)) if first and splits else ""
-        for fingerprint, splits in data.items()
-    }
+    told = {fingerprint: differences(first, splits) for fingerprint, splits in data.items()}
     counts = Counter(told.values())
     labels = {}
     for place, (fingerprint, words) in enumerate(told.items(), start=1):
@@ -112,3 +109,9 @@ def _labels(data: Mapping[str, Splits]) -> dict[str, str]:
             words = ", ".join(filter(None, (words, fingerprint[:DIGITS])))
         labels[fingerprint] = f"data {place} of {len(told)}" + (f" ({words})" if words else "")
     return labels
+
+
+def differences(first: Splits, other: Splits) -> str:
+    """Say what differs in the other data: `200 train examples, not 500; other test examples`; ""
+    where the splits do not show it or are not known."""
+    return "; ".join(split_differences(first, other)) if first and other else ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from bench.store.result import Cost, Result
 from reports import formats
+from reports.data import fingerprint_of
 from reports.load import Catalogue, Collection
 from reports.statistics import Analysis
 from reports.statistics.baselines import best_baseline, select_by_validation
@@ -133,19 +134,20 @@ def results_table(results: Sequence[Result]) -> Table:
     """Build the table with one row per trial, for spreadsheets and programs."""
     axes = ("task", "dataset", "attention", "score", "budget", "seed")
     metrics, costs = metric_keys(results), list(Cost.model_fields) if results else []
-    texts = (*axes, "options", "status", "failure", "main_metric")
+    texts = (*axes, "options", "data", "status", "failure", "main_metric")
     names = (*texts, *PRIMARY, *metrics, *costs)
     rows = []
     for result in results:
         options = ", ".join(f"{name}={value}" for name, value in result.cell.options.items())
         metric = result.primary.name if result.primary else ""
-        told = (*(str(result.cell_json[name]) for name in axes), options, result.status)
+        told = (*(str(result.cell_json[name]) for name in axes), options, fingerprint_of(result))
         values = [
             *(getattr(result.primary, name, None) for name in PRIMARY),
             *(result.metrics.get(name) for name in metrics),
             *(getattr(result.cost, name) for name in costs),
         ]
-        entries: list[Entry] = [Label(text) for text in (*told, failure_text(result), metric)]
+        ended = (result.status, failure_text(result), metric)
+        entries: list[Entry] = [Label(text) for text in (*told, *ended)]
         entries += [Missing("not measured") if value is None else Number(value) for value in values]
         rows.append(Row(result.hash, tuple(entries)))
     columns = tuple(Column(name, name) for name in names)

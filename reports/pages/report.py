@@ -42,10 +42,9 @@ from reports.tables.overview import (
     Fact,
     overview_table,
     results_table,
-    run_notes,
     signatures,
 )
-from reports.tables.scores import score_matrix
+from reports.tables.scores import run_notes, score_matrix
 
 if TYPE_CHECKING:
     from ablations.study import Study

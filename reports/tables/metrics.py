@@ -41,6 +41,7 @@ from reports.tables.scores import (
     detectable_note,
     main_entries,
     mean_entry,
+    overlap_notes,
 )
 
 BASELINE = "baseline: {}"
@@ -133,7 +134,7 @@ def _notes(analysis: Analysis, known: Sequence[Baseline], best: Baseline | None)
             f"({better}), the baseline's figure taken as exact."
         )
     notes += [text for name, text in _NOTES.items() if any(one.name == name for one in known)]
-    return notes
+    return [*notes, *overlap_notes(analysis.frame.done)]
 
 
 def subsets_table(analysis: Analysis) -> Table:

@@ -13,7 +13,7 @@ from reports.load import Catalogue, Collection
 from reports.statistics import Analysis
 from reports.statistics.baselines import best_baseline, select_by_validation
 from reports.tables import Column, Entry, Label, Missing, Number, Row, Table
-from reports.tables.scores import main_entries
+from reports.tables.scores import main_entries, overlap_notes
 
 #: Fields of the main metric that a table of trials has columns for.
 PRIMARY = ("value", "low", "high")
@@ -70,8 +70,13 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
         "Group 1 holds the best of a column and all that cannot be told apart from it. With few "
         "seeds that may span much: the page of the task says how large a difference they can show.",
     )
+    overlaps = tuple(
+        f"{analysis.frame.setting.task.capitalize()}, {analysis.frame.setting.label}: {note}"
+        for analysis in analyses
+        for note in overlap_notes(analysis.frame.done)
+    )
     head = ("overview", "Attention by task", "attention")
-    return Table(*head, tuple(columns), tuple(rows), notes, shows_notes=True)
+    return Table(*head, tuple(columns), tuple(rows), (*notes, *overlaps), shows_notes=True)
 
 
 def _chosen(analysis: Analysis, attention: str, entries: Sequence[Entry]) -> Entry:
@@ -123,11 +128,6 @@ def signatures(results: Sequence[Result]) -> tuple[Fact, ...]:
         pair for result in results for pair in sorted(result.provenance.signatures.items())
     )
     return tuple(Fact(formats.metric_name(name), text) for name, text in pairs)
-
-
-def run_notes(results: Sequence[Result]) -> tuple[str, ...]:
-    """Return the notes of trials, each once."""
-    return tuple(dict.fromkeys(note for result in results for note in result.provenance.notes))
 
 
 def results_table(results: Sequence[Result]) -> Table:

@@ -157,6 +157,7 @@ def subsets_table(analysis: Analysis) -> Table:
         rows.append(contender_row(analysis, place, entries))
     notes = ["Group numbers are those of each test set by itself."]
     notes += (note for one in analysis.subsets for note in detectable_note(one, frame.main_metric))
+    notes += overlap_notes(frame.done)
     title = f"{formats.title(frame.main_metric)} by test set"
     return _table(analysis, "test-sets", title, columns, rows, notes)
 

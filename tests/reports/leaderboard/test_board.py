@@ -96,7 +96,7 @@ def test_scores_are_those_of_the_figures(trials, reference, verdicts) -> None:
     board = assemble(verdicts, trials.rules, reference)
     for standing in board.classes[0].standings:
         table = setting_table(standing, "same")
-        found = reference.of(standing.setting)
+        (found,) = reference.of(standing.setting)
         for row in table.rows:
             attention = row.label.split(" + ")[0]
             value = trials.results[standing.setting.task, attention].primary.value

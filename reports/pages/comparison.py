@@ -87,7 +87,7 @@ class StoreComparison:
         every = {
             "only in the first": self.only_before,
             "only in the second": self.only_after,
-            "on other data in the second, so nothing is compared": self.other_data,
+            "on different data, so not compared": self.other_data,
             "finished in the first, failed in the second": self.newly_failed,
             "failed in the first, finished in the second": self.newly_finished,
             "left out, since they cannot be read": self.unusable,

@@ -330,7 +330,7 @@ class Plan(Generic[SettingsT, CorpusT]):
         """
         corpus = self.dataset.load(self.dataset_options, data_root)
         corpus = corpus.limited(self.settings.train_limit, self.settings.test_limit)
-        if self.cell.data not in ("", corpus.fingerprint):
+        if self.cell.data and self.cell.data != corpus.fingerprint:
             raise OtherData(
                 f"data set '{self.cell.dataset}' is {corpus.fingerprint[:8]} here and was "
                 f"{self.cell.data[:8]} when the cell was planned",

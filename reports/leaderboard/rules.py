@@ -175,6 +175,7 @@ class ReferenceSetting(FrozenModel):
 
     spread: standard deviation between mechanisms, each a mean over its seeds.
     test_set: digest of the names and references of the main test set's examples.
+    data: fingerprint of the data; "" where it was not recorded.
     """
 
     task: str
@@ -188,6 +189,7 @@ class ReferenceSetting(FrozenModel):
     mechanisms: int = Field(ge=FEWEST)
     seeds: int = Field(ge=1)
     test_set: str
+    data: str = ""
 
     @property
     def setting(self) -> BenchmarkSetting:
@@ -207,8 +209,9 @@ class Reference(FrozenModel):
     settings: tuple[ReferenceSetting, ...]
     left_out: tuple[str, ...] = Field(default=(), exclude=True)
 
-    def of(self, setting: BenchmarkSetting) -> ReferenceSetting | None:
-        return next((one for one in self.settings if one.setting == setting), None)
+    def of(self, setting: BenchmarkSetting) -> tuple[ReferenceSetting, ...]:
+        """Return the reference of a setting: several where it was measured on several data."""
+        return tuple(one for one in self.settings if one.setting == setting.on_any_data)
 
     def write(self, path: Path) -> None:
         """Write a new file. Raises UsageError where it cannot be written or exists: a reference
@@ -293,6 +296,7 @@ def _reference_setting(frame: Frame, store: Store) -> ReferenceSetting | str:
         mechanisms=len(plain),
         seeds=min(len(one.done) for one in plain),
         test_set=test_set,
+        data=frame.data,
     )
 
 

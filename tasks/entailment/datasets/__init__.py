@@ -14,6 +14,7 @@ import numpy as np
 from bench.errors import UsageError, blank
 from tasks.base import Corpus, ScannedDataset
 from tasks.data.lines import OnError
+from tasks.data.overlap import Overlap, count_overlaps
 from tasks.data.readers import Problem, Row, Scan, collect
 from tasks.data.tokenizer import plain_words
 from tasks.data.unicode import lowered
@@ -82,6 +83,14 @@ class EntailmentCorpus(Corpus[PairExample]):
         return [
             [name, [list(pair.content()) for pair in pairs]] for name, pairs in self.aligned.items()
         ]
+
+    def overlaps(self) -> Iterator[Overlap]:
+        """Overlaps; an input is premise and hypothesis together, since many pairs share one."""
+        return count_overlaps(self.splits, _texts)
+
+
+def _texts(pair: PairExample) -> tuple[str, str]:
+    return f"{pair.premise_text} ||| {pair.hypothesis_text}", str(pair.label)
 
 
 def gold_classes(pairs: Sequence[PairExample]) -> np.ndarray:

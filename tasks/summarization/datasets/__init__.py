@@ -19,6 +19,7 @@ from bench.errors import UsageError
 from tasks.base import Corpus, Dataset
 from tasks.data.hub import Card, CardOptions, provenance_note, read_split
 from tasks.data.lines import TextRow
+from tasks.data.overlap import Overlap, count_overlaps
 from tasks.data.readers import Problem
 from tasks.data.rows import RowExamples, filled_rows
 from tasks.data.tokenizer import plain_words
@@ -79,6 +80,9 @@ class Segments:
 
 class SummaryCorpus(Corpus[Document]):
     """Documents by split."""
+
+    def overlaps(self) -> Iterator[Overlap]:
+        return count_overlaps(self.splits, lambda one: (one.source_text, one.summary_text))
 
     def problems(self) -> Iterator[Problem]:
         """Texts that stay on disk are read and cut into words."""

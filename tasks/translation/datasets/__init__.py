@@ -15,6 +15,7 @@ import numpy as np
 from bench.errors import UsageError, blank
 from tasks.base import Corpus, ScannedDataset
 from tasks.data.lines import TextLines, TextRow
+from tasks.data.overlap import Overlap, count_overlaps
 from tasks.data.readers import Problem, Scan
 from tasks.data.rows import ParallelLines, RowExamples, filled_rows
 from tasks.data.tokenizer import words
@@ -67,6 +68,9 @@ class TranslationCorpus(Corpus[Pair]):
 
     def traits(self) -> Sequence[Any]:
         return (self.source_language, self.target_language, self.sure)
+
+    def overlaps(self) -> Iterator[Overlap]:
+        return count_overlaps(self.splits, lambda pair: (pair.source_text, pair.target_text))
 
 
 # From rows of texts to pairs: what the readers of real data sets share.

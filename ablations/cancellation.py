@@ -1,8 +1,9 @@
 """Stopping and cancelling: signals, the stop flag of a sweep, time limits, ending processes.
 
-Ctrl-C and SIGTERM reach the process that drives a sweep (`stop_signals`). It asks its trials to
-stop through the store, where `StopFlag` sees it on any machine, and gives them seconds to save a
-checkpoint and raise `Interrupted`. A second signal does not wait. The time of a trial is watched
+Ctrl-C, SIGTERM and the SIGHUP of a closed terminal reach the process of the command
+(`stop_signals`). It asks its trials to stop through the store, where `StopFlag` sees it on any
+machine, and gives them seconds to save a checkpoint and raise `Interrupted`. A second signal does
+not wait. The time of a trial is watched
 by the trial's own process (`time_limit`).
 """
 
@@ -29,11 +30,20 @@ from ablations.trial_interface import (
 from bench.store.cell import Cell
 from bench.store.store import Store
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 #: Seconds that trials have to save a checkpoint and end. Who sends SIGTERM (Slurm, a cloud that
-#: takes its machine back) sends SIGKILL half a minute later; who presses Ctrl-C is waiting.
-PATIENCE = {signal.SIGINT: 5.0, signal.SIGTERM: 20.0}
+#: takes its machine back) sends SIGKILL half a minute later; who presses Ctrl-C is waiting, and
+#: who presses Ctrl-\\ does not.
+PATIENCE = {
+    signal.SIGINT: 5.0,
+    signal.SIGTERM: 20.0,
+    signal.SIGHUP: 20.0,
+    signal.SIGQUIT: 0.0,
+}
+
+#: `timeout` and others send their signal twice at once, which is not meant as a second one.
+_ECHO_SECONDS = 1.0
 
 _NOTICE = b"\nstopping; what is finished is stored (once more ends it without cleaning up)\n"
 
@@ -79,7 +89,8 @@ class Stopped(BaseException):
 
     @property
     def status(self) -> int:
-        """Exit status by the shells' convention: 130 for Ctrl-C, 143 for SIGTERM."""
+        """Exit status by the shells' convention: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP,
+        131 for SIGQUIT."""
         return 128 + self.number
 
 
@@ -94,20 +105,29 @@ class StopRequest:
     def __init__(self, at_second: Callable[[], None]) -> None:
         self.number: int | None = None
         self._at_second = at_second
+        self._at = 0.0
         self._deadline: float | None = None
+        # With `nohup`, a terminal that is closed does not matter.
+        ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        self._signals = [one for one in SIGNALS if not (ignored and one == signal.SIGHUP)]
 
     def arm(self) -> None:
-        """Listen to the signals. To be called again after `ray.init`, which listens itself."""
+        """Listen to the signals. To be called again after others have set their handlers."""
         if threading.current_thread() is threading.main_thread():  # no other thread may
-            for number in SIGNALS:
+            for number in self._signals:
                 signal.signal(number, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.number is not None:
+        now = time.monotonic()
+        if self.number is None:
+            self.number, self._at = number, now
+            with contextlib.suppress(OSError):  # a terminal that is gone
+                os.write(2, _NOTICE)
+        elif number == signal.SIGINT or (
+            number != signal.SIGHUP and now - self._at > _ECHO_SECONDS
+        ):
             self._at_second()
             os._exit(128 + number)
-        self.number = number
-        os.write(2, _NOTICE)
 
     def asked(self) -> bool:
         """Whether a signal came, for a trial in this process. Listens anew, since Lightning's own
@@ -143,7 +163,7 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_signals(at_second: Callable[[], None]) -> Iterator[StopRequest]:
-    """Note the first Ctrl-C or SIGTERM; the second calls `at_second` and ends the process.
+    """Note the first of `SIGNALS`; the second calls `at_second` and ends the process.
 
     Outside the main thread, where Python does not let handlers be set, nothing is changed.
     """
@@ -233,4 +253,5 @@ def end_processes(processes: Iterable[psutil.Process], patience: float = 5.0) ->
 
 def kill_all() -> None:
     """Kill all processes below this one, without waiting for them to end."""
-    end_processes(descendants(), patience=0.0)
+    for _ in range(3):  # some may have started others meanwhile
+        end_processes(descendants(), patience=0.0)

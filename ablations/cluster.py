@@ -1,8 +1,8 @@
 """Ray for a sweep: resources of its trials, and a private cluster on this machine or one that runs.
 
 A private cluster writes only below the store and leaves nothing behind, neither files nor
-processes, however the sweep ends: Ray's processes die with the driver, and the folder of a
-driver that was killed is removed by the next sweep.
+processes, however the sweep ends: Ray's processes die with the driver, and what is left all the
+same is removed by a guard, or else by the next sweep.
 """
 
 from __future__ import annotations
@@ -13,16 +13,20 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from filelock import FileLock
 
-from ablations.cancellation import descendants, end_processes
+from ablations.cancellation import SIGNALS, descendants, end_processes
 from bench.errors import UsageError
+from bench.store.files import DEAD_SECONDS, machine
 
 #: The longest path of a Unix socket is 107 bytes, and Ray adds
 #: `/session_<date>_<time>_<microseconds>_<pid>/sockets/plasma_store` to its folder.
@@ -30,6 +34,20 @@ _LONGEST_FOLDER = 107 - 66
 
 #: The secret of this process: Ray reads it once, and a search starts Ray a second time.
 _SECRET = secrets.token_hex(32)
+
+#: Names the folder of a sweep in the environment of the processes that Ray starts for it.
+_MARK = "ATTNBENCH_RAY_FOLDER"
+
+_LINK_PREFIX = "attnbench-"
+
+#: Seconds that each part of Ray has to start and to find the others.
+_START_SECONDS = "300"
+
+#: How often, and every how many seconds, is looked for what a killed process has left.
+_GUARD_LOOKS, _GUARD_SECONDS = 4, 0.5
+
+#: Characters of what Ray says about its failure.
+_LONGEST_REASON = 300
 
 _OBJECT_STORE_BYTES = 100 * 1024**2  # results do not go through it
 
@@ -81,30 +99,45 @@ class Resources:
         return max(1, int(self.cpus_per_trial))
 
 
+@dataclass(frozen=True)
+class RayFolder:
+    """The folder of Ray's and Tune's files of one sweep.
+
+    Attributes:
+        path: of the folder.
+        short: a path to it that is short enough for sockets.
+    """
+
+    path: Path
+    short: Path
+
+
+class ClusterLost(Exception):
+    """Raised when Ray did not start, ended unexpectedly, or no longer gets trials to run."""
+
+
 @contextlib.contextmanager
-def cluster(address: str | None, folder: Path, cpus_per_trial: float) -> Iterator[Path]:
+def cluster(address: str | None, folder: RayFolder, cpus_per_trial: float) -> Iterator[None]:
     """Ray, started or joined, for as long as the block lasts.
 
     Args:
         address: None starts a private cluster; "auto" or host:port joins one that runs.
-        folder: for Ray's files (`Store.ray`); what is left of killed sweeps in it is removed.
+        folder: for the files of a private cluster.
         cpus_per_trial: sets the threads of the numerical libraries in workers.
-
-    Yields:
-        A folder for Tune's files, removed afterwards.
 
     Raises:
         UsageError: no cluster answers at that address.
+        ClusterLost: a private cluster did not start.
     """
     before = {process.pid for process in descendants()}
     # Ray tells standard output about every process that dies; the sweep makes results of that.
     silence = contextlib.redirect_stdout(io.StringIO())
-    with _folder(folder) as (own, short), silence, contextlib.ExitStack() as stack:
-        private = _private_variables(short) if address is None else {}
+    with silence, contextlib.ExitStack() as stack:
+        private = _private_variables(folder) if address is None else {}
         stack.enter_context(environment({**_variables(cpus_per_trial), **private}))
         try:
-            _start(address, short, cpus_per_trial)
-            yield own / "tune"
+            _start(address, folder.short, cpus_per_trial)
+            yield
         finally:
             # Also where starting Ray did not get to the end.
             import ray
@@ -129,11 +162,11 @@ def _start(address: str | None, folder: Path, cpus_per_trial: float) -> None:
         own["_temp_dir"] = str(folder)
     try:
         ray.init(address=address or "local", log_to_driver=False, configure_logging=False, **own)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UsageError(
-            f"Ray cannot be used ({' '.join(str(error).split())})",
-            where=f"--address {address}" if address else "",
-        ) from error
+    except Exception as error:  # also bare ones, where it took too long
+        what = f"({' '.join(str(error).split())[:_LONGEST_REASON]})"
+        if address is None:
+            raise ClusterLost(f"Ray did not start {what}") from error
+        raise UsageError(f"Ray cannot be used {what}", where=f"--address {address}") from error
 
 
 def _variables(cpus_per_trial: float) -> dict[str, str]:
@@ -152,14 +185,23 @@ def _variables(cpus_per_trial: float) -> dict[str, str]:
     }
 
 
-def _private_variables(folder: Path) -> dict[str, str]:
-    temporary = folder / "tmp"
-    temporary.mkdir()
+def _private_variables(folder: RayFolder) -> dict[str, str]:
+    temporary = folder.short / "tmp"
+    temporary.mkdir(exist_ok=True)
     variables = {
         # What workers leave there when they are killed goes with the folder.
         "TMPDIR": str(temporary),
+        _MARK: str(folder.path),
         # The helpers of a driver that was killed look for it a minute long otherwise.
         "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
+        # On a busy machine Ray's own processes are slow; dead ones are noticed without these.
+        "RAY_gcs_server_port_wait_time_s": _START_SECONDS,
+        "RAY_raylet_start_wait_time_s": _START_SECONDS,
+        "RAY_py_gcs_connect_timeout_s": _START_SECONDS,
+        "RAY_gcs_rpc_server_connect_timeout_s": _START_SECONDS,
+        "RAY_agent_register_timeout_ms": f"{_START_SECONDS}000",
+        "RAY_worker_register_timeout_seconds": _START_SECONDS,
+        "RAY_health_check_failure_threshold": "30",
         # Workers that Ray starts at once, one a core. Tune takes none of them, since its trials
         # come with environment variables, and starting them delays those that it does take.
         "RAY_prestart_worker_first_driver": "0",
@@ -196,15 +238,24 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _folder(parent: Path) -> Iterator[tuple[Path, Path]]:
-    """Ray's folder of one sweep, and a path to it that is short enough for sockets."""
+def ray_folder(parent: Path) -> Iterator[RayFolder]:
+    """A folder for as long as the block lasts; what killed sweeps of this store left is removed,
+    their processes on this machine as well.
+
+    Args:
+        parent: `Store.ray`.
+    """
     parent.mkdir(parents=True, exist_ok=True)
     for left in parent.glob("*.lock"):  # whose lock is free: the process of that sweep is gone
+        folder = parent / left.name.partition(".")[0]
+        # Not every file system that machines share has locks that all of them see.
+        ours = left.suffixes[0] == f".{machine()}"
         with contextlib.suppress(OSError), FileLock(left, blocking=False):
-            shutil.rmtree(left.with_suffix(""), ignore_errors=True)
-            left.unlink(missing_ok=True)
+            if ours or _is_old(folder):
+                _remove(folder)
+                left.unlink(missing_ok=True)
     path = parent / secrets.token_hex(3)
-    lock_file = parent / f"{path.name}.lock"
+    lock_file = parent / f"{path.name}.{machine()}.lock"
     with contextlib.ExitStack() as stack:
         # Held for as long as this process lives, however it ends.
         stack.enter_context(FileLock(lock_file))
@@ -216,13 +267,75 @@ def _folder(parent: Path) -> Iterator[tuple[Path, Path]]:
             short = _short_name(path.name)
             short.symlink_to(path)
             stack.callback(short.unlink, missing_ok=True)
-        yield path, short
+        stack.enter_context(_guard(path, lock_file))
+        yield RayFolder(path, short)
+
+
+@contextlib.contextmanager
+def _guard(folder: Path, lock_file: Path) -> Iterator[None]:
+    """Have another process clean up should this one be killed. Ray's processes end by themselves
+    then, but for workers that are just being started."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if not pid:
+        with contextlib.suppress(BaseException):
+            os.close(writing)
+            os.setsid()
+            for number in (*SIGNALS, signal.SIGTSTP):
+                signal.signal(number, signal.SIG_IGN)
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            for stream in range(3):  # others wait for their end
+                os.dup2(nowhere, stream)
+            if not os.read(reading, 1):  # gone without a word, and drivers as well
+                for _ in range(_GUARD_LOOKS):
+                    _remove(folder)
+                    time.sleep(_GUARD_SECONDS)
+                lock_file.unlink(missing_ok=True)
+        os._exit(0)
+    os.close(reading)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # it was killed itself
+            os.write(writing, b".")
+        os.close(writing)
+        os.waitpid(pid, 0)
+
+
+def _is_old(folder: Path) -> bool:
+    """Whether nothing was written in a folder for a day; Ray's processes write every minute."""
+    written = [path.lstat().st_mtime for path in folder.rglob("*")]
+    return time.time() - max(written, default=0.0) > DEAD_SECONDS
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder of a sweep that has died, what links to it, and its processes."""
+    end_processes(_processes_of(folder), patience=0.0)
+    shutil.rmtree(folder, ignore_errors=True)
+    for parent in _link_folders():
+        link = Path(parent) / f"{_LINK_PREFIX}{folder.name}"
+        if link.is_symlink() and link.readlink() == folder:
+            link.unlink(missing_ok=True)
+
+
+def _processes_of(folder: Path) -> list[psutil.Process]:
+    """The processes on this machine that were started for a sweep with this folder."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):  # gone meanwhile, or somebody else's
+            if process.environ().get(_MARK) == str(folder):
+                found.append(process)
+    return found
+
+
+def _link_folders() -> tuple[str, ...]:
+    return (tempfile.gettempdir(), "/tmp", "/var/tmp")
 
 
 def _short_name(name: str) -> Path:
     """A path for a link to a folder whose own path is too long for sockets."""
-    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
-        path = Path(parent) / f"attnbench-{name}"
+    for parent in _link_folders():
+        path = Path(parent) / f"{_LINK_PREFIX}{name}"
         if len(os.fsencode(path)) <= _LONGEST_FOLDER and os.access(parent, os.W_OK):
             return path
     raise UsageError(

@@ -77,16 +77,21 @@ def ddp_strategy(options: TrialOptions) -> DDPStrategy:
     """
     # Without it Lightning sets the threads of its own accord.
     os.environ.setdefault("OMP_NUM_THREADS", str(options.threads))
-    environment = _Environment(options.rank)
+    environment = TrialEnvironment(options.rank)
     return DDPStrategy(cluster_environment=environment, find_unused_parameters=True)
 
 
-class _Environment(LightningEnvironment):
-    """Every rank is the only one of its machine, to Lightning: Ray gives it its own device."""
+class TrialEnvironment(LightningEnvironment):
+    """The environment of a process that trains a trial, told to Lightning, which would else take
+    it from variables that a scheduler has set for other purposes (SLURM_NTASKS, LOCAL_RANK).
 
-    def __init__(self, rank: int) -> None:
+    Every rank is the only one of its machine: Ray gives it its own device.
+    """
+
+    def __init__(self, rank: int = 0) -> None:
         super().__init__()
         self._rank = rank
+        self.set_global_rank(rank)  # Lightning's own helpers heed it, too
 
     @property
     def creates_processes_externally(self) -> bool:

@@ -17,7 +17,7 @@ import torch
 
 import bench
 from ablations.checkpoint import Checkpoints, Interruptible
-from ablations.distributed import ddp_strategy, with_context
+from ablations.distributed import TrialEnvironment, ddp_strategy, with_context
 from ablations.trial_interface import TrialHooks, TrialOptions
 from bench.errors import UsageError
 from tasks.base import Plan, TaskData
@@ -96,6 +96,7 @@ def _make_trainer(
         devices=[int(index or 0)] if kind == "cuda" else 1,
         num_nodes=options.ranks,
         strategy=ddp_strategy(options) if options.ranks > 1 else "auto",
+        plugins=None if options.ranks > 1 else TrialEnvironment(),
         use_distributed_sampler=False,
         max_steps=settings.max_steps,
         precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
@@ -119,7 +120,8 @@ def _depends_on(plan: Plan, data: TaskData, options: TrialOptions) -> str:
         bench.__version__,
         plan.settings.model_dump(mode="json"),
         plan.attention_options.model_dump(mode="json"),
-        data.fingerprint,
+        data.corpus.fingerprint,
+        data.preparation,
         options.ranks,
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

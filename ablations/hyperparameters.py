@@ -197,7 +197,8 @@ def candidates(cell: Cell, count: int) -> list[Cell]:
         settings.append({"learning_rate": float(f"{rate:.2g}"), "dropout": dropout})
     names = (cell.task, cell.attention, cell.score)
     make = functools.partial(make_cell, *names, dataset=cell.dataset, budget=cell.budget)
-    found = [make(seed=TUNING_SEED, options={**one, **cell.options}) for one in settings]
+    made = (make(seed=TUNING_SEED, options={**one, **cell.options}) for one in settings)
+    found = [replace(one, data=cell.data) for one in made]
     return list({other.hash: other for other in found}.values())
 
 

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import IO, Any, Literal
 
-from pydantic import TypeAdapter
+from pydantic import FiniteFloat, TypeAdapter
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -148,12 +148,17 @@ class Renderer:
 
 class Progress:
     """Hears of what happens in a sweep, in this order: begin, ready, (started | located | finished
-    | tick)..., end."""
+    | machines | tick)..., end; from begin on again where Ray has to be started again.
+
+    Attributes:
+        nodes: the machines of the cluster, as last heard.
+    """
 
     def __init__(
         self, tally: Tally, renderers: Sequence[Renderer], clock: Clock = time.monotonic
     ) -> None:
-        self.tally, self.renderers, self.clock = tally, tuple(renderers), clock
+        self.tally, self.renderers, self.clock = tally, list(renderers), clock
+        self.nodes: Sequence[NodeUse] = ()
 
     def begin(self, message: str) -> None:
         self._show(lambda one, now: one.begin(self.tally, message, now))
@@ -170,6 +175,9 @@ class Progress:
         """A trial that was started runs now, on that machine."""
         self.tally.nodes[hash] = node
 
+    def machines(self, nodes: Sequence[NodeUse]) -> None:
+        self.nodes = nodes
+
     def finished(self, outcome: Outcome) -> None:
         self.tally.finished(outcome, self.clock())
         if outcome.failure is not None:
@@ -182,8 +190,11 @@ class Progress:
         self._show(lambda one, now: one.end(self.tally, now, stopped=stopped))
 
     def _show(self, event: Callable[[Renderer, float], None]) -> None:
-        for renderer in self.renderers:
-            event(renderer, self.clock())
+        for renderer in list(self.renderers):
+            try:
+                event(renderer, self.clock())
+            except OSError:  # whoever read the lines, or the terminal, has gone; trials go on
+                self.renderers.remove(renderer)
 
 
 def renderer_for(stream: IO[str]) -> Renderer:
@@ -283,7 +294,7 @@ class RunningTrial:
 
     label: str
     node: str
-    seconds: float
+    seconds: FiniteFloat
 
 
 @dataclass(frozen=True)
@@ -291,8 +302,8 @@ class NodeUse:
     """A machine of the cluster: what it has, trials that run on it, and those it has finished."""
 
     name: str
-    cpus: float
-    gpus: float
+    cpus: FiniteFloat
+    gpus: FiniteFloat
     alive: bool
     running: int = 0
     finished: int = 0
@@ -322,7 +333,7 @@ class SweepStatus:
     stored: int
     done: int = 0
     failed: int = 0
-    seconds_left: float | None = None
+    seconds_left: FiniteFloat | None = None
     running: tuple[RunningTrial, ...] = ()
     nodes: tuple[NodeUse, ...] = ()
     failures: tuple[tuple[str, str, str], ...] = ()
@@ -333,7 +344,10 @@ class SweepStatus:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SweepStatus:
         """Raises ValueError for other data."""
-        return TypeAdapter(cls).validate_python(data)
+        status = TypeAdapter(cls).validate_python(data)
+        if datetime.fromisoformat(status.updated).tzinfo is None:
+            raise ValueError("a time without its zone")
+        return status
 
     def silent_seconds(self, now: datetime) -> float:
         """Seconds since the last update."""

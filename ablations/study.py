@@ -3,7 +3,8 @@
 `ablations.expansion` makes cells of them.
 
 A study is a list of blocks. Each block is the product of its axes; the cells of a study are the
-union of its blocks, without duplicates. Axes set beside the blocks are the blocks' defaults.
+union of its blocks, without duplicates. Axes set beside the blocks are the blocks' defaults; a
+study without blocks is one block, made of them alone.
 
     title: Luong 2015
     seeds: 3                      # seeds 1 to 3, or a list
@@ -16,6 +17,9 @@ union of its blocks, without duplicates. Axes set beside the blocks are the bloc
 
 Pairs without a meaning are left out, with their reason, where "all" brought them up, and are an
 error where they are listed.
+
+Values are read as text, whatever YAML makes of them elsewhere, and the type of the option decides:
+`source: no` is Norwegian, `test: 2016` a file's name, and 0100 one hundred. Only `null` is none.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from __future__ import annotations
 import csv
 import functools
 import importlib.metadata
-import operator
+import re
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +37,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     TypeAdapter,
@@ -41,8 +46,9 @@ from pydantic import (
     model_validator,
 )
 
-from bench.errors import UsageError, unknown_name
+from bench.errors import UsageError, one_line, unknown_name
 from bench.store.cell import LARGEST_SEED, Cell, Scalar
+from bench.store.files import local_path
 from tasks.plan import make_cell
 
 FOLDER = Path(__file__).parent / "studies"
@@ -50,8 +56,15 @@ FOLDER = Path(__file__).parent / "studies"
 GROUP = "attnbench.studies"
 
 All = Literal["all"]
-#: A whole number, and not `true`.
-Whole = Annotated[int, Field(strict=True)]
+
+
+def _whole(value: object) -> object:
+    digits = isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]+", value)
+    return int(value) if digits else value  # type: ignore[call-overload]
+
+
+#: A whole number, also as text; and not `true`.
+Whole = Annotated[int, Field(strict=True), BeforeValidator(_whole)]
 #: More of them are a mistake, mostly a seed that was meant for itself.
 MOST_SEEDS = 10_000
 
@@ -69,6 +82,7 @@ class Axes(StudyModel):
         tasks: names, or all that are registered (the default).
         datasets: names, or names by task; each task's default data set if left out.
         attentions, scores: names or "all"; "classic" is each attention's own score (the default).
+            Attentions have no default.
         options: values by option name, single or listed; their product is taken.
         gpu_options: the same, in place of what `options` has, under the budget "gpu".
         seeds: a number n for seeds 1 to n, or the seeds; 1 if left out.
@@ -169,7 +183,7 @@ class Study(Axes):
     name: str = ""
     title: str = ""
     description: str = ""
-    blocks: tuple[Axes, ...] = (Axes(attentions="all"),)
+    blocks: tuple[Axes, ...] = (Axes(),)
     paper: Paper | None = None
 
     @field_validator("name")
@@ -250,7 +264,6 @@ _TAKES: Mapping[str, str] = {
     "gpu_options": "values, or lists of values, by the name of the option",
     "seeds": "a number of seeds, or a list of seeds",
 }
-_SHOWN = 60  # characters of what was found instead
 
 # Which model has its keys at which place of a file; list positions and names are left out.
 _MODELS: Mapping[tuple[str, ...], type[StudyModel]] = {
@@ -274,9 +287,10 @@ def load_study(name: str) -> Study:
 def find_study(name: str) -> Path:
     """The file of a study. Whatever ends in .yaml or .yml, or has a slash in it, is a path."""
     if name.endswith((".yaml", ".yml")) or "/" in name:
-        path = Path(name).expanduser()
+        path = local_path(name, where="study")
         if not path.is_file():
-            raise UsageError("no such file", where=name, remedy="give a study's name or its file")
+            what = "not a file" if path.exists() else "no such file"
+            raise UsageError(what, where=name, remedy="give a study's name or its file")
         return path
     known = study_files()
     if name not in known:
@@ -302,26 +316,55 @@ def read_study(path: Path) -> Study:
     except (OSError, UnicodeDecodeError) as error:
         reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise UsageError(f"cannot be read ({reason})", where=str(path)) from None
-    try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        problem = getattr(error, "problem", error)
-        raise UsageError(f"not valid YAML ({problem})", where=where) from None
-    except RecursionError:
-        raise UsageError("not a study (nested too deeply)", where=str(path)) from None
+    tree, data = _parsed(text, path)
     if not isinstance(data, dict):
         raise UsageError("a study is a mapping of axes and blocks", where=str(path))
-    _refuse_repeated_keys(tree, path, set())
     try:
         study = Study.model_validate({"name": path.stem, **data})
     except ValidationError as error:
-        raise _as_usage_error(error, tree, data, path) from None
+        raise _as_usage_error(error, tree, text, path) from None
     if study.paper is not None:
         check_rows(study.paper, where=str(path))
     return study
+
+
+class _TextLoader(yaml.SafeLoader):
+    """A loader of YAML whose scalars are texts, or None; it knows no other types."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > _MOST_KEYS:  # mappings merged into mappings multiply
+            mark = node.start_mark
+            raise yaml.constructor.ConstructorError(problem="too many keys", problem_mark=mark)
+
+
+_MOST_KEYS = 10_000
+_OWN_TYPES = {f"tag:yaml.org,2002:{name}" for name in ("null", "str", "seq", "map", "merge")}
+_TextLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag in _OWN_TYPES]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_TextLoader.yaml_constructors = {
+    tag: constructor
+    for tag, constructor in yaml.SafeLoader.yaml_constructors.items()
+    if tag is None or tag in _OWN_TYPES  # None is for those that are not known
+}
+
+
+def _parsed(text: str, path: Path) -> tuple[yaml.Node | None, Any]:
+    """The nodes of a YAML file, and its data. Raises UsageError."""
+    try:
+        loader = _TextLoader(text)
+        tree = loader.get_single_node()
+        _refuse_repeated_keys(tree, path, set())
+        return tree, None if tree is None else loader.construct_document(tree)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        problem = one_line(str(getattr(error, "problem", error)))
+        raise UsageError(f"not valid YAML ({problem})", where=where) from None
+    except RecursionError:
+        raise UsageError("not a study (nested too deeply)", where=str(path)) from None
 
 
 def _refuse_repeated_keys(node: yaml.Node | None, path: Path, visited: set[int]) -> None:
@@ -333,10 +376,10 @@ def _refuse_repeated_keys(node: yaml.Node | None, path: Path, visited: set[int])
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
-            if key.value in seen:
-                line = key.start_mark.line + 1
-                raise UsageError(f"duplicate key '{key.value}'", where=f"{path}:{line}")
-            seen.add(key.value)
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                where = f"{path}:{key.start_mark.line + 1}"
+                raise UsageError(f"duplicate key '{one_line(key.value, 60)}'", where=where)
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else key)
             _refuse_repeated_keys(value, path, visited)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
@@ -344,12 +387,12 @@ def _refuse_repeated_keys(node: yaml.Node | None, path: Path, visited: set[int])
 
 
 def _as_usage_error(
-    error: ValidationError, tree: yaml.Node | None, data: Any, path: Path
+    error: ValidationError, tree: yaml.Node | None, text: str, path: Path
 ) -> UsageError:
     # A misspelt key often leaves another one missing; the misspelling is the cause.
     first = sorted(error.errors(), key=lambda found: found["type"] != "extra_forbidden")[0]
     place = first["loc"]
-    named, line = _found(tree, place)
+    named, node, line = _found(tree, place)
     where = f"{path}:{line}"
     if first["type"] == "extra_forbidden":
         inner = tuple(part for part in place[:-1] if isinstance(part, str))
@@ -357,23 +400,28 @@ def _as_usage_error(
         return unknown_name("key", str(place[-1]), known, where=where)
     axis = next((part for part in named if part in _TAKES), None)
     if axis is not None and first["type"] != "value_error":
-        value = repr(functools.reduce(operator.getitem, named, data))
-        value = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
-        message = f"takes {_TAKES[str(axis)]}, not {value}"
+        found = "" if node is None else text[node.start_mark.index : node.end_mark.index]
+        message = f"takes {_TAKES[str(axis)]}, not {one_line(found, 60) or 'nothing'}"
     else:
         message = str(first["msg"]).removeprefix("Value error, ").replace("valid tuple", "list")
-    dotted = ".".join(map(str, named))
+    dotted = one_line(".".join(map(str, named)))
     return UsageError(f"{dotted}: {message}" if dotted else message, where=where)
 
 
-def _found(node: yaml.Node | None, place: tuple[int | str, ...]) -> tuple[list[int | str], int]:
-    """The parts of a place that the file has (pydantic adds the types that it tried), and the
-    line, from 1, of the innermost."""
+def _found(
+    node: yaml.Node | None, place: tuple[int | str, ...]
+) -> tuple[list[int | str], yaml.Node | None, int]:
+    """The parts of a place that the file has (pydantic adds the types that it tried), the node
+    there, and the line, from 1, of the innermost part."""
     named, line = [], 1 if node is None else node.start_mark.line + 1
     for part in place:
         children: dict[int | str, tuple[yaml.Node, yaml.Node]] = {}  # with the node of their line
         if isinstance(node, yaml.MappingNode):
-            children = {key.value: (key, value) for key, value in node.value}
+            children = {
+                key.value: (key, value)
+                for key, value in node.value
+                if isinstance(key, yaml.ScalarNode)
+            }
         elif isinstance(node, yaml.SequenceNode):
             children = {number: (item, item) for number, item in enumerate(node.value)}
         if part not in children:
@@ -381,4 +429,4 @@ def _found(node: yaml.Node | None, place: tuple[int | str, ...]) -> tuple[list[i
         marked, node = children[part]
         named.append(part)
         line = marked.start_mark.line + 1
-    return named, line
+    return named, node, line

@@ -16,16 +16,18 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from ablations.cancellation import Stopped, kill_all, stop_signals
-from ablations.cluster import Resources, cluster
-from ablations.progress import NodeUse, Progress, Renderer, StatusWriter, Tally
+from ablations.cluster import ClusterLost, Resources, ray_folder
+from ablations.driver import drive
+from ablations.progress import Progress, Renderer, StatusWriter, Tally
 from ablations.trial_interface import Outcome, TrialOptions
 from bench.attention.registries import attentions
 from bench.store.cell import Cell
-from bench.store.result import utc_now
+from bench.store.result import Provenance, split_differences, utc_now
 from bench.store.store import Problem, Store
 
 if TYPE_CHECKING:
     from bench.attention.base import Placement
+    from tasks.plan import Splits
 
 Order = Callable[[Sequence[Cell], Mapping[str, float]], Sequence[Cell]]
 
@@ -43,13 +45,21 @@ _STEPWISE = 21
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """The cells of a sweep: all of them, those already stored, those to run in this order; and the
-    records of the store that cannot be used, whose cells are run again."""
+    """The cells of a sweep.
+
+    Attributes:
+        cells: all of them.
+        stored: those already stored.
+        to_run: those to run, in this order.
+        unusable: records of the store that cannot be used, whose cells are run again.
+        other_data: cells to run that are stored for other data, each with where its result is from.
+    """
 
     cells: tuple[Cell, ...]
     stored: tuple[Cell, ...]
     to_run: tuple[Cell, ...]
     unusable: tuple[Problem, ...] = ()
+    other_data: tuple[tuple[Cell, Provenance], ...] = ()
 
     def __str__(self) -> str:
         return f"{len(self.cells)} cells, {len(self.to_run)} to run"
@@ -61,12 +71,14 @@ class SweepSummary:
 
     Attributes:
         outcomes: of this sweep, in the order they came in.
-        stopped: exit status asked for by Ctrl-C or SIGTERM, None if it ran to its end.
+        stopped: exit status asked for by Ctrl-C, SIGTERM and the like, None if none came.
+        lost: why it ended with cells left to run, None if it did not.
     """
 
     plan: SweepPlan
     outcomes: tuple[Outcome, ...] = ()
     stopped: int | None = None
+    lost: str | None = None
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -74,8 +86,9 @@ class SweepSummary:
 
     @property
     def exit_status(self) -> int:
-        """0 all well, 1 some failed, 130 or 143 stopped."""
-        return self.stopped if self.stopped is not None else int(bool(self.failed))
+        """0 all well, 1 some failed or were not run, 130 or 143 (129, 131) stopped."""
+        wrong = bool(self.failed) or self.lost is not None
+        return self.stopped if self.stopped is not None else int(wrong)
 
 
 def longest_first(cells: Sequence[Cell], seconds: Mapping[str, float]) -> list[Cell]:
@@ -115,6 +128,11 @@ def kind(cell: Cell) -> str:
     return cell.with_seed(0).hash
 
 
+def without_data(cell: Cell) -> str:
+    """A name that cells share if they differ in nothing but their data."""
+    return replace(cell, data="").hash
+
+
 def family(cell: Cell) -> str:
     """A name that cells share if they have the same attention on the same data and budget."""
     return f"{cell.task} {cell.dataset} {cell.budget} {cell.attention}"
@@ -140,15 +158,23 @@ def plan_sweep(
     done: set[str] = set()
     taken: list[tuple[Cell, float]] = []
     unusable: list[Problem] = []
+    of_data: dict[str, Provenance] = {}
     for result in store.results(unusable) if store else ():
         if result.status == "done":
             if result.hash not in again:
                 done.add(result.hash)
+            if result.cell.data:
+                of_data[without_data(result.cell)] = result.provenance
             if result.cost.total_seconds is not None:
                 taken.append((result.cell, result.cost.total_seconds))
     stored = tuple(cell for cell in unique if cell.hash in done)
     to_run = order([cell for cell in unique if cell.hash not in done], mean_seconds(taken))
-    return SweepPlan(unique, stored, tuple(to_run[:limit]), tuple(unusable))
+    other_data = [
+        (cell, of_data[name])
+        for cell in to_run[:limit]
+        if cell.data and (name := without_data(cell)) in of_data
+    ]
+    return SweepPlan(unique, stored, tuple(to_run[:limit]), tuple(unusable), tuple(other_data))
 
 
 def run_sweep(
@@ -162,8 +188,8 @@ def run_sweep(
 ) -> SweepSummary:
     """Run the cells of a plan in warm workers; their results are in the store afterwards.
 
-    Ctrl-C and SIGTERM end it within seconds, with what is finished stored, checkpoints of what was
-    running, and no process left.
+    Ctrl-C, SIGTERM and a closed terminal end it within seconds, with what is finished stored,
+    checkpoints of what was running, and no process left; so does losing Ray again and again.
 
     Args:
         options: of every trial; they name the store.
@@ -183,32 +209,33 @@ def run_sweep(
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{options.study or 'sweep'}-{secrets.token_hex(3)}"
     options = replace(options, sweep=name, sweep_began=utc_now())
     tally = Tally({cell.hash: cell.label for cell in plan.to_run}, len(plan.stored))
-    status = StatusWriter(store, name, options.study or "", _nodes)
+    status = StatusWriter(store, name, options.study or "", lambda: progress.nodes)
     progress = Progress(tally, [renderer, status])
     stopped: int | None = None
+    lost: str | None = None
     with stop_signals(at_second=kill_all) as request:
         try:
             progress.begin("starting Ray and its workers")
-            with cluster(resources.address, store.ray, resources.cpus_per_trial) as folder:
-                request.arm()
-                request.check()
-                from ablations.tune import run_trials
-
-                trials = (plan.to_run, options, resources, folder, trial_function)
-                run_trials(*trials, progress, request, early_stopping=early_stopping)
+            with ray_folder(store.ray) as folder:
+                drive(
+                    plan.to_run,
+                    options,
+                    resources,
+                    folder,
+                    trial_function,
+                    progress,
+                    request,
+                    early_stopping=early_stopping,
+                )
         except Stopped as stop:
             stopped = stop.status
+        except ClusterLost as loss:
+            lost = str(loss)
         finally:
-            progress.end(stopped=stopped is not None)
+            progress.end(stopped=stopped is not None or lost is not None)
             with contextlib.suppress(OSError, ValueError):
                 store.end_sweep(name)
-    return SweepSummary(plan, tuple(tally.outcomes), stopped)
-
-
-def _nodes() -> list[NodeUse]:
-    from ablations.tune import nodes  # imports Ray, which runs by then
-
-    return nodes()
+    return SweepSummary(plan, tuple(tally.outcomes), stopped, lost)
 
 
 def describe_unusable(plan: SweepPlan) -> Sequence[str]:
@@ -219,6 +246,32 @@ def describe_unusable(plan: SweepPlan) -> Sequence[str]:
     if count == 1:
         return [f"a record cannot be used, so that its cell runs again: {first}"]
     return [f"{count} records cannot be used, so that their cells run again; first: {first}"]
+
+
+def describe_other_data(plan: SweepPlan, splits: Mapping[str, Splits]) -> Sequence[str]:
+    """One line on the cells that are stored for other data, if there are any.
+
+    Args:
+        splits: of the data that the cells have, by fingerprint (`tasks.plan.with_data`).
+    """
+    pairs = {
+        (cell.data, stored.data_fingerprint): (cell, stored) for cell, stored in plan.other_data
+    }
+    if not pairs:
+        return []
+    cell, stored = next(iter(pairs.values()))
+    differences = split_differences(stored.splits, splits.get(cell.data, {}))
+    count = len(plan.other_data)
+    first = (
+        f"{cell.task}/{cell.dataset} is {cell.data[:8]} here and {stored.data_fingerprint!s:.8} "
+        f"there ({', '.join(differences[:4]) or 'other alignments or properties'})"
+    )
+    more = f", and {len(pairs) - 1} more such differences" if len(pairs) > 1 else ""
+    cells = "1 cell is" if count == 1 else f"{count:,} cells are"
+    return [
+        f"{cells} stored for other data, so that {'it runs' if count == 1 else 'they run'} "
+        f"again: {first}{more}"
+    ]
 
 
 def describe_problems(summary: SweepSummary) -> Sequence[str]:

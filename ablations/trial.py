@@ -7,6 +7,7 @@ its figures do not depend on who ran it or what ran there before.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -27,12 +28,13 @@ from ablations.fit import fit, seed_all
 from ablations.trial_interface import (
     NO_HOOKS,
     OUT_OF_MEMORY,
+    NotStoredError,
     TrialHooks,
     TrialOptions,
     failed_result,
     validation_figures,
 )
-from bench.errors import UsageError
+from bench.errors import OtherData, UsageError
 from bench.hardware import (
     PeakMemory,
     count_attention_parameters,
@@ -44,7 +46,7 @@ from bench.store.cell import Cell
 from bench.store.result import Cost, Result, utc_now
 from bench.tracking import open_tracker
 from tasks.base import Evaluation, Plan, TaskData
-from tasks.plan import resolve
+from tasks.plan import resolve, with_data
 from tasks.training.module import DivergedError
 
 #: `Failure.kind` of input the user must mend; `attnbench run` turns it into exit status 2.
@@ -58,12 +60,15 @@ def run_trial(cell: Cell, options: TrialOptions, hooks: TrialHooks = NO_HOOKS) -
     finished result of the same cell is never replaced by it).
 
     Raises:
-        OSError, UsageError: the store cannot be written.
+        NotStoredError: the store cannot be written; it has the result.
         Interrupted: it was asked to stop. The next trial of this cell goes on from there.
         RankLost: the process of another rank died. The next trial goes on, too.
     """
     assert options.rank == 0, "other ranks call `run_rank`"
     started, clock = utc_now(), time.perf_counter()
+    if not cell.data:  # planned by the caller's own code
+        with contextlib.suppress(UsageError):  # the trial comes upon the same
+            [cell], _ = with_data([cell], options.paths().data_root)
     store = options.store()
     folder = Path(options.cache) if store is None else store.wandb
     with open_tracker(options.wandb, cell, folder, options.study) as tracker:
@@ -80,7 +85,10 @@ def run_trial(cell: Cell, options: TrialOptions, hooks: TrialHooks = NO_HOOKS) -
             result = failed_result(cell, kind, message, started=started, options=options)
             rows, traces = [], []
         if store is not None:
-            store.put(result, rows, [trace.to_json() for trace in traces])
+            try:
+                store.put(result, rows, [trace.to_json() for trace in traces])
+            except OSError as error:
+                raise NotStoredError(result, error) from error
             store.drop_checkpoint(result.hash)
         tracker.finish(result, rows[:20], traces)
     if tracker.problem is not None:
@@ -177,7 +185,8 @@ def _train_and_test(
         curve=_curve(module),
         provenance=options.provenance(
             started,
-            data_fingerprint=data.fingerprint,
+            data_fingerprint=data.corpus.fingerprint,
+            splits=data.corpus.identities,
             signatures=evaluation.signatures,
             notes=[*data.notes, *evaluation.notes, *together, *options.notes_of(cell)],
         ),
@@ -202,6 +211,8 @@ def failure_kind(error: Exception) -> str:
     """`Failure.kind` of an exception that a trial raised."""
     if isinstance(error, RankFailed):
         return error.kind
+    if isinstance(error, OtherData):
+        return "other data"
     if isinstance(error, UsageError):
         return UNUSABLE
     if isinstance(error, DivergedError):

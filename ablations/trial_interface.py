@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter
 
+from bench.errors import reason_of
 from bench.store.cell import Cell
 from bench.store.result import Failure, Primary, Provenance, Result, provenance
 from bench.tracking import Mode, NullTracker, Tracker
@@ -215,6 +216,14 @@ def failed_result(
         failure=Failure(kind=kind, message=" ".join(message.split())),
         provenance=options.provenance(started),
     )
+
+
+class NotStoredError(OSError):
+    """Raised where a trial has ended and the store cannot hold its result, which this carries."""
+
+    def __init__(self, result: Result, cause: OSError) -> None:
+        super().__init__(f"the result cannot be stored ({reason_of(cause)})")
+        self.result = result
 
 
 def stored_result(cell: Cell, options: TrialOptions) -> Result | None:

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import ray
 from ray import tune
@@ -18,9 +18,8 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from ablations.cancellation import StopRequest
 from ablations.cluster import Resources, environment
-from ablations.progress import NodeUse, Progress
+from ablations.progress import NodeUse
 from ablations.trial_interface import (
     OUT_OF_MEMORY,
     WORKER_DIED,
@@ -45,6 +44,16 @@ _REDUCTION = 3
 _METRIC = "best_validation_loss"
 
 _DETAIL_CHARACTERS = 200
+
+
+class Listener(Protocol):
+    """Hears of trials, as `ablations.progress.Progress` does."""
+
+    def ready(self, slots: int) -> None: ...
+    def started(self, hash: str) -> None: ...
+    def located(self, hash: str, node: str) -> None: ...
+    def finished(self, outcome: Outcome) -> None: ...
+    def tick(self) -> None: ...
 
 
 class GivenCells(Searcher):
@@ -134,8 +143,7 @@ def run_trials(
     resources: Resources,
     folder: Path,
     trial_function: str,
-    progress: Progress,
-    request: StopRequest,
+    progress: Listener,
     *,
     early_stopping: bool = False,
 ) -> None:
@@ -150,7 +158,7 @@ def run_trials(
     # One for every rank, near to each other. The worker that Tune starts is the first.
     bundles = tune.PlacementGroupFactory([_needs(resources)] * resources.ranks, strategy="PACK")
     progress.ready(slots)
-    watch = _Watch(progress, request, options, resources.retries)
+    watch = _Watch(progress, options, resources.retries)
     for attempt in itertools.count():
         tuner = tune.Tuner(
             tune.with_resources(trainable(options, trial_function), bundles),
@@ -227,10 +235,8 @@ class _Watch(tune.Callback):
         retries: deaths that a trial may survive.
     """
 
-    def __init__(
-        self, progress: Progress, request: StopRequest, options: TrialOptions, retries: int
-    ) -> None:
-        self._progress, self._request, self._options = progress, request, options
+    def __init__(self, progress: Listener, options: TrialOptions, retries: int) -> None:
+        self._progress, self._options = progress, options
         self._retries, self._deaths = retries, Counter[str]()
         self._started: dict[str, str] = {}  # of those that run, by hash
         self._forsaken: list[Cell] = []
@@ -247,7 +253,6 @@ class _Watch(tune.Callback):
         return found
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        self._request.stop_trials(self._options, running=bool(self._started))
         self._progress.tick()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import wandb
 
-from bench.tracking.wandb import Identity, close_run, one_line, open_run
+from bench.tracking.wandb import Identity, close_run, fitted, one_line, open_run
 from reports import formats
 from reports.load import slug
 from reports.pages.report import Report
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 JOB_TYPE = "sweep"
 _ENDINGS = ("json", "predictions.jsonl", "traces.jsonl")
+#: Characters of a table's name: its artifact's has those of the run's id before it.
+_LONGEST_KEY = 50
 #: For uploads: that long, and longer for each of the store's many small files.
 _PATIENCE_SECONDS = 60.0
 _FILES_PER_SECOND = 20.0
@@ -120,7 +122,9 @@ def _shown(report: Report, page: Path) -> dict[str, Any]:
     for table in _tables(report):
         columns, rows = columns_and_rows(table)
         data: list[Iterable[Any]] = list(rows)
-        shown[f"tables/{table.name}"] = wandb.Table(columns=columns, data=data)
+        shown[f"tables/{fitted(table.name, _LONGEST_KEY)}"] = wandb.Table(
+            columns=columns, data=data
+        )
     shown["overview/page"] = wandb.Html(page.read_text("utf-8"), inject=False)
     shown["overview/picture"] = wandb.Image(
         overview_picture(report.overview), caption=report.overview.title
@@ -166,7 +170,7 @@ def _number(text: str) -> float | None:
 def _artifact(report: Report, store: Store) -> wandb.Artifact:
     """Return the artifact of the report's records, predictions and traces; of a remote store
     only its address."""
-    name = slug("-".join(["store", *_studies(report)]))[:120]
+    name = fitted(slug("-".join(["store", *_studies(report)])))
     artifact = wandb.Artifact(name, type="store", metadata=summary(report))
     if not store.is_local:
         artifact.add_reference(f"{store.address}/trials", name="trials", checksum=False)

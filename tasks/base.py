@@ -6,7 +6,7 @@ sweep and the reports know of a task they know through this interface.
 
 from __future__ import annotations
 
-import os
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVa
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.errors import UsageError
+from bench.errors import OtherData, UsageError
 from bench.registry import Registry
 from bench.store.cell import Cell
-from bench.store.result import Alignment, LengthBin, Primary, Trace
+from bench.store.files import user_cache
+from bench.store.result import Alignment, LengthBin, Primary, SplitIdentity, Trace
 from tasks.data.cache import digest, digest_texts
+from tasks.data.overlap import Overlap
 from tasks.data.readers import Problem, Scan, interleaved, summary
 from tasks.evaluation.scoring import Prediction, Scorer
 from tasks.settings import Settings, budget_settings
@@ -47,7 +49,8 @@ class Example(Protocol):
         """Unique in its split."""
 
     def content(self) -> Iterable[str]:
-        """Texts that change whenever the example does; fingerprints are made from them."""
+        """Texts that change whenever the example does, but for its name; fingerprints are made
+        from them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,21 +89,44 @@ class Corpus(Generic[ExampleT]):
         """JSON data besides the examples that results depend on (picture size, ...)."""
         return ()
 
+    def content(self, example: ExampleT) -> Iterable[str]:
+        """Texts that change whenever an example does, with what it only refers to (the sound of an
+        utterance). Raises UsageError where a file cannot be read."""
+        return example.content()
+
+    @cached_property
+    def identities(self) -> dict[str, SplitIdentity]:
+        """The identity of every split."""
+        return {name: self._identity(part) for name, part in self.splits.items()}
+
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of all examples, their order and `traits`; hexadecimal."""
-        return digest(
-            type(self).__name__,
-            self.traits(),
-            [
-                [name, digest_texts(chain.from_iterable(example.content() for example in part))]
-                for name, part in self.splits.items()
-            ],
-        )
+        """Digest of all examples, their names, their order and `traits`; hexadecimal."""
+        splits = [[name, one.fingerprint] for name, one in self.identities.items()]
+        return digest(type(self).__name__, self.traits(), splits)
+
+    def _identity(self, part: Sequence[ExampleT]) -> SplitIdentity:
+        ordered, total = hashlib.sha256(), 0
+        for example in part:
+            content = digest_texts(self.content(example))
+            ordered.update(digest_texts([example.id, content]).encode())
+            total += int(content, 16)  # a sum is the same in any order
+        contents = f"{total % 2**256:064x}"
+        return SplitIdentity(examples=len(part), fingerprint=ordered.hexdigest(), contents=contents)
+
+    def overlaps(self) -> Iterator[Overlap]:
+        """Examples of validation and test sets that earlier splits hold, too. Corpora of texts
+        count them (`tasks.data.overlap`); pictures and sounds in two splits are `problems`."""
+        return iter(())
 
     def problems(self) -> Iterator[Problem]:
         """What only shows when all examples are looked at closely (pictures decoded, ...): for
         `attnbench data check`, after the data set's `scan`. Raises UsageError likewise."""
+        return iter(())
+
+    def remarks(self) -> Iterator[str]:
+        """What a close look at the examples shows that is odd but no problem: `attnbench data
+        check` says it beside the notes."""
         return iter(())
 
 
@@ -125,9 +151,8 @@ class Paths:
 
     @classmethod
     def of_user(cls, data_root: Path | None) -> Paths:
-        """Paths outside any store: prepared data lie in `$XDG_CACHE_HOME/attnbench/data`."""
-        caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        return cls(data_root, Path(caches).expanduser() / "attnbench" / "data")
+        """Paths outside any store: prepared data lie in `attnbench/data` of the user's cache."""
+        return cls(data_root, user_cache() / "attnbench" / "data")
 
 
 class Downloadable(Protocol):
@@ -301,8 +326,23 @@ class Plan(Generic[SettingsT, CorpusT]):
     settings: SettingsT
 
     def load(self, data_root: Path | None) -> CorpusT:
-        """The examples of the data set. Raises UsageError where they cannot be used."""
-        return self.dataset.load(self.dataset_options, data_root)
+        """The examples of the data set that count under the settings' limits.
+
+        Raises:
+            UsageError: they cannot be used.
+            OtherData: they are not those that the cell was planned for.
+        """
+        corpus = self.dataset.load(self.dataset_options, data_root)
+        corpus = corpus.limited(self.settings.train_limit, self.settings.test_limit)
+        if self.cell.data and self.cell.data != corpus.fingerprint:
+            raise OtherData(
+                f"data set '{self.cell.dataset}' is {corpus.fingerprint[:8]} here and was "
+                f"{self.cell.data[:8]} when the cell was planned",
+                where=str(data_root),
+                remedy="its files have changed, or differ between machines; run again when they "
+                "are the same everywhere",
+            )
+        return corpus
 
 
 @dataclass(frozen=True)
@@ -325,11 +365,21 @@ class Evaluation:
 
 
 class TaskData(ABC):
-    """Prepared data of one trial: tokenised, indexed, ready to be batched."""
+    """Prepared data of one trial: tokenised, indexed, ready to be batched.
 
-    #: Hexadecimal digest of everything the figures depend on: examples, order, tokenisation.
-    fingerprint: str
-    notes: Sequence[str] = ()
+    Attributes:
+        corpus: the examples.
+        preparation: digest of what was made of them (vocabularies, features): a checkpoint made
+            with another one is of no use.
+    """
+
+    corpus: Corpus[Any]
+    preparation: str = ""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a reader of the results must know, overlaps of the splits included."""
+        return (*self.corpus.notes, *map(str, self.corpus.overlaps()))
 
     @abstractmethod
     def datamodule(self, seed: int) -> pl.LightningDataModule:

@@ -8,15 +8,20 @@ options checked against the schema of whoever owns them, and dropped where they 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import cache
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from bench.attention.registries import NO_SCORE, attentions, normalisers, scores
-from bench.errors import NotApplicable, UsageError, unknown_name
+from bench.errors import NotApplicable, UsageError, one_line, unknown_name
 from bench.store.cell import LARGEST_SEED, Cell, Scalar
+from bench.store.result import SplitIdentity
 from tasks.base import Dataset, Plan, Task, datasets, tasks
 from tasks.settings import BUDGETS
 
@@ -92,6 +97,41 @@ def resolve(cell: Cell) -> Plan:
     )
 
 
+#: The identity of every split of a data set, by the split's name.
+Splits = Mapping[str, SplitIdentity]
+
+
+def with_data(
+    cells: Iterable[Cell], data_root: Path | None
+) -> tuple[list[Cell], dict[str, Splits]]:
+    """The cells with the fingerprint of their data where these are read from files: a result counts
+    for the same data only. Each data set is read once, under the cells' limits.
+
+    Returns:
+        The cells, and the splits of each data set by its fingerprint.
+
+    Raises UsageError where data cannot be used.
+    """
+    known: dict[Any, str] = {}
+    splits: dict[str, Splits] = {}
+
+    @cache
+    def fingerprint(cell: Cell) -> str:
+        if not datasets(cell.task).get(cell.dataset).external:
+            return ""
+        plan = resolve(cell)
+        limits = (plan.settings.train_limit, plan.settings.test_limit)
+        key = (cell.task, cell.dataset, plan.dataset_options, limits)
+        if key not in known:
+            corpus = plan.load(data_root)
+            known[key] = corpus.fingerprint
+            splits[corpus.fingerprint] = corpus.identities
+        return known[key]
+
+    found = [replace(cell, data=fingerprint(replace(cell, seed=0, data=""))) for cell in cells]
+    return found, splits
+
+
 def dataset_options(dataset: type[Dataset], values: Mapping[str, Any]) -> Any:
     """The options of a data set, without a cell. Raises UsageError: unknown names, values that do
     not fit."""
@@ -128,15 +168,20 @@ def _split_options(options: Mapping[str, Any], *schemas: type[BaseModel]) -> lis
 
 
 def _validated(schema: type[BaseModel], values: Mapping[str, Any]) -> Any:
+    """The options as their types have them. Values may be texts, as on the command line and in
+    studies: `no` is a text for one option and false for another."""
+    read = {name: _none_or(schema.model_fields[name], value) for name, value in values.items()}
     try:
-        model = schema.model_validate(dict(values))
+        model = schema.model_validate(read)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or schema.__name__
+        message = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+        wanted = message.partition(", unable to")[0]
         raise UsageError(
-            f"{name}={first.get('input')!r} cannot be used",
+            f"{name}={one_line(str(first.get('input')))} cannot be used",
             where="--set",
-            remedy=first["msg"].removeprefix("Value error, ").lower(),
+            remedy="it is true or false" if first["type"].startswith("bool") else wanted,
         ) from None
     for name in values:  # infinity passes for large, but a record cannot hold it
         value = getattr(model, name)
@@ -145,6 +190,11 @@ def _validated(schema: type[BaseModel], values: Mapping[str, Any]) -> Any:
                 f"{name}={value!r} cannot be used", where="--set", remedy="give a finite number"
             )
     return model
+
+
+def _none_or(field: FieldInfo, value: Any) -> Any:
+    """None for the text `null`, where an option may be None."""
+    return None if value == "null" and NoneType in get_args(field.annotation) else value
 
 
 def _explicit_options(draft: Cell) -> dict[str, Scalar]:

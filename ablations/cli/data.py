@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ablations.cli.options import add_data_root, add_settings, data_root_of, say, settings_of
 from bench.errors import UsageError, unknown_name
+from bench.store.files import local_path
 
 if TYPE_CHECKING:
     from tasks.base import Dataset
@@ -188,7 +189,7 @@ def _download(args: argparse.Namespace) -> int:
             where="--data-root",
             remedy="name a folder, or set ATTNBENCH_DATA",
         )
-    root = Path(args.data_root).expanduser().absolute()
+    root = local_path(args.data_root, where="--data-root").absolute()
     if root.exists() and not root.is_dir():
         raise UsageError("not a directory", where=f"--data-root {args.data_root}")
     say(f"{found.label}: {found.kind.summary}")
@@ -234,7 +235,8 @@ def _check(args: argparse.Namespace) -> int:
             corpus = found.kind.load(options, root)
             sizes = ", ".join(f"{name} {len(part):,}" for name, part in corpus.splits.items())
             lines = [f"{found.label}: can be used ({sizes})"]
-            lines += [f"  note: {note}" for note in corpus.notes]
+            remarks = (*corpus.notes, *corpus.overlaps(), *corpus.remarks())
+            lines += [f"  note: {note}" for note in remarks]
         say("\n".join(lines))
     if total:
         raise UsageError(
@@ -246,10 +248,11 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _folder(path: str) -> Path | None:
-    if Path(path).is_file():
+    given = local_path(path, where="PATH")
+    if given.is_file():
         raise UsageError(
             "is a file", where=path, remedy="name its folder, and the file itself with --set"
         )
-    if not Path(path).exists():
+    if not given.exists():
         raise UsageError("no such folder", where=path)
     return data_root_of(path)

@@ -10,11 +10,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import UsageError
+from bench.errors import UsageError, one_line
+from bench.store.files import local_path
 from bench.tracking import REQUESTS
 
 if TYPE_CHECKING:
-    from bench.store.cell import Cell, Scalar
+    from bench.store.cell import Cell
+    from tasks.plan import Splits
 
 
 def add_cell_options(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +37,7 @@ def add_data_root(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data-root",
         metavar="DIR",
-        default=os.environ.get("ATTNBENCH_DATA"),
+        default=os.environ.get("ATTNBENCH_DATA") or None,
         help="folder of the real data sets (or set ATTNBENCH_DATA)",
     )
 
@@ -67,29 +69,21 @@ def checkpoint_seconds_of(minutes: float) -> float:
     return 60.0 * minutes
 
 
-def settings_of(pairs: Iterable[str]) -> dict[str, Scalar]:
-    """`--set` values, read as YAML scalars; the last of a name counts.
+def settings_of(pairs: Iterable[str]) -> dict[str, str]:
+    """`--set` values by name, as text that the option's type reads; the last of a name counts.
 
-    Raises UsageError for anything but KEY=VALUE, and for lists and mappings.
+    Raises UsageError for anything but KEY=VALUE.
     """
-    import yaml
-
-    settings: dict[str, Scalar] = {}
+    settings = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
-        if not key or not equals:
+        if not key.strip() or not equals:
             raise UsageError(
-                f"expected KEY=VALUE, got '{pair}'", where="--set", remedy="as in max_steps=100"
+                f"expected KEY=VALUE, got '{one_line(pair, 60)}'",
+                where="--set",
+                remedy="as in max_steps=100",
             )
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            value = text
-        if isinstance(value, list | dict):
-            raise UsageError(f"{key} takes one value, not {text}", where="--set")
-        # YAML knows dates and such, which are text here; so is nothing at all ("null" is None).
-        plain = text.strip() and isinstance(value, bool | int | float | None)
-        settings[key.strip()] = value if plain else text
+        settings[key.strip()] = text
     return settings
 
 
@@ -97,7 +91,7 @@ def data_root_of(given: str | None) -> Path | None:
     """The absolute path of the folder. Raises UsageError if it does not exist."""
     if given is None:
         return None
-    path = Path(given).expanduser().absolute()
+    path = local_path(given, where="--data-root").absolute()
     if not path.is_dir():
         raise UsageError("no such folder", where=f"--data-root {given}")
     return path
@@ -138,6 +132,20 @@ def check_data(cells: Iterable[Cell], data_root: Path | None) -> None:
             command = f"attnbench data check {cell.dataset} --task {cell.task}"
             more = f"and {len(problems) - 1} more, see `{command}`" if len(problems) > 1 else ""
             raise UsageError(problems[0], remedy=more)
+
+
+def with_data(
+    cells: Iterable[Cell], data_root: Path | None
+) -> tuple[list[Cell], dict[str, Splits]]:
+    """As `tasks.plan.with_data`; where data cannot be used, the error of `check_data`."""
+    from tasks import plan
+
+    cells = list(cells)
+    try:
+        return plan.with_data(cells, data_root)
+    except UsageError:
+        check_data(cells, data_root)
+        raise
 
 
 def say(line: str) -> None:

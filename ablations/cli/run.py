@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablations.cli.options import (
@@ -16,6 +19,7 @@ from ablations.cli.options import (
     data_root_of,
     device_of,
     settings_of,
+    with_data,
 )
 from bench.errors import UsageError
 
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from bench.store.cell import Cell
     from bench.store.result import Result
     from bench.store.store import Store
+    from tasks.plan import Splits
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 for a finished cell, 1 for a failed one, 130 or 143 if stopped.
+    """0 for a finished cell, 1 for a failed one, 130, 143 and the like if stopped.
 
     Raises UsageError for names, options, data or a store that cannot be used.
     """
@@ -77,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         options=settings_of(args.settings),
     )
+    data_root = data_root_of(args.data_root)
+    [cell], splits = with_data([cell], data_root)
     store = result = None
     if args.store is not None:
         from bench.store.store import Store
@@ -86,28 +93,48 @@ def run(args: argparse.Namespace) -> int:
             result = store.get(cell.hash)
     if result is None:
         from ablations.cancellation import Stopped
+        from ablations.trial_interface import NotStoredError
 
+        if store is not None and not args.force:
+            _note_other_data(cell, store, splits)
         try:
-            result = _run(cell, store, args)
+            result = _run(cell, data_root, store, args)
         except Stopped as stop:
-            sys.stderr.write(f"{stop}: a checkpoint is stored, run again to continue\n")
+            with contextlib.suppress(OSError):  # a terminal that is gone
+                sys.stderr.write(f"{stop}: a checkpoint is stored, run again to continue\n")
             return stop.status
+        except NotStoredError as error:
+            _show(error.result, as_json=args.json)
+            where = "" if store is None else store.address
+            raise UsageError(str(error), where=where, remedy="see to it and run again") from error
     else:
         sys.stderr.write("from the store; --force runs it again\n")
     _show(result, as_json=args.json)
     return 0 if result.status == "done" else 1
 
 
-def _run(cell: Cell, store: Store | None, args: argparse.Namespace) -> Result:
+def _note_other_data(cell: Cell, store: Store, splits: Mapping[str, Splits]) -> None:
+    """Say where the store has the cell for other data, if that is looked up at next to no cost."""
+    from ablations.sweep import describe_other_data, plan_sweep
+
+    if cell.data and store.is_local:
+        lines = describe_other_data(plan_sweep([cell], store), splits)
+        sys.stderr.writelines(f"note: {line}\n" for line in lines)
+
+
+def _run(
+    cell: Cell, data_root: Path | None, store: Store | None, args: argparse.Namespace
+) -> Result:
     from ablations.cancellation import Interrupted, Stopped, stop_signals
     from ablations.trial import UNUSABLE, run_trial
     from ablations.trial_interface import TrialHooks, TrialOptions
     from bench.tracking import decide
     from tasks.base import Paths
 
-    data_root = data_root_of(args.data_root)
     check_data([cell], data_root)
-    tracking = decide("off" if store is None else args.wandb)
+    tracking = decide(
+        "off" if store is None else args.wandb, folder=None if store is None else store.wandb
+    )
     if args.wandb == "online" and tracking.mode != "online":
         _warn(f"W&B {tracking.mode} ({tracking.reason})")
     options = TrialOptions(
@@ -130,7 +157,7 @@ def _run(cell: Cell, store: Store | None, args: argparse.Namespace) -> Result:
                 assert request.number is not None
                 raise Stopped(request.number) from None
     if result.failure is not None and result.failure.kind == UNUSABLE:
-        raise UsageError(result.failure.message)
+        raise UsageError.repeated(result.failure.message)
     return result
 
 

@@ -20,8 +20,10 @@ from ablations.cli.options import (
     data_root_of,
     say,
     settings_of,
+    with_data,
 )
 from bench.errors import UsageError
+from bench.store.files import local_path
 
 if TYPE_CHECKING:
     from ablations.cluster import Resources
@@ -96,7 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 if all cells are done, 1 if some failed, 130 or 143 if stopped.
+    """0 if all cells are done, 1 if some failed or could not be run, 130 or 143 if stopped.
 
     Raises UsageError for a study, names, options, data, a store or a cluster that cannot be used.
     """
@@ -115,7 +117,9 @@ def run(args: argparse.Namespace) -> int:
         options=settings_of(args.settings),
     )
     expansion = expand(study, changes)
-    address = args.store or f"runs/{study.name}"
+    address = f"runs/{study.name}" if args.store is None else args.store
+    if "://" not in address:
+        local_path(address, where="--store")  # also where a dry run opens no store
     if args.dry_run:
         return _dry_run(expansion, address, args)
     return _sweep(study, expansion, address, args)
@@ -145,10 +149,11 @@ def _check_counts(args: argparse.Namespace) -> None:
 
 
 def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> int:
-    from ablations.sweep import describe_unusable, plan_sweep
+    from ablations.sweep import describe_other_data, describe_unusable, plan_sweep
     from bench.store.store import Store
 
-    cells, store = expansion.cells, None  # a dry run makes none
+    cells, splits = with_data(expansion.cells, data_root_of(args.data_root))
+    store = None  # a dry run makes none
     with contextlib.suppress(UsageError):
         store = Store.open(address)
     search = _search(address, args)
@@ -163,6 +168,7 @@ def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> in
         word = "done" if cell in stored else "run" if cell in to_run else "later"
         sys.stdout.write(f"{word:5}  {cell.hash[:12]}  {cell.label} [{cell.budget}]\n")
     _report("warning", describe_unusable(plan))
+    _report("note", describe_other_data(plan, splits))
     for pair in expansion.refused:
         name = f"{pair.task} {pair.attention}+{pair.score}"
         sys.stdout.write(f"not applicable: {name}: {pair.reason}\n")
@@ -180,7 +186,13 @@ def _search(address: str, args: argparse.Namespace) -> Search | None:
 
 def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Namespace) -> int:
     from ablations.progress import renderer_for
-    from ablations.sweep import describe_failures, describe_unusable, plan_sweep, run_sweep
+    from ablations.sweep import (
+        describe_failures,
+        describe_other_data,
+        describe_unusable,
+        plan_sweep,
+        run_sweep,
+    )
     from ablations.trial_interface import TrialOptions
     from bench.store.store import Store
     from bench.tracking import decide
@@ -189,14 +201,15 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     gpus = resources.gpus_per_rank
     data_root = data_root_of(args.data_root)
     store = Store.open(address, create=True)
+    cells, splits = with_data(expansion.cells, data_root)
     search = _search(store.address, args)
     if search is None:
-        plan = plan_sweep(expansion.cells, store, limit=args.limit)
+        plan = plan_sweep(cells, store, limit=args.limit)
         due = plan.to_run
     else:
-        due = search.due(expansion.cells, store, args.limit)
+        due = search.due(cells, store, args.limit)
     check_data(due, data_root)
-    tracking = decide(args.wandb)
+    tracking = decide(args.wandb, folder=store.wandb)
     options = TrialOptions(
         store_address=store.address,
         data_root=None if data_root is None else str(data_root),
@@ -217,14 +230,22 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         _report("candidate failed", describe_failures(tried))
         if tried.stopped is not None:
             return tried.stopped
-        plan = search.plan_cells(expansion.cells, due, store, begun=True)
+        if tried.lost is not None:
+            _report_loss(tried.lost)
+            return tried.exit_status
+        plan = search.plan_cells(cells, due, store, begun=True)
         options = search.with_notes(options, due)
     _report("warning", describe_unusable(plan))
+    _report("note", describe_other_data(plan, splits))
     wandb = f"W&B {tracking.mode} ({tracking.reason})"
     say(f"{study.name}: {plan}; results in {store.address}; {wandb}")
     begun = time.perf_counter()
     summary = run_sweep(plan, options, resources, renderer_for(sys.stderr))
-    _conclude(summary, address, time.perf_counter() - begun, tracking.mode)
+    # Where the terminal was closed there is nobody to tell.
+    with contextlib.suppress(*([OSError] if summary.stopped else [])):
+        if summary.lost is not None:
+            _report_loss(summary.lost)
+        _conclude(summary, address, time.perf_counter() - begun, tracking.mode)
     return summary.exit_status
 
 
@@ -243,6 +264,10 @@ def _resources(args: argparse.Namespace) -> Resources:
 
 def _report(kind: str, lines: Iterable[str]) -> None:
     sys.stderr.writelines(f"{kind}: {line}\n" for line in lines)
+
+
+def _report_loss(reason: str) -> None:
+    _report("attnbench: error", [f"{reason}; what is finished is stored, run it again to go on"])
 
 
 def _conclude(summary: SweepSummary, address: str, seconds: float, tracking: Mode) -> None:

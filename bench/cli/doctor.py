@@ -109,10 +109,11 @@ def _devices() -> list[Finding]:
 
 
 def _store(address: str) -> list[Finding]:
+    from bench.store.files import local_path
     from bench.store.store import Store
 
-    path = Path(address).expanduser().absolute()
-    if "://" not in address and not path.exists():
+    path = None if "://" in address else local_path(address, where="--store").absolute()
+    if path is not None and not path.exists():
         parent = _existing(path)
         finding = Finding("ok", "store", f"{path} is not there yet and can be made")
         if not (parent.is_dir() and os.access(parent, os.W_OK)):

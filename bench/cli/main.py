@@ -4,15 +4,20 @@ Commands are named as strings and loaded when they are called, so that help and 
 answered in a fraction of a second. A command's module has `add_arguments(parser)` and
 `run(arguments) -> exit status`.
 
-Exit status: 0 all well; 1 some cells or checks failed; 2 unusable input; 130 and 143 stopped by
-Ctrl-C or SIGTERM.
+Exit status: 0 all well; 1 some cells or checks failed, or cells could not be run; 2 unusable input;
+130 and 143 (129, 131) stopped by Ctrl-C, SIGTERM (SIGHUP, SIGQUIT); 141 nobody reads the output.
 """
 
 from __future__ import annotations
 
 import argparse
+import codecs
 import contextlib
+import errno
+import getpass
 import importlib
+import io
+import json
 import os
 import sys
 import traceback
@@ -23,10 +28,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import bench
-from bench.errors import UsageError, unknown_name
+from bench.cli import INTERRUPTED, NOTICE, ctrl_c
+from bench.errors import UsageError, one_line, unknown_name
 
 UNUSABLE_INPUT = 2
-INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 
@@ -64,28 +69,104 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status."""
+    """Run a command; returns the exit status. Without arguments it is the command of this process,
+    which is made fit for it."""
+    if arguments is None:
+        _open_streams()
+        _allow_warnings()
+        _name_user()
     given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
+    ctrl_c.listen()
+    try:
+        return _answer(given)
+    except KeyboardInterrupt:
+        pass
+    except BaseException:
+        if not ctrl_c.pressed:
+            raise
+    finally:
+        ctrl_c.rest(at_exit=arguments is None)
+    with contextlib.suppress(OSError):
+        sys.stderr.write(NOTICE)
+    return INTERRUPTED
+
+
+def _answer(given: Sequence[str]) -> int:
+    debug, status = "--debug" in given, 0
     try:
         with _own_warnings_in_a_line():
             status = _dispatch([argument for argument in given if argument != "--debug"])
         sys.stdout.flush()
     except UsageError as error:
         return _report_error(str(error), debug=debug)
-    except BrokenPipeError:
-        # The reader of our output has gone. What Python would flush at exit goes nowhere, too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
     except OSError as error:
-        if error.filename is None:
-            raise
-        reason = (error.strerror or type(error).__name__).lower()
-        return _report_error(f"{error.filename}: {reason}", debug=debug)
-    except KeyboardInterrupt:
-        sys.stderr.write("attnbench: interrupted\n")
-        return INTERRUPTED
+        if isinstance(error, BrokenPipeError) or error.errno == errno.EIO:
+            _discard_output()
+            return status or BROKEN_PIPE
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _discard_output()
+        reason = (error.strerror or str(error) or type(error).__name__).lower()
+        place = "" if error.filename is None else f"{error.filename}: "
+        return _report_error(one_line(place + reason), debug=debug)
     return status
+
+
+def _open_streams() -> None:
+    """Let output always succeed: what is closed goes nowhere, what an encoding lacks is escaped."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:  # else the next file that is opened takes its place
+            with contextlib.suppress(OSError):
+                os.fstat(number)
+                continue
+            os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
+    codecs.register_error("json", _escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="json")
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """The characters that cannot be encoded as JSON writes them, so that JSON stays what it is."""
+    assert isinstance(error, UnicodeEncodeError), error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+def _allow_warnings() -> None:
+    """Let no warning be an error, here and in the processes of a sweep: libraries have some."""
+    warnings.filters[:] = [one for one in warnings.filters if one[0] != "error"]  # type: ignore[index]
+    if "error" in os.environ.get("PYTHONWARNINGS", ""):
+        del os.environ["PYTHONWARNINGS"]
+
+
+def _name_user() -> None:
+    """Give a user that the system does not know a name and a home, and one whose home cannot be
+    written a place for caches: libraries ask for all three as they are imported."""
+    from bench.store.files import user_cache
+
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = f"user-{os.getuid()}"
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = user_cache()
+        os.environ["HOME"] = str(home)
+    if not os.access(home, os.W_OK):
+        caches = os.environ.setdefault("XDG_CACHE_HOME", str(user_cache()))
+        os.environ.setdefault("MPLCONFIGDIR", f"{caches}/matplotlib")
+
+
+def _discard_output() -> None:
+    """Let output lead nowhere, since its reader or terminal has gone; Python flushes it at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextlib.contextmanager
@@ -110,9 +191,10 @@ def _own_warnings_in_a_line() -> Iterator[None]:
 
 
 def _report_error(message: str, *, debug: bool) -> int:
-    if debug:
-        traceback.print_exc()
-    sys.stderr.write(f"attnbench: error: {message}\n")
+    with contextlib.suppress(OSError):  # nobody listens
+        if debug:
+            traceback.print_exc()
+        sys.stderr.write(f"attnbench: error: {message}\n")
     return UNUSABLE_INPUT
 
 
@@ -127,6 +209,11 @@ def _dispatch(given: list[str]) -> int:
     if name not in COMMANDS:
         raise unknown_name("command", name, COMMANDS)
     command = COMMANDS[name]
+    try:
+        Path.cwd()
+    except FileNotFoundError:  # torch, once imported, would end the process
+        remedy = "change to another one"
+        raise UsageError("the current folder no longer exists", remedy=remedy) from None
     module = importlib.import_module(command.module)
     parser = Parser(prog=f"attnbench {name}", description=command.summary, allow_abbrev=False)
     # Taken off before; named here so that help shows it.

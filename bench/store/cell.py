@@ -30,6 +30,10 @@ class Cell:
 
     `options` holds only what differs from the defaults, sorted by key; `tasks.plan.make_cell`
     sees to that, so that the same trial never has two names.
+
+    `data` is the fingerprint of a data set that is read from files, which `tasks.plan.with_data`
+    fills in where a run is planned: a result belongs to its data. It is empty for generated
+    data, which follow from the name and the options, and is then left out of the hash.
     """
 
     task: str
@@ -39,6 +43,7 @@ class Cell:
     budget: str = "laptop"
     seed: int = 1
     options: Mapping[str, Scalar] = field(default_factory=dict)
+    data: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", dict(sorted(self.options.items())))
@@ -48,7 +53,10 @@ class Cell:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data, of which `from_json` makes an equal cell."""
-        return {"version": CELL_VERSION, **asdict(self)}
+        fields = asdict(self)
+        if not self.data:
+            del fields["data"]
+        return {"version": CELL_VERSION, **fields}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Cell:

@@ -6,7 +6,15 @@ Both kinds write a file whole or not at all, and object stores need no rename fo
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
+import hashlib
 import os
+import platform
+import re
+import stat
+import tempfile
+import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -43,7 +51,7 @@ class Files(ABC):
 
     @abstractmethod
     def make(self) -> None:
-        """Make the address ready for writing."""
+        """Make the address ready for writing, and remove what killed writers have left."""
 
     def read_many(self, names: Sequence[str]) -> dict[str, bytes | Exception]:
         """Read several files at once; a file that cannot be read gives its exception."""
@@ -56,6 +64,54 @@ class Files(ABC):
         return found
 
 
+#: A file that is being written: machine and process of the writer.
+_DRAFT = re.compile(r"\..*\.([0-9a-f]{8})-([0-9]+)-[0-9a-f]{8}\.tmp.*")
+
+#: Age at which unfinished work of another machine's is taken for left behind.
+DEAD_SECONDS = 24 * 3600.0
+
+
+def draft_of(target: Path, suffix: str = "") -> Path:
+    """A new hidden name beside a file, for writing it until it is whole. It tells who writes."""
+    name = f".{target.name}.{machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp{suffix}"
+    return target.with_name(name)
+
+
+def remove_dead_drafts(folder: Path) -> None:
+    """Remove what killed processes were writing in a folder: drafts of this machine whose process
+    is gone, and others after a day."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            found = _DRAFT.fullmatch(entry.name)
+            if found is None:
+                continue
+            with contextlib.suppress(OSError):
+                ours = found[1] == machine()
+                aged = time.time() - entry.stat().st_mtime > DEAD_SECONDS
+                if (ours and not _lives(int(found[2]))) or aged:
+                    Path(entry.path).unlink()
+
+
+@functools.cache
+def machine() -> str:
+    """A name for all that process numbers belong to: host, its last start, and container."""
+    parts = [platform.node()]
+    with contextlib.suppress(OSError):  # on Linux
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # somebody else's
+        return True
+    return True
+
+
 class LocalFiles(Files):
     """A local folder. Writes are atomic: a temporary file beside the target, fsync, rename."""
 
@@ -66,8 +122,8 @@ class LocalFiles(Files):
     def write(self, name: str, chunks: Iterable[bytes]) -> None:
         target = self.root / name
         target.parent.mkdir(exist_ok=True)
-        # The dot hides unfinished files from listings; a killed writer leaves one behind.
-        draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+        # The dot hides unfinished files from listings; what a killed writer leaves, `make` removes.
+        draft = draft_of(target)
         try:
             with draft.open("wb") as file:
                 file.writelines(chunks)
@@ -80,7 +136,10 @@ class LocalFiles(Files):
         _sync_folder(target.parent)
 
     def read(self, name: str) -> bytes:
-        return (self.root / name).read_bytes()
+        path = self.root / name
+        if stat.S_ISFIFO(path.stat().st_mode):  # nobody may ever write to it
+            raise OSError(errno.EINVAL, "a named pipe", str(path))
+        return path.read_bytes()
 
     def names(self, folder: str) -> list[str]:
         try:
@@ -97,6 +156,8 @@ class LocalFiles(Files):
 
     def make(self) -> None:
         (self.root / "trials").mkdir(parents=True, exist_ok=True)
+        for folder in ("trials", "sweeps", "checkpoints"):
+            remove_dead_drafts(self.root / folder)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -177,7 +238,44 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+def local_path(given: str | os.PathLike[str], *, where: str) -> Path:
+    """The path of a file or folder that a user names; a leading `~` is a home.
+
+    Raises UsageError for an empty path, and for a home that nobody knows.
+    """
+    text = os.fspath(given)
+    if not text.strip():
+        raise UsageError("the path is empty", where=where, remedy="name a file or folder")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # no such user, or one without a home
+        what = f"the home folder of '{text.partition('/')[0]}' is not known"
+        raise UsageError(what, where=where, remedy="give the whole path") from None
+
+
+def user_cache() -> Path:
+    """The user's cache folder (`$XDG_CACHE_HOME` or `~/.cache`), or a folder of this user's own
+    among the temporary files where that cannot be written or there is no home."""
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute()
+        there = next(one for one in (folder, *folder.parents) if one.exists())
+        if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+            return folder
+    except (RuntimeError, OSError):  # no home; a path that cannot be looked at
+        pass
+    folder = Path(tempfile.gettempdir()) / f"cache-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():  # somebody else's: what lies there is not to be trusted
+        return Path(tempfile.mkdtemp(prefix="cache-"))
+    return folder
+
+
 def open_files(address: str | os.PathLike[str]) -> Files:
-    """Open the files at an address: `s3://...` and other URLs remotely, all others locally."""
+    """Open the files at an address: `s3://...` and other URLs remotely, all others locally.
+
+    Raises UsageError for an address that is empty or cannot be used.
+    """
     text = os.fspath(address).removeprefix("file://")
-    return RemoteFiles(text) if "://" in text else LocalFiles(Path(text).expanduser().absolute())
+    if "://" in text:
+        return RemoteFiles(text)
+    return LocalFiles(local_path(text, where="store").absolute())

@@ -109,14 +109,49 @@ class Cost(Record):
     total_seconds: Finite | None = None
 
 
+class SplitIdentity(Record):
+    """Identity of the examples of a split.
+
+    fingerprint: digest of all their content, in order.
+    contents: the same, whatever their order.
+    """
+
+    examples: int
+    fingerprint: str
+    contents: str
+
+
+def split_differences(
+    stored: Mapping[str, SplitIdentity], here: Mapping[str, SplitIdentity]
+) -> list[str]:
+    """What differs between the splits of two versions of a data set, a phrase for each split."""
+    found = []
+    for name in dict.fromkeys((*stored, *here)):
+        old, new = stored.get(name), here.get(name)
+        if old is None or new is None:
+            found.append(f"{'a' if old is None else 'no'} set '{name}'")
+        elif old.examples != new.examples:
+            found.append(f"{new.examples:,} {name} examples, not {old.examples:,}")
+        elif old.contents != new.contents:
+            found.append(f"other {name} examples")
+        elif old.fingerprint != new.fingerprint:
+            found.append(f"{name} examples in another order or with other names")
+    return found
+
+
 class Provenance(Record):
-    """Provenance of a result. Times are ISO 8601 in UTC."""
+    """Provenance of a result. Times are ISO 8601 in UTC.
+
+    data_fingerprint: digest of all examples that were used, equal to `Cell.data` where that is set.
+    splits: what it is made of, by split.
+    """
 
     package_version: str
     commit: str | None = None
     libraries: dict[str, str] = Field(default_factory=dict)
     device: str = "cpu"
     data_fingerprint: str | None = None
+    splits: dict[str, SplitIdentity] = Field(default_factory=dict)
     signatures: dict[str, str] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
     study: str | None = None
@@ -145,6 +180,9 @@ class Result(Record):
         named = Cell.from_json(self.cell_json).hash
         if named != self.hash:
             raise ValueError(f"hash {self.hash[:12]} is not that of its cell ({named[:12]})")
+        data = self.cell_json.get("data", ""), self.provenance.data_fingerprint
+        if all(data) and data[0] != data[1]:
+            raise ValueError(f"figures of data {data[1]!s:.12}, in the cell of data {data[0]:.12}")
         if self.status == "done" and (self.primary is None or self.failure is not None):
             raise ValueError("a finished trial has a primary figure and no failure")
         if self.status == "failed" and (self.failure is None or self.primary is not None):
@@ -186,7 +224,6 @@ LIBRARIES = (
     "ray",
     "wandb",
     "numpy",
-    "torchmetrics",
     "sacrebleu",
     "rouge-score",
     "pycocoevalcap",

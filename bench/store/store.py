@@ -10,7 +10,7 @@
 A trial exists once its record does; files without a record are leftovers of a killed worker and
 are written again. `done` is final, a `failed` trial is run again by the next sweep and never
 takes the place of a finished one. The scratch folders of a remote store lie in the user's cache
-folder (`$XDG_CACHE_HOME` or `~/.cache`, then `attnbench/<digest of the address>`).
+folder (`bench.store.files.user_cache`, then `attnbench/<digest of the address>`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import hashlib
 import json
 import os
 import re
-import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import UsageError, reason_of
-from bench.store.files import Files, LocalFiles, open_files
+from bench.store.files import Files, LocalFiles, draft_of, open_files, user_cache
 
 if TYPE_CHECKING:
     from bench.store.result import Result
@@ -129,7 +128,7 @@ class Store:
         found = []
         for content in self._files.read_many(sorted(names)).values():
             if isinstance(content, bytes):
-                with contextlib.suppress(ValueError):
+                with contextlib.suppress(ValueError, RecursionError):
                     found.append(json.loads(content))
         return found
 
@@ -152,7 +151,7 @@ class Store:
 
     def check_writable(self) -> None:
         """Raise UsageError, with the reason, for a store that cannot be written."""
-        probe = f"trials/.probe-{uuid.uuid4().hex[:8]}"
+        probe = str(draft_of(Path("trials/probe")))
         try:
             self._files.make()
             self._files.write(probe, [b"written to see whether this store can be written\n"])
@@ -225,8 +224,8 @@ class Store:
         """Local folder for everything that is not a result: the store itself if it is local."""
         if isinstance(self._files, LocalFiles):
             return self._files.root
-        caches = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-        return caches / "attnbench" / hashlib.sha256(self.address.encode()).hexdigest()[:12]
+        digest = hashlib.sha256(self.address.encode()).hexdigest()
+        return user_cache() / "attnbench" / digest[:12]
 
     @property
     def cache(self) -> Path:

@@ -10,11 +10,13 @@ import base64
 import json
 import netrc
 import os
+import shlex
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from urllib.parse import urlparse
@@ -109,7 +111,14 @@ def open_tracker(mode: Mode, cell: Cell, folder: Path, study: str | None = None)
         return NullTracker(f"not tracked ({type(error).__name__}: {message})")
 
 
-def decide(request: str, environment: Mapping[str, str] | None = None) -> Decision:
+def sync_command(folder: Path) -> str:
+    """The command that uploads what a store's runs have left on disk, below `Store.wandb`."""
+    return f"wandb sync {shlex.quote(str(folder / 'wandb'))}"
+
+
+def decide(
+    request: str, environment: Mapping[str, str] | None = None, *, folder: Path | None = None
+) -> Decision:
     """Choose how to track, once for all trials; takes a few seconds at most and never raises.
 
     Online needs a key (WANDB_API_KEY or netrc) that the server answers to. W&B itself would wait
@@ -118,6 +127,7 @@ def decide(request: str, environment: Mapping[str, str] | None = None) -> Decisi
     Args:
         request: one of REQUESTS. "online" without an answering server is offline with a reason.
         environment: os.environ unless given. WANDB_MODE and WANDB_BASE_URL are heeded.
+        folder: of the runs to come (`Store.wandb`), for the command that uploads them later.
     """
     environment = os.environ if environment is None else environment
     assert request in REQUESTS, request
@@ -133,15 +143,16 @@ def decide(request: str, environment: Mapping[str, str] | None = None) -> Decisi
         return Decision("offline", "no W&B key is set")
     refusal = _refusal(server, key)
     if refusal:
-        return Decision("offline", f"{refusal}; `wandb sync` uploads later")
+        command = "wandb sync" if folder is None else sync_command(folder)
+        return Decision("offline", f"{refusal}; `{command}` uploads later")
     return Decision("online", f"a key is set and {server} answers")
 
 
 def _netrc_key(server: str, environment: Mapping[str, str]) -> str | None:
-    path = Path(environment.get("NETRC") or Path(environment.get("HOME", "~")) / ".netrc")
+    path = Path(environment.get("NETRC") or Path(environment.get("HOME") or "~") / ".netrc")
     try:
         found = netrc.netrc(path.expanduser()).authenticators(urlparse(server).hostname or "")
-    except (OSError, netrc.NetrcParseError):
+    except (OSError, ValueError, RuntimeError, netrc.NetrcParseError):  # among others, no home
         return None
     return found[2] if found else None
 
@@ -158,17 +169,15 @@ def _refusal(server: str, key: str) -> str | None:
 
 def _ask(server: str, key: str) -> str | None:
     token = base64.b64encode(f"api:{key}".encode()).decode()
-    question = urllib.request.Request(
-        f"{server}/graphql",
-        data=json.dumps({"query": "query { viewer { id } }"}).encode(),
-        headers={"Content-Type": "application/json", "Authorization": f"Basic {token}"},
-    )
+    query = json.dumps({"query": "query { viewer { id } }"}).encode()
+    headers = {"Content-Type": "application/json", "Authorization": f"Basic {token}"}
     try:
+        question = urllib.request.Request(f"{server}/graphql", data=query, headers=headers)
         with urllib.request.urlopen(question, timeout=_PATIENCE_SECONDS - 1) as response:
             viewer = json.load(response)["data"]["viewer"]
     except urllib.error.HTTPError as error:
         answer = "refuses the key" if error.code in (401, 403) else "does not work"
         return f"{server} {answer} ({error.code})"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, HTTPException, ValueError, KeyError, TypeError):
         return f"{server} cannot be reached"
     return None if viewer else f"{server} does not know the key"

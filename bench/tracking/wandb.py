@@ -8,7 +8,9 @@ otherwise continue the open one.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,8 @@ PROJECT = "attention-bench"
 _INIT_SECONDS = 10
 #: How long the end of a run waits until everything is uploaded; what was not remains on disk.
 _FINISH_SECONDS = 10
+#: Characters of the longest name of a run, a group or an artifact, and of a tag.
+LONGEST_NAME, _LONGEST_TAG = 128, 64
 #: Environment variables for what a run's settings do not reach.
 QUIET = {
     "WANDB_SILENT": "true",  # its service and its login print by themselves
@@ -48,6 +52,23 @@ class Identity:
     job_type: str
     tags: Sequence[str]
     config: Mapping[str, Any]
+
+    def fields(self) -> dict[str, Any]:
+        """The fields as `wandb.init` takes them, none longer than the server allows."""
+        return {
+            **vars(self),
+            "name": fitted(self.name),
+            "group": fitted(self.group) if self.group else None,
+            "job_type": fitted(self.job_type, _LONGEST_TAG),
+            "tags": list({fitted(tag, _LONGEST_TAG): None for tag in self.tags if tag}),
+        }
+
+
+def fitted(text: str, length: int = LONGEST_NAME) -> str:
+    """A name of at most that many characters; one that is cut ends with a digest of the whole."""
+    if len(text) <= length:
+        return text
+    return f"{text[: length - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def open_run(
@@ -94,7 +115,10 @@ def close_run(run: Any, exit_code: int) -> str | None:
         run.finish(exit_code=exit_code)
     except TimeoutError:
         os.environ["WANDB_MODE"] = "offline"
-        return "W&B did not take all of a run; `wandb sync --include-online` uploads the rest later"
+        # In its folder are the files of this run alone.
+        files = shlex.quote(str(Path(run.dir).parent))
+        command = f"wandb sync --include-online {files}"
+        return f"W&B did not take all of a run; `{command}` uploads the rest later"
     return None
 
 
@@ -119,7 +143,7 @@ def _start(mode: Mode, folder: Path, identity: Identity, patience: float | None)
         silent=True,
     )
     return wandb.init(
-        **vars(identity),
+        **identity.fields(),
         project=os.environ.get("WANDB_PROJECT", PROJECT),
         dir=str(folder),
         resume="allow" if mode == "online" else None,

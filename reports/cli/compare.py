@@ -7,7 +7,6 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the comparisons and write their page where `--out` is given."""
     from bench.errors import UsageError
+    from bench.store.files import local_path
     from bench.store.store import Store
     from reports.pages.comparison import compare
 
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         from reports.pages.comparison import write_comparisons
 
-        write_comparisons(comparisons, Path(args.out).expanduser())
+        write_comparisons(comparisons, local_path(args.out, where="--out"))
     if args.json:
         plain = [dataclasses.asdict(comparison) for comparison in comparisons]
         sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False) + "\n")

@@ -6,7 +6,8 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
+
+from bench.store.files import local_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,7 +102,7 @@ def _submit(args: argparse.Namespace) -> int:
     name = args.name or store.address.rstrip("/").rsplit("/", 1)[-1]
     done = submit(
         store,
-        Path(args.out or f"{slug(name)}.zip").expanduser(),
+        local_path(f"{slug(name)}.zip" if args.out is None else args.out, where="--out"),
         load_rules(args.rules),
         name=name,
         kind=args.kind,
@@ -124,7 +125,7 @@ def _verify(args: argparse.Namespace) -> int:
     from reports.leaderboard.verify import paths_of, verify
 
     rules = load_rules(args.rules)
-    bundle = open_bundle(Path(args.bundle).expanduser(), rules.limits)
+    bundle = open_bundle(local_path(args.bundle, where="BUNDLE"), rules.limits)
     verdict = verify(bundle, rules, paths_of(data_root_of(args.data_root)))
     name, id = plain(verdict.bundle.manifest.name), verdict.bundle.id[:12]
     sys.stderr.writelines(f"note: {note}\n" for note in verdict.notes)
@@ -149,12 +150,12 @@ def _rank(args: argparse.Namespace) -> int:
     from reports.leaderboard.verify import paths_of
 
     board = build_board(
-        [Path(path).expanduser() for path in args.bundles],
+        [local_path(path, where="BUNDLE") for path in args.bundles],
         load_rules(args.rules),
         load_reference(args.reference),
         paths_of(data_root_of(args.data_root)),
     )
-    out = Path(args.out).expanduser()
+    out = local_path(args.out, where="--out")
     write_board(board, out)
     for refused in board.refused:
         sys.stderr.write(f"not on the board: {refused.name}: {refused.reasons[0]}\n")
@@ -167,7 +168,7 @@ def _freeze(args: argparse.Namespace) -> int:
     from reports.formats import plural
     from reports.leaderboard.rules import make_reference
 
-    target = Path(args.out).expanduser()
+    target = local_path(args.out, where="--out")
     reference = make_reference(Store.open(args.store), args.name or target.stem)
     reference.write(target)
     settings = plural(len(reference.settings), "setting")

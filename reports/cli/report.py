@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablations.cli.options import add_tracking
+from bench.store.files import local_path
 
 if TYPE_CHECKING:
     from bench.store.store import Store
@@ -54,7 +55,7 @@ def _track(request: str, report: Report, store: Store, page: Path) -> None:
     """Log the report as one W&B run, where one is requested."""
     from bench.tracking import decide
 
-    decision = decide(request)
+    decision = decide(request, folder=store.wandb)
     if decision.mode == "off":
         return
     from reports.wandb_report import log_report
@@ -69,5 +70,5 @@ def _track(request: str, report: Report, store: Store, page: Path) -> None:
 def folder(address: str, out: str | None) -> Path:
     """Return the folder that the report is written to."""
     if out is not None:
-        return Path(out).expanduser()
+        return local_path(out, where="--out")
     return Path("report") if "://" in address else Path(address) / "report"

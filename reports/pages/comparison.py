@@ -1,13 +1,13 @@
 """Two stores beside each other: what got better, what got worse, what cannot be told apart.
 
-Compared are the cells that both stores have, so with the same options and the same seeds, and
-example by example where predictions are kept. Holm's correction runs over all comparisons made.
+Compared are the cells that both stores have, so with the same options, seeds and data, and example
+by example where predictions are kept. Holm's correction runs over all comparisons made.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -18,10 +18,19 @@ from bench.errors import UsageError
 from bench.store.result import Primary, Result
 from reports import formats
 from reports import load as frames
+from reports.data import DIGITS, UNKNOWN, differences, fingerprint_of, without_data
 from reports.figures.svg import clean
 from reports.load import BenchmarkSetting, Catalogue, Sample, read_samples
 from reports.pages import template_environment
-from reports.statistics.bootstrap import Resampler, candidates, fitting
+from reports.statistics.bootstrap import (
+    Drawn,
+    Resampler,
+    candidates,
+    few_unlike,
+    fitting,
+    least_p,
+    mean_drawn,
+)
 from reports.statistics.significance import (
     LEVEL,
     difference_estimate,
@@ -77,6 +86,7 @@ class StoreComparison:
     only_after: tuple[str, ...]
     newly_failed: tuple[str, ...]
     newly_finished: tuple[str, ...]
+    other_data: tuple[str, ...] = ()
     unusable: tuple[str, ...] = ()
 
     @property
@@ -85,6 +95,7 @@ class StoreComparison:
         every = {
             "only in the first": self.only_before,
             "only in the second": self.only_after,
+            "on different data, so not compared": self.other_data,
             "finished in the first, failed in the second": self.newly_failed,
             "failed in the first, finished in the second": self.newly_finished,
             "left out, since they cannot be read": self.unusable,
@@ -105,12 +116,12 @@ class _Measured:
 
     Attributes:
         per_seed: after - before.
-        draws: of the difference, for seeds that could be compared example by example.
+        drawn: before and after, for seeds that could be compared example by example.
         variances: of the difference over examples, by seed.
     """
 
     per_seed: list[float] = field(default_factory=list)
-    draws: list[np.ndarray] = field(default_factory=list)
+    drawn: list[tuple[Drawn, Drawn]] = field(default_factory=list)
     variances: list[float] = field(default_factory=list)
     examples: int = 0
     reason: str = ""
@@ -131,37 +142,48 @@ class _Measured:
         if old.test_set != new.test_set:
             self.reason = "tested on different examples"
             return
-        before, after = _draws(old, first, resampler), _draws(new, second, resampler)
+        before, after = _drawn(old, first, resampler), _drawn(new, second, resampler)
         if before is None or after is None:
             self.reason = f"the kept examples do not give the stored {first.name}"
             return
-        self.draws.append(after - before)
-        self.variances.append(float(np.var(self.draws[-1], ddof=1)))
+        self.drawn.append((before, after))
+        self.variances.append(_variance(self.drawn[-1:]))
         self.examples = max(self.examples, len(old))
 
     @property
     def paired(self) -> bool:
         """Whether every seed could be compared example by example."""
-        return len(self.draws) == len(self.per_seed)
+        return len(self.drawn) == len(self.per_seed)
 
     @property
     def example_variance(self) -> float:
         if self.paired:
-            return float(np.var(np.mean(self.draws, axis=0), ddof=1))
+            return _variance(self.drawn)
         return float(np.mean(self.variances))
+
+    @property
+    def least_p(self) -> float:
+        """The least p that paired examples can give."""
+        if not self.drawn:
+            return 0.0
+        return least_p(*_means(self.drawn))
 
 
 def compare(before: Store, after: Store) -> StoreComparison:
-    """Compare the results of two stores. Raises UsageError where they share no cell."""
+    """Compare the results of two stores. Raises UsageError where they share no cell on the same
+    data."""
     (first, unusable), (second, more_unusable) = frames.read(before), frames.read(after)
     old = {result.hash: result for result in first}
     new = {result.hash: result for result in second}
-    shared = [hash for hash in old if hash in new]
+    shared = [hash for hash in old if hash in new and _same_data(old[hash], new[hash])]
+    compared = frozenset(shared)
+    other_data = _on_other_data(first, second, compared)
     if not shared:
+        told = next(iter(other_data.values()), "")
         raise UsageError(
-            "the two stores share no cell",
+            "the two stores share no cell" + (f" on the same data ({told})" if told else ""),
             where=f"{before.address}, {after.address}",
-            remedy="compare stores of the same study and seeds",
+            remedy="compare stores of the same study, seeds and data",
         )
     both = [h for h in shared if old[h].status == new[h].status == "done"]
     measured = _measure([old[h] for h in both], new, before, after)
@@ -169,16 +191,64 @@ def compare(before: Store, after: Store) -> StoreComparison:
     def changed(was: str, now: str) -> tuple[str, ...]:
         return _labels(new[h] for h in shared if (old[h].status, new[h].status) == (was, now))
 
+    def lone(results: Sequence[Result]) -> tuple[str, ...]:
+        alone = (
+            one
+            for one in results
+            if one.hash not in compared and without_data(one.cell).hash not in other_data
+        )
+        return _labels(alone, tell_failed=True)
+
     return StoreComparison(
         before=before.address,
         after=after.address,
         differences=tuple(_judge(measured)),
-        only_before=_labels((old[h] for h in old if h not in new), tell_failed=True),
-        only_after=_labels((new[h] for h in new if h not in old), tell_failed=True),
+        only_before=lone(first),
+        only_after=lone(second),
         newly_failed=changed("done", "failed"),
         newly_finished=changed("failed", "done"),
+        other_data=tuple(other_data.values()),
         unusable=(*unusable, *more_unusable),
     )
+
+
+def _same_data(one: Result, other: Result) -> bool:
+    """Whether two results of a cell are of the same data, as far as both know."""
+    data = {fingerprint_of(one), fingerprint_of(other)} - {""}
+    return len(data) < 2
+
+
+def _on_other_data(
+    first: Sequence[Result], second: Sequence[Result], shared: Collection[str]
+) -> dict[str, str]:
+    """Return what differs in the data of cells that two stores have on different ones, by the hash
+    of the cell without its data.
+
+    Args:
+        shared: hashes of the results that are compared.
+    """
+    found = {}
+    old, new = _by_cell(first), _by_cell(second)
+    for cell in (cell for cell in old if cell in new):
+        # Of those on several data in one store, the ones that are not compared.
+        lone = [
+            next((one for one in own if one.hash not in shared), None)
+            for own in (old[cell], new[cell])
+        ]
+        if any(lone):
+            one, other = lone[0] or old[cell][0], lone[1] or new[cell][0]
+            data = " and ".join(fingerprint_of(each)[:DIGITS] or UNKNOWN for each in (one, other))
+            told = differences(one.provenance.splits, other.provenance.splits) or data
+            found[cell] = f"{one.cell.label}: {told}"
+    return found
+
+
+def _by_cell(results: Iterable[Result]) -> dict[str, list[Result]]:
+    """Results by the hash of their cell without its data."""
+    found: dict[str, list[Result]] = {}
+    for result in results:
+        found.setdefault(without_data(result.cell).hash, []).append(result)
+    return found
 
 
 def _measure(
@@ -213,20 +283,35 @@ def _measure(
     return found
 
 
+def _variance(drawn: Sequence[tuple[Drawn, Drawn]]) -> float:
+    """The variance over examples of a mean difference over seeds; 0 where nothing differs."""
+    apart = np.mean([after.draws - before.draws for before, after in drawn], axis=0)
+    variance = float(np.var(apart, ddof=1))
+    if all(np.array_equal(before.codes, after.codes) for before, after in drawn):
+        return variance
+    return few_unlike(variance, *_means(drawn))
+
+
+def _means(drawn: Sequence[tuple[Drawn, Drawn]]) -> tuple[Drawn, Drawn]:
+    """The means over seeds before and after."""
+    before, after = zip(*drawn, strict=True)
+    return mean_drawn(before), mean_drawn(after)
+
+
 def _main_sample(store: Store, hash: str) -> Sample | None:
     found, _ = read_samples(store, hash)
     return next(iter(found.values()), None)
 
 
-def _draws(sample: Sample, figure: Primary, resampler: Resampler) -> np.ndarray | None:
-    """Return draws of a figure; None where the examples do not give the stored one."""
+def _drawn(sample: Sample, figure: Primary, resampler: Resampler) -> Drawn | None:
+    """Return a figure with its draws; None where the examples do not give the stored one."""
     tried = candidates(figure.name)
     aggregator = fitting(tried, sample.statistics, sample.scores, figure.value)
     if aggregator is None:
         return None
     table = aggregator.table(sample.statistics, sample.scores)
     assert table is not None, "it has just made a figure of them"
-    return resampler.figures(sample.test_set, table, aggregator)
+    return resampler.measure(sample.test_set, table, aggregator)
 
 
 def _judge(measured: Sequence[tuple[CellDifference, _Measured]]) -> list[CellDifference]:
@@ -244,7 +329,8 @@ def _judge(measured: Sequence[tuple[CellDifference, _Measured]]) -> list[CellDif
         )
         paired = "paired examples" if own.paired else "examples, unpaired"
         basis = paired if np.isnan(variance) else f"seeds and {paired}"
-        found.append(replace(one, low=estimate.low, high=estimate.high, p=estimate.p, basis=basis))
+        p = max(estimate.p, own.least_p)
+        found.append(replace(one, low=estimate.low, high=estimate.high, p=p, basis=basis))
     adjusted = holm(np.array([one.p for one in found], dtype=float))
     judged = [
         replace(one, p=float(p), verdict=_verdict(one, float(p)))

@@ -13,11 +13,13 @@ from bench.store.result import Result
 from reports.load import Frame, Sample, read_samples
 from reports.statistics.bootstrap import (
     Aggregator,
+    Drawn,
     Resampler,
     bounds,
     candidates,
-    difference_variances,
     fitting,
+    mean_drawn,
+    paired_variances,
 )
 from reports.statistics.lengths import (
     LeadsByLength,
@@ -32,6 +34,7 @@ from reports.statistics.significance import (
     SeedVariance,
     correct_examples,
     detectable_difference,
+    edge_interval,
     holm_pairs,
     interval,
     interval_variance,
@@ -41,7 +44,7 @@ from reports.statistics.significance import (
     tie_groups,
 )
 from reports.statistics.significance import difference_variances as with_seeds
-from tasks.evaluation.bootstrap import RESAMPLES, percentiles
+from tasks.evaluation.bootstrap import RESAMPLES
 
 if TYPE_CHECKING:
     from bench.store.store import Store
@@ -131,7 +134,7 @@ class _Figure:
 
     Attributes:
         values: by seed.
-        draws: None without kept examples.
+        drawn: None without kept examples.
     """
 
     values: tuple[float, ...]
@@ -139,7 +142,7 @@ class _Figure:
     low: float
     high: float
     examples: int
-    draws: np.ndarray | None = None
+    drawn: Drawn | None = None
     test_set: str | None = None
 
 
@@ -212,15 +215,15 @@ class _Analyst:
             for name, sample in found.items()
             if (summands := aggregator.table(sample.statistics, sample.scores)) is not None
         }
-        draws = {name: one.draws for name, one in measured.items() if one.draws is not None}
-        self.by_length[result.hash] = figures_by_length(found, aggregator, self.resampler, draws)
+        drawn = {name: one.drawn for name, one in measured.items() if one.drawn is not None}
+        self.by_length[result.hash] = figures_by_length(found, aggregator, self.resampler, drawn)
         if self.frame.main_metric in BINARY_METRICS:
             self.right[result.hash] = correct_examples(found[self.first or ""])
         return {None if name == self.first else name: one for name, one in measured.items()}
 
     def _measure(self, sample: Sample, summands: np.ndarray, aggregator: Aggregator) -> _Figure:
-        draws = self.resampler.figures(sample.test_set, summands, aggregator)
-        return _of_draws((aggregator.figure(summands),), draws, len(sample), sample.test_set)
+        drawn = self.resampler.measure(sample.test_set, summands, aggregator)
+        return _of_drawn((drawn.value,), drawn, len(sample), sample.test_set)
 
     def _aggregator(self, sample: Sample | None, stored: float) -> Aggregator | None:
         """Return the aggregator that reproduces the stored figure from the examples; one for all
@@ -270,13 +273,14 @@ def analyse(
 def _compare(
     kept: Sequence[_Figure], values: np.ndarray, spread: SeedVariance
 ) -> tuple[np.ndarray, float | None]:
-    over_examples = difference_variances(
-        [one.draws for one in kept],
+    over_examples, least = paired_variances(
+        [one.drawn for one in kept],
         np.array([one.variance for one in kept]),
         [one.test_set for one in kept],
     )
     seeds = np.array([len(one.values) for one in kept])
-    adjusted = holm_pairs(pairwise_p(values, over_examples, spread, seeds))
+    p = np.maximum(pairwise_p(values, over_examples, spread, seeds), least)
+    adjusted = holm_pairs(p)
     upper = np.triu_indices(len(kept), k=1)
     variance, freedom = with_seeds(over_examples, spread, seeds)
     known = ~np.isnan(variance[upper])
@@ -295,14 +299,26 @@ def _estimate(
     value, seeds = float(np.mean(one.values)), len(one.values)
     if np.isnan(spread.variance[index]):
         return Estimate(value, one.low, one.high, seeds, one.examples, "examples")
-    low, high = interval(
-        value,
-        example_variance=one.variance,
-        seed_variance=float(spread.variance[index]),
-        seeds=seeds,
-        freedom=float(spread.freedom[index]),
-        bounds=limits,
-    )
+    variance, freedom = float(spread.variance[index]), float(spread.freedom[index])
+    if one.drawn is not None and one.drawn.at_edge:
+        low, high = edge_interval(
+            value,
+            one.low,
+            one.high,
+            seed_variance=variance,
+            seeds=seeds,
+            freedom=freedom,
+            bounds=limits,
+        )
+    else:
+        low, high = interval(
+            value,
+            example_variance=one.variance,
+            seed_variance=variance,
+            seeds=seeds,
+            freedom=freedom,
+            bounds=limits,
+        )
     return Estimate(value, low, high, seeds, one.examples, "seeds and examples")
 
 
@@ -311,18 +327,15 @@ def _over_seeds(found: Sequence[_Figure]) -> _Figure | None:
         return None
     values = tuple(value for one in found for value in one.values)
     examples = max(one.examples for one in found)
-    draws = [one.draws for one in found if one.draws is not None]
-    if len(draws) < len(found):
+    drawn = [one.drawn for one in found if one.drawn is not None]
+    if len(drawn) < len(found):
         ends = [(one.variance, one.low, one.high) for one in found]
         variance, low, high = (float(np.mean(each)) for each in zip(*ends, strict=True))
         return _Figure(values, variance, low, high, examples)
     # Seeds that were tested on different examples pair only with seeds tested likewise.
     test_set = "+".join(dict.fromkeys(one.test_set or "" for one in found))
-    return _of_draws(values, np.mean(draws, axis=0), examples, test_set)
+    return _of_drawn(values, mean_drawn(drawn), examples, test_set)
 
 
-def _of_draws(
-    values: tuple[float, ...], draws: np.ndarray, examples: int, test_set: str
-) -> _Figure:
-    variance = float(np.var(draws, ddof=1))
-    return _Figure(values, variance, *percentiles(draws), examples, draws, test_set)
+def _of_drawn(values: tuple[float, ...], drawn: Drawn, examples: int, test_set: str) -> _Figure:
+    return _Figure(values, drawn.variance, drawn.low, drawn.high, examples, drawn, test_set)

@@ -8,20 +8,40 @@ draws of both.)
 A headline figure is a function of sums over examples: BLEU of n-gram counts, an error rate of
 errors and reference lengths, accuracy of ones and zeros. Resampling examples then needs no text:
 it only sums other examples.
+
+Where few examples tell two contenders apart, the draws know nothing of those that would do so among
+other examples: four answers of 50 that only one of two contenders has right come by chance in one
+of eight comparisons, and their variance calls them significant. Two more examples, one in favour of
+each, keep the claim honest (Bonett and Price 2012, for paired proportions; `few_unlike`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from tasks.evaluation.bootstrap import RESAMPLES, Figure, draw_counts, perplexity, ratio
+from tasks.captioning.metrics import EXTREMES as CIDER_EXTREMES
+from tasks.evaluation.bootstrap import (
+    FRACTIONS,
+    RESAMPLES,
+    Extremes,
+    Figure,
+    draw_counts,
+    edge_interval,
+    percentiles,
+    perplexity,
+    ratio,
+)
+from tasks.translation.evaluate import EXTREMES as BLEU_EXTREMES
 from tasks.translation.evaluate import ORDER, bleu
+
+#: With fewer examples than this that tell two contenders apart, two more are added.
+FEWEST_APART = 25
 
 
 @dataclass(frozen=True)
@@ -31,10 +51,12 @@ class Aggregator:
     Attributes:
         columns: how many statistics an example has; 0 uses its score, counted once an example.
         combine: sums (..., K) to figures (...).
+        extremes: what single examples can be; None where there is no end.
     """
 
     columns: int
     combine: Figure
+    extremes: Extremes | None = FRACTIONS
 
     def table(self, statistics: np.ndarray, scores: np.ndarray) -> np.ndarray | None:
         """What is summed, N,K, or None where the examples do not carry it.
@@ -51,10 +73,24 @@ class Aggregator:
         """The figure of the examples as they are; `table` is N,K."""
         return float(self.combine(table.sum(axis=0)))
 
+    def edge_interval(self, table: np.ndarray) -> tuple[float, float] | None:
+        """The interval where all examples but a few are alike, else None
+        (`tasks.evaluation.bootstrap`)."""
+        if self.extremes is None:
+            return None
+        return edge_interval(table, self.combine, self.extremes)
 
-BLEU = Aggregator(2 + 2 * ORDER, bleu)
+    def span(self, table: np.ndarray) -> float:
+        """How far the figure of these examples can lie from its other end; 0 without ends."""
+        if self.extremes is None:
+            return 0.0
+        return float(np.ptp(self.combine(len(table) * self.extremes.ends(table.mean(axis=0)))))
+
+
+BLEU = Aggregator(2 + 2 * ORDER, bleu, BLEU_EXTREMES)
 RATIO = Aggregator(2, ratio)
-PERPLEXITY = Aggregator(2, perplexity)
+CIDER = Aggregator(2, ratio, CIDER_EXTREMES)
+PERPLEXITY = Aggregator(2, perplexity, None)
 #: Mean of the examples' scores.
 MEAN = Aggregator(0, ratio)
 
@@ -66,7 +102,9 @@ _RANGES = {"bleu": (0.0, 100.0), "accuracy": (0.0, 1.0), "rouge": (0.0, 1.0)}
 def candidates(metric: str) -> tuple[Aggregator, ...]:
     """The aggregators to try for a headline figure, in this order."""
     known = _BY_METRIC.get(metric.lower())
-    return (known,) if known else (RATIO, BLEU, MEAN)
+    if known:
+        return (known,)
+    return (CIDER if metric.lower() == "cider" else RATIO), BLEU, MEAN
 
 
 def fitting(
@@ -85,6 +123,46 @@ def bounds(metric: str) -> tuple[float, float]:
     return _RANGES.get(re.split(r"[^a-z]", metric.lower())[0], (0.0, np.inf))
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A figure on one test set, of one trained model or the mean of several.
+
+    Attributes:
+        value: on the examples as they are.
+        draws: R, the figure of every draw.
+        low, high: its interval over examples.
+        at_edge: whether the interval was counted, not drawn (`edge_interval`).
+        codes: N, one number an example; two models' differ where their statistics do.
+        span: the range of the figure on these examples.
+    """
+
+    value: float
+    draws: np.ndarray
+    low: float
+    high: float
+    at_edge: bool
+    codes: np.ndarray
+    span: float
+
+    @property
+    def variance(self) -> float:
+        return float(np.var(self.draws, ddof=1))
+
+
+def mean_drawn(drawn: Sequence[Drawn]) -> Drawn:
+    """The mean over several models. Its interval is that of the mean's draws, or where one model's
+    was counted, the mean interval: the models share their examples."""
+    if len(drawn) == 1:
+        return drawn[0]
+    draws = np.asarray(np.mean([one.draws for one in drawn], axis=0, dtype=np.float64))
+    at_edge = any(one.at_edge for one in drawn)
+    ends = np.mean([(one.low, one.high) for one in drawn], axis=0).tolist()
+    low, high = ends if at_edge else percentiles(draws)
+    codes = np.asarray(np.mean([one.codes for one in drawn], axis=0))
+    value, span = float(np.mean([one.value for one in drawn])), max(one.span for one in drawn)
+    return Drawn(value, draws, low, high, at_edge, codes, span)
+
+
 @dataclass
 class Resampler:
     """Draws with replacement, made once per test set and then shared.
@@ -95,6 +173,17 @@ class Resampler:
 
     draws: int = RESAMPLES
     _counts: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
+
+    def measure(self, test_set: str, table: np.ndarray, aggregator: Aggregator) -> Drawn:
+        """A figure with its draws and its interval; arguments as for `figures`."""
+        draws, value = self.figures(test_set, table, aggregator), aggregator.figure(table)
+        ends = aggregator.edge_interval(table)
+        low, high = ends or percentiles(draws)
+        weights = np.random.default_rng(0).random(table.shape[1])  # equal rows, equal sums
+        codes = (table * weights).sum(axis=1)
+        span = aggregator.span(table)
+        at_edge = ends is not None
+        return Drawn(value, draws, min(low, value), max(high, value), at_edge, codes, span)
 
     def figures(self, test_set: str, table: np.ndarray, aggregator: Aggregator) -> np.ndarray:
         """The aggregated figure of every draw.
@@ -147,3 +236,52 @@ def difference_variances(
         floor = 1e-10 * (own[:, None] + own[None, :])  # rounding, not variance
         result[np.ix_(members, members)] = np.where(paired <= floor, 0.0, paired)
     return result
+
+
+def paired_variances(
+    drawn: Sequence[Drawn | None], variances: np.ndarray, test_sets: Sequence[str | None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The variances of `difference_variances`, enlarged where few examples tell two contenders
+    apart, and the `least_p` of every pair, V,V; 0 where nothing is paired."""
+    raw = [None if one is None else one.draws for one in drawn]
+    result = difference_variances(raw, variances, list(test_sets))
+    least = np.zeros(result.shape)
+    for at, first in enumerate(drawn):
+        for other, second in enumerate(drawn[:at]):
+            if first and second and test_sets[at] == test_sets[other]:
+                result[at, other] = few_unlike(float(result[at, other]), first, second)
+                least[at, other] = least_p(first, second)
+                result[other, at], least[other, at] = result[at, other], least[at, other]
+    return result, least
+
+
+def few_unlike(variance: float, first: Drawn, second: Drawn) -> float:
+    """The variance over examples of a paired difference, enlarged where fewer than `FEWEST_APART`
+    examples tell the two apart.
+
+    Two more examples are counted that differ as much as those do (their root mean square), one
+    each way. For proportions with b and c disagreements among N answers that makes
+    (b + 1 + c + 1 - (b - c)^2 / (N + 2)) / N^2 (Bonett and Price 2012). Where no example differs,
+    the added ones differ by all there can be.
+
+    Args:
+        variance: of the difference, as drawn.
+    """
+    apart, size = examples_apart(first, second), len(first.codes)
+    if apart >= FEWEST_APART:
+        return variance
+    total = size * (first.value - second.value)
+    squares = size**2 * variance + total**2 / size  # of single examples' differences
+    added = squares / apart if apart else max(first.span, second.span) ** 2
+    return max(variance, (squares + 2 * added - total**2 / (size + 2)) / size**2)
+
+
+def examples_apart(first: Drawn, second: Drawn) -> int:
+    """How many examples tell two contenders apart."""
+    return int((first.codes != second.codes).sum())
+
+
+def least_p(first: Drawn, second: Drawn) -> float:
+    """The least two-sided p that the examples which tell two contenders apart can give: that of the
+    sign test where all of them favour the same one."""
+    return float(min(1.0, 2.0 ** (1 - examples_apart(first, second))))

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from reports.load import Sample
-from reports.statistics.bootstrap import Aggregator, Resampler
+from reports.statistics.bootstrap import Aggregator, Drawn, Resampler, few_unlike, mean_drawn
 from reports.statistics.significance import (
     DifferenceEstimate,
     difference_estimate,
@@ -66,21 +66,24 @@ class LengthFigure:
 
     part: LengthRange
     test_set: str
-    value: float
-    draws: np.ndarray
+    drawn: Drawn
+
+    @property
+    def value(self) -> float:
+        return self.drawn.value
 
 
 def figures_by_length(
     found: Mapping[str, Sample],
     aggregator: Aggregator,
     resampler: Resampler,
-    known: Mapping[str, np.ndarray] | None = None,
+    known: Mapping[str, Drawn] | None = None,
 ) -> dict[str, LengthFigure]:
     """Compute a model's figures on all length ranges, by the name of the range.
 
     Args:
         found: samples by test set, the main one first.
-        known: draws of whole test sets that have been made already.
+        known: what has been measured already, by whole test set.
     """
     measured = {}
     for name, sample in length_ranges(found).items():
@@ -88,12 +91,10 @@ def figures_by_length(
         if table is None:
             continue
         part = LengthRange(name, int(sample.lengths.min()), int(sample.lengths.max()), len(sample))
+        drawn = (known or {}).get(name) or resampler.measure(sample.test_set, table, aggregator)
         # Kept for all results of a frame at once, so in single precision.
-        draws = (known or {}).get(name)
-        if draws is None:
-            draws = resampler.figures(sample.test_set, table, aggregator)
-        draws = draws.astype(np.float32)
-        measured[name] = LengthFigure(part, sample.test_set, aggregator.figure(table), draws)
+        drawn = replace(drawn, draws=drawn.draws.astype(np.float32))
+        measured[name] = LengthFigure(part, sample.test_set, drawn)
     return measured
 
 
@@ -195,12 +196,12 @@ def _part_leads(
         if place == control or not each or each[0].test_set != held[control][0].test_set:
             found.append(None)
             continue
-        draws = np.mean([one.draws for one in each], axis=0, dtype=np.float64)
-        against = np.mean([one.draws for one in held[control]], axis=0, dtype=np.float64)
+        own, other = (mean_drawn([one.drawn for one in held[at]]) for at in (place, control))
+        apart = np.var(own.draws.astype(np.float64) - other.draws.astype(np.float64), ddof=1)
         found.append(
             _Lead(
                 sign * float(np.mean(values[place]) - np.mean(values[control])),
-                float(np.var(draws - against, ddof=1)),
+                few_unlike(float(apart), own, other),
                 over_seeds[place] / len(each) + over_seeds[control] / len(held[control]),
                 min(freedom[place], freedom[control]),
             )

@@ -145,6 +145,30 @@ def interval(
     return float(max(bounds[0], value - reach)), float(min(bounds[1], value + reach))
 
 
+def edge_interval(
+    value: float,
+    low: float,
+    high: float,
+    *,
+    seed_variance: float,
+    seeds: int,
+    freedom: float,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+) -> tuple[float, float]:
+    """Return the 95 % interval of a mean over seeds near the end of a figure's range, where the
+    interval over examples is not symmetric.
+
+    Both parts of each arm are added as the roots of their squares (Zou and Donner 2008, "method of
+    variance estimates recovery").
+
+    Args:
+        low, high: the interval over examples.
+    """
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * np.sqrt(seed_variance / seeds)
+    ends = value - np.hypot(value - low, reach), value + np.hypot(high - value, reach)
+    return float(max(bounds[0], ends[0])), float(min(bounds[1], ends[1]))
+
+
 def interval_variance(low: float, high: float) -> float:
     """Return the variance of a figure from its symmetric 95 % interval, which is 3.92 standard
     errors wide."""
@@ -392,14 +416,18 @@ class MeanRanks:
 
 def mean_ranks(measured: Mapping[BenchmarkSetting, Mapping[str, float]]) -> MeanRanks | None:
     """Rank mechanisms over the settings of the budget with the most settings; None where too
-    little was run.
+    little was run. A setting that was run on several data counts once, with those on which most
+    mechanisms have finished.
 
     Args:
         measured: by setting, the main metric by mechanism, negated where higher is better.
     """
     by_budget: dict[str, list[BenchmarkSetting]] = defaultdict(list)
+    fullest: dict[BenchmarkSetting, BenchmarkSetting] = {}
+    for setting in sorted(measured, key=lambda one: -len(measured[one])):
+        fullest.setdefault(setting.on_any_data, setting)
     for setting, figures in measured.items():
-        if figures:
+        if figures and fullest[setting.on_any_data] == setting:
             by_budget[setting.budget].append(setting)
     chosen = max(by_budget.values(), key=len, default=[])
     if len(chosen) < FEWEST_SETTINGS:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,16 +16,17 @@ from bench.errors import UsageError
 from bench.models.image_encoder import grid_of
 from tasks.base import Paths, TaskData
 from tasks.captioning.baselines import CaptionBaselines, baselines
-from tasks.captioning.datasets import UNREADABLE, CaptionCorpus, Drawn, Picture, read_picture
+from tasks.captioning.datasets import UNREADABLE, CaptionCorpus, Drawn, Picture
+from tasks.captioning.pictures import Ranges, grey_ranges, read_picture
 from tasks.captioning.settings import CaptioningSettings
 from tasks.data.batching import Batch, BucketBatches, Stream, StreamModule
-from tasks.data.cache import cached, digest
+from tasks.data.cache import cached, cached_json, digest
 from tasks.data.readers import Problem, summary
 from tasks.data.texts import EncodedTexts, encode
 from tasks.data.tokenizer import Tokenizer
 
 # Raised when the same pictures would give other pixels than before.
-VERSION = 1
+VERSION = 2
 # Pictures brought into memory at once.
 CHUNK = 256
 
@@ -39,47 +38,48 @@ class Pixels:
     Attributes:
         array: N,size,size,3 uint8 RGB, memory-mapped read-only; index it with a batch's places
             to get a copy.
-        fingerprint: digest of the array's bytes.
+        fingerprint: digest of all that the array depends on.
     """
 
     array: np.ndarray
     fingerprint: str
 
 
-def pixels(pictures: Sequence[Picture], size: int, cache: Path) -> Pixels:
+def pixels(
+    pictures: Sequence[Picture], size: int, cache: Path, ranges: Ranges | None = None
+) -> Pixels:
     """All pictures as squares of `size` pixels, squashed where they are not square.
 
     Args:
-        cache: folder for prepared data. Files are named by what they are made from (name, size
-            and time of every picture file; the scene of every drawing), so a picture that was
-            changed is read anew; several processes may ask at once.
+        cache: folder for prepared data. Files are named by what they are made from (the content of
+            every picture file; the scene of every drawing), so a picture that was changed is read
+            anew; several processes may ask at once.
+        ranges: the grey levels that are black and white in pictures that are not 8-bit; each
+            picture's own by default.
 
     Raises:
         UsageError: pictures that cannot be read, counted, the first named; the cache cannot be
             written.
     """
-    key = digest("pixels", VERSION, PIL.__version__, size, list(map(_identity, pictures)))
+    images = [picture.image_digest for picture in pictures]
+    key = digest("pixels", VERSION, PIL.__version__, size, images, ranges or {})
     folder = cache / "pictures"
-    path = cached(folder, key, lambda temporary: _write(temporary, pictures, size), suffix=".npy")
-    seal = cached(folder, key, lambda temporary: _seal(temporary, path), suffix=".sha256")
-    return Pixels(np.load(path, mmap_mode="r"), seal.read_text("ascii"))
+    path = cached(folder, key, lambda target: _write(target, pictures, size, ranges), suffix=".npy")
+    return Pixels(np.load(path, mmap_mode="r"), key)
 
 
-def _identity(picture: Picture) -> str:
-    if isinstance(picture.image, Drawn):
-        return picture.image.key
-    try:
-        stat = picture.image.stat()
-    except OSError as error:
-        raise UsageError(
-            f"cannot be read ({error.strerror})",
-            where=str(picture.image),
-            remedy="replace or remove it",
-        ) from None
-    return f"{os.fspath(picture.image)}:{stat.st_size}:{stat.st_mtime_ns}"
+def _ranges(corpus: CaptionCorpus, cache: Path) -> Ranges:
+    """The grey levels that are black and white in a corpus, found once."""
+    files = [one for one in corpus.examples() if isinstance(one.image, Path)]
+    if not files:
+        return {}
+    images = [one.image_digest for one in files]
+    key = digest("grey ranges", VERSION, PIL.__version__, images)
+    found: Ranges = cached_json(cache / "pictures", key, lambda: grey_ranges(corpus.files()))
+    return found
 
 
-def _write(path: Path, pictures: Sequence[Picture], size: int) -> None:
+def _write(path: Path, pictures: Sequence[Picture], size: int, ranges: Ranges | None) -> None:
     shape = (len(pictures), size, size, 3)
     stack = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     problems: list[Problem] = []
@@ -90,7 +90,7 @@ def _write(path: Path, pictures: Sequence[Picture], size: int) -> None:
                 drawings[number] = picture.image
                 continue
             try:
-                stack[number] = read_picture(picture.image, size)
+                stack[number] = read_picture(picture.image, size, ranges)
             except UsageError as error:
                 problems.append(Problem.of(error, UNREADABLE))
         if drawings:
@@ -99,11 +99,6 @@ def _write(path: Path, pictures: Sequence[Picture], size: int) -> None:
     if problems:
         raise summary(problems)
     stack.flush()
-
-
-def _seal(path: Path, array: Path) -> None:
-    with array.open("rb") as file:
-        path.write_text(hashlib.file_digest(file, "sha256").hexdigest(), "ascii")
 
 
 @dataclass(frozen=True)
@@ -250,17 +245,11 @@ class CaptioningData(TaskData):
     cache: Path
     grid: tuple[int, int]
     settings: CaptioningSettings
-    notes: tuple[str, ...] = ()
 
-    @cached_property
-    def fingerprint(self) -> str:  # type: ignore[override]
+    @property
+    def preparation(self) -> str:  # type: ignore[override]
         splits = [self.train, self.validation, *self.tests.values()]
-        return digest(
-            "captioning",
-            self.corpus.fingerprint,
-            self.tokenizer.fingerprint,
-            [split.pixels.fingerprint for split in splits],
-        )
+        return digest(self.tokenizer.fingerprint, [split.pixels.fingerprint for split in splits])
 
     @cached_property
     def baselines(self) -> Mapping[str, CaptionBaselines]:
@@ -292,7 +281,7 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
     Raises UsageError: pictures that cannot be read, a size that cells do not divide, a cache that
     cannot be written.
     """
-    corpus = corpus.limited(settings.train_limit, settings.test_limit)
+    ranges = _ranges(corpus, paths.cache)
     grid = grid_of(corpus.size, settings.stem, settings.stages)
     tokenizer = Tokenizer.train(
         caption_texts(corpus.train), kind="word", size=settings.vocab_size, cache=paths.cache
@@ -303,7 +292,7 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
         first = np.concatenate([[0], np.cumsum(counts)])
         return Split(
             pictures,
-            pixels(pictures, corpus.size, paths.cache),
+            pixels(pictures, corpus.size, paths.cache, ranges),
             encode(caption_texts(pictures), tokenizer, paths.cache),
             first,
             first[:-1]
@@ -321,5 +310,4 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
         cache=paths.cache,
         grid=grid,
         settings=settings,
-        notes=corpus.notes,
     )

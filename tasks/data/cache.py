@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.errors import UsageError
+from bench.store.files import draft_of, remove_dead_drafts
 
 if TYPE_CHECKING:  # imported where it is used, since listing and checking data need digests only
     import pyarrow as pa
@@ -45,6 +46,40 @@ def digest_texts(texts: Iterable[str]) -> str:
         total.update(b"%d:" % len(encoded))
         total.update(encoded)
     return total.hexdigest()
+
+
+#: Digests of files that this process has read, by their path and what the file system says of them.
+_DIGESTS: dict[tuple[str | int, ...], str] = {}
+# Files that changed less than so many nanoseconds ago may change once more unnoticed, since the
+# clock of a file system ticks.
+_UNSETTLED = 1_000_000_000
+
+
+def file_digest(path: Path) -> str:
+    """BLAKE2b of a file's bytes, 40 hexadecimal digits. Each file is read once per process; a
+    program that sets a file's size and time to what they were cannot set its ctime.
+
+    Raises UsageError naming a file that cannot be read.
+    """
+    try:
+        status = path.stat()
+        times = (status.st_mtime_ns, status.st_ctime_ns)
+        key = (os.fspath(path), status.st_dev, status.st_ino, status.st_size, *times)
+        found = _DIGESTS.get(key)
+        if found is None:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, _short_blake2b).hexdigest()
+            if time.time_ns() - max(times) > _UNSETTLED:
+                _DIGESTS[key] = found
+    except OSError as error:
+        raise UsageError(
+            f"cannot be read ({error.strerror})", where=str(path), remedy="replace or remove it"
+        ) from None
+    return found
+
+
+def _short_blake2b() -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=20)
 
 
 def cached(
@@ -92,9 +127,8 @@ def cached_json(folder: Path, fingerprint: str, build: Callable[[], Any]) -> Any
 
 
 def _write(path: Path, build: Callable[[Path], object]) -> None:
-    handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    remove_dead_drafts(path.parent)
+    temporary = draft_of(path, path.suffix)
     try:
         build(temporary)
         # Without this a power cut could leave the name on an empty file.

@@ -34,7 +34,7 @@ Baselines = Callable[[], Mapping[str, float]]
 # Texts encoded and written at once.
 ROWS = 1 << 16
 # Raised when the same tokeniser and texts would give another file than before.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -259,7 +259,7 @@ class TextData(TaskData, Generic[ExampleT]):
             tested, since they may take seconds.
     """
 
-    fingerprint: str
+    corpus: Corpus[Any]
     source_tokenizer: Tokenizer
     target_tokenizer: Tokenizer
     train: Split[ExampleT]
@@ -268,7 +268,10 @@ class TextData(TaskData, Generic[ExampleT]):
     settings: TextSettings
     sure: bool = True
     baselines: Baselines = dict
-    notes: tuple[str, ...] = ()
+
+    @property
+    def preparation(self) -> str:  # type: ignore[override]
+        return digest(self.source_tokenizer.fingerprint, self.target_tokenizer.fingerprint)
 
     @property
     def length_ratio(self) -> float:
@@ -333,7 +336,7 @@ def prepare_texts(
         )
 
     return TextData(
-        fingerprint=digest(corpus.fingerprint, source.fingerprint, target.fingerprint),
+        corpus=corpus,
         source_tokenizer=source,
         target_tokenizer=target,
         train=split(train),
@@ -342,7 +345,6 @@ def prepare_texts(
         settings=settings,
         sure=sure,
         baselines=baselines,
-        notes=corpus.notes,
     )
 
 

@@ -13,7 +13,6 @@ import torch
 
 from tasks.base import Paths, TaskData
 from tasks.data.batching import BucketBatches, LabelledBatch, Stream, StreamModule, sorted_batches
-from tasks.data.cache import digest
 from tasks.data.texts import EncodedTexts, Texts, encode
 from tasks.data.vocabulary import Vocabulary
 from tasks.entailment.baselines import baseline_figures
@@ -21,7 +20,7 @@ from tasks.entailment.datasets import EntailmentCorpus, PairExample
 from tasks.entailment.settings import EntailmentSettings
 
 #: Words that end a clause.
-_CLAUSE_ENDS = frozenset([",", ";", ":", "."])
+_CLAUSE_ENDS = frozenset(",;:.，；：。、،؛۔।")
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,6 @@ class EntailmentData(TaskData):
         cache: folder for what all trials share.
     """
 
-    fingerprint: str
     corpus: EntailmentCorpus
     vocabulary: Vocabulary
     train: Split
@@ -74,7 +72,10 @@ class EntailmentData(TaskData):
     aligned: Mapping[str, Split]
     cache: Path
     settings: EntailmentSettings
-    notes: tuple[str, ...] = ()
+
+    @property
+    def preparation(self) -> str:  # type: ignore[override]
+        return self.vocabulary.fingerprint
 
     @cached_property
     def baselines(self) -> Mapping[str, Mapping[str, float]]:
@@ -106,7 +107,6 @@ def prepare(corpus: EntailmentCorpus, settings: EntailmentSettings, paths: Paths
 
     Raises UsageError where the cache cannot be written.
     """
-    corpus = corpus.limited(settings.train_limit, settings.test_limit)
     if settings.word_vectors == "fixed":
         # Vectors by spelling need no training, so words that only testing brings have theirs, too.
         vocabulary = Vocabulary.count(_sides(chain(corpus.examples(), *corpus.aligned.values())))
@@ -127,7 +127,6 @@ def prepare(corpus: EntailmentCorpus, settings: EntailmentSettings, paths: Paths
         )
 
     return EntailmentData(
-        fingerprint=digest("entailment", corpus.fingerprint, vocabulary.fingerprint),
         corpus=corpus,
         vocabulary=vocabulary,
         train=split(corpus.train),
@@ -136,7 +135,6 @@ def prepare(corpus: EntailmentCorpus, settings: EntailmentSettings, paths: Paths
         aligned={name: split(pairs) for name, pairs in corpus.aligned.items()},
         cache=paths.cache,
         settings=settings,
-        notes=corpus.notes,
     )
 
 

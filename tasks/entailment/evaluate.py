@@ -17,7 +17,7 @@ from tasks.data.batching import LabelledBatch, Matrices
 from tasks.entailment.data import EntailmentData
 from tasks.entailment.datasets import LABELS, PairExample
 from tasks.evaluation.alignment import Case, agreement
-from tasks.evaluation.bootstrap import bootstrap, ratio
+from tasks.evaluation.bootstrap import Extremes, bootstrap, ratio
 from tasks.evaluation.scoring import (
     Outputs,
     Prediction,
@@ -97,7 +97,7 @@ def score(gold: np.ndarray, predicted: np.ndarray) -> Scores:
     """
     statistics = accuracy_statistics(gold, predicted)
     accuracy = bootstrap(statistics, ratio)
-    macro = bootstrap(confusion_statistics(gold, predicted), macro_f1)
+    macro = bootstrap(confusion_statistics(gold, predicted), macro_f1, CONFUSION_EXTREMES)
     metrics: dict[str, float] = {}
     for name, interval in (("accuracy", accuracy), ("macro_f1", macro)):
         metrics[name] = interval.value
@@ -145,6 +145,20 @@ def f1(sums: np.ndarray) -> np.ndarray:
 def macro_f1(sums: np.ndarray) -> np.ndarray:
     """Mean F1 over the labels. ...,9 -> ..."""
     return f1(sums).mean(axis=-1)
+
+
+def _right(statistics: np.ndarray) -> np.ndarray:
+    """Whether the class is the label, of one-hot confusions N,9 -> N."""
+    return statistics[:, :: CLASSES + 1].sum(axis=1)
+
+
+def _all_wrong_and_all_right(mean: np.ndarray) -> np.ndarray:
+    """Confusions with the same labels, all taken for the next class and all right, 9 -> 2,9."""
+    right = np.diag(mean.reshape(CLASSES, CLASSES).sum(axis=1))
+    return np.stack([np.roll(right, 1, axis=1), right]).reshape(2, -1)
+
+
+CONFUSION_EXTREMES = Extremes(_right, _all_wrong_and_all_right)
 
 
 @dataclass(frozen=True)

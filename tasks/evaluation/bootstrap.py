@@ -3,6 +3,11 @@
 A corpus figure that is a function of summed per-example statistics (BLEU's counts, errors and
 reference words, ...) is resampled by resampling the sums: no text is scored twice.
 Percentile bootstrap (Efron and Tibshirani 1993; for BLEU: Koehn 2004).
+
+Where all examples but a few are alike (one error among 50 answers, no error at all), the bootstrap
+has nothing to draw the others from: its interval is far too narrow or has no width. There the
+interval follows from that of a share, the exact one of Clopper and Pearson (1934), for the share
+of examples that are unlike the others (`edge_interval`).
 """
 
 from __future__ import annotations
@@ -13,10 +18,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy import stats
 
 from bench.store.result import LengthBin
 
 RESAMPLES = 1000
+#: With fewer examples than this that are unlike the majority, examples are counted, not resampled.
+FEWEST_UNLIKE = 10
 # Weights of this many resamples x examples are held at once (8 bytes each).
 BLOCK = 1_000_000
 
@@ -52,33 +60,99 @@ def perplexity(sums: np.ndarray) -> np.ndarray:
 _exp = np.vectorize(math.exp, otypes=[np.float64])
 
 
+@dataclass(frozen=True)
+class Extremes:
+    """What single examples can be, for a figure of summed statistics.
+
+    Attributes:
+        grade: N,K statistics -> N, the figure of each example by itself; examples with equal ones
+            are alike.
+        ends: K statistics -> 2,K, what an average example would have with the least figure there
+            is, and with the largest.
+    """
+
+    grade: Callable[[np.ndarray], np.ndarray]
+    ends: Callable[[np.ndarray], np.ndarray]
+
+
+def rates_up_to(top: float) -> Extremes:
+    """The extremes of `ratio` where an example's own ratio lies between 0 and `top`."""
+    return Extremes(ratio, lambda mean: np.array([[0.0, mean[1]], [top * mean[1], mean[1]]]))
+
+
+#: Right or wrong, scores from 0 to 1, errors of reference words.
+FRACTIONS = rates_up_to(1.0)
+
+
 def bootstrap(
     statistics: np.ndarray,
     figure: Figure,
+    extremes: Extremes | None = None,
     *,
     level: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval:
-    """The figure of all examples with its percentile interval.
+    """The figure of all examples with its interval: percentiles of resampled figures, or the
+    `edge_interval` where there is one.
 
     Args:
         statistics: N,K sufficient statistics, one row an example.
         figure: from sums of rows R,K to R values.
+        extremes: what single examples can be; by default `FRACTIONS` for a `ratio`, and unknown
+            for any other figure, which is then resampled in any case.
         seed: the resamples depend on it and on N alone, so cells that share a test set share
             their resamples too.
     """
     statistics = np.asarray(statistics, dtype=np.float64)
     assert statistics.ndim == 2 and len(statistics) > 0, statistics.shape
-    values = figure(resampled_sums(statistics, resamples=resamples, seed=seed))  # R
     value = float(figure(statistics.sum(axis=0, keepdims=True))[0])
-    return Interval(value, *percentiles(values, level))
+    if extremes is None and figure is ratio:
+        extremes = FRACTIONS
+    ends = edge_interval(statistics, figure, extremes, level) if extremes else None
+    if ends is None:
+        values = figure(resampled_sums(statistics, resamples=resamples, seed=seed))  # R
+        ends = percentiles(values, level)
+    return Interval(value, min(ends[0], value), max(ends[1], value))
 
 
 def percentiles(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
     """The ends of the percentile interval of R resampled figures."""
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def edge_interval(
+    statistics: np.ndarray, figure: Figure, extremes: Extremes, level: float = 0.95
+) -> tuple[float, float] | None:
+    """The interval where most examples are alike and fewer than `FEWEST_UNLIKE` are not; None for
+    any other test set.
+
+    The share of unlike examples has an exact interval (Clopper and Pearson 1934); the figure is
+    worked out with as many of them as its ends allow. What those would be like is known from the
+    few that were seen, and on the outer side from one more example, the worst or the best there
+    can be. Of right and wrong answers this is the exact interval of their share itself; where all
+    N examples are alike, no more than 3.7 / N of the others are different (the "rule of three").
+
+    Args:
+        statistics: N,K.
+    """
+    _, place, counts = np.unique(
+        extremes.grade(statistics), return_inverse=True, return_counts=True
+    )
+    unlike = place != counts.argmax()  # N
+    few, size = int(unlike.sum()), len(statistics)
+    if few >= FEWEST_UNLIKE or 2 * few >= size:
+        return None
+    share = stats.binomtest(few, size).proportion_ci(level, method="exact")
+    usual = statistics[~unlike].mean(axis=0)  # K
+    seen = statistics[unlike].sum(axis=0)  # K
+    others = [(share.high, (seen + end) / (few + 1)) for end in extremes.ends(statistics.mean(0))]
+    if few:
+        others += [(share.low, seen / few), (share.high, seen / few)]
+    sums = size * np.stack([(1 - part) * usual + part * one for part, one in others])
+    values = figure(sums)
+    return float(values.min()), float(values.max())
 
 
 def resampled_sums(

@@ -89,10 +89,9 @@ class SpeechData(TaskData):
     validation: Split
     tests: Mapping[str, Split]
     settings: SpeechSettings
-    notes: tuple[str, ...] = ()
 
     @property
-    def fingerprint(self) -> str:  # type: ignore[override]
+    def preparation(self) -> str:  # type: ignore[override]
         return self.store.fingerprint
 
     def length_ratio(self, stride: int) -> float:
@@ -124,7 +123,6 @@ def prepare(corpus: SpeechCorpus, settings: SpeechSettings, paths: Paths) -> Spe
 
     Raises UsageError where a sound cannot be read or the cache cannot be written.
     """
-    corpus = corpus.limited(settings.train_limit, settings.test_limit)
     options = FeatureOptions(
         n_mels=settings.n_mels, deltas=settings.deltas, normalise=settings.normalise
     )
@@ -143,5 +141,4 @@ def prepare(corpus: SpeechCorpus, settings: SpeechSettings, paths: Paths) -> Spe
         validation=split("validation", corpus.validation),
         tests={name: split(name, part) for name, part in corpus.tests.items()},
         settings=settings,
-        notes=corpus.notes,
     )

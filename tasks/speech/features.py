@@ -5,7 +5,6 @@ Computed once per corpus and kept on disk; only SpecAugment is left to training.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -32,7 +31,7 @@ BATCH = 2_000_000
 # Utterances read and written at once.
 ROWS = 256
 # Raised when the same sound would give other features than before.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -148,35 +147,27 @@ def _fft_size(rate: int, window: int, n_mels: int) -> int:
 
 class FeatureStore:
     """The features of a corpus, memory-mapped: in half precision, which is ample since they are
-    normalised, beside the SHA-256 of each sound.
+    normalised.
 
     Attributes:
         rows: which rows belong to which split ("train", "validation", the test sets).
         lengths: N int64, frames of each utterance.
         size: D.
         frame_seconds: from one frame to the next; frame t is centred at t times this.
-        sounds: N digests of the utterances' sound; equal ones sound the same.
-        fingerprint: digest of sounds, targets, spans, their order and the options.
+        fingerprint: digest of all that the features depend on: the sounds in order, the options.
     """
 
-    def __init__(self, path: Path, corpus: SpeechCorpus, options: FeatureOptions) -> None:
+    def __init__(
+        self, path: Path, fingerprint: str, corpus: SpeechCorpus, options: FeatureOptions
+    ) -> None:
         table = read_table(path)
         self.size = int(table.schema.metadata[b"size"])
         self._frames = RaggedArray.of_column(table.column("frames"), self.size)
         self.lengths = self._frames.lengths
         self.frame_seconds = options.frame_seconds(corpus)
-        self.sounds: list[bytes] = table.column("sound").to_pylist()
         borders = pairwise(accumulate(map(len, corpus.splits.values()), initial=0))
         self.rows = {name: range(*ends) for name, ends in zip(corpus.splits, borders, strict=True)}
-        self.fingerprint = digest(
-            "speech",
-            VERSION,
-            asdict(options),
-            [corpus.unit, corpus.symbols, corpus.rate],
-            {name: [rows.start, rows.stop] for name, rows in self.rows.items()},
-            [[one.units, one.spans] for one in corpus.examples()],
-            hashlib.sha256(b"".join(self.sounds)).hexdigest(),
-        )
+        self.fingerprint = fingerprint
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -202,7 +193,7 @@ def prepare_features(corpus: SpeechCorpus, options: FeatureOptions, cache: Path)
     path = cached(
         cache / "features", key, lambda target: _write(target, corpus, options), suffix=".arrow"
     )
-    return FeatureStore(path, corpus, options)
+    return FeatureStore(path, key, corpus, options)
 
 
 def _write(path: Path, corpus: SpeechCorpus, options: FeatureOptions) -> None:
@@ -211,20 +202,16 @@ def _write(path: Path, corpus: SpeechCorpus, options: FeatureOptions) -> None:
     reads = (
         corpus.reader.read(utterances[low : low + ROWS]) for low in range(0, len(utterances), ROWS)
     )
-    # The features of some utterances, and the digests of their sounds.
-    blocks = (
-        (extractor(sounds), [hashlib.sha256(sound.tobytes()).digest() for sound in sounds])
-        for sounds in reads
-    )
+    blocks = map(extractor, reads)
     first = next(blocks)
     write_blocks(
         path,
-        {"frames": pa.large_list(pa.float16()), "sound": pa.binary(32)},
+        {"frames": pa.large_list(pa.float16())},
         (
-            {"frames": [one.astype(np.float16).reshape(-1) for one in frames], "sound": sounds}
-            for frames, sounds in chain([first], blocks)
+            {"frames": [one.astype(np.float16).reshape(-1) for one in frames]}
+            for frames in chain([first], blocks)
         ),
-        metadata={"size": str(first[0][0].shape[1])},
+        metadata={"size": str(first[0].shape[1])},
     )
 
 

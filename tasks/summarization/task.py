@@ -51,10 +51,9 @@ class Summarization(Task[SummarySettings, SummaryCorpus, "TextData[Document]", "
         from tasks.data.texts import prepare_texts
         from tasks.summarization.baselines import figures
 
-        settings = plan.settings
-        corpus = plan.load(paths.data_root).limited(settings.train_limit, settings.test_limit)
+        corpus = plan.load(paths.data_root)
         baselines = partial(figures, corpus, paths.cache)
-        return prepare_texts(corpus, _texts, settings, paths.cache, baselines=baselines)
+        return prepare_texts(corpus, _texts, plan.settings, paths.cache, baselines=baselines)
 
     @classmethod
     def module(cls, plan: SummarizationPlan, data: TextData[Document]) -> GenerationModule:

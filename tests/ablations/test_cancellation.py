@@ -13,9 +13,11 @@ import pytest
 from fake_trials import fake_cell
 from marked_processes import SUPPORT
 
+from ablations import cancellation
 from ablations.cancellation import (
     StopFlag,
     Stopped,
+    StopRequest,
     descendants,
     end_processes,
     stop_signals,
@@ -27,7 +29,15 @@ from bench.store.result import utc_now
 from bench.store.store import Store
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        (signal.SIGINT, 130),
+        (signal.SIGTERM, 143),
+        (signal.SIGHUP, 129),
+        (signal.SIGQUIT, 131),
+    ],
+)
 def test_a_signal_is_noted_and_raised_where_it_is_safe(
     number: signal.Signals, status: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -59,6 +69,25 @@ def test_the_second_signal_ends_the_process_at_once() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (130, "killed\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_signals_that_are_sent_twice_at_once_count_once(number: signal.Signals) -> None:
+    with stop_signals(at_second=lambda: os._exit(1)) as request:
+        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), signal.SIGHUP)  # as a shell that ends sends it, too
+    assert request.number == number
+
+
+def test_a_closed_terminal_does_not_matter_with_nohup() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_signals(at_second=lambda: None) as request:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert request.number is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_outside_the_main_thread_nothing_is_changed() -> None:
@@ -106,6 +135,34 @@ def test_a_flag_looks_now_and_then(store: Store) -> None:
     assert flag()
     store.end_sweep("one")
     assert flag(), "there is no way back"
+
+
+def test_a_stop_is_raised_at_once_where_nothing_runs(store: Store) -> None:
+    request = StopRequest(lambda: None)
+    request.stop_trials(context(store), running=False)
+    request.number = 15
+    with pytest.raises(Stopped):
+        request.stop_trials(context(store), running=False)
+
+
+def test_running_trials_are_asked_to_stop_and_waited_for(store: Store) -> None:
+    request = StopRequest(lambda: None)
+    request.number = 15
+    request.stop_trials(context(store), running=True)
+    assert store.is_asked_to_stop("one")
+    request.stop_trials(context(store), running=True)
+    with pytest.raises(Stopped):
+        request.stop_trials(context(store), running=False)
+
+
+def test_trials_that_do_not_end_are_not_waited_for_longer(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(cancellation.PATIENCE, 15, 0.0)
+    request = StopRequest(lambda: None)
+    request.number = 15
+    with pytest.raises(Stopped):
+        request.stop_trials(context(store), running=True)
 
 
 def test_another_sweep_is_not_meant(store: Store) -> None:

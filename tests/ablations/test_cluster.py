@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import psutil
 import pytest
+from marked_processes import wait_until
 
 from ablations.cluster import (
     _LONGEST_FOLDER,
-    _folder,
+    RayFolder,
     _private_variables,
     _variables,
     environment,
+    ray_folder,
 )
 from bench.errors import UsageError
 
 
 def test_a_folder_of_its_own_that_is_gone_afterwards(tmp_path: Path) -> None:
     parent = Path(tempfile.mkdtemp(dir="/tmp", prefix="ab"))
-    with _folder(parent) as (one, short), _folder(parent) as (other, _):
+    with ray_folder(parent) as first, ray_folder(parent) as second:
+        one, short, other = first.path, first.short, second.path
         assert one != other
         assert one.parent == parent
         assert short == one
@@ -34,7 +39,8 @@ def test_a_folder_of_its_own_that_is_gone_afterwards(tmp_path: Path) -> None:
 
 def test_long_paths_get_a_short_link_for_sockets(tmp_path: Path) -> None:
     parent = tmp_path / ("x" * 100)
-    with _folder(parent) as (folder, short):
+    with ray_folder(parent) as both:
+        folder, short = both.path, both.short
         assert len(os.fsencode(short)) <= _LONGEST_FOLDER
         assert short.resolve() == folder.resolve()
         link = short
@@ -48,35 +54,75 @@ def test_a_long_temporary_folder_is_no_place_for_the_link(
     deep = tmp_path / ("x" * 60)
     deep.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(deep))
-    with _folder(deep) as (_, short):
-        assert len(os.fsencode(short)) <= _LONGEST_FOLDER
+    with ray_folder(deep) as folder:
+        assert len(os.fsencode(folder.short)) <= _LONGEST_FOLDER
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(UsageError, match="set TMPDIR"), _folder(deep):
+    with pytest.raises(UsageError, match="set TMPDIR"), ray_folder(deep):
         pass
     assert list(deep.iterdir()) == []
 
 
+KILLED = """
+import os, signal, subprocess, sys
+from pathlib import Path
+import psutil
+from ablations.cluster import _private_variables, environment, ray_folder
+with ray_folder(Path(sys.argv[1])) as folder, environment(_private_variables(folder)):
+    guards = psutil.Process().children()
+    orphan = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    print(orphan.pid, flush=True)
+    for process in guards if sys.argv[2] == "with its guard" else []:
+        process.kill()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def lives(pid: int) -> bool:
+    """Whether a process does anything yet."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def kill_a_sweep(folder: Path, how: str) -> int:
+    """Start a process with a folder of Ray's and kill it; returns the number of one it started."""
+    command = [sys.executable, "-c", KILLED, str(folder), how]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        orphan = int(process.stdout.readline())
+    assert process.returncode == -signal.SIGKILL
+    return orphan
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["", "behind a link"])
+def test_what_a_killed_sweep_left_is_removed_at_once(tmp_path: Path, deep: bool) -> None:
+    parent = tmp_path / ("x" * 100 if deep else "x")
+    links = set(Path("/tmp").glob("attnbench-*"))
+    orphan = kill_a_sweep(parent, "alone")
+    assert wait_until(lambda: not list(parent.iterdir()), timeout=30)
+    assert wait_until(lambda: not lives(orphan), timeout=30)
+    left = set(Path("/tmp").glob("attnbench-*")) - links
+    assert not any(parent in link.resolve().parents for link in left)
+
+
 def test_what_a_killed_sweep_left_is_removed_and_a_living_ones_is_not(tmp_path: Path) -> None:
-    code = (
-        "import os, signal, sys; from pathlib import Path; from ablations.cluster import _folder\n"
-        "with _folder(Path(sys.argv[1])) as (folder, _):\n"
-        "    (folder / 'session').mkdir()\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    orphan = kill_a_sweep(tmp_path, "with its guard")
     left = {path.name for path in tmp_path.iterdir()}
     assert len(left) == 2, "its folder and its lock"
-    with _folder(tmp_path) as (living, _):
+    assert lives(orphan)
+    with ray_folder(tmp_path) as living:
         assert not left & {path.name for path in tmp_path.iterdir()}
-        with _folder(tmp_path):
-            assert living.is_dir()
+        assert wait_until(lambda: not lives(orphan), timeout=30)
+        with ray_folder(tmp_path):
+            assert living.path.is_dir()
 
 
 def test_the_environment_is_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
-    with environment({**_variables(2.5), **_private_variables(tmp_path)}):
+    with environment({**_variables(2.5), **_private_variables(RayFolder(tmp_path, tmp_path))}):
         assert os.environ["OMP_NUM_THREADS"] == "2"
         assert os.environ["TMPDIR"] == str(tmp_path / "tmp")
         assert os.environ["RAY_AUTH_MODE"] == "token"
@@ -89,4 +135,4 @@ def test_what_users_say_about_authentication_is_heeded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    assert "RAY_AUTH_TOKEN" not in _private_variables(tmp_path)
+    assert "RAY_AUTH_TOKEN" not in _private_variables(RayFolder(tmp_path, tmp_path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from marked_processes import SUPPORT, Marked, wait_until
+from scheduler import SCHEDULER
 from wandb_files import offline_runs
 
 from ablations.trial import run_trial
@@ -53,7 +55,10 @@ def train_together(folder: Path, trials: list[dict[str, Any]], ranks: int = 2) -
     arguments = [str(ranks), str(folder / "port"), json.dumps(trials)]
     script = str(SUPPORT / "rank_process.py")
     processes = [
-        subprocess.Popen([sys.executable, script, str(rank), *arguments]) for rank in range(ranks)
+        subprocess.Popen(
+            [sys.executable, script, str(rank), *arguments], env={**os.environ, **SCHEDULER}
+        )
+        for rank in range(ranks)
     ]
     try:
         assert [process.wait(timeout=600) for process in processes] == [0] * ranks

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import shutil
 from pathlib import Path
 
@@ -52,17 +53,17 @@ def write(folder: Path, text: str) -> Path:
         ("seeds: 1\n\nblocks: none\n", 3, "blocks: Input should be a list"),
         ("blocks:\n  - tasks: []\n    attentions: all\n", 2, "tasks: an empty list makes no cells"),
         ("blocks:\n  - attentions: all\n  - seeds: 0\n", 3, "at least 1"),
-        ("title: x\ntasks: speech\n", 2, "tasks: takes a list of names, or all, not 'speech'"),
+        ("title: x\ntasks: speech\n", 2, "tasks: takes a list of names, or all, not speech"),
         (
-            "blocks:\n  - attentions: [soft, 3]\n",
+            "blocks:\n  - attentions: [soft, [3]]\n",
             2,
-            "blocks.0.attentions: takes a list of names, or all, not ['soft', 3]",
+            "blocks.0.attentions: takes a list of names, or all, not [soft, [3]]",
         ),
         ("blocks:\n  - scores: concat\n", 2, "blocks.0.scores: takes a list of names, or all, or"),
         ("datasets: multi30k\n", 1, "datasets: takes a list of names, or such lists by task, not"),
         ("options:\n  dropout: {a: 1}\n", 2, "options.dropout: takes values, or lists of values"),
-        ("seeds: true\n", 1, "seeds: takes a number of seeds, or a list of seeds, not True"),
-        ("seeds: [1, x]\n", 1, "seeds: takes a number of seeds, or a list of seeds, not [1, 'x']"),
+        ("seeds: true\n", 1, "seeds: takes a number of seeds, or a list of seeds, not true"),
+        ("seeds: [1, x]\n", 1, "seeds: takes a number of seeds, or a list of seeds, not [1, x]"),
         ("seeds: 1.5\n", 1, "not 1.5"),
         ("seeds: 20261125\n", 1, "means seeds 1 to 20261125; [20261125] is that seed alone"),
         ("seeds: [1, -1]\n", 1, "a whole number from 0"),
@@ -72,6 +73,16 @@ def write(folder: Path, text: str) -> Path:
         ("name: ' '\n", 1, "name: a study's name is also the name of a folder"),
         ("title: &a [*a]\n", 1, "title: Input should be a valid string"),
         ("loop: &a [*a]\n", 1, "unknown key 'loop'"),
+        ("title: x\nseeds: !!int abc\n", 2, "could not determine a constructor"),
+        ("title: !!python/object/apply:os.getcwd []\n", 1, "could not determine a constructor"),
+        ("title: x\nblocks:\n\t- attentions: all\n", 3, "not valid YAML (found character"),
+        ("title: x\n---\ntitle: y\n", 2, "not valid YAML (but found another document"),
+        ("title: x\nseeds: *none\n", 2, "not valid YAML (found undefined alias"),
+        ("title: x\n? [a]\n: 1\n", 2, "not valid YAML (found unhashable key"),
+        ("title: x\nnull: 1\n", 1, "Keys should be strings"),
+        (f"title: x\n{900 * 'k'}: 1\n", 2, "unknown key 'kkk"),
+        (f"title: x\ntasks: {5000 * 'k'}\n", 2, "tasks: takes a list of names, or all, not kkk"),
+        (f"title: x\nseeds: {5000 * '9'}\n", 2, "seeds"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, line: int, said: str) -> None:
@@ -81,6 +92,7 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, line: int, 
     assert str(caught.value).startswith(f"{path}:{line}: ")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value).removeprefix(str(path))) < 300
 
 
 @pytest.mark.parametrize(
@@ -98,6 +110,87 @@ def test_an_alias_is_looked_at_once(tmp_path: Path) -> None:
     lines += [f"a{n}: &a{n} [{', '.join(9 * [f'*a{n - 1}'])}]" for n in range(1, 12)]
     with pytest.raises(UsageError, match="unknown key 'a'"):
         read_study(write(tmp_path, "\n".join(lines)))
+
+
+@pytest.mark.parametrize("axis", ["attentions", "scores", "datasets", "seeds", "title"])
+def test_what_aliases_multiply_is_not_written_out(tmp_path: Path, axis: str) -> None:
+    nested = "&a0 [x, x]"
+    for number in range(1, 12):
+        nested = f"&a{number} [{nested}, {', '.join(8 * [f'*a{number - 1}'])}]"
+    with pytest.raises(UsageError) as caught:
+        read_study(write(tmp_path, f"{axis}: {nested}\n"))
+    assert len(str(caught.value)) < 400
+
+
+def test_merged_mappings_do_not_multiply(tmp_path: Path) -> None:
+    lines = ["a0: &a0 {x: 1, y: 2}"]
+    lines += [f"a{n}: &a{n} {{<<: [{', '.join(9 * [f'*a{n - 1}'])}]}}" for n in range(1, 12)]
+    with pytest.raises(UsageError, match="too many keys"):
+        read_study(write(tmp_path, "\n".join(lines)))
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device"])
+def test_what_is_no_file_is_no_study(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x.yaml"
+    {"folder": path.mkdir, "pipe": lambda: os.mkfifo(path), "device": lambda: None}[kind]()
+    with pytest.raises(UsageError, match="not a file; give a study's name or its file"):
+        find_study("/dev/null" if kind == "device" else str(path))
+
+
+AXES = {
+    "attentions": "[none, soft]",
+    "scores": "[concat]",
+    "tasks": "[speech, translation]",
+    "datasets": "{translation: [synthetic]}",
+    "options": "{max_steps: [50, 60], learning_rate: 1e-3}",
+    "gpu_options": "{max_steps: 70}",
+    "seeds": "[3, 5]",
+    "budget": "gpu",
+}
+
+
+@pytest.mark.parametrize("budget", [None, "laptop"])
+def test_a_study_without_blocks_is_one_block(tmp_path: Path, budget: str | None) -> None:
+    axes = [f"{name}: {value}" for name, value in AXES.items()]
+    alone = read_study(write(tmp_path, "\n".join(axes)))
+    block = read_study(write(tmp_path, "blocks:\n  - " + "\n    ".join(axes)))
+    assert expand(alone, Changes(budget=budget)) == expand(block, Changes(budget=budget))
+    for name in ("options", "seeds", "tasks"):  # beside blocks they are defaults of all of them
+        mixed = [f"{name}: {AXES[name]}", "blocks:"]
+        mixed += ["  - " + "\n    ".join(axis for axis in axes if not axis.startswith(name))]
+        assert expand(read_study(write(tmp_path, "\n".join(mixed)))) == expand(alone)
+
+
+def test_a_study_names_its_attentions(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="names no attentions; list them"):
+        expand(read_study(write(tmp_path, "title: x\nscores: [dot]\n")))
+
+
+#: Texts that YAML has other ideas of; what a number is made of them, and a truth.
+TEXTS = ("no", "on", "2016", "007", "0100", "1e3", "0x10", "1_0", "2016-01-01", "1:30", ".inf", "=")
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_options_that_are_texts_are_what_stands_there(tmp_path: Path, text: str) -> None:
+    lines = ["tasks: [translation]", "datasets: [parallel]", "attentions: [none]"]
+    options = f"options: {{source: {text}, target: [xx, '{text}'], train: \"{text}\"}}"
+    cells = expand(read_study(write(tmp_path, "\n".join([*lines, options])))).cells
+    assert [cell.options["target"] for cell in cells] == ["xx", text]
+    assert {(cell.options["source"], cell.options["train"]) for cell in cells} == {(text, text)}
+
+
+def test_options_are_read_by_their_types(tmp_path: Path) -> None:
+    lines = ["tasks: [translation]", "attentions: [soft]", "scores: [dot]"]
+    given = "{tie_embeddings: no, max_steps: 0100, learning_rate: 1e-3, precision: bf16, "
+    lines.append(f"options: {given}attention_size: [null, 8]}}")
+    cells = expand(read_study(write(tmp_path, "\n".join(lines)))).cells
+    shared = {"tie_embeddings": False, "max_steps": 100, "learning_rate": 0.001}
+    shared["precision"] = "bf16"
+    assert [cell.options for cell in cells] == [shared, {**shared, "attention_size": 8}]
+    for name in ("source: null", "max_steps: 1e3", "max_steps: 1.5", "tie_embeddings: 2"):
+        path = write(tmp_path, "\n".join([*lines[:3], f"options: {{{name}}}"]))
+        with pytest.raises(UsageError, match="--set"):
+            expand(read_study(path))
 
 
 def test_names_need_not_be_ascii(tmp_path: Path) -> None:

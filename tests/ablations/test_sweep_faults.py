@@ -54,7 +54,7 @@ def test_a_trial_that_diverges_and_a_server_that_is_away_stop_no_sweep(
     arguments = ["bench.cli.main", "sweep", str(study), "--store", str(path), "--wandb", "online"]
     command = finished(Marked("-m", arguments, tmp_path / "run", unreachable), status=1)
     server = unreachable["WANDB_BASE_URL"]
-    assert f"W&B offline ({server} cannot be reached; `wandb sync`" in command.stdout
+    assert f"W&B offline ({server} cannot be reached; `wandb sync " in command.stdout
     assert "1 done, 1 failed" in command.stdout
     results = {result.cell.attention: result for result in Store.open(path).results()}
     assert results["soft"].status == "done"

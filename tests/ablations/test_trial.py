@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from scheduler import SCHEDULER
 
 from ablations.trial import UNUSABLE, run_trial
 from ablations.trial_interface import TrialOptions
@@ -109,6 +110,16 @@ def test_seeds_make_different_models(context: TrialOptions) -> None:
     apart = dataclasses.replace(context, store_address=None)
     losses = [run_trial(cell("soft").with_seed(seed), apart).curve[0]["loss"] for seed in (1, 2)]
     assert losses[0] != losses[1]
+
+
+def test_variables_of_a_scheduler_change_nothing(
+    context: TrialOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny, apart = cell("soft", max_steps=4), dataclasses.replace(context, store_address=None)
+    alone = figures(run_trial(tiny, apart))
+    for name, value in SCHEDULER.items():
+        monkeypatch.setenv(name, value)
+    assert figures(run_trial(tiny, apart)) == alone
 
 
 def test_what_the_user_must_mend_is_named_as_such(context: TrialOptions) -> None:

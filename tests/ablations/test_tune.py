@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from fake_trials import fake_cell
 
-from ablations import cancellation as stopping
-from ablations.cancellation import Stopped, StopRequest
 from ablations.cluster import Resources
 from ablations.trial_interface import Outcome, TrialOptions
 from bench.store.store import Store
@@ -57,10 +55,9 @@ def context(tmp_path: Path) -> TrialOptions:
 def watch(
     listener: Listener,
     context: TrialOptions,
-    request: StopRequest | None = None,
     retries: int = 0,
 ) -> Any:
-    return tuning._Watch(listener, request or StopRequest(lambda: None), context, retries)
+    return tuning._Watch(listener, context, retries)
 
 
 def test_tune_can_pickle_what_listens_to_it(context: TrialOptions) -> None:
@@ -135,8 +132,8 @@ def test_trials_given_up_too_early_are_run_again(tmp_path: Path, context: TrialO
 def test_a_trial_whose_process_died_does_not_run_until_it_starts_again(
     context: TrialOptions,
 ) -> None:
-    request, listener = StopRequest(lambda: None), Listener()
-    listening = watch(listener, context, request)
+    listener = Listener()
+    listening = watch(listener, context)
     listening.on_trial_start(1, [], Ran())
     listening.on_trial_recover(2, [], Ran())
     hash, outcome = listener.heard
@@ -145,51 +142,12 @@ def test_a_trial_whose_process_died_does_not_run_until_it_starts_again(
     assert len(listener.heard) == 2, "one that had not started yet is not told of"
 
 
-def test_a_stop_is_raised_at_once_where_nothing_runs(context: TrialOptions) -> None:
-    request, listener = StopRequest(lambda: None), Listener()
-    listening = watch(listener, context, request)
-    listening.on_step_end(1, [])
-    request.number = 15
-    with pytest.raises(Stopped):
-        listening.on_step_end(2, [])
-    assert listener.heard == ["tick"]
-
-
 class Ran:
     """A trial as Tune's callbacks see it."""
 
     def __init__(self) -> None:
         self.config = {"cell": fake_cell(1).to_json()}
         self.last_result: dict[str, Any] = Outcome(fake_cell(1).hash, "interrupted").to_json()
-
-
-def test_running_trials_are_asked_to_stop_and_waited_for(
-    tmp_path: Path, context: TrialOptions
-) -> None:
-    store = Store.open(tmp_path / "store", create=True)
-    request, listener = StopRequest(lambda: None), Listener()
-    listening = watch(listener, context, request)
-    listening.on_trial_start(1, [], Ran())
-    request.number = 15
-    listening.on_step_end(1, [])
-    assert store.is_asked_to_stop("one")
-    listening.on_step_end(2, [])
-    listening.on_trial_complete(3, [], Ran())
-    with pytest.raises(Stopped):
-        listening.on_step_end(3, [])
-
-
-def test_trials_that_do_not_end_are_not_waited_for_longer(
-    tmp_path: Path, context: TrialOptions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Store.open(tmp_path / "store", create=True)
-    monkeypatch.setitem(stopping.PATIENCE, 15, 0.0)
-    request = StopRequest(lambda: None)
-    listening = watch(Listener(), context, request)
-    listening.on_trial_start(1, [], Ran())
-    request.number = 15
-    with pytest.raises(Stopped):
-        listening.on_step_end(1, [])
 
 
 def test_what_a_scheduler_ended_is_stored(tmp_path: Path, context: TrialOptions) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from wandb_server import ReceivedRun, WandbServer, wandb_server
 
 from bench.store.result import Result
 from bench.store.store import Store
+from bench.tracking import sync_command
 
 pytest.importorskip("wandb")
 
@@ -40,6 +42,13 @@ def documented() -> list[list[str]]:
     """The arguments of `wandb sync` as docs/reading.md has them."""
     lines = [line for block in blocks(PAGE.read_text()) for line in command_lines(block.body)]
     return [line.split()[2:] for line in lines if line.startswith("wandb sync ")]
+
+
+def proposed(command: str) -> list[str]:
+    """The arguments of `wandb sync`, as a shell reads a command that we propose."""
+    program, action, *arguments = shlex.split(command)
+    assert (program, action) == ("wandb", "sync")
+    return arguments
 
 
 def check(run: ReceivedRun, result: Result, study: str | None) -> None:
@@ -103,13 +112,14 @@ class Tracked:
 @pytest.fixture(scope="module")
 def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracked]:
     folder = tmp_path_factory.mktemp("tracked")
-    specification = json.dumps({"store": str(folder / "store"), "trials": TRIALS})
+    address = str(folder / "a user's store")  # the commands that are proposed must quote it
+    specification = json.dumps({"store": address, "trials": TRIALS})
     with wandb_server() as server:
         server.broken = lambda asked: asked == "file_stream" and len(server.runs) == 3
         script = str(SUPPORT / "tracked_trials.py")
         worker = finished(Marked(script, [specification], folder / "run", server.environment))
         server.heal()
-        store, told = Store.open(str(folder / "store")), json.loads(worker.stdout)
+        store, told = Store.open(address), json.loads(worker.stdout)
         assert {one["status"] for one in told} == {"done"}
         results = {result.hash: result for result in store.results()}
         yield Tracked(
@@ -139,7 +149,7 @@ def test_online_trials_arrive_whole(tracked: Tracked) -> None:
 def test_a_server_that_fails_in_mid_run_costs_one_warning(tracked: Tracked) -> None:
     cut, after = tracked.problems[4:]
     assert len(cut) == 1
-    assert cut[0].startswith("W&B did not take all of a run; `wandb sync --include-online`")
+    assert cut[0].startswith("W&B did not take all of a run; `wandb sync --include-online ")
     assert after == [], "it did not try any more"
     online = {result.hash for result in tracked.results if result.cell.seed in (1, 2, 4)}
     assert tracked.before == online
@@ -151,6 +161,7 @@ def test_what_stayed_on_disk_arrives_by_sync(tracked: Tracked, tmp_path: Path) -
     offline, cut, after = tracked.results[3:]
     every, one = documented()
     folder = every[-1].replace("runs/overview", tracked.store.address)
+    assert proposed(sync_command(tracked.store.wandb)) == [folder]
     synced = sync(server, tmp_path / "first", folder)
     check(server.runs[offline.hash], offline, "tiny")
     check(server.runs[after.hash], after, "tiny")
@@ -165,6 +176,7 @@ def test_what_stayed_on_disk_arrives_by_sync(tracked: Tracked, tmp_path: Path) -
     *option, pattern = one
     name = Path(pattern).name.replace("HASH", cut.hash)
     (path,) = Path(folder).glob(name)
+    assert proposed(tracked.problems[4][0].split("`")[1]) == [*option, str(path)]
     sync(server, tmp_path / "cut", *option, str(path))
     check(server.runs[cut.hash], cut, "tiny")
 

@@ -47,6 +47,7 @@ def main(address: str, specification: str) -> int:
         "outcomes": [asdict(outcome) for outcome in summary.outcomes],
         "failures": list(describe_failures(summary)),
         "problems": list(describe_problems(summary)),
+        "lost": summary.lost,
     }
     print(json.dumps(told))
     return summary.exit_status

@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,12 @@ def _bytecode_folder() -> str:
     folder = tempfile.mkdtemp(prefix="attnbench-bytecode-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def _listen() -> None:
+    """Ignore no signal, as what runs under nohup or in the background of a script does."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @dataclass
@@ -73,6 +80,7 @@ class Marked:
                 env=environment,
                 cwd=self.folder,
                 start_new_session=True,
+                preexec_fn=_listen,  # noqa: PLW1509
             )
 
     def wait(self, timeout: float = 300.0) -> int:

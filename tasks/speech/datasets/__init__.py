@@ -19,11 +19,13 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from bench.errors import UsageError
+from bench.errors import UsageError, blank
 from tasks.base import Corpus
-from tasks.data.readers import Problem, read_lines
+from tasks.data.lines import read_lines, unusable
+from tasks.data.readers import Problem
+from tasks.data.unicode import composed
 
-#: A waveform whose samples all lie below this is taken for silence.
+#: A waveform whose samples all lie this near to one value is taken for silence.
 SILENT = 1e-4
 # Utterances whose sound is checked at once.
 BLOCK = 256
@@ -66,7 +68,6 @@ class Utterance:
 
     def content(self) -> Iterator[str]:
         """Everything but the sound, which the corpus's reader has a text for (`identity`)."""
-        yield self.id
         yield repr((self.units, self.text, self.speaker, self.seconds, self.spans))
 
 
@@ -85,7 +86,8 @@ class SoundReader(ABC):
 
     @abstractmethod
     def identity(self, utterance: Utterance) -> str:
-        """A text that changes whenever the sound does. Cheap: no sound is read for it."""
+        """A text that changes whenever the sound does, wherever its files lie. No sound is decoded
+        for it. Raises UsageError naming a file that cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +107,10 @@ class SpeechCorpus(Corpus[Utterance]):
     rate: int
     reader: SoundReader
 
+    def content(self, example: Utterance) -> Iterator[str]:
+        yield from example.content()
+        yield self.reader.identity(example)
+
     def traits(self) -> Sequence[Any]:
         return (self.unit, self.symbols, self.rate)
 
@@ -118,7 +124,7 @@ class SpeechCorpus(Corpus[Utterance]):
                 yield from (Problem.of(error, "unusable sound files") for error in unreadable)
                 for utterance, sound in sounds:
                     where = utterance.where
-                    if self.reader.kind == "waveforms" and np.abs(sound).max(initial=0) < SILENT:
+                    if self.reader.kind == "waveforms" and np.ptp(sound) < 2 * SILENT:
                         yield Problem("nothing but silence", where, "silent sounds")
                     key = hashlib.sha256(sound.tobytes()).digest()
                     other, place = first.setdefault(key, (split, where))
@@ -159,8 +165,12 @@ def target_units(
     """The units of a transcript, phones by a pronouncing dictionary. An empty transcript and one
     with a word that is not in the dictionary have none, and are added to `problems`."""
     words = text.split()
-    if not words:
+    if blank(text):
         problems.append(Problem("the transcript is empty", where, "empty transcripts"))
+        return ()
+    if reason := unusable(text):
+        problems.append(Problem(f"the transcript {reason}", where, "unusable transcripts"))
+        return ()
     if unit != "phones":
         return split_text(text, unit)
     unknown = next((word for word in words if word not in lexicon), None)
@@ -199,7 +209,7 @@ def read_lexicon(path: Path) -> dict[str, tuple[str, ...]]:
     """
     lexicon: dict[str, tuple[str, ...]] = {}
     for number, line in read_lines(path):
-        word, *phones = line.split() or [""]
+        word, *phones = composed(line).split() or [""]
         if not word:
             continue
         if not phones:

@@ -16,8 +16,9 @@ from pydantic import Field, model_validator
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.data.archives import Distribution, Piece
+from tasks.data.cache import file_digest
 from tasks.data.readers import Problem, Scan, data_folder
-from tasks.speech.audio import HeaderCheck, file_identity, read_sound
+from tasks.speech.audio import HeaderCheck, read_sound
 from tasks.speech.datasets import (
     SoundReader,
     SpeechCorpus,
@@ -107,7 +108,7 @@ class ClipReader(SoundReader):
         return [_join(one.sound, clips) for one in utterances]
 
     def identity(self, utterance: Utterance) -> str:
-        files = " ".join(file_identity(path) for path in utterance.sound.paths)
+        files = " ".join(file_digest(path) for path in utterance.sound.paths)
         return f"{files} {utterance.sound.pauses} {utterance.sound.seed} at {self.rate}"
 
 
@@ -177,7 +178,7 @@ class Fsdd(ScannedDataset[SpeechCorpus]):
 def _clips(folder: Path) -> tuple[list[Clip], tuple[Problem, ...], tuple[str, ...]]:
     headers = HeaderCheck(RATE)
     clips, strange = [], 0
-    for path in sorted(folder.glob("*.wav")):
+    for path in sorted(folder.glob("[!.]*.wav")):
         parts = _NAME.fullmatch(path.name)
         if parts is None:
             strange += 1

@@ -8,31 +8,30 @@ from ablations.cli.options import data_root_of, settings_of
 from bench.errors import UsageError
 
 
-def test_values_are_yaml_scalars() -> None:
-    given = ["a=1", "b=0.5", "c=true", "d=de-en", "e=", "f=x=y", "g=2024-01-01", "h=[", "i=1e-3"]
-    given.append("j=null")
+def test_values_are_texts() -> None:
+    given = ["a=1", "b=no", "e=", "f=x=y", " g = 0100", "h=[1, 2]", "i={", "j=null", "k=\t"]
     assert settings_of(given) == {
-        "a": 1,
-        "b": 0.5,
-        "c": True,
-        "d": "de-en",
+        "a": "1",
+        "b": "no",
         "e": "",
         "f": "x=y",
-        "g": "2024-01-01",
-        "h": "[",
-        "i": "1e-3",
-        "j": None,
+        "g": " 0100",
+        "h": "[1, 2]",
+        "i": "{",
+        "j": "null",
+        "k": "\t",
     }
 
 
 def test_the_last_of_a_name_counts() -> None:
-    assert settings_of(["a=1", "a=2"]) == {"a": 2}
+    assert settings_of(["a=1", "a=2"]) == {"a": "2"}
 
 
-@pytest.mark.parametrize("pair", ["steps", "=1", "a=[1, 2]", "a={b: 1}"])
+@pytest.mark.parametrize("pair", ["steps", "=1", " =1", 5000 * "x"])
 def test_what_is_no_key_and_value_is_refused(pair: str) -> None:
-    with pytest.raises(UsageError, match="--set"):
+    with pytest.raises(UsageError, match="--set") as caught:
         settings_of([pair])
+    assert len(str(caught.value)) < 300
 
 
 def test_data_roots_are_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

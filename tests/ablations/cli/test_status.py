@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -140,3 +141,48 @@ def test_the_command(
 def test_there_must_be_a_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["status", str(tmp_path / "none")]) == 2
     assert "no store there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "7",
+        '"text"',
+        "{",
+        3000 * "[",
+        "pipe",
+        ("updated", "yesterday"),
+        ("updated", "2026-01-01T00:00:00"),
+        ("updated", 3),
+        ("began", None),
+        ("cells", "many"),
+        ("running", [["a", "b", "c"]]),
+        ("running", [{"label": "a", "node": "b", "seconds": float("nan")}]),
+        ("seconds_left", float("inf")),
+        ("nodes", {"a": 1}),
+        ("failures", ["abc"]),
+        ("state", "asleep"),
+        ("pid", 10.5),
+    ],
+)
+def test_a_status_that_is_none_is_left_out(
+    store: Store,
+    live: Progress,
+    clock: Clock,
+    capsys: pytest.CaptureFixture[str],
+    content: str | tuple[str, object],
+) -> None:
+    half_way(live, clock)
+    (good,) = store.sweeps()
+    path = Path(store.address) / "sweeps" / "20260102-y.json"
+    if content == "pipe":
+        os.mkfifo(path)
+    else:
+        name, value = content if isinstance(content, tuple) else ("", "")
+        path.write_text(content if isinstance(content, str) else json.dumps({**good, name: value}))
+    for options in ([], ["--json"]):
+        assert cli.main(["status", store.address, *options]) == 0
+        captured = capsys.readouterr()
+        assert captured.err == ""
+    assert [one["name"] for one in json.loads(captured.out)["sweeps"]] == [good["name"]]

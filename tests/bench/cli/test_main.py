@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import types
@@ -169,6 +170,60 @@ def test_ctrl_c_is_no_traceback(
     command.act = act  # type: ignore[attr-defined]
     assert cli.main(["try"]) == 130
     assert capsys.readouterr().err == "attnbench: interrupted\n"
+
+
+def signalled(code: str) -> subprocess.CompletedProcess[str]:
+    """What became of a process that presses Ctrl-C itself: `code`, after the import of `main`."""
+    head = "import os, signal, sys; from bench.cli import main as cli\n"
+    head += "press = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+    tail = "\nsys.exit(cli.main([]))"
+    return subprocess.run(
+        [sys.executable, "-c", head + code + tail],
+        capture_output=True,
+        text=True,
+        check=False,
+        # Where tests run in the background of a script, Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+IN_A_LIBRARY = """
+def act(given):
+    try:
+        press()
+    except KeyboardInterrupt:
+        {then}
+cli._dispatch = act
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "cli._dispatch = press",
+        IN_A_LIBRARY.format(then="sys.exit(1)"),
+        IN_A_LIBRARY.format(then="raise ImportError('cannot be imported')"),
+        "import importlib, pathlib; pathlib.Path('pressed.py').write_text(\n"
+        "    'import os\\ntry: os.kill(os.getpid(), 2)\\nexcept BaseException: pass')\n"
+        "sys.path.insert(0, ''); cli._dispatch = lambda given: importlib.import_module('pressed')",
+    ],
+    ids=["in a command", "library exits", "library fails", "import swallows it"],
+)
+def test_ctrl_c_ends_a_process_with_a_line(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = signalled(code)
+    assert (ended.returncode, ended.stderr) == (130, "attnbench: interrupted\n")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_are_no_traceback(closed: str) -> None:
+    line = f'exec "$0" -m bench.cli.main list tasks {closed}'
+    done = subprocess.run(
+        ["sh", "-c", line, sys.executable], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_reader_that_leaves_is_no_traceback() -> None:

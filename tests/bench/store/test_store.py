@@ -2,18 +2,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from fake_trials import fake_cell, fake_result
+from filelock import FileLock
 
 from ablations.trial_interface import failed_result
 from bench.errors import UsageError
-from bench.store.files import LocalFiles
+from bench.store.files import LocalFiles, draft_of
 from bench.store.result import Result
 from bench.store.store import Problem, Store
+from tasks.data.cache import cached
 
 PREDICTIONS = [{"example": "1", "prediction": "ein Hund"}, {"example": "2", "prediction": "Größe"}]
 TRACES = [{"example": "1", "weights": [[0.25, 0.75]]}]
@@ -263,6 +268,28 @@ def test_what_a_killed_writer_leaves_is_not_a_result(folder: Store) -> None:
     assert list(folder.results()) == []
 
 
+def test_what_killed_writers_left_is_removed_and_what_is_being_written_is_not(
+    folder: Store,
+) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; from bench.store.files import draft_of\n"
+        "draft_of(Path(sys.argv[1])).touch(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    for name in ("trials/one.json", "trials/probe", "checkpoints/one.pt", "sweeps/one.json"):
+        path = Path(folder.address) / name
+        path.parent.mkdir(exist_ok=True)
+        subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    ours = draft_of(path_of(folder, "two.json"))
+    elsewhere = path_of(folder, f".three.json.00000000-{os.getpid()}-00000000.tmp")
+    aged = path_of(folder, f".four.json.00000000-{os.getpid()}-00000000.tmp")
+    for draft in (ours, elsewhere, aged):
+        draft.touch()
+    os.utime(aged, (0, 0))
+    Store.open(folder.address, create=True)
+    left = {path.name for path in Path(folder.address).rglob(".*")}
+    assert left == {ours.name, elsewhere.name}
+
+
 @pytest.mark.parametrize("make", [Path.touch, Path.mkdir])
 def test_what_is_no_store_is_not_opened(tmp_path: Path, make: Callable[[Path], None]) -> None:
     path = tmp_path / "x"
@@ -318,3 +345,40 @@ def test_scratch_of_a_remote_store_lies_in_the_users_cache(
     assert one.cache.is_relative_to(tmp_path / "attnbench")
     assert one.cache != other.cache
     assert Store.open("memory://one/", create=True).cache == one.cache
+
+
+@pytest.mark.parametrize("kind", [".json", ".predictions.jsonl", ".traces.jsonl"])
+def test_a_named_pipe_is_not_waited_for(folder: Store, kind: str) -> None:
+    good, bad = fake_cell(1).hash, fake_cell(2).hash
+    for number in (1, 2):
+        folder.put(fake_result(fake_cell(number)), [{"example": "0"}], [{"example": "0"}])
+    path = path_of(folder, f"{bad}{kind}")
+    path.unlink()
+    os.mkfifo(path)
+    problems: list[Problem] = []
+    found = {result.hash for result in folder.results(problems)}
+    if kind == ".json":
+        assert found == {good}
+        assert [str(one) for one in problems] == [f"{path}: a named pipe"]
+    else:
+        read = folder.predictions if "predictions" in kind else folder.traces
+        with pytest.raises(UsageError, match=r"cannot be read \(a named pipe\)"):
+            read(bad)
+
+
+@pytest.mark.parametrize("mask", [0o002, 0o022, 0o077])
+def test_files_are_for_whom_the_umask_says(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        store = Store.open(tmp_path / "store", create=True)
+        store.put(fake_result(fake_cell(1)), [{"example": "0"}], [])
+        store.put_checkpoint(fake_cell(1).hash, b"x")
+        store.put_sweep("x", {})
+        cached(store.cache, "abc", lambda path: path.write_text("x"))
+        with FileLock(store.cache / ".abc.lock"):
+            modes = {path: path.stat().st_mode & 0o777 for path in (tmp_path / "store").rglob("*")}
+    finally:
+        os.umask(before)
+    assert len(modes) >= 9
+    for path, mode in modes.items():
+        assert mode == (0o777 if path.is_dir() else 0o666) & ~mask, path

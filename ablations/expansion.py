@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ablations.study import Axes, Study
+from bench.attention import BACKBONES
 from bench.attention.registries import attentions, scores
 from bench.errors import NotApplicable, UsageError
 from bench.store.cell import Cell, Scalar
@@ -25,6 +26,7 @@ class Refused:
     attention: str
     score: str
     reason: str
+    backbone: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,14 @@ class Changes:
 
     Attributes:
         tasks, attentions, scores: keep only the cells of these.
-        datasets, budget, seeds, options: take these instead of the study's (options are joined).
+        backbones, datasets, budget, seeds, options: take these instead of the study's (options are
+            joined).
     """
 
     tasks: Sequence[str] | None = None
     attentions: Sequence[str] | None = None
     scores: Sequence[str] | None = None
+    backbones: Sequence[str] | None = None
     datasets: Sequence[str] | None = None
     budget: str | None = None
     seeds: int | None = None
@@ -104,30 +108,43 @@ def _check_names(changes: Changes) -> None:
 
 
 def _block(axes: Axes, changes: Changes) -> Iterator[Cell | Refused]:
-    listed = isinstance(axes.attentions, tuple) and isinstance(axes.scores, tuple)
+    listed = (
+        isinstance(axes.attentions, tuple)
+        and isinstance(axes.scores, tuple)
+        and axes.backbones != "all"
+    )
     for task in _names(axes.tasks or "all", tasks.names(), changes.tasks):
         if axes.attentions is None:
             raise UsageError("names no attentions", remedy="list them, or say 'attentions: all'")
         for attention in _names(axes.attentions, attentions.names(), changes.attentions):
             for score in _scores(axes, attention):
-                try:
-                    yield from _pair(axes, changes, task, attention, score)
-                except NotApplicable as error:
-                    if listed and isinstance(axes.tasks, tuple):
-                        raise
-                    assert score is not None, "an attention takes its classic score"
-                    yield Refused(task, attention, score, error.what)
+                for backbone in _backbones(axes, changes):
+                    try:
+                        yield from _pair(axes, changes, task, attention, score, backbone)
+                    except NotApplicable as error:
+                        if listed and isinstance(axes.tasks, tuple):
+                            raise
+                        named = score or attentions.get(attention).classic_score
+                        yield Refused(task, attention, named, error.what, backbone or "")
 
 
 def _pair(
-    axes: Axes, changes: Changes, task: str, attention: str, score: str | None
+    axes: Axes, changes: Changes, task: str, attention: str, score: str | None, backbone: str | None
 ) -> Iterator[Cell]:
     budget = axes.budget or DEFAULT_BUDGET
     seeds = range(1, axes.seeds + 1) if isinstance(axes.seeds, int) else axes.seeds or (1,)
     listed = [value if isinstance(value, tuple) else (value,) for value in axes.options.values()]
     for dataset, values in itertools.product(_datasets(axes, task), itertools.product(*listed)):
         options = dict(zip(axes.options, values, strict=True))
-        cell = make_cell(task, attention, score, dataset=dataset, budget=budget, options=options)
+        cell = make_cell(
+            task,
+            attention,
+            score,
+            backbone=backbone,
+            dataset=dataset,
+            budget=budget,
+            options=options,
+        )
         if changes.scores is None or cell.score in changes.scores:
             for seed in seeds:
                 yield replace(cell, seed=seed)
@@ -146,6 +163,12 @@ def _scores(axes: Axes, attention: str) -> list[str | None]:
     if attentions.get(attention).placement == "fixed":
         return [None]  # no score goes with it, so it is one cell whatever is listed
     return list(_names(axes.scores, scores.names()))
+
+
+def _backbones(axes: Axes, changes: Changes) -> Sequence[str | None]:
+    if changes.backbones is not None:
+        return changes.backbones
+    return BACKBONES if axes.backbones == "all" else axes.backbones or (None,)
 
 
 def _datasets(axes: Axes, task: str) -> Sequence[str | None]:

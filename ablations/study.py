@@ -83,6 +83,8 @@ class Axes(StudyModel):
         datasets: names, or names by task; each task's default data set if left out.
         attentions, scores: names or "all"; "classic" is each attention's own score (the default).
             Attentions have no default.
+        backbones: recurrent, convolutional, transformer, or "all" for those that a pair can stand
+            in; that of each attention's paper if left out.
         options: values by option name, single or listed; their product is taken.
         gpu_options: the same, in place of what `options` has, under the budget "gpu".
         seeds: a number n for seeds 1 to n, or the seeds; 1 if left out.
@@ -93,6 +95,7 @@ class Axes(StudyModel):
     datasets: tuple[str, ...] | dict[str, tuple[str, ...]] | None = None
     attentions: All | tuple[str, ...] | None = None
     scores: Literal["all", "classic"] | tuple[str, ...] | None = None
+    backbones: All | tuple[str, ...] | None = None
     options: dict[str, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
     gpu_options: dict[str, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
     seeds: Whole | tuple[Whole, ...] | None = None
@@ -134,16 +137,20 @@ class Selector(StudyModel):
 
     attention: str
     score: str = "none"
+    backbone: str = ""
     options: dict[str, Scalar] = Field(default_factory=dict)
     gpu_options: dict[str, Scalar] = Field(default_factory=dict)
 
     def matches(self, cell: Cell, varied: Collection[str]) -> bool:
         """Whether it selects this cell, in a table whose rows differ in the options `varied`."""
-        if (cell.attention, cell.score) != (self.attention, self.score):
+        chosen = (self.attention, self.score, self.backbone)
+        if (cell.attention, cell.score, cell.backbone) != chosen:
             return False
         wanted = {**self.options, **(self.gpu_options if cell.budget == "gpu" else {})}
         try:  # as in cells: without what equals its default
-            make = functools.partial(make_cell, dataset=cell.dataset, budget=cell.budget)
+            make = functools.partial(
+                make_cell, backbone=self.backbone, dataset=cell.dataset, budget=cell.budget
+            )
             named = make(cell.task, cell.attention, cell.score, options=wanted).options
         except UsageError:  # options of a data set, and the cell is of another one
             return False
@@ -260,6 +267,7 @@ _TAKES: Mapping[str, str] = {
     "datasets": "a list of names, or such lists by task",
     "attentions": "a list of names, or all",
     "scores": "a list of names, or all, or classic",
+    "backbones": "a list of names, or all",
     "options": "values, or lists of values, by the name of the option",
     "gpu_options": "values, or lists of values, by the name of the option",
     "seeds": "a number of seeds, or a list of seeds",

@@ -32,13 +32,9 @@ if TYPE_CHECKING:
 Order = Callable[[Sequence[Cell], Mapping[str, float]], Sequence[Cell]]
 
 #: Seconds of the families with the laptop budget, translation, relative to one another.
-_GUESSES: Mapping[Placement, int] = {
-    "transformer": 37,
-    "convolutional": 30,
-    "previous-state": 21,
-    "current-state": 14,
-    "fixed": 13,
-}
+_GUESSES: Mapping[str, int] = {"transformer": 37, "convolutional": 30}
+#: The same for recurrent models, by where they attend.
+_RECURRENT: Mapping[Placement, int] = {"previous-state": 21, "current-state": 14, "fixed": 13}
 #: The same for recurrent models whose decoder must go step by step.
 _STEPWISE = 21
 
@@ -108,7 +104,8 @@ def longest_first(cells: Sequence[Cell], seconds: Mapping[str, float]) -> list[C
             or cell.score == "location-aware"
             or cell.options.get("input_feeding")
         )
-        guess = max(_GUESSES[attention.placement], _STEPWISE if stepwise else 0)
+        guess = _GUESSES.get(cell.backbone or attention.backbone, _RECURRENT[attention.placement])
+        guess = max(guess, _STEPWISE if stepwise else 0)
         return seconds.get(kind(cell), seconds.get(family(cell), float("inf"))), guess
 
     return sorted(cells, key=expectation, reverse=True)
@@ -135,7 +132,7 @@ def without_data(cell: Cell) -> str:
 
 def family(cell: Cell) -> str:
     """A name that cells share if they have the same attention on the same data and budget."""
-    return f"{cell.task} {cell.dataset} {cell.budget} {cell.attention}"
+    return f"{cell.task} {cell.dataset} {cell.budget} {cell.attention} {cell.backbone}"
 
 
 def plan_sweep(

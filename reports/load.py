@@ -371,6 +371,8 @@ def _contenders(results: Sequence[Result], catalogue: Catalogue) -> tuple[Conten
         cell = result.cell
         data = catalogue.data_options_of(cell)
         options = tuple((name, value) for name, value in cell.options.items() if name not in data)
+        if cell.backbone:  # another than its paper's is told like an option
+            options = (("backbone", cell.backbone), *options)
         grouped[cell.attention, cell.score, options].append(result)
     contenders = [
         Contender(

@@ -31,7 +31,11 @@ from tasks.settings import Settings, budget_settings
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
-    from bench.attention.base import Attention, AttentionOptions, Placement
+    from bench.attention.base import (
+        Attention,
+        AttentionOptions,
+    )
+from bench.attention import Backbone
 
 ExampleT = TypeVar("ExampleT", bound="Example")
 CorpusT = TypeVar("CorpusT", bound="Corpus[Any]")
@@ -197,11 +201,11 @@ class Dataset(ABC, Generic[CorpusT]):
     Options: ClassVar[type[DatasetOptions]] = DatasetOptions
 
     @classmethod
-    def settings(cls, budget: str, placement: Placement) -> Mapping[str, Any]:
+    def settings(cls, budget: str, backbone: Backbone) -> Mapping[str, Any]:
         """What differs from the task's default settings under this budget for models of this
-        family; chosen on validation data, never on test data. Ours have a section in their task's
+        backbone; chosen on validation data, never on test data. Ours have a section in their task's
         budgets.yaml (`tasks.settings`)."""
-        return budget_settings(cls, budget, placement)
+        return budget_settings(cls, budget, backbone)
 
     @classmethod
     @abstractmethod
@@ -324,6 +328,16 @@ class Plan(Generic[SettingsT, CorpusT]):
     attention_options: AttentionOptions
     dataset_options: DatasetOptions
     settings: SettingsT
+
+    @property
+    def backbone(self) -> Backbone:
+        """The family of the model: the cell's, or that of the attention's paper."""
+        return self.cell.backbone or self.attention.backbone  # type: ignore[return-value]
+
+    @property
+    def attends(self) -> bool:
+        """False for the control, which reads the summary of its source only."""
+        return self.attention.placement != "fixed"
 
     def load(self, data_root: Path | None) -> CorpusT:
         """The examples of the data set that count under the settings' limits.

@@ -18,6 +18,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from bench.attention import BACKBONES, Backbone
 from bench.attention.registries import NO_SCORE, attentions, normalisers, scores
 from bench.errors import NotApplicable, UsageError, one_line, unknown_name
 from bench.store.cell import LARGEST_SEED, Cell, Scalar
@@ -31,6 +32,7 @@ def make_cell(
     attention: str,
     score: str | None = None,
     *,
+    backbone: str | None = None,
     dataset: str | None = None,
     budget: str = "laptop",
     seed: int = 1,
@@ -41,8 +43,9 @@ def make_cell(
     Args:
         score: None for the attention's classic score. `none` attends to nothing, so every score
             gives the same cell there.
+        backbone: family of the model; None for that of the attention's paper.
         options: values by option name; defaults may be repeated, they are dropped, as is what
-            only other families of models read (`num_heads` is the Transformer's).
+            only other backbones read (`num_heads` is the Transformer's).
 
     Raises:
         UsageError: unknown names or options, values that do not fit.
@@ -59,28 +62,42 @@ def make_cell(
         score = NO_SCORE
     elif score is None:
         score = kind.classic_score
-    reason = refusal(owner, attention, score)
+    family = _backbone(backbone or kind.backbone)
+    reason = refusal(owner, attention, score, family)
     if reason:
-        raise NotApplicable(reason, where=f"{attention} with {score}")
+        place = f" in a {family} model" if family != kind.backbone else ""
+        raise NotApplicable(reason, where=f"{attention} with {score}{place}")
     dataset = dataset or owner.default_dataset
-    draft = Cell(task, dataset, attention, score, budget, seed, dict(options or {}))
+    named = "" if family == kind.backbone else family
+    draft = Cell(task, dataset, attention, score, budget, seed, dict(options or {}), named)
     return replace(draft, options=_explicit_options(draft))
 
 
-def refusal(task: type[Task], attention: str, score: str) -> str | None:
-    """Why this pair means nothing for this task, or None. Names must be known."""
+def refusal(
+    task: type[Task], attention: str, score: str, backbone: Backbone | None = None
+) -> str | None:
+    """Why this pair means nothing for this task in this backbone (that of the attention's paper by
+    default), or None. Names must be known."""
     kind = attentions.get(attention)
     if kind.placement == "fixed":
         return None
     if score == NO_SCORE:
         return f"{attention} needs a score function"
-    return kind.refusal(score) or task.refusal(kind, score)
+    return kind.refusal(score, backbone or kind.backbone) or task.refusal(kind, score)
+
+
+def _backbone(name: str) -> Backbone:
+    for known in BACKBONES:
+        if name == known:
+            return known
+    raise unknown_name("backbone", name, BACKBONES)
 
 
 def resolve(cell: Cell) -> Plan:
     """Everything the trial of a cell needs. Raises UsageError as `make_cell` does."""
     task, source, attention = _owners(cell)
-    base = source.settings(cell.budget, attention.placement)
+    backbone = _backbone(cell.backbone or attention.backbone)
+    base = source.settings(cell.budget, backbone)
     of_attention, of_task, of_data = _split_options(
         cell.options, attention.Options, task.Settings, source.Options
     )
@@ -215,11 +232,18 @@ def _explicit_options(draft: Cell) -> dict[str, Scalar]:
 
 
 def _is_read(name: str, owner: BaseModel, plan: Plan) -> bool:
-    """Whether the model of this plan looks at an option. A field that only some placements read
-    names them in its `json_schema_extra`; where nothing attends, no option of attention is read."""
-    placement = plan.attention.placement
+    """Whether the model of this plan looks at an option. A field that only some backbones or
+    placements read names them in its `json_schema_extra`; where nothing attends, no option of
+    attention is read."""
     if owner is plan.attention_options:
-        return placement != "fixed"
+        return plan.attends
+    if name in ("num_heads", "ffn_dim") and plan.settings.encoder_self_attention:
+        return True
+    if name == "num_heads" and plan.attention.heads_of_backbone:
+        return True
     extra = type(owner).model_fields[name].json_schema_extra
-    known = extra.get("placements") if isinstance(extra, dict) else None
-    return not isinstance(known, list) or placement in known
+    known = extra if isinstance(extra, dict) else {}
+    backbones, placements = known.get("backbones"), known.get("placements")
+    return (not isinstance(backbones, list) or plan.backbone in backbones) and (
+        not isinstance(placements, list) or plan.attention.placement in placements
+    )

@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache, partial
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-if TYPE_CHECKING:
-    from bench.attention.base import Placement
+from bench.attention import Backbone
 
 BUDGETS: dict[str, str] = {
     "smoke": "seconds on one core: proves that everything runs, learns next to nothing",
@@ -26,9 +25,15 @@ BUDGETS: dict[str, str] = {
 }
 
 # Fields that only models of one family read say so: elsewhere they cannot name another trial.
-_transformer: Any = partial(Field, json_schema_extra={"placements": ["transformer"]})
-_convolutional: Any = partial(Field, json_schema_extra={"placements": ["convolutional"]})
-_previous_state: Any = partial(Field, json_schema_extra={"placements": ["previous-state", "fixed"]})
+_transformer: Any = partial(Field, json_schema_extra={"backbones": ["transformer"]})
+_convolutional: Any = partial(Field, json_schema_extra={"backbones": ["convolutional"]})
+_not_transformer: Any = partial(
+    Field, json_schema_extra={"backbones": ["recurrent", "convolutional"]}
+)
+_previous_state: Any = partial(
+    Field,
+    json_schema_extra={"backbones": ["recurrent"], "placements": ["previous-state", "fixed"]},
+)
 
 
 class Settings(BaseModel):
@@ -62,6 +67,9 @@ class Settings(BaseModel):
     decoder_layers: int = Field(1, ge=1)
     rnn_type: Literal["gru", "lstm"] = "gru"
     bidirectional: bool = True
+    encoder_self_attention: int = _not_transformer(
+        0, ge=0, description="layers of self-attention over the states of the encoder"
+    )
     num_heads: int = _transformer(4, ge=1, description="heads of the Transformer")
     ffn_dim: int = _transformer(256, ge=1, description="inner size of the Transformer")
     positional_encoding: Literal["sinusoids", "learned"] = _transformer(
@@ -120,12 +128,11 @@ class TextSettings(Settings):
     )
 
 
-Family = Literal["recurrent", "transformer", "convolutional"]
 Budget = Literal["smoke", "laptop", "gpu"]
 
 
 class _Block(BaseModel):
-    """Settings by name, with those of single families. The names are checked by the task's
+    """Settings by name, with those of single backbones. The names are checked by the task's
     `Settings`, which the settings of every plan are validated against."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -144,16 +151,16 @@ class _Budgets(BaseModel):
     datasets: dict[str, dict[Budget, _Block]]
     shared: dict[str, _Block]
 
-    def resolved(self, block: _Block, family: Family) -> dict[str, Any]:
-        """Later ones win: what is extended, what holds for all families, what for this one."""
+    def resolved(self, block: _Block, backbone: Backbone) -> dict[str, Any]:
+        """Later ones win: what is extended, what holds for all backbones, what for this one."""
         settings: dict[str, Any] = {}
         for name in [block.extends] if isinstance(block.extends, str) else block.extends:
-            settings |= self.resolved(self.shared[name], family)
-        return settings | (block.model_extra or {}) | getattr(block, family)
+            settings |= self.resolved(self.shared[name], backbone)
+        return settings | (block.model_extra or {}) | getattr(block, backbone)
 
 
-def budget_settings(dataset: type, budget: str, placement: Placement) -> Mapping[str, Any]:
-    """The settings of a data set's section under a budget, for models of a placement's family.
+def budget_settings(dataset: type, budget: str, backbone: Backbone) -> Mapping[str, Any]:
+    """The settings of a data set's section under a budget, for models of a backbone.
 
     A data set of `tasks.TASK.datasets` has its section in tasks/TASK/budgets.yaml under its name,
     classes derived from it share it; data sets from elsewhere have none, and no settings here.
@@ -164,17 +171,8 @@ def budget_settings(dataset: type, budget: str, placement: Placement) -> Mapping
             budgets = _read(package)
             if (section := budgets.datasets.get(vars(kind)["name"])) is not None:
                 block = section.get(budget, _Block())  # type: ignore[call-overload]
-                return budgets.resolved(block, family(placement))
+                return budgets.resolved(block, backbone)
     return {}
-
-
-def family(placement: Placement) -> Family:
-    """The family of models that an attention's placement belongs to."""
-    match placement:
-        case "transformer" | "convolutional":
-            return placement
-        case _:
-            return "recurrent"
 
 
 @cache

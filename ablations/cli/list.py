@@ -68,7 +68,9 @@ def _row(name: str, thing: Any, attributes: Iterable[str]) -> Row:
 def _attentions() -> list[Row]:
     from bench.attention.registries import attentions
 
-    rows = declared(attentions, "citation", "classic_score", "placement", "stepwise", "summary")
+    rows = declared(
+        attentions, "citation", "classic_score", "backbone", "placement", "stepwise", "summary"
+    )
     return [row | {"classic_score": None} if row["placement"] == "fixed" else row for row in rows]
 
 

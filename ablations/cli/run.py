@@ -36,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--attention", metavar="ATTENTION", required=True, help="see `attnbench list attentions`"
     )
     parser.add_argument("--score", metavar="SCORE", help="default: the attention's own")
+    parser.add_argument(
+        "--backbone",
+        metavar="BACKBONE",
+        help="recurrent, convolutional or transformer (default: that of the attention's paper)",
+    )
     parser.add_argument("--dataset", metavar="DATASET", help="default: the task's own")
     parser.add_argument("--seed", metavar="N", type=int, default=1, help="default: 1")
     add_cell_options(parser)
@@ -77,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
         args.task,
         args.attention,
         args.score,
+        backbone=args.backbone,
         dataset=args.dataset,
         budget=args.budget or "laptop",
         seed=args.seed,

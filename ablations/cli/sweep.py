@@ -69,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("task", "only these tasks"),
         ("attention", "only these attentions"),
         ("score", "only these scores"),
+        ("backbone", "these backbones instead of the study's"),
         ("dataset", "these data sets instead of the study's"),
     ):
         parser.add_argument(
@@ -111,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
         tasks=args.task,
         attentions=args.attention,
         scores=args.score,
+        backbones=args.backbone,
         datasets=args.dataset,
         budget=args.budget,
         seeds=args.seeds,
@@ -170,7 +172,8 @@ def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> in
     _report("warning", describe_unusable(plan))
     _report("note", describe_other_data(plan, splits))
     for pair in expansion.refused:
-        name = f"{pair.task} {pair.attention}+{pair.score}"
+        place = f" in a {pair.backbone} model" if pair.backbone else ""
+        name = f"{pair.task} {pair.attention}+{pair.score}{place}"
         sys.stdout.write(f"not applicable: {name}: {pair.reason}\n")
     sys.stdout.write(f"{plan}\n")
     return 0

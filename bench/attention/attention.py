@@ -14,12 +14,12 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from bench.attention import Backbone
 from bench.attention.base import (
     Attention,
     AttentionOptions,
     AttentionOutput,
     AttentionState,
-    Backbone,
     Everywhere,
     Keys,
     Memory,
@@ -222,7 +222,7 @@ class ScoredAttention(Attention):
         if sizes.query % self.heads:
             raise UsageError(
                 f"size {sizes.query} does not split into {self.heads} heads",
-                where="num_heads" if self.projects else "heads",
+                where="num_heads" if self.heads_of_backbone else "heads",
                 remedy="make the hidden size a multiple of the heads",
             )
         #: K, size of what is scored: that of a memory state unless keys are projected.
@@ -263,7 +263,7 @@ class ScoredAttention(Attention):
     @classmethod
     def count_heads(cls, sizes: Sizes, options: AttentionOptions) -> int:
         """Number of heads of a mechanism with these sizes and options."""
-        heads: int = getattr(options, "heads", 1)
+        heads: int = sizes.heads if cls.heads_of_backbone else getattr(options, "heads", 1)
         return heads
 
     def _make_score(self, name: str, sizes: Sizes) -> Score:

@@ -18,6 +18,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
+from bench.attention import BACKBONES, Backbone
 from bench.errors import NotApplicable
 
 
@@ -75,9 +76,6 @@ def zero_padding(states: Tensor, mask: Tensor) -> Tensor:
         return states
     return states.masked_fill(~mask[:, :, None], 0.0)
 
-
-#: Families of models. Attention and backbone are two axes: a mechanism names that of its paper.
-Backbone = Literal["recurrent", "convolutional", "transformer"]
 
 # Where a mechanism stands in a recurrent decoder. In the other backbones queries are the states of
 # a layer, all of them at once.
@@ -220,6 +218,8 @@ class Attention(nn.Module, ABC):
     placement: ClassVar[Placement] = "current-state"
     #: The slots of a backbone that it fills; the others have plain multi-head attention.
     slots: ClassVar[frozenset[Slot]] = frozenset({"cross"})
+    #: True if it has as many heads as the backbone's self-attention (`Sizes.heads`).
+    heads_of_backbone: ClassVar[bool] = False
     #: Score of its paper, used where none is named.
     classic_score: ClassVar[str] = "dot"
     #: True if a step needs what the step before produced, even in training.
@@ -240,8 +240,8 @@ class Attention(nn.Module, ABC):
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
-        for name, allowed in (("placement", Placement), ("backbone", Backbone)):
-            value, known = getattr(cls, name), get_args(allowed)
+        for name, known in (("placement", get_args(Placement)), ("backbone", BACKBONES)):
+            value = getattr(cls, name)
             if value not in known:
                 raise TypeError(
                     f"{name} of {cls.__qualname__} is {value!r}, none of {', '.join(known)}"

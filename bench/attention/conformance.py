@@ -12,20 +12,20 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import gradcheck
 from torch.autograd.gradcheck import GradcheckError
 
+from bench.attention import BACKBONES, Backbone
 from bench.attention.attention import build_attention
 from bench.attention.base import (
     Attention,
     AttentionOptions,
     AttentionOutput,
     AttentionState,
-    Backbone,
     Keys,
     Memory,
     Sizes,
@@ -351,7 +351,7 @@ def check_backbones(bench: Bench) -> str:
     token by token must give the same: a mechanism that counts on positions or on its slot shows
     there whether it knows them."""
     seen = []
-    for backbone in get_args(Backbone):
+    for backbone in BACKBONES:
         if bench.module.placement != "fixed" and type(bench.module).refusal(bench.score, backbone):
             continue
         _check_in(backbone, bench)

@@ -5,8 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from bench.attention import Backbone
 from bench.attention.attention import build_attention
-from bench.attention.base import Attention, AttentionOptions, Backbone, Sizes
+from bench.attention.base import (
+    Attention,
+    AttentionOptions,
+    Sizes,
+)
 from bench.errors import NotApplicable
 from bench.models.base import Decoder, Encoder, ModelConfig
 from bench.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, attending_layers

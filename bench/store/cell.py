@@ -26,10 +26,12 @@ LARGEST_SEED = 2**63 - 1
 
 @dataclass(frozen=True)
 class Cell:
-    """A point of the grid: task, data set, attention, score, options, budget, seed.
+    """A point of the grid: task, data set, attention, score, backbone, options, budget, seed.
 
     `options` holds only what differs from the defaults, sorted by key; `tasks.plan.make_cell`
     sees to that, so that the same trial never has two names.
+
+    `backbone` is empty for that of the attention's paper, and is then left out of the hash.
 
     `data` is the fingerprint of a data set that is read from files, which `tasks.plan.with_data`
     fills in where a run is planned: a result belongs to its data. It is empty for generated
@@ -43,6 +45,7 @@ class Cell:
     budget: str = "laptop"
     seed: int = 1
     options: Mapping[str, Scalar] = field(default_factory=dict)
+    backbone: str = ""
     data: str = ""
 
     def __post_init__(self) -> None:
@@ -54,8 +57,9 @@ class Cell:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data, of which `from_json` makes an equal cell."""
         fields = asdict(self)
-        if not self.data:
-            del fields["data"]
+        for name in ("backbone", "data"):
+            if not fields[name]:
+                del fields[name]
         return {"version": CELL_VERSION, **fields}
 
     @classmethod
@@ -88,7 +92,10 @@ class Cell:
         """A name for people: `translation/synthetic soft+concat seed 1 (max_steps=20)`."""
         options = ", ".join(f"{key}={value}" for key, value in self.options.items())
         tail = f" ({options})" if options else ""
-        return f"{self.task}/{self.dataset} {self.attention}+{self.score} seed {self.seed}{tail}"
+        pair = f"{self.attention}+{self.score}"
+        if self.backbone:
+            pair += f" in a {self.backbone} model"
+        return f"{self.task}/{self.dataset} {pair} seed {self.seed}{tail}"
 
     def with_seed(self, seed: int) -> Cell:
         return replace(self, seed=seed)

@@ -23,6 +23,7 @@ from typing import Annotated, Any, Final, Literal, NoReturn
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, ValidationError
 
+from bench.attention import Backbone
 from bench.attention.base import Placement
 from bench.errors import UsageError
 from bench.store.files import Files
@@ -119,6 +120,7 @@ class Mechanism(FrozenModel):
     """
 
     placement: Placement
+    backbone: Backbone
     origin: Line
     options: dict[Line, Any] = Field(default_factory=dict)
 

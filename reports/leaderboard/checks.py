@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 
+from bench.attention import Backbone
 from bench.attention.base import Placement
 from bench.attention.registries import attentions
 from bench.errors import UsageError
@@ -114,6 +115,7 @@ def planned(cell: Cell, mechanism: Mechanism | None) -> Planned:
             cell.task,
             cell.attention,
             cell.score,
+            backbone=cell.backbone or None,
             dataset=cell.dataset,
             budget=cell.budget,
             seed=cell.seed,
@@ -126,8 +128,11 @@ def planned(cell: Cell, mechanism: Mechanism | None) -> Planned:
         raise UsageError(f"the manifest says nothing about '{plain(cell.attention)}'")
     _check_names(cell, mechanism)
     options = {k: v for k, v in cell.options.items() if k not in mechanism.options}
-    placement = mechanism.placement
-    stand_in = next(name for name, kind in attentions.items() if kind.placement == placement)
+    stand_in = next(
+        name
+        for name, kind in attentions.items()
+        if (kind.placement, kind.backbone) == (mechanism.placement, mechanism.backbone)
+    )
     other = replace(cell, attention=stand_in, options=options, data="")
     return Planned(cell, resolve(other), known=False)
 
@@ -148,11 +153,14 @@ def check_settings(one: Planned, trial: Trial, manifest: Manifest, rules: Rules)
     if one.cell.budget not in rules.budgets:
         yield f"the budget {one.cell.budget} is none of {', '.join(rules.budgets)}"
     if one.known:
-        claimed, here = manifest.mechanisms.get(one.cell.attention), one.plan.attention.placement
+        claimed, kind = manifest.mechanisms.get(one.cell.attention), one.plan.attention
         if claimed is None:
             yield f"the manifest says nothing about '{one.cell.attention}'"
-        elif claimed.placement != here:
-            yield f"its placement is {here} here, and {claimed.placement} in the manifest"
+        else:
+            for name in ("placement", "backbone"):
+                stated, here = getattr(claimed, name), getattr(kind, name)
+                if stated != here:
+                    yield f"its {name} is {here} here, and {stated} in the manifest"
     yield from _other_settings(trial, one.plan)
     free = rules.classes[manifest.kind].settings
     for name, value in one.cell.options.items():
@@ -362,14 +370,18 @@ def model_size(plan: Plan, data: TaskData) -> int:
 
 
 @cache
-def rivals(task: str, dataset: str, budget: str, placement: Placement) -> tuple[Cell, ...]:
-    """The suite's own mechanisms of a placement, each with the score of its paper."""
+def rivals(
+    task: str, dataset: str, budget: str, backbone: Backbone, placement: Placement
+) -> tuple[Cell, ...]:
+    """The suite's own mechanisms that stand in a backbone by their paper (in a recurrent one at
+    that place), each with the score of its paper."""
     from tasks.base import tasks
 
     return tuple(
         make_cell(task, name, dataset=dataset, budget=budget)
         for name, kind in attentions.items()
-        if kind.placement == placement
+        if kind.backbone == backbone
+        and (backbone != "recurrent" or kind.placement == placement)
         and kind.__module__.startswith("bench.")
         and not refusal(tasks.get(task), name, kind.classic_score)
     )

@@ -235,7 +235,9 @@ def _trial(result: Result) -> Trial:
 def _mechanism(name: str) -> Mechanism:
     kind = attentions.get(name)
     options = kind.Options().model_dump(mode="json")
-    return Mechanism(placement=kind.placement, origin=origin_of(kind), options=options)
+    return Mechanism(
+        placement=kind.placement, backbone=kind.backbone, origin=origin_of(kind), options=options
+    )
 
 
 def origin_of(kind: type) -> str:

@@ -225,7 +225,8 @@ def _parameters(
     # The suite's largest model of that family in the same setting.
     cell = one.plan.cell
     sized = []
-    for rival in rivals(cell.task, cell.dataset, cell.budget, one.plan.attention.placement):
+    setting = (cell.task, cell.dataset, cell.budget)
+    for rival in rivals(*setting, one.plan.backbone, one.plan.attention.placement):
         key = f"rival {rival.label}"
         if key not in sizes:
             sizes[key] = model_size(resolve(rival), data)

@@ -41,15 +41,22 @@ class Captioning(Task[CaptioningSettings, CaptionCorpus, "CaptioningData", "Capt
     @classmethod
     def module(cls, plan: CaptioningPlan, data: CaptioningData) -> CaptioningModule:
         from bench.models import AttentionChoice, build_decoder
+        from bench.models.base import Encoder
         from bench.models.image_encoder import GridEncoder, PictureFront
         from bench.models.layers import VocabularyHead
+        from bench.models.transformer import SelfAttentiveEncoder
         from tasks.captioning.model import CaptioningModule, Frequencies
         from tasks.training.module import model_sizes
 
         settings = plan.settings
         sizes = model_sizes(settings)
         choice = AttentionChoice(
-            plan.attention, plan.cell.score, plan.attention_options, data.length_ratio, axes=2
+            plan.attention,
+            plan.cell.score,
+            plan.attention_options,
+            plan.backbone,
+            data.length_ratio,
+            axes=2,
         )
         front = PictureFront(
             data.corpus.size,
@@ -60,9 +67,11 @@ class Captioning(Task[CaptioningSettings, CaptionCorpus, "CaptioningData", "Capt
             blocks=settings.blocks,
             dropout=settings.dropout,
         )
-        encoder = GridEncoder(
+        encoder: Encoder = GridEncoder(
             choice, data.grid, settings.hidden_dim, sizes, settings.picture_regions
         )
+        if sizes.encoder_self_attention and plan.backbone == "recurrent":
+            encoder = SelfAttentiveEncoder(encoder, sizes, choice.build)
         decoder = build_decoder(choice, encoder.output_size, data.tokenizer.size, sizes)
         head = VocabularyHead(decoder.output_size, decoder.embedding, tied=settings.tie_embeddings)
         module = CaptioningModule(front, encoder, decoder, head, settings, plan.attention_options)

@@ -49,10 +49,14 @@ class Entailment(
         from tasks.training.module import model_sizes
         from tasks.training.sequence import TokenFront
 
-        settings, placement = plan.settings, plan.attention.placement
+        settings = plan.settings
         sizes = model_sizes(settings)
         choice = AttentionChoice(
-            plan.attention, plan.cell.score, plan.attention_options, data.length_ratio
+            plan.attention,
+            plan.cell.score,
+            plan.attention_options,
+            plan.backbone,
+            data.length_ratio,
         )
         front = TokenFront(data.vocabulary.size, settings.embedding_dim, settings.dropout)
         encoder = build_encoder(choice, settings.embedding_dim, sizes)
@@ -68,7 +72,7 @@ class Entailment(
             encoder,
             decoder,
             _head(plan, decoder.state_size, decoder.context_size),
-            placement,
+            plan.attends,
             len(LABELS),
             settings,
             plan.attention_options,
@@ -99,7 +103,7 @@ def _head(plan: EntailmentPlan, state_size: int, context_size: int) -> ClassHead
         return ComparisonHead(
             state_size, context_size, settings.hidden_dim, len(LABELS), settings.dropout, words
         )
-    if plan.attention.placement == "fixed":
+    if not plan.attends:
         context_size = 0  # plain conditional encoding
     return LastStateHead(
         state_size, context_size, settings.hidden_dim, len(LABELS), settings.dropout

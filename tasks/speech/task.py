@@ -55,6 +55,7 @@ class Speech(Task[SpeechSettings, SpeechCorpus, "SpeechData", "SpeechModule"]):
             plan.attention,
             plan.cell.score,
             plan.attention_options,
+            plan.backbone,
             data.length_ratio(front.stride),
         )
         encoder = build_encoder(choice, front.output_size, sizes)

@@ -58,7 +58,7 @@ def rush_encoder(
 
     Raises NotApplicable for convolutional models and Transformers, which define their own encoder.
     """
-    if choice.placement in ("transformer", "convolutional"):
+    if choice.backbone != "recurrent":
         raise NotApplicable(
             "Rush's encoder goes with recurrent decoders",
             where="encoder=rush",

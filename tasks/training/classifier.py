@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.attention.base import AttentionOptions, Placement
+from bench.attention.base import AttentionOptions
 from bench.models.base import Decoder, Encoder
 from bench.models.layers import ClassHead, ComparedWords, Reading, masked_mean, read
 from bench.models.losses import doubly_stochastic_penalty, penalty_weight
@@ -29,8 +29,8 @@ class ClassificationModule(TrainingModule):
 
     Args:
         front: source to features B,S,E.
-        placement: placement of the attention, which decides which step's context belongs to which
-            word. Without attention ("fixed") the head sees the two fixed vectors, as one position.
+        attends: whether there is attention. Without it the head sees the two fixed vectors, as one
+            position.
         classes: K, number of classes.
         attention_options: read for the terms that the mechanism adds to the loss.
         words: the embedding of both sides if the head also compares words: each with the weighted
@@ -43,7 +43,7 @@ class ClassificationModule(TrainingModule):
         encoder: Encoder,
         decoder: Decoder,
         head: ClassHead,
-        placement: Placement,
+        attends: bool,
         classes: int,
         settings: Settings,
         attention_options: AttentionOptions,
@@ -52,19 +52,19 @@ class ClassificationModule(TrainingModule):
         super().__init__(settings, attention_options, groups=classes)
         self.words = words
         self.front, self.encoder, self.decoder, self.head = front, encoder, decoder, head
-        self.placement: Placement = placement
+        self.attends = attends
 
     def read(self, batch: LabelledBatch, *, need_weights: bool = False) -> Reading:
         """Read the texts of a batch with attention over its sources."""
-        need_weights = need_weights or (self.words is not None and self.placement != "fixed")
+        need_weights = need_weights or (self.words is not None and self.attends)
         # encode the source: memory of S states, B,S,H; then read T words and the end, B,T+1
         memory = self.encoder(self.front(batch.source), batch.source_mask, batch.segments)
-        return read(self.decoder, self.placement, batch.text, memory, need_weights=need_weights)
+        return read(self.decoder, batch.text, memory, need_weights=need_weights)
 
     def logits(self, reading: Reading, batch: LabelledBatch) -> Tensor:
         """Logits of the classes, B,K."""
         words = None if self.words is None else self._words(self.words, reading, batch)
-        if self.placement == "fixed":
+        if not self.attends:
             return self.head(*reading.ends(), words)
         return self.head(reading.states, reading.contexts, reading.mask, words)
 

@@ -150,7 +150,7 @@ def text_module(
     settings = plan.settings
     sizes = model_sizes(settings)
     choice = AttentionChoice(
-        plan.attention, plan.cell.score, plan.attention_options, data.length_ratio
+        plan.attention, plan.cell.score, plan.attention_options, plan.backbone, data.length_ratio
     )
     front = TokenFront(data.source_tokenizer.size, settings.embedding_dim, settings.dropout)
     encoder = encoder_builder(choice, settings.embedding_dim, sizes)

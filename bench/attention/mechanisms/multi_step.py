@@ -5,8 +5,13 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
+from bench.attention import Backbone
 from bench.attention.attention import ScoredAttention, ScoredOptions
-from bench.attention.base import Backbone, Keys, Memory, Sizes
+from bench.attention.base import (
+    Keys,
+    Memory,
+    Sizes,
+)
 from bench.attention.registries import attentions, no_previous_step
 
 

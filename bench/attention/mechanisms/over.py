@@ -6,8 +6,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from bench.attention import Backbone
 from bench.attention.attention import AttentionWeights, ScoredAttention, ScoredOptions, in_chunks
-from bench.attention.base import AttentionOutput, AttentionState, Backbone, Keys, Sizes
+from bench.attention.base import (
+    AttentionOutput,
+    AttentionState,
+    Keys,
+    Sizes,
+)
 from bench.attention.registries import attentions, no_previous_step
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bench.attention import Backbone
 from bench.attention.attention import ScoredAttention, ScoreOptions
-from bench.attention.base import AttentionOptions, Backbone, Sizes, Slot
+from bench.attention.base import (
+    Slot,
+)
 from bench.attention.registries import attentions, no_previous_step
 
 EVERY_SLOT: frozenset[Slot] = frozenset({"cross", "encoder", "decoder"})
@@ -28,11 +31,8 @@ class MultiHeadAttention(ScoredAttention):
     slots = EVERY_SLOT
     classic_score = "scaled-dot"
     projects = True
+    heads_of_backbone = True
     Options = ScoreOptions
-
-    @classmethod
-    def count_heads(cls, sizes: Sizes, options: AttentionOptions) -> int:
-        return sizes.heads
 
     @classmethod
     def refusal(cls, score: str, backbone: Backbone) -> str | None:

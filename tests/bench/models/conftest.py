@@ -9,7 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.attention.base import Backbone, Memory, lengths_to_mask
+from bench.attention import Backbone
+from bench.attention.base import (
+    Memory,
+    lengths_to_mask,
+)
 from bench.attention.registries import attentions
 from bench.models import AttentionChoice, build_decoder, build_encoder
 from bench.models.base import Decoder, Encoder, ModelConfig

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import get_args
 
 import pytest
 import torch
 
-from bench.attention.base import Backbone
+from bench.attention import BACKBONES
 from bench.attention.registries import attentions
 from bench.errors import NotApplicable, UsageError
 from bench.models import AttentionChoice, build_decoder
@@ -37,7 +36,7 @@ def test_the_backbone_and_the_placement_pick_the_family(
     attention: str, make_model: Callable
 ) -> None:
     kind = attentions.get(attention)
-    for backbone in get_args(Backbone):
+    for backbone in BACKBONES:
         if kind.refusal(kind.classic_score, backbone) is None:
             encoder, decoder = make_model(attention, kind.classic_score, backbone=backbone)
             place = kind.placement if backbone == "recurrent" else backbone

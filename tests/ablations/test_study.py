@@ -13,12 +13,15 @@ from ablations.expansion import Changes, expand
 from ablations.study import find_study, load_study, published, published_rows, read_study
 from ablations.trial import run_trial
 from ablations.trial_interface import TrialOptions
+from bench.attention import BACKBONES
 from bench.attention.registries import attentions
 from bench.cli import main as cli
 from bench.errors import UsageError
 from bench.models import AttentionChoice, build_decoder, build_encoder
 from bench.models.layers import VocabularyHead
-from tasks.plan import resolve
+from reports.leaderboard.checks import model_size
+from tasks.base import Paths, tasks
+from tasks.plan import refusal, resolve
 from tasks.training.module import model_sizes
 
 NAMES = sorted(path.stem for path in study_files.FOLDER.glob("*.yaml"))
@@ -275,7 +278,9 @@ def test_what_a_paper_is_compared_in_is_reported(name: str, tmp_path: Path) -> N
 def test_sizes_of_every_cell_fit_each_other(name: str, budget: str) -> None:
     cells = expand(load_study(name), Changes(budget=budget, seeds=1)).cells
     for plan in map(resolve, cells):
-        choice = AttentionChoice(plan.attention, plan.cell.score, plan.attention_options)
+        choice = AttentionChoice(
+            plan.attention, plan.cell.score, plan.attention_options, plan.backbone
+        )
         sizes = model_sizes(plan.settings)
         with torch.device("meta"):  # shapes without numbers
             encoder = build_encoder(choice, sizes.embedding_dim, sizes)
@@ -323,3 +328,21 @@ def test_what_no_paper_published_is_refused(
     with pytest.raises(UsageError) as caught:
         read_study(write(tmp_path, head + "\npaper:" + paper.replace(*change)))
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("task", tasks.names())
+def test_the_study_backbones_compares_models_of_one_size(task: str, tmp_path: Path) -> None:
+    cells = expand(load_study("backbones"), Changes(tasks=[task], seeds=1)).cells
+    valid = {
+        (attention, backbone)
+        for attention in load_study("overview").blocks[0].attentions or ()
+        for backbone in BACKBONES
+        if refusal(tasks.get(task), attention, attentions.get(attention).classic_score, backbone)
+        is None
+    }
+    assert len(cells) == len(valid)
+    plans = list(map(resolve, cells))
+    assert {(plan.cell.attention, plan.backbone) for plan in plans} == valid
+    data = plans[0].task.prepare(plans[0], Paths(None, tmp_path))
+    sizes = [model_size(plan, data) for plan in plans]
+    assert max(sizes) <= 1.1 * min(sizes), dict(zip([cell.label for cell in cells], sizes))

@@ -345,4 +345,4 @@ def test_the_study_backbones_compares_models_of_one_size(task: str, tmp_path: Pa
     assert {(plan.cell.attention, plan.backbone) for plan in plans} == valid
     data = plans[0].task.prepare(plans[0], Paths(None, tmp_path))
     sizes = [model_size(plan, data) for plan in plans]
-    assert max(sizes) <= 1.1 * min(sizes), dict(zip([cell.label for cell in cells], sizes))
+    assert max(sizes) <= 1.1 * min(sizes), list(zip(cells, sizes, strict=True))

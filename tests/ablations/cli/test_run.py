@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pytorch_lightning.utilities.exceptions import SIGTERMException
 from fake_trials import PREDICTIONS, fake_result
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from ablations.trial import UNUSABLE
 from ablations.trial_interface import TrialHooks, TrialOptions, failed_result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -101,7 +102,9 @@ def run(args: argparse.Namespace) -> int:
             result = _run(cell, data_root, store, args)
         except Stopped as stop:
             with contextlib.suppress(OSError):  # a terminal that is gone
-                sys.stderr.write(f"{stop}: a checkpoint is stored, run again to continue\n")
+                kept = "a checkpoint is stored, run again to continue"
+                nothing = "nothing is kept without --store"
+                sys.stderr.write(f"{stop}: {nothing if store is None else kept}\n")
             return stop.status
         except NotStoredError as error:
             _show(error.result, as_json=args.json)
@@ -147,7 +150,12 @@ def _run(
         checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_every),
     )
     if store is None:
-        result = run_trial(cell, options, TrialHooks(message=_warn))
+        from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+        try:
+            result = run_trial(cell, options, TrialHooks(message=_warn))
+        except SIGTERMException:  # a SystemExit with status 0
+            raise Stopped(signal.SIGTERM) from None
     else:
         with stop_signals(at_second=lambda: None) as request:
             hooks = TrialHooks(message=_warn, asked_to_stop=request.asked)

@@ -6,6 +6,7 @@ so a defect of ours still shows its traceback.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import partial
@@ -23,7 +24,7 @@ class UsageError(ValueError):
     def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
         self.what, self.where, self.remedy = what, where, remedy
         line = f"{where}: {what}" if where else what
-        super().__init__(" ".join((f"{line}; {remedy}" if remedy else line).split()))
+        super().__init__(one_line(f"{line}; {remedy}" if remedy else line))
 
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments do not survive the default pickling between Ray workers.
@@ -49,6 +50,19 @@ def unknown_name(kind: str, name: str, known: Iterable[str], *, where: str = "")
     listed = f"known: {', '.join(names)}" if names else "none is known"
     remedy = f"did you mean '{folded[near[0]]}'? ({listed})" if near else listed
     return UsageError(f"unknown {kind} '{name}'", where=where, remedy=remedy)
+
+
+def one_line(message: str) -> str:
+    """A message in one line that a terminal can show, whatever a user's files and options put into
+    it: control characters are escaped, and of a very long one the middle is left out."""
+    line = " ".join(message[:_LONGEST_READ].split())
+    line = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", line)
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 300]} ... {line[-290:]}"
+
+
+#: Characters of a message; a remedy may list all names that are known.
+_LONGEST, _LONGEST_READ = 900, 100_000
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def shortened(text: str, length: int = 60) -> str:

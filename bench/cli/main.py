@@ -29,7 +29,7 @@ from typing import Any, NoReturn
 
 import bench
 from bench.cli import INTERRUPTED, NOTICE, ctrl_c
-from bench.errors import UsageError, unknown_name
+from bench.errors import UsageError, one_line, unknown_name
 
 UNUSABLE_INPUT = 2
 BROKEN_PIPE = 141
@@ -180,7 +180,7 @@ def _own_warnings_in_a_line() -> Iterator[None]:
         message: Warning | str, category: type[Warning], filename: str, *place: Any, **more: Any
     ) -> str:
         if category is UserWarning and filename.startswith(tuple(packages)):
-            return f"attnbench: warning: {' '.join(str(message).split())}\n"
+            return f"attnbench: warning: {one_line(str(message))}\n"
         return usual(message, category, filename, *place, **more)
 
     warnings.formatwarning = one_line
@@ -194,7 +194,7 @@ def _report_error(message: str, *, debug: bool) -> int:
     with contextlib.suppress(OSError):  # nobody listens
         if debug:
             traceback.print_exc()
-        sys.stderr.write(f"attnbench: error: {message}\n")
+        sys.stderr.write(f"attnbench: error: {one_line(message)}\n")
     return UNUSABLE_INPUT
 
 

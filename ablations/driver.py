@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import multiprocessing
 import os
 import pickle
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -74,16 +76,19 @@ def drive(
     """
     losses = 0
     with _adopting_orphans(), _suspending_together():
-        for attempt in range(sys.maxsize):
+        for attempt in itertools.count():
             ended = len(progress.tally.outcomes)
             known = {outcome.hash for outcome in progress.tally.outcomes}
             left = [cell for cell in cells if cell.hash not in known]
+            if not left:
+                return
             work = (left, options, resources, folder, attempt, trial_function, early_stopping)
-            driver = _Driver(work, progress, private=resources.address is None)
+            driver = _Driver(work, progress, options, private=resources.address is None)
             try:
-                driver.follow(options, request)
+                driver.follow(request)
                 return
             except ClusterLost as loss:
+                request.check()  # Slurm, say, signals every process of a job
                 losses = 1 if len(progress.tally.outcomes) > ended else losses + 1
                 if losses > _RESTARTS:
                     raise
@@ -110,8 +115,10 @@ class _Driver:
         private: whether it starts a cluster of its own, whose processes are on this machine.
     """
 
-    def __init__(self, work: tuple[Any, ...], progress: Progress, *, private: bool) -> None:
-        self._progress, self._private = progress, private
+    def __init__(
+        self, work: tuple[Any, ...], progress: Progress, options: TrialOptions, *, private: bool
+    ) -> None:
+        self._progress, self._options, self._private = progress, options, private
         self._before = {process.pid for process in descendants()}
         self._essential: dict[psutil.Process, str] = {}  # Ray's, by name
         self._state = "starting"
@@ -123,14 +130,14 @@ class _Driver:
         self._process.start()
         there.close()
 
-    def follow(self, options: TrialOptions, request: StopRequest) -> None:
+    def follow(self, request: StopRequest) -> None:
         """Pass on what the driver tells until it has ended. Raises what `drive` does."""
         awaited: set[str] | None = None  # running when the signal came: others end at once
         while self._state != "ended":
             if request.number is not None:
                 running = set(self._progress.tally.running)
                 awaited = running if awaited is None else awaited & running
-            request.stop_trials(options, running=bool(awaited))
+            request.stop_trials(self._options, running=bool(awaited))
             if self._pipe.poll(_POLL_SECONDS):
                 self._hear()
             self._progress.tick()
@@ -156,6 +163,9 @@ class _Driver:
             what, *arguments = self._pipe.recv()
         except (EOFError, OSError, pickle.UnpicklingError):
             self._process.join(_PATIENCE)
+            if self._state == "ending":  # all trials have ended
+                self._state = "ended"
+                return
             self._lose(f"Ray's driver ended unexpectedly ({_end_of(self._process.exitcode)})")
         if what == "state":
             self._state, self._looks = arguments[0], 0
@@ -185,9 +195,14 @@ class _Driver:
                 self._hear()
             if self._state != "ending":
                 self._lose(f"Ray's {gone[0]} process ended unexpectedly")
+        if self._state != "running":
+            return
         workers = [one for process in self._essential for one in _children(process)]
-        if self._idle.seconds(workers) > _STALL_SECONDS:
-            self._lose(f"no trial got on for {_STALL_SECONDS:g} s")
+        longest = _STALL_SECONDS
+        if self._progress.tally.running and self._options.trial_seconds is not None:
+            longest = max(longest, self._options.trial_seconds + 60)  # which ends them itself
+        if self._idle.seconds(workers) > longest:
+            self._lose(f"no trial got on for {longest:g} s")
 
     def _lose(self, reason: str) -> NoReturn:
         self._state = "lost"
@@ -372,6 +387,7 @@ def _work(
     with (folder.path / "driver.log").open("ab") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
+    tempfile.tempdir = str(folder.short)  # what libraries leave there goes with the folder
     with cluster(resources.address, folder, resources.cpus_per_trial):
         from ablations.tune import run_trials
 

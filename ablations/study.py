@@ -46,7 +46,7 @@ from pydantic import (
     model_validator,
 )
 
-from bench.errors import UsageError, shortened, unknown_name
+from bench.errors import UsageError, one_line, unknown_name
 from bench.store.cell import LARGEST_SEED, Cell, Scalar
 from bench.store.files import local_path
 from tasks.plan import make_cell
@@ -361,7 +361,7 @@ def _parsed(text: str, path: Path) -> tuple[yaml.Node | None, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
-        problem = shortened(str(getattr(error, "problem", error)))
+        problem = one_line(str(getattr(error, "problem", error)))
         raise UsageError(f"not valid YAML ({problem})", where=where) from None
     except RecursionError:
         raise UsageError("not a study (nested too deeply)", where=str(path)) from None
@@ -378,7 +378,7 @@ def _refuse_repeated_keys(node: yaml.Node | None, path: Path, visited: set[int])
         for key, value in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
                 where = f"{path}:{key.start_mark.line + 1}"
-                raise UsageError(f"duplicate key '{shortened(key.value)}'", where=where)
+                raise UsageError(f"duplicate key '{one_line(key.value, 60)}'", where=where)
             seen.add(key.value if isinstance(key, yaml.ScalarNode) else key)
             _refuse_repeated_keys(value, path, visited)
     elif isinstance(node, yaml.SequenceNode):
@@ -401,10 +401,10 @@ def _as_usage_error(
     axis = next((part for part in named if part in _TAKES), None)
     if axis is not None and first["type"] != "value_error":
         found = "" if node is None else text[node.start_mark.index : node.end_mark.index]
-        message = f"takes {_TAKES[str(axis)]}, not {shortened(found) or 'nothing'}"
+        message = f"takes {_TAKES[str(axis)]}, not {one_line(found, 60) or 'nothing'}"
     else:
         message = str(first["msg"]).removeprefix("Value error, ").replace("valid tuple", "list")
-    dotted = shortened(".".join(map(str, named)))
+    dotted = one_line(".".join(map(str, named)))
     return UsageError(f"{dotted}: {message}" if dotted else message, where=where)
 
 

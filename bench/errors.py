@@ -1,19 +1,30 @@
 """The errors a user can cause, each said in one line: what, where, and what would do.
 
 The command line turns a `UsageError` into that line and exit status 2; nothing else is caught,
-so a defect of ours still shows its traceback.
+so a defect of ours still shows its traceback. Whatever a file holds, the line stays short and
+shows every character of it: long parts lose their middle, invisible characters are escaped.
 """
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import partial
 
+#: Most characters of a sentence or place in a message, and of a remedy (which may list our names).
+SHOWN, REMEDY_SHOWN = 240, 800
+# White space that a message folds to one blank; every other invisible character is escaped.
+_FOLDED = " \t\n\r"
+# Of no width, though Unicode counts them as letters, symbols or marks: fillers, the blank Braille
+# pattern, joiners and variation selectors.
+_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | frozenset(
+    map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+)
+
 
 class UsageError(ValueError):
-    """Error of a user's input.
+    """Error of a user's input. All three parts are kept as they are shown (`one_line`).
 
     Args:
         what: what is wrong, as a sentence without its full stop.
@@ -22,9 +33,17 @@ class UsageError(ValueError):
     """
 
     def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
-        self.what, self.where, self.remedy = what, where, remedy
-        line = f"{where}: {what}" if where else what
-        super().__init__(one_line(f"{line}; {remedy}" if remedy else line))
+        self.what, self.where = one_line(what), one_line(where)
+        self.remedy = one_line(remedy, REMEDY_SHOWN)
+        line = f"{self.where}: {self.what}" if where else self.what
+        super().__init__(f"{line}; {self.remedy}" if remedy else line)
+
+    @classmethod
+    def repeated(cls, line: str) -> UsageError:
+        """The error of a line that another process made of one: nothing is left out of it again."""
+        error = cls(line)
+        error.what, error.args = line, (line,)
+        return error
 
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments do not survive the default pickling between Ray workers.
@@ -39,36 +58,62 @@ class OtherData(UsageError):
     """Data that are not those of the cell that was planned."""
 
 
+def one_line(text: str, most: int = SHOWN) -> str:
+    """The text on one line: runs of blanks folded, invisible characters escaped (`\\u200b`), and
+    the middle left out where it has more than `most` characters."""
+    if len(text) > 4 * most:  # nothing is gained by escaping what will be cut
+        text = f"{text[: 2 * most]} ... {text[-2 * most :]}"
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(map(_escaped, text))
+    return shortened(" ".join(text.split()), most)
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, its middle left out where it has more than `most` characters."""
+    if len(text) <= most:
+        return text
+    tail = (most - 5) // 3
+    return f"{text[: most - 5 - tail]} ... {text[-tail:]}"
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names that a file holds, for a message: the first dozen, and how many more there are."""
+    shown = [shortened(str(name), 24) or "''" for name in names]
+    more = [f"and {len(shown) - 12} more"] if len(shown) > 12 else []
+    return ", ".join(shown[:12] + more) or "none"
+
+
+def blank(text: str) -> bool:
+    """Whether nothing of a text can be seen: white space of any kind, control, format and filler
+    characters."""
+    return not "!" <= text[:1] <= "~" and not any(map(_visible, text))
+
+
+def _visible(character: str) -> bool:
+    if character.isprintable():
+        return not character.isspace() and character not in _FILLERS
+    return unicodedata.category(character) in ("Co", "Cn")  # private, or newer than this Python
+
+
+def _escaped(character: str) -> str:
+    if character in _FOLDED:
+        return " "
+    if character.isprintable() and character not in _FILLERS:
+        return character
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], *, where: str = "") -> UsageError:
     """Make the error for a name that is not registered, with the nearest one that is.
 
     The nearest name is found regardless of case and of '_' against '-'.
     """
-    names, name = sorted(known), shortened(name)
+    names, name = sorted(known), one_line(name, 60)
     folded = {_fold(candidate): candidate for candidate in names}
     near = get_close_matches(_fold(name), folded, n=1, cutoff=0.5)
     listed = f"known: {', '.join(names)}" if names else "none is known"
     remedy = f"did you mean '{folded[near[0]]}'? ({listed})" if near else listed
     return UsageError(f"unknown {kind} '{name}'", where=where, remedy=remedy)
-
-
-def one_line(message: str) -> str:
-    """A message in one line that a terminal can show, whatever a user's files and options put into
-    it: control characters are escaped, and of a very long one the middle is left out."""
-    line = " ".join(message[:_LONGEST_READ].split())
-    line = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", line)
-    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 300]} ... {line[-290:]}"
-
-
-#: Characters of a message; a remedy may list all names that are known.
-_LONGEST, _LONGEST_READ = 900, 100_000
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-
-def shortened(text: str, length: int = 60) -> str:
-    """A text from a user's file as a message shows it: in one line, its beginning if it is long."""
-    line = " ".join(text[: 4 * length].split())
-    return line if len(line) <= length and len(text) <= 4 * length else f"{line[:length]}..."
 
 
 def _fold(name: str) -> str:
@@ -81,7 +126,7 @@ def reason_of(error: Exception) -> str:
     if callable(fields):
         first = fields()[0]
         place = ".".join(str(part) for part in first["loc"])
-        return f"{place}: {first['msg']}" if place else str(first["msg"])
+        return one_line(f"{place}: {first['msg']}" if place else str(first["msg"]))
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    return one_line(f"{type(error).__name__}: {error}")

@@ -1,7 +1,8 @@
 """Load the results of a store as frames: results that may be compared with one another.
 
-A frame holds everything that was measured in one setting (task, data set, budget). In it, a
-contender is one mechanism as it was configured; its results differ in nothing but the seed.
+A frame holds everything that was measured in one setting (task, data set, budget) on the same
+data. In it, a contender is one mechanism as it was configured; its results differ in nothing but
+the seed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from bench.attention.registries import NO_SCORE
 from bench.errors import UsageError
 from bench.store.cell import Cell, Scalar
 from bench.store.result import Result
+from reports.data import DIGITS, fingerprint_of, group_by_data
 
 if TYPE_CHECKING:
     from bench.store.store import Store
@@ -151,23 +153,39 @@ def _data_options(cells: list[Cell]) -> dict[tuple[str, str], frozenset[str]]:
 
 @dataclass(frozen=True)
 class BenchmarkSetting:
-    """The conditions that all results of a frame share. `options` are those of the data set."""
+    """The conditions that all results of a frame share.
+
+    Attributes:
+        options: those of the data set.
+        data: fingerprint of the data, where there are results of several; "" where there are none.
+        data_label: what these data are called, and what differs in them (`reports.data`).
+    """
 
     task: str
     dataset: str
     budget: str
     options: Options = ()
+    data: str = ""
+    data_label: str = field(default="", compare=False)
 
     @property
     def label(self) -> str:
-        """A label for people: `synthetic, laptop budget` or `multi30k (pair=de-en), gpu budget`."""
-        return f"{self.dataset}{options_text(self.options)}, {self.budget} budget"
+        """A label for people: `synthetic, laptop budget`, `multi30k (pair=de-en), gpu budget` or
+        `tabular, laptop budget, data 2 of 2 (other test examples)`."""
+        data = f", {self.data_label}" if self.data_label else ""
+        return f"{self.dataset}{options_text(self.options)}, {self.budget} budget{data}"
 
     @property
     def slug(self) -> str:
         """A slug for file names and anchors: letters, digits and single hyphens."""
         options = [f"{name} {value}" for name, value in self.options]
-        return slug(" ".join([self.task, self.dataset, *options, self.budget]))
+        data = ["data", self.data[:DIGITS]] if self.data else []
+        return slug(" ".join([self.task, self.dataset, *options, self.budget, *data]))
+
+    @property
+    def on_any_data(self) -> BenchmarkSetting:
+        """The setting that it shares with those of other data."""
+        return replace(self, data="", data_label="")
 
 
 @dataclass(frozen=True)
@@ -239,6 +257,11 @@ class Frame:
         return [result for contender in self.contenders for result in contender.failed]
 
     @cached_property
+    def data(self) -> str:
+        """Fingerprint of the data, "" where none is known."""
+        return next(filter(None, map(fingerprint_of, [*self.done, *self.failed])), "")
+
+    @cached_property
     def seeds(self) -> tuple[int, ...]:
         """All seeds that any contender of this frame was tried with."""
         tried = {int(result.cell_json["seed"]) for result in [*self.done, *self.failed]}
@@ -264,6 +287,19 @@ class Collection:
     def of_task(self, task: str) -> tuple[Frame, ...]:
         return tuple(frame for frame in self.frames if frame.setting.task == task)
 
+    @property
+    def data_note(self) -> str:
+        """One line on settings that were run on several data, "" where there are none."""
+        several = [frame.setting for frame in self.frames if frame.setting.data]
+        if not several:
+            return ""
+        shared = dict.fromkeys(one.on_any_data for one in several)
+        named = "; ".join(f"{one.task}: {one.label}" for one in shared)
+        return (
+            f"Results of {len({one.data for one in several})} different data lie in this store "
+            f"under the same name ({named}). They stand apart and are not compared."
+        )
+
 
 def read(store: Store) -> tuple[list[Result], list[str]]:
     """Read the results of a store; return them with a line for each unusable record."""
@@ -275,18 +311,46 @@ def read(store: Store) -> tuple[list[Result], list[str]]:
 
 
 def collect(
-    address: str, results: Sequence[Result], catalogue: Catalogue, problems: Iterable[str] = ()
+    address: str,
+    results: Sequence[Result],
+    catalogue: Catalogue,
+    problems: Iterable[str] = (),
+    settings: Mapping[str, BenchmarkSetting] | None = None,
 ) -> Collection:
-    """Sort results into frames and contenders."""
+    """Sort results into frames and contenders.
+
+    Args:
+        settings: by hash, where they are those of more results than these.
+    """
+    settings = benchmark_settings(results, catalogue) if settings is None else settings
+    by_hash = {result.hash: result for result in results}
     by_setting: dict[BenchmarkSetting, list[Result]] = defaultdict(list)
-    for result in results:
-        by_setting[_setting(result.cell, catalogue)].append(result)
+    for hash, setting in settings.items():
+        if hash in by_hash:
+            by_setting[setting].append(by_hash[hash])
     frames = [
         Frame(setting, _contenders(members, catalogue)) for setting, members in by_setting.items()
     ]
     order = list(catalogue.tasks)
-    frames.sort(key=lambda frame: (sort_key(order, frame.setting.task), frame.setting.slug))
+    frames.sort(key=lambda one: (sort_key(order, one.setting.task), one.setting.on_any_data.slug))
     return Collection(address, tuple(frames), tuple(problems))
+
+
+def benchmark_settings(
+    results: Sequence[Result], catalogue: Catalogue
+) -> dict[str, BenchmarkSetting]:
+    """Return the setting of every result by its hash; results of different data, even under the
+    same name, have different ones. Those of one setting on several data follow each other in the
+    order of the data."""
+    on_any_data: dict[BenchmarkSetting, list[Result]] = defaultdict(list)
+    for result in results:
+        on_any_data[_setting(result.cell, catalogue)].append(result)
+    return {
+        result.hash: replace(setting, data=group.fingerprint, data_label=group.label)
+        for setting, members in on_any_data.items()
+        for group in group_by_data(members)
+        for result in group.results
+    }
 
 
 def slug(text: str) -> str:

@@ -19,7 +19,17 @@ import numpy as np
 
 from bench.errors import UsageError
 from bench.store.result import Primary, Result
-from reports.load import BenchmarkSetting, Contender, Frame, read_likelihoods, read_samples
+from reports.data import without_data
+from reports.load import (
+    BenchmarkSetting,
+    Catalogue,
+    Contender,
+    Frame,
+    benchmark_settings,
+    catalogue_of,
+    read_likelihoods,
+    read_samples,
+)
 from reports.statistics import SampleReader, analyse
 from reports.statistics.significance import (
     LEVEL,
@@ -145,20 +155,30 @@ def paper_studies() -> list[Study]:
 
 
 def replicate(
-    studies: Iterable[Study], results: Sequence[Result], store: Store
+    studies: Iterable[Study],
+    results: Sequence[Result],
+    store: Store,
+    catalogue: Catalogue | None = None,
 ) -> list[Replication]:
     """Compare every study's columns with our results. A column run in several settings (data
-    sets, budgets) appears once for each; one that was not run appears without our results."""
+    sets, budgets, other data) appears once for each; one that was not run appears without our
+    results.
+
+    Args:
+        catalogue: says which options choose data; by default that of this installation.
+    """
+    known = catalogue or catalogue_of(result.cell for result in results)
+    settings = benchmark_settings(results, known)
     found = []
     for study in studies:
         if study.paper is None:
             continue
-        measured = settings_of(study, results)
+        measured = settings_of(study, results, settings)
         columns: list[PaperColumn] = []
         for comparison in study.paper.comparisons:
             own = [
-                _column(study.paper, comparison, members, f"{dataset}, {budget} budget", store)
-                for (dataset, budget), members in measured.items()
+                _column(study.paper, comparison, members, label, store)
+                for label, members in measured.items()
             ]
             run = [column for column in own if column.outcome != "not run"]
             columns += run or own[:1] or [_column(study.paper, comparison, (), "", store)]
@@ -168,18 +188,23 @@ def replicate(
 
 
 def settings_of(
-    study: Study, results: Sequence[Result]
-) -> dict[tuple[str, str], tuple[Result, ...]]:
-    """Group the finished results that are cells of a study, whatever their seeds, by data set
-    and budget."""
+    study: Study, results: Sequence[Result], settings: Mapping[str, BenchmarkSetting]
+) -> dict[str, tuple[Result, ...]]:
+    """Group the finished results that are cells of a study, whatever their seeds, by data set,
+    budget and data; the keys are labels.
+
+    Args:
+        settings: of the results, by hash.
+    """
     from ablations.expansion import Changes, expand
 
-    by_setting: dict[tuple[str, str], list[Result]] = defaultdict(list)
+    by_setting: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
     for result in results:
         if result.status == "done":
-            by_setting[result.cell.dataset, result.cell.budget].append(result)
+            data = settings[result.hash].data_label
+            by_setting[result.cell.dataset, result.cell.budget, data].append(result)
     found = {}
-    for (dataset, budget), members in sorted(by_setting.items()):
+    for (dataset, budget, data), members in sorted(by_setting.items()):
         tasks = tuple(sorted({result.cell.task for result in members}))
         changes = Changes(tasks=tasks, datasets=(dataset,), budget=budget, seeds=1)
         try:
@@ -187,9 +212,10 @@ def settings_of(
         except UsageError:  # the study is not of these tasks, or not for this data set
             continue
         wanted = {cell.with_seed(0).hash for cell in cells}
-        own = tuple(one for one in members if one.cell.with_seed(0).hash in wanted)
+        own = tuple(one for one in members if without_data(one.cell).with_seed(0).hash in wanted)
         if own:
-            found[dataset, budget] = own
+            label = BenchmarkSetting("", dataset, budget, data_label=data).label
+            found[label] = own
     return found
 
 

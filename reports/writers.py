@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from bench.errors import UsageError
 from bench.store.result import AlignmentFigures, Cost, Result
+from reports.data import fingerprint_of
 from reports.tables import Entry, Label, Missing, Number, Row, Table
 from reports.tables.overview import PRIMARY, failure_text, metric_keys
 
@@ -229,7 +230,8 @@ def escape_markdown(text: str) -> str:
 
 def parquet_bytes(results: Sequence[Result]) -> bytes:
     """Return a Parquet file with one row per trial: axes, main metric, alignment, cost, and
-    every metric in a column `metric_<name>`. Unknown values are null, never 0 or a text."""
+    every metric in a column `metric_<name>`; results are comparable where `data`, the fingerprint
+    of the examples, is the same. Unknown values are null, never 0 or a text."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -239,7 +241,8 @@ def parquet_bytes(results: Sequence[Result]) -> bytes:
         [
             *((name, pa.string()) for name in ("hash", *_AXES)),
             ("seed", pa.int64()),
-            *((name, pa.string()) for name in ("options", "status", "failure", "main_metric")),
+            *((name, pa.string()) for name in ("options", "data")),
+            *((name, pa.string()) for name in ("status", "failure", "main_metric")),
             *((name, pa.float64()) for name in PRIMARY),
             ("higher_is_better", pa.bool_()),
             *(
@@ -260,6 +263,7 @@ def _row(result: Result, metrics: Sequence[str]) -> dict[str, object]:
         "hash": result.hash,
         **{name: getattr(result.cell, name) for name in (*_AXES, "seed")},
         "options": json.dumps(dict(result.cell.options), sort_keys=True),
+        "data": fingerprint_of(result) or None,
         "status": result.status,
         "failure": failure_text(result) or None,
         "main_metric": primary.name if primary else None,

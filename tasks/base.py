@@ -23,6 +23,7 @@ from bench.store.cell import Cell
 from bench.store.files import user_cache
 from bench.store.result import Alignment, LengthBin, Primary, SplitIdentity, Trace
 from tasks.data.cache import digest, digest_texts
+from tasks.data.overlap import Overlap
 from tasks.data.readers import Problem, Scan, interleaved, summary
 from tasks.evaluation.scoring import Prediction, Scorer
 from tasks.settings import Settings, budget_settings
@@ -112,6 +113,11 @@ class Corpus(Generic[ExampleT]):
             total += int(content, 16)  # a sum is the same in any order
         contents = f"{total % 2**256:064x}"
         return SplitIdentity(examples=len(part), fingerprint=ordered.hexdigest(), contents=contents)
+
+    def overlaps(self) -> Iterator[Overlap]:
+        """Examples of validation and test sets that earlier splits hold, too. Corpora of texts
+        count them (`tasks.data.overlap`); pictures and sounds in two splits are `problems`."""
+        return iter(())
 
     def problems(self) -> Iterator[Problem]:
         """What only shows when all examples are looked at closely (pictures decoded, ...): for
@@ -372,8 +378,8 @@ class TaskData(ABC):
 
     @property
     def notes(self) -> Sequence[str]:
-        """What a reader of the results must know."""
-        return self.corpus.notes
+        """What a reader of the results must know, overlaps of the splits included."""
+        return (*self.corpus.notes, *map(str, self.corpus.overlaps()))
 
     @abstractmethod
     def datamodule(self, seed: int) -> pl.LightningDataModule:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from bench.attention.registries import NO_SCORE, attentions, normalisers, scores
-from bench.errors import NotApplicable, UsageError, shortened, unknown_name
+from bench.errors import NotApplicable, UsageError, one_line, unknown_name
 from bench.store.cell import LARGEST_SEED, Cell, Scalar
 from bench.store.result import SplitIdentity
 from tasks.base import Dataset, Plan, Task, datasets, tasks
@@ -179,7 +179,7 @@ def _validated(schema: type[BaseModel], values: Mapping[str, Any]) -> Any:
         message = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
         wanted = message.partition(", unable to")[0]
         raise UsageError(
-            f"{name}={shortened(str(first.get('input')))} cannot be used",
+            f"{name}={one_line(str(first.get('input')))} cannot be used",
             where="--set",
             remedy="it is true or false" if first["type"].startswith("bool") else wanted,
         ) from None

@@ -235,7 +235,8 @@ def _check(args: argparse.Namespace) -> int:
             corpus = found.kind.load(options, root)
             sizes = ", ".join(f"{name} {len(part):,}" for name, part in corpus.splits.items())
             lines = [f"{found.label}: can be used ({sizes})"]
-            lines += [f"  note: {note}" for note in (*corpus.notes, *corpus.remarks())]
+            remarks = (*corpus.notes, *corpus.overlaps(), *corpus.remarks())
+            lines += [f"  note: {note}" for note in remarks]
         say("\n".join(lines))
     if total:
         raise UsageError(

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import UsageError, shortened
+from bench.errors import UsageError, one_line
 from bench.store.files import local_path
 from bench.tracking import REQUESTS
 
@@ -79,7 +79,7 @@ def settings_of(pairs: Iterable[str]) -> dict[str, str]:
         key, equals, text = pair.partition("=")
         if not key.strip() or not equals:
             raise UsageError(
-                f"expected KEY=VALUE, got '{shortened(pair)}'",
+                f"expected KEY=VALUE, got '{one_line(pair, 60)}'",
                 where="--set",
                 remedy="as in max_steps=100",
             )

@@ -157,7 +157,7 @@ def _run(
                 assert request.number is not None
                 raise Stopped(request.number) from None
     if result.failure is not None and result.failure.kind == UNUSABLE:
-        raise UsageError(result.failure.message)
+        raise UsageError.repeated(result.failure.message)
     return result
 
 

@@ -109,7 +109,7 @@ def _answer(given: Sequence[str]) -> int:
             _discard_output()
         reason = (error.strerror or str(error) or type(error).__name__).lower()
         place = "" if error.filename is None else f"{error.filename}: "
-        return _report_error(place + reason, debug=debug)
+        return _report_error(one_line(place + reason), debug=debug)
     return status
 
 

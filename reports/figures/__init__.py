@@ -155,6 +155,8 @@ def text_width(text: str, size: float = 11.0) -> float:
     """Rough width in pixels; no font is at hand where pictures are laid out."""
     units = 0.0
     for character in text:
+        if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+            continue  # drawn on the character before it, or not at all
         if unicodedata.east_asian_width(character) in "WF":
             units += 1.0
         elif character in "iljtf.,:;'|!I1 ()[]":

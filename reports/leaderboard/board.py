@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import UsageError
+from bench.store.result import Result
 from bench.store.store import Store
 from reports import load as catalogues
 from reports.formats import plural
@@ -22,7 +23,15 @@ from reports.leaderboard.rules import (
     test_set_of,
 )
 from reports.leaderboard.verify import Verdict, verify
-from reports.load import BenchmarkSetting, Catalogue, Contender, Frame, Options, collect
+from reports.load import (
+    BenchmarkSetting,
+    Catalogue,
+    Contender,
+    Frame,
+    Options,
+    benchmark_settings,
+    collect,
+)
 from reports.statistics import Analysis, analyse
 from tasks.base import Paths
 
@@ -74,10 +83,17 @@ class ClassBoard:
         return tuple(dict.fromkeys(one for each in self.standings for one in each.entries))
 
     def standing(self, track: Track, setting: str) -> SettingBoard | None:
-        """Return the board of one of a track's settings ("task/data set"), or None."""
+        """Return the board of one of a track's settings ("task/data set"), or None. Of several data
+        one counts: those of the reference, or else those that most entries without options have."""
         task, _, dataset = setting.partition("/")
         wanted = BenchmarkSetting(task, dataset, track.budget)
-        return next((one for one in self.standings if one.setting == wanted), None)
+        found = [one for one in self.standings if one.setting.on_any_data == wanted]
+        return max(found, key=_merit, default=None)
+
+
+def _merit(standing: SettingBoard) -> tuple[bool, int, int]:
+    plain = sum(not entry.options for entry in standing.entries)
+    return not isinstance(standing.reference, str), plain, len(standing.entries)
 
 
 @dataclass(frozen=True)
@@ -139,33 +155,47 @@ def assemble(
     refused: Sequence[RefusedBundle] = (),
 ) -> Board:
     """Build the board from verified bundles."""
-    cells = [result.cell for one in verdicts for result in one.results]
-    catalogue = catalogues.catalogue_of(cells)
+    counted = {one.bundle.id: _counted(one, rules) for one in verdicts}
+    every = [result for results in counted.values() for result in results]
+    catalogue = catalogues.catalogue_of(result.cell for result in every)
+    settings = benchmark_settings(every, catalogue)
     found = []
     for kind in rules.classes:
         own = [one for one in verdicts if one.bundle.manifest.kind == kind]
-        found.append(_class_board(kind, own, rules, reference, catalogue))
+        found.append(_class_board(kind, own, counted, settings, reference, catalogue))
     classes = tuple(one for one in found if one.standings)
     return Board(rules, reference, classes, tuple(verdicts), tuple(refused))
+
+
+def _counted(verdict: Verdict, rules: Rules) -> list[Result]:
+    """Return the results of the seeds that count, under hashes that are unique to the bundle
+    (`BundleFiles`); the cells stay."""
+    return [
+        one.model_copy(update={"hash": f"{verdict.bundle.id}-{one.hash}"})
+        for one in verdict.results
+        if one.cell.seed in rules.seeds
+    ]
 
 
 def _class_board(
     kind: Class,
     verdicts: Sequence[Verdict],
-    rules: Rules,
+    results: Mapping[str, Sequence[Result]],
+    settings: Mapping[str, BenchmarkSetting],
     reference: Reference | None,
     catalogue: Catalogue,
 ) -> ClassBoard:
+    """Build the board of a class.
+
+    Args:
+        results: that count, by bundle.
+        settings: of the results of all bundles, by hash.
+    """
     store = Store(BundleFiles({one.bundle.id: one.bundle for one in verdicts}))
     found: dict[BenchmarkSetting, list[tuple[BoardEntry, Contender]]] = defaultdict(list)
     for verdict in verdicts:
         bundle = verdict.bundle
-        results = [  # under a hash unique to the bundle (`BundleFiles`); the cell stays
-            one.model_copy(update={"hash": f"{bundle.id}-{one.hash}"})
-            for one in verdict.results
-            if one.cell.seed in rules.seeds
-        ]
-        for frame in collect("", results, catalogue).frames:
+        for frame in collect("", results[bundle.id], catalogue, settings=settings).frames:
             for one in frame.contenders:
                 entry = BoardEntry(
                     bundle.id, bundle.manifest.name, one.attention, one.score, one.options
@@ -173,7 +203,8 @@ def _class_board(
                 found[frame.setting].append((entry, one))
     order = list(catalogue.tasks)
     standings = []
-    for setting in sorted(found, key=lambda one: (order.index(one.task), one.slug)):
+    ordered = [one for one in dict.fromkeys(settings.values()) if one in found]
+    for setting in sorted(ordered, key=lambda one: (order.index(one.task), one.on_any_data.slug)):
         entries, contenders = zip(*found[setting], strict=True)
         frame = Frame(setting, contenders)
         standings.append(
@@ -185,9 +216,12 @@ def _class_board(
 
 
 def _reference(frame: Frame, store: Store, reference: Reference | None) -> ReferenceSetting | str:
-    found = reference.of(frame.setting) if reference else None
-    if found is None:
+    known = reference.of(frame.setting) if reference else ()
+    if not known:
         return NO_REFERENCE
+    found = next((one for one in known if one.data in ("", frame.data)), None)
+    if found is None:
+        return "the reference was measured on other data"
     if found.metric != frame.main_metric:
         return f"the reference is of {found.metric}"
     if found.test_set != test_set_of(store, frame.done[0].hash):

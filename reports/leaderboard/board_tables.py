@@ -29,7 +29,7 @@ from reports.statistics.significance import (
     tie_groups,
 )
 from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, estimate_entry, shades
-from reports.tables.scores import group_notes, seeds_text
+from reports.tables.scores import group_notes, overlap_notes, seeds_text
 from reports.writers import csv_text, escape_markdown, markdown_text, write_files
 
 #: Reasons against a bundle that the page shows.
@@ -115,6 +115,7 @@ def _setting_notes(standing: SettingBoard) -> list[str]:
     reference = standing.reference
     notes = list(standing.analysis.notes)
     notes += group_notes(standing.analysis, [entry.name for entry in standing.entries])
+    notes += overlap_notes(standing.analysis.frame.done)
     if isinstance(reference, str):
         notes.append(f"Scores: {reference}.")
     else:

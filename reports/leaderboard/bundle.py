@@ -12,6 +12,8 @@ from __future__ import annotations
 import hashlib
 import re
 import stat
+import struct
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -44,18 +46,62 @@ _FAR_END, _FAR_END_SIZE = b"PK\x06\x07", 20
 # A directory entry has 46 bytes and its name; our names have up to 92.
 _ENTRY = 256
 _UNIX = 3
+#: Larger members that shrank more than this are no text that a model wrote.
+MOST_COMPRESSED, SMALL = 200, 2**20
+#: What `zipfile` raises for archives that are damaged or made to do damage.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    KeyError,
+    IndexError,
+    ValueError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("has characters that cannot be printed")
+#: Characters of a title.
+LONGEST = 80
+#: Alphabets with letters that look like those of another one.
+_ALIKE = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC")
+
+
+def title_problem(text: str) -> str | None:
+    """Why a text cannot be a title on a board: two entries must not look like one."""
+    if not text.strip():
+        return "is empty"
+    if len(text) > LONGEST:
+        return f"has {len(text):,} characters, {LONGEST} are allowed"
+    if hidden := next((one for one in text if not one.isprintable()), None):
+        return f"has a character that cannot be printed (U+{ord(hidden):04X})"
+    if other := next((one for one in text if unicodedata.normalize("NFKC", one) != one), None):
+        return f"has a character that stands for another one (U+{ord(other):04X})"
+    for word in re.findall(r"[^\W\d_]+", text):
+        names = {unicodedata.name(one, "").partition(" ")[0] for one in word}
+        mixed = [name.capitalize() for name in _ALIKE if name in names]
+        if len(mixed) > 1:
+            return f"has letters of two alphabets in one word ({' and '.join(mixed)})"
+    if re.search(r"\s{2}|^\s|\s$", text):
+        return "has blanks that cannot be seen"
+    marks = [unicodedata.combining(one) > 0 for one in unicodedata.normalize("NFC", text)]
+    if any(map(all, zip(marks, marks[1:], marks[2:], strict=False))):
+        return "has marks upon marks"
+    return None
+
+
+def _plain_line(text: str) -> str:
+    if problem := title_problem(text):
+        raise ValueError(problem)
     return text
 
 
-#: A title or a version: one printable line.
-Line = Annotated[str, StringConstraints(min_length=1, max_length=80), AfterValidator(_printable)]
+#: A title or a version: one printable line without lookalikes.
+Line = Annotated[str, AfterValidator(_plain_line)]
 
 
 class File(FrozenModel):
@@ -152,8 +198,11 @@ class Bundle:
 
     def read(self, name: str) -> bytes:
         """Return the content of a member. Raises UsageError where it cannot be unpacked."""
-        with zipfile.ZipFile(self.path) as archive:
-            return _read(archive, name, self.limits, self.path)
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                return _read(archive, name, self.limits, self.path)
+        except zipfile.BadZipFile as error:  # changed since it was opened
+            _refuse(self.path, [f"not a zip archive ({plain(error)})"])
 
     def is_whole(self, name: str, content: bytes) -> bool:
         """Whether the content of a member has the digest in the manifest."""
@@ -170,8 +219,10 @@ def open_bundle(path: Path, limits: Limits) -> Bundle:
                 _refuse(path, problems)
             content = _read(archive, NAME, limits, path)
             names = set(archive.namelist())
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        _refuse(path, [f"not a zip archive ({plain(error)})"])
+    except UsageError:
+        raise
+    except _DAMAGED as error:
+        _refuse(path, [f"not a zip archive, or a damaged one ({plain(error)})"])
     except OSError as error:
         raise UsageError((error.strerror or str(error)).lower(), where=str(path)) from None
     manifest = _manifest(path, content)
@@ -190,7 +241,7 @@ def _check_ending(path: Path, limits: Limits) -> None:
         tail = file.read()
     end = tail[-_END_SIZE:]
     if len(end) < _END_SIZE or not end.startswith(_END):
-        _refuse(path, ["not a zip archive, or one with something behind its end"])
+        _refuse(path, ["not a zip archive, or one cut off, or one with something behind its end"])
     if tail.startswith(_FAR_END):
         _refuse(path, ["an archive of the ZIP64 form, which no bundle needs"])
     directory = int.from_bytes(end[12:16], "little")
@@ -223,6 +274,8 @@ def _unsafe(members: list[zipfile.ZipInfo], limits: Limits) -> Iterator[str]:
             yield f"{shown} is compressed in another way than deflate"
         if one.file_size > limits.member:
             yield f"{shown} unpacks to {one.file_size:,} bytes, {limits.member:,} are allowed"
+        elif one.file_size > max(SMALL, MOST_COMPRESSED * one.compress_size):
+            yield f"{shown} unpacks {one.compress_size:,} bytes to {one.file_size:,}"
     total = sum(one.file_size for one in members)
     if total > limits.unpacked:
         yield f"it unpacks to {total:,} bytes, {limits.unpacked:,} are allowed"
@@ -240,7 +293,7 @@ def _read(archive: zipfile.ZipFile, name: str, limits: Limits, path: Path) -> by
     try:
         with archive.open(name) as member:
             content = member.read(limits.member + 1)  # what is declared need not be true
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError) as error:
+    except (*_DAMAGED, OSError) as error:
         _refuse(path, [f"{name} cannot be unpacked ({plain(error)})"])
     if len(content) > limits.member:
         _refuse(path, [f"{name} unpacks to more than {limits.member:,} bytes"])
@@ -272,7 +325,9 @@ def _incomplete(manifest: Manifest, names: set[str]) -> Iterator[str]:
 def _refuse(path: Path, problems: list[str]) -> NoReturn:
     more = f"; and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
     raise UsageError(
-        f"not a bundle that can be used: {'; '.join(problems[:LISTED])}{more}", where=str(path)
+        f"not a bundle that can be used: {'; '.join(problems[:LISTED])}{more}",
+        where=str(path),
+        remedy="make one with `attnbench leaderboard submit`",
     )
 
 

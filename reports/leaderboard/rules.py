@@ -137,9 +137,10 @@ def _load(
 
 
 def parse_json(content: bytes) -> Any:
-    """Parse standard JSON. Raises ValueError for anything else, including NaN."""
+    """Parse standard JSON. Raises ValueError for anything else, including NaN and whole numbers
+    beyond 64 bits."""
     try:
-        return json.loads(content, parse_constant=_no_constant)
+        return json.loads(content, parse_constant=_no_constant, parse_int=_whole)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -148,9 +149,18 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
 
 
+def _whole(digits: str) -> int:
+    if len(digits) > 19:
+        raise ValueError(f"a whole number of {len(digits):,} digits")
+    return int(digits)
+
+
 def field_errors(error: ValidationError) -> list[str]:
     """Format the problems that a model found as `field.part: what is wrong`."""
-    found = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()]
+    found = [
+        (".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, "))
+        for one in error.errors()
+    ]
     return [f"{place}: {message}" if place else message for place, message in found]
 
 
@@ -165,6 +175,7 @@ class ReferenceSetting(FrozenModel):
 
     spread: standard deviation between mechanisms, each a mean over its seeds.
     test_set: digest of the names and references of the main test set's examples.
+    data: fingerprint of the data; "" where it was not recorded.
     """
 
     task: str
@@ -178,6 +189,7 @@ class ReferenceSetting(FrozenModel):
     mechanisms: int = Field(ge=FEWEST)
     seeds: int = Field(ge=1)
     test_set: str
+    data: str = ""
 
     @property
     def setting(self) -> BenchmarkSetting:
@@ -197,8 +209,9 @@ class Reference(FrozenModel):
     settings: tuple[ReferenceSetting, ...]
     left_out: tuple[str, ...] = Field(default=(), exclude=True)
 
-    def of(self, setting: BenchmarkSetting) -> ReferenceSetting | None:
-        return next((one for one in self.settings if one.setting == setting), None)
+    def of(self, setting: BenchmarkSetting) -> tuple[ReferenceSetting, ...]:
+        """Return the reference of a setting: several where it was measured on several data."""
+        return tuple(one for one in self.settings if one.setting == setting.on_any_data)
 
     def write(self, path: Path) -> None:
         """Write a new file. Raises UsageError where it cannot be written or exists: a reference
@@ -283,6 +296,7 @@ def _reference_setting(frame: Frame, store: Store) -> ReferenceSetting | str:
         mechanisms=len(plain),
         seeds=min(len(one.done) for one in plain),
         test_set=test_set,
+        data=frame.data,
     )
 
 

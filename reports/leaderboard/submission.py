@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 import bench
 from bench.attention.registries import attentions
 from bench.errors import UsageError
+from bench.store.cell import Cell
 from bench.store.result import Result, library_versions
 from bench.store.store import Problem as Unreadable
 from bench.store.store import Store
@@ -33,15 +36,20 @@ from reports.leaderboard.bundle import (
     plain,
     predictions_of,
     record_of,
+    title_problem,
 )
 from reports.leaderboard.checks import (
     check_settings,
+    copies,
+    impossible,
+    impossible_share,
     missing_seeds,
     named,
     planned,
     without_seed,
 )
-from reports.leaderboard.rules import Class, Rules
+from reports.leaderboard.rules import Class, Rules, field_errors
+from tasks.evaluation.scoring import Prediction
 from tasks.plan import resolve
 
 # Zip files date their members; this is the earliest date they know.
@@ -87,9 +95,11 @@ def submit(
 ) -> Submission:
     """Pack the finished results of the seeds that the rules ask for.
 
-    Raises UsageError where there are none, where a result has no predictions or its cell is not
-    known here, and where the bundle cannot be written.
+    Raises UsageError for a name that cannot stand on a board, where there are no results, where one
+    has no predictions or its cell is not known here, and where the bundle cannot be written.
     """
+    if problem := title_problem(name):
+        raise UsageError(f"the name {problem}", where="--name", remedy="choose another with --name")
     selected = selected or ResultFilter()
     unreadable: list[Unreadable] = []
     found = [one for one in store.results(unreadable) if selected.takes(one)]
@@ -113,12 +123,14 @@ def submit(
     notes = [
         *(f"left out: {one}" for one in unreadable),
         *(f"left out: {plural(n, 'result')} {why}" for why, n in left_out.items() if n),
-        *(f"the rules will say: {one}" for one in _foreseen(packed, manifest, rules)),
+        *(f"the rules will say: {one}" for one in _foreseen(store, packed, manifest, rules)),
     ]
     return Submission(target, manifest, tuple(notes))
 
 
-def _foreseen(results: Sequence[Result], manifest: Manifest, rules: Rules) -> Iterator[Problem]:
+def _foreseen(
+    store: Store, results: Sequence[Result], manifest: Manifest, rules: Rules
+) -> Iterator[Problem]:
     """Yield the problems that verification will find and that can be told without the data."""
     yield from missing_seeds([one.cell for one in results], rules)
     versions: dict[str, set[str]] = defaultdict(set)
@@ -128,6 +140,7 @@ def _foreseen(results: Sequence[Result], manifest: Manifest, rules: Rules) -> It
         if len(data) > 1:
             shown = ", ".join(sorted(one[:8] for one in data))
             yield Problem(name, f"results of {len(data)} different data ({shown}), not of one")
+    outputs: list[tuple[Cell, list[Prediction]]] = []
     for one in results:
         cell = one.cell
         try:
@@ -137,6 +150,12 @@ def _foreseen(results: Sequence[Result], manifest: Manifest, rules: Rules) -> It
             continue
         for what in check_settings(known, manifest.trials[one.hash], manifest, rules):
             yield Problem(named(cell), what)
+        for what in impossible(one, known.plan):
+            yield Problem(named(cell), what)
+        for what in impossible_share(one.cost, one.cost.parameters or 0):
+            yield Problem(named(cell), what)
+        outputs.append((cell, [Prediction(**row) for row in _predictions(store, one)]))
+    yield from (one.problem for one in copies(outputs) if one.cell.seed != one.first.seed)
 
 
 def _pack(
@@ -167,6 +186,11 @@ def _pack(
             )
             _add(archive, NAME, _pretty(manifest.model_dump(mode="json", by_alias=True)))
         draft.replace(target)
+    except ValidationError as error:
+        raise UsageError(
+            f"the bundle cannot be described ({plain(field_errors(error)[0], 300)})",
+            where=str(target),
+        ) from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UsageError(f"the bundle cannot be written ({reason})", where=str(target)) from None

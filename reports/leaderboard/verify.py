@@ -19,11 +19,17 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.errors import UsageError
-from bench.store.result import LengthBin, Result
+from bench.store.cell import Cell
+from bench.store.result import LengthBin, Result, fault_of_age
 from reports.leaderboard.bundle import Bundle, Problem, plain, predictions_of, record_of, shortened
 from reports.leaderboard.checks import (
+    OWN,
     Planned,
     check_settings,
+    copies,
+    impossible,
+    impossible_prediction,
+    impossible_share,
     missing_seeds,
     model_size,
     named,
@@ -115,7 +121,10 @@ def _record(bundle: Bundle, hash: str, found: _Findings) -> Iterator[Result]:
     if not bundle.is_whole(record_of(hash), content):
         found.add(where, ["its record is not the one that the manifest names (SHA-256 differs)"])
     try:
-        result = Result.from_json(parse_json(content))
+        record = parse_json(content)
+        if fault := fault_of_age(record):
+            raise ValueError(fault)
+        result = Result.from_json(record)
         cell = well_formed(result.cell, bundle.limits)
     except (ValueError, TypeError, AttributeError) as error:
         told = field_errors(error)[0] if isinstance(error, ValidationError) else str(error)
@@ -158,6 +167,7 @@ def _check_on_data(
             plain(error.what, 300), where=plain(error.where), remedy=error.remedy
         ) from None
     sizes: dict[str, int] = {}
+    outputs: list[tuple[Cell, list[Prediction]]] = []
     for result, one in members:
         where = named(one.cell)
         found.add(where, _parameters(bundle, result, one, data, sizes, rules, found))
@@ -166,8 +176,15 @@ def _check_on_data(
             found.add(
                 where, ["its predictions are not those that the manifest names (SHA-256 differs)"]
             )
-        for whats in _check_trial(result, plan, data, content, rules.limits, found):
+        rows, unreadable = _rows(content, rules.limits)
+        outputs.append((one.cell, rows))
+        for whats in _check_trial(result, plan, data, rows, unreadable, found):
             found.add(where, whats)
+    for copy in copies(outputs):
+        if copy.cell.seed == copy.first.seed:
+            found.notes[str(copy.problem)] = None
+        else:
+            found.problems.append(copy.problem)
     if plan.dataset.external:
         found.notes.update(
             (f"{plan.cell.dataset}: {plain(note, 300)}", None) for note in data.notes
@@ -201,6 +218,7 @@ def _parameters(
             f"{plain(one.cell.attention)} ({plain(origin)}) is not installed here: its parameters "
             "are stated, not counted"
         ] = None
+    yield from impossible_share(result.cost, stated)
     factor = rules.classes[bundle.manifest.kind].parameters
     if factor is None:
         return
@@ -221,13 +239,18 @@ def _parameters(
 
 
 def _check_trial(
-    result: Result, plan: Plan, data: TaskData, content: bytes, limits: Limits, found: _Findings
+    result: Result,
+    plan: Plan,
+    data: TaskData,
+    rows: list[Prediction],
+    unreadable: list[str],
+    found: _Findings,
 ) -> Iterator[Iterable[str]]:
     """What is wrong with a finished trial: its predictions and figures, by kind of problem.
 
     Args:
         plan: a plan with the trial's task, data and settings.
-        content: the member with its predictions.
+        rows, unreadable: its predictions, and what is wrong with lines that are none.
         found: is told the names of figures that only the model's owner can know.
     """
     scorer = plan.task.scorer()
@@ -235,7 +258,7 @@ def _check_trial(
         yield [f"nothing here can judge the task {plan.cell.task}"]
         return
     yield _general(result, plan, data)
-    rows, unreadable = _rows(content, limits)
+    yield impossible(result, plan)
     matched, misplaced = _match(rows, scorer.references(data))
     if unreadable or misplaced:  # there is nothing to compute figures of
         yield unreadable
@@ -250,6 +273,11 @@ def _check_trial(
     found.stated |= result.metrics.keys() - scores.metrics.keys()
     if result.alignment is not None:
         found.stated.add("alignment")
+    if result.curve:
+        found.stated.add("curve")
+    likely = {name for row in rows for name in OWN if name in row.extra}
+    if likely:
+        found.stated.add("likelihoods")
     costs = result.cost.model_dump(exclude={"parameters"}).items()
     found.stated |= {name for name, one in costs if one is not None and math.isfinite(one)}
 
@@ -262,11 +290,6 @@ def _general(result: Result, plan: Plan, data: TaskData) -> Iterator[str]:
         yield "its cell does not name its data as it should"
     elif result.provenance.splits != data.corpus.identities:
         yield "its splits are not those of the data"
-    steps = plan.settings.max_steps
-    interval = max(1, steps // plan.settings.num_validations)
-    last = max((point.get("step", 0.0) for point in result.curve), default=0.0)
-    if not steps - interval < last <= steps:  # validations are that far apart
-        yield f"its curve ends at step {last:g}, and training at {steps}"
 
 
 class _Row(BaseModel):
@@ -366,6 +389,7 @@ def _prediction_problems(
                 yield f"{where}: its statistics are not those of its output"
             for what in scorer.contradictions(row, scores.subsets[subset], place):
                 yield f"{where}: {plain(what)}"
+            yield from (f"{where}: {what}" for what in impossible_prediction(row))
 
 
 def _figure_problems(result: Result, scores: TrialScores, scorer: Scorer[Any]) -> Iterator[str]:
@@ -393,6 +417,8 @@ def _figure_problems(result: Result, scores: TrialScores, scorer: Scorer[Any]) -
         stated = result.provenance.signatures.get(name)
         if stated != text:
             yield f"{name} was computed in another way: {plain(stated)}, and {text} here"
+    for name in sorted(result.provenance.signatures.keys() - scores.signatures.keys()):
+        yield f"nobody knows a signature {plain(name)}"
 
 
 def _bin_problems(given: Sequence[LengthBin], wanted: Sequence[LengthBin]) -> Iterator[str]:

@@ -46,7 +46,7 @@ from reports.tables import (
     cell_page_name,
     metric_number,
 )
-from reports.tables.scores import main_entries
+from reports.tables.scores import main_entries, overlap_notes, run_notes
 
 if TYPE_CHECKING:
     from bench.store.store import Store
@@ -85,6 +85,7 @@ class CellPage:
     setting: BenchmarkSetting
     name: str
     entry: Entry
+    overlaps: tuple[str, ...]
     seeds: Table
     curves: Figure | None
     best: tuple[Prediction, ...]
@@ -121,12 +122,13 @@ def _page(analysis: Analysis, place: int, entry: Entry, store: Store, task: Task
         setting=frame.setting,
         name=contender.name,
         entry=entry,
+        overlaps=overlap_notes(contender.done),
         seeds=_seeds(analysis, contender),
         curves=_curves(contender, analysis, task),
         best=best,
         worst=worst,
         examples=_examples(traces, rows, analysis.main.subset, contender.name),
-        notes=(*notes, *problem),
+        notes=(*notes, *problem, *run_notes(contender.done)),
     )
 
 

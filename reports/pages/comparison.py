@@ -1,13 +1,13 @@
 """Two stores beside each other: what got better, what got worse, what cannot be told apart.
 
-Compared are the cells that both stores have, so with the same options and the same seeds, and
-example by example where predictions are kept. Holm's correction runs over all comparisons made.
+Compared are the cells that both stores have, so with the same options, seeds and data, and example
+by example where predictions are kept. Holm's correction runs over all comparisons made.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -18,6 +18,7 @@ from bench.errors import UsageError
 from bench.store.result import Primary, Result
 from reports import formats
 from reports import load as frames
+from reports.data import DIGITS, UNKNOWN, differences, fingerprint_of, without_data
 from reports.figures.svg import clean
 from reports.load import BenchmarkSetting, Catalogue, Sample, read_samples
 from reports.pages import template_environment
@@ -85,6 +86,7 @@ class StoreComparison:
     only_after: tuple[str, ...]
     newly_failed: tuple[str, ...]
     newly_finished: tuple[str, ...]
+    other_data: tuple[str, ...] = ()
     unusable: tuple[str, ...] = ()
 
     @property
@@ -93,6 +95,7 @@ class StoreComparison:
         every = {
             "only in the first": self.only_before,
             "only in the second": self.only_after,
+            "on different data, so not compared": self.other_data,
             "finished in the first, failed in the second": self.newly_failed,
             "failed in the first, finished in the second": self.newly_finished,
             "left out, since they cannot be read": self.unusable,
@@ -167,16 +170,20 @@ class _Measured:
 
 
 def compare(before: Store, after: Store) -> StoreComparison:
-    """Compare the results of two stores. Raises UsageError where they share no cell."""
+    """Compare the results of two stores. Raises UsageError where they share no cell on the same
+    data."""
     (first, unusable), (second, more_unusable) = frames.read(before), frames.read(after)
     old = {result.hash: result for result in first}
     new = {result.hash: result for result in second}
-    shared = [hash for hash in old if hash in new]
+    shared = [hash for hash in old if hash in new and _same_data(old[hash], new[hash])]
+    compared = frozenset(shared)
+    other_data = _on_other_data(first, second, compared)
     if not shared:
+        told = next(iter(other_data.values()), "")
         raise UsageError(
-            "the two stores share no cell",
+            "the two stores share no cell" + (f" on the same data ({told})" if told else ""),
             where=f"{before.address}, {after.address}",
-            remedy="compare stores of the same study and seeds",
+            remedy="compare stores of the same study, seeds and data",
         )
     both = [h for h in shared if old[h].status == new[h].status == "done"]
     measured = _measure([old[h] for h in both], new, before, after)
@@ -184,16 +191,64 @@ def compare(before: Store, after: Store) -> StoreComparison:
     def changed(was: str, now: str) -> tuple[str, ...]:
         return _labels(new[h] for h in shared if (old[h].status, new[h].status) == (was, now))
 
+    def lone(results: Sequence[Result]) -> tuple[str, ...]:
+        alone = (
+            one
+            for one in results
+            if one.hash not in compared and without_data(one.cell).hash not in other_data
+        )
+        return _labels(alone, tell_failed=True)
+
     return StoreComparison(
         before=before.address,
         after=after.address,
         differences=tuple(_judge(measured)),
-        only_before=_labels((old[h] for h in old if h not in new), tell_failed=True),
-        only_after=_labels((new[h] for h in new if h not in old), tell_failed=True),
+        only_before=lone(first),
+        only_after=lone(second),
         newly_failed=changed("done", "failed"),
         newly_finished=changed("failed", "done"),
+        other_data=tuple(other_data.values()),
         unusable=(*unusable, *more_unusable),
     )
+
+
+def _same_data(one: Result, other: Result) -> bool:
+    """Whether two results of a cell are of the same data, as far as both know."""
+    data = {fingerprint_of(one), fingerprint_of(other)} - {""}
+    return len(data) < 2
+
+
+def _on_other_data(
+    first: Sequence[Result], second: Sequence[Result], shared: Collection[str]
+) -> dict[str, str]:
+    """Return what differs in the data of cells that two stores have on different ones, by the hash
+    of the cell without its data.
+
+    Args:
+        shared: hashes of the results that are compared.
+    """
+    found = {}
+    old, new = _by_cell(first), _by_cell(second)
+    for cell in (cell for cell in old if cell in new):
+        # Of those on several data in one store, the ones that are not compared.
+        lone = [
+            next((one for one in own if one.hash not in shared), None)
+            for own in (old[cell], new[cell])
+        ]
+        if any(lone):
+            one, other = lone[0] or old[cell][0], lone[1] or new[cell][0]
+            data = " and ".join(fingerprint_of(each)[:DIGITS] or UNKNOWN for each in (one, other))
+            told = differences(one.provenance.splits, other.provenance.splits) or data
+            found[cell] = f"{one.cell.label}: {told}"
+    return found
+
+
+def _by_cell(results: Iterable[Result]) -> dict[str, list[Result]]:
+    """Results by the hash of their cell without its data."""
+    found: dict[str, list[Result]] = {}
+    for result in results:
+        found.setdefault(without_data(result.cell).hash, []).append(result)
+    return found
 
 
 def _measure(

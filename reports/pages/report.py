@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bench.errors import UsageError
 from bench.store.result import Result
 from reports import load as catalogues
+from reports.data import without_data
 from reports.figures.charts import (
     Figure,
     Styles,
@@ -41,10 +42,9 @@ from reports.tables.overview import (
     Fact,
     overview_table,
     results_table,
-    run_notes,
     signatures,
 )
-from reports.tables.scores import score_matrix
+from reports.tables.scores import run_notes, score_matrix
 
 if TYPE_CHECKING:
     from ablations.study import Study
@@ -167,7 +167,7 @@ def build_report(
         studies = paper_studies() if catalogue is None else ()
     if study is not None:
         studies = [one for one in studies if one.name == _name(study)]
-    return Report(collection, known, sections, tuple(replicate(studies, results, store)))
+    return Report(collection, known, sections, tuple(replicate(studies, results, store, known)))
 
 
 def results_of_study(results: Sequence[Result], study: str) -> list[Result]:
@@ -181,7 +181,11 @@ def results_of_study(results: Sequence[Result], study: str) -> list[Result]:
     """
     name = _name(study)
     cells = _cells_of(study)
-    found = [one for one in results if one.provenance.study == name or one.hash in cells]
+    found = [
+        one
+        for one in results
+        if one.provenance.study == name or without_data(one.cell).hash in cells
+    ]
     if not found:
         known = sorted({one.provenance.study for one in results if one.provenance.study})
         remedy = f"studies in this store: {', '.join(known)}" if known else "leave --study out"

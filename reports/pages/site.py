@@ -89,6 +89,8 @@ def _lines(report: Report) -> Iterator[str]:
     yield "# Which attention, with which score function, for which task?\n"
     for problem in report.collection.problems:
         yield f"> Could not be used: {escape_markdown(problem)}\n"
+    if report.collection.data_note:
+        yield f"> {escape_markdown(report.collection.data_note)}\n"
     yield "## Attention by task\n"
     yield markdown_text(report.overview)
     if report.ranks:

@@ -416,14 +416,18 @@ class MeanRanks:
 
 def mean_ranks(measured: Mapping[BenchmarkSetting, Mapping[str, float]]) -> MeanRanks | None:
     """Rank mechanisms over the settings of the budget with the most settings; None where too
-    little was run.
+    little was run. A setting that was run on several data counts once, with those on which most
+    mechanisms have finished.
 
     Args:
         measured: by setting, the main metric by mechanism, negated where higher is better.
     """
     by_budget: dict[str, list[BenchmarkSetting]] = defaultdict(list)
+    fullest: dict[BenchmarkSetting, BenchmarkSetting] = {}
+    for setting in sorted(measured, key=lambda one: -len(measured[one])):
+        fullest.setdefault(setting.on_any_data, setting)
     for setting, figures in measured.items():
-        if figures:
+        if figures and fullest[setting.on_any_data] == setting:
             by_budget[setting.budget].append(setting)
     chosen = max(by_budget.values(), key=len, default=[])
     if len(chosen) < FEWEST_SETTINGS:

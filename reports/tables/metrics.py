@@ -41,6 +41,7 @@ from reports.tables.scores import (
     detectable_note,
     main_entries,
     mean_entry,
+    overlap_notes,
 )
 
 BASELINE = "baseline: {}"
@@ -133,7 +134,7 @@ def _notes(analysis: Analysis, known: Sequence[Baseline], best: Baseline | None)
             f"({better}), the baseline's figure taken as exact."
         )
     notes += [text for name, text in _NOTES.items() if any(one.name == name for one in known)]
-    return notes
+    return [*notes, *overlap_notes(analysis.frame.done)]
 
 
 def subsets_table(analysis: Analysis) -> Table:
@@ -156,6 +157,7 @@ def subsets_table(analysis: Analysis) -> Table:
         rows.append(contender_row(analysis, place, entries))
     notes = ["Group numbers are those of each test set by itself."]
     notes += (note for one in analysis.subsets for note in detectable_note(one, frame.main_metric))
+    notes += overlap_notes(frame.done)
     title = f"{formats.title(frame.main_metric)} by test set"
     return _table(analysis, "test-sets", title, columns, rows, notes)
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 
 from bench.store.result import Cost, Result
 from reports import formats
+from reports.data import fingerprint_of
 from reports.load import Catalogue, Collection
 from reports.statistics import Analysis
 from reports.statistics.baselines import best_baseline, select_by_validation
 from reports.tables import Column, Entry, Label, Missing, Number, Row, Table
-from reports.tables.scores import main_entries
+from reports.tables.scores import main_entries, overlap_notes
 
 #: Fields of the main metric that a table of trials has columns for.
 PRIMARY = ("value", "low", "high")
@@ -69,8 +70,13 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
         "Group 1 holds the best of a column and all that cannot be told apart from it. With few "
         "seeds that may span much: the page of the task says how large a difference they can show.",
     )
+    overlaps = tuple(
+        f"{analysis.frame.setting.task.capitalize()}, {analysis.frame.setting.label}: {note}"
+        for analysis in analyses
+        for note in overlap_notes(analysis.frame.done)
+    )
     head = ("overview", "Attention by task", "attention")
-    return Table(*head, tuple(columns), tuple(rows), notes, shows_notes=True)
+    return Table(*head, tuple(columns), tuple(rows), (*notes, *overlaps), shows_notes=True)
 
 
 def _chosen(analysis: Analysis, attention: str, entries: Sequence[Entry]) -> Entry:
@@ -124,28 +130,24 @@ def signatures(results: Sequence[Result]) -> tuple[Fact, ...]:
     return tuple(Fact(formats.metric_name(name), text) for name, text in pairs)
 
 
-def run_notes(results: Sequence[Result]) -> tuple[str, ...]:
-    """Return the notes of trials, each once."""
-    return tuple(dict.fromkeys(note for result in results for note in result.provenance.notes))
-
-
 def results_table(results: Sequence[Result]) -> Table:
     """Build the table with one row per trial, for spreadsheets and programs."""
     axes = ("task", "dataset", "attention", "score", "budget", "seed")
     metrics, costs = metric_keys(results), list(Cost.model_fields) if results else []
-    texts = (*axes, "options", "status", "failure", "main_metric")
+    texts = (*axes, "options", "data", "status", "failure", "main_metric")
     names = (*texts, *PRIMARY, *metrics, *costs)
     rows = []
     for result in results:
         options = ", ".join(f"{name}={value}" for name, value in result.cell.options.items())
         metric = result.primary.name if result.primary else ""
-        told = (*(str(result.cell_json[name]) for name in axes), options, result.status)
+        told = (*(str(result.cell_json[name]) for name in axes), options, fingerprint_of(result))
         values = [
             *(getattr(result.primary, name, None) for name in PRIMARY),
             *(result.metrics.get(name) for name in metrics),
             *(getattr(result.cost, name) for name in costs),
         ]
-        entries: list[Entry] = [Label(text) for text in (*told, failure_text(result), metric)]
+        ended = (result.status, failure_text(result), metric)
+        entries: list[Entry] = [Label(text) for text in (*told, *ended)]
         entries += [Missing("not measured") if value is None else Number(value) for value in values]
         rows.append(Row(result.hash, tuple(entries)))
     columns = tuple(Column(name, name) for name in names)

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from bench.attention.registries import NO_SCORE
+from bench.store.result import Result
 from reports import formats
 from reports.load import Catalogue, Contender, Options, options_text
 from reports.statistics import Analysis, SubsetEstimates
@@ -30,6 +31,7 @@ from reports.tables import (
     mean_known,
     shades,
 )
+from tasks.data.overlap import OVERLAP
 
 #: Heading over the rows of a table of contenders.
 CONTENDER = "attention + score"
@@ -79,7 +81,7 @@ def _matrix_notes(analysis: Analysis, metric: str) -> tuple[str, ...]:
             "what another one would give."
         )
     notes += group_notes(analysis, [one.name for one in frame.contenders])
-    return tuple(notes)
+    return (*notes, *overlap_notes(frame.done))
 
 
 def _matrix_rows(analysis: Analysis, catalogue: Catalogue) -> list[tuple[str, Options]]:
@@ -197,6 +199,19 @@ def group_notes(analysis: Analysis, names: Sequence[str]) -> list[str]:
     if notes and len(analysis.main.best()) > 1:
         notes.append(" ".join(_width(analysis, names)))
     return notes
+
+
+def run_notes(results: Sequence[Result]) -> tuple[str, ...]:
+    """Return the notes of trials, each once."""
+    return tuple(dict.fromkeys(note for result in results for note in result.provenance.notes))
+
+
+def overlap_notes(results: Sequence[Result]) -> tuple[str, ...]:
+    """Return the notes on examples that held-out data share with training: they belong beside the
+    figures, which may be too good."""
+    return tuple(
+        f"{note[:1].upper()}{note[1:]}." for note in run_notes(results) if note.startswith(OVERLAP)
+    )
 
 
 def seeds_text(*several: SubsetEstimates) -> str:

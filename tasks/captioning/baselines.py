@@ -20,7 +20,7 @@ from tasks.captioning.metrics import SIGNATURE, score, shuffled
 from tasks.data.cache import cached, digest
 
 # Raised when the same corpus would give other figures than before.
-VERSION = 1
+VERSION = 2
 ORDER = 4
 SIGMA = 6.0
 #: Candidates that are scored exactly, of those that promise most.

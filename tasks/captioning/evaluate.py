@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import ClassVar
 
 import numpy as np
@@ -15,9 +15,10 @@ from bench.store.result import Alignment, Trace
 from tasks.base import Evaluation
 from tasks.captioning.alignment import agreement, baseline_figures, forced_case, free_case, traces
 from tasks.captioning.data import CaptioningData, Split
-from tasks.captioning.metrics import SIGNATURE, score
+from tasks.captioning.metrics import score, signature
 from tasks.captioning.model import CaptioningModule
 from tasks.data.batching import Batch
+from tasks.data.unicode import composed
 from tasks.evaluation.bootstrap import ratio
 from tasks.evaluation.decode import Decoding, Read, decode, read_references
 from tasks.evaluation.scoring import (
@@ -61,7 +62,8 @@ class CaptionScorer(Scorer[CaptioningData]):
     def score(self, data: CaptioningData, subset: str, outputs: Outputs) -> Scores:
         references = [picture.references for picture in data.tests[subset].pictures]
         found = score(outputs.texts, references, with_meteor=self.with_meteor)
-        right = [text in known for text, known in zip(outputs.texts, references, strict=True)]
+        texts = map(composed, outputs.texts)
+        right = [text in known for text, known in zip(texts, references, strict=True)]
         extra = [
             {"bleu": counts, "rouge_l": round(rouge, 4)}
             for counts, rouge in zip(found.bleu.tolist(), found.rouge_l.tolist(), strict=True)
@@ -74,7 +76,7 @@ class CaptionScorer(Scorer[CaptioningData]):
             figure=ratio,
             examples=found.cider,
             extra=extra,
-            signatures={"captions": SIGNATURE},
+            signatures={"captions": signature(chain.from_iterable(references))},
             notes=found.notes,
         )
 

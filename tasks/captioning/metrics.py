@@ -13,7 +13,10 @@ captions:
 - clitics are tokens of their own: `dog's` -> `dog 's`, `don't` -> `do n't`, `cannot` -> `can not`;
 - hyphenated words (`t-shirt`), numbers (`3.5`, `1,000`, `10:30`), initials (`u.s.`) and a few
   abbreviations (`mr.`) stay whole;
-- the punctuation that pycocoevalcap drops is dropped; other signs (`&`, `%`, `#`) are tokens.
+- the punctuation that pycocoevalcap drops is dropped, and that of other scripts (`。`, `।`, `؟`);
+  other signs (`&`, `%`, `#`) are tokens;
+- words of all scripts are whole, with their vowel signs; in scripts without blanks every letter is
+  a token.
 
 Joined by blanks and tokenised again, tokens stay the same. Brackets are dropped as well, which
 the Java tool means to do but fails to in lower case; apart from that, fewer than 1 in 3,000
@@ -26,12 +29,14 @@ import html
 import re
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
+import regex
 
+from tasks.data.unicode import EXTENDS, UNSPACED, lowered
 from tasks.evaluation.bootstrap import Interval, bootstrap, rates_up_to, ratio
 
 ORDER = 4
@@ -41,6 +46,8 @@ _TINY, _SMALL = 1e-15, 1e-9
 SIGNATURE = "pycocoevalcap 1.2, PTB-like tokens in lower case without punctuation"
 #: CIDEr-D of a picture is at most this.
 EXTREMES = rates_up_to(10.0)
+#: What is said besides where references have other letters.
+UNICODE = ", words by Unicode"
 #: Seconds after which a Java process that gives no answer is ended.
 PATIENCE = 600.0
 
@@ -55,19 +62,28 @@ _ABBREVIATIONS = r"(?:mr|mrs|ms|dr|st|jr|sr|vs|etc)\.(?!\w)"
 _JOINED = re.compile(r"\b(can)(not)\b|\b(gon|wan)(na)\b|\b(got)(ta)\b|\b(gim|lem)(me)\b")
 _NEGATION = re.compile(r"(?<=\w)n't\b")
 
-_TOKEN = re.compile(
-    rf"""
+_TOKENS = rf"""
     {_CLITIC}
   | n't(?!\w)
   | \d+(?:[.,:]\d+)+(?!\w)             # 3.5  1,000  10:30
-  | (?:[^\W\d_]\.){{2,}}               # u.s.  a.m.
+  | (?:[^\W\d_]\.){{{{2,}}}}             # u.s.  a.m.
   | {_ABBREVIATIONS}
-  | \w+(?:(?!{_CLITIC})[-'&@/]\w+)*    # t-shirt  o'clock  r&b
-  | \S
-    """,
-    re.VERBOSE,
+  | {{word}}(?:(?!{_CLITIC})[-'&@/]{{word}})*    # t-shirt  o'clock  r&b
+  | {{others}}
+    """
+_ASCII_TOKEN = re.compile(_TOKENS.format(word=r"\w+", others=r"\S"), re.VERBOSE)
+_TOKEN = regex.compile(
+    _TOKENS.format(
+        word=rf"[\w\p{{N}}--{UNSPACED}]++",
+        others=rf"""
+    {UNSPACED}{EXTENDS}*+
+  | \p{{Regional_Indicator}}{{2}}
+  | \S{EXTENDS}*+(?:(?<=\u200d)\S{EXTENDS}*+)*+""",
+    ),
+    regex.VERBOSE | regex.V1,
 )
 _DROPPED = frozenset("'\"`()[]{}.?!,:;-")
+_PUNCTUATION = regex.compile(r"[\p{P}--[\x00-\x7f]]+", regex.V1)
 
 
 @dataclass(frozen=True)
@@ -139,10 +155,21 @@ def score(
 
 def caption_tokens(text: str) -> list[str]:
     """The tokens of a caption as scored: lower case, without punctuation."""
-    plain = html.unescape(text).lower().translate(_PLAIN)
+    plain = lowered(html.unescape(text)).translate(_PLAIN)
     plain = _JOINED.sub(lambda found: " ".join(filter(None, found.groups())), plain)
     plain = _NEGATION.sub(" n't", plain)
-    return [token for token in _TOKEN.findall(plain) if token not in _DROPPED]
+    if plain.isascii():
+        return [token for token in _ASCII_TOKEN.findall(plain) if token not in _DROPPED]
+    return [
+        token
+        for token in _TOKEN.findall(" ".join(plain.split()))  # \s differs in the two engines
+        if token not in _DROPPED and not _PUNCTUATION.fullmatch(token)
+    ]
+
+
+def signature(references: Iterable[str]) -> str:
+    """How captions are scored."""
+    return SIGNATURE if all(map(str.isascii, references)) else SIGNATURE + UNICODE
 
 
 def normalised(text: str) -> str:

@@ -32,7 +32,8 @@ from tasks.data.download import (
     verified,
     write_record,
 )
-from tasks.data.rows import JsonRows, ParallelLines, ParquetRows, TextLines, TextRow
+from tasks.data.lines import TextLines, TextRow
+from tasks.data.rows import JsonRows, ParallelLines, ParquetRows
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -291,5 +292,5 @@ def read_split(card: Card, root: Path | None, split: str) -> Sequence[TextRow]:
     if card.format == "parquet":
         return ParquetRows(found, columns)
     if card.format == "lines":
-        return ParallelLines(tuple(TextLines(path) for path in found))
+        return ParallelLines(tuple(TextLines(path, texts=True) for path in found))
     return [row for path in found for row in JsonRows(path, columns)]

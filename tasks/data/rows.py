@@ -1,13 +1,8 @@
-"""Rows of texts that stay on disk, and examples made of them as they are asked for.
-
-Text files are mapped into memory rather than read; the columns of Parquet files are decoded a few
-rows at a time.
-"""
+"""Rows of texts that stay on disk, and examples made of them as they are asked for. The columns of
+Parquet files are decoded a few rows at a time."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,112 +13,25 @@ from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 import numpy as np
 
-from bench.errors import UsageError
-from tasks.data.readers import (
-    OnError,
-    Row,
-    decode_lines,
-    fail,
-    parse_object,
-    read_json_lines,
-    unreadable,
-)
+from bench.errors import UsageError, blank
+from tasks.data.lines import OnError, TextLines, TextRow, TextRows, fail
+from tasks.data.readers import Row, no_column, parse_object, read_json_lines
+from tasks.data.unicode import composed
 
 if TYPE_CHECKING:  # pyarrow takes most of a second, and only Parquet files need it
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-# Bytes looked at together when a text file is searched for line ends or checked.
-CHUNK = 1 << 25
 # Rows decoded together when a Parquet file is gone through.
 _BATCH = 1024
 
-#: The columns of one example.
-TextRow = tuple[str, ...]
-
 Example = TypeVar("Example")
-RowT = TypeVar("RowT", str, TextRow)
-
-
-class TextRows(Sequence[RowT]):
-    """Texts, or rows of them. Subclasses read one row, go through all, and count them."""
-
-    @abstractmethod
-    def row(self, index: int) -> RowT:
-        """The row at this place, counted from 0. Raises UsageError where it cannot be read."""
-
-    @overload
-    def __getitem__(self, index: int) -> RowT: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[RowT]: ...
-    def __getitem__(self, index: int | slice) -> RowT | list[RowT]:
-        if isinstance(index, slice):
-            return [self.row(place) for place in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
-            raise IndexError(index)
-        return self.row(index % len(self))
-
-
-class TextLines(TextRows[str]):
-    """The lines of a UTF-8 file, without their ends. Only line ends are split at, so lines with
-    unusual separators inside stay whole; a byte order mark is dropped.
-
-    Raises:
-        UsageError: the file is missing, a folder, unreadable or empty. Bytes that are not UTF-8
-            are found by `check`, or where the line is asked for.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self._bytes = np.memmap(path, dtype=np.uint8, mode="r")
-        except OSError as error:
-            raise unreadable(path, error) from None
-        except ValueError:  # nothing to map
-            raise UsageError(
-                "the file is empty", where=str(path), remedy="one sentence a line is expected"
-            ) from None
-        self._starts = self._line_starts()
-
-    def _line_starts(self) -> np.ndarray:
-        """Where lines start, and at last where the file ends as if with a line end. N+1"""
-        ends = [
-            np.flatnonzero(self._bytes[low : low + CHUNK] == ord("\n")) + low
-            for low in range(0, len(self._bytes), CHUNK)
-        ]
-        starts = np.concatenate([[0], *ends]).astype(np.int64)
-        starts[1:] += 1
-        if starts[-1] < len(self._bytes):
-            starts = np.append(starts, len(self._bytes) + 1)
-        return starts
-
-    def __len__(self) -> int:
-        return len(self._starts) - 1
-
-    def row(self, index: int) -> str:
-        return self._decode(index, index + 1)[0]
-
-    def __iter__(self) -> Iterator[str]:
-        low = 0
-        while low < len(self):
-            high = int(np.searchsorted(self._starts, self._starts[low] + CHUNK, side="right")) - 1
-            high = min(max(high, low + 1), len(self))
-            yield from self._decode(low, high)
-            low = high
-
-    def check(self) -> None:
-        """Decode everything. Raises UsageError naming the first line that is not UTF-8."""
-        deque(self, maxlen=0)
-
-    def _decode(self, low: int, high: int) -> list[str]:
-        data = self._bytes[self._starts[low] : self._starts[high] - 1].tobytes()
-        text = decode_lines(data, self.path, low + 1)
-        return [line.removesuffix("\r") for line in text.split("\n")]
 
 
 @dataclass(frozen=True, eq=False)
 class ParallelLines(TextRows[TextRow]):
-    """Line n of every file makes row n. Raises UsageError where the files differ in length."""
+    """Line n of every file makes row n. Raises UsageError where
+    the files differ in length."""
 
     files: tuple[TextLines, ...]
 
@@ -162,7 +70,7 @@ class JsonRows(TextRows[TextRow]):
         self._numbers = np.fromiter(self._checked(on_error), np.int64)
 
     def _checked(self, on_error: OnError) -> Iterator[int]:
-        for row in read_json_lines(self.path, on_error):
+        for row in read_json_lines(self.path, on_error, columns=self.columns):
             try:
                 self._texts(row)
             except UsageError as error:
@@ -180,7 +88,7 @@ class JsonRows(TextRows[TextRow]):
         )
 
     def __iter__(self) -> Iterator[TextRow]:
-        return map(self._texts, read_json_lines(self.path))
+        return map(self._texts, read_json_lines(self.path, columns=self.columns))
 
     def _texts(self, row: Row) -> TextRow:
         return tuple(row.text(column) for column in self.columns)
@@ -199,14 +107,15 @@ class ParquetRows(TextRows[TextRow]):
     def __post_init__(self) -> None:
         for path, opened in zip(self.files, self._opened, strict=True):
             # Those of the fields of a structure are called `structure.field`.
-            present = opened.schema_arrow.empty_table().flatten().column_names
+            schema = opened.schema_arrow.empty_table().flatten().schema
             for column in self.columns:
-                if column not in present:
-                    raise UsageError(
-                        f"no column '{column}'",
-                        where=str(path),
-                        remedy=f"it has {', '.join(present)}",
-                    )
+                if column not in schema.names:
+                    raise no_column([column], schema.names, str(path))
+                if schema.names.count(column) > 1:
+                    raise UsageError(f"two columns are called '{column}'", where=str(path))
+                if not _text_or_number(schema.field(column).type):
+                    what = f"column '{column}': expected text, got {schema.field(column).type}"
+                    raise UsageError(what, where=str(path))
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -217,7 +126,7 @@ class ParquetRows(TextRows[TextRow]):
         begin = int(self._ends[place - 1]) if place else 0
         with _decoding(self.files[file]):
             table = self._opened[file].read_row_group(group, columns=list(self.columns))
-        return next(self._rows(table.slice(index - begin, 1)))
+            return next(self._rows(table.slice(index - begin, 1)))
 
     def __iter__(self) -> Iterator[TextRow]:
         import pyarrow as pa
@@ -230,7 +139,7 @@ class ParquetRows(TextRows[TextRow]):
     def _rows(self, table: pa.Table) -> Iterator[TextRow]:
         flat = table.flatten()
         for row in zip(*(flat[column].to_pylist() for column in self.columns), strict=True):
-            yield tuple("" if value is None else str(value) for value in row)
+            yield tuple("" if value is None else composed(str(value)) for value in row)
 
     @cached_property
     def _opened(self) -> list[pq.ParquetFile]:
@@ -260,13 +169,28 @@ class ParquetRows(TextRows[TextRow]):
         return np.cumsum(counts)
 
 
+def _text_or_number(kind: pa.DataType) -> bool:
+    """Whether values of an Arrow type are texts, or whole numbers (classes)."""
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(
+        types.is_string(kind)
+        or types.is_large_string(kind)
+        or types.is_string_view(kind)
+        or types.is_integer(kind)
+        or types.is_null(kind)
+    )
+
+
 @contextmanager
 def _decoding(path: Path) -> Iterator[None]:
     import pyarrow as pa
 
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"no readable Parquet file ({str(error).splitlines()[0]})",
             where=str(path),
@@ -320,5 +244,5 @@ class RowExamples(Sequence[Example], Generic[Example]):
 
 
 def filled_rows(texts: Sequence[TextRow]) -> np.ndarray:
-    """N, whether every text of a row has more than white space."""
-    return np.fromiter((all(map(str.strip, row)) for row in texts), dtype=bool, count=len(texts))
+    """N, whether something can be seen of every text of a row."""
+    return np.fromiter((not any(map(blank, row)) for row in texts), dtype=bool, count=len(texts))

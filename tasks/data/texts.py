@@ -34,7 +34,7 @@ Baselines = Callable[[], Mapping[str, float]]
 # Texts encoded and written at once.
 ROWS = 1 << 16
 # Raised when the same tokeniser and texts would give another file than before.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)

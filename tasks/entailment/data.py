@@ -20,7 +20,7 @@ from tasks.entailment.datasets import EntailmentCorpus, PairExample
 from tasks.entailment.settings import EntailmentSettings
 
 #: Words that end a clause.
-_CLAUSE_ENDS = frozenset([",", ";", ":", "."])
+_CLAUSE_ENDS = frozenset(",;:.，；：。、،؛۔।")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from bench.store.result import LengthBin, Primary
 from tasks.evaluation.bootstrap import Figure, Interval, by_length, perplexity
 
 Data = TypeVar("Data")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,9 @@ class TrialScores:
 
     Attributes:
         metrics: by name, with the prefixes of the test sets.
-        primary, signatures: of the first test set.
+        primary: of the first test set.
+        signatures: of the first test set, and of any other that was scored in another way, with
+            its prefix.
         subsets: the scores by test set.
     """
 
@@ -175,15 +178,21 @@ def score_outputs(scorer: Scorer[Data], data: Data, outputs: Mapping[str, Output
         ),
         by_length=tuple(bins),
         predictions=tuple(predictions),
-        signatures=first.signatures,
+        signatures={
+            name: text
+            for name, text in prefixed(
+                {name: one.signatures for name, one in subsets.items()}
+            ).items()
+            if name in first.signatures or text not in first.signatures.values()
+        },
         notes=tuple(dict.fromkeys(note for one in subsets.values() for note in one.notes)),
         subsets=subsets,
     )
 
 
-def prefixed(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Metrics by test set as those of a trial: all but the first test set's have its name in
-    front."""
+def prefixed(metrics: Mapping[str, Mapping[str, T]]) -> dict[str, T]:
+    """Metrics (or signatures) by test set as those of a trial: all but the first test set's have
+    its name in front."""
     first = next(iter(metrics), None)
     return {
         name if subset == first else f"{subset}_{name}": value

@@ -37,6 +37,7 @@ from tasks.evaluation.scoring import (
     with_perplexity,
 )
 from tasks.evaluation.sequence_alignment import match_units
+from tasks.settings import TextSettings
 from tasks.training.sequence import GenerationModule
 
 Example = TypeVar("Example")
@@ -71,8 +72,10 @@ class TextScorer(Scorer[TextData[Example]], Generic[Example]):
         """An example as words."""
 
     @abstractmethod
-    def score_texts(self, texts: Sequence[str], pairs: Sequence[WordPair]) -> Scores:
-        """The figures that texts and references give."""
+    def score_texts(
+        self, texts: Sequence[str], pairs: Sequence[WordPair], settings: TextSettings
+    ) -> Scores:
+        """The figures that texts and references give. Texts may be in any Unicode form."""
 
     def pairs(self, data: TextData[Example], subset: str) -> list[WordPair]:
         """The examples of a test set as words."""
@@ -88,7 +91,7 @@ class TextScorer(Scorer[TextData[Example]], Generic[Example]):
         }
 
     def score(self, data: TextData[Example], subset: str, outputs: Outputs) -> Scores:
-        scores = self.score_texts(outputs.texts, self.pairs(data, subset))
+        scores = self.score_texts(outputs.texts, self.pairs(data, subset), data.settings)
         units = int((data.tests[subset].target.lengths + 1).sum())
         return replace(scores, metrics=with_perplexity(scores.metrics, outputs.nll, units))
 
@@ -226,6 +229,7 @@ def evaluate_texts(
         by_length=scores.by_length,
         alignment=alignment(next(iter(looked.values())), sure=data.sure),
         signatures=scores.signatures,
+        notes=scores.notes,
         decoded=sum(map(len, data.tests.values())),
         decode_seconds=sum(one.seconds for one in decoded.values()),
     )

@@ -22,6 +22,7 @@ import numpy as np
 
 from bench.errors import UsageError
 from tasks.data.cache import file_digest
+from tasks.data.lines import found_instead, is_file
 from tasks.data.media import quiet_decoders, require_regular
 from tasks.data.readers import Problem
 from tasks.speech.datasets import SoundReader, Utterance
@@ -252,10 +253,10 @@ class HeaderCheck:
         Args:
             where: the line that names the file; the file itself otherwise.
         """
-        if not path.is_file():
-            self.problems.append(
-                Problem(f"{path} is missing", where, "missing sound files", "check the paths")
-            )
+        if not is_file(path):
+            remedy = found_instead(path) or "check the paths"
+            problem = Problem(f"{path} is missing", where, "missing sound files", remedy)
+            self.problems.append(problem)
             return None
         try:
             info = sound_info(path)

@@ -20,6 +20,7 @@ from torch import Tensor
 from bench.store.result import Trace
 from tasks.base import Evaluation
 from tasks.data.batching import Batch
+from tasks.data.unicode import composed, is_unspaced
 from tasks.evaluation.bootstrap import bootstrap, ratio
 from tasks.evaluation.decode import Decoding, Written, decode
 from tasks.evaluation.scoring import (
@@ -86,8 +87,9 @@ class SpeechScorer(Scorer[SpeechData]):
 
     def score(self, data: SpeechData, subset: str, outputs: Outputs) -> SpeechScores:
         unit, split = data.corpus.unit, data.tests[subset]
-        written = [split_units(text, unit) for text in outputs.texts]
-        scores = score(written, [one.units for one in split.utterances], unit)
+        written = [split_units(composed(text), unit) for text in outputs.texts]
+        wanted = [_scored(one.units, unit) for one in split.utterances]
+        scores = score(written, wanted, unit)
         units = int((split.targets.lengths + 1).sum())
         return replace(scores, metrics=with_perplexity(scores.metrics, outputs.nll, units))
 
@@ -102,12 +104,18 @@ def split_units(text: str, unit: Unit) -> tuple[str, ...]:
     return tuple(text) if unit == "characters" else tuple(text.split())
 
 
+def _scored(units: Sequence[str], unit: Unit) -> tuple[str, ...]:
+    """Units as they are scored: composed, so that an accent joins the letter before it."""
+    return split_units(composed(join_units(units, unit)), unit)
+
+
 def score(hypotheses: Sequences, references: Sequences, unit: Unit) -> SpeechScores:
     """Score units written against the references' units. References are never empty.
 
     All figures are fractions of the reference units: the error rate ("per", "cer" or "wer"),
-    substitutions, insertions, deletions, the share of utterances without any error, and for
-    characters the word error rate as well. An utterance's figure is 1 less its error rate.
+    substitutions, insertions, deletions, the share of utterances without
+    any error, and for characters (code points) the word error rate as well, unless words have no
+    blanks between them. An utterance's figure is 1 less its error rate.
     """
     assert len(hypotheses) == len(references) > 0
     edits = edit(hypotheses, references)
@@ -121,7 +129,11 @@ def score(hypotheses: Sequences, references: Sequences, unit: Unit) -> SpeechSco
         "deletions": float(edits.deletions.sum()) / total,
         "exact": float((edits.errors == 0).mean()),
     }
-    if unit == "characters":
+    notes: list[str] = []
+    if unit != "phones" and is_unspaced(join_units(units, unit) for units in references):
+        what = "no WER: " if unit == "characters" else "WER counts whatever stands between blanks: "
+        notes.append(f"{what}the transcripts have no blanks between words")
+    elif unit == "characters":
         words = edit(_words(hypotheses), _words(references))
         metrics["wer"] = float(ratio(words.statistics.sum(axis=0)))
     return SpeechScores(
@@ -131,6 +143,7 @@ def score(hypotheses: Sequences, references: Sequences, unit: Unit) -> SpeechSco
         statistics=edits.statistics,
         figure=ratio,
         examples=1.0 - edits.errors / np.maximum(edits.lengths, 1),
+        notes=tuple(notes),
         edits=edits,
     )
 
@@ -159,6 +172,8 @@ def evaluate(module: SpeechModule, data: SpeechData) -> Evaluation:
         ],
         by_length=scores.by_length,
         alignment=None if first is None else first[0],
+        signatures=scores.signatures,
+        notes=scores.notes,
         decoded=sum(map(len, data.tests.values())),
         decode_seconds=sum(one.seconds for one in decoded.values()),
     )
@@ -208,11 +223,14 @@ def _outputs(decoding: Decoding, data: SpeechData, split: Split) -> Outputs:
 def _listened(decoding: Decoding, data: SpeechData, split: Split, scores: Scores) -> list[Listened]:
     """The utterances with their weights; none where the model has no weights."""
     assert isinstance(scores, SpeechScores)
+    unit = data.corpus.unit
     rows = zip(split.utterances, scores.edits.pairs, decoding.written, decoding.read, strict=True)
     listened = []
     for utterance, pairs, written, read in rows:
         if written.weights is not None and read.weights is not None:
             units = _units(written, data)
+            if any(_scored(one, unit) != one for one in (units, utterance.units)):
+                [pairs] = edit([units], [utterance.units]).pairs  # over units as they stand
             produced = equal_pairs(units, utterance.units, pairs)
             listened.append(Listened(utterance, units, produced, written, read))
     return listened

@@ -4,23 +4,31 @@ is the writer's own.
 ROUGE-1, -2 and -L are F1 values per example (Lin 2004), averaged over examples; rouge-score
 lower-cases, keeps letters and digits only, and here stems with Porter's stemmer, as published
 figures on news mostly do. All figures are fractions.
+
+rouge-score by itself keeps no letter but a to z. Here words of all scripts are kept, by the same
+rule: runs of letters and digits with their marks, and in scripts without blanks every letter.
+Only words of a to z are stemmed. On plain ASCII figures are rouge-score's; where references have
+other letters the signature says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import regex
 
 from tasks.data.tokenizer import words
+from tasks.data.unicode import EXTENDS, UNSPACED, composed, lowered
 from tasks.evaluation.bootstrap import bootstrap, ratio
 from tasks.evaluation.scoring import Scores
 from tasks.evaluation.text import TextScorer, WordPair
+from tasks.settings import TextSettings
 from tasks.summarization.datasets import Document, Words
 
 #: Figures by our names, and rouge-score's.
@@ -30,6 +38,14 @@ HEADLINE = "rouge_l"
 COLUMN = list(ROUGE).index(HEADLINE)
 # Novelty is measured on n-grams up to this length.
 ORDER = 3
+# A letter or digit and those that follow, with their marks and joiners; in scripts without blanks
+# a single letter.
+_WORD = regex.compile(
+    rf"[[\p{{L}}\p{{N}}]--{UNSPACED}][[\p{{L}}\p{{N}}\p{{M}}\u200c\u200d]--{UNSPACED}]*+"
+    rf"|{UNSPACED}{EXTENDS}*+",
+    regex.V1,
+)
+_BEYOND_ASCII = regex.compile(r"[[\p{L}\p{N}]--[\x00-\x7f]]", regex.V1)
 
 
 class SummaryScorer(TextScorer[Document]):
@@ -46,10 +62,12 @@ class SummaryScorer(TextScorer[Document]):
             document.segments,
         )
 
-    def score_texts(self, texts: Sequence[str], pairs: Sequence[WordPair]) -> Scores:
+    def score_texts(
+        self, texts: Sequence[str], pairs: Sequence[WordPair], settings: TextSettings
+    ) -> Scores:
         scores = score(texts, [pair.target_text for pair in pairs])
         own = own_words(
-            [words(text) for text in texts],
+            [words(composed(text)) for text in texts],
             [pair.target for pair in pairs],
             [pair.source for pair in pairs],
         )
@@ -79,7 +97,8 @@ def score(texts: Sequence[str], references: Sequence[str]) -> Scores:
         statistics=_with_counts(examples[:, COLUMN]),
         figure=ratio,
         examples=examples[:, COLUMN],
-        signatures={"rouge": signature()},
+        signatures={"rouge": signature(references)},
+        notes=tuple(_notes(references)),
     )
 
 
@@ -98,18 +117,35 @@ def rouge(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
 # One for the process: a warm worker scores the same references for many cells.
 @cache
 def _tokenizer() -> Any:
-    """rouge-score's own, which stems a word once. Stemming takes most of the time of a figure, and
-    the same words come again and again."""
+    """rouge-score's own on ASCII, and the same rule on letters of all scripts. A word is stemmed
+    once: stemming takes most of the time of a figure, and the same words come again and again."""
     from rouge_score.tokenize import tokenize
     from rouge_score.tokenizers import porter
 
-    stem = lru_cache(maxsize=2**16)(porter.PorterStemmer().stem)
-    return SimpleNamespace(tokenize=partial(tokenize, stemmer=SimpleNamespace(stem=stem)))
+    stemmer = SimpleNamespace(stem=lru_cache(maxsize=2**16)(porter.PorterStemmer().stem))
+
+    def tokens(text: str) -> list[str]:
+        if text.isascii():
+            found: list[str] = tokenize(text, stemmer)
+            return found
+        return [
+            stemmer.stem(word) if len(word) > 3 and word.isascii() else word
+            for word in _WORD.findall(lowered(text))
+        ]
+
+    return SimpleNamespace(tokenize=tokens)
 
 
-def signature() -> str:
+def signature(references: Sequence[str] = ()) -> str:
     """What the figures depend on besides the texts."""
-    return f"rouge-score {version('rouge-score')}|f1|stemmer:porter|mean over examples"
+    unicode = "|words:unicode" if any(map(_BEYOND_ASCII.search, references)) else ""
+    return f"rouge-score {version('rouge-score')}|f1|stemmer:porter{unicode}|mean over examples"
+
+
+def _notes(references: Sequence[str]) -> Iterator[str]:
+    empty = sum(not _tokenizer().tokenize(text) for text in references)
+    if empty:
+        yield f"{empty} references have no letter or digit, so their ROUGE is 0"
 
 
 def own_words(

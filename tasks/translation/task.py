@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from tasks.base import Evaluation, Paths, Plan, Task, tasks
-from tasks.settings import Settings, TextSettings
+from tasks.settings import Settings
 from tasks.translation.datasets import Pair, TranslationCorpus
+from tasks.translation.settings import TranslationSettings
 
 if TYPE_CHECKING:
     from tasks.data.texts import SplitTexts, TextData
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
     from tasks.translation.evaluate import TranslationScorer
 
 
-TranslationPlan = Plan[TextSettings, TranslationCorpus]
+TranslationPlan = Plan[TranslationSettings, TranslationCorpus]
 
 
 @tasks.register("translation")
-class Translation(Task[TextSettings, TranslationCorpus, "TextData[Pair]", "GenerationModule"]):
+class Translation(
+    Task[TranslationSettings, TranslationCorpus, "TextData[Pair]", "GenerationModule"]
+):
     """Sentence to sentence (Sutskever 2014, Bahdanau 2015)."""
 
     name: ClassVar[str] = "translation"
@@ -30,14 +33,19 @@ class Translation(Task[TextSettings, TranslationCorpus, "TextData[Pair]", "Gener
     headline: ClassVar[str] = "bleu"
     length_unit: ClassVar[str] = "source words"
     train_unit: ClassVar[str] = "target tokens"
-    Settings: ClassVar[type[Settings]] = TextSettings
+    Settings: ClassVar[type[Settings]] = TranslationSettings
 
     @classmethod
     def prepare(cls, plan: TranslationPlan, paths: Paths) -> TextData[Pair]:
         from tasks.data.texts import prepare_texts
 
+        settings = plan.settings
+        if settings.bleu_tokenize != "auto":
+            from tasks.translation.evaluate import require_tokenizer
+
+            require_tokenizer(settings.bleu_tokenize)
         corpus = plan.load(paths.data_root)
-        return prepare_texts(corpus, _texts, plan.settings, paths.cache, sure=corpus.sure)
+        return prepare_texts(corpus, _texts, settings, paths.cache, sure=corpus.sure)
 
     @classmethod
     def module(cls, plan: TranslationPlan, data: TextData[Pair]) -> GenerationModule:

@@ -107,6 +107,19 @@ def test_a_driver_that_is_lost_goes_on_with_what_is_left(drive: Drive, how: str)
     assert f"{said[how]}: starting Ray again\n" in drive.told.getvalue()
 
 
+@pytest.mark.parametrize("state", ["running", "ending"])
+def test_a_driver_that_is_lost_after_the_last_trial_is_not_missed(drive: Drive, state: str) -> None:
+    def work(messenger: Any, cells: Any, attempt: int) -> None:
+        assert not attempt
+        for number in range(3):
+            messenger.finished(outcome(number))
+        messenger.state(state)
+        os._exit(1)
+
+    drive(work)
+    assert len(drive.progress.tally.outcomes) == len(CELLS)
+
+
 def test_a_driver_that_is_lost_again_and_again_is_given_up(drive: Drive) -> None:
     with pytest.raises(ClusterLost, match="ended unexpectedly"):
         drive(lambda messenger, cells, attempt: os._exit(1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +32,12 @@ def tried(cell: Cell, loss: float, steps: float = 12.0) -> Result:
 def tuned(search: Search, cells: Sequence[Cell]) -> tuple[Cell, ...]:
     """The cells with the settings of their winners."""
     return tuple(search.plan_cells(cells, cells, None, begun=True).cells)
+
+
+def test_candidates_are_of_the_cells_data() -> None:
+    of_files = replace(CELL, data="a" * 64)
+    assert {one.data for one in candidates(of_files, 3)} == {"a" * 64}
+    assert {one.data for one in candidates(CELL, 3)} == {""}
 
 
 def test_candidates_differ_in_settings_alone() -> None:

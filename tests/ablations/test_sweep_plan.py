@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from ablations.sweep import (
     SweepPlan,
     SweepSummary,
     describe_failures,
+    describe_other_data,
     describe_unusable,
     family,
     kind,
@@ -20,6 +22,7 @@ from ablations.sweep import (
 from ablations.trial_interface import Outcome, failed_result
 from bench.errors import UsageError
 from bench.store.cell import Cell
+from bench.store.result import SplitIdentity
 from bench.store.store import Store
 
 CELLS = [fake_cell(number) for number in range(6)]
@@ -46,6 +49,34 @@ def test_finished_cells_are_skipped_and_failed_ones_are_not(store: Store) -> Non
     assert plan.stored == (CELLS[0],)
     assert set(plan.to_run) == set(CELLS[1:])
     assert str(plan) == "6 cells, 5 to run"
+
+
+def test_results_of_other_data_do_not_count_and_are_told(store: Store) -> None:
+    here, there = "a" * 64, "b" * 64
+    old = SplitIdentity(examples=5, fingerprint="x", contents="x")
+    for cell in CELLS[:3]:
+        was = replace(cell, data=there)
+        splits = {"train": old, "test": old}
+        store.put(fake_result(was, data_fingerprint=there, splits=splits))
+    cells = [replace(cell, data=here) for cell in CELLS]
+    store.put(fake_result(cells[0], data_fingerprint=here))
+    plan = plan_sweep(cells, store)
+    assert plan.stored == (cells[0],) and str(plan) == "6 cells, 5 to run"
+    new = old.model_copy(update={"contents": "y", "fingerprint": "y"})
+    [line] = describe_other_data(plan, {here: {"train": old, "test": new}})
+    assert line == (
+        "2 cells are stored for other data, so that they run again: translation/synthetic is "
+        "aaaaaaaa here and bbbbbbbb there (other test examples)"
+    )
+    assert describe_other_data(plan_sweep(cells[:1], store), {}) == []
+    assert describe_other_data(plan_sweep(CELLS, store), {}) == []  # generated
+    [line] = describe_other_data(plan_sweep(cells[:2], store, limit=1), {})
+    assert line.startswith("1 cell is stored for other data, so that it runs again")
+
+
+def test_figures_of_other_data_than_the_cells_are_no_result() -> None:
+    with pytest.raises(ValueError, match="figures of data bbbb"):
+        fake_result(replace(CELLS[0], data="a" * 64), data_fingerprint="b" * 64)
 
 
 def test_records_that_cannot_be_used_are_told(store: Store) -> None:

@@ -29,6 +29,12 @@ def _bytecode_folder() -> str:
     return folder
 
 
+def _listen() -> None:
+    """Ignore no signal, as what runs under nohup or in the background of a script does."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @dataclass
 class Marked:
     """A Python script in a process of its own whose environment carries a mark; what it starts
@@ -74,8 +80,7 @@ class Marked:
                 env=environment,
                 cwd=self.folder,
                 start_new_session=True,
-                # Under nohup, a closed terminal would be ignored.
-                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509
+                preexec_fn=_listen,  # noqa: PLW1509
             )
 
     def wait(self, timeout: float = 300.0) -> int:

@@ -146,6 +146,7 @@ def put(
     metrics: dict[str, float] | None = None,
     traces: Sequence[Trace] = (),
     extra: Sequence[dict[str, Any]] = (),
+    provenance: Provenance = PROVENANCE,
 ) -> Result:
     """One finished trial whose headline is the mean of its examples' scores.
 
@@ -178,7 +179,7 @@ def put(
         if traces
         else None,
         cost=Cost(parameters=1000, train_seconds=1.0),
-        provenance=PROVENANCE,
+        provenance=provenance,
     )
     rows = [
         {

@@ -60,13 +60,17 @@ class Struck:
         is_ours = "fake_sweep.py" in words and parent == self.run.process.pid
         return "driver" if is_ours else "helper"
 
+    def _under_way(self, kind: str) -> list[psutil.Process]:
+        """The processes of a kind, once the command listens to signals and has begun."""
+        return self.processes(kind) if self.processes("driver") else []
+
     def stored(self) -> int:
         return len(list(self.path.glob("trials/*.json")))
 
     def strike(self, kind: str, number: signal.Signals, results: int, later: float = 0.0) -> None:
         """Send a signal once so many results are stored and there is such a process."""
         there = wait_until(
-            lambda: self.stored() >= results and bool(self.processes(kind)), 400, every=0.05
+            lambda: self.stored() >= results and bool(self._under_way(kind)), 400, every=0.05
         )
         assert there, self.run.stderr
         time.sleep(later)

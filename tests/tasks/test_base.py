@@ -112,3 +112,25 @@ def test_a_corpus_knows_its_splits_and_what_is_in_them() -> None:
     assert fewer.fingerprint != WORDS.fingerprint == WORDS.limited().fingerprint
     moved = Words(train=WORDS.validation, validation=WORDS.train, tests=WORDS.tests)
     assert moved.fingerprint != WORDS.fingerprint
+
+
+def test_a_split_has_an_identity_with_and_without_order() -> None:
+    backwards = Words(train=WORDS.train[::-1], validation=WORDS.validation, tests=WORDS.tests)
+    one, other = WORDS.identities["train"], backwards.identities["train"]
+    assert one.examples == other.examples == 2 and one.contents == other.contents
+    assert one.fingerprint != other.fingerprint and WORDS.fingerprint != backwards.fingerprint
+    assert WORDS.identities["test"] == backwards.identities["test"]
+    twice = Words(train=(*WORDS.train, Word("a")), validation=WORDS.validation, tests=WORDS.tests)
+    assert twice.identities["train"].contents != one.contents
+    # Names count with the order, since predictions of two results are paired by them.
+    named = Words(train=(Named("x"), Named("y")), validation=WORDS.validation, tests=WORDS.tests)
+    renamed = Words(train=(Named("y"), Named("x")), validation=WORDS.validation, tests=WORDS.tests)
+    assert named.identities["train"].contents == renamed.identities["train"].contents
+    assert named.fingerprint != renamed.fingerprint
+
+
+class Named(Word):
+    """A word whose content is the same for all."""
+
+    def content(self) -> Iterator[str]:
+        yield "same"

@@ -3,12 +3,10 @@ and how files of captions are read."""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
@@ -18,18 +16,20 @@ from typing import Any
 
 import numpy as np
 
-from bench.errors import UsageError
+from bench.errors import UsageError, blank
 from tasks.base import Corpus
 from tasks.captioning.metrics import normalised
 from tasks.captioning.pictures import Depth, grey_ranges, look_at
 from tasks.data.cache import file_digest
-from tasks.data.readers import OnError, Problem, collect, read_json_lines
-from tasks.data.rows import TextLines
+from tasks.data.lines import OnError, read_lines, unusable
+from tasks.data.readers import Number, Problem, Row, collect, read_rows
 from tasks.data.tokenizer import words
+from tasks.data.unicode import composed, file_named
 
 #: How pictures that cannot be read, and lines, are counted.
 UNREADABLE, UNUSABLE = "pictures that cannot be read", "unusable lines"
-_TOKEN_KEY = re.compile(r"(?P<picture>.+)#(?P<number>\d+)")
+_TOKEN_KEY = re.compile(r"(?P<picture>.+)#(?P<number>\d{1,9})")
+_TABLES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 
 
 @dataclass(frozen=True)
@@ -224,25 +224,25 @@ def described(name: str, folder: Path, entries: Sequence[Entry]) -> Picture:
     words (the upper one of two)."""
     captions = tuple(Caption(entry.text) for entry in entries)
     lengths = sorted(len(caption.words) for caption in captions)
-    return Picture(name, folder / name, captions, lengths[len(lengths) // 2])
+    return Picture(name, file_named(folder, name), captions, lengths[len(lengths) // 2])
 
 
 def read_entries(path: Path, columns: Columns | None = None) -> tuple[list[Entry], list[Problem]]:
     """The captions of a file, and what is wrong with its lines.
 
-    Formats: `.jsonl` (an object a line; the caption may be a list of captions), `.csv` and `.tsv`
-    with a header, anything else by its first line: `picture#number<tab>caption` or a header with
-    tabs or commas.
+    Formats: those of `tasks.data.readers.read_rows` (in JSON lines the caption may be a list of
+    captions), and files whose first line is `picture#number<tab>caption`.
 
     Raises UsageError: the file cannot be read, is not UTF-8, is empty, or lacks a column.
     """
-    columns = columns or Columns()
+    given = columns or Columns()
+    columns = Columns(*map(composed, (given.picture, given.caption, given.split)))
     entries: list[Entry] = []
     problems: list[Problem] = []
     for one in _found(path, columns, collect(problems, UNUSABLE)):
         if isinstance(one, Problem):
             problems.append(one)
-        elif one.text:
+        elif not blank(one.text):
             entries.append(one)
         else:
             what = f"the caption of '{one.picture}' has no words"
@@ -260,77 +260,55 @@ def by_picture(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
 
 
 def _found(path: Path, columns: Columns, on_error: OnError) -> Iterator[Entry | Problem]:
-    if path.suffix in {".jsonl", ".ndjson"}:
-        for row in read_json_lines(path, on_error):
-            yield from _entries(row.values, columns, row.where)
-        return
-    lines = list(TextLines(path))
-    if "\t" in lines[0] and _TOKEN_KEY.fullmatch(lines[0].split("\t", 1)[0]):
-        yield from _token_lines(path, lines)
-    else:
-        tabs = path.suffix == ".tsv" or (path.suffix != ".csv" and "\t" in lines[0])
-        yield from _table(path, lines, columns, "\t" if tabs else ",")
+    if path.suffix.lower() not in _TABLES:
+        _, first = next(read_lines(path), (0, ""))
+        if "\t" in first and _TOKEN_KEY.fullmatch(first.split("\t", 1)[0]):
+            yield from _token_lines(path, on_error)
+            return
+    for row in read_rows(
+        path,
+        on_error,
+        columns=(columns.picture, columns.caption),
+        remedy="set picture_column and caption_column for other names",
+    ):
+        try:
+            yield from _entries(row, columns)
+        except UsageError as error:
+            on_error(error)
 
 
-def _token_lines(path: Path, lines: Sequence[str]) -> Iterator[Entry | Problem]:
-    for number, line in enumerate(lines, start=1):
+def _token_lines(path: Path, on_error: OnError) -> Iterator[Entry | Problem]:
+    for number, line in read_lines(path, on_error):
         key, tab, caption = line.partition("\t")
         found, where = _TOKEN_KEY.fullmatch(key.strip()), f"{path}:{number}"
-        if tab and found is not None:
-            yield Entry(found["picture"], normalised(caption), where, number=int(found["number"]))
+        if reason := unusable(caption):
+            yield Problem(f"the caption {reason}", where, UNUSABLE)
+        elif tab and found is not None:
+            text = normalised(composed(caption))
+            yield Entry(found["picture"], text, where, number=int(found["number"]))
         elif line.strip():
             yield _bad_line(where, "picture#number, a tab, the caption")
 
 
-def _table(
-    path: Path, lines: Sequence[str], columns: Columns, delimiter: str
-) -> Iterator[Entry | Problem]:
-    # Captions hold quotation marks of their own; only comma-separated files use them to quote.
-    reader = csv.reader(
-        io.StringIO("\n".join(lines), newline=""),
-        delimiter=delimiter,
-        quoting=csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE,
-    )
-    header = [name.strip() for name in next(reader)]
-    for name in (columns.picture, columns.caption):
-        if name not in header:
-            raise UsageError(
-                f"no column '{name}'",
-                where=f"{path}:1",
-                remedy=f"name the columns in the first line (there are: {', '.join(header)}) or "
-                "set picture_column and caption_column",
-            )
-    while True:
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            yield _bad_line(f"{path}:{reader.line_num}", f"a row of a table ({error})")
-            continue
-        where = f"{path}:{reader.line_num}"
-        if row is None:
-            return
-        if not any(row):
-            continue
-        if len(row) != len(header):
-            yield _bad_line(where, f"{len(header)} columns, not {len(row)}")
-            continue
-        yield from _entries(dict(zip(header, row, strict=True)), columns, where)
-
-
-def _entries(row: Mapping[str, Any], columns: Columns, where: str) -> Iterator[Entry | Problem]:
-    if not {columns.picture, columns.caption} <= row.keys():
-        yield _bad_line(where, f"an object with '{columns.picture}' and '{columns.caption}'")
-        return
-    picture, captions = row[columns.picture], row[columns.caption]
+def _entries(row: Row, columns: Columns) -> Iterator[Entry | Problem]:
+    """The captions of one row. Raises UsageError where a value cannot be used."""
+    picture, captions = row.values[columns.picture], row.values[columns.caption]
     captions = captions if isinstance(captions, list) else [captions]
-    if not isinstance(picture, str) or not picture.strip():
-        yield _bad_line(where, "the name of a picture")
-    elif not captions or not all(isinstance(caption, str) for caption in captions):
-        yield _bad_line(where, "a caption, or a list of captions")
+    if not _text(picture) or blank(picture):
+        yield _bad_line(row.where, "the name of a picture")
+    elif not captions or not all(map(_text, captions)):
+        yield _bad_line(row.where, "a caption, or a list of captions")
     else:
-        split = str(row.get(columns.split) or "").strip()
+        name = row.written(columns.picture).strip()
+        split = row.values.get(columns.split)
+        split = "" if split is None else row.text(columns.split).strip()
         for caption in captions:
-            yield Entry(picture.strip(), normalised(caption), where, split)
+            one = Row(row.path, row.line, {columns.caption: caption})
+            yield Entry(name, normalised(one.text(columns.caption)), row.where, split)
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str) and not isinstance(value, Number)
 
 
 def _bad_line(where: str, expected: str) -> Problem:

@@ -34,8 +34,8 @@ from tasks.captioning.datasets import (
 )
 from tasks.captioning.metrics import normalised
 from tasks.data.archives import Distribution, Piece
+from tasks.data.lines import read_lines
 from tasks.data.readers import Problem, Scan, required_root
-from tasks.data.rows import TextLines
 from tasks.data.tokenizer import words
 
 if TYPE_CHECKING:
@@ -347,7 +347,7 @@ def _photos(root: Path) -> Path:
 
 
 def _listed(path: Path) -> list[str]:
-    return list(dict.fromkeys(line.strip() for line in TextLines(path) if line.strip()))
+    return list(dict.fromkeys(line.strip() for _, line in read_lines(path) if line.strip()))
 
 
 def _overlaps(root: Path, listed: Mapping[str, Sequence[str]]) -> list[Problem]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from bench.errors import UsageError, unknown_name
+from bench.errors import UsageError
 from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.captioning.datasets import (
     CaptionCorpus,
@@ -19,16 +19,12 @@ from tasks.captioning.datasets import (
     described,
     read_entries,
 )
-from tasks.data.readers import Problem, Scan, required_root
+from tasks.data.lines import found_instead, is_file, require_file
+from tasks.data.readers import Problem, Scan, required_root, split_name
+from tasks.data.unicode import composed, file_named
 
 #: Looked for where `captions` is not given.
 CAPTION_FILES = ("captions.tsv", "captions.csv", "captions.jsonl", "captions.txt")
-SPLIT_NAMES = {
-    # restval: of the splits of Karpathy and Fei-Fei (2015)
-    **dict.fromkeys(("train", "training", "restval"), "train"),
-    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 # Of pictures without a split, one in ten is for validation and one in ten for the test.
 TENTH = 10
 
@@ -70,13 +66,16 @@ class CaptionFolder(ScannedDataset[CaptionCorpus]):
         columns = Columns(options.picture_column, options.caption_column, options.split_column)
         entries, problems = read_entries(path, columns)
         groups = by_picture(entries)
-        usable = {name: group for name, group in groups.items() if (pictures / name).is_file()}
+        usable = {
+            name: group for name, group in groups.items() if is_file(file_named(pictures, name))
+        }
         problems += [
             Problem(
                 f"no picture '{name}'",
                 group[0].where,
                 "captions without pictures",
-                f"put it into {pictures}, or set pictures to its folder",
+                found_instead(pictures / name)
+                or f"put it into {pictures}, or set pictures to its folder",
             )
             for name, group in groups.items()
             if name not in usable
@@ -105,8 +104,11 @@ class CaptionFolder(ScannedDataset[CaptionCorpus]):
 
 def _caption_file(root: Path, given: str) -> Path:
     if given:
-        if not (root / given).exists():
-            raise UsageError("no such file", where=f"--set captions: {root / given}")
+        try:
+            require_file(root / given)
+        except UsageError as error:
+            where = f"--set captions: {error.where}"
+            raise UsageError(error.what, where=where, remedy=error.remedy) from None
         return root / given
     for name in CAPTION_FILES:
         if (root / name).exists():
@@ -114,7 +116,8 @@ def _caption_file(root: Path, given: str) -> Path:
     raise UsageError(
         f"no file of captions ({', '.join(CAPTION_FILES)})",
         where=str(root),
-        remedy="name it: --set captions=FILE",
+        remedy=next(filter(None, map(found_instead, [root / name for name in CAPTION_FILES])), "")
+        or "name it: --set captions=FILE",
     )
 
 
@@ -130,16 +133,18 @@ def _homes(groups: Mapping[str, Sequence[Entry]]) -> tuple[dict[str, str], list[
     problems: list[Problem] = []
     for name, splits in named.items():
         where = groups[name][0].where
-        known = {SPLIT_NAMES.get(split.lower()) for split in splits}
+        known: dict[str, str] = {}
+        try:
+            known = {split_name(split, where): split for split in sorted(splits)}
+        except UsageError as error:
+            problems.append(Problem.of(error, "unknown splits"))
+            continue
         if len(known) > 1:
             what = f"'{name}' is in several splits ({', '.join(sorted(splits))})"
             remedy = "give all its captions the same split"
             problems.append(Problem(what, where, "pictures in several splits", remedy))
-        elif (home := known.pop()) is None:
-            error = unknown_name("split", min(splits), SPLIT_NAMES)
-            problems.append(Problem(error.what, where, "unknown splits", error.remedy))
         else:
-            homes[name] = home
+            homes[name] = next(iter(known))
     return homes, problems
 
 
@@ -158,8 +163,11 @@ def _notes(folder: Path, groups: Mapping[str, Sequence[Entry]]) -> tuple[str, ..
     if not any(entry.split for group in groups.values() for entry in group):
         notes.append("no split column: pictures dealt 8:1:1 by a hash of their names")
     suffixes = {Path(name).suffix.lower() for name in groups}
+    known = set(map(composed, groups))
     spare = sum(
-        path.suffix.lower() in suffixes for path in folder.iterdir() if path.name not in groups
+        path.suffix.lower() in suffixes
+        for path in folder.iterdir()
+        if composed(path.name) not in known and not path.name.startswith(".")
     )
     if spare:
         notes.append(f"{spare} pictures in {folder.name} have no caption and are not used")

@@ -11,10 +11,13 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from bench.errors import UsageError
+from bench.errors import UsageError, blank
 from tasks.base import Corpus, ScannedDataset
-from tasks.data.readers import OnError, Problem, Row, Scan, collect
+from tasks.data.lines import OnError
+from tasks.data.overlap import Overlap, count_overlaps
+from tasks.data.readers import Problem, Row, Scan, collect
 from tasks.data.tokenizer import plain_words
+from tasks.data.unicode import lowered
 
 Label = Literal["entailment", "neutral", "contradiction"]
 #: In the order of the class indices everywhere.
@@ -81,6 +84,14 @@ class EntailmentCorpus(Corpus[PairExample]):
             [name, [list(pair.content()) for pair in pairs]] for name, pairs in self.aligned.items()
         ]
 
+    def overlaps(self) -> Iterator[Overlap]:
+        """Overlaps; an input is premise and hypothesis together, since many pairs share one."""
+        return count_overlaps(self.splits, _texts)
+
+
+def _texts(pair: PairExample) -> tuple[str, str]:
+    return f"{pair.premise_text} ||| {pair.hypothesis_text}", str(pair.label)
+
 
 def gold_classes(pairs: Sequence[PairExample]) -> np.ndarray:
     """N int64 class indices in the order of `LABELS`."""
@@ -103,6 +114,10 @@ class Columns:
     hypothesis: str
     label: str
     values: Mapping[str, Label] = field(default_factory=lambda: {label: label for label in LABELS})
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        return self.premise, self.hypothesis, self.label
 
 
 @dataclass
@@ -133,7 +148,7 @@ class PairReader:
                     continue
                 premise = _sentence(row, self.columns.premise)
                 hypothesis = _sentence(row, self.columns.hypothesis)
-                label = self.columns.values.get(value.strip().lower())
+                label = self.columns.values.get(lowered(value.strip()))
                 if label is None:
                     remedy = f"known: {', '.join(self.columns.values)}"
                     raise UsageError(f"unknown label '{value}'", where=row.where, remedy=remedy)
@@ -155,8 +170,9 @@ class PairReader:
 
 def _sentence(row: Row, column: str) -> tuple[str, ...]:
     """The words of a column. Raises UsageError if there are none."""
-    found = plain_words(row.text(column))
-    if not found:
+    text = row.text(column)
+    found = plain_words(text)
+    if not found or blank(text):
         raise UsageError(f"column '{column}' is empty", where=row.where, remedy="remove the line")
     return found
 

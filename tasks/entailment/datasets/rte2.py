@@ -7,6 +7,7 @@ carry the label entailment, all others none, and the set counts towards no accur
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import accumulate, chain, pairwise, product, starmap
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
-from tasks.data.readers import read_json, unreadable
+from tasks.data.lines import require_file, unreadable
+from tasks.data.readers import read_json
 from tasks.data.tokenizer import plain_words
 from tasks.entailment.datasets import PairExample, Pairs
 
+_PLACE = re.compile(r"\d{1,9}")
 FOLDER = "rte2_alignments"
 ALIGNMENTS = "RTE2_dev_M.align.json"
 LABELLED = "rte2_dev.xml"
@@ -71,6 +74,7 @@ def judgements(path: Path) -> list[tuple[PairExample, bool]]:
     """
     from defusedxml import DefusedXmlException, ElementTree
 
+    require_file(path)
     try:
         root = ElementTree.parse(path).getroot()
     except OSError as error:
@@ -134,6 +138,6 @@ def _cut(tokens: list[str]) -> tuple[tuple[str, ...], list[range]]:
 def _token_links(text: str, where: str) -> Iterator[tuple[int, int]]:
     for link in text.split():
         source, _, target = link.partition("-")
-        if not (source.isdecimal() and target.isdecimal()):
+        if not (_PLACE.fullmatch(source) and _PLACE.fullmatch(target)):
             raise UsageError(f"'{link}' is no link", where=where, remedy="links look like 3-0")
         yield int(source), int(target)

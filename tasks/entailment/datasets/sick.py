@@ -8,7 +8,8 @@ from typing import Any
 from bench.errors import UsageError
 from tasks.base import datasets
 from tasks.data.archives import Distribution, Piece
-from tasks.data.readers import OnError, Row, data_folder, read_tsv
+from tasks.data.lines import OnError
+from tasks.data.readers import Row, data_folder, read_table
 from tasks.entailment.datasets import Columns, EntailmentCorpus, PairReader, PairsDataset
 from tasks.entailment.datasets.rte2 import aligned_sets
 
@@ -50,7 +51,7 @@ class Sick(PairsDataset):
         """Read `sick/SICK.txt`; RTE-2's alignments too where they are in the data root."""
         path = data_folder(data_root, cls.name, ["sick", "SICK"]) / "SICK.txt"
         rows: dict[str, list[Row]] = {part: [] for part in _PARTS}
-        for row in read_tsv(path, on_error):
+        for row in read_table(path, on_error, columns=(*_COLUMNS.names, _PART)):
             try:
                 part = row.text(_PART)
                 if part not in _PARTS:

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from tasks.base import DatasetOptions, datasets
 from tasks.data.archives import Distribution, Piece
-from tasks.data.readers import OnError, data_folder, read_json_lines
+from tasks.data.lines import OnError
+from tasks.data.readers import data_folder, read_json_lines
 from tasks.entailment.datasets import (
     Columns,
     EntailmentCorpus,
@@ -78,7 +79,8 @@ class Snli(PairsDataset):
         reader = PairReader(_COLUMNS, on_error)
 
         def read(split: str) -> Pairs:
-            return reader.read(read_json_lines(files[split], on_error), split)
+            rows = read_json_lines(files[split], on_error, columns=_COLUMNS.names)
+            return reader.read(rows, split)
 
         train, validation = read("train"), read("dev")
         aligned, notes = aligned_sets(data_root)

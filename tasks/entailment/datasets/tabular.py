@@ -10,7 +10,9 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
-from tasks.data.readers import OnError, read_rows, required_root
+from tasks.data.lines import OnError
+from tasks.data.readers import read_rows, required_root
+from tasks.data.unicode import lowered
 from tasks.entailment.datasets import (
     LABELS,
     Columns,
@@ -26,7 +28,7 @@ from tasks.entailment.datasets import (
 class TabularOptions(DatasetOptions):
     """Files and columns. File names are relative to the data root."""
 
-    train_file: str = Field("train.tsv", description="TSV with a header, or .jsonl")
+    train_file: str = Field("train.tsv", description="TSV or CSV with a header, or .jsonl")
     validation_file: str = Field(
         "", description="as train_file; empty: a tenth of the training pairs is held out"
     )
@@ -61,7 +63,9 @@ class Tabular(PairsDataset):
         reader = PairReader(columns, on_error)
 
         def read(name: str, prefix: str) -> Pairs:
-            return reader.read(read_rows(root / name, on_error), prefix)
+            remedy = "set premise, hypothesis and label for other names"
+            rows = read_rows(root / name, on_error, columns=columns.names, remedy=remedy)
+            return reader.read(rows, prefix)
 
         train, test = read(options.train_file, "train"), read(options.test_file, "test")
         notes: tuple[str, ...] = ()
@@ -76,7 +80,7 @@ class Tabular(PairsDataset):
 
 
 def _values(option: str) -> Mapping[str, Label]:
-    values = [value.strip().lower() for value in option.split(",")]
+    values = [lowered(value.strip()) for value in option.split(",")]
     if len(values) != len(LABELS) or len(set(values)) != len(LABELS) or not all(values):
         raise UsageError(
             f"labels='{option}' does not name three different values",

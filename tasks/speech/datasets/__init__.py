@@ -19,9 +19,11 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from bench.errors import UsageError
+from bench.errors import UsageError, blank
 from tasks.base import Corpus
-from tasks.data.readers import Problem, read_lines
+from tasks.data.lines import read_lines, unusable
+from tasks.data.readers import Problem
+from tasks.data.unicode import composed
 
 #: A waveform whose samples all lie this near to one value is taken for silence.
 SILENT = 1e-4
@@ -163,8 +165,12 @@ def target_units(
     """The units of a transcript, phones by a pronouncing dictionary. An empty transcript and one
     with a word that is not in the dictionary have none, and are added to `problems`."""
     words = text.split()
-    if not words:
+    if blank(text):
         problems.append(Problem("the transcript is empty", where, "empty transcripts"))
+        return ()
+    if reason := unusable(text):
+        problems.append(Problem(f"the transcript {reason}", where, "unusable transcripts"))
+        return ()
     if unit != "phones":
         return split_text(text, unit)
     unknown = next((word for word in words if word not in lexicon), None)
@@ -203,7 +209,7 @@ def read_lexicon(path: Path) -> dict[str, tuple[str, ...]]:
     """
     lexicon: dict[str, tuple[str, ...]] = {}
     for number, line in read_lines(path):
-        word, *phones = line.split() or [""]
+        word, *phones = composed(line).split() or [""]
         if not word:
             continue
         if not phones:

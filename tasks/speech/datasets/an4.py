@@ -14,7 +14,9 @@ from pydantic import Field
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.data.cache import file_digest
-from tasks.data.readers import Problem, Scan, data_folder, read_lines
+from tasks.data.lines import is_file, read_lines
+from tasks.data.readers import Problem, Scan, data_folder
+from tasks.data.unicode import composed
 from tasks.speech.audio import read_sphinx
 from tasks.speech.datasets import (
     SoundReader,
@@ -116,7 +118,7 @@ def _utterances(
         text, text_where = transcripts[key]
         path = folder / "feat" / f"{name}.mfc"
         units = target_units(text, unit, lexicon, text_where, problems)
-        if not path.is_file():
+        if not is_file(path):
             problems.append(Problem(f"{path} is missing", where, "missing feature files"))
         elif units:
             seconds = (path.stat().st_size - 4) // 4 / CEPSTRA / FRAME_RATE
@@ -139,8 +141,11 @@ def _transcripts(path: Path, problems: list[Problem]) -> dict[str, tuple[str, st
             )
         elif not parts["text"].strip():
             problems.append(Problem("the transcript is empty", where, "empty transcripts"))
+        elif parts["id"] in found:
+            what = f"a second transcript of {parts['id']}"
+            problems.append(Problem(what, where, "second transcripts", "remove one"))
         else:
-            found[parts["id"]] = (" ".join(parts["text"].split()), where)
+            found[parts["id"]] = (" ".join(composed(parts["text"]).split()), where)
     return found
 
 

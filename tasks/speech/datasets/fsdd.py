@@ -178,7 +178,7 @@ class Fsdd(ScannedDataset[SpeechCorpus]):
 def _clips(folder: Path) -> tuple[list[Clip], tuple[Problem, ...], tuple[str, ...]]:
     headers = HeaderCheck(RATE)
     clips, strange = [], 0
-    for path in sorted(folder.glob("*.wav")):
+    for path in sorted(folder.glob("[!.]*.wav")):
         parts = _NAME.fullmatch(path.name)
         if parts is None:
             strange += 1

@@ -15,7 +15,9 @@ from pydantic import Field
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.data.archives import Distribution, Piece
-from tasks.data.readers import Problem, Scan, data_folder, read_lines
+from tasks.data.lines import read_lines
+from tasks.data.readers import Problem, Scan, data_folder
+from tasks.data.unicode import composed
 from tasks.speech.audio import FileReader, HeaderCheck
 from tasks.speech.datasets import SpeechCorpus, Utterance, symbols_of, target_units, unseen_note
 
@@ -108,7 +110,8 @@ def _subset(
     folder: Path, unit: Any, headers: HeaderCheck, problems: list[Problem]
 ) -> tuple[Utterance, ...]:
     """The utterances of one subset. Raises UsageError if it is not there."""
-    texts = sorted(folder.glob("*/*/*.trans.txt"))
+    # Files that begin with a dot are other systems' (`._1-2.trans.txt`).
+    texts = sorted(folder.glob("*/*/[!.]*.trans.txt"))
     if not texts:
         raise UsageError(
             "no transcripts",
@@ -122,7 +125,7 @@ def _subset(
             name, _, text = line.strip().partition(" ")
             names.add(name)
             where = f"{path}:{number}"
-            units = target_units(text, unit, {}, where, problems)
+            units = target_units(composed(text), unit, {}, where, problems)
             if not units:
                 continue
             sound = path.parent / f"{name}.flac"
@@ -132,7 +135,7 @@ def _subset(
                 found.append(Utterance(name, units, text, speaker, seconds, sound=sound))
         problems += [
             Problem("no transcript", str(sound), "sound files without a transcript")
-            for sound in sorted(path.parent.glob("*.flac"))
+            for sound in sorted(path.parent.glob("[!.]*.flac"))
             if sound.stem not in names
         ]
     return tuple(found)

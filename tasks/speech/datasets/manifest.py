@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic import Field
 
-from bench.errors import UsageError
+from bench.errors import UsageError, blank
 from tasks.base import DatasetOptions, ScannedDataset, datasets
-from tasks.data.readers import Problem, Row, Scan, read_tsv, required_root
+from tasks.data.readers import Problem, Row, Scan, collect, read_rows, required_root, split_name
+from tasks.data.unicode import file_named
 from tasks.speech.audio import FileReader, HeaderCheck
 from tasks.speech.datasets import (
     SpeechCorpus,
@@ -23,8 +24,7 @@ from tasks.speech.datasets import (
     unseen_note,
 )
 
-#: Names in use for the validation split.
-_VALIDATION = ("validation", "valid", "val", "dev")
+_COLUMNS = ("path", "transcript")
 #: Where the manifest names no splits, one utterance in this many is validation, another one test.
 _EVERY = 10
 
@@ -32,7 +32,7 @@ _EVERY = 10
 class ManifestOptions(DatasetOptions):
     """Location of the manifest, and the target units of its transcripts."""
 
-    manifest: str = Field("manifest.tsv", description="TSV file, from the data root")
+    manifest: str = Field("manifest.tsv", description="TSV, CSV or .jsonl file, from the data root")
     rate: int = Field(16000, ge=1000, le=192000, description="samples a second; others resampled")
     units: Unit = "characters"
     lexicon: str = Field("", description="for phones: file of words and their phones")
@@ -41,7 +41,7 @@ class ManifestOptions(DatasetOptions):
 @datasets("speech").register("manifest")
 class Manifest(ScannedDataset[SpeechCorpus]):
     """Columns `path` (from the manifest's folder, or absolute) and `transcript`; `split` (train,
-    validation, test, further test sets by any name) and `speaker` may be there too."""
+    validation, test, further test sets called test-NAME) and `speaker` may be there too."""
 
     name = "manifest"
     summary = "your own sound files and transcripts, listed in a TSV file"
@@ -53,15 +53,19 @@ class Manifest(ScannedDataset[SpeechCorpus]):
     def scan(cls, options: Any, data_root: Path | None) -> Scan[SpeechCorpus]:
         root = required_root(data_root, cls.name, options.manifest)
         path = root / options.manifest
-        rows = list(read_tsv(path))
-        _require_columns(rows[0])
         headers, problems = HeaderCheck(options.rate), list[Problem]()
+        rows = list(read_rows(path, collect(problems, "unusable lines"), columns=_COLUMNS))
+        if not rows:
+            return Scan(None, tuple(problems))
         lexicon = _lexicon(options, root)
         parts: dict[str, list[Utterance]] = {}
         for row in rows:
-            utterance = _utterance(row, options.units, lexicon, headers, problems)
-            if utterance is not None:
-                parts.setdefault(_part(row, utterance), []).append(utterance)
+            try:
+                utterance = _utterance(row, options.units, lexicon, headers, problems)
+                if utterance is not None:
+                    parts.setdefault(_part(row, utterance), []).append(utterance)
+            except UsageError as error:
+                problems.append(Problem.of(error, "unusable lines"))
         problems = [*headers.problems, *problems, *_missing_parts(parts, rows[0])]
         if problems and not {"train", "validation", "test"} <= set(parts):
             return Scan(None, tuple(problems))
@@ -79,16 +83,6 @@ class Manifest(ScannedDataset[SpeechCorpus]):
             notes=(*headers.notes(), *_split_note(rows[0]), *unseen_note(symbols, tests)),
         )
         return Scan(corpus, tuple(problems))
-
-
-def _require_columns(row: Row) -> None:
-    missing = [name for name in ("path", "transcript") if name not in row.values]
-    if missing:
-        raise UsageError(
-            f"no column {' and no column '.join(repr(name) for name in missing)}",
-            where=f"{row.path}:1",
-            remedy=f"the first line must name the columns; it has {', '.join(row.values)}",
-        )
 
 
 def _lexicon(options: ManifestOptions, data_root: Path) -> dict[str, tuple[str, ...]]:
@@ -111,11 +105,11 @@ def _utterance(
     problems: list[Problem],
 ) -> Utterance | None:
     text = " ".join(row.text("transcript").split())
-    name = row.text("path").strip()
-    if not name:
+    name = row.written("path").strip()
+    if blank(name):
         problems.append(Problem("no path", row.where, "lines without a path"))
         return None
-    sound = row.path.parent / name
+    sound = file_named(row.path.parent, name)
     seconds = headers.seconds(sound, row.where)
     units = target_units(text, unit, lexicon, row.where, problems)
     if seconds is None or not units:
@@ -128,9 +122,8 @@ def _part(row: Row, utterance: Utterance) -> str:
     """The split a line names; without one, the speaker (or else the file) decides, so that no
     speaker is in two splits."""
     if "split" in row.values:
-        name = row.text("split").strip().lower()
-        return "validation" if name in _VALIDATION else name
-    key = utterance.speaker or row.text("path").strip()
+        return split_name(row.text("split"), row.where, further=True)
+    key = utterance.speaker or row.written("path").strip()
     place = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % _EVERY
     return {0: "test", 1: "validation"}.get(place, "train")
 

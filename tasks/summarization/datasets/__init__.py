@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import regex
 from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import Corpus, Dataset
 from tasks.data.hub import Card, CardOptions, provenance_note, read_split
+from tasks.data.lines import TextRow
+from tasks.data.overlap import Overlap, count_overlaps
 from tasks.data.readers import Problem
-from tasks.data.rows import RowExamples, TextRow, filled_rows
+from tasks.data.rows import RowExamples, filled_rows
 from tasks.data.tokenizer import plain_words
 
 Words = tuple[str, ...]
@@ -78,6 +81,9 @@ class Segments:
 class SummaryCorpus(Corpus[Document]):
     """Documents by split."""
 
+    def overlaps(self) -> Iterator[Overlap]:
+        return count_overlaps(self.splits, lambda one: (one.source_text, one.summary_text))
+
     def problems(self) -> Iterator[Problem]:
         """Texts that stay on disk are read and cut into words."""
         for _ in self.examples():
@@ -85,7 +91,7 @@ class SummaryCorpus(Corpus[Document]):
         yield from ()
 
 
-# Sentences of running text, by rules that suit English news.
+# Sentences of running text, by rules that suit English news and other scripts' own full stops.
 
 # Abbreviations after which a full stop ends no sentence. Months and titles as agencies write them.
 _ABBREVIATIONS = frozenset(
@@ -96,19 +102,26 @@ _ABBREVIATIONS = frozenset(
         *("etc", "approx", "dept", "est", "fig"),
     ]
 )
-# A stop, quotation marks or brackets that close with it, white space, and a new beginning.
-_BORDER = re.compile(r"""([.!?]+["'”’)\]]*)\s+(?=["'“‘(\[]?[A-Z0-9<])""")
+# A stop, quotation marks or brackets that close with it, white space, and a new beginning: a
+# capital, a letter without case, a figure. Full stops of other scripts (。 । ؟) end a sentence
+# whatever follows.
+_BORDER = regex.compile(
+    r"""([.!?]+["'”’)\]]*)\s+(?=["'“‘(\[]?[\p{Lu}\p{Lt}\p{Lo}\p{Nd}<])
+      | ((?:(?![.!?])\p{Sentence_Terminal})+["'”’)\]\p{Pe}\p{Pf}]*)\s*""",
+    regex.VERBOSE,
+)
 _LAST_WORD = re.compile(r"([\w.]+)\.\Z")
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences of a text. Text without capitals or figures is left whole."""
+    """The sentences of a text. Text in small letters without figures is left whole."""
     sentences = []
     begin = 0
     for border in _BORDER.finditer(text):
-        if border.group(1) == "." and _abbreviated(text[begin : border.end(1)]):
+        sentence = text[begin : border.end()].rstrip()
+        if border.group(1) == "." and _abbreviated(sentence):
             continue
-        sentences.append(text[begin : border.end(1)])
+        sentences.append(sentence)
         begin = border.end()
     sentences.append(text[begin:])
     return [sentence.strip() for sentence in sentences if sentence.strip()]

@@ -21,7 +21,9 @@ from pydantic import Field
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
 from tasks.data.archives import Distribution, Piece
+from tasks.data.lines import unusable
 from tasks.data.readers import data_folder, read_json
+from tasks.data.unicode import composed
 from tasks.summarization.datasets import Preprocessing, SummaryCorpus
 
 # Source of Reuters-21578: its stories as JSON, 1,000 a file.
@@ -163,7 +165,7 @@ def clean_stories(folder: Path, dropped: Counter[str]) -> Iterator[Story]:
     """The usable stories of a folder in order of time; `dropped` counts the others by reason."""
     leads: set[str] = set()
     for number, record in enumerate(_records(folder), start=1):
-        title, body = ((record.get(key) or "").strip() for key in ("title", "body"))
+        title, body = (composed(record.get(key) or "").strip() for key in ("title", "body"))
         lead = next(paragraphs(body), "")
         reason = _unusable(title, lead)
         if reason is None and lead.lower() in leads:
@@ -188,8 +190,11 @@ def _records(folder: Path) -> Iterator[dict[str, Any]]:
             if not isinstance(record, dict):
                 raise UsageError("not a JSON object", where=where)
             for key in ("title", "body"):
-                if not isinstance(record.get(key) or "", str):
+                text = record.get(key) or ""
+                if not isinstance(text, str):
                     raise UsageError(f"'{key}' is no text", where=where)
+                if reason := unusable(text):
+                    raise UsageError(f"'{key}' {reason}", where=where)
             yield record
 
 

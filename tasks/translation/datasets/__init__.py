@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from bench.errors import UsageError
+from bench.errors import UsageError, blank
 from tasks.base import Corpus, ScannedDataset
+from tasks.data.lines import TextLines, TextRow
+from tasks.data.overlap import Overlap, count_overlaps
 from tasks.data.readers import Problem, Scan
-from tasks.data.rows import ParallelLines, RowExamples, TextLines, TextRow, filled_rows
+from tasks.data.rows import ParallelLines, RowExamples, filled_rows
 from tasks.data.tokenizer import words
 
 #: Pairs (target word, source word), counted from 0.
@@ -66,6 +68,9 @@ class TranslationCorpus(Corpus[Pair]):
 
     def traits(self) -> Sequence[Any]:
         return (self.source_language, self.target_language, self.sure)
+
+    def overlaps(self) -> Iterator[Overlap]:
+        return count_overlaps(self.splits, lambda pair: (pair.source_text, pair.target_text))
 
 
 # From rows of texts to pairs: what the readers of real data sets share.
@@ -120,7 +125,7 @@ def read_pairs(source: Path, target: Path, split: str) -> RowExamples[Pair]:
 
     Raises UsageError: every line is blank. Other faults are found by `line_problems`.
     """
-    lines = ParallelLines((TextLines(source), TextLines(target)))
+    lines = ParallelLines((TextLines(source, texts=True), TextLines(target, texts=True)))
     rows = np.flatnonzero(filled_rows(lines))
     if not len(rows):
         raise UsageError("every line is blank", where=str(source))
@@ -132,11 +137,14 @@ def line_problems(source: Path, target: Path) -> Iterator[UsageError]:
     readable: list[TextLines] = []
     for path in (source, target):
         try:
-            lines = TextLines(path)
-            lines.check()
-            readable.append(lines)
+            lines = TextLines(path, texts=True)
         except UsageError as error:
             yield error
+            continue
+        found = list(lines.problems())
+        yield from found
+        if not found:
+            readable.append(lines)
     if len(readable) < 2:
         return
     left, right = readable
@@ -147,13 +155,12 @@ def line_problems(source: Path, target: Path) -> Iterator[UsageError]:
             remedy="line n of one file must translate line n of the other",
         )
         return
-    for number, lines_here in enumerate(zip(left, right, strict=True), start=1):
-        first, second = (bool(line.strip()) for line in lines_here)
-        if first == second:
+    for number, (first, second) in enumerate(zip(left, right, strict=True), start=1):
+        if blank(first) == blank(second):
             continue
-        blank, other = (target, source) if first else (source, target)
+        empty, other = (source, target) if blank(first) else (target, source)
         yield UsageError(
             f"the line is blank, but has a counterpart in {other.name}",
-            where=f"{blank}:{number}",
+            where=f"{empty}:{number}",
             remedy="fill it, or remove the line from both files",
         )

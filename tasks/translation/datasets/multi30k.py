@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from pydantic import Field
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
 from tasks.data.archives import Distribution, Piece
-from tasks.data.readers import required_root
+from tasks.data.readers import read_json, required_root
 from tasks.data.rows import RowExamples
 from tasks.data.tokenizer import words
 from tasks.translation.datasets import LinesDataset, Links, Pair, PairBuilder, TranslationCorpus
@@ -120,8 +119,8 @@ def _letters(text: str) -> str:
 
 
 def _records(path: Path, lines: int) -> list[tuple[int, list[tuple[str, str]]]]:
+    data = read_json(path)
     try:
-        data = json.loads(path.read_text("utf-8"))
         records = [
             (record["line"], [(str(first), str(second)) for first, second in record["links"]])
             for record in data

@@ -15,7 +15,9 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def lines(folder: Path, name: str, count: int) -> None:
     for ending in ("src", "tgt"):
-        (folder / f"{name}.{ending}").write_text("".join(f"word{n} b\n" for n in range(count)))
+        (folder / f"{name}.{ending}").write_text(
+            "".join(f"{name[:4]}{n} b\n" for n in range(count))
+        )
 
 
 def test_data_sets_with_licence_and_place(

@@ -57,6 +57,13 @@ def test_the_name_is_that_of_the_canonical_json() -> None:
     assert one.label == "translation/synthetic soft+concat seed 1 (a=True, b=1.5)"
 
 
+def test_data_are_in_the_name_where_they_come_from_files() -> None:
+    plain, one, other = cell(), cell(data="a" * 64), cell(data="b" * 64)
+    assert len({plain.hash, one.hash, other.hash}) == 3
+    assert "data" not in plain.to_json() and f'"data":"{"a" * 64}"' in one.canonical
+    assert Cell.from_json(one.to_json()) == one == one.with_seed(2).with_seed(1)
+
+
 def test_every_axis_is_in_the_name() -> None:
     changes = [
         {},

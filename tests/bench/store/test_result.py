@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 import bench
-from bench.store.result import commit, device_name, library_versions, provenance, utc_now
+from bench.store.result import (
+    SplitIdentity,
+    commit,
+    device_name,
+    library_versions,
+    provenance,
+    split_differences,
+    utc_now,
+)
 
 ROOT = Path(bench.__file__).parent.parent
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -106,3 +114,19 @@ def test_no_git_is_no_error(
 def test_device_names() -> None:
     assert device_name("cpu").endswith(" (1 thread)")
     assert not device_name("cpu").startswith(" ")
+
+
+def test_what_differs_between_two_versions_of_a_data_set() -> None:
+    test = SplitIdentity(examples=1200, fingerprint="a", contents="b")
+    moved = test.model_copy(update={"fingerprint": "c"})
+    others = moved.model_copy(update={"contents": "d"})
+    fewer = others.model_copy(update={"examples": 3})
+
+    def told(one: SplitIdentity) -> list[str]:
+        return split_differences({"test": test}, {"test": one})
+
+    assert told(test) == []
+    assert told(moved) == ["test examples in another order or with other names"]
+    assert told(others) == ["other test examples"]
+    assert told(fewer) == ["3 test examples, not 1,200"]
+    assert split_differences({"test": test}, {"long": test}) == ["no set 'test'", "a set 'long'"]

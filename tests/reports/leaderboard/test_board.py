@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from bundles import changed, in_record, in_rows
 
 from bench.errors import UsageError
+from bench.store.result import Result
 from reports.leaderboard.board import NO_REFERENCE, Board, assemble, build_board
 from reports.leaderboard.board_tables import class_tables, setting_table, track_table, write_board
 from reports.leaderboard.bundle import predictions_of, record_of
@@ -92,11 +94,35 @@ def test_a_later_entry_moves_nobody_s_score(trials, reference, verdicts) -> None
     assert alone and alone.items() <= together.items() and len(together) > len(alone)
 
 
+def test_entries_on_other_data_stand_apart_and_count_for_no_track(
+    trials, reference, verdicts
+) -> None:
+    first, second = verdicts
+
+    def elsewhere(result: Result) -> Result:
+        other = result.provenance.model_copy(update={"data_fingerprint": "f" * 64})
+        return result.model_copy(update={"provenance": other})
+
+    moved = replace(second, results=tuple(map(elsewhere, second.results)))
+    (board,) = assemble([first, moved], trials.rules, reference).classes
+    own, other = [one for one in board.standings if one.setting.task == "entailment"]
+    assert [entry.title for entry in own.entries] == ["first", "first"]
+    assert [entry.title for entry in other.entries] == ["second"]
+    assert not isinstance(own.reference, str)
+    assert other.reference == "the reference was measured on other data"
+    assert len({setting_table(one, "same").name for one in (own, other)}) == 2
+    track = trials.rules.tracks[0]
+    assert board.standing(track, "entailment/synthetic") is own
+    table = track_table(board, track)
+    assert table is not None
+    assert {entry.text for row in table.rows for entry in row.entries[:1]} == {"first"}
+
+
 def test_scores_are_those_of_the_figures(trials, reference, verdicts) -> None:
     board = assemble(verdicts, trials.rules, reference)
     for standing in board.classes[0].standings:
         table = setting_table(standing, "same")
-        found = reference.of(standing.setting)
+        (found,) = reference.of(standing.setting)
         for row in table.rows:
             attention = row.label.split(" + ")[0]
             value = trials.results[standing.setting.task, attention].primary.value

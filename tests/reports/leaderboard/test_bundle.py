@@ -102,6 +102,31 @@ def test_bombs_are_not_unpacked(tmp_path: Path) -> None:
     assert "unpacks to 100,000,000 bytes, 100,000 are allowed" in refusal(path)
 
 
+def test_text_that_shrank_too_much_is_no_text(tmp_path: Path) -> None:
+    limits = LIMITS.model_copy(update={"member": 10**7, "unpacked": 10**8})
+    path = write(tmp_path / "b.zip", {**whole(), RECORD: b"0" * (2 * 10**6)})
+    assert "bytes to 2,000,000" in refusal(path, limits)
+
+
+@pytest.mark.parametrize("end", [10, 100, -1, -30, -200])
+def test_archives_that_were_cut_off(tmp_path: Path, end: int) -> None:
+    path = write(tmp_path / "b.zip", whole())
+    path.write_bytes(path.read_bytes()[:end])
+    assert "cut off" in refusal(path) and refusal(path).endswith("leaderboard submit`")
+
+
+def test_no_damage_shows_a_traceback(tmp_path: Path) -> None:
+    """Every byte of the directory changed in turn: a bundle, or one line."""
+    content = write(tmp_path / "b.zip", whole()).read_bytes()
+    for place in range(content.index(b"PK\x01\x02"), len(content)):
+        bad = content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
+        (tmp_path / "b.zip").write_bytes(bad)
+        try:
+            open_bundle(tmp_path / "b.zip", LIMITS).read(RECORD)
+        except UsageError as error:
+            assert str(error).isprintable()
+
+
 def test_nor_many_small_ones(tmp_path: Path) -> None:
     names = [f"trials/{digit * 64}.json" for digit in "0123"]
     path = write(tmp_path / "b.zip", {**whole(), **dict.fromkeys(names, b"0" * 90_000)})

@@ -91,6 +91,17 @@ def test_budgets_are_not_mixed_and_too_little_gives_nothing():
     assert mean_ranks({}) is None
 
 
+def test_a_setting_on_several_data_counts_once():
+    whole = {"a": 3.0, "b": 2.0, "c": 1.0}
+    turned = {"a": 1.0, "b": 2.0, "c": 3.0}
+    settings = dict([analysis(task, whole) for task in "xyz"])
+    first, *_ = settings
+    once = mean_ranks(settings)
+    for data in ("1" * 64, "2" * 64):
+        settings[replace(first, data=data)] = {name: -turned[name] for name in ("a", "b")}
+    assert mean_ranks(settings) == once
+
+
 def test_bars_join_only_what_is_near():
     ranks = MeanRanks(("a", "b", "c", "d"), (1.0, 1.9, 2.8, 4.0), (), 0, 0.01, 1.0)
     assert ranks.cliques == [(0, 1), (1, 2)]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UsageError
-from tasks.data.cache import cached, digest, digest_texts
+from tasks.data.cache import cached, digest, digest_texts, file_digest
 
 CONTENT = "x" * 100_000
 
@@ -102,3 +102,30 @@ def test_digest_ignores_the_order_of_keys_alone() -> None:
     assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
     assert digest(1, 2) != digest(2, 1)
     assert digest("1") != digest(1)
+
+
+def test_a_file_is_known_by_its_content_and_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for path in (one, other):
+        path.write_text("same")
+    assert file_digest(one) == file_digest(other)
+    time.sleep(1.1)  # until then it may change unnoticed, and is not remembered
+    digest, times = file_digest(one), one.stat()
+
+    def fail(*arguments: object) -> None:
+        raise AssertionError("read again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("hashlib.file_digest", fail)
+        assert file_digest(one) == digest
+    # Written over, and by another file in its place: size and time are as they were.
+    for replace in (one.write_text, lambda text: other.write_text(text) and other.replace(one)):
+        replace("then" if replace == one.write_text else "when")
+        os.utime(one, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert one.stat().st_mtime_ns == times.st_mtime_ns
+        assert file_digest(one) != digest
+        digest = file_digest(one)
+    with pytest.raises(UsageError, match="gone: cannot be read"):
+        file_digest(tmp_path / "gone")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UsageError
+from tasks.data.lines import read_lines
 from tasks.data.readers import (
     Problem,
     Row,
@@ -14,9 +15,9 @@ from tasks.data.readers import (
     data_folder,
     read_json,
     read_json_lines,
-    read_lines,
     read_rows,
-    read_tsv,
+    read_table,
+    split_name,
 )
 
 
@@ -59,7 +60,7 @@ def test_a_missing_column_names_those_there_are() -> None:
 @pytest.mark.parametrize("data", [b"", b"\n", b"\xef\xbb\xbf\n"])
 def test_empty_files_are_refused(tmp_path: Path, data: bytes) -> None:
     path = write(tmp_path / "t", data)
-    for read in (read_tsv, read_json_lines):
+    for read in (read_table, read_json_lines):
         with pytest.raises(UsageError, match="the file is empty"):
             list(read(path))
     with pytest.raises(UsageError, match="the file is empty"):
@@ -69,7 +70,7 @@ def test_empty_files_are_refused(tmp_path: Path, data: bytes) -> None:
 def test_problems_are_gathered_line_by_line(tmp_path: Path) -> None:
     path = write(tmp_path / "t.tsv", b"a\tb\n1\n1\t2\n\xff\t2\n1\t2\t3\n")
     problems: list[Problem] = []
-    assert [row.line for row in read_tsv(path, collect(problems))] == [3]
+    assert [row.line for row in read_table(path, collect(problems))] == [3]
     assert [problem.where.split(":")[1] for problem in problems] == ["2", "4", "5"]
     path = write(tmp_path / "t.jsonl", b'{"a": 1}\n{"a": \n[]\n{"a": 2}\n')
     problems = []
@@ -94,3 +95,34 @@ def test_the_first_folder_that_is_there(tmp_path: Path) -> None:
         data_folder(tmp_path, "x", ["a", "c"])
     with pytest.raises(UsageError, match="--data-root"):
         data_folder(None, "x", ["a"])
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [("Train ", "train"), ("restval", "train"), ("dev", "validation"), ("TESTING", "test")],
+)
+def test_names_of_splits(name: str, split: str) -> None:
+    assert split_name(name, "f:2") == split == split_name(name, "f:2", further=True)
+
+
+@pytest.mark.parametrize("name", ["test-noisy", "test_clean", "test2", "long"])
+def test_names_of_further_test_sets(name: str) -> None:
+    assert split_name(name, "f:2", further=True) == name
+    with pytest.raises(UsageError, match="f:2: unknown split"):
+        split_name(name, "f:2")
+
+
+@pytest.mark.parametrize("name", ["tset", "tests", "", "train\u200b", "noisy", "x" * 100_000])
+def test_names_that_mean_no_split(name: str) -> None:
+    with pytest.raises(UsageError, match=r"f:2: unknown split .*known: dev, restval") as caught:
+        split_name(name, "f:2", further=True)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_column_that_no_object_has_is_one_problem(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.jsonl", b'{"A": 1}\n{"b": 1}\n' * 1000)
+    with pytest.raises(UsageError, match=r"t\.jsonl:1: no column 'a'; did you mean 'A'\?"):
+        list(read_json_lines(path, columns=["a"]))
+    problems: list[Problem] = []
+    rows = read_json_lines(path, collect(problems), columns=["A"])
+    assert (len(list(rows)), len(problems)) == (1000, 1000)

@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.data.tokenizer import (
+    _WORD,
     MARK,
     Kind,
     Tokenizer,
@@ -43,6 +44,14 @@ TEXTS = [
         ("qu'il dit 'non'", ["qu'", "il", "dit", "'", "non", "'"]),
         ("T-Shirt (blau) 1,5", ["T", "-", "Shirt", "(", "blau", ")", "1", ",", "5"]),
         ("...", [".", ".", "."]),
+        ("की दुनिया।", ["की", "दुनिया", "।"]),
+        ("女孩卖 PyTorch 书。", ["女", "孩", "卖", "PyTorch", "书", "。"]),
+        ("テスト版です", ["テスト", "版", "で", "す"]),
+        ("ที่นี่", ["ที่", "นี่"]),
+        ("او می\u200cخواهد، بله؟", ["او", "می\u200cخواهد", "،", "بله", "؟"]),
+        ("x\u0302y e\u0301t", ["x\u0302y", "e\u0301t"]),
+        ("👩🏽\u200d💻🇩🇪🇫🇷 1\ufe0f\u20e3!", ["👩🏽\u200d💻", "🇩🇪", "🇫🇷", "1\ufe0f\u20e3", "!"]),
+        ("١٢٣ 한국어를 x²", ["١٢٣", "한국어를", "x²"]),
         (" \t ", []),
     ],
 )
@@ -66,6 +75,12 @@ def test_every_word_shows_something_and_starts_where_it_stands(text: str) -> Non
     for word in split_words(text):
         starts.append(starts[-1] + len(word))
     assert word_starts(marked(text)) == starts[:-1]
+
+
+@given(st.text(st.characters(max_codepoint=0x2FF) | st.sampled_from("‘’“”–—…‹›€"), max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_the_quick_rule_for_latin_letters_is_the_general_one(text: str) -> None:
+    assert _WORD.findall(marked(text)) == split_words(text)
 
 
 @given(st.text())

@@ -217,10 +217,7 @@ def test_json_lines_are_told_by_their_ending(tmp_path: Path) -> None:
     [
         ({"labels": "yes,no"}, "labels='yes,no' does not name three different values"),
         ({"labels": "a,b,b"}, "labels='a,b,b' does not name three different values"),
-        (
-            {"premise": "text"},
-            r"train\.tsv:2: 3 problems.*: no column 'text'; it has premise, hyp",
-        ),
+        ({"premise": "text"}, r"train\.tsv:1: no column 'text'; it has premise, hypothesis, label"),
         (
             {"labels": "a,b,c"},
             r"train\.tsv:2: 3 problems.*: unknown label 'neutral'; known: a, b",

@@ -145,7 +145,7 @@ def test_a_missing_file(root: Path) -> None:
 
 def test_empty_lists(root: Path) -> None:
     (root / "an4" / "etc" / "an4_test.fileids").write_text("")
-    with pytest.raises(UsageError, match="holds no examples"):
+    with pytest.raises(UsageError, match=r"an4_test\.fileids: the file is empty"):
         An4.load(OPTIONS, root)
     assert len(check("an4", root, OPTIONS)) == 1
 

@@ -21,6 +21,10 @@ from tasks.summarization.datasets import (
     ("text", "expected"),
     [
         ("It rose. It fell.", ["It rose.", "It fell."]),
+        ("城镇建了桥。它很长！「对。」", ["城镇建了桥。", "它很长！", "「对。」"]),
+        ("नगर ने पुल बनाया । यह लंबा है।", ["नगर ने पुल बनाया ।", "यह लंबा है।"]),
+        ("بنت المدينة جسرا. إنه طويل؟ نعم", ["بنت المدينة جسرا.", "إنه طويل؟", "نعم"]),
+        ("Город построил мост. Он длинный.", ["Город построил мост.", "Он длинный."]),
         ("Mr. Smith of U.S. Steel Corp. said so. He left!", [
             "Mr. Smith of U.S. Steel Corp. said so.", "He left!",
         ]),

@@ -1,4 +1,5 @@
-"""Lines of files: exactly those the file has, and one line of explanation where it has none."""
+"""Lines of text files: exactly those the file has, and one line of explanation where it has
+none."""
 
 from __future__ import annotations
 
@@ -9,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.errors import UsageError
-from tasks.data import rows as module
-from tasks.data.rows import TextLines
+from tasks.data import lines as module
+from tasks.data.lines import TextLines
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="\n\r\ufeff", codec="utf-8"), max_size=9)))
+@given(
+    st.lists(st.text(st.characters(exclude_characters="\n\r\ufeff\0", codec="utf-8"), max_size=9))
+)
 @settings(max_examples=100, deadline=None)
 def test_lines_come_back(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     path = tmp_path_factory.getbasetemp() / "lines.txt"
@@ -56,11 +59,12 @@ def test_bytes_that_are_not_utf8_are_found(
     monkeypatch.setattr(module, "CHUNK", chunk)
     path = tmp_path / "a.txt"
     path.write_bytes("fine\ngr\u00fcn\n".encode() + "a gr\u00fcn\nfine\n".encode("latin-1"))
+    said = f"{path}:3: not UTF-8 (byte 0xfc at position 5 of the line)"
     with pytest.raises(UsageError) as caught:
-        TextLines(path).check()
-    assert str(caught.value).startswith(
-        f"{path}:3: not UTF-8 (byte 0xfc at position 5 of the line)"
-    )
+        list(TextLines(path))
+    assert str(caught.value).startswith(said)
+    [error] = TextLines(path).problems()
+    assert str(error).startswith(said)
 
 
 def test_missing_empty_and_folder(tmp_path: Path) -> None:

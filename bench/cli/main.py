@@ -180,7 +180,7 @@ def _own_warnings_in_a_line() -> Iterator[None]:
         message: Warning | str, category: type[Warning], filename: str, *place: Any, **more: Any
     ) -> str:
         if category is UserWarning and filename.startswith(tuple(packages)):
-            return f"attnbench: warning: {one_line(str(message))}\n"
+            return f"attnbench: warning: {' '.join(str(message).split())}\n"
         return usual(message, category, filename, *place, **more)
 
     warnings.formatwarning = one_line
@@ -194,7 +194,7 @@ def _report_error(message: str, *, debug: bool) -> int:
     with contextlib.suppress(OSError):  # nobody listens
         if debug:
             traceback.print_exc()
-        sys.stderr.write(f"attnbench: error: {one_line(message)}\n")
+        sys.stderr.write(f"attnbench: error: {message}\n")
     return UNUSABLE_INPUT
 
 

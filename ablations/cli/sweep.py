@@ -51,6 +51,9 @@ _RESOURCES: Mapping[tuple[str, str, type[Any], float | None], str] = {
     "fails",
 }
 
+#: Pairs of learning rate and dropout that a search may try for each mechanism.
+_MOST_CANDIDATES = 1000
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -138,6 +141,8 @@ def _check_counts(args: argparse.Namespace) -> None:
             where="--seeds",
             remedy=f"a study lists seeds of your choice: `seeds: [{args.seeds}]`",
         )
+    if args.tune is not None and args.tune > _MOST_CANDIDATES:
+        raise UsageError(f"at most {_MOST_CANDIDATES:,} candidates", where="--tune")
     if args.trial_timeout is not None and not args.trial_timeout > 0:
         raise UsageError(f"must be > 0, got {args.trial_timeout:g}", where="--trial-timeout")
     if args.scheduler == "asha" and args.tune is None:

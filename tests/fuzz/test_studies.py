@@ -92,7 +92,8 @@ def option_names() -> list[str]:
     from tasks.plan import make_cell, resolve
 
     plan = resolve(make_cell("translation", "soft"))
-    return sorted({"dropout", *type(plan.settings).model_fields, *type(plan.dataset_options).model_fields})
+    parts = (plan.settings, plan.attention_options, plan.dataset_options)
+    return sorted({name for part in parts for name in type(part).model_fields})
 
 
 @examples(25)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fuzzed_command import Answer, ask, examples
 from fuzzed_data import MADE
-from fuzzed_values import renewed, spoilt
+from fuzzed_values import put_in_place, renewed, spoilt
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,6 +73,20 @@ def test_spoilt_files(task: str, name: str, good: Path, no_training: None) -> No
         assert (checked.status == 0) == (ran.status == 0), (checked, ran)
 
     answers()
+
+
+@pytest.mark.parametrize(("task", "name"), SETS)
+def test_what_is_no_file(task: str, name: str, good: Path, no_training: None) -> None:
+    """A named pipe, which nobody writes to, and a device without end in the place of one file of
+    each folder and kind."""
+    root = good / task / name
+    kinds = {(path.parent, path.suffix): path for path in root.rglob("*") if path.is_file()}
+    for path in kinds.values():
+        for what in ("pipe", "device"):
+            spoilt_root = renewed(root, good.with_name("no-file"))
+            put_in_place(spoilt_root / path.relative_to(root), what)
+            checked, ran = check(task, name, spoilt_root), run(task, name, spoilt_root)
+            assert (checked.status == 0) == (ran.status == 0), (path, what, checked, ran)
 
 
 @pytest.mark.parametrize("task", sorted(tasks.names()))

@@ -29,7 +29,7 @@ from bench.cli.main import main
 #: All well, some cells or checks failed, unusable input.
 STATUSES = (0, 1, 2)
 MOST_LINES, LONGEST_LINE = 3, 1000
-SECONDS = 30
+SECONDS = 20
 MEMORY = 4 * 1024**3
 
 _OURS = str(Path(bench.__file__).parents[1]) + os.sep
@@ -44,9 +44,7 @@ def examples(few: int) -> settings:
     common["suppress_health_check"] = list(HealthCheck)
     if asked is None:
         once = (Phase.explicit, Phase.generate)  # shrinking is for those who look for causes
-        return settings(
-            max_examples=few, derandomize=True, database=None, phases=once, **common
-        )
+        return settings(max_examples=few, derandomize=True, database=None, phases=once, **common)
     kept = DirectoryBasedExampleDatabase(Path(_OURS) / ".hypothesis" / "examples")
     return settings(max_examples=int(asked), database=kept, **common)
 

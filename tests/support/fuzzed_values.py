@@ -120,7 +120,9 @@ def spoilt(draw: Draw, root: Path) -> str:
     if kind == "json" and path.suffix in (".json", ".jsonl"):
         content = _mutated_lines(draw, path)
     elif kind == "file":
-        return f"{_other_file(draw, path)} for {path.name}"
+        what = draw(st.sampled_from(OTHERS))
+        put_in_place(path, what)
+        return f"{what} for {path.name}"
     else:
         content = draw(mutated_bytes(path.read_bytes()))
     path.write_bytes(content)
@@ -138,8 +140,8 @@ def _mutated_lines(draw: Draw, path: Path) -> bytes:
     return b"\n".join(lines) + b"\n"
 
 
-def _other_file(draw: Draw, path: Path) -> str:
-    what = draw(st.sampled_from(["nothing", "folder", "pipe", "itself", "nowhere", "device"]))
+def put_in_place(path: Path, what: str) -> None:
+    """Something else where a file was: one of `OTHERS`."""
     path.unlink()
     if what == "folder":
         path.mkdir()
@@ -148,7 +150,9 @@ def _other_file(draw: Draw, path: Path) -> str:
     elif what != "nothing":
         links = {"itself": path.name, "nowhere": "nowhere", "device": "/dev/zero"}
         path.symlink_to(links[what])
-    return what
+
+
+OTHERS = ("nothing", "folder", "pipe", "itself", "nowhere", "device")
 
 
 def renewed(template: Path, folder: Path) -> Path:

@@ -3,6 +3,7 @@ their own, no network, and trials that end at once unless a test wants real ones
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 import sys
@@ -19,6 +20,13 @@ if SUPPORT not in sys.path:
 
 def _no_network(*given: Any, **named: Any) -> NoReturn:
     raise OSError(101, "Network is unreachable")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _imported() -> None:
+    """What commands import when they are called; the time they may take is their own."""
+    for name in ("ablations.trial", "ablations.fit", "ablations.sweep", "reports.pages.site"):
+        importlib.import_module(name)
 
 
 @pytest.fixture(scope="module", autouse=True)

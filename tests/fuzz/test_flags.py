@@ -20,7 +20,7 @@ from fuzzed_values import ODD_TEXTS, odd_texts
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bench.attention.registries import attentions, normalisers, scores
+from bench.attention.registries import attentions, scores
 from bench.cli.main import COMMANDS
 from tasks.base import datasets, tasks
 
@@ -85,7 +85,8 @@ def command_lines(draw: Draw, command: str) -> list[str]:
 
 @st.composite
 def _arguments(draw: Draw, parser: argparse.ArgumentParser) -> list[str]:
-    flags, rest = [], []
+    flags: list[str] = []
+    rest: list[str] = []
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             name = draw(st.sampled_from(sorted(action.choices)))
@@ -101,7 +102,7 @@ def _arguments(draw: Draw, parser: argparse.ArgumentParser) -> list[str]:
 @st.composite
 def _words(draw: Draw, action: argparse.Action) -> list[str]:
     """An option with its values; now and then too many or too few of them."""
-    count = {None: 1, "?": 1, "*": 1, "+": 2}.get(action.nargs, 0)  # type: ignore[call-overload]
+    count = {"None": 1, "?": 1, "*": 1, "+": 2}.get(str(action.nargs), 0)
     count = max(0, count + draw(st.sampled_from([0] * 9 + [1, -1])))
     given = [draw(values(action)) for _ in range(count)]
     if not action.option_strings:

@@ -17,12 +17,14 @@ from bench.store.cell import Cell
 from bench.store.store import Store
 
 SWEEP = {
-    "name": "overview-1", "study": "overview", "host": "here", "pid": 7, "state": "running", "cells": 3,
-    "stored": 1, "done": 1, "failed": 1,
+    "name": "overview-1", "study": "overview", "host": "here", "pid": 7, "state": "running",
+    "cells": 3, "stored": 1, "done": 1, "failed": 1,
     "began": "2025-01-31T12:00:00.000Z", "updated": "2025-01-31T12:04:10.000Z",
     "seconds_left": 12.5,
     "running": [{"label": "a cell", "node": "here", "seconds": 3.0}],
-    "nodes": [{"name": "here", "cpus": 2.0, "gpus": 0.0, "alive": True, "running": 1, "finished": 1}],
+    "nodes": [
+        {"name": "here", "cpus": 2.0, "gpus": 0.0, "alive": True, "running": 1, "finished": 1}
+    ],
     "failures": [["a cell", "diverged", "the loss was nan"]],
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from fuzzed_command import ask, examples
 from fuzzed_values import mutated_bytes, mutated_json, odd_texts
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ablations.study import FOLDER
@@ -42,9 +42,10 @@ paper:
 ODDITIES = (
     "2001-02-30", "2001-01-01T25:00:00", "!!int abc", "!!float x", "!!binary é", "!!timestamp x",
     "!!set {a}", "!!omap [a]", "!!pairs x", "!!python/object:os.system x", "!!bool maybe", "0x_",
-    "0b_", "0o_", "1e", "190:20:30", "1:99", "&a [*a]", "&a {*a : 1}", "*b", "{[1]: 2}", "{? {a: 1}}",
-    "{<<: 1}", "{<<: [1]}", "!!null x", "!", "!<> x", "%YAML 9.9", "--- x\n--- y", '"\\ud800"',
-    '"\\x00"', "\ufffe", "\t", "[" * 600 + "]" * 600, "{a: " * 600, "- " * 600, "9" * 5000, "1e999",
+    "0b_", "0o_", "1e", "190:20:30", "1:99", "&a [*a]", "&a {*a : 1}", "*b", "{[1]: 2}",
+    "{? {a: 1}}", "{<<: 1}", "{<<: [1]}", "!!null x", "!", "!<> x", "%YAML 9.9", "--- x\n--- y",
+    '"\\ud800"',     '"\\x00"', "\ufffe", "\t", "[" * 600 + "]" * 600, "{a: " * 600, "- " * 600,
+    "9" * 5000, "1e999",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import psutil
 from hypothesis import HealthCheck, Phase, settings
@@ -29,7 +30,7 @@ from bench.cli.main import main
 #: All well, some cells or checks failed, unusable input.
 STATUSES = (0, 1, 2)
 MOST_LINES, LONGEST_LINE = 3, 1000
-SECONDS = 20
+SECONDS = 60
 MEMORY = 4 * 1024**3
 
 _OURS = str(Path(bench.__file__).parents[1]) + os.sep
@@ -40,8 +41,12 @@ _SILENT = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, Resourc
 def examples(few: int) -> settings:
     """So many examples, always the same; FUZZ_EXAMPLES in the environment asks for others, as many
     as it says, and keeps those that fail (`make fuzz`)."""
-    asked, common = os.environ.get("FUZZ_EXAMPLES"), {"deadline": None, "print_blob": True}
-    common["suppress_health_check"] = list(HealthCheck)
+    asked = os.environ.get("FUZZ_EXAMPLES")
+    common: dict[str, Any] = {
+        "deadline": None,
+        "print_blob": True,
+        "suppress_health_check": list(HealthCheck),
+    }
     if asked is None:
         once = (Phase.explicit, Phase.generate)  # shrinking is for those who look for causes
         return settings(max_examples=few, derandomize=True, database=None, phases=once, **common)
@@ -110,26 +115,25 @@ def _captured() -> Iterator[list[str]]:
     for stream in streams:
         stream.flush()
     kept = [os.dup(number) for number in (1, 2)]
-    files = [tempfile.TemporaryFile() for _ in kept]
-    try:
-        for number, file in enumerate(files, start=1):
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        for number, file in ((1, out), (2, err)):
             os.dup2(file.fileno(), number)
         sys.stdout, sys.stderr = (
             io.TextIOWrapper(io.FileIO(number, "w", closefd=False), "utf-8", "backslashreplace")
             for number in (1, 2)
         )
-        yield written
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        sys.stdout, sys.stderr = streams
-        for number, old in enumerate(kept, start=1):
-            os.dup2(old, number)
-            os.close(old)
-        for file in files:
+        try:
+            yield written
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+            sys.stdout, sys.stderr = streams
+            for number, old in enumerate(kept, start=1):
+                os.dup2(old, number)
+                os.close(old)
+        for file in (out, err):
             file.seek(0)
             written.append(file.read().decode("utf-8", "replace"))
-            file.close()
 
 
 @contextlib.contextmanager
@@ -155,9 +159,9 @@ def _bounded() -> Iterator[None]:
 def _left_open() -> set[tuple[str, str]]:
     """Open file descriptors and what they lead to, without those of libraries that stay."""
     found = set()
-    for number in os.listdir("/proc/self/fd"):
+    for number in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
-            place = os.readlink(f"/proc/self/fd/{number}")
+            place = str(number.readlink())
             if place.startswith(tempfile.gettempdir()):
-                found.add((number, place))
+                found.add((number.name, place))
     return found

@@ -89,9 +89,13 @@ def snli(folder: str, *splits: str) -> Callable[[Path], None]:
     def make(root: Path) -> None:
         for split in splits:
             rows = [
-                {"gold_label": LABELS[n % 3], "sentence1": f"{split} dog {n}", "sentence2": f"cat {n}"}
+                {
+                    "gold_label": LABELS[n % 3],
+                    "sentence1": f"{split} dog {n}",
+                    "sentence2": f"cat {n}",
+                }
                 for n in range(21)
-            ]  # fmt: skip
+            ]
             write(root, {f"{folder}/snli_1.0_{split}.jsonl": lines(*rows)})
 
     return make
@@ -140,7 +144,7 @@ def multi30k(root: Path) -> None:
 def reuters(root: Path) -> None:
     stories = [
         {"title": f"COMPANY {n} TO BUY ALL", "id": str(n),
-         "body": f"Company number {n} said that it will buy\neverything. It did not say.\n Reuter\n"}
+         "body": f"Company number {n} said it will buy\neverything. It did not say.\n Reuter\n"}
         for n in range(1504)
     ]  # fmt: skip
     write(root, {

@@ -80,7 +80,8 @@ def ask(*arguments: str) -> Answer:
     lines = answer.err.splitlines()
     assert len(lines) <= MOST_LINES, told
     assert max(map(len, lines), default=0) <= LONGEST_LINE, told
-    assert not any(unicodedata.category(one) == "Cc" for line in lines for one in line), repr(told)
+    shown = answer.out.translate({ord("\t"): " ", ord("\n"): " "}) + "".join(lines)
+    assert not any(unicodedata.category(one) == "Cc" for one in shown), repr(told)
     if answer.status == 2:
         assert lines and lines[-1].startswith("attnbench: error: "), told
     assert not _left_open() - before, f"{told}\nleft open: {_left_open() - before}"

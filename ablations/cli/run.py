@@ -19,6 +19,7 @@ from ablations.cli.options import (
     checkpoint_seconds_of,
     data_root_of,
     device_of,
+    note,
     settings_of,
     with_data,
 )
@@ -122,7 +123,7 @@ def _note_other_data(cell: Cell, store: Store, splits: Mapping[str, Splits]) -> 
 
     if cell.data and store.is_local:
         lines = describe_other_data(plan_sweep([cell], store), splits)
-        sys.stderr.writelines(f"note: {line}\n" for line in lines)
+        note("note", lines)
 
 
 def _run(
@@ -170,7 +171,7 @@ def _run(
 
 
 def _warn(problem: str) -> None:
-    sys.stderr.write(f"warning: {problem}\n")
+    note("warning", [problem])
 
 
 def _show(result: Result, *, as_json: bool) -> None:
@@ -178,7 +179,7 @@ def _show(result: Result, *, as_json: bool) -> None:
     sys.stdout.write((record or "\n".join(summary(result))) + "\n")
     failure = result.failure
     if failure is not None:
-        sys.stderr.write(f"failed: {result.cell.label}: {failure.kind}: {failure.message}\n")
+        note("failed", [f"{result.cell.label}: {failure.kind}: {failure.message}"])
 
 
 def summary(result: Result) -> list[str]:

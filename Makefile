@@ -14,8 +14,11 @@ STUDY ?= overview
 STORE ?= runs/$(STUDY)
 TEST ?= tests
 MEASURE ?=
+FUZZ ?= tests/fuzz
+MINUTES ?= 60
+EXAMPLES ?= 200
 
-.PHONY: help bench test docs lint types format lock clean environment bench-performance bench-growth
+.PHONY: help bench test fuzz docs lint types format lock clean environment bench-performance bench-growth
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -49,6 +52,13 @@ bench: $(READY) ## run the default study on embedded data and build its report
 
 test: $(READY) ## the whole suite
 	$(BIN)/python -m pytest $(TEST) -m "not performance" -n logical --dist worksteal
+
+# In rounds of so many examples for each part; what fails is kept in .hypothesis and tried first.
+fuzz: $(READY) ## odd input of every kind for MINUTES (60), part by part; stops at what it finds
+	@end=$$(( $$(date +%s) + 60 * $(MINUTES) )); \
+	while test $$(date +%s) -lt $$end; do \
+		FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest $(FUZZ) -n 0 --timeout 0 || exit; \
+	done
 
 bench-performance: $(READY) ## speed, as one table (MEASURE="training_step --out FILE"; see docs/performance.md)
 	PYTHONPATH=tests/support $(BIN)/python tests/performance/run.py $(MEASURE)

@@ -10,9 +10,11 @@ by the trial's own process (`time_limit`).
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import faulthandler
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -54,6 +56,8 @@ _LOCAL_SECONDS, _REMOTE_SECONDS = 0.5, 10.0
 _LAST_WORDS_SECONDS = 15.0
 
 _TIMED_OUT_STATUS = 17
+
+_PR_SET_NAME = 15
 
 
 class Interrupted(Exception):
@@ -235,6 +239,12 @@ def _end(cell: Cell, options: TrialOptions, started: str) -> None:
         failure = failed_result(cell, TIMED_OUT, message, started=started, options=options)
         store_result(failure, options)
     os._exit(_TIMED_OUT_STATUS)
+
+
+def name_process(name: str) -> None:
+    """Give this process a name of at most 15 characters for `ps` and `top`, on Linux."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
 
 
 def descendants() -> list[psutil.Process]:

@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 from filelock import FileLock
 
-from ablations.cancellation import SIGNALS, descendants, end_processes
+from ablations.cancellation import SIGNALS, descendants, end_processes, name_process
 from bench.errors import UsageError
 from bench.store.files import DEAD_SECONDS, machine
 
@@ -280,6 +280,7 @@ def _guard(folder: Path, lock_file: Path) -> Iterator[None]:
     if not pid:
         with contextlib.suppress(BaseException):
             os.close(writing)
+            name_process("sweep-guard")
             os.setsid()
             for number in (*SIGNALS, signal.SIGTSTP):
                 signal.signal(number, signal.SIG_IGN)

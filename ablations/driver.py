@@ -27,7 +27,7 @@ from typing import Any, NoReturn
 
 import psutil
 
-from ablations.cancellation import SIGNALS, StopRequest, descendants, end_processes
+from ablations.cancellation import SIGNALS, StopRequest, descendants, end_processes, name_process
 from ablations.cluster import ClusterLost, RayFolder, Resources, cluster
 from ablations.progress import Progress
 from ablations.trial_interface import Outcome, TrialOptions
@@ -356,6 +356,7 @@ def _main(pipe: Connection, work: tuple[Any, ...], parent: int) -> None:
     _set_process(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         return
+    name_process("sweep-driver")
     os.setsid()  # signals of the terminal are for the parent
     for number in (*SIGNALS, signal.SIGTSTP):
         signal.signal(number, signal.SIG_DFL)

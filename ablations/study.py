@@ -48,7 +48,7 @@ from pydantic import (
 
 from bench.errors import UsageError, one_line, unknown_name
 from bench.store.cell import LARGEST_SEED, Cell, Scalar
-from bench.store.files import local_path
+from bench.store.files import local_path, read_regular
 from tasks.plan import make_cell
 
 FOLDER = Path(__file__).parent / "studies"
@@ -320,7 +320,7 @@ def study_files() -> dict[str, Path]:
 def read_study(path: Path) -> Study:
     """Read and check a study file."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise UsageError(f"cannot be read ({reason})", where=str(path)) from None

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import UsageError, one_line
+from bench.errors import REMEDY_SHOWN, UsageError, one_line
 from bench.store.files import local_path
 from bench.tracking import REQUESTS
 
@@ -146,6 +146,12 @@ def with_data(
     except UsageError:
         check_data(cells, data_root)
         raise
+
+
+def note(kind: str, lines: Iterable[object]) -> None:
+    """Write notes to standard error, each as one line that a terminal can show: names and messages
+    may come from anybody's files."""
+    sys.stderr.writelines(f"{kind}: {one_line(str(line), REMEDY_SHOWN)}\n" for line in lines)
 
 
 def say(line: str) -> None:

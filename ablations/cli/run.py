@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from ablations.cli.options import (
     checkpoint_seconds_of,
     data_root_of,
     device_of,
+    note,
     settings_of,
     with_data,
 )
@@ -107,7 +109,9 @@ def run(args: argparse.Namespace) -> int:
             result = _run(cell, data_root, store, args)
         except Stopped as stop:
             with contextlib.suppress(OSError):  # a terminal that is gone
-                sys.stderr.write(f"{stop}: a checkpoint is stored, run again to continue\n")
+                kept = "a checkpoint is stored, run again to continue"
+                nothing = "nothing is kept without --store"
+                sys.stderr.write(f"{stop}: {nothing if store is None else kept}\n")
             return stop.status
         except NotStoredError as error:
             _show(error.result, as_json=args.json)
@@ -125,7 +129,7 @@ def _note_other_data(cell: Cell, store: Store, splits: Mapping[str, Splits]) -> 
 
     if cell.data and store.is_local:
         lines = describe_other_data(plan_sweep([cell], store), splits)
-        sys.stderr.writelines(f"note: {line}\n" for line in lines)
+        note("note", lines)
 
 
 def _run(
@@ -153,7 +157,12 @@ def _run(
         checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_every),
     )
     if store is None:
-        result = run_trial(cell, options, TrialHooks(message=_warn))
+        from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+        try:
+            result = run_trial(cell, options, TrialHooks(message=_warn))
+        except SIGTERMException:  # a SystemExit with status 0
+            raise Stopped(signal.SIGTERM) from None
     else:
         with stop_signals(at_second=lambda: None) as request:
             hooks = TrialHooks(message=_warn, asked_to_stop=request.asked)
@@ -168,7 +177,7 @@ def _run(
 
 
 def _warn(problem: str) -> None:
-    sys.stderr.write(f"warning: {problem}\n")
+    note("warning", [problem])
 
 
 def _show(result: Result, *, as_json: bool) -> None:
@@ -176,7 +185,7 @@ def _show(result: Result, *, as_json: bool) -> None:
     sys.stdout.write((record or "\n".join(summary(result))) + "\n")
     failure = result.failure
     if failure is not None:
-        sys.stderr.write(f"failed: {result.cell.label}: {failure.kind}: {failure.message}\n")
+        note("failed", [f"{result.cell.label}: {failure.kind}: {failure.message}"])
 
 
 def summary(result: Result) -> list[str]:

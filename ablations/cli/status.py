@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from bench.errors import REMEDY_SHOWN, one_line
+
 if TYPE_CHECKING:
     from ablations.progress import SweepStatus
     from bench.store.store import Store
@@ -82,7 +84,7 @@ def _sweep_lines(record: SweepStatus, now: datetime) -> Iterable[str]:
         "finished": f"finished {since} ago",
         "stopped": f"stopped {since} ago",
     }
-    yield f"{record.study} ({driver}): {ends.get(how, how)}"
+    yield one_line(f"{record.study} ({driver}): {ends.get(how, how)}")
     done = record.stored + record.done
     left = record.seconds_left if how == "running" else None
     yield "  " + counts_line(done, record.cells, len(record.running), record.failed, left)
@@ -90,9 +92,9 @@ def _sweep_lines(record: SweepStatus, now: datetime) -> Iterable[str]:
         gpus = f", {node.gpus:g} GPUs" if node.gpus else ""
         gone = "" if node.alive else ", gone"
         trials = f"{node.running} running, {node.finished} ended"
-        yield f"  {node.name}: {node.cpus:g} CPUs{gpus}{gone}; {trials}"
+        yield f"  {one_line(node.name)}: {node.cpus:g} CPUs{gpus}{gone}; {trials}"
     for trial in record.running:
         where = f" on {trial.node}" if trial.node else ""
-        yield f"  running {duration(trial.seconds):>8}  {trial.label}{where}"
+        yield f"  running {duration(trial.seconds):>8}  {one_line(f'{trial.label}{where}')}"
     for label, kind, message in record.failures[-_SHOWN_FAILURES:]:
-        yield f"  failed  {label}: {kind}: {message}"
+        yield f"  failed  {one_line(f'{label}: {kind}: {message}', REMEDY_SHOWN)}"

@@ -7,7 +7,7 @@ import contextlib
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from ablations.cli.options import (
     check_data,
     checkpoint_seconds_of,
     data_root_of,
+    note,
     say,
     settings_of,
     with_data,
@@ -50,6 +51,9 @@ _RESOURCES: Mapping[tuple[str, str, type[Any], float | None], str] = {
     ("--trial-timeout", "MINUTES", float, None): "longest time of a trial; one that takes longer "
     "fails",
 }
+
+#: Pairs of learning rate and dropout that a search may try for each mechanism.
+_MOST_CANDIDATES = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -140,6 +144,8 @@ def _check_counts(args: argparse.Namespace) -> None:
             where="--seeds",
             remedy=f"a study lists seeds of your choice: `seeds: [{args.seeds}]`",
         )
+    if args.tune is not None and args.tune > _MOST_CANDIDATES:
+        raise UsageError(f"at most {_MOST_CANDIDATES:,} candidates", where="--tune")
     if args.trial_timeout is not None and not args.trial_timeout > 0:
         raise UsageError(f"must be > 0, got {args.trial_timeout:g}", where="--trial-timeout")
     if args.scheduler == "asha" and args.tune is None:
@@ -169,8 +175,8 @@ def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> in
     for cell in plan.cells:
         word = "done" if cell in stored else "run" if cell in to_run else "later"
         sys.stdout.write(f"{word:5}  {cell.hash[:12]}  {cell.label} [{cell.budget}]\n")
-    _report("warning", describe_unusable(plan))
-    _report("note", describe_other_data(plan, splits))
+    note("warning", describe_unusable(plan))
+    note("note", describe_other_data(plan, splits))
     for pair in expansion.refused:
         place = f" in a {pair.backbone} model" if pair.backbone else ""
         name = f"{pair.task} {pair.attention}+{pair.score}{place}"
@@ -230,7 +236,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         candidates = search.plan(due, create=True)
         say(f"{study.name}: search: {candidates}; results in {search.address}")
         tried = search.run(candidates, options, resources, renderer_for(sys.stderr))
-        _report("candidate failed", describe_failures(tried))
+        note("candidate failed", describe_failures(tried))
         if tried.stopped is not None:
             return tried.stopped
         if tried.lost is not None:
@@ -238,8 +244,8 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
             return tried.exit_status
         plan = search.plan_cells(cells, due, store, begun=True)
         options = search.with_notes(options, due)
-    _report("warning", describe_unusable(plan))
-    _report("note", describe_other_data(plan, splits))
+    note("warning", describe_unusable(plan))
+    note("note", describe_other_data(plan, splits))
     wandb = f"W&B {tracking.mode} ({tracking.reason})"
     say(f"{study.name}: {plan}; results in {store.address}; {wandb}")
     begun = time.perf_counter()
@@ -265,20 +271,16 @@ def _resources(args: argparse.Namespace) -> Resources:
     return Resources(args.address, args.cpus_per_trial, gpus, processes or 0, args.retries)
 
 
-def _report(kind: str, lines: Iterable[str]) -> None:
-    sys.stderr.writelines(f"{kind}: {line}\n" for line in lines)
-
-
 def _report_loss(reason: str) -> None:
-    _report("attnbench: error", [f"{reason}; what is finished is stored, run it again to go on"])
+    note("attnbench: error", [f"{reason}; what is finished is stored, run it again to go on"])
 
 
 def _conclude(summary: SweepSummary, address: str, seconds: float, tracking: Mode) -> None:
     from ablations.progress import duration
     from ablations.sweep import describe_failures, describe_problems
 
-    _report("failed", describe_failures(summary))
-    _report("warning", describe_problems(summary))
+    note("failed", describe_failures(summary))
+    note("warning", describe_problems(summary))
     done = sum(outcome.status == "done" for outcome in summary.outcomes)
     before, failed = len(summary.plan.stored), len(summary.failed)
     others = {

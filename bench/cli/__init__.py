@@ -3,6 +3,7 @@ any command with one line and status 130."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from types import FrameType
@@ -24,7 +25,8 @@ class CtrlC:
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if self.pressed or _is_importing(frame):
             # An interrupted import may leave the exception behind, or make another one of it.
-            os.write(2, b"" if self.pressed else NOTICE.encode())
+            with contextlib.suppress(OSError):  # a terminal that is gone
+                os.write(2, b"" if self.pressed else NOTICE.encode())
             os._exit(INTERRUPTED)
         self.pressed = True
         raise KeyboardInterrupt
@@ -32,10 +34,8 @@ class CtrlC:
     def listen(self) -> None:
         """Listen, unless somebody else does, or Ctrl-C is to be ignored."""
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            try:
+            with contextlib.suppress(ValueError):  # not the main thread
                 signal.signal(signal.SIGINT, self)
-            except ValueError:  # not the main thread
-                return
 
     def rest(self, *, at_exit: bool) -> None:
         """Listen no longer. Python's own handler would show a traceback while Python ends."""

@@ -136,10 +136,7 @@ class LocalFiles(Files):
         _sync_folder(target.parent)
 
     def read(self, name: str) -> bytes:
-        path = self.root / name
-        if stat.S_ISFIFO(path.stat().st_mode):  # nobody may ever write to it
-            raise OSError(errno.EINVAL, "a named pipe", str(path))
-        return path.read_bytes()
+        return read_regular(self.root / name)
 
     def names(self, folder: str) -> list[str]:
         try:
@@ -251,6 +248,16 @@ def local_path(given: str | os.PathLike[str], *, where: str) -> Path:
     except RuntimeError:  # no such user, or one without a home
         what = f"the home folder of '{text.partition('/')[0]}' is not known"
         raise UsageError(what, where=where, remedy="give the whole path") from None
+
+
+def read_regular(path: Path) -> bytes:
+    """The content of a file. Raises OSError, also for a named pipe, which nobody may ever write
+    to, and for a device, which may never end."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        kind = "a named pipe" if stat.S_ISFIFO(mode) else "a device or socket, not a file"
+        raise OSError(errno.EINVAL, kind, str(path))
+    return path.read_bytes()
 
 
 def user_cache() -> Path:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from ablations.cli.options import data_root_of, note
 from bench.store.files import local_path
 
 
@@ -113,12 +114,11 @@ def _submit(args: argparse.Namespace) -> int:
     size = done.path.stat().st_size
     trials = plural(len(done.manifest.trials), "trial")
     sys.stdout.write(f"{done.path}: {trials}, {size:,} bytes, class {done.manifest.kind}\n")
-    sys.stderr.writelines(f"note: {note}\n" for note in done.notes)
+    note("note", done.notes)
     return 0
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from ablations.cli.options import data_root_of
     from reports.formats import plural
     from reports.leaderboard.bundle import open_bundle, plain
     from reports.leaderboard.rules import load_rules
@@ -128,7 +128,7 @@ def _verify(args: argparse.Namespace) -> int:
     bundle = open_bundle(local_path(args.bundle, where="BUNDLE"), rules.limits)
     verdict = verify(bundle, rules, paths_of(data_root_of(args.data_root)))
     name, id = plain(verdict.bundle.manifest.name), verdict.bundle.id[:12]
-    sys.stderr.writelines(f"note: {note}\n" for note in verdict.notes)
+    note("note", verdict.notes)
     sys.stdout.writelines(f"{problem}\n" for problem in verdict.problems)
     if not verdict.is_verified:
         problems = plural(len(verdict.problems), "problem")
@@ -143,7 +143,6 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _rank(args: argparse.Namespace) -> int:
-    from ablations.cli.options import data_root_of
     from reports.leaderboard.board import build_board
     from reports.leaderboard.board_tables import write_board
     from reports.leaderboard.rules import load_reference, load_rules
@@ -157,8 +156,7 @@ def _rank(args: argparse.Namespace) -> int:
     )
     out = local_path(args.out, where="--out")
     write_board(board, out)
-    for refused in board.refused:
-        sys.stderr.write(f"not on the board: {refused.name}: {refused.reasons[0]}\n")
+    note("not on the board", (f"{one.name}: {one.reasons[0]}" for one in board.refused))
     sys.stdout.write(f"{out / 'index.html'}: {board.summary}\n")
     return 1 if board.refused else 0
 
@@ -178,6 +176,5 @@ def _freeze(args: argparse.Namespace) -> int:
             f"  {one.task}/{one.dataset} [{one.budget}]: {one.metric} {one.mean:.4g}, "
             f"spread {one.spread:.4g} ({one.mechanisms} mechanisms)\n"
         )
-    for left_out in reference.left_out:
-        sys.stderr.write(f"left out: {left_out}\n")
+    note("left out", reference.left_out)
     return 0

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablations.cli.options import add_tracking
+from ablations.cli.options import add_tracking, note
 from bench.store.files import local_path
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ def run(args: argparse.Namespace) -> int:
     told = f", {failed} failed" if failed else ""
     seconds = time.perf_counter() - begun
     sys.stdout.write(f"{out / 'index.html'}: {trials}{told}, {seconds:.1f} s\n")
-    for problem in report.collection.problems:
-        sys.stderr.write(f"left out: {problem}\n")
+    note("left out", report.collection.problems)
     _track(args.wandb, report, store, out / "index.html")
     return 0
 

@@ -238,6 +238,8 @@ def _check_ending(path: Path, limits: Limits) -> None:
     size = path.stat().st_size
     if size > limits.archive:
         _refuse(path, [f"{size:,} bytes, more than the {limits.archive:,} allowed"])
+    if not path.is_file() and not path.is_dir():  # a named pipe would be waited for
+        _refuse(path, ["not a file"])
     with path.open("rb") as file:
         file.seek(max(0, size - _END_SIZE - _FAR_END_SIZE))
         tail = file.read()

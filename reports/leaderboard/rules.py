@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from bench.errors import UsageError, shortened, unknown_name
 from bench.store.cell import Scalar
-from bench.store.files import local_path
+from bench.store.files import local_path, read_regular
 from bench.store.store import Store
 from reports import load as catalogues
 from reports.formats import plural
@@ -123,7 +123,7 @@ def _load(
         path = folder / f"{name}{endings[0]}"
     form = "JSON" if path.suffix == ".json" else "YAML"
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
         return model.model_validate(
             parse_json(content) if form == "JSON" else yaml.safe_load(content.decode())
         )

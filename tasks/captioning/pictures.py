@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bench.errors import UsageError
+from tasks.data.cache import file_digest
 from tasks.data.media import quiet_decoders, require_regular
 
 if TYPE_CHECKING:
@@ -76,9 +77,13 @@ def read_picture(path: Path, size: int, ranges: Ranges | None = None) -> np.ndar
         return _squashed(_upright_rgb(image, ranges), size, Image.Resampling.BICUBIC)
 
 
-@lru_cache(maxsize=1 << 16)  # problems and notes of a data set both ask
 def look_at(path: Path, ranges: tuple[tuple[Depth, tuple[float, float]], ...]) -> Look:
     """Look closely at a picture file. Raises as `read_picture` does."""
+    return _look(path, ranges, file_digest(path) if path.is_file() else "")
+
+
+@lru_cache(maxsize=1 << 16)  # problems and notes of a data set both ask
+def _look(path: Path, ranges: tuple[tuple[Depth, tuple[float, float]], ...], content: str) -> Look:
     from PIL import Image
 
     with _opened(path) as image:

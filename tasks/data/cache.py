@@ -27,6 +27,7 @@ import numpy as np
 
 from bench.errors import UsageError
 from bench.store.files import draft_of, remove_dead_drafts
+from tasks.data.media import require_regular
 
 if TYPE_CHECKING:  # imported where it is used, since listing and checking data need digests only
     import pyarrow as pa
@@ -61,6 +62,7 @@ def file_digest(path: Path) -> str:
 
     Raises UsageError naming a file that cannot be read.
     """
+    require_regular(path)
     try:
         status = path.stat()
         times = (status.st_mtime_ns, status.st_ctime_ns)

@@ -159,3 +159,15 @@ def test_a_table_of_many_running_cells_stays_short() -> None:
     printed = rendered(progress)
     assert "and 92 more" in printed
     assert len(printed.splitlines()) < 15
+
+
+def test_a_reader_that_leaves_ends_the_lines_and_not_the_sweep() -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    heard = io.StringIO()
+    progress = Progress(tally(), [LineRenderer(Closed()), LineRenderer(heard)])
+    progress.begin("starting")
+    progress.finished(FAILED)
+    assert heard.getvalue() == "starting\ncell b: failed, diverged\n"

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.performance
 SIGNALS = {
     "command": ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGKILL"),
     "driver": ("SIGTERM", "SIGKILL", "SIGSEGV"),
+    "guard": ("SIGKILL",),
     "raylet": ("SIGTERM", "SIGKILL", "SIGSTOP"),
     "gcs_server": ("SIGTERM", "SIGKILL", "SIGSTOP"),
     "worker": ("SIGTERM", "SIGKILL"),

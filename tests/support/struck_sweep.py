@@ -17,8 +17,8 @@ from bench.store.store import Store
 
 CELLS: list[tuple[int, dict[str, Any]]] = [(number, {"sleep": 0.4}) for number in range(16)]
 
-#: Of a sweep: the user's process, the one that it forks to drive Ray, and Ray's.
-PROCESSES = ("command", "driver", "raylet", "gcs_server", "worker", "helper")
+#: Of a sweep: the user's process, those that it forks to drive Ray and to clean up, and Ray's.
+PROCESSES = ("command", "driver", "guard", "raylet", "gcs_server", "worker", "helper")
 
 
 @dataclass
@@ -48,17 +48,15 @@ class Struck:
     def _kind(self, process: psutil.Process) -> str:
         try:
             name, words = process.name(), " ".join(process.cmdline())
-            parent = process.ppid()
         except psutil.Error:
             return "gone"
         if process.pid == self.run.process.pid:
             return "command"
         if name in ("raylet", "gcs_server"):
             return name
-        if words.startswith("ray::"):
-            return "worker"
-        is_ours = "fake_sweep.py" in words and parent == self.run.process.pid
-        return "driver" if is_ours else "helper"
+        if name in ("sweep-driver", "sweep-guard"):
+            return name.removeprefix("sweep-")
+        return "worker" if words.startswith("ray::") else "helper"
 
     def _under_way(self, kind: str) -> list[psutil.Process]:
         """The processes of a kind, once the command listens to signals and has begun."""

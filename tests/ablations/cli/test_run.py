@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from fake_trials import PREDICTIONS, fake_result
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from ablations.trial import UNUSABLE
 from ablations.trial_interface import TrialHooks, TrialOptions, failed_result
@@ -183,3 +184,15 @@ def test_a_real_cell_from_end_to_end(
     assert stored.predictions(result.hash)
     assert stored.traces(result.hash)
     assert {path.name for path in store.iterdir()} <= {"trials", "cache"}
+
+
+def test_a_run_without_a_store_says_that_it_was_stopped(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*arguments: object) -> None:  # as Lightning does it
+        raise SIGTERMException
+
+    monkeypatch.setattr("ablations.trial.run_trial", stopped)
+    command = ["run", "--task", "translation", "--attention", "soft", "--budget", "smoke"]
+    assert cli.main(command) == 143
+    assert capsys.readouterr().err == "SIGTERM: nothing is kept without --store\n"

@@ -161,6 +161,15 @@ def test_the_first_of_several_pictures_counts(tmp_path: Path, suffix: str) -> No
     assert look_at(path, ()).frames == 2 and look_at(path, ()).flat
 
 
+def test_a_picture_that_has_changed_is_looked_at_again(tmp_path: Path) -> None:
+    path = tmp_path / "one.png"
+    Image.new("RGB", (9, 9), "red").save(path)
+    assert look_at(path, ()).flat
+    path.write_bytes(b"no picture any more")
+    with pytest.raises(UsageError, match="cannot be read as a picture"):
+        look_at(path, ())
+
+
 def test_broken_exif_data_is_passed_over(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.jpg", (RAMP * 255).astype(np.uint8), exif=b"Exif\0\0MM\0*\xff\xff")
     assert read_picture(path, SIDE).max() > 200

@@ -346,7 +346,7 @@ class ScoredAttention(Attention):
     ) -> AttentionOutput:
         """`forward` with the caller's mask (broadcastable to B,1,T,S)."""
         steps = query.shape[1]
-        if steps > 1 and self.needs_previous:
+        if steps > 1 and (self.stepwise or self.needs_previous):
             return self._step_by_step(query, keys, state, need_weights)
         # Where nothing stands between a product and its softmax, torch's kernel does it all.
         asked = self.project_query(query)  # B,T,Q
@@ -404,8 +404,8 @@ class ScoredAttention(Attention):
     def _step_by_step(
         self, query: Tensor, keys: Keys, state: AttentionState, need_weights: bool
     ) -> AttentionOutput:
-        """Attend query by query, where each needs the weights of the one before. This is the only
-        loop over queries."""
+        """Attend query by query, where each needs the weights or other state of the one before.
+        This is the only loop over queries."""
         outputs = []
         for step in query.split(1, dim=1):
             outputs.append(self.forward(step, keys, state, need_weights=need_weights))
@@ -444,6 +444,11 @@ def first_position(mask: Tensor, dtype: torch.dtype) -> Tensor:
     code of Chorowski 2015. (The paper does not say; others begin with uniform weights.)"""
     first = mask & (mask.cumsum(1) == 1)
     return first[:, None].to(dtype)
+
+
+def shifted(weights: Tensor, by: int = 1) -> Tensor:
+    """Weights ...,S moved ahead by so many positions; what leaves the end is lost."""
+    return F.pad(weights, (by, 0))[..., : weights.shape[-1]]
 
 
 #: Elements an intermediate tensor may have (128 MiB in float32) before it is formed in pieces.

@@ -1,5 +1,5 @@
 """`gaussian-mixture` against Graves 2013, equations 46 to 51, and the variants of Battenberg 2020,
-written out with loops; that it has no score; that it refuses other backbones."""
+written out with loops."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from torch import Tensor
 from bench.attention.attention import build_attention
 from bench.attention.base import Memory, Sizes
 from bench.attention.mechanisms.gaussian_mixture import GaussianMixture, GaussianMixtureOptions
-from bench.attention.registries import NO_SCORE
-from bench.errors import NotApplicable
-from tasks.plan import make_cell
 
 SIZE = 4
 Make = Callable[..., Memory]
@@ -37,10 +34,11 @@ def written_out(module: GaussianMixture, query: Tensor, length: int) -> list[lis
     K = module.components
     kappa = [0.0] * K
     rows = []
-    for q in query:
+    weight, bias = module.window.weight.tolist(), module.window.bias.tolist()
+    for q in query.tolist():
         raw = [
-            sum(float(w) * float(x) for w, x in zip(row, q, strict=True)) + float(b)
-            for row, b in zip(module.window.weight, module.window.bias, strict=True)
+            sum(w * x for w, x in zip(row, q, strict=True)) + b
+            for row, b in zip(weight, bias, strict=True)
         ]
         heights, widths, moves = raw[:K], raw[K : 2 * K], raw[2 * K :]
         move = softplus if module.version == "v2" else math.exp
@@ -99,20 +97,3 @@ def test_normalised_components_sum_to_about_1(make_memory: Make) -> None:
     found = module(torch.ones(1, 2, SIZE).double(), keys, module.initial_state(keys))
     sums = found.weights.sum(-1)
     torch.testing.assert_close(sums, torch.ones_like(sums), atol=1e-3, rtol=0)
-
-
-def test_no_score_names_it_and_no_normaliser_is_read() -> None:
-    cells = {
-        make_cell("speech", "gaussian-mixture", score, options=options).hash
-        for score in (None, "dot", NO_SCORE)
-        for options in ({}, {"normaliser": "sparsemax"})
-    }
-    assert len(cells) == 1
-    cell = make_cell("speech", "gaussian-mixture", options={"components": 3})
-    assert cell.score == NO_SCORE and dict(cell.options) == {"components": 3}
-
-
-@pytest.mark.parametrize("backbone", ["transformer", "convolutional"])
-def test_other_backbones_are_refused(backbone: str) -> None:
-    with pytest.raises(NotApplicable, match="takes a recurrent decoder"):
-        make_cell("speech", "gaussian-mixture", backbone=backbone)

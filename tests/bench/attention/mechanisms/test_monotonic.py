@@ -62,6 +62,11 @@ def next_stepwise(p: Tensor, before: list[float]) -> list[float]:
     ]
 
 
+def chunk_energies(module: Mocha, query: Tensor, memory: Memory) -> Tensor:
+    """u_i of the first example, S."""
+    return module.chunk_score(query, module.chunk_score.project_keys(memory.states[:1])).view(-1)
+
+
 def in_chunks(module: Mocha, alpha: list[float], u: Tensor) -> list[float]:
     """b_i of a_i and the chunk energies (Chiu 2018)."""
     S, w = len(alpha), module.chunk
@@ -90,10 +95,7 @@ def test_the_expectation(make_memory: Make, name: str, score: str, training: boo
         step = next_stepwise if name == "stepwise-monotonic" else next_monotonic
         alpha = weights = step(p[t], alpha)
         if isinstance(module, Mocha):
-            keys = module.chunk_score.project_keys(memory.states[:1])
-            weights = in_chunks(
-                module, alpha, module.chunk_score(query[:1, t : t + 1], keys).view(-1)
-            )
+            weights = in_chunks(module, alpha, chunk_energies(module, query[:1, t : t + 1], memory))
         expected = torch.tensor(weights, dtype=torch.float64)
         torch.testing.assert_close(found.weights[0, t], expected)
         torch.testing.assert_close(found.context[0, t], expected @ memory.states[0])
@@ -139,10 +141,7 @@ def test_the_decisions_of_a_test(make_memory: Make, name: str, bias: float) -> N
             place = next((j for j in range(place, 6) if p[t, j] > 0.5), None)
         alpha = [float(j == place) for j in range(6)]
         if isinstance(module, Mocha):
-            keys = module.chunk_score.project_keys(memory.states[:1])
-            alpha = in_chunks(
-                module, alpha, module.chunk_score(query[:1, t : t + 1], keys).view(-1)
-            )
+            alpha = in_chunks(module, alpha, chunk_energies(module, query[:1, t : t + 1], memory))
         torch.testing.assert_close(found.weights[0, t], torch.tensor(alpha, dtype=torch.float64))
         context = torch.tensor(alpha, dtype=torch.float64) @ memory.states[0]
         torch.testing.assert_close(found.context[0, t], context)
@@ -207,9 +206,7 @@ def test_chunks_and_their_transpose(width: int) -> None:
     values = torch.arange(1.0, 6.0)
     found = chunks(values, width)
     assert found.shape == (5, width)
-    assert (
-        found.sum(-1)
-        == torch.tensor([sum(range(max(1, k - width + 1), k + 1)) for k in range(1, 6)])
-    ).all()
+    for k in range(1, 6):
+        assert found[k - 1].sum() == sum(range(max(1, k - width + 1), k + 1))
     parts = torch.randn(5, width)
     torch.testing.assert_close((found * parts).sum(), (values * join_chunks(parts)).sum())

@@ -30,7 +30,7 @@ from bench.attention.base import (
     join_steps,
     zero_padding,
 )
-from bench.attention.registries import attentions, normalisers, scores
+from bench.attention.registries import attentions, normalisers, score_of, scores
 from bench.attention.windows import MedianWindow
 from bench.errors import NotApplicable, UsageError
 
@@ -346,7 +346,7 @@ class ScoredAttention(Attention):
     ) -> AttentionOutput:
         """`forward` with the caller's mask (broadcastable to B,1,T,S)."""
         steps = query.shape[1]
-        if steps > 1 and self.needs_previous:
+        if steps > 1 and (self.stepwise or self.needs_previous):
             return self._step_by_step(query, keys, state, need_weights)
         # Where nothing stands between a product and its softmax, torch's kernel does it all.
         asked = self.project_query(query)  # B,T,Q
@@ -404,8 +404,8 @@ class ScoredAttention(Attention):
     def _step_by_step(
         self, query: Tensor, keys: Keys, state: AttentionState, need_weights: bool
     ) -> AttentionOutput:
-        """Attend query by query, where each needs the weights of the one before. This is the only
-        loop over queries."""
+        """Attend query by query, where each needs the weights or other state of the one before.
+        This is the only loop over queries."""
         outputs = []
         for step in query.split(1, dim=1):
             outputs.append(self.forward(step, keys, state, need_weights=need_weights))
@@ -444,6 +444,11 @@ def first_position(mask: Tensor, dtype: torch.dtype) -> Tensor:
     code of Chorowski 2015. (The paper does not say; others begin with uniform weights.)"""
     first = mask & (mask.cumsum(1) == 1)
     return first[:, None].to(dtype)
+
+
+def shifted(weights: Tensor, by: int = 1) -> Tensor:
+    """Weights ...,S moved ahead by so many positions; what leaves the end is lost."""
+    return F.pad(weights, (by, 0))[..., : weights.shape[-1]]
 
 
 #: Elements an intermediate tensor may have (128 MiB in float32) before it is formed in pieces.
@@ -489,7 +494,8 @@ def build_attention(
     """Build the mechanism of that name or class.
 
     Args:
-        score: name of the score; None for the mechanism's classic one.
+        score: name of the score; None for the mechanism's classic one. A mechanism without a score
+            takes any name and ignores it.
         options: an instance of the mechanism's `Options`; None for their defaults.
         backbone: the family of models it stands in; None for that of its paper.
 
@@ -498,8 +504,8 @@ def build_attention(
         NotApplicable: a score that the mechanism or the sizes refuse.
     """
     kind = attentions.get(attention) if isinstance(attention, str) else attention
-    score = kind.classic_score if score is None else score
-    reason = None if kind.placement == "fixed" else kind.refusal(score, backbone or kind.backbone)
+    score = score_of(kind, score)
+    reason = kind.refusal(score, backbone or kind.backbone)
     if reason:
         raise NotApplicable(reason, where=f"{attention} with {score}")
     return kind(sizes, score, kind.Options() if options is None else options)

@@ -21,6 +21,28 @@ def test_no_attention_is_one_cell_whatever_the_score() -> None:
     assert make_cell("translation", "none").score == NO_SCORE
 
 
+def test_a_mechanism_without_a_score_is_one_cell_whatever_score_and_normaliser() -> None:
+    cells = {
+        make_cell("speech", "gaussian-mixture", score, options=options).hash
+        for score in (None, "dot", NO_SCORE)
+        for options in ({}, {"normaliser": "sparsemax"})
+    }
+    assert len(cells) == 1
+    cell = make_cell("speech", "gaussian-mixture", options={"components": 3})
+    assert cell.score == NO_SCORE and dict(cell.options) == {"components": 3}
+    assert resolve(cell).attends, "it is no control"
+
+
+@pytest.mark.parametrize("backbone", ["transformer", "convolutional"])
+@pytest.mark.parametrize(
+    "attention", ["gaussian-mixture", "forward", "monotonic", "mocha", "stepwise-monotonic"]
+)
+def test_what_goes_step_by_step_takes_a_recurrent_decoder(attention: str, backbone: str) -> None:
+    assert attentions.get(attention).stepwise
+    with pytest.raises(NotApplicable, match="takes a recurrent decoder"):
+        make_cell("speech", attention, backbone=backbone)
+
+
 def test_options_that_equal_their_defaults_do_not_name_another_trial() -> None:
     plain = make_cell("translation", "soft")
     steps = resolve(plain).settings.max_steps

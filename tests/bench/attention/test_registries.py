@@ -17,10 +17,11 @@ from bench.errors import NotApplicable, UsageError
 SIZES = Sizes(4, 4)
 
 
-def test_the_ten_mechanisms_and_five_scores_are_there() -> None:
+def test_the_mechanisms_and_scores_of_the_papers_are_there() -> None:
     assert set(attentions.names()) == {
         *("none", "soft", "hard", "global", "local-m", "local-p"),
         *("self", "hierarchical", "over", "multi-step"),
+        *("gaussian-mixture", "forward", "monotonic", "mocha", "stepwise-monotonic"),
     }
     assert set(scores.names()) == {"dot", "scaled-dot", "general", "concat", "location-aware"}
 
@@ -31,18 +32,17 @@ def test_location_aware_is_refused_where_there_is_no_previous_step() -> None:
     assert all("has no previous step" in reason for reason in refused.values())
 
 
-def test_every_pair_is_listed_once_and_the_control_has_no_score() -> None:
+def test_every_pair_is_listed_once_and_some_have_no_score() -> None:
     pairs = [(a, s) for a, s, _ in valid_pairs()]
-    assert len(pairs) == len(set(pairs)) == 9 * 5 + 1
-    assert ("none", "none") in pairs
+    assert len(pairs) == len(set(pairs)) == 13 * 5 + 2
+    assert ("none", "none") in pairs and ("gaussian-mixture", "none") in pairs
 
 
 @pytest.mark.parametrize("name", attentions.names())
 def test_every_mechanism_says_what_it_is(name: str) -> None:
     kind = attentions.get(name)
     assert kind.summary and kind.citation
-    if kind.placement != "fixed":
-        assert kind.refusal(kind.classic_score, kind.backbone) is None
+    assert kind.refusal(kind.classic_score, kind.backbone) is None
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,11 @@ def test_every_mechanism_says_what_it_is(name: str) -> None:
         ("hierarchical", "current-state", "concat"),
         ("over", "current-state", "dot"),
         ("multi-step", "current-state", "dot"),
+        ("gaussian-mixture", "previous-state", "none"),
+        ("forward", "previous-state", "location-aware"),
+        ("monotonic", "previous-state", "concat"),
+        ("mocha", "previous-state", "concat"),
+        ("stepwise-monotonic", "previous-state", "concat"),
     ],
 )
 def test_placements_and_classic_scores(name: str, placement: str, classic: str) -> None:

@@ -110,7 +110,9 @@ def resolve(cell: Cell) -> Plan:
         attention=attention,
         attention_options=attention_options,
         dataset_options=_validated(source.Options, of_data),
-        settings=_validated(task.Settings, {**base, **of_task}),
+        settings=_validated(
+            task.Settings, {**base, **attention_options.model_defaults, **of_task}
+        ),
     )
 
 
@@ -217,6 +219,10 @@ def _none_or(field: FieldInfo, value: Any) -> Any:
 def _explicit_options(draft: Cell) -> dict[str, Scalar]:
     """The options that differ from what they would be anyway, as their types have them."""
     given, plain = resolve(draft), resolve(replace(draft, options={}))
+    # Options of attention may change the default of a setting.
+    of_attention = type(given.attention_options).model_fields.keys() & draft.options.keys()
+    attending = replace(draft, options={name: draft.options[name] for name in of_attention})
+    defaults = {"settings": resolve(attending) if of_attention else plain}
     explicit: dict[str, Scalar] = {}
     for name in draft.options:
         owner = next(
@@ -226,7 +232,7 @@ def _explicit_options(draft: Cell) -> dict[str, Scalar]:
         )
         model = getattr(given, owner)
         value = getattr(model, name)
-        if value != getattr(getattr(plain, owner), name) and _is_read(name, model, given):
+        if value != getattr(getattr(defaults.get(owner, plain), owner), name) and _is_read(name, model, given):
             explicit[name] = value
     return explicit
 
@@ -234,9 +240,9 @@ def _explicit_options(draft: Cell) -> dict[str, Scalar]:
 def _is_read(name: str, owner: BaseModel, plan: Plan) -> bool:
     """Whether the model of this plan looks at an option. A field that only some backbones or
     placements read names them in its `json_schema_extra`; where nothing attends, no option of
-    attention is read."""
+    attention is read, and where nothing is normalised, no normaliser."""
     if owner is plan.attention_options:
-        return plan.attends
+        return plan.attends and (name != "normaliser" or plan.attention.normalises)
     if name in ("num_heads", "ffn_dim") and plan.settings.encoder_self_attention:
         return True
     if name == "num_heads" and plan.attention.heads_of_backbone:

@@ -22,8 +22,10 @@ from bench.attention.base import (
     Keys,
     Memory,
     Sizes,
+    Slot,
 )
-from bench.attention.conformance import CHECKS, Finding, check_mechanism
+from bench.attention.conformance import CHECKS, SIZES, Finding, check_mechanism
+from bench.attention.positions import KINDS
 from bench.attention.registries import attentions, normalisers
 from bench.errors import NotApplicable, UsageError
 
@@ -47,6 +49,12 @@ VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("local-p", "concat", {"window": 1}),
     ("local-p", "location-aware", {"window": 2}),
     ("multi-step", "dot", {"scale_context": False}),
+    *(("self", "scaled-dot", {"relative_positions": kind}) for kind in KINDS),
+    ("self", "general", {"relative_positions": "shaw", "max_distance": 1}),
+    ("self", "concat", {"relative_positions": "t5"}),
+    ("self", "scaled-dot", {"relative_positions": "rope", "attention_size": 4, "window": 1}),
+    ("self", "scaled-dot", {"window": 1, "global_positions": 1}),
+    ("self", "scaled-dot", {"normaliser": "sparsemax", "relative_positions": "transformer-xl"}),
     *(
         (name, kind.classic_score, {"heads": 2})
         for name, kind in attentions.items()
@@ -76,6 +84,17 @@ def test_options_keep_mechanisms_conforming(
 ) -> None:
     kind = attentions.get(attention)
     assert not failures(check_mechanism(kind, score, options=kind.Options(**options)))
+
+
+@pytest.mark.parametrize("slot", ["encoder", "decoder"])
+@pytest.mark.parametrize(
+    ("attention", "score", "options"), [one for one in VARIANTS if one[0] == "self"]
+)
+def test_options_of_self_attention_conform_in_its_own_slots(
+    attention: str, score: str, options: dict[str, Any], slot: Slot
+) -> None:
+    kind, sizes = attentions.get(attention), replace(SIZES, slot=slot)
+    assert not failures(check_mechanism(kind, score, options=kind.Options(**options), sizes=sizes))
 
 
 @pytest.mark.parametrize(("attention", "score"), PAIRS)

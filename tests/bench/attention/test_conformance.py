@@ -54,6 +54,9 @@ VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("self", "concat", {"relative_positions": "t5"}),
     ("self", "scaled-dot", {"relative_positions": "rope", "attention_size": 4, "window": 1}),
     ("self", "scaled-dot", {"window": 1, "global_positions": 1}),
+    ("linear", "dot", {"attention_size": 4}),
+    ("performer", "scaled-dot", {"random_features": 5}),
+    ("nystrom", "scaled-dot", {"landmarks": 2, "pinv_iterations": 3}),
     ("self", "scaled-dot", {"normaliser": "sparsemax", "relative_positions": "transformer-xl"}),
     *(
         (name, kind.classic_score, {"heads": 2})
@@ -88,7 +91,8 @@ def test_options_keep_mechanisms_conforming(
 
 @pytest.mark.parametrize("slot", ["encoder", "decoder"])
 @pytest.mark.parametrize(
-    ("attention", "score", "options"), [one for one in VARIANTS if one[0] == "self"]
+    ("attention", "score", "options"),
+    [one for one in VARIANTS if one[0] in ("self", "linear", "performer")],
 )
 def test_options_of_self_attention_conform_in_its_own_slots(
     attention: str, score: str, options: dict[str, Any], slot: Slot
@@ -101,7 +105,7 @@ def test_options_of_self_attention_conform_in_its_own_slots(
 def test_queries_and_states_of_different_sizes(attention: str, score: str) -> None:
     sizes = Sizes(query=6, memory=8, heads=3)
     kind = attentions.get(attention)
-    if attention != "self" and score in ("dot", "scaled-dot"):
+    if not getattr(kind, "projects", False) and score in ("dot", "scaled-dot"):
         with pytest.raises(NotApplicable, match="needs equal sizes"):
             check_mechanism(kind, score, sizes=sizes)
     else:

@@ -110,9 +110,7 @@ def resolve(cell: Cell) -> Plan:
         attention=attention,
         attention_options=attention_options,
         dataset_options=_validated(source.Options, of_data),
-        settings=_validated(
-            task.Settings, {**base, **attention_options.model_defaults, **of_task}
-        ),
+        settings=_validated(task.Settings, {**base, **attention_options.model_defaults, **of_task}),
     )
 
 
@@ -232,7 +230,9 @@ def _explicit_options(draft: Cell) -> dict[str, Scalar]:
         )
         model = getattr(given, owner)
         value = getattr(model, name)
-        if value != getattr(getattr(defaults.get(owner, plain), owner), name) and _is_read(name, model, given):
+        if value != getattr(getattr(defaults.get(owner, plain), owner), name) and _is_read(
+            name, model, given
+        ):
             explicit[name] = value
     return explicit
 

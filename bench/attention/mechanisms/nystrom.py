@@ -124,6 +124,4 @@ class NystromAttention(ScoredAttention):
             return AttentionOutput(finished, after)
         weights = mixing @ right  # B,H,S,S
         parts = {f"head {h}": one for h, one in enumerate(weights.unbind(1), 1)}
-        return AttentionOutput(
-            finished, after, weights.mean(1), parts if len(parts) > 1 else {}
-        )
+        return AttentionOutput(finished, after, weights.mean(1), parts if len(parts) > 1 else {})

@@ -27,7 +27,9 @@ K = SIZE // HEADS
 Make = Callable[..., Memory]
 
 
-def build(kind: str, slot: Slot, score: str = "scaled-dot", **options: object) -> MultiHeadAttention:
+def build(
+    kind: str, slot: Slot, score: str = "scaled-dot", **options: object
+) -> MultiHeadAttention:
     chosen = MultiHeadAttention.Options(relative_positions=kind, **options)
     module = build_attention("self", Sizes(SIZE, SIZE, heads=HEADS, slot=slot), score, chosen)
     assert isinstance(module, MultiHeadAttention)
@@ -133,7 +135,9 @@ def test_gradients_are_those_of_the_path_with_weights(kind: str) -> None:
     for need_weights in (True, False):
         module.zero_grad()
         keys = module.extend(None, states)
-        module(states, keys, AttentionState(), need_weights=need_weights).context.sin().sum().backward()
+        module(
+            states, keys, AttentionState(), need_weights=need_weights
+        ).context.sin().sum().backward()
         found.append({name: one.grad.clone() for name, one in module.named_parameters()})
     for name, expected in found[0].items():
         torch.testing.assert_close(found[1][name], expected, msg=name)

@@ -1,7 +1,7 @@
 """Positions: sinusoids of absolute ones, and the kinds of relative position of self-attention.
 
-In self-attention queries and keys are the same positions, so how far apart they are means something.
-A kind of relative position is a part of a mechanism beside its score: it turns queries and keys, adds
+In self-attention queries and keys are the same positions, so that their distance means something. A
+kind of relative position is a part of a mechanism beside its score: it turns queries and keys, adds
 to energies, or adds to the context. Offsets are o = s - t, key minus query: negative where the key
 stands before the query. T queries and S keys have N = T+S-1 different offsets.
 """

@@ -105,7 +105,7 @@ def resolve(cell: Cell) -> Plan:
         attention=attention,
         attention_options=attention_options,
         dataset_options=_validated(source.Options, of_data),
-        settings=_validated(task.Settings, {**base, **of_task}),
+        settings=_validated(task.Settings, {**base, **attention_options.model_defaults, **of_task}),
     )
 
 
@@ -212,6 +212,10 @@ def _none_or(field: FieldInfo, value: Any) -> Any:
 def _explicit_options(draft: Cell) -> dict[str, Scalar]:
     """The options that differ from what they would be anyway, as their types have them."""
     given, plain = resolve(draft), resolve(replace(draft, options={}))
+    # Options of attention may change the default of a setting.
+    of_attention = type(given.attention_options).model_fields.keys() & draft.options.keys()
+    attending = replace(draft, options={name: draft.options[name] for name in of_attention})
+    defaults = {"settings": resolve(attending) if of_attention else plain}
     explicit: dict[str, Scalar] = {}
     for name in draft.options:
         owner = next(
@@ -221,7 +225,9 @@ def _explicit_options(draft: Cell) -> dict[str, Scalar]:
         )
         model = getattr(given, owner)
         value = getattr(model, name)
-        if value != getattr(getattr(plain, owner), name) and _is_read(name, model, given):
+        if value != getattr(getattr(defaults.get(owner, plain), owner), name) and _is_read(
+            name, model, given
+        ):
             explicit[name] = value
     return explicit
 

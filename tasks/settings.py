@@ -72,8 +72,10 @@ class Settings(BaseModel):
     )
     num_heads: int = _transformer(4, ge=1, description="heads of the Transformer")
     ffn_dim: int = _transformer(256, ge=1, description="inner size of the Transformer")
-    positional_encoding: Literal["sinusoids", "learned"] = _transformer(
-        "sinusoids", description="positional encoding of the Transformer"
+    positional_encoding: Literal["sinusoids", "learned", "none"] = _transformer(
+        "sinusoids",
+        description="absolute positions of the Transformer; none by default where "
+        "relative_positions are chosen",
     )
     kernel_size: int = _convolutional(3, ge=1, description="width of the convolutions")
     attention_layers: str = _convolutional(

@@ -30,6 +30,7 @@ from bench.attention.base import (
     join_steps,
     zero_padding,
 )
+from bench.attention.positions import RelativePositions, Span
 from bench.attention.registries import attentions, normalisers, score_of, scores
 from bench.attention.windows import MedianWindow
 from bench.errors import NotApplicable, UsageError
@@ -242,14 +243,15 @@ class ScoredAttention(Attention):
             self.key_projection = _projection(sizes.memory, sizes.query)
             self.value_projection = _projection(sizes.memory, sizes.query)
             self.output_projection = _projection(sizes.query, sizes.query)
-        # The mean of all values under normalised energies, and no more than that.
-        simple = (
-            type(self).weigh is ScoredAttention.weigh
-            and isinstance(self.window, Everywhere)
-            and isinstance(self.aggregation, Expectation)
+        #: Relative positions, which only self-attention can have.
+        self.positions: RelativePositions | None = None
+        # The mean of values under normalised energies, and no more than that.
+        simple = type(self).weigh is ScoredAttention.weigh and isinstance(
+            self.aggregation, Expectation
         )
         #: Whether torch's scaled_dot_product_attention may compute the context, with a dot score.
-        self.supports_sdpa = simple and self.normaliser.supports_sdpa
+        self.supports_sdpa = simple and self.window.only_masks and self.normaliser.supports_sdpa
+        simple = simple and isinstance(self.window, Everywhere)
         self.keys_shared_across_beams = (
             simple and not self.needs_previous and type(self).forward is ScoredAttention.forward
         )
@@ -288,7 +290,8 @@ class ScoredAttention(Attention):
         return Keys(memory, {**tensors, **self.window.prepare(memory)})
 
     def extend(self, keys: Keys | None, states: Tensor) -> Keys:
-        new = self._project(states, states)
+        first = 0 if keys is None else keys.tensors["keys"].shape[2]
+        new = self._project(states, states, first)
         if keys is None:
             mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
             return Keys(Memory(states, mask, states[:, 0]), new)
@@ -299,11 +302,13 @@ class ScoredAttention(Attention):
             tensors["mask"] = torch.cat([old["mask"], real], -1)
         return Keys(keys.memory, tensors)
 
-    def _project(self, states: Tensor, values: Tensor) -> dict[str, Tensor]:
+    def _project(self, states: Tensor, values: Tensor, first: int = 0) -> dict[str, Tensor]:
+        """Keys and values of states B,N,D, the first of which stands at position `first`."""
         if self.key_projection is not None and self.value_projection is not None:
             states, values = self.key_projection(states), self.value_projection(values)
+        keys = self.score.project_keys(states)
         return {
-            "keys": self.score.project_keys(states),  # B,H,S,K
+            "keys": keys if self.positions is None else self.positions.keys(keys, first),  # B,H,S,K
             "values": split_heads(values, self.heads),  # B,H,S,V
         }
 
@@ -353,11 +358,22 @@ class ScoredAttention(Attention):
         if not need_weights and self.supports_sdpa:
             dot = self.score.as_dot(asked)  # B,H,T,K and a factor
             if dot is not None:
-                context = sdpa_context(*dot, keys, mask)  # B,T,C
+                vectors, factor = dot
+                mask = self.window(query, keys, state, mask).mask
+                if self.positions is not None:
+                    vectors, mask = self.positions.for_kernel(
+                        vectors, factor, keys.tensors["keys"], mask, state.position
+                    )
+                context = sdpa_context(vectors, factor, keys, mask)  # B,T,C
                 after = AttentionState(state.position + steps, state.tensors)
                 return AttentionOutput(self.finish(context, query, keys), after)
         # Score: how well each query fits each key.
-        energies = self.score(asked, keys.tensors["keys"], state.tensors.get("previous"))  # B,H,T,S
+        if self.positions is None:
+            energies = self.score(asked, keys.tensors["keys"], state.tensors.get("previous"))
+        else:
+            energies = self.positions.energies(
+                self.score, asked, keys.tensors["keys"], state.position
+            )  # B,H,T,S
         # Window and normaliser.
         weighed = self.weigh(energies, query, keys, state, mask)  # B,H,T,S
         # Aggregation: the context, and the weights that made it.
@@ -365,12 +381,16 @@ class ScoredAttention(Attention):
             selected = self.aggregation(weighed.weights, keys.tensors["values"], state.tensors)
         else:
             selected = Selection(weighed.context, weighed.weights)
+        context = selected.context  # B,T,C
+        if self.positions is not None:
+            span = Span(state.position, steps, selected.weights.shape[3])
+            context = self.positions.add_context(context, selected.weights, span)
         # What the next step has to know.
         tensors = {**state.tensors, **weighed.tensors}
         if self.needs_previous:
             tensors["previous"] = selected.weights[:, :, -1]  # B,H,S
         return AttentionOutput(
-            self.finish(selected.context, query, keys),  # B,T,C
+            self.finish(context, query, keys),
             AttentionState(state.position + steps, tensors),
             mean_over_heads(selected.weights) if need_weights else None,  # B,T,S
             self._parts(weighed, selected) if need_weights else {},

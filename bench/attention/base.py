@@ -105,6 +105,12 @@ class AttentionOptions(BaseModel):
 
     normaliser: str = "softmax"
 
+    @property
+    def model_defaults(self) -> Mapping[str, Any]:
+        """Settings of the model (fields of `bench.models.base.ModelConfig`) whose default is
+        another one under these options, by name."""
+        return {}
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -468,6 +474,9 @@ class WindowMask:
 class Window(nn.Module, ABC):
     """Base class of windows. A window remembers nothing: the state comes in with each call."""
 
+    #: True if a mask is all it gives, no gain, so that a fused kernel may compute the context.
+    only_masks: ClassVar[bool] = False
+
     @property
     def needs_previous(self) -> bool:
         """Whether the window reads the weights of the step before ("previous" in the state)."""
@@ -491,6 +500,8 @@ class Window(nn.Module, ABC):
 
 class Everywhere(Window):
     """No window: every real position is seen."""
+
+    only_masks = True
 
     def forward(
         self, query: Tensor, keys: Keys, state: AttentionState, mask: Tensor | None

@@ -58,6 +58,46 @@ class MedianWindow(Window):
         return WindowMask(inside if mask is None else inside & mask)
 
 
+class SlidingWindow(Window):
+    """A window around a query's own position in self-attention (Beltagy 2020, sections 3.1):
+    query t sees the positions t - width to t + width, of those that causality leaves.
+
+    Positions with global attention, the first of a sequence, see all and are seen by all; the
+    paper projects them by matrices of their own, here they share those of the others. Queries on
+    padding count as on the last real position. What lies outside is masked: the window costs as
+    much as none.
+
+    Args:
+        width: positions on either side (the paper's w is twice that).
+        global_positions: how many positions have global attention.
+    """
+
+    only_masks = True
+
+    def __init__(self, width: int, global_positions: int = 0) -> None:
+        super().__init__()
+        assert width >= 1, "a window of the position itself mixes nothing"
+        self.width, self.global_positions = width, global_positions
+
+    def prepare(self, memory: Memory) -> Mapping[str, Tensor]:
+        return {"last": memory.lengths[:, None] - 1}  # B,1
+
+    def forward(
+        self, query: Tensor, keys: Keys, state: AttentionState, mask: Tensor | None
+    ) -> WindowMask:
+        first, T, S = state.position, query.shape[1], keys.tensors["values"].shape[2]
+        asking = torch.arange(first, first + T, device=query.device)[None]  # 1,T
+        if "last" in keys.tensors:  # keys that grew step by step are all real
+            asking = torch.minimum(asking, keys.tensors["last"])  # B,T
+        asked = torch.arange(S, device=query.device)
+        inside = (asked - asking[..., None]).abs() <= self.width  # B,T,S
+        if self.global_positions:
+            everywhere = asking[..., None] < self.global_positions
+            inside = inside | everywhere | (asked < self.global_positions)
+        inside = inside[:, None]  # B,1,T,S
+        return WindowMask(inside if mask is None else inside & mask)
+
+
 class PointWindow(Window):
     """A window around a point.
 

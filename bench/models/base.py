@@ -44,8 +44,8 @@ class ModelConfig:
             previous state and the same (Bahdanau 2015, appendix A.2.2).
         attention_layers: decoder layers that attend, counted from 1, in the convolutional
             decoder (the ablation of Gehring 2017, section 5.5); None for all.
-        positional_encoding: of the Transformer: "sinusoids", or "learned" (Vaswani 2017, table 3
-            E).
+        positional_encoding: of the Transformer: "sinusoids", "learned" (Vaswani 2017, table 3 E),
+            or "none", where self-attention knows relative positions or order is left to causality.
         max_positions: longest sequence with a learned position.
     """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -20,6 +19,7 @@ from bench.attention.base import (
     Slot,
     zero_padding,
 )
+from bench.attention.positions import sinusoids
 from bench.errors import UsageError
 from bench.models.base import Decoded, Decoder, DecoderState, Encoder, ModelConfig
 from bench.models.layers import (
@@ -32,29 +32,6 @@ from bench.models.layers import (
     resize,
     token_embedding,
 )
-
-
-def sinusoids(start: int, length: int, like: Tensor) -> Tensor:
-    """Sinusoidal encoding of the positions start .. start+length-1, as in the paper's code
-    (tensor2tensor), of which section 3.5 of Vaswani 2017 is a simplification.
-
-    The first half of the dimensions are sines, the second cosines (the paper's text has them in
-    turn, which a permutation undoes). The wavelengths form a geometric progression from 2 pi to
-    exactly 10000 * 2 pi: the exponents are i / (D/2 - 1), where the text has i / (D/2), so that
-    values differ from the text's by up to a few tenths.
-
-    Args:
-        like: ...,D gives size, type and device.
-
-    Returns:
-        length,D.
-    """
-    size = like.shape[-1]
-    half = (size + 1) // 2
-    positions = torch.arange(start, start + length, device=like.device, dtype=torch.float32)
-    exponents = torch.arange(half, device=like.device, dtype=torch.float32) / max(half - 1, 1)
-    angles = positions[:, None] * torch.exp(exponents * -math.log(10_000.0))  # length,D/2
-    return torch.cat((angles.sin(), angles.cos()), dim=1)[:, :size].to(like.dtype)
 
 
 class LearnedPositions(nn.Module):
@@ -85,17 +62,20 @@ AttentionFactory = Callable[[Sizes], Attention]
 
 
 class Positions(nn.Module):
-    """Positional encoding added to states: sinusoids, or learned vectors if so configured."""
+    """Positional encoding added to states: sinusoids, learned vectors, or none."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        self.kind = config.positional_encoding
         self.learned: LearnedPositions | None = None
-        if config.positional_encoding == "learned":
+        if self.kind == "learned":
             self.learned = LearnedPositions(config.max_positions, config.hidden_dim)
 
     def forward(self, states: Tensor, start: int = 0) -> Tensor:
         """Add positions to B,N,H states, the first of which stands at position `start`."""
         count = states.shape[1]
+        if self.kind == "none":
+            return states
         if self.learned is not None:
             return states + self.learned(start, count)
         return states + sinusoids(start, count, states)

@@ -22,8 +22,10 @@ from bench.attention.base import (
     Keys,
     Memory,
     Sizes,
+    Slot,
 )
-from bench.attention.conformance import CHECKS, Finding, check_mechanism
+from bench.attention.conformance import CHECKS, SIZES, Finding, check_mechanism
+from bench.attention.positions import KINDS
 from bench.attention.registries import attentions, normalisers
 from bench.errors import NotApplicable, UsageError
 
@@ -47,6 +49,15 @@ VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("local-p", "concat", {"window": 1}),
     ("local-p", "location-aware", {"window": 2}),
     ("multi-step", "dot", {"scale_context": False}),
+    *(("self", "scaled-dot", {"relative_positions": kind}) for kind in KINDS),
+    ("self", "general", {"relative_positions": "shaw", "max_distance": 1}),
+    ("self", "concat", {"relative_positions": "t5"}),
+    ("self", "scaled-dot", {"relative_positions": "rope", "attention_size": 4, "window": 1}),
+    ("self", "scaled-dot", {"window": 1, "global_positions": 1}),
+    ("linear", "dot", {"attention_size": 4}),
+    ("performer", "scaled-dot", {"random_features": 5}),
+    ("nystrom", "scaled-dot", {"landmarks": 2, "pinv_iterations": 3}),
+    ("self", "scaled-dot", {"normaliser": "sparsemax", "relative_positions": "transformer-xl"}),
     *(
         (name, kind.classic_score, {"heads": 2})
         for name, kind in attentions.items()
@@ -93,11 +104,23 @@ def test_options_keep_mechanisms_conforming(
     assert not failures(check_mechanism(kind, score, options=kind.Options(**options)))
 
 
+@pytest.mark.parametrize("slot", ["encoder", "decoder"])
+@pytest.mark.parametrize(
+    ("attention", "score", "options"),
+    [one for one in VARIANTS if one[0] in ("self", "linear", "performer")],
+)
+def test_options_of_self_attention_conform_in_its_own_slots(
+    attention: str, score: str, options: dict[str, Any], slot: Slot
+) -> None:
+    kind, sizes = attentions.get(attention), replace(SIZES, slot=slot)
+    assert not failures(check_mechanism(kind, score, options=kind.Options(**options), sizes=sizes))
+
+
 @pytest.mark.parametrize(("attention", "score"), PAIRS)
 def test_queries_and_states_of_different_sizes(attention: str, score: str) -> None:
     sizes = Sizes(query=6, memory=8, heads=3)
     kind = attentions.get(attention)
-    if attention != "self" and score in ("dot", "scaled-dot"):
+    if not getattr(kind, "projects", False) and score in ("dot", "scaled-dot"):
         with pytest.raises(NotApplicable, match="needs equal sizes"):
             check_mechanism(kind, score, sizes=sizes)
     else:

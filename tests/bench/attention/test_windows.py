@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.attention.attention import build_attention
 from bench.attention.base import (
@@ -18,10 +18,12 @@ from bench.attention.base import (
     AttentionState,
     Memory,
     Sizes,
+    Slot,
     lengths_to_mask,
 )
 from bench.attention.mechanisms.local_m import LocalAttention, LocalOptions
 from bench.attention.mechanisms.local_p import PredictiveOptions
+from bench.attention.registries import attentions
 from bench.attention.windows import MonotonicWindow, PredictiveWindow
 
 SIZE = 4
@@ -257,3 +259,39 @@ def test_a_width_of_nothing_is_refused() -> None:
         MonotonicWindow(0, 1.0)
     with pytest.raises(AssertionError):
         PredictiveWindow(SIZE, 0)
+
+
+@pytest.mark.parametrize("slot", ["encoder", "decoder"])
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_sliding_window_is_torchs_attention_under_its_mask(slot: Slot, count: int) -> None:
+    """Beltagy 2020: each position sees w on either side; some see all and are seen by all."""
+    options = attentions.get("self").Options(window=2, global_positions=count)
+    ours = build_attention("self", Sizes(8, 8, heads=2, slot=slot), options=options).double()
+    theirs = nn.MultiheadAttention(8, 2, batch_first=True, dtype=torch.float64)
+    projections = [ours.query_projection, ours.key_projection, ours.value_projection]
+    theirs.in_proj_weight.data = torch.cat([one.weight.data for one in projections])
+    theirs.out_proj.load_state_dict(ours.output_projection.state_dict())
+    hidden = torch.ones(9, 9, dtype=torch.bool)
+    for t in range(9):
+        for s in range(9):
+            near = abs(s - t) <= 2 or s < count or t < count
+            hidden[t, s] = not near or (slot == "decoder" and s > t)
+    states = torch.randn(3, 9, 8, dtype=torch.float64)
+    context, weights = theirs(states, states, states, attn_mask=hidden)
+    memory = Memory(states, torch.ones(3, 9, dtype=torch.bool), states[:, 0])
+    keys = ours.prepare(memory)
+    for need_weights in (True, False):
+        found = ours(states, keys, AttentionState(), need_weights=need_weights)
+        torch.testing.assert_close(found.context, context)
+    torch.testing.assert_close(ours(states, keys, AttentionState()).weights, weights)
+    if slot == "decoder":  # keys that grow
+        keys = None
+        for t, step in enumerate(states.split(1, 1)):
+            keys = ours.extend(keys, step)
+            found = ours(step, keys, AttentionState(t), need_weights=False)
+            torch.testing.assert_close(found.context[:, 0], context[:, t])
+
+
+def test_global_positions_come_with_a_window() -> None:
+    with pytest.raises(ValueError, match="give a window as well"):
+        attentions.get("self").Options(global_positions=1)

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bench.attention.positions import sinusoids
 from bench.errors import UsageError
 from bench.models.base import ModelConfig
-from bench.models.transformer import LearnedPositions, Positions, sinusoids
+from bench.models.transformer import LearnedPositions, Positions
 
 
 def _copy_attention(ours: nn.Module, theirs: nn.MultiheadAttention) -> None:
@@ -114,3 +115,5 @@ def test_a_transformer_adds_the_positions_that_its_sizes_ask_for() -> None:
         torch.testing.assert_close(positions(states, 5), states + table)
         assert (positions.learned is None) == (kind == "sinusoids")
         assert (len(list(positions.parameters())) == 0) == (kind == "sinusoids")
+    none = Positions(ModelConfig(hidden_dim=4, positional_encoding="none"))
+    assert none(states, 5) is states

@@ -23,7 +23,7 @@ class Cosine(Dot):
     """
 
     summary = "cosine of query and key, times a learned sharpness"
-    formula = "g h . s / (|h| |s|)"
+    formula = "g cos(h, s)"
     citation = "Graves 2014, Liu 2022"
     products = False
 

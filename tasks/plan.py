@@ -49,7 +49,7 @@ def make_cell(
 
     Raises:
         UsageError: unknown names or options, values that do not fit.
-        NotApplicable: pairs without a meaning, with the reason.
+        NotApplicable: pairs and options without a meaning, with the reason.
     """
     kind, owner = attentions.get(attention), tasks.get(task)
     if not 0 <= seed <= LARGEST_SEED:
@@ -89,7 +89,8 @@ def _backbone(name: str) -> Backbone:
 
 
 def resolve(cell: Cell) -> Plan:
-    """Everything the trial of a cell needs. Raises UsageError as `make_cell` does."""
+    """Everything the trial of a cell needs. Raises UsageError and NotApplicable as `make_cell`
+    does."""
     task, source, attention = _owners(cell)
     backbone = _backbone(cell.backbone or attention.backbone)
     base = source.settings(cell.budget, backbone)
@@ -98,6 +99,10 @@ def resolve(cell: Cell) -> Plan:
     )
     attention_options = _validated(attention.Options, of_attention)
     normalisers.get(attention_options.normaliser, where="--set normaliser")
+    if attention.placement != "fixed":
+        reason = attention.refusal_of_options(attention_options, cell.score, backbone)
+        if reason:
+            raise NotApplicable(reason, where=f"{cell.attention} with {cell.score}")
     return Plan(
         cell=cell,
         task=task,

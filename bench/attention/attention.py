@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from bench.attention import Backbone
+from bench.attention import heads as head_parts
 from bench.attention.base import (
     Attention,
     AttentionOptions,
@@ -26,10 +28,12 @@ from bench.attention.base import (
     Sampled,
     Score,
     Sizes,
+    StepwiseNormaliser,
     Window,
     join_steps,
     zero_padding,
 )
+from bench.attention.heads import HeadNorm, HeadOptions, HeadOutput
 from bench.attention.positions import RelativePositions, Span
 from bench.attention.registries import attentions, normalisers, score_of, scores
 from bench.attention.windows import MedianWindow
@@ -125,8 +129,8 @@ def weighted_mean(weights: Tensor, values: Tensor) -> Tensor:
     return merge_heads(weights.to(values.dtype) @ values)
 
 
-class ScoreOptions(AttentionOptions):
-    """Options that scores read, each what concerns it."""
+class ScoreOptions(HeadOptions):
+    """Options that scores and normalisers read, each what concerns it, and those of heads."""
 
     attention_size: int | None = Field(
         None,
@@ -136,6 +140,15 @@ class ScoreOptions(AttentionOptions):
     )
     location_filters: int = Field(10, ge=1, description="convolutions over the previous weights")
     location_kernel: int = Field(15, ge=1, description="their width in positions; odd")
+    location_heads: Literal["shared", "own", "several-widths"] = Field(
+        "shared",
+        description="whether all heads share these convolutions, each has its own, or its own of "
+        "another width: head h of H h/H of it (ESPnet's AttMultiHeadLoc, AttMultiHeadMultiResLoc)",
+    )
+    top_k: int = Field(8, ge=1, description="k of the normaliser top-k")
+    fertility: float = Field(
+        2.0, gt=0, description="most weight of a position, all steps together, in constrained-*"
+    )
 
     @field_validator("location_kernel")
     @classmethod
@@ -205,6 +218,11 @@ class ScoredAttention(Attention):
     Options: ClassVar[type[AttentionOptions]] = ScoredOptions
     #: True if queries, keys and values are projected even with one head.
     projects: ClassVar[bool] = False
+    #: True if it calls its normaliser more than once, or not with all heads: the normaliser then
+    #: must make distributions, and nothing may stand around it.
+    normalises_apart: ClassVar[bool] = False
+    #: True if its window or aggregation works with distributions only.
+    needs_distribution: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -219,10 +237,13 @@ class ScoredAttention(Attention):
         super().__init__(sizes, score, options)
         self.options = options
         self.heads = self.count_heads(sizes, options)
-        projects = self.projects or self.heads > 1
-        if sizes.query % self.heads:
+        #: Heads that are scored, and heads of keys and values.
+        self.score_heads = head_parts.score_heads(self.heads, options)
+        self.groups = head_parts.count_groups(self.heads, options)
+        projects = self.projects or self.score_heads > 1
+        if sizes.query % self.score_heads:
             raise UsageError(
-                f"size {sizes.query} does not split into {self.heads} heads",
+                f"size {sizes.query} does not split into {self.score_heads} heads",
                 where="num_heads" if self.heads_of_backbone else "heads",
                 remedy="make the hidden size a multiple of the heads",
             )
@@ -230,8 +251,7 @@ class ScoredAttention(Attention):
         self.key_size = sizes.query if projects else sizes.memory
         self.score = self._make_score(score, sizes)
         self.window = window or Everywhere()
-        normaliser = normalisers.get(options.normaliser, where="normaliser")
-        self.normaliser = normaliser.for_heads(self.heads)
+        self.normaliser = head_parts.make_normaliser(self.heads, sizes.query, options)
         self.weights_kind = self.normaliser.weights_kind
         self.aggregation = aggregation or Expectation()
         self.gate = nn.Linear(sizes.query, 1) if gate else None
@@ -240,11 +260,21 @@ class ScoredAttention(Attention):
         if projects:
             self.context_size = sizes.query
             self.query_projection = _projection(sizes.query, sizes.query)
-            self.key_projection = _projection(sizes.memory, sizes.query)
-            self.value_projection = _projection(sizes.memory, sizes.query)
+            shared = sizes.query // self.heads * self.groups
+            self.key_projection = _projection(sizes.memory, shared)
+            self.value_projection = _projection(sizes.memory, shared)
             self.output_projection = _projection(sizes.query, sizes.query)
         #: Relative positions, which only self-attention can have.
         self.positions: RelativePositions | None = None
+        self.query_norm = self.key_norm = None
+        self.head_output: HeadOutput | None = None
+        if isinstance(options, HeadOptions):
+            if options.query_key_norm != "none":
+                norm = functools.partial(HeadNorm, options.query_key_norm, heads=self.score_heads)
+                self.query_norm = norm(size=sizes.query, of_query=True)
+                self.key_norm = norm(size=self.key_size, of_query=False)
+            if options.differential or options.output_gate != "none":
+                self.head_output = HeadOutput(sizes.query, self.context_size, self.heads, options)
         # The mean of values under normalised energies, and no more than that.
         simple = type(self).weigh is ScoredAttention.weigh and isinstance(
             self.aggregation, Expectation
@@ -263,6 +293,26 @@ class ScoredAttention(Attention):
         return super().refusal(score, backbone)
 
     @classmethod
+    def refusal_of_options(
+        cls, options: AttentionOptions, score: str, backbone: Backbone
+    ) -> str | None:
+        normaliser = normalisers.get(options.normaliser, where="normaliser")
+        name = options.normaliser
+        if isinstance(normaliser, StepwiseNormaliser):
+            if backbone != "recurrent":
+                return f"{name} remembers past weights, which takes a recurrent decoder"
+            if cls.slots != {"cross"}:
+                return f"{name} remembers past weights; not all slots go step by step"
+            if cls.normalises_apart:
+                return f"{name} remembers past weights; this normalises several times a step"
+        kind = head_parts.weights_kind(options)
+        if kind != "distribution" and (cls.normalises_apart or cls.needs_distribution):
+            return f"it needs weights that are a distribution; with these options they are {kind}"
+        if isinstance(options, HeadOptions):
+            return head_parts.refusal(options, score)
+        return None
+
+    @classmethod
     def count_heads(cls, sizes: Sizes, options: AttentionOptions) -> int:
         """Number of heads of a mechanism with these sizes and options."""
         heads: int = sizes.heads if cls.heads_of_backbone else getattr(options, "heads", 1)
@@ -270,17 +320,37 @@ class ScoredAttention(Attention):
 
     def _make_score(self, name: str, sizes: Sizes) -> Score:
         kind = scores.get(name, where="score")
-        return kind.build(sizes.query, self.key_size, self.heads, self.options)
+        return kind.build(sizes.query, self.key_size, self.score_heads, self.options)
 
     def project_query(self, query: Tensor) -> Tensor:
         """What is compared with keys: the query, projected where there are several heads."""
-        return query if self.query_projection is None else self.query_projection(query)
+        if self.query_projection is not None:
+            query = self.query_projection(query)
+        return query if self.query_norm is None else self.query_norm(query)
+
+    def project_key(self, states: Tensor) -> Tensor:
+        """What queries are compared with: the states ...,D, projected where there are several
+        heads."""
+        if self.key_projection is not None:
+            projected = self.key_projection(states)
+            states = head_parts.share_groups(projected, self.groups, self.heads)
+        return states if self.key_norm is None else self.key_norm(states)
+
+    def project_value(self, values: Tensor) -> Tensor:
+        """What is averaged: the values ...,D, projected where there are several heads."""
+        if self.value_projection is None:
+            return values
+        return head_parts.share_groups(self.value_projection(values), self.groups, self.heads)
 
     @property
     def needs_previous(self) -> bool:
         """Whether a step reads the weights of the step before; may differ between training and
         evaluation."""
-        return self.score.needs_previous or self.window.needs_previous
+        return (
+            self.score.needs_previous
+            or self.window.needs_previous
+            or isinstance(self.normaliser, StepwiseNormaliser)
+        )
 
     def prepare(self, memory: Memory) -> Keys:
         # Padding is zeroed once, so that nothing it holds (NaN included) reaches a product.
@@ -304,12 +374,10 @@ class ScoredAttention(Attention):
 
     def _project(self, states: Tensor, values: Tensor, first: int = 0) -> dict[str, Tensor]:
         """Keys and values of states B,N,D, the first of which stands at position `first`."""
-        if self.key_projection is not None and self.value_projection is not None:
-            states, values = self.key_projection(states), self.value_projection(values)
-        keys = self.score.project_keys(states)
+        keys = self.score.project_keys(self.project_key(states))
         return {
             "keys": keys if self.positions is None else self.positions.keys(keys, first),  # B,H,S,K
-            "values": split_heads(values, self.heads),  # B,H,S,V
+            "values": split_heads(self.project_value(values), self.heads),  # B,H,S,V
         }
 
     def initial_state(self, keys: Keys) -> AttentionState:
@@ -317,6 +385,8 @@ class ScoredAttention(Attention):
         if self.needs_previous:
             first = first_position(keys.memory.mask, keys.tensors["values"].dtype)  # B,1,S
             tensors["previous"] = first.expand(-1, self.heads, -1)
+        if isinstance(self.normaliser, StepwiseNormaliser):
+            tensors |= self.normaliser.initial_tensors(keys.memory.mask, self.heads)
         return AttentionState(0, tensors)
 
     def forward(
@@ -407,11 +477,16 @@ class ScoredAttention(Attention):
     ) -> AttentionWeights:
         """Turn energies B,H,T,S into weights: window, normaliser, gain."""
         window = self.window(query, keys, state, mask)
+        if isinstance(self.normaliser, StepwiseNormaliser):
+            weights, carried = self.normaliser.step(energies, window.mask, state.tensors)
+            return AttentionWeights(window.apply_gain(weights), carried)
         return AttentionWeights(window.apply_gain(self.normaliser(energies, window.mask)))
 
     def finish(self, context: Tensor, query: Tensor, keys: Keys) -> Tensor:
-        """Apply what comes after aggregation to the context B,T,C: the projection of several heads
-        and the gate, if any."""
+        """Apply what comes after aggregation to the context B,T,C: what heads do with it, the
+        projection of several heads and the gate, if any."""
+        if self.head_output is not None:
+            context = self.head_output(context, query)
         if self.output_projection is not None:
             context = self.output_projection(context)
         return context if self.gate is None else context * torch.sigmoid(self.gate(query))
@@ -525,7 +600,9 @@ def build_attention(
     """
     kind = attentions.get(attention) if isinstance(attention, str) else attention
     score = score_of(kind, score)
-    reason = kind.refusal(score, backbone or kind.backbone)
+    options = kind.Options() if options is None else options
+    family = backbone or kind.backbone
+    reason = kind.refusal(score, family) or kind.refusal_of_options(options, score, family)
     if reason:
         raise NotApplicable(reason, where=f"{attention} with {score}")
-    return kind(sizes, score, kind.Options() if options is None else options)
+    return kind(sizes, score, options)

@@ -279,6 +279,14 @@ class Attention(nn.Module, ABC):
             return "it remembers something from step to step, which takes a recurrent decoder"
         return None
 
+    @classmethod
+    def refusal_of_options(
+        cls, options: AttentionOptions, score: str, backbone: Backbone
+    ) -> str | None:
+        """Return why these options mean nothing together, with that score or in that backbone, or
+        None if they do. Whatever depends on sizes is the constructor's to refuse."""
+        return None
+
     @abstractmethod
     def prepare(self, memory: Memory) -> Keys:
         """Project the memory, once per batch."""
@@ -344,6 +352,8 @@ class Score(nn.Module, ABC):
     citation: ClassVar[str] = ""
     #: True if it reads the weights of the step before.
     needs_previous: ClassVar[bool] = False
+    #: True if energies are products that grow with the vectors.
+    products: ClassVar[bool] = False
     #: Options of the mechanism that its constructor takes as well, under these names.
     option_names: ClassVar[tuple[str, ...]] = ()
 
@@ -399,6 +409,8 @@ class Score(nn.Module, ABC):
 class DotScore(Score):
     """A score that is an inner product of a transformed query and a projected key."""
 
+    products = True
+
     @abstractmethod
     def as_dot(self, query: Tensor) -> tuple[Tensor, float]: ...
 
@@ -414,6 +426,7 @@ class Normaliser(ABC):
 
     An instance without parameters is filed with `normalisers.register(name)(Kind())`. One that has
     parameters is an `nn.Module` as well; `for_heads` then makes the one that a mechanism trains.
+    Heads are dimension 1 of the scores of such a mechanism.
     """
 
     #: One line: what it is.
@@ -424,9 +437,9 @@ class Normaliser(ABC):
     #: True if torch's scaled_dot_product_attention computes the same.
     supports_sdpa: ClassVar[bool] = False
 
-    def for_heads(self, heads: int) -> Normaliser:
+    def for_heads(self, heads: int, options: AttentionOptions | None = None) -> Normaliser:
         """Return the normaliser for a mechanism of so many heads: itself, or a new one with
-        parameters of its own."""
+        parameters of its own, or with what the mechanism's options say."""
         return self
 
     @abstractmethod
@@ -441,6 +454,21 @@ class Normaliser(ABC):
         Returns:
             ...,S; exactly 0 where masked.
         """
+
+
+class StepwiseNormaliser(Normaliser):
+    """A normaliser that remembers something from step to step; called without a state, it computes
+    the first step."""
+
+    @abstractmethod
+    def initial_tensors(self, mask: Tensor, heads: int) -> Mapping[str, Tensor]:
+        """Return batch-first tensors for the first state, given the memory's mask B,S."""
+
+    @abstractmethod
+    def step(
+        self, scores: Tensor, mask: Tensor | None, tensors: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Return the weights B,H,1,S of one step, and its tensors for the next state."""
 
 
 def masked(scores: Tensor, mask: Tensor | None) -> Tensor:

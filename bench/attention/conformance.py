@@ -353,7 +353,10 @@ def check_backbones(bench: Bench) -> str:
     there whether it knows them."""
     seen = []
     for backbone in BACKBONES:
-        if type(bench.module).refusal(bench.score, backbone):
+        kind = type(bench.module)
+        if kind.refusal(bench.score, backbone) or kind.refusal_of_options(
+            bench.options, bench.score, backbone
+        ):
             continue
         _check_in(backbone, bench)
         seen.append(backbone)
@@ -483,7 +486,7 @@ def check_mechanism(
 
     Raises:
         UsageError: a score that is unknown.
-        NotApplicable: a score that the mechanism refuses.
+        NotApplicable: a score or options that the mechanism refuses.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

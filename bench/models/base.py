@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from torch import Tensor, nn
 
-from bench.attention.base import Memory, Sampled
+from bench.attention.base import Attention, Memory, Sampled, WeightsKind
 
 
 @dataclass(frozen=True)
@@ -172,6 +172,14 @@ class Decoder(nn.Module, ABC):
     asks_before_reading: bool = False
     #: Positions that a convolution reads at once; 1 where there are none.
     kernel: int = 1
+
+    @property
+    def weights_kind(self) -> WeightsKind:
+        """What `Decoded.weights` are; a distribution where nothing attends."""
+        for part in self.modules():
+            if isinstance(part, Attention) and part.slot == "cross":
+                return part.weights_kind
+        return "distribution"
 
     @property
     def source_shared_across_beams(self) -> bool:

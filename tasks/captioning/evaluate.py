@@ -19,6 +19,7 @@ from tasks.captioning.metrics import score, signature
 from tasks.captioning.model import CaptioningModule
 from tasks.data.batching import Batch
 from tasks.data.unicode import composed
+from tasks.evaluation.alignment import weights_notes
 from tasks.evaluation.bootstrap import ratio
 from tasks.evaluation.decode import Decoding, Read, decode, read_references
 from tasks.evaluation.scoring import (
@@ -140,7 +141,7 @@ def evaluate(module: CaptioningModule, data: CaptioningData) -> Evaluation:
         by_length=scores.by_length,
         alignment=_alignment(next(iter(tested.values())), data),
         signatures=scores.signatures,
-        notes=scores.notes,
+        notes=(*scores.notes, *weights_notes(module.decoder)),
         decoded=sum(map(len, data.tests.values())),
         decode_seconds=sum(one.decoding.seconds for one in tested.values()),
     )

@@ -10,7 +10,10 @@ from typing import Any, Self
 import numpy as np
 import pytorch_lightning as pl
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from bench.attention.base import WeightsKind
 
 # Examples are sorted by length inside pools of about this many batches: long enough for little
 # padding, short enough that epochs differ in more than the order of their batches.
@@ -239,10 +242,18 @@ class Matrices:
     parts: Mapping[str, np.ndarray]
 
     @classmethod
-    def of(cls, weights: Tensor | None, parts: Mapping[str, Tensor]) -> Matrices:
+    def of(
+        cls,
+        weights: Tensor | None,
+        parts: Mapping[str, Tensor],
+        kind: WeightsKind = "distribution",
+    ) -> Matrices:
+        """Arrays of the tensors B,T,S. What is no distribution is made one: every weight becomes
+        its share of the sum of absolute values; rows of zeros stay."""
+        array = _array if kind == "distribution" else _shares
         return cls(
-            None if weights is None else _array(weights),
-            {name: _array(part) for name, part in parts.items()},
+            None if weights is None else array(weights),
+            {name: array(part) for name, part in parts.items()},
         )
 
     def example(
@@ -261,3 +272,7 @@ class Matrices:
 
 def _array(tensor: Tensor) -> np.ndarray:
     return tensor.float().cpu().numpy()
+
+
+def _shares(tensor: Tensor) -> np.ndarray:
+    return F.normalize(tensor.float(), p=1.0, dim=-1).abs().cpu().numpy()

@@ -16,10 +16,22 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from bench.models.base import Decoder
 from bench.store.result import AlignmentFigures
 
 #: Pairs (target unit, source unit).
 Links = Sequence[tuple[int, int]]
+
+
+def weights_notes(decoder: Decoder) -> tuple[str, ...]:
+    """What a reader of alignment figures and traces must know of the weights they are made of."""
+    kind = decoder.weights_kind
+    if kind == "distribution":
+        return ()
+    return (
+        f"attention weights are {kind}: alignment and traces show each one's share of the sum of "
+        "absolute weights",
+    )
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ class Written:
         index: place of the example in its split.
         tokens: T ids, without the end token.
         score: log-probability of the output, end token included.
-        weights: T,S over the example's own source positions, or None.
+        weights: T,S over the example's own source positions, or None. Rows sum to 1, whatever the
+            mechanism's weights are (`tasks.data.batching.Matrices`).
         parts: further T,S matrices by name, where they were asked for.
     """
 
@@ -140,7 +141,7 @@ def _unpack(
     )
     tokens, lengths = found.tokens.cpu().numpy(), found.lengths.tolist()
     sources, scores = memory.lengths.tolist(), found.log_probs.tolist()
-    matrices = Matrices.of(found.weights, found.parts)
+    matrices = Matrices.of(found.weights, found.parts, module.decoder.weights_kind)
     rows = []
     for row, index in enumerate(batch.index.tolist()):
         length = lengths[row]
@@ -159,7 +160,7 @@ def _read(module: GenerationModule, memory: Memory, batch: Batch, keep_parts: in
     nll = token_nll.sum(dim=1).tolist()
     _check_finite("references", nll)
     units, sources = real.sum(dim=1).tolist(), memory.lengths.tolist()
-    matrices = Matrices.of(decoded.weights, decoded.parts)
+    matrices = Matrices.of(decoded.weights, decoded.parts, module.decoder.weights_kind)
     rows = []
     for row, index in enumerate(batch.index.tolist()):
         length, with_parts = units[row] - 1, index < keep_parts

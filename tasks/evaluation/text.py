@@ -26,6 +26,7 @@ from tasks.evaluation.alignment import (
     diagonal_weights,
     merge_pieces,
     uniform_weights,
+    weights_notes,
 )
 from tasks.evaluation.decode import Decoding, Read, Written, decode
 from tasks.evaluation.scoring import (
@@ -229,7 +230,7 @@ def evaluate_texts(
         by_length=scores.by_length,
         alignment=alignment(next(iter(looked.values())), sure=data.sure),
         signatures=scores.signatures,
-        notes=scores.notes,
+        notes=(*scores.notes, *weights_notes(module.decoder)),
         decoded=sum(map(len, data.tests.values())),
         decode_seconds=sum(one.seconds for one in decoded.values()),
     )

@@ -21,6 +21,7 @@ from bench.store.result import Trace
 from tasks.base import Evaluation
 from tasks.data.batching import Batch
 from tasks.data.unicode import composed, is_unspaced
+from tasks.evaluation.alignment import weights_notes
 from tasks.evaluation.bootstrap import bootstrap, ratio
 from tasks.evaluation.decode import Decoding, Written, decode
 from tasks.evaluation.scoring import (
@@ -173,7 +174,7 @@ def evaluate(module: SpeechModule, data: SpeechData) -> Evaluation:
         by_length=scores.by_length,
         alignment=None if first is None else first[0],
         signatures=scores.signatures,
-        notes=scores.notes,
+        notes=(*scores.notes, *weights_notes(module.decoder)),
         decoded=sum(map(len, data.tests.values())),
         decode_seconds=sum(one.seconds for one in decoded.values()),
     )

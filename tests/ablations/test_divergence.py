@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from attention_pairs import normalisers_of
 
 from ablations.trial import run_trial
 from ablations.trial_interface import TrialOptions
-from bench.attention.registries import attentions, normalisers
+from bench.attention.registries import attentions
 from tasks.base import Plan, TaskData, tasks
 from tasks.plan import make_cell, refusal
 
@@ -23,7 +24,7 @@ DELICATE = [
 CASES = [(task, *pair) for task in tasks.names() for pair in DELICATE] + [
     ("translation", attention, normaliser)
     for attention, kind in attentions.items()
-    for normaliser in (normalisers.names() if kind.normalises else ["softmax"])
+    for normaliser in (normalisers_of(attention) if kind.normalises else ["softmax"])
     if (attention, normaliser) not in DELICATE
 ]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bench.attention.registries import NO_SCORE, attentions, scores
+from typing import Any
+
+from bench.attention.registries import NO_SCORE, attentions, normalisers, scores
 
 
 def valid_pairs() -> list[tuple[str, str, str | None]]:
@@ -19,3 +21,21 @@ def valid_pairs() -> list[tuple[str, str, str | None]]:
                 (name, score, kind.refusal(score, kind.backbone)) for score in scores.names()
             )
     return pairs
+
+
+def refusal(attention: str, score: str, **options: Any) -> str | None:
+    """Why the mechanism refuses these options in the backbone of its paper, or None."""
+    kind = attentions.get(attention)
+    if kind.placement == "fixed":
+        return None
+    return kind.refusal_of_options(kind.Options(**options), score, kind.backbone)
+
+
+def normalisers_of(attention: str, **options: Any) -> list[str]:
+    """The normalisers that a mechanism takes, under these options."""
+    score = attentions.get(attention).classic_score
+    return [
+        name
+        for name in normalisers.names()
+        if refusal(attention, score, normaliser=name, **options) is None
+    ]

@@ -9,13 +9,14 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from bench.attention import Backbone
 from bench.attention.attention import (
     AttentionWeights,
     ScoredAttention,
     ScoredOptions,
     mean_over_heads,
 )
-from bench.attention.base import AttentionState, Keys, Memory, Sizes, zero_padding
+from bench.attention.base import AttentionOptions, AttentionState, Keys, Memory, Sizes, zero_padding
 from bench.attention.registries import attentions
 from bench.errors import UsageError
 
@@ -106,6 +107,7 @@ class HierarchicalAttention(ScoredAttention):
     citation = "Yang 2016"
     placement = "current-state"
     classic_score = "concat"
+    normalises_apart = True
     Options = HierarchicalOptions
 
     def __init__(self, sizes: Sizes, score: str, options: HierarchicalOptions) -> None:
@@ -122,6 +124,14 @@ class HierarchicalAttention(ScoredAttention):
                     remedy="use an even hidden_dim",
                 )
             self.segment_encoder = nn.GRU(sizes.memory, half, batch_first=True, bidirectional=True)
+
+    @classmethod
+    def refusal_of_options(
+        cls, options: AttentionOptions, score: str, backbone: Backbone
+    ) -> str | None:
+        if getattr(options, "query_key_norm", "none") != "none":
+            return "it averages projected keys, which query_key_norm would normalise one by one"
+        return super().refusal_of_options(options, score, backbone)
 
     def prepare(self, memory: Memory) -> Keys:
         keys = super().prepare(memory)
@@ -201,15 +211,13 @@ class HierarchicalAttention(ScoredAttention):
         """Context B,T,C of the encoded segments B,H,T,D that each head attends to."""
         if self.value_projection is None:
             return vectors[:, 0]
-        values = self.value_projection(vectors).unflatten(-1, (self.heads, -1))  # B,H,T,H,V
+        values = self.project_value(vectors).unflatten(-1, (self.heads, -1))  # B,H,T,H,V
         own = torch.arange(self.heads, device=vectors.device)
         return values[:, own, :, own].permute(1, 2, 0, 3).flatten(-2)  # B,T,H*V
 
     def _segment_keys(self, vectors: Tensor) -> Tensor:
         """Keys N,H,G,K of vectors N,G,D of segments."""
-        if self.key_projection is not None:
-            vectors = self.key_projection(vectors)
-        return self.segment_score.project_keys(vectors)
+        return self.segment_score.project_keys(self.project_key(vectors))
 
     def _score_segments(
         self, inner: Tensor, query: Tensor, keys: Keys, state: AttentionState

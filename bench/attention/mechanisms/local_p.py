@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from bench.attention.base import Sizes
+from bench.attention import Backbone
+from bench.attention.base import AttentionOptions, Sizes
+from bench.attention.heads import weights_kind
 from bench.attention.mechanisms.local_m import LocalAttention, LocalOptions
 from bench.attention.registries import attentions
 from bench.attention.windows import PredictiveWindow
@@ -22,6 +24,14 @@ class LocalPredictive(LocalAttention):
 
     summary = "a window of 2D+1 positions around a predicted one, with a Gaussian"
     Options = PredictiveOptions
+
+    @classmethod
+    def refusal_of_options(
+        cls, options: AttentionOptions, score: str, backbone: Backbone
+    ) -> str | None:
+        if getattr(options, "renormalise", False) and weights_kind(options) != "distribution":
+            return "renormalise makes weights sum to 1 again; with these options they do not"
+        return super().refusal_of_options(options, score, backbone)
 
     def __init__(self, sizes: Sizes, score: str, options: PredictiveOptions) -> None:
         window = PredictiveWindow(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.attention import Backbone
 from bench.attention.attention import AttentionWeights, ScoredAttention, ScoredOptions, in_chunks
 from bench.attention.base import (
+    AttentionOptions,
     AttentionOutput,
     AttentionState,
     Keys,
     Sizes,
 )
-from bench.attention.registries import attentions, no_previous_step
+from bench.attention.registries import attentions, no_previous_step, normalisers
 
 
 class OverOptions(ScoredOptions):
@@ -39,6 +40,7 @@ class AttentionOverAttention(ScoredAttention):
     citation = "Cui 2017"
     placement = "current-state"
     classic_score = "dot"
+    normalises_apart = True
     Options = OverOptions
 
     def __init__(self, sizes: Sizes, score: str, options: OverOptions) -> None:
@@ -48,6 +50,15 @@ class AttentionOverAttention(ScoredAttention):
     @classmethod
     def refusal(cls, score: str, backbone: Backbone) -> str | None:
         return no_previous_step("over", score)
+
+    @classmethod
+    def refusal_of_options(
+        cls, options: AttentionOptions, score: str, backbone: Backbone
+    ) -> str | None:
+        normaliser = normalisers.get(options.normaliser, where="normaliser")
+        if isinstance(normaliser, nn.Module) and getattr(options, "heads", 1) > 1:
+            return f"it normalises one head at a time, {options.normaliser} all of them"
+        return super().refusal_of_options(options, score, backbone)
 
     def initial_state(self, keys: Keys) -> AttentionState:
         values = keys.tensors["values"]  # B,H,S,V

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from bench.attention import Backbone
 from bench.attention.attention import ScoredAttention, WindowedOptions
-from bench.attention.base import Sizes
+from bench.attention.base import AttentionOptions, Sizes
+from bench.attention.heads import weights_kind
 from bench.attention.registries import attentions
 
 
@@ -28,6 +30,16 @@ class SoftAttention(ScoredAttention):
     placement = "previous-state"
     classic_score = "concat"
     Options = SoftOptions
+
+    @classmethod
+    def refusal_of_options(
+        cls, options: AttentionOptions, score: str, backbone: Backbone
+    ) -> str | None:
+        if getattr(options, "doubly_stochastic", 0) and weights_kind(options) != "distribution":
+            return (
+                "doubly_stochastic shares out weights that sum to 1; with these options they do not"
+            )
+        return super().refusal_of_options(options, score, backbone)
 
     def __init__(self, sizes: Sizes, score: str, options: SoftOptions) -> None:
         super().__init__(sizes, score, options, window=options.window(), gate=options.gate)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.attention.attention import HeadLinear
 from bench.attention.registries import scores
 from bench.attention.scores.concat import Concat, additive
 
@@ -16,13 +20,17 @@ class LocationAware(Concat):
     F are `location_filters` convolutions of width `location_kernel` over the previous weights,
     shared by the heads. The paper has 10 filters of 201 frames; our default of 15 positions fits
     sentences and short utterances. Positions of a picture are taken in raster order.
+
+    With `location_heads` "own" every head has an F and a U of its own (AttMultiHeadLoc of ESPnet);
+    with "several-widths" that of head h of H reaches h/H as far to either side
+    (AttMultiHeadMultiResLoc).
     """
 
     summary = "additive, with the convolved weights of the step before"
     formula = "v . tanh(W [h ; s] + U (F * previous))"
     citation = "Chorowski 2015"
     needs_previous = True
-    option_names = ("attention_size", "location_filters", "location_kernel")
+    option_names = ("attention_size", "location_filters", "location_kernel", "location_heads")
 
     def __init__(
         self,
@@ -32,21 +40,47 @@ class LocationAware(Concat):
         attention_size: int | None = None,
         location_filters: int = 10,
         location_kernel: int = 15,
+        location_heads: Literal["shared", "own", "several-widths"] = "shared",
     ) -> None:
         super().__init__(query_size, key_size, heads, attention_size)
-        self.convolution = nn.Conv1d(
-            1, location_filters, location_kernel, padding=location_kernel // 2, bias=False
+        size = self.vector.shape[1]
+        self.own_convolutions: nn.ModuleList | None = None
+        if location_heads == "shared":
+            self.convolution = nn.Conv1d(
+                1, location_filters, location_kernel, padding=location_kernel // 2, bias=False
+            )
+            self.location: nn.Module = nn.Linear(location_filters, size, bias=False)
+            return
+        reach = location_kernel // 2
+        several = location_heads == "several-widths"
+        reaches = [reach * (h + 1) // heads if several else reach for h in range(heads)]
+        self.own_convolutions = nn.ModuleList(
+            nn.Conv1d(1, location_filters, 2 * one + 1, padding=one, bias=False) for one in reaches
         )
-        self.location = nn.Linear(location_filters, self.vector.shape[1], bias=False)
+        self.location = HeadLinear(heads * location_filters, size, heads, bias=False)
 
     def _start(self) -> None:
         """Initialise like any projection: larger weights delayed the alignment of speech."""
 
+    def _kernels(self) -> Tensor:
+        """U F as kernels over the previous weights: A,width of all heads, or H,A,width."""
+        location = self.location.weight
+        assert isinstance(location, Tensor)
+        if self.own_convolutions is None:
+            return location @ self.convolution.weight.squeeze(1)
+        filters = [one.weight.squeeze(1) for one in self.own_convolutions]  # type: ignore[operator]
+        width = filters[-1].shape[-1]
+        centred = [F.pad(one, [(width - one.shape[-1]) // 2] * 2) for one in filters]
+        return location @ torch.stack(centred)  # H,A,width
+
     def forward(self, query: Tensor, projected: Tensor, previous: Tensor | None = None) -> Tensor:
         assert previous is not None and query.shape[1] == 1, "location-aware goes step by step"
         # U F in one product over windows: on so few channels a convolution is slower.
-        kernel = self.location.weight @ self.convolution.weight.squeeze(1)  # A,width
+        kernel = self._kernels()
         width = kernel.shape[-1]
         windows = F.pad(previous, (width // 2, width // 2)).unfold(2, width, 1)  # B,H,S,width
-        located = F.linear(windows, kernel)  # B,H,S,A
+        if kernel.dim() == 2:
+            located = F.linear(windows, kernel)  # B,H,S,A
+        else:
+            located = torch.einsum("bhsw,haw->bhsa", windows, kernel)
         return additive(self.query(query), projected + located, self.vector)

@@ -13,6 +13,7 @@ from torch.autograd import gradcheck
 from bench.attention.registries import normalisers
 
 ALL = normalisers.names()
+DISTRIBUTIONS = [name for name, one in normalisers.items() if one.weights_kind == "distribution"]
 JUNK = [float("nan"), float("inf"), float("-inf"), 1e30]
 
 
@@ -27,7 +28,7 @@ def masked_rows(draw: st.DrawFn) -> tuple[Tensor, Tensor]:
     return scale * torch.randn(rows, size), mask
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
 @settings(deadline=None, max_examples=60)
 @given(case=masked_rows())
 def test_rows_are_distributions_over_what_is_real(name: str, case: tuple[Tensor, Tensor]) -> None:
@@ -39,7 +40,7 @@ def test_rows_are_distributions_over_what_is_real(name: str, case: tuple[Tensor,
     torch.testing.assert_close(weights.sum(-1), torch.ones(len(scores)), atol=2e-6, rtol=0)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_long_rows_sum_to_1_all_the_same(name: str) -> None:
     """Running sums over a thousand nearly equal scores lose digits."""
     torch.manual_seed(1000)
@@ -91,7 +92,8 @@ def test_no_mask_is_a_mask_of_all(name: str) -> None:
 def test_large_scores_are_safe(name: str, offset: float) -> None:
     scores = (torch.tensor([[0.0, 1.0, 2.0, -5e4]]) + offset).requires_grad_()
     weights = normalisers.get(name)(scores, None)
-    torch.testing.assert_close(weights.sum(-1), torch.ones(1), atol=1e-5, rtol=0)
+    if name in DISTRIBUTIONS:
+        torch.testing.assert_close(weights.sum(-1), torch.ones(1), atol=1e-5, rtol=0)
     (gradient,) = torch.autograd.grad(weights.square().sum(), scores)
     assert torch.isfinite(gradient).all()
 

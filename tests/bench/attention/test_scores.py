@@ -34,6 +34,9 @@ def pair_energy(score: Score, head: int, h: Tensor, s: Tensor, located: Tensor) 
         return sum(h[i] * s[i] for i in range(len(h)))
     if name == "scaled-dot":
         return sum(h[i] * s[i] for i in range(len(h))) / math.sqrt(len(h))
+    if name == "cosine":
+        norms = math.sqrt(sum(x * x for x in h)) * math.sqrt(sum(x * x for x in s))
+        return score.log_sharpness[head].exp() * sum(h[i] * s[i] for i in range(len(h))) / norms
     if name == "general":
         W = score.matrix.weight[head]
         return sum(h[i] * W[i, j] * s[j] for i in range(len(h)) for j in range(len(s)))
@@ -113,7 +116,7 @@ def test_the_dot_form_gives_the_same_energies(name: str) -> None:
     projected = score.project_keys(torch.randn(B, S, D, dtype=torch.float64))
     dot = score.as_dot(query)
     if dot is None:
-        assert name in ("concat", "location-aware")
+        assert name in ("concat", "cosine", "location-aware")
         return
     vectors, factor = dot
     expected = factor * torch.einsum("bhtk,bhsk->bhts", vectors, projected)
@@ -134,7 +137,8 @@ def test_sizes_that_differ(name: str) -> None:
 
 
 def test_only_the_dot_products_refuse_sizes() -> None:
-    assert {name for name, kind in scores.items() if kind.refusal(4, 6)} == {"dot", "scaled-dot"}
+    refusing = {name for name, kind in scores.items() if kind.refusal(4, 6)}
+    assert refusing == {"dot", "scaled-dot", "cosine"}
 
 
 @pytest.mark.parametrize("name", scores.names())

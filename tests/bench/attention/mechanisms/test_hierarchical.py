@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from attention_pairs import normalisers_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -17,7 +18,7 @@ from bench.attention.mechanisms.hierarchical import (
     HierarchicalOptions,
     segment_layout,
 )
-from bench.attention.registries import normalisers, scores
+from bench.attention.registries import scores
 
 SIZE = 4
 Make = Callable[..., Memory]
@@ -70,7 +71,7 @@ def written_out(
 
 
 @pytest.mark.parametrize("encoder", [False, True])
-@pytest.mark.parametrize("normaliser", normalisers.names())
+@pytest.mark.parametrize("normaliser", normalisers_of("hierarchical"))
 @pytest.mark.parametrize("score", PLAIN)
 def test_both_levels_are_those_of_the_paper(
     make_memory: Make, score: str, normaliser: str, encoder: bool

@@ -8,13 +8,13 @@ from functools import partial
 
 import pytest
 import torch
+from attention_pairs import normalisers_of
 from torch import Tensor
 
 from bench.attention.attention import build_attention
 from bench.attention.base import AttentionOutput, Memory, Sizes
 from bench.attention.mechanisms import over as over_module
 from bench.attention.mechanisms.over import AttentionOverAttention, OverOptions
-from bench.attention.registries import normalisers
 
 SIZE = 4
 Make = Callable[..., Memory]
@@ -42,7 +42,7 @@ def written_out(module: AttentionOverAttention, matrix: Tensor, t: int, rows: li
     return sum(mean[i] * alpha[j] for i, j in enumerate(rows))
 
 
-@pytest.mark.parametrize("normaliser", normalisers.names())
+@pytest.mark.parametrize("normaliser", normalisers_of("over"))
 def test_row_t_sees_the_prefix_only(make_memory: Make, normaliser: str) -> None:
     lengths = [6, 3, 1]
     memory = make_memory(lengths, SIZE)
@@ -57,7 +57,7 @@ def test_row_t_sees_the_prefix_only(make_memory: Make, normaliser: str) -> None:
             torch.testing.assert_close(found.context[b, t], expected @ memory.states[b, :length])
 
 
-@pytest.mark.parametrize("normaliser", normalisers.names())
+@pytest.mark.parametrize("normaliser", normalisers_of("over"))
 def test_the_full_pair_matrix_is_the_papers(make_memory: Make, normaliser: str) -> None:
     memory = make_memory([6, 3], SIZE)
     module = build(causal=False, normaliser=normaliser)

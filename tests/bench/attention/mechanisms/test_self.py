@@ -7,13 +7,14 @@ from typing import get_args
 
 import pytest
 import torch
+from attention_pairs import normalisers_of
 from torch import Tensor, nn
 
 from bench.attention import attention as core
 from bench.attention.attention import build_attention
 from bench.attention.base import AttentionState, Keys, Memory, Sizes, Slot
 from bench.attention.mechanisms.self import MultiHeadAttention
-from bench.attention.registries import attentions, normalisers, scores
+from bench.attention.registries import attentions, scores
 from bench.errors import UsageError
 
 SIZE, HEADS = 8, 4
@@ -107,7 +108,7 @@ def test_causal_attention_over_a_padded_batch(make_memory: Make) -> None:
 
 
 @pytest.mark.parametrize("begun_with", ["nothing", "a memory"])
-@pytest.mark.parametrize("normaliser", normalisers.names())
+@pytest.mark.parametrize("normaliser", normalisers_of("self"))
 @pytest.mark.parametrize("score", VALID)
 def test_decoding_with_a_cache_equals_the_causal_pass(
     score: str, normaliser: str, begun_with: str
@@ -168,7 +169,7 @@ def test_the_fused_kernel_is_used_where_it_can_be(
     monkeypatch.setattr(core, "sdpa_context", counted)
     memory = make_memory([6, 3], SIZE)
     query = torch.randn(2, 5, SIZE, dtype=torch.float64)
-    for normaliser in normalisers.names():
+    for normaliser in normalisers_of("self"):
         calls.clear()
         ours = build(score, normaliser=normaliser)
         keys = ours.prepare(memory)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from ablations.study import Axes, Study
 from bench.attention import BACKBONES
-from bench.attention.registries import attentions, scores
+from bench.attention.registries import NO_SCORE, attentions, scores
 from bench.errors import NotApplicable, UsageError
 from bench.store.cell import Cell, Scalar
 from tasks.base import tasks
@@ -103,7 +103,7 @@ def _check_names(changes: Changes) -> None:
         (scores, changes.scores, "--score"),
     ):
         for name in names or ():
-            if not (registry is scores and name == "none"):
+            if not (registry is scores and name == NO_SCORE):
                 registry.get(name, where=option)
 
 
@@ -160,7 +160,7 @@ def _names(
 def _scores(axes: Axes, attention: str) -> list[str | None]:
     if axes.scores is None or axes.scores == "classic":
         return [None]
-    if attentions.get(attention).placement == "fixed":
+    if attentions.get(attention).classic_score == NO_SCORE:
         return [None]  # no score goes with it, so it is one cell whatever is listed
     return list(_names(axes.scores, scores.names()))
 

@@ -65,7 +65,7 @@ class Catalogue:
     Attributes:
         attentions, scores: in the order of registration.
         refusals: reason by (task, attention, score), for the pairs that mean nothing.
-        controls: attentions that attend to nothing, so that no score goes with them.
+        controls: attentions that attend to nothing.
         data_options: names of the options that choose test data, by (task, data set).
     """
 

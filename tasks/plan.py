@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from bench.attention import BACKBONES, Backbone
-from bench.attention.registries import NO_SCORE, attentions, normalisers, scores
+from bench.attention.registries import NO_SCORE, attentions, normalisers, score_of, scores
 from bench.errors import NotApplicable, UsageError, one_line, unknown_name
 from bench.store.cell import LARGEST_SEED, Cell, Scalar
 from bench.store.result import SplitIdentity
@@ -41,8 +41,8 @@ def make_cell(
     """The cell of these names.
 
     Args:
-        score: None for the attention's classic score. `none` attends to nothing, so every score
-            gives the same cell there.
+        score: None for the attention's classic score. Where the attention has no score (`none`,
+            `gaussian-mixture`) every name gives the same cell.
         backbone: family of the model; None for that of the attention's paper.
         options: values by option name; defaults may be repeated, they are dropped, as is what
             only other backbones read (`num_heads` is the Transformer's).
@@ -58,10 +58,7 @@ def make_cell(
         )
     if score is not None and score != NO_SCORE:
         scores.get(score)
-    if kind.placement == "fixed":
-        score = NO_SCORE
-    elif score is None:
-        score = kind.classic_score
+    score = score_of(kind, score)
     family = _backbone(backbone or kind.backbone)
     reason = refusal(owner, attention, score, family)
     if reason:
@@ -79,9 +76,7 @@ def refusal(
     """Why this pair means nothing for this task in this backbone (that of the attention's paper by
     default), or None. Names must be known."""
     kind = attentions.get(attention)
-    if kind.placement == "fixed":
-        return None
-    if score == NO_SCORE:
+    if score == NO_SCORE and kind.classic_score != NO_SCORE:
         return f"{attention} needs a score function"
     return kind.refusal(score, backbone or kind.backbone) or task.refusal(kind, score)
 
@@ -234,9 +229,9 @@ def _explicit_options(draft: Cell) -> dict[str, Scalar]:
 def _is_read(name: str, owner: BaseModel, plan: Plan) -> bool:
     """Whether the model of this plan looks at an option. A field that only some backbones or
     placements read names them in its `json_schema_extra`; where nothing attends, no option of
-    attention is read."""
+    attention is read, and where nothing is normalised, no normaliser."""
     if owner is plan.attention_options:
-        return plan.attends
+        return plan.attends and (name != "normaliser" or plan.attention.normalises)
     if name in ("num_heads", "ffn_dim") and plan.settings.encoder_self_attention:
         return True
     if name == "num_heads" and plan.attention.heads_of_backbone:

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from bench.attention.base import Normaliser
-from bench.attention.registries import attentions, normalisers, scores
+from bench.attention.registries import NO_SCORE, attentions, normalisers, scores
 from bench.cli.main import COMMANDS, Parser, main
 from reports.load import slug
 from tasks.base import datasets, tasks
@@ -139,7 +139,7 @@ def test_every_attention_is_explained() -> None:
     assert set(shown) == set(own)
     for name, (formula, score, citation, advice) in shown.items():
         kind = own[name]
-        expected = "none" if kind.placement == "fixed" else f"`{kind.classic_score}`"
+        expected = "none" if kind.classic_score == NO_SCORE else f"`{kind.classic_score}`"
         assert (score, citation) == (expected, kind.citation), name
         assert formula and advice
 

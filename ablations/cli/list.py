@@ -66,12 +66,13 @@ def _row(name: str, thing: Any, attributes: Iterable[str]) -> Row:
 
 
 def _attentions() -> list[Row]:
-    from bench.attention.registries import attentions
+    from bench.attention.registries import NO_SCORE, attentions
 
     rows = declared(
         attentions, "citation", "classic_score", "backbone", "placement", "stepwise", "summary"
     )
-    return [row | {"classic_score": None} if row["placement"] == "fixed" else row for row in rows]
+    without = {"classic_score": None}
+    return [row | without if row["classic_score"] == NO_SCORE else row for row in rows]
 
 
 def _parts(kind: str) -> list[Row]:

@@ -30,7 +30,7 @@ from bench.attention.base import (
     join_steps,
     zero_padding,
 )
-from bench.attention.registries import attentions, normalisers, scores
+from bench.attention.registries import attentions, normalisers, score_of, scores
 from bench.attention.windows import MedianWindow
 from bench.errors import NotApplicable, UsageError
 
@@ -489,7 +489,8 @@ def build_attention(
     """Build the mechanism of that name or class.
 
     Args:
-        score: name of the score; None for the mechanism's classic one.
+        score: name of the score; None for the mechanism's classic one. A mechanism without a score
+            takes any name and ignores it.
         options: an instance of the mechanism's `Options`; None for their defaults.
         backbone: the family of models it stands in; None for that of its paper.
 
@@ -498,8 +499,8 @@ def build_attention(
         NotApplicable: a score that the mechanism or the sizes refuse.
     """
     kind = attentions.get(attention) if isinstance(attention, str) else attention
-    score = kind.classic_score if score is None else score
-    reason = None if kind.placement == "fixed" else kind.refusal(score, backbone or kind.backbone)
+    score = score_of(kind, score)
+    reason = kind.refusal(score, backbone or kind.backbone)
     if reason:
         raise NotApplicable(reason, where=f"{attention} with {score}")
     return kind(sizes, score, kind.Options() if options is None else options)

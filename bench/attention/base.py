@@ -220,8 +220,10 @@ class Attention(nn.Module, ABC):
     slots: ClassVar[frozenset[Slot]] = frozenset({"cross"})
     #: True if it has as many heads as the backbone's self-attention (`Sizes.heads`).
     heads_of_backbone: ClassVar[bool] = False
-    #: Score of its paper, used where none is named.
+    #: Score of its paper, used where none is named; "none" if it makes its weights without any.
     classic_score: ClassVar[str] = "dot"
+    #: False if it makes no use of a normaliser, whatever its options name.
+    normalises: ClassVar[bool] = True
     #: True if a step needs what the step before produced, even in training.
     stepwise: ClassVar[bool] = False
     Options: ClassVar[type[AttentionOptions]] = AttentionOptions

@@ -31,6 +31,7 @@ from bench.attention.base import (
     Sizes,
     lengths_to_mask,
 )
+from bench.attention.registries import score_of
 from bench.errors import UsageError
 
 #: Real positions of each example: the whole width, less, and one only.
@@ -352,7 +353,7 @@ def check_backbones(bench: Bench) -> str:
     there whether it knows them."""
     seen = []
     for backbone in BACKBONES:
-        if bench.module.placement != "fixed" and type(bench.module).refusal(bench.score, backbone):
+        if type(bench.module).refusal(bench.score, backbone):
             continue
         _check_in(backbone, bench)
         seen.append(backbone)
@@ -492,7 +493,7 @@ def check_mechanism(
             raise
         except Exception as error:
             return [Finding("can be built", False, _message(error))]
-        score = kind.classic_score if score is None else score
+        score = score_of(kind, score)
         options = kind.Options() if options is None else options
         bench = Bench(module, random_batch(sizes), sizes, score, options)
         # A mechanism that changes what it is given must not change what other checks see.

@@ -12,7 +12,8 @@ from bench.registry import Registry
 if TYPE_CHECKING:
     from bench.attention.base import Attention, Normaliser, Score
 
-#: Score of a mechanism that has none.
+#: Score of a mechanism that has none. Having no score is no sign of a control: a Gaussian mixture
+#: attends without one.
 NO_SCORE = "none"
 
 attentions: Registry[type[Attention]] = Registry(
@@ -34,6 +35,14 @@ normalisers: Registry[Normaliser] = Registry(
     base="bench.attention.base:Normaliser",
     instances=True,
 )
+
+
+def score_of(kind: type[Attention], score: str | None = None) -> str:
+    """Name of the score that a mechanism is built with: the given one or by default its paper's;
+    NO_SCORE for a mechanism without, whatever is given."""
+    if score is None or kind.classic_score == NO_SCORE:
+        return kind.classic_score
+    return score
 
 
 def no_previous_step(mechanism: str, score: str) -> str | None:

@@ -109,7 +109,8 @@ def _matrix_row(
         if one.row == (attention, options)
     }
     label = attention + options_text(options)
-    if NO_SCORE in places or attention in catalogue.controls:
+    known = catalogue.attention(attention)
+    if NO_SCORE in places or known.classic_score == NO_SCORE:
         entry = entries[places[NO_SCORE]] if NO_SCORE in places else Missing("not run")
         return Row(label, (), "no score function", entry)
     task = analysis.frame.setting.task
@@ -122,7 +123,7 @@ def _matrix_row(
         else Missing("not run")
         for score, reason in zip(scores, reasons, strict=True)
     )
-    return Row(label, row, catalogue.attention(attention).source)
+    return Row(label, row, known.source)
 
 
 def main_entries(analysis: Analysis) -> list[Entry]:

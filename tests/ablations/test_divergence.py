@@ -23,7 +23,7 @@ DELICATE = [
 CASES = [(task, *pair) for task in tasks.names() for pair in DELICATE] + [
     ("translation", attention, normaliser)
     for attention, kind in attentions.items()
-    for normaliser in (normalisers.names() if kind.placement != "fixed" else ["softmax"])
+    for normaliser in (normalisers.names() if kind.normalises else ["softmax"])
     if (attention, normaliser) not in DELICATE
 ]
 

@@ -46,10 +46,7 @@ def test_blocks_are_joined_without_duplicates() -> None:
     found = expand(
         study({"attentions": "all"}, {"attentions": ["global"], "scores": "all"}, seeds=2)
     )
-    classic = {
-        (name, "none" if kind.placement == "fixed" else kind.classic_score)
-        for name, kind in attentions.items()
-    }
+    classic = {(name, kind.classic_score) for name, kind in attentions.items()}
     every = {("global", score) for score in scores.names()}
     assert set(pairs(found)) == classic | every
     assert len(found.cells) == 2 * len(classic | every)

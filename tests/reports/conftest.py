@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.attention.registries import NO_SCORE
 from bench.store.cell import Cell
 from bench.store.result import Alignment, Cost, Failure, Primary, Provenance, Result, Trace
 from bench.store.store import Store
@@ -251,7 +252,8 @@ def catalogue() -> Catalogue:
     parallel = ("self", "over", "multi-step")
     return Catalogue(
         attentions=tuple(
-            AxisEntry(name, f"what {name} does", source) for name, source in attentions
+            AxisEntry(name, f"what {name} does", source, NO_SCORE if name == "none" else "dot")
+            for name, source in attentions
         ),
         scores=tuple(AxisEntry(name, f"the formula of {name}") for name in scores),
         tasks={

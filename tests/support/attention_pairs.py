@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.attention.registries import attentions, scores
+from bench.attention.registries import NO_SCORE, attentions, scores
 
 
 def valid_pairs() -> list[tuple[str, str, str | None]]:
@@ -12,8 +12,8 @@ def valid_pairs() -> list[tuple[str, str, str | None]]:
     """
     pairs: list[tuple[str, str, str | None]] = []
     for name, kind in attentions.items():
-        if kind.placement == "fixed":
-            pairs.append((name, "none", None))
+        if kind.classic_score == NO_SCORE:
+            pairs.append((name, NO_SCORE, None))
         else:
             pairs.extend(
                 (name, score, kind.refusal(score, kind.backbone)) for score in scores.names()

@@ -16,6 +16,7 @@ class FixedVector(Attention):
     citation = "Sutskever 2014, Cho 2014"
     placement = "fixed"
     classic_score = "none"
+    normalises = False
 
     def prepare(self, memory: Memory) -> Keys:
         return Keys(memory)

@@ -41,8 +41,7 @@ def test_every_pair_is_listed_once_and_the_control_has_no_score() -> None:
 def test_every_mechanism_says_what_it_is(name: str) -> None:
     kind = attentions.get(name)
     assert kind.summary and kind.citation
-    if kind.placement != "fixed":
-        assert kind.refusal(kind.classic_score, kind.backbone) is None
+    assert kind.refusal(kind.classic_score, kind.backbone) is None
 
 
 @pytest.mark.parametrize(

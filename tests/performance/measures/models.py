@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from bench.attention.registries import attentions
+from bench.attention.registries import attentions, score_of
 from bench.models import AttentionChoice, build_decoder, build_encoder
 from bench.models.layers import VocabularyHead
 from measures.sentences import VOCABULARY
@@ -31,7 +31,7 @@ def make(
     """
     kind = attentions.get(attention)
     settings = sizes(input_feeding=input_feeding)
-    chosen = score or ("none" if kind.placement == "fixed" else kind.classic_score)
+    chosen = score_of(kind, score)
     options = kind.Options()
     choice = AttentionChoice(kind, chosen, options, kind.backbone)
     source, target = VOCABULARY

@@ -12,7 +12,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from bench.attention.registries import attentions
+from bench.attention.registries import NO_SCORE, attentions, score_of
 from measures.figure import Figure, one_core
 from measures.models import make
 from measures.sentences import batches, described, pairs, spread
@@ -84,8 +84,8 @@ def measured() -> list[tuple[str, str | None, bool]]:
 
 def name_of(attention: str, score: str | None, feeding: bool) -> str:
     kind = attentions.get(attention)
-    chosen = score or kind.classic_score
-    scored = attention if kind.placement == "fixed" else f"{attention} + {chosen}"
+    chosen = score_of(kind, score)
+    scored = attention if chosen == NO_SCORE else f"{attention} + {chosen}"
     return f"{scored}, input feeding" if feeding else scored
 
 

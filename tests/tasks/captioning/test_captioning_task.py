@@ -35,7 +35,7 @@ def valid_pairs() -> list[tuple[str, str]]:
         (attention, score)
         for attention in attentions.names()
         for score in (*scores.names(), NO_SCORE)
-        if (score == NO_SCORE) == (attentions.get(attention).placement == "fixed")
+        if (score == NO_SCORE) == (attentions.get(attention).classic_score == NO_SCORE)
         and refusal(TASK, attention, score) is None
     ]
 
@@ -104,7 +104,9 @@ def test_every_mechanism_trains_and_is_tested(
     for trace in found.traces:
         cells = data.grid[0] * data.grid[1]
         assert trace.weights.shape[1] == cells
-        if plan.attention_options.model_dump().get("renormalise", True):
+        if plan.attention.weights_kind != "distribution":
+            assert trace.weights.min() >= 0
+        elif plan.attention_options.model_dump().get("renormalise", True):
             np.testing.assert_allclose(trace.weights.sum(axis=1), 1.0, atol=1e-4)
 
 

@@ -38,7 +38,7 @@ def valid_pairs() -> list[tuple[str, str]]:
         (attention, score)
         for attention in attentions.names()
         for score in (*scores.names(), NO_SCORE)
-        if (score == NO_SCORE) == (attentions.get(attention).placement == "fixed")
+        if (score == NO_SCORE) == (attentions.get(attention).classic_score == NO_SCORE)
         and refusal(TASK, attention, score) is None
     ]
 
@@ -81,7 +81,9 @@ def test_every_mechanism_trains_and_is_tested(
     assert found.alignment.forced.coverage == 1.0
     assert len(found.traces) == 2 * 2 * plan.settings.num_traces
     for trace in found.traces:
-        if plan.attention_options.model_dump().get("renormalise", True):
+        if plan.attention.weights_kind != "distribution":
+            assert trace.weights.min() >= 0
+        elif plan.attention_options.model_dump().get("renormalise", True):
             np.testing.assert_allclose(trace.weights.sum(axis=1), 1.0, atol=1e-4)
 
 

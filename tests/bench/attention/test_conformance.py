@@ -47,6 +47,9 @@ VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("local-p", "concat", {"window": 1}),
     ("local-p", "location-aware", {"window": 2}),
     ("multi-step", "dot", {"scale_context": False}),
+    ("diagonal", "none", {"window": 1, "gaussian": False}),
+    ("synthesizer", "none", {"synthesizer": "random"}),
+    ("average", "none", {"average_ffn_dim": 3}),
     *(
         (name, kind.classic_score, {"heads": 2})
         for name, kind in attentions.items()

@@ -17,10 +17,12 @@ from bench.errors import NotApplicable, UsageError
 SIZES = Sizes(4, 4)
 
 
-def test_the_ten_mechanisms_and_five_scores_are_there() -> None:
+def test_mechanisms_and_scores_are_there() -> None:
     assert set(attentions.names()) == {
         *("none", "soft", "hard", "global", "local-m", "local-p"),
         *("self", "hierarchical", "over", "multi-step"),
+        *("key-value", "aoa", "sentinel"),
+        *("uniform", "diagonal", "average", "synthesizer"),
     }
     assert set(scores.names()) == {"dot", "scaled-dot", "general", "concat", "location-aware"}
 
@@ -33,8 +35,10 @@ def test_location_aware_is_refused_where_there_is_no_previous_step() -> None:
 
 def test_every_pair_is_listed_once_and_the_control_has_no_score() -> None:
     pairs = [(a, s) for a, s, _ in valid_pairs()]
-    assert len(pairs) == len(set(pairs)) == 9 * 5 + 1
-    assert ("none", "none") in pairs
+    scoreless = [name for name, kind in attentions.items() if kind.classic_score == "none"]
+    scored = len(attentions.names()) - len(scoreless)
+    assert len(pairs) == len(set(pairs)) == scored * len(scores.names()) + len(scoreless)
+    assert {(name, "none") for name in scoreless} <= set(pairs) and "none" in scoreless
 
 
 @pytest.mark.parametrize("name", attentions.names())

@@ -135,7 +135,7 @@ class PointerGenerator(nn.Module):
         # The probability that some position is copied which holds the label.
         found = (copied.shares * (copied.words == labels[:, None])).sum(-1)  # N
         found = found * copied.log_copy.exp()
-        least = torch.where(lacking, LEAST, torch.finfo(found.dtype).tiny)
+        least = torch.where(lacking, LEAST, torch.finfo(torch.float32).tiny).to(found)
         log_p = torch.logaddexp(generated, torch.maximum(found, least).log())  # N
         loss = -(1 - smoothing) * log_p.mean()
         if smoothing:

@@ -122,6 +122,10 @@ class TextSettings(Settings):
     joint_vocab: bool = Field(
         False, description="both sides share one vocabulary and one table of embeddings"
     )
+    copying: Literal["none", "pointer-generator"] = Field(
+        "none",
+        description="See 2017: words are generated or copied from the source, unknown ones too",
+    )
     batch_source_tokens: int = Field(
         0, ge=0, description="source units a batch holds at most in training; 0 is any number"
     )

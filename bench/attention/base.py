@@ -34,6 +34,8 @@ class Memory:
         segments: B,S int64, number of the segment each position belongs to, counted from 0, in
             any order along S; padding may hold anything. Used by `hierarchical`.
         grid: rows and columns where positions are cells of a picture, in raster order.
+        words: B,S int64, the word that would be written if a position were copied; None where
+            nothing is copied.
     """
 
     states: Tensor
@@ -42,6 +44,7 @@ class Memory:
     values: Tensor | None = None
     segments: Tensor | None = None
     grid: tuple[int, int] | None = None
+    words: Tensor | None = None
 
     def select(self, index: Tensor) -> Memory:
         """Return the rows `index` (int64, any length) of the batch; rows may repeat."""

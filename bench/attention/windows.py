@@ -177,8 +177,8 @@ class MonotonicWindow(PointWindow):
     along the raster, row by row.
     """
 
-    def __init__(self, width: int, length_ratio: float) -> None:
-        super().__init__(width)
+    def __init__(self, width: int, length_ratio: float, *, gaussian: bool = False) -> None:
+        super().__init__(width, gaussian=gaussian)
         low, high = EQUAL_LENGTHS
         self.ratio = 1.0 if low <= length_ratio <= high else length_ratio
 

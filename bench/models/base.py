@@ -77,6 +77,8 @@ class Decoded:
         features: B,T,F for the head.
         weights: B,T,S or None (not asked for, or no attention).
         parts: B,T,S tensors by name ("layer 1 head 2", ...).
+        last_weights: B,T,S those of the last attending layer, means over its heads; None where
+            `weights` are.
         sampled: log-probabilities and entropies of sampled locations, B,T each (`hard`).
         contexts: B,T,C contexts at each position, for heads that compare.
         hidden: B,T,H the decoder's own state at each position.
@@ -88,6 +90,7 @@ class Decoded:
     sampled: Sampled | None = None
     contexts: Tensor | None = None
     hidden: Tensor | None = None
+    last_weights: Tensor | None = None
 
 
 Source = TypeVar("Source")

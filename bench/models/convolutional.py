@@ -241,7 +241,8 @@ class ConvolutionalDecoder(Decoder):
         after = ConvolutionalProgress(progress.position + count, tuple(windows), remembered)
         features = dropout(self.narrow(states), self.dropout, self.training)  # B,T,E
         weights, parts = layer_weights(seen)
-        decoded = Decoded(features, weights, parts, joint_sample(seen), attended.context, states)
+        sampled, context = joint_sample(seen), attended.context
+        decoded = Decoded(features, weights, parts, sampled, context, states, attended.weights)
         return decoded, DecoderState(state.source, after)
 
 

@@ -419,4 +419,5 @@ def _decoded(features: Tensor, hidden: Tensor, attended: AttentionOutput) -> Dec
         sampled=attended.sampled,
         contexts=attended.context,
         hidden=hidden,
+        last_weights=attended.weights,
     )

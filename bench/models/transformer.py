@@ -327,8 +327,9 @@ class TransformerDecoder(Decoder):
         hidden = self.norm(states)
         features = dropout(self.leave(hidden), self.dropout, self.training)
         weights, parts = layer_weights(seen)
+        last = seen[len(seen)]
         decoded = Decoded(
-            features, weights, parts, joint_sample(seen), seen[len(seen)].context, hidden
+            features, weights, parts, joint_sample(seen), last.context, hidden, last.weights
         )
         return decoded, DecoderState(state.source, after)
 

@@ -190,9 +190,31 @@ class TensorBatch:
         moved: dict[str, Any] = {
             name: value.to(device, non_blocking=True)
             for name, value in vars(self).items()
-            if isinstance(value, Tensor)
+            if isinstance(value, Tensor | Copies)
         }
         return replace(self, **moved)
+
+
+@dataclass(frozen=True)
+class Copies:
+    """What a pointer may copy in a batch. Ids are those of the target vocabulary; words that it
+    lacks have ids of this batch, counted on from its size.
+
+    Attributes:
+        source: B,S int64, the word of every source position.
+        outputs: B,T int64, targets and end token, as `Batch.outputs`; a word that the vocabulary
+            lacks has its id where the example's own source has it, else that of unknown words.
+        words: the words that the vocabulary lacks, in the order of their ids.
+    """
+
+    source: Tensor
+    outputs: Tensor
+    words: tuple[str, ...] = ()
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Copies:
+        """The same with its tensors on a device."""
+        source = self.source.to(device, non_blocking=non_blocking)
+        return Copies(source, self.outputs.to(device, non_blocking=non_blocking), self.words)
 
 
 @dataclass(frozen=True)
@@ -204,12 +226,14 @@ class Batch(TensorBatch):
         outputs: B,T int64, targets and end token; PAD after it.
         segments: B,S int64 segment of every source position, or None.
         units: number of target units in `outputs`, counted on the host.
+        copies: what may be copied, for models with a pointer.
     """
 
     inputs: Tensor
     outputs: Tensor
     segments: Tensor | None = None
     units: int = 0
+    copies: Copies | None = None
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from tasks.data.cache import (
     read_table,
     write_blocks,
 )
+from tasks.data.copying import CopyWords
 from tasks.data.tokenizer import Tokenizer
 from tasks.data.vocabulary import BOS, EOS, PAD, Segmented
 from tasks.settings import TextSettings
@@ -220,11 +221,16 @@ class SplitTexts(Generic[ExampleT]):
 
 @dataclass(frozen=True)
 class Split(Generic[ExampleT]):
-    """Examples with their tokens. Sources end with EOS, targets are framed by BOS and EOS."""
+    """Examples with their tokens. Sources end with EOS, targets are framed by BOS and EOS.
+
+    Attributes:
+        copying: tells which words may be copied, for models with a pointer; else None.
+    """
 
     examples: Sequence[ExampleT]
     source: EncodedTexts
     target: EncodedTexts
+    copying: CopyWords | None = None
 
     def __len__(self) -> int:
         return len(self.source)
@@ -234,6 +240,9 @@ class Split(Generic[ExampleT]):
         source = self.source.batch(indices, end=True)
         inputs = self.target.batch(indices, begin=True)
         outputs = self.target.batch(indices, end=True)
+        copies = None
+        if self.copying is not None:
+            copies = self.copying.batch(indices, source.values, outputs.values)
         return Batch(
             index=torch.from_numpy(np.ascontiguousarray(indices)),
             source=torch.from_numpy(source.values),
@@ -242,6 +251,7 @@ class Split(Generic[ExampleT]):
             outputs=torch.from_numpy(outputs.values),
             segments=None if source.segments is None else torch.from_numpy(source.segments),
             units=int(outputs.lengths.sum()),
+            copies=copies,
         )
 
     def in_order_of_length(self, units: int) -> Stream:
@@ -333,6 +343,9 @@ def prepare_texts(
             part.examples,
             encode(part.source, source, cache, segments=part.segments),
             encode(part.target, target, cache),
+            CopyWords(source, target, part.source, part.target)
+            if settings.copying != "none"
+            else None,
         )
 
     return TextData(

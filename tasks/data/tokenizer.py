@@ -182,18 +182,36 @@ class Tokenizer:
         """Token ids without begin and end."""
         return [segmented.ids for segmented in self.segment_batch(texts)]
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of token ids; begin, end and padding vanish, UNK shows as <unk>."""
-        return unmarked(self.tokens(ids))
+    def unknown(self, text: str) -> list[str]:
+        """The tokens of a text that become UNK, as they are spelt, marks included."""
+        pieces = split_words(text)
+        encoding = self._model.encode(pieces, is_pretokenized=True, add_special_tokens=False)
+        found = zip(encoding.ids, encoding.word_ids, encoding.offsets, strict=True)
+        return [pieces[word][slice(*span)] for number, word, span in found if number == UNK]
+
+    def decode(self, ids: Iterable[int], further: Sequence[str] = ()) -> str:
+        """The text of token ids; begin, end and padding vanish, UNK shows as <unk>.
+
+        Args:
+            further: tokens whose ids follow those of the vocabulary.
+        """
+        return unmarked(self.tokens(ids, further))
 
     def decode_batch(self, rows: Iterable[Iterable[int]]) -> list[str]:
         return [self.decode(row) for row in rows]
 
-    def tokens(self, ids: Iterable[int]) -> list[str]:
+    def tokens(self, ids: Iterable[int], further: Sequence[str] = ()) -> list[str]:
         """The tokens of these ids, marks included; special ones but UNK left out."""
-        return [self._tokens[number] for number in ids if number >= UNK]
+        known = len(self._tokens)
+        return [
+            self._tokens[number] if number < known else further[number - known]
+            for number in ids
+            if number >= UNK
+        ]
 
-    def words(self, ids: Sequence[int] | np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+    def words(
+        self, ids: Sequence[int] | np.ndarray, further: Sequence[str] = ()
+    ) -> tuple[tuple[str, ...], np.ndarray]:
         """The words that token ids spell, and the word of every token (T, -1 for special ones).
 
         For ids that a model wrote; texts that were encoded know their words already
@@ -203,12 +221,16 @@ class Tokenizer:
         numbers = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
         shown = [number for number in numbers if number >= UNK]
         # An unknown token stands for a word or for letters; "x" keeps the splitting regular.
-        plain = [self._stand_in if number == UNK else self._tokens[number] for number in shown]
+        spelt = self.tokens(shown, further)
+        plain = [
+            self._stand_in if number == UNK else token
+            for number, token in zip(shown, spelt, strict=True)
+        ]
         borders = set(word_starts("".join(plain)))
         pieces: list[str] = []
         word_of: list[int] = []
         place = 0
-        for letters, token in zip(plain, self.tokens(shown), strict=True):
+        for letters, token in zip(plain, spelt, strict=True):
             if place in borders or not pieces:
                 pieces.append(token)
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,8 @@ class Written:
         weights: T,S over the example's own source positions, or None. Rows sum to 1, whatever the
             mechanism's weights are (`tasks.data.batching.Matrices`).
         parts: further T,S matrices by name, where they were asked for.
+        further: words of the batch that a pointer may have copied, whose ids follow those of the
+            vocabulary.
     """
 
     index: int
@@ -41,6 +43,7 @@ class Written:
     score: float
     weights: np.ndarray | None = None
     parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    further: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def decode(
         batch = batch.to(module.device)
         with watch:
             memory = module.encode(batch)
-            found = _search(module, memory, limit(batch))
+            found = _search(module, memory, batch, limit(batch))
         _check_finite("its outputs", found.log_probs.tolist())
         written += _unpack(module, found, memory, batch, keep_parts)
         read += _read(module, memory, batch, keep_parts)
@@ -117,9 +120,9 @@ def read_references(module: GenerationModule, batches: Iterable[Batch]) -> list[
     return sorted(read, key=lambda one: one.index)
 
 
-def _search(module: GenerationModule, memory: Memory, limit: Tensor) -> Hypotheses:
+def _search(module: GenerationModule, memory: Memory, batch: Batch, limit: Tensor) -> Hypotheses:
     settings: Settings = module.settings
-    model = (module.decoder, module.head, memory)
+    model = (*module.searched(batch), memory)
     tokens: dict[str, Any] = {"bos": BOS, "eos": EOS, "forbidden": NEVER_WRITTEN}
     if settings.beam_size == 1 and not settings.coverage_penalty:
         return greedy_search(*model, **tokens, max_length=limit)
@@ -136,19 +139,22 @@ def _search(module: GenerationModule, memory: Memory, limit: Tensor) -> Hypothes
 def _unpack(
     module: GenerationModule, found: Hypotheses, memory: Memory, batch: Batch, keep_parts: int
 ) -> list[Written]:
+    tokens, lengths = found.tokens.cpu().numpy(), found.lengths.tolist()
+    if module.pointer is not None:  # the decoder reads copied words as it knows them
+        found = replace(found, tokens=module.pointer.known(found.tokens))
     found = with_weights(
         found, module.decoder, memory, BOS, parts=bool((batch.index < keep_parts).any())
     )
-    tokens, lengths = found.tokens.cpu().numpy(), found.lengths.tolist()
     sources, scores = memory.lengths.tolist(), found.log_probs.tolist()
     matrices = Matrices.of(found.weights, found.parts, module.decoder.weights_kind)
+    further = () if batch.copies is None else batch.copies.words
     rows = []
     for row, index in enumerate(batch.index.tolist()):
         length = lengths[row]
         if length and tokens[row, length - 1] == EOS:
             length -= 1
         seen = matrices.example(row, length, sources[row], with_parts=index < keep_parts)
-        rows.append(Written(index, tokens[row, :length], scores[row], *seen))
+        rows.append(Written(index, tokens[row, :length], scores[row], *seen, further))
     return rows
 
 
@@ -156,7 +162,7 @@ def _read(module: GenerationModule, memory: Memory, batch: Batch, keep_parts: in
     decoded = module.decoder(batch.inputs, memory, need_weights=True)
     real = batch.outputs != PAD  # B,T
     token_nll = decoded.features.new_zeros(real.shape).float()
-    token_nll[real] = module.head.loss(decoded.features[real], batch.outputs[real]).nll.float()
+    token_nll[real] = module.word_loss(decoded, batch, real).nll.float()
     nll = token_nll.sum(dim=1).tolist()
     _check_finite("references", nll)
     units, sources = real.sum(dim=1).tolist(), memory.lengths.tolist()

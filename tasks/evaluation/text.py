@@ -131,7 +131,7 @@ def attended(
         tokenizer: that of the targets.
     """
     rows = [
-        (pair, written, read, tokenizer.words(written.tokens))
+        (pair, written, read, tokenizer.words(written.tokens, written.further))
         for pair, written, read in zip(pairs, decoding.written, decoding.read, strict=True)
         if written.weights is not None and read.weights is not None
     ]
@@ -253,7 +253,7 @@ def _decode(module: GenerationModule, data: TextData[Example], subset: str) -> D
 
 def _outputs(decoding: Decoding, data: TextData[Example]) -> Outputs:
     return Outputs(
-        texts=data.target_tokenizer.decode_batch(one.tokens for one in decoding.written),
+        texts=[data.target_tokenizer.decode(one.tokens, one.further) for one in decoding.written],
         nll=[one.nll for one in decoding.read],
         extra=[
             {"nll": round(read.nll, 4), "units": read.units, "log_prob": round(written.score, 4)}

@@ -11,6 +11,7 @@ piece of news, the headline joins them in their order.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from random import Random
 
 from tasks.summarization.datasets import Document
@@ -23,6 +24,18 @@ AGENTS = (
     *("iskra", "jorvan", "keltec", "lumina", "morvan", "norden", "orbital", "palmgren"),
     *("quanta", "rovero", "sandor", "tervola", "umbrio", "veltra", "wexcorp", "zandor"),
 )
+# Three of them make a name.
+_SYLLABLES = ("ba", "dor", "fi", "gul", "ka", "lem", "mo", "nar", "pi", "ros", "su", "tiv", "za")
+#: How many names can be made up.
+MOST_NAMES = len(_SYLLABLES) ** 3
+
+
+def made_up_names(count: int) -> tuple[str, ...]:
+    """So many different company names, the same ones for the same number."""
+    every = ["".join(parts) for parts in product(_SYLLABLES, repeat=3)]
+    return tuple(Random("company names").sample(every, count))
+
+
 PLACES = (
     *("accra", "bogota", "cairo", "dakar", "hanoi", "kyoto"),
     *("lagos", "lima", "oslo", "quito", "riga", "tunis"),
@@ -143,6 +156,7 @@ class ReportWriter:
         decoys: share of reports with an event that is told as certain and denied later.
         news: most events that make a headline, of at most every other sentence.
         rewording: share of headlines with the rarer verb.
+        agents: names of the companies.
     """
 
     noise: float
@@ -150,16 +164,17 @@ class ReportWriter:
     decoys: float
     news: int
     rewording: float
+    agents: tuple[str, ...] = AGENTS
 
     def report(self, rng: Random, shortest: int, longest: int) -> Document:
         """A random report of `shortest` to `longest` sentences; the caller sets its id."""
-        main = _event(rng, rng.choice(AGENTS))
+        main = _event(rng, rng.choice(self.agents))
         sentences = rng.randint(shortest, longest)
         news = min(self.news, (sentences + 1) // 2)
         told = self._others(rng, sentences - news, main.agent)
         events: list[Event | None] = [None] * len(told)
         for number in range(news):
-            event = main if number == 0 else _event(rng, _other_agent(rng, told, events))
+            event = main if number == 0 else _event(rng, self._other_agent(rng, told, events))
             at = rng.randint(0, len(told))
             told.insert(at, sentence(event, rng.choice(CERTAIN), self._opener(rng)))
             events.insert(at, event)
@@ -192,24 +207,23 @@ class ReportWriter:
         told: list[list[Said]] = []
         decoy = count >= 2 and rng.random() < self.decoys
         for _ in range(count - 2 * decoy):
-            agent = main if rng.random() < self.same_agent else rng.choice(AGENTS)
+            agent = main if rng.random() < self.same_agent else rng.choice(self.agents)
             told.append(sentence(_event(rng, agent), rng.choice(UNCERTAIN), self._opener(rng)))
         if decoy:
-            agent = rng.choice([agent for agent in AGENTS if agent != main])
+            agent = rng.choice([agent for agent in self.agents if agent != main])
             first, second = sorted(rng.sample(range(count), 2))
             told.insert(first, sentence(_event(rng, agent), rng.choice(CERTAIN), self._opener(rng)))
             told.insert(second, denial(agent, rng.choice(DENIALS)))
         return told
 
+    def _other_agent(self, rng: Random, told: list[list[Said]], events: list[Event | None]) -> str:
+        """An agent that no news and no denial is of."""
+        taken = {event.agent for event in events if event is not None}
+        taken |= {said[0][0] for said in told if said[1][0] == "later"}
+        return rng.choice([agent for agent in self.agents if agent not in taken])
+
     def _opener(self, rng: Random) -> tuple[str, ...]:
         return rng.choice(OPENERS) if rng.random() < self.noise else ()
-
-
-def _other_agent(rng: Random, told: list[list[Said]], events: list[Event | None]) -> str:
-    """An agent that no news and no denial is of."""
-    taken = {event.agent for event in events if event is not None}
-    taken |= {said[0][0] for said in told if said[1][0] == "later"}
-    return rng.choice([agent for agent in AGENTS if agent not in taken])
 
 
 def _event(rng: Random, agent: str) -> Event:

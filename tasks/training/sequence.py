@@ -10,22 +10,24 @@ text.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from bench.attention.base import Attention, AttentionOptions, Memory
-from bench.errors import UsageError
+from bench.errors import NotApplicable, UsageError
 from bench.models import AttentionChoice, build_decoder, build_encoder
-from bench.models.base import Decoder, Encoder, ModelConfig
+from bench.models.base import Decoded, Decoder, Encoder, ModelConfig
+from bench.models.copying import PointerGenerator, PointerGeneratorDecoder, unchanged
 from bench.models.layers import VocabularyHead, dropout, token_embedding
-from bench.models.losses import doubly_stochastic_penalty, penalty_weight
+from bench.models.losses import WordLoss, doubly_stochastic_penalty, penalty_weight
+from bench.models.search import Head
 from tasks.base import Plan
 from tasks.data.batching import Batch
 from tasks.data.texts import TextData
-from tasks.data.vocabulary import PAD
+from tasks.data.vocabulary import PAD, UNK
 from tasks.settings import Settings, TextSettings
 from tasks.training.module import TrainingModule, model_sizes
 
@@ -69,6 +71,7 @@ class GenerationModule(TrainingModule):
     Args:
         front: source to features B,S,E.
         attention_options: read for the terms that the mechanism adds to the loss.
+        pointer: copies words of the source; batches then say which. None to generate only.
 
     Raises:
         UsageError: if the attention is not causal.
@@ -82,6 +85,7 @@ class GenerationModule(TrainingModule):
         head: VocabularyHead,
         settings: Settings,
         attention_options: AttentionOptions,
+        pointer: PointerGenerator | None = None,
     ) -> None:
         super().__init__(settings, attention_options, groups=head.projection.out_features)
         if any(isinstance(part, Attention) and part.needs_future for part in decoder.modules()):
@@ -91,10 +95,37 @@ class GenerationModule(TrainingModule):
                 remedy="tasks that read a given text (entailment) can use it",
             )
         self.front, self.encoder, self.decoder, self.head = front, encoder, decoder, head
+        self.pointer = pointer
 
     def encode(self, batch: Batch) -> Memory:
         """Encode the sources of a batch."""
-        return self.encoder(self.front(batch.source), batch.source_mask, batch.segments)
+        memory = self.encoder(self.front(batch.source), batch.source_mask, batch.segments)
+        return memory if batch.copies is None else replace(memory, words=batch.copies.source)
+
+    def labels(self, batch: Batch) -> Tensor:
+        """What is to be written, B,T: with a pointer, words of the source that the vocabulary lacks
+        are labels of their own."""
+        return batch.outputs if batch.copies is None else batch.copies.outputs
+
+    def word_loss(
+        self, decoded: Decoded, batch: Batch, real: Tensor, smoothing: float = 0.0
+    ) -> WordLoss:
+        """Cross-entropy of the N real target units, of which B,T `real` tells; with a pointer that
+        of the mixture of generating and copying."""
+        features, labels = decoded.features[real], self.labels(batch)[real]  # N,F and N
+        if self.pointer is None or batch.copies is None:
+            return self.head.loss(features, labels, smoothing=smoothing)
+        copies, embedded = batch.copies, self.decoder.embedding(batch.inputs)
+        size = self.pointer.size + len(copies.words)
+        copied = self.pointer.copied(decoded, copies.source, embedded, size, real)
+        return self.pointer.loss(self.head, features, copied, labels, smoothing=smoothing)
+
+    def searched(self, batch: Batch) -> tuple[Decoder, Head]:
+        """Decoder and head to search the outputs of a batch with."""
+        if self.pointer is None or batch.copies is None:
+            return self.decoder, self.head
+        size = self.pointer.size + len(batch.copies.words)
+        return PointerGeneratorDecoder(self.decoder, self.head, self.pointer, size), unchanged
 
     def auxiliary_loss(self, memory: Memory, batch: Batch) -> Tensor | None:
         """A further, weighted term of the training loss that depends on the memory alone, or None.
@@ -114,11 +145,12 @@ class GenerationModule(TrainingModule):
         # encode the source: memory of S states, B,S,H
         memory = self.encode(batch)
         # decode with teacher forcing: features B,T,F
-        decoded = self.decoder(batch.inputs, memory, need_weights=penalty > 0)
+        weighs = penalty > 0 or self.pointer is not None
+        decoded = self.decoder(batch.inputs, memory, need_weights=weighs)
         # cross-entropy over the N real target units, N,F -> N,V: padding is left out of the most
         # expensive product of the step
         real = batch.outputs != PAD  # B,T
-        tokens = self.head.loss(decoded.features[real], batch.outputs[real], smoothing=smoothing)
+        tokens = self.word_loss(decoded, batch, real, smoothing)
         loss = tokens.loss
         # terms of the mechanism: REINFORCE for sampled locations, doubly stochastic attention
         if decoded.sampled is not None and self.training:
@@ -146,7 +178,11 @@ def text_module(
     encoder_builder: EncoderBuilder = build_encoder,
 ) -> GenerationModule:
     """The model from text to text: token embeddings, encoder, decoder with attention, and a head
-    over the target vocabulary."""
+    over the target vocabulary, which a pointer may stand beside.
+
+    Raises:
+        NotApplicable: a pointer where nothing is attended to.
+    """
     settings = plan.settings
     sizes = model_sizes(settings)
     choice = AttentionChoice(
@@ -158,4 +194,14 @@ def text_module(
     if settings.joint_vocab:
         front.embedding = decoder.embedding
     head = VocabularyHead(decoder.output_size, decoder.embedding, tied=settings.tie_embeddings)
-    return GenerationModule(front, encoder, decoder, head, settings, plan.attention_options)
+    pointer = None
+    if settings.copying == "pointer-generator":
+        if not plan.attends:
+            raise NotApplicable(
+                "without attention there are no weights to copy by",
+                where="copying=pointer-generator",
+                remedy="use it with a mechanism",
+            )
+        pointer = PointerGenerator(decoder, UNK)
+    options = plan.attention_options
+    return GenerationModule(front, encoder, decoder, head, settings, options, pointer)

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, SyntheticSplit, datasets, synthetic_splits, unseen
 from tasks.summarization.datasets import Document, SummaryCorpus
-from tasks.summarization.synthetic import ReportWriter
+from tasks.summarization.synthetic import AGENTS, MOST_NAMES, ReportWriter, made_up_names
 
 
 class SyntheticOptions(DatasetOptions):
@@ -46,6 +46,13 @@ class SyntheticOptions(DatasetOptions):
     rewording: float = Field(
         0.1, ge=0, le=1, description="share of headlines with the rarer verb, which cannot be told"
     )
+    names: int = Field(
+        0,
+        ge=0,
+        le=MOST_NAMES,
+        description="made-up company names (at least 20) in place of the usual ones: with many of"
+        " them and a small vocab_size most names are unknown words, which can only be copied",
+    )
     train_size: int = Field(6000, ge=1, description="training reports")
     validation_size: int = Field(250, ge=1, description="validation reports")
     test_size: int = Field(400, ge=1, description="reports in each of the two test sets")
@@ -55,6 +62,8 @@ class SyntheticOptions(DatasetOptions):
     def _ordered(self) -> SyntheticOptions:
         if self.fewest > self.sentences:
             raise ValueError("fewest must not be above sentences")
+        if 0 < self.names < 20:
+            raise ValueError("20 names are the fewest that a report can do with")
         return self
 
 
@@ -111,6 +120,7 @@ def _reports(
         decoys=options.decoys,
         news=options.news,
         rewording=options.rewording,
+        agents=made_up_names(options.names) if options.names else AGENTS,
     )
 
     reports = unseen(

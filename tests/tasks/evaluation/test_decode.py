@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.errors import UsageError
+from bench.errors import NotApplicable, UsageError
 from tasks.base import Paths, tasks
-from tasks.data.batching import Batch
+from tasks.data.batching import Batch, Copies
 from tasks.data.vocabulary import EOS, PAD
 from tasks.evaluation.decode import decode, read_references
 from tasks.plan import make_cell, resolve
@@ -34,10 +34,16 @@ def limit(batch: Batch) -> Tensor:
     return batch.source_mask.sum(dim=1) + 1
 
 
+COPYING = {"copying": "pointer-generator", "vocab_size": 30}
+
+
+@pytest.mark.parametrize("options", [{}, COPYING, {**COPYING, "joint_vocab": True}])
 @pytest.mark.parametrize("beam", [1, 3])
 @torch.inference_mode()
-def test_scores_are_the_likelihoods_of_what_was_written(tmp_path: Path, beam: int) -> None:
-    module, batches = made(tmp_path, beam_size=beam)
+def test_scores_are_the_likelihoods_of_what_was_written(
+    tmp_path: Path, beam: int, options: dict[str, object]
+) -> None:
+    module, batches = made(tmp_path, beam_size=beam, **options)
     found = decode(module, reversed(batches), limit)
     indices = sorted(int(index) for batch in batches for index in batch.index)
     assert [one.index for one in found.written] == [one.index for one in found.read] == indices
@@ -47,18 +53,31 @@ def test_scores_are_the_likelihoods_of_what_was_written(tmp_path: Path, beam: in
             one, source = by_index[index], int(batch.source_mask[row].sum())
             assert len(one.tokens) <= source + 1 and EOS not in one.tokens
             assert one.weights is not None and one.weights.shape == (len(one.tokens), source)
-            ended = [*one.tokens, EOS][: source + 1]
+            ended = torch.tensor([[*one.tokens, EOS][: source + 1]])
+            outputs, copies = ended, None
+            if batch.copies is not None:
+                assert module.pointer is not None and one.further == batch.copies.words
+                outputs = module.pointer.known(ended)
+                copies = Copies(batch.copies.source[row : row + 1], ended, one.further)
             again = Batch(
                 batch.index[row : row + 1],
                 batch.source[row : row + 1],
                 batch.source_mask[row : row + 1],
-                torch.tensor([[1, *ended[:-1]]]),
-                torch.tensor([ended]),
+                torch.cat((torch.ones_like(outputs[:, :1]), outputs[:, :-1]), dim=1),
+                outputs,
                 None if batch.segments is None else batch.segments[row : row + 1],
+                copies=copies,
             )
             [read] = read_references(module, [again])
-            assert read.units == len(ended)
+            assert read.units == ended.shape[1]
             assert one.score == pytest.approx(-read.nll, rel=1e-4)
+
+
+def test_without_attention_nothing_can_be_copied(tmp_path: Path) -> None:
+    plan = resolve(make_cell("translation", "none", budget="smoke", options=COPYING))
+    data = tasks.get("translation").prepare(plan, Paths(None, tmp_path))
+    with pytest.raises(NotApplicable, match="no weights to copy by"):
+        plan.task.module(plan, data)
 
 
 @torch.inference_mode()

@@ -23,6 +23,7 @@ from bench.attention.base import (
     Everywhere,
     Keys,
     Memory,
+    Remembered,
     Sampled,
     Score,
     Sizes,
@@ -135,6 +136,25 @@ class ScoreOptions(AttentionOptions):
     )
     location_filters: int = Field(10, ge=1, description="convolutions over the previous weights")
     location_kernel: int = Field(15, ge=1, description="their width in positions; odd")
+    location_cumulative: bool = Field(
+        False,
+        description="Shen 2018: `location-aware` convolves the sum of all earlier weights as well",
+    )
+    prior_length: int = Field(
+        11,
+        ge=1,
+        description="positions that the prior of `dynamic-convolution` reaches: so many less 1, "
+        "forwards only",
+    )
+    fertility: float = Field(
+        0.0,
+        ge=0,
+        description="Tu 2016: `coverage` is divided by what a position is expected to get, at most "
+        "so much (2 in the paper); 0 for the plain sum",
+    )
+    source_positions: int = Field(
+        1024, ge=1, description="longest source that `location` has energies for"
+    )
 
     @field_validator("location_kernel")
     @classmethod
@@ -152,6 +172,12 @@ class ScoredOptions(ScoreOptions):
         ge=1,
         description="with several, queries, keys and values are projected to the size of a query "
         "and cut into so many parts that attend on their own (Vaswani 2017, section 3.2.2)",
+    )
+    coverage_loss: float = Field(
+        0.0,
+        ge=0,
+        description="recurrent decoders: weight of See 2017's loss for attending again to what was "
+        "attended to before (1 in the paper)",
     )
 
 
@@ -251,13 +277,16 @@ class ScoredAttention(Attention):
         #: Whether torch's scaled_dot_product_attention may compute the context, with a dot score.
         self.supports_sdpa = simple and self.normaliser.supports_sdpa
         self.keys_shared_across_beams = (
-            simple and not self.needs_previous and type(self).forward is ScoredAttention.forward
+            simple and not self.reads and type(self).forward is ScoredAttention.forward
         )
 
     @classmethod
     def refusal(cls, score: str, backbone: Backbone) -> str | None:
-        if backbone != "recurrent" and scores.get(score).needs_previous:
+        kind = scores.get(score)
+        if backbone != "recurrent" and kind.reads:
             return f"{score} reads the weights of the step before, which takes a recurrent decoder"
+        if kind.positional and "decoder" in cls.slots:
+            return f"{score} goes by places in the source, and self-attention looks at no source"
         return super().refusal(score, backbone)
 
     @classmethod
@@ -275,10 +304,10 @@ class ScoredAttention(Attention):
         return query if self.query_projection is None else self.query_projection(query)
 
     @property
-    def needs_previous(self) -> bool:
-        """Whether a step reads the weights of the step before; may differ between training and
+    def reads(self) -> frozenset[Remembered]:
+        """What a step reads of the weights of the steps before; may differ between training and
         evaluation."""
-        return self.score.needs_previous or self.window.needs_previous
+        return self.score.reads | self.window.reads
 
     def prepare(self, memory: Memory) -> Keys:
         # Padding is zeroed once, so that nothing it holds (NaN included) reaches a product.
@@ -309,9 +338,8 @@ class ScoredAttention(Attention):
 
     def initial_state(self, keys: Keys) -> AttentionState:
         tensors = dict(self.aggregation.initial_tensors(keys))
-        if self.needs_previous:
-            first = first_position(keys.memory.mask, keys.tensors["values"].dtype)  # B,1,S
-            tensors["previous"] = first.expand(-1, self.heads, -1)
+        dtype = keys.tensors["values"].dtype
+        tensors |= nothing_attended(self.reads, keys.memory.mask, self.heads, dtype)
         return AttentionState(0, tensors)
 
     def forward(
@@ -346,7 +374,7 @@ class ScoredAttention(Attention):
     ) -> AttentionOutput:
         """`forward` with the caller's mask (broadcastable to B,1,T,S)."""
         steps = query.shape[1]
-        if steps > 1 and self.needs_previous:
+        if steps > 1 and self.reads:
             return self._step_by_step(query, keys, state, need_weights)
         # Where nothing stands between a product and its softmax, torch's kernel does it all.
         asked = self.project_query(query)  # B,T,Q
@@ -357,7 +385,7 @@ class ScoredAttention(Attention):
                 after = AttentionState(state.position + steps, state.tensors)
                 return AttentionOutput(self.finish(context, query, keys), after)
         # Score: how well each query fits each key.
-        energies = self.score(asked, keys.tensors["keys"], state.tensors.get("previous"))  # B,H,T,S
+        energies = self.score(asked, keys.tensors["keys"], state.tensors)  # B,H,T,S
         # Window and normaliser.
         weighed = self.weigh(energies, query, keys, state, mask)  # B,H,T,S
         # Aggregation: the context, and the weights that made it.
@@ -367,8 +395,8 @@ class ScoredAttention(Attention):
             selected = Selection(weighed.context, weighed.weights)
         # What the next step has to know.
         tensors = {**state.tensors, **weighed.tensors}
-        if self.needs_previous:
-            tensors["previous"] = selected.weights[:, :, -1]  # B,H,S
+        if self.reads:
+            tensors |= remember(self.reads, state.tensors, selected.weights[:, :, -1])
         return AttentionOutput(
             self.finish(selected.context, query, keys),  # B,T,C
             AttentionState(state.position + steps, tensors),
@@ -444,6 +472,31 @@ def first_position(mask: Tensor, dtype: torch.dtype) -> Tensor:
     code of Chorowski 2015. (The paper does not say; others begin with uniform weights.)"""
     first = mask & (mask.cumsum(1) == 1)
     return first[:, None].to(dtype)
+
+
+def nothing_attended(
+    reads: frozenset[Remembered], mask: Tensor, heads: int, dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """What is read before the first step, B,H,S each: previous weights as `first_position` says,
+    and no coverage. The mask B,S says which positions are real."""
+    tensors: dict[str, Tensor] = {}
+    if "previous" in reads:
+        tensors["previous"] = first_position(mask, dtype).expand(-1, heads, -1)
+    if "coverage" in reads:
+        tensors["coverage"] = torch.zeros_like(mask, dtype=dtype)[:, None].expand(-1, heads, -1)
+    return tensors
+
+
+def remember(
+    reads: frozenset[Remembered], before: Mapping[str, Tensor], weights: Tensor
+) -> dict[str, Tensor]:
+    """What is read after a step with the weights B,H,S, given what was read at that step."""
+    tensors: dict[str, Tensor] = {}
+    if "previous" in reads:
+        tensors["previous"] = weights
+    if "coverage" in reads:
+        tensors["coverage"] = before["coverage"] + weights
+    return tensors
 
 
 #: Elements an intermediate tensor may have (128 MiB in float32) before it is formed in pieces.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -9,14 +10,17 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from bench.attention import Backbone
 from bench.attention.attention import (
     AttentionWeights,
     ScoredAttention,
     ScoredOptions,
     mean_over_heads,
+    nothing_attended,
+    remember,
 )
 from bench.attention.base import AttentionState, Keys, Memory, Sizes, zero_padding
-from bench.attention.registries import attentions
+from bench.attention.registries import attentions, scores
 from bench.errors import UsageError
 
 
@@ -123,6 +127,12 @@ class HierarchicalAttention(ScoredAttention):
                 )
             self.segment_encoder = nn.GRU(sizes.memory, half, batch_first=True, bidirectional=True)
 
+    @classmethod
+    def refusal(cls, score: str, backbone: Backbone) -> str | None:
+        if scores.get(score).positional:
+            return f"{score} goes by places in the source, and the vectors of segments have none"
+        return super().refusal(score, backbone)
+
     def prepare(self, memory: Memory) -> Keys:
         keys = super().prepare(memory)
         layout = segment_layout(memory, self.segment_size)
@@ -150,19 +160,10 @@ class HierarchicalAttention(ScoredAttention):
         )
 
     def initial_state(self, keys: Keys) -> AttentionState:
-        state = super().initial_state(keys)
-        if not self.segment_score.needs_previous:
-            return state
-        real = keys.tensors["real"]  # B,G
-        first = real & (real.cumsum(1) == 1)
-        values = keys.tensors["values"]
-        return AttentionState(
-            0,
-            {
-                **state.tensors,
-                "previous segments": first[:, None].to(values.dtype).expand(-1, self.heads, -1),
-            },
-        )
+        tensors = super().initial_state(keys).tensors
+        dtype = keys.tensors["values"].dtype
+        first = nothing_attended(self.segment_score.reads, keys.tensors["real"], self.heads, dtype)
+        return AttentionState(0, {**tensors, **_of_segments(first)})
 
     def weigh(
         self,
@@ -179,7 +180,9 @@ class HierarchicalAttention(ScoredAttention):
         tabled = energies.gather(-1, index).unflatten(-1, tensors["open"].shape[1:])
         inner = self.normaliser(tabled, tensors["open"][:, None, None])  # B,H,T,G,L
         # Over segments: their vectors are scored and normalised.
-        segment_energies, encoded = self._score_segments(inner, query, keys, state)  # B,H,T,G
+        reads = self.segment_score.reads
+        before: dict[str, Tensor] = {name: state.tensors[f"{name} segments"] for name in reads}
+        segment_energies, encoded = self._score_segments(inner, query, keys, before)  # B,H,T,G
         outer = self.normaliser(segment_energies, tensors["real"][:, None, None])  # B,H,T,G
         # The weight of a position is the product of both; back from the table to positions.
         joint = (inner * outer[..., None]).flatten(-2)  # B,H,T,G*L
@@ -187,9 +190,8 @@ class HierarchicalAttention(ScoredAttention):
         padding = ~keys.memory.mask[:, None, None]
         weights = joint.gather(-1, place).masked_fill(padding, 0.0)  # B,H,T,S
         spread = outer[..., None].expand_as(inner).flatten(-2).gather(-1, place)  # B,H,T,S
-        carried = {}
-        if self.segment_score.needs_previous:
-            carried["previous segments"] = outer[:, :, -1]  # B,H,G
+        # What the next step has to know of the segments.
+        carried = _of_segments(remember(reads, before, outer[:, :, -1]))
         context = None
         if encoded is not None:
             vectors = outer[..., None, :].to(encoded.dtype) @ encoded  # B,H,T,1,D
@@ -212,11 +214,15 @@ class HierarchicalAttention(ScoredAttention):
         return self.segment_score.project_keys(vectors)
 
     def _score_segments(
-        self, inner: Tensor, query: Tensor, keys: Keys, state: AttentionState
+        self, inner: Tensor, query: Tensor, keys: Keys, before: Mapping[str, Tensor]
     ) -> tuple[Tensor, Tensor | None]:
         """Energies B,H,T,G of the segments, and B,H,T,G,D what the segment encoder made of them.
         Their vectors differ from query to query, so every query is scored as an example of its
-        own."""
+        own.
+
+        Args:
+            before: what the score reads of the segments' weights, B,H,G each.
+        """
         B, H, T, G, _ = inner.shape
         table = keys.tensors["segment keys"]  # B,H,G,L,K
         vectors = torch.einsum("bhtgl,bhglk->bthgk", inner.to(table.dtype), table)
@@ -229,9 +235,7 @@ class HierarchicalAttention(ScoredAttention):
             projected = projected.diagonal(dim1=1, dim2=2).movedim(-1, 1)  # B*T,H,G,K
             encoded = states.view(B, T, H, G, -1).transpose(1, 2)  # B,H,T,G,D
         energies = self.segment_score(
-            self.project_query(query).reshape(B * T, 1, -1),
-            projected,
-            state.tensors.get("previous segments"),
+            self.project_query(query).reshape(B * T, 1, -1), projected, before
         )  # B*T,H,1,G
         return energies.view(B, T, H, G).transpose(1, 2), encoded
 
@@ -249,3 +253,8 @@ class HierarchicalAttention(ScoredAttention):
             self.segment_encoder(packed)[0], batch_first=True, total_length=G
         )
         return states
+
+
+def _of_segments(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors under names that tell them from those of positions."""
+    return {f"{name} segments": tensor for name, tensor in tensors.items()}

@@ -36,4 +36,4 @@ class MultiHeadAttention(ScoredAttention):
 
     @classmethod
     def refusal(cls, score: str, backbone: Backbone) -> str | None:
-        return no_previous_step("self", score)
+        return no_previous_step("self", score) or super().refusal(score, backbone)

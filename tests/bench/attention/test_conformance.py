@@ -24,7 +24,7 @@ from bench.attention.base import (
     Sizes,
 )
 from bench.attention.conformance import CHECKS, Finding, check_mechanism
-from bench.attention.registries import attentions, normalisers
+from bench.attention.registries import attentions, normalisers, scores
 from bench.errors import NotApplicable, UsageError
 
 PAIRS = [(attention, score) for attention, score, reason in valid_pairs() if reason is None]
@@ -40,6 +40,14 @@ VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("hierarchical", "location-aware", {"segment_encoder": True}),
     ("self", "scaled-dot", {"attention_size": 3}),
     ("soft", "location-aware", {"location_filters": 2, "location_kernel": 3}),
+    ("soft", "location-aware", {"location_cumulative": True}),
+    ("hierarchical", "location-aware", {"heads": 2, "location_cumulative": True}),
+    ("global", "coverage", {"heads": 2, "fertility": 2.0}),
+    ("hierarchical", "coverage", {"fertility": 2.0, "segment_encoder": True}),
+    ("soft", "dynamic-convolution", {"heads": 2, "location_filters": 2, "prior_length": 1}),
+    ("hierarchical", "dynamic-convolution", {"segment_encoder": True}),
+    ("soft", "location", {"heads": 2, "source_positions": 7}),
+    ("local-p", "location", {"window": 1}),
     ("hard", "concat", {"gate": True, "estimator": "gumbel"}),
     ("local-m", "general", {"window": 1}),
     ("local-m", "concat", {"window": 1}),
@@ -82,7 +90,7 @@ def test_options_keep_mechanisms_conforming(
 def test_queries_and_states_of_different_sizes(attention: str, score: str) -> None:
     sizes = Sizes(query=6, memory=8, heads=3)
     kind = attentions.get(attention)
-    if attention != "self" and score in ("dot", "scaled-dot"):
+    if attention != "self" and scores.get(score).refusal(6, 8):
         with pytest.raises(NotApplicable, match="needs equal sizes"):
             check_mechanism(kind, score, sizes=sizes)
     else:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 # From the simple to the involved, as papers order them; other names follow alphabetically.
 _ATTENTIONS = ("none", "soft", "hard", "global", "local-m", "local-p", "self")
 _SCORES = (
-    *("location", "dot", "scaled-dot", "general", "biaffine", "trilinear", "bilinear-tanh"),
-    *("concat", "coverage", "location-aware", "dynamic-convolution"),
+    *("dot", "scaled-dot", "general", "biaffine", "trilinear", "bilinear-tanh"),
+    *("concat", "coverage", "location-aware", "dynamic-convolution", "location"),
 )
 _TASKS = ("translation", "captioning", "entailment", "speech", "summarization")
 

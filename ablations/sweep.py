@@ -20,7 +20,7 @@ from ablations.cluster import ClusterLost, Resources, ray_folder
 from ablations.driver import drive
 from ablations.progress import Progress, Renderer, StatusWriter, Tally
 from ablations.trial_interface import Outcome, TrialOptions
-from bench.attention.registries import attentions
+from bench.attention.registries import NO_SCORE, attentions, scores
 from bench.store.cell import Cell
 from bench.store.result import Provenance, split_differences, utc_now
 from bench.store.store import Problem, Store
@@ -101,7 +101,7 @@ def longest_first(cells: Sequence[Cell], seconds: Mapping[str, float]) -> list[C
         attention = attentions.get(cell.attention)
         stepwise = (
             attention.stepwise
-            or cell.score == "location-aware"
+            or (cell.score != NO_SCORE and scores.get(cell.score).reads)
             or cell.options.get("input_feeding")
         )
         guess = _GUESSES.get(cell.backbone or attention.backbone, _RECURRENT[attention.placement])

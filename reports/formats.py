@@ -10,6 +10,7 @@ _DECIMALS = {"bleu": 1, "chrf": 1, "ter": 1, "perplexity": 2, "ppl": 2, "ms": 1,
 _FRACTIONS = {
     *("accuracy", "f1", "rouge", "per", "wer", "cer", "aer", "exact", "mass"),
     *("coverage", "monotonicity", "novelty", "copy", "substitutions", "insertions", "deletions"),
+    "repeated",
 }
 _CAPITALS = ("bleu", "rouge", "meteor", "per", "wer", "cer", "aer", "f1", "l")
 _NAMES = {"chrf": "chrF", "cider": "CIDEr"} | {name: name.upper() for name in _CAPITALS}

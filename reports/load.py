@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 # From the simple to the involved, as papers order them; other names follow alphabetically.
 _ATTENTIONS = ("none", "soft", "hard", "global", "local-m", "local-p", "self")
-_SCORES = ("dot", "scaled-dot", "general", "concat", "location-aware")
+_SCORES = (
+    *("dot", "scaled-dot", "general", "biaffine", "trilinear", "bilinear-tanh"),
+    *("concat", "coverage", "location-aware", "dynamic-convolution", "location"),
+)
 _TASKS = ("translation", "captioning", "entailment", "speech", "summarization")
 
 Options = tuple[tuple[str, Scalar], ...]

@@ -25,6 +25,7 @@ from bench.attention.base import (
     Everywhere,
     Keys,
     Memory,
+    Remembered,
     Sampled,
     Score,
     Sizes,
@@ -149,6 +150,25 @@ class ScoreOptions(HeadOptions):
     fertility: float = Field(
         2.0, gt=0, description="most weight of a position, all steps together, in constrained-*"
     )
+    location_cumulative: bool = Field(
+        False,
+        description="Shen 2018: `location-aware` convolves the sum of all earlier weights as well",
+    )
+    prior_length: int = Field(
+        11,
+        ge=1,
+        description="positions that the prior of `dynamic-convolution` reaches: so many less 1, "
+        "forwards only",
+    )
+    coverage_fertility: float = Field(
+        0.0,
+        ge=0,
+        description="Tu 2016: `coverage` is divided by what a position is expected to get, at most "
+        "so much (2 in the paper); 0 for the plain sum",
+    )
+    source_positions: int = Field(
+        1024, ge=1, description="longest source that `location` has energies for"
+    )
 
     @field_validator("location_kernel")
     @classmethod
@@ -166,6 +186,12 @@ class ScoredOptions(ScoreOptions):
         ge=1,
         description="with several, queries, keys and values are projected to the size of a query "
         "and cut into so many parts that attend on their own (Vaswani 2017, section 3.2.2)",
+    )
+    coverage_loss: float = Field(
+        0.0,
+        ge=0,
+        description="recurrent decoders: weight of See 2017's loss for attending again to what was "
+        "attended to before (1 in the paper)",
     )
 
 
@@ -283,13 +309,16 @@ class ScoredAttention(Attention):
         self.supports_sdpa = simple and self.window.only_masks and self.normaliser.supports_sdpa
         simple = simple and isinstance(self.window, Everywhere)
         self.keys_shared_across_beams = (
-            simple and not self.needs_previous and type(self).forward is ScoredAttention.forward
+            simple and not self.goes_step_by_step and type(self).forward is ScoredAttention.forward
         )
 
     @classmethod
     def refusal(cls, score: str, backbone: Backbone) -> str | None:
-        if backbone != "recurrent" and scores.get(score).needs_previous:
+        kind = scores.get(score)
+        if backbone != "recurrent" and kind.reads:
             return f"{score} reads the weights of the step before, which takes a recurrent decoder"
+        if kind.positional and "decoder" in cls.slots:
+            return f"{score} goes by places in the source, and self-attention looks at no source"
         return super().refusal(score, backbone)
 
     @classmethod
@@ -343,14 +372,15 @@ class ScoredAttention(Attention):
         return head_parts.share_groups(self.value_projection(values), self.groups, self.heads)
 
     @property
-    def needs_previous(self) -> bool:
-        """Whether a step reads the weights of the step before; may differ between training and
+    def reads(self) -> frozenset[Remembered]:
+        """What a step reads of the weights of the steps before; may differ between training and
         evaluation."""
-        return (
-            self.score.needs_previous
-            or self.window.needs_previous
-            or isinstance(self.normaliser, StepwiseNormaliser)
-        )
+        return self.score.reads | self.window.reads
+
+    @property
+    def goes_step_by_step(self) -> bool:
+        """Whether a query needs what the one before it left."""
+        return bool(self.stepwise or self.reads) or isinstance(self.normaliser, StepwiseNormaliser)
 
     def prepare(self, memory: Memory) -> Keys:
         # Padding is zeroed once, so that nothing it holds (NaN included) reaches a product.
@@ -382,9 +412,8 @@ class ScoredAttention(Attention):
 
     def initial_state(self, keys: Keys) -> AttentionState:
         tensors = dict(self.aggregation.initial_tensors(keys))
-        if self.needs_previous:
-            first = first_position(keys.memory.mask, keys.tensors["values"].dtype)  # B,1,S
-            tensors["previous"] = first.expand(-1, self.heads, -1)
+        dtype = keys.tensors["values"].dtype
+        tensors |= nothing_attended(self.reads, keys.memory.mask, self.heads, dtype)
         if isinstance(self.normaliser, StepwiseNormaliser):
             tensors |= self.normaliser.initial_tensors(keys.memory.mask, self.heads)
         return AttentionState(0, tensors)
@@ -421,7 +450,7 @@ class ScoredAttention(Attention):
     ) -> AttentionOutput:
         """`forward` with the caller's mask (broadcastable to B,1,T,S)."""
         steps = query.shape[1]
-        if steps > 1 and (self.stepwise or self.needs_previous):
+        if steps > 1 and self.goes_step_by_step:
             return self._step_by_step(query, keys, state, need_weights)
         # Where nothing stands between a product and its softmax, torch's kernel does it all.
         asked = self.project_query(query)  # B,T,Q
@@ -439,7 +468,7 @@ class ScoredAttention(Attention):
                 return AttentionOutput(self.finish(context, query, keys), after)
         # Score: how well each query fits each key.
         if self.positions is None:
-            energies = self.score(asked, keys.tensors["keys"], state.tensors.get("previous"))
+            energies = self.score(asked, keys.tensors["keys"], state.tensors)  # B,H,T,S
         else:
             energies = self.positions.energies(
                 self.score, asked, keys.tensors["keys"], state.position
@@ -457,8 +486,8 @@ class ScoredAttention(Attention):
             context = self.positions.add_context(context, selected.weights, span)
         # What the next step has to know.
         tensors = {**state.tensors, **weighed.tensors}
-        if self.needs_previous:
-            tensors["previous"] = selected.weights[:, :, -1]  # B,H,S
+        if self.reads:
+            tensors |= remember(self.reads, state.tensors, selected.weights[:, :, -1])
         return AttentionOutput(
             self.finish(context, query, keys),
             AttentionState(state.position + steps, tensors),
@@ -544,6 +573,31 @@ def first_position(mask: Tensor, dtype: torch.dtype) -> Tensor:
 def shifted(weights: Tensor, by: int = 1) -> Tensor:
     """Weights ...,S moved ahead by so many positions; what leaves the end is lost."""
     return F.pad(weights, (by, 0))[..., : weights.shape[-1]]
+
+
+def nothing_attended(
+    reads: frozenset[Remembered], mask: Tensor, heads: int, dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """What is read before the first step, B,H,S each: previous weights as `first_position` says,
+    and no coverage. The mask B,S says which positions are real."""
+    tensors: dict[str, Tensor] = {}
+    if "previous" in reads:
+        tensors["previous"] = first_position(mask, dtype).expand(-1, heads, -1)
+    if "coverage" in reads:
+        tensors["coverage"] = torch.zeros_like(mask, dtype=dtype)[:, None].expand(-1, heads, -1)
+    return tensors
+
+
+def remember(
+    reads: frozenset[Remembered], before: Mapping[str, Tensor], weights: Tensor
+) -> dict[str, Tensor]:
+    """What is read after a step with the weights B,H,S, given what was read at that step."""
+    tensors: dict[str, Tensor] = {}
+    if "previous" in reads:
+        tensors["previous"] = weights
+    if "coverage" in reads:
+        tensors["coverage"] = before["coverage"] + weights
+    return tensors
 
 
 #: Elements an intermediate tensor may have (128 MiB in float32) before it is formed in pieces.

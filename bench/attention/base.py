@@ -12,6 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self, get_args
 
 import torch
@@ -100,6 +101,12 @@ Slot = Literal["cross", "encoder", "decoder"]
 #   signed            any (differential attention)
 WeightsKind = Literal["distribution", "sub-distribution", "unnormalised", "signed"]
 
+# What a score or a window may read of the weights of the steps before, B,H,S each, under these
+# names in `AttentionState.tensors`:
+#   previous  the weights of the step before
+#   coverage  the sum of the weights of all steps before
+Remembered = Literal["previous", "coverage"]
+
 
 class AttentionOptions(BaseModel):
     """Options of a mechanism: frozen, unknown keys refused. Subclass to add fields."""
@@ -169,7 +176,7 @@ class AttentionState:
 
     Attributes:
         position: number of target steps already made.
-        tensors: batch-first tensors by name ("previous" weights B,S or B,H,S, "prefix", ...).
+        tensors: batch-first tensors by name (those of `Remembered` B,H,S, "energies", ...).
     """
 
     position: int = 0
@@ -340,6 +347,10 @@ def join_steps(steps: Sequence[AttentionOutput]) -> AttentionOutput:
     )
 
 
+#: No tensors: what a score that reads nothing is given.
+NOTHING: Mapping[str, Tensor] = MappingProxyType({})
+
+
 class Score(nn.Module, ABC):
     """Base class of all scores; `@scores.register(name)` files one.
 
@@ -353,8 +364,11 @@ class Score(nn.Module, ABC):
     formula: ClassVar[str] = ""
     #: The paper, e.g. "Luong 2015".
     citation: ClassVar[str] = ""
-    #: True if it reads the weights of the step before.
-    needs_previous: ClassVar[bool] = False
+    #: What it reads of the weights of the steps before; an option may add to it.
+    reads: frozenset[Remembered] = frozenset()
+    #: True if energies depend on where a key stands in the source: all keys are projected at once,
+    #: from the first on.
+    positional: ClassVar[bool] = False
     #: True if energies are products that grow with the vectors.
     products: ClassVar[bool] = False
     #: Options of the mechanism that its constructor takes as well, under these names.
@@ -388,18 +402,20 @@ class Score(nn.Module, ABC):
     def project_keys(self, keys: Tensor) -> Tensor:
         """Project keys B,S,D to B,H,S,K, once per batch.
 
-        Must be affine in the keys: `hierarchical` mixes projected keys where the formula projects
-        mixtures, which is the same since the mixing weights sum to 1.
+        Must be affine in the keys, unless `positional`: `hierarchical` mixes projected keys where
+        the formula projects mixtures, which is the same since the mixing weights sum to 1.
         """
 
     @abstractmethod
-    def forward(self, query: Tensor, projected: Tensor, previous: Tensor | None = None) -> Tensor:
+    def forward(
+        self, query: Tensor, projected: Tensor, remembered: Mapping[str, Tensor] = NOTHING
+    ) -> Tensor:
         """Compute energies B,H,T,S, not masked.
 
         Args:
-            query: B,T,Q.
+            query: B,T,Q; T is 1 for a score that `reads` anything.
             projected: B,H,S,K, the result of `project_keys`.
-            previous: B,H,S, weights of the step before; given if `needs_previous`, with T = 1.
+            remembered: what the score `reads`, B,H,S each, by name; perhaps more.
         """
 
     def as_dot(self, query: Tensor) -> tuple[Tensor, float] | None:
@@ -417,7 +433,9 @@ class DotScore(Score):
     @abstractmethod
     def as_dot(self, query: Tensor) -> tuple[Tensor, float]: ...
 
-    def forward(self, query: Tensor, projected: Tensor, previous: Tensor | None = None) -> Tensor:
+    def forward(
+        self, query: Tensor, projected: Tensor, remembered: Mapping[str, Tensor] = NOTHING
+    ) -> Tensor:
         vectors, factor = self.as_dot(query)
         if factor != 1.0:
             vectors = vectors * factor  # before the product: there are fewer queries than pairs
@@ -436,7 +454,7 @@ class Normaliser(ABC):
     summary: ClassVar[str] = ""
     citation: ClassVar[str] = ""
     #: What its weights are.
-    weights_kind: ClassVar[WeightsKind] = "distribution"
+    weights_kind: WeightsKind = "distribution"
     #: True if torch's scaled_dot_product_attention computes the same.
     supports_sdpa: ClassVar[bool] = False
 
@@ -509,9 +527,9 @@ class Window(nn.Module, ABC):
     only_masks: ClassVar[bool] = False
 
     @property
-    def needs_previous(self) -> bool:
-        """Whether the window reads the weights of the step before ("previous" in the state)."""
-        return False
+    def reads(self) -> frozenset[Remembered]:
+        """What the window reads of the weights of the steps before."""
+        return frozenset()
 
     def prepare(self, memory: Memory) -> Mapping[str, Tensor]:
         """Return batch-first tensors to put into the keys."""
@@ -521,7 +539,7 @@ class Window(nn.Module, ABC):
     def forward(
         self, query: Tensor, keys: Keys, state: AttentionState, mask: Tensor | None
     ) -> WindowMask:
-        """Return the window mask of queries B,T,Q (T is 1 where `needs_previous`).
+        """Return the window mask of queries B,T,Q (T is 1 where it `reads` anything).
 
         Args:
             state: the state before the first of these queries.

@@ -83,7 +83,7 @@ def refusal(options: HeadOptions, score: str) -> str | None:
             return f"differential takes two distributions, {options.normaliser} makes none"
         if options.talking_heads:
             return "differential and talking_heads both mix weights; choose one"
-        if kind.needs_previous:
+        if kind.reads:
             return (
                 f"{score} reads one row of previous weights per head; differential scores two heads"
             )

@@ -47,11 +47,11 @@ def score_of(kind: type[Attention], score: str | None = None) -> str:
 
 def no_previous_step(mechanism: str, score: str) -> str | None:
     """Why a mechanism that takes all steps at once refuses a score, or None if it does not: the
-    score reads the weights of the step before.
+    score reads the weights of the steps before.
 
     Raises:
         UsageError: an unknown score.
     """
-    if not scores.get(score).needs_previous:
+    if not scores.get(score).reads:
         return None
     return f"{mechanism} takes all steps at once: {score} has no previous step to look at"

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from bench.attention.base import AttentionState, Keys, Memory, Window, WindowMask
+from bench.attention.base import AttentionState, Keys, Memory, Remembered, Window, WindowMask
 
 #: Length ratios in here count as equal: the window then moves one position a step.
 EQUAL_LENGTHS = (0.8, 1.25)
@@ -39,8 +39,8 @@ class MedianWindow(Window):
         self.width = width
 
     @property
-    def needs_previous(self) -> bool:
-        return not self.training
+    def reads(self) -> frozenset[Remembered]:
+        return frozenset() if self.training else frozenset({"previous"})
 
     def prepare(self, memory: Memory) -> Mapping[str, Tensor]:
         return {"places": memory.mask.cumsum(1) - 1}  # B,S among the real positions

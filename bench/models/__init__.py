@@ -101,6 +101,13 @@ def build_decoder(
             where="carry",
             remedy="use it with 'soft' or 'hard'",
         )
+    coverage_loss: float = getattr(choice.options, "coverage_loss", 0.0)
+    if coverage_loss and place is None:
+        raise NotApplicable(
+            "the coverage loss counts what one layer attended to step by step",
+            where="coverage_loss",
+            remedy="use it in a recurrent decoder",
+        )
     match choice.backbone:
         case "transformer":
             return TransformerDecoder(vocabulary_size, memory_size, config, choice.build)

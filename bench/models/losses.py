@@ -1,8 +1,9 @@
-"""Losses: cross-entropy over a vocabulary, REINFORCE, and the doubly stochastic penalty."""
+"""Losses: cross-entropy over a vocabulary, REINFORCE, and penalties on attention weights."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -303,9 +304,22 @@ def returns_to_go(reward: Tensor, discount: float = 1.0) -> Tensor:
     return reward @ factors  # B,T
 
 
-def penalty_weight(options: AttentionOptions) -> float:
-    """Weight of the doubly stochastic penalty in the loss, 0 for mechanisms without the option."""
-    return getattr(options, "doubly_stochastic", 0.0)
+#: From weights B,T,S, target positions that count B,T and a source mask B,S to a penalty for each
+#: example, B.
+Penalty = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+# Penalties on the weights of attention, each an option of the mechanism that holds its weight in
+# the loss.
+#
+# The papers add the penalty of a target text to the negative log-likelihood of the whole text. A
+# loss that is a mean over target units is to divide the sum of a penalty over a batch by the number
+# of the batch's units, so that a weight of 1 is the papers' lambda of 1.
+
+
+def attention_penalties(options: AttentionOptions) -> list[tuple[float, Penalty]]:
+    """The penalties in the loss of a mechanism with these options, with their weights."""
+    weights = {name: getattr(options, name, 0.0) for name in PENALTIES}
+    return [(weight, PENALTIES[name]) for name, weight in weights.items() if weight]
 
 
 def doubly_stochastic_penalty(weights: Tensor, real: Tensor, source_mask: Tensor) -> Tensor:
@@ -313,10 +327,6 @@ def doubly_stochastic_penalty(weights: Tensor, real: Tensor, source_mask: Tensor
 
     The paper asks for a total of 1 at each of S positions, which T target units can give only
     where T = S; asked for here is the even share T/S.
-
-    The paper adds the penalty of a caption to the negative log-likelihood of the whole caption. A
-    loss that is a mean over target units is to divide the sum of this over a batch by the number
-    of the batch's units, so that a weight of 1 is the paper's lambda of 1.
 
     Args:
         weights: B,T,S.
@@ -329,3 +339,28 @@ def doubly_stochastic_penalty(weights: Tensor, real: Tensor, source_mask: Tensor
     total = (weights * real[..., None]).sum(dim=1)  # B,S
     share = real.sum(dim=1, keepdim=True) / source_mask.sum(dim=1, keepdim=True)  # B,1
     return ((share - total).square() * source_mask).sum(dim=1)
+
+
+def coverage_loss(weights: Tensor, real: Tensor, source_mask: Tensor) -> Tensor:
+    """Coverage loss of See 2017, equations 12 and 13: what is attended to should not have been
+    attended to before. A step pays sum_s min(a_s, c_s), with c the sum of the weights of all steps
+    before it.
+
+    Args:
+        weights: B,T,S, 0 on padding.
+        real: B,T target positions that count.
+        source_mask: B,S.
+
+    Returns:
+        B, for each example the sum over steps.
+    """
+    weights = weights * real[..., None] * source_mask[:, None]
+    before = weights.cumsum(dim=1) - weights  # B,T,S
+    return torch.minimum(weights, before).sum(dim=(1, 2))
+
+
+#: Penalties by the option that holds their weight.
+PENALTIES: Mapping[str, Penalty] = {
+    "doubly_stochastic": doubly_stochastic_penalty,
+    "coverage_loss": coverage_loss,
+}

@@ -187,7 +187,11 @@ class Tokenizer:
         pieces = split_words(text)
         encoding = self._model.encode(pieces, is_pretokenized=True, add_special_tokens=False)
         found = zip(encoding.ids, encoding.word_ids, encoding.offsets, strict=True)
-        return [pieces[word][slice(*span)] for number, word, span in found if number == UNK]
+        return [
+            pieces[word][slice(*span)]
+            for number, word, span in found
+            if number == UNK and word is not None
+        ]
 
     def decode(self, ids: Iterable[int], further: Sequence[str] = ()) -> str:
         """The text of token ids; begin, end and padding vanish, UNK shows as <unk>.

@@ -19,7 +19,8 @@ from bench.store.result import Alignment, AlignmentFigures, Mode, Trace
 from tasks.base import Evaluation
 from tasks.data.batching import Batch
 from tasks.data.texts import Split, TextData
-from tasks.data.tokenizer import Tokenizer
+from tasks.data.tokenizer import Tokenizer, words
+from tasks.data.unicode import composed
 from tasks.evaluation.alignment import (
     Case,
     agreement,
@@ -92,12 +93,33 @@ class TextScorer(Scorer[TextData[Example]], Generic[Example]):
         }
 
     def score(self, data: TextData[Example], subset: str, outputs: Outputs) -> Scores:
-        scores = self.score_texts(outputs.texts, self.pairs(data, subset), data.settings)
+        pairs = self.pairs(data, subset)
+        scores = self.score_texts(outputs.texts, pairs, data.settings)
         units = int((data.tests[subset].target.lengths + 1).sum())
-        return replace(scores, metrics=with_perplexity(scores.metrics, outputs.nll, units))
+        repeated = repetition(outputs.texts, [pair.target_text for pair in pairs])
+        metrics = {**scores.metrics, **repeated}
+        return replace(scores, metrics=with_perplexity(metrics, outputs.nll, units))
 
     def baselines(self, data: TextData[Example]) -> Mapping[str, float]:
         return data.baselines()
+
+
+def repetition(texts: Sequence[str], references: Sequence[str]) -> dict[str, float]:
+    """How much texts repeat themselves: `repeated_trigrams`, the share of their trigrams of words
+    that stand earlier in the same text (See 2017, figure 4); and the same of the references,
+    `reference_repeated_trigrams`. 0 where no text has three words."""
+    found = {}
+    for prefix, several in (("", texts), ("reference_", references)):
+        grams = [ngrams(words(composed(text)), 3) for text in several]
+        count = sum(map(len, grams))
+        repeated = count - sum(len(set(one)) for one in grams)
+        found[f"{prefix}repeated_trigrams"] = repeated / count if count else 0.0
+    return found
+
+
+def ngrams(units: Sequence[str], order: int) -> list[tuple[str, ...]]:
+    """All runs of so many units, in their order."""
+    return list(zip(*(units[start:] for start in range(order)), strict=False))
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from tasks.data.tokenizer import words
 from tasks.data.unicode import EXTENDS, UNSPACED, composed, lowered
 from tasks.evaluation.bootstrap import bootstrap, ratio
 from tasks.evaluation.scoring import Scores
-from tasks.evaluation.text import TextScorer, WordPair
+from tasks.evaluation.text import TextScorer, WordPair, ngrams
 from tasks.settings import TextSettings
 from tasks.summarization.datasets import Document, Words
 
@@ -177,14 +177,10 @@ def _novel_counts(summaries: Sequence[Words], sources: Sequence[Words]) -> np.nd
     counts = np.zeros((ORDER, 2))
     for summary, source in zip(summaries, sources, strict=True):
         for order in range(1, ORDER + 1):
-            there = set(_grams(source, order))
-            grams = _grams(summary, order)
+            there = set(ngrams(source, order))
+            grams = ngrams(summary, order)
             counts[order - 1] += sum(gram not in there for gram in grams), len(grams)
     return counts
-
-
-def _grams(words: Sequence[str], order: int) -> list[tuple[str, ...]]:
-    return list(zip(*(words[start:] for start in range(order)), strict=False))
 
 
 def _with_counts(values: np.ndarray) -> np.ndarray:

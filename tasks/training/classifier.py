@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from bench.attention.base import AttentionOptions
 from bench.models.base import Decoder, Encoder
 from bench.models.layers import ClassHead, ComparedWords, Reading, masked_mean, read
-from bench.models.losses import doubly_stochastic_penalty, penalty_weight
+from bench.models.losses import attention_penalties
 from tasks.data.batching import LabelledBatch
 from tasks.settings import Settings
 from tasks.training.module import TrainingModule
@@ -91,17 +91,16 @@ class ClassificationModule(TrainingModule):
 
     def training_loss(self, batch: LabelledBatch) -> Tensor:
         """Cross-entropy with label smoothing, and the terms that the mechanism adds."""
-        penalty = penalty_weight(self.attention_options)
-        reading = self.read(batch, need_weights=penalty > 0)
+        penalties = attention_penalties(self.attention_options)
+        reading = self.read(batch, need_weights=bool(penalties))
         logits = self.logits(reading, batch)
         smoothing = self.settings.label_smoothing
         loss = F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
         if reading.sampled is not None:
             loss = loss + self._sampling_loss(reading, logits, batch.labels)
-        if penalty:
+        for weight, penalty in penalties:
             assert reading.weights is not None
-            uneven = doubly_stochastic_penalty(reading.weights, reading.mask, batch.source_mask)
-            loss = loss + penalty * uneven.mean()
+            loss = loss + weight * penalty(reading.weights, reading.mask, batch.source_mask).mean()
         return loss
 
     def validation_sums(self, batch: LabelledBatch) -> Tensor:

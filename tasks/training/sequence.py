@@ -22,7 +22,7 @@ from bench.models import AttentionChoice, build_decoder, build_encoder
 from bench.models.base import Decoded, Decoder, Encoder, ModelConfig
 from bench.models.copying import PointerGenerator, PointerGeneratorDecoder, unchanged
 from bench.models.layers import VocabularyHead, dropout, token_embedding
-from bench.models.losses import WordLoss, doubly_stochastic_penalty, penalty_weight
+from bench.models.losses import WordLoss, attention_penalties
 from bench.models.search import Head
 from tasks.base import Plan
 from tasks.data.batching import Batch
@@ -141,26 +141,26 @@ class GenerationModule(TrainingModule):
 
     def loss_terms(self, batch: Batch, smoothing: float = 0.0) -> LossTerms:
         """Cross-entropy with label smoothing, and what the mechanism and the task add to it."""
-        penalty = penalty_weight(self.attention_options)
+        penalties = attention_penalties(self.attention_options)
         # encode the source: memory of S states, B,S,H
         memory = self.encode(batch)
         # decode with teacher forcing: features B,T,F
-        weighs = penalty > 0 or self.pointer is not None
+        weighs = bool(penalties) or self.pointer is not None
         decoded = self.decoder(batch.inputs, memory, need_weights=weighs)
         # cross-entropy over the N real target units, N,F -> N,V: padding is left out of the most
         # expensive product of the step
         real = batch.outputs != PAD  # B,T
         tokens = self.word_loss(decoded, batch, real, smoothing)
         loss = tokens.loss
-        # terms of the mechanism: REINFORCE for sampled locations, doubly stochastic attention
+        # terms of the mechanism: REINFORCE for sampled locations, penalties on weights
         if decoded.sampled is not None and self.training:
             reward = torch.zeros(real.shape, device=tokens.nll.device)  # B,T
             reward[real] = -tokens.nll.float()
             loss = loss + self._reinforce(decoded.sampled, reward, real, batch.outputs)
-        if penalty:
+        for weight, penalty in penalties:
             assert decoded.weights is not None
-            uneven = doubly_stochastic_penalty(decoded.weights, real, memory.mask)  # B
-            loss = loss + penalty * uneven.sum() / real.sum()
+            each = penalty(decoded.weights, real, memory.mask)  # B
+            loss = loss + weight * each.sum() / real.sum()
         # terms of the task: CTC, bag of words
         auxiliary = self.auxiliary_loss(memory, batch) if self.training else None
         if auxiliary is not None:

@@ -13,7 +13,7 @@ from bench.attention.attention import (
     shifted,
     weighted_mean,
 )
-from bench.attention.base import AttentionState, Keys, Sizes
+from bench.attention.base import AttentionState, Keys, Remembered, Sizes
 from bench.attention.registries import attentions
 
 
@@ -63,8 +63,8 @@ class ForwardAttention(ScoredAttention):
             )
 
     @property
-    def needs_previous(self) -> bool:
-        return True
+    def reads(self) -> frozenset[Remembered]:
+        return super().reads | {"previous"}
 
     def initial_state(self, keys: Keys) -> AttentionState:
         state = super().initial_state(keys)

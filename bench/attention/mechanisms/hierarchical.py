@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -15,9 +16,11 @@ from bench.attention.attention import (
     ScoredAttention,
     ScoredOptions,
     mean_over_heads,
+    nothing_attended,
+    remember,
 )
 from bench.attention.base import AttentionOptions, AttentionState, Keys, Memory, Sizes, zero_padding
-from bench.attention.registries import attentions
+from bench.attention.registries import attentions, scores
 from bench.errors import UsageError
 
 
@@ -133,6 +136,12 @@ class HierarchicalAttention(ScoredAttention):
             return "it averages projected keys, which query_key_norm would normalise one by one"
         return super().refusal_of_options(options, score, backbone)
 
+    @classmethod
+    def refusal(cls, score: str, backbone: Backbone) -> str | None:
+        if scores.get(score).positional:
+            return f"{score} goes by places in the source, and the vectors of segments have none"
+        return super().refusal(score, backbone)
+
     def prepare(self, memory: Memory) -> Keys:
         keys = super().prepare(memory)
         layout = segment_layout(memory, self.segment_size)
@@ -160,19 +169,10 @@ class HierarchicalAttention(ScoredAttention):
         )
 
     def initial_state(self, keys: Keys) -> AttentionState:
-        state = super().initial_state(keys)
-        if not self.segment_score.needs_previous:
-            return state
-        real = keys.tensors["real"]  # B,G
-        first = real & (real.cumsum(1) == 1)
-        values = keys.tensors["values"]
-        return AttentionState(
-            0,
-            {
-                **state.tensors,
-                "previous segments": first[:, None].to(values.dtype).expand(-1, self.heads, -1),
-            },
-        )
+        tensors = super().initial_state(keys).tensors
+        dtype = keys.tensors["values"].dtype
+        first = nothing_attended(self.segment_score.reads, keys.tensors["real"], self.heads, dtype)
+        return AttentionState(0, {**tensors, **_of_segments(first)})
 
     def weigh(
         self,
@@ -189,7 +189,9 @@ class HierarchicalAttention(ScoredAttention):
         tabled = energies.gather(-1, index).unflatten(-1, tensors["open"].shape[1:])
         inner = self.normaliser(tabled, tensors["open"][:, None, None])  # B,H,T,G,L
         # Over segments: their vectors are scored and normalised.
-        segment_energies, encoded = self._score_segments(inner, query, keys, state)  # B,H,T,G
+        reads = self.segment_score.reads
+        before: dict[str, Tensor] = {name: state.tensors[f"{name} segments"] for name in reads}
+        segment_energies, encoded = self._score_segments(inner, query, keys, before)  # B,H,T,G
         outer = self.normaliser(segment_energies, tensors["real"][:, None, None])  # B,H,T,G
         # The weight of a position is the product of both; back from the table to positions.
         joint = (inner * outer[..., None]).flatten(-2)  # B,H,T,G*L
@@ -197,9 +199,8 @@ class HierarchicalAttention(ScoredAttention):
         padding = ~keys.memory.mask[:, None, None]
         weights = joint.gather(-1, place).masked_fill(padding, 0.0)  # B,H,T,S
         spread = outer[..., None].expand_as(inner).flatten(-2).gather(-1, place)  # B,H,T,S
-        carried = {}
-        if self.segment_score.needs_previous:
-            carried["previous segments"] = outer[:, :, -1]  # B,H,G
+        # What the next step has to know of the segments.
+        carried = _of_segments(remember(reads, before, outer[:, :, -1]))
         context = None
         if encoded is not None:
             vectors = outer[..., None, :].to(encoded.dtype) @ encoded  # B,H,T,1,D
@@ -220,11 +221,15 @@ class HierarchicalAttention(ScoredAttention):
         return self.segment_score.project_keys(self.project_key(vectors))
 
     def _score_segments(
-        self, inner: Tensor, query: Tensor, keys: Keys, state: AttentionState
+        self, inner: Tensor, query: Tensor, keys: Keys, before: Mapping[str, Tensor]
     ) -> tuple[Tensor, Tensor | None]:
         """Energies B,H,T,G of the segments, and B,H,T,G,D what the segment encoder made of them.
         Their vectors differ from query to query, so every query is scored as an example of its
-        own."""
+        own.
+
+        Args:
+            before: what the score reads of the segments' weights, B,H,G each.
+        """
         B, H, T, G, _ = inner.shape
         table = keys.tensors["segment keys"]  # B,H,G,L,K
         vectors = torch.einsum("bhtgl,bhglk->bthgk", inner.to(table.dtype), table)
@@ -237,9 +242,7 @@ class HierarchicalAttention(ScoredAttention):
             projected = projected.diagonal(dim1=1, dim2=2).movedim(-1, 1)  # B*T,H,G,K
             encoded = states.view(B, T, H, G, -1).transpose(1, 2)  # B,H,T,G,D
         energies = self.segment_score(
-            self.project_query(query).reshape(B * T, 1, -1),
-            projected,
-            state.tensors.get("previous segments"),
+            self.project_query(query).reshape(B * T, 1, -1), projected, before
         )  # B*T,H,1,G
         return energies.view(B, T, H, G).transpose(1, 2), encoded
 
@@ -257,3 +260,8 @@ class HierarchicalAttention(ScoredAttention):
             self.segment_encoder(packed)[0], batch_first=True, total_length=G
         )
         return states
+
+
+def _of_segments(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors under names that tell them from those of positions."""
+    return {f"{name} segments": tensor for name, tensor in tensors.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -63,7 +64,7 @@ class KernelAttention(ScoredAttention):
     """
 
     backbone = "transformer"
-    slots: frozenset[Slot] = frozenset({"cross", "encoder", "decoder"})
+    slots: ClassVar[frozenset[Slot]] = frozenset({"cross", "encoder", "decoder"})
     projects = True
     heads_of_backbone = True
     normalises = False

@@ -60,7 +60,7 @@ class LocalAttention(ScoredAttention):
         return super().forward(query, keys, state, need_weights=need_weights)
 
     def _gathering_pays(self, keys: Keys) -> bool:
-        if keys.memory.grid is not None or self.needs_previous or self.score_heads > 1:
+        if keys.memory.grid is not None or self.goes_step_by_step or self.score_heads > 1:
             return False
         times = GATHER_FROM_PRODUCT if isinstance(self.score, DotScore) else GATHER_FROM
         return keys.memory.mask.shape[1] >= times * (2 * self.point_window.width + 1)

@@ -39,10 +39,9 @@ class Mocha(Monotonic):
         self.chunk = options.chunk
         self.chunk_score = self._make_score(score, sizes)
 
-    def _project(self, states: Tensor, values: Tensor) -> dict[str, Tensor]:
-        keys = states if self.key_projection is None else self.key_projection(states)
-        chunk_keys = self.chunk_score.project_keys(keys)  # B,H,S,K
-        return {**super()._project(states, values), "chunk keys": chunk_keys}
+    def _project(self, states: Tensor, values: Tensor, first: int = 0) -> dict[str, Tensor]:
+        chunk_keys = self.chunk_score.project_keys(self.project_key(states))  # B,H,S,K
+        return {**super()._project(states, values, first), "chunk keys": chunk_keys}
 
     def weigh(
         self,
@@ -54,9 +53,8 @@ class Mocha(Monotonic):
     ) -> AttentionWeights:
         stop = self.stop(energies, state.tensors["stop"], mask)  # B,H,S
         # Energies inside the chunk that ends at each position.
-        chunk_keys, previous = keys.tensors["chunk keys"], state.tensors.get("previous")
-        asked = self.project_query(query)
-        chunk_energies = self.chunk_score(asked, chunk_keys, previous)[:, :, 0]  # B,H,S
+        asked, chunk_keys = self.project_query(query), keys.tensors["chunk keys"]
+        chunk_energies = self.chunk_score(asked, chunk_keys, state.tensors)[:, :, 0]  # B,H,S
         real = torch.ones_like(chunk_energies[:, :1], dtype=torch.bool)  # B,1,S
         if mask is not None:
             real = real & mask[:, :, 0]

@@ -13,7 +13,12 @@ from bench.attention.attention import (
     first_position,
     shifted,
 )
-from bench.attention.base import AttentionState, Keys, Sizes
+from bench.attention.base import (
+    AttentionState,
+    Keys,
+    Sizes,
+    WeightsKind,
+)
 from bench.attention.registries import attentions
 from bench.attention.scores.concat import Concat
 
@@ -48,7 +53,7 @@ class MonotonicSteps(ScoredAttention):
     placement = "previous-state"
     classic_score = "concat"
     stepwise = True
-    weights_kind = "sub-distribution"
+    weights_kind: WeightsKind = "sub-distribution"
     Options = MonotonicOptions
 
     def __init__(self, sizes: Sizes, score: str, options: MonotonicOptions) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -67,7 +69,7 @@ class NystromAttention(ScoredAttention):
     summary = "landmarks in the encoder's self-attention: cost linear in the length"
     citation = "Xiong 2021"
     backbone = "transformer"
-    slots: frozenset[Slot] = frozenset({"encoder"})
+    slots: ClassVar[frozenset[Slot]] = frozenset({"encoder"})
     classic_score = "scaled-dot"
     projects = True
     heads_of_backbone = True

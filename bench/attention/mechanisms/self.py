@@ -87,7 +87,7 @@ class MultiHeadAttention(ScoredAttention):
 
     @classmethod
     def refusal(cls, score: str, backbone: Backbone) -> str | None:
-        return no_previous_step("self", score)
+        return no_previous_step("self", score) or super().refusal(score, backbone)
 
     def _relative(self, options: SelfOptions, model_size: int) -> RelativePositions:
         kind = KINDS[options.relative_positions]

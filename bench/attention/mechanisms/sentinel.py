@@ -74,6 +74,6 @@ class SentinelAttention(ScoredAttention):
         B, T, _ = query.shape
         asked = self.project_query(query).reshape(B * T, 1, -1)
         single = own_keys.transpose(1, 2).flatten(0, 1)[:, :, None]  # B*T,H,1,K
-        # Scores that read the weights of the step before find none around the sentinel.
-        previous = single.new_zeros(*single.shape[:3]) if self.score.needs_previous else None
-        return self.score(asked, single, previous).view(B, T, -1, 1).transpose(1, 2)
+        # Scores that read the weights of the steps before find none around the sentinel.
+        remembered = dict.fromkeys(self.score.reads, single.new_zeros(*single.shape[:3]))
+        return self.score(asked, single, remembered).view(B, T, -1, 1).transpose(1, 2)

@@ -58,7 +58,7 @@ class SynthesizerAttention(ContentFreeAttention):
             self.random = nn.Parameter(torch.empty(self.heads, self.longest, self.longest))
             nn.init.normal_(self.random)
 
-    def _project(self, states: Tensor, values: Tensor) -> dict[str, Tensor]:
+    def _project(self, states: Tensor, values: Tensor, first: int = 0) -> dict[str, Tensor]:
         assert self.value_projection is not None
         own = split_heads(self.value_projection(values), self.heads)  # B,H,S,V
         return {"keys": own[..., :0], "values": own}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from torch import Tensor
 
 from bench.attention import Backbone
 from bench.attention.attention import ScoredAttention
-from bench.attention.base import AttentionOptions, Score, Sizes, Window
+from bench.attention.base import NOTHING, AttentionOptions, Score, Sizes, Window
 from bench.attention.registries import attentions
 
 
@@ -18,7 +19,9 @@ class NoComparison(Score):
     def project_keys(self, keys: Tensor) -> Tensor:
         return keys[:, None, :, :0].expand(-1, self.heads, -1, -1)  # B,H,S,0
 
-    def forward(self, query: Tensor, projected: Tensor, previous: Tensor | None = None) -> Tensor:
+    def forward(
+        self, query: Tensor, projected: Tensor, remembered: Mapping[str, Tensor] = NOTHING
+    ) -> Tensor:
         return query.new_zeros(*projected.shape[:2], query.shape[1], projected.shape[2])
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from bench.attention.attention import HeadLinear, in_chunks
-from bench.attention.base import Score
+from bench.attention.base import NOTHING, Score
 from bench.attention.kernels import additive_in_tiles
 from bench.attention.registries import scores
 
@@ -74,7 +74,9 @@ class Concat(Score):
         projected: Tensor = self.key(keys)
         return projected  # B,H,S,A
 
-    def forward(self, query: Tensor, projected: Tensor, previous: Tensor | None = None) -> Tensor:
+    def forward(
+        self, query: Tensor, projected: Tensor, remembered: Mapping[str, Tensor] = NOTHING
+    ) -> Tensor:
         return additive(self.query(query), projected, self.vector)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.attention.base import NOTHING
 from bench.attention.registries import scores
 from bench.attention.scores.dot import Dot
 
@@ -36,7 +38,9 @@ class Cosine(Dot):
     def as_dot(self, query: Tensor) -> None:  # type: ignore[override]
         """None: it is a product of normalised keys."""
 
-    def forward(self, query: Tensor, projected: Tensor, previous: Tensor | None = None) -> Tensor:
+    def forward(
+        self, query: Tensor, projected: Tensor, remembered: Mapping[str, Tensor] = NOTHING
+    ) -> Tensor:
         vectors, _ = super().as_dot(query)
         sharpness = self.log_sharpness.clamp_max(math.log(100.0)).exp()  # H,1,1
         vectors = F.normalize(vectors, dim=-1) * sharpness  # B,H,T,K

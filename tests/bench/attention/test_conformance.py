@@ -26,7 +26,7 @@ from bench.attention.base import (
 )
 from bench.attention.conformance import CHECKS, SIZES, Finding, check_mechanism
 from bench.attention.positions import KINDS
-from bench.attention.registries import attentions
+from bench.attention.registries import attentions, scores
 from bench.errors import NotApplicable, UsageError
 
 PAIRS = [(attention, score) for attention, score, reason in valid_pairs() if reason is None]
@@ -46,6 +46,14 @@ VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("hierarchical", "location-aware", {"segment_encoder": True}),
     ("self", "scaled-dot", {"attention_size": 3}),
     ("soft", "location-aware", {"location_filters": 2, "location_kernel": 3}),
+    ("soft", "location-aware", {"location_cumulative": True}),
+    ("hierarchical", "location-aware", {"heads": 2, "location_cumulative": True}),
+    ("global", "coverage", {"heads": 2, "coverage_fertility": 2.0}),
+    ("hierarchical", "coverage", {"coverage_fertility": 2.0, "segment_encoder": True}),
+    ("soft", "dynamic-convolution", {"heads": 2, "location_filters": 2, "prior_length": 1}),
+    ("hierarchical", "dynamic-convolution", {"segment_encoder": True}),
+    ("soft", "location", {"heads": 2, "source_positions": 7}),
+    ("local-p", "location", {"window": 1}),
     ("hard", "concat", {"gate": True, "estimator": "gumbel"}),
     ("local-m", "general", {"window": 1}),
     ("local-m", "concat", {"window": 1}),
@@ -153,7 +161,7 @@ def test_options_of_self_attention_conform_in_its_own_slots(
 def test_queries_and_states_of_different_sizes(attention: str, score: str) -> None:
     sizes = Sizes(query=6, memory=8, heads=3)
     kind = attentions.get(attention)
-    if not getattr(kind, "projects", False) and score in ("dot", "scaled-dot", "cosine"):
+    if not getattr(kind, "projects", False) and scores.get(score).refusal(6, 8):
         with pytest.raises(NotApplicable, match="needs equal sizes"):
             check_mechanism(kind, score, sizes=sizes)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 import torch
@@ -18,17 +18,28 @@ from bench.attention.scores import concat as concat_module
 from bench.errors import NotApplicable, UsageError
 
 B, T, S, Q, D = 2, 3, 5, 6, 6
+#: What a score may read, as multiples of some weights.
+READ = {"previous": 1.0, "coverage": 3.0}
 
 
-def energies_of(score: Score, query: Tensor, keys: Tensor, previous: Tensor | None) -> Tensor:
+def energies_of(
+    score: Score, query: Tensor, keys: Tensor, remembered: Mapping[str, Tensor]
+) -> Tensor:
     """B,H,T,S; step by step, so that scores with a previous step can be tried alike."""
     projected = score.project_keys(keys)
-    steps = [score(step, projected, previous) for step in query.split(1, dim=1)]
+    steps = [score(step, projected, remembered) for step in query.split(1, dim=1)]
     return torch.cat(steps, 2)
 
 
-def pair_energy(score: Score, head: int, h: Tensor, s: Tensor, located: Tensor) -> Tensor:
-    """The formula for one head's slices of one query and one key."""
+def pair_energy(
+    score: Score, head: int, h: Tensor, s: Tensor, place: int, remembered: Mapping[str, Tensor]
+) -> Tensor:
+    """The formula for one head's slices of one query and one key.
+
+    Args:
+        place: of the key in the source.
+        remembered: S each, what the score reads.
+    """
     name = next(name for name, kind in scores.items() if type(score) is kind)
     if name == "dot":
         return sum(h[i] * s[i] for i in range(len(h)))
@@ -40,17 +51,35 @@ def pair_energy(score: Score, head: int, h: Tensor, s: Tensor, located: Tensor) 
     if name == "general":
         W = score.matrix.weight[head]
         return sum(h[i] * W[i, j] * s[j] for i in range(len(h)) for j in range(len(s)))
+    if name == "bilinear-tanh":
+        W = score.matrix.weight[head]
+        return torch.tanh(h @ (W @ s) + score.bias[head, 0, 0])
+    if name == "biaffine":
+        (U, w_s), (w_h, b) = (
+            (one[:-1], one[-1]) for one in (score.matrix.weight[head], score.matrix.bias[head])
+        )
+        return h @ U @ s + torch.cat([w_h, w_s]) @ torch.cat([h, s]) + b
+    if name == "trilinear":
+        w = torch.cat([score.query[head], score.key[head], score.product[head]])
+        return w @ torch.cat([h, s, h * s])
+    if name == "location":
+        return (score.places[head] @ h)[place]
+    if name == "dynamic-convolution":
+        return convolved_energy(score, head, h, place, remembered["previous"])
     hidden = score.query.weight[head] @ h + score.key.weight[head] @ s + score.key.bias[head]
     if name == "location-aware":
-        hidden = hidden + score.location.weight @ located
+        hidden = hidden + score.location.weight @ convolved(
+            score.convolution.weight[:, 0], remembered["previous"], place
+        )
+    elif name == "coverage":
+        hidden = hidden + score.covered[head] * remembered["coverage"][place]
     else:
         assert name == "concat", f"no formula is written down for the score '{name}'"
     return sum(score.vector[head][a] * torch.tanh(hidden[a]) for a in range(len(hidden)))
 
 
-def convolved(score: Score, previous: Tensor, s: int) -> Tensor:
-    """The filters over the previous weights around position s (Chorowski 2015, equation 8)."""
-    filters = score.convolution.weight[:, 0]  # F,K
+def convolved(filters: Tensor, previous: Tensor, s: int) -> Tensor:
+    """Filters F,K over the previous weights around position s (Chorowski 2015, equation 8)."""
     half = filters.shape[1] // 2
     total = torch.zeros(len(filters), dtype=previous.dtype)
     for k in range(filters.shape[1]):
@@ -60,6 +89,21 @@ def convolved(score: Score, previous: Tensor, s: int) -> Tensor:
     return total
 
 
+def convolved_energy(score: Score, head: int, h: Tensor, place: int, previous: Tensor) -> Tensor:
+    """v . tanh(U f + T g + b) + p for one place (Battenberg 2020)."""
+    f = convolved(score.convolution.weight[:, 0], previous, place)
+    asked = torch.tanh(score.query.weight[head] @ h + score.query.bias[head])
+    filters = (score.kernels.weight[head] @ asked).view(score.filters, score.width)
+    g = convolved(filters, previous, place)
+    hidden = score.static.weight @ f + score.static.bias + score.dynamic.weight @ g
+    arrived = [
+        score.prior[moved] * previous[place - moved]
+        for moved in range(len(score.prior))
+        if moved <= place
+    ]
+    return score.vector[head] @ torch.tanh(hidden) + math.log(max(sum(arrived), 1e-6))
+
+
 @pytest.mark.parametrize("heads", [1, 2])
 @pytest.mark.parametrize("name", scores.names())
 def test_energies_are_those_of_the_formula(name: str, heads: int) -> None:
@@ -67,7 +111,8 @@ def test_energies_are_those_of_the_formula(name: str, heads: int) -> None:
     query = torch.randn(B, T, Q, dtype=torch.float64)
     keys = torch.randn(B, S, D, dtype=torch.float64)
     previous = torch.rand(B, heads, S, dtype=torch.float64).softmax(-1)
-    found = energies_of(score, query, keys, previous if score.needs_previous else None)
+    remembered = {name: previous * factor for name, factor in READ.items()}
+    found = energies_of(score, query, keys, remembered)
     assert found.shape == (B, heads, T, S)
     for b in range(B):
         for head in range(heads):
@@ -75,8 +120,8 @@ def test_energies_are_those_of_the_formula(name: str, heads: int) -> None:
                 for s in range(S):
                     h = query[b, t].chunk(heads)[head]
                     key = keys[b, s].chunk(heads)[head]
-                    located = convolved(score, previous[b, head], s) if score.needs_previous else h
-                    expected = pair_energy(score, head, h, key, located)
+                    read = {name: one[b, head] for name, one in remembered.items()}
+                    expected = pair_energy(score, head, h, key, s, read)
                     assert found[b, head, t, s].item() == pytest.approx(expected.item(), abs=1e-10)
 
 
@@ -98,7 +143,7 @@ def test_dots_of_projections_are_those_of_the_formula(name: str, factor: float, 
             assert found[b, head, t, j].item() == pytest.approx(expected.item(), abs=1e-10)
 
 
-@pytest.mark.parametrize("name", scores.names())
+@pytest.mark.parametrize("name", [name for name, kind in scores.items() if not kind.positional])
 def test_projecting_keys_is_affine(name: str) -> None:
     """What `hierarchical` relies on: projected mixtures are mixtures of projected keys."""
     score = scores.get(name).build(Q, D).double()
@@ -116,7 +161,8 @@ def test_the_dot_form_gives_the_same_energies(name: str) -> None:
     projected = score.project_keys(torch.randn(B, S, D, dtype=torch.float64))
     dot = score.as_dot(query)
     if dot is None:
-        assert name in ("concat", "cosine", "location-aware")
+        additive = ("concat", "coverage", "location-aware", "dynamic-convolution")
+        assert name in (*additive, "bilinear-tanh", "cosine")
         return
     vectors, factor = dot
     expected = factor * torch.einsum("bhtk,bhsk->bhts", vectors, projected)
@@ -128,17 +174,17 @@ def test_sizes_that_differ(name: str) -> None:
     kind = scores.get(name)
     if kind.refusal(4, 6) is None:
         score = kind.build(4, 6)
-        previous = torch.ones(B, 1, S) if score.needs_previous else None
+        remembered = {read: torch.ones(B, 1, S) for read in score.reads}
         projected = score.project_keys(torch.randn(B, S, 6))
-        assert score(torch.randn(B, 1, 4), projected, previous).shape == (B, 1, 1, S)
+        assert score(torch.randn(B, 1, 4), projected, remembered).shape == (B, 1, 1, S)
         return
     with pytest.raises(NotApplicable, match="needs equal sizes, queries have 4 and keys 6"):
         kind.build(4, 6)
 
 
-def test_only_the_dot_products_refuse_sizes() -> None:
+def test_only_element_wise_products_refuse_sizes() -> None:
     refusing = {name for name, kind in scores.items() if kind.refusal(4, 6)}
-    assert refusing == {"dot", "scaled-dot", "cosine"}
+    assert refusing == {"dot", "scaled-dot", "trilinear", "cosine"}
 
 
 @pytest.mark.parametrize("name", scores.names())

@@ -14,7 +14,12 @@ from torch import Tensor
 
 from bench.attention.registries import attentions
 from bench.models import losses as module
-from bench.models.losses import doubly_stochastic_penalty, penalty_weight, vocabulary_loss
+from bench.models.losses import (
+    attention_penalties,
+    coverage_loss,
+    doubly_stochastic_penalty,
+    vocabulary_loss,
+)
 
 Parts = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -108,12 +113,40 @@ def test_a_loss_that_is_not_finite_stays_so() -> None:
     assert found.loss.isnan() and found.nll.isnan().tolist() == [False, True, False]
 
 
-def test_mechanisms_without_the_option_have_no_penalty() -> None:
-    weights = {
-        name: penalty_weight(attentions.get(name).Options(**options))
-        for name, options in (("soft", {"doubly_stochastic": 0.5}), ("hard", {}), ("global", {}))
+def test_mechanisms_have_the_penalties_of_their_options() -> None:
+    both = {"doubly_stochastic": 0.5, "coverage_loss": 2.0}
+    found = {
+        name: attention_penalties(attentions.get(name).Options(**options))
+        for name, options in (("soft", both), ("hard", {}), ("global", {}), ("none", {}))
     }
-    assert weights == {"soft": 0.5, "hard": 0.0, "global": 0.0}
+    assert found == {
+        "soft": [(0.5, doubly_stochastic_penalty), (2.0, coverage_loss)],
+        "hard": [],
+        "global": [],
+        "none": [],
+    }
+
+
+def test_the_coverage_loss_is_that_of_the_formula() -> None:
+    """See 2017, equation 12: covloss_t = sum_i min(a_i^t, c_i^t), c the sum of weights before."""
+    weights = torch.rand(2, 4, 5, dtype=torch.float64).softmax(-1)
+    real = torch.tensor([[True] * 4, [True, True, True, False]])
+    mask = torch.tensor([[True] * 5, [True, True, False, False, False]])
+    weights = weights * mask[:, None]
+    found = coverage_loss(weights, real, mask)
+    for b, steps in enumerate([4, 3]):
+        coverage, expected = [0.0] * 5, 0.0
+        for t in range(steps):
+            expected += sum(min(float(weights[b, t, s]), coverage[s]) for s in range(5))
+            coverage = [coverage[s] + float(weights[b, t, s]) for s in range(5)]
+        assert found[b].item() == pytest.approx(expected)
+
+
+def test_looking_at_every_place_once_pays_no_coverage_loss() -> None:
+    real, mask = torch.ones(1, 3, dtype=torch.bool), torch.ones(1, 3, dtype=torch.bool)
+    assert coverage_loss(torch.eye(3)[None], real, mask).item() == 0.0
+    again = torch.tensor([[[1.0, 0, 0], [1, 0, 0], [0, 1, 0]]])
+    assert coverage_loss(again, real, mask).item() == 1.0
 
 
 def test_even_attention_pays_no_doubly_stochastic_penalty() -> None:

@@ -11,7 +11,15 @@ import pytest
 from tasks.data.texts import Split, encode
 from tasks.data.tokenizer import Tokenizer
 from tasks.evaluation.decode import Decoding, Read, Written
-from tasks.evaluation.text import END, Attended, WordPair, alignment, attended, traces
+from tasks.evaluation.text import (
+    END,
+    Attended,
+    WordPair,
+    alignment,
+    attended,
+    repetition,
+    traces,
+)
 
 # "ab" is two tokens on either side, "c" and "d" are one.
 TOKENIZER = Tokenizer.train(["a c d", "a c d", "xb"], kind="bpe", size=50)
@@ -91,3 +99,14 @@ def test_traces_carry_the_sentences_of_documents(one: Attended) -> None:
     assert all(trace.extra == {} for trace in traces(one, "test"))
     cut = replace(one, pair=replace(one.pair, segments=(0, 1)))
     assert [trace.extra for trace in traces(cut, "test")] == [{"segments": [0, 1]}] * 2
+
+
+def test_repetition_is_the_share_of_trigrams_that_stand_earlier_in_the_text() -> None:
+    found = repetition(["a b c a b c a", "a b c", "a b"], ["a b c d", "e f g e f g"])
+    # a-b-c, b-c-a, c-a-b, and a-b-c, b-c-a again: two of five, and one of another text
+    assert found["repeated_trigrams"] == pytest.approx(2 / 6)
+    assert found["reference_repeated_trigrams"] == pytest.approx(1 / 6)
+
+
+def test_texts_without_three_words_repeat_nothing() -> None:
+    assert set(repetition(["a b", ""], ["c"]).values()) == {0.0}

@@ -22,7 +22,7 @@ from bench.attention.registries import scores
 
 SIZE = 4
 Make = Callable[..., Memory]
-PLAIN = [name for name, kind in scores.items() if not kind.needs_previous]
+PLAIN = [name for name, kind in scores.items() if not (kind.reads or kind.positional)]
 #: Numbers of segments: out of order, as regions of a picture are; with numbers left out, and
 #: garbage under the padding.
 SEGMENTS = torch.tensor([[0, 0, 1, 0, 2, 1, 2], [0, 2, 2, 5, 99, -7, 99], [0] * 7])

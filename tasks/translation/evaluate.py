@@ -13,6 +13,7 @@ test set, depends on nothing that is installed, and stands in the signature.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,11 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from bench.errors import UsageError
+from tasks.data.texts import TextData
+from tasks.data.tokenizer import words
 from tasks.data.unicode import UNSPACED, composed, is_unspaced
 from tasks.evaluation.bootstrap import Extremes, bootstrap
-from tasks.evaluation.scoring import Scores
+from tasks.evaluation.scoring import Outputs, Scores
 from tasks.evaluation.text import TextScorer, WordPair
 from tasks.settings import TextSettings
 from tasks.translation.datasets import Pair
@@ -42,7 +45,9 @@ _MODELS = {
 
 
 class TranslationScorer(TextScorer[Pair]):
-    """BLEU, chrF, and the share of translations that are the reference to the letter."""
+    """BLEU, chrF, and the share of translations that are the reference to the letter. Of targets
+    that answer question by question (`TranslationCorpus.positional`) also the share of words that
+    are right where they stand."""
 
     def word_pair(self, pair: Pair) -> WordPair:
         return WordPair(
@@ -54,6 +59,25 @@ class TranslationScorer(TextScorer[Pair]):
     ) -> Scores:
         assert isinstance(settings, TranslationSettings)
         return score(texts, [pair.target_text for pair in pairs], settings.bleu_tokenize)
+
+    def score(self, data: TextData[Pair], subset: str, outputs: Outputs) -> Scores:
+        scores = super().score(data, subset, outputs)
+        if not data.corpus.positional:
+            return scores
+        targets = [pair.target for pair in data.tests[subset].examples]
+        accuracy = token_accuracy(outputs.texts, targets)
+        return replace(scores, metrics={**scores.metrics, "token_accuracy": accuracy})
+
+
+def token_accuracy(texts: Sequence[str], targets: Sequence[Sequence[str]]) -> float:
+    """Share of the target words that stand in the texts, each at its own place."""
+    written = map(words, texts)
+    right = sum(
+        one == other
+        for text, target in zip(written, targets, strict=True)
+        for one, other in zip(text, target, strict=False)
+    )
+    return right / sum(map(len, targets))
 
 
 def score(texts: Sequence[str], references: Sequence[str], tokenize: str = "auto") -> Scores:

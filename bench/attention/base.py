@@ -34,6 +34,8 @@ class Memory:
         segments: B,S int64, number of the segment each position belongs to, counted from 0, in
             any order along S; padding may hold anything. Used by `hierarchical`.
         grid: rows and columns where positions are cells of a picture, in raster order.
+        given: B,T,S weights that queries get in place of their own, counted from the first; rows of
+            zeros, and queries beyond the last row, keep their own. None: nothing is given.
     """
 
     states: Tensor
@@ -42,6 +44,7 @@ class Memory:
     values: Tensor | None = None
     segments: Tensor | None = None
     grid: tuple[int, int] | None = None
+    given: Tensor | None = None
 
     def select(self, index: Tensor) -> Memory:
         """Return the rows `index` (int64, any length) of the batch; rows may repeat."""
@@ -222,6 +225,8 @@ class Attention(nn.Module, ABC):
     heads_of_backbone: ClassVar[bool] = False
     #: Score of its paper, used where none is named.
     classic_score: ClassVar[str] = "dot"
+    #: True if it attends to drawn positions, so that no gradient passes its weights.
+    samples: ClassVar[bool] = False
     #: True if a step needs what the step before produced, even in training.
     stepwise: ClassVar[bool] = False
     Options: ClassVar[type[AttentionOptions]] = AttentionOptions
@@ -270,6 +275,11 @@ class Attention(nn.Module, ABC):
         if cls.stepwise and backbone != "recurrent":
             return "it remembers something from step to step, which takes a recurrent decoder"
         return None
+
+    @classmethod
+    def takes_given_weights(cls) -> bool:
+        """Whether weights that come with the memory (`Memory.given`) take the place of its own."""
+        return False
 
     @abstractmethod
     def prepare(self, memory: Memory) -> Keys:

@@ -26,6 +26,7 @@ from tasks.data.cache import (
 )
 from tasks.data.tokenizer import Tokenizer
 from tasks.data.vocabulary import BOS, EOS, PAD, Segmented
+from tasks.evaluation.alignment import Links, gold_weights, require_gold
 from tasks.settings import TextSettings
 
 ExampleT = TypeVar("ExampleT")
@@ -121,6 +122,12 @@ class EncodedTexts:
         """T, the word of each token of one text."""
         assert self.word_of is not None
         return self.word_of[index]
+
+    def word_batch(self, indices: np.ndarray) -> np.ndarray:
+        """B,T int64: the word of each token of texts followed by an end, -1 there and after it."""
+        assert self.word_of is not None
+        found = self.word_of.gather(indices, dtype=np.int64, filling=-1)
+        return np.pad(found.values, ((0, 0), (0, 1)), constant_values=-1)
 
     def batch(self, indices: np.ndarray, *, begin: bool = False, end: bool = False) -> PaddedTexts:
         """Gather texts into one padded array.
@@ -220,11 +227,16 @@ class SplitTexts(Generic[ExampleT]):
 
 @dataclass(frozen=True)
 class Split(Generic[ExampleT]):
-    """Examples with their tokens. Sources end with EOS, targets are framed by BOS and EOS."""
+    """Examples with their tokens. Sources end with EOS, targets are framed by BOS and EOS.
+
+    Attributes:
+        gold: whether batches hold the examples' links (`links`, of words) as weights.
+    """
 
     examples: Sequence[ExampleT]
     source: EncodedTexts
     target: EncodedTexts
+    gold: bool = False
 
     def __len__(self) -> int:
         return len(self.source)
@@ -242,7 +254,13 @@ class Split(Generic[ExampleT]):
             outputs=torch.from_numpy(outputs.values),
             segments=None if source.segments is None else torch.from_numpy(source.segments),
             units=int(outputs.lengths.sum()),
+            gold=torch.from_numpy(self._gold(indices)) if self.gold else None,
         )
+
+    def _gold(self, indices: np.ndarray) -> np.ndarray:
+        """B,T,S float32: the gold weights of the outputs over the source, ends without any."""
+        links = [_links(self.examples[index]) for index in indices.tolist()]
+        return gold_weights(links, self.target.word_batch(indices), self.source.word_batch(indices))
 
     def in_order_of_length(self, units: int) -> Stream:
         """All examples once, shortest sources first, `units` padded source tokens a batch."""
@@ -317,6 +335,9 @@ def prepare_texts(
             remedy="add --set vocab_size=5000",
         )
     train = texts(corpus.train)
+    gold = settings.gold_attention != "none"
+    if gold:
+        require_gold(any(map(_links, train.examples)))
 
     def learn(texts: Iterable[str]) -> Tokenizer:
         return Tokenizer.train(
@@ -333,6 +354,7 @@ def prepare_texts(
             part.examples,
             encode(part.source, source, cache, segments=part.segments),
             encode(part.target, target, cache),
+            gold,
         )
 
     return TextData(
@@ -346,6 +368,12 @@ def prepare_texts(
         sure=sure,
         baselines=baselines,
     )
+
+
+def _links(example: Any) -> Links | None:
+    """The links of an example's words, where it has any."""
+    links: Links | None = example.links
+    return links
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ text.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import torch
@@ -21,7 +21,11 @@ from bench.errors import UsageError
 from bench.models import AttentionChoice, build_decoder, build_encoder
 from bench.models.base import Decoder, Encoder, ModelConfig
 from bench.models.layers import VocabularyHead, dropout, token_embedding
-from bench.models.losses import doubly_stochastic_penalty, penalty_weight
+from bench.models.losses import (
+    doubly_stochastic_penalty,
+    gold_attention_loss,
+    penalty_weight,
+)
 from tasks.base import Plan
 from tasks.data.batching import Batch
 from tasks.data.texts import TextData
@@ -93,7 +97,20 @@ class GenerationModule(TrainingModule):
         self.front, self.encoder, self.decoder, self.head = front, encoder, decoder, head
 
     def encode(self, batch: Batch) -> Memory:
-        """Encode the sources of a batch."""
+        """Encode the sources of a batch. The memory has the gold alignment of each target unit if
+        the settings give it in place of attention.
+
+        In free decoding unit t of the output then gets the gold of the reference's unit t, whatever
+        has been written so far; the end, units without gold and those beyond the reference attend
+        on their own.
+        """
+        memory = self.encode_source(batch)
+        if self.settings.gold_attention != "given":
+            return memory
+        return replace(memory, given=batch.gold)
+
+    def encode_source(self, batch: Batch) -> Memory:
+        """Encode the sources of a batch; tasks override it."""
         return self.encoder(self.front(batch.source), batch.source_mask, batch.segments)
 
     def auxiliary_loss(self, memory: Memory, batch: Batch) -> Tensor | None:
@@ -111,10 +128,11 @@ class GenerationModule(TrainingModule):
     def loss_terms(self, batch: Batch, smoothing: float = 0.0) -> LossTerms:
         """Cross-entropy with label smoothing, and what the mechanism and the task add to it."""
         penalty = penalty_weight(self.attention_options)
+        taught = self.training and self.settings.gold_attention == "loss"
         # encode the source: memory of S states, B,S,H
         memory = self.encode(batch)
         # decode with teacher forcing: features B,T,F
-        decoded = self.decoder(batch.inputs, memory, need_weights=penalty > 0)
+        decoded = self.decoder(batch.inputs, memory, need_weights=penalty > 0 or taught)
         # cross-entropy over the N real target units, N,F -> N,V: padding is left out of the most
         # expensive product of the step
         real = batch.outputs != PAD  # B,T
@@ -129,6 +147,12 @@ class GenerationModule(TrainingModule):
             assert decoded.weights is not None
             uneven = doubly_stochastic_penalty(decoded.weights, real, memory.mask)  # B
             loss = loss + penalty * uneven.sum() / real.sum()
+        # attention trained on gold alignments, a mean over all target units
+        if taught:
+            assert batch.gold is not None
+            weights = self.taught_weights(decoded.weights, decoded.parts)  # B,T,S
+            wrong = gold_attention_loss(weights, batch.gold)  # B
+            loss = loss + self.settings.gold_weight * wrong.sum() / real.sum()
         # terms of the task: CTC, bag of words
         auxiliary = self.auxiliary_loss(memory, batch) if self.training else None
         if auxiliary is not None:

@@ -29,7 +29,7 @@ from tasks.evaluation.bootstrap import Extremes, bootstrap
 from tasks.evaluation.scoring import Outputs, Scores
 from tasks.evaluation.text import TextScorer, WordPair
 from tasks.settings import TextSettings
-from tasks.translation.datasets import Pair
+from tasks.translation.datasets import Pair, TranslationCorpus
 from tasks.translation.settings import TranslationSettings
 
 ORDER = 4
@@ -45,9 +45,8 @@ _MODELS = {
 
 
 class TranslationScorer(TextScorer[Pair]):
-    """BLEU, chrF, and the share of translations that are the reference to the letter. Of targets
-    that answer question by question (`TranslationCorpus.positional`) also the share of words that
-    are right where they stand."""
+    """BLEU, chrF, and the share of translations that are the reference to the letter. Where
+    targets are made of answers (`TranslationCorpus.answer_every`) also the share of right ones."""
 
     def word_pair(self, pair: Pair) -> WordPair:
         return WordPair(
@@ -62,22 +61,25 @@ class TranslationScorer(TextScorer[Pair]):
 
     def score(self, data: TextData[Pair], subset: str, outputs: Outputs) -> Scores:
         scores = super().score(data, subset, outputs)
-        if not data.corpus.positional:
+        assert isinstance(data.corpus, TranslationCorpus)
+        every = data.corpus.answer_every
+        if not every:
             return scores
         targets = [pair.target for pair in data.tests[subset].examples]
-        accuracy = token_accuracy(outputs.texts, targets)
+        accuracy = token_accuracy(outputs.texts, targets, every)
         return replace(scores, metrics={**scores.metrics, "token_accuracy": accuracy})
 
 
-def token_accuracy(texts: Sequence[str], targets: Sequence[Sequence[str]]) -> float:
-    """Share of the target words that stand in the texts, each at its own place."""
-    written = map(words, texts)
+def token_accuracy(texts: Sequence[str], targets: Sequence[Sequence[str]], every: int = 1) -> float:
+    """Share of every `every`-th target word (1: of all) that the texts have at its place."""
+    answers = slice(every - 1, None, every)
+    wanted = [target[answers] for target in targets]
     right = sum(
         one == other
-        for text, target in zip(written, targets, strict=True)
-        for one, other in zip(text, target, strict=False)
+        for text, target in zip(texts, wanted, strict=True)
+        for one, other in zip(words(text)[answers], target, strict=False)
     )
-    return right / sum(map(len, targets))
+    return right / sum(map(len, wanted))
 
 
 def score(texts: Sequence[str], references: Sequence[str], tokenize: str = "auto") -> Scores:

@@ -122,6 +122,7 @@ class HardAttention(ScoredAttention):
     citation = "Xu 2015"
     placement = "previous-state"
     classic_score = "concat"
+    samples = True
     Options = HardOptions
 
     def __init__(self, sizes: Sizes, score: str, options: HardOptions) -> None:

@@ -1,12 +1,13 @@
 """Multi-query associative recall as translation: pairs of keys and values, then keys whose values
 are to be written.
 
-    k3 v7 k9 v1 n4 k5 v7 ? k5 k3 k9   ->   v7 v7 v1
+    k3 v7 k9 v1 n4 k5 v7 ? k5 k3 k9   ->   k5 v7 k3 v7 k9 v1
 
-Arora 2023 (section 3.2) asks language models for the values of keys seen before; mad-lab (Poli 2024)
-puts noise words between the pairs. Here the sequence is the source and the values are the target,
-so that the cross-attention has to do the recalling: written word t needs query t, its pair, and that
-pair's value. The value's place is the gold link. A vector of fixed size must hold all pairs.
+Arora 2023 asks language models for the values of keys seen before; mad-lab (Poli 2024) puts noise
+words between the pairs. Here the sequence is the source, so that the cross-attention has to do the
+recalling. A language model reads each query before it answers; likewise the target repeats the key,
+and the decoder then looks up what it has just written. With the values alone as the target every
+word takes two look-ups, of the query and of its pair. A vector of fixed size must hold all pairs.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pydantic import Field, model_validator
 
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, SyntheticSplit, datasets, synthetic_splits, unseen
-from tasks.translation.datasets import Links, Pair, TranslationCorpus
+from tasks.translation.datasets import Pair, TranslationCorpus
 
 #: Pairs of the shortest sequences.
 FEWEST = 2
@@ -42,6 +43,9 @@ class RecallOptions(DatasetOptions):
     )
     noise: float = Field(
         0.1, ge=0, le=0.9, description="probability of another noise word before a pair"
+    )
+    repeat_keys: bool = Field(
+        True, description="the target has every key before its value; false: values alone"
     )
     train_size: int = Field(6000, ge=1, description="training sequences")
     validation_size: int = Field(300, ge=1)
@@ -95,26 +99,32 @@ def generate(options: RecallOptions) -> TranslationCorpus:
         train=made["train"],
         validation=made["validation"],
         tests={"test": made["test"], "long": made["long"]},
-        positional=True,
+        answer_every=2 if options.repeat_keys else 1,
     )
 
 
-def draw_sequence(random: Random, pairs: int, vocabulary: int, noise: float) -> Pair:
+def draw_sequence(random: Random, pairs: int, options: RecallOptions) -> Pair:
     """One sequence of so many pairs whose keys all differ, every key asked for once, in any order.
-    Only `Random.random` is called, which gives the same numbers in every version of Python."""
-    keys = sorted(range(vocabulary), key=lambda _: random.random())[:pairs]
+    Keys of the target are linked to the query, values to the value of the pair. Only
+    `Random.random` is called, which gives the same numbers in every version of Python."""
+    keys = sorted(range(options.vocabulary), key=lambda _: random.random())[:pairs]
     source: list[str] = []
     places: list[int] = []  # of the pairs' values
     for key in keys:
-        while random.random() < noise:
+        while random.random() < options.noise:
             source.append(f"n{int(random.random() * NOISE_WORDS)}")
-        source += [f"k{key}", f"v{int(random.random() * vocabulary)}"]
+        source += [f"k{key}", f"v{int(random.random() * options.vocabulary)}"]
         places.append(len(source) - 1)
     asked = sorted(range(pairs), key=lambda _: random.random())
-    values = [source[places[pair]] for pair in asked]
-    links: Links = tuple((query, places[pair]) for query, pair in enumerate(asked))
-    source += [ASK, *(f"k{keys[pair]}" for pair in asked)]
-    return Pair("", " ".join(source), " ".join(values), links)
+    source.append(ASK)
+    looked: list[int] = []  # the source word of every target word
+    for pair in asked:
+        if options.repeat_keys:
+            looked.append(len(source))
+        looked.append(places[pair])
+        source.append(f"k{keys[pair]}")
+    target = " ".join(source[place] for place in looked)
+    return Pair("", " ".join(source), target, tuple(enumerate(looked)))
 
 
 def _sequences(split: SyntheticSplit, options: RecallOptions, seen: set[Hashable]) -> list[Pair]:
@@ -124,7 +134,7 @@ def _sequences(split: SyntheticSplit, options: RecallOptions, seen: set[Hashable
     def draw() -> Pair:
         sizes = split.longest - split.shortest + 1
         pairs = split.shortest + int(random.random() * sizes)
-        return draw_sequence(random, pairs, options.vocabulary, options.noise)
+        return draw_sequence(random, pairs, options)
 
     found = unseen(
         split.size,

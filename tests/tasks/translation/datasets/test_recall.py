@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from pydantic import ValidationError
 
 from bench.errors import UsageError
@@ -40,32 +41,37 @@ def test_it_is_registered() -> None:
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.5])
-def test_the_answers_and_links_follow_from_the_sequence(noise: float) -> None:
-    for pair in everything(load(noise=noise)):
+@pytest.mark.parametrize("repeat_keys", [True, False])
+def test_the_answers_and_links_follow_from_the_sequence(noise: float, repeat_keys: bool) -> None:
+    for pair in everything(load(noise=noise, repeat_keys=repeat_keys)):
         known, asked = read(pair)
         assert sorted(asked) == sorted(known) and len(set(asked)) == len(asked)
-        assert list(pair.target) == [known[key] for key in asked]
-        assert pair.links is not None and len(pair.links) == len(asked)
-        for (target, source), (place, key) in zip(pair.links, enumerate(asked), strict=True):
-            assert (target, pair.source[source], pair.source[source - 1]) == (
-                place,
-                known[key],
-                key,
-            )
+        answers = [(key, known[key]) if repeat_keys else (known[key],) for key in asked]
+        assert list(pair.target) == [word for answer in answers for word in answer]
+        assert pair.links is not None
+        assert [target for target, _ in pair.links] == list(range(len(pair.target)))
+        query = pair.source.index("?")
+        for target, source in pair.links:
+            key = asked[target // 2 if repeat_keys else target]
+            assert pair.source[source] == pair.target[target]
+            if pair.target[target].startswith("k"):
+                assert source > query
+            else:  # right behind its key
+                assert source < query and pair.source[source - 1] == key
 
 
 def test_the_long_set_has_more_pairs_than_anything_trained_on() -> None:
     corpus = load(pairs=5)
-    assert {len(pair.target) for pair in corpus.train} == {2, 3, 4, 5}
-    assert {len(pair.target) for pair in corpus.tests["test"]} == {2, 3, 4, 5}
-    assert {len(pair.target) for pair in corpus.tests["long"]} == {6, 7, 8, 9, 10}
+    assert {len(pair.target) // 2 for pair in corpus.train} == {2, 3, 4, 5}
+    assert {len(pair.target) // 2 for pair in corpus.tests["test"]} == {2, 3, 4, 5}
+    assert {len(pair.target) // 2 for pair in corpus.tests["long"]} == {6, 7, 8, 9, 10}
 
 
 def test_noise_stands_between_pairs_at_the_rate_asked_for() -> None:
     def noisy(noise: float) -> float:
         pairs = load(noise=noise).train
         count = sum(word.startswith("n") for pair in pairs for word in pair.source)
-        return count / sum(len(pair.target) for pair in pairs)
+        return count / sum(len(pair.target) // 2 for pair in pairs)
 
     assert noisy(0.0) == 0.0
     assert noisy(0.5) == pytest.approx(1.0, abs=0.15)  # a geometric number before every pair
@@ -102,11 +108,14 @@ def test_token_accuracy_counts_words_at_their_places() -> None:
     targets = [("v1", "v2", "v3"), ("v4",)]
     assert token_accuracy(["v1 v3 v3", "v4 v4"], targets) == 3 / 4
     assert token_accuracy(["", "v1 v4"], targets) == 0.0
+    pairs = [("k1", "v1", "k2", "v2")]
+    assert token_accuracy(["k9 v1 k2 v1 k2"], pairs, every=2) == 1 / 2
 
 
 def test_a_trial_reports_token_accuracy(tmp_path: Path) -> None:
     plan = resolve(make_cell("translation", "global", dataset="recall", budget="smoke"))
     data = plan.task.prepare(plan, Paths(None, tmp_path))
-    found = plan.task.evaluate(plan, plan.task.module(plan, data).eval(), data)
+    with torch.inference_mode():
+        found = plan.task.evaluate(plan, plan.task.module(plan, data).eval(), data)
     assert {"token_accuracy", "long_token_accuracy"} <= set(found.metrics)
     assert 0.0 <= found.metrics["token_accuracy"] <= 1.0

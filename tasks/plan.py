@@ -116,6 +116,9 @@ def resolve(cell: Cell) -> Plan:
     if reason:
         setting = plan.settings.gold_attention
         raise NotApplicable(reason, where=f"gold_attention={setting} with {cell.attention}")
+    reason = task.plan_refusal(plan)
+    if reason:
+        raise NotApplicable(reason, where=f"{cell.attention} with {cell.score}")
     return plan
 
 

@@ -421,6 +421,11 @@ class Task(ABC, Generic[SettingsT, CorpusT, DataT, ModuleT]):
         return None
 
     @classmethod
+    def plan_refusal(cls, plan: Plan[SettingsT, CorpusT]) -> str | None:
+        """Why this task cannot do what a plan's settings ask for, or None if it can."""
+        return None
+
+    @classmethod
     @abstractmethod
     def prepare(cls, plan: Plan[SettingsT, CorpusT], paths: Paths) -> DataT:
         """Load and prepare the data; cached by fingerprint, safe in several processes at once."""

@@ -103,7 +103,7 @@ def resolve(cell: Cell) -> Plan:
         reason = attention.refusal_of_options(attention_options, cell.score, backbone)
         if reason:
             raise NotApplicable(reason, where=f"{cell.attention} with {cell.score}")
-    return Plan(
+    plan: Plan[Any, Any] = Plan(
         cell=cell,
         task=task,
         dataset=source,
@@ -112,6 +112,31 @@ def resolve(cell: Cell) -> Plan:
         dataset_options=_validated(source.Options, of_data),
         settings=_validated(task.Settings, {**base, **attention_options.model_defaults, **of_task}),
     )
+    reason = _gold_refusal(plan)
+    if reason:
+        setting = plan.settings.gold_attention
+        raise NotApplicable(reason, where=f"gold_attention={setting} with {cell.attention}")
+    reason = task.plan_refusal(plan)
+    if reason:
+        raise NotApplicable(reason, where=f"{cell.attention} with {cell.score}")
+    return plan
+
+
+def _gold_refusal(plan: Plan) -> str | None:
+    """Why gold alignments cannot train or replace the attention of a plan that asks for it, or
+    None."""
+    wanted = plan.settings.gold_attention
+    if wanted == "none":
+        return None
+    if not plan.attends:
+        return "without attention there are no weights to train or to replace"
+    if not plan.dataset.gold:
+        return f"data set '{plan.dataset.name}' has no gold alignments"
+    if wanted == "loss" and plan.attention.samples:
+        return "it attends to drawn positions, and no gradient passes its weights"
+    if wanted == "given" and not plan.attention.takes_given_weights():
+        return "its context is more than a mean under the weights of one score"
+    return None
 
 
 #: The identity of every split of a data set, by the split's name.
@@ -243,6 +268,8 @@ def _is_read(name: str, owner: BaseModel, plan: Plan) -> bool:
     attention is read, and where nothing is normalised, no normaliser."""
     if owner is plan.attention_options:
         return plan.attends and (name != "normaliser" or plan.attention.normalises)
+    if name in ("gold_weight", "gold_head"):
+        return plan.settings.gold_attention == "loss"
     if name in ("num_heads", "ffn_dim") and plan.settings.encoder_self_attention:
         return True
     if name == "num_heads" and plan.attention.heads_of_backbone:

@@ -91,6 +91,21 @@ class Settings(BaseModel):
     )
     tie_embeddings: bool = Field(True, description="the output layer shares the target embeddings")
 
+    # gold alignments as teacher, or in place of attention
+    gold_attention: Literal["none", "loss", "given"] = Field(
+        "none",
+        description="loss: weights are also trained on gold alignments (Mi 2016, Garg 2019); "
+        "given: the gold alignment of a target unit is its weights, at test too: the upper control",
+    )
+    gold_weight: float = Field(
+        0.5, ge=0, description="gold_attention=loss: its weight beside the loss per target unit"
+    )
+    gold_head: str = Field(
+        "mean",
+        description="gold_attention=loss: which weights are trained: mean (over heads and layers), "
+        "or one head by its name in the traces, as in 'head 1', 'layer 2' or 'layer 2 head 1'",
+    )
+
     # decoding and what is kept
     beam_size: int = Field(1, ge=1, description="beam width at test; 1 is greedy")
     length_penalty: float = Field(1.0, ge=0, description="exponent of Wu 2016, equation 14")

@@ -6,7 +6,7 @@ import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -342,6 +342,11 @@ class ScoredAttention(Attention):
         return None
 
     @classmethod
+    def takes_given_weights(cls) -> bool:
+        ours = (ScoredAttention.forward, ScoredAttention._attend, ScoredAttention.weigh)
+        return (cls.forward, cls._attend, cls.weigh) == ours
+
+    @classmethod
     def count_heads(cls, sizes: Sizes, options: AttentionOptions) -> int:
         """Number of heads of a mechanism with these sizes and options."""
         heads: int = sizes.heads if cls.heads_of_backbone else getattr(options, "heads", 1)
@@ -426,13 +431,15 @@ class ScoredAttention(Attention):
             seen = causal_mask(query, keys.tensors["keys"].shape[2], state.position)
             mask = seen if mask is None else mask & seen
         if len(query) == len(keys.memory.mask):
-            return self._attend(query, keys, state, mask, need_weights)
+            given = given_weights(keys.memory, state.position, query.shape[1])
+            return self._attend(query, keys, state, mask, need_weights, given)
         assert self.keys_shared_across_beams and query.shape[1] == 1, (
             "each query has keys of its own"
         )
         # The A beams of each of N sentences attend as A positions of one target would.
         folded = query.reshape(len(keys.memory.mask), -1, query.shape[2])  # N,A,Q
-        found = self._attend(folded, keys, state, mask, need_weights)
+        given = given_weights(keys.memory, state.position, 1)  # N,1,S
+        found = self._attend(folded, keys, state, mask, need_weights, given)
         return AttentionOutput(
             found.context.flatten(0, 1)[:, None],
             AttentionState(state.position + 1, state.tensors),
@@ -447,14 +454,16 @@ class ScoredAttention(Attention):
         state: AttentionState,
         mask: Tensor | None,
         need_weights: bool,
+        given: Tensor | None,
     ) -> AttentionOutput:
-        """`forward` with the caller's mask (broadcastable to B,1,T,S)."""
+        """`forward` with the caller's mask (broadcastable to B,1,T,S) and given weights
+        (broadcastable to B,T,S)."""
         steps = query.shape[1]
         if steps > 1 and self.goes_step_by_step:
             return self._step_by_step(query, keys, state, need_weights)
         # Where nothing stands between a product and its softmax, torch's kernel does it all.
         asked = self.project_query(query)  # B,T,Q
-        if not need_weights and self.supports_sdpa:
+        if not need_weights and self.supports_sdpa and given is None:
             dot = self.score.as_dot(asked)  # B,H,T,K and a factor
             if dot is not None:
                 vectors, factor = dot
@@ -475,6 +484,8 @@ class ScoredAttention(Attention):
             )  # B,H,T,S
         # Window and normaliser.
         weighed = self.weigh(energies, query, keys, state, mask)  # B,H,T,S
+        if given is not None:
+            weighed = replace(weighed, weights=with_given(weighed.weights, given))
         # Aggregation: the context, and the weights that made it.
         if weighed.context is None:
             selected = self.aggregation(weighed.weights, keys.tensors["values"], state.tensors)
@@ -542,6 +553,21 @@ def _projection(inputs: int, outputs: int) -> nn.Linear:
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def given_weights(memory: Memory, position: int, count: int) -> Tensor | None:
+    """The weights B,T,S given to `count` queries from number `position` on; rows of zeros after the
+    last. None if the memory has none."""
+    if memory.given is None:
+        return None
+    rows = memory.given[:, position : position + count]
+    return F.pad(rows, (0, 0, 0, count - rows.shape[1]))
+
+
+def with_given(weights: Tensor, given: Tensor) -> Tensor:
+    """The weights B,H,T,S, with given ones B,T,S in their place wherever these are not all 0."""
+    given = given[:, None].to(weights.dtype)  # B,1,T,S
+    return torch.where((given != 0).any(-1, keepdim=True), given, weights)
 
 
 def causal_mask(query: Tensor, size: int, position: int) -> Tensor:

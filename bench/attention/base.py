@@ -37,6 +37,8 @@ class Memory:
         grid: rows and columns where positions are cells of a picture, in raster order.
         words: B,S int64, the word that would be written if a position were copied; None where
             nothing is copied.
+        given: B,T,S weights that queries get in place of their own, counted from the first; rows of
+            zeros, and queries beyond the last row, keep their own. None: nothing is given.
     """
 
     states: Tensor
@@ -46,6 +48,7 @@ class Memory:
     segments: Tensor | None = None
     grid: tuple[int, int] | None = None
     words: Tensor | None = None
+    given: Tensor | None = None
 
     def select(self, index: Tensor) -> Memory:
         """Return the rows `index` (int64, any length) of the batch; rows may repeat."""
@@ -240,6 +243,8 @@ class Attention(nn.Module, ABC):
     classic_score: ClassVar[str] = "dot"
     #: False if it makes no use of a normaliser, whatever its options name.
     normalises: ClassVar[bool] = True
+    #: True if it attends to drawn positions, so that no gradient passes its weights.
+    samples: ClassVar[bool] = False
     #: True if a step needs what the step before produced, even in training.
     stepwise: ClassVar[bool] = False
     Options: ClassVar[type[AttentionOptions]] = AttentionOptions
@@ -296,6 +301,11 @@ class Attention(nn.Module, ABC):
         """Return why these options mean nothing together, with that score or in that backbone, or
         None if they do. Whatever depends on sizes is the constructor's to refuse."""
         return None
+
+    @classmethod
+    def takes_given_weights(cls) -> bool:
+        """Whether weights that come with the memory (`Memory.given`) take the place of its own."""
+        return False
 
     @abstractmethod
     def prepare(self, memory: Memory) -> Keys:

@@ -34,6 +34,11 @@ class FrameFront(nn.Module, ABC):
     stride: int
     offset: float
 
+    @classmethod
+    @abstractmethod
+    def timing(cls, layers: int) -> tuple[int, float]:
+        """Stride and offset of a front end of so many layers."""
+
     @abstractmethod
     def forward(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Shorten the frames. Padding changes nothing.
@@ -64,13 +69,17 @@ class ConvolutionalFront(FrameFront):
         super().__init__()
         assert kernel % 2 == 1, "a centred convolution has an odd width"
         self.output_size = size if layers else input_size
-        self.stride, self.offset = STEP**layers, 0.0
+        self.stride, self.offset = self.timing(layers)
         self.dropout = dropout
         self.convolutions = nn.ModuleList(
             nn.Conv1d(size if layer else input_size, size, kernel, STEP, kernel // 2)
             for layer in range(layers)
         )
         self.norms = nn.ModuleList(nn.LayerNorm(size) for _ in range(layers))
+
+    @classmethod
+    def timing(cls, layers: int) -> tuple[int, float]:
+        return STEP**layers, 0.0
 
     def forward(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         features = zero_padding(frames, mask)
@@ -102,14 +111,17 @@ class PyramidalFront(FrameFront):
     ) -> None:
         super().__init__()
         self.output_size = size if layers else input_size
-        self.stride = STEP**layers
-        self.offset = (self.stride - 1) / 2
+        self.stride, self.offset = self.timing(layers)
         self.dropout = dropout
         config = ModelConfig(hidden_dim=size, encoder_layers=1, rnn_type=cell, bidirectional=True)
         self.layers = nn.ModuleList(
             RecurrentEncoder(STEP * (size if layer else input_size), config)
             for layer in range(layers)
         )
+
+    @classmethod
+    def timing(cls, layers: int) -> tuple[int, float]:
+        return STEP**layers, (STEP**layers - 1) / 2
 
     def forward(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         features = zero_padding(frames, mask)

@@ -1,4 +1,5 @@
-"""Losses: cross-entropy over a vocabulary, REINFORCE, and penalties on attention weights."""
+"""Losses: cross-entropy over a vocabulary, REINFORCE, penalties on attention weights, and their
+cross-entropy with gold alignments."""
 
 from __future__ import annotations
 
@@ -364,3 +365,26 @@ PENALTIES: Mapping[str, Penalty] = {
     "doubly_stochastic": doubly_stochastic_penalty,
     "coverage_loss": coverage_loss,
 }
+
+
+#: Smallest weight that a logarithm is taken of: sparse weights are 0 at some gold positions.
+LEAST_WEIGHT = 1e-9
+
+
+def gold_attention_loss(weights: Tensor, gold: Tensor) -> Tensor:
+    """Cross-entropy of attention weights with gold alignments (Mi 2016; Garg 2019, equation 5):
+    - sum_t sum_s g_ts log a_ts.
+
+    Weights that are no distribution (unnormalised, signed) count as shares |a_ts| / sum_s |a_ts|.
+
+    Args:
+        weights: B,T,S.
+        gold: B,T,S, for each target unit a distribution over source positions, or zeros where it
+            has no gold.
+
+    Returns:
+        B, sums over the target units of each example.
+    """
+    sizes = weights.float().abs()
+    shares = sizes / sizes.sum(-1, keepdim=True).clamp_min(LEAST_WEIGHT)
+    return -(gold * shares.clamp_min(LEAST_WEIGHT).log()).sum(dim=(1, 2))

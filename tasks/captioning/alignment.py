@@ -335,6 +335,23 @@ def thumbnail(pixels: np.ndarray) -> str:
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 
+def gold_weights(captions: Sequence[Caption], words: int, grid: Grid) -> np.ndarray:
+    """The boxes of phrases as weights of B captions' words over the cells of a grid: B,T,S float32.
+
+    The row of a phrase's word is uniform over the cells that a link to is possible (mostly covered
+    by the phrase's boxes). Words of no phrase have rows of zeros.
+
+    Args:
+        words: T, rows for each caption, words and end; what goes beyond is left out.
+    """
+    weights = np.zeros((len(captions), words, grid[0] * grid[1]), dtype=np.float32)
+    for rows, caption in zip(weights, captions, strict=True):
+        regions = Regions.of([phrase.boxes for phrase in caption.phrases], grid)
+        for phrase, possible in zip(caption.phrases, regions.possible, strict=True):
+            rows[phrase.start : phrase.end] += possible
+    return weights / np.maximum(weights.sum(axis=2, keepdims=True), 1.0)
+
+
 def _cells(phrases: Sequence[Phrase], grid: Grid) -> tuple[tuple[int, int], ...]:
     """Pairs of a word of a phrase and a cell of its region."""
     regions = Regions.of([phrase.boxes for phrase in phrases], grid)

@@ -15,6 +15,7 @@ from torch import Tensor
 from bench.errors import UsageError
 from bench.models.image_encoder import grid_of
 from tasks.base import Paths, TaskData
+from tasks.captioning.alignment import gold_weights
 from tasks.captioning.baselines import CaptionBaselines, baselines
 from tasks.captioning.datasets import UNREADABLE, CaptionCorpus, Drawn, Picture
 from tasks.captioning.pictures import Ranges, grey_ranges, read_picture
@@ -24,6 +25,7 @@ from tasks.data.cache import cached, cached_json, digest
 from tasks.data.readers import Problem, summary
 from tasks.data.texts import EncodedTexts, encode
 from tasks.data.tokenizer import Tokenizer
+from tasks.evaluation.alignment import require_gold
 
 # Raised when the same pictures would give other pixels than before.
 VERSION = 2
@@ -167,6 +169,8 @@ class Split:
         cells: L, cells of the grid.
         words: V, size of the vocabulary where batches shall say which words the captions of a
             picture use; 0 elsewhere.
+        gold: rows and columns of the grid where batches shall hold the boxes of phrases as weights
+            of the words; None elsewhere.
     """
 
     pictures: Sequence[Picture]
@@ -176,6 +180,7 @@ class Split:
     shown: np.ndarray
     cells: int
     words: int = 0
+    gold: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -201,7 +206,15 @@ class Split:
             units=int(outputs.lengths.sum()),
             owner=torch.from_numpy(np.cumsum(fresh) - 1),
             words=torch.from_numpy(self._word_shares(pictures)) if self.words else None,
+            gold=self._gold(captions, self.gold, outputs.values.shape[1]) if self.gold else None,
         )
+
+    def _gold(self, captions: np.ndarray, grid: tuple[int, int], length: int) -> Tensor:
+        """B,T,L: the gold weights of the words of some captions over the cells."""
+        owners = self.owner[captions]
+        places = zip(owners.tolist(), (captions - self.first[owners]).tolist(), strict=True)
+        chosen = [self.pictures[picture].captions[place] for picture, place in places]
+        return torch.from_numpy(gold_weights(chosen, length, grid))
 
     def _word_shares(self, pictures: np.ndarray) -> np.ndarray:
         """P,V float32: the share of each picture's captions that use each word."""
@@ -281,6 +294,15 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
     Raises UsageError: pictures that cannot be read, a size that cells do not divide, a cache that
     cannot be written.
     """
+    gold = settings.gold_attention != "none"
+    if gold:
+        require_gold(any(one.phrases for picture in corpus.train for one in picture.captions))
+        if settings.crop or settings.flip:
+            raise UsageError(
+                "boxes do not move with pictures that are cropped or mirrored at random",
+                where="--set gold_attention",
+                remedy="add --set crop=0 --set flip=0",
+            )
     ranges = _ranges(corpus, paths.cache)
     grid = grid_of(corpus.size, settings.stem, settings.stages)
     tokenizer = Tokenizer.train(
@@ -299,6 +321,7 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
             + [np.argmax([len(one.phrases) for one in picture.captions]) for picture in pictures],
             grid[0] * grid[1],
             words,
+            grid if gold else None,
         )
 
     return CaptioningData(

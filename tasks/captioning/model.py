@@ -90,7 +90,7 @@ class CaptioningModule(GenerationModule):
             if self.words is not None:
                 self.words.bias.copy_(frequencies.log_odds())
 
-    def encode(self, batch: Batch) -> Memory:
+    def encode_source(self, batch: Batch) -> Memory:
         """Encode P pictures; the memory has a row for each of B captions."""
         assert isinstance(batch, CaptionBatch)
         vectors = self.front(batch.source)  # P,L,E

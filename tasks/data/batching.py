@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -179,11 +179,14 @@ class TensorBatch:
         index: B int64, places of the examples in their split.
         source: input of the front end: B,S int64 tokens, B,S,F features, or pictures.
         source_mask: B,S bool, True where real.
+        gold: B,T,S float32, for each target unit the gold distribution over the memory's positions,
+            zeros where it has none; None where nobody asks for it.
     """
 
     index: Tensor
     source: Tensor
     source_mask: Tensor
+    gold: Tensor | None = field(default=None, kw_only=True)
 
     def to(self, device: torch.device | str) -> Self:
         """The same batch with its tensors on a device."""

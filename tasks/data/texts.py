@@ -27,6 +27,7 @@ from tasks.data.cache import (
 from tasks.data.copying import CopyWords
 from tasks.data.tokenizer import Tokenizer
 from tasks.data.vocabulary import BOS, EOS, PAD, Segmented
+from tasks.evaluation.alignment import Links, gold_weights, require_gold
 from tasks.settings import TextSettings
 
 ExampleT = TypeVar("ExampleT")
@@ -122,6 +123,12 @@ class EncodedTexts:
         """T, the word of each token of one text."""
         assert self.word_of is not None
         return self.word_of[index]
+
+    def word_batch(self, indices: np.ndarray) -> np.ndarray:
+        """B,T int64: the word of each token of texts followed by an end, -1 there and after it."""
+        assert self.word_of is not None
+        found = self.word_of.gather(indices, dtype=np.int64, filling=-1)
+        return np.pad(found.values, ((0, 0), (0, 1)), constant_values=-1)
 
     def batch(self, indices: np.ndarray, *, begin: bool = False, end: bool = False) -> PaddedTexts:
         """Gather texts into one padded array.
@@ -225,12 +232,14 @@ class Split(Generic[ExampleT]):
 
     Attributes:
         copying: tells which words may be copied, for models with a pointer; else None.
+        gold: whether batches hold the examples' links (`links`, of words) as weights.
     """
 
     examples: Sequence[ExampleT]
     source: EncodedTexts
     target: EncodedTexts
     copying: CopyWords | None = None
+    gold: bool = False
 
     def __len__(self) -> int:
         return len(self.source)
@@ -252,7 +261,13 @@ class Split(Generic[ExampleT]):
             segments=None if source.segments is None else torch.from_numpy(source.segments),
             units=int(outputs.lengths.sum()),
             copies=copies,
+            gold=torch.from_numpy(self._gold(indices)) if self.gold else None,
         )
+
+    def _gold(self, indices: np.ndarray) -> np.ndarray:
+        """B,T,S float32: the gold weights of the outputs over the source, ends without any."""
+        links = [_links(self.examples[index]) for index in indices.tolist()]
+        return gold_weights(links, self.target.word_batch(indices), self.source.word_batch(indices))
 
     def in_order_of_length(self, units: int) -> Stream:
         """All examples once, shortest sources first, `units` padded source tokens a batch."""
@@ -327,6 +342,9 @@ def prepare_texts(
             remedy="add --set vocab_size=5000",
         )
     train = texts(corpus.train)
+    gold = settings.gold_attention != "none"
+    if gold:
+        require_gold(any(map(_links, train.examples)))
 
     def learn(texts: Iterable[str]) -> Tokenizer:
         return Tokenizer.train(
@@ -346,6 +364,7 @@ def prepare_texts(
             CopyWords(source, target, part.source, part.target)
             if settings.copying != "none"
             else None,
+            gold=gold,
         )
 
     return TextData(
@@ -359,6 +378,12 @@ def prepare_texts(
         sure=sure,
         baselines=baselines,
     )
+
+
+def _links(example: Any) -> Links | None:
+    """The links of an example's words, where it has any."""
+    links: Links | None = example.links
+    return links
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from tasks.data.vocabulary import Vocabulary
 from tasks.entailment.baselines import baseline_figures
 from tasks.entailment.datasets import EntailmentCorpus, PairExample
 from tasks.entailment.settings import EntailmentSettings
+from tasks.evaluation.alignment import gold_weights, require_gold
 
 #: Words that end a clause.
 _CLAUSE_ENDS = frozenset(",;:.，；：。、،؛۔।")
@@ -25,12 +26,18 @@ _CLAUSE_ENDS = frozenset(",;:.，；：。、،؛۔।")
 
 @dataclass(frozen=True)
 class Split:
-    """Pairs with their tokens, which are their words. Both sides end with EOS."""
+    """Pairs with their tokens, which are their words. Both sides end with EOS.
+
+    Attributes:
+        labels: N int64, -1 where there is none.
+        gold: whether batches hold the pairs' links as weights.
+    """
 
     pairs: Sequence[PairExample]
     premises: EncodedTexts
     hypotheses: EncodedTexts
-    labels: np.ndarray  # N int64, -1 where there is none
+    labels: np.ndarray
+    gold: bool = False
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -48,7 +55,14 @@ class Split:
             labels=torch.from_numpy(self.labels[indices]),
             segments=None if segments is None else torch.from_numpy(segments),
             units=int(self.hypotheses.lengths[indices].sum()),
+            gold=torch.from_numpy(self._gold(indices)) if self.gold else None,
         )
+
+    def _gold(self, indices: np.ndarray) -> np.ndarray:
+        """B,T+1,S float32: the gold weights of hypothesis words and the end over the premise."""
+        links = [self.pairs[index].links for index in indices.tolist()]
+        hypotheses, premises = self.hypotheses, self.premises
+        return gold_weights(links, hypotheses.word_batch(indices), premises.word_batch(indices))
 
     def in_order_of_length(self, units: int) -> Stream:
         """All pairs once, shortest premises first, `units` padded premise words a batch."""
@@ -107,6 +121,9 @@ def prepare(corpus: EntailmentCorpus, settings: EntailmentSettings, paths: Paths
 
     Raises UsageError where the cache cannot be written.
     """
+    gold = settings.gold_attention != "none"
+    if gold:
+        require_gold(any(pair.links for pair in corpus.train))
     if settings.word_vectors == "fixed":
         # Vectors by spelling need no training, so words that only testing brings have theirs, too.
         vocabulary = Vocabulary.count(_sides(chain(corpus.examples(), *corpus.aligned.values())))
@@ -124,6 +141,7 @@ def prepare(corpus: EntailmentCorpus, settings: EntailmentSettings, paths: Paths
             encode(Texts(pairs, "premise_text"), vocabulary, paths.cache, segments=clauses),
             encode(Texts(pairs, "hypothesis_text"), vocabulary, paths.cache),
             np.array([-1 if p.label is None else p.class_index for p in pairs], dtype=np.int64),
+            gold,
         )
 
     return EntailmentData(

@@ -1,4 +1,4 @@
-"""Settings of entailment: those of every task, the head, and the vocabulary."""
+"""Settings of entailment: those of every task, the reader and its head, and the vocabulary."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from tasks.settings import Settings
 class EntailmentSettings(Settings):
     """Adds the classifier and the vocabulary."""
 
+    reader: Literal["decoder", "decomposable", "esim"] = Field(
+        "decoder",
+        description="decoder: the hypothesis is read word by word with attention; decomposable"
+        " (Parikh 2016) and esim (Chen 2017): both texts are aligned at once, by global's score",
+    )
     head: Literal["compare", "last"] = Field(
         "compare",
         description="compare: every hypothesis word with what it attends to; last: the last state"

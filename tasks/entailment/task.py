@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from bench.attention.registries import scores
 from tasks.base import Evaluation, Paths, Plan, Task, tasks
 from tasks.entailment.datasets import LABELS, EntailmentCorpus
 from tasks.entailment.settings import EntailmentSettings
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from bench.models.layers import ClassHead
     from tasks.entailment.data import EntailmentData
     from tasks.entailment.evaluate import EntailmentScorer
+    from tasks.entailment.model import WordEmbedding
     from tasks.training.classifier import ClassificationModule
 
 
@@ -36,6 +38,22 @@ class Entailment(
     Settings: ClassVar[type[Settings]] = EntailmentSettings
 
     @classmethod
+    def plan_refusal(cls, plan: EntailmentPlan) -> str | None:
+        settings = plan.settings
+        if settings.reader == "decoder":
+            return None
+        reader = f"reader={settings.reader}"
+        if plan.cell.attention != "global" or plan.backbone != "recurrent":
+            return f"{reader} aligns by one matrix of energies: use global in a recurrent model"
+        if getattr(plan.attention_options, "heads", 1) > 1:
+            return f"{reader} aligns by one matrix of energies, not by several heads"
+        if scores.get(plan.cell.score).reads:
+            return f"{reader} aligns all words at once, and {plan.cell.score} reads the step before"
+        if settings.gold_attention == "given":
+            return f"{reader} aligns both ways, and gold alignments are given one way"
+        return None
+
+    @classmethod
     def prepare(cls, plan: EntailmentPlan, paths: Paths) -> EntailmentData:
         from tasks.entailment.data import prepare
 
@@ -44,7 +62,6 @@ class Entailment(
     @classmethod
     def module(cls, plan: EntailmentPlan, data: EntailmentData) -> ClassificationModule:
         from bench.models import AttentionChoice, build_decoder, build_encoder
-        from tasks.entailment.model import WordEmbedding, spelling_vectors
         from tasks.training.classifier import ClassificationModule
         from tasks.training.module import model_sizes
         from tasks.training.sequence import TokenFront
@@ -58,14 +75,13 @@ class Entailment(
             plan.backbone,
             data.length_ratio,
         )
+        if settings.reader != "decoder":
+            return _matching_module(plan, data)
         front = TokenFront(data.vocabulary.size, settings.embedding_dim, settings.dropout)
         encoder = build_encoder(choice, settings.embedding_dim, sizes)
         decoder = build_decoder(choice, encoder.output_size, data.vocabulary.size, sizes)
         if settings.word_vectors == "fixed":
-            vectors = spelling_vectors(
-                data.vocabulary.spellings, settings.embedding_dim, settings.spelling
-            )
-            decoder.embedding = WordEmbedding(vectors * settings.word_scale, settings.word_rate)
+            decoder.embedding = _spelled_embedding(settings, data)
         front.embedding = decoder.embedding  # one language on both sides
         return ClassificationModule(
             front,
@@ -92,6 +108,34 @@ class Entailment(
         from tasks.entailment.evaluate import EntailmentScorer
 
         return EntailmentScorer()
+
+
+def _spelled_embedding(settings: EntailmentSettings, data: EntailmentData) -> WordEmbedding:
+    """Fixed vectors by the words' spelling, with a slowly learned part."""
+    from tasks.entailment.model import WordEmbedding, spelling_vectors
+
+    vectors = spelling_vectors(data.vocabulary.spellings, settings.embedding_dim, settings.spelling)
+    return WordEmbedding(vectors * settings.word_scale, settings.word_rate)
+
+
+def _matching_module(plan: EntailmentPlan, data: EntailmentData) -> ClassificationModule:
+    """The model of a reader that aligns both texts at once."""
+    from torch import nn
+
+    from bench.attention.attention import ScoreOptions
+    from bench.models.layers import token_embedding
+    from tasks.entailment.readers import DecomposableModule, EsimModule, SoftAlignment
+
+    settings, options = plan.settings, plan.attention_options
+    assert isinstance(options, ScoreOptions)
+    embedding: nn.Embedding
+    if settings.word_vectors == "fixed":
+        embedding = _spelled_embedding(settings, data)
+    else:
+        embedding = token_embedding(data.vocabulary.size, settings.embedding_dim)
+    alignment = SoftAlignment(settings.hidden_dim, plan.cell.score, options)
+    kind = EsimModule if settings.reader == "esim" else DecomposableModule
+    return kind(embedding, alignment, len(LABELS), settings)
 
 
 def _head(plan: EntailmentPlan, state_size: int, context_size: int) -> ClassHead:

@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from bench.errors import NotApplicable
 from bench.models.base import Decoder
 from bench.store.result import AlignmentFigures
 
@@ -158,6 +159,44 @@ def merge_pieces(
     if not np.array_equal(source_words, np.arange(len(source_words))):
         merged = merged @ _membership(source_words).T  # Tw,S @ S,Sw
     return merged
+
+
+def gold_weights(
+    links: Sequence[Links | None], target_words: np.ndarray, source_words: np.ndarray
+) -> np.ndarray:
+    """Gold links as weights over pieces B,T,S float32, in the way of `merge_pieces`: each piece of
+    a target word has its word's row; a row is uniform over the source words linked, and each of
+    these shares its part among its pieces. Rows without links are 0.
+
+    Args:
+        links: of words, B; None where nothing is known.
+        target_words: B,T, the word of every target piece; -1 where there is none (end, padding).
+        source_words: B,S, likewise.
+    """
+    counts = [len(one or ()) for one in links]
+    owner = np.repeat(np.arange(len(links)), counts)  # L
+    pairs = [np.asarray(one, dtype=np.int64) for one in links if one]
+    target, source = np.concatenate(pairs).T if pairs else np.zeros((2, 0), dtype=np.int64)
+    # a last row and column, never linked, stand for the words -1
+    shape = (len(links), int(target_words.max()) + 2, int(source_words.max()) + 2)
+    words = np.zeros(shape, dtype=np.float32)
+    known = (target < shape[1] - 1) & (source < shape[2] - 1)
+    words[owner[known], target[known], source[known]] = 1.0
+    pieces = np.zeros(shape[::2], dtype=np.float32)  # B,Sw, how many pieces a word has
+    rows = np.arange(len(links))[:, None]
+    np.add.at(pieces, (rows, source_words), 1.0)
+    words *= pieces[:, None] > 0  # words cut off have no piece to attend to
+    words /= np.maximum(words.sum(axis=2, keepdims=True), 1.0)
+    words /= np.maximum(pieces, 1.0)[:, None]
+    return words[rows[:, :, None], target_words[:, :, None], source_words[:, None]]
+
+
+def require_gold(known: bool) -> None:
+    """Raise NotApplicable where a setting asks for gold alignments that training data lack."""
+    if not known:
+        raise NotApplicable(
+            "the training examples have no gold alignments", where="--set gold_attention"
+        )
 
 
 def _membership(words: np.ndarray) -> np.ndarray:

@@ -61,6 +61,24 @@ class TimeGrid:
         return np.argwhere(inside)
 
 
+def gold_weights(
+    spans: Sequence[Sequence[Span] | None], units: int, lengths: Sequence[int], grid: TimeGrid
+) -> np.ndarray:
+    """The spans of B utterances' units as weights over encoded positions: B,T,S float32. The row of
+    a unit is uniform over the positions in its span (`TimeGrid.links`); without spans rows are 0.
+
+    Args:
+        units: T, rows for each utterance.
+        lengths: encoded positions of each utterance; the longest is S.
+    """
+    weights = np.zeros((len(spans), units, max(lengths)), dtype=np.float32)
+    for rows, known, size in zip(weights, spans, lengths, strict=True):
+        if known:
+            unit, place = grid.links(known, size).T
+            rows[unit, place] = 1.0
+    return weights / np.maximum(weights.sum(axis=2, keepdims=True), 1.0)
+
+
 @dataclass(frozen=True)
 class SpanFigures:
     """Alignment with true spans.

@@ -8,25 +8,37 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from tasks.base import Paths, TaskData
 from tasks.data.batching import Batch, BucketBatches, Stream, StreamModule, sorted_batches
 from tasks.data.cache import RaggedArray
 from tasks.data.texts import EncodedTexts
 from tasks.data.vocabulary import Vocabulary
+from tasks.evaluation.alignment import require_gold
+from tasks.speech.alignment import TimeGrid, gold_weights
 from tasks.speech.datasets import SpeechCorpus, Utterance
 from tasks.speech.features import FeatureOptions, FeatureStore, prepare_features
+from tasks.speech.model import front_kind
 from tasks.speech.settings import SpeechSettings
 
 
 @dataclass(frozen=True)
 class Split:
-    """Utterances with their features and target ids."""
+    """Utterances with their features and target ids.
+
+    Attributes:
+        gold: where the positions are that are attended to, if batches shall hold the units' spans
+            as weights; None elsewhere.
+        stride: frames of each of these positions.
+    """
 
     utterances: Sequence[Utterance]
     store: FeatureStore
     rows: range
     targets: EncodedTexts
+    gold: TimeGrid | None = None
+    stride: int = 1
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -53,7 +65,14 @@ class Split:
             inputs=torch.from_numpy(inputs.values),
             outputs=torch.from_numpy(outputs.values),
             units=int(outputs.lengths.sum()),
+            gold=self._gold(indices, self.gold, outputs.values.shape[1]) if self.gold else None,
         )
+
+    def _gold(self, indices: np.ndarray, grid: TimeGrid, length: int) -> Tensor:
+        """B,T,S: the gold weights of units and end over encoded positions."""
+        spans = [self.utterances[index].spans for index in indices.tolist()]
+        positions = -(-self.lengths[indices] // self.stride)
+        return torch.from_numpy(gold_weights(spans, length, positions.tolist(), grid))
 
     def in_order_of_length(self, units: int) -> Stream:
         """All utterances once, the shortest first, `units` padded frames a batch."""
@@ -128,10 +147,15 @@ def prepare(corpus: SpeechCorpus, settings: SpeechSettings, paths: Paths) -> Spe
     )
     store = prepare_features(corpus, options, paths.cache)
     vocabulary = Vocabulary(corpus.symbols)
+    grid, stride = None, 1
+    if settings.gold_attention != "none":
+        require_gold(any(one.spans for one in corpus.train))
+        stride, offset = front_kind(settings).timing(settings.front_layers)
+        grid = TimeGrid(store.frame_seconds * stride, store.frame_seconds * offset)
 
     def split(name: str, utterances: Sequence[Utterance]) -> Split:
         targets = RaggedArray.of([vocabulary.encode(one.units) for one in utterances])
-        return Split(utterances, store, store.rows[name], EncodedTexts(targets))
+        return Split(utterances, store, store.rows[name], EncodedTexts(targets), grid, stride)
 
     return SpeechData(
         corpus=corpus,

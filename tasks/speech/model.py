@@ -54,7 +54,7 @@ class SpeechModule(GenerationModule):
         seed = torch.randint(2**31, (1,)).tolist()
         return replace(batch, source=self.augment(batch.source, seed))  # B,S,F
 
-    def encode(self, batch: Batch) -> Memory:
+    def encode_source(self, batch: Batch) -> Memory:
         # shorten B,S,F frames to B,L,E features, then encode
         features, mask = self.front(batch.source, batch.source_mask)
         memory: Memory = self.encoder(features, mask, batch.segments)
@@ -65,6 +65,11 @@ class SpeechModule(GenerationModule):
             return None
         loss: Tensor = self.ctc(memory, batch.inputs[:, 1:])  # targets without begin and end
         return self.ctc_weight * loss
+
+
+def front_kind(settings: SpeechSettings) -> type[FrameFront]:
+    """The class of the front end that the settings name."""
+    return PyramidalFront if settings.front == "pyramidal" else ConvolutionalFront
 
 
 def build_front(size: int, settings: SpeechSettings) -> FrameFront:

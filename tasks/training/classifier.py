@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from bench.attention.base import AttentionOptions
 from bench.models.base import Decoder, Encoder
 from bench.models.layers import ClassHead, ComparedWords, Reading, masked_mean, read
-from bench.models.losses import attention_penalties
+from bench.models.losses import attention_penalties, gold_attention_loss
 from tasks.data.batching import LabelledBatch
 from tasks.settings import Settings
 from tasks.training.module import TrainingModule
@@ -59,6 +59,11 @@ class ClassificationModule(TrainingModule):
         need_weights = need_weights or (self.words is not None and self.attends)
         # encode the source: memory of S states, B,S,H; then read T words and the end, B,T+1
         memory = self.encoder(self.front(batch.source), batch.source_mask, batch.segments)
+        if self.settings.gold_attention == "given":
+            assert batch.gold is not None
+            # one that asks before it reads attends for a word in the step after it
+            late = int(self.decoder.asks_before_reading)
+            memory = replace(memory, given=F.pad(batch.gold, (0, 0, late, 0)))
         return read(self.decoder, batch.text, memory, need_weights=need_weights)
 
     def logits(self, reading: Reading, batch: LabelledBatch) -> Tensor:
@@ -92,7 +97,8 @@ class ClassificationModule(TrainingModule):
     def training_loss(self, batch: LabelledBatch) -> Tensor:
         """Cross-entropy with label smoothing, and the terms that the mechanism adds."""
         penalties = attention_penalties(self.attention_options)
-        reading = self.read(batch, need_weights=bool(penalties))
+        taught = self.settings.gold_attention == "loss"
+        reading = self.read(batch, need_weights=bool(penalties) or taught)
         logits = self.logits(reading, batch)
         smoothing = self.settings.label_smoothing
         loss = F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
@@ -101,6 +107,12 @@ class ClassificationModule(TrainingModule):
         for weight, penalty in penalties:
             assert reading.weights is not None
             loss = loss + weight * penalty(reading.weights, reading.mask, batch.source_mask).mean()
+        if taught:
+            # a mean over examples of means over words
+            assert batch.gold is not None
+            weights = self.taught_weights(reading.weights, reading.parts)  # B,T,S
+            wrong = gold_attention_loss(weights, batch.gold[:, :-1])  # B
+            loss = loss + self.settings.gold_weight * (wrong / reading.mask.sum(dim=1)).mean()
         return loss
 
     def validation_sums(self, batch: LabelledBatch) -> Tensor:

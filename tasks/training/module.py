@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bench.attention.base import AttentionOptions, Sampled
+from bench.errors import unknown_name
 from bench.models.base import ModelConfig
 from bench.models.losses import Baseline, reinforce_loss
 from tasks.data.batching import Share
@@ -271,6 +272,20 @@ class TrainingModule(pl.LightningModule):
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(settings))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def taught_weights(self, weights: Tensor | None, parts: Mapping[str, Tensor]) -> Tensor:
+        """The weights that gold alignments train: those of `settings.gold_head`.
+
+        Raises:
+            UsageError: there is no head of that name.
+        """
+        assert weights is not None
+        name = self.settings.gold_head
+        if name == "mean":
+            return weights
+        if name not in parts:
+            raise unknown_name("head", name, ["mean", *parts], where="--set gold_head")
+        return parts[name]
 
     def _reinforce(
         self, sampled: Sampled, reward: Tensor, mask: Tensor, groups: Tensor, **options: float

@@ -22,7 +22,7 @@ from bench.models import AttentionChoice, build_decoder, build_encoder
 from bench.models.base import Decoded, Decoder, Encoder, ModelConfig
 from bench.models.copying import PointerGenerator, PointerGeneratorDecoder, unchanged
 from bench.models.layers import VocabularyHead, dropout, token_embedding
-from bench.models.losses import WordLoss, attention_penalties
+from bench.models.losses import WordLoss, attention_penalties, gold_attention_loss
 from bench.models.search import Head
 from tasks.base import Plan
 from tasks.data.batching import Batch
@@ -98,9 +98,23 @@ class GenerationModule(TrainingModule):
         self.pointer = pointer
 
     def encode(self, batch: Batch) -> Memory:
-        """Encode the sources of a batch."""
-        memory = self.encoder(self.front(batch.source), batch.source_mask, batch.segments)
-        return memory if batch.copies is None else replace(memory, words=batch.copies.source)
+        """Encode the sources of a batch. The memory has the gold alignment of each target unit if
+        the settings give it in place of attention.
+
+        In free decoding unit t of the output then gets the gold of the reference's unit t, whatever
+        has been written so far; the end, units without gold and those beyond the reference attend
+        on their own.
+        """
+        memory = self.encode_source(batch)
+        if batch.copies is not None:
+            memory = replace(memory, words=batch.copies.source)
+        if self.settings.gold_attention != "given":
+            return memory
+        return replace(memory, given=batch.gold)
+
+    def encode_source(self, batch: Batch) -> Memory:
+        """Encode the sources of a batch; tasks override it."""
+        return self.encoder(self.front(batch.source), batch.source_mask, batch.segments)
 
     def labels(self, batch: Batch) -> Tensor:
         """What is to be written, B,T: with a pointer, words of the source that the vocabulary lacks
@@ -142,10 +156,11 @@ class GenerationModule(TrainingModule):
     def loss_terms(self, batch: Batch, smoothing: float = 0.0) -> LossTerms:
         """Cross-entropy with label smoothing, and what the mechanism and the task add to it."""
         penalties = attention_penalties(self.attention_options)
+        taught = self.training and self.settings.gold_attention == "loss"
         # encode the source: memory of S states, B,S,H
         memory = self.encode(batch)
         # decode with teacher forcing: features B,T,F
-        weighs = bool(penalties) or self.pointer is not None
+        weighs = bool(penalties) or taught or self.pointer is not None
         decoded = self.decoder(batch.inputs, memory, need_weights=weighs)
         # cross-entropy over the N real target units, N,F -> N,V: padding is left out of the most
         # expensive product of the step
@@ -161,6 +176,12 @@ class GenerationModule(TrainingModule):
             assert decoded.weights is not None
             each = penalty(decoded.weights, real, memory.mask)  # B
             loss = loss + weight * each.sum() / real.sum()
+        # attention trained on gold alignments, a mean over all target units
+        if taught:
+            assert batch.gold is not None
+            weights = self.taught_weights(decoded.weights, decoded.parts)  # B,T,S
+            wrong = gold_attention_loss(weights, batch.gold)  # B
+            loss = loss + self.settings.gold_weight * wrong.sum() / real.sum()
         # terms of the task: CTC, bag of words
         auxiliary = self.auxiliary_loss(memory, batch) if self.training else None
         if auxiliary is not None:

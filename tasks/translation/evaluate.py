@@ -13,6 +13,7 @@ test set, depends on nothing that is installed, and stands in the signature.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,14 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from bench.errors import UsageError
+from tasks.data.texts import TextData
+from tasks.data.tokenizer import words
 from tasks.data.unicode import UNSPACED, composed, is_unspaced
 from tasks.evaluation.bootstrap import Extremes, bootstrap
-from tasks.evaluation.scoring import Scores
+from tasks.evaluation.scoring import Outputs, Scores
 from tasks.evaluation.text import TextScorer, WordPair
 from tasks.settings import TextSettings
-from tasks.translation.datasets import Pair
+from tasks.translation.datasets import Pair, TranslationCorpus
 from tasks.translation.settings import TranslationSettings
 
 ORDER = 4
@@ -42,7 +45,8 @@ _MODELS = {
 
 
 class TranslationScorer(TextScorer[Pair]):
-    """BLEU, chrF, and the share of translations that are the reference to the letter."""
+    """BLEU, chrF, and the share of translations that are the reference to the letter. Where
+    targets are made of answers (`TranslationCorpus.answer_every`) also the share of right ones."""
 
     def word_pair(self, pair: Pair) -> WordPair:
         return WordPair(
@@ -54,6 +58,28 @@ class TranslationScorer(TextScorer[Pair]):
     ) -> Scores:
         assert isinstance(settings, TranslationSettings)
         return score(texts, [pair.target_text for pair in pairs], settings.bleu_tokenize)
+
+    def score(self, data: TextData[Pair], subset: str, outputs: Outputs) -> Scores:
+        scores = super().score(data, subset, outputs)
+        assert isinstance(data.corpus, TranslationCorpus)
+        every = data.corpus.answer_every
+        if not every:
+            return scores
+        targets = [pair.target for pair in data.tests[subset].examples]
+        accuracy = token_accuracy(outputs.texts, targets, every)
+        return replace(scores, metrics={**scores.metrics, "token_accuracy": accuracy})
+
+
+def token_accuracy(texts: Sequence[str], targets: Sequence[Sequence[str]], every: int = 1) -> float:
+    """Share of every `every`-th target word (1: of all) that the texts have at its place."""
+    answers = slice(every - 1, None, every)
+    wanted = [target[answers] for target in targets]
+    right = sum(
+        one == other
+        for text, target in zip(texts, wanted, strict=True)
+        for one, other in zip(words(text)[answers], target, strict=False)
+    )
+    return right / sum(map(len, wanted))
 
 
 def score(texts: Sequence[str], references: Sequence[str], tokenize: str = "auto") -> Scores:

@@ -123,6 +123,7 @@ class HardAttention(ScoredAttention):
     placement = "previous-state"
     classic_score = "concat"
     needs_distribution = True
+    samples = True
     Options = HardOptions
 
     def __init__(self, sizes: Sizes, score: str, options: HardOptions) -> None:

@@ -95,9 +95,10 @@ class NystromAttention(ScoredAttention):
         state: AttentionState,
         mask: Tensor | None,
         need_weights: bool,
+        given: Tensor | None,
     ) -> AttentionOutput:
         if not self.approximates:
-            return super()._attend(query, keys, state, mask, need_weights)
+            return super()._attend(query, keys, state, mask, need_weights, given)
         real = keys.memory.mask
         assert query.shape[1] == real.shape[1], "landmarks are means over whole sequences"
         shares = segments(real, self.landmarks)  # B,m,S

@@ -60,11 +60,14 @@ class TranslationCorpus(Corpus[Pair]):
     Attributes:
         sure: whether links are between words that translate each other; otherwise they join all
             words of phrases that belong together, and are possible links only.
+        answer_every: n where every n-th word of a target is an answer that is right or wrong at its
+            place, so that outputs are also judged word by word (`token_accuracy`); 0 elsewhere.
     """
 
     source_language: str
     target_language: str
     sure: bool = True
+    answer_every: int = 0
 
     def traits(self) -> Sequence[Any]:
         return (self.source_language, self.target_language, self.sure)

@@ -255,9 +255,8 @@ def _explicit_options(draft: Cell) -> dict[str, Scalar]:
         )
         model = getattr(given, owner)
         value = getattr(model, name)
-        if value != getattr(getattr(defaults.get(owner, plain), owner), name) and _is_read(
-            name, model, given
-        ):
+        default = getattr(getattr(defaults.get(owner, plain), owner), name)
+        if value != default and _is_read(name, model, given):
             explicit[name] = value
     return explicit
 

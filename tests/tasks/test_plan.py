@@ -72,6 +72,24 @@ def test_options_that_the_model_does_not_read_do_not_name_another_trial(
     assert dict(make_cell("translation", attention, options={**unread, **read}).options) == read
 
 
+def test_relative_positions_stand_in_place_of_absolute_ones_unless_both_are_asked_for() -> None:
+    rope = {"relative_positions": "rope"}
+    alone = make_cell("translation", "self", options=rope)
+    assert resolve(alone).settings.positional_encoding == "none"
+    repeated = {**rope, "positional_encoding": "none"}
+    assert make_cell("translation", "self", options=repeated) == alone
+    both = make_cell("translation", "self", options={**rope, "positional_encoding": "sinusoids"})
+    assert dict(both.options) == {**rope, "positional_encoding": "sinusoids"}
+    assert resolve(both).settings.positional_encoding == "sinusoids"
+    plain = make_cell("translation", "self", options={"positional_encoding": "sinusoids"})
+    assert plain == make_cell("translation", "self")
+
+
+def test_what_normalises_nothing_has_no_choice_of_normaliser() -> None:
+    chosen = make_cell("translation", "linear", options={"normaliser": "sparsemax"})
+    assert chosen == make_cell("translation", "linear")
+
+
 @pytest.mark.parametrize("options", [{"num_heads": 0}, {"normaliser": "smoth"}])
 def test_options_that_are_not_read_are_checked_all_the_same(options: dict) -> None:
     with pytest.raises(UsageError):

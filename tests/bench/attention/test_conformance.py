@@ -105,7 +105,7 @@ VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("local-p", "general", {"sink": True, "renormalise": False, "window": 1}),
     ("self", "scaled-dot", {"output_gate": "head"}),
     ("hard", "concat", {"output_gate": "element"}),
-    ("self", "scaled-dot", {"differential": True}),
+    ("multi-step", "scaled-dot", {"differential": True}),
     ("local-m", "general", {"differential": True, "output_gate": "head", "sink": True}),
     ("global", "general", {"normaliser": "alpha-entmax", "heads": 2}),
     ("soft", "concat", {"normaliser": "constrained-softmax", "heads": 2, "fertility": 0.6}),

@@ -186,12 +186,9 @@ class Tokenizer:
         """The tokens of a text that become UNK, as they are spelt, marks included."""
         pieces = split_words(text)
         encoding = self._model.encode(pieces, is_pretokenized=True, add_special_tokens=False)
-        found = zip(encoding.ids, encoding.word_ids, encoding.offsets, strict=True)
-        return [
-            pieces[word][slice(*span)]
-            for number, word, span in found
-            if number == UNK and word is not None
-        ]
+        words = cast(list[int], encoding.word_ids)  # no token is special here
+        found = zip(encoding.ids, words, encoding.offsets, strict=True)
+        return [pieces[word][slice(*span)] for number, word, span in found if number == UNK]
 
     def decode(self, ids: Iterable[int], further: Sequence[str] = ()) -> str:
         """The text of token ids; begin, end and padding vanish, UNK shows as <unk>.

@@ -454,7 +454,7 @@ class ScoredAttention(Attention):
         state: AttentionState,
         mask: Tensor | None,
         need_weights: bool,
-        given: Tensor | None,
+        given: Tensor | None = None,
     ) -> AttentionOutput:
         """`forward` with the caller's mask (broadcastable to B,1,T,S) and given weights
         (broadcastable to B,T,S)."""

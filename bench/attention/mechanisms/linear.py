@@ -121,7 +121,7 @@ class KernelAttention(ScoredAttention):
         state: AttentionState,
         mask: Tensor | None,
         need_weights: bool,
-        given: Tensor | None,
+        given: Tensor | None = None,
     ) -> AttentionOutput:
         dot = self.score.as_dot(self.project_query(query))
         assert dot is not None

@@ -95,7 +95,7 @@ class NystromAttention(ScoredAttention):
         state: AttentionState,
         mask: Tensor | None,
         need_weights: bool,
-        given: Tensor | None,
+        given: Tensor | None = None,
     ) -> AttentionOutput:
         if not self.approximates:
             return super()._attend(query, keys, state, mask, need_weights, given)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from bench.attention import Backbone
 from bench.attention.attention import (
     AttentionWeights,
     ScoredAttention,
@@ -12,7 +13,7 @@ from bench.attention.attention import (
     weighted_mean,
 )
 from bench.attention.base import AttentionState, Keys, Sizes
-from bench.attention.registries import attentions
+from bench.attention.registries import attentions, scores
 
 
 @attentions.register("sentinel")
@@ -42,6 +43,12 @@ class SentinelAttention(ScoredAttention):
             self.weights_kind = "sub-distribution"
         self.sentinel_gate = nn.Linear(sizes.query, sizes.memory)
         self.sentinel_content = nn.Linear(sizes.query, sizes.memory)
+
+    @classmethod
+    def refusal(cls, score: str, backbone: Backbone) -> str | None:
+        if scores.get(score).positional:
+            return f"{score} goes by places in the source, and the sentinel has none"
+        return super().refusal(score, backbone)
 
     def weigh(
         self,

@@ -81,7 +81,7 @@ class DynamicConvolution(Score):
         windows = centred_windows(previous, self.width)  # B,H,S,width
         # Static filters: U F in one product over windows.
         kernel = self.static.weight @ self.convolution.weight.squeeze(1)  # A,width
-        hidden = F.linear(windows, kernel, self.static.bias)  # B,H,S,A
+        hidden = F.linear(windows.to(kernel.dtype), kernel, self.static.bias)  # B,H,S,A
         # Dynamic filters, made from the query.
         asked = torch.tanh(self.query(query))  # B,H,1,A
         made = self.kernels(asked.transpose(1, 2).flatten(2))  # B,H,1,filters*width

@@ -101,9 +101,10 @@ class LocationAware(Concat):
         # U F in one product over windows: on so few channels a convolution is slower.
         kernel = self._kernels()
         width = kernel.shape[-1] // len(self.reads)
-        windows = centred_windows(remembered["previous"], width)  # B,H,S,width
+        previous = remembered["previous"].to(kernel.dtype)  # weights may be kept more precisely
+        windows = centred_windows(previous, width)  # B,H,S,width
         if "coverage" in self.reads:
-            summed = centred_windows(remembered["coverage"], width)
+            summed = centred_windows(remembered["coverage"].to(kernel.dtype), width)
             windows = torch.cat([windows, summed], -1)  # B,H,S,2*width
         if kernel.dim() == 2:
             located = F.linear(windows, kernel)  # B,H,S,A

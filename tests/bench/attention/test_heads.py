@@ -188,7 +188,7 @@ def test_heads_convolve_previous_weights_on_their_own(kind: str) -> None:
     module = build("location-aware", **options)
     score, before = module.score, torch.rand(1, H, S, dtype=torch.float64)
     query, state = torch.randn(1, 1, Q, dtype=torch.float64), torch.randn(1, S, Q).double()
-    found = score(query, score.project_keys(state), before)
+    found = score(query, score.project_keys(state), {"previous": before})
     for h in range(H):
         own = reach * (h + 1) // H if kind == "several-widths" else reach
         kernels = score.own_convolutions[h].weight[:, 0]

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from attention_pairs import normalisers_of
 from torch import Tensor
 
 from bench.attention.attention import build_attention
 from bench.attention.base import AttentionOutput, Memory, Sampled, Sizes
 from bench.attention.mechanisms.hard import HardAttention, HardOptions, entropy
-from bench.attention.registries import normalisers, scores
+from bench.attention.registries import scores
 from bench.models.losses import Baseline, reinforce_loss, returns_to_go
 
 SIZE = 4
@@ -134,7 +135,7 @@ def test_straight_through_gumbel_passes_a_gradient(make_memory: Make) -> None:
     assert torch.isfinite(gradient).all() and gradient.abs().sum() > 0
 
 
-@pytest.mark.parametrize("name", normalisers.names())
+@pytest.mark.parametrize("name", normalisers_of("hard"))
 def test_gradients_are_finite_where_weights_are_zero(make_memory: Make, name: str) -> None:
     module = build(normaliser=name, expected_probability=0.0).train()
     query = (9 * torch.randn(2, 3, SIZE, dtype=torch.float64)).requires_grad_()

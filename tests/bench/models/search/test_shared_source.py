@@ -9,6 +9,7 @@ import pytest
 import torch
 from attention_pairs import valid_pairs
 
+from bench.attention.registries import NO_SCORE, scores
 from bench.models.base import DecoderState, select_rows
 
 PAIRS = [(name, score) for name, score, reason in valid_pairs() if reason is None]
@@ -17,7 +18,8 @@ MANY = 3
 SHARING = [
     (attention, score)
     for attention, score in PAIRS
-    if attention in ("soft", "global") and score != "location-aware"
+    if attention in ("soft", "global", "key-value", "aoa", "uniform")
+    and (score == NO_SCORE or not scores.get(score).reads)
 ]
 
 

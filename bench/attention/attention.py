@@ -317,7 +317,7 @@ class ScoredAttention(Attention):
         kind = scores.get(score)
         if backbone != "recurrent" and kind.reads:
             return f"{score} reads the weights of the step before, which takes a recurrent decoder"
-        if kind.positional and "decoder" in cls.slots:
+        if kind.positional and cls.slots != {"cross"}:
             return f"{score} goes by places in the source, and self-attention looks at no source"
         return super().refusal(score, backbone)
 

@@ -86,7 +86,7 @@ class NystromAttention(ScoredAttention):
     def refusal(cls, score: str, backbone: Backbone) -> str | None:
         if backbone != "transformer":
             return "it stands in the encoder's self-attention, which takes a Transformer"
-        return no_previous_step("nystrom", score)
+        return no_previous_step("nystrom", score) or super().refusal(score, backbone)
 
     def _attend(
         self,

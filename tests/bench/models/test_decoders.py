@@ -109,7 +109,7 @@ def test_sizes_of_what_comes_out(
         assert decoded.weights is None
         return
     assert decoded.weights.shape == (B, T, S)
-    if attentions.get(attention).weights_kind == "distribution":
+    if decoder.weights_kind == "distribution":
         ones = torch.ones(B, T, dtype=torch.float64)
         torch.testing.assert_close(decoded.weights.sum(dim=2), ones)
     assert not decoded.weights.masked_select(~mask[:, None]).any()

@@ -109,7 +109,8 @@ def submit(
         seeds = ", ".join(map(str, rules.seeds))
         why = f"{plural(len(done), 'finished result')} of other seeds" if done else "none finished"
         if unreadable:
-            why += f"; {plural(len(unreadable), 'record')} cannot be read, as {unreadable[0]}"
+            first = str(unreadable[0]).removeprefix(f"{store.address}/")
+            why += f"; {plural(len(unreadable), 'record')} cannot be read, as {first}"
         raise UsageError(
             f"no finished result of seed {seeds} is chosen ({why})",
             where=store.address,

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats
 
 from bench.store.result import LengthBin
 
@@ -144,6 +143,8 @@ def edge_interval(
     few, size = int(unlike.sum()), len(statistics)
     if few >= FEWEST_UNLIKE or 2 * few >= size:
         return None
+    from scipy import stats  # here, since it takes most of a second
+
     share = stats.binomtest(few, size).proportion_ci(level, method="exact")
     usual = statistics[~unlike].mean(axis=0)  # K
     seen = statistics[unlike].sum(axis=0)  # K

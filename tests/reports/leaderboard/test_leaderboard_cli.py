@@ -111,7 +111,7 @@ def test_records_that_cannot_be_read_are_named_where_nothing_is_left(tmp_path: P
     store = Store.open(tmp_path / "store", create=True)
     (tmp_path / "store" / "trials" / f"{64 * '0'}.json").write_text("{")
     words = ["submit", store.address, "--out", str(tmp_path / "b.zip")]
-    with pytest.raises(UsageError, match=f"1 record cannot be read, as .*{64 * '0'}"):
+    with pytest.raises(UsageError, match=f"1 record cannot be read, as trials/{24 * '0'}"):
         cli.run(parser.parse_args(words))
 
 

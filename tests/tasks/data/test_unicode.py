@@ -74,7 +74,7 @@ def test_every_reader_composes(reader: str, tmp_path: Path) -> None:
             found = found[4:]
         case "lines":
             path.write_text(f"{NFD}\n", "utf-8")
-            rows = ParallelLines((TextLines(path), TextLines(path)))
+            rows = ParallelLines((TextLines(path, texts=True), TextLines(path, texts=True)))
             assert list(rows) == [rows[0]]
             found = rows[0][1]
         case "parquet":

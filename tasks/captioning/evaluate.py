@@ -141,7 +141,7 @@ def evaluate(module: CaptioningModule, data: CaptioningData) -> Evaluation:
         by_length=scores.by_length,
         alignment=_alignment(next(iter(tested.values())), data),
         signatures=scores.signatures,
-        notes=(*scores.notes, *weights_notes(module.decoder)),
+        notes=(*scores.notes, *weights_notes(module.decoder.weights_kind)),
         decoded=sum(map(len, data.tests.values())),
         decode_seconds=sum(one.decoding.seconds for one in tested.values()),
     )

@@ -209,7 +209,7 @@ def evaluate(module: ClassificationModule, data: EntailmentData) -> Evaluation:
         ],
         by_length=scores.by_length,
         alignment=found,
-        notes=[*([] if found is None else [SAME_READING]), *weights_notes(module.decoder)],
+        notes=[*([] if found is None else [SAME_READING]), *weights_notes(module.weights_kind)],
         decoded=sum(map(len, splits.values())),
         decode_seconds=watch.seconds,
     )
@@ -218,7 +218,7 @@ def evaluate(module: ClassificationModule, data: EntailmentData) -> Evaluation:
 def _read(module: ClassificationModule, batch: LabelledBatch) -> Iterator[_Read]:
     reading = module.read(batch, need_weights=True)
     probabilities = torch.softmax(module.logits(reading, batch).float(), dim=1).cpu().numpy()  # B,K
-    matrices = Matrices.of(reading.weights, reading.parts, module.decoder.weights_kind)
+    matrices = Matrices.of(reading.weights, reading.parts, module.weights_kind)
     words = reading.mask.sum(dim=1).tolist()
     sources = batch.source_mask.sum(dim=1).tolist()
     for row, index in enumerate(batch.index.tolist()):

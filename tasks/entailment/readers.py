@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.attention.attention import ScoreOptions
-from bench.attention.base import zero_padding
+from bench.attention.base import WeightsKind, zero_padding
 from bench.attention.registries import normalisers, scores
 from bench.models.base import Encoder, ModelConfig
 from bench.models.layers import Reading, dropout, linear, masked_mean
@@ -92,6 +92,10 @@ class MatchingModule(ClassificationModule):
     ) -> None:
         TrainingModule.__init__(self, settings, groups=classes)
         self.embedding, self.alignment = embedding, alignment
+
+    @property
+    def weights_kind(self) -> WeightsKind:
+        return self.alignment.normaliser.weights_kind
 
     def encode(self, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """From embeddings B,N,E to the vectors B,N,H that are compared, and those B,N,H that

@@ -16,17 +16,16 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from bench.attention.base import WeightsKind
 from bench.errors import NotApplicable
-from bench.models.base import Decoder
 from bench.store.result import AlignmentFigures
 
 #: Pairs (target unit, source unit).
 Links = Sequence[tuple[int, int]]
 
 
-def weights_notes(decoder: Decoder) -> tuple[str, ...]:
-    """What a reader of alignment figures and traces must know of the weights they are made of."""
-    kind = decoder.weights_kind
+def weights_notes(kind: WeightsKind) -> tuple[str, ...]:
+    """What a reader of alignment figures and traces must know of weights of this kind."""
     if kind == "distribution":
         return ()
     return (

@@ -252,7 +252,7 @@ def evaluate_texts(
         by_length=scores.by_length,
         alignment=alignment(next(iter(looked.values())), sure=data.sure),
         signatures=scores.signatures,
-        notes=(*scores.notes, *weights_notes(module.decoder)),
+        notes=(*scores.notes, *weights_notes(module.decoder.weights_kind)),
         decoded=sum(map(len, data.tests.values())),
         decode_seconds=sum(one.seconds for one in decoded.values()),
     )

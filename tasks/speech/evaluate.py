@@ -174,7 +174,7 @@ def evaluate(module: SpeechModule, data: SpeechData) -> Evaluation:
         by_length=scores.by_length,
         alignment=None if first is None else first[0],
         signatures=scores.signatures,
-        notes=(*scores.notes, *weights_notes(module.decoder)),
+        notes=(*scores.notes, *weights_notes(module.decoder.weights_kind)),
         decoded=sum(map(len, data.tests.values())),
         decode_seconds=sum(one.seconds for one in decoded.values()),
     )

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.attention.base import AttentionOptions
+from bench.attention.base import AttentionOptions, WeightsKind
 from bench.models.base import Decoder, Encoder
 from bench.models.layers import ClassHead, ComparedWords, Reading, masked_mean, read
 from bench.models.losses import attention_penalties, gold_attention_loss
@@ -53,6 +53,11 @@ class ClassificationModule(TrainingModule):
         self.words = words
         self.front, self.encoder, self.decoder, self.head = front, encoder, decoder, head
         self.attends = attends
+
+    @property
+    def weights_kind(self) -> WeightsKind:
+        """What the weights of its readings are."""
+        return self.decoder.weights_kind
 
     def read(self, batch: LabelledBatch, *, need_weights: bool = False) -> Reading:
         """Read the texts of a batch with attention over its sources."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from scheduler import SCHEDULER
@@ -59,10 +60,13 @@ def test_every_attention_gives_a_whole_result(attention: str, context: TrialOpti
         assert result.cost.attention_parameters == 0
     else:
         assert {trace.mode for trace in traces} == {"free", "forced"}
-        assert all(abs(trace.weights.sum(axis=1) - 1).max(initial=0) < 1e-2 for trace in traces)
+        # Rows are shares of 1, or nothing where a monotonic mechanism has stopped nowhere.
+        sums = np.concatenate([trace.weights.sum(axis=1) for trace in traces])
+        assert (np.minimum(abs(sums - 1), abs(sums)) < 1e-2).all()
         assert result.alignment is not None and "uniform" in result.alignment.baselines
-        scored_by_dot = attentions.get(attention).classic_score == "dot"  # has no parameters
-        assert (result.cost.attention_parameters == 0) == scored_by_dot
+        if attention in ("soft", "global", "self", "over"):
+            scored_by_dot = attentions.get(attention).classic_score == "dot"  # has no parameters
+            assert (result.cost.attention_parameters == 0) == scored_by_dot
     assert (result.cost.parameters or 0) > 0 and (result.cost.train_tokens_per_second or 0) > 0
 
 

@@ -25,21 +25,21 @@ def test_every_data_set_of_ours_has_a_section_with_every_budget(task: str) -> No
 
 def test_a_family_overrides_what_all_models_have_and_that_what_is_extended() -> None:
     wmt14, speech = datasets("translation").get("wmt14"), datasets("speech").get("manifest")
-    assert budget_settings(wmt14, "laptop", "before")["learning_rate"] == 3e-3
+    assert budget_settings(wmt14, "laptop", "recurrent")["learning_rate"] == 3e-3
     assert budget_settings(wmt14, "laptop", "transformer")["learning_rate"] == 2e-3
-    assert budget_settings(speech, "gpu", "fixed")["n_mels"] == 80
-    assert budget_settings(speech, "laptop", "fixed")["n_mels"] == 40
+    assert budget_settings(speech, "gpu", "recurrent")["n_mels"] == 80
+    assert budget_settings(speech, "laptop", "recurrent")["n_mels"] == 40
 
 
 def test_a_data_set_derived_from_one_of_ours_shares_its_section() -> None:
     class Mine(TABULAR):  # type: ignore[misc, valid-type]
         name: ClassVar[str] = "mine"
 
-    assert Mine.settings("laptop", "after") == TABULAR.settings("laptop", "after") != {}
+    assert Mine.settings("laptop", "recurrent") == TABULAR.settings("laptop", "recurrent") != {}
 
 
 def test_a_data_set_from_elsewhere_has_no_section() -> None:
     class Elsewhere:
         name = "tabular"
 
-    assert budget_settings(Elsewhere, "laptop", "after") == {}
+    assert budget_settings(Elsewhere, "laptop", "recurrent") == {}

@@ -24,7 +24,7 @@ from bench.attention.scores.concat import Concat
 
 
 class MonotonicOptions(ScoredOptions):
-    noise: float = Field(
+    energy_noise: float = Field(
         1.0,
         ge=0,
         description="deviation of the noise added to energies in training, which makes the model "
@@ -59,7 +59,7 @@ class MonotonicSteps(ScoredAttention):
     def __init__(self, sizes: Sizes, score: str, options: MonotonicOptions) -> None:
         super().__init__(sizes, score, options)
         self.weights_kind = type(self).weights_kind
-        self.noise, self.hard_at_test = options.noise, options.hard_at_test
+        self.noise, self.hard_at_test = options.energy_noise, options.hard_at_test
         first = self.score.vector.shape[1] ** -0.5 if isinstance(self.score, Concat) else 1.0
         self.scale = nn.Parameter(torch.full((self.heads, 1, 1), first))
         self.bias = nn.Parameter(torch.full((self.heads, 1, 1), options.bias))

@@ -59,7 +59,7 @@ def test_a_study_of_others_that_cannot_be_used_hides_no_other(
     assert cli.main(["list", "studies", "--json"]) == 0
     rows = {row["name"]: row["title"] for row in json.loads(capsys.readouterr().out)}
     assert rows["bad"].startswith("not usable: ")
-    assert rows["overview"] == "Ten attentions, five scores, every task"
+    assert rows["overview"] == "The classical attentions and scores, on every task"
 
 
 def test_tables_are_aligned() -> None:

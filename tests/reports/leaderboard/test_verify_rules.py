@@ -77,7 +77,7 @@ def test_other_settings_in_the_manifest_are_found(trials, tmp_path: Path) -> Non
     def stronger(manifest: dict[str, Any]) -> None:
         manifest["trials"][hash]["settings"]["max_steps"] = 9999
         manifest["trials"][hash]["settings"]["secret"] = True
-        manifest["mechanisms"]["soft"]["placement"] = "transformer"
+        manifest["mechanisms"]["soft"]["placement"] = "current-state"
 
     path = changed(trials.of("entailment"), tmp_path / "b.zip", {}, manifest=stronger)
     said = " ".join(trials.said(path))

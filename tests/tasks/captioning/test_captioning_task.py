@@ -105,7 +105,7 @@ def test_every_mechanism_trains_and_is_tested(
         cells = data.grid[0] * data.grid[1]
         assert trace.weights.shape[1] == cells
         if plan.attention.weights_kind != "distribution":
-            assert trace.weights.min() >= 0
+            assert trace.weights.min(initial=0) >= 0
         elif plan.attention_options.model_dump().get("renormalise", True):
             np.testing.assert_allclose(trace.weights.sum(axis=1), 1.0, atol=1e-4)
 

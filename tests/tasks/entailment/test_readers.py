@@ -128,7 +128,7 @@ def test_esim_is_encoding_enhancement_composition_and_pooling() -> None:
 
 
 @pytest.mark.parametrize("normaliser", ["softmax", "sparsemax"])
-@pytest.mark.parametrize("score", [n for n in scores.names() if not scores.get(n).needs_previous])
+@pytest.mark.parametrize("score", [n for n in scores.names() if not scores.get(n).reads])
 @pytest.mark.parametrize("reader", KINDS)
 def test_weights_go_both_ways_and_padding_changes_nothing(
     reader: str, score: str, normaliser: str

@@ -50,11 +50,11 @@ def test_a_decoder_knows_its_weights_and_the_record_says_so(
 ) -> None:
     model = decoder(attention, backbone, **options)
     assert model.weights_kind == kind
-    [note] = weights_notes(model)
+    [note] = weights_notes(model.weights_kind)
     assert f"weights are {kind}" in note
 
 
 @pytest.mark.parametrize("attention", ["none", "soft"])
 def test_distributions_need_no_note(attention: str) -> None:
     model = decoder(attention, "recurrent")
-    assert model.weights_kind == "distribution" and weights_notes(model) == ()
+    assert model.weights_kind == "distribution" and weights_notes(model.weights_kind) == ()

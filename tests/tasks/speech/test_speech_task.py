@@ -94,7 +94,7 @@ def test_every_mechanism_trains_and_is_tested(attention: str, score: str, data: 
             len(trace.source),
         )
         if plan.attention.weights_kind != "distribution":
-            assert trace.weights.min() >= 0
+            assert trace.weights.min(initial=0) >= 0
         elif plan.attention_options.model_dump().get("renormalise", True):
             np.testing.assert_allclose(trace.weights.sum(axis=1), 1.0, atol=1e-4)
 
@@ -172,7 +172,7 @@ def test_the_helper_loss_is_trained_and_changes_nothing_else(data: SpeechData) -
 def test_every_data_set_has_every_budget(name: str, budget: str) -> None:
     kind = datasets("speech").get(name)
     for attention in attentions.names():
-        given = kind.settings(budget, attentions.get(attention).placement)
+        given = kind.settings(budget, attentions.get(attention).backbone)
         assert SpeechSettings.model_validate(dict(given)).max_steps >= 1
         if budget == "smoke":
             assert given["max_steps"] <= 20

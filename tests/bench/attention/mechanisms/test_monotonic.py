@@ -85,7 +85,7 @@ def in_chunks(module: Mocha, alpha: list[float], u: Tensor) -> list[float]:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("training", [True, False])
 def test_the_expectation(make_memory: Make, name: str, score: str, training: bool) -> None:
-    module = build(name, score, noise=0.0, hard_at_test=False).train(training)
+    module = build(name, score, energy_noise=0.0, hard_at_test=False).train(training)
     memory = make_memory([6, 3], SIZE)
     query = torch.randn(2, 5, SIZE, dtype=torch.float64)
     p = probabilities(module, query, memory)
@@ -106,7 +106,7 @@ def test_the_expectation(make_memory: Make, name: str, score: str, training: boo
 
 @pytest.mark.parametrize("name", ["monotonic", "stepwise-monotonic"])
 def test_the_expectation_is_a_sum_over_paths(make_memory: Make, name: str) -> None:
-    module = build(name, noise=0.0).train()
+    module = build(name, energy_noise=0.0).train()
     memory, T, S = make_memory([4], SIZE), 3, 4
     query = torch.randn(1, T, SIZE, dtype=torch.float64)
     p = probabilities(module, query, memory)
@@ -149,7 +149,7 @@ def test_the_decisions_of_a_test(make_memory: Make, name: str, bias: float) -> N
 
 @pytest.mark.parametrize("name", NAMES)
 def test_training_and_test_agree_where_decisions_are_certain(make_memory: Make, name: str) -> None:
-    module, memory = build(name, "general", noise=0.0), make_memory([6, 3], SIZE)
+    module, memory = build(name, "general", energy_noise=0.0), make_memory([6, 3], SIZE)
     with torch.no_grad():
         module.scale.fill_(1e4)
     query = torch.randn(2, 5, SIZE, dtype=torch.float64)
@@ -171,7 +171,7 @@ def test_noise_is_drawn_in_training_only(make_memory: Make, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_float32_on_long_sources(name: str, scale: float) -> None:
     """Products of thousands of probabilities underflow; weights and gradients must not notice."""
-    module = build(name, "general", noise=0.0).train()
+    module = build(name, "general", energy_noise=0.0).train()
     with torch.no_grad():
         module.scale.fill_(scale)
     states = torch.randn(2, 4000, SIZE, dtype=torch.float64)

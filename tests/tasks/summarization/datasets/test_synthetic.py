@@ -220,7 +220,7 @@ def test_test_sets_do_not_depend_on_the_number_of_training_reports() -> None:
 def test_bad_knobs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValidationError, match="fewest must not be above sentences"):
         SyntheticOptions(fewest=9)
-    monkeypatch.setattr("tasks.summarization.synthetic.AGENTS", ("norden",))
+    monkeypatch.setattr("tasks.summarization.datasets.synthetic.AGENTS", ("norden",))
     monkeypatch.setattr("tasks.summarization.synthetic.NUMBERS", {"two": "2"})
     with pytest.raises(UsageError, match="ask for fewer reports or more sentences"):
         generate(SyntheticOptions(fewest=1, sentences=1, noise=0, train_size=9000))

@@ -28,11 +28,16 @@ if TYPE_CHECKING:
 
 
 # From the simple to the involved, as papers order them; other names follow alphabetically.
-_ATTENTIONS = ("none", "soft", "hard", "global", "local-m", "local-p", "self")
+_ATTENTIONS = (
+    *("none", "soft", "hard", "global", "local-m", "local-p", "self"),
+    *("hierarchical", "multi-step", "over"),
+)
 _SCORES = (
     *("dot", "scaled-dot", "general", "biaffine", "trilinear", "bilinear-tanh"),
     *("concat", "coverage", "location-aware", "dynamic-convolution", "location"),
 )
+#: Those of the survey have a column each, run or not.
+_SURVEY_SCORES = ("dot", "scaled-dot", "general", "concat", "location-aware")
 _TASKS = ("translation", "captioning", "entailment", "speech", "summarization")
 
 Options = tuple[tuple[str, Scalar], ...]
@@ -99,6 +104,9 @@ def catalogue_of(cells: Iterable[Cell]) -> Catalogue:
     cells = list(cells)
     names = {cell.task for cell in cells if cell.task in tasks}
     known = {name: tasks.get(name) for name in sorted(names, key=partial(sort_key, _TASKS))}
+    # The survey's have a row each, run or not; of the many others those that were run.
+    rows = {*_ATTENTIONS, *(cell.attention for cell in cells)}
+    columns = {*_SURVEY_SCORES, *(cell.score for cell in cells)}
     fixed = frozenset(name for name, kind in attentions.items() if kind.placement == "fixed")
     return Catalogue(
         attentions=_in_order(
@@ -106,11 +114,16 @@ def catalogue_of(cells: Iterable[Cell]) -> Catalogue:
             [
                 AxisEntry(name, kind.summary, kind.citation, kind.classic_score)
                 for name, kind in attentions.items()
+                if name in rows
             ],
         ),
         scores=_in_order(
             _SCORES,
-            [AxisEntry(name, kind.summary, kind.citation) for name, kind in scores.items()],
+            [
+                AxisEntry(name, kind.summary, kind.citation)
+                for name, kind in scores.items()
+                if name in columns
+            ],
         ),
         tasks={
             name: TaskEntry(name, kind.summary, kind.length_unit, kind.train_unit)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
@@ -13,10 +11,9 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field, field_validator
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from bench.attention import Backbone
-from bench.attention import heads as head_parts
+from bench.attention.aggregation import Aggregation, Expectation, Selection
 from bench.attention.base import (
     Attention,
     AttentionOptions,
@@ -26,7 +23,6 @@ from bench.attention.base import (
     Keys,
     Memory,
     Remembered,
-    Sampled,
     Score,
     Sizes,
     StepwiseNormaliser,
@@ -34,100 +30,24 @@ from bench.attention.base import (
     join_steps,
     zero_padding,
 )
-from bench.attention.heads import HeadNorm, HeadOptions, HeadOutput
+from bench.attention.heads import (
+    HeadNorm,
+    HeadOptions,
+    HeadOutput,
+    count_groups,
+    make_normaliser,
+    mean_over_heads,
+    merge_heads,
+    refusal_of_heads,
+    score_heads,
+    share_groups,
+    split_heads,
+    weights_kind,
+)
 from bench.attention.positions import RelativePositions, Span
 from bench.attention.registries import attentions, normalisers, score_of, scores
 from bench.attention.windows import MedianWindow
 from bench.errors import NotApplicable, UsageError
-
-# Heads: slices of a vector, each with parameters of its own.
-
-
-def split_heads(vectors: Tensor, heads: int) -> Tensor:
-    """Split vectors B,N,D into heads B,H,N,D/H; a view."""
-    if heads == 1:
-        return vectors.unsqueeze(1)
-    return vectors.unflatten(-1, (heads, -1)).transpose(1, 2)
-
-
-def merge_heads(vectors: Tensor) -> Tensor:
-    """Concatenate heads B,H,N,D to B,N,H*D; undoes `split_heads`."""
-    if vectors.shape[1] == 1:
-        return vectors.squeeze(1)
-    return vectors.transpose(1, 2).flatten(-2)
-
-
-class HeadLinear(nn.Module):
-    """One linear map per head: B,N,I to B,H,N,O, head h mapping its slice of size I/H.
-
-    Args:
-        inputs: I, size of the vectors, all heads together.
-        outputs: O, size of the result of each head.
-        heads: H; must divide I.
-        bias: whether a vector is added.
-    """
-
-    def __init__(self, inputs: int, outputs: int, heads: int = 1, *, bias: bool = True) -> None:
-        super().__init__()
-        assert inputs % heads == 0, f"{inputs} does not split into {heads} heads"
-        size = inputs // heads
-        bound = 1 / math.sqrt(size)  # that of nn.Linear
-        self.heads = heads
-        self.weight = nn.Parameter(torch.empty(heads, outputs, size).uniform_(-bound, bound))
-        self.bias = (
-            nn.Parameter(torch.empty(heads, outputs).uniform_(-bound, bound)) if bias else None
-        )
-
-    def forward(self, vectors: Tensor) -> Tensor:
-        if self.heads == 1:
-            bias = None if self.bias is None else self.bias[0]
-            return F.linear(vectors, self.weight[0], bias).unsqueeze(1)  # B,1,N,O
-        # matmul would copy the weights for every example; einsum folds B and N together.
-        split = split_heads(vectors, self.heads)  # B,H,N,I
-        mapped = torch.einsum("bhni,hoi->bhno", split, self.weight)
-        return mapped if self.bias is None else mapped + self.bias[:, None]
-
-
-# Aggregation: from weights and values to a context. Expectation here, sampling beside it.
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The result of an aggregation.
-
-    Attributes:
-        context: B,T,C.
-        weights: B,H,T,S, the weights that made the context (one-hot where a location was drawn).
-        sampled: log-probabilities and entropies of drawn locations, or None.
-    """
-
-    context: Tensor
-    weights: Tensor
-    sampled: Sampled | None = None
-
-
-class Aggregation(nn.Module, ABC):
-    """Base class of aggregations, which make contexts of weights and values."""
-
-    def initial_tensors(self, keys: Keys) -> Mapping[str, Tensor]:
-        """Return batch-first tensors that go into the first state and stay there."""
-        return {}
-
-    @abstractmethod
-    def forward(self, weights: Tensor, values: Tensor, tensors: Mapping[str, Tensor]) -> Selection:
-        """Combine values B,H,S,V by weights B,H,T,S; `tensors` are the tensors of the state."""
-
-
-class Expectation(Aggregation):
-    """The weighted mean: c = sum_s a_s v_s."""
-
-    def forward(self, weights: Tensor, values: Tensor, tensors: Mapping[str, Tensor]) -> Selection:
-        return Selection(weighted_mean(weights, values), weights)
-
-
-def weighted_mean(weights: Tensor, values: Tensor) -> Tensor:
-    """Means of the values B,H,S,V under the weights B,H,T,S, heads concatenated: B,T,H*V."""
-    return merge_heads(weights.to(values.dtype) @ values)
 
 
 class ScoreOptions(HeadOptions):
@@ -264,8 +184,8 @@ class ScoredAttention(Attention):
         self.options = options
         self.heads = self.count_heads(sizes, options)
         #: Heads that are scored, and heads of keys and values.
-        self.score_heads = head_parts.score_heads(self.heads, options)
-        self.groups = head_parts.count_groups(self.heads, options)
+        self.score_heads = score_heads(self.heads, options)
+        self.groups = count_groups(self.heads, options)
         projects = self.projects or self.score_heads > 1
         if sizes.query % self.score_heads:
             raise UsageError(
@@ -277,7 +197,7 @@ class ScoredAttention(Attention):
         self.key_size = sizes.query if projects else sizes.memory
         self.score = self._make_score(score, sizes)
         self.window = window or Everywhere()
-        self.normaliser = head_parts.make_normaliser(self.heads, sizes.query, options)
+        self.normaliser = make_normaliser(self.heads, sizes.query, options)
         self.weights_kind = self.normaliser.weights_kind
         self.aggregation = aggregation or Expectation()
         self.gate = nn.Linear(sizes.query, 1) if gate else None
@@ -334,11 +254,11 @@ class ScoredAttention(Attention):
                 return f"{name} remembers past weights; not all slots go step by step"
             if cls.normalises_apart:
                 return f"{name} remembers past weights; this normalises several times a step"
-        kind = head_parts.weights_kind(options)
+        kind = weights_kind(options)
         if kind != "distribution" and (cls.normalises_apart or cls.needs_distribution):
             return f"it needs weights that are a distribution; with these options they are {kind}"
         if isinstance(options, HeadOptions):
-            return head_parts.refusal(options, score)
+            return refusal_of_heads(options, score)
         return None
 
     @classmethod
@@ -367,14 +287,14 @@ class ScoredAttention(Attention):
         heads."""
         if self.key_projection is not None:
             projected = self.key_projection(states)
-            states = head_parts.share_groups(projected, self.groups, self.heads)
+            states = share_groups(projected, self.groups, self.heads)
         return states if self.key_norm is None else self.key_norm(states)
 
     def project_value(self, values: Tensor) -> Tensor:
         """What is averaged: the values ...,D, projected where there are several heads."""
         if self.value_projection is None:
             return values
-        return head_parts.share_groups(self.value_projection(values), self.groups, self.heads)
+        return share_groups(self.value_projection(values), self.groups, self.heads)
 
     @property
     def reads(self) -> frozenset[Remembered]:
@@ -584,21 +504,11 @@ def sdpa_context(queries: Tensor, factor: float, keys: Keys, mask: Tensor | None
     return merge_heads(context)
 
 
-def mean_over_heads(weights: Tensor) -> Tensor:
-    """Mean of the weights B,H,T,S over heads: B,T,S."""
-    return weights[:, 0] if weights.shape[1] == 1 else weights.mean(1)
-
-
 def first_position(mask: Tensor, dtype: torch.dtype) -> Tensor:
     """The "previous weights" of the first step, B,1,S: all on the first real position, as in the
     code of Chorowski 2015. (The paper does not say; others begin with uniform weights.)"""
     first = mask & (mask.cumsum(1) == 1)
     return first[:, None].to(dtype)
-
-
-def shifted(weights: Tensor, by: int = 1) -> Tensor:
-    """Weights ...,S moved ahead by so many positions; what leaves the end is lost."""
-    return F.pad(weights, (by, 0))[..., : weights.shape[-1]]
 
 
 def nothing_attended(
@@ -624,39 +534,6 @@ def remember(
     if "coverage" in reads:
         tensors["coverage"] = before["coverage"] + weights
     return tensors
-
-
-#: Elements an intermediate tensor may have (128 MiB in float32) before it is formed in pieces.
-LIMIT = 2**25
-
-
-def in_chunks(
-    function: Callable[[Tensor], Tensor],
-    rows: Tensor,
-    *,
-    dim: int,
-    row_size: int,
-    limit: int = LIMIT,
-) -> Tensor:
-    """Compute `function(rows)`, in pieces along `dim` where its intermediate tensor would be large.
-
-    In training the pieces are recomputed in the backward pass instead of kept; otherwise autograd
-    would hold all of them and nothing would be saved.
-
-    Args:
-        function: maps each row along `dim` independently of the others; keeps that dimension.
-        row_size: elements of the intermediate tensor for one row.
-        limit: elements it may have altogether.
-    """
-    size = max(1, limit // max(1, row_size))
-    if rows.shape[dim] <= size:
-        return function(rows)
-    recompute = torch.is_grad_enabled()
-    pieces = [
-        checkpoint(function, piece, use_reentrant=False) if recompute else function(piece)
-        for piece in rows.split(size, dim)
-    ]
-    return torch.cat(pieces, dim)
 
 
 def build_attention(

@@ -1,8 +1,10 @@
-"""Options of heads: how many keys and values they share, how they are normalised before they are
-compared, and what happens to energies, weights and contexts of all heads together."""
+"""Heads: vectors cut into parts that attend on their own. And their options: how many keys and
+values they share, how they are normalised before they are compared, and what happens to energies,
+weights and contexts of all heads together."""
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -13,6 +15,56 @@ from torch import Tensor, nn
 from bench.attention.base import AttentionOptions, Normaliser, StepwiseNormaliser, WeightsKind
 from bench.attention.registries import normalisers, scores
 from bench.errors import UsageError
+
+
+def split_heads(vectors: Tensor, heads: int) -> Tensor:
+    """Split vectors B,N,D into heads B,H,N,D/H; a view."""
+    if heads == 1:
+        return vectors.unsqueeze(1)
+    return vectors.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def merge_heads(vectors: Tensor) -> Tensor:
+    """Concatenate heads B,H,N,D to B,N,H*D; undoes `split_heads`."""
+    if vectors.shape[1] == 1:
+        return vectors.squeeze(1)
+    return vectors.transpose(1, 2).flatten(-2)
+
+
+def mean_over_heads(weights: Tensor) -> Tensor:
+    """Mean of the weights B,H,T,S over heads: B,T,S."""
+    return weights[:, 0] if weights.shape[1] == 1 else weights.mean(1)
+
+
+class HeadLinear(nn.Module):
+    """One linear map per head: B,N,I to B,H,N,O, head h mapping its slice of size I/H.
+
+    Args:
+        inputs: I, size of the vectors, all heads together.
+        outputs: O, size of the result of each head.
+        heads: H; must divide I.
+        bias: whether a vector is added.
+    """
+
+    def __init__(self, inputs: int, outputs: int, heads: int = 1, *, bias: bool = True) -> None:
+        super().__init__()
+        assert inputs % heads == 0, f"{inputs} does not split into {heads} heads"
+        size = inputs // heads
+        bound = 1 / math.sqrt(size)  # that of nn.Linear
+        self.heads = heads
+        self.weight = nn.Parameter(torch.empty(heads, outputs, size).uniform_(-bound, bound))
+        self.bias = (
+            nn.Parameter(torch.empty(heads, outputs).uniform_(-bound, bound)) if bias else None
+        )
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        if self.heads == 1:
+            bias = None if self.bias is None else self.bias[0]
+            return F.linear(vectors, self.weight[0], bias).unsqueeze(1)  # B,1,N,O
+        # matmul would copy the weights for every example; einsum folds B and N together.
+        split = split_heads(vectors, self.heads)  # B,H,N,I
+        mapped = torch.einsum("bhni,hoi->bhno", split, self.weight)
+        return mapped if self.bias is None else mapped + self.bias[:, None]
 
 
 class HeadOptions(AttentionOptions):
@@ -65,7 +117,7 @@ def weights_kind(options: AttentionOptions) -> WeightsKind:
     return normalisers.get(options.normaliser, where="normaliser").weights_kind
 
 
-def refusal(options: HeadOptions, score: str) -> str | None:
+def refusal_of_heads(options: HeadOptions, score: str) -> str | None:
     """Why these options mean nothing together or with that score, or None."""
     normaliser = normalisers.get(options.normaliser, where="normaliser")
     kind = scores.get(score)

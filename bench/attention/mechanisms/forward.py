@@ -6,14 +6,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from bench.attention.attention import (
-    AttentionWeights,
-    ScoredAttention,
-    ScoredOptions,
-    shifted,
-    weighted_mean,
-)
+from bench.attention.aggregation import weighted_mean
+from bench.attention.attention import AttentionWeights, ScoredAttention, ScoredOptions
 from bench.attention.base import AttentionState, Keys, Remembered, Sizes
+from bench.attention.mechanisms.monotonic import shifted
 from bench.attention.registries import attentions
 
 

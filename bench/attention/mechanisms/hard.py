@@ -10,7 +10,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.attention.attention import Aggregation, ScoredAttention, Selection, weighted_mean
+from bench.attention.aggregation import Aggregation, Selection, weighted_mean
+from bench.attention.attention import ScoredAttention
 from bench.attention.base import Keys, Sampled, Sizes
 from bench.attention.mechanisms.soft import SoftOptions
 from bench.attention.registries import attentions

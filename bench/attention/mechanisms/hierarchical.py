@@ -15,11 +15,11 @@ from bench.attention.attention import (
     AttentionWeights,
     ScoredAttention,
     ScoredOptions,
-    mean_over_heads,
     nothing_attended,
     remember,
 )
 from bench.attention.base import AttentionOptions, AttentionState, Keys, Memory, Sizes, zero_padding
+from bench.attention.heads import mean_over_heads
 from bench.attention.registries import attentions, scores
 from bench.errors import UsageError
 

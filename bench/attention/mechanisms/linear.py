@@ -11,13 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.attention import Backbone
-from bench.attention.attention import (
-    ScoredAttention,
-    ScoreOptions,
-    mean_over_heads,
-    merge_heads,
-    weighted_mean,
-)
+from bench.attention.aggregation import weighted_mean
+from bench.attention.attention import ScoredAttention, ScoreOptions
 from bench.attention.base import (
     AttentionOutput,
     AttentionState,
@@ -26,6 +21,7 @@ from bench.attention.base import (
     Sizes,
     Slot,
 )
+from bench.attention.heads import mean_over_heads, merge_heads
 from bench.attention.registries import attentions, scores
 
 #: Positions whose products with each other are formed at once under causality.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
-from bench.attention.attention import ScoredAttention, ScoredOptions, weighted_mean
+from bench.attention.aggregation import weighted_mean
+from bench.attention.attention import ScoredAttention, ScoredOptions
 from bench.attention.base import (
     AttentionOptions,
     AttentionOutput,

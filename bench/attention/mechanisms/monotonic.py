@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -11,7 +12,6 @@ from bench.attention.attention import (
     ScoredAttention,
     ScoredOptions,
     first_position,
-    shifted,
 )
 from bench.attention.base import (
     AttentionState,
@@ -141,3 +141,8 @@ def linear_recurrence(factors: Tensor, terms: Tensor) -> Tensor:
         factors = factors * shifted(factors, by)
         by *= 2
     return terms
+
+
+def shifted(weights: Tensor, by: int = 1) -> Tensor:
+    """Weights ...,S moved ahead by so many positions; what leaves the end is lost."""
+    return F.pad(weights, (by, 0))[..., : weights.shape[-1]]

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from bench.attention import Backbone
-from bench.attention.attention import ScoredAttention, ScoreOptions, merge_heads
+from bench.attention.attention import ScoredAttention, ScoreOptions
 from bench.attention.base import (
     AttentionOutput,
     AttentionState,
@@ -17,6 +17,7 @@ from bench.attention.base import (
     Sizes,
     Slot,
 )
+from bench.attention.heads import merge_heads
 from bench.attention.registries import attentions, no_previous_step
 
 

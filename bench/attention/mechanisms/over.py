@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from bench.attention import Backbone
-from bench.attention.attention import AttentionWeights, ScoredAttention, ScoredOptions, in_chunks
+from bench.attention.attention import AttentionWeights, ScoredAttention, ScoredOptions
 from bench.attention.base import (
     AttentionOptions,
     AttentionOutput,
@@ -15,6 +15,7 @@ from bench.attention.base import (
     Keys,
     Sizes,
 )
+from bench.attention.chunking import in_chunks
 from bench.attention.registries import attentions, no_previous_step, normalisers
 
 

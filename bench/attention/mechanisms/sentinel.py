@@ -6,12 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.attention import Backbone
-from bench.attention.attention import (
-    AttentionWeights,
-    ScoredAttention,
-    WindowedOptions,
-    weighted_mean,
-)
+from bench.attention.aggregation import weighted_mean
+from bench.attention.attention import AttentionWeights, ScoredAttention, WindowedOptions
 from bench.attention.base import AttentionState, Keys, Sizes
 from bench.attention.registries import attentions, scores
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
-from bench.attention.attention import shifted
-from bench.attention.mechanisms.monotonic import MonotonicOptions, MonotonicSteps
+from bench.attention.mechanisms.monotonic import MonotonicOptions, MonotonicSteps, shifted
 from bench.attention.registries import attentions
 
 

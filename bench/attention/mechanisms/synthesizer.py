@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from bench.attention.attention import AttentionWeights, HeadLinear, split_heads
+from bench.attention.attention import AttentionWeights
 from bench.attention.base import AttentionOptions, AttentionState, Keys, Sizes
+from bench.attention.heads import HeadLinear, split_heads
 from bench.attention.mechanisms.uniform import ContentFreeAttention
 from bench.attention.registries import attentions
 from bench.errors import UsageError

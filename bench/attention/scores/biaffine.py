@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.attention.attention import HeadLinear, split_heads
 from bench.attention.base import DotScore
+from bench.attention.heads import HeadLinear, split_heads
 from bench.attention.registries import scores
 
 

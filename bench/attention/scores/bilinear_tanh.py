@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from bench.attention.attention import HeadLinear, split_heads
 from bench.attention.base import NOTHING, Score
+from bench.attention.heads import HeadLinear, split_heads
 from bench.attention.registries import scores
 
 

@@ -11,8 +11,9 @@ from typing import ClassVar, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from bench.attention.attention import HeadLinear, in_chunks
 from bench.attention.base import NOTHING, Score
+from bench.attention.chunking import in_chunks
+from bench.attention.heads import HeadLinear
 from bench.attention.kernels import additive_in_tiles
 from bench.attention.registries import scores
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from bench.attention.attention import HeadLinear
 from bench.attention.base import NOTHING, Remembered
+from bench.attention.heads import HeadLinear
 from bench.attention.registries import scores
 from bench.attention.scores.concat import Concat, additive
 

@@ -6,8 +6,8 @@ from typing import Self
 
 from torch import Tensor
 
-from bench.attention.attention import HeadLinear, split_heads
 from bench.attention.base import AttentionOptions, DotScore
+from bench.attention.heads import HeadLinear, split_heads
 from bench.attention.registries import scores
 
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.attention.attention import HeadLinear
 from bench.attention.base import NOTHING, Remembered, Score
+from bench.attention.heads import HeadLinear
 from bench.attention.registries import scores
 from bench.attention.scores.location_aware import centred_windows
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.attention.attention import split_heads
 from bench.attention.base import DotScore
+from bench.attention.heads import split_heads
 from bench.attention.registries import scores
 
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.attention.attention import ScoredOptions, merge_heads, split_heads
+from bench.attention.attention import ScoredOptions
 from bench.attention.base import Score
+from bench.attention.heads import merge_heads, split_heads
 from bench.attention.registries import scores
 from bench.attention.scores import concat as concat_module
 from bench.errors import NotApplicable, UsageError

@@ -38,3 +38,5 @@ class LocalPredictive(LocalAttention):
             sizes.query, options.window, axes=sizes.axes, renormalise=options.renormalise
         )
         super().__init__(sizes, score, options, window=window)
+        if not options.renormalise and self.weights_kind == "distribution":
+            self.weights_kind = "sub-distribution"

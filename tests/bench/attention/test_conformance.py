@@ -59,6 +59,7 @@ VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("local-m", "concat", {"window": 1}),
     ("local-p", "general", {"window": 1}),
     ("local-p", "concat", {"window": 1}),
+    ("local-p", "general", {"renormalise": False, "window": 1}),
     ("local-p", "location-aware", {"window": 2}),
     ("multi-step", "dot", {"scale_context": False}),
     *(("self", "scaled-dot", {"relative_positions": kind}) for kind in KINDS),

@@ -38,6 +38,7 @@ from bench.attention.heads import (
     make_normaliser,
     mean_over_heads,
     merge_heads,
+    per_head,
     refusal_of_heads,
     score_heads,
     share_groups,
@@ -423,7 +424,7 @@ class ScoredAttention(Attention):
             self.finish(context, query, keys),
             AttentionState(state.position + steps, tensors),
             mean_over_heads(selected.weights) if need_weights else None,  # B,T,S
-            self._parts(weighed, selected) if need_weights else {},
+            {**weighed.parts, **per_head(selected.weights)} if need_weights else {},
             selected.sampled,
         )
 
@@ -450,11 +451,6 @@ class ScoredAttention(Attention):
         if self.output_projection is not None:
             context = self.output_projection(context)
         return context if self.gate is None else context * torch.sigmoid(self.gate(query))
-
-    def _parts(self, weighed: AttentionWeights, selected: Selection) -> Mapping[str, Tensor]:
-        heads = selected.weights.unbind(1)
-        named = {f"head {number}": head for number, head in enumerate(heads, 1)}
-        return {**weighed.parts, **named} if len(heads) > 1 else weighed.parts
 
     def _step_by_step(
         self, query: Tensor, keys: Keys, state: AttentionState, need_weights: bool

@@ -36,6 +36,14 @@ def mean_over_heads(weights: Tensor) -> Tensor:
     return weights[:, 0] if weights.shape[1] == 1 else weights.mean(1)
 
 
+def per_head(weights: Tensor) -> dict[str, Tensor]:
+    """The weights B,H,T,S of each head, B,T,S, under the names of traces ("head 1", ...); none
+    where there is one head only."""
+    if weights.shape[1] == 1:
+        return {}
+    return {f"head {number}": head for number, head in enumerate(weights.unbind(1), 1)}
+
+
 class HeadLinear(nn.Module):
     """One linear map per head: B,N,I to B,H,N,O, head h mapping its slice of size I/H.
 

@@ -21,7 +21,7 @@ from bench.attention.base import (
     Sizes,
     Slot,
 )
-from bench.attention.heads import mean_over_heads, merge_heads
+from bench.attention.heads import mean_over_heads, merge_heads, per_head
 from bench.attention.registries import attentions, scores
 
 #: Positions whose products with each other are formed at once under causality.
@@ -39,11 +39,8 @@ class RunningKeys(Keys):
     first: int = 0
 
     def select(self, index: Tensor) -> RunningKeys:
-        return RunningKeys(
-            self.memory.select(index),
-            {name: tensor[index] for name, tensor in self.tensors.items()},
-            self.first,
-        )
+        chosen = super().select(index)
+        return RunningKeys(chosen.memory, chosen.tensors, self.first)
 
 
 class KernelAttention(ScoredAttention):
@@ -130,13 +127,8 @@ class KernelAttention(ScoredAttention):
                 pairs = pairs.masked_fill(~mask, 0.0)
             weights = pairs / _positive(pairs.sum(-1, keepdim=True))
             context = weighted_mean(weights, tensors["values"])  # B,T,C
-            parts = {f"head {h}": one for h, one in enumerate(weights.unbind(1), 1)}
-            return AttentionOutput(
-                self.finish(context, query, keys),
-                after,
-                mean_over_heads(weights),
-                parts if len(parts) > 1 else {},
-            )
+            finished = self.finish(context, query, keys)
+            return AttentionOutput(finished, after, mean_over_heads(weights), per_head(weights))
         if self.causal:
             assert isinstance(keys, RunningKeys)
             summed = _causal(asked, keys, state.position)  # B,H,T,V+1

@@ -17,7 +17,7 @@ from bench.attention.base import (
     Sizes,
     Slot,
 )
-from bench.attention.heads import merge_heads
+from bench.attention.heads import mean_over_heads, merge_heads, per_head
 from bench.attention.registries import attentions, no_previous_step
 
 
@@ -127,5 +127,4 @@ class NystromAttention(ScoredAttention):
         if not need_weights:
             return AttentionOutput(finished, after)
         weights = mixing @ right  # B,H,S,S
-        parts = {f"head {h}": one for h, one in enumerate(weights.unbind(1), 1)}
-        return AttentionOutput(finished, after, weights.mean(1), parts if len(parts) > 1 else {})
+        return AttentionOutput(finished, after, mean_over_heads(weights), per_head(weights))

@@ -163,13 +163,9 @@ class ScoredAttention(Attention):
     """
 
     Options: ClassVar[type[AttentionOptions]] = ScoredOptions
-    #: True if queries, keys and values are projected even with one head.
-    projects: ClassVar[bool] = False
     #: True if it calls its normaliser more than once, or not with all heads: the normaliser then
     #: must make distributions, and nothing may stand around it.
     normalises_apart: ClassVar[bool] = False
-    #: True if its window or aggregation works with distributions only.
-    needs_distribution: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -187,7 +183,7 @@ class ScoredAttention(Attention):
         #: Heads that are scored, and heads of keys and values.
         self.score_heads = score_heads(self.heads, options)
         self.groups = count_groups(self.heads, options)
-        projects = self.projects or self.score_heads > 1
+        projects = self.heads_of_backbone or self.score_heads > 1
         if sizes.query % self.score_heads:
             raise UsageError(
                 f"size {sizes.query} does not split into {self.score_heads} heads",
@@ -256,7 +252,7 @@ class ScoredAttention(Attention):
             if cls.normalises_apart:
                 return f"{name} remembers past weights; this normalises several times a step"
         kind = weights_kind(options)
-        if kind != "distribution" and (cls.normalises_apart or cls.needs_distribution):
+        if kind != "distribution" and (cls.normalises_apart or cls.samples):
             return f"it needs weights that are a distribution; with these options they are {kind}"
         if isinstance(options, HeadOptions):
             return refusal_of_heads(options, score)

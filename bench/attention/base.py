@@ -237,13 +237,15 @@ class Attention(nn.Module, ABC):
     placement: ClassVar[Placement] = "current-state"
     #: The slots of a backbone that it fills; the others have plain multi-head attention.
     slots: ClassVar[frozenset[Slot]] = frozenset({"cross"})
-    #: True if it has as many heads as the backbone's self-attention (`Sizes.heads`).
+    #: True if it has as many heads as the backbone's self-attention (`Sizes.heads`), with the
+    #: projections of queries, keys and values that go with them, even where that is one head.
     heads_of_backbone: ClassVar[bool] = False
     #: Score of its paper, used where none is named; "none" if it makes its weights without any.
     classic_score: ClassVar[str] = "dot"
     #: False if it makes no use of a normaliser, whatever its options name.
     normalises: ClassVar[bool] = True
-    #: True if it attends to drawn positions, so that no gradient passes its weights.
+    #: True if it attends to positions drawn from its weights, which must be a distribution; no
+    #: gradient passes them.
     samples: ClassVar[bool] = False
     #: True if a step needs what the step before produced, even in training.
     stepwise: ClassVar[bool] = False

@@ -198,10 +198,10 @@ class ConvolutionalDecoder(Decoder):
         )
         self.narrow = projection(config.hidden_dim, config.embedding_dim)
         self.state_size = config.hidden_dim
-        self.context_size = self.attend[-1].attention.context_size  # type: ignore[union-attr, assignment]
+        self.context_size = self._mechanisms()[-1].context_size
 
     def start(self, memory: Memory) -> ConvolutionalState:
-        mechanisms: list[Attention] = [step.attention for step in self.attend]  # type: ignore[misc]
+        mechanisms = self._mechanisms()
         keys = tuple(attention.prepare(memory) for attention in mechanisms)
         remembered = tuple(
             attention.initial_state(one) for attention, one in zip(mechanisms, keys, strict=True)
@@ -244,6 +244,9 @@ class ConvolutionalDecoder(Decoder):
         sampled, context = joint_sample(seen), attended.context
         decoded = Decoded(features, weights, parts, sampled, context, states, attended.weights)
         return decoded, DecoderState(state.source, after)
+
+    def _mechanisms(self) -> list[Attention]:
+        return [step.attention for step in self.attend]  # type: ignore[misc]
 
 
 def attending_layers(config: ModelConfig) -> tuple[int, ...]:

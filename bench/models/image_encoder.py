@@ -98,7 +98,7 @@ def grid_of(size: int, stem: int, stages: int) -> tuple[int, int]:
 class _Activated(nn.Module):
     """Norm, ReLU, then a layer, over B,C,H,W."""
 
-    def __init__(self, channels: int, layer: nn.Module) -> None:
+    def __init__(self, channels: int, layer: nn.Conv2d) -> None:
         super().__init__()
         self.norm, self.layer = _norm(channels), layer
 
@@ -119,7 +119,7 @@ class _Residual(nn.Module):
         super().__init__()
         self.first = _Activated(channels, _convolution(channels, channels, 3))
         self.second = _Activated(channels, _convolution(channels, channels, 3))
-        nn.init.zeros_(self.second.layer.weight)  # type: ignore[arg-type]
+        nn.init.zeros_(self.second.layer.weight)
 
     def forward(self, maps: Tensor) -> Tensor:
         return maps + self.second(self.first(maps))

@@ -123,7 +123,6 @@ class HardAttention(ScoredAttention):
     citation = "Xu 2015"
     placement = "previous-state"
     classic_score = "concat"
-    needs_distribution = True
     samples = True
     Options = HardOptions
 

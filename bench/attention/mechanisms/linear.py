@@ -58,7 +58,6 @@ class KernelAttention(ScoredAttention):
 
     backbone = "transformer"
     slots: ClassVar[frozenset[Slot]] = frozenset({"cross", "encoder", "decoder"})
-    projects = True
     heads_of_backbone = True
     normalises = False
     Options = ScoreOptions

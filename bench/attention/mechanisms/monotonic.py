@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -52,6 +54,7 @@ class MonotonicSteps(ScoredAttention):
 
     placement = "previous-state"
     classic_score = "concat"
+    normalises = False
     stepwise = True
     weights_kind: WeightsKind = "sub-distribution"
     Options = MonotonicOptions
@@ -92,10 +95,10 @@ class MonotonicSteps(ScoredAttention):
         stop = self.advance(yes, no, before.to(dtype))
         return stop if mask is None else stop.masked_fill(~mask[:, :, 0], 0.0)
 
+    @abstractmethod
     def advance(self, yes: Tensor, no: Tensor, before: Tensor) -> Tensor:
-        """As `stop`, of the probabilities B,H,S of deciding yes or no at each position; both are 0
-        or 1 in a test."""
-        raise NotImplementedError
+        """Probabilities B,H,S that this step stops at each position, given those of the step before
+        and those of deciding yes or no at each position; the latter are 0 or 1 in a test."""
 
     def weigh(
         self,
@@ -121,7 +124,6 @@ class Monotonic(MonotonicSteps):
 
     summary = "goes on until a position says stop; trained in expectation, hard at test"
     citation = "Raffel 2017"
-    normalises = False
 
     def advance(self, yes: Tensor, no: Tensor, before: Tensor) -> Tensor:
         return yes * linear_recurrence(shifted(no), before)

@@ -72,7 +72,6 @@ class NystromAttention(ScoredAttention):
     backbone = "transformer"
     slots: ClassVar[frozenset[Slot]] = frozenset({"encoder"})
     classic_score = "scaled-dot"
-    projects = True
     heads_of_backbone = True
     Options = NystromOptions
 

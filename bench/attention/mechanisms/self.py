@@ -71,7 +71,6 @@ class MultiHeadAttention(ScoredAttention):
     backbone = "transformer"
     slots = EVERY_SLOT
     classic_score = "scaled-dot"
-    projects = True
     heads_of_backbone = True
     Options = SelfOptions
 

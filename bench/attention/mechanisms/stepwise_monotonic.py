@@ -26,7 +26,6 @@ class StepwiseMonotonic(MonotonicSteps):
 
     summary = "stays or moves to the next position; trained in expectation, hard at test"
     citation = "He 2019"
-    normalises = False
     Options = StepwiseMonotonicOptions
 
     def advance(self, yes: Tensor, no: Tensor, before: Tensor) -> Tensor:

@@ -42,7 +42,6 @@ class SynthesizerAttention(ContentFreeAttention):
     citation = "Tay 2020"
     backbone = "transformer"
     slots = frozenset({"encoder", "decoder"})
-    projects = True
     heads_of_backbone = True
     Options = SynthesizerOptions
 

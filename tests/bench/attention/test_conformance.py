@@ -162,11 +162,7 @@ def test_options_of_self_attention_conform_in_its_own_slots(
 def test_queries_and_states_of_different_sizes(attention: str, score: str) -> None:
     sizes = Sizes(query=6, memory=8, heads=3)
     kind = attentions.get(attention)
-    if (
-        not getattr(kind, "projects", False)
-        and score != NO_SCORE
-        and scores.get(score).refusal(6, 8)
-    ):
+    if not kind.heads_of_backbone and score != NO_SCORE and scores.get(score).refusal(6, 8):
         with pytest.raises(NotApplicable, match="needs equal sizes"):
             check_mechanism(kind, score, sizes=sizes)
     else:

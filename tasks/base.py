@@ -25,7 +25,7 @@ from bench.store.files import user_cache
 from bench.store.result import Alignment, LengthBin, Primary, SplitIdentity, Trace
 from tasks.data.cache import digest, digest_texts
 from tasks.data.overlap import Overlap
-from tasks.data.readers import Problem, Scan, interleaved, summary
+from tasks.data.problems import Problem, Scan, interleaved, summary
 from tasks.evaluation.scoring import Prediction, Scorer
 from tasks.settings import Settings, budget_settings
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from itertools import chain
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVa
 
 from pydantic import BaseModel, ConfigDict
 
+from bench.attention import Backbone
 from bench.errors import OtherData, UsageError
 from bench.registry import Registry
 from bench.store.cell import Cell
@@ -24,25 +25,20 @@ from bench.store.files import user_cache
 from bench.store.result import Alignment, LengthBin, Primary, SplitIdentity, Trace
 from tasks.data.cache import digest, digest_texts
 from tasks.data.overlap import Overlap
-from tasks.data.readers import Problem, Scan, interleaved, summary
+from tasks.data.problems import Problem, Scan, interleaved, summary
 from tasks.evaluation.scoring import Prediction, Scorer
 from tasks.settings import Settings, budget_settings
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
-    from bench.attention.base import (
-        Attention,
-        AttentionOptions,
-    )
-from bench.attention import Backbone
+    from bench.attention.base import Attention, AttentionOptions
 
 ExampleT = TypeVar("ExampleT", bound="Example")
 CorpusT = TypeVar("CorpusT", bound="Corpus[Any]")
 SettingsT = TypeVar("SettingsT", bound=Settings)
 DataT = TypeVar("DataT", bound="TaskData")
 ModuleT = TypeVar("ModuleT", bound="pl.LightningModule")
-T = TypeVar("T")
 
 
 class Example(Protocol):
@@ -259,62 +255,6 @@ class ScannedDataset(Dataset[CorpusT]):
         if found.corpus is None:
             raise UsageError(f"data set '{cls.name}' holds no examples", where=str(data_root))
         return found.corpus
-
-
-@dataclass(frozen=True)
-class SyntheticSplit:
-    """A split to be generated: how many examples, of which lengths in the data set's own units.
-    Training, validation and test have the same lengths, the test set "long" has longer ones, and
-    no example is there twice."""
-
-    name: str
-    size: int
-    shortest: int
-    longest: int
-
-
-def synthetic_splits(
-    train: int, validation: int, test: int, *, within: tuple[int, int], long: tuple[int, int]
-) -> tuple[SyntheticSplit, ...]:
-    """The splits in the order they are made: training comes last, so that the other splits do not
-    depend on its size.
-
-    Args:
-        train, validation, test: numbers of examples; each test set has `test`.
-        within: fewest and most units of an example.
-        long: the same for the test set "long".
-    """
-    return (
-        SyntheticSplit("test", test, *within),
-        SyntheticSplit("long", test, *long),
-        SyntheticSplit("validation", validation, *within),
-        SyntheticSplit("train", train, *within),
-    )
-
-
-def unseen(
-    number: int,
-    draw: Callable[[], T],
-    keys: Callable[[T], Iterable[Hashable]],
-    seen: set[Hashable],
-    exhausted: Callable[[int], UsageError],
-) -> Iterator[T]:
-    """Yield `number` draws none of whose keys has been seen; their keys are added to `seen`.
-
-    Short examples are few, so that draws may run out of new ones: after 20 draws an example on
-    average (and 1,000 more) the error that `exhausted` makes of the number found is raised.
-    """
-    found = 0
-    for _ in range(20 * number + 1000):
-        if found == number:
-            return
-        one = draw()
-        if seen.isdisjoint(keys(one)):
-            seen.update(keys(one))
-            found += 1
-            yield one
-    if found < number:
-        raise exhausted(found)
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,14 @@ class Files(ABC):
 #: A file that is being written: machine and process of the writer.
 _DRAFT = re.compile(r"\..*\.([0-9a-f]{8})-([0-9]+)-[0-9a-f]{8}\.tmp.*")
 
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
 #: Age at which unfinished work of another machine's is taken for left behind.
 DEAD_SECONDS = 24 * 3600.0
 
@@ -250,12 +258,17 @@ def local_path(given: str | os.PathLike[str], *, where: str) -> Path:
         raise UsageError(what, where=where, remedy="give the whole path") from None
 
 
+def irregular(path: Path) -> str:
+    """What is there in place of a regular file ("a named pipe"); "" for a file. Raises OSError."""
+    kind = stat.S_IFMT(path.stat().st_mode)
+    return "" if kind == stat.S_IFREG else _KINDS.get(kind, "something else")
+
+
 def read_regular(path: Path) -> bytes:
     """The content of a file. Raises OSError, also for a named pipe, which nobody may ever write
     to, and for a device, which may never end."""
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        kind = "a named pipe" if stat.S_ISFIFO(mode) else "a device or socket, not a file"
+    kind = irregular(path)
+    if kind and not path.is_dir():
         raise OSError(errno.EINVAL, kind, str(path))
     return path.read_bytes()
 

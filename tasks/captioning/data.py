@@ -22,7 +22,7 @@ from tasks.captioning.pictures import Ranges, grey_ranges, read_picture
 from tasks.captioning.settings import CaptioningSettings
 from tasks.data.batching import Batch, BucketBatches, Stream, StreamModule
 from tasks.data.cache import cached, cached_json, digest
-from tasks.data.readers import Problem, summary
+from tasks.data.problems import Problem, summary
 from tasks.data.texts import EncodedTexts, encode
 from tasks.data.tokenizer import Tokenizer
 from tasks.evaluation.alignment import require_gold

@@ -25,7 +25,8 @@ import numpy as np
 
 from bench.errors import UsageError
 from tasks.data.cache import file_digest
-from tasks.data.media import quiet_decoders, require_regular
+from tasks.data.files import require_regular
+from tasks.data.media import quiet_decoders
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage

@@ -27,7 +27,7 @@ import numpy as np
 
 from bench.errors import UsageError
 from bench.store.files import draft_of, remove_dead_drafts
-from tasks.data.media import require_regular
+from tasks.data.files import require_regular
 
 if TYPE_CHECKING:  # imported where it is used, since listing and checking data need digests only
     import pyarrow as pa

@@ -8,16 +8,16 @@ as line ends, since those occur inside texts.
 from __future__ import annotations
 
 import re
-import stat
-import unicodedata
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar, overload
 
 import numpy as np
 
 from bench.errors import UsageError
+from tasks.data.files import empty_file, require_file, unreadable
+from tasks.data.problems import OnError, fail
 from tasks.data.unicode import composed
 
 # Bytes looked at together when a text file is searched for line ends or decoded.
@@ -29,9 +29,6 @@ LONGEST_WORD = 10_000
 TextRow = tuple[str, ...]
 
 RowT = TypeVar("RowT", str, TextRow)
-
-#: Told of a line that cannot be used; the line is passed over if it returns.
-OnError = Callable[[UsageError], None]
 
 # How files begin that are no text files.
 _NO_TEXT = {
@@ -47,22 +44,9 @@ _NO_TEXT = {
     # No mark, but each Latin letter beside a zero byte.
     rb"(?:[^\0]\0){8}|(?:\0[^\0]){8}": "not UTF-8 but UTF-16; convert the file to UTF-8",
 }
-_PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
-_KINDS = {
-    stat.S_IFDIR: "is a folder, not a text file",
-    stat.S_IFIFO: "is a named pipe, not a file",
-    stat.S_IFSOCK: "is a socket, not a file",
-    stat.S_IFCHR: "is a device, not a file",
-    stat.S_IFBLK: "is a device, not a file",
-}
 _BYTE_ORDER_MARK = "\ufeff"
 _NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
 _WORD = re.compile(r"\w+")
-
-
-def fail(error: UsageError) -> None:
-    """Raise the error: for readers that accept no unusable line."""
-    raise error
 
 
 def unusable(text: str) -> str:
@@ -113,7 +97,7 @@ class TextLines(TextRows[str]):
 
     def __init__(self, path: Path, *, texts: bool = False) -> None:
         self.path, self._texts = path, texts
-        require_file(path)
+        require_file(path, "text file")
         try:
             self._bytes = np.memmap(path, dtype=np.uint8, mode="r")
         except OSError as error:
@@ -256,49 +240,3 @@ class TextLines(TextRows[str]):
 def read_lines(path: Path, on_error: OnError = fail) -> Iterator[tuple[int, str]]:
     """Numbered lines of a file, as `TextLines`."""
     return TextLines(path).numbered(on_error)
-
-
-def require_file(path: Path) -> None:
-    """Raise UsageError where there is no file, or something that could be waited on for ever."""
-    try:
-        kind = stat.S_IFMT(path.stat().st_mode)
-    except (OSError, ValueError) as error:
-        raise unreadable(path, error) from None
-    if kind != stat.S_IFREG:
-        raise UsageError(_KINDS.get(kind, "is no file"), where=str(path))
-
-
-def is_file(path: Path) -> bool:
-    """Whether there is a file of that name, whatever the name is."""
-    try:
-        return path.is_file()
-    except OSError:  # a name that is too long
-        return False
-
-
-def empty_file(path: Path) -> UsageError:
-    return UsageError("the file is empty", where=str(path))
-
-
-def unreadable(path: Path, error: OSError | ValueError) -> UsageError:
-    """Why a file cannot be read, as users say it."""
-    if isinstance(error, FileNotFoundError):
-        remedy = found_instead(path) or "check --data-root and the file's name"
-        return UsageError("no such file", where=str(path), remedy=remedy)
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-    return UsageError(f"cannot be read ({reason})", where=str(path))
-
-
-def found_instead(path: Path) -> str:
-    """What is there in place of a file that is missing, and what would do; "" if nothing is."""
-    for form in ("NFC", "NFD"):
-        for other in (
-            path.parent / unicodedata.normalize(form, path.name),
-            Path(unicodedata.normalize(form, str(path))),
-        ):
-            if other != path and is_file(other):
-                return f"there is one whose name writes its accents otherwise ({form}); rename it"
-    for ending in _PACKED:
-        if is_file(path.parent / f"{path.name}{ending}"):
-            return f"{path.name}{ending} is there; unpack it"
-    return ""

@@ -1,39 +1,15 @@
-"""Files of pictures and sounds before they are decoded: refusing what is no file, and keeping
-their decoders quiet."""
+"""Decoders of pictures and sounds kept quiet."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
-from bench.errors import UsageError
-
-_KINDS = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 _quiet = threading.RLock()
-
-
-def require_regular(path: Path) -> None:
-    """Refuse what is there but is no file: reading a named pipe would wait for ever. What is not
-    there is left to whoever opens it."""
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError):
-        return
-    if not stat.S_ISREG(mode):
-        kind = _KINDS.get(stat.S_IFMT(mode), "something else")
-        raise UsageError(f"is {kind}, not a file", where=str(path), remedy="put the file there")
 
 
 @contextlib.contextmanager

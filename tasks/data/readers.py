@@ -1,5 +1,5 @@
 """Rows of data files: tables (TSV, CSV) and JSON lines, read one by one. Every row is read as it is
-meant, or named by file and line; and all that is wrong with a data set's files, counted by kind."""
+meant, or named by file and line."""
 
 from __future__ import annotations
 
@@ -9,22 +9,14 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from bench.errors import UsageError, listed, unknown_name
-from tasks.data.lines import (
-    OnError,
-    TextLines,
-    empty_file,
-    fail,
-    read_lines,
-    unusable,
-)
+from tasks.data.files import empty_file
+from tasks.data.lines import TextLines, read_lines, unusable
+from tasks.data.problems import OnError, fail
 from tasks.data.unicode import composed
-
-CorpusT = TypeVar("CorpusT")
 
 _JSON_LINES = (".jsonl", ".ndjson", ".json")
 #: Names in use for the splits.
@@ -378,93 +370,3 @@ def _bad_fields(error: csv.Error, where: str) -> UsageError:
     what = "is opened and not closed" if _open(error) else "closes before the field ends"
     remedy = "double the marks inside a quoted field, or leave all of the row's out"
     return UsageError(f"a quotation mark {what}", where=where, remedy=remedy)
-
-
-# Folders.
-
-
-def required_root(data_root: Path | None, name: str, holds: str) -> Path:
-    """The data root of a data set that needs one. Raises UsageError without it.
-
-    Args:
-        holds: what the folder is expected to hold, for the message.
-    """
-    if data_root is None:
-        raise UsageError(
-            f"data set '{name}' needs its files",
-            where="--data-root",
-            remedy=f"name the folder that holds {holds}",
-        )
-    if not data_root.is_dir():
-        raise UsageError("no such folder", where=f"--data-root {data_root}")
-    return data_root
-
-
-def data_folder(data_root: Path | None, name: str, candidates: Sequence[str]) -> Path:
-    """The first of these folders that is there. Raises UsageError if none is, or without a root."""
-    root = required_root(data_root, name, f"{' or '.join(candidates)}/")
-    for candidate in candidates:
-        if (root / candidate).is_dir():
-            return root / candidate
-    raise UsageError(
-        f"data set '{name}' is not there",
-        where=str(root),
-        remedy=f"expected a folder {' or '.join(candidates)} in it",
-    )
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something wrong with a data set's files.
-
-    Attributes:
-        what: the sentence, without its full stop.
-        where: file, or file:line.
-        kind: plural noun that counts problems of the same sort ("captions without words").
-        remedy: what would do.
-    """
-
-    what: str
-    where: str
-    kind: str
-    remedy: str = ""
-
-    @classmethod
-    def of(cls, error: UsageError, kind: str) -> Problem:
-        """The problem that an error tells of, counted among those of `kind`."""
-        return cls(error.what, error.where, kind, error.remedy)
-
-    def __str__(self) -> str:
-        return str(UsageError(self.what, where=self.where, remedy=self.remedy))
-
-
-@dataclass(frozen=True)
-class Scan(Generic[CorpusT]):
-    """What reading a data set's texts and headers gave: the corpus of what is usable (None where
-    too little is), and everything that is wrong. Neither pictures nor sounds are decoded for it."""
-
-    corpus: CorpusT | None
-    problems: tuple[Problem, ...] = ()
-
-
-def collect(problems: list[Problem], kind: str = "problems") -> OnError:
-    """An `OnError` that adds every error to a list of problems."""
-    return lambda error: problems.append(Problem.of(error, kind))
-
-
-def summary(problems: Sequence[Problem]) -> UsageError:
-    """One error for many problems: the first, and how many there are of its kind."""
-    first = problems[0]
-    alike = sum(problem.kind == first.kind for problem in problems)
-    what = first.what if alike == 1 else f"{alike} {first.kind}, the first: {first.what}"
-    return UsageError(what, where=first.where, remedy=first.remedy)
-
-
-def interleaved(problems: Iterable[Problem]) -> list[str]:
-    """A line for every problem: the first of each kind, then the second of each kind, ..., so that
-    the first few lines show all that can be wrong. The same line is never said twice."""
-    kinds: dict[str, list[str]] = {}
-    for problem in problems:
-        kinds.setdefault(problem.kind, []).append(str(problem))
-    turns = chain.from_iterable(zip_longest(*kinds.values()))
-    return list(dict.fromkeys(line for line in turns if line is not None))

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar, overload
 import numpy as np
 
 from bench.errors import UsageError, blank
-from tasks.data.lines import OnError, TextLines, TextRow, TextRows, fail
+from tasks.data.lines import TextLines, TextRow, TextRows
+from tasks.data.problems import OnError, fail
 from tasks.data.readers import Row, no_column, parse_object, read_json_lines
 from tasks.data.unicode import composed
 

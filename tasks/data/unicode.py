@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from pathlib import Path
 
 import regex
 
@@ -49,10 +48,3 @@ def is_unspaced(texts: Iterable[str]) -> bool:
             unspaced += len(_UNSPACED_LETTER.findall(text))
         spaced += len(_SPACED_WORD.findall(text))
     return unspaced > spaced
-
-
-def file_named(folder: Path, name: str) -> Path:
-    """The file of that name in a folder. Some systems store names in decomposed form (NFD), some
-    in composed form: either is found."""
-    forms = (name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))
-    return next((path for form in forms if (path := folder / form).exists()), folder / name)

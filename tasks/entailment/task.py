@@ -124,7 +124,7 @@ def _matching_module(plan: EntailmentPlan, data: EntailmentData) -> Classificati
 
     from bench.attention.attention import ScoreOptions
     from bench.models.layers import token_embedding
-    from tasks.entailment.readers import DecomposableModule, EsimModule, SoftAlignment
+    from tasks.entailment.matching import DecomposableModule, EsimModule, SoftAlignment
 
     settings, options = plan.settings, plan.attention_options
     assert isinstance(options, ScoreOptions)

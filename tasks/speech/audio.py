@@ -22,9 +22,9 @@ import numpy as np
 
 from bench.errors import UsageError
 from tasks.data.cache import file_digest
-from tasks.data.lines import found_instead, is_file
-from tasks.data.media import quiet_decoders, require_regular
-from tasks.data.readers import Problem
+from tasks.data.files import found_instead, is_file, require_regular
+from tasks.data.media import quiet_decoders
+from tasks.data.problems import Problem
 from tasks.speech.datasets import SoundReader, Utterance
 
 #: Sizes that a WAV stream is given before its length is known: 0, or the greatest a program dares.

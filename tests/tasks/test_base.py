@@ -1,4 +1,4 @@
-"""Problems: counted by kind, told all."""
+"""Corpora know what is in them, and data sets what is wrong with them."""
 
 from __future__ import annotations
 
@@ -11,28 +11,8 @@ import pytest
 
 from bench.errors import UsageError
 from tasks.base import Corpus, Dataset, DatasetOptions, ScannedDataset
-from tasks.data.readers import Problem, Scan, interleaved, required_root, summary
-
-
-def problem(kind: str, number: int) -> Problem:
-    return Problem(f"bad {number}", f"{kind}:{number}", kind)
-
-
-def test_a_summary_counts_the_like_and_names_the_first() -> None:
-    several = [problem("lines", 1), problem("files", 1), problem("lines", 2)]
-    assert str(summary(several)) == "lines:1: 2 lines, the first: bad 1"
-    assert str(summary(several[1:])) == "files:1: bad 1"
-
-
-def test_kinds_take_turns_and_nothing_is_said_twice() -> None:
-    several = [problem("a", 1), problem("a", 2), problem("a", 2), problem("b", 1), problem("a", 3)]
-    assert interleaved(several) == ["a:1: bad 1", "b:1: bad 1", "a:2: bad 2", "a:3: bad 3"]
-    assert interleaved([]) == []
-
-
-def test_an_error_becomes_a_problem_with_the_same_line() -> None:
-    error = UsageError("bad", where="f:1", remedy="mend it")
-    assert str(Problem.of(error, "lines")) == str(error)
+from tasks.data.files import required_root
+from tasks.data.problems import Problem, Scan
 
 
 @dataclass(frozen=True)
@@ -47,7 +27,7 @@ class Words(Corpus[Word]):
     """A corpus in which a closer look always finds something."""
 
     def problems(self) -> Iterator[Problem]:
-        yield problem("near", 9)
+        yield Problem("bad 9", "near:9", "near")
 
 
 WORDS = Words(train=(Word("a"), Word("b")), validation=(Word("c"),), tests={"test": (Word("d"),)})
@@ -75,7 +55,7 @@ class Plain(Dataset[Words]):
 def test_a_scan_with_problems_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     options = DatasetOptions()
     assert Files.load(options, None) is WORDS
-    monkeypatch.setattr(Files, "found", Scan(WORDS, (problem("lines", 1),)))
+    monkeypatch.setattr(Files, "found", Scan(WORDS, (Problem("bad 1", "lines:1", "lines"),)))
     with pytest.raises(UsageError, match="lines:1: bad 1"):
         Files.load(options, None)
     assert Files.check(options, None) == ["lines:1: bad 1", "near:9: bad 9"]
@@ -93,14 +73,6 @@ def test_what_has_no_scan_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     [line] = Plain.check(options, None)
     assert line.startswith("--data-root: data set 'x'")
-
-
-def test_a_root_that_is_needed(tmp_path: Path) -> None:
-    assert required_root(tmp_path, "x", "y") == tmp_path
-    with pytest.raises(UsageError, match="--data-root: data set 'x' needs its files"):
-        required_root(None, "x", "y")
-    with pytest.raises(UsageError, match="no such folder"):
-        required_root(tmp_path / "none", "x", "y")
 
 
 def test_a_corpus_knows_its_splits_and_what_is_in_them() -> None:

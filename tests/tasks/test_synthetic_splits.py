@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from bench.errors import UsageError
-from tasks.base import SyntheticSplit, synthetic_splits, unseen
+from tasks.synthetic_splits import SyntheticSplit, synthetic_splits, unseen
 
 
 def exhausted(found: int) -> UsageError:

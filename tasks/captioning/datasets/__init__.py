@@ -21,10 +21,12 @@ from tasks.base import Corpus
 from tasks.captioning.metrics import normalised
 from tasks.captioning.pictures import Depth, grey_ranges, look_at
 from tasks.data.cache import file_digest
-from tasks.data.lines import OnError, read_lines, unusable
-from tasks.data.readers import Number, Problem, Row, collect, read_rows
+from tasks.data.files import file_named
+from tasks.data.lines import read_lines, unusable
+from tasks.data.problems import OnError, Problem, collect
+from tasks.data.readers import Number, Row, read_rows
 from tasks.data.tokenizer import words
-from tasks.data.unicode import composed, file_named
+from tasks.data.unicode import composed
 
 #: How pictures that cannot be read, and lines, are counted.
 UNREADABLE, UNUSABLE = "pictures that cannot be read", "unusable lines"

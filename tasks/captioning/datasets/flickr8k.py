@@ -34,8 +34,9 @@ from tasks.captioning.datasets import (
 )
 from tasks.captioning.metrics import normalised
 from tasks.data.archives import Distribution, Piece
+from tasks.data.files import required_root
 from tasks.data.lines import read_lines
-from tasks.data.readers import Problem, Scan, required_root
+from tasks.data.problems import Problem, Scan
 from tasks.data.tokenizer import words
 
 if TYPE_CHECKING:

@@ -19,9 +19,10 @@ from tasks.captioning.datasets import (
     described,
     read_entries,
 )
-from tasks.data.lines import found_instead, is_file, require_file
-from tasks.data.readers import Problem, Scan, required_root, split_name
-from tasks.data.unicode import composed, file_named
+from tasks.data.files import file_named, found_instead, is_file, require_file, required_root
+from tasks.data.problems import Problem, Scan
+from tasks.data.readers import split_name
+from tasks.data.unicode import composed
 
 #: Looked for where `captions` is not given.
 CAPTION_FILES = ("captions.tsv", "captions.csv", "captions.jsonl", "captions.txt")
@@ -105,7 +106,7 @@ class CaptionFolder(ScannedDataset[CaptionCorpus]):
 def _caption_file(root: Path, given: str) -> Path:
     if given:
         try:
-            require_file(root / given)
+            require_file(root / given, "text file")
         except UsageError as error:
             where = f"--set captions: {error.where}"
             raise UsageError(error.what, where=where, remedy=error.remedy) from None

@@ -13,9 +13,9 @@ import numpy as np
 
 from bench.errors import UsageError, blank
 from tasks.base import Corpus, ScannedDataset
-from tasks.data.lines import OnError
 from tasks.data.overlap import Overlap, count_overlaps
-from tasks.data.readers import Problem, Row, Scan, collect
+from tasks.data.problems import OnError, Problem, Scan, collect
+from tasks.data.readers import Row
 from tasks.data.tokenizer import plain_words
 from tasks.data.unicode import lowered
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tasks.base import datasets
 from tasks.data.hub import Card, CardOptions, paths, provenance_note, read_split
-from tasks.data.lines import OnError
+from tasks.data.problems import OnError
 from tasks.data.readers import Row
 from tasks.entailment.datasets import (
     LABELS,

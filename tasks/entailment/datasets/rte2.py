@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
-from tasks.data.lines import require_file, unreadable
+from tasks.data.files import require_file, unreadable
 from tasks.data.readers import read_json
 from tasks.data.tokenizer import plain_words
 from tasks.entailment.datasets import PairExample, Pairs

@@ -8,8 +8,9 @@ from typing import Any
 from bench.errors import UsageError
 from tasks.base import datasets
 from tasks.data.archives import Distribution, Piece
-from tasks.data.lines import OnError
-from tasks.data.readers import Row, data_folder, read_table
+from tasks.data.files import data_folder
+from tasks.data.problems import OnError
+from tasks.data.readers import Row, read_table
 from tasks.entailment.datasets import Columns, EntailmentCorpus, PairReader, PairsDataset
 from tasks.entailment.datasets.rte2 import aligned_sets
 

@@ -9,8 +9,9 @@ from pydantic import Field
 
 from tasks.base import DatasetOptions, datasets
 from tasks.data.archives import Distribution, Piece
-from tasks.data.lines import OnError
-from tasks.data.readers import data_folder, read_json_lines
+from tasks.data.files import data_folder
+from tasks.data.problems import OnError
+from tasks.data.readers import read_json_lines
 from tasks.entailment.datasets import (
     Columns,
     EntailmentCorpus,

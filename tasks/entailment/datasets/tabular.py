@@ -10,8 +10,9 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
-from tasks.data.lines import OnError
-from tasks.data.readers import read_rows, required_root
+from tasks.data.files import required_root
+from tasks.data.problems import OnError
+from tasks.data.readers import read_rows
 from tasks.data.unicode import lowered
 from tasks.entailment.datasets import (
     LABELS,

@@ -22,7 +22,7 @@ import numpy as np
 from bench.errors import UsageError, blank
 from tasks.base import Corpus
 from tasks.data.lines import read_lines, unusable
-from tasks.data.readers import Problem
+from tasks.data.problems import Problem
 from tasks.data.unicode import composed
 
 #: A waveform whose samples all lie this near to one value is taken for silence.

@@ -14,8 +14,9 @@ from pydantic import Field
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.data.cache import file_digest
-from tasks.data.lines import is_file, read_lines
-from tasks.data.readers import Problem, Scan, data_folder
+from tasks.data.files import data_folder, is_file
+from tasks.data.lines import read_lines
+from tasks.data.problems import Problem, Scan
 from tasks.data.unicode import composed
 from tasks.speech.audio import read_sphinx
 from tasks.speech.datasets import (

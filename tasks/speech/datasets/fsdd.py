@@ -17,7 +17,8 @@ from bench.errors import UsageError
 from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.data.archives import Distribution, Piece
 from tasks.data.cache import file_digest
-from tasks.data.readers import Problem, Scan, data_folder
+from tasks.data.files import data_folder
+from tasks.data.problems import Problem, Scan
 from tasks.speech.audio import HeaderCheck, read_sound
 from tasks.speech.datasets import (
     SoundReader,

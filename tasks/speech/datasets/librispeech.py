@@ -15,8 +15,9 @@ from pydantic import Field
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, ScannedDataset, datasets
 from tasks.data.archives import Distribution, Piece
+from tasks.data.files import data_folder
 from tasks.data.lines import read_lines
-from tasks.data.readers import Problem, Scan, data_folder
+from tasks.data.problems import Problem, Scan
 from tasks.data.unicode import composed
 from tasks.speech.audio import FileReader, HeaderCheck
 from tasks.speech.datasets import SpeechCorpus, Utterance, symbols_of, target_units, unseen_note

@@ -11,8 +11,9 @@ from pydantic import Field
 
 from bench.errors import UsageError, blank
 from tasks.base import DatasetOptions, ScannedDataset, datasets
-from tasks.data.readers import Problem, Row, Scan, collect, read_rows, required_root, split_name
-from tasks.data.unicode import file_named
+from tasks.data.files import file_named, required_root
+from tasks.data.problems import Problem, Scan, collect
+from tasks.data.readers import Row, read_rows, split_name
 from tasks.speech.audio import FileReader, HeaderCheck
 from tasks.speech.datasets import (
     SpeechCorpus,

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, ScannedDataset, datasets
-from tasks.data.readers import Scan
+from tasks.data.problems import Scan
 from tasks.speech.datasets import SpeechCorpus, Utterance
 from tasks.speech.synthetic import (
     CODAS,

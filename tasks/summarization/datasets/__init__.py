@@ -20,7 +20,7 @@ from tasks.base import Corpus, Dataset
 from tasks.data.hub import Card, CardOptions, provenance_note, read_split
 from tasks.data.lines import TextRow
 from tasks.data.overlap import Overlap, count_overlaps
-from tasks.data.readers import Problem
+from tasks.data.problems import Problem
 from tasks.data.rows import RowExamples, filled_rows
 from tasks.data.tokenizer import plain_words
 

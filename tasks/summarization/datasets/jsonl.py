@@ -7,7 +7,8 @@ from pathlib import Path
 from pydantic import Field
 
 from tasks.base import DatasetOptions, ScannedDataset, datasets
-from tasks.data.readers import Problem, Scan, collect, required_root
+from tasks.data.files import required_root
+from tasks.data.problems import Problem, Scan, collect
 from tasks.data.rows import JsonRows, RowExamples
 from tasks.summarization.datasets import (
     Document,

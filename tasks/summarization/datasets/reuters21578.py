@@ -21,8 +21,9 @@ from pydantic import Field
 from bench.errors import UsageError
 from tasks.base import Dataset, DatasetOptions, datasets
 from tasks.data.archives import Distribution, Piece
+from tasks.data.files import data_folder
 from tasks.data.lines import unusable
-from tasks.data.readers import data_folder, read_json
+from tasks.data.readers import read_json
 from tasks.data.unicode import composed
 from tasks.summarization.datasets import Preprocessing, SummaryCorpus
 

@@ -11,9 +11,10 @@ from random import Random
 from pydantic import Field, model_validator
 
 from bench.errors import UsageError
-from tasks.base import Dataset, DatasetOptions, SyntheticSplit, datasets, synthetic_splits, unseen
+from tasks.base import Dataset, DatasetOptions, datasets
 from tasks.summarization.datasets import Document, SummaryCorpus
 from tasks.summarization.synthetic import AGENTS, MOST_NAMES, ReportWriter, made_up_names
+from tasks.synthetic_splits import SyntheticSplit, synthetic_splits, unseen
 
 
 class SyntheticOptions(DatasetOptions):

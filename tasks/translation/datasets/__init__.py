@@ -16,7 +16,7 @@ from bench.errors import UsageError, blank
 from tasks.base import Corpus, ScannedDataset
 from tasks.data.lines import TextLines, TextRow
 from tasks.data.overlap import Overlap, count_overlaps
-from tasks.data.readers import Problem, Scan
+from tasks.data.problems import Problem, Scan
 from tasks.data.rows import ParallelLines, RowExamples, filled_rows
 from tasks.data.tokenizer import words
 

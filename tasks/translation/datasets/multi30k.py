@@ -14,7 +14,8 @@ from pydantic import Field
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
 from tasks.data.archives import Distribution, Piece
-from tasks.data.readers import read_json, required_root
+from tasks.data.files import required_root
+from tasks.data.readers import read_json
 from tasks.data.rows import RowExamples
 from tasks.data.tokenizer import words
 from tasks.translation.datasets import LinesDataset, Links, Pair, PairBuilder, TranslationCorpus

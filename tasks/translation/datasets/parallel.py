@@ -11,7 +11,7 @@ from pydantic import Field
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
-from tasks.data.readers import required_root
+from tasks.data.files import required_root
 from tasks.data.rows import RowExamples
 from tasks.translation.datasets import LinesDataset, Pair, TranslationCorpus
 

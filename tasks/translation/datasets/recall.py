@@ -21,7 +21,8 @@ from random import Random
 from pydantic import Field, model_validator
 
 from bench.errors import UsageError
-from tasks.base import Dataset, DatasetOptions, SyntheticSplit, datasets, synthetic_splits, unseen
+from tasks.base import Dataset, DatasetOptions, datasets
+from tasks.synthetic_splits import SyntheticSplit, synthetic_splits, unseen
 from tasks.translation.datasets import Pair, TranslationCorpus
 
 #: Pairs of the shortest sequences.

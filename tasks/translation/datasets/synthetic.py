@@ -11,7 +11,8 @@ from random import Random
 from pydantic import Field
 
 from bench.errors import UsageError
-from tasks.base import Dataset, DatasetOptions, SyntheticSplit, datasets, synthetic_splits, unseen
+from tasks.base import Dataset, DatasetOptions, datasets
+from tasks.synthetic_splits import SyntheticSplit, synthetic_splits, unseen
 from tasks.translation.datasets import Pair, TranslationCorpus
 from tasks.translation.synthetic import grow
 from tasks.translation.synthetic_grammar import Order, translate

@@ -21,7 +21,8 @@ from own_data import OWN
 from bench.errors import UsageError, blank
 from tasks.base import datasets
 from tasks.data.lines import LONGEST_WORD
-from tasks.data.readers import Problem, collect, read_rows
+from tasks.data.problems import Problem, collect
+from tasks.data.readers import read_rows
 from tasks.plan import dataset_options
 
 #: By task: the option that names the main file, its columns, and the one that holds text.

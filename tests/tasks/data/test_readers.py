@@ -8,17 +8,8 @@ import pytest
 
 from bench.errors import UsageError
 from tasks.data.lines import read_lines
-from tasks.data.readers import (
-    Problem,
-    Row,
-    collect,
-    data_folder,
-    read_json,
-    read_json_lines,
-    read_rows,
-    read_table,
-    split_name,
-)
+from tasks.data.problems import Problem, collect
+from tasks.data.readers import Row, read_json, read_json_lines, read_rows, read_table, split_name
 
 
 def write(path: Path, data: bytes) -> Path:
@@ -86,15 +77,6 @@ def test_json_files_name_the_line(tmp_path: Path) -> None:
         read_json(tmp_path / "none.json")
     with pytest.raises(UsageError, match="is a folder, not a text file"):
         read_json(tmp_path)
-
-
-def test_the_first_folder_that_is_there(tmp_path: Path) -> None:
-    (tmp_path / "b").mkdir()
-    assert data_folder(tmp_path, "x", ["a", "b"]) == tmp_path / "b"
-    with pytest.raises(UsageError, match="data set 'x' is not there; expected a folder a or c"):
-        data_folder(tmp_path, "x", ["a", "c"])
-    with pytest.raises(UsageError, match="--data-root"):
-        data_folder(None, "x", ["a"])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tasks.captioning.datasets import read_entries
 from tasks.data.readers import read_rows
 from tasks.data.rows import JsonRows, ParallelLines, ParquetRows, TextLines
 from tasks.data.tokenizer import plain_words, words
-from tasks.data.unicode import composed, file_named, is_unspaced, lowered
+from tasks.data.unicode import composed, is_unspaced, lowered
 
 NFC, NFD = "Das M\u00e4dchen a\u00df \u00e9cl\u00e4r", "Das Ma\u0308dchen a\u00df e\u0301cla\u0308r"
 
@@ -89,10 +89,3 @@ def test_every_reader_composes(reader: str, tmp_path: Path) -> None:
             assert entry.text == NFC.lower()
             return
     assert found == NFC
-
-
-def test_a_file_is_found_by_either_form_of_its_name(tmp_path: Path) -> None:
-    (tmp_path / NFD).touch()
-    assert file_named(tmp_path, NFC) == tmp_path / NFD
-    assert file_named(tmp_path, NFD) == tmp_path / NFD
-    assert file_named(tmp_path, "none") == tmp_path / "none"

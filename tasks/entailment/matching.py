@@ -1,4 +1,4 @@
-"""Readers of both texts at once: decomposable attention (Parikh 2016) and ESIM (Chen 2017).
+"""Models that match two texts: decomposable attention (Parikh 2016) and ESIM (Chen 2017).
 
 Neither reads the hypothesis word by word. Both align the two texts softly, by one matrix of
 energies that is normalised both ways, compare every word with what it is aligned to, and aggregate.
@@ -8,6 +8,7 @@ attention. In the papers the score is `dot`.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -78,7 +79,7 @@ class SoftAlignment(nn.Module):
 
 
 class MatchingModule(ClassificationModule):
-    """Base of the readers: embed, align, compare, aggregate. Subclasses say how words are encoded,
+    """Base of the models: embed, align, compare, aggregate. Subclasses say how words are encoded,
     compared and aggregated.
 
     Args:
@@ -97,18 +98,18 @@ class MatchingModule(ClassificationModule):
     def weights_kind(self) -> WeightsKind:
         return self.alignment.normaliser.weights_kind
 
+    @abstractmethod
     def encode(self, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """From embeddings B,N,E to the vectors B,N,H that are compared, and those B,N,H that
         energies are made of."""
-        raise NotImplementedError
 
+    @abstractmethod
     def compare(self, own: Tensor, found: Tensor, mask: Tensor) -> Tensor:
         """Compare vectors B,N,H with what they are aligned to, B,N,H: B,N,H."""
-        raise NotImplementedError
 
+    @abstractmethod
     def aggregate(self, premise: Tensor, hypothesis: Tensor, reading: MatchedReading) -> Tensor:
         """Logits B,K of the compared words B,S,H and B,T,H."""
-        raise NotImplementedError
 
     def read(self, batch: LabelledBatch, *, need_weights: bool = False) -> Reading:
         """Align and compare the texts of a batch; the premise's end takes part, as a word for

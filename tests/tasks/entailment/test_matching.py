@@ -15,7 +15,7 @@ from bench.errors import NotApplicable
 from tasks.base import Paths
 from tasks.data.batching import LabelledBatch
 from tasks.entailment.evaluate import evaluate
-from tasks.entailment.readers import (
+from tasks.entailment.matching import (
     BY_PREMISE,
     DecomposableModule,
     EsimModule,

@@ -195,9 +195,19 @@ def candidates(cell: Cell, count: int) -> list[Cell]:
         rate = base * float(2.0 ** rng.uniform(-_DOUBLINGS, _DOUBLINGS))
         dropout = float(rng.choice(_DROPOUTS))
         settings.append({"learning_rate": float(f"{rate:.2g}"), "dropout": dropout})
-    names = (cell.task, cell.attention, cell.score)
-    make = functools.partial(make_cell, *names, dataset=cell.dataset, budget=cell.budget)
-    made = (make(seed=TUNING_SEED, options={**one, **cell.options}) for one in settings)
+    made = (
+        make_cell(
+            cell.task,
+            cell.attention,
+            cell.score,
+            backbone=cell.backbone or None,
+            dataset=cell.dataset,
+            budget=cell.budget,
+            seed=TUNING_SEED,
+            options={**one, **cell.options},
+        )
+        for one in settings
+    )
     found = [replace(one, data=cell.data) for one in made]
     return list({other.hash: other for other in found}.values())
 

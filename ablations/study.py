@@ -59,8 +59,9 @@ All = Literal["all"]
 
 
 def _whole(value: object) -> object:
-    digits = isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]+", value)
-    return int(value) if digits else value  # type: ignore[call-overload]
+    if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]+", value):
+        return int(value)
+    return value
 
 
 #: A whole number, also as text; and not `true`.

@@ -136,7 +136,7 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
 
 def _allow_warnings() -> None:
     """Let no warning be an error, here and in the processes of a sweep: libraries have some."""
-    warnings.filters[:] = [one for one in warnings.filters if one[0] != "error"]  # type: ignore[index]
+    warnings.filters = [one for one in warnings.filters if one[0] != "error"]
     if "error" in os.environ.get("PYTHONWARNINGS", ""):
         del os.environ["PYTHONWARNINGS"]
 

@@ -1,6 +1,7 @@
 """Files of a store, in a local folder or at any address that fsspec knows (`s3://...`).
 
-Both kinds write a file whole or not at all, and object stores need no rename for it.
+Both kinds write a file whole or not at all, and object stores need no rename for it. Local paths
+that users name, and the folder of a user's caches, are found here as well.
 """
 
 from __future__ import annotations

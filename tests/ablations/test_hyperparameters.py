@@ -40,6 +40,14 @@ def test_candidates_are_of_the_cells_data() -> None:
     assert {one.data for one in candidates(CELL, 3)} == {""}
 
 
+@pytest.mark.parametrize("backbone", ["recurrent", "convolutional", "transformer"])
+def test_candidates_are_of_the_cells_backbone(backbone: str) -> None:
+    cell = make_cell("translation", "soft", backbone=backbone, budget="smoke")
+    found = candidates(cell, 3)
+    assert found[0] == cell.with_seed(TUNING_SEED)
+    assert {one.backbone for one in found} == {cell.backbone}
+
+
 def test_candidates_differ_in_settings_alone() -> None:
     found = candidates(CELL, 6)
     assert len(found) == 6

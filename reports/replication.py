@@ -27,10 +27,9 @@ from reports.load import (
     Frame,
     benchmark_settings,
     catalogue_of,
-    read_likelihoods,
-    read_samples,
 )
-from reports.statistics import SampleReader, analyse
+from reports.samples import SampleReader, read_likelihoods, read_samples
+from reports.statistics import analyse
 from reports.statistics.significance import (
     LEVEL,
     Estimate,

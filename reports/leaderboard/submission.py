@@ -40,14 +40,12 @@ from reports.leaderboard.bundle import (
 )
 from reports.leaderboard.checks import (
     check_settings,
-    copies,
-    impossible,
-    impossible_share,
     missing_seeds,
     named,
     planned,
     without_seed,
 )
+from reports.leaderboard.plausibility import copies, impossible
 from reports.leaderboard.rules import Class, Rules, field_errors
 from tasks.evaluation.scoring import Prediction
 from tasks.plan import resolve
@@ -153,10 +151,8 @@ def _foreseen(
             yield Problem(named(cell), what)
         for what in impossible(one, known.plan):
             yield Problem(named(cell), what)
-        for what in impossible_share(one.cost, one.cost.parameters or 0):
-            yield Problem(named(cell), what)
         outputs.append((cell, [Prediction(**row) for row in _predictions(store, one)]))
-    yield from (one.problem for one in copies(outputs) if one.cell.seed != one.first.seed)
+    yield from (one.problem for one in copies(outputs) if one.is_refused)
 
 
 def _pack(

@@ -23,13 +23,8 @@ from bench.store.cell import Cell
 from bench.store.result import LengthBin, Result, fault_of_age
 from reports.leaderboard.bundle import Bundle, Problem, plain, predictions_of, record_of, shortened
 from reports.leaderboard.checks import (
-    OWN,
     Planned,
     check_settings,
-    copies,
-    impossible,
-    impossible_prediction,
-    impossible_share,
     missing_seeds,
     model_size,
     named,
@@ -38,6 +33,7 @@ from reports.leaderboard.checks import (
     well_formed,
     without_seed,
 )
+from reports.leaderboard.plausibility import OWN, copies, impossible, impossible_prediction
 from reports.leaderboard.rules import Limits, Rules, field_errors, parse_json
 from tasks.base import Paths, Plan, TaskData
 from tasks.evaluation.scoring import (
@@ -181,10 +177,10 @@ def _check_on_data(
         for whats in _check_trial(result, plan, data, rows, unreadable, found):
             found.add(where, whats)
     for copy in copies(outputs):
-        if copy.cell.seed == copy.first.seed:
-            found.notes[str(copy.problem)] = None
-        else:
+        if copy.is_refused:
             found.problems.append(copy.problem)
+        else:
+            found.notes[str(copy.problem)] = None
     if plan.dataset.external:
         found.notes.update(
             (f"{plan.cell.dataset}: {plain(note, 300)}", None) for note in data.notes
@@ -218,7 +214,6 @@ def _parameters(
             f"{plain(one.cell.attention)} ({plain(origin)}) is not installed here: its parameters "
             "are stated, not counted"
         ] = None
-    yield from impossible_share(result.cost, stated)
     factor = rules.classes[bundle.manifest.kind].parameters
     if factor is None:
         return
@@ -276,8 +271,7 @@ def _check_trial(
         found.stated.add("alignment")
     if result.curve:
         found.stated.add("curve")
-    likely = {name for row in rows for name in OWN if name in row.extra}
-    if likely:
+    if any(name in row.extra for row in rows for name in OWN):
         found.stated.add("likelihoods")
     costs = result.cost.model_dump(exclude={"parameters"}).items()
     found.stated |= {name for name, one in costs if one is not None and math.isfinite(one)}

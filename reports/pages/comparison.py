@@ -20,8 +20,9 @@ from reports import formats
 from reports import load as frames
 from reports.data import DIGITS, UNKNOWN, differences, fingerprint_of, without_data
 from reports.figures.svg import clean
-from reports.load import BenchmarkSetting, Catalogue, Sample, read_samples
+from reports.load import BenchmarkSetting, Catalogue
 from reports.pages import template_environment
+from reports.samples import Sample, read_samples
 from reports.statistics.bootstrap import (
     Drawn,
     Resampler,

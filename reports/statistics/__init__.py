@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.store.result import Result
-from reports.load import Frame, Sample, read_samples
+from reports.load import Frame
+from reports.samples import Sample, SampleReader, read_samples
 from reports.statistics.bootstrap import (
     Aggregator,
     Drawn,
@@ -48,9 +49,6 @@ from tasks.evaluation.bootstrap import RESAMPLES
 
 if TYPE_CHECKING:
     from bench.store.store import Store
-
-#: What reads the examples of a stored result: samples by test set name, or why there are none.
-SampleReader = Callable[["Store", str], tuple[dict[str, Sample], str | None]]
 
 #: What the main test set is called where no examples say so.
 MAIN_TEST_SET = "test"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reports.load import Sample
+from reports.samples import Sample
 from reports.statistics.bootstrap import Aggregator, Drawn, Resampler, few_unlike, mean_drawn
 from reports.statistics.significance import (
     DifferenceEstimate,

@@ -24,7 +24,8 @@ from typing import Literal
 import numpy as np
 from scipy import special, stats
 
-from reports.load import BenchmarkSetting, Sample
+from reports.load import BenchmarkSetting
+from reports.samples import Sample
 
 Basis = Literal["seeds and examples", "examples", "seeds", "none"]
 LEVEL = 0.95

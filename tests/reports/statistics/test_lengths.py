@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.load import Sample
+from reports.samples import Sample
 from reports.statistics.bootstrap import MEAN, Resampler
 from reports.statistics.lengths import figures_by_length, leads_by_length, length_ranges
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reports.load import Sample
+from reports.samples import Sample
 from reports.statistics.significance import (
     CorrectExamples,
     SeedVariance,

@@ -1,0 +1,107 @@
+"""Samples: a trained model's kept predictions as the figures of single examples, in arrays.
+
+Statistics over examples are made of these (`reports.statistics`); they need no text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.store.store import Store
+
+Rows = Iterable[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One trained model on one test set; N examples in the order of their names.
+
+    Attributes:
+        test_set: digest of names and references. Samples may be paired where it is equal.
+        scores: N figures per example.
+        statistics: N,K sufficient statistics of the main metric; K may be 0.
+        lengths: N source lengths.
+    """
+
+    test_set: str
+    scores: np.ndarray
+    statistics: np.ndarray
+    lengths: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+#: What reads the examples of a stored result: samples by test set name, or why there are none.
+SampleReader = Callable[["Store", str], tuple[dict[str, Sample], str | None]]
+
+
+def read_samples(store: Store, hash: str) -> tuple[dict[str, Sample], str | None]:
+    """Return samples by test set name, and the reason why there are none where the kept predictions
+    are unusable.
+
+    A result without predictions gives no samples and no reason.
+    """
+    return _read(store, hash, lambda rows: rows)
+
+
+def read_likelihoods(store: Store, hash: str) -> tuple[dict[str, Sample], str | None]:
+    """Read samples whose statistics are each reference's negative log-likelihood in nats and its
+    number of units; empty for records without them."""
+    return _read(store, hash, lambda rows: [_likelihood(row) for row in rows])
+
+
+def _likelihood(row: Mapping[str, Any]) -> dict[str, Any]:
+    extra = row.get("extra", {})
+    known = "nll" in extra and "units" in extra
+    return {**row, "statistics": (extra["nll"], extra["units"]) if known else ()}
+
+
+def _read(
+    store: Store, hash: str, prepare: Callable[[Rows], Rows]
+) -> tuple[dict[str, Sample], str | None]:
+    try:
+        rows = store.predictions(hash)
+    except KeyError:
+        return {}, None
+    except UsageError as error:
+        return {}, str(error)
+    try:
+        return _samples(prepare(rows)), None
+    except (KeyError, TypeError, ValueError) as error:
+        return {}, f"predictions of {hash[:12]} are unusable ({type(error).__name__}: {error})"
+
+
+def _samples(rows: Rows) -> dict[str, Sample]:
+    """Group prediction rows into samples by test set name, in order of appearance.
+
+    Raises KeyError, TypeError or ValueError for rows that are not predictions, and ValueError
+    where two examples of a test set have one name.
+    """
+    by_subset: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_subset[str(row["subset"])].append(row)
+    return {subset: _sample(subset, members) for subset, members in by_subset.items()}
+
+
+def _sample(subset: str, rows: list[Mapping[str, Any]]) -> Sample:
+    rows = sorted(rows, key=lambda row: str(row["example"]))
+    names = [str(row["example"]) for row in rows]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two examples of {subset} have the same name")
+    digest = hashlib.sha256()
+    for name, row in zip(names, rows, strict=True):
+        digest.update("\0".join([name, *map(str, row["references"]), ""]).encode())
+    scores = np.array([row["score"] for row in rows], dtype=np.float64)
+    statistics = np.array([row.get("statistics") or () for row in rows], dtype=np.float64)
+    lengths = np.array([row.get("length", 0) for row in rows], dtype=np.int64)
+    return Sample(digest.hexdigest(), scores, statistics.reshape(len(rows), -1), lengths)

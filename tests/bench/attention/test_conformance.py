@@ -79,6 +79,7 @@ VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("linear", "dot", {"attention_size": 4}),
     ("performer", "scaled-dot", {"random_features": 5}),
     ("nystrom", "scaled-dot", {"landmarks": 2, "pinv_iterations": 3}),
+    ("nystrom", "scaled-dot", {"landmarks": 2, "value_kernel": 3}),
     ("self", "scaled-dot", {"normaliser": "sparsemax", "relative_positions": "transformer-xl"}),
     ("diagonal", "none", {"window": 1, "gaussian": False}),
     ("synthesizer", "none", {"synthesizer": "random"}),

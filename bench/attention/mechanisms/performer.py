@@ -68,11 +68,14 @@ class PerformerAttention(KernelAttention):
         scaled = vectors * self.factor**0.5
         norm = scaled.square().sum(-1, keepdim=True) / 2
         exponents = self._products(scaled) - norm  # B,H,N,F
+        seen = exponents.detach()
         if real is not None:
-            exponents = exponents.masked_fill(~real, -torch.inf)
-        largest = exponents.detach().amax((-2, -1), keepdim=True)  # B,H,1,1
+            seen = seen.masked_fill(~real, -torch.inf)
+        largest = seen.amax((-2, -1), keepdim=True)  # B,H,1,1
         scale = largest.masked_fill(largest >= self.LOWEST, 0.0)
-        return (exponents - scale).exp() / self.directions.shape[0] ** 0.5, scale
+        # Padding keeps its exponents: it may have larger ones, which would overflow.
+        shift = scale if real is None else torch.where(real, scale, 0.0)  # B,H,N,1
+        return (exponents - shift).exp() / self.directions.shape[0] ** 0.5, scale
 
     def query_features(self, vectors: Tensor) -> Tensor:
         products = self._products(vectors * self.factor**0.5)  # B,H,T,F

@@ -28,7 +28,7 @@ class NystromOptions(ScoreOptions):
         0,
         ge=0,
         description="width in positions of the paper's convolution of the values, one filter per "
-        "head, that is added to what attention finds; odd (33 in the authors' code), 0 for none",
+        "head, that is added to what attention finds; odd, 0 for none",
     )
 
     @field_validator("value_kernel")
@@ -76,7 +76,7 @@ class NystromAttention(ScoredAttention):
     positions than landmarks it is softmax attention, as nearly as the pseudoinverse comes.
 
     With a `value_kernel` a convolution of the values along the positions, with one filter per head,
-    is added to the context of each head (section 3.4, figure 2). Off by default, so that attention
+    is added to the context of each head (figure 2). Off by default, so that attention
     is all that differs from `self`; no weights show what it adds.
 
     The matrix it stands for may have negative entries, and its rows sum to 1 only as nearly as the

@@ -211,7 +211,8 @@ class Published:
         paper, task, dataset, metric, row: where it stands.
         higher_is_better: of the metric.
         attention, score: in our names; empty where we have none for it.
-        certainty: "seen" for figures read in the paper itself, "secondary" for others.
+        certainty: "seen" for figures read in the paper itself, "secondary" for those read
+            elsewhere, "memory" for those from memory, not re-read.
     """
 
     paper: str

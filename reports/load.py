@@ -30,8 +30,9 @@ _ATTENTIONS = (
     *("hierarchical", "multi-step", "over"),
 )
 _SCORES = (
-    *("dot", "scaled-dot", "general", "biaffine", "trilinear", "bilinear-tanh"),
-    *("concat", "coverage", "location-aware", "dynamic-convolution", "location"),
+    *("dot", "scaled-dot", "tanh-dot", "general", "biaffine", "trilinear", "bilinear-tanh"),
+    *("concat", "coverage", "location-aware", "location-aware-coverage", "location-aware-2d"),
+    *("location-aware-recurrent", "dynamic-convolution", "location"),
 )
 #: Those of the survey have a column each, run or not.
 _SURVEY_SCORES = ("dot", "scaled-dot", "general", "concat", "location-aware")

@@ -71,6 +71,11 @@ class ScoreOptions(HeadOptions):
     fertility: float = Field(
         2.0, gt=0, description="most weight of a position, all steps together, in constrained-*"
     )
+    location_steps: int = Field(
+        5,
+        ge=1,
+        description="`location-aware-2d` convolves the weights of so many steps before",
+    )
     location_cumulative: bool = Field(
         False,
         description="Shen 2018: `location-aware` convolves the sum of all earlier weights as well",
@@ -113,6 +118,13 @@ class ScoredOptions(ScoreOptions):
         ge=0,
         description="recurrent decoders: weight of See 2017's loss for attending again to what was "
         "attended to before (1 in the paper)",
+    )
+    coverage_start: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the training steps before the coverage loss counts; See 2017 adds it "
+        "for a short last phase (0.75: the last quarter), since it hinders learning to attend",
     )
 
 
@@ -254,6 +266,8 @@ class ScoredAttention(Attention):
         kind = weights_kind(options)
         if kind != "distribution" and (cls.normalises_apart or cls.samples):
             return f"it needs weights that are a distribution; with these options they are {kind}"
+        if getattr(options, "coverage_start", 0) and not getattr(options, "coverage_loss", 0):
+            return "coverage_start says when coverage_loss begins, which is 0"
         if isinstance(options, HeadOptions):
             return refusal_of_heads(options, score)
         return None
@@ -335,7 +349,8 @@ class ScoredAttention(Attention):
     def initial_state(self, keys: Keys) -> AttentionState:
         tensors = dict(self.aggregation.initial_tensors(keys))
         dtype = keys.tensors["values"].dtype
-        tensors |= nothing_attended(self.reads, keys.memory.mask, self.heads, dtype)
+        mask = keys.memory.mask
+        tensors |= nothing_attended(self.score, self.reads, mask, self.heads, dtype)
         if isinstance(self.normaliser, StepwiseNormaliser):
             tensors |= self.normaliser.initial_tensors(keys.memory.mask, self.heads)
         return AttentionState(0, tensors)
@@ -415,7 +430,8 @@ class ScoredAttention(Attention):
         # What the next step has to know.
         tensors = {**state.tensors, **weighed.tensors}
         if self.reads:
-            tensors |= remember(self.reads, state.tensors, selected.weights[:, :, -1])
+            last, real = selected.weights[:, :, -1], keys.memory.mask  # B,H,S and B,S
+            tensors |= remember(self.score, self.reads, state.tensors, last, real)
         return AttentionOutput(
             self.finish(context, query, keys),
             AttentionState(state.position + steps, tensors),
@@ -504,27 +520,36 @@ def first_position(mask: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def nothing_attended(
-    reads: frozenset[Remembered], mask: Tensor, heads: int, dtype: torch.dtype
+    score: Score, reads: frozenset[Remembered], mask: Tensor, heads: int, dtype: torch.dtype
 ) -> dict[str, Tensor]:
-    """What is read before the first step, B,H,S each: previous weights as `first_position` says,
-    and no coverage. The mask B,S says which positions are real."""
+    """What is read before the first step: previous weights B,H,S as `first_position` says, no
+    coverage, and what the score keeps. The mask B,S says which positions are real."""
     tensors: dict[str, Tensor] = {}
     if "previous" in reads:
         tensors["previous"] = first_position(mask, dtype).expand(-1, heads, -1)
     if "coverage" in reads:
         tensors["coverage"] = torch.zeros_like(mask, dtype=dtype)[:, None].expand(-1, heads, -1)
+    if "kept" in reads:
+        tensors["kept"] = score.keep(None, first_position(mask, dtype).expand(-1, heads, -1), mask)
     return tensors
 
 
 def remember(
-    reads: frozenset[Remembered], before: Mapping[str, Tensor], weights: Tensor
+    score: Score,
+    reads: frozenset[Remembered],
+    before: Mapping[str, Tensor],
+    weights: Tensor,
+    mask: Tensor,
 ) -> dict[str, Tensor]:
-    """What is read after a step with the weights B,H,S, given what was read at that step."""
+    """What is read after a step with the weights B,H,S over positions of which the mask B,S says
+    which are real, given what was read at that step."""
     tensors: dict[str, Tensor] = {}
     if "previous" in reads:
         tensors["previous"] = weights
     if "coverage" in reads:
         tensors["coverage"] = before["coverage"] + weights
+    if "kept" in reads:
+        tensors["kept"] = score.keep(before["kept"], weights, mask)
     return tensors
 
 

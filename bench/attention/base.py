@@ -104,11 +104,12 @@ Slot = Literal["cross", "encoder", "decoder"]
 #   signed            any (differential attention)
 WeightsKind = Literal["distribution", "sub-distribution", "unnormalised", "signed"]
 
-# What a score or a window may read of the weights of the steps before, B,H,S each, under these
-# names in `AttentionState.tensors`:
-#   previous  the weights of the step before
-#   coverage  the sum of the weights of all steps before
-Remembered = Literal["previous", "coverage"]
+# What a score or a window may read of the weights of the steps before, under these names in
+# `AttentionState.tensors`:
+#   previous  the weights of the step before, B,H,S
+#   coverage  the sum of the weights of all steps before, B,H,S
+#   kept      what the score makes of them step by step: B,..., the result of `Score.keep`
+Remembered = Literal["previous", "coverage", "kept"]
 
 
 class AttentionOptions(BaseModel):
@@ -179,7 +180,7 @@ class AttentionState:
 
     Attributes:
         position: number of target steps already made.
-        tensors: batch-first tensors by name (those of `Remembered` B,H,S, "energies", ...).
+        tensors: batch-first tensors by name (those of `Remembered`, "energies", ...).
     """
 
     position: int = 0
@@ -427,8 +428,20 @@ class Score(nn.Module, ABC):
         Args:
             query: B,T,Q; T is 1 for a score that `reads` anything.
             projected: B,H,S,K, the result of `project_keys`.
-            remembered: what the score `reads`, B,H,S each, by name; perhaps more.
+            remembered: what the score `reads`, by name; perhaps more.
         """
+
+    def keep(self, before: Tensor | None, weights: Tensor, mask: Tensor) -> Tensor:
+        """Return what a score that reads "kept" keeps after a step: B,..., batch first.
+
+        Args:
+            before: what it kept after the step before; None at the beginning, before the first
+                step.
+            weights: B,H,S, the weights of the step; at the beginning those that count as the
+                previous weights of the first step.
+            mask: B,S, True where a position is real.
+        """
+        raise NotImplementedError(f"{type(self).__name__} keeps nothing")
 
     def as_dot(self, query: Tensor) -> tuple[Tensor, float] | None:
         """Return queries B,H,T,K and a factor if the energies are factor x query . projected key,

@@ -317,10 +317,21 @@ Penalty = Callable[[Tensor, Tensor, Tensor], Tensor]
 # of the batch's units, so that a weight of 1 is the papers' lambda of 1.
 
 
-def attention_penalties(options: AttentionOptions) -> list[tuple[float, Penalty]]:
-    """The penalties in the loss of a mechanism with these options, with their weights."""
+def attention_penalties(
+    options: AttentionOptions, done: float = 1.0
+) -> list[tuple[float, Penalty]]:
+    """The penalties in the loss of a mechanism with these options, with their weights.
+
+    Args:
+        done: share of the training steps that are made; a penalty counts from its start on.
+    """
     weights = {name: getattr(options, name, 0.0) for name in PENALTIES}
-    return [(weight, PENALTIES[name]) for name, weight in weights.items() if weight]
+    starts = {name: getattr(options, start, 0.0) for name, start in STARTS.items()}
+    return [
+        (weight, PENALTIES[name])
+        for name, weight in weights.items()
+        if weight and done >= starts.get(name, 0.0)
+    ]
 
 
 def doubly_stochastic_penalty(weights: Tensor, real: Tensor, source_mask: Tensor) -> Tensor:
@@ -365,6 +376,8 @@ PENALTIES: Mapping[str, Penalty] = {
     "doubly_stochastic": doubly_stochastic_penalty,
     "coverage_loss": coverage_loss,
 }
+#: The option that holds the share of the training steps before a penalty counts.
+STARTS: Mapping[str, str] = {"coverage_loss": "coverage_start"}
 
 
 #: Smallest weight that a logarithm is taken of: sparse weights are 0 at some gold positions.

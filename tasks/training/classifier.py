@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from bench.attention.base import AttentionOptions, WeightsKind
 from bench.models.base import Decoder, Encoder
 from bench.models.layers import ClassHead, ComparedWords, Reading, masked_mean, read
-from bench.models.losses import attention_penalties, gold_attention_loss
+from bench.models.losses import gold_attention_loss
 from tasks.data.batching import LabelledBatch
 from tasks.settings import Settings
 from tasks.training.module import TrainingModule
@@ -101,7 +101,7 @@ class ClassificationModule(TrainingModule):
 
     def training_loss(self, batch: LabelledBatch) -> Tensor:
         """Cross-entropy with label smoothing, and the terms that the mechanism adds."""
-        penalties = attention_penalties(self.attention_options)
+        penalties = self.penalties()
         taught = self.settings.gold_attention == "loss"
         reading = self.read(batch, need_weights=bool(penalties) or taught)
         logits = self.logits(reading, batch)

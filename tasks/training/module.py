@@ -28,7 +28,7 @@ from torch.optim import Optimizer
 from bench.attention.base import AttentionOptions, Sampled
 from bench.errors import unknown_name
 from bench.models.base import ModelConfig
-from bench.models.losses import Baseline, reinforce_loss
+from bench.models.losses import Baseline, Penalty, attention_penalties, reinforce_loss
 from tasks.data.batching import Share
 from tasks.settings import Settings
 
@@ -272,6 +272,11 @@ class TrainingModule(pl.LightningModule):
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(settings))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def penalties(self) -> list[tuple[float, Penalty]]:
+        """The penalties on attention that count in the step to come, with their weights."""
+        done = self.global_step / self.settings.max_steps
+        return attention_penalties(self.attention_options, done)
 
     def taught_weights(self, weights: Tensor | None, parts: Mapping[str, Tensor]) -> Tensor:
         """The weights that gold alignments train: those of `settings.gold_head`.

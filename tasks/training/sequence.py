@@ -22,7 +22,7 @@ from bench.models import AttentionChoice, build_decoder, build_encoder
 from bench.models.base import Decoded, Decoder, Encoder, ModelConfig
 from bench.models.copying import PointerGenerator, PointerGeneratorDecoder, unchanged
 from bench.models.layers import VocabularyHead, dropout, token_embedding
-from bench.models.losses import WordLoss, attention_penalties, gold_attention_loss
+from bench.models.losses import WordLoss, gold_attention_loss
 from bench.models.search import Head
 from tasks.base import Plan
 from tasks.data.batching import Batch
@@ -155,7 +155,7 @@ class GenerationModule(TrainingModule):
 
     def loss_terms(self, batch: Batch, smoothing: float = 0.0) -> LossTerms:
         """Cross-entropy with label smoothing, and what the mechanism and the task add to it."""
-        penalties = attention_penalties(self.attention_options)
+        penalties = self.penalties()
         taught = self.training and self.settings.gold_attention == "loss"
         # encode the source: memory of S states, B,S,H
         memory = self.encode(batch)

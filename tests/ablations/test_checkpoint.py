@@ -32,6 +32,7 @@ CASES = [
     ("entailment", "hard", {}),
     ("speech", "global", {"mask_bands": 4, "short_first": 1}),
     ("summarization", "multi-step", {}),
+    ("summarization", "soft", {"coverage_loss": 1.0, "coverage_start": 0.5}),
 ]
 
 

@@ -110,6 +110,23 @@ def test_the_same_cell_repeats_to_the_last_bit_whatever_ran_before(
     assert figures(elsewhere) == figures(first)
 
 
+def test_a_coverage_loss_changes_nothing_before_its_start(context: TrialOptions) -> None:
+    apart = dataclasses.replace(context, store_address=None)
+    plain, late, soon = (
+        run_trial(cell("soft", max_steps=8, **options), apart).curve
+        for options in (
+            {},
+            {"coverage_loss": 1.0, "coverage_start": 0.5},
+            {"coverage_loss": 1.0},
+        )
+    )
+    names = ("step", "loss", "validation_loss", "validation_accuracy")
+    first, last = ([[curve[i][name] for name in names] for curve in (plain, late)] for i in (0, -1))
+    assert first[0] == first[1] and first[0][0] == 4
+    assert last[0] != last[1]
+    assert soon[0]["loss"] > plain[0]["loss"]
+
+
 def test_seeds_make_different_models(context: TrialOptions) -> None:
     apart = dataclasses.replace(context, store_address=None)
     losses = [run_trial(cell("soft").with_seed(seed), apart).curve[0]["loss"] for seed in (1, 2)]

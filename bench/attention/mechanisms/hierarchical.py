@@ -171,7 +171,8 @@ class HierarchicalAttention(ScoredAttention):
     def initial_state(self, keys: Keys) -> AttentionState:
         tensors = super().initial_state(keys).tensors
         dtype = keys.tensors["values"].dtype
-        first = nothing_attended(self.segment_score.reads, keys.tensors["real"], self.heads, dtype)
+        score, real = self.segment_score, keys.tensors["real"]  # B,G
+        first = nothing_attended(score, score.reads, real, self.heads, dtype)
         return AttentionState(0, {**tensors, **_of_segments(first)})
 
     def weigh(
@@ -200,7 +201,9 @@ class HierarchicalAttention(ScoredAttention):
         weights = joint.gather(-1, place).masked_fill(padding, 0.0)  # B,H,T,S
         spread = outer[..., None].expand_as(inner).flatten(-2).gather(-1, place)  # B,H,T,S
         # What the next step has to know of the segments.
-        carried = _of_segments(remember(reads, before, outer[:, :, -1]))
+        carried = _of_segments(
+            remember(self.segment_score, reads, before, outer[:, :, -1], tensors["real"])
+        )
         context = None
         if encoded is not None:
             vectors = outer[..., None, :].to(encoded.dtype) @ encoded  # B,H,T,1,D
@@ -228,7 +231,7 @@ class HierarchicalAttention(ScoredAttention):
         own.
 
         Args:
-            before: what the score reads of the segments' weights, B,H,G each.
+            before: what the score reads of the segments' weights.
         """
         B, H, T, G, _ = inner.shape
         table = keys.tensors["segment keys"]  # B,H,G,L,K

@@ -70,12 +70,18 @@ class KernelAttention(ScoredAttention):
         self.vector_size, self.factor = dot[0].shape[-1], dot[1]
 
     @abstractmethod
-    def features(self, vectors: Tensor) -> Tensor:
-        """Features phi B,H,N,F, not negative, of queries or keys B,H,N,K."""
-
     def query_features(self, vectors: Tensor) -> Tensor:
-        """`features` of queries, each times any number above 0, since that cancels out."""
-        return self.features(vectors)
+        """Features phi B,H,T,F, not negative, of queries B,H,T,K; those of a query may be times
+        any number above 0, since that cancels out."""
+
+    @abstractmethod
+    def key_features(self, vectors: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Features phi B,H,N,F of keys B,H,N,K, divided by exp(scale), and the scale, B,H,1,1: what
+        all keys share cancels out, too. None for a scale of 0.
+
+        Args:
+            real: B,1,N,1, True where a position is real; None if all are.
+        """
 
     @classmethod
     def refusal(cls, score: str, backbone: Backbone) -> str | None:
@@ -87,14 +93,19 @@ class KernelAttention(ScoredAttention):
     def prepare(self, memory: Memory) -> Keys:
         keys = super().prepare(memory)
         real = memory.mask[:, None, :, None]  # B,1,S,1
-        tensors = {**keys.tensors, "keys": self.features(keys.tensors["keys"]) * real}
+        features, scale = self.key_features(keys.tensors["keys"], real)
+        tensors = {**keys.tensors, "keys": features * real}
+        if scale is not None:
+            tensors["scale"] = scale
         if not self.causal:
             tensors["sums"] = _sums(tensors["keys"], tensors["values"])
         return RunningKeys(memory, tensors)
 
     def extend(self, keys: Keys | None, states: Tensor) -> Keys:
         new = self._project(states, states)
-        new["keys"] = self.features(new["keys"])
+        new["keys"], scale = self.key_features(new["keys"], None)
+        if scale is not None:
+            new["scale"] = scale
         if keys is None:
             mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
             return RunningKeys(Memory(states, mask, states[:, 0]), new)
@@ -103,6 +114,10 @@ class KernelAttention(ScoredAttention):
         sums = _sums(old["keys"], old["values"])  # B,H,F,V+1
         if "sums" in old:
             sums = sums + old["sums"]
+        if scale is not None:  # one scale for all keys, the larger
+            new["scale"] = torch.maximum(scale, old["scale"])
+            sums = sums * (old["scale"] - new["scale"]).exp()
+            new["keys"] = new["keys"] * (scale - new["scale"]).exp()
         first = keys.first + old["keys"].shape[2]
         return RunningKeys(keys.memory, {**new, "sums": sums}, first)
 
@@ -189,5 +204,8 @@ class LinearAttention(KernelAttention):
             return "a factor of all products cancels out of their shares: it is linear with dot"
         return super().refusal(score, backbone)
 
-    def features(self, vectors: Tensor) -> Tensor:
+    def query_features(self, vectors: Tensor) -> Tensor:
         return F.elu(vectors) + 1
+
+    def key_features(self, vectors: Tensor, real: Tensor | None) -> tuple[Tensor, None]:
+        return F.elu(vectors) + 1, None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from bench.attention.attention import AttentionWeights
+from bench.attention.attention import AttentionWeights, nothing_attended, remember
 from bench.attention.base import AttentionState, Keys, Sizes
 from bench.attention.mechanisms.monotonic import Monotonic, MonotonicOptions
 from bench.attention.registries import attentions
@@ -38,6 +40,14 @@ class Mocha(Monotonic):
             self.weights_kind = self.normaliser.weights_kind
         self.chunk = options.chunk
         self.chunk_score = self._make_score(score, sizes)
+        #: What the second score keeps for itself; what else it reads is the same for both.
+        self.chunk_reads = self.chunk_score.reads & {"kept"}
+
+    def initial_state(self, keys: Keys) -> AttentionState:
+        state = super().initial_state(keys)
+        mask, dtype = keys.memory.mask, keys.tensors["values"].dtype
+        first = nothing_attended(self.chunk_score, self.chunk_reads, mask, self.heads, dtype)
+        return AttentionState(0, {**state.tensors, **_of_chunks(first)})
 
     def _project(self, states: Tensor, values: Tensor, first: int = 0) -> dict[str, Tensor]:
         chunk_keys = self.chunk_score.project_keys(self.project_key(states))  # B,H,S,K
@@ -54,7 +64,11 @@ class Mocha(Monotonic):
         stop = self.stop(energies, state.tensors["stop"], mask)  # B,H,S
         # Energies inside the chunk that ends at each position.
         asked, chunk_keys = self.project_query(query), keys.tensors["chunk keys"]
-        chunk_energies = self.chunk_score(asked, chunk_keys, state.tensors)[:, :, 0]  # B,H,S
+        before: dict[str, Tensor] = {
+            name: state.tensors[f"chunk {name}"] for name in self.chunk_reads
+        }
+        remembered = {**state.tensors, **before}
+        chunk_energies = self.chunk_score(asked, chunk_keys, remembered)[:, :, 0]  # B,H,S
         real = torch.ones_like(chunk_energies[:, :1], dtype=torch.bool)  # B,1,S
         if mask is not None:
             real = real & mask[:, :, 0]
@@ -63,7 +77,13 @@ class Mocha(Monotonic):
         # A softmax in each chunk; how likely attention stopped there; and summed by position.
         inside = self.normaliser(chunks(chunk_energies, self.chunk), seen)  # B,H,S,w
         weights = join_chunks(stop[..., None] * inside)  # B,H,S
-        return AttentionWeights(weights[:, :, None], {"stop": stop})
+        after = remember(self.chunk_score, self.chunk_reads, before, weights, keys.memory.mask)
+        return AttentionWeights(weights[:, :, None], {"stop": stop, **_of_chunks(after)})
+
+
+def _of_chunks(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors under names that tell them from those of the first score."""
+    return {f"chunk {name}": tensor for name, tensor in tensors.items()}
 
 
 def chunks(values: Tensor, width: int) -> Tensor:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from pydantic import Field
-from torch import Tensor
+from pydantic import Field, field_validator
+from torch import Tensor, nn
 
 from bench.attention import Backbone
 from bench.attention.attention import ScoredAttention, ScoreOptions
@@ -24,6 +24,19 @@ from bench.attention.registries import attentions, no_previous_step
 class NystromOptions(ScoreOptions):
     landmarks: int = Field(16, ge=1, description="landmarks of a sequence; the paper has 64")
     pinv_iterations: int = Field(6, ge=1, description="iterations of the pseudoinverse")
+    value_kernel: int = Field(
+        0,
+        ge=0,
+        description="width in positions of the paper's convolution of the values, one filter per "
+        "head, that is added to what attention finds; odd, 0 for none",
+    )
+
+    @field_validator("value_kernel")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value and value % 2 == 0:
+            raise ValueError("a convolution centred on a position has an odd width")
+        return value
 
 
 def segments(mask: Tensor, landmarks: int) -> Tensor:
@@ -60,8 +73,11 @@ class NystromAttention(ScoredAttention):
 
     Q~ and K~ the means of m segments of the real queries and keys. It takes whole sequences, so it
     stands in the encoder's self-attention; elsewhere attention is that of `self`. With no more
-    positions than landmarks it is softmax attention, as nearly as the pseudoinverse comes. The
-    paper's convolution of the values beside it is left out, so that attention is all that differs.
+    positions than landmarks it is softmax attention, as nearly as the pseudoinverse comes.
+
+    With a `value_kernel` a convolution of the values along the positions, with one filter per head,
+    is added to the context of each head (figure 2). Off by default, so that attention
+    is all that differs from `self`; no weights show what it adds.
 
     The matrix it stands for may have negative entries, and its rows sum to 1 only as nearly as the
     pseudoinverse comes: its weights are signed. They are formed where they are asked for.
@@ -79,8 +95,19 @@ class NystromAttention(ScoredAttention):
         super().__init__(sizes, score, options)
         self.landmarks, self.iterations = options.landmarks, options.pinv_iterations
         self.approximates = sizes.slot == "encoder"
+        self.convolution: nn.Conv2d | None = None
         if self.approximates:
             self.weights_kind = "signed"
+            if options.value_kernel:
+                width = options.value_kernel
+                self.convolution = nn.Conv2d(
+                    self.heads,
+                    self.heads,
+                    (width, 1),
+                    padding=(width // 2, 0),
+                    groups=self.heads,
+                    bias=False,
+                )
 
     @classmethod
     def refusal(cls, score: str, backbone: Backbone) -> str | None:
@@ -120,7 +147,10 @@ class NystromAttention(ScoredAttention):
         )  # B,H,m,m
         mixing = left @ inverse  # B,H,S,m
         values = keys.tensors["values"]
-        context = merge_heads(mixing.to(values.dtype) @ (right.to(values.dtype) @ values))
+        found = mixing.to(values.dtype) @ (right.to(values.dtype) @ values)  # B,H,S,V
+        if self.convolution is not None:
+            found = found + self.convolution(values.masked_fill(~real[:, None, :, None], 0.0))
+        context = merge_heads(found)
         after = AttentionState(state.position + query.shape[1], state.tensors)
         finished = self.finish(context, query, keys)
         if not need_weights:

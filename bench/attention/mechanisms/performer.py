@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -41,15 +43,20 @@ class PerformerAttention(KernelAttention):
     once, when the layer is built (the paper can draw them again during training), and shared by
     heads.
 
-    The scale of a query's features cancels out, so their largest is 1. Those of keys have no such
-    guard, since a decoder does not know the keys to come: in float32 they vanish where |k|^2 is
-    above 170 sqrt(d).
+    The scale of a query's features cancels out, so their largest is 1. So does a scale that all
+    keys share: where the largest exponent among the keys of a sequence is below `LOWEST`, it is
+    subtracted, since in float32 all features would vanish where |k|^2 is above 170 sqrt(d). The
+    authors' code subtracts it always; here features that are well within range stay as they are.
+    In a decoder's own slot it is the largest so far when writing, and that of the whole sequence
+    in training: there a query may still find nothing among keys that are far below a later one.
     """
 
     summary = "positive random features in place of the softmax: cost linear in the length"
     citation = "Choromanski 2021"
     classic_score = "scaled-dot"
     Options = PerformerOptions
+    #: Exponent from which features are in no danger of vanishing.
+    LOWEST: ClassVar[float] = -20.0
     directions: Tensor
 
     def __init__(self, sizes: Sizes, score: str, options: PerformerOptions) -> None:
@@ -57,10 +64,18 @@ class PerformerAttention(KernelAttention):
         drawn = orthogonal_rows(options.random_features, self.vector_size)  # F,K
         self.register_buffer("directions", drawn)
 
-    def features(self, vectors: Tensor) -> Tensor:
+    def key_features(self, vectors: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor]:
         scaled = vectors * self.factor**0.5
         norm = scaled.square().sum(-1, keepdim=True) / 2
-        return (self._products(scaled) - norm).exp() / self.directions.shape[0] ** 0.5
+        exponents = self._products(scaled) - norm  # B,H,N,F
+        seen = exponents.detach()
+        if real is not None:
+            seen = seen.masked_fill(~real, -torch.inf)
+        largest = seen.amax((-2, -1), keepdim=True)  # B,H,1,1
+        scale = largest.masked_fill(largest >= self.LOWEST, 0.0)
+        # Padding keeps its exponents: it may have larger ones, which would overflow.
+        shift = scale if real is None else torch.where(real, scale, 0.0)  # B,H,N,1
+        return (exponents - shift).exp() / self.directions.shape[0] ** 0.5, scale
 
     def query_features(self, vectors: Tensor) -> Tensor:
         products = self._products(vectors * self.factor**0.5)  # B,H,T,F

@@ -78,5 +78,9 @@ class SentinelAttention(ScoredAttention):
         asked = self.project_query(query).reshape(B * T, 1, -1)
         single = own_keys.transpose(1, 2).flatten(0, 1)[:, :, None]  # B*T,H,1,K
         # Scores that read the weights of the steps before find none around the sentinel.
-        remembered = dict.fromkeys(self.score.reads, single.new_zeros(*single.shape[:3]))
+        nothing = single.new_zeros(*single.shape[:3])  # B*T,H,1
+        remembered = dict.fromkeys(self.score.reads, nothing)
+        if "kept" in remembered:
+            every = torch.ones_like(nothing[:, 0], dtype=torch.bool)  # B*T,1
+            remembered["kept"] = self.score.keep(None, nothing, every)
         return self.score(asked, single, remembered).view(B, T, -1, 1).transpose(1, 2)

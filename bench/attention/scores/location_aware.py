@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -36,7 +36,7 @@ class LocationAware(Concat):
     formula = "v . tanh(W [h ; s] + U (F * previous))"
     citation = "Chorowski 2015"
     reads: frozenset[Remembered] = frozenset({"previous"})
-    option_names = (
+    option_names: ClassVar[tuple[str, ...]] = (
         "attention_size",
         "location_filters",
         "location_kernel",
@@ -54,11 +54,13 @@ class LocationAware(Concat):
         location_kernel: int = 15,
         location_cumulative: bool = False,
         location_heads: Literal["shared", "own", "several-widths"] = "shared",
+        *,
+        channels: int = 1,
     ) -> None:
         super().__init__(query_size, key_size, heads, attention_size)
         if location_cumulative:
-            self.reads = frozenset({"previous", "coverage"})
-        channels, size = len(self.reads), self.vector.shape[1]
+            self.reads, channels = frozenset({"previous", "coverage"}), 2
+        size = self.vector.shape[1]
         self.own_convolutions: nn.ModuleList | None = None
         if location_heads == "shared":
             self.convolution = nn.Conv1d(
@@ -94,18 +96,21 @@ class LocationAware(Concat):
         centred = [F.pad(one, [(width - one.shape[-1]) // 2] * 2) for one in filters]
         return location @ torch.stack([one.flatten(1) for one in centred])  # H,A,C*width
 
+    def _channels(self, remembered: Mapping[str, Tensor]) -> list[Tensor]:
+        """What is convolved: B,H,S each."""
+        return [remembered[name] for name in ("previous", "coverage") if name in self.reads]
+
     def forward(
         self, query: Tensor, projected: Tensor, remembered: Mapping[str, Tensor] = NOTHING
     ) -> Tensor:
         assert query.shape[1] == 1, "location-aware goes step by step"
         # U F in one product over windows: on so few channels a convolution is slower.
         kernel = self._kernels()
-        width = kernel.shape[-1] // len(self.reads)
-        previous = remembered["previous"].to(kernel.dtype)  # weights may be kept more precisely
-        windows = centred_windows(previous, width)  # B,H,S,width
-        if "coverage" in self.reads:
-            summed = centred_windows(remembered["coverage"].to(kernel.dtype), width)
-            windows = torch.cat([windows, summed], -1)  # B,H,S,2*width
+        channels = self._channels(remembered)  # C of B,H,S
+        width = kernel.shape[-1] // len(channels)
+        # Weights may be kept more precisely.
+        around = [centred_windows(one.to(kernel.dtype), width) for one in channels]  # B,H,S,width
+        windows = around[0] if len(around) == 1 else torch.cat(around, -1)  # B,H,S,C*width
         if kernel.dim() == 2:
             located = F.linear(windows, kernel)  # B,H,S,A
         else:

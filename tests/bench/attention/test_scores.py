@@ -21,6 +21,11 @@ from bench.errors import NotApplicable, UsageError
 B, T, S, Q, D = 2, 3, 5, 6, 6
 #: What a score may read, as multiples of some weights.
 READ = {"previous": 1.0, "coverage": 3.0}
+#: Scores that have no form of an inner product.
+NO_DOT = {
+    *("concat", "coverage", "dynamic-convolution", "bilinear-tanh", "cosine", "tanh-dot"),
+    *("location-aware", "location-aware-2d", "location-aware-coverage", "location-aware-recurrent"),
+}
 
 
 def energies_of(
@@ -39,7 +44,7 @@ def pair_energy(
 
     Args:
         place: of the key in the source.
-        remembered: S each, what the score reads.
+        remembered: what the score reads, S each; what it keeps itself.
     """
     name = next(name for name, kind in scores.items() if type(score) is kind)
     if name == "dot":
@@ -52,6 +57,10 @@ def pair_energy(
     if name == "general":
         W = score.matrix.weight[head]
         return sum(h[i] * W[i, j] * s[j] for i in range(len(h)) for j in range(len(s)))
+    if name == "tanh-dot":
+        (W, b), (U, c) = ((one.weight[head], one.bias[head]) for one in (score.query, score.key))
+        asked, key = torch.tanh(W @ h + b), torch.tanh(U @ s + c)
+        return sum(asked[a] * key[a] for a in range(len(key))) / math.sqrt(len(key))
     if name == "bilinear-tanh":
         W = score.matrix.weight[head]
         return torch.tanh(h @ (W @ s) + score.bias[head, 0, 0])
@@ -72,6 +81,17 @@ def pair_energy(
         hidden = hidden + score.location.weight @ convolved(
             score.convolution.weight[:, 0], remembered["previous"], place
         )
+    elif name == "location-aware-coverage":
+        hidden = hidden + score.location.weight @ convolved(
+            score.convolution.weight[:, 0], remembered["coverage"], place
+        )
+    elif name == "location-aware-2d":
+        for step, weights in enumerate(remembered["kept"]):
+            hidden = hidden + score.location.weight @ convolved(
+                score.convolution.weight[:, step], weights, place
+            )
+    elif name == "location-aware-recurrent":
+        hidden = hidden + remembered["kept"][0]
     elif name == "coverage":
         hidden = hidden + score.covered[head] * remembered["coverage"][place]
     else:
@@ -113,6 +133,9 @@ def test_energies_are_those_of_the_formula(name: str, heads: int) -> None:
     keys = torch.randn(B, S, D, dtype=torch.float64)
     previous = torch.rand(B, heads, S, dtype=torch.float64).softmax(-1)
     remembered = {name: previous * factor for name, factor in READ.items()}
+    if "kept" in score.reads:
+        mask = torch.ones(B, S, dtype=torch.bool)
+        remembered["kept"] = score.keep(score.keep(None, previous.flip(2), mask), previous, mask)
     found = energies_of(score, query, keys, remembered)
     assert found.shape == (B, heads, T, S)
     for b in range(B):
@@ -162,8 +185,7 @@ def test_the_dot_form_gives_the_same_energies(name: str) -> None:
     projected = score.project_keys(torch.randn(B, S, D, dtype=torch.float64))
     dot = score.as_dot(query)
     if dot is None:
-        additive = ("concat", "coverage", "location-aware", "dynamic-convolution")
-        assert name in (*additive, "bilinear-tanh", "cosine")
+        assert name in NO_DOT
         return
     vectors, factor = dot
     expected = factor * torch.einsum("bhtk,bhsk->bhts", vectors, projected)
@@ -175,7 +197,10 @@ def test_sizes_that_differ(name: str) -> None:
     kind = scores.get(name)
     if kind.refusal(4, 6) is None:
         score = kind.build(4, 6)
-        remembered = {read: torch.ones(B, 1, S) for read in score.reads}
+        remembered = {read: torch.ones(B, 1, S) for read in score.reads - {"kept"}}
+        if "kept" in score.reads:
+            mask = torch.ones(B, S, dtype=torch.bool)
+            remembered["kept"] = score.keep(None, torch.ones(B, 1, S), mask)
         projected = score.project_keys(torch.randn(B, S, 6))
         assert score(torch.randn(B, 1, 4), projected, remembered).shape == (B, 1, 1, S)
         return

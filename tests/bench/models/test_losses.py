@@ -12,7 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from bench.attention.attention import build_attention
+from bench.attention.base import Sizes
 from bench.attention.registries import attentions
+from bench.errors import NotApplicable
 from bench.models import losses as module
 from bench.models.losses import (
     attention_penalties,
@@ -125,6 +128,25 @@ def test_mechanisms_have_the_penalties_of_their_options() -> None:
         "global": [],
         "none": [],
     }
+
+
+def test_the_coverage_loss_counts_from_its_start_on() -> None:
+    late = attentions.get("soft").Options(
+        doubly_stochastic=0.5, coverage_loss=2.0, coverage_start=0.75
+    )
+    always = [(0.5, doubly_stochastic_penalty)]
+    for done in (0.0, 299 / 400):
+        assert attention_penalties(late, done) == always
+    for done in (300 / 400, 1.0):
+        assert attention_penalties(late, done) == [*always, (2.0, coverage_loss)]
+    soon = late.model_copy(update={"coverage_start": 0.0})
+    assert attention_penalties(soon, 0.0) == [*always, (2.0, coverage_loss)]
+
+
+def test_a_start_without_a_loss_is_refused() -> None:
+    options = attentions.get("global").Options(coverage_start=0.5)
+    with pytest.raises(NotApplicable, match="says when coverage_loss begins"):
+        build_attention("global", Sizes(4, 4), options=options)
 
 
 def test_the_coverage_loss_is_that_of_the_formula() -> None:

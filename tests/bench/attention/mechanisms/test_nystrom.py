@@ -89,6 +89,36 @@ def test_with_a_landmark_for_every_position_it_is_softmax_attention(make_memory:
     torch.testing.assert_close(found[1, :3], expected[1, :3], atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.parametrize("width", [1, 3, 11])
+@torch.no_grad()
+def test_a_convolution_of_the_values_is_added_to_each_head(width: int, make_memory: Make) -> None:
+    memory = make_memory([7, 4, 1], SIZE)
+    module = build(landmarks=3, value_kernel=width)
+    plain = build(landmarks=3)
+    plain.load_state_dict(module.state_dict(), strict=False)
+    found, without = (
+        one(memory.states, one.prepare(memory), AttentionState()).context for one in (module, plain)
+    )
+    filters, half = module.convolution.weight[:, 0, :, 0], width // 2  # H,width
+    for example, length in enumerate((7, 4, 1)):
+        values = module.value_projection(memory.states[example, :length]).unflatten(-1, (HEADS, K))
+        added = torch.zeros(length, HEADS, K, dtype=torch.float64)
+        for s in range(length):
+            for j in range(width):
+                if 0 <= s + j - half < length:
+                    added[s] += filters[:, j, None] * values[s + j - half]
+        expected = added.flatten(1) @ module.output_projection.weight.T
+        difference = found[example, :length] - without[example, :length]
+        torch.testing.assert_close(difference, expected)
+
+
+def test_the_convolution_has_an_odd_width_and_stands_in_the_encoder_alone() -> None:
+    with pytest.raises(ValueError, match="odd width"):
+        NystromOptions(value_kernel=4)
+    assert build("cross", value_kernel=3).convolution is None
+    assert build().convolution is None
+
+
 def test_padding_and_the_rest_of_the_batch_change_nothing(make_memory: Make) -> None:
     memory = make_memory([9, 4], SIZE)
     module = build(landmarks=3)

@@ -48,6 +48,10 @@ def fit(
         RankLost, RankFailed: something happened to another rank.
     """
     served = data.datamodule(plan.cell.seed)
+    if plan.settings.patience and not isinstance(module, TrainingModule):
+        raise UsageError(
+            f"{plan.cell.task} trains for all of its steps", where="--set patience", remedy="set 0"
+        )
     callbacks: list[pl.Callback] = [_ReportCurve(hooks)]
     earlier = 0.0
     guard = with_context(hooks) if options.ranks > 1 else nullcontext()

@@ -15,7 +15,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ from bench.store.result import Cost, Result, utc_now
 from bench.tracking import open_tracker
 from tasks.base import Evaluation, Plan, TaskData
 from tasks.plan import resolve, with_data
+from tasks.training.convergence import DECIMALS, Curve, best_validation, converged, out_of_patience
 from tasks.training.module import DivergedError
 
 #: `Failure.kind` of input the user must mend; `attnbench run` turns it into exit status 2.
@@ -173,6 +174,8 @@ def _train_and_test(
         total_seconds=round(time.perf_counter() - clock, 3),
     )
     together = [f"trained by {options.ranks} processes together"] if options.ranks > 1 else []
+    curve = _curve(module)
+    best = _best_point(plan, curve)
     result = Result(
         hash=cell.hash,
         cell_json=cell.to_json(),
@@ -182,13 +185,21 @@ def _train_and_test(
         by_length=tuple(evaluation.by_length),
         alignment=evaluation.alignment,
         cost=cost,
-        curve=_curve(module),
+        curve=curve,
+        converged=converged(curve),
+        best_step=None if best is None else int(best["step"]),
         provenance=options.provenance(
             started,
             data_fingerprint=data.corpus.fingerprint,
             splits=data.corpus.identities,
             signatures=evaluation.signatures,
-            notes=[*data.notes, *evaluation.notes, *together, *options.notes_of(cell)],
+            notes=[
+                *data.notes,
+                *evaluation.notes,
+                *_patience_notes(plan, curve),
+                *together,
+                *options.notes_of(cell),
+            ],
         ),
     )
     return evaluation, result
@@ -197,10 +208,12 @@ def _train_and_test(
 def _evaluate(
     plan: Plan, module: pl.LightningModule, data: TaskData, options: TrialOptions
 ) -> Evaluation:
-    """Test a trained module; where there are no tests, take the loss of its last validation."""
+    """Test a trained module; where there are no tests, take the validation loss of the parameters
+    that would be tested."""
     if not options.tests:
-        last: dict[str, float] = getattr(module, "curve")[-1]  # noqa: B009 - every task's module
-        figures = validation_figures(last["validation_loss"], last["step"])
+        curve: list[dict[str, float]] = getattr(module, "curve")  # noqa: B009 - every task's module
+        tested = _best_point(plan, curve) or curve[-1]
+        figures = validation_figures(tested["validation_loss"], curve[-1]["step"])
         return Evaluation(predictions=(), **figures)
     module = module.to(options.device).eval()
     with torch.inference_mode():
@@ -227,9 +240,25 @@ def failure_kind(error: Exception) -> str:
 
 def _curve(module: Any) -> tuple[dict[str, float], ...]:
     return tuple(
-        {key: round(float(value), 6) for key, value in point.items() if math.isfinite(value)}
+        {key: round(float(value), DECIMALS) for key, value in point.items() if math.isfinite(value)}
         for point in getattr(module, "curve", [])
     )
+
+
+def _best_point(plan: Plan, curve: Curve) -> Mapping[str, float] | None:
+    """The validation whose parameters are tested; None where the last parameters are."""
+    return curve[best_validation(curve)] if plan.settings.patience and curve else None
+
+
+def _patience_notes(plan: Plan, curve: Curve) -> list[str]:
+    settings, best = plan.settings, _best_point(plan, curve)
+    if best is None:
+        return []
+    note = f"tested are the parameters of step {best['step']:g}: the lowest validation loss"
+    if not out_of_patience(curve, settings.patience):
+        return [note]
+    ended = f"training stopped after step {curve[-1]['step']:g} of {settings.max_steps}"
+    return [f"{ended} (patience={settings.patience})", note]
 
 
 def _ratio(amount: float, seconds: float) -> float | None:

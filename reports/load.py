@@ -202,6 +202,13 @@ class BenchmarkSetting:
         return replace(self, data="", data_label="")
 
 
+def all_converged(known: Iterable[bool | None]) -> bool | None:
+    """Whether all of several had converged: False if one had not, None if that is not known of all
+    or there are none."""
+    found = set(known)
+    return False if False in found else True if found == {True} else None
+
+
 @dataclass(frozen=True)
 class Contender:
     """One attention with one score function and its options; its finished and failed results by
@@ -232,6 +239,16 @@ class Contender:
     def values(self) -> tuple[float, ...]:
         """The main metric of every finished seed."""
         return tuple(result.primary.value for result in self.done if result.primary)
+
+    @property
+    def unconverged(self) -> int:
+        """How many finished seeds were still improving on validation data when training ended."""
+        return sum(result.converged is False for result in self.done)
+
+    @property
+    def converged(self) -> bool | None:
+        """Whether every finished seed had converged; None where that is not known of all."""
+        return all_converged(result.converged for result in self.done)
 
     @property
     def slug(self) -> str:

@@ -72,6 +72,7 @@ class OurResults:
         higher_is_better: of our figure.
         estimates: by row, None where nothing was run.
         names: by row, the mechanism that stands for it.
+        converged: by row, whether its training had (`Contender.converged`).
         adjusted: p of the difference of two rows, both ways round; absent or NaN where there is
             no telling.
         comparable: pairs of rows that were tested on the same examples, both ways round.
@@ -81,6 +82,7 @@ class OurResults:
     higher_is_better: bool
     estimates: Mapping[str, Estimate | None]
     names: Mapping[str, str]
+    converged: Mapping[str, bool | None]
     adjusted: Mapping[tuple[str, str], float]
     comparable: frozenset[tuple[str, str]]
 
@@ -292,6 +294,7 @@ def _by_examples(
         frame.higher_is_better,
         dict(zip(rows, scores.estimates, strict=True)),
         {row: one.name for row, one in contenders.items()},
+        {row: one.converged for row, one in contenders.items()},
         p,
         frozenset(pair for pair, value in p.items() if not np.isnan(value)),
     )
@@ -327,6 +330,7 @@ def _by_seeds(contenders: dict[str, Contender], name: str, higher_is_better: boo
         higher_is_better,
         estimates,
         {row: one.name for row, one in contenders.items()},
+        {row: one.converged for row, one in contenders.items()},
         adjusted,
         frozenset(adjusted),
     )

@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from bench.errors import UsageError
 from bench.store.result import AlignmentFigures, Cost, Result
 from reports.data import fingerprint_of
-from reports.tables import Entry, Label, Missing, Number, Row, Table
+from reports.tables import UNCONVERGED, Entry, Label, Missing, Number, Row, Table
 from reports.tables.overview import PRIMARY, failure_text, metric_keys
 
 #: Columns of a trial in the Parquet file.
@@ -55,12 +55,15 @@ def csv_text(table: Table) -> str:
     grid = [_entries(row, table, f"{row.label} needs a score function") for row in table.rows]
     parts = [_csv_parts([line[place] for line in grid], table) for place in range(len(keys))]
     header = [f"{key}{part}" for key, own in zip(keys, parts, strict=True) for part in own]
-    writer.writerow([table.corner, *header])
+    # Whether its contender had converged, where rows tell.
+    marked = any(row.converged is not None for row in table.rows)
+    writer.writerow([table.corner, *(["converged"] if marked else []), *header])
     for row, line in zip(table.rows, grid, strict=True):
         fields = [
             _csv_field(entry, part) for entry, own in zip(line, parts, strict=True) for part in own
         ]
-        writer.writerow([_safe(row.label), *fields])
+        told = [_yes_or_no(row.converged)] if marked else []
+        writer.writerow([_safe(row.label), *told, *fields])
     return out.getvalue()
 
 
@@ -71,6 +74,8 @@ def _csv_parts(entries: Sequence[Entry], table: Table) -> list[str]:
         parts += ["_low", "_high"]
     if any(number.group is not None for number in numbers):
         parts.append("_group")
+    if any(number.converged is not None for number in numbers):
+        parts.append("_converged")
     if table.shows_notes:
         parts.append("_note")
     return parts
@@ -81,8 +86,14 @@ def _csv_field(entry: Entry, part: str) -> str:
         return _safe(entry.text) if part == "" else ""
     if part == "_note":
         return _safe(entry.note)
+    if part == "_converged":
+        return _yes_or_no(entry.converged)
     value = getattr(entry, part.removeprefix("_") or "value")
     return "" if value is None else repr(value)
+
+
+def _yes_or_no(converged: bool | None) -> str:
+    return "" if converged is None else "yes" if converged else "no"
 
 
 def _safe(text: str) -> str:
@@ -102,6 +113,7 @@ _LATEX = str.maketrans(
         "“": "``",
         "”": "''",
         "…": r"\ldots{}",
+        UNCONVERGED: r"\dag{}",
     }
 )
 
@@ -129,12 +141,13 @@ def latex_text(table: Table) -> str:
         cells = [_latex_entry(entry, shows_notes=table.shows_notes) for entry in entries]
         if row.spanning:
             cells = [rf"\multicolumn{{{width}}}{{c}}{{{cells[0]}}}"]
-        lines.append(" & ".join([_latex(row.label), *cells]) + r" \\")
+        label = _latex(row.label) + _latex_mark(row.converged)
+        lines.append(" & ".join([label, *cells]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
     every = [entry for row in table.rows for entry in (*row.entries, row.spanning)]
     reasons = [one.text for one in every if isinstance(one, Missing) and one.reason]
     sentences = [f"{reason[:1].upper()}{reason[1:]}." for reason in dict.fromkeys(reasons)]
-    notes = [*table.notes, *sentences]
+    notes = [*table.all_notes, *sentences]
     if any(isinstance(one, Number) and one.group == 1 for one in every):
         notes.append("Bold: the best and what cannot be told apart from it.")
     if notes:
@@ -161,6 +174,7 @@ def _latex_entry(entry: Entry, *, shows_notes: bool) -> str:
         case Number():
             text = _latex(entry.text)
             text = rf"\textbf{{{text}}}" if entry.group == 1 else text
+            text += _latex_mark(entry.converged)
             told = [entry.interval, entry.note if shows_notes else ""]
             small = " ".join(_latex(part) for part in told if part)
             return rf"{text} {{\scriptsize {small}}}" if small else text
@@ -169,6 +183,10 @@ def _latex_entry(entry: Entry, *, shows_notes: bool) -> str:
             return rf"\textit{{{short}}}"
         case Label():
             return _latex(entry.text)
+
+
+def _latex_mark(converged: bool | None) -> str:
+    return rf"\textsuperscript{{{_latex(UNCONVERGED)}}}" if converged is False else ""
 
 
 def _latex(text: str) -> str:
@@ -194,9 +212,9 @@ def markdown_text(table: Table) -> str:
             _markdown_entry(entry, reasons, shows_notes=table.shows_notes)
             for entry in _entries(row, table, "this needs a score function")
         ]
-        lines.append(_line([escape_markdown(row.label), *cells]))
+        lines.append(_line([escape_markdown(row.label) + _mark(row.converged), *cells]))
     lines.append("")
-    lines += [f"- {escape_markdown(note)}" for note in table.notes]
+    lines += [f"- {escape_markdown(note)}" for note in table.all_notes]
     lines += [f"- ({place}) {escape_markdown(reason)}" for reason, place in reasons.items()]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -209,6 +227,7 @@ def _markdown_entry(entry: Entry, reasons: dict[str, int], *, shows_notes: bool)
     match entry:
         case Number():
             text = f"**{entry.text}**" if entry.group == 1 else entry.text
+            text += _mark(entry.converged)
             note = f"({escape_markdown(entry.note)})" if shows_notes and entry.note else ""
             return " ".join(part for part in (text, entry.interval, note) if part)
         case Missing():
@@ -219,6 +238,10 @@ def _markdown_entry(entry: Entry, reasons: dict[str, int], *, shows_notes: bool)
             return f"{short} ({place})"
         case Label():
             return escape_markdown(entry.text)
+
+
+def _mark(converged: bool | None) -> str:
+    return f" {UNCONVERGED}" if converged is False else ""
 
 
 def escape_markdown(text: str) -> str:
@@ -245,6 +268,8 @@ def parquet_bytes(results: Sequence[Result]) -> bytes:
             *((name, pa.string()) for name in ("status", "failure", "main_metric")),
             *((name, pa.float64()) for name in PRIMARY),
             ("higher_is_better", pa.bool_()),
+            ("converged", pa.bool_()),
+            ("best_step", pa.int64()),
             *(
                 (name, pa.float64())
                 for name in (*AlignmentFigures.model_fields, *Cost.model_fields)
@@ -268,6 +293,8 @@ def _row(result: Result, metrics: Sequence[str]) -> dict[str, object]:
         "failure": failure_text(result) or None,
         "main_metric": primary.name if primary else None,
         **{name: getattr(primary, name, None) for name in (*PRIMARY, "higher_is_better")},
+        "converged": result.converged,
+        "best_step": result.best_step,
         **{name: getattr(result.alignment, name, None) for name in AlignmentFigures.model_fields},
         **{name: getattr(result.cost, name) for name in Cost.model_fields},
         **{f"metric_{name}": result.metrics.get(name) for name in metrics},

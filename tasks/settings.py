@@ -58,6 +58,12 @@ class Settings(BaseModel):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     dropout: float = Field(0.1, ge=0, lt=1)
     num_validations: int = Field(5, ge=1, description="validation passes, evenly spaced")
+    patience: int = Field(
+        0,
+        ge=0,
+        description="stop after so many validations without a lower validation loss, and test the "
+        "parameters that had the lowest; 0 trains for max_steps and tests the last ones",
+    )
     precision: Literal["32", "bf16"] = "32"
 
     # model

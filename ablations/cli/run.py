@@ -188,6 +188,12 @@ def _show(result: Result, *, as_json: bool) -> None:
         note("failed", [f"{result.cell.label}: {failure.kind}: {failure.message}"])
 
 
+_CONVERGED = {
+    True: "yes, the validation loss had stopped improving",
+    False: "no, the validation loss was still improving at the end: train for more max_steps",
+}
+
+
 def summary(result: Result) -> list[str]:
     """A summary of the record for a person, in a few lines."""
     lines = [f"{result.cell.label} [{result.cell.budget}] {result.hash[:12]}"]
@@ -206,6 +212,8 @@ def summary(result: Result) -> list[str]:
         known = [f"{key} {_figure(value)}" for key, value in figures.items() if value is not None]
         if known:
             lines.append(f"  {name}: {', '.join(known)}")
+    if result.converged is not None:
+        lines.append(f"  converged: {_CONVERGED[result.converged]}")
     lines += [f"  note: {note}" for note in result.provenance.notes]
     return lines
 

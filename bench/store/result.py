@@ -160,7 +160,13 @@ class Provenance(Record):
 
 
 class Result(Record):
-    """One trial (`STORE/trials/<hash>.json`)."""
+    """One trial (`STORE/trials/<hash>.json`).
+
+    converged: whether the validation loss had stopped improving when training ended; null where
+        there are too few validations to say.
+    best_step: step of the validation whose parameters were tested, where the best ones were
+        kept; null where the last ones were tested.
+    """
 
     schema_version: Literal[1] = Field(default=SCHEMA, alias="schema")
     hash: str
@@ -173,6 +179,8 @@ class Result(Record):
     alignment: Alignment | None = None
     cost: Cost = Field(default_factory=Cost)
     curve: tuple[dict[str, Finite], ...] = ()
+    converged: bool | None = None
+    best_step: int | None = None
     provenance: Provenance
 
     @model_validator(mode="after")
@@ -187,6 +195,10 @@ class Result(Record):
             raise ValueError("a finished trial has a primary figure and no failure")
         if self.status == "failed" and (self.failure is None or self.primary is not None):
             raise ValueError("a failed trial has a failure and no primary figure")
+        if self.best_step is not None and self.best_step not in [
+            point.get("step") for point in self.curve
+        ]:
+            raise ValueError(f"its curve has no validation at step {self.best_step}")
         return self
 
     def to_json(self) -> dict[str, Any]:
@@ -200,6 +212,14 @@ class Result(Record):
     @property
     def cell(self) -> Cell:
         return Cell.from_json(self.cell_json)
+
+    @property
+    def tested_point(self) -> Mapping[str, float]:
+        """The point of the curve that is nearest to the parameters that were tested; empty without
+        a curve."""
+        if self.best_step is None:
+            return self.curve[-1] if self.curve else {}
+        return next(point for point in self.curve if point.get("step") == self.best_step)
 
 
 def fault_of_age(record: Any) -> str | None:

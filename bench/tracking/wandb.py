@@ -289,6 +289,8 @@ def _last_step(run: Any) -> float:
 
 def _summary(result: Result) -> dict[str, Any]:
     summary: dict[str, Any] = {"status": result.status, **result.metrics}
+    told = {"converged": result.converged, "best_step": result.best_step}
+    summary |= {name: value for name, value in told.items() if value is not None}
     if result.primary:
         summary["primary"] = result.primary.value
         summary |= {f"primary_{field}": getattr(result.primary, field) for field in _INTERVAL}

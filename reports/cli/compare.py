@@ -86,7 +86,7 @@ def _cells(one: CellDifference) -> tuple[str, ...]:
         formats.signed(one.after - one.before, digits),
         "" if one.low is None or one.high is None else formats.interval(one.low, one.high, digits),
         "" if one.p is None else formats.probability(one.p),
-        f"{one.verdict}{covered}",
+        f"{one.told}{covered}{', not converged' if one.converged is False else ''}",
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from reports.formats import metric_name
 from reports.leaderboard.board import NO_REFERENCE, Board, BoardEntry, ClassBoard, SettingBoard
 from reports.leaderboard.rules import ReferenceSetting, Track
-from reports.load import slug
+from reports.load import all_converged, slug
 from reports.pages import template_environment
 from reports.statistics.significance import (
     Estimate,
@@ -88,7 +88,7 @@ def setting_table(standing: SettingBoard, kind: str) -> Table:
             if size is None
             else Number(size, form="count", note=f"{size:,}"),
         )
-        rows.append(Row(entry.name, entries))
+        rows.append(Row(entry.name, entries, converged=contender.converged))
     return Table(
         name=slug(f"{kind} {standing.setting.slug}"),
         title=f"{standing.setting.task.capitalize()}: {standing.setting.label}",
@@ -104,11 +104,21 @@ def score_entry(
     reference: ReferenceSetting | str,
     group: int | None = None,
     shade: float | None = None,
+    converged: bool | None = None,
 ) -> Number | Missing:
     """Return a table entry with the score, or with the reason why there is none."""
     if score is None:
         return Missing("not measured", reference if isinstance(reference, str) else "")
-    return Number(score.value, score.low, score.high, 2, group=group, shade=shade, signed=True)
+    return Number(
+        score.value,
+        score.low,
+        score.high,
+        digits=2,
+        group=group,
+        shade=shade,
+        signed=True,
+        converged=converged,
+    )
 
 
 def _setting_notes(standing: SettingBoard) -> list[str]:
@@ -151,7 +161,8 @@ class _TrackEntry:
 
     def overall_entry(self, group: int | None, shade: float | None) -> Number | Missing:
         if self.overall is not None:
-            return score_entry(self.overall, "", group, shade)
+            converged = all_converged(self._converged(one) for one in self.standings if one)
+            return score_entry(self.overall, "", group, shade, converged)
         if self.done < len(self.standings):
             return Missing("not run", f"{self.done} of {len(self.standings)} settings")
         reasons = (one.reference for one in self.standings if one is not None)
@@ -163,7 +174,16 @@ class _TrackEntry:
         if standing is None:
             return Missing("not run")
         group = standing.analysis.main.groups[standing.entries.index(self.entry)]
-        return score_entry(self._score(standing), standing.reference, group)
+        return score_entry(
+            self._score(standing),
+            standing.reference,
+            group,
+            converged=self._converged(standing),
+        )
+
+    def _converged(self, standing: SettingBoard) -> bool | None:
+        place = standing.entries.index(self.entry)
+        return standing.analysis.frame.contenders[place].converged
 
     def _score(self, standing: SettingBoard) -> BoardScore | None:
         place = standing.entries.index(self.entry)

@@ -24,6 +24,13 @@ from reports.leaderboard.bundle import Problem, plain
 from reports.leaderboard.checks import named
 from tasks.base import Plan
 from tasks.evaluation.scoring import Prediction
+from tasks.training.convergence import (
+    WATCHED,
+    Curve,
+    best_validation,
+    converged,
+    out_of_patience,
+)
 
 #: What a stated number can be, by its place in a record or in a prediction: the first pattern that
 #: fits. Anything else is worked out again or refused as unknown.
@@ -135,7 +142,8 @@ def _impossible_curve(result: Result, plan: Plan) -> Iterator[str]:
         yield "its curve has a point without a whole number of steps"
         return
     last = max(steps, default=0.0)
-    if not most - interval < last <= most:  # validations are that far apart
+    stopped = out_of_patience(_judged(result.curve), plan.settings.patience)
+    if not stopped and not most - interval < last <= most:  # validations are that far apart
         yield f"its curve ends at step {last:g}, and training at {most}"
     elif any(later <= earlier for earlier, later in itertools.pairwise(steps)):
         yield "the steps of its curve do not rise"
@@ -143,6 +151,8 @@ def _impossible_curve(result: Result, plan: Plan) -> Iterator[str]:
         yield f"its curve has {len(steps)} validations; the settings give {most // interval}"
     elif len({frozenset(point) for point in result.curve}) > 1:
         yield "the points of its curve have different figures"
+    else:
+        yield from _impossible_ending(result, plan)
     for point in result.curve:
         # A unit that is not the most probable one has a probability of one half at most.
         accuracy, loss = point.get("validation_accuracy"), point.get("validation_loss")
@@ -153,6 +163,23 @@ def _impossible_curve(result: Result, plan: Plan) -> Iterator[str]:
                     f"curve, step {point['step']:g}: a loss of {loss:.4g} with an accuracy of "
                     f"{accuracy:.4g}, which takes {least:.4g} at least"
                 )
+
+
+def _judged(curve: Curve) -> Curve:
+    """The points of a curve that a trial judges by."""
+    return [point for point in curve if WATCHED in point]
+
+
+def _impossible_ending(result: Result, plan: Plan) -> Iterator[str]:
+    """What a record says of the end of training that its curve does not."""
+    curve, patience = _judged(result.curve), plan.settings.patience
+    if out_of_patience(curve[:-1], patience):
+        yield f"its curve goes on after {patience} validations without a lower loss"
+    best = curve[best_validation(curve)]["step"] if curve and patience else None
+    if result.best_step != best:
+        yield f"best_step is {result.best_step}; its curve and patience={patience} give {best}"
+    if result.converged != converged(curve):
+        yield f"converged is {result.converged}, and {converged(curve)} by its curve"
 
 
 def _alignments(result: Result) -> Iterator[tuple[str, AlignmentFigures]]:

@@ -46,6 +46,7 @@ from reports.tables import (
     cell_page_name,
     metric_number,
 )
+from reports.tables.overview import converged_text
 from reports.tables.scores import main_entries, overlap_notes, run_notes
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def _seeds(analysis: Analysis, contender: Contender) -> Table:
         Column("aer", "AER"),
         Column("parameters", "parameters"),
         Column("train_seconds", "training"),
+        Column("converged", "converged", text=True),
         Column("result", "result", text=True),
     )
     rows = [_seed_row(result, metric) for result in (*contender.done, *contender.failed)]
@@ -159,6 +161,7 @@ def _seed_row(result: Result, metric: str) -> Row:
         _known(aer, "percent"),
         _known(cost.parameters, "count"),
         _known(cost.train_seconds, "seconds"),
+        Label(converged_text(result.converged)),
         Label(result.hash[:12]),
     )
     return Row(label, entries)

@@ -7,7 +7,7 @@ by example where predictions are kept. Holm's correction runs over all compariso
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -20,7 +20,7 @@ from reports import formats
 from reports import load as frames
 from reports.data import DIGITS, UNKNOWN, differences, fingerprint_of, without_data
 from reports.figures.svg import clean
-from reports.load import BenchmarkSetting, Catalogue
+from reports.load import BenchmarkSetting, Catalogue, Contender, all_converged
 from reports.pages import template_environment
 from reports.samples import Sample, read_samples
 from reports.statistics.bootstrap import (
@@ -58,6 +58,8 @@ class CellDifference:
         p: two-sided, after Holm's correction; None likewise.
         basis: what the interval covers ("seeds and examples", "examples", ...).
         reason: why the two are not comparable, else "".
+        converged: whether training had in both; False where any seed had not, None where that is
+            not known.
     """
 
     setting: BenchmarkSetting
@@ -74,6 +76,14 @@ class CellDifference:
     p: float | None = None
     verdict: Change = "not comparable"
     basis: str = "none"
+    converged: bool | None = None
+
+    @property
+    def told(self) -> str:
+        """The verdict in words; one on training that had not converged holds until there."""
+        if self.converged is False and self.verdict in ("better", "worse"):
+            return f"{self.verdict} so far"
+        return self.verdict
 
 
 @dataclass(frozen=True)
@@ -106,8 +116,9 @@ class StoreComparison:
     @property
     def counts(self) -> str:
         """The number of each verdict: `2 better, 1 worse, 10 cannot be told apart`."""
-        counted = Counter(one.verdict for one in self.differences)
-        told = ", ".join(f"{counted[name]} {name}" for name in get_args(Change) if counted[name])
+        counted = Counter(one.told for one in self.differences)
+        order = [word for name in get_args(Change) for word in (name, f"{name} so far")]
+        told = ", ".join(f"{counted[name]} {name}" for name in order if counted[name])
         return told or "no shared cell has finished in both"
 
 
@@ -279,9 +290,15 @@ def _measure(
                 before=float(np.mean([one.value for one, _ in figures])),
                 after=float(np.mean([other.value for _, other in figures])),
                 reason=measured.reason,
+                converged=_both_converged(contender, new),
             )
             found.append((difference, measured))
     return found
+
+
+def _both_converged(before: Contender, new: Mapping[str, Result]) -> bool | None:
+    after = replace(before, done=tuple(new[one.hash] for one in before.done))
+    return all_converged([before.converged, after.converged])
 
 
 def _variance(drawn: Sequence[tuple[Drawn, Drawn]]) -> float:
@@ -390,13 +407,13 @@ def _table(setting: BenchmarkSetting, differences: Sequence[CellDifference], num
             Column("verdict", "verdict", text=True),
             Column("seeds", "seeds"),
         ),
-        tuple(Row(one.contender, _entries(one)) for one in differences),
+        tuple(Row(one.contender, _entries(one), converged=one.converged) for one in differences),
         (f"{formats.title(first.metric)}, {better} is better; means over the seeds of both.",),
     )
 
 
 def _entries(one: CellDifference) -> tuple[Entry, ...]:
-    verdict = f"{one.verdict} ({one.reason})" if one.reason else one.verdict
+    verdict = f"{one.told} ({one.reason})" if one.reason else one.told
     return (
         metric_number(one.before, one.metric),
         metric_number(one.after, one.metric),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from reports import formats
 from reports.load import Catalogue
@@ -17,7 +17,7 @@ _NAMED = 6
 
 def findings(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
     """Summarize a frame in a few sentences, none of which claims a difference that is not
-    significant."""
+    significant, or calls anything better where training had not converged."""
     if not any(analysis.main.estimates):
         return ("Nothing has finished in this setting yet.",)
     sentences = (
@@ -28,6 +28,7 @@ def findings(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
         *_longer(analysis),
         _lead(analysis),
         _alignment(analysis),
+        _unconverged(analysis),
     )
     return tuple(filter(None, sentences))
 
@@ -42,6 +43,9 @@ def _best(analysis: Analysis) -> str:
         seeds = seeds_text(analysis.main)
         return f"{sentence} Not to be told apart from it with {seeds}: {_names(analysis, others)}."
     if sum(one is not None for one in analysis.main.estimates) > 1:
+        ended = _ended(analysis, range(len(frame.contenders)))
+        if ended:
+            return f"{sentence} It was ahead of everything else beyond chance {ended}."
         known = {one.basis for one in analysis.main.estimates if one is not None}
         doubt = "" if "seeds and examples" in known else ", as far as a single seed can tell"
         return f"{sentence} It is ahead of everything else beyond chance{doubt}."
@@ -72,12 +76,18 @@ def _controls(analysis: Analysis, catalogue: Catalogue) -> list[str]:
     rivals = [place for place in run if place not in controls]
     sentences = []
     for place in controls if rivals else ():
-        rest = [other for other in rivals if not _ahead(analysis, other, place)]
+        ahead = [other for other in rivals if _ahead(analysis, other, place)]
+        rest = [other for other in rivals if other not in ahead]
+        better = [other for other in ahead if not _ended(analysis, [place, other])]
+        seen = [other for other in ahead if other not in better]
+        told = [f"{len(better)} of {len(rivals)} mechanisms are better beyond chance"]
+        if seen:
+            ended = _ended(analysis, [place, *seen])
+            told = [*told, f"{len(seen)} were ahead beyond chance {ended}"][0 if better else 1 :]
         level = f" Not so: {_names(analysis, rest)}." if rest else ""
         sentences.append(
             f"The control {contenders[place].name} (one fixed vector instead of attention) reaches "
-            f"{_figure(analysis, place)}; {len(rivals) - len(rest)} of {len(rivals)} mechanisms "
-            f"are better beyond chance.{level}"
+            f"{_figure(analysis, place)}; {'; '.join(told)}.{level}"
         )
     return sentences
 
@@ -97,6 +107,9 @@ def _best_baseline(analysis: Analysis) -> str:
     if not passing:
         return f"{sentence}no mechanism of {len(known)} passes it beyond its interval."
     if len(passing) == len(known):
+        ended = _ended(analysis, passing)
+        if ended:
+            return f"{sentence}every mechanism was beyond it and its interval {ended}."
         return f"{sentence}every mechanism passes it beyond its interval."
     rest = [place for place in known if place not in passing]
     fewer, verb = (passing, "pass it") if len(passing) <= len(rest) else (rest, "do not")
@@ -127,7 +140,11 @@ def _lead(analysis: Analysis) -> str:
     if not told:
         return ""
     first = found.parts[0].name
-    return f"From “{first}” inputs, the lead over {control} grows beyond chance {'; '.join(told)}."
+    ended = _ended(analysis, range(len(frame.contenders)))
+    grows = f"{ended[:1].upper()}{ended[1:]}: from" if ended else "From"
+    return (
+        f"{grows} “{first}” inputs, the lead over {control} grows beyond chance {'; '.join(told)}."
+    )
 
 
 def _grown(
@@ -193,6 +210,38 @@ def _alignment(analysis: Analysis) -> str:
         f"Weights closest to the gold alignment: {name}, "
         f"alignment error rate {formats.percent(rates[name])}{against}."
     )
+
+
+def _unconverged(analysis: Analysis) -> str:
+    """Name what had not converged."""
+    found = _open(analysis, analysis.order)
+    if not found:
+        return ""
+    run = sum(one is not None for one in analysis.main.estimates)
+    return (
+        f"Not converged: {len(found)} of {run} ({_names(analysis, found)}). Their validation loss "
+        "was still improving when training ended, so what is said of them is what was seen until "
+        "then, and not which is better."
+    )
+
+
+def _open(analysis: Analysis, places: Iterable[int]) -> list[int]:
+    """Return those of the contenders that had not converged."""
+    contenders = analysis.frame.contenders
+    return [
+        place
+        for place in places
+        if analysis.main.estimates[place] is not None and contenders[place].converged is False
+    ]
+
+
+def _ended(analysis: Analysis, places: Iterable[int]) -> str:
+    """Say when something was seen of contenders of which some had not converged: `when training
+    ended, which had not converged for soft + concat`; "" where all had or nothing is known."""
+    found = _open(analysis, places)
+    if not found:
+        return ""
+    return f"when training ended, which had not converged for {_names(analysis, found)}"
 
 
 def _group_one(analysis: Analysis) -> list[int]:

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from reports import formats
-from reports.load import slug
+from reports.load import all_converged, slug
 from reports.replication import JUDGED, OurResults, PairVerdict, PaperColumn, Replication
 from reports.tables import (
     Column,
@@ -97,7 +97,8 @@ def _row(row: Published, ours: OurResults | None) -> Row:
     if ours is None or estimate is None:
         return Row(row.row, (published, Missing("not run"), Label("")))
     entry = estimate_entry(estimate, ours.metric)
-    return Row(row.row, (published, entry, Label(ours.names[row.row])))
+    converged = ours.converged.get(row.row)
+    return Row(row.row, (published, entry, Label(ours.names[row.row])), converged=converged)
 
 
 def pairs_table(replication: Replication, column: PaperColumn, place: int) -> Table:
@@ -109,20 +110,22 @@ def pairs_table(replication: Replication, column: PaperColumn, place: int) -> Ta
         Column("p", "p (Holm)"),
         Column("verdict", "ordering", text=True),
     )
-    rows = tuple(_pair(pair, metric) for pair in column.pairs)
+    rows = tuple(_pair(pair, metric, column.ours) for pair in column.pairs)
     title = f"Every two rows of {replication.paper}: {column.dataset}, {column.metric}"
     name = f"replication-{slug(replication.study)}-{place}-pairs"
     return Table(name, title, "better in the paper", columns, rows)
 
 
-def _pair(pair: PairVerdict, metric: str) -> Row:
+def _pair(pair: PairVerdict, metric: str, ours: OurResults | None) -> Row:
     lead: Entry = (
         Missing("not run" if pair.verdict == "not run" else "not applicable")
         if pair.lead is None
         else metric_number(pair.lead, metric, signed=True)
     )
     p: Entry = Missing("not measured") if pair.p is None else Number(pair.p, form="p")
-    return Row(pair.better, (Label(pair.worse), lead, p, Label(pair.verdict)))
+    both = [ours.converged.get(row) for row in (pair.better, pair.worse)] if ours else []
+    entries = (Label(pair.worse), lead, p, Label(pair.verdict))
+    return Row(pair.better, entries, converged=all_converged(both))
 
 
 def sentence(column: PaperColumn) -> str:

@@ -204,8 +204,8 @@ class Selection:
 
 
 def select_by_validation(frame: Frame, places: Sequence[int]) -> Selection:
-    """Select the contender with the best validation figure, mean over seeds, at the end of training
-    (the last parameters are the ones tested).
+    """Select the contender with the best validation figure of the parameters that were tested, mean
+    over seeds.
 
     Args:
         places: contenders of the frame that have finished; at least one.
@@ -216,10 +216,10 @@ def select_by_validation(frame: Frame, places: Sequence[int]) -> Selection:
     """
     assert places, "nothing to choose from"
     counterpart = f"validation_{frame.main_metric}"
-    own = {place: _mean_at_end(frame.contenders[place].done, counterpart) for place in places}
+    own = {place: _mean_tested(frame.contenders[place].done, counterpart) for place in places}
     if all(value is not None for value in own.values()):
         return _best(own, counterpart, frame.sign)
-    losses = {at: _mean_at_end(frame.contenders[at].done, VALIDATION_LOSS) for at in places}
+    losses = {at: _mean_tested(frame.contenders[at].done, VALIDATION_LOSS) for at in places}
     if any(value is not None for value in losses.values()):
         return _best(losses, VALIDATION_LOSS, -1)
     tested = {place: mean_known(frame.contenders[place].values)[0] for place in places}
@@ -232,7 +232,7 @@ def _best(values: dict[int, float | None], figure: str | None, sign: int) -> Sel
     return Selection(max(known, key=lambda place: known[place]), figure)
 
 
-def _mean_at_end(results: Sequence[Result], key: str) -> float | None:
-    """Mean of `key` at the last point of each curve, or None if any seed lacks it."""
-    ends = [result.curve[-1].get(key) if result.curve else None for result in results]
+def _mean_tested(results: Sequence[Result], key: str) -> float | None:
+    """Mean of `key` over the validations of what was tested, or None if any seed lacks it."""
+    ends = [result.tested_point.get(key) for result in results]
     return None if None in ends else mean_known(ends)[0]

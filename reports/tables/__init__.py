@@ -24,6 +24,12 @@ ROWS = 80
 #: Texts of up to so many characters stay on one line.
 SHORT = 16
 _ENOUGH_FOR_FENCES = 5
+#: The mark of what had not converged, in tables, and what it means.
+UNCONVERGED = "\N{DAGGER}"
+LEGEND = (
+    f"{UNCONVERGED} Not converged: the validation loss of one seed or more was still improving "
+    "when training ended. Trained for longer it may do better, so its place is not final."
+)
 
 Absence = Literal["not applicable", "not run", "failed", "not measured"]
 Form = Literal["plain", "percent", "p", "count", "seconds", "bytes", "rate"]
@@ -49,6 +55,8 @@ class Number:
         note: what else a reader should know, in a few words.
         signed: a difference, written with its sign.
         href: a page of the site that says more.
+        converged: whether the training of what it is a figure of had; None where the row says so,
+            where it is not known, and where nothing was trained.
     """
 
     value: float
@@ -61,6 +69,7 @@ class Number:
     note: str = ""
     signed: bool = False
     href: str = ""
+    converged: bool | None = None
 
     @property
     def text(self) -> str:
@@ -131,6 +140,8 @@ class Row:
             not apply (an attention without a score).
         apart: whether it is set apart from the rows before it (baselines among mechanisms).
         href: a page of the site that says more.
+        converged: whether the training of its contender had; None where each number says so,
+            where it is not known, and where nothing was trained.
     """
 
     label: str
@@ -139,6 +150,7 @@ class Row:
     spanning: Entry | None = None
     apart: bool = False
     href: str = ""
+    converged: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +176,16 @@ class Table:
     def __post_init__(self) -> None:
         for row in self.rows:
             assert row.spanning or len(row.entries) == len(self.columns), row.label
+
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """The notes, and the legend of the mark of what had not converged."""
+        marked = any(
+            False in (row.converged, *(getattr(one, "converged", None) for one in every))
+            for row in self.rows
+            for every in [(*row.entries, row.spanning)]
+        )
+        return (*self.notes, LEGEND) if marked else self.notes
 
     @property
     def shown(self) -> tuple[Row, ...]:

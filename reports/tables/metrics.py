@@ -58,7 +58,8 @@ def metrics_table(analysis: Analysis) -> Table:
     names = [one for one in metric_names(analysis) if one.kind == "figure"]
     names.sort(key=lambda one: bool(one.subset))
     several = any(one.subset for one in names)
-    main, stand = main_entries(analysis), against_best_baseline(analysis)
+    main = main_entries(analysis)
+    stand: list[str | None] = [*against_best_baseline(analysis)]
     best = best_baseline(analysis)
     rows = []
     for place in analysis.order:
@@ -75,6 +76,8 @@ def metrics_table(analysis: Analysis) -> Table:
         ]
         if best:
             told = stand[place]
+            if told == "better" and contender.converged is False:
+                told = "better so far"
             entries.insert(1, Label(told) if told else Missing("not measured"))
         rows.append(contender_row(analysis, place, entries))
     known = baselines(analysis)
@@ -245,6 +248,7 @@ def mcnemar_table(analysis: Analysis) -> Table | None:
         Row(
             frame.contenders[place].name,
             tuple(entry for rival in rivals for entry in _against(analysis, place, rival)),
+            converged=frame.contenders[place].converged,
         )
         for place in order
     ]
@@ -337,7 +341,7 @@ def alignment_table(analysis: Analysis) -> Table | None:
         if held:
             free = _alignment_entries(held)
             forced = _alignment_entries([one.forced for one in held])
-            rows.append(Row(contender.name, (*free, *forced)))
+            rows.append(Row(contender.name, (*free, *forced), converged=contender.converged))
     if not rows:
         return None
     rows += _baseline_rows(frame.done)

@@ -134,7 +134,7 @@ def results_table(results: Sequence[Result]) -> Table:
     """Build the table with one row per trial, for spreadsheets and programs."""
     axes = ("task", "dataset", "attention", "score", "budget", "seed")
     metrics, costs = metric_keys(results), list(Cost.model_fields) if results else []
-    texts = (*axes, "options", "data", "status", "failure", "main_metric")
+    texts = (*axes, "options", "data", "status", "failure", "converged", "main_metric")
     names = (*texts, *PRIMARY, *metrics, *costs)
     rows = []
     for result in results:
@@ -146,7 +146,7 @@ def results_table(results: Sequence[Result]) -> Table:
             *(result.metrics.get(name) for name in metrics),
             *(getattr(result.cost, name) for name in costs),
         ]
-        ended = (result.status, failure_text(result), metric)
+        ended = (result.status, failure_text(result), converged_text(result.converged), metric)
         entries: list[Entry] = [Label(text) for text in (*told, *ended)]
         entries += [Missing("not measured") if value is None else Number(value) for value in values]
         rows.append(Row(result.hash, tuple(entries)))
@@ -162,6 +162,11 @@ def metric_keys(results: Sequence[Result]) -> list[str]:
 def failure_text(result: Result) -> str:
     """Return why a result failed, `diverged: loss is nan`, or "" where it finished."""
     return f"{result.failure.kind}: {result.failure.message}" if result.failure else ""
+
+
+def converged_text(converged: bool | None) -> str:
+    """Return whether training had converged, in a word."""
+    return "unknown" if converged is None else "yes" if converged else "no"
 
 
 def _training_time(done: Sequence[Result]) -> str:

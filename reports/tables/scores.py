@@ -139,7 +139,9 @@ def main_entries(analysis: Analysis) -> list[Entry]:
         if isinstance(entry, Number):
             note = _seed_note(contender, entry.note, len(frame.seeds))
             href = contender_href(analysis, place)
-            entry = replace(entry, shade=shaded[place], note=note, href=href)
+            entry = replace(
+                entry, shade=shaded[place], note=note, href=href, converged=contender.converged
+            )
         elif contender.failed:
             entry = failure_entry(contender)
         entries.append(entry)
@@ -149,8 +151,12 @@ def main_entries(analysis: Analysis) -> list[Entry]:
 def _seed_note(contender: Contender, note: str, tried: int) -> str:
     done, failed = len(contender.done), len(contender.failed)
     if failed:
-        return f"{note}; {failed} of {formats.plural(done + failed, 'seed')} failed"
-    return note if done == tried else f"{note} (of {formats.plural(tried, 'seed')})"
+        note = f"{note}; {failed} of {formats.plural(done + failed, 'seed')} failed"
+    elif done < tried:
+        note = f"{note} (of {formats.plural(tried, 'seed')})"
+    if contender.unconverged:
+        note = f"{note}; {contender.unconverged} of {formats.plural(done, 'seed')} not converged"
+    return note
 
 
 def failure_entry(contender: Contender) -> Missing:
@@ -165,7 +171,16 @@ def contender_row(analysis: Analysis, place: int, entries: Sequence[Entry]) -> R
     failed."""
     contender = analysis.frame.contenders[place]
     if contender.done or not contender.failed:
-        return Row(contender.name, tuple(entries), href=contender_href(analysis, place))
+        # Marked once.
+        unmarked = (
+            replace(one, converged=None) if isinstance(one, Number) else one for one in entries
+        )
+        return Row(
+            contender.name,
+            tuple(unmarked),
+            href=contender_href(analysis, place),
+            converged=contender.converged,
+        )
     return Row(contender.name, (), spanning=failure_entry(contender))
 
 

@@ -31,6 +31,7 @@ from bench.models.base import ModelConfig
 from bench.models.losses import Baseline, Penalty, attention_penalties, reinforce_loss
 from tasks.data.batching import Share
 from tasks.settings import Settings
+from tasks.training.convergence import best_validation, out_of_patience
 
 #: Decay rates of AdamW's averages, as Vaswani et al. (2017) set them.
 BETAS = (0.9, 0.98)
@@ -123,6 +124,9 @@ class TrainingModule(pl.LightningModule):
             validation_loss, validation_accuracy.
         group: the ranks that train this model together. Figures cover all of them, except that
             `trained_units` is this rank's own until training ends.
+
+    With `settings.patience`, rank 0 keeps the parameters that had the lowest validation loss, and
+    has them when training ends.
     """
 
     def __init__(
@@ -138,6 +142,7 @@ class TrainingModule(pl.LightningModule):
         # Losses stay tensors until they are asked for: reading one waits for the device.
         self._losses: list[Tensor] = []
         self._validation: list[Tensor] = []
+        self._best: dict[str, Tensor] | None = None  # on the CPU
         # Of REINFORCE, for mechanisms that sample. It starts at the reward of knowing nothing.
         decay = getattr(attention_options, "baseline_decay", 0.9)
         self._baseline = Baseline.start(-math.log(groups), decay, groups=groups)
@@ -229,9 +234,25 @@ class TrainingModule(pl.LightningModule):
                 "validation_accuracy": float(sums[1] / sums[2]),
             }
         )
+        if self.settings.patience:
+            self._heed_validation()
+
+    def _heed_validation(self) -> None:
+        """Keep the parameters if the last validation was the best one; stop when out of
+        patience."""
+        if self.group.rank == 0 and best_validation(self.curve) == len(self.curve) - 1:
+            self._best = {
+                name: value.detach().to("cpu", copy=True)
+                for name, value in self.state_dict().items()
+            }
+        stop = torch.tensor(out_of_patience(self.curve, self.settings.patience))
+        self.trainer.should_stop = bool(self.group.broadcast(stop))
 
     def on_fit_end(self) -> None:
         self.trained_units = int(self.group.sum(torch.tensor(self.trained_units)))
+        if self._best is not None:
+            self.load_state_dict(self._best)
+            self._best = None
 
     def training_state(self) -> dict[str, Any]:
         """State of training besides parameters and optimizer, as plain data and tensors."""
@@ -241,6 +262,7 @@ class TrainingModule(pl.LightningModule):
             "seconds": time.perf_counter() - self._started,
             "losses": [loss.cpu() for loss in self._losses],
             "baseline": self._baseline.values,
+            "best": self._best,
         }
 
     def restore_training(self, state: Mapping[str, Any]) -> None:
@@ -250,6 +272,7 @@ class TrainingModule(pl.LightningModule):
         self._started = time.perf_counter() - state["seconds"]
         self._losses = [loss.to(self.device) for loss in state["losses"]]
         self._baseline = replace(self._baseline, values=state["baseline"])
+        self._best = state["best"]
 
     def configure_optimizers(self) -> Any:
         """AdamW with a per-step learning rate, in the form that Lightning takes.

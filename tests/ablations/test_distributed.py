@@ -23,6 +23,14 @@ from bench.store.store import Store
 from tasks.data.batching import share
 from tasks.plan import make_cell
 
+#: Unlearns at its third step, and stops there.
+PATIENT = {
+    "num_validations": 8,
+    "patience": 1,
+    "learning_rate": 0.05,
+    "schedule": "constant",
+    "warmup_fraction": 0.0,
+}
 #: Nothing is drawn in these, so they must agree. The last is trained on few units a batch, so that
 #: some batches have fewer examples than there are ranks.
 CELLS = [
@@ -31,16 +39,22 @@ CELLS = [
         ("translation", "soft", {}),
         ("translation", "self", {"schedule": "inverse-sqrt"}),
         ("entailment", "soft", {}),
+        ("entailment", "soft", PATIENT),
         ("summarization", "multi-step", {"batch_tokens": 40}),
     )
 ]
-DRAWN = make_cell("translation", "hard", budget="smoke", options={"max_steps": 8, "dropout": 0.3})
+DRAWN = make_cell(
+    "translation",
+    "hard",
+    budget="smoke",
+    options={"max_steps": 8, "dropout": 0.3, "num_validations": 4, "patience": 3},
+)
 LONG = make_cell("translation", "soft", budget="smoke", options={"max_steps": 150, "test_limit": 8})
 STUDY = """
 tasks: [translation]
 budget: smoke
 blocks:
-  - {attentions: [hard], options: {max_steps: 8, dropout: 0.3}}
+  - {attentions: [hard], options: {max_steps: 8, dropout: 0.3, num_validations: 4, patience: 3}}
   - {attentions: [soft], options: {max_steps: 150, test_limit: 8}}
 """
 WILD = make_cell(
@@ -97,6 +111,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def test_two_processes_do_what_one_does(trained: Trained, cell: Cell) -> None:
     together, alone = trained.together.get(cell.hash), trained.alone.get(cell.hash)
     assert together.status == alone.status == "done", together.failure
+    assert together.best_step == alone.best_step
+    if "patience" in cell.options:
+        assert alone.best_step is not None and len(alone.curve) < 8
     for mine, other in zip(together.curve, alone.curve, strict=True):
         for name in set(other) - {"seconds"}:
             assert mine[name] == pytest.approx(other[name], rel=2e-4, abs=2e-5), name

@@ -42,6 +42,7 @@ def ours(
         higher,
         {name: Estimate(value, None, None, 3, 0, "seeds") for name, value in values.items()},
         dict.fromkeys(values, "a mechanism"),
+        dict.fromkeys(values),
         both,
         frozenset(both),
     )

@@ -147,6 +147,7 @@ def put(
     traces: Sequence[Trace] = (),
     extra: Sequence[dict[str, Any]] = (),
     provenance: Provenance = PROVENANCE,
+    converged: bool | None = None,
 ) -> Result:
     """One finished trial whose headline is the mean of its examples' scores.
 
@@ -179,6 +180,7 @@ def put(
         if traces
         else None,
         cost=Cost(parameters=1000, train_seconds=1.0),
+        converged=converged,
         provenance=provenance,
     )
     rows = [

@@ -8,12 +8,14 @@ import pytest
 from fake_trials import PREDICTIONS, fake_result
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from ablations.cli.run import summary
 from ablations.trial import UNUSABLE
 from ablations.trial_interface import TrialHooks, TrialOptions, failed_result
 from bench.cli import main as cli
 from bench.store.cell import Cell
 from bench.store.result import Result
 from bench.store.store import Store
+from tasks.plan import make_cell
 
 RUN = ["run", "--task", "translation", "--attention", "soft", "--budget", "smoke"]
 
@@ -100,6 +102,23 @@ def test_what_the_user_must_mend_is_no_failed_cell(
     monkeypatch.setattr("ablations.trial.run_trial", run_trial)
     assert cli.main(RUN) == 2
     assert capsys.readouterr().err == "attnbench: error: a.txt:3: empty\n"
+
+
+@pytest.mark.parametrize(
+    ("converged", "line"),
+    [
+        (True, "  converged: yes, the validation loss had stopped improving"),
+        (False, "  converged: no, the validation loss was still improving at the end: train for"),
+        (None, None),
+    ],
+)
+def test_a_line_says_whether_training_had_converged(
+    converged: bool | None, line: str | None
+) -> None:
+    cell = make_cell("translation", "soft", budget="smoke")
+    told = summary(fake_result(cell).model_copy(update={"converged": converged}))
+    found = [one for one in told if "converged" in one]
+    assert found == [] if line is None else found[0].startswith(line) and len(found) == 1
 
 
 MISTAKES: list[tuple[list[str], str]] = [

@@ -61,6 +61,7 @@ def full_result(cell: Cell) -> Result:
         update={
             "alignment": Alignment(aer=0.2, mass_on_gold=0.7),
             "cost": Cost(parameters=100, train_seconds=1.5),
+            "converged": False,
         }
     )
 
@@ -91,6 +92,7 @@ def test_one_run_per_trial_with_all_that_belongs_to_it(tmp_path: Path) -> None:
         assert run.summary["alignment/aer"] == 0.2
         assert run.summary["cost/parameters"] == 100
         assert "cost/peak_memory_bytes" not in run.summary
+        assert run.summary["converged"] is False and "best_step" not in run.summary
         assert run.exit_code == 0
 
     shown = runs[cells[0].hash].history[-1]

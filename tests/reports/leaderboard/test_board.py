@@ -17,7 +17,7 @@ from reports.leaderboard.board_tables import class_tables, setting_table, track_
 from reports.leaderboard.bundle import predictions_of, record_of
 from reports.leaderboard.rules import Reference, load_reference, make_reference
 from reports.leaderboard.verify import Verdict
-from reports.tables import Missing, Number, Table
+from reports.tables import LEGEND, UNCONVERGED, Missing, Number, Table
 
 TEXTS = ("translation", "entailment")
 
@@ -149,6 +149,31 @@ def test_only_who_ran_everything_has_an_overall_score(trials, reference, verdict
         note.startswith("With 1 seed, true differences") and "overall " in note
         for note in table.notes
     )
+
+
+def test_what_had_not_converged_is_marked(trials, reference, verdicts, tmp_path: Path) -> None:
+    def judged(result: Result) -> Result:
+        ended = (result.cell.task, result.cell.attention) != ("entailment", "soft")
+        return result.model_copy(update={"converged": ended})
+
+    board = assemble(
+        [replace(one, results=tuple(map(judged, one.results))) for one in verdicts],
+        trials.rules,
+        reference,
+    )
+    tables = {table.name: table for part in class_tables(board) for table in part.tables}
+    track = next(table for name, table in tables.items() if "embedded" in name)
+    for row in track.rows:
+        told = [one.converged for one in row.entries if isinstance(one, Number)]
+        expected = [False, True, False] if row.label == "soft + concat" else [True] * len(told)
+        assert told == expected, row.label
+    for table in tables.values():
+        if table is not track:
+            open_end = [row.label for row in table.rows if row.converged is False]
+            assert open_end == (["soft + concat"] if "entailment" in table.name else [])
+    write_board(board, tmp_path)
+    assert LEGEND in (tmp_path / "index.html").read_text("utf-8")
+    assert f"soft + concat {UNCONVERGED}" in (tmp_path / "board.md").read_text("utf-8")
 
 
 def test_groups_of_a_setting_come_with_what_they_can_show(trials, reference, verdicts) -> None:

@@ -39,6 +39,9 @@ FORGED: list[tuple[Callable[[Record], object], str]] = [
     (lambda r: r["curve"][0].update(validation_accuracy=1.5), "curve.1.validation_accuracy is 1.5"),
     (lambda r: r["curve"][0].update(seconds=-1.0), "curve.1.seconds is -1"),
     (lambda r: r["curve"][0].pop("loss"), "have different figures"),
+    (lambda r: r.update(converged=True), "converged is True, and None by its curve"),
+    (lambda r: r.update(best_step=r["curve"][0]["step"]), "curve and patience=0 give None"),
+    (lambda r: r.update(best_step=7), "not a valid record .*no validation at step 7"),
     (lambda r: r["provenance"].update(started="2999-01-01T00:00:00Z"), "future"),
     (lambda r: r["provenance"].update(finished="2020-01-01T00:00:00Z"), "before it started"),
     (lambda r: r["provenance"].update(started="yesterday"), "started is no time: yesterday"),
@@ -119,6 +122,31 @@ def test_a_forged_prediction_is_named(trials, tmp_path: Path, edit, wanted: str)
     found = forged(trials, tmp_path, "translation", rows=edit)
     assert any(wanted in one for one in found), found
     assert all(len(one) < 400 for one in found)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_training_that_stopped_by_patience_is_verified(
+    trials, more, tmp_path: Path, task: str
+) -> None:
+    store = Store.open(tmp_path / "store", create=True)
+    wild = {"learning_rate": 0.3, "schedule": "constant", "warmup_fraction": 0.0}
+    result = more(store, task, "soft", max_steps=12, num_validations=12, patience=2, **wild)
+    assert len(result.curve) < 12 and result.best_step == len(result.curve) - 2
+    path = tmp_path / "b.zip"
+    submit(store, path, trials.rules, name="patient", kind="open")
+    assert trials.said(path) == []
+
+    def said(edit: Callable[[Record], object]) -> str:
+        change = {record_of(result.hash): in_record(edit)}
+        return " ".join(trials.said(changed(path, tmp_path / "c.zip", change)))
+
+    def go_on(record: Record) -> None:
+        last = record["curve"][-1]
+        record["curve"].append({**last, "step": last["step"] + 1})
+
+    assert "its curve goes on after 2 validations without a lower loss" in said(go_on)
+    assert "its curve ends at step" in said(lambda r: r["curve"].pop())
+    assert "curve and patience=2 give" in said(lambda r: r.update(best_step=None))
 
 
 def test_another_order_of_predictions_changes_nothing(trials, tmp_path: Path) -> None:

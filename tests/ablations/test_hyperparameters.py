@@ -12,7 +12,7 @@ import pytest
 from fake_trials import fake_result
 from marked_processes import Marked
 
-from ablations.hyperparameters import Search, winner
+from ablations.hyperparameters import Search, read_searches, winner
 from ablations.search_space import DEFAULT_SPACE, TUNING_SEED, Space
 from ablations.searchers import random_candidates
 from ablations.trial import run_trial

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ablations.cluster import Resources
 from ablations.progress import Renderer
-from ablations.search_space import DEFAULT_SPACE, TUNING_SEED, Choices, Range, Space
+from ablations.search_space import DEFAULT_SPACE, TUNING_SEED, Space, in_words
 from ablations.searchers import Candidates, SearcherName, optuna_candidates, random_candidates
 from ablations.sweep import SweepPlan, SweepSummary, kind, plan_sweep, run_sweep
 from ablations.trial_interface import TrialOptions, was_stopped
@@ -101,8 +101,8 @@ class Search:
         """The note in the records of a cell that profits, and thus in reports."""
         stopped = ", those behind stopped early (ASHA)" if self.early_stopping else ""
         return (
-            f"{_listed(self.space_of(cell))} searched for each mechanism: {self.count} candidates "
-            f"({self.searcher}), seed {TUNING_SEED}, lowest validation loss{stopped}"
+            f"{_listed(self.space_of(cell))} searched for each mechanism: {self.count} "
+            f"candidates, seed {TUNING_SEED}, {self.searcher} search, lowest validation loss{stopped}"
         )
 
     def space_of(self, cell: Cell) -> Space:
@@ -172,7 +172,7 @@ class Search:
             searcher=self.searcher,
             early_stopping=self.early_stopping,
             count=self.count,
-            space={name: _in_words(values) for name, values in found.space.items()},
+            space={name: in_words(values) for name, values in found.space.items()},
             candidates=tuple(tried),
             cores=resources.cpus_per_trial * resources.ranks,
             gpus=resources.gpus_per_trial,
@@ -306,10 +306,6 @@ def _listed(space: Space) -> str:
     """Settings in words: `learning rate, weight decay and dropout`."""
     *others, last = (name.replace("_", " ") for name in space or ("nothing",))
     return f"{', '.join(others)} and {last}" if others else last
-
-
-def _in_words(values: Choices | Range) -> str:
-    return str(values) if isinstance(values, Range) else ", ".join(map(str, values))
 
 
 def winner(results: Iterable[Result]) -> Result | None:

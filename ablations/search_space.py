@@ -145,6 +145,11 @@ DEFAULT_SPACE: Space = {
 }
 
 
+def in_words(values: Choices | Range) -> str:
+    """The values of a setting, for people: `log-uniform, 0.002 to 0.032` or `0.1, 0.2`."""
+    return str(values) if isinstance(values, Range) else ", ".join(map(str, values))
+
+
 def setting_of(plan: Plan, name: str) -> Scalar:
     """The value of a setting of training or of an option of attention in a plan."""
     owners = (plan.attention_options, plan.settings)

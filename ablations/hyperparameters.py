@@ -102,7 +102,8 @@ class Search:
         stopped = ", those behind stopped early (ASHA)" if self.early_stopping else ""
         return (
             f"{_listed(self.space_of(cell))} searched for each mechanism: {self.count} "
-            f"candidates, seed {TUNING_SEED}, {self.searcher} search, lowest validation loss{stopped}"
+            f"candidates, seed {TUNING_SEED}, {self.searcher} search, "
+            f"lowest validation loss{stopped}"
         )
 
     def space_of(self, cell: Cell) -> Space:

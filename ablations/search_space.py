@@ -7,7 +7,7 @@ study's by name. Any setting of training and any option of attention can be sear
       learning_rate: {doublings: 2}              # log-uniform about the budget's own: /4 to x4
       weight_decay: {log_uniform: [1.0e-5, 0.1]}
       warmup_fraction: {uniform: [0.0, 0.3]}
-      hidden_dim: {integers: [64, 256]}
+      batch_tokens: {integers: [400, 1600]}
       dropout: [0.0, 0.1, 0.2, 0.3, 0.4]         # choices, equally likely
 
 The n-th candidate has the same quantile of a setting wherever the setting is searched (common

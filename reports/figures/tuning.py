@@ -5,6 +5,9 @@ Both are functions of a data frame alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import pandas as pd
 
 from reports import formats
@@ -52,7 +55,7 @@ def candidates_figure(frame: pd.DataFrame, name: str) -> Figure | None:
     best = shown.groupby("mechanism")["loss"].min().sort_values()
     limit = _LARGEST * float(best.max())
     beyond = int((shown["loss"] > limit).sum())
-    labels = {one: shortened(str(one), _LABEL) for one in best.index}
+    labels = {str(one): shortened(str(one), _LABEL) for one in best.index}
     left = max(text_width(label, _SIZE) for label in labels.values()) + 8
     x = padded_scale(shown["loss"][shown["loss"] <= limit].tolist(), left, _WIDTH - 8, pad=0.04)
     bottom = _TOP + len(best) * _ROW
@@ -61,11 +64,11 @@ def candidates_figure(frame: pd.DataFrame, name: str) -> Figure | None:
         shapes.append(Path(((x(value), _TOP), (x(value), bottom)), "grid"))
         tick = Text(x(value), bottom + 13, formats.short(value), "muted", "middle", _SIZE - 1)
         shapes.append(tick)
-    for place, mechanism in enumerate(best.index):
+    for place, mechanism in enumerate(labels):
         y = _TOP + (place + 0.5) * _ROW
         shapes.append(Text(left - 6, y + 3.8, labels[mechanism], anchor="end", size=_SIZE))
         own = shown[(shown["mechanism"] == mechanism) & (shown["loss"] <= limit)]
-        for row in own.sort_values("best").itertuples():
+        for row in _rows(own.sort_values("best")):
             told = f"{mechanism}, candidate {row.number}: {_LOSS} {row.loss:.4g}"
             stopped = row.outcome == "stopped"
             role = "accent" if row.best else "gold" if row.number == 1 else "muted"
@@ -101,7 +104,7 @@ def best_of_n_figure(frame: pd.DataFrame, name: str, *, learns: bool) -> Figure 
     ends = [value for column in ("loss", "low") for value in shown[column].dropna()]
     y = padded_scale(ends, PANEL[1] - 30, 24, pad=0.06)
     mechanisms = dict.fromkeys(shown["mechanism"])
-    styles = {one: style(place) for place, one in enumerate(mechanisms)}
+    styles = {str(one): style(place) for place, one in enumerate(mechanisms)}
     panels = [_panel(str(panel), shown, styles, x, y) for panel in dict.fromkeys(shown["panel"])]
     what = (
         "The lowest loss among the first n candidates: this searcher learns from them, so their "
@@ -139,21 +142,22 @@ def _panel(name: str, frame: pd.DataFrame, styles: dict[str, Style], x: Scale, y
     shapes.append(Text(middle, y.start + 26, "candidates", "muted", "middle", _SIZE - 1))
     described = []
     # Those of other panels first, so that they lie behind.
-    for mechanism, rows in sorted(frame.groupby("mechanism"), key=lambda one: _own(one[1], name)):
-        points = tuple((x(row.n), y(row.loss)) for row in rows.itertuples())
+    groups = [(str(mechanism), rows) for mechanism, rows in frame.groupby("mechanism")]
+    for mechanism, rows in sorted(groups, key=lambda one: _own(one[1], name)):
+        points = tuple((x(row.n), y(row.loss)) for row in _rows(rows))
         if not _own(rows, name):
             shapes.append(Path(points, "context", 1.0, opacity=0.7))
             continue
         drawn = styles[mechanism]
         half = (x(2) - x(1)) / 2
-        for row in rows.itertuples():
+        for row in _rows(rows):
             if row.low == row.low:  # not NaN
                 top = y(min(row.high, y.high))
                 left, right = max(x(row.n) - half, x.start), min(x(row.n) + half, x.end)
                 height = y(row.low) - top
                 shapes.append(Box(left, top, right - left, height, drawn.role, opacity=0.16))
         shapes.append(Path(points, drawn.role, 1.8, drawn.dash))
-        for row in rows.itertuples():
+        for row in _rows(rows):
             told = f"{mechanism}: {_LOSS} {row.loss:.4g} with {formats.plural(row.n, 'candidate')}"
             shapes.append(Marker(x(row.n), y(row.loss), drawn.marker, drawn.role, 2.2, told))
         last = rows.iloc[-1]
@@ -161,6 +165,11 @@ def _panel(name: str, frame: pd.DataFrame, styles: dict[str, Style], x: Scale, y
     shapes.append(Text(_LEFT, 14, shortened(name, 26), bold=True, size=12))
     title = f"Lowest {_LOSS} by number of candidates: {name}"
     return Drawing(*PANEL, tuple(shapes), title, f"{title}: {'; '.join(described)}.")
+
+
+def _rows(frame: pd.DataFrame) -> Iterable[Any]:
+    """The rows, whose values pandas types as anything."""
+    return frame.itertuples()
 
 
 def _own(rows: pd.DataFrame, panel: str) -> bool:

@@ -331,7 +331,7 @@ def test_a_search_of_two_mechanisms_is_resumed(tmp_path: Path, searcher: str, fi
         "tasks: [translation]\nbudget: smoke\noptions: {max_steps: 4, test_limit: 4}\n"
         "search: {learning_rate: {doublings: 2}, rnn_type: [gru, lstm]}\n"
         "blocks:\n  - attentions: [soft]\n"
-        "  - {attentions: [none], search: {hidden_dim: {integers: [16, 64]}}}\n"
+        "  - {attentions: [none], search: {batch_tokens: {integers: [100, 300]}}}\n"
     )
     arguments = ["sweep", str(study), "--store", str(path), "--wandb", "off"]
     arguments += ["--tune", str(count), "--searcher", searcher]
@@ -352,7 +352,7 @@ def test_a_search_of_two_mechanisms_is_resumed(tmp_path: Path, searcher: str, fi
     none, soft = sorted(read_searches(store), key=lambda one: one.cell.attention)
     assert (soft.cell.attention, soft.searcher, soft.count) == ("soft", searcher, count)
     assert list(soft.space) == ["learning_rate", "rnn_type"]
-    assert list(none.space) == ["learning_rate", "rnn_type", "hidden_dim"]
+    assert list(none.space) == ["learning_rate", "rnn_type", "batch_tokens"]
     assert (soft.study, soft.cores, soft.gpus) == ("two", 1, 0)
     tried = {record.hash for one in (soft, none) for record in one.candidates}
     assert tried == set(store.hashes()) and len(tried) == 2 * count

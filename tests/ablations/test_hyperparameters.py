@@ -17,6 +17,7 @@ from ablations.search_space import DEFAULT_SPACE, TUNING_SEED, Space
 from ablations.searchers import random_candidates
 from ablations.trial import run_trial
 from ablations.trial_interface import TrialHooks, TrialOptions, failed_result, stopped_result
+from bench.cli import main as cli
 from bench.store.cell import Cell
 from bench.store.result import Result
 from bench.store.store import Store
@@ -369,3 +370,8 @@ def test_a_search_of_two_mechanisms_is_resumed(tmp_path: Path, searcher: str, fi
     assert "two: 2 cells, 0 to run" in printed, "the same winners"
     assert set(store.hashes()) == tried
     assert {hash: store.get(hash) for hash in before} == before
+
+    assert cli.main(["report", str(path), "--out", str(tmp_path / "report")]) == 0
+    page = (tmp_path / "report" / "tuning.html").read_text("utf-8")
+    assert f"2 mechanisms, each given {count} candidates ({searcher})" in page
+    assert page.count(">winner</td>") == 2

@@ -146,7 +146,7 @@ def _facts(found: Sequence[SearchedMechanism]) -> tuple[str, ...]:
 
 
 def _hours(value: float) -> str:
-    return formats.number(value, 2 if value < 10 else 0)
+    return "< 0.01" if value < 0.01 else formats.number(value, 2 if value < 10 else 0)
 
 
 def _mechanisms_table(found: Sequence[SearchedMechanism], name: str) -> Table:

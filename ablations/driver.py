@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any, NoReturn
@@ -62,7 +62,7 @@ def drive(
     progress: Progress,
     request: StopRequest,
     *,
-    early_stopping: bool = False,
+    early_stopping: Mapping[str, str] | None = None,
 ) -> None:
     """Run the trials of these cells with `ablations.tune.run_trials` in a process apart.
 
@@ -382,7 +382,7 @@ def _work(
     folder: RayFolder,
     attempt: int,
     trial_function: str,
-    early_stopping: bool,
+    early_stopping: Mapping[str, str] | None,
 ) -> None:
     # Ray tells its story there, pages of it; what matters is told by the parent.
     with (folder.path / "driver.log").open("ab") as log:

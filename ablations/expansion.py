@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from ablations.search_space import DEFAULT_SPACE, Space, check_space
 from ablations.study import Axes, Study
 from bench.attention import BACKBONES
 from bench.attention.registries import NO_SCORE, attentions, scores
@@ -51,10 +52,16 @@ class Changes:
 
 @dataclass(frozen=True)
 class Expansion:
-    """The cells of a study, and the pairs that "all" brought up and that mean nothing."""
+    """The cells of a study, and the pairs that "all" brought up and that mean nothing.
+
+    Attributes:
+        spaces: what a search varies, by the hash of a cell with seed 0; that of the first block
+            that has the cell, without the settings that are options there.
+    """
 
     cells: tuple[Cell, ...]
     refused: tuple[Refused, ...] = ()
+    spaces: Mapping[str, Space] = field(default_factory=dict)
 
 
 def expand(study: Study, changes: Changes = Changes()) -> Expansion:
@@ -68,13 +75,19 @@ def expand(study: Study, changes: Changes = Changes()) -> Expansion:
     defaults = Axes(**{name: getattr(study, name) for name in Axes.model_fields})
     cells: dict[str, Cell] = {}
     refused: dict[Refused, None] = {}
+    spaces: dict[str, Space] = {}
     for number, block in enumerate(study.blocks, start=1):
         try:
-            for found in _block(_changed(block.over(defaults), changes), changes):
+            axes = _changed(block.over(defaults), changes)
+            for found in _block(axes, changes):
                 if isinstance(found, Refused):
                     refused[found] = None
-                else:
-                    cells.setdefault(found.hash, found)
+                    continue
+                cells.setdefault(found.hash, found)
+                kind = found.with_seed(0).hash
+                if kind not in spaces:
+                    check_space(axes.search, found)
+                    spaces[kind] = _space(axes)
         except UsageError as error:
             where = f"study '{study.name}', block {number}"
             located = f"{where}, {error.where}" if error.where else where
@@ -85,7 +98,12 @@ def expand(study: Study, changes: Changes = Changes()) -> Expansion:
             where="--task, --attention, --score",
             remedy="study 'full' has every valid pair",
         )
-    return Expansion(tuple(cells.values()), tuple(refused))
+    return Expansion(tuple(cells.values()), tuple(refused), spaces)
+
+
+def _space(axes: Axes) -> Space:
+    space = axes.search or DEFAULT_SPACE
+    return {name: values for name, values in space.items() if name not in axes.options}
 
 
 def _changed(axes: Axes, changes: Changes) -> Axes:

@@ -1,78 +1,183 @@
 """A search for hyperparameters, so that no mechanism loses by its settings.
 
 For every cell, whatever its seeds, the same number of candidates is trained with a seed that no
-cell has, and judged by the loss on validation data after the last step. Test data are not decoded.
-The cells then run with the settings of the winner, as explicit options. Candidates are kept in a
-store of their own, `STORE/search`, so a search is resumed as a sweep is.
+cell has. One rule judges them, for the winner, for the searcher and for early stops alike: the loss
+on validation data after the last step, which all tasks measure in the same way and which, unlike
+an accuracy on few examples, hardly has ties. Test data are not decoded. The cells then run with the
+settings of the winner, as explicit options.
+
+Candidates are kept in a store of their own, `STORE/search`, so a search is resumed as a sweep is;
+beside them lies a `SearchRecord` for each cell, which says which ones they are.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ablations.cluster import Resources
 from ablations.progress import Renderer
+from ablations.search_space import DEFAULT_SPACE, TUNING_SEED, Space, in_words
+from ablations.searchers import Candidates, SearcherName, optuna_candidates, random_candidates
 from ablations.sweep import SweepPlan, SweepSummary, kind, plan_sweep, run_sweep
-from ablations.trial_interface import TrialOptions
+from ablations.trial_interface import TrialOptions, was_stopped
 from bench.errors import UsageError
 from bench.store.cell import Cell, Scalar
 from bench.store.result import Result
 from bench.store.store import Store
-from tasks.plan import make_cell, resolve
 
-#: The seed of candidates. Cells of a study may not have it.
-TUNING_SEED = 0
 
-#: Learning rates lie within this many doublings of the budget's own, up or down.
-_DOUBLINGS = 2.0
-_DROPOUTS = (0.0, 0.1, 0.2, 0.3, 0.4)
+class SearchRecord(BaseModel):
+    """What was searched for a cell (`STORE/search/searches/<hash>.json`).
+
+    Attributes:
+        cell_json: the cell as the study has it, with seed 0.
+        study: that the search was for.
+        count: candidates that every cell is given.
+        space: searched settings in words, by name.
+        candidates: in the order of the search, the budget's own settings first.
+        cores, gpus: that each of them held.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    class Tried(BaseModel):
+        """A candidate: the hash of its cell, and its values of the searched settings."""
+
+        model_config = ConfigDict(frozen=True, extra="forbid")
+        hash: str
+        settings: dict[str, Scalar]
+
+    cell_json: dict[str, Any] = Field(validation_alias="cell", serialization_alias="cell")
+    study: str | None
+    searcher: SearcherName
+    early_stopping: bool
+    count: int
+    space: dict[str, str]
+    candidates: tuple[Tried, ...]
+    cores: float
+    gpus: float
+
+    @property
+    def cell(self) -> Cell:
+        return Cell.from_json(self.cell_json)
+
+
+def read_searches(store: Store) -> list[SearchRecord]:
+    """The searches of a store of candidates; unreadable records are left out."""
+    found = []
+    for record in store.searches():
+        try:
+            one = SearchRecord.model_validate(record)
+            one.cell  # noqa: B018 - raises for a cell of another version
+        except (ValidationError, ValueError, TypeError):
+            continue
+        found.append(one)
+    return found
 
 
 @dataclass(frozen=True)
 class Search:
-    """A search over learning rate and dropout.
+    """A search for the settings of each cell.
 
     Attributes:
         address: of the store that keeps the candidates.
         count: candidates for each cell; the first has the budget's own settings.
         early_stopping: stop those that fall behind (ASHA).
+        spaces: what is varied, as `Expansion.spaces`; by default learning rate and dropout.
     """
 
     address: str
     count: int
     early_stopping: bool = False
+    searcher: SearcherName = "random"
+    spaces: Mapping[str, Space] = field(default_factory=dict)
 
-    @property
-    def note(self) -> str:
-        """The note in the records of the cells that profit, and thus in reports."""
+    def note_of(self, cell: Cell) -> str:
+        """The note in the records of a cell that profits, and thus in reports."""
         stopped = ", those behind stopped early (ASHA)" if self.early_stopping else ""
         return (
-            f"learning rate and dropout searched for each mechanism: {self.count} candidates, "
-            f"seed {TUNING_SEED}, lowest validation loss{stopped}"
+            f"{_listed(self.space_of(cell))} searched for each mechanism: {self.count} "
+            f"candidates, seed {TUNING_SEED}, {self.searcher} search, "
+            f"lowest validation loss{stopped}"
         )
 
+    def space_of(self, cell: Cell) -> Space:
+        """What is varied for a cell."""
+        return self.spaces.get(kind(replace(cell, data="")), DEFAULT_SPACE)
+
+    def rounds(self, cells: Sequence[Cell]) -> Iterator[SweepPlan]:
+        """Plans of the search, each to be run (`run`) before the next is asked for: one, or with
+        Optuna as many as it takes until all candidates are known.
+
+        Raises UsageError for cells with the seed of candidates.
+        """
+        tried: set[str] = set()
+        while True:
+            plan = self.plan(cells, create=True)
+            if tried and tried.issuperset(cell.hash for cell in plan.to_run):
+                return  # what failed is not tried again at once
+            yield plan
+            tried |= {cell.hash for cell in plan.to_run}
+            if not plan.to_run:
+                return
+
     def plan(self, cells: Sequence[Cell], *, create: bool) -> SweepPlan:
-        """The candidates of these cells. Without `create`, no store is made.
+        """The candidates of these cells that are known by now. Without `create`, no store is made.
 
         Raises UsageError for cells with the seed of candidates.
         """
         _check_seeds(cells)
         store = self._store(needed=create, create=create)
-        groups = {kind(cell): cell for cell in cells}.values()
-        wanted = [found for cell in groups for found in candidates(cell, self.count)]
-        return plan_sweep(wanted, store)
+        found = list(self._candidates(cells, _results(store)).values())
+        plan = plan_sweep([cell for one in found for cell in one.cells], store)
+        settled = {cell.hash for one in found for cell in one.cells[: one.settled]}
+        left = tuple(cell for cell in plan.to_run if cell.hash not in settled)
+        return replace(plan, to_run=left)
 
     def run(
-        self, plan: SweepPlan, options: TrialOptions, resources: Resources, renderer: Renderer
+        self,
+        cells: Sequence[Cell],
+        plan: SweepPlan,
+        options: TrialOptions,
+        resources: Resources,
+        renderer: Renderer,
     ) -> SweepSummary:
-        """Train the candidates that are not done, by `ablations.sweep.run_sweep`."""
+        """Train the candidates of these cells that are not done, by `ablations.sweep.run_sweep`."""
+        store = self._store(needed=True)
+        assert store is not None
+        found = self._candidates(cells, _results(store))
+        for cell, candidates in found.items():
+            if candidates.space:
+                record = self._record(cell, candidates, options.study, resources)
+                store.put_search(cell.hash, record.model_dump(mode="json", by_alias=True))
+        groups = {one.hash: cell.hash for cell, several in found.items() for one in several.cells}
         study = f"{options.study}-search"
         options = replace(options, store_address=self.address, study=study, tests=False)
-        return run_sweep(plan, options, resources, renderer, early_stopping=self.early_stopping)
+        halving = groups if self.early_stopping else None
+        return run_sweep(plan, options, resources, renderer, early_stopping=halving)
+
+    def _record(
+        self, cell: Cell, found: Candidates, study: str | None, resources: Resources
+    ) -> SearchRecord:
+        tried = [
+            SearchRecord.Tried(hash=one.cell.hash, settings=dict(one.values)) for one in found.known
+        ]
+        return SearchRecord(
+            cell_json=cell.to_json(),
+            study=study,
+            searcher=self.searcher,
+            early_stopping=self.early_stopping,
+            count=self.count,
+            space={name: in_words(values) for name, values in found.space.items()},
+            candidates=tuple(tried),
+            cores=resources.cpus_per_trial * resources.ranks,
+            gpus=resources.gpus_per_trial,
+        )
 
     def due(
         self, cells: Sequence[Cell], store: Store | None, limit: int | None
@@ -104,12 +209,22 @@ class Search:
 
     def with_notes(self, options: TrialOptions, cells: Iterable[Cell]) -> TrialOptions:
         """The options of the cells that follow: their records note what was searched for."""
-        own = {
-            one.cell.hash: one.notes
-            for one in self._found(cells)
-            if one.candidates == 1 or not one.has_winner  # its settings were not chosen of several
-        }
-        return replace(options, notes=(self.note,), own_notes=own)
+        notes = {one.cell.hash: self._notes(one) for one in self._found(cells)}
+        shared = max(notes.values(), key=list(notes.values()).count, default=())
+        own = {hash: several for hash, several in notes.items() if several != shared}
+        return replace(options, notes=shared, own_notes=own)
+
+    def _notes(self, found: _Found) -> tuple[str, ...]:
+        if found.candidates == 1:  # the study sets itself what would be searched for
+            return ()
+        if found.has_winner:
+            return (self.note_of(found.asked),)
+        cell = found.cell
+        return (
+            f"{cell.attention}+{cell.score}: none of the {found.candidates} candidates for "
+            f"{_listed(self.space_of(cell))} finished; run with the settings it would have "
+            "without a search",
+        )
 
     def _store(self, *, needed: bool, create: bool = False) -> Store | None:
         """The store of the candidates. None if it cannot be used and is not needed."""
@@ -120,17 +235,30 @@ class Search:
                 raise
             return None
 
+    def _candidates(
+        self, cells: Iterable[Cell], known: Mapping[str, Result]
+    ) -> dict[Cell, Candidates]:
+        """The candidates of each of these cells, whatever their seeds."""
+        asked = {kind(cell): cell for cell in cells}.values()
+        return {cell.with_seed(TUNING_SEED): self._candidates_of(cell, known) for cell in asked}
+
+    def _candidates_of(self, cell: Cell, known: Mapping[str, Result]) -> Candidates:
+        space = self.space_of(cell)
+        if self.searcher == "optuna":
+            return optuna_candidates(cell, space, self.count, known)
+        return random_candidates(cell, space, self.count)
+
     def _found(self, cells: Iterable[Cell], *, begun: bool = True) -> list[_Found]:
-        store = self._store(needed=begun)
-        known = {one.hash: one for one in store.results(problems=[])} if store else {}
+        known = _results(self._store(needed=begun))
 
         @functools.cache
         def found(name: str, cell: Cell) -> _Found:
-            wanted = candidates(cell, self.count)
-            tried = [known[one.hash] for one in wanted if one.hash in known]
+            wanted = self._candidates_of(cell, known)
+            tried = [known[one.hash] for one in wanted.cells if one.hash in known]
             best = winner(tried)
             settled = cell if best is None else best.cell
-            return _Found(cell, settled, len(wanted), len(tried) == len(wanted), best is not None)
+            is_over = wanted.complete and len(tried) == len(wanted.known)
+            return _Found(cell, settled, len(wanted.known), is_over, best is not None)
 
         return [found(kind(cell), cell.with_seed(1)).with_seed(cell.seed) for cell in cells]
 
@@ -152,19 +280,12 @@ class _Found:
     is_over: bool
     has_winner: bool
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Notes for the record of a cell whose settings were not chosen."""
-        if self.candidates == 1:  # the study sets itself what would be searched for
-            return ()
-        return (
-            f"{self.cell.attention}+{self.cell.score}: none of the {self.candidates} candidates "
-            "for learning rate and dropout finished; run with the settings it would have without "
-            "a search",
-        )
-
     def with_seed(self, seed: int) -> _Found:
         return replace(self, asked=self.asked.with_seed(seed), cell=self.cell.with_seed(seed))
+
+
+def _results(store: Store | None) -> dict[str, Result]:
+    return {one.hash: one for one in store.results(problems=[])} if store else {}
 
 
 def _planned(found: Sequence[_Found], store: Store | None) -> SweepPlan:
@@ -182,41 +303,22 @@ def _check_seeds(cells: Iterable[Cell]) -> None:
         )
 
 
-def candidates(cell: Cell, count: int) -> list[Cell]:
-    """At most `count` cells that differ from this one in settings and seed; duplicates are dropped.
-
-    Every mechanism gets the same: learning rates relative to its budget's own, and dropouts. What
-    a cell has as an explicit option is left as it is.
-    """
-    base = resolve(cell).settings.learning_rate
-    settings: list[dict[str, Scalar]] = [{}]
-    rng = np.random.default_rng(TUNING_SEED)
-    for _ in range(count - 1):
-        rate = base * float(2.0 ** rng.uniform(-_DOUBLINGS, _DOUBLINGS))
-        dropout = float(rng.choice(_DROPOUTS))
-        settings.append({"learning_rate": float(f"{rate:.2g}"), "dropout": dropout})
-    made = (
-        make_cell(
-            cell.task,
-            cell.attention,
-            cell.score,
-            backbone=cell.backbone or None,
-            dataset=cell.dataset,
-            budget=cell.budget,
-            seed=TUNING_SEED,
-            options={**one, **cell.options},
-        )
-        for one in settings
-    )
-    found = [replace(one, data=cell.data) for one in made]
-    return list({other.hash: other for other in found}.values())
+def _listed(space: Space) -> str:
+    """Settings in words: `learning rate, weight decay and dropout`."""
+    *others, last = (name.replace("_", " ") for name in space or ("nothing",))
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def winner(results: Iterable[Result]) -> Result | None:
-    """The candidate with the lowest validation loss of those that were trained longest (all that
-    ASHA did not stop); None if none is done."""
+    """The candidate with the lowest validation loss of those that were not stopped early; where all
+    were, of those that were trained longest. None if none is done."""
     return min(
         (result for result in results if result.status == "done"),
-        key=lambda one: (-one.metrics["steps"], one.metrics["validation_loss"], one.hash),
+        key=lambda one: (
+            (stopped := was_stopped(one)),
+            -one.metrics["steps"] if stopped else 0.0,
+            one.metrics["validation_loss"],
+            one.hash,
+        ),
         default=None,
     )

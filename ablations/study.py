@@ -14,6 +14,7 @@ study without blocks is one block, made of them alone.
         scores: [dot, general]    # or classic, or all
         options: {input_feeding: [true, false]}
         gpu_options: {}           # in place of those under the budget gpu: published sizes
+        search: {dropout: [0, 0.1]}   # what --tune varies (`ablations.search_space`)
 
 Pairs without a meaning are left out, with their reason, where "all" brought them up, and are an
 error where they are listed.
@@ -46,6 +47,7 @@ from pydantic import (
     model_validator,
 )
 
+from ablations.search_space import Range, Values
 from bench.errors import UsageError, one_line, unknown_name
 from bench.store.cell import LARGEST_SEED, Cell, Scalar
 from bench.store.files import local_path, read_regular
@@ -88,6 +90,8 @@ class Axes(StudyModel):
             in; that of each attention's paper if left out.
         options: values by option name, single or listed; their product is taken.
         gpu_options: the same, in place of what `options` has, under the budget "gpu".
+        search: the space of `--tune`, by setting (`ablations.search_space`). What `options` or
+            `gpu_options` have is not searched.
         seeds: a number n for seeds 1 to n, or the seeds; 1 if left out.
         budget: "laptop" if left out.
     """
@@ -99,6 +103,7 @@ class Axes(StudyModel):
     backbones: All | tuple[str, ...] | None = None
     options: dict[str, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
     gpu_options: dict[str, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
+    search: dict[str, Values] = Field(default_factory=dict)
     seeds: Whole | tuple[Whole, ...] | None = None
     budget: str | None = None
 
@@ -117,12 +122,16 @@ class Axes(StudyModel):
         for name, value in self:
             if value == () or (value == {} and name == "datasets"):
                 raise ValueError(f"{name}: an empty list makes no cells")
+        for name in self.search:
+            if name in self.options:
+                raise ValueError(f"search: {name} is set by `options`, so it cannot be searched")
         return self
 
     def over(self, defaults: Axes) -> Axes:
-        """These axes, or the study's where they say nothing; options are joined by name."""
+        """These axes, or the study's where they say nothing; options, and what is searched, are
+        joined by name."""
         mine = {name: value for name, value in self if value is not None}
-        for name in ("options", "gpu_options"):
+        for name in ("options", "gpu_options", "search"):
             mine[name] = getattr(defaults, name) | mine[name]
         return defaults.model_copy(update=mine)
 
@@ -272,6 +281,8 @@ _TAKES: Mapping[str, str] = {
     "backbones": "a list of names, or all",
     "options": "values, or lists of values, by the name of the option",
     "gpu_options": "values, or lists of values, by the name of the option",
+    "search": "by the name of the setting a list of choices, or one of uniform, log_uniform and "
+    "integers with two ends, or doublings with a number",
     "seeds": "a number of seeds, or a list of seeds",
 }
 
@@ -406,7 +417,9 @@ def _as_usage_error(
     where = f"{path}:{line}"
     if first["type"] == "extra_forbidden":
         inner = tuple(part for part in place[:-1] if isinstance(part, str))
-        known = _MODELS[inner[:3]].model_fields  # below "rows" stand names of rows, not our keys
+        # Below "search" and "rows" stand names of settings and rows, not our keys.
+        searched = "search" in inner[:2] and inner[0] in ("search", "blocks")
+        known = Range.model_fields if searched else _MODELS[inner[:3]].model_fields
         return unknown_name("key", str(place[-1]), known, where=where)
     axis = next((part for part in named if part in _TAKES), None)
     if axis is not None and first["type"] != "value_error":

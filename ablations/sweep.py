@@ -181,7 +181,7 @@ def run_sweep(
     renderer: Renderer,
     *,
     trial_function: str = "ablations.trial:run_trial",
-    early_stopping: bool = False,
+    early_stopping: Mapping[str, str] | None = None,
 ) -> SweepSummary:
     """Run the cells of a plan in warm workers; their results are in the store afterwards.
 
@@ -192,7 +192,8 @@ def run_sweep(
         options: of every trial; they name the store.
         renderer: shows the progress.
         trial_function: dotted name "package.module:function" of the trial; workers import it.
-        early_stopping: stop trials that fall behind others whose cells differ in settings alone.
+        early_stopping: stop trials that fall behind others of the same group, whose name stands
+            by the hash of the cell. None stops nobody.
 
     Raises:
         UsageError: the store cannot be written, no cluster at that address, or trials that need

@@ -176,6 +176,15 @@ def validation_figures(loss: float, steps: float) -> dict[str, Any]:
     return {"metrics": {"validation_loss": loss, "steps": steps}, "primary": first}
 
 
+#: Begins the note of a candidate that a scheduler has stopped; the step follows.
+_STOPPED = "stopped early after step"
+
+
+def was_stopped(result: Result) -> bool:
+    """Whether this is a candidate that a scheduler has stopped."""
+    return any(note.startswith(_STOPPED) for note in result.provenance.notes)
+
+
 def stopped_result(
     cell: Cell, options: TrialOptions, figures: Mapping[str, float], *, started: str
 ) -> Result:
@@ -184,7 +193,7 @@ def stopped_result(
     Args:
         figures: what it reported last (`TrialHooks.report`).
     """
-    note = f"stopped early after step {figures['step']:g}"
+    note = f"{_STOPPED} {figures['step']:g}"
     return Result(
         hash=cell.hash,
         cell_json=cell.to_json(),

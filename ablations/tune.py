@@ -7,8 +7,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,9 +33,6 @@ from ablations.worker import node_name, trainable
 from bench.errors import UsageError
 from bench.store.cell import Cell
 from bench.store.result import utc_now
-
-#: The options that a search varies.
-SEARCHED = ("learning_rate", "dropout")
 
 #: Of the candidates that reach the first, third, ninth... validation, the best third goes on.
 _REDUCTION = 3
@@ -100,10 +96,15 @@ class InOrder(FIFOScheduler):
 class HalvingByKind(InOrder):
     """Asynchronous successive halving (ASHA) among the candidates of one cell at a time: losses of
     different cells mean different things, so that each cell has its own brackets. Trials start in
-    their order; after validations, those that fall behind are stopped."""
+    their order; after validations, those that fall behind are stopped.
 
-    def __init__(self) -> None:
+    Args:
+        groups: a name that the candidates of one cell share, by the hash of each of them.
+    """
+
+    def __init__(self, groups: Mapping[str, str]) -> None:
         super().__init__()
+        self._groups = groups
         self._halvings = defaultdict[str, AsyncHyperBandScheduler](_halving)
         self._steps = defaultdict[str, set[float]](set)  # of validations, by trial
 
@@ -121,7 +122,7 @@ class HalvingByKind(InOrder):
         return str(self._bracket(trial).on_trial_result(tune_controller, trial, figures))
 
     def _bracket(self, trial: Any) -> AsyncHyperBandScheduler:
-        return self._halvings[candidates_of(_cell(trial))]
+        return self._halvings[self._groups[_cell(trial).hash]]
 
 
 def _halving() -> AsyncHyperBandScheduler:
@@ -129,12 +130,6 @@ def _halving() -> AsyncHyperBandScheduler:
     return AsyncHyperBandScheduler(
         "validation", _METRIC, "min", max_t=end, grace_period=1, reduction_factor=_REDUCTION
     )
-
-
-def candidates_of(cell: Cell) -> str:
-    """A name that the candidates of one cell share."""
-    options = {name: value for name, value in cell.options.items() if name not in SEARCHED}
-    return replace(cell, options=options).hash
 
 
 def run_trials(
@@ -145,14 +140,15 @@ def run_trials(
     trial_function: str,
     progress: Listener,
     *,
-    early_stopping: bool = False,
+    early_stopping: Mapping[str, str] | None = None,
 ) -> None:
     """Run the trials of these cells on the Ray cluster that this process is connected to.
 
     They start in the order given, as near as reused workers allow.
 
     Args:
-        early_stopping: stop candidates that fall behind others of the same cell.
+        early_stopping: stop candidates that fall behind others of the same cell: the `groups` of
+            `HalvingByKind`. None stops nobody.
     """
     slots = _slots(resources)
     # One for every rank, near to each other. The worker that Tune starts is the first.
@@ -166,7 +162,7 @@ def run_trials(
                 reuse_actors=True,
                 search_alg=GivenCells(cells),
                 num_samples=len(cells),
-                scheduler=HalvingByKind() if early_stopping else InOrder(),
+                scheduler=InOrder() if early_stopping is None else HalvingByKind(early_stopping),
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
             ),
             run_config=tune.RunConfig(

@@ -92,6 +92,16 @@ class Catalogue:
     def data_options_of(self, cell: Cell) -> frozenset[str]:
         return self.data_options.get((cell.task, cell.dataset), frozenset())
 
+    def place(self, contender: Contender) -> tuple[object, ...]:
+        """Sort key for the contenders of a setting."""
+        names = [NO_SCORE, *(entry.name for entry in self.scores)]
+        return (
+            sort_key([entry.name for entry in self.attentions], contender.attention),
+            len(contender.options),
+            str(contender.options),
+            sort_key(names, contender.score),
+        )
+
 
 def catalogue_of(cells: Iterable[Cell]) -> Catalogue:
     """Build the catalogue for a report of these cells from the registries."""
@@ -396,34 +406,28 @@ def _setting(cell: Cell, catalogue: Catalogue) -> BenchmarkSetting:
     return BenchmarkSetting(cell.task, cell.dataset, cell.budget, options)
 
 
+def contender_of(cell: Cell, catalogue: Catalogue) -> Contender:
+    """Return the contender that a cell is a seed of, without results."""
+    data = catalogue.data_options_of(cell)
+    options = tuple((name, value) for name, value in cell.options.items() if name not in data)
+    if cell.backbone:  # another than its paper's is told like an option
+        options = (("backbone", cell.backbone), *options)
+    return Contender(cell.attention, cell.score, options, (), ())
+
+
 def _contenders(results: Sequence[Result], catalogue: Catalogue) -> tuple[Contender, ...]:
-    grouped: dict[tuple[str, str, Options], list[Result]] = defaultdict(list)
+    grouped: dict[Contender, list[Result]] = defaultdict(list)
     for result in sorted(results, key=lambda one: (int(one.cell_json["seed"]), one.hash)):
-        cell = result.cell
-        data = catalogue.data_options_of(cell)
-        options = tuple((name, value) for name, value in cell.options.items() if name not in data)
-        if cell.backbone:  # another than its paper's is told like an option
-            options = (("backbone", cell.backbone), *options)
-        grouped[cell.attention, cell.score, options].append(result)
+        grouped[contender_of(result.cell, catalogue)].append(result)
     contenders = [
-        Contender(
-            *key,
+        replace(
+            contender,
             done=tuple(one for one in members if one.status == "done"),
             failed=tuple(one for one in members if one.status == "failed"),
         )
-        for key, members in grouped.items()
+        for contender, members in grouped.items()
     ]
-    attentions = [entry.name for entry in catalogue.attentions]
-    scores = [NO_SCORE, *(entry.name for entry in catalogue.scores)]
-    contenders.sort(
-        key=lambda one: (
-            sort_key(attentions, one.attention),
-            len(one.options),
-            str(one.options),
-            sort_key(scores, one.score),
-        )
-    )
-    return tuple(contenders)
+    return tuple(sorted(contenders, key=catalogue.place))
 
 
 def options_text(options: Options) -> str:

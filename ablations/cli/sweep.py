@@ -52,7 +52,7 @@ _RESOURCES: Mapping[tuple[str, str, type[Any], float | None], str] = {
     "fails",
 }
 
-#: Pairs of learning rate and dropout that a search may try for each mechanism.
+#: Candidates that a search may try for each mechanism.
 _MOST_CANDIDATES = 1000
 
 
@@ -85,8 +85,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tune",
         metavar="N",
         type=int,
-        help="first try N pairs of learning rate and dropout for each mechanism, judged on "
-        "validation data; then run the cells with the best",
+        help="first try N settings for each mechanism, judged on validation data; then run the "
+        "cells with the best. The study's `search` says what is varied (default: learning rate "
+        "and dropout)",
+    )
+    parser.add_argument(
+        "--searcher",
+        choices=("random", "optuna"),
+        default="random",
+        help="who chooses the settings that --tune tries (default: random)",
     )
     parser.add_argument(
         "--scheduler",
@@ -148,12 +155,16 @@ def _check_counts(args: argparse.Namespace) -> None:
         raise UsageError(f"at most {_MOST_CANDIDATES:,} candidates", where="--tune")
     if args.trial_timeout is not None and not args.trial_timeout > 0:
         raise UsageError(f"must be > 0, got {args.trial_timeout:g}", where="--trial-timeout")
-    if args.scheduler == "asha" and args.tune is None:
-        raise UsageError(
-            "ASHA applies to hyperparameter search only",
-            where="--scheduler asha",
-            remedy="add --tune 8",
-        )
+    for option, value, what in (
+        ("--scheduler", args.scheduler == "asha", "ASHA"),
+        ("--searcher", args.searcher == "optuna", "Optuna"),
+    ):
+        if value and args.tune is None:
+            raise UsageError(
+                f"{what} applies to hyperparameter search only",
+                where=f"{option} {what.lower()}",
+                remedy="add --tune 8",
+            )
 
 
 def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> int:
@@ -164,7 +175,7 @@ def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> in
     store = None  # a dry run makes none
     with contextlib.suppress(UsageError):
         store = Store.open(address)
-    search = _search(address, args)
+    search = _search(address, expansion, args)
     if search is None:
         plan = plan_sweep(cells, store, limit=args.limit)
     else:
@@ -185,12 +196,21 @@ def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> in
     return 0
 
 
-def _search(address: str, args: argparse.Namespace) -> Search | None:
+def _search(address: str, expansion: Expansion, args: argparse.Namespace) -> Search | None:
     if args.tune is None:
         return None
     from ablations.hyperparameters import Search
+    from ablations.searchers import require_optuna
 
-    return Search(f"{address}/search", args.tune, args.scheduler == "asha")
+    if args.searcher == "optuna":
+        require_optuna()
+    return Search(
+        f"{address}/search",
+        args.tune,
+        early_stopping=args.scheduler == "asha",
+        searcher=args.searcher,
+        spaces=expansion.spaces,
+    )
 
 
 def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Namespace) -> int:
@@ -211,7 +231,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     data_root = data_root_of(args.data_root)
     store = Store.open(address, create=True)
     cells, splits = with_data(expansion.cells, data_root)
-    search = _search(store.address, args)
+    search = _search(store.address, expansion, args)
     if search is None:
         plan = plan_sweep(cells, store, limit=args.limit)
         due = plan.to_run
@@ -233,15 +253,15 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         trial_seconds=None if args.trial_timeout is None else 60 * args.trial_timeout,
     )
     if search is not None:
-        candidates = search.plan(due, create=True)
-        say(f"{study.name}: search: {candidates}; results in {search.address}")
-        tried = search.run(candidates, options, resources, renderer_for(sys.stderr))
-        note("candidate failed", describe_failures(tried))
-        if tried.stopped is not None:
-            return tried.stopped
-        if tried.lost is not None:
-            _report_loss(tried.lost)
-            return tried.exit_status
+        for candidates in search.rounds(due):
+            say(f"{study.name}: search: {candidates}; results in {search.address}")
+            tried = search.run(due, candidates, options, resources, renderer_for(sys.stderr))
+            note("candidate failed", describe_failures(tried))
+            if tried.stopped is not None:
+                return tried.stopped
+            if tried.lost is not None:
+                _report_loss(tried.lost)
+                return tried.exit_status
         plan = search.plan_cells(cells, due, store, begun=True)
         options = search.with_notes(options, due)
     note("warning", describe_unusable(plan))

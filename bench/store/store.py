@@ -4,6 +4,7 @@
     STORE/trials/<hash>.predictions.jsonl   one example a line
     STORE/trials/<hash>.traces.jsonl        one `bench.store.result.Trace` a line
     STORE/sweeps/<name>.json                where a sweep stands
+    STORE/searches/<hash>.json              which candidates a cell has (in STORE/search)
     STORE/checkpoints/<hash>.pt             of a trial that was interrupted; gone once it ends
     STORE/cache  STORE/wandb  STORE/ray     scratch of the machine that runs trials
 
@@ -124,13 +125,15 @@ class Store:
 
     def sweeps(self) -> list[dict[str, Any]]:
         """Return the last record of every sweep in this store; unreadable ones are left out."""
-        names = [f"sweeps/{name}" for name in self._files.names("sweeps") if name[-5:] == ".json"]
-        found = []
-        for content in self._files.read_many(sorted(names)).values():
-            if isinstance(content, bytes):
-                with contextlib.suppress(ValueError, RecursionError):
-                    found.append(json.loads(content))
-        return found
+        return self._json_records("sweeps")
+
+    def put_search(self, hash: str, record: Mapping[str, Any]) -> None:
+        """Store the record of a cell's search in place of the one before. Raises OSError."""
+        self._files.write(f"searches/{hash}.json", [_pretty(record)])
+
+    def searches(self) -> list[dict[str, Any]]:
+        """Return the record of every search in this store; unreadable ones are left out."""
+        return self._json_records("searches")
 
     def ask_to_stop(self, sweep: str) -> None:
         """Ask the trials of a sweep, wherever they run, to end with a checkpoint."""
@@ -260,6 +263,15 @@ class Store:
             return self.get(hash).status == "done"
         except (KeyError, UsageError):  # none, or an unusable one
             return False
+
+    def _json_records(self, folder: str) -> list[dict[str, Any]]:
+        names = [f"{folder}/{name}" for name in self._files.names(folder) if name[-5:] == ".json"]
+        found = []
+        for content in self._files.read_many(sorted(names)).values():
+            if isinstance(content, bytes):
+                with contextlib.suppress(ValueError, RecursionError):
+                    found.append(json.loads(content))
+        return found
 
     def _records(self, hashes: list[str]) -> Iterator[tuple[str, Result | Problem]]:
         for start in range(0, len(hashes), 256):  # bounded memory, many objects at a time

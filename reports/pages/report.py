@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bench.errors import UsageError
 from bench.store.result import Result
 from reports import load as catalogues
+from reports.candidates import searched_mechanisms
 from reports.data import without_data
 from reports.figures.charts import (
     Figure,
@@ -24,6 +25,7 @@ from reports.load import BenchmarkSetting, Catalogue, Collection, Frame, collect
 from reports.pages.cell import CellPage, cell_pages
 from reports.pages.findings import findings
 from reports.pages.gallery import GalleryExample, gallery, reading_hint
+from reports.pages.tuning import TuningSection, tuning_sections
 from reports.replication import Replication, paper_studies, replicate
 from reports.statistics import Analysis, analyse
 from reports.statistics.significance import mean_ranks
@@ -109,6 +111,7 @@ class Report:
     catalogue: Catalogue
     sections: tuple[Section, ...]
     replications: tuple[Replication, ...] = ()
+    tuning: tuple[TuningSection, ...] = ()
 
     @cached_property
     def overview(self) -> Table:
@@ -167,7 +170,14 @@ def build_report(
         studies = paper_studies() if catalogue is None else ()
     if study is not None:
         studies = [one for one in studies if one.name == _name(study)]
-    return Report(collection, known, sections, tuple(replicate(studies, results, store, known)))
+    searched = searched_mechanisms(store, known, None if study is None else _name(study))
+    return Report(
+        collection,
+        known,
+        sections,
+        tuple(replicate(studies, results, store, known)),
+        tuning_sections(searched),
+    )
 
 
 def results_of_study(results: Sequence[Result], study: str) -> list[Result]:

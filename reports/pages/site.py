@@ -25,11 +25,14 @@ from reports.writers import (
 
 #: File name of the page on papers.
 REPLICATION = "replication.html"
+#: File name of the page on the search for hyperparameters.
+TUNING = "tuning.html"
 
 
 def pages(report: Report) -> dict[str, str]:
-    """Render HTML by file name: the overview, a page per task and mechanism, and one on the
-    papers. A task with several settings has a page for each of them, so that pages stay small."""
+    """Render HTML by file name: the overview, a page per task and mechanism, one on the papers,
+    and one on the search for hyperparameters where there was one. A task with several settings has
+    a page for each of them, so that pages stay small."""
     environment = template_environment()
     environment.filters["place"] = lambda setting: setting_href(setting, report)
     environment.filters["command"] = lambda one: command(one, report.collection.address)
@@ -65,6 +68,8 @@ def pages(report: Report) -> dict[str, str]:
             replications=[(one, tables_of(one)) for one in report.replications],
             here=REPLICATION,
         )
+    if report.tuning:
+        found[TUNING] = environment.get_template("tuning.html.j2").render(here=TUNING)
     return {name: clean(page) for name, page in found.items()}
 
 
@@ -104,6 +109,13 @@ def _lines(report: Report) -> Iterator[str]:
     for replication in report.replications:
         for _, rows, _ in tables_of(replication):
             yield f"### {escape_markdown(rows.title)}\n\n{markdown_text(rows)}"
+    for one in report.tuning:
+        yield f"## Tuning: {escape_markdown(f'{one.setting.task}, {one.setting.label}')}\n"
+        yield from (f"- {escape_markdown(sentence)}" for sentence in one.facts)
+        yield ""
+        yield markdown_text(one.mechanisms)
+        for figure in one.figures:
+            yield f"![{escape_markdown(figure.title)}](figures/{figure.name}.svg)\n"
     yield "## What was run\n"
     yield from (
         f"- {escape_markdown(fact.label)}: {escape_markdown(fact.text)}"
@@ -163,11 +175,16 @@ def _tables(report: Report) -> Iterator[Table]:
     for replication in report.replications:
         for _, rows, pairs in tables_of(replication):
             yield from (rows, pairs)
+    for searched in report.tuning:
+        yield from (searched.mechanisms, searched.candidates)
 
 
 def _drawings(report: Report) -> Iterator[tuple[str, Drawing]]:
     if report.ranks:
         yield report.ranks.name, report.ranks.drawing()
+    for searched in report.tuning:
+        for figure in searched.figures:
+            yield figure.name, figure.drawing()
     for section in report.sections:
         for figure in section.figures:
             yield figure.name, figure.drawing()

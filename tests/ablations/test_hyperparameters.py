@@ -12,9 +12,12 @@ import pytest
 from fake_trials import fake_result
 from marked_processes import Marked
 
-from ablations.hyperparameters import TUNING_SEED, Search, candidates, winner
+from ablations.hyperparameters import Search, read_searches, winner
+from ablations.search_space import DEFAULT_SPACE, TUNING_SEED, Space
+from ablations.searchers import random_candidates
 from ablations.trial import run_trial
 from ablations.trial_interface import TrialHooks, TrialOptions, failed_result, stopped_result
+from bench.cli import main as cli
 from bench.store.cell import Cell
 from bench.store.result import Result
 from bench.store.store import Store
@@ -27,6 +30,10 @@ START = "2026-01-01T00:00:00.000Z"
 def tried(cell: Cell, loss: float, steps: float = 12.0) -> Result:
     result = fake_result(cell)
     return result.model_copy(update={"metrics": {"validation_loss": loss, "steps": steps}})
+
+
+def candidates(cell: Cell, count: int, space: Space = DEFAULT_SPACE) -> list[Cell]:
+    return random_candidates(cell, space, count).cells
 
 
 def tuned(search: Search, cells: Sequence[Cell]) -> tuple[Cell, ...]:
@@ -79,11 +86,17 @@ def test_what_a_study_sets_itself_is_not_searched() -> None:
 def test_the_lowest_loss_wins_among_those_that_ran_through() -> None:
     cells = candidates(CELL, 4)
     failed = failed_result(cells[3], "diverged", "nan", started=START)
-    early = tried(cells[0], 0.5, steps=6.0)
+    behind = {"step": 6.0, "validation_loss": 0.5}
+    early = stopped_result(cells[0], TrialOptions(None, None, ""), behind, started=START)
     results = [early, tried(cells[1], 2.0), tried(cells[2], 1.0), failed]
     best = winner(results)
     assert best is not None and best.cell == cells[2]
     assert winner([failed]) is None
+    shorter = tried(cells[1], 0.9, steps=6.0)  # it ended by its own settings, not behind others
+    assert winner([*results, shorter]) == shorter
+    later = {"step": 9.0, "validation_loss": 0.7}
+    later_stop = stopped_result(cells[3], TrialOptions(None, None, ""), later, started=START)
+    assert winner([early, later_stop, failed]) == later_stop
 
 
 def test_cells_run_with_the_settings_of_their_winner(tmp_path: Path) -> None:
@@ -188,7 +201,7 @@ def test_records_note_what_became_of_the_search(
     for cell in (first, second):
         (note,) = context.notes_of(cell)
         assert said in note
-    assert {context.notes_of(cell) for cell in others} == {(made.search.note,)}
+    assert {context.notes_of(cell) for cell in others} == {(made.search.note_of(CELL),)}
 
 
 def test_nothing_is_noted_where_nothing_was_searched_for(tmp_path: Path) -> None:
@@ -245,20 +258,23 @@ def reports(scheduler: Any, cell: Cell, name: str, losses: list[float]) -> list[
 
 
 def test_asha_compares_candidates_of_one_cell_only() -> None:
-    halving = pytest.importorskip("ablations.tune").HalvingByKind()
+    halving = pytest.importorskip("ablations.tune").HalvingByKind
     first, second, third, fourth = candidates(CELL, 4)
+    other = candidates(make_cell("translation", "global", budget="smoke"), 1)[0]
+    mine = {cell.hash: "soft" for cell in (first, second, third, fourth)}
+    halving = halving({**mine, other.hash: "global"})
     assert reports(halving, first, "a", [1.0, 1.0]) == ["CONTINUE"] * 2
     assert reports(halving, second, "b", [2.0, 1.0]) == ["STOP"]
     assert reports(halving, third, "c", [3.0, 1.0]) == ["STOP"]
     assert reports(halving, fourth, "d", [0.5, 0.5]) == ["CONTINUE"] * 2
-    other = candidates(make_cell("translation", "global", budget="smoke"), 1)[0]
     assert reports(halving, other, "e", [9.0, 9.0]) == ["CONTINUE"] * 2
 
 
 def test_asha_counts_no_validation_twice() -> None:
     """One that goes on from a checkpoint tells of those before once more."""
-    halving: Any = pytest.importorskip("ablations.tune").HalvingByKind()
     first, second = candidates(CELL, 2)
+    groups = {first.hash: "soft", second.hash: "soft"}
+    halving: Any = pytest.importorskip("ablations.tune").HalvingByKind(groups)
     assert reports(halving, first, "a", [1.0, 1.0, 1.0]) == ["CONTINUE"] * 3
     assert reports(halving, second, "b", [0.5, 0.5]) == ["CONTINUE"] * 2
     assert reports(halving, second, "b", [0.5, 0.5, 9.0]) == ["CONTINUE", "CONTINUE", "STOP"]
@@ -303,3 +319,59 @@ def test_a_search_from_end_to_end(tmp_path: Path) -> None:
     for result in found.results():
         assert set(result.metrics) == {"validation_loss", "steps"}
         assert found.predictions(result.hash) == []
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("searcher", "first"), [("random", 6), ("optuna", 8)])
+def test_a_search_of_two_mechanisms_is_resumed(tmp_path: Path, searcher: str, first: int) -> None:
+    count = first // 2 + (searcher == "optuna")  # with Optuna a second round of one each
+    if searcher == "optuna":
+        pytest.importorskip("optuna")
+    study, path = tmp_path / "two.yaml", tmp_path / "store"
+    study.write_text(
+        "tasks: [translation]\nbudget: smoke\noptions: {max_steps: 4, test_limit: 4}\n"
+        "search: {learning_rate: {doublings: 2}, rnn_type: [gru, lstm]}\n"
+        "blocks:\n  - attentions: [soft]\n"
+        "  - {attentions: [none], search: {batch_tokens: {integers: [100, 300]}}}\n"
+    )
+    arguments = ["sweep", str(study), "--store", str(path), "--wandb", "off"]
+    arguments += ["--tune", str(count), "--searcher", searcher]
+
+    def run(name: str) -> str:
+        command = Marked("-m", ["bench.cli.main", *arguments], tmp_path / name)
+        try:
+            assert command.wait(600) == 0, command.stderr
+            assert command.alive() == []
+        finally:
+            command.kill()
+        return command.stdout
+
+    printed = run("run")
+    assert f"two: search: {first} cells, {first} to run" in printed
+    assert "two: 2 cells, 2 to run" in printed
+    store = Store.open(path / "search")
+    none, soft = sorted(read_searches(store), key=lambda one: one.cell.attention)
+    assert (soft.cell.attention, soft.searcher, soft.count) == ("soft", searcher, count)
+    assert list(soft.space) == ["learning_rate", "rnn_type"]
+    assert list(none.space) == ["learning_rate", "rnn_type", "batch_tokens"]
+    assert (soft.study, soft.cores, soft.gpus) == ("two", 1, 0)
+    tried = {record.hash for one in (soft, none) for record in one.candidates}
+    assert tried == set(store.hashes()) and len(tried) == 2 * count
+    for record in (soft, none):
+        for one in record.candidates:
+            settings = resolve(store.get(one.hash).cell).settings
+            assert {name: getattr(settings, name) for name in one.settings} == one.settings
+
+    lost = soft.candidates[1].hash
+    (path / "search" / "trials" / f"{lost}.json").unlink()
+    before = {hash: store.get(hash) for hash in store.hashes()}
+    printed = run("again")
+    assert "to run; results in" in printed and " 1 to run" in printed
+    assert "two: 2 cells, 0 to run" in printed, "the same winners"
+    assert set(store.hashes()) == tried
+    assert {hash: store.get(hash) for hash in before} == before
+
+    assert cli.main(["report", str(path), "--out", str(tmp_path / "report")]) == 0
+    page = (tmp_path / "report" / "tuning.html").read_text("utf-8")
+    assert f"2 mechanisms, each given {count} candidates ({searcher})" in page
+    assert page.count(">winner</td>") == 2

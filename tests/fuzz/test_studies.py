@@ -24,10 +24,12 @@ tasks: [translation, entailment]
 datasets: {translation: [synthetic], entailment: [synthetic]}
 budget: smoke
 options: &common {max_steps: 2, dropout: [0.1, 0.2]}
+search: {learning_rate: {doublings: 2}, weight_decay: {log_uniform: [1.0e-5, 0.1]}}
 blocks:
   - attentions: [soft, none]
     scores: [concat]
     options: {<<: *common, normaliser: [softmax]}
+    search: {hidden_dim: {integers: [16, 64]}, rnn_type: [gru, lstm], batch_tokens: [100, 200]}
   - attentions: all
     scores: classic
     gpu_options: {hidden_dim: 512}
@@ -107,8 +109,15 @@ def test_settings(no_training: None, data: st.DataObject) -> None:
 
 
 @examples(6)
-@given(st.sampled_from(["1", "3", "40", "9" * 30]), st.sampled_from(["none", "asha"]), studies())
-def test_search_spaces(study: Path, candidates: str, scheduler: str, content: bytes) -> None:
+@given(
+    st.sampled_from(["1", "3", "40", "9" * 30]),
+    st.sampled_from(["none", "asha"]),
+    st.sampled_from(["random", "optuna"]),
+    studies(),
+)
+def test_search_spaces(
+    study: Path, candidates: str, scheduler: str, searcher: str, content: bytes
+) -> None:
     study.write_bytes(content)
-    more = ["--tune", candidates, "--scheduler", scheduler, "--limit", "2"]
+    more = ["--tune", candidates, "--scheduler", scheduler, "--searcher", searcher, "--limit", "2"]
     ask("sweep", str(study), "--dry-run", "--budget", "smoke", *more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -209,9 +210,11 @@ def test_a_search_comes_first(
         resources: Resources,
         renderer: Any,
         *,
-        early_stopping: bool,
+        early_stopping: Mapping[str, str] | None,
     ) -> SweepSummary:
-        asked.append((context, early_stopping))
+        assert early_stopping is not None
+        assert set(early_stopping) == {cell.hash for cell in plan.to_run}
+        asked.append((context, len(set(early_stopping.values())) == 1))
         store = Store.open(context.store_address or "")
         for number, cell in enumerate(plan.to_run):
             loss = {"validation_loss": float(-number), "steps": 12.0}
@@ -261,6 +264,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--gpus-per-trial", "1.5"], "1 processes cannot share 1.5 GPUs"),
     (["--tune", "0"], "--tune: must be ≥ 1, got 0"),
     (["--scheduler", "asha"], "ASHA applies to hyperparameter search only"),
+    (["--searcher", "optuna"], "Optuna applies to hyperparameter search only"),
     (["--attention", "soft", "--score", "dot"], "no cell of study 'overview' is left"),
     (["--task", "translation", "--dataset", "multi30k"], "data set 'multi30k' needs its files"),
     (["--store", "file/x"], "the store cannot be written (not a directory)"),

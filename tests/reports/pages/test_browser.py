@@ -193,6 +193,26 @@ def looked_at(tmp_path_factory) -> Path:
     return folder / "report"
 
 
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory) -> Path:
+    """A report on the search for the settings of six mechanisms."""
+    from sample_results import put_entailment
+    from searched import MECHANISMS, put_search
+
+    from bench.store.store import Store
+    from reports.pages.report import build_report
+    from reports.pages.site import write_report
+    from tasks.plan import make_cell
+
+    folder = tmp_path_factory.mktemp("tuned")
+    store = Store.open(folder / "store", create=True)
+    put_entailment(store)
+    cells = [make_cell("translation", *names) for names in MECHANISMS]
+    put_search(store, cells, early_stopping=True)
+    write_report(build_report(store), folder / "report")
+    return folder / "report"
+
+
 @pytest.fixture
 def seen(browser, looked_at: Path) -> Iterator:
     complaints: list[str] = []
@@ -273,3 +293,27 @@ def test_every_mechanism_is_one_click_away(seen):
     assert page.locator("h1").text_content() in ("none", "soft + concat", "global + dot")
     page.locator(".back a").click()
     assert page.url.split("#")[0].endswith("entailment.html")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_on_tuning_is_read_on_any_screen(browser, tuned, width, scheme):
+    complaints: list[str] = []
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda r: r.url.startswith("file:") or complaints.append(r.url))
+    page.goto((tuned / "index.html").as_uri())
+    page.locator("header a", has_text="Tuning").click()
+    assert page.locator("header a[aria-current=page]").text_content() == "Tuning"
+    page.locator("summary").nth(1).click()
+    assert page.locator("details[open] td", has_text="winner").count() == 1
+    assert page.locator("details[open] td", has_text="stopped early").count() == 2
+    assert page.locator("figure .panels svg").count() == 6
+    for drawing in page.locator("figure .panels svg").all():
+        box = drawing.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["height"] > 60
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+    assert complaints == []

@@ -19,7 +19,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from bench.store.cell import Cell
-from bench.store.result import AlignmentFigures, Result
+from bench.store.result import AlignmentFigures, Cost, Result
 from reports.leaderboard.bundle import Problem, plain
 from reports.leaderboard.checks import named
 from tasks.base import Plan
@@ -68,9 +68,6 @@ def impossible(result: Result, plan: Plan) -> Iterator[str]:
     """What a record says that cannot be, whatever the model is."""
     record = result.model_dump(mode="json", by_alias=True)
     yield from _out_of_range(record, "", ("metrics", "alignment", "cost", "curve"))
-    attending, parameters = result.cost.attention_parameters or 0, result.cost.parameters or 0
-    if attending > parameters:
-        yield f"{attending:,} parameters of its attention, {parameters:,} of all"
     for place, value in _leaves(record):
         if isinstance(value, str) and len(value) > LONGEST:
             yield f"{place} is a text of {len(value):,} characters, {LONGEST:,} are allowed"
@@ -78,6 +75,12 @@ def impossible(result: Result, plan: Plan) -> Iterator[str]:
     yield from _impossible_curve(result, plan)
     for place, figures in _alignments(result):
         yield from (f"{place}: {what}" for what in _impossible_alignment(figures))
+
+
+def impossible_share(cost: Cost, parameters: int) -> Iterator[str]:
+    """Whether the attention is larger than the whole model, by its parameters."""
+    if (cost.attention_parameters or 0) > parameters:
+        yield f"{cost.attention_parameters:,} parameters of its attention, {parameters:,} of all"
 
 
 def impossible_prediction(row: Prediction) -> Iterator[str]:

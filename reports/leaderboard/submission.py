@@ -45,7 +45,7 @@ from reports.leaderboard.checks import (
     planned,
     without_seed,
 )
-from reports.leaderboard.plausibility import copies, impossible
+from reports.leaderboard.plausibility import copies, impossible, impossible_share
 from reports.leaderboard.rules import Class, Rules, field_errors
 from tasks.evaluation.scoring import Prediction
 from tasks.plan import resolve
@@ -150,6 +150,8 @@ def _foreseen(
         for what in check_settings(known, manifest.trials[one.hash], manifest, rules):
             yield Problem(named(cell), what)
         for what in impossible(one, known.plan):
+            yield Problem(named(cell), what)
+        for what in impossible_share(one.cost, one.cost.parameters or 0):
             yield Problem(named(cell), what)
         outputs.append((cell, [Prediction(**row) for row in _predictions(store, one)]))
     yield from (one.problem for one in copies(outputs) if one.is_refused)

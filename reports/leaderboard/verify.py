@@ -33,7 +33,13 @@ from reports.leaderboard.checks import (
     well_formed,
     without_seed,
 )
-from reports.leaderboard.plausibility import OWN, copies, impossible, impossible_prediction
+from reports.leaderboard.plausibility import (
+    OWN,
+    copies,
+    impossible,
+    impossible_prediction,
+    impossible_share,
+)
 from reports.leaderboard.rules import Limits, Rules, field_errors, parse_json
 from tasks.base import Paths, Plan, TaskData
 from tasks.evaluation.scoring import (
@@ -214,6 +220,7 @@ def _parameters(
             f"{plain(one.cell.attention)} ({plain(origin)}) is not installed here: its parameters "
             "are stated, not counted"
         ] = None
+    yield from impossible_share(result.cost, stated)
     factor = rules.classes[bundle.manifest.kind].parameters
     if factor is None:
         return

@@ -30,7 +30,7 @@ VERSION = 1
 #: Pictures that go through the network at once.
 BATCH = 16
 #: Training pictures that components are found on, evenly spaced.
-SAMPLE = 1000
+SAMPLE = 400
 # Seconds between two lines on standard error.
 _TELLING = 10.0
 

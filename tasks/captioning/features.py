@@ -32,7 +32,7 @@ BATCH = 16
 #: Training pictures that components are found on, evenly spaced.
 SAMPLE = 400
 # Seconds between two lines on standard error.
-_TELLING = 10.0
+_TELLING = 20.0
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from itertools import chain
@@ -197,11 +197,17 @@ class Dataset(ABC, Generic[CorpusT]):
     Options: ClassVar[type[DatasetOptions]] = DatasetOptions
 
     @classmethod
-    def settings(cls, budget: str, backbone: Backbone) -> Mapping[str, Any]:
+    def settings(
+        cls, budget: str, backbone: Backbone, chosen: Collection[str] = ()
+    ) -> Mapping[str, Any]:
         """What differs from the task's default settings under this budget for models of this
-        backbone; chosen on validation data, never on test data. Ours have a section in their task's
-        budgets.yaml (`tasks.settings`)."""
-        return budget_settings(cls, budget, backbone)
+        backbone; found on validation data, never on test data. Ours have a section in their task's
+        budgets.yaml (`tasks.settings`).
+
+        Args:
+            chosen: settings of `Settings.chooses_recipe` that a cell has set.
+        """
+        return budget_settings(cls, budget, backbone, chosen)
 
     @classmethod
     @abstractmethod

@@ -91,19 +91,34 @@ def _backbone(name: str) -> Backbone:
 def resolve(cell: Cell) -> Plan:
     """Everything the trial of a cell needs. Raises UsageError and NotApplicable as `make_cell`
     does."""
+    plan = _plan(cell)
+    normalisers.get(plan.attention_options.normaliser, where="--set normaliser")
+    if plan.attends:
+        reason = plan.attention.refusal_of_options(
+            plan.attention_options, cell.score, plan.backbone
+        )
+        if reason:
+            raise NotApplicable(reason, where=f"{cell.attention} with {cell.score}")
+    reason = _gold_refusal(plan)
+    if reason:
+        setting = plan.settings.gold_attention
+        raise NotApplicable(reason, where=f"gold_attention={setting} with {cell.attention}")
+    reason = plan.task.plan_refusal(plan)
+    if reason:
+        raise NotApplicable(reason, where=f"{cell.attention} with {cell.score}")
+    return plan
+
+
+def _plan(cell: Cell) -> Plan:
+    """A cell with its options by owner, each of which is valid on its own."""
     task, source, attention = _owners(cell)
     backbone = _backbone(cell.backbone or attention.backbone)
-    base = source.settings(cell.budget, backbone)
     of_attention, of_task, of_data = _split_options(
         cell.options, attention.Options, task.Settings, source.Options
     )
+    base = source.settings(cell.budget, backbone, _recipe(task, of_task))
     attention_options = _validated(attention.Options, of_attention)
-    normalisers.get(attention_options.normaliser, where="--set normaliser")
-    if attention.placement != "fixed":
-        reason = attention.refusal_of_options(attention_options, cell.score, backbone)
-        if reason:
-            raise NotApplicable(reason, where=f"{cell.attention} with {cell.score}")
-    plan: Plan[Any, Any] = Plan(
+    return Plan(
         cell=cell,
         task=task,
         dataset=source,
@@ -112,14 +127,12 @@ def resolve(cell: Cell) -> Plan:
         dataset_options=_validated(source.Options, of_data),
         settings=_validated(task.Settings, {**base, **attention_options.model_defaults, **of_task}),
     )
-    reason = _gold_refusal(plan)
-    if reason:
-        setting = plan.settings.gold_attention
-        raise NotApplicable(reason, where=f"gold_attention={setting} with {cell.attention}")
-    reason = task.plan_refusal(plan)
-    if reason:
-        raise NotApplicable(reason, where=f"{cell.attention} with {cell.score}")
-    return plan
+
+
+def _recipe(task: type[Task], given: Mapping[str, Any]) -> set[str]:
+    """The settings that choose a recipe, of those that a cell gives."""
+    fields, recipes = task.Settings.model_fields, task.Settings.chooses_recipe
+    return {name for name in recipes if name in given and given[name] != fields[name].default}
 
 
 def _gold_refusal(plan: Plan) -> str | None:
@@ -241,11 +254,12 @@ def _none_or(field: FieldInfo, value: Any) -> Any:
 
 def _explicit_options(draft: Cell) -> dict[str, Scalar]:
     """The options that differ from what they would be anyway, as their types have them."""
-    given, plain = resolve(draft), resolve(replace(draft, options={}))
-    # Options of attention may change the default of a setting.
-    of_attention = type(given.attention_options).model_fields.keys() & draft.options.keys()
-    attending = replace(draft, options={name: draft.options[name] for name in of_attention})
-    defaults = {"settings": resolve(attending) if of_attention else plain}
+    given, plain = resolve(draft), _plan(replace(draft, options={}))
+    # Options of attention, and settings that choose a recipe, may change the default of a setting.
+    recipe = set(type(given.settings).chooses_recipe)
+    changing = (type(given.attention_options).model_fields.keys() | recipe) & draft.options.keys()
+    changed = replace(draft, options={name: draft.options[name] for name in changing})
+    defaults = {"settings": _plan(changed) if changing else plain}
     explicit: dict[str, Scalar] = {}
     for name in draft.options:
         owner = next(
@@ -255,7 +269,8 @@ def _explicit_options(draft: Cell) -> dict[str, Scalar]:
         )
         model = getattr(given, owner)
         value = getattr(model, name)
-        default = getattr(getattr(defaults.get(owner, plain), owner), name)
+        base = plain if name in recipe else defaults.get(owner, plain)
+        default = getattr(getattr(base, owner), name)
         if value != default and _is_read(name, model, given):
             explicit[name] = value
     return explicit
@@ -263,7 +278,8 @@ def _explicit_options(draft: Cell) -> dict[str, Scalar]:
 
 def _is_read(name: str, owner: BaseModel, plan: Plan) -> bool:
     """Whether the model of this plan looks at an option. A field that only some backbones or
-    placements read names them in its `json_schema_extra`; where nothing attends, no option of
+    placements read names them in its `json_schema_extra`, as does one that is read only where
+    another setting is chosen (`needs`) or is not (`unless`); where nothing attends, no option of
     attention is read, and where nothing is normalised, no normaliser."""
     if owner is plan.attention_options:
         return plan.attends and (name != "normaliser" or plan.attention.normalises)
@@ -276,6 +292,12 @@ def _is_read(name: str, owner: BaseModel, plan: Plan) -> bool:
     extra = type(owner).model_fields[name].json_schema_extra
     known = extra if isinstance(extra, dict) else {}
     backbones, placements = known.get("backbones"), known.get("placements")
+    for key, wanted in (("needs", True), ("unless", False)):
+        other = known.get(key)
+        if isinstance(other, str):
+            field = type(owner).model_fields[other]
+            if (getattr(owner, other) != field.default) != wanted:
+                return False
     return (not isinstance(backbones, list) or plan.backbone in backbones) and (
         not isinstance(placements, list) or plan.attention.placement in placements
     )

@@ -2,16 +2,17 @@
 
 One flat, typed, frozen object. Its defaults come from the data set and the budget, single values
 are changed by `--set key=value`. The budgets.yaml of a task says for each of its data sets what
-differs from the task's defaults under each budget, for all models and for single families of them.
-Blocks that several data sets share are taken over by `extends`.
+differs from the task's defaults under each budget, for all models, for single families of them,
+and where a setting asks for another recipe (`Settings.chooses_recipe`). Blocks that several data
+sets share are taken over by `extends`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache, partial
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -40,6 +41,9 @@ class Settings(BaseModel):
     """Settings that every task shares; a task adds its own by subclassing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Names of settings with which others have other defaults: those under `where` in budgets.yaml.
+    chooses_recipe: ClassVar[tuple[str, ...]] = ()
 
     # training
     max_steps: int = Field(300, ge=1, description="optimizer steps")
@@ -168,6 +172,7 @@ class _Block(BaseModel):
     recurrent: dict[str, Any] = {}
     transformer: dict[str, Any] = {}
     convolutional: dict[str, Any] = {}
+    where: dict[str, _Block] = {}
 
 
 class _Budgets(BaseModel):
@@ -178,16 +183,25 @@ class _Budgets(BaseModel):
     datasets: dict[str, dict[Budget, _Block]]
     shared: dict[str, _Block]
 
-    def resolved(self, block: _Block, backbone: Backbone) -> dict[str, Any]:
-        """Later ones win: what is extended, what holds for all backbones, what for this one."""
+    def resolved(
+        self, block: _Block, backbone: Backbone, chosen: Collection[str]
+    ) -> dict[str, Any]:
+        """Later ones win: what is extended, what holds for all backbones, what for this one, what
+        where a setting is chosen."""
         settings: dict[str, Any] = {}
         for name in [block.extends] if isinstance(block.extends, str) else block.extends:
-            settings |= self.resolved(self.shared[name], backbone)
-        return settings | (block.model_extra or {}) | getattr(block, backbone)
+            settings |= self.resolved(self.shared[name], backbone, chosen)
+        settings |= (block.model_extra or {}) | getattr(block, backbone)
+        for name in block.where.keys() & set(chosen):
+            settings |= self.resolved(block.where[name], backbone, chosen)
+        return settings
 
 
-def budget_settings(dataset: type, budget: str, backbone: Backbone) -> Mapping[str, Any]:
-    """The settings of a data set's section under a budget, for models of a backbone.
+def budget_settings(
+    dataset: type, budget: str, backbone: Backbone, chosen: Collection[str] = ()
+) -> Mapping[str, Any]:
+    """The settings of a data set's section under a budget, for models of a backbone, where the
+    `chosen` of `Settings.chooses_recipe` have been set.
 
     A data set of `tasks.TASK.datasets` has its section in tasks/TASK/budgets.yaml under its name,
     classes derived from it share it; data sets from elsewhere have none, and no settings here.
@@ -198,7 +212,7 @@ def budget_settings(dataset: type, budget: str, backbone: Backbone) -> Mapping[s
             budgets = _read(package)
             if (section := budgets.datasets.get(vars(kind)["name"])) is not None:
                 block = section.get(budget, _Block())  # type: ignore[call-overload]
-                return budgets.resolved(block, backbone)
+                return budgets.resolved(block, backbone, chosen)
     return {}
 
 

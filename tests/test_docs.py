@@ -19,6 +19,7 @@ from bench.attention.registries import NO_SCORE, attentions, normalisers, scores
 from bench.cli.main import COMMANDS, Parser, main
 from reports.load import slug
 from tasks.base import datasets, tasks
+from tasks.captioning.encoders import picture_encoders
 from tasks.settings import BUDGETS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -183,7 +184,7 @@ def test_every_task_data_set_and_budget_is_named() -> None:
 
 def test_entry_points_named_are_those_that_are_read() -> None:
     shown = set(re.findall(r"`(attnbench\.[\w.]+(?:<task>)?)`", text("docs/adding.md")))
-    registries = (attentions, scores, normalisers, tasks)
+    registries = (attentions, scores, normalisers, tasks, picture_encoders)
     assert shown == {one.group for one in registries} | {"attnbench.datasets.<task>"}
 
 

@@ -17,6 +17,7 @@ from scipy.sparse.csgraph import connected_components
 from bench.attention.registries import attentions, normalisers, scores
 from bench.cli.main import COMMANDS
 from tasks.base import datasets, tasks
+from tasks.captioning.encoders import picture_encoders
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Lowest first; a folder imports itself and those before it.
@@ -145,6 +146,7 @@ def test_each_member_of_a_registry_stands_in_the_file_of_its_name() -> None:
         *misplaced(dict(attentions.items()), "bench.attention.mechanisms"),
         *misplaced(dict(scores.items()), "bench.attention.scores"),
         *misplaced(dict(normalisers.items()), "bench.attention.normalisers"),
+        *misplaced(dict(picture_encoders.items()), "tasks.captioning.encoders"),
     ]
     for task in tasks.names():
         wrong += misplaced(dict(datasets(task).items()), f"tasks.{task}.datasets")

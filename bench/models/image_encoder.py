@@ -1,5 +1,5 @@
-"""Image encoder: a small convolutional network from pixels to annotation vectors, and the encoder
-of the grid that they form."""
+"""Image encoder: from pixels, by a small convolutional network, or from features of a pretrained
+one to annotation vectors, and the encoder of the grid that they form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.attention.base import Memory
 from bench.errors import UsageError
 from bench.models import AttentionChoice, build_encoder
 from bench.models.base import Encoder, ModelConfig
-from bench.models.layers import dropout, masked_mean, resize
+from bench.models.layers import dropout, linear, masked_mean, resize
 
 #: Pixels are centred and scaled to about unit variance.
 _CENTRE, _SPREAD = 127.5, 32.0
@@ -78,6 +78,21 @@ class PictureFront(nn.Module):
         cells = self.layers(pixels.permute(0, 3, 1, 2))  # B,C,rows,columns
         vectors = F.relu(self.norm(cells)).permute(0, 2, 3, 1).flatten(1, 2)  # B,L,C
         return dropout(self.project(vectors), self.dropout, self.training)  # B,L,D
+
+
+class FeatureFront(nn.Module):
+    """Features B,L,C of a pretrained network, which is fixed, to annotation vectors B,L,D: a linear
+    layer, a norm and dropout."""
+
+    def __init__(self, input_size: int, output_size: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.output_size, self.dropout = output_size, dropout
+        self.project = linear(input_size, output_size)
+        self.norm = nn.LayerNorm(output_size)
+
+    def forward(self, features: Tensor) -> Tensor:
+        vectors = self.norm(self.project(features.to(self.project.weight.dtype)))  # B,L,D
+        return dropout(vectors, self.dropout, self.training)
 
 
 def grid_of(size: int, stem: int, stages: int) -> tuple[int, int]:

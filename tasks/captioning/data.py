@@ -1,4 +1,4 @@
-"""Captioning data made ready: pixels in one array, captions tokenised, both cached."""
+"""Captioning data made ready: pixels or features in one array, captions tokenised, both cached."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import PIL
 import torch
 from torch import Tensor
 
@@ -17,96 +16,23 @@ from bench.models.image_encoder import grid_of
 from tasks.base import Paths, TaskData
 from tasks.captioning.alignment import gold_weights
 from tasks.captioning.baselines import CaptionBaselines, baselines
-from tasks.captioning.datasets import UNREADABLE, CaptionCorpus, Drawn, Picture
-from tasks.captioning.pictures import Ranges, grey_ranges, read_picture
+from tasks.captioning.datasets import CaptionCorpus, Picture
+from tasks.captioning.encoders import FROM_SCRATCH
+from tasks.captioning.features import Features, PictureFeatures
+from tasks.captioning.pictures import Ranges
+from tasks.captioning.pixels import Pixels, pixels, ranges_of, read_pixels
 from tasks.captioning.settings import CaptioningSettings
 from tasks.data.batching import Batch, BucketBatches, Stream, StreamModule
-from tasks.data.cache import cached, cached_json, digest
-from tasks.data.problems import Problem, summary
+from tasks.data.cache import digest
 from tasks.data.texts import EncodedTexts, encode
 from tasks.data.tokenizer import Tokenizer
 from tasks.evaluation.alignment import require_gold
 
-# Raised when the same pictures would give other pixels than before.
-VERSION = 2
-# Pictures brought into memory at once.
-CHUNK = 256
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """The pictures of a split.
-
-    Attributes:
-        array: N,size,size,3 uint8 RGB, memory-mapped read-only; index it with a batch's places
-            to get a copy.
-        fingerprint: digest of all that the array depends on.
-    """
-
-    array: np.ndarray
-    fingerprint: str
-
-
-def pixels(
-    pictures: Sequence[Picture], size: int, cache: Path, ranges: Ranges | None = None
-) -> Pixels:
-    """All pictures as squares of `size` pixels, squashed where they are not square.
-
-    Args:
-        cache: folder for prepared data. Files are named by what they are made from (the content of
-            every picture file; the scene of every drawing), so a picture that was changed is read
-            anew; several processes may ask at once.
-        ranges: the grey levels that are black and white in pictures that are not 8-bit; each
-            picture's own by default.
-
-    Raises:
-        UsageError: pictures that cannot be read, counted, the first named; the cache cannot be
-            written.
-    """
-    images = [picture.image_digest for picture in pictures]
-    key = digest("pixels", VERSION, PIL.__version__, size, images, ranges or {})
-    folder = cache / "pictures"
-    path = cached(folder, key, lambda target: _write(target, pictures, size, ranges), suffix=".npy")
-    return Pixels(np.load(path, mmap_mode="r"), key)
-
-
-def _ranges(corpus: CaptionCorpus, cache: Path) -> Ranges:
-    """The grey levels that are black and white in a corpus, found once."""
-    files = [one for one in corpus.examples() if isinstance(one.image, Path)]
-    if not files:
-        return {}
-    images = [one.image_digest for one in files]
-    key = digest("grey ranges", VERSION, PIL.__version__, images)
-    found: Ranges = cached_json(cache / "pictures", key, lambda: grey_ranges(corpus.files()))
-    return found
-
-
-def _write(path: Path, pictures: Sequence[Picture], size: int, ranges: Ranges | None) -> None:
-    shape = (len(pictures), size, size, 3)
-    stack = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-    problems: list[Problem] = []
-    for start in range(0, len(pictures), CHUNK):
-        drawings: dict[int, Drawn] = {}
-        for number, picture in enumerate(pictures[start : start + CHUNK], start):
-            if isinstance(picture.image, Drawn):
-                drawings[number] = picture.image
-                continue
-            try:
-                stack[number] = read_picture(picture.image, size, ranges)
-            except UsageError as error:
-                problems.append(Problem.of(error, UNREADABLE))
-        if drawings:
-            kind = type(next(iter(drawings.values())))
-            stack[list(drawings)] = kind.draw(list(drawings.values()), size)
-    if problems:
-        raise summary(problems)
-    stack.flush()
-
 
 @dataclass(frozen=True)
 class CaptionBatch(Batch):
-    """B captions of P pictures, each of which is encoded once: `source` is P,H,W,3 uint8,
-    `source_mask` P,L.
+    """B captions of P pictures, each of which is encoded once: `source` is P,H,W,3 uint8, or
+    P,L,K float16 where a pretrained network has seen them; `source_mask` is P,L.
 
     Attributes:
         owner: B int64, the picture of each caption, as its place in `source`.
@@ -159,9 +85,10 @@ def caption_texts(pictures: Sequence[Picture]) -> list[str]:
 
 @dataclass(frozen=True)
 class Split:
-    """Pictures with their pixels and captions.
+    """Pictures with what the model reads of them, and captions.
 
     Attributes:
+        inputs: pixels, or features where a pretrained network has seen the pictures.
         captions: of all pictures, numbered through.
         first: N+1, number of each picture's first caption.
         shown: N, number of the caption with the most phrases of each picture, the first of them:
@@ -174,7 +101,7 @@ class Split:
     """
 
     pictures: Sequence[Picture]
-    pixels: Pixels
+    inputs: Pixels | Features
     captions: EncodedTexts
     first: np.ndarray
     shown: np.ndarray
@@ -199,7 +126,7 @@ class Split:
         outputs = self.captions.batch(captions, end=True)
         return CaptionBatch(
             index=torch.from_numpy(captions),
-            source=torch.from_numpy(self.pixels.array[pictures]),
+            source=torch.from_numpy(self.inputs.array[pictures]),
             source_mask=torch.ones(len(pictures), self.cells, dtype=torch.bool),
             inputs=torch.from_numpy(inputs.values),
             outputs=torch.from_numpy(outputs.values),
@@ -248,6 +175,8 @@ class CaptioningData(TaskData):
     Attributes:
         cache: folder for what all trials share.
         grid: rows and columns of annotation vectors.
+        ranges: the grey levels that are black and white in pictures that are not 8-bit.
+        seen_by: names the pretrained network that has seen the pictures; empty without.
     """
 
     corpus: CaptionCorpus
@@ -258,11 +187,22 @@ class CaptioningData(TaskData):
     cache: Path
     grid: tuple[int, int]
     settings: CaptioningSettings
+    ranges: Ranges
+    seen_by: str = ""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return (*super().notes, *filter(None, [self.seen_by]))
+
+    def shown(self, subset: str, count: int) -> np.ndarray:
+        """The first pictures of a test set for a reader to look at, uint8 RGB."""
+        pictures = self.tests[subset].pictures[:count]
+        return read_pixels(pictures, self.corpus.size, self.ranges)[0]
 
     @property
     def preparation(self) -> str:  # type: ignore[override]
         splits = [self.train, self.validation, *self.tests.values()]
-        return digest(self.tokenizer.fingerprint, [split.pixels.fingerprint for split in splits])
+        return digest(self.tokenizer.fingerprint, [split.inputs.fingerprint for split in splits])
 
     @cached_property
     def baselines(self) -> Mapping[str, CaptionBaselines]:
@@ -289,22 +229,27 @@ class CaptioningData(TaskData):
 
 
 def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -> CaptioningData:
-    """Bring the pictures to one size, learn the words of the training captions, encode them.
+    """Bring the pictures to one size or let a pretrained network see them, learn the words of the
+    training captions, encode them.
 
-    Raises UsageError: pictures that cannot be read, a size that cells do not divide, a cache that
-    cannot be written.
+    Raises UsageError: pictures that cannot be read, a size that cells do not divide, a network that
+    is not installed, a cache that cannot be written.
     """
+    pretrained = settings.features != FROM_SCRATCH
     gold = settings.gold_attention != "none"
     if gold:
         require_gold(any(one.phrases for picture in corpus.train for one in picture.captions))
-        if settings.crop or settings.flip:
+        if not pretrained and (settings.crop or settings.flip):
             raise UsageError(
                 "boxes do not move with pictures that are cropped or mirrored at random",
                 where="--set gold_attention",
                 remedy="add --set crop=0 --set flip=0",
             )
-    ranges = _ranges(corpus, paths.cache)
-    grid = grid_of(corpus.size, settings.stem, settings.stages)
+    ranges = ranges_of(corpus, paths.cache)
+    network = None
+    if pretrained:
+        network = PictureFeatures(settings, corpus.train, paths.cache, ranges)
+    grid = network.grid if network else grid_of(corpus.size, settings.stem, settings.stages)
     tokenizer = Tokenizer.train(
         caption_texts(corpus.train), kind="word", size=settings.vocab_size, cache=paths.cache
     )
@@ -314,7 +259,7 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
         first = np.concatenate([[0], np.cumsum(counts)])
         return Split(
             pictures,
-            pixels(pictures, corpus.size, paths.cache, ranges),
+            network.of(pictures) if network else pixels(pictures, corpus.size, paths.cache, ranges),
             encode(caption_texts(pictures), tokenizer, paths.cache),
             first,
             first[:-1]
@@ -333,4 +278,6 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
         cache=paths.cache,
         grid=grid,
         settings=settings,
+        ranges=ranges,
+        seen_by=network.description if network else "",
     )

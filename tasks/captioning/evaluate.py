@@ -218,11 +218,12 @@ def _traces(tested: _Tested, data: CaptioningData, subset: str, count: int) -> I
     split, decoding = tested.split, tested.decoding
     captions = [caption for picture in split.pictures for caption in picture.captions]
     rows = zip(split.pictures, decoding.written, decoding.read, strict=True)
+    pixels = data.shown(subset, count)
     for place, (picture, written, read) in enumerate(islice(rows, count)):
         if written.weights is not None:
             yield from traces(
                 picture,
-                split.pixels.array[place],
+                pixels[place],
                 data.grid,
                 subset,
                 (_words(data, written.tokens), written),

@@ -17,6 +17,7 @@ from bench.attention.base import AttentionOptions, Memory
 from bench.models.base import Decoder, Encoder, select_rows
 from bench.models.layers import VocabularyHead
 from tasks.captioning.data import CaptionBatch
+from tasks.captioning.encoders import FROM_SCRATCH
 from tasks.captioning.settings import CaptioningSettings
 from tasks.data.batching import Batch
 from tasks.data.texts import EncodedTexts
@@ -79,6 +80,7 @@ class CaptioningModule(GenerationModule):
         attention_options: AttentionOptions,
     ) -> None:
         super().__init__(front, encoder, decoder, head, settings, attention_options)
+        self.sees_pixels = settings.features == FROM_SCRATCH
         self.words: nn.Linear | None = None
         if settings.words_weight:
             self.words = nn.Linear(encoder.output_size, head.projection.out_features)
@@ -98,7 +100,7 @@ class CaptioningModule(GenerationModule):
         return select_rows(memory, batch.owner)
 
     def augmented(self, batch: Batch) -> Batch:
-        if not self.training:
+        if not self.training or not self.sees_pixels:
             return batch
         return replace(batch, source=augmented(batch.source, self.settings))
 

@@ -33,6 +33,16 @@ class Captioning(Task[CaptioningSettings, CaptionCorpus, "CaptioningData", "Capt
     Settings: ClassVar[type[Settings]] = CaptioningSettings
 
     @classmethod
+    def plan_refusal(cls, plan: CaptioningPlan) -> str | None:
+        from tasks.captioning.encoders import FROM_SCRATCH, grid_of_features, picture_encoders
+
+        settings = plan.settings
+        if settings.features != FROM_SCRATCH:
+            encoder = picture_encoders.get(settings.features, where="--set features")
+            grid_of_features(encoder, settings.features_size, settings.features_stride)
+        return None
+
+    @classmethod
     def prepare(cls, plan: CaptioningPlan, paths: Paths) -> CaptioningData:
         from tasks.captioning.data import prepare
 
@@ -42,7 +52,7 @@ class Captioning(Task[CaptioningSettings, CaptionCorpus, "CaptioningData", "Capt
     def module(cls, plan: CaptioningPlan, data: CaptioningData) -> CaptioningModule:
         from bench.models import AttentionChoice, build_decoder
         from bench.models.base import Encoder
-        from bench.models.image_encoder import GridEncoder, PictureFront
+        from bench.models.image_encoder import FeatureFront, GridEncoder, PictureFront
         from bench.models.layers import VocabularyHead
         from bench.models.transformer import SelfAttentiveEncoder
         from tasks.captioning.model import CaptioningModule, Frequencies
@@ -58,15 +68,20 @@ class Captioning(Task[CaptioningSettings, CaptionCorpus, "CaptioningData", "Capt
             data.length_ratio,
             axes=2,
         )
-        front = PictureFront(
-            data.corpus.size,
-            settings.hidden_dim,
-            stem=settings.stem,
-            width=settings.width,
-            stages=settings.stages,
-            blocks=settings.blocks,
-            dropout=settings.dropout,
-        )
+        front: FeatureFront | PictureFront
+        if data.seen_by:
+            channels = data.train.inputs.array.shape[-1]
+            front = FeatureFront(channels, settings.hidden_dim, dropout=settings.dropout)
+        else:
+            front = PictureFront(
+                data.corpus.size,
+                settings.hidden_dim,
+                stem=settings.stem,
+                width=settings.width,
+                stages=settings.stages,
+                blocks=settings.blocks,
+                dropout=settings.dropout,
+            )
         encoder: Encoder = GridEncoder(
             choice, data.grid, settings.hidden_dim, sizes, settings.picture_regions
         )

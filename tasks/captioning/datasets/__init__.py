@@ -100,7 +100,7 @@ class Picture:
 
     Attributes:
         id: unique in its corpus ("test-17", a file name).
-        image: file or drawing; its pixels come from `tasks.captioning.data.pixels`.
+        image: file or drawing; its pixels come from `tasks.captioning.pixels.pixels`.
         captions: at least one.
         length: for the by-length curve: objects in a drawn scene, otherwise the median number of
             words of its references.

@@ -81,7 +81,7 @@ class SyntheticDataset(Dataset[CaptionCorpus]):
 
     @classmethod
     def load(cls, options: SyntheticOptions, data_root: Path | None = None) -> CaptionCorpus:
-        """Draw the scenes; their pixels are made by `tasks.captioning.data`."""
+        """Draw the scenes; their pixels are made by `tasks.captioning.pixels`."""
         return generate(options)
 
 

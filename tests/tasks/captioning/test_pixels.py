@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from bench.errors import UsageError
-from tasks.captioning.data import pixels
 from tasks.captioning.datasets import Caption, Picture
 from tasks.captioning.datasets.synthetic import SyntheticDataset, SyntheticOptions
 from tasks.captioning.pictures import read_picture
+from tasks.captioning.pixels import pixels
 
 
 def photo(path: Path, colour: tuple[int, int, int] = (250, 10, 10), mode: str = "RGB") -> Picture:

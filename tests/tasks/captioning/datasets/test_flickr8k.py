@@ -12,7 +12,6 @@ from PIL import Image
 
 from bench.errors import UsageError
 from tasks.base import DatasetOptions, datasets
-from tasks.captioning.data import pixels
 from tasks.captioning.datasets import Box, CaptionCorpus, Phrase
 from tasks.captioning.datasets.flickr8k import (
     LISTS,
@@ -22,6 +21,7 @@ from tasks.captioning.datasets.flickr8k import (
     Flickr8kOptions,
     place,
 )
+from tasks.captioning.pixels import pixels
 
 
 def check(name: str, root: Path | None, options: DatasetOptions) -> list[str]:

@@ -31,9 +31,10 @@ from bench.errors import NotApplicable, UsageError
 
 PAIRS = [(attention, score) for attention, score, reason in valid_pairs() if reason is None]
 
-#: Normalisers tried with every score, one without zeros and one with them; the others change
-#: nothing that a score sees and are tried with the score of each mechanism's paper.
-WITH_EVERY_SCORE = ("softmax", "sparsemax")
+#: Mechanisms, one before and one after the decoder's step, with which every score meets weights that
+#: are exactly 0. Otherwise normalisers change nothing that a score sees, and are tried with the
+#: score of each mechanism's paper.
+WITH_ZEROS = ("soft", "global")
 
 #: Options under which other code runs than under the defaults.
 VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
@@ -136,7 +137,9 @@ CONFORMING = [
     (attention, score, normaliser)
     for attention, score in PAIRS
     for normaliser in normalisers_of(attention)
-    if normaliser in WITH_EVERY_SCORE or score == attentions.get(attention).classic_score
+    if normaliser == "softmax"
+    or score == attentions.get(attention).classic_score
+    or (normaliser == "sparsemax" and attention in WITH_ZEROS)
 ]
 
 

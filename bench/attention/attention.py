@@ -26,6 +26,7 @@ from bench.attention.base import (
     Score,
     Sizes,
     StepwiseNormaliser,
+    WeightsKind,
     Window,
     join_steps,
     zero_padding,
@@ -52,8 +53,26 @@ from bench.errors import NotApplicable, UsageError
 
 
 class ScoreOptions(HeadOptions):
-    """Options that scores and normalisers read, each what concerns it, and those of heads."""
+    """Options that scores and normalisers read, each what concerns it, those of heads, and what
+    every mechanism with energies has."""
 
+    energy_factor: float = Field(
+        1.0,
+        gt=0,
+        description="energies are multiplied by it before they are normalised: above 1 weights are "
+        "sharper, below 1 flatter (2 in ESPnet's recurrent attentions)",
+    )
+    guided_loss: float = Field(
+        0.0,
+        ge=0,
+        description="weight of Tachibana 2018's loss for weights off the diagonal (1 in the "
+        "paper), a mean over target units and source positions",
+    )
+    guided_width: float = Field(
+        0.2,
+        gt=0,
+        description="width g of the diagonal of the guided attention loss, in lengths of the text",
+    )
     attention_size: int | None = Field(
         None,
         ge=1,
@@ -191,6 +210,8 @@ class ScoredAttention(Attention):
     ) -> None:
         super().__init__(sizes, score, options)
         self.options = options
+        #: What energies are multiplied by before they are normalised.
+        self.energy_factor: float = getattr(options, "energy_factor", 1.0)
         self.heads = self.count_heads(sizes, options)
         #: Heads that are scored, and heads of keys and values.
         self.score_heads = score_heads(self.heads, options)
@@ -268,8 +289,30 @@ class ScoredAttention(Attention):
             return f"it needs weights that are a distribution; with these options they are {kind}"
         if getattr(options, "coverage_start", 0) and not getattr(options, "coverage_loss", 0):
             return "coverage_start says when coverage_loss begins, which is 0"
+        if isinstance(options, ScoreOptions):
+            if options.energy_factor != 1 and not cls.normalises:
+                return "energy_factor multiplies energies before a normaliser, and it has none"
+            reason = cls._refusal_of_guidance(options, kind)
+            if reason:
+                return reason
         if isinstance(options, HeadOptions):
             return refusal_of_heads(options, score)
+        return None
+
+    @classmethod
+    def _refusal_of_guidance(cls, options: ScoreOptions, kind: WeightsKind) -> str | None:
+        """Why the guided attention loss of these options cannot train weights of this kind, or
+        None."""
+        if not options.guided_loss:
+            if options.guided_width == ScoreOptions.model_fields["guided_width"].default:
+                return None
+            return "guided_width is the width of the diagonal of guided_loss, which is 0"
+        if "cross" not in cls.slots:
+            return "guided_loss trains attention to the source, and this is attention to oneself"
+        if cls.samples:
+            return "guided_loss trains weights, and no gradient passes those of drawn positions"
+        if kind == "signed":
+            return "guided_loss would reward negative weights, which these options allow"
         return None
 
     @classmethod
@@ -399,6 +442,7 @@ class ScoredAttention(Attention):
             dot = self.score.as_dot(asked)  # B,H,T,K and a factor
             if dot is not None:
                 vectors, factor = dot
+                factor *= self.energy_factor
                 mask = self.window(query, keys, state, mask).mask
                 if self.positions is not None:
                     vectors, mask = self.positions.for_kernel(
@@ -414,6 +458,7 @@ class ScoredAttention(Attention):
             energies = self.positions.energies(
                 self.score, asked, keys.tensors["keys"], state.position
             )  # B,H,T,S
+        energies = self.scaled(energies)
         # Window and normaliser.
         weighed = self.weigh(energies, query, keys, state, mask)  # B,H,T,S
         if given is not None:
@@ -439,6 +484,10 @@ class ScoredAttention(Attention):
             {**weighed.parts, **per_head(selected.weights)} if need_weights else {},
             selected.sampled,
         )
+
+    def scaled(self, energies: Tensor) -> Tensor:
+        """The energies of a score, multiplied by the option `energy_factor`."""
+        return energies if self.energy_factor == 1 else energies * self.energy_factor
 
     def weigh(
         self,

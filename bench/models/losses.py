@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -318,20 +319,26 @@ Penalty = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def attention_penalties(
-    options: AttentionOptions, done: float = 1.0
+    options: AttentionOptions, done: float = 1.0, *, of_units: bool = True
 ) -> list[tuple[float, Penalty]]:
     """The penalties in the loss of a mechanism with these options, with their weights.
 
     Args:
         done: share of the training steps that are made; a penalty counts from its start on.
+        of_units: whether the loss is a mean over target units; else one over examples.
     """
     weights = {name: getattr(options, name, 0.0) for name in PENALTIES}
     starts = {name: getattr(options, start, 0.0) for name, start in STARTS.items()}
-    return [
+    found = [
         (weight, PENALTIES[name])
         for name, weight in weights.items()
         if weight and done >= starts.get(name, 0.0)
     ]
+    guided: float = getattr(options, "guided_loss", 0.0)
+    if guided:
+        width: float = getattr(options, "guided_width", 0.2)
+        found.append((guided, partial(guided_attention_loss, width=width, of_units=of_units)))
+    return found
 
 
 def doubly_stochastic_penalty(weights: Tensor, real: Tensor, source_mask: Tensor) -> Tensor:
@@ -371,7 +378,44 @@ def coverage_loss(weights: Tensor, real: Tensor, source_mask: Tensor) -> Tensor:
     return torch.minimum(weights, before).sum(dim=(1, 2))
 
 
-#: Penalties by the option that holds their weight.
+def guided_attention_loss(
+    weights: Tensor,
+    real: Tensor,
+    source_mask: Tensor,
+    *,
+    width: float = 0.2,
+    of_units: bool = True,
+) -> Tensor:
+    """Guided attention loss of Tachibana 2018, section 4.1: weights should lie near the diagonal,
+    where target and source go on at one pace. The mean over T target positions and S source
+    positions of A_ts W_ts, with
+
+        W_ts = 1 - exp(-(s / S - t / T)^2 / (2 g^2)),
+
+    t and s counted from 0 over the example's own real positions.
+
+    Args:
+        weights: B,T,S.
+        real: B,T target positions that count.
+        source_mask: B,S.
+        width: g.
+        of_units: whether to sum over target positions instead, for a loss that divides by them.
+
+    Returns:
+        B.
+    """
+    units, positions = real.sum(1), source_mask.sum(1)  # B
+    precise = torch.promote_types(weights.dtype, torch.float32)
+    t = (real.cumsum(1) - 1).to(precise) / units[:, None].clamp_min(1)  # B,T
+    s = (source_mask.cumsum(1) - 1).to(precise) / positions[:, None].clamp_min(1)  # B,S
+    away = (s[:, None] - t[..., None]).square()  # B,T,S
+    costs = 1 - torch.exp(-away / (2 * width**2))
+    pairs = real[..., None] & source_mask[:, None]
+    means = torch.where(pairs, weights * costs, 0.0).sum((1, 2)) / positions.clamp_min(1)  # B
+    return means if of_units else means / units.clamp_min(1)
+
+
+#: Penalties by the option that holds their weight; guided attention has an option more.
 PENALTIES: Mapping[str, Penalty] = {
     "doubly_stochastic": doubly_stochastic_penalty,
     "coverage_loss": coverage_loss,

@@ -49,6 +49,9 @@ class Entailment(
             return f"{reader} aligns by one matrix of energies, not by several heads"
         if scores.get(plan.cell.score).reads:
             return f"{reader} aligns all words at once, and {plan.cell.score} reads the step before"
+        for name in ("coverage_loss", "guided_loss", "energy_factor"):
+            if name in plan.attention_options.model_dump(exclude_defaults=True):
+                return f"{reader} has weights of its own, and {name} is an option of a decoder's"
         if settings.gold_attention == "given":
             return f"{reader} aligns both ways, and gold alignments are given one way"
         return None

@@ -101,7 +101,7 @@ class ClassificationModule(TrainingModule):
 
     def training_loss(self, batch: LabelledBatch) -> Tensor:
         """Cross-entropy with label smoothing, and the terms that the mechanism adds."""
-        penalties = self.penalties()
+        penalties = self.penalties(of_units=False)
         taught = self.settings.gold_attention == "loss"
         reading = self.read(batch, need_weights=bool(penalties) or taught)
         logits = self.logits(reading, batch)

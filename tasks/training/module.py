@@ -296,10 +296,11 @@ class TrainingModule(pl.LightningModule):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(settings))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def penalties(self) -> list[tuple[float, Penalty]]:
-        """The penalties on attention that count in the step to come, with their weights."""
+    def penalties(self, *, of_units: bool = True) -> list[tuple[float, Penalty]]:
+        """The penalties on attention that count in the step to come, with their weights; `of_units`
+        says whether the loss is a mean over target units or over examples."""
         done = self.global_step / self.settings.max_steps
-        return attention_penalties(self.attention_options, done)
+        return attention_penalties(self.attention_options, done, of_units=of_units)
 
     def taught_weights(self, weights: Tensor | None, parts: Mapping[str, Tensor]) -> Tensor:
         """The weights that gold alignments train: those of `settings.gold_head`.

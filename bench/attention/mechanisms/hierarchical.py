@@ -247,7 +247,7 @@ class HierarchicalAttention(ScoredAttention):
         energies = self.segment_score(
             self.project_query(query).reshape(B * T, 1, -1), projected, before
         )  # B*T,H,1,G
-        return energies.view(B, T, H, G).transpose(1, 2), encoded
+        return self.scaled(energies).view(B, T, H, G).transpose(1, 2), encoded
 
     def _encode_segments(self, vectors: Tensor, real: Tensor) -> Tensor:
         """States N,G,D of the segment encoder over the segments' vectors, 0 for empty ones; N is

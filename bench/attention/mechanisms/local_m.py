@@ -75,7 +75,8 @@ class LocalAttention(ScoredAttention):
         index, window = self.point_window.nearby(query, keys, state.position)  # B,T,W
         # Score and normaliser, each query with keys of its own.
         near_keys = take_rows(keys, "keys", index)  # B*T,1,W,K
-        energies = self.score(query.reshape(B * T, 1, -1), near_keys).view(B, 1, *index.shape[1:])
+        energies = self.score(query.reshape(B * T, 1, -1), near_keys)  # B*T,1,1,W
+        energies = self.scaled(energies).view(B, 1, *index.shape[1:])  # B,1,T,W
         near = window.apply_gain(self.normaliser(energies, window.mask))  # B,1,T,W
         # Aggregation.
         near_values = take_rows(keys, "values", index)  # B*T,1,W,V

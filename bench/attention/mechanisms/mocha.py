@@ -68,7 +68,8 @@ class Mocha(Monotonic):
             name: state.tensors[f"chunk {name}"] for name in self.chunk_reads
         }
         remembered = {**state.tensors, **before}
-        chunk_energies = self.chunk_score(asked, chunk_keys, remembered)[:, :, 0]  # B,H,S
+        chunk_energies = self.chunk_score(asked, chunk_keys, remembered)  # B,H,1,S
+        chunk_energies = self.scaled(chunk_energies)[:, :, 0]  # B,H,S
         real = torch.ones_like(chunk_energies[:, :1], dtype=torch.bool)  # B,1,S
         if mask is not None:
             real = real & mask[:, :, 0]

@@ -137,9 +137,9 @@ class NystromAttention(ScoredAttention):
         table = keys.tensors["keys"]  # B,H,S,K
         few_keys = shares[:, None].to(table.dtype) @ table  # B,H,m,K
         # Three softmaxes in place of one.
-        left = self.normaliser(self.score(asked, few_keys), few)  # B,H,S,m
-        middle = self.normaliser(self.score(few_asked, few_keys), few)  # B,H,m,m
-        right = self.normaliser(self.score(few_asked, table), mask)  # B,H,m,S
+        left = self.normaliser(self.scaled(self.score(asked, few_keys)), few)  # B,H,S,m
+        middle = self.normaliser(self.scaled(self.score(few_asked, few_keys)), few)  # B,H,m,m
+        right = self.normaliser(self.scaled(self.score(few_asked, table)), mask)  # B,H,m,S
         # Landmarks beyond the length: rows and columns of the unit matrix, which change no other.
         unit = torch.eye(self.landmarks, dtype=middle.dtype, device=middle.device)
         inverse = pseudoinverse(

@@ -82,7 +82,10 @@ class MultiHeadAttention(ScoredAttention):
         super().__init__(sizes, score, options, window=window)
         if of_self and options.relative_positions != "none":
             self.positions = self._relative(options, sizes.query)
-            self.supports_sdpa = self.supports_sdpa and not self.positions.adds_context
+            # A factor multiplies the biases of positions too, which the kernel has as a mask.
+            self.supports_sdpa = (
+                self.supports_sdpa and not self.positions.adds_context and self.energy_factor == 1
+            )
 
     @classmethod
     def refusal(cls, score: str, backbone: Backbone) -> str | None:

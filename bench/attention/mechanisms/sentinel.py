@@ -83,4 +83,5 @@ class SentinelAttention(ScoredAttention):
         if "kept" in remembered:
             every = torch.ones_like(nothing[:, 0], dtype=torch.bool)  # B*T,1
             remembered["kept"] = self.score.keep(None, nothing, every)
-        return self.score(asked, single, remembered).view(B, T, -1, 1).transpose(1, 2)
+        energies = self.scaled(self.score(asked, single, remembered))  # B*T,H,1,1
+        return energies.view(B, T, -1, 1).transpose(1, 2)

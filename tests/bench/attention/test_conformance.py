@@ -123,6 +123,13 @@ VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("soft", "concat", {"normaliser": "constrained-softmax", "heads": 2, "fertility": 0.6}),
     ("local-m", "general", {"normaliser": "constrained-sparsemax", "fertility": 0.5, "window": 1}),
     ("global", "general", {"normaliser": "top-k", "top_k": 2}),
+    ("soft", "location-aware", {"energy_factor": 2.0}),
+    ("self", "scaled-dot", {"energy_factor": 2.0}),
+    ("self", "scaled-dot", {"energy_factor": 0.5, "relative_positions": "t5"}),
+    ("local-p", "general", {"energy_factor": 2.0, "window": 1}),
+    ("hierarchical", "concat", {"energy_factor": 2.0}),
+    ("mocha", "concat", {"energy_factor": 2.0, "hard_at_test": False}),
+    ("nystrom", "scaled-dot", {"energy_factor": 2.0, "landmarks": 2}),
 ]
 
 #: Mechanisms that decide at test.

@@ -1,9 +1,11 @@
-"""The vocabulary loss and the doubly stochastic penalty."""
+"""The vocabulary loss and the penalties on attention weights."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 import torch
@@ -21,6 +23,7 @@ from bench.models.losses import (
     attention_penalties,
     coverage_loss,
     doubly_stochastic_penalty,
+    guided_attention_loss,
     vocabulary_loss,
 )
 
@@ -191,3 +194,83 @@ def test_what_is_padding_on_either_side_costs_nothing() -> None:
     # Totals 1/2, 1, 1/2 against 2/3 each; and 3/4, 1/4 against 1/2 each.
     expected = [2 * (1 / 6) ** 2 + (1 / 3) ** 2, 2 * (1 / 4) ** 2]
     assert doubly_stochastic_penalty(weights, real, mask).tolist() == pytest.approx(expected)
+
+
+def padded_weights() -> tuple[Tensor, Tensor, Tensor]:
+    """Weights B,T,S with their real target and source positions; anything lies on padding."""
+    generator = torch.Generator().manual_seed(7)
+    weights = torch.rand(3, 4, 5, dtype=torch.float64, generator=generator)
+    real = torch.arange(4) < torch.tensor([[4], [3], [1]])
+    mask = torch.arange(5) < torch.tensor([[5], [2], [1]])
+    return weights, real, mask
+
+
+@pytest.mark.parametrize("width", [0.2, 0.4])
+def test_the_guided_attention_loss_is_that_of_the_formula(width: float) -> None:
+    """Tachibana 2018, section 4.1: the mean of A_ts W_ts, W_ts = 1 - exp(-(s/S - t/T)^2 / 2g^2)."""
+    weights, real, mask = padded_weights()
+    means = guided_attention_loss(weights, real, mask, width=width, of_units=False)
+    sums = guided_attention_loss(weights, real, mask, width=width)
+    for b, (T, S) in enumerate([(4, 5), (3, 2), (1, 1)]):
+        expected = 0.0
+        for t in range(T):
+            for s in range(S):
+                cost = 1 - math.exp(-((s / S - t / T) ** 2) / (2 * width**2))
+                expected += float(weights[b, t, s]) * cost
+        assert means[b].item() == pytest.approx(expected / (T * S), abs=1e-14)
+        assert sums[b].item() == pytest.approx(expected / S, abs=1e-14)
+
+
+def test_padding_changes_nothing_in_the_guided_attention_loss() -> None:
+    weights, real, mask = padded_weights()
+    found = guided_attention_loss(weights, real, mask)
+    for b, (T, S) in enumerate([(4, 5), (3, 2), (1, 1)]):
+        alone = guided_attention_loss(
+            weights[b : b + 1, :T, :S], real[b : b + 1, :T], mask[b : b + 1, :S]
+        )
+        assert found[b].item() == pytest.approx(alone.item(), abs=1e-15)
+    spoilt = weights.masked_fill(~(real[..., None] & mask[:, None]), float("nan"))
+    torch.testing.assert_close(guided_attention_loss(spoilt, real, mask), found, rtol=0, atol=0)
+
+
+def test_the_diagonal_pays_no_guided_attention_loss() -> None:
+    all_real = torch.ones(1, 4, dtype=torch.bool)
+    assert guided_attention_loss(torch.eye(4)[None], all_real, all_real).item() == 0.0
+    assert guided_attention_loss(torch.eye(4).flip(0)[None], all_real, all_real).item() > 0.5
+
+
+def test_options_say_weight_and_width_of_the_guided_attention_loss() -> None:
+    weights, real, mask = padded_weights()
+    options = attentions.get("self").Options(guided_loss=3.0, guided_width=0.4)
+    [(weight, of_units)] = attention_penalties(options)
+    [(_, of_examples)] = attention_penalties(options, of_units=False)
+    assert weight == 3.0
+    expected = guided_attention_loss(weights, real, mask, width=0.4)
+    torch.testing.assert_close(of_units(weights, real, mask), expected)
+    torch.testing.assert_close(of_examples(weights, real, mask), expected / real.sum(1))
+
+
+@pytest.mark.parametrize(
+    ("attention", "score", "options", "reason"),
+    [
+        ("hard", "concat", {}, "no gradient passes those of drawn positions"),
+        ("nystrom", "scaled-dot", {}, "attention to oneself"),
+        ("soft", "concat", {"talking_heads": True, "heads": 2}, "would reward negative weights"),
+        ("self", "scaled-dot", {"differential": True}, "would reward negative weights"),
+        ("global", "dot", {"guided_loss": 0.0, "guided_width": 0.4}, "guided_loss, which is 0"),
+    ],
+)
+def test_what_guided_attention_cannot_train_is_refused(
+    attention: str, score: str, options: dict[str, Any], reason: str
+) -> None:
+    kind = attentions.get(attention)
+    chosen = kind.Options(**{"guided_loss": 1.0, **options})
+    with pytest.raises(NotApplicable, match=reason):
+        build_attention(attention, Sizes(4, 4, heads=2), score, chosen)
+
+
+@pytest.mark.parametrize("attention", ["none", "uniform", "diagonal", "gaussian-mixture"])
+def test_who_has_no_energies_has_no_guided_loss_and_no_factor(attention: str) -> None:
+    assert not {"guided_loss", "energy_factor"} & set(
+        attentions.get(attention).Options.model_fields
+    )

@@ -175,6 +175,9 @@ def test_a_trial_trains_and_is_evaluated_with_weights_and_gold(reader: str, tmp_
         ("global", "location-aware", {}, "reads the step before"),
         ("global", "dot", {"heads": 2}, "not by several heads"),
         ("global", "dot", {"gold_attention": "given"}, "aligns both ways"),
+        ("global", "dot", {"guided_loss": 1.0}, "guided_loss is an option of a decoder's"),
+        ("global", "dot", {"coverage_loss": 1.0}, "coverage_loss is an option of a decoder's"),
+        ("global", "dot", {"energy_factor": 2.0}, "energy_factor is an option of a decoder's"),
     ],
 )
 def test_what_does_not_align_by_one_matrix_is_refused(

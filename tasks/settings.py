@@ -87,6 +87,11 @@ class Settings(BaseModel):
         description="absolute positions of the Transformer; none by default where "
         "relative_positions are chosen",
     )
+    projection_init: Literal["xavier", "equal"] = _transformer(
+        "xavier",
+        description="equal: queries and keys of the cross-attention start with one projection, so "
+        "that equal vectors find each other from the first step (after Trockman 2023)",
+    )
     kernel_size: int = _convolutional(3, ge=1, description="width of the convolutions")
     attention_layers: str = _convolutional(
         "all", description="decoder layers with attention (1-based, as in 1,3,5), all, or last"

@@ -330,6 +330,20 @@ class ScoredAttention(Attention):
         kind = scores.get(name, where="score")
         return kind.build(sizes.query, self.key_size, self.score_heads, self.options)
 
+    def start_equal(self) -> None:
+        """Let queries and keys start with one orthogonal projection, where they are of one size.
+
+        The energy of a query and a key is then their similarity: equal vectors find each other from
+        the first step, which a model otherwise learns from many examples (Trockman 2023, section 4:
+        the product of both matrices of a trained layer is near the identity).
+        """
+        query, key = self.query_projection, self.key_projection
+        if query is None or key is None or query.weight.shape != key.weight.shape:
+            return
+        nn.init.orthogonal_(query.weight)
+        with torch.no_grad():
+            key.weight.copy_(query.weight)
+
     def project_query(self, query: Tensor) -> Tensor:
         """What is compared with keys: the query, projected where there are several heads."""
         if self.query_projection is not None:

@@ -310,6 +310,9 @@ class Attention(nn.Module, ABC):
         """Whether weights that come with the memory (`Memory.given`) take the place of its own."""
         return False
 
+    def start_equal(self) -> None:
+        """Let queries and keys start with one projection; nothing where they have none."""
+
     @abstractmethod
     def prepare(self, memory: Memory) -> Keys:
         """Project the memory, once per batch."""

@@ -46,6 +46,8 @@ class ModelConfig:
             decoder (the ablation of Gehring 2017, section 5.5); None for all.
         positional_encoding: of the Transformer: "sinusoids", "learned" (Vaswani 2017, table 3 E),
             or "none", where self-attention knows relative positions or order is left to causality.
+        projection_init: how the query and key projections of the Transformer start: "xavier", each
+            at random, or "equal", both the same in the cross-attention.
         max_positions: longest sequence with a learned position.
     """
 
@@ -66,6 +68,7 @@ class ModelConfig:
     readout: str = "tanh"
     attention_layers: tuple[int, ...] | None = None
     positional_encoding: str = "sinusoids"
+    projection_init: str = "xavier"
     max_positions: int = 1024
 
 

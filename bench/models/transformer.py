@@ -102,6 +102,8 @@ class AttentionBlock(nn.Module):
         hidden = config.hidden_dim
         sizes = Sizes(hidden, memory_size or hidden, heads=config.num_heads, slot=slot)
         self.attention = factory(sizes)
+        if slot == "cross" and config.projection_init == "equal":
+            self.attention.start_equal()
         self.project = resize(self.attention.context_size, config.hidden_dim)
         self.dropout = config.dropout
 

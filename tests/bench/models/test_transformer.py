@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bench.attention.base import Memory
 from bench.attention.positions import sinusoids
 from bench.errors import UsageError
 from bench.models.base import ModelConfig
@@ -117,3 +118,29 @@ def test_a_transformer_adds_the_positions_that_its_sizes_ask_for() -> None:
         assert (len(list(positions.parameters())) == 0) == (kind == "sinusoids")
     none = Positions(ModelConfig(hidden_dim=4, positional_encoding="none"))
     assert none(states, 5) is states
+
+
+@pytest.mark.parametrize("kind", ["xavier", "equal"])
+def test_equal_projections_let_equal_states_find_each_other(
+    kind: str, make_model: Callable
+) -> None:
+    torch.manual_seed(3)
+    decoder = make_model("self", "scaled-dot", projection_init=kind)[1]
+    alike = 0
+    for block in decoder.attend:
+        mechanism = block.attention
+        states = torch.randn(1, 5, mechanism.query_projection.in_features).double()
+        memory = Memory(states, torch.ones(1, 5, dtype=torch.bool), states[:, 0])
+        keys = mechanism.prepare(memory)
+        output = mechanism(states, keys, mechanism.initial_state(keys), need_weights=True)
+        alike += int((output.weights.argmax(-1) == torch.arange(5)).sum())
+    assert (alike == 5 * len(decoder.attend)) == (kind == "equal")
+    looks_back = decoder.look_back[0].attention
+    assert not torch.equal(looks_back.query_projection.weight, looks_back.key_projection.weight)
+
+
+def test_projections_of_different_sizes_start_at_random(make_model: Callable) -> None:
+    options = {"key_value_heads": 1}
+    decoder = make_model("self", "scaled-dot", projection_init="equal", options=options)[1]
+    mechanism = decoder.attend[0].attention
+    assert mechanism.query_projection.weight.shape != mechanism.key_projection.weight.shape

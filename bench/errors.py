@@ -35,8 +35,8 @@ class UsageError(ValueError):
     def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
         self.what, self.where = one_line(what), one_line(where)
         self.remedy = one_line(remedy, REMEDY_SHOWN)
-        line = f"{self.where}: {self.what}" if where else self.what
-        super().__init__(f"{line}; {self.remedy}" if remedy else line)
+        line = f"{self.where}: {self.what}" if self.where else self.what
+        super().__init__(f"{line}; {self.remedy}" if self.remedy else line)
 
     @classmethod
     def repeated(cls, line: str) -> UsageError:

@@ -18,7 +18,7 @@ Scalar = bool | int | float | str | None
 
 # Raised when cells change their options' names or their meaning (another default, another
 # algorithm): results of the old cells are then not taken for results of the new ones.
-CELL_VERSION = 4
+CELL_VERSION = 5
 
 #: Generators and tables hold seeds in 64 bits.
 LARGEST_SEED = 2**63 - 1

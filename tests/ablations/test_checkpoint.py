@@ -137,7 +137,7 @@ def test_a_checkpoint_of_other_defaults_is_not_used(
         before.setattr(
             SyntheticDataset,
             "settings",
-            lambda budget, placement: {**usual(budget, placement), "learning_rate": 0.5},
+            lambda *asked: {**usual(*asked), "learning_rate": 0.5},
         )
         with pytest.raises(Interrupted):
             run_trial(cell, aged, TrialHooks(asked_to_stop=AfterSteps(2)))

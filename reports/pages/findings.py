@@ -236,12 +236,9 @@ def _open(analysis: Analysis, places: Iterable[int]) -> list[int]:
 
 
 def _ended(analysis: Analysis, places: Iterable[int]) -> str:
-    """Say when something was seen of contenders of which some had not converged: `when training
-    ended, which had not converged for soft + concat`; "" where all had or nothing is known."""
-    found = _open(analysis, places)
-    if not found:
-        return ""
-    return f"when training ended, which had not converged for {_names(analysis, found)}"
+    """Say when something was seen of contenders of which some had not converged, which the last
+    finding names; "" where all had or nothing is known."""
+    return "when training ended (not all had converged)" if _open(analysis, places) else ""
 
 
 def _group_one(analysis: Analysis) -> list[int]:

@@ -150,7 +150,7 @@ CLAIMS = re.compile(r"better|ahead of everything else beyond chance\.")
 def test_findings_say_what_was_seen_and_claim_nothing(made: Made, task: str) -> None:
     found = made.of(task).findings
     best, control = found[0], next(one for one in found if one.startswith("The control"))
-    ended = f"when training ended, which had not converged for {OPEN}"
+    ended = "when training ended (not all had converged)"
     assert best.startswith(("Highest", "Lowest")) and OPEN in best
     assert f"It was ahead of everything else beyond chance {ended}." in best
     assert "1 of 2 mechanisms are better beyond chance;" in control, "the other had converged"

@@ -331,7 +331,8 @@ def _over_seeds(found: Sequence[_Figure]) -> _Figure | None:
         variance, low, high = (float(np.mean(each)) for each in zip(*ends, strict=True))
         return _Figure(values, variance, low, high, examples)
     # Seeds that were tested on different examples pair only with seeds tested likewise.
-    test_set = "+".join(dict.fromkeys(one.test_set or "" for one in found))
+    names = [one.test_set or "" for one in found]
+    test_set = names[0] if len(set(names)) == 1 else "+".join(names)
     return _of_drawn(values, mean_drawn(drawn), examples, test_set)
 
 

@@ -158,7 +158,10 @@ def mean_drawn(drawn: Sequence[Drawn]) -> Drawn:
     at_edge = any(one.at_edge for one in drawn)
     ends = np.mean([(one.low, one.high) for one in drawn], axis=0).tolist()
     low, high = ends if at_edge else percentiles(draws)
-    codes = np.asarray(np.mean([one.codes for one in drawn], axis=0))
+    every = [one.codes for one in drawn]
+    # Models that were tested on different examples share none; each example then counts by itself.
+    shared = len({len(codes) for codes in every}) == 1
+    codes = np.asarray(np.mean(every, axis=0)) if shared else np.concatenate(every)
     value, span = float(np.mean([one.value for one in drawn])), max(one.span for one in drawn)
     return Drawn(value, draws, low, high, at_edge, codes, span)
 

@@ -193,7 +193,9 @@ def _part_leads(
     freedom = dict(zip(known, np.maximum(spread.freedom, 1.0).tolist(), strict=True))
     found: list[_Lead | None] = []
     for place, each in enumerate(held):
-        if place == control or not each or each[0].test_set != held[control][0].test_set:
+        # Where predictions or their lengths differ, the parts have other examples.
+        same = len({(one.test_set, one.part) for one in (*each, *held[control])}) == 1
+        if place == control or not each or not same:
             found.append(None)
             continue
         own, other = (mean_drawn([one.drawn for one in held[at]]) for at in (place, control))

@@ -15,7 +15,9 @@ from reports.statistics.bootstrap import (
     bounds,
     candidates,
     difference_variances,
+    examples_apart,
     fitting,
+    mean_drawn,
 )
 from tasks.evaluation.bootstrap import percentiles
 from tasks.translation.evaluate import bleu_statistics
@@ -120,3 +122,19 @@ def test_equal_draws_have_no_difference_at_all():
     draws = np.random.default_rng(0).normal(size=500)
     found = difference_variances([draws, draws + 1e-12], np.ones(2), [KEY, KEY])
     assert found[0, 1] == 0
+
+
+@pytest.mark.parametrize("fewer", [99, 100])
+def test_seeds_with_other_examples_have_a_mean(fewer: int):
+    """A seed whose predictions lost a line, or whose test set is another of that size."""
+    resampler = Resampler(200)
+    tables = [MEAN.table(np.zeros((count, 0)), np.arange(count) % 2.0) for count in (100, fewer)]
+    drawn = [
+        resampler.measure(key, table, MEAN)
+        for key, table in zip((KEY, OTHER), tables, strict=True)
+        if table is not None
+    ]
+    found = mean_drawn(drawn)
+    assert found.value == pytest.approx(np.mean([one.value for one in drawn]))
+    assert examples_apart(found, found) == 0
+    assert len(found.codes) == (100 if fewer == 100 else 199)

@@ -117,6 +117,18 @@ def test_other_examples_are_not_compared():
     assert found.leads[0][1] is None and found.growth[0][1] is None
 
 
+@pytest.mark.parametrize("spoilt", [0, 1])
+@pytest.mark.parametrize("name", ["cd", "ab"], ids=["another set", "other lengths"])
+def test_seeds_with_other_examples_are_not_compared(spoilt: int, name: str):
+    lengths = np.arange(100)
+    whole = measured({"test": ((np.arange(100) % 2, lengths), "ab")})
+    fewer = measured({"test": ((np.arange(99) % 2, lengths[:99]), name)})
+    seeds = [[whole, whole], [whole, whole]]
+    seeds[spoilt] = [whole, fewer]
+    found = leads_by_length(seeds, 0, sign=1)
+    assert found.leads[1][1] is None and found.growth[0][1] is None
+
+
 def test_a_control_without_examples_gives_nothing():
     lengths = np.arange(100)
     one = measured({"test": ((np.zeros(100), lengths), "ab")})

@@ -151,7 +151,7 @@ def _panel(name: str, frame: pd.DataFrame, styles: dict[str, Style], x: Scale, y
         drawn = styles[mechanism]
         half = (x(2) - x(1)) / 2
         for row in _rows(rows):
-            if row.low == row.low:  # not NaN
+            if pd.notna(row.low):
                 top = y(min(row.high, y.high))
                 left, right = max(x(row.n) - half, x.start), min(x(row.n) + half, x.end)
                 height = y(row.low) - top

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from bench.attention.base import Remembered
 from bench.attention.registries import scores
 from bench.attention.scores.location_aware import LocationAware
@@ -23,23 +21,3 @@ class LocationAwareCoverage(LocationAware):
     citation = "Watanabe 2018"
     reads: frozenset[Remembered] = frozenset({"coverage"})
     option_names = ("attention_size", "location_filters", "location_kernel", "location_heads")
-
-    def __init__(
-        self,
-        query_size: int,
-        key_size: int,
-        heads: int = 1,
-        attention_size: int | None = None,
-        location_filters: int = 10,
-        location_kernel: int = 15,
-        location_heads: Literal["shared", "own", "several-widths"] = "shared",
-    ) -> None:
-        super().__init__(
-            query_size,
-            key_size,
-            heads,
-            attention_size,
-            location_filters,
-            location_kernel,
-            location_heads=location_heads,
-        )

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ablations.cluster import Resources
 from ablations.progress import Renderer
@@ -62,6 +62,15 @@ class SearchRecord(BaseModel):
     cores: float
     gpus: float
 
+    @field_validator("cell_json")
+    @classmethod
+    def _readable(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            Cell.from_json(value)
+        except TypeError as error:
+            raise ValueError(f"not a cell: {error}") from error
+        return value
+
     @property
     def cell(self) -> Cell:
         return Cell.from_json(self.cell_json)
@@ -72,11 +81,9 @@ def read_searches(store: Store) -> list[SearchRecord]:
     found = []
     for record in store.searches():
         try:
-            one = SearchRecord.model_validate(record)
-            one.cell  # noqa: B018 - raises for a cell of another version
-        except (ValidationError, ValueError, TypeError):
+            found.append(SearchRecord.model_validate(record))
+        except ValidationError:
             continue
-        found.append(one)
     return found
 
 

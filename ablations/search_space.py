@@ -28,7 +28,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Tag, 
 from bench.errors import NotApplicable, UsageError, unknown_name
 from bench.store.cell import Cell, Scalar
 from tasks.base import Plan
-from tasks.plan import make_cell, option_schemas, resolve
+from tasks.plan import make_again, option_schemas, resolve
 
 #: The seed of candidates, of their random settings too. Cells of a study may not have it.
 TUNING_SEED = 0
@@ -217,17 +217,7 @@ def _error(what: str, remedy: str = "") -> UsageError:
 def with_values(cell: Cell, values: Mapping[str, Scalar]) -> Cell:
     """A candidate: the cell with these values and the seed of candidates. What the cell has as an
     explicit option is left as it is."""
-    made = make_cell(
-        cell.task,
-        cell.attention,
-        cell.score,
-        backbone=cell.backbone or None,
-        dataset=cell.dataset,
-        budget=cell.budget,
-        seed=TUNING_SEED,
-        options={**values, **cell.options},
-    )
-    return replace(made, data=cell.data)
+    return make_again(cell, options={**values, **cell.options}, seed=TUNING_SEED)
 
 
 def random_values(space: Space) -> Iterator[dict[str, Scalar]]:

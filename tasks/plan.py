@@ -70,6 +70,22 @@ def make_cell(
     return replace(draft, options=_explicit_options(draft))
 
 
+def make_again(cell: Cell, *, options: Mapping[str, Any], seed: int) -> Cell:
+    """The cell of the same names and data with these options and this seed, as `make_cell` makes
+    it. Raises as that does."""
+    made = make_cell(
+        cell.task,
+        cell.attention,
+        cell.score,
+        backbone=cell.backbone or None,
+        dataset=cell.dataset,
+        budget=cell.budget,
+        seed=seed,
+        options=options,
+    )
+    return replace(made, data=cell.data)
+
+
 def refusal(
     task: type[Task], attention: str, score: str, backbone: Backbone | None = None
 ) -> str | None:

@@ -19,7 +19,7 @@ from bench.store.cell import Cell
 from reports.leaderboard.bundle import Manifest, Mechanism, Problem, Trial, climbs, plain
 from reports.leaderboard.rules import Limits, Rules
 from tasks.base import Plan, TaskData
-from tasks.plan import make_cell, refusal, resolve
+from tasks.plan import make_again, make_cell, refusal, resolve
 
 
 @dataclass(frozen=True)
@@ -61,17 +61,8 @@ def well_formed(cell: Cell, limits: Limits) -> Cell:
 def planned(cell: Cell, mechanism: Mechanism | None) -> Planned:
     """Raises UsageError where nothing here could run the cell."""
     if cell.attention in attentions:
-        made = make_cell(
-            cell.task,
-            cell.attention,
-            cell.score,
-            backbone=cell.backbone or None,
-            dataset=cell.dataset,
-            budget=cell.budget,
-            seed=cell.seed,
-            options=cell.options,
-        )
-        if replace(made, data=cell.data).hash != cell.hash:
+        made = make_again(cell, options=cell.options, seed=cell.seed)
+        if made.hash != cell.hash:
             raise UsageError("it repeats defaults, or has options that change nothing")
         return Planned(cell, resolve(made), known=True)
     if mechanism is None:

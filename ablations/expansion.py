@@ -11,9 +11,9 @@ from ablations.search_space import DEFAULT_SPACE, Space, check_space
 from ablations.study import Axes, Study
 from bench.attention import BACKBONES
 from bench.attention.registries import NO_SCORE, attentions, scores
-from bench.errors import NotApplicable, UsageError
+from bench.errors import NotApplicable, UsageError, unknown_name
 from bench.store.cell import Cell, Scalar
-from tasks.base import tasks
+from tasks.base import datasets, tasks
 from tasks.plan import make_cell
 
 DEFAULT_BUDGET = "laptop"
@@ -79,6 +79,7 @@ def expand(study: Study, changes: Changes = Changes()) -> Expansion:
     for number, block in enumerate(study.blocks, start=1):
         try:
             axes = _changed(block.over(defaults), changes)
+            _check_datasets(axes)
             for found in _block(axes, changes):
                 if isinstance(found, Refused):
                     refused[found] = None
@@ -87,7 +88,7 @@ def expand(study: Study, changes: Changes = Changes()) -> Expansion:
                 kind = found.with_seed(0).hash
                 if kind not in spaces:
                     check_space(axes.search, found)
-                    spaces[kind] = _space(axes)
+                    spaces[kind] = _space(axes, found.dataset)
         except UsageError as error:
             where = f"study '{study.name}', block {number}"
             located = f"{where}, {error.where}" if error.where else where
@@ -98,19 +99,42 @@ def expand(study: Study, changes: Changes = Changes()) -> Expansion:
             where="--task, --attention, --score",
             remedy="study 'full' has every valid pair",
         )
-    return Expansion(tuple(cells.values()), tuple(refused), spaces)
+    ordered = list(cells.values())
+    if study.order == "listed":
+        ordered.sort(key=lambda cell: cell.seed)
+    return Expansion(tuple(ordered), tuple(refused), spaces)
 
 
-def _space(axes: Axes) -> Space:
-    space = axes.search or DEFAULT_SPACE
-    return {name: values for name, values in space.items() if name not in axes.options}
+def _space(axes: Axes, dataset: str) -> Space:
+    space, fixed = axes.search or DEFAULT_SPACE, _options(axes, dataset)
+    return {name: values for name, values in space.items() if name not in fixed}
+
+
+def _options(axes: Axes, dataset: str) -> dict[str, Scalar | tuple[Scalar, ...]]:
+    """The options of a block for the cells on one data set."""
+    return {**axes.options, **axes.dataset_options.get(dataset, {})}
 
 
 def _changed(axes: Axes, changes: Changes) -> Axes:
     given = {name: getattr(changes, name) for name in ("datasets", "budget", "seeds")}
     axes = axes.model_copy(update={name: one for name, one in given.items() if one is not None})
-    options = {**axes.options_under(axes.budget or DEFAULT_BUDGET), **(changes.options or {})}
-    return axes.model_copy(update={"options": options, "gpu_options": {}})
+    chosen = changes.options or {}
+    options = {**axes.options_under(axes.budget or DEFAULT_BUDGET), **chosen}
+    of_data = {
+        dataset: {name: value for name, value in own.items() if name not in chosen}
+        for dataset, own in axes.dataset_options.items()
+    }
+    return axes.model_copy(
+        update={"options": options, "gpu_options": {}, "dataset_options": of_data}
+    )
+
+
+def _check_datasets(axes: Axes) -> None:
+    """Options of a data set that nobody knows would never count."""
+    known = {name for task in tasks.names() for name in datasets(task).names()}
+    for name in axes.dataset_options:
+        if name not in known:
+            raise unknown_name("data set", name, known, where="dataset_options")
 
 
 def _check_names(changes: Changes) -> None:
@@ -151,21 +175,22 @@ def _pair(
 ) -> Iterator[Cell]:
     budget = axes.budget or DEFAULT_BUDGET
     seeds = range(1, axes.seeds + 1) if isinstance(axes.seeds, int) else axes.seeds or (1,)
-    listed = [value if isinstance(value, tuple) else (value,) for value in axes.options.values()]
-    for dataset, values in itertools.product(_datasets(axes, task), itertools.product(*listed)):
-        options = dict(zip(axes.options, values, strict=True))
-        cell = make_cell(
-            task,
-            attention,
-            score,
-            backbone=backbone,
-            dataset=dataset,
-            budget=budget,
-            options=options,
-        )
-        if changes.scores is None or cell.score in changes.scores:
-            for seed in seeds:
-                yield replace(cell, seed=seed)
+    for dataset in _datasets(axes, task):
+        wanted = _options(axes, dataset or tasks.get(task).default_dataset)
+        listed = [value if isinstance(value, tuple) else (value,) for value in wanted.values()]
+        for values in itertools.product(*listed):
+            cell = make_cell(
+                task,
+                attention,
+                score,
+                backbone=backbone,
+                dataset=dataset,
+                budget=budget,
+                options=dict(zip(wanted, values, strict=True)),
+            )
+            if changes.scores is None or cell.score in changes.scores:
+                for seed in seeds:
+                    yield replace(cell, seed=seed)
 
 
 def _names(

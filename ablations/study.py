@@ -14,6 +14,7 @@ study without blocks is one block, made of them alone.
         scores: [dot, general]    # or classic, or all
         options: {input_feeding: [true, false]}
         gpu_options: {}           # in place of those under the budget gpu: published sizes
+        dataset_options: {an4: {deltas: 2}}  # in place of those on one data set
         search: {dropout: [0, 0.1]}   # what --tune varies (`ablations.search_space`)
 
 Pairs without a meaning are left out, with their reason, where "all" brought them up, and are an
@@ -90,6 +91,8 @@ class Axes(StudyModel):
             in; that of each attention's paper if left out.
         options: values by option name, single or listed; their product is taken.
         gpu_options: the same, in place of what `options` has, under the budget "gpu".
+        dataset_options: the same by data set, in place of what those two have: options of the cells
+            on one data set alone.
         search: the space of `--tune`, by setting (`ablations.search_space`). What `options` or
             `gpu_options` have is not searched.
         seeds: a number n for seeds 1 to n, or the seeds; 1 if left out.
@@ -103,6 +106,7 @@ class Axes(StudyModel):
     backbones: All | tuple[str, ...] | None = None
     options: dict[str, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
     gpu_options: dict[str, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
+    dataset_options: dict[str, dict[str, Scalar | tuple[Scalar, ...]]] = Field(default_factory=dict)
     search: dict[str, Values] = Field(default_factory=dict)
     seeds: Whole | tuple[Whole, ...] | None = None
     budget: str | None = None
@@ -133,30 +137,46 @@ class Axes(StudyModel):
         mine = {name: value for name, value in self if value is not None}
         for name in ("options", "gpu_options", "search"):
             mine[name] = getattr(defaults, name) | mine[name]
+        mine["dataset_options"] = {
+            name: {**defaults.dataset_options.get(name, {}), **self.dataset_options.get(name, {})}
+            for name in (*defaults.dataset_options, *self.dataset_options)
+        }
         return defaults.model_copy(update=mine)
 
     def options_under(self, budget: str) -> dict[str, Scalar | tuple[Scalar, ...]]:
-        """The options that count under a budget."""
+        """The options that count under a budget, on every data set."""
         return {**self.options, **(self.gpu_options if budget == "gpu" else {})}
 
 
 class Selector(StudyModel):
     """The cells of a study that stand for a row of a published table: those of this attention
     and score whose options, as far as the paper's rows differ in them, are these. What is not
-    named is as it is by default; `gpu_options` count in place of `options` under that budget."""
+    named is as it is by default; `gpu_options` count in place of `options` under that budget, and
+    `dataset_options` in place of both on a data set."""
 
     attention: str
     score: str = "none"
     backbone: str = ""
     options: dict[str, Scalar] = Field(default_factory=dict)
     gpu_options: dict[str, Scalar] = Field(default_factory=dict)
+    dataset_options: dict[str, dict[str, Scalar]] = Field(default_factory=dict)
+
+    @property
+    def named(self) -> set[str]:
+        """Names of all options that it names anywhere."""
+        parts = (self.options, self.gpu_options, *self.dataset_options.values())
+        return {name for part in parts for name in part}
 
     def matches(self, cell: Cell, varied: Collection[str]) -> bool:
         """Whether it selects this cell, in a table whose rows differ in the options `varied`."""
         chosen = (self.attention, self.score, self.backbone)
         if (cell.attention, cell.score, cell.backbone) != chosen:
             return False
-        wanted = {**self.options, **(self.gpu_options if cell.budget == "gpu" else {})}
+        wanted = {
+            **self.options,
+            **(self.gpu_options if cell.budget == "gpu" else {}),
+            **self.dataset_options.get(cell.dataset, {}),
+        }
         try:  # as in cells: without what equals its default
             make = functools.partial(
                 make_cell, backbone=self.backbone, dataset=cell.dataset, budget=cell.budget
@@ -183,7 +203,7 @@ class Comparison(StudyModel):
 
     def cells(self, row: str, cells: Sequence[Cell]) -> list[Cell]:
         """The cells that stand for a row."""
-        varied = {name for one in self.rows.values() for name in (*one.options, *one.gpu_options)}
+        varied = {name for one in self.rows.values() for name in one.named}
         return [cell for cell in cells if self.rows[row].matches(cell, varied)]
 
 
@@ -195,11 +215,18 @@ class Paper(StudyModel):
 
 
 class Study(Axes):
-    """A study as its file has it. `load_study` finds and reads one."""
+    """A study as its file has it. `load_study` finds and reads one.
+
+    Attributes:
+        order: in which its cells run: `longest` first, which ends soonest on many cores, or as
+            `listed`: seed 1 of every block, then seed 2, so that what is listed first is known
+            first.
+    """
 
     name: str = ""
     title: str = ""
     description: str = ""
+    order: Literal["longest", "listed"] = "longest"
     blocks: tuple[Axes, ...] = (Axes(),)
     paper: Paper | None = None
 
@@ -281,6 +308,7 @@ _TAKES: Mapping[str, str] = {
     "backbones": "a list of names, or all",
     "options": "values, or lists of values, by the name of the option",
     "gpu_options": "values, or lists of values, by the name of the option",
+    "dataset_options": "by data set values, or lists of values, by the name of the option",
     "search": "by the name of the setting a list of choices, or one of uniform, log_uniform and "
     "integers with two ends, or doublings with a number",
     "seeds": "a number of seeds, or a list of seeds",

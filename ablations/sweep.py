@@ -111,6 +111,15 @@ def longest_first(cells: Sequence[Cell], seconds: Mapping[str, float]) -> list[C
     return sorted(cells, key=expectation, reverse=True)
 
 
+def as_listed(cells: Sequence[Cell], seconds: Mapping[str, float]) -> list[Cell]:
+    """The cells in the order of their study."""
+    return list(cells)
+
+
+#: By the `order` of a study.
+ORDERS: Mapping[str, Order] = {"longest": longest_first, "listed": as_listed}
+
+
 def mean_seconds(taken: Iterable[tuple[Cell, float]]) -> dict[str, float]:
     """Mean seconds by kind and by family, from those of finished cells."""
     found: defaultdict[str, list[float]] = defaultdict(list)

@@ -134,7 +134,7 @@ def run(args: argparse.Namespace) -> int:
     if "://" not in address:
         local_path(address, where="--store")  # also where a dry run opens no store
     if args.dry_run:
-        return _dry_run(expansion, address, args)
+        return _dry_run(study, expansion, address, args)
     return _sweep(study, expansion, address, args)
 
 
@@ -167,8 +167,8 @@ def _check_counts(args: argparse.Namespace) -> None:
             )
 
 
-def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> int:
-    from ablations.sweep import describe_other_data, describe_unusable, plan_sweep
+def _dry_run(study: Study, expansion: Expansion, address: str, args: argparse.Namespace) -> int:
+    from ablations.sweep import ORDERS, describe_other_data, describe_unusable, plan_sweep
     from bench.store.store import Store
 
     cells, splits = with_data(expansion.cells, data_root_of(args.data_root))
@@ -177,7 +177,7 @@ def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> in
         store = Store.open(address)
     search = _search(address, expansion, args)
     if search is None:
-        plan = plan_sweep(cells, store, limit=args.limit)
+        plan = plan_sweep(cells, store, limit=args.limit, order=ORDERS[study.order])
     else:
         due = search.due(cells, store, args.limit)
         sys.stdout.write(f"search: {search.plan(due, create=False)}\n")
@@ -216,6 +216,7 @@ def _search(address: str, expansion: Expansion, args: argparse.Namespace) -> Sea
 def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Namespace) -> int:
     from ablations.progress import renderer_for
     from ablations.sweep import (
+        ORDERS,
         describe_failures,
         describe_other_data,
         describe_unusable,
@@ -233,7 +234,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     cells, splits = with_data(expansion.cells, data_root)
     search = _search(store.address, expansion, args)
     if search is None:
-        plan = plan_sweep(cells, store, limit=args.limit)
+        plan = plan_sweep(cells, store, limit=args.limit, order=ORDERS[study.order])
         due = plan.to_run
     else:
         due = search.due(cells, store, args.limit)

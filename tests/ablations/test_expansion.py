@@ -250,3 +250,61 @@ def test_rows_named_by_options_of_a_data_set_select_no_cell_of_another() -> None
     )
     cells = expand(study({"attentions": ["none"], "datasets": ["multi30k"]})).cells
     assert comparison.cells("long", cells) == []
+
+
+def test_options_of_one_data_set_count_for_its_cells_alone() -> None:
+    found = expand(
+        study(
+            {"attentions": ["soft"], "dataset_options": {"recall": {"hidden_dim": 64}}},
+            {"attentions": ["none"]},
+            datasets=["synthetic", "recall"],
+            options={"hidden_dim": 48},
+            dataset_options={"recall": {"dropout": 0.25, "hidden_dim": [32, 40]}},
+        )
+    )
+    options = [(cell.dataset, cell.attention, dict(cell.options)) for cell in found.cells]
+    assert options == [
+        ("synthetic", "soft", {"hidden_dim": 48}),
+        ("recall", "soft", {"dropout": 0.25, "hidden_dim": 64}),
+        ("synthetic", "none", {"hidden_dim": 48}),
+        ("recall", "none", {"dropout": 0.25, "hidden_dim": 32}),
+        ("recall", "none", {"dropout": 0.25, "hidden_dim": 40}),
+    ]
+    given = Changes(options={"hidden_dim": "96"})
+    one = study({"attentions": ["none"]}, dataset_options={"synthetic": {"hidden_dim": 32}})
+    assert expand(one, given).cells[0].options == {"hidden_dim": 96}, "the command line wins"
+    with pytest.raises(UsageError, match="dataset_options"):
+        expand(study({"attentions": ["none"]}, dataset_options={"reall": {"dropout": 0}}))
+
+
+def test_rows_may_have_other_sizes_on_a_data_set() -> None:
+    blocks = {"attentions": ["none"], "dataset_options": {"recall": {"hidden_dim": [64, 96]}}}
+    own = study(
+        {**blocks, "datasets": ["synthetic", "recall"], "options": {"hidden_dim": [32, 48]}}
+    )
+    rows = {
+        "small": {
+            "attention": "none",
+            "options": {"hidden_dim": 32},
+            "dataset_options": {"recall": {"hidden_dim": 64}},
+        },
+        "large": {
+            "attention": "none",
+            "options": {"hidden_dim": 48},
+            "dataset_options": {"recall": {"hidden_dim": 96}},
+        },
+    }
+    column = Comparison.model_validate({"dataset": "d", "metric": "m", "rows": rows})
+    cells = expand(own).cells
+    for row, wanted in (("small", {32, 64}), ("large", {48, 96})):
+        assert {cell.options["hidden_dim"] for cell in column.cells(row, cells)} == wanted
+
+
+def test_a_study_in_the_order_it_is_listed_has_seed_1_of_everything_first() -> None:
+    blocks = [{"attentions": ["soft"]}, {"attentions": ["none"]}]
+    for order, wanted in (
+        ("listed", [("soft", 1), ("none", 1), ("soft", 2), ("none", 2)]),
+        ("longest", [("soft", 1), ("soft", 2), ("none", 1), ("none", 2)]),
+    ):
+        found = expand(study(*blocks, seeds=2, order=order)).cells
+        assert [(cell.attention, cell.seed) for cell in found] == wanted

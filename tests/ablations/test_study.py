@@ -20,7 +20,7 @@ from bench.errors import UsageError
 from bench.models import AttentionChoice, build_decoder, build_encoder
 from bench.models.layers import VocabularyHead
 from reports.leaderboard.checks import model_size
-from tasks.base import Paths, tasks
+from tasks.base import Paths, datasets, tasks
 from tasks.plan import refusal, resolve
 from tasks.training.module import model_sizes
 
@@ -256,6 +256,37 @@ def test_every_published_row_of_a_papers_study_has_cells(name: str, budget: str 
         assert len(hashes) == len(set(hashes)), "no cell stands for two rows"
 
 
+#: What stands for the data of each paper's kind, for `--dataset` and `--data-root`.
+REAL = {
+    "bahdanau2015": "multi30k",
+    "britz2017": "multi30k",
+    "chorowski2015": "fsdd",
+    "cui2017": "sick",
+    "gehring2017": "multi30k",
+    "luong2015": "multi30k",
+    "rocktaschel2016": "sick",
+    "rush2015": "reuters21578",
+    "vaswani2017": "multi30k",
+    "xu2015": "flickr8k",
+    "yang2016": "reuters21578",
+}
+
+
+@pytest.mark.parametrize(("name", "dataset"), REAL.items())
+def test_papers_studies_run_on_data_of_their_kind(name: str, dataset: str) -> None:
+    study = load_study(name)
+    cells = expand(study, Changes(datasets=(dataset,), seeds=1)).cells
+    assert {cell.dataset for cell in cells} == {dataset}
+    named = [
+        [cell.hash for cell in column.cells(row, cells)]
+        for column in (study.paper.comparisons[:1] if study.paper else ())
+        for row in column.rows
+    ]
+    assert all(len(found) <= 1 for found in named), "one setting a row"
+    found = [hash for one in named for hash in one]
+    assert len(found) == len(set(found)) and (len(found) > 1 or not study.paper)
+
+
 @pytest.mark.parametrize("name", PAPERS)
 def test_what_a_paper_is_compared_in_is_reported(name: str, tmp_path: Path) -> None:
     study = load_study(name)
@@ -295,6 +326,12 @@ def test_a_dry_run_of_our_studies(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    if any(
+        datasets(cell.task).get(cell.dataset).external for cell in expand(load_study(name)).cells
+    ):
+        assert cli.main(["sweep", name, "--dry-run"]) == 2
+        assert "needs its files" in capsys.readouterr().err
+        return
     assert cli.main(["sweep", name, "--dry-run"]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     count = len(expand(load_study(name)).cells)

@@ -18,7 +18,7 @@ FUZZ ?= tests/fuzz
 MINUTES ?= 60
 EXAMPLES ?= 200
 
-.PHONY: help bench test fuzz docs lint types format lock clean environment bench-performance bench-growth
+.PHONY: help bench test fuzz docs lint types format lock clean environment results verify-entries bench-performance bench-growth
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -69,6 +69,16 @@ bench-growth: $(READY) ## what thousands of trials cost, kills included (an hour
 docs: $(READY) ## the documentation as a site: build/docs/index.html
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
 	@echo build/docs/index.html
+
+results: $(READY) ## docs/results.md and README's table, of the entries in reports/leaderboard/entries
+	$(BIN)/attnbench leaderboard results --docs docs --readme README.md
+
+# With DATA=DIR outputs are scored again on real data too, where they may be shared.
+verify-entries: $(READY) ## work every figure of the entries out again (DATA=DIR: with the real data)
+	@for entry in reports/leaderboard/entries/*.zip; do \
+		test -e "$$entry" || { echo "make: there are no entries yet"; continue; }; \
+		$(BIN)/attnbench leaderboard verify "$$entry" $(if $(DATA),--data-root "$(DATA)") || exit; \
+	done
 
 lint: $(READY) ## style and formatting
 	$(BIN)/ruff check .

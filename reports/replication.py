@@ -28,7 +28,7 @@ from reports.load import (
     benchmark_settings,
     catalogue_of,
 )
-from reports.samples import SampleReader, read_likelihoods, read_samples
+from reports.samples import SampleReader, of_likelihoods, read_samples
 from reports.statistics import analyse
 from reports.statistics.significance import (
     LEVEL,
@@ -158,8 +158,9 @@ def paper_studies() -> list[Study]:
 def replicate(
     studies: Iterable[Study],
     results: Sequence[Result],
-    store: Store,
+    store: Store | None,
     catalogue: Catalogue | None = None,
+    read: SampleReader = read_samples,
 ) -> list[Replication]:
     """Compare every study's columns with our results. A column run in several settings (data
     sets, budgets, other data) appears once for each; one that was not run appears without our
@@ -167,6 +168,7 @@ def replicate(
 
     Args:
         catalogue: says which options choose data; by default that of this installation.
+        read: what gives the examples of a result.
     """
     known = catalogue or catalogue_of(result.cell for result in results)
     settings = benchmark_settings(results, known)
@@ -178,11 +180,11 @@ def replicate(
         columns: list[PaperColumn] = []
         for comparison in study.paper.comparisons:
             own = [
-                _column(study.paper, comparison, members, label, store)
+                _column(study.paper, comparison, members, label, store, read)
                 for label, members in measured.items()
             ]
             run = [column for column in own if column.outcome != "not run"]
-            columns += run or own[:1] or [_column(study.paper, comparison, (), "", store)]
+            columns += run or own[:1] or [_column(study.paper, comparison, (), "", store, read)]
         head = (study.name, study.title, study.paper.name, study.description)
         found.append(Replication(*head, tuple(columns)))
     return found
@@ -221,7 +223,12 @@ def settings_of(
 
 
 def _column(
-    paper: Paper, comparison: Comparison, results: Sequence[Result], setting: str, store: Store
+    paper: Paper,
+    comparison: Comparison,
+    results: Sequence[Result],
+    setting: str,
+    store: Store | None,
+    read: SampleReader,
 ) -> PaperColumn:
     from ablations.study import published_rows
 
@@ -229,7 +236,7 @@ def _column(
     rows = [figures[name] for name in comparison.rows]
     higher = rows[0].higher_is_better if rows else True
     rows.sort(key=lambda row: -row.value if higher else row.value)
-    ours = _ours(comparison, rows, results, store)
+    ours = _ours(comparison, rows, results, store, read)
     return PaperColumn(
         comparison.dataset,
         comparison.metric,
@@ -242,7 +249,11 @@ def _column(
 
 
 def _ours(
-    comparison: Comparison, rows: Sequence[Published], results: Sequence[Result], store: Store
+    comparison: Comparison,
+    rows: Sequence[Published],
+    results: Sequence[Result],
+    store: Store | None,
+    read: SampleReader,
 ) -> OurResults | None:
     """Return our results for the rows of a comparison; None where there are none."""
     cells = [result.cell for result in results]
@@ -257,10 +268,10 @@ def _ours(
     if not contenders:
         return None
     if comparison.ours == PRIMARY:
-        return _by_examples(contenders, store)
+        return _by_examples(contenders, store, read)
     if comparison.ours == PERPLEXITY:
         shown = {row: _by_perplexity(one) for row, one in contenders.items()}
-        found = _by_examples(shown, store, read_likelihoods)
+        found = _by_examples(shown, store, of_likelihoods(read))
         if all(one.examples for one in found.estimates.values() if one is not None):
             return found
     return _by_seeds(contenders, comparison.ours, rows[0].higher_is_better)
@@ -279,7 +290,7 @@ def _by_perplexity(contender: Contender) -> Contender:
 
 
 def _by_examples(
-    contenders: dict[str, Contender], store: Store, read: SampleReader = read_samples
+    contenders: dict[str, Contender], store: Store | None, read: SampleReader
 ) -> OurResults:
     """Compare rows by their examples, as an analysis does, with Holm's correction over these
     rows alone."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,45 +30,32 @@ class Sample:
         scores: N figures per example.
         statistics: N,K sufficient statistics of the main metric; K may be 0.
         lengths: N source lengths.
+        likelihoods: N,2, each reference's negative log-likelihood in nats and its number of units;
+            nothing where they are not known.
     """
 
     test_set: str
     scores: np.ndarray
     statistics: np.ndarray
     lengths: np.ndarray
+    likelihoods: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
     def __len__(self) -> int:
         return len(self.scores)
 
 
 #: What reads the examples of a stored result: samples by test set name, or why there are none.
-SampleReader = Callable[["Store", str], tuple[dict[str, Sample], str | None]]
+SampleReader = Callable[["Store | None", str], tuple[dict[str, Sample], str | None]]
 
 
-def read_samples(store: Store, hash: str) -> tuple[dict[str, Sample], str | None]:
+def read_samples(store: Store | None, hash: str) -> tuple[dict[str, Sample], str | None]:
     """Return samples by test set name, and the reason why there are none where the kept predictions
     are unusable.
 
-    A result without predictions gives no samples and no reason.
+    A result without predictions, or of no store, gives no samples and no reason.
     """
-    return _read(store, hash, lambda rows: rows)
-
-
-def read_likelihoods(store: Store, hash: str) -> tuple[dict[str, Sample], str | None]:
-    """Read samples whose statistics are each reference's negative log-likelihood in nats and its
-    number of units; empty for records without them."""
-    return _read(store, hash, lambda rows: [_likelihood(row) for row in rows])
-
-
-def _likelihood(row: Mapping[str, Any]) -> dict[str, Any]:
-    extra = row.get("extra", {})
-    known = "nll" in extra and "units" in extra
-    return {**row, "statistics": (extra["nll"], extra["units"]) if known else ()}
-
-
-def _read(
-    store: Store, hash: str, prepare: Callable[[Rows], Rows]
-) -> tuple[dict[str, Sample], str | None]:
+    if store is None:
+        return {}, None
     try:
         rows = store.predictions(hash)
     except KeyError:
@@ -76,12 +63,25 @@ def _read(
     except UsageError as error:
         return {}, str(error)
     try:
-        return _samples(prepare(rows)), None
+        return samples_of(rows), None
     except (KeyError, TypeError, ValueError) as error:
         return {}, f"predictions of {hash[:12]} are unusable ({type(error).__name__}: {error})"
 
 
-def _samples(rows: Rows) -> dict[str, Sample]:
+def of_likelihoods(read: SampleReader) -> SampleReader:
+    """A reader of the same samples with their likelihoods for statistics."""
+
+    def read_likelihoods(store: Store | None, hash: str) -> tuple[dict[str, Sample], str | None]:
+        found, problem = read(store, hash)
+        return {
+            name: replace(one, statistics=one.likelihoods.reshape(len(one), -1))
+            for name, one in found.items()
+        }, problem
+
+    return read_likelihoods
+
+
+def samples_of(rows: Rows) -> dict[str, Sample]:
     """Group prediction rows into samples by test set name, in order of appearance.
 
     Raises KeyError, TypeError or ValueError for rows that are not predictions, and ValueError
@@ -98,10 +98,24 @@ def _sample(subset: str, rows: list[Mapping[str, Any]]) -> Sample:
     names = [str(row["example"]) for row in rows]
     if len(set(names)) < len(names):
         raise ValueError(f"two examples of {subset} have the same name")
-    digest = hashlib.sha256()
-    for name, row in zip(names, rows, strict=True):
-        digest.update("\0".join([name, *map(str, row["references"]), ""]).encode())
     scores = np.array([row["score"] for row in rows], dtype=np.float64)
     statistics = np.array([row.get("statistics") or () for row in rows], dtype=np.float64)
     lengths = np.array([row.get("length", 0) for row in rows], dtype=np.int64)
-    return Sample(digest.hexdigest(), scores, statistics.reshape(len(rows), -1), lengths)
+    extras = [row.get("extra") or {} for row in rows]
+    known = all("nll" in extra and "units" in extra for extra in extras)
+    likelihoods = [(extra["nll"], extra["units"]) if known else () for extra in extras]
+    return Sample(
+        digest_of(zip(names, (row["references"] for row in rows), strict=True)),
+        scores,
+        statistics.reshape(len(rows), -1),
+        lengths,
+        np.array(likelihoods, dtype=np.float64).reshape(len(rows), -1),
+    )
+
+
+def digest_of(examples: Iterable[tuple[str, Iterable[str]]]) -> str:
+    """The digest of a test set's names and right answers, in the order of the names."""
+    digest = hashlib.sha256()
+    for name, references in examples:
+        digest.update("\0".join([name, *map(str, references), ""]).encode())
+    return digest.hexdigest()

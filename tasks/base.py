@@ -185,6 +185,9 @@ class Dataset(ABC, Generic[CorpusT]):
     name: ClassVar[str]
     summary: ClassVar[str]
     licence: ClassVar[str] = "Apache-2.0"
+    #: Whether its licence lets anybody publish text of it with results, for any purpose: what a
+    #: model wrote quotes it. Of others a bundle of the leaderboard has statistics alone.
+    redistributable: ClassVar[bool] = False
     citation: ClassVar[str] = ""
     #: True if `--data-root` is needed.
     external: ClassVar[bool] = True
@@ -195,6 +198,11 @@ class Dataset(ABC, Generic[CorpusT]):
     #: Places below the data root, any of which shows that it is there; empty: those of the card.
     places: ClassVar[tuple[str, ...]] = ()
     Options: ClassVar[type[DatasetOptions]] = DatasetOptions
+
+    @classmethod
+    def shares_outputs(cls) -> bool:
+        """Whether the outputs of models for it may be published: generated data are nobody's."""
+        return cls.redistributable or not cls.external
 
     @classmethod
     def settings(

@@ -22,7 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("bundle", metavar="BUNDLE", help="a file made by `submit`")
     _add_common(check)
     board = actions.add_parser("rank", help="verify bundles and make the board of them")
-    board.add_argument("bundles", metavar="BUNDLE", nargs="+", help="files made by `submit`")
+    board.add_argument(
+        "bundles",
+        metavar="BUNDLE",
+        nargs="*",
+        help="files made by `submit` (default: the entries that come with this installation, "
+        "verified by statistics alone unless --data-root is given)",
+    )
     board.add_argument(
         "--out", metavar="DIR", default="leaderboard", help="where to write it (./leaderboard)"
     )
@@ -35,9 +41,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     freeze = actions.add_parser(
         "save-reference", help="make reference figures of a store's results"
     )
-    freeze.add_argument("store", metavar="STORE", help="folder or URL of the results")
+    freeze.add_argument("stores", metavar="STORE", nargs="+", help="folders or URLs of the results")
     freeze.add_argument("--out", metavar="FILE", required=True, help="where to write them (.json)")
     freeze.add_argument("--name", metavar="NAME", help="their version (default: the file's name)")
+    _add_rules(freeze)
+    results = actions.add_parser("results", help="write what the entries show as a page of docs/")
+    results.add_argument(
+        "--docs", metavar="DIR", default="docs", help="where results.md is written (./docs)"
+    )
+    results.add_argument(
+        "--readme", metavar="FILE", help="also rewrite the marked section of this README"
+    )
+    results.add_argument(
+        "--study", metavar="STUDY", default="real", help="whose cells are shown (default: real)"
+    )
+    results.add_argument(
+        "bundles", metavar="BUNDLE", nargs="*", help="in place of this installation's entries"
+    )
+    _add_rules(results)
 
 
 def _submit_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,9 +96,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_rules(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--rules", metavar="NAME|FILE", default="1", help="1 (the default), practice, or a file"
-    )
+    parser.add_argument("--rules", metavar="NAME|FILE", help="2 (the default), practice, or a file")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -88,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
         "verify": _verify,
         "rank": _rank,
         "save-reference": _freeze,
+        "results": _results,
     }
     return actions[args.action](args)
 
@@ -121,12 +141,14 @@ def _submit(args: argparse.Namespace) -> int:
 def _verify(args: argparse.Namespace) -> int:
     from reports.formats import plural
     from reports.leaderboard.bundle import open_bundle, plain
+    from reports.leaderboard.checks import open_summary
     from reports.leaderboard.rules import load_rules
     from reports.leaderboard.verify import paths_of, verify
 
     rules = load_rules(args.rules)
     bundle = open_bundle(local_path(args.bundle, where="BUNDLE"), rules.limits)
     verdict = verify(bundle, rules, paths_of(data_root_of(args.data_root)))
+    note("note", [open_summary(verdict.open)] if verdict.open else [])
     name, id = plain(verdict.bundle.manifest.name), verdict.bundle.id[:12]
     note("note", verdict.notes)
     sys.stdout.writelines(f"{problem}\n" for problem in verdict.problems)
@@ -143,16 +165,17 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _rank(args: argparse.Namespace) -> int:
-    from reports.leaderboard.board import build_board
+    from reports.leaderboard.board import build_board, entry_files
     from reports.leaderboard.board_tables import write_board
     from reports.leaderboard.rules import load_reference, load_rules
     from reports.leaderboard.verify import paths_of
 
+    data_root = data_root_of(args.data_root)
     board = build_board(
-        [local_path(path, where="BUNDLE") for path in args.bundles],
+        [local_path(path, where="BUNDLE") for path in args.bundles] or entry_files(),
         load_rules(args.rules),
         load_reference(args.reference),
-        paths_of(data_root_of(args.data_root)),
+        paths_of(data_root) if args.bundles or data_root else None,
     )
     out = local_path(args.out, where="--out")
     write_board(board, out)
@@ -164,17 +187,37 @@ def _rank(args: argparse.Namespace) -> int:
 def _freeze(args: argparse.Namespace) -> int:
     from bench.store.store import Store
     from reports.formats import plural
-    from reports.leaderboard.rules import make_reference
+    from reports.leaderboard.rules import load_rules, make_reference
 
     target = local_path(args.out, where="--out")
-    reference = make_reference(Store.open(args.store), args.name or target.stem)
+    stores = [Store.open(address) for address in args.stores]
+    reference = make_reference(stores, args.name or target.stem, load_rules(args.rules))
     reference.write(target)
     settings = plural(len(reference.settings), "setting")
     sys.stdout.write(f"{target}: reference '{reference.version}' of {settings}\n")
     for one in reference.settings:
         sys.stdout.write(
             f"  {one.task}/{one.dataset} [{one.budget}]: {one.metric} {one.mean:.4g}, "
-            f"spread {one.spread:.4g} ({one.mechanisms} mechanisms)\n"
+            f"spread {one.spread:.4g} ({one.mechanisms} mechanisms, "
+            f"{plural(one.seeds, 'seed')} each)\n"
         )
-    note("left out", reference.left_out)
+    note("open", reference.left_out)
     return 0
+
+
+def _results(args: argparse.Namespace) -> int:
+    from reports.formats import plural
+    from reports.leaderboard.results import write_results
+    from reports.leaderboard.rules import load_rules
+
+    readme = None if args.readme is None else local_path(args.readme, where="--readme")
+    docs = local_path(args.docs, where="--docs")
+    bundles = [local_path(path, where="BUNDLE") for path in args.bundles]
+    written = write_results(docs, readme, load_rules(args.rules), args.study, bundles or None)
+    note("not among the results", written.refused)
+    sys.stdout.write(
+        f"{written.page}: {plural(written.cells, 'cell')}, {written.core_hours:.1f} core-hours, "
+        f"{plural(len(written.pictures), 'picture')}; {written.open} cells of "
+        f"'{written.study}' are open\n"
+    )
+    return 1 if written.refused else 0

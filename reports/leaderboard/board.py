@@ -9,10 +9,8 @@ from pathlib import Path
 
 from bench.errors import UsageError
 from bench.store.result import Result
-from bench.store.store import Store
-from reports import load as catalogues
 from reports.formats import plural
-from reports.leaderboard.bundle import BundleFiles, open_bundle, plain
+from reports.leaderboard.bundle import BundleReader, Problem, open_bundle, plain
 from reports.leaderboard.rules import (
     CLASSES,
     Class,
@@ -20,7 +18,7 @@ from reports.leaderboard.rules import (
     ReferenceSetting,
     Rules,
     Track,
-    test_set_of,
+    TrackSetting,
 )
 from reports.leaderboard.verify import Verdict, verify
 from reports.load import (
@@ -35,6 +33,8 @@ from reports.load import (
 from reports.statistics import Analysis, analyse
 from tasks.base import Paths
 
+#: The bundles that come with this installation.
+ENTRIES = Path(__file__).parent / "entries"
 NO_REFERENCE = "no reference yet for this task"
 
 
@@ -82,11 +82,10 @@ class ClassBoard:
     def entries(self) -> tuple[BoardEntry, ...]:
         return tuple(dict.fromkeys(one for each in self.standings for one in each.entries))
 
-    def standing(self, track: Track, setting: str) -> SettingBoard | None:
-        """Return the board of one of a track's settings ("task/data set"), or None. Of several data
-        one counts: those of the reference, or else those that most entries without options have."""
-        task, _, dataset = setting.partition("/")
-        wanted = BenchmarkSetting(task, dataset, track.budget)
+    def standing(self, track: Track, setting: TrackSetting) -> SettingBoard | None:
+        """Return the board of one of a track's settings, or None. Of several data one counts: those
+        of the reference, or else those that most entries without options have."""
+        wanted = track.setting(setting)
         found = [one for one in self.standings if one.setting.on_any_data == wanted]
         return max(found, key=_merit, default=None)
 
@@ -115,17 +114,38 @@ class Board:
     refused: tuple[RefusedBundle, ...]
 
     @property
+    def open(self) -> tuple[Problem, ...]:
+        """Entries that lack a seed in a setting."""
+        return tuple(one for verdict in self.verdicts for one in verdict.open)
+
+    @property
     def summary(self) -> str:
         entries = sum(len(one.entries) for one in self.classes)
         bundles = plural(len(self.verdicts), "bundle")
         refused = f", {plural(len(self.refused), 'bundle')} refused" if self.refused else ""
-        return f"{plural(entries, 'entry', 'entries')} of {bundles}{refused}"
+        lacking = f", {len(self.open)} lack a seed in a setting" if self.open else ""
+        return f"{plural(entries, 'entry', 'entries')} of {bundles}{refused}{lacking}"
+
+
+def entry_files(folder: Path = ENTRIES) -> list[Path]:
+    """The bundles that come with this installation. Raises UsageError where there are none."""
+    found = sorted(folder.glob("*.zip"))
+    if not found:
+        raise UsageError(
+            "there are no entries yet",
+            where=str(folder),
+            remedy="name bundles, made by `attnbench leaderboard submit`",
+        )
+    return found
 
 
 def build_board(
-    paths: Sequence[Path], rules: Rules, reference: Reference | None, data: Paths
+    paths: Sequence[Path], rules: Rules, reference: Reference | None, data: Paths | None
 ) -> Board:
     """Verify the bundles and rank those that pass.
+
+    Args:
+        data: where they are; None verifies by statistics alone (`verify`).
 
     Whatever keeps a bundle from being verified here keeps it off the board and stops no other.
     """
@@ -157,7 +177,7 @@ def assemble(
     """Build the board from verified bundles."""
     counted = {one.bundle.id: _counted(one, rules) for one in verdicts}
     every = [result for results in counted.values() for result in results]
-    catalogue = catalogues.catalogue_of(result.cell for result in every)
+    catalogue = rules.catalogue(result.cell for result in every)
     settings = benchmark_settings(every, catalogue)
     found = []
     for kind in rules.classes:
@@ -191,7 +211,7 @@ def _class_board(
         results: that count, by bundle.
         settings: of the results of all bundles, by hash.
     """
-    store = Store(BundleFiles({one.bundle.id: one.bundle for one in verdicts}))
+    read = BundleReader({one.bundle.id: one.bundle for one in verdicts})
     found: dict[BenchmarkSetting, list[tuple[BoardEntry, Contender]]] = defaultdict(list)
     for verdict in verdicts:
         bundle = verdict.bundle
@@ -207,15 +227,16 @@ def _class_board(
     for setting in sorted(ordered, key=lambda one: (order.index(one.task), one.on_any_data.slug)):
         entries, contenders = zip(*found[setting], strict=True)
         frame = Frame(setting, contenders)
+        analysis = analyse(frame, None, read=read)
         standings.append(
-            SettingBoard(
-                setting, entries, analyse(frame, store), _reference(frame, store, reference)
-            )
+            SettingBoard(setting, entries, analysis, _reference(frame, read, reference))
         )
     return ClassBoard(kind, tuple(standings))
 
 
-def _reference(frame: Frame, store: Store, reference: Reference | None) -> ReferenceSetting | str:
+def _reference(
+    frame: Frame, read: BundleReader, reference: Reference | None
+) -> ReferenceSetting | str:
     known = reference.of(frame.setting) if reference else ()
     if not known:
         return NO_REFERENCE
@@ -224,6 +245,6 @@ def _reference(frame: Frame, store: Store, reference: Reference | None) -> Refer
         return "the reference was measured on other data"
     if found.metric != frame.main_metric:
         return f"the reference is of {found.metric}"
-    if found.test_set != test_set_of(store, frame.done[0].hash):
+    if found.test_set != read.main_test_set(frame.done[0].hash):
         return "the reference was measured on other test examples"
     return found

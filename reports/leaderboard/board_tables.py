@@ -7,7 +7,7 @@ would be a mean of other, maybe easier, tasks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,8 +32,8 @@ from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, es
 from reports.tables.scores import group_notes, overlap_notes, seeds_text
 from reports.writers import csv_text, escape_markdown, markdown_text, write_files
 
-#: Reasons against a bundle that the page shows.
-REASONS = 20
+#: Reasons against a bundle, and entries that lack a seed, that the page shows.
+REASONS, OPEN = 20, 500
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,17 @@ class _TrackEntry:
         reach = float(np.sqrt(sum((one.high - one.low) ** 2 for one in known))) / (2 * len(known))
         return BoardScore(value, value - reach, value + reach)
 
+    def run(self, seeds: Collection[int]) -> str:
+        """How many settings were run, and how many seeds are open in them."""
+        have = [
+            set(one.analysis.frame.contenders[one.entries.index(self.entry)].seeds)
+            for one in self.standings
+            if one is not None
+        ]
+        lacking = sum(len(set(seeds) - one) for one in have)
+        text = f"{self.done} of {len(self.standings)}"
+        return f"{text}, {lacking} of {len(seeds) * len(have)} seeds open" if lacking else text
+
     def overall_entry(self, group: int | None, shade: float | None) -> Number | Missing:
         if self.overall is not None:
             converged = all_converged(self._converged(one) for one in self.standings if one)
@@ -190,9 +201,13 @@ class _TrackEntry:
         return score_of(standing.analysis.main.estimates[place], standing.reference)
 
 
-def track_table(board: ClassBoard, track: Track) -> Table | None:
-    """Build the table of all entries over a track; None where nobody ran any of its settings."""
-    standings = [board.standing(track, name) for name in track.settings]
+def track_table(board: ClassBoard, track: Track, seeds: Collection[int]) -> Table | None:
+    """Build the table of all entries over a track; None where nobody ran any of its settings.
+
+    Args:
+        seeds: that every entry has in the end.
+    """
+    standings = [board.standing(track, one) for one in track.settings]
     entries = dict.fromkeys(entry for one in standings if one is not None for entry in one.entries)
     if not entries:
         return None
@@ -214,7 +229,10 @@ def track_table(board: ClassBoard, track: Track) -> Table | None:
             Column("entry", "entry", "what its bundle is called", text=True),
             Column("overall", "overall", "mean of the scores, for who ran every setting"),
             Column("run", "run", "how many settings of the track were run", text=True),
-            *(Column(f"score_{slug(name)}", name, group="score") for name in track.settings),
+            *(
+                Column(f"score_{slug(one.label)}", one.label, group="score")
+                for one in track.settings
+            ),
         ),
         rows=tuple(
             Row(
@@ -222,7 +240,7 @@ def track_table(board: ClassBoard, track: Track) -> Table | None:
                 (
                     Label(line.entry.title),
                     line.overall_entry(group, shade),
-                    Label(f"{line.done} of {len(track.settings)}"),
+                    Label(line.run(seeds)),
                     *map(line.score_entry, line.standings),
                 ),
             )
@@ -242,12 +260,12 @@ def _detectable_notes(
     """Note the smallest detectable difference of scores, overall and in every setting."""
     found = [("overall", detectable_of(overall))]
     judged = []
-    for name in track.settings:
-        standing = board.standing(track, name)
+    for one in track.settings:
+        standing = board.standing(track, one)
         if standing is not None and not isinstance(standing.reference, str):
             judged.append(standing.analysis.main)
             least = judged[-1].detectable
-            found.append((name, None if least is None else least / standing.reference.spread))
+            found.append((one.label, None if least is None else least / standing.reference.spread))
     known = [f"{name} {least:.2f}" for name, least in found if least is not None]
     if known:
         yield (
@@ -305,7 +323,7 @@ def class_tables(board: Board) -> list[ClassTables]:
     """Build the tables of every class."""
     found = []
     for one in board.classes:
-        tracks = (track_table(one, track) for track in board.rules.tracks)
+        tracks = (track_table(one, track, board.rules.seeds) for track in board.rules.tracks)
         settings = (setting_table(standing, one.kind) for standing in one.standings)
         found.append(ClassTables(one.title, one.kind, (*filter(None, tracks), *settings)))
     return found
@@ -335,7 +353,9 @@ def write_board(board: Board, out: Path) -> list[Path]:
     found, bundles = class_tables(board), bundles_table(board)
     page = template_environment().get_template("board.html.j2")
     files: dict[str, str | bytes] = {
-        "index.html": page.render(board=board, parts=found, bundles=bundles, reasons=REASONS),
+        "index.html": page.render(
+            board=board, parts=found, bundles=bundles, reasons=REASONS, most=OPEN
+        ),
         "board.md": board_text(board, found, bundles),
     }
     for table in (*(table for part in found for table in part.tables), bundles):
@@ -356,6 +376,11 @@ def board_text(board: Board, found: list[ClassTables], bundles: Table) -> str:
             f"### {escape_markdown(one.title)}\n\n{markdown_text(one)}" for one in part.tables
         ]
     blocks.append(f"## {escape_markdown(bundles.title)}\n\n{markdown_text(bundles)}")
+    if board.open:
+        blocks.append("## Open\n")
+        blocks += [f"- {escape_markdown(str(one))}" for one in board.open[:OPEN]]
+        if len(board.open) > OPEN:
+            blocks.append(f"- and {len(board.open) - OPEN} more")
     if board.refused:
         blocks.append("## Not on the board\n")
         blocks += [

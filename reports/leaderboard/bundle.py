@@ -1,10 +1,11 @@
 """Bundles of results: the manifest, and how the archive of a stranger is opened.
 
-A bundle is a zip of `bundle.json`, the manifest, and two members a trial: its record and its test
-examples. Nothing is ever unpacked to disk, so no name can climb out of a folder; still, every
-name that a bundle may not hold is refused. Sizes are checked before anything is unpacked, and again
-while it is, because an archive may lie about them. Text of a bundle gets into messages only through
-`plain`: a terminal must not obey an escape sequence in somebody's name.
+A bundle is a zip of `bundle.json`, the manifest, two members a trial, its record and its test
+examples, and one for each test set (`reports.leaderboard.examples`). Nothing is ever unpacked to
+disk, so no name can climb out of a folder; still, every name that a bundle may not hold is refused.
+Sizes are checked before anything is unpacked, and again while it is, because an archive may lie
+about them. Text of a bundle gets into messages only through `plain`: a terminal must not obey an
+escape sequence in somebody's name.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NoReturn
@@ -26,14 +27,23 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, Valid
 from bench.attention import Backbone
 from bench.attention.base import Placement
 from bench.errors import UsageError
-from bench.store.files import Files
+from reports.leaderboard.examples import (
+    Columns,
+    TestSet,
+    read_columns,
+    read_test_set,
+    sample,
+)
 from reports.leaderboard.rules import Class, FrozenModel, Limits, field_errors, parse_json
+from reports.samples import Sample
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 #: Its name in the archive.
 NAME: Final = "bundle.json"
 #: Everything that may stand in an archive.
-MEMBER: Final = r"bundle\.json|trials/[0-9a-f]{64}\.(json|predictions\.jsonl)"
+MEMBER: Final = (
+    r"bundle\.json|trials/[0-9a-f]{64}\.(json|examples\.json)|testsets/[0-9a-f]{64}\.json"
+)
 
 #: Characters of a stranger's text that a message shows.
 SHOWN = 120
@@ -126,10 +136,18 @@ class Mechanism(FrozenModel):
 
 
 class Trial(FrozenModel):
-    """The data fingerprint and all settings, defaults included, that a trial was trained with."""
+    """The data fingerprint and all settings, defaults included, that a trial was trained with, and
+    the names and digests of the test sets that it was tested on, that of the headline figure first.
+    """
 
     data: Digest | None
     settings: dict[Line, Any]
+    test_sets: tuple[tuple[Line, Digest], ...] = Field(min_length=1)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digests of its test sets by name, in order."""
+        return dict(self.test_sets)
 
 
 class Manifest(FrozenModel):
@@ -138,7 +156,7 @@ class Manifest(FrozenModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    schema_version: Literal[1] = Field(alias="schema")
+    schema_version: Literal[2] = Field(alias="schema")
     name: Line
     kind: Class = Field(alias="class")
     rules: Line
@@ -153,9 +171,14 @@ def record_of(hash: str) -> str:
     return f"trials/{hash}.json"
 
 
-def predictions_of(hash: str) -> str:
+def examples_of(hash: str) -> str:
     """Return the member name of a trial's test examples."""
-    return f"trials/{hash}.predictions.jsonl"
+    return f"trials/{hash}.examples.json"
+
+
+def member_of(digest: str) -> str:
+    """Return the member name of a test set."""
+    return f"testsets/{digest}.json"
 
 
 @dataclass(frozen=True)
@@ -209,6 +232,32 @@ class Bundle:
     def is_whole(self, name: str, content: bytes) -> bool:
         """Whether the content of a member has the digest in the manifest."""
         return hashlib.sha256(content).hexdigest() == self.manifest.files[name].sha256
+
+    def whole(self, name: str) -> bytes:
+        """Return the content of a member. Raises ValueError where it is not the one that the
+        manifest names, UsageError where it cannot be unpacked."""
+        content = self.read(name)
+        if not self.is_whole(name, content):
+            raise ValueError("not what the manifest names (SHA-256 differs)")
+        return content
+
+    def examples(self, hash: str) -> tuple[dict[str, Columns], dict[str, TestSet]]:
+        """Return the examples of a trial, and the test sets that they are of. Raises UsageError
+        where a member cannot be read."""
+        digests = self.manifest.trials[hash].digests
+        name = ""
+        try:
+            test_sets = {}
+            for subset, digest in digests.items():
+                name = member_of(digest)
+                test_sets[subset] = read_test_set(self.whole(name))
+            sizes = {subset: len(one.examples) for subset, one in test_sets.items()}
+            name = examples_of(hash)
+            return read_columns(self.whole(name), sizes), test_sets
+        except ValueError as error:
+            if isinstance(error, UsageError):
+                raise
+            raise UsageError(f"{name}: {plain(error, 300)}", where=str(self.path)) from None
 
 
 def open_bundle(path: Path, limits: Limits) -> Bundle:
@@ -316,7 +365,9 @@ def _manifest(path: Path, content: bytes) -> Manifest:
 def _incomplete(manifest: Manifest, names: set[str]) -> Iterator[str]:
     """Yield every disagreement between the members and the manifest."""
     known = set(manifest.files) | {NAME}
-    owned = [name for hash in manifest.trials for name in (record_of(hash), predictions_of(hash))]
+    owned = [name for hash in manifest.trials for name in (record_of(hash), examples_of(hash))]
+    digests = {one for trial in manifest.trials.values() for one in trial.digests.values()}
+    owned += map(member_of, sorted(digests))
     yield from (f"{name} is not in the manifest" for name in sorted(names - known))
     yield from (f"{plain(name)} is missing" for name in sorted(known - names))
     yield from (f"{name} is missing in the manifest" for name in owned if name not in known)
@@ -335,36 +386,35 @@ def _refuse(path: Path, problems: list[str]) -> NoReturn:
     )
 
 
-class BundleFiles(Files):
-    """The predictions of several bundles as the files of one store.
+@dataclass(frozen=True)
+class BundleReader:
+    """Reads the examples of several bundles' results as samples, for `reports.statistics`.
 
-    Two people may send results of the same cell. On a board each is `<bundle id>-<hash>`.
+    Two people may send results of the same cell. Among several bundles a result is called
+    `<bundle id>-<hash>`.
     """
 
-    def __init__(self, bundles: dict[str, Bundle]) -> None:
-        self.address = "leaderboard"
-        self._bundles = bundles
+    bundles: Mapping[str, Bundle]
 
-    def read(self, name: str) -> bytes:
-        id, _, rest = name.removeprefix("trials/").partition("-")
-        if id not in self._bundles or not rest:
-            raise FileNotFoundError(name)
-        bundle, member = self._bundles[id], f"trials/{rest}"
-        content = bundle.read(member)
-        if not bundle.is_whole(member, content):
-            raise UsageError(f"{member} is not what was verified", where=str(bundle.path))
-        return content
+    def main_test_set(self, hash: str) -> str:
+        """Return the digest of a result's main test set."""
+        bundle, own = self._find(hash)
+        return bundle.manifest.trials[own].test_sets[0][1]
 
-    def names(self, folder: str) -> list[str]:
-        return []
+    def _find(self, hash: str) -> tuple[Bundle, str]:
+        id, _, own = hash.partition("-")
+        return self.bundles[id], own
 
-    def exists(self, name: str) -> bool:
-        return False
+    def __call__(self, store: object, hash: str) -> tuple[dict[str, Sample], str | None]:
+        """Return the samples of a result by test set. Raises UsageError where a member is not what
+        was verified.
 
-    def write(self, name: str, chunks: object = ()) -> None:
-        raise PermissionError(f"{name}: bundles are only read")
-
-    remove = write
-
-    def make(self) -> None:
-        """Do nothing: bundles are only read."""
+        Args:
+            store: not asked.
+        """
+        bundle, own = self._find(hash)
+        columns, test_sets = bundle.examples(own)
+        digests = bundle.manifest.trials[own].digests
+        return {
+            name: sample(digests[name], test_sets[name], one) for name, one in columns.items()
+        }, None

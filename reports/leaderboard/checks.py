@@ -15,7 +15,7 @@ from bench.attention.base import Placement
 from bench.attention.registries import attentions
 from bench.errors import UsageError
 from bench.hardware import count_parameters
-from bench.store.cell import Cell
+from bench.store.cell import Cell, Scalar
 from reports.leaderboard.bundle import Manifest, Mechanism, Problem, Trial, climbs, plain
 from reports.leaderboard.rules import Limits, Rules
 from tasks.base import Plan, TaskData
@@ -124,16 +124,23 @@ def _other_settings(trial: Trial, plan: Plan) -> Iterator[str]:
             yield f"{name} is {here[name]} under this budget here, and {stated} in the manifest"
 
 
-def missing_seeds(cells: Sequence[Cell], rules: Rules) -> Iterator[Problem]:
-    """Entries that lack a seed the rules want."""
+def missing_seeds(cells: Sequence[Cell], rules: Rules) -> tuple[Problem, ...]:
+    """The open cells of entries that lack a seed the rules want."""
     seeds: dict[tuple[str, str], set[int]] = defaultdict(set)
     for cell in cells:
         seeds[without_seed(cell), cell.data].add(cell.seed)
     wanted = ", ".join(map(str, rules.seeds))
-    for (name, _), have in seeds.items():
-        lacking = ", ".join(str(seed) for seed in rules.seeds if seed not in have)
-        if lacking:
-            yield Problem(name, f"no result of seed {lacking}; every entry has seeds {wanted}")
+    return tuple(
+        Problem(name, f"no result of seed {lacking}; every entry has seeds {wanted} in the end")
+        for (name, _), have in seeds.items()
+        if (lacking := ", ".join(str(seed) for seed in rules.seeds if seed not in have))
+    )
+
+
+def open_summary(found: Sequence[Problem]) -> str:
+    """One line on open cells."""
+    more = f", and {len(found) - 1} more lack a seed" if len(found) > 1 else ""
+    return f"open: {found[0]}{more}"
 
 
 def model_size(plan: Plan, data: TaskData) -> int:
@@ -147,14 +154,23 @@ def model_size(plan: Plan, data: TaskData) -> int:
 
 @cache
 def rivals(
-    task: str, dataset: str, budget: str, backbone: Backbone, placement: Placement
+    task: str,
+    dataset: str,
+    budget: str,
+    backbone: Backbone,
+    placement: Placement,
+    recipe: tuple[tuple[str, Scalar], ...] = (),
 ) -> tuple[Cell, ...]:
     """The suite's own mechanisms that stand in a backbone by their paper (in a recurrent one at
-    that place), each with the score of its paper."""
+    that place), each with the score of its paper.
+
+    Args:
+        recipe: options that choose what all models are made like (`Settings.chooses_recipe`).
+    """
     from tasks.base import tasks
 
     return tuple(
-        make_cell(task, name, dataset=dataset, budget=budget)
+        make_cell(task, name, dataset=dataset, budget=budget, options=dict(recipe))
         for name, kind in attentions.items()
         if kind.backbone == backbone
         and (backbone != "recurrent" or kind.placement == placement)

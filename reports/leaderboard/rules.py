@@ -1,7 +1,7 @@
 """The rules of the leaderboard and its reference figures: versioned files, read once and checked.
 
-`rules/1.yaml` is what counts; `rules/practice.yaml` lets a tiny run of one's own be tried out.
-A rule that changes gets a new file, so that a bundle can always be judged by the rules it was
+The newest of `rules/` is what counts; `rules/practice.yaml` lets a tiny run of one's own be tried
+out. A rule that changes gets a new file, so that a bundle can always be judged by the rules it was
 made for.
 
 A score is how far a figure lies above the mean of the suite's own mechanisms, in units of their
@@ -12,6 +12,8 @@ else's score.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
 
@@ -20,12 +22,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.errors import UsageError, shortened, unknown_name
-from bench.store.cell import Scalar
+from bench.store.cell import Cell, Scalar
 from bench.store.files import local_path, read_regular
 from bench.store.store import Store
 from reports import load as catalogues
 from reports.formats import plural
-from reports.load import BenchmarkSetting, Frame, collect, read
+from reports.load import BenchmarkSetting, Catalogue, Frame, collect, read
 from reports.samples import read_samples
 
 #: same: the suite's own budget and settings, and a model no larger than its own of that family.
@@ -71,18 +73,45 @@ class Limits(FrozenModel):
     number: int = Field(1_000_000, gt=0)
 
 
+class TrackSetting(FrozenModel):
+    """A task on a data set, with the options that all entries have there (what pictures are given
+    as); in a file also "task/data set"."""
+
+    task: str
+    dataset: str
+    options: dict[str, Scalar] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            task, _, dataset = value.partition("/")
+            return {"task": task, "dataset": dataset}
+        return value
+
+    @property
+    def label(self) -> str:
+        return f"{self.task}/{self.dataset}"
+
+
 class Track(FrozenModel):
-    """Settings ("task/data set") that make one overall score, all under one budget."""
+    """Settings that make one overall score, all under one budget."""
 
     name: str
     budget: str
-    settings: tuple[str, ...] = Field(min_length=1)
+    settings: tuple[TrackSetting, ...] = Field(min_length=1)
+
+    def setting(self, wanted: TrackSetting) -> BenchmarkSetting:
+        """The setting of results, on any data."""
+        options = tuple(sorted(wanted.options.items()))
+        return BenchmarkSetting(wanted.task, wanted.dataset, self.budget, options)
 
 
 class Rules(FrozenModel):
     """The content of a rules file.
 
-    seeds: every entry has all of these in every setting; results of other seeds do not count.
+    seeds: every entry has all of these in every setting in the end; until then those it lacks are
+        open. Results of other seeds do not count.
     fixed: settings that nobody may change, whatever the class.
     """
 
@@ -101,13 +130,24 @@ class Rules(FrozenModel):
             raise ValueError("duplicate seed")
         return self
 
+    def catalogue(self, cells: Iterable[Cell]) -> Catalogue:
+        """The catalogue of these cells, in which the options that a track gives to all belong to
+        the setting and not to a mechanism."""
+        known = catalogues.catalogue_of(cells)
+        given = dict(known.data_options)
+        for track in self.tracks:
+            for one in track.settings:
+                key = one.task, one.dataset
+                given[key] = given.get(key, frozenset()) | one.options.keys()
+        return replace(known, data_options=given)
 
-def load_rules(name: str = "1") -> Rules:
-    """Load rules by name, or from a file (`x.yaml`).
+
+def load_rules(name: str | None = None) -> Rules:
+    """Load rules by name, or from a file (`x.yaml`); by default the newest that count.
 
     Raises UsageError naming the file and the field that cannot be used.
     """
-    return _load(name, RULES, (".yaml", ".yml"), "rules", Rules)
+    return _load(name or installed(RULES, ".yaml")[-1], RULES, (".yaml", ".yml"), "rules", Rules)
 
 
 def _load(
@@ -241,31 +281,49 @@ def load_reference(name: str | None = None) -> Reference | None:
     return _load(name, REFERENCES, (".json",), "reference", Reference) if name else None
 
 
-def make_reference(store: Store, version: str) -> Reference:
-    """Measure the reference figures of all settings in which enough plain mechanisms have finished.
+def make_reference(stores: Sequence[Store], version: str, rules: Rules) -> Reference:
+    """Measure the reference figures of all settings in which enough plain mechanisms have finished
+    with a seed that counts.
 
-    A plain mechanism is one without options. Raises UsageError where there is no such setting.
+    A plain mechanism is one without options. Stores may have part of what the rules ask for: what
+    is left out, and what has fewer seeds, is named. Raises UsageError where there is no such
+    setting, and where two stores have the same one.
     """
-    results, problems = read(store)
-    known = catalogues.catalogue_of(result.cell for result in results)
-    settings: list[ReferenceSetting] = []
-    left_out = list(problems)
-    for frame in collect(store.address, results, known).frames:
-        found = _reference_setting(frame, store)
-        if isinstance(found, str):
-            left_out.append(f"{frame.setting.task}, {frame.setting.label}: {found}")
-        else:
-            settings.append(found)
+    settings: dict[tuple[BenchmarkSetting, str], ReferenceSetting] = {}
+    left_out: list[str] = []
+    versions: set[str] = set()
+    for store in stores:
+        every, problems = read(store)
+        results = [one for one in every if one.cell.seed in rules.seeds]
+        left_out += problems
+        versions |= {f"attention-bench {one.provenance.package_version}" for one in results}
+        known = rules.catalogue(result.cell for result in results)
+        for frame in collect(store.address, results, known).frames:
+            name = f"{frame.setting.task}, {frame.setting.label}"
+            found = _reference_setting(frame, store)
+            if isinstance(found, str):
+                left_out.append(f"{name}: {found}")
+                continue
+            if (key := (found.setting, found.data)) in settings:
+                raise UsageError(f"two stores have {name}", where=store.address)
+            settings[key] = found
+            if found.seeds < len(rules.seeds):
+                seeds = f"{found.seeds} of {plural(len(rules.seeds), 'seed')}"
+                left_out.append(f"{name}: a mechanism has {seeds}; freeze it again when all have")
     if not settings:
         raise UsageError(
             f"no setting has enough results ({left_out[0] if left_out else 'there are none'})",
-            where=store.address,
+            where=", ".join(store.address for store in stores),
         )
-    versions = sorted({f"attention-bench {one.provenance.package_version}" for one in results})
+    measured = {one.setting for one in settings.values()}
+    for track in rules.tracks:
+        lacking = [one.label for one in track.settings if track.setting(one) not in measured]
+        if lacking:
+            left_out.append(f"track '{track.name}': no reference of {', '.join(lacking)}")
     return Reference(
         version=version,
-        made_with=", ".join(versions),
-        settings=tuple(settings),
+        made_with=", ".join(sorted(versions)),
+        settings=tuple(settings.values()),
         left_out=tuple(left_out),
     )
 

@@ -1,6 +1,8 @@
 """Submissions: the results of a store packed as a bundle, with what the rules will object to.
 
-The bundle is a zip of JSON: no code, no pickle, no traces. The same results give the same bytes.
+The bundle is a zip of JSON: no code, no pickle, no traces, no text of a data set. The same results
+give the same bytes, and a store that has more results by now gives a new bundle in place of the
+old one.
 """
 
 from __future__ import annotations
@@ -33,8 +35,9 @@ from reports.leaderboard.bundle import (
     Mechanism,
     Problem,
     Trial,
+    examples_of,
+    member_of,
     plain,
-    predictions_of,
     record_of,
     title_problem,
 )
@@ -42,11 +45,20 @@ from reports.leaderboard.checks import (
     check_settings,
     missing_seeds,
     named,
+    open_summary,
     planned,
     without_seed,
 )
+from reports.leaderboard.examples import (
+    TestSet,
+    columns_of,
+    find_test_sets,
+    packed,
+    packed_test_set,
+)
 from reports.leaderboard.plausibility import copies, impossible, impossible_share
 from reports.leaderboard.rules import Class, Rules, field_errors
+from tasks.base import datasets
 from tasks.evaluation.scoring import Prediction
 from tasks.plan import resolve
 
@@ -119,9 +131,11 @@ def submit(
         "that failed": len(found) - len(done),
         "of seeds that do not count": len(done) - len(packed),
     }
+    open_cells = missing_seeds([one.cell for one in packed], rules)
     notes = [
         *(f"left out: {one}" for one in unreadable),
         *(f"left out: {plural(n, 'result')} {why}" for why, n in left_out.items() if n),
+        *([open_summary(open_cells)] if open_cells else []),
         *(f"the rules will say: {one}" for one in _foreseen(store, packed, manifest, rules)),
     ]
     return Submission(target, manifest, tuple(notes))
@@ -131,7 +145,6 @@ def _foreseen(
     store: Store, results: Sequence[Result], manifest: Manifest, rules: Rules
 ) -> Iterator[Problem]:
     """Yield the problems that verification will find and that can be told without the data."""
-    yield from missing_seeds([one.cell for one in results], rules)
     versions: dict[str, set[str]] = defaultdict(set)
     for one in results:
         versions[without_seed(one.cell)].add(one.cell.data)
@@ -163,16 +176,23 @@ def _pack(
     """Write the bundle; the same results give the same bytes. A file that was there stays until
     the new one is whole."""
     ordered = sorted(results, key=lambda one: one.hash)
-    trials = {one.hash: _trial(one) for one in ordered}
     names = sorted({one.cell.attention for one in ordered})
     draft = target.with_name(f".{target.name}.tmp")
     try:
         with zipfile.ZipFile(draft, "w") as archive:
             files: dict[str, File] = {}
+            trials: dict[str, Trial] = {}
             for one in ordered:
-                record, examples = record_of(one.hash), predictions_of(one.hash)
+                rows = _predictions(store, one)
+                test_sets = _test_sets(one, rows)
+                for digest, test_set in test_sets.values():
+                    if (member := member_of(digest)) not in files:
+                        files[member] = _add(archive, member, packed_test_set(test_set))
+                record, member = record_of(one.hash), examples_of(one.hash)
                 files[record] = _add(archive, record, _pretty(one.to_json()))
-                files[examples] = _add(archive, examples, _lines(_predictions(store, one)))
+                files[member] = _add(archive, member, _examples(one, rows, test_sets))
+                digests = {subset: digest for subset, (digest, _) in test_sets.items()}
+                trials[one.hash] = _trial(one, digests)
             manifest = Manifest(
                 schema_version=SCHEMA,
                 name=name,
@@ -219,7 +239,39 @@ def _predictions(store: Store, result: Result) -> list[dict[str, Any]]:
     return rows
 
 
-def _trial(result: Result) -> Trial:
+def _test_sets(result: Result, rows: list[dict[str, Any]]) -> dict[str, tuple[str, TestSet]]:
+    try:
+        return find_test_sets(rows)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unusable(result, error) from None
+
+
+def _examples(result: Result, rows: list[dict[str, Any]], test_sets: Iterable[str]) -> bytes:
+    """The member with a trial's examples; outputs are in it where they may be shared."""
+    dataset = datasets(result.cell.task).get(result.cell.dataset)
+    try:
+        return packed(
+            {
+                subset: columns_of(
+                    [row for row in rows if row["subset"] == subset],
+                    with_outputs=dataset.shares_outputs(),
+                )
+                for subset in test_sets
+            }
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise _unusable(result, error) from None
+
+
+def _unusable(result: Result, error: Exception) -> UsageError:
+    return UsageError(
+        f"its predictions are unusable ({type(error).__name__}: {plain(error)})",
+        where=result.cell.label,
+        remedy="run it again",
+    )
+
+
+def _trial(result: Result, test_sets: Mapping[str, str]) -> Trial:
     try:
         settings = resolve(result.cell).settings.model_dump(mode="json")
     except UsageError as error:  # run by a version with other names
@@ -228,7 +280,11 @@ def _trial(result: Result) -> Trial:
             where=result.cell.label,
             remedy="choose others with --task, --attention or --score",
         ) from None
-    return Trial(data=result.provenance.data_fingerprint, settings=settings)
+    return Trial(
+        data=result.provenance.data_fingerprint,
+        settings=settings,
+        test_sets=tuple(test_sets.items()),
+    )
 
 
 def _mechanism(name: str) -> Mechanism:
@@ -252,8 +308,3 @@ def origin_of(kind: type) -> str:
 def _pretty(record: Mapping[str, Any]) -> bytes:
     text = json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True)
     return text.encode() + b"\n"
-
-
-def _lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    texts = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
-    return "".join(f"{text}\n" for text in texts).encode()

@@ -1,10 +1,14 @@
 """Verifying a bundle: nothing in it is believed that can be worked out again.
 
-References come from the data set itself, read or generated here; the bundle only says by a
-fingerprint which data it means. Outputs are scored again as a trial scores them
-(`tasks.evaluation.scoring`), and every stated figure is compared. The size of a model is counted on
-a model built here. What remains is a claim (that the outputs are the model's, time, memory,
-likelihoods, where the model looked) and is called one.
+References come from the data set itself, read or generated here; the bundle only says by
+fingerprints which data and which test examples it means. Outputs are scored again as a trial scores
+them (`tasks.evaluation.scoring`), and every stated figure is compared. The size of a model is
+counted on a model built here.
+
+Where the data are not here, or outputs may not be shared, the headline figure, its interval and its
+curve by length are worked out again from the statistics of every example, which then are a claim.
+What remains is a claim as well (that the outputs are the model's, time, memory, likelihoods, where
+the model looked) and is called one.
 """
 
 from __future__ import annotations
@@ -14,14 +18,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from bench.errors import UsageError
 from bench.store.cell import Cell
-from bench.store.result import LengthBin, Result, fault_of_age
-from reports.leaderboard.bundle import Bundle, Problem, plain, predictions_of, record_of, shortened
+from bench.store.result import Result, fault_of_age
+from reports.leaderboard.bundle import Bundle, Problem, plain, record_of, shortened
 from reports.leaderboard.checks import (
     Planned,
     check_settings,
@@ -33,6 +36,7 @@ from reports.leaderboard.checks import (
     well_formed,
     without_seed,
 )
+from reports.leaderboard.examples import predictions
 from reports.leaderboard.plausibility import (
     OWN,
     copies,
@@ -40,21 +44,24 @@ from reports.leaderboard.plausibility import (
     impossible_prediction,
     impossible_share,
 )
+from reports.leaderboard.recomputed import (
+    Tested,
+    bin_problems,
+    figure_problems,
+    prediction_problems,
+    primary_of,
+    statistics_problems,
+)
 from reports.leaderboard.rules import Limits, Rules, field_errors, parse_json
+from reports.samples import digest_of
 from tasks.base import Paths, Plan, TaskData
 from tasks.evaluation.scoring import (
     Outputs,
     Prediction,
     Reference,
-    Scorer,
-    TrialScores,
     score_outputs,
 )
 from tasks.plan import resolve
-
-#: Figures agree but for rounding (relative): floating point adds in another order on another
-#: machine. Perplexity is a sum of likelihoods that predictions have to four places.
-TOLERANCE, PERPLEXITY_TOLERANCE = 1e-6, 1e-4
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,7 @@ class Verdict:
         notes: what a reader should know all the same.
         stated: names of figures that could not be worked out again.
         results: the records that could be read.
+        open: entries that lack a seed.
     """
 
     bundle: Bundle
@@ -73,6 +81,7 @@ class Verdict:
     notes: tuple[str, ...]
     stated: tuple[str, ...]
     results: tuple[Result, ...]
+    open: tuple[Problem, ...] = ()
 
     @property
     def is_verified(self) -> bool:
@@ -84,19 +93,24 @@ class _Findings:
     problems: list[Problem] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)
     stated: set[str] = field(default_factory=set)
+    open: tuple[Problem, ...] = ()
 
     def add(self, where: str, whats: Iterable[str]) -> None:
         self.problems += shortened(Problem(where, what) for what in whats)
 
     def verdict(self, bundle: Bundle, results: Sequence[Result]) -> Verdict:
         notes, stated = tuple(self.notes), tuple(sorted(self.stated))
-        return Verdict(bundle, tuple(self.problems), notes, stated, tuple(results))
+        return Verdict(bundle, tuple(self.problems), notes, stated, tuple(results), self.open)
 
 
-def verify(bundle: Bundle, rules: Rules, paths: Paths) -> Verdict:
+def verify(bundle: Bundle, rules: Rules, paths: Paths | None) -> Verdict:
     """Check everything that can be checked.
 
-    Raises UsageError where the data that the bundle means are not here.
+    Args:
+        paths: of the data; None looks at no data at all, generated ones included, which takes
+            seconds: all figures are then worked out from statistics.
+
+    Raises UsageError where a member of the bundle cannot be read.
     """
     found, manifest = _Findings(), bundle.manifest
     if manifest.rules != rules.version:
@@ -105,7 +119,7 @@ def verify(bundle: Bundle, rules: Rules, paths: Paths) -> Verdict:
         found.problems.append(Problem("", f"these rules have no class '{manifest.kind}'"))
         return found.verdict(bundle, ())
     results = [one for hash in sorted(manifest.trials) for one in _record(bundle, hash, found)]
-    found.problems += missing_seeds([one.cell for one in results], rules)
+    found.open = missing_seeds([one.cell for one in results], rules)
     by_data: dict[tuple[str, ...], list[tuple[Result, Planned]]] = defaultdict(list)
     for result in results:
         for one in _planned(bundle, result, rules, found):
@@ -158,39 +172,57 @@ def _check_on_data(
     bundle: Bundle,
     members: list[tuple[Result, Planned]],
     rules: Rules,
-    paths: Paths,
+    paths: Paths | None,
     found: _Findings,
 ) -> None:
     plan = members[0][1].plan
-    try:
-        data = plan.task.prepare(plan, paths)
-    except UsageError as error:  # it may quote what a stranger wrote
-        raise UsageError(
-            plain(error.what, 300), where=plain(error.where), remedy=error.remedy
-        ) from None
+    data = _data(plan, paths, found)
     sizes: dict[str, int] = {}
     outputs: list[tuple[Cell, list[Prediction]]] = []
     for result, one in members:
         where = named(one.cell)
-        found.add(where, _parameters(bundle, result, one, data, sizes, rules, found))
-        content = bundle.read(predictions_of(result.hash))
-        if not bundle.is_whole(predictions_of(result.hash), content):
-            found.add(
-                where, ["its predictions are not those that the manifest names (SHA-256 differs)"]
-            )
-        rows, unreadable = _rows(content, rules.limits)
+        if data is None:
+            found.stated.add("parameters")
+            found.add(where, impossible_share(result.cost, result.cost.parameters or 0))
+        else:
+            found.add(where, _parameters(bundle, result, one, data, sizes, rules, found))
+        try:
+            columns, test_sets = bundle.examples(result.hash)
+        except UsageError as error:
+            found.add(where, [f"its examples cannot be used ({plain(error.what, 300)})"])
+            continue
+        rows = [
+            row for name in columns for row in predictions(name, test_sets[name], columns[name])
+        ]
         outputs.append((one.cell, rows))
-        for whats in _check_trial(result, plan, data, rows, unreadable, found):
+        digests = bundle.manifest.trials[result.hash].digests
+        trial = Tested(result, plan, columns, test_sets, digests)
+        for whats in _check_trial(trial, data, rules, found):
             found.add(where, whats)
     for copy in copies(outputs):
         if copy.is_refused:
             found.problems.append(copy.problem)
         else:
             found.notes[str(copy.problem)] = None
-    if plan.dataset.external:
+    if data is not None and plan.dataset.external:
         found.notes.update(
             (f"{plan.cell.dataset}: {plain(note, 300)}", None) for note in data.notes
         )
+
+
+def _data(plan: Plan, paths: Paths | None, found: _Findings) -> TaskData | None:
+    """The data of a plan; None, with a note, where they are not here."""
+    name = f"{plan.cell.task}/{plan.cell.dataset}"
+    if paths is None:
+        return None
+    try:
+        return plan.task.prepare(plan, paths)
+    except UsageError as error:  # it may quote what a stranger wrote
+        what = plain(error.what, 300)
+        if not plan.dataset.external:
+            raise UsageError(what, where=plain(error.where), remedy=error.remedy) from None
+        found.notes[f"{name}: worked out from statistics alone, without the data ({what})"] = None
+        return None
 
 
 def _parameters(
@@ -228,7 +260,9 @@ def _parameters(
     cell = one.plan.cell
     sized = []
     setting = (cell.task, cell.dataset, cell.budget)
-    for rival in rivals(*setting, one.plan.backbone, one.plan.attention.placement):
+    chooses = type(one.plan.settings).chooses_recipe
+    recipe = tuple((name, cell.options[name]) for name in chooses if name in cell.options)
+    for rival in rivals(*setting, one.plan.backbone, one.plan.attention.placement, recipe):
         key = f"rival {rival.label}"
         if key not in sizes:
             sizes[key] = model_size(resolve(rival), data)
@@ -242,46 +276,65 @@ def _parameters(
 
 
 def _check_trial(
-    result: Result,
-    plan: Plan,
-    data: TaskData,
-    rows: list[Prediction],
-    unreadable: list[str],
-    found: _Findings,
+    trial: Tested, data: TaskData | None, rules: Rules, found: _Findings
 ) -> Iterator[Iterable[str]]:
-    """What is wrong with a finished trial: its predictions and figures, by kind of problem.
+    """What is wrong with a finished trial: its examples and figures, by kind of problem.
 
     Args:
-        plan: a plan with the trial's task, data and settings.
-        rows, unreadable: its predictions, and what is wrong with lines that are none.
+        data: None where they are not here.
         found: is told the names of figures that only the model's owner can know.
     """
+    result, plan = trial.result, trial.plan
     scorer = plan.task.scorer()
     if scorer is None:
         yield [f"nothing here can judge the task {plan.cell.task}"]
         return
-    yield _general(result, plan, data)
     yield impossible(result, plan)
-    matched, misplaced = _match(rows, scorer.references(data))
-    if unreadable or misplaced:  # there is nothing to compute figures of
-        yield unreadable
-        yield misplaced
-        return
-    outputs = {subset: _outputs(members) for subset, members in matched.items()}
-    scores = score_outputs(scorer, data, outputs)
-    yield _prediction_problems(matched, scores, scorer)
-    yield _figure_problems(result, scores, scorer)
-    yield _bin_problems(result.by_length, scores.by_length)
-    # What was taken as it stands, by name.
-    found.stated |= result.metrics.keys() - scores.metrics.keys()
-    if result.alignment is not None:
-        found.stated.add("alignment")
+    if trial.has_outputs and not plan.dataset.shares_outputs():
+        yield [f"it has outputs, which the licence of {plan.cell.dataset} does not let go round"]
+    rows = {
+        name: predictions(name, trial.test_sets[name], one) for name, one in trial.columns.items()
+    }
+    yield (one for members in rows.values() for one in _impossible_rows(members, rules.limits))
+    if data is not None:
+        yield _general(result, plan, data)
+        references = scorer.references(data)
+        if unlike := list(_unlike(trial, references)):
+            yield unlike  # there is nothing to compute figures of
+            return
+        if trial.has_outputs:
+            # Rows may be in any order; outputs are scored in that of the data.
+            rows = {name: in_order(rows[name], references[name]) for name in references}
+            outputs = {name: _outputs(members) for name, members in rows.items()}
+            scores = score_outputs(scorer, data, outputs)
+            yield prediction_problems(rows, scores, scorer)
+            yield figure_problems(result, scores, scorer)
+            yield bin_problems(result.by_length, scores.by_length, "the outputs")
+            found.stated |= result.metrics.keys() - scores.metrics.keys()
+            found.stated |= _stated(result)
+            if any(
+                name in row.extra for members in rows.values() for row in members for name in OWN
+            ):
+                found.stated.add("likelihoods")
+            return
+    yield from statistics_problems(trial, scorer)
+    found.stated |= {"statistics of examples", *result.metrics} - {primary_of(result).name}
+    found.stated |= _stated(result)
+
+
+def in_order(rows: Sequence[Prediction], references: Sequence[Reference]) -> list[Prediction]:
+    """Rows in the order of the data set; both have the same names."""
+    by_name = {row.example: row for row in rows}
+    return [by_name[one.example] for one in references]
+
+
+def _stated(result: Result) -> set[str]:
+    """The names of what was taken as it stands, besides metrics."""
+    found = {"alignment"} if result.alignment is not None else set()
     if result.curve:
-        found.stated.add("curve")
-    if any(name in row.extra for row in rows for name in OWN):
-        found.stated.add("likelihoods")
+        found.add("curve")
     costs = result.cost.model_dump(exclude={"parameters"}).items()
-    found.stated |= {name for name, one in costs if one is not None and math.isfinite(one)}
+    return found | {name for name, one in costs if one is not None and math.isfinite(one)}
 
 
 def _general(result: Result, plan: Plan, data: TaskData) -> Iterator[str]:
@@ -294,77 +347,47 @@ def _general(result: Result, plan: Plan, data: TaskData) -> Iterator[str]:
         yield "its splits are not those of the data"
 
 
-class _Row(BaseModel):
-    """A line of predictions; fields of `tasks.evaluation.scoring.Prediction`."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    example: str
-    subset: str
-    source: str
-    references: tuple[str, ...]
-    prediction: str
-    length: int
-    score: float
-    statistics: tuple[float, ...] = ()
-    extra: dict[str, Any] = {}
-
-
-def _rows(content: bytes, limits: Limits) -> tuple[list[Prediction], list[str]]:
-    """Return the lines as rows, and what is wrong with lines that are none."""
-    rows, problems = [], []
-    for number, line in enumerate(content.splitlines(), start=1):
-        where = f"line {number} of its predictions"
-        try:
-            parse_json(line)  # stricter than pydantic's reader: no NaN
-            row = Prediction(**dict(_Row.model_validate_json(line)))
-        except ValidationError as error:
-            problems.append(f"{where}: {plain(field_errors(error)[0], 300)}")
-            continue
-        except ValueError as error:
-            problems.append(f"{where} is not JSON ({plain(error)})")
-            continue
+def _impossible_rows(rows: Iterable[Prediction], limits: Limits) -> Iterator[str]:
+    """What examples say that cannot be."""
+    for row in rows:
+        where = f"{plain(row.subset)} {plain(row.example)}"
         if len(row.prediction) > limits.text:
             size = f"{len(row.prediction):,} characters, {limits.text:,} are allowed"
-            problems.append(f"{where}: an output of {size}")
-        rows.append(row)
-    return rows, problems
+            yield f"{where}: an output of {size}"
+        yield from (f"{where}: {what}" for what in impossible_prediction(row))
 
 
-def _match(
-    rows: Iterable[Prediction], wanted: Mapping[str, Sequence[Reference]]
-) -> tuple[dict[str, list[Prediction]], list[str]]:
-    """Rows in the order of the data set, and which are missing, double, or none of its own."""
-    given: dict[tuple[str, str], list[Prediction]] = defaultdict(list)
-    for row in rows:
-        given[row.subset, row.example].append(row)
-    matched: dict[str, list[Prediction]] = {subset: [] for subset in wanted}
-    problems: list[str] = []
+def _unlike(trial: Tested, wanted: Mapping[str, Sequence[Reference]]) -> Iterator[str]:
+    """How the test sets of a trial differ from those of the data."""
+    if set(trial.digests) != set(wanted):
+        have, want = (", ".join(sorted(map(plain, names))) for names in (trial.digests, wanted))
+        yield f"it was tested on {have}; the data have {want}"
+        return
     for subset, examples in wanted.items():
-        lacking = [one.example for one in examples if (subset, one.example) not in given]
+        have = trial.test_sets[subset]
+        ordered = sorted(examples, key=lambda one: one.example)
+        digest = digest_of((one.example, one.references) for one in ordered)
+        lengths = dict(zip(have.examples, have.lengths, strict=True))
+        lacking = [one.example for one in examples if one.example not in lengths]
+        known = {one.example for one in examples}
+        others = [name for name in have.examples if name not in known]
         if lacking:
-            shown = ", ".join(map(plain, lacking[:3]))
             count = f"{len(lacking)} of {len(examples)} examples of {subset}"
-            problems.append(f"no prediction for {count} ({shown}{', ...' * (len(lacking) > 3)})")
+            yield f"no prediction for {count} ({_some(lacking)})"
+        if others:
+            yield f"{subset}: the data have no such example: {_some(others)}"
+        if lacking or others:
+            continue
+        if digest != trial.digests[subset]:
+            yield f"{subset}: its right answers are not those of the data"
         for one in examples:
-            members = given.pop((subset, one.example), [])
-            if len(members) > 1:
-                problems.append(f"{subset} {plain(one.example)}: {len(members)} predictions")
-            if members:
-                matched[subset].append(members[0])
-                problems += _unlike(members[0], one)
-    problems += (f"{plain(at)} {plain(one)}: the data have no such example" for at, one in given)
-    return matched, problems
+            if lengths[one.example] != one.length:
+                where = f"{subset} {plain(one.example)}"
+                yield f"{where}: its length is {one.length}, not {lengths[one.example]}"
 
 
-def _unlike(row: Prediction, one: Reference) -> Iterator[str]:
-    where = f"{plain(row.subset)} {plain(one.example)}"
-    if row.references != one.references:
-        yield f"{where}: its references are not those of the data"
-    if row.source != one.source:
-        yield f"{where}: its source is not that of the data"
-    if row.length != one.length:
-        yield f"{where}: its length is {one.length}, not {row.length}"
+def _some(names: Sequence[str]) -> str:
+    return f"{', '.join(map(plain, names[:3]))}{', ...' * (len(names) > 3)}"
 
 
 def _outputs(rows: Sequence[Prediction]) -> Outputs:
@@ -375,71 +398,6 @@ def _outputs(rows: Sequence[Prediction]) -> Outputs:
         return Outputs(texts, [float(row.extra["nll"]) for row in rows])
     except (KeyError, TypeError, ValueError):
         return Outputs(texts)
-
-
-def _prediction_problems(
-    rows: Mapping[str, Sequence[Prediction]], scores: TrialScores, scorer: Scorer[Any]
-) -> Iterator[str]:
-    known = iter(scores.predictions)
-    for subset, members in rows.items():
-        for place, row in enumerate(members):
-            where, wanted = f"{subset} {plain(row.example)}", next(known)
-            if not near(row.score, wanted.score):
-                yield f"{where}: its score is {wanted.score:.6g}, not {row.score:.6g}"
-            counts = wanted.statistics
-            if len(counts) != len(row.statistics) or not all(map(near, counts, row.statistics)):
-                yield f"{where}: its statistics are not those of its output"
-            for what in scorer.contradictions(row, scores.subsets[subset], place):
-                yield f"{where}: {plain(what)}"
-            yield from (f"{where}: {what}" for what in impossible_prediction(row))
-
-
-def _figure_problems(result: Result, scores: TrialScores, scorer: Scorer[Any]) -> Iterator[str]:
-    for name, value in scores.metrics.items():
-        if name not in result.metrics:
-            yield f"{name} is missing; the outputs give {value:.6g}"
-            continue
-        rounded = name.split("_")[-1] == "perplexity"
-        tolerance = PERPLEXITY_TOLERANCE if rounded else TOLERANCE
-        if not near(result.metrics[name], value, tolerance):
-            yield f"{name} is {value:.6g} by the outputs, not {result.metrics[name]:.6g}"
-    prefixes = "", *(f"{subset}_" for subset in scores.subsets)
-    allowed = {prefix + name for prefix in prefixes for name in scorer.model_metrics}
-    for name in sorted(result.metrics.keys() - scores.metrics.keys() - allowed):
-        yield f"nobody knows a figure {plain(name)}"
-    assert result.primary is not None, "the record of a finished trial has a headline figure"
-    for part in ("name", "higher_is_better", "value", "low", "high"):
-        have, want = getattr(result.primary, part), getattr(scores.primary, part)
-        if not isinstance(want, float):
-            if have != want:
-                yield f"{part} of the headline figure is {want}, not {plain(have)}"
-        elif not near(have, want):
-            yield f"{part} of the headline figure is {want:.6g} by the outputs, not {have:.6g}"
-    for name, text in scores.signatures.items():
-        stated = result.provenance.signatures.get(name)
-        if stated != text:
-            yield f"{name} was computed in another way: {plain(stated)}, and {text} here"
-    for name in sorted(result.provenance.signatures.keys() - scores.signatures.keys()):
-        yield f"nobody knows a signature {plain(name)}"
-
-
-def _bin_problems(given: Sequence[LengthBin], wanted: Sequence[LengthBin]) -> Iterator[str]:
-    def place(one: LengthBin) -> tuple[str, int, int, int]:
-        return one.subset, one.low, one.high, one.examples
-
-    if list(map(place, given)) != list(map(place, wanted)):
-        yield "its curve by length has other bins than the data give"
-        return
-    for one, other in zip(given, wanted, strict=True):
-        if not near(one.value, other.value):
-            where = f"{one.subset}, length {one.low} to {one.high}"
-            yield f"{where}: {other.value:.6g} by the outputs, not {one.value:.6g}"
-
-
-def near(one: float, other: float, tolerance: float = TOLERANCE) -> bool:
-    """Whether two figures are equal but for rounding."""
-    finite = math.isfinite(one) and math.isfinite(other)
-    return finite and math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance * 1e-6)
 
 
 def paths_of(data_root: Path | None) -> Paths:

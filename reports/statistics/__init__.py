@@ -148,7 +148,11 @@ class _Analyst:
     """Reads the examples of a frame once and keeps only their bootstrap draws."""
 
     def __init__(
-        self, frame: Frame, store: Store, draws: int = RESAMPLES, read: SampleReader = read_samples
+        self,
+        frame: Frame,
+        store: Store | None,
+        draws: int = RESAMPLES,
+        read: SampleReader = read_samples,
     ) -> None:
         self.frame, self.store, self.read = frame, store, read
         self.resampler = Resampler(draws)
@@ -258,11 +262,12 @@ class _Analyst:
 
 
 def analyse(
-    frame: Frame, store: Store, draws: int = RESAMPLES, read: SampleReader = read_samples
+    frame: Frame, store: Store | None, draws: int = RESAMPLES, read: SampleReader = read_samples
 ) -> Analysis:
     """Analyze a frame from the examples that its store keeps.
 
     Args:
+        store: None where `read` knows its own.
         read: what gives the statistics that the frame's main metric is made of.
     """
     return _Analyst(frame, store, draws, read).analyse()

@@ -59,6 +59,12 @@ def changed(
     return write(target, {**content, "bundle.json": json.dumps(record).encode()})
 
 
+def tested_on(bundle: Path, hash: str) -> str:
+    """The member with the main test set of a trial."""
+    manifest = json.loads(members(bundle)["bundle.json"])
+    return f"testsets/{manifest['trials'][hash]['test_sets'][0][1]}.json"
+
+
 def in_record(edit: Callable[[dict[str, Any]], None]) -> Change:
     """A change of a record's fields."""
 
@@ -71,11 +77,47 @@ def in_record(edit: Callable[[dict[str, Any]], None]) -> Change:
 
 
 def in_rows(edit: Callable[[list[dict[str, Any]]], None]) -> Change:
-    """A change of the lines of predictions."""
+    """A change of a trial's test examples, each as a row: its test set, its place there, score,
+    statistics, output and what else is kept. Rows that have other fields get columns of them."""
 
     def change(content: bytes) -> bytes:
-        rows = [json.loads(line) for line in content.splitlines()]
+        columns = json.loads(content)
+        rows = [row for subset, members in columns.items() for row in _rows_of(subset, members)]
         edit(rows)
-        return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+        changed = {
+            subset: _columns_of([row for row in rows if row["subset"] == subset])
+            for subset in columns
+        }
+        return json.dumps(changed).encode()
 
     return change
+
+
+def _rows_of(subset: str, columns: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "subset": subset,
+            "score": score,
+            "statistics": [column[place] for column in columns["statistics"]],
+            "prediction": columns["outputs"][place] if "outputs" in columns else None,
+            "extra": {name: column[place] for name, column in columns["extra"].items()},
+        }
+        for place, score in enumerate(columns["scores"])
+    ]
+
+
+def _columns_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    names = dict.fromkeys(name for row in rows for name in row["extra"])
+    others = dict.fromkeys(name for row in rows for name in row)
+    for known in ("subset", "score", "statistics", "prediction", "extra"):
+        others.pop(known, None)
+    outputs = [row["prediction"] for row in rows]
+    return {
+        "scores": [row["score"] for row in rows],
+        "statistics": [
+            list(column) for column in zip(*(r["statistics"] for r in rows), strict=False)
+        ],
+        "extra": {name: [row["extra"].get(name) for row in rows] for name in names},
+        **({} if None in outputs else {"outputs": outputs}),
+        **{name: [row.get(name) for row in rows] for name in others},
+    }

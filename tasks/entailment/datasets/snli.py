@@ -62,6 +62,7 @@ class Snli(PairsDataset):
     name = "snli"
     summary = "SNLI: hypotheses written to picture captions (full or mini edition)"
     licence = "CC BY-SA 4.0"
+    redistributable = True
     card: ClassVar[Distribution | None] = SNLI
     places: ClassVar[tuple[str, ...]] = (*FULL, *MINI)
     citation = (

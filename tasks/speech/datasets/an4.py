@@ -64,6 +64,7 @@ class An4(ScannedDataset[SpeechCorpus]):
     name = "an4"
     summary = "spelled words, dates and numbers read by 84 speakers, given as 13 cepstra a frame"
     licence = "BSD-style (Carnegie Mellon University)"
+    redistributable = True
     places = ("an4",)
     citation = "Acero 1993, Acoustical and Environmental Robustness in ASR"
     Options = An4Options

@@ -128,6 +128,7 @@ class Fsdd(ScannedDataset[SpeechCorpus]):
     name = "fsdd"
     summary = "connected digits made of the Free Spoken Digit Dataset's clips; exact spans"
     licence = "CC BY-SA 4.0"
+    redistributable = True
     card = FSDD
     places = ("fsdd/recordings", "recordings")
     citation = "Jackson et al., Free Spoken Digit Dataset, doi:10.5281/zenodo.1342401"

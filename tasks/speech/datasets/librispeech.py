@@ -66,6 +66,7 @@ class LibriSpeech(ScannedDataset[SpeechCorpus]):
     name = "librispeech"
     summary = "read audio books in the published tree, 16 kHz"
     licence = "CC BY 4.0"
+    redistributable = True
     card = LIBRISPEECH
     places = ("LibriSpeech", "librispeech", "train-clean-100")
     citation = "Panayotov et al. 2015, LibriSpeech: an ASR corpus based on public domain books"

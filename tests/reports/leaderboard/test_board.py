@@ -8,23 +8,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundles import changed, in_record, in_rows
+from bundles import changed, in_record, tested_on
 
 from bench.errors import UsageError
 from bench.store.result import Result
 from reports.leaderboard.board import NO_REFERENCE, Board, assemble, build_board
 from reports.leaderboard.board_tables import class_tables, setting_table, track_table, write_board
-from reports.leaderboard.bundle import predictions_of, record_of
-from reports.leaderboard.rules import Reference, load_reference, make_reference
+from reports.leaderboard.bundle import record_of
+from reports.leaderboard.rules import (
+    Reference,
+    TrackSetting,
+    load_reference,
+    load_rules,
+    make_reference,
+)
 from reports.leaderboard.verify import Verdict
+from reports.load import contender_of
 from reports.tables import LEGEND, UNCONVERGED, Missing, Number, Table
+from tasks.plan import make_cell
 
 TEXTS = ("translation", "entailment")
 
 
 @pytest.fixture(scope="module")
 def reference(trials) -> Reference:
-    return make_reference(trials.store, "1")
+    return make_reference([trials.store], "1", trials.rules)
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +120,8 @@ def test_entries_on_other_data_stand_apart_and_count_for_no_track(
     assert other.reference == "the reference was measured on other data"
     assert len({setting_table(one, "same").name for one in (own, other)}) == 2
     track = trials.rules.tracks[0]
-    assert board.standing(track, "entailment/synthetic") is own
-    table = track_table(board, track)
+    assert board.standing(track, track.settings[1]) is own
+    table = track_table(board, track, trials.rules.seeds)
     assert table is not None
     assert {entry.text for row in table.rows for entry in row.entries[:1]} == {"first"}
 
@@ -133,7 +141,7 @@ def test_scores_are_those_of_the_figures(trials, reference, verdicts) -> None:
 
 def test_only_who_ran_everything_has_an_overall_score(trials, reference, verdicts) -> None:
     board = assemble(verdicts, trials.rules, reference)
-    table = track_table(board.classes[0], trials.rules.tracks[0])
+    table = track_table(board.classes[0], trials.rules.tracks[0], trials.rules.seeds)
     assert isinstance(table, Table)
     by_name = {row.label: row.entries for row in table.rows}
     assert list(by_name)[-1] == "global + general"  # what is not complete comes last
@@ -162,7 +170,7 @@ def test_what_had_not_converged_is_marked(trials, reference, verdicts, tmp_path:
         reference,
     )
     tables = {table.name: table for part in class_tables(board) for table in part.tables}
-    track = next(table for name, table in tables.items() if "embedded" in name)
+    track = next(table for name, table in tables.items() if "smoke-budget" in name)
     for row in track.rows:
         told = [one.converged for one in row.entries if isinstance(one, Number)]
         expected = [False, True, False] if row.label == "soft + concat" else [True] * len(told)
@@ -258,14 +266,14 @@ def test_results_of_one_cell_from_two_people_stay_apart(trials, tmp_path: Path) 
 def test_scripts_stay_text(trials, tmp_path: Path, text: str) -> None:
     """In the name of a bundle, in a sentence, in the reason against a bundle."""
 
-    def says(rows) -> None:
-        rows[0]["example"] = text
+    def says(tested) -> None:
+        tested["examples"][0] = text
 
-    name = predictions_of(trials.trial("entailment"))
+    name = tested_on(trials.of("entailment"), trials.trial("entailment"))
     honest = changed(
         trials.of("entailment"), tmp_path / "honest.zip", {}, manifest=lambda m: m.update(name=text)
     )
-    liar = changed(trials.of("entailment"), tmp_path / "liar.zip", {name: in_rows(says)})
+    liar = changed(trials.of("entailment"), tmp_path / "liar.zip", {name: in_record(says)})
     board = build_board([honest, liar], trials.rules, None, trials.paths)
     assert any(text in reason for reason in board.refused[0].reasons)
     write_board(board, tmp_path / "out")
@@ -314,3 +322,54 @@ def test_a_folder_that_cannot_be_written(trials, verdicts, tmp_path: Path) -> No
     board = assemble(verdicts[1:], trials.rules, None)
     with pytest.raises(UsageError, match="cannot be written"):
         write_board(board, tmp_path / "file" / "out")
+
+
+def test_what_a_store_lacks_for_a_reference_is_named(trials) -> None:
+    rules = trials.rules.model_copy(update={"seeds": (1, 2)})
+    partial = make_reference([trials.store], "1", rules)
+    assert {one.task for one in partial.settings} == {"translation", "entailment"}
+    said = " ".join(partial.left_out)
+    assert "a mechanism has 1 of 2 seeds" in said and "freeze it again" in said
+    with pytest.raises(UsageError, match="two stores have"):
+        make_reference([trials.store, trials.store], "1", trials.rules)
+    wide = trials.rules.tracks[0].model_copy(
+        update={
+            "settings": (
+                *trials.rules.tracks[0].settings,
+                TrackSetting.model_validate("speech/fsdd"),
+            )
+        }
+    )
+    open_track = trials.rules.model_copy(update={"tracks": (wide,)})
+    assert "no reference of speech/fsdd" in " ".join(
+        make_reference([trials.store], "1", open_track).left_out
+    )
+
+
+def test_entries_that_lack_a_seed_stand_on_the_board_as_open(
+    trials, verdicts, tmp_path: Path
+) -> None:
+    rules = trials.rules.model_copy(update={"seeds": (1, 2)})
+    board = build_board([one.bundle.path for one in verdicts], rules, None, trials.paths)
+    assert not board.refused and len(board.open) == 5
+    assert board.summary.endswith(", 5 lack a seed in a setting")
+    table = track_table(board.classes[0], rules.tracks[0], rules.seeds)
+    assert table is not None
+    assert {row.entries[2].text for row in table.rows} == {
+        "2 of 2, 2 of 4 seeds open",
+        "1 of 2, 1 of 2 seeds open",
+    }
+    write_board(board, tmp_path)
+    for name in ("index.html", "board.md"):
+        assert "no result of seed 2" in (tmp_path / name).read_text("utf-8")
+
+
+def test_options_that_a_track_gives_to_all_are_no_option_of_a_mechanism() -> None:
+    rules = load_rules()
+    cell = make_cell(
+        "captioning", "soft", dataset="flickr8k", options={"features": "efficientnet-lite0"}
+    )
+    contender = contender_of(cell, rules.catalogue([cell]))
+    assert contender.options == () and contender.name == "soft + concat"
+    wanted = next(one for one in rules.tracks[1].settings if one.task == "captioning")
+    assert rules.tracks[1].setting(wanted).options == (("features", "efficientnet-lite0"),)

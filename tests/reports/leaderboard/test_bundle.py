@@ -18,25 +18,26 @@ from reports.leaderboard.rules import Limits, parse_json
 
 HASH = "a" * 64
 LIMITS = Limits(archive=10**6, member=10**5, unpacked=3 * 10**5, members=50, text=100)
-RECORD, ROWS = f"trials/{HASH}.json", f"trials/{HASH}.predictions.jsonl"
+RECORD, ROWS = f"trials/{HASH}.json", f"trials/{HASH}.examples.json"
+TESTED = f"testsets/{HASH}.json"
 
 
 def manifest(**fields: object) -> bytes:
     whole = {
-        "schema": 1,
+        "schema": 2,
         "name": "a bundle",
         "class": "same",
-        "rules": "1",
+        "rules": "2",
         "versions": {"attention-bench": "0.1.0"},
         "mechanisms": {},
-        "trials": {HASH: {"data": "b" * 64, "settings": {}}},
-        "files": {name: {"bytes": 2, "sha256": "c" * 64} for name in (RECORD, ROWS)},
+        "trials": {HASH: {"data": "b" * 64, "settings": {}, "test_sets": [["test", HASH]]}},
+        "files": {name: {"bytes": 2, "sha256": "c" * 64} for name in (RECORD, ROWS, TESTED)},
     }
     return json.dumps({**whole, **fields}).encode()
 
 
 def whole(**fields: object) -> dict[str, bytes]:
-    return {RECORD: b"{}", ROWS: b"{}", "bundle.json": manifest(**fields)}
+    return {RECORD: b"{}", ROWS: b"{}", TESTED: b"{}", "bundle.json": manifest(**fields)}
 
 
 def refusal(path: Path, limits: Limits = LIMITS) -> str:
@@ -193,7 +194,7 @@ def test_encrypted_and_oddly_compressed_members(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"schema": 2}, "schema"),
+        ({"schema": 1}, "schema"),
         ({"name": "a \x1b[31mred name"}, "cannot be printed"),
         ({"name": ""}, "name"),
         ({"class": "champion"}, "class"),

@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bundles import Change, changed, in_record, in_rows, members, write
+from bundles import Change, changed, in_record, in_rows, members, tested_on, write
 
-from bench.errors import UsageError
-from bench.store.cell import Cell
-from reports.leaderboard.bundle import open_bundle, predictions_of, record_of
+from reports.leaderboard.bundle import examples_of, open_bundle, record_of
 from reports.leaderboard.submission import submit
 from reports.leaderboard.verify import verify
-from tasks.base import Paths
+from tasks.base import datasets
 
 Said = Callable[..., list[str]]
 
@@ -39,9 +37,9 @@ def said(trials, tmp_path: Path) -> Said:
         if record is not None:
             changes[record_of(hash)] = in_record(record)
         if rows is not None:
-            changes[predictions_of(hash)] = in_rows(rows)
+            changes[examples_of(hash)] = in_rows(rows)
         if file is not None:
-            changes[predictions_of(hash)] = file
+            changes[examples_of(hash)] = file
         return trials.said(changed(trials.of(task), tmp_path / "b.zip", changes))
 
     return said
@@ -80,11 +78,23 @@ def test_the_same_results_are_the_same_bytes(trials, tmp_path: Path) -> None:
 def test_a_bundle_is_json_and_nothing_else(trials) -> None:
     content = members(trials.bundle)
     hashes = [result.hash for result in trials.results.values()]
-    files = {name(hash) for hash in hashes for name in (record_of, predictions_of)}
-    assert set(content) == {"bundle.json", *files}, "no traces among them"
-    for name, text in content.items():
-        for line in text.splitlines() if name.endswith(".jsonl") else [text]:
-            json.loads(line)
+    files = {name(hash) for hash in hashes for name in (record_of, examples_of)}
+    others = {name for name in content if name.startswith("testsets/")}
+    assert set(content) == {"bundle.json", *files, *others}, "no traces among them"
+    assert 5 < len(others) <= 10, "one for each test set, however many trials were tested on it"
+    for text in content.values():
+        json.loads(text)
+
+
+def test_nothing_that_a_model_read_is_in_a_bundle(trials) -> None:
+    whole = b"".join(members(trials.bundle).values()).decode()
+    for (task, _), result in trials.results.items():
+        for row in trials.store.predictions(result.hash)[:5]:
+            if task in ("translation", "summarization", "entailment"):
+                assert row["source"] not in whole
+            if task in ("translation", "summarization", "captioning"):
+                written = row["prediction"] in row["references"]
+                assert written or not any(text in whole for text in row["references"])
 
 
 @pytest.mark.parametrize(
@@ -122,35 +132,41 @@ def test_an_altered_headline_is_found(said: Said) -> None:
     )
 
 
-@pytest.mark.parametrize("file", [record_of, predictions_of])
+@pytest.mark.parametrize("file", [record_of, examples_of])
 def test_a_careless_change_shows_in_the_hash(
     trials, tmp_path: Path, file: Callable[[str], str]
 ) -> None:
     path = changed(
         trials.of("entailment"),
         tmp_path / "b.zip",
-        {file(trials.trial("entailment")): lambda content: content.replace(b" ", b"  ", 1)},
+        {file(trials.trial("entailment")): lambda content: content.replace(b",", b", ", 1)},
         careful=False,
     )
     check(trials.said(path), "SHA-256 differs")
 
 
-def test_an_altered_prediction_is_found(said: Said) -> None:
+def test_an_altered_prediction_is_found(trials, said: Said) -> None:
+    wanted = trials.store.predictions(trials.trial("translation"))[0]["references"][0]
+
     def right(rows: list[dict[str, Any]]) -> None:
-        assert rows[0]["prediction"] != rows[0]["references"][0]
-        rows[0]["prediction"] = rows[0]["references"][0]
+        assert rows[0]["prediction"] != wanted
+        rows[0]["prediction"] = wanted
 
     found = said("translation", rows=right)
     assert any("its score is" in one for one in found)
     assert any(re.search(": bleu is .* by the outputs", one) for one in found)
 
 
-def test_so_is_one_whose_own_figures_were_altered_too(said: Said) -> None:
+def test_so_is_one_whose_own_figures_were_altered_too(trials, said: Said) -> None:
     """Row and its statistics agree; the test set's figures give it away."""
+    known = trials.store.predictions(trials.trial("entailment"))
 
     def right(rows: list[dict[str, Any]]) -> None:
-        row = next(row for row in rows if row["score"] == 0.0)
-        label = row["references"][0]
+        row, label = next(
+            (row, one["references"][0])
+            for row, one in zip(rows, known, strict=True)
+            if row["score"] == 0.0
+        )
         row |= {"prediction": label, "score": 1.0, "statistics": [1.0, 1.0]}
         row["extra"]["probabilities"] = {
             name: float(name == label) for name in row["extra"]["probabilities"]
@@ -164,53 +180,68 @@ def test_so_is_one_whose_own_figures_were_altered_too(said: Said) -> None:
 @pytest.mark.parametrize(
     ("edit", "wanted"),
     [
-        (lambda rows: rows.pop(), ["no prediction for 1 of"]),
-        (lambda rows: rows.append(rows[0]), ["2 predictions"]),
+        (lambda rows: rows.pop(), "a column has not"),
+        (lambda rows: rows.append(rows[-1]), "a column has not"),
+        (lambda rows: rows.clear(), "a column has not"),
+        (lambda rows: rows[0]["statistics"].__setitem__(0, 99), "its statistics are not those"),
+        (lambda rows: rows[0].update(score="high"), "scores.0: .* valid number"),
+        (lambda rows: rows[0].update(source="a"), "source: .* not permitted"),
+        (lambda rows: rows[0].update(code="import os"), "code: .* not permitted"),
+        (lambda rows: rows[0].update(prediction="a" * 20_000), "20,000 characters, 10,000 are"),
+        (lambda rows: rows.reverse(), "its score is"),
+    ],
+)
+def test_altered_rows_are_found(said: Said, edit, wanted: str) -> None:
+    found = said("translation", rows=edit)
+    assert any(re.search(wanted, one) for one in found), found
+
+
+@pytest.mark.parametrize(
+    ("edit", "wanted"),
+    [
         (
-            lambda rows: rows[0].update(example="easier"),
-            ["no prediction for 1 of", "easier: the data have no such example"],
+            lambda tested: tested["examples"].__setitem__(0, "easier"),
+            ["no prediction for 1 of", "the data have no such example: easier"],
         ),
-        (lambda rows: rows[0].update(references=["a"]), ["its references are not those"]),
-        (lambda rows: rows[0].update(source="a"), ["its source is not that"]),
-        (lambda rows: rows[0].update(length=99), ["its length is .*, not 99"]),
-        (lambda rows: rows[0].update(statistics=[1.0]), ["its statistics are not those"]),
+        (lambda tested: tested["lengths"].__setitem__(0, 99), ["its length is .*, not 99"]),
+        (lambda tested: tested["lengths"].pop(), ["a length for every example"]),
         (
-            lambda rows: rows[0].update(score="high"),
-            ["line 1 .*: score: .* valid number", "no prediction for 1 of"],
-        ),
-        (
-            lambda rows: rows[0].update(code="import os"),
-            ["line 1 .*: code: .* not permitted", "no prediction for 1 of"],
-        ),
-        (
-            lambda rows: rows[0].update(prediction="a" * 20_000),
-            ["line 1 .* 20,000 characters, 10,000 are allowed"],
-        ),
-        (
-            lambda rows: rows.clear(),
-            [r"no prediction for (\d+) of \1 examples of test", r"(\d+) of \1 examples of long"],
+            lambda tested: tested["examples"].__setitem__(0, tested["examples"][1]),
+            ["two of its examples have the same name"],
         ),
     ],
 )
-def test_altered_rows_are_found(said: Said, edit, wanted: list[str]) -> None:
-    check(said("translation", rows=edit), *wanted)
+def test_an_altered_test_set_is_found(trials, tmp_path: Path, edit, wanted: list[str]) -> None:
+    path = trials.of("translation")
+    member = tested_on(path, trials.trial("translation"))
+    check(trials.said(changed(path, tmp_path / "b.zip", {member: in_record(edit)})), *wanted)
+
+
+def test_a_test_set_with_other_right_answers_is_found(trials, tmp_path: Path) -> None:
+    """Its digest is of names and right answers; only who has the data can tell."""
+    path, hash = trials.of("translation"), trials.trial("translation")
+    content = members(path)
+    old = tested_on(path, hash)
+    content[f"testsets/{'e' * 64}.json"] = content.pop(old)
+    manifest = json.loads(content.pop("bundle.json"))
+    manifest["trials"][hash]["test_sets"][0][1] = "e" * 64
+    manifest["files"][f"testsets/{'e' * 64}.json"] = manifest["files"].pop(old)
+    forged = write(tmp_path / "b.zip", {**content, "bundle.json": json.dumps(manifest).encode()})
+    check(trials.said(forged), "its right answers are not those of the data")
 
 
 @pytest.mark.parametrize("text", [b"{", b'{"score": NaN}', b"\x80\x04K\x01."])
 def test_rows_that_are_not_json(said: Said, text: bytes) -> None:
     found = said("translation", file=lambda _: text)
-    assert "line 1 of its predictions is not JSON" in found[0]
-    assert all("no prediction for" in one for one in found[1:])
+    check(found, "its examples cannot be used")
 
 
 def test_an_infinite_score_is_no_score(said: Said) -> None:
     def endless(content: bytes) -> bytes:
-        first, _, rest = content.partition(b"\n")
-        score = b'"score": %a' % json.loads(first)["score"]
-        assert score in first
-        return first.replace(score, b'"score": 1e999') + b"\n" + rest
+        score = json.dumps(json.loads(content)["test"]["scores"][0]).encode()
+        return content.replace(b'"scores":[' + score, b'"scores":[1e999', 1)
 
-    check(said("translation", file=endless), "its score is .*, not inf")
+    check(said("translation", file=endless), "a figure is not finite")
 
 
 @pytest.mark.parametrize(
@@ -259,26 +290,51 @@ def test_a_record_under_another_trial_s_name(trials, tmp_path: Path) -> None:
     check(trials.said(path), f"holds the record of {other[:12]}")
 
 
-def test_data_that_are_not_here_are_said_to_be_missing(trials, tmp_path: Path) -> None:
-    """A cell of a data set that needs a folder cannot be judged without it."""
-    old, content = trials.trial("translation"), members(trials.of("translation"))
-    record = json.loads(content.pop(record_of(old)))
-    record["cell"]["dataset"] = "multi30k"
-    new = record["hash"] = Cell.from_json(record["cell"]).hash
-    manifest = json.loads(content.pop("bundle.json"))
-    moved = {
-        record_of(new): json.dumps(record).encode(),
-        predictions_of(new): content.pop(predictions_of(old)),
-    }
-    assert content == {}
-    manifest["trials"] = {new: manifest["trials"][old]}
-    manifest["files"] = {name: {"bytes": 1, "sha256": "0" * 64} for name in moved}
-    path = write(tmp_path / "b.zip", {**moved, "bundle.json": json.dumps(manifest).encode()})
-    with pytest.raises(UsageError, match="data set 'multi30k' needs its files"):
-        verify(open_bundle(path, trials.rules.limits), trials.rules, Paths(None, tmp_path))
+def test_without_the_data_figures_follow_from_statistics(trials, tmp_path: Path) -> None:
+    """As for a cell of a data set that needs a folder."""
+
+    def verdict(task: str, edit: Callable[[dict[str, Any]], object] = lambda _: None):
+        change = {record_of(trials.trial(task)): in_record(edit)}
+        path = changed(trials.of(task), tmp_path / "b.zip", change)
+        return verify(open_bundle(path, trials.rules.limits), trials.rules, None)
+
+    for (task, attention), result in trials.results.items():
+        if attention == "soft":
+            honest = verdict(task)
+            assert honest.problems == (), task
+            stated = set(honest.stated)
+            assert {"statistics of examples", "parameters"} <= stated
+            assert result.primary.name not in stated
+    said = verdict("translation", lambda r: r["primary"].update(value=r["primary"]["high"] + 1))
+    assert any("by its examples" in str(one) for one in said.problems)
+    for part in ("low", "high"):
+        said = verdict("speech", lambda r, part=part: r["primary"].update({part: 0.5}))
+        assert [part in str(one) for one in said.problems] == [True]
+    said = verdict("captioning", lambda r: r["metrics"].update(long_cider=99.0))
+    assert ["long_cider is" in str(one) for one in said.problems] == [True]
+    said = verdict("summarization", lambda r: r["by_length"].pop())
+    assert ["other bins" in str(one) for one in said.problems] == [True]
 
 
-def test_what_strangers_wrote_is_printed_plainly(said: Said) -> None:
-    found = said("translation", rows=lambda rows: rows[0].update(example="\x1b[2J\nfine: verified"))
+def test_outputs_are_kept_to_where_the_licence_allows(trials, tmp_path: Path, monkeypatch) -> None:
+    dataset = datasets("entailment").get("synthetic")
+    monkeypatch.setattr(dataset, "shares_outputs", classmethod(lambda cls: False))
+    honest = trials.of("entailment", name="statistics")
+    columns = json.loads(members(honest)[examples_of(trials.trial("entailment"))])
+    for one in columns.values():
+        assert set(one) == {"scores", "statistics", "extra"}
+        assert set(one["extra"]) == {"confidence"}
+    verdict = trials.verify(honest)
+    assert verdict.problems == () and "statistics of examples" in verdict.stated
+    assert "parameters" not in verdict.stated, "the data are here, so models are built"
+    told = trials.said(trials.bundle)
+    assert any("which the licence of synthetic does not let go round" in one for one in told)
+
+
+def test_what_strangers_wrote_is_printed_plainly(trials, tmp_path: Path) -> None:
+    path = trials.of("translation")
+    member = tested_on(path, trials.trial("translation"))
+    rename = in_record(lambda one: one["examples"].__setitem__(0, "\x1b[2J\nfine: verified"))
+    found = trials.said(changed(path, tmp_path / "b.zip", {member: rename}))
     assert any("fine: verified" in one for one in found)
     assert all(one.isprintable() for one in found)

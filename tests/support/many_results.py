@@ -44,6 +44,13 @@ def fill(folder: Path, results: int, rng: np.random.Generator) -> None:
             (trials / f"{cell.hash}.traces.jsonl").write_text(_traces(rng))
 
 
+def fill_records(folder: Path, results: int, rng: np.random.Generator) -> None:
+    """Write so many finished results without predictions into a store."""
+    for cell in islice(_cells(), results):
+        record = json.dumps(_record(cell, *(30 + 4 * rng.standard_normal(2)).tolist()))
+        (folder / "trials" / f"{cell.hash}.json").write_text(record)
+
+
 def _traces(rng: np.random.Generator) -> str:
     """Two examples of each test set, writing freely and reading the reference."""
     rows = []

@@ -23,7 +23,7 @@ from reports.pages.findings import findings
 from reports.pages.gallery import GalleryExample, gallery, reading_hint
 from reports.pages.tuning import TuningSection, tuning_sections
 from reports.replication import Replication, paper_studies, replicate
-from reports.results import study_name
+from reports.results import study_name, wide
 from reports.statistics import Analysis, analyse
 from reports.statistics.significance import mean_ranks
 from reports.tables import Table
@@ -40,12 +40,13 @@ from reports.tables.metrics import (
 from reports.tables.overview import (
     Fact,
     overview_table,
-    results_table,
     signatures,
 )
 from reports.tables.scores import run_notes, score_matrix
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ablations.study import Study
     from bench.store.store import Store
 
@@ -126,8 +127,9 @@ class Report:
         return failures_table(every, "failures")
 
     @cached_property
-    def results(self) -> Table:
-        return results_table(self.collection.results)
+    def results(self) -> pd.DataFrame:
+        """One row a trial, with every metric in a column."""
+        return wide(self.collection.results)
 
     def of_task(self, task: str) -> tuple[Section, ...]:
         return tuple(section for section in self.sections if section.setting.task == task)

@@ -18,7 +18,7 @@ FUZZ ?= tests/fuzz
 MINUTES ?= 60
 EXAMPLES ?= 200
 
-.PHONY: help bench test fuzz docs lint types format lock clean environment bench-performance bench-growth
+.PHONY: help bench test fuzz docs notebook lint types format lock clean environment bench-performance bench-growth
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -69,6 +69,9 @@ bench-growth: $(READY) ## what thousands of trials cost, kills included (an hour
 docs: $(READY) ## the documentation as a site: build/docs/index.html
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
 	@echo build/docs/index.html
+
+notebook: $(READY) ## docs/notebooks/first.ipynb: the lines of docs/notebook.md with what they give
+	$(BIN)/python tests/support/page_as_notebook.py docs/notebook.md docs/notebooks/first.ipynb
 
 lint: $(READY) ## style and formatting
 	$(BIN)/ruff check .

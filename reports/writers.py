@@ -81,12 +81,14 @@ def csv_text(table: Table | pd.DataFrame) -> str:
     """Format a table, or a frame, as CSV in which no text is a formula for spreadsheets."""
     frame = csv_frame(table) if isinstance(table, Table) else table
     columns = [[_safe(value) for value in frame.iloc[:, at]] for at in range(frame.shape[1])]
-    return _objects(list(frame), columns).to_csv(index=False, lineterminator="\n")
+    return _objects(list(map(str, frame)), columns).to_csv(index=False, lineterminator="\n")
 
 
 def _objects(names: Sequence[str], columns: Sequence[Sequence[object]]) -> pd.DataFrame:
     """Return a frame that keeps every value as it is, whole numbers beside missing ones too."""
-    return pd.DataFrame(dict(enumerate(columns)), dtype=object).set_axis(names, axis="columns")
+    return pd.DataFrame(dict(enumerate(columns)), dtype=object).set_axis(
+        pd.Index(names), axis="columns"
+    )
 
 
 def _safe(value: object) -> object:

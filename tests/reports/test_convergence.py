@@ -17,9 +17,10 @@ from bench.store.cell import Cell
 from bench.store.store import Store
 from reports.cli.compare import text
 from reports.load import all_converged, catalogue_of
-from reports.pages.comparison import compare, tables, write_comparisons
+from reports.pages.comparison import tables, write_comparisons
 from reports.pages.report import Report, Section, build_report
 from reports.pages.site import write_report
+from reports.statistics.comparison import compare
 from reports.tables import LEGEND, UNCONVERGED, Table
 from reports.writers import csv_text, latex_text, markdown_text
 

@@ -17,11 +17,11 @@ from bench.store.result import Failure, Provenance, Result, SplitIdentity
 from bench.store.store import Store
 from reports.data import group_by_data
 from reports.load import benchmark_settings, catalogue_of
-from reports.pages.comparison import compare
 from reports.pages.report import build_report
 from reports.pages.site import pages, report_text
 from reports.replication import settings_of
 from reports.results import wide
+from reports.statistics.comparison import compare
 from reports.wandb_report import _tables as wandb_tables
 from reports.wandb_report import summary
 from reports.writers import csv_text

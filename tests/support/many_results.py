@@ -13,7 +13,7 @@ from made_up import TARGET, sentences
 
 from bench.store.cell import Cell
 from bench.store.result import Mode, Trace
-from tasks.translation.evaluate import bleu, bleu_statistics
+from tasks.translation.metrics import bleu, bleu_statistics
 
 #: Settings that results are spread over; contenders have so many seeds.
 SETTINGS, SEEDS = 5, 10

@@ -18,7 +18,7 @@ FUZZ ?= tests/fuzz
 MINUTES ?= 60
 EXAMPLES ?= 200
 
-.PHONY: help bench test fuzz docs lint types format lock clean environment results verify-entries bench-performance bench-growth
+.PHONY: help bench test fuzz docs notebook lint types format lock clean environment results verify-entries bench-performance bench-growth
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -79,6 +79,9 @@ verify-entries: $(READY) ## work every figure of the entries out again (DATA=DIR
 		test -e "$$entry" || { echo "make: there are no entries yet"; continue; }; \
 		$(BIN)/attnbench leaderboard verify "$$entry" $(if $(DATA),--data-root "$(DATA)") || exit; \
 	done
+
+notebook: $(READY) ## docs/notebooks/first.ipynb: the lines of docs/notebook.md with what they give
+	$(BIN)/python tests/support/page_as_notebook.py docs/notebook.md docs/notebooks/first.ipynb
 
 lint: $(READY) ## style and formatting
 	$(BIN)/ruff check .

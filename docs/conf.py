@@ -7,7 +7,7 @@ myst_enable_extensions = ["deflist"]
 # A fence with a language and a file name is a file that tests write down.
 myst_heading_anchors = 3
 root_doc = "index"
-exclude_patterns = ["images", "results_notes.md"]
+exclude_patterns = ["images", "notebooks", "results_notes.md"]
 html_theme = "furo"
 html_title = "attention-bench"
 html_copy_source = False

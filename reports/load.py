@@ -1,4 +1,5 @@
-"""Load the results of a store as frames: results that may be compared with one another.
+"""Load the results of a store: as DataFrames (`load`), or sorted into frames of results that may
+be compared with one another (`collect`).
 
 A frame holds everything that was measured in one setting (task, data set, budget) on the same
 data. In it, a contender is one mechanism as it was configured; its results differ in nothing but
@@ -7,6 +8,7 @@ the seed.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,8 +21,11 @@ from bench.errors import UsageError
 from bench.store.cell import Cell, Scalar
 from bench.store.result import Result
 from reports.data import DIGITS, fingerprint_of, group_by_data
+from reports.results import KindName, Results, tabulate
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bench.store.store import Store
 
 
@@ -297,6 +302,31 @@ class Frame:
     def failed(self) -> list[Result]:
         return [result for contender in self.contenders for result in contender.failed]
 
+    def table(self, kind: KindName) -> pd.DataFrame:
+        """Return the finished results as a DataFrame (`reports.results`), its index the places of
+        their contenders."""
+        places = {one.hash: at for at, each in enumerate(self.contenders) for one in each.done}
+        found = tabulate(kind, self.done)
+        return found.set_index(found["hash"].map(places).rename("place"))
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row a finished trial."""
+        return self.table("trials")
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """One row a finished trial, one column a metric, main metric first."""
+        found = tabulate("metrics", self.done)
+        names = sorted(found["metric"].unique(), key=lambda name: name != self.main_metric)
+        columns = found.pivot(index="hash", columns="metric", values="value")
+        return self.trials[["hash"]].join(columns[names], on="hash").drop(columns="hash")
+
+    @cached_property
+    def alignments(self) -> pd.DataFrame:
+        """One row for each agreement of a finished trial's weights with gold alignments."""
+        return self.table("alignments")
+
     @cached_property
     def data(self) -> str:
         """Fingerprint of the data, "" where none is known."""
@@ -340,6 +370,20 @@ class Collection:
             f"Results of {len({one.data for one in several})} different data lie in this store "
             f"under the same name ({named}). They stand apart and are not compared."
         )
+
+
+def load(store: Store | str | os.PathLike[str], *, study: str | None = None) -> Results:
+    """Open the results of a store as DataFrames; each is read when it is asked for.
+
+    Args:
+        store: an open store, or its folder or URL.
+        study: only the results of this study, by its name or the path of its file.
+
+    Raises UsageError where there is no store.
+    """
+    from bench.store.store import Store
+
+    return Results(store if isinstance(store, Store) else Store.open(store), study)
 
 
 def read(store: Store) -> tuple[list[Result], list[str]]:

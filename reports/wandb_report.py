@@ -7,9 +7,7 @@ W&B can sort and plot them; why a figure is missing stands in a column of its ow
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from collections.abc import Iterable
 from pathlib import Path
 from textwrap import wrap
@@ -23,9 +21,11 @@ from reports import formats
 from reports.load import slug
 from reports.pages.report import Report
 from reports.tables import Column, Entry, Missing, Number, Table
-from reports.writers import csv_text
+from reports.writers import csv_frame
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bench.store.store import Store
     from bench.tracking.wandb import Mode
 
@@ -119,12 +119,11 @@ def _shown(report: Report, page: Path) -> dict[str, Any]:
     """Return tables, page and picture by key; the keys are the same in every sweep of the same
     settings."""
     shown: dict[str, Any] = {}
-    for table in _tables(report):
-        columns, rows = columns_and_rows(table)
+    frames = {table.name: csv_frame(table) for table in _tables(report)}
+    for name, frame in {"results": report.results, **frames}.items():
+        columns, rows = columns_and_rows(frame)
         data: list[Iterable[Any]] = list(rows)
-        shown[f"tables/{fitted(table.name, _LONGEST_KEY)}"] = wandb.Table(
-            columns=columns, data=data
-        )
+        shown[f"tables/{fitted(name, _LONGEST_KEY)}"] = wandb.Table(columns=columns, data=data)
     shown["overview/page"] = wandb.Html(page.read_text("utf-8"), inject=False)
     shown["overview/picture"] = wandb.Image(
         overview_picture(report.overview), caption=report.overview.title
@@ -133,38 +132,27 @@ def _shown(report: Report, page: Path) -> dict[str, Any]:
 
 
 def _tables(report: Report) -> list[Table]:
-    every: list[Table | None] = [report.overview, report.results, report.failures]
+    every: list[Table | None] = [report.overview, report.failures]
     for section in report.sections:
         every += [section.matrix, section.metrics, section.cost, section.alignment]
     return [table for table in every if table is not None]
 
 
-def columns_and_rows(table: Table) -> tuple[list[str | int], list[list[Any]]]:
-    """Return a table as in its CSV file, with numbers as numbers. A column of numbers holds None
-    where one is missing, and a column with the reasons follows it."""
-    header, *lines = csv.reader(io.StringIO(csv_text(table)))
-    texts = {table.corner, *(column.key for column in table.columns if column.text)}
+def columns_and_rows(frame: pd.DataFrame) -> tuple[list[str | int], list[list[Any]]]:
+    """Return a frame with numbers as numbers. A column of numbers holds None where one is missing,
+    and a column with the reasons follows it where there are any."""
     columns: dict[str, list[Any]] = {}
-    for place, name in enumerate(header):
-        values = [line[place] for line in lines]
-        numbers = [None if name in texts else _number(value) for value in values]
+    frame = frame.astype(dict.fromkeys(frame.select_dtypes("datetimetz"), "str")).astype(object)
+    for name, values in frame.where(frame.notna(), None).items():
+        numbers = [None if isinstance(value, str) else value for value in values]
         if all(number is None for number in numbers):
-            columns[name] = values
+            columns[str(name)] = ["" if value is None else value for value in values]
             continue
-        columns[name] = numbers
-        why = [
-            value if number is None else "" for value, number in zip(values, numbers, strict=True)
-        ]
+        columns[str(name)] = numbers
+        why = [value if isinstance(value, str) else "" for value in values]
         if any(why):
             columns[f"{name}_missing"] = why
     return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 def _artifact(report: Report, store: Store) -> wandb.Artifact:

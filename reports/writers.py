@@ -1,5 +1,5 @@
-"""Files of a report: tables as CSV, LaTeX and Markdown, all trials as Parquet, and the folder of
-the user's choice that a command writes into.
+"""Files of a report: tables as CSV, LaTeX and Markdown, and the folder of the user's choice that a
+command writes into.
 
 The folder's manifest (`.attnbench-report.json`: SHA-256 by name) lists what was written, so that
 the next report removes the pages that it no longer has. Whatever is not listed, or was changed
@@ -9,25 +9,23 @@ since, is the user's and stays.
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
-import io
+import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
 
 from bench.errors import UsageError
-from bench.store.result import AlignmentFigures, Cost, Result
-from reports.data import fingerprint_of
 from reports.tables import UNCONVERGED, Entry, Label, Missing, Number, Row, Table
-from reports.tables.overview import PRIMARY, failure_text, metric_keys
-
-#: Columns of a trial in the Parquet file.
-_AXES = ("task", "dataset", "attention", "score", "budget")
 
 # A spreadsheet takes texts that begin so for formulas.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# In place of cells that another one spans.
+_SPANNED = "\N{NULL}"
 
 
 def _entries(row: Row, table: Table, unspanned: str) -> list[Entry]:
@@ -44,60 +42,57 @@ def _entries(row: Row, table: Table, unspanned: str) -> list[Entry]:
     return [Missing("not applicable", unspanned), *row.entries]
 
 
-def csv_text(table: Table) -> str:
-    """Format a table as CSV: unrounded figures, with interval ends and tie group in columns of
+def csv_frame(table: Table) -> pd.DataFrame:
+    """Return a table as a frame: unrounded figures, with interval ends and tie group in columns of
     their own where a column has them. Missing figures give the reason in words."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     keys = [column.key for column in table.columns]
     if table.has_spanning_column:
         keys = [table.spanning_key, *keys]
     grid = [_entries(row, table, f"{row.label} needs a score function") for row in table.rows]
-    parts = [_csv_parts([line[place] for line in grid], table) for place in range(len(keys))]
-    header = [f"{key}{part}" for key, own in zip(keys, parts, strict=True) for part in own]
-    # Whether its contender had converged, where rows tell.
-    marked = any(row.converged is not None for row in table.rows)
-    writer.writerow([table.corner, *(["converged"] if marked else []), *header])
-    for row, line in zip(table.rows, grid, strict=True):
-        fields = [
-            _csv_field(entry, part) for entry, own in zip(line, parts, strict=True) for part in own
-        ]
-        told = [_yes_or_no(row.converged)] if marked else []
-        writer.writerow([_safe(row.label), *told, *fields])
-    return out.getvalue()
+    found: list[tuple[str, list[Any]]] = [(table.corner, [row.label for row in table.rows])]
+    if any(row.converged is not None for row in table.rows):
+        found.append(("converged", [_yes_or_no(row.converged) for row in table.rows]))
+    for place, key in enumerate(keys):
+        entries = [line[place] for line in grid]
+        values = [one.value if isinstance(one, Number) else one.text for one in entries]
+        found.append((key, values))
+        for part in _parts(entries, table):
+            found.append((f"{key}_{part}", [getattr(one, part, None) for one in entries]))
+            if part == "converged":
+                found[-1] = found[-1][0], [_yes_or_no(value) for value in found[-1][1]]
+    return _objects([name for name, _ in found], [values for _, values in found])
 
 
-def _csv_parts(entries: Sequence[Entry], table: Table) -> list[str]:
+def _parts(entries: Sequence[Entry], table: Table) -> Iterator[str]:
+    """Names of what any number of a column has beside its value."""
     numbers = [entry for entry in entries if isinstance(entry, Number)]
-    parts = [""]
-    if any(number.low is not None for number in numbers):
-        parts += ["_low", "_high"]
-    if any(number.group is not None for number in numbers):
-        parts.append("_group")
-    if any(number.converged is not None for number in numbers):
-        parts.append("_converged")
+    for part, others in (("low", ["high"]), ("group", []), ("converged", [])):
+        if any(getattr(number, part) is not None for number in numbers):
+            yield from (part, *others)
     if table.shows_notes:
-        parts.append("_note")
-    return parts
-
-
-def _csv_field(entry: Entry, part: str) -> str:
-    if not isinstance(entry, Number):
-        return _safe(entry.text) if part == "" else ""
-    if part == "_note":
-        return _safe(entry.note)
-    if part == "_converged":
-        return _yes_or_no(entry.converged)
-    value = getattr(entry, part.removeprefix("_") or "value")
-    return "" if value is None else repr(value)
+        yield "note"
 
 
 def _yes_or_no(converged: bool | None) -> str:
     return "" if converged is None else "yes" if converged else "no"
 
 
-def _safe(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
+def csv_text(table: Table | pd.DataFrame) -> str:
+    """Format a table, or a frame, as CSV in which no text is a formula for spreadsheets."""
+    frame = csv_frame(table) if isinstance(table, Table) else table
+    columns = [[_safe(value) for value in frame.iloc[:, at]] for at in range(frame.shape[1])]
+    return _objects(list(map(str, frame)), columns).to_csv(index=False, lineterminator="\n")
+
+
+def _objects(names: Sequence[str], columns: Sequence[Sequence[object]]) -> pd.DataFrame:
+    """Return a frame that keeps every value as it is, whole numbers beside missing ones too."""
+    return pd.DataFrame(dict(enumerate(columns)), dtype=object).set_axis(
+        pd.Index(names), axis="columns"
+    )
+
+
+def _safe(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 _LATEX = str.maketrans(
@@ -125,48 +120,56 @@ def latex_text(table: Table) -> str:
     Group 1 is bold, intervals are small, notes stand below.
     """
     width = len(table.columns)
-    lines = [
-        r"% \usepackage{booktabs}",
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{_latex(table.title)}}}",
-        rf"\label{{tab:{table.name}}}",
-        rf"\begin{{tabular}}{{l{'r' * width}}}",
-        r"\toprule",
-        *_latex_heads(table),
-        r"\midrule",
-    ]
+    grid = []
     for row in table.rows:
-        entries = [row.spanning] if row.spanning else row.entries
-        cells = [_latex_entry(entry, shows_notes=table.shows_notes) for entry in entries]
+        cells = [_latex_entry(one, shows_notes=table.shows_notes) for one in row.entries]
         if row.spanning:
-            cells = [rf"\multicolumn{{{width}}}{{c}}{{{cells[0]}}}"]
-        label = _latex(row.label) + _latex_mark(row.converged)
-        lines.append(" & ".join([label, *cells]) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}"]
+            told = _latex_entry(row.spanning, shows_notes=table.shows_notes)
+            cells = [rf"\multicolumn{{{width}}}{{c}}{{{told}}}", *[_SPANNED] * (width - 1)]
+        grid.append([_latex(row.label) + _latex_mark(row.converged), *cells])
+    heads = [
+        ("", _latex(table.corner)),
+        *((_latex(c.group), _latex(c.label)) for c in table.columns),
+    ]
+    columns = pd.MultiIndex.from_tuples(heads)
+    frame = pd.DataFrame(grid, columns=columns if table.grouped else columns.droplevel(0))
+    text = frame.style.hide(axis="index").to_latex(
+        hrules=True,
+        position_float="centering",
+        caption=_latex(table.title),
+        label=f"tab:{table.name}",
+        column_format=f"l{'r' * width}",
+        multicol_align="c",
+    )
+    text = text.replace(f" & {_SPANNED}", "")
+    if table.grouped:
+        text = re.sub(
+            r"(\\toprule\n.*\n)", lambda head: f"{head[0]}{_rules(table)}\n", text, count=1
+        )
+    notes = _latex_notes(table)
+    below = rf"\par\smallskip{{\footnotesize {' '.join(map(_latex, notes))}\par}}" if notes else ""
+    end = r"\end{table}"
+    return "% \\usepackage{booktabs}\n" + text.replace(end, f"{below}\n{end}" if below else end)
+
+
+def _rules(table: Table) -> str:
+    """Lines under the headings that span columns."""
+    ends = itertools.accumulate((span for _, span in table.groups), initial=1)
+    return "".join(
+        rf"\cmidrule(lr){{{end + 1}-{end + span}}}"
+        for (name, span), end in zip(table.groups, ends, strict=False)
+        if name
+    )
+
+
+def _latex_notes(table: Table) -> list[str]:
     every = [entry for row in table.rows for entry in (*row.entries, row.spanning)]
     reasons = [one.text for one in every if isinstance(one, Missing) and one.reason]
-    sentences = [f"{reason[:1].upper()}{reason[1:]}." for reason in dict.fromkeys(reasons)]
-    notes = [*table.all_notes, *sentences]
+    notes = [*table.all_notes]
+    notes += [f"{reason[:1].upper()}{reason[1:]}." for reason in dict.fromkeys(reasons)]
     if any(isinstance(one, Number) and one.group == 1 for one in every):
         notes.append("Bold: the best and what cannot be told apart from it.")
-    if notes:
-        lines.append(rf"\par\smallskip{{\footnotesize {' '.join(map(_latex, notes))}\par}}")
-    lines.append(r"\end{table}")
-    return "\n".join(lines) + "\n"
-
-
-def _latex_heads(table: Table) -> list[str]:
-    heads = [" & ".join([_latex(table.corner), *(_latex(c.label) for c in table.columns)]) + r" \\"]
-    if not table.grouped:
-        return heads
-    cells, rules, start = [""], [], 2
-    for name, span in table.groups:
-        cells.append(rf"\multicolumn{{{span}}}{{c}}{{{_latex(name)}}}")
-        if name:
-            rules.append(rf"\cmidrule(lr){{{start}-{start + span - 1}}}")
-        start += span
-    return [" & ".join(cells) + r" \\", "".join(rules), *heads]
+    return notes
 
 
 def _latex_entry(entry: Entry, *, shows_notes: bool) -> str:
@@ -249,56 +252,6 @@ def escape_markdown(text: str) -> str:
     flat = " ".join(text.split())
     escaped = re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", flat)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def parquet_bytes(results: Sequence[Result]) -> bytes:
-    """Return a Parquet file with one row per trial: axes, main metric, alignment, cost, and
-    every metric in a column `metric_<name>`; results are comparable where `data`, the fingerprint
-    of the examples, is the same. Unknown values are null, never 0 or a text."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    metrics = metric_keys(results)
-    rows = [_row(result, metrics) for result in results]
-    schema = pa.schema(
-        [
-            *((name, pa.string()) for name in ("hash", *_AXES)),
-            ("seed", pa.int64()),
-            *((name, pa.string()) for name in ("options", "data")),
-            *((name, pa.string()) for name in ("status", "failure", "main_metric")),
-            *((name, pa.float64()) for name in PRIMARY),
-            ("higher_is_better", pa.bool_()),
-            ("converged", pa.bool_()),
-            ("best_step", pa.int64()),
-            *(
-                (name, pa.float64())
-                for name in (*AlignmentFigures.model_fields, *Cost.model_fields)
-            ),
-            *((f"metric_{name}", pa.float64()) for name in metrics),
-        ]
-    )
-    file = io.BytesIO()
-    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), file, compression="zstd")
-    return file.getvalue()
-
-
-def _row(result: Result, metrics: Sequence[str]) -> dict[str, object]:
-    primary = result.primary
-    return {
-        "hash": result.hash,
-        **{name: getattr(result.cell, name) for name in (*_AXES, "seed")},
-        "options": json.dumps(dict(result.cell.options), sort_keys=True),
-        "data": fingerprint_of(result) or None,
-        "status": result.status,
-        "failure": failure_text(result) or None,
-        "main_metric": primary.name if primary else None,
-        **{name: getattr(primary, name, None) for name in (*PRIMARY, "higher_is_better")},
-        "converged": result.converged,
-        "best_step": result.best_step,
-        **{name: getattr(result.alignment, name, None) for name in AlignmentFigures.model_fields},
-        **{name: getattr(result.cost, name) for name in Cost.model_fields},
-        **{f"metric_{name}": result.metrics.get(name) for name in metrics},
-    }
 
 
 #: Digests by name. Several of one name while a report is being written: either may be there.

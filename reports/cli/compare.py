@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reports.pages.comparison import CellDifference, StoreComparison
+    from reports.statistics.comparison import CellDifference, StoreComparison
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from bench.errors import UsageError
     from bench.store.files import local_path
     from bench.store.store import Store
-    from reports.pages.comparison import compare
+    from reports.statistics.comparison import compare
 
     if len(args.stores) < 2:
         raise UsageError(

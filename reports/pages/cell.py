@@ -46,7 +46,6 @@ from reports.tables import (
     cell_page_name,
     metric_number,
 )
-from reports.tables.overview import converged_text
 from reports.tables.scores import main_entries, overlap_notes, run_notes
 
 if TYPE_CHECKING:
@@ -165,6 +164,11 @@ def _seed_row(result: Result, metric: str) -> Row:
         Label(result.hash[:12]),
     )
     return Row(label, entries)
+
+
+def converged_text(converged: bool | None) -> str:
+    """Return whether training had converged, in a word."""
+    return "unknown" if converged is None else "yes" if converged else "no"
 
 
 def _known(value: float | None, form: Any) -> Entry:

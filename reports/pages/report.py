@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import UsageError
-from bench.store.result import Result
 from reports import load as catalogues
 from reports.candidates import searched_mechanisms
-from reports.data import without_data
 from reports.figures.charts import (
     Figure,
     Styles,
@@ -21,12 +17,13 @@ from reports.figures.charts import (
     rank_figure,
     training_curves,
 )
-from reports.load import BenchmarkSetting, Catalogue, Collection, Frame, collect, read
+from reports.load import BenchmarkSetting, Catalogue, Collection, Frame, collect, load
 from reports.pages.cell import CellPage, cell_pages
 from reports.pages.findings import findings
 from reports.pages.gallery import GalleryExample, gallery, reading_hint
 from reports.pages.tuning import TuningSection, tuning_sections
 from reports.replication import Replication, paper_studies, replicate
+from reports.results import study_name, wide
 from reports.statistics import Analysis, analyse
 from reports.statistics.significance import mean_ranks
 from reports.tables import Table
@@ -43,12 +40,13 @@ from reports.tables.metrics import (
 from reports.tables.overview import (
     Fact,
     overview_table,
-    results_table,
     signatures,
 )
 from reports.tables.scores import run_notes, score_matrix
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ablations.study import Study
     from bench.store.store import Store
 
@@ -129,8 +127,9 @@ class Report:
         return failures_table(every, "failures")
 
     @cached_property
-    def results(self) -> Table:
-        return results_table(self.collection.results)
+    def results(self) -> pd.DataFrame:
+        """One row a trial, with every metric in a column."""
+        return wide(self.collection.results)
 
     def of_task(self, task: str) -> tuple[Section, ...]:
         return tuple(section for section in self.sections if section.setting.task == task)
@@ -153,24 +152,16 @@ def build_report(
 
     Raises UsageError for a store without results, and for a study that none of them is from.
     """
-    results, problems = read(store)
-    if not results:
-        why = f" ({problems[0]})" if problems else ""
-        raise UsageError(
-            f"the store holds no results{why}",
-            where=store.address,
-            remedy="`attnbench sweep --store` makes some",
-        )
-    if study is not None:
-        results = results_of_study(results, study)
+    loaded = load(store, study=study)
+    results = loaded.records
     known = catalogue or catalogues.catalogue_of(result.cell for result in results)
-    collection = collect(store.address, results, known, problems)
+    collection = collect(store.address, results, known, loaded.problems)
     sections = tuple(_section(frame, store, known) for frame in collection.frames)
     if studies is None:
         studies = paper_studies() if catalogue is None else ()
     if study is not None:
-        studies = [one for one in studies if one.name == _name(study)]
-    searched = searched_mechanisms(store, known, None if study is None else _name(study))
+        studies = [one for one in studies if one.name == study_name(study)]
+    searched = searched_mechanisms(store, known, None if study is None else study_name(study))
     return Report(
         collection,
         known,
@@ -178,47 +169,6 @@ def build_report(
         tuple(replicate(studies, results, store, known)),
         tuning_sections(searched),
     )
-
-
-def results_of_study(results: Sequence[Result], study: str) -> list[Result]:
-    """Return the results of one study: those run for it, and those of its cells that other studies
-    ran.
-
-    Args:
-        study: its name, or the path of its file.
-
-    Raises UsageError where there are none.
-    """
-    name = _name(study)
-    cells = _cells_of(study)
-    found = [
-        one
-        for one in results
-        if one.provenance.study == name or without_data(one.cell).hash in cells
-    ]
-    if not found:
-        known = sorted({one.provenance.study for one in results if one.provenance.study})
-        remedy = f"studies in this store: {', '.join(known)}" if known else "leave --study out"
-        raise UsageError(f"no result of study '{study}'", where="--study", remedy=remedy)
-    return found
-
-
-def _cells_of(study: str) -> frozenset[str]:
-    """Return the hashes of a study's cells, since a sweep reuses results under the name of the
-    study that ran them. Empty for a study that is not installed here."""
-    from ablations.study import load_study, study_files
-
-    if _name(study) == study and study not in study_files():
-        return frozenset()
-    from ablations.expansion import expand  # asks the registries, which import torch
-
-    return frozenset(cell.hash for cell in expand(load_study(study)).cells)
-
-
-def _name(study: str) -> str:
-    """Return the name of a study given by its name or the path of its file."""
-    is_path = "/" in study or study.endswith((".yaml", ".yml"))
-    return Path(study).stem if is_path else study
 
 
 def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:

@@ -19,7 +19,6 @@ from reports.writers import (
     escape_markdown,
     latex_text,
     markdown_text,
-    parquet_bytes,
     write_files,
 )
 
@@ -155,7 +154,7 @@ def _files(report: Report) -> Iterator[tuple[str, str | bytes]]:
         yield f"tables/{table.name}.csv", csv_text(table)
         yield f"tables/{table.name}.tex", latex_text(table)
     yield "tables/results.csv", csv_text(report.results)
-    yield "tables/results.parquet", parquet_bytes(report.collection.results)
+    yield "tables/results.parquet", report.results.to_parquet(index=False, compression="zstd")
     drawings = dict(_drawings(report))
     # One set of glyphs for all files: making it takes longer than writing them.
     fonts = fonts_for(pdf.texts(drawings.values()))

@@ -37,8 +37,8 @@ from tasks.evaluation.bootstrap import (
     perplexity,
     ratio,
 )
-from tasks.translation.evaluate import EXTREMES as BLEU_EXTREMES
-from tasks.translation.evaluate import ORDER, bleu
+from tasks.translation.metrics import EXTREMES as BLEU_EXTREMES
+from tasks.translation.metrics import ORDER, bleu
 
 #: With fewer examples than this that tell two contenders apart, two more are added.
 FEWEST_APART = 25

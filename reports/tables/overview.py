@@ -1,4 +1,4 @@
-"""The overview over all settings, the facts of a run, and the table of all trials."""
+"""The overview over all settings, and the facts of a run."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from bench.store.result import Cost, Result
+from bench.store.result import Result
 from reports import formats
-from reports.data import fingerprint_of
 from reports.load import Catalogue, Collection
 from reports.statistics import Analysis
 from reports.statistics.baselines import best_baseline, select_by_validation
-from reports.tables import Column, Entry, Label, Missing, Number, Row, Table
+from reports.tables import Column, Entry, Missing, Number, Row, Table
 from reports.tables.scores import main_entries, overlap_notes
-
-#: Fields of the main metric that a table of trials has columns for.
-PRIMARY = ("value", "low", "high")
 
 
 @dataclass(frozen=True)
@@ -128,45 +124,6 @@ def signatures(results: Sequence[Result]) -> tuple[Fact, ...]:
         pair for result in results for pair in sorted(result.provenance.signatures.items())
     )
     return tuple(Fact(formats.metric_name(name), text) for name, text in pairs)
-
-
-def results_table(results: Sequence[Result]) -> Table:
-    """Build the table with one row per trial, for spreadsheets and programs."""
-    axes = ("task", "dataset", "attention", "score", "budget", "seed")
-    metrics, costs = metric_keys(results), list(Cost.model_fields) if results else []
-    texts = (*axes, "options", "data", "status", "failure", "converged", "main_metric")
-    names = (*texts, *PRIMARY, *metrics, *costs)
-    rows = []
-    for result in results:
-        options = ", ".join(f"{name}={value}" for name, value in result.cell.options.items())
-        metric = result.primary.name if result.primary else ""
-        told = (*(str(result.cell_json[name]) for name in axes), options, fingerprint_of(result))
-        values = [
-            *(getattr(result.primary, name, None) for name in PRIMARY),
-            *(result.metrics.get(name) for name in metrics),
-            *(getattr(result.cost, name) for name in costs),
-        ]
-        ended = (result.status, failure_text(result), converged_text(result.converged), metric)
-        entries: list[Entry] = [Label(text) for text in (*told, *ended)]
-        entries += [Missing("not measured") if value is None else Number(value) for value in values]
-        rows.append(Row(result.hash, tuple(entries)))
-    columns = tuple(Column(name, name) for name in names)
-    return Table("results", "All trials", "hash", columns, tuple(rows))
-
-
-def metric_keys(results: Sequence[Result]) -> list[str]:
-    """Return the names of all metrics of some results, in order of appearance."""
-    return list(dict.fromkeys(name for result in results for name in result.metrics))
-
-
-def failure_text(result: Result) -> str:
-    """Return why a result failed, `diverged: loss is nan`, or "" where it finished."""
-    return f"{result.failure.kind}: {result.failure.message}" if result.failure else ""
-
-
-def converged_text(converged: bool | None) -> str:
-    """Return whether training had converged, in a word."""
-    return "unknown" if converged is None else "yes" if converged else "no"
 
 
 def _training_time(done: Sequence[Result]) -> str:

@@ -22,7 +22,7 @@ from reports.pages.site import write_report
 from tasks.base import Prediction
 from tasks.evaluation.alignment import Case, agreement, diagonal_weights, uniform_weights
 from tasks.evaluation.bootstrap import bootstrap, by_length
-from tasks.translation.evaluate import bleu, bleu_statistics
+from tasks.translation.metrics import bleu, bleu_statistics
 
 SUPPORT = str(Path(__file__).parent.parent / "support")
 if SUPPORT not in sys.path:

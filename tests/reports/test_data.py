@@ -17,14 +17,14 @@ from bench.store.result import Failure, Provenance, Result, SplitIdentity
 from bench.store.store import Store
 from reports.data import group_by_data
 from reports.load import benchmark_settings, catalogue_of
-from reports.pages.comparison import compare
 from reports.pages.report import build_report
 from reports.pages.site import pages, report_text
 from reports.replication import settings_of
-from reports.tables.overview import results_table
+from reports.results import wide
+from reports.statistics.comparison import compare
 from reports.wandb_report import _tables as wandb_tables
 from reports.wandb_report import summary
-from reports.writers import csv_text, parquet_bytes
+from reports.writers import csv_text
 
 #: Splits as (examples, contents, order).
 SPLITS = {"train": (500, "a", "a"), "validation": (50, "b", "b"), "test": (100, "c", "c")}
@@ -181,14 +181,11 @@ def test_every_part_of_a_report_keeps_data_apart(two: Store) -> None:
 
 
 def test_files_of_all_trials_name_the_data(two: Store) -> None:
-    import pyarrow.parquet as pq
-
     results = list(two.results())
-    rows = list(csv.DictReader(io.StringIO(csv_text(results_table(results)))))
-    expected = {one.hash: one.cell.data for one in results}
-    assert {row["hash"]: row["data"] for row in rows} == expected
-    columns = pq.read_table(io.BytesIO(parquet_bytes(results))).to_pydict()
-    assert dict(zip(columns["hash"], columns["data"], strict=True)) == expected
+    rows = list(csv.DictReader(io.StringIO(csv_text(wide(results)))))
+    assert {row["hash"]: row["data"] for row in rows} == {
+        one.hash: one.cell.data for one in results
+    }
 
 
 def test_one_data_changes_nothing_in_a_report(tmp_path) -> None:

@@ -18,6 +18,7 @@ from reports.cli import report as cli
 from reports.pages import report
 from reports.tables import Column, Label, Missing, Number, Row, Table
 from reports.wandb_report import columns_and_rows, log_report, overview_picture
+from reports.writers import csv_frame
 
 wandb = pytest.importorskip("wandb")
 
@@ -78,8 +79,8 @@ def test_one_run_gathers_a_sweep(
         hash: pytest.approx(one.primary.value) if one.primary else None
         for hash, one in results.items()
     }
-    why = table["columns"].index("value_missing")
-    assert {row[why] for row in table["data"]} == {"", "not measured"}
+    why = table["columns"].index("failure")
+    assert [row[why] for row in table["data"] if row[place] is None] == ["diverged: nan"]
     grid = json.loads(
         file_of(swept, logged["tables/translation-synthetic-laptop-scores/path"]).read_text("utf-8")
     )
@@ -142,7 +143,7 @@ def test_figures_stay_numbers_and_missing_ones_say_why() -> None:
             Row("2", (Missing("failed", "nan"), Label("8"))),
         ),
     )
-    columns, rows = columns_and_rows(table)
+    columns, rows = columns_and_rows(csv_frame(table))
     told = dict(zip(columns, zip(*rows, strict=True), strict=True))
     assert told["name"] == ("1", "2")
     assert told["a"] == (0.5, None)

@@ -13,7 +13,7 @@ from made_up import TARGET, sentences
 
 from bench.store.cell import Cell
 from bench.store.result import Mode, Trace
-from tasks.translation.evaluate import bleu, bleu_statistics
+from tasks.translation.metrics import bleu, bleu_statistics
 
 #: Settings that results are spread over; contenders have so many seeds.
 SETTINGS, SEEDS = 5, 10
@@ -42,6 +42,13 @@ def fill(folder: Path, results: int, rng: np.random.Generator) -> None:
         (trials / f"{cell.hash}.predictions.jsonl").write_text(rows + "\n")
         if cell.seed == 1 and cell.attention != "none":
             (trials / f"{cell.hash}.traces.jsonl").write_text(_traces(rng))
+
+
+def fill_records(folder: Path, results: int, rng: np.random.Generator) -> None:
+    """Write so many finished results without predictions into a store."""
+    for cell in islice(_cells(), results):
+        record = json.dumps(_record(cell, *(30 + 4 * rng.standard_normal(2)).tolist()))
+        (folder / "trials" / f"{cell.hash}.json").write_text(record)
 
 
 def _traces(rng: np.random.Generator) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from bench.errors import UsageError
 from bench.store.store import Store
+from reports import results
 from reports.cli import compare as compare_cli
 from reports.cli import report as cli
 from reports.pages import report
@@ -69,11 +70,11 @@ def test_an_unknown_study_names_those_there_are(store):
 
 
 def test_a_study_takes_in_what_another_one_had_run(made, monkeypatch):
-    results = list(made.store.results())
-    wanted = frozenset(result.hash for result in results[:3])
-    monkeypatch.setattr(report, "_cells_of", lambda study: wanted)
-    assert {result.hash for result in report.results_of_study(results, "another")} == wanted
-    assert len(report.results_of_study(results, "overview")) == len(results)
+    every = list(made.store.results())
+    wanted = frozenset(result.hash for result in every[:3])
+    monkeypatch.setattr(results, "_cells_of", lambda study: wanted)
+    assert {result.hash for result in results.of_study(every, "another")} == wanted
+    assert len(results.of_study(every, "overview")) == len(every)
 
 
 def test_default_folders():

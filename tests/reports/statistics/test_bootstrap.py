@@ -20,7 +20,7 @@ from reports.statistics.bootstrap import (
     mean_drawn,
 )
 from tasks.evaluation.bootstrap import percentiles
-from tasks.translation.evaluate import bleu_statistics
+from tasks.translation.metrics import bleu_statistics
 
 NONE = np.zeros((3, 0))
 KEY = "ab" * 32

@@ -10,7 +10,8 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from tasks.evaluation.bootstrap import by_length
-from tasks.translation.evaluate import bleu, bleu_statistics, score
+from tasks.translation.evaluate import score
+from tasks.translation.metrics import bleu, bleu_statistics
 
 REFERENCES = [
     "The old sailor's boat, a red one, lies near the lighthouse.",

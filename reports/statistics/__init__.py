@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -58,6 +58,8 @@ LEADING = 60
 BINARY_METRICS = ("accuracy",)
 #: The attention that is none, against which the others' leads are measured.
 CONTROL = "none"
+#: What intervals cover where the spread over seeds is known.
+OVER_SEEDS = ("seeds and examples", "seeds")
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,12 @@ class SubsetEstimates:
     def best(self) -> list[int]:
         """Places of the contenders in group 1."""
         return [place for place, group in enumerate(self.groups) if group == 1]
+
+    def over_seeds(self, places: Iterable[int] | None = None) -> bool:
+        """Whether the intervals of all of these contenders, or of all there are, cover other seeds.
+        Of those whose do not, a report describes what was seen and calls nothing better."""
+        found = self.estimates if places is None else [self.estimates[place] for place in places]
+        return all(one is None or one.basis in OVER_SEEDS for one in found)
 
 
 @dataclass(frozen=True)

@@ -406,8 +406,14 @@ _COSTS: tuple[tuple[str, str, Form], ...] = (
     ("train_seconds", "training", "seconds"),
     ("train_tokens_per_second", "training speed", "rate"),
     ("decode_examples_per_second", "decoding speed", "rate"),
+    ("macs_per_example", "multiply-accumulates an example", "count"),
+    ("real_time_factor", "real-time factor", "plain"),
     ("peak_memory_bytes", "peak memory", "bytes"),
 )
+
+
+#: Columns that only some tasks have, or records of this version.
+_SOMETIMES = ("macs_per_example", "real_time_factor")
 
 
 def cost_table(analysis: Analysis, train_unit: str) -> Table:
@@ -415,18 +421,30 @@ def cost_table(analysis: Analysis, train_unit: str) -> Table:
     frame = analysis.frame
     main = main_entries(analysis)
     columns = [Column(frame.main_metric, formats.metric_name(frame.main_metric))]
-    columns += [Column(key, label) for key, label, _ in _COSTS]
+    known = [
+        one
+        for one in _COSTS
+        if one[0] not in _SOMETIMES or any(getattr(each.cost, one[0]) for each in frame.done)
+    ]
+    columns += [Column(key, label) for key, label, _ in known]
     rows = []
     for place in analysis.order:
         costs = [result.cost for result in frame.contenders[place].done]
         entries = [
-            mean_entry([getattr(cost, key) for cost in costs], form=form) for key, _, form in _COSTS
+            mean_entry([getattr(cost, key) for cost in costs], form=form) for key, _, form in known
         ]
         rows.append(contender_row(analysis, place, [main[place], *entries]))
     note = (
         f"Means over seeds. Training speed in {train_unit} a second, decoding speed in "
         "examples a second. Times compare only within one machine."
     )
+    if any(key == "macs_per_example" for key, *_ in known):
+        note += (
+            " Multiply-accumulates are those of matrix products and convolutions in reading one "
+            "example and its reference."
+        )
+    if any(key == "real_time_factor" for key, *_ in known):
+        note += " The real-time factor is seconds of decoding by seconds of sound."
     return _table(analysis, "cost", "Cost beside quality", columns, rows, [note])
 
 

@@ -41,8 +41,9 @@ SETTING = "setting"
 REST, NOISE = "higher interactions", "noise"
 #: Settings with fewer mechanisms say nothing.
 FEWEST = 3
-#: More interactions than this would need too many orders; those with the fewest values are kept.
-MOST_INTERACTIONS = 7
+#: More interactions than this would need too many orders; those with the fewest values are kept. In
+#: a table of many figures each order takes longer.
+MOST_INTERACTIONS, MOST_OF_MANY, MANY = 7, 3, 400
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ def _interactions(own: pd.DataFrame, mains: Sequence[str]) -> list[str]:
         values = len(own[[one, other]].drop_duplicates())
         if values > own[one].nunique() + own[other].nunique() - 1:
             found[f"{one} x {other}"] = values
-    kept = sorted(found, key=lambda name: found[name])[:MOST_INTERACTIONS]
+    most = MOST_OF_MANY if len(own) > MANY else MOST_INTERACTIONS
+    kept = sorted(found, key=lambda name: found[name])[:most]
     return [name for name in found if name in kept]
 
 

@@ -44,7 +44,7 @@ def equivalence(differences: pd.DataFrame, smallest: float, level: float = LEVEL
     found["p_equal"], found["p_larger"] = equal, np.minimum(larger, 1.0)
     for name in ("p_equal", "p_larger"):
         found[name] = found.groupby("setting")[name].transform(lambda one: holm(one.to_numpy()))
-    found["equal_from"] = size + stats.t.isf(1 - level, freedom) * error
+    found["equal_from"] = equal_from(found, level)
     found["verdict"] = np.select(
         [
             ~found["over_seeds"].astype(bool),
@@ -55,6 +55,14 @@ def equivalence(differences: pd.DataFrame, smallest: float, level: float = LEVEL
         OPEN,
     )
     return found
+
+
+def equal_from(differences: pd.DataFrame, level: float = LEVEL) -> np.ndarray:
+    """Return the smallest differences that matter from which on each pair alone is practically
+    equal; arguments as for `equivalence`."""
+    error, freedom = (differences[name].to_numpy(float) for name in ("standard_error", "freedom"))
+    size = np.abs(differences["difference"].to_numpy(float))
+    return np.asarray(size + stats.t.isf(1 - level, freedom) * error)
 
 
 def _tail(distance: np.ndarray, error: np.ndarray, freedom: np.ndarray) -> np.ndarray:

@@ -23,6 +23,8 @@ from bench.attention.registries import NO_SCORE
 from reports.load import options_text
 from reports.statistics import OVER_SEEDS, Analysis
 
+#: What is validated in every task: accuracy over units, and the loss.
+VALIDATED, VALIDATION_LOSS = "validation_accuracy", "validation_loss"
 #: setting: label with the task in front; contender: its name; value: mean over its seeds;
 #: own_variance: over its own seeds, NaN with one; seed_variance: of a single seed's figure as tests
 #: take it, learnt from the whole table and never below its own (cautious, so too large on average),
@@ -91,6 +93,33 @@ def trials_of(analyses: Sequence[Analysis]) -> pd.DataFrame:
         if result.primary is not None and result.primary.name == analysis.frame.main_metric
     ]
     return pd.DataFrame(rows, columns=list(TRIALS))
+
+
+def curves_of(analyses: Sequence[Analysis]) -> pd.DataFrame:
+    """One row a validation of a finished trial: setting, contender, seed, step, seconds of
+    training, the validation figure's value, higher_is_better, and the name of the figure: the
+    validation counterpart of the main metric where all trials of the setting have it, else the
+    accuracy of single units, else the loss."""
+    rows = []
+    for analysis in analyses:
+        frame = analysis.frame
+        curves = [point for result in frame.done for point in result.curve]
+        better = {f"validation_{frame.main_metric}": frame.higher_is_better, VALIDATED: True}
+        known = (name for name in better if curves and all(name in point for point in curves))
+        figure = next(known, VALIDATION_LOSS)
+        rows += [
+            (
+                *(setting_name(analysis), contender.name, int(result.cell_json["seed"])),
+                *(point["step"], point["seconds"], point[figure]),
+                *(better.get(figure, False), figure),
+            )
+            for contender in frame.contenders
+            for result in contender.done
+            for point in result.curve
+            if {"step", "seconds", figure} <= point.keys()
+        ]
+    names = ["setting", "contender", "seed", "step", "seconds", "value", "higher_is_better"]
+    return pd.DataFrame(rows, columns=[*names, "figure"])
 
 
 def differences_of(analyses: Sequence[Analysis]) -> pd.DataFrame:

@@ -1,7 +1,9 @@
 """Time to a target quality: when training first reached a share of the best figure of a setting.
 
 The target is the same for all mechanisms of a setting: `share` times the best validation figure
-that any of them ever had (divided by it where less is better). A training that never reached it is
+that any of them ever had. Where less is better (a loss may come near 0, so that no multiple of it
+means anything) it is that share of the way from the worst first validation to the best of all.
+A training that never reached it is
 *censored*: it would have taken longer than it was given, and nobody knows how long. Its time is
 then a lower bound, and no mean is made of it."""
 
@@ -37,7 +39,9 @@ def time_to_target(curves: pd.DataFrame, share: float = SHARE) -> pd.DataFrame:
     rows = []
     for setting, own in curves.groupby("setting", sort=False):
         higher = bool(own["higher_is_better"].iloc[0])
-        target = own["value"].max() * share if higher else own["value"].min() / share
+        best = own["value"].max() if higher else own["value"].min()
+        first = own.sort_values("step").groupby(["contender", "seed"])["value"].first().max()
+        target = best * share if higher else best + (1 - share) * (first - best)
         for (name, seed), run in own.sort_values("step").groupby(["contender", "seed"], sort=False):
             there = run["value"] >= target if higher else run["value"] <= target
             point = run[there].iloc[0] if there.any() else run.iloc[-1]

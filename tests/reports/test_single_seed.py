@@ -19,7 +19,9 @@ HEADLINES = {"translation": "bleu", "entailment": "accuracy", "speech": "per"}
 RATES = {("soft", "concat"): 0.9, ("global", "dot"): 0.6, ("none", "none"): 0.2}
 CLAIMS = re.compile(r"\b(better|worse|ahead|beyond chance|pass(es)?|lead(s)?)\b", re.IGNORECASE)
 #: What says in which direction a metric counts, and that nothing is called better.
-DIRECTION = re.compile(r"(higher|lower|less|more) is better|calls no mechanism better")
+DIRECTION = re.compile(
+    r"(higher|lower|less|more) is better|where less is better|calls no mechanism better"
+)
 
 
 def made(folder: Path, seeds: int) -> Report:

@@ -28,9 +28,9 @@ def test_the_first_validation_that_reaches_the_target_counts() -> None:
     assert tuple(found.loc["hard", ["reached", "step", "seconds"]]) == (False, 40.0, 8.0)
 
 
-def test_where_less_is_better_the_best_is_divided() -> None:
+def test_where_less_is_better_a_share_of_the_way_is_the_target() -> None:
     found = time_to_target(curves(("soft", 1, [4.0, 2.1, 2.0]), higher=False), share=0.9)
-    assert found["target"].item() == pytest.approx(2.0 / 0.9)
+    assert found["target"].item() == pytest.approx(2.2)
     assert found["step"].item() == 20
 
 

@@ -69,7 +69,7 @@ def pages(site: Path) -> dict[str, Page]:
 
 def test_there_is_an_overview_and_a_page_per_task(pages):
     whole = {name for name in pages if not name.startswith("cell-")}
-    assert whole == {"index.html", "translation.html"}
+    assert whole == {"index.html", "translation.html", "comparisons.html"}
 
 
 def test_there_is_a_page_for_whatever_finished(pages, report):

@@ -140,7 +140,7 @@ def test_a_task_with_several_settings_has_a_page_for_each(
     check_links(pages, folder / "report")
     whole = [name for name in pages if not name.startswith("cell-")]
     own = {"translation-synthetic-laptop.html", "translation-synthetic-noise-0-2-laptop.html"}
-    assert set(whole) == {"index.html", "translation.html", *own}
+    assert set(whole) == {"index.html", "translation.html", "comparisons.html", *own}
     for name, page in pages.items():
         assert page.errors == [], name
         assert len(page.ids) == len(set(page.ids)), name

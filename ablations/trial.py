@@ -42,6 +42,7 @@ from bench.hardware import (
     freeze_garbage_collection,
     release_memory,
 )
+from bench.macs import count_macs
 from bench.store.cell import Cell
 from bench.store.result import Cost, Result, utc_now
 from bench.tracking import open_tracker
@@ -171,6 +172,8 @@ def _train_and_test(
         train_tokens_per_second=_ratio(getattr(module, "trained_units", 0), train_seconds),
         decode_examples_per_second=_ratio(evaluation.decoded, evaluation.decode_seconds),
         peak_memory_bytes=peak.bytes,
+        macs_per_example=_macs_per_example(module, data, cell.seed) if options.tests else None,
+        real_time_factor=_ratio(evaluation.decode_seconds, evaluation.sound_seconds, 5),
         total_seconds=round(time.perf_counter() - clock, 3),
     )
     together = [f"trained by {options.ranks} processes together"] if options.ranks > 1 else []
@@ -261,5 +264,18 @@ def _patience_notes(plan: Plan, curve: Curve) -> list[str]:
     return [f"{ended} (patience={settings.patience})", note]
 
 
-def _ratio(amount: float, seconds: float) -> float | None:
-    return round(amount / seconds, 2) if seconds > 0 else None
+def _ratio(amount: float, seconds: float, digits: int = 2) -> float | None:
+    return round(amount / seconds, digits) if seconds > 0 else None
+
+
+def _macs_per_example(module: pl.LightningModule, data: TaskData, seed: int) -> float | None:
+    """Count multiply-accumulates of an example: of the first batch of validation, which a tested
+    module reads. None where the counter cannot follow an operation."""
+    batch = next(iter(data.datamodule(seed).val_dataloader())).to(module.device)
+    read: Any = module
+    try:
+        with torch.inference_mode():
+            counted = count_macs(lambda: read.validation_sums(batch))
+    except Exception:  # whatever the counter cannot follow: all of the trial but this is known
+        return None
+    return round(counted / len(batch.source), 1)

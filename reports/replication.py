@@ -3,7 +3,7 @@
 Sizes, data and training differ from the papers', so figures are not compared, only orderings.
 An ordering of two rows holds where ours differ the same way beyond chance (Holm's correction over
 the pairs of a column), does not hold where they differ the other way beyond chance, and is left
-open otherwise.
+open otherwise, as it is where there is one seed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from reports.load import (
     catalogue_of,
 )
 from reports.samples import SampleReader, of_likelihoods, read_samples
-from reports.statistics import analyse
+from reports.statistics import OVER_SEEDS, analyse
 from reports.statistics.significance import (
     LEVEL,
     Estimate,
@@ -47,12 +47,19 @@ OrderingVerdict = Literal[
     "held",
     "not held",
     "cannot be told apart",
+    "one seed",
     "equal in the paper",
     "other test examples",
     "not run",
 ]
 Outcome = Literal[
-    "held", "partly held", "not held", "cannot be told apart", "equal in the paper", "not run"
+    "held",
+    "partly held",
+    "not held",
+    "cannot be told apart",
+    "one seed",
+    "equal in the paper",
+    "not run",
 ]
 #: Verdicts that say how our results stand to an ordering of the paper.
 JUDGED = ("held", "not held", "cannot be told apart")
@@ -388,6 +395,8 @@ def _verdict(rows: Sequence[Published], ours: OurResults | None) -> PairVerdict:
     known = None if np.isnan(p) else p
     if better.value == worse.value:
         return PairVerdict(*pair, "equal in the paper", lead, known)
+    if not {first.basis, second.basis} <= {*OVER_SEEDS}:
+        return PairVerdict(*pair, "one seed", lead, known)
     if known is None or known >= 1 - LEVEL:
         return PairVerdict(*pair, "cannot be told apart", lead, known)
     return PairVerdict(*pair, "held" if lead > 0 else "not held", lead, known)
@@ -398,7 +407,8 @@ def outcome(found: Sequence[OrderingVerdict]) -> Outcome:
     judged pair to hold."""
     judged = [one for one in found if one in JUDGED]
     if not judged:
-        return "equal in the paper" if "equal in the paper" in found else "not run"
+        left: tuple[Outcome, ...] = ("one seed", "equal in the paper")
+        return next((one for one in left if one in found), "not run")
     if "not held" in judged:
         return "not held"
     if all(one == "held" for one in judged):

@@ -79,6 +79,8 @@ _UNITS = {
     "train_tokens_per_second": "target units a second in training",
     "decode_examples_per_second": "examples a second in decoding",
     "peak_memory_bytes": "peak memory, bytes",
+    "macs_per_example": "multiply-accumulates of reading an example and its reference",
+    "real_time_factor": "seconds of decoding by seconds of sound",
     "total_seconds": "the whole trial, seconds",
 }
 _FIGURES = {

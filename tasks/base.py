@@ -317,7 +317,8 @@ class Plan(Generic[SettingsT, CorpusT]):
 class Evaluation:
     """All that testing a trained model gives.
 
-    `decoded` counts the examples decoded in `decode_seconds`.
+    `decoded` counts the examples decoded in `decode_seconds`; `sound_seconds` is the length of
+    their sounds, 0 where sources are no sounds.
     """
 
     metrics: Mapping[str, float]
@@ -330,6 +331,7 @@ class Evaluation:
     notes: Sequence[str] = ()
     decoded: int = 0
     decode_seconds: float = 0.0
+    sound_seconds: float = 0.0
 
 
 class TaskData(ABC):

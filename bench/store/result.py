@@ -98,7 +98,12 @@ class Alignment(AlignmentFigures):
 
 class Cost(Record):
     """Cost of a trial. Units: parameters; seconds; target units (tokens) a second in
-    training; examples a second in decoding; bytes."""
+    training; examples a second in decoding; bytes.
+
+    macs_per_example: multiply-accumulates of reading one example and its reference, mean over a
+        batch of validation, its padding included (`bench.macs`).
+    real_time_factor: seconds of decoding by seconds of sound, where sources are sounds.
+    """
 
     parameters: int | None = None
     attention_parameters: int | None = None
@@ -106,6 +111,8 @@ class Cost(Record):
     train_tokens_per_second: Finite | None = None
     decode_examples_per_second: Finite | None = None
     peak_memory_bytes: int | None = None
+    macs_per_example: Finite | None = None
+    real_time_factor: Finite | None = None
     total_seconds: Finite | None = None
 
 

@@ -46,6 +46,8 @@ POSSIBLE: tuple[tuple[str, float, float], ...] = (
     ("cost.*_per_second", 0.0, 1e12),
     ("cost.*seconds", 0.0, 1e9),  # thirty years
     ("cost.peak_memory_bytes", 0, 1e15),
+    ("cost.macs_per_example", 0, 1e18),
+    ("cost.real_time_factor", 0, 1e9),
     ("curve.*.step", 1, 1e9),
     ("curve.*.seconds", 0.0, 1e9),
     ("curve.*accuracy", 0.0, 1.0),

@@ -382,7 +382,8 @@ def page_text(results: Results, notes: str, pictures: Sequence[str]) -> str:
             if column.outcome == "not run":
                 continue
             paper = paper_table(one, column)
-            verdict = "open" if column.outcome == "cannot be told apart" else column.outcome
+            undecided = column.outcome in ("cannot be told apart", "one seed")
+            verdict = "open" if undecided else column.outcome
             blocks += [
                 f"### {escape_markdown(paper.title)}: {verdict}",
                 f"Study `{one.study}` on {column.setting}.",

@@ -1,4 +1,8 @@
-"""The findings of a frame in sentences: the answer before the tables."""
+"""The findings of a frame in sentences: the answer before the tables.
+
+With a single seed the sentences describe: what varies most, another seed, has not been measured, so
+none of them calls a mechanism better than another or speaks of chance.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ _NAMED = 6
 
 def findings(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
     """Summarize a frame in a few sentences, none of which claims a difference that is not
-    significant, or calls anything better where training had not converged."""
+    significant, or calls anything better where training had not converged or there is one seed."""
     if not any(analysis.main.estimates):
         return ("Nothing has finished in this setting yet.",)
     sentences = (
@@ -29,6 +33,7 @@ def findings(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
         _lead(analysis),
         _alignment(analysis),
         _unconverged(analysis),
+        _single_seeds(analysis),
     )
     return tuple(filter(None, sentences))
 
@@ -39,16 +44,18 @@ def _best(analysis: Analysis) -> str:
     name = formats.metric_name(frame.main_metric)
     word = "Highest" if frame.higher_is_better else "Lowest"
     sentence = f"{word} {name}: {frame.contenders[first].name}, {_figure(analysis, first)}."
+    if others and not analysis.main.over_seeds([first, *others]):
+        return (
+            f"{sentence} On these test examples not told apart from it: {_names(analysis, others)}."
+        )
     if others:
         seeds = seeds_text(analysis.main)
         return f"{sentence} Not to be told apart from it with {seeds}: {_names(analysis, others)}."
-    if sum(one is not None for one in analysis.main.estimates) > 1:
+    if sum(one is not None for one in analysis.main.estimates) > 1 and analysis.main.over_seeds():
         ended = _ended(analysis, range(len(frame.contenders)))
         if ended:
             return f"{sentence} It was ahead of everything else beyond chance {ended}."
-        known = {one.basis for one in analysis.main.estimates if one is not None}
-        doubt = "" if "seeds and examples" in known else ", as far as a single seed can tell"
-        return f"{sentence} It is ahead of everything else beyond chance{doubt}."
+        return f"{sentence} It is ahead of everything else beyond chance."
     return sentence
 
 
@@ -69,21 +76,32 @@ def _cheapest(analysis: Analysis) -> str:
 
 
 def _controls(analysis: Analysis, catalogue: Catalogue) -> list[str]:
-    """Count the mechanisms that beat each control without attention."""
+    """Count the mechanisms that beat each control without attention; with a single seed, those
+    whose figure lies on its better side."""
     contenders = analysis.frame.contenders
     run = [place for place, one in enumerate(analysis.main.estimates) if one is not None]
     controls = [place for place in run if contenders[place].attention in catalogue.controls]
     rivals = [place for place in run if place not in controls]
     sentences = []
     for place in controls if rivals else ():
-        ahead = [other for other in rivals if _ahead(analysis, other, place)]
-        rest = [other for other in rivals if other not in ahead]
+        judged = [other for other in rivals if analysis.main.over_seeds([place, other])]
+        ahead = [other for other in judged if _ahead(analysis, other, place)]
         better = [other for other in ahead if not _ended(analysis, [place, other])]
         seen = [other for other in ahead if other not in better]
-        told = [f"{len(better)} of {len(rivals)} mechanisms are better beyond chance"]
+        told = [f"{len(better)} of {len(judged)} mechanisms are better beyond chance"]
         if seen:
             ended = _ended(analysis, [place, *seen])
             told = [*told, f"{len(seen)} were ahead beyond chance {ended}"][0 if better else 1 :]
+        lone = [other for other in rivals if other not in judged]
+        if lone:
+            passing = [other for other in lone if _beyond(analysis, other, place)]
+            ahead += passing
+            side = _side(analysis, "a higher", "a lower")
+            told = told if judged else []
+            told.append(
+                f"{len(passing)} of {len(lone)} mechanisms with one seed have {side} figure"
+            )
+        rest = [other for other in rivals if other not in ahead]
         level = f" Not so: {_names(analysis, rest)}." if rest else ""
         sentences.append(
             f"The control {contenders[place].name} (one fixed vector instead of attention) reaches "
@@ -100,10 +118,18 @@ def _best_baseline(analysis: Analysis) -> str:
         return ""
     known = {place: one for place, one in enumerate(against_best_baseline(analysis)) if one}
     passing = [place for place, one in known.items() if one == "better"]
+    judged = analysis.main.over_seeds(known)
     sentence = (
         f"The best baseline, “{baseline.name}”, reaches "
         f"{formats.metric_text(value, analysis.frame.main_metric)}; "
     )
+    if not judged:
+        side = _side(analysis, "above", "below")
+        named = f" ({_names(analysis, passing)})" if 0 < len(passing) < len(known) else ""
+        return (
+            f"{sentence}with one seed, the intervals over test examples of {len(passing)} of "
+            f"{len(known)} mechanisms lie {side} it{named}."
+        )
     if not passing:
         return f"{sentence}no mechanism of {len(known)} passes it beyond its interval."
     if len(passing) == len(known):
@@ -140,11 +166,26 @@ def _lead(analysis: Analysis) -> str:
     if not told:
         return ""
     first = found.parts[0].name
+    if not analysis.main.over_seeds():
+        parts = [
+            f"on “{part.name}” ones for {_larger(growth)}"
+            for part, growth in zip(found.parts[1:], found.growth, strict=True)
+            if any(growth)
+        ]
+        return (
+            f"With one seed, the difference from {control} is larger than on “{first}” inputs "
+            f"{'; '.join(parts)}."
+        )
     ended = _ended(analysis, range(len(frame.contenders)))
     grows = f"{ended[:1].upper()}{ended[1:]}: from" if ended else "From"
     return (
         f"{grows} “{first}” inputs, the lead over {control} grows beyond chance {'; '.join(told)}."
     )
+
+
+def _larger(growth: Sequence[DifferenceEstimate | None]) -> str:
+    known = [one for one in growth if one is not None]
+    return f"{sum(one.value > 0 for one in known)} of {len(known)} mechanisms"
 
 
 def _grown(
@@ -221,7 +262,24 @@ def _unconverged(analysis: Analysis) -> str:
     return (
         f"Not converged: {len(found)} of {run} ({_names(analysis, found)}). Their validation loss "
         "was still improving when training ended, so what is said of them is what was seen until "
-        "then, and not which is better."
+        "then, and no ranking."
+    )
+
+
+def _single_seeds(analysis: Analysis) -> str:
+    """Say what a single seed leaves open."""
+    places = [
+        place
+        for place in analysis.order
+        if analysis.main.estimates[place] is not None and not analysis.main.over_seeds([place])
+    ]
+    if not places:
+        return ""
+    run = sum(one is not None for one in analysis.main.estimates)
+    named = "" if len(places) == run else f" ({_names(analysis, places)})"
+    return (
+        f"One seed{named}: what varies most, another seed, has not been measured. What is said "
+        "here describes the models that were trained, and not what training again would give."
     )
 
 
@@ -252,6 +310,17 @@ def _ahead(analysis: Analysis, place: int, other: int) -> bool:
     if first is None or second is None or not analysis.main.adjusted[place, other] < 0.05:
         return False
     return (first.value > second.value) == analysis.frame.higher_is_better
+
+
+def _beyond(analysis: Analysis, place: int, other: int) -> bool:
+    """Whether the first contender's figure lies on the better side of the second's."""
+    first, second = analysis.main.estimates[place], analysis.main.estimates[other]
+    assert first is not None and second is not None
+    return analysis.frame.sign * (first.value - second.value) > 0
+
+
+def _side(analysis: Analysis, higher: str, lower: str) -> str:
+    return higher if analysis.frame.higher_is_better else lower
 
 
 def _figure(analysis: Analysis, place: int) -> str:

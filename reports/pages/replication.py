@@ -84,7 +84,7 @@ def rows_table(replication: Replication, column: PaperColumn, place: int) -> Tab
     if any(row.certainty == "secondary" for row in column.rows):
         notes.append("Published figures were taken from secondary sources, not from the paper.")
     if ours and any(one and one.low is None for one in ours.estimates.values()):
-        notes.append("A figure without an interval comes from a single seed: it decides nothing.")
+        notes.append("A figure without an interval comes from a single seed.")
     title = f"{replication.paper}: {column.dataset}, {column.metric}"
     name = f"replication-{slug(replication.study)}-{place}"
     return Table(name, title, "row of the paper", columns, rows, tuple(notes))
@@ -136,11 +136,18 @@ def sentence(column: PaperColumn) -> str:
     numbers: Counter[str] = Counter(pair.verdict for pair in column.pairs)
     if column.outcome == "equal in the paper":
         return "The paper has equal figures here, so there is no ordering to hold."
+    if column.outcome == "one seed":
+        same = sum(pair.verdict == "one seed" and (pair.lead or 0) > 0 for pair in column.pairs)
+        return (
+            f"One seed decides nothing; with it, figures lie the paper's way round in {same} of "
+            f"{numbers['one seed']} pairs."
+        )
     judged = sum(numbers[kind] for kind in JUDGED)
     told = [f"The paper's ordering held in {numbers['held']} of {judged} pairs"]
     others = {
         "not held": "the other way round in {}",
         "cannot be told apart": "{} cannot be told apart",
+        "one seed": "{} of one seed",
         "equal in the paper": "{} equal in the paper",
         "other test examples": "{} tested on other examples",
         "not run": "{} not run",

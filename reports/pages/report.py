@@ -19,6 +19,7 @@ from reports.figures.charts import (
 )
 from reports.load import BenchmarkSetting, Catalogue, Collection, Frame, collect, load
 from reports.pages.cell import CellPage, cell_pages
+from reports.pages.comparisons import Comparisons, comparisons
 from reports.pages.findings import findings
 from reports.pages.gallery import GalleryExample, gallery, reading_hint
 from reports.pages.tuning import TuningSection, tuning_sections
@@ -114,6 +115,11 @@ class Report:
     @cached_property
     def overview(self) -> Table:
         return overview_table([section.analysis for section in self.sections], self.catalogue)
+
+    @cached_property
+    def comparisons(self) -> Comparisons | None:
+        """Axes, scores over tasks and all pairs; None where nothing can be compared."""
+        return comparisons([section.analysis for section in self.sections])
 
     @cached_property
     def ranks(self) -> Figure | None:

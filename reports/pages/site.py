@@ -24,6 +24,8 @@ from reports.writers import (
 
 #: File name of the page on papers.
 REPLICATION = "replication.html"
+#: File name of the page on comparisons.
+COMPARISONS = "comparisons.html"
 #: File name of the page on the search for hyperparameters.
 TUNING = "tuning.html"
 
@@ -67,6 +69,9 @@ def pages(report: Report) -> dict[str, str]:
             replications=[(one, tables_of(one)) for one in report.replications],
             here=REPLICATION,
         )
+    if report.comparisons:
+        template = environment.get_template("comparisons.html.j2")
+        found[COMPARISONS] = template.render(here=COMPARISONS)
     if report.tuning:
         found[TUNING] = environment.get_template("tuning.html.j2").render(here=TUNING)
     return {name: clean(page) for name, page in found.items()}
@@ -100,6 +105,8 @@ def _lines(report: Report) -> Iterator[str]:
     if report.ranks:
         yield f"![{escape_markdown(report.ranks.title)}](figures/{report.ranks.name}.svg)\n"
         yield f"{escape_markdown(report.ranks.caption)}\n"
+    for table in report.comparisons.over_tasks if report.comparisons else ():
+        yield f"## {escape_markdown(table.title)}\n\n{markdown_text(table)}"
     for section in report.sections:
         yield from _markdown_section(section)
     if report.replications:
@@ -167,6 +174,8 @@ def _tables(report: Report) -> Iterator[Table]:
     yield report.overview
     if report.failures:
         yield report.failures
+    if report.comparisons:
+        yield from report.comparisons.tables
     for section in report.sections:
         yield from section.tables
     if report.replications:

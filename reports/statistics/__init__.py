@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -58,6 +58,34 @@ LEADING = 60
 BINARY_METRICS = ("accuracy",)
 #: The attention that is none, against which the others' leads are measured.
 CONTROL = "none"
+#: What intervals cover where the spread over seeds is known.
+OVER_SEEDS = ("seeds and examples", "seeds")
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """What the figures of V contenders on a test set vary by.
+
+    Attributes:
+        places: V, of the contenders in the frame.
+        values: V lists of figures by seed.
+        seed_variance: V, variance of a single seed's figure; NaN where it is unknown.
+        freedom: V, degrees of freedom of that variance.
+        draws: V,R figures of every bootstrap draw of the examples, paired; normal ones of the
+            stored interval's variance where no examples are kept.
+        difference_variance, difference_freedom: V,V, over examples and seeds; NaN where two were
+            tested on different examples.
+        least_p: V,V, the least p that the examples which tell two apart can give.
+    """
+
+    places: tuple[int, ...]
+    values: tuple[tuple[float, ...], ...]
+    seed_variance: np.ndarray
+    freedom: np.ndarray
+    draws: np.ndarray
+    difference_variance: np.ndarray
+    difference_freedom: np.ndarray
+    least_p: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -70,6 +98,7 @@ class SubsetEstimates:
         adjusted: V,V p of each pair's difference after Holm over all pairs; NaN where two cannot
             be compared.
         detectable: smallest difference found with 80 % power, None with fewer than two.
+        uncertainty: of the figures; None where there are none.
     """
 
     subset: str
@@ -77,10 +106,17 @@ class SubsetEstimates:
     groups: tuple[int | None, ...]
     adjusted: np.ndarray
     detectable: float | None
+    uncertainty: Uncertainty | None = None
 
     def best(self) -> list[int]:
         """Places of the contenders in group 1."""
         return [place for place, group in enumerate(self.groups) if group == 1]
+
+    def over_seeds(self, places: Iterable[int] | None = None) -> bool:
+        """Whether the intervals of all of these contenders, or of all there are, cover other seeds.
+        Of those whose do not, a report describes what was seen and calls nothing better."""
+        found = self.estimates if places is None else [self.estimates[place] for place in places]
+        return all(one is None or one.basis in OVER_SEEDS for one in found)
 
 
 @dataclass(frozen=True)
@@ -252,13 +288,26 @@ class _Analyst:
         if not kept:
             return SubsetEstimates(subset, tuple(estimates), tuple(groups), adjusted, None)
         values = np.array([np.mean(one.values) for one in kept])
-        p, detectable = _compare(kept, values, spread)
+        p, detectable, (variance, freedom, least) = _compare(kept, values, spread)
         ties = tie_groups(values, p, higher_is_better=self.frame.higher_is_better)
         adjusted[np.ix_(present, present)] = p
         for index, place in enumerate(present):
             estimates[place] = _estimate(kept[index], spread, index, limits)
             groups[place] = ties[index]
-        return SubsetEstimates(subset, tuple(estimates), tuple(groups), adjusted, detectable)
+        uncertainty = Uncertainty(
+            tuple(present),
+            tuple(one.values for one in kept),
+            spread.variance,
+            spread.freedom,
+            np.stack([_draws(one, self.resampler.draws, place) for place, one in enumerate(kept)]),
+            variance,
+            freedom,
+            least,
+        )
+        groups_found = tuple(groups)
+        return SubsetEstimates(
+            subset, tuple(estimates), groups_found, adjusted, detectable, uncertainty
+        )
 
 
 def analyse(
@@ -275,7 +324,9 @@ def analyse(
 
 def _compare(
     kept: Sequence[_Figure], values: np.ndarray, spread: SeedVariance
-) -> tuple[np.ndarray, float | None]:
+) -> tuple[np.ndarray, float | None, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Return Holm's p of all pairs, the smallest difference that is found, and what both rest on:
+    the variance of every difference, its degrees of freedom, and the least p."""
     over_examples, least = paired_variances(
         [one.drawn for one in kept],
         np.array([one.variance for one in kept]),
@@ -288,12 +339,21 @@ def _compare(
     variance, freedom = with_seeds(over_examples, spread, seeds)
     known = ~np.isnan(variance[upper])
     if not known.any():
-        return adjusted, None
-    return adjusted, detectable_difference(
+        return adjusted, None, (variance, freedom, least)
+    detectable = detectable_difference(
         float(np.sqrt(np.median(variance[upper][known]))),
         float(np.median(freedom[upper][known])),
         comparisons=int(known.sum()),
     )
+    return adjusted, detectable, (variance, freedom, least)
+
+
+def _draws(one: _Figure, draws: int, place: int) -> np.ndarray:
+    """R figures of a contender under other examples, around its mean over seeds."""
+    if one.drawn is not None:
+        return one.drawn.draws.astype(np.float64)
+    noise = np.random.default_rng(place).standard_normal(draws)
+    return np.asarray(np.mean(one.values) + np.sqrt(one.variance) * noise)
 
 
 def _estimate(

@@ -76,7 +76,10 @@ class CellDifference:
 
     @property
     def told(self) -> str:
-        """The verdict in words; one on training that had not converged holds until there."""
+        """The verdict in words; one on training that had not converged holds until there, and one
+        on a single seed says which figure is higher."""
+        if self.verdict in ("better", "worse") and not self.basis.startswith("seeds"):
+            return f"{'higher' if self.after > self.before else 'lower'} with one seed"
         if self.converged is False and self.verdict in ("better", "worse"):
             return f"{self.verdict} so far"
         return self.verdict
@@ -133,6 +136,7 @@ class StoreComparison:
         """The number of each verdict: `2 better, 1 worse, 10 cannot be told apart`."""
         counted = Counter(one.told for one in self.differences)
         order = [word for name in get_args(Change) for word in (name, f"{name} so far")]
+        order += [f"{side} with one seed" for side in ("higher", "lower")]
         told = ", ".join(f"{counted[name]} {name}" for name in order if counted[name])
         return told or "no shared cell has finished in both"
 

@@ -37,6 +37,7 @@ from reports.tables import (
 )
 from reports.tables.scores import (
     CONTENDER,
+    ONE_SEED,
     contender_row,
     detectable_note,
     main_entries,
@@ -45,6 +46,8 @@ from reports.tables.scores import (
 )
 
 BASELINE = "baseline: {}"
+#: A verdict against a baseline as it is told of a single seed: where lower is better, and higher.
+SIDES = {"better": ("below", "above"), "worse": ("above", "below")}
 _NOTES = {
     "human": "“Human”: one reference of each example against its others.",
     "references": "“References”: what is true of the references themselves.",
@@ -76,7 +79,9 @@ def metrics_table(analysis: Analysis) -> Table:
         ]
         if best:
             told = stand[place]
-            if told == "better" and contender.converged is False:
+            if told in SIDES and not analysis.main.over_seeds([place]):
+                told = SIDES[told][frame.higher_is_better]
+            elif told == "better" and contender.converged is False:
                 told = "better so far"
             entries.insert(1, Label(told) if told else Missing("not measured"))
         rows.append(contender_row(analysis, place, entries))
@@ -119,24 +124,33 @@ def _standing_column(analysis: Analysis, best: Baseline, group: str) -> Column:
     return Column(
         "against_best_baseline",
         f"against “{best.name}” ({told})",
-        "better: the whole interval lies on the better side of the best baseline",
+        "better: the whole interval lies on the better side of the best baseline"
+        if analysis.main.over_seeds()
+        else "above, below: the whole interval over test examples lies there",
         group=group,
         text=True,
     )
 
 
-def _notes(analysis: Analysis, known: Sequence[Baseline], best: Baseline | None) -> list[str]:
+def _notes(analysis: Analysis, controls: Sequence[Baseline], best: Baseline | None) -> list[str]:
     notes = ["Means over the seeds that have the metric; best main metric first."]
     notes += detectable_note(analysis.main, analysis.frame.main_metric)
-    if known:
-        notes.append("Baselines attend to nothing, and most learn nothing: figures to pass.")
-    if best:
+    if controls:
+        notes.append("Baselines attend to nothing, and most learn nothing.")
+    run = [place for place, one in enumerate(analysis.main.estimates) if one is not None]
+    known = {analysis.main.over_seeds([place]) for place in run}
+    if best and False in known:
+        notes.append(
+            "“Above” or “below” the best baseline: the 95 % interval over test examples does not "
+            "hold its figure, with the one seed that was run."
+        )
+    if best and True in known:
         better = "higher" if analysis.frame.higher_is_better else "lower"
         notes.append(
             "“Better” than the best baseline: the 95 % interval lies on its better side "
             f"({better}), the baseline's figure taken as exact."
         )
-    notes += [text for name, text in _NOTES.items() if any(one.name == name for one in known)]
+    notes += [text for name, text in _NOTES.items() if any(one.name == name for one in controls)]
     return [*notes, *overlap_notes(analysis.frame.done)]
 
 
@@ -183,13 +197,15 @@ def length_table(analysis: Analysis, length_unit: str) -> Table | None:
         return None
     control = frame.contenders[found.control].name
     metric = formats.metric_name(frame.main_metric)
+    several = analysis.main.over_seeds()
+    lead, grows = ("ahead of", "lead grows by") if several else ("difference from", "grows by")
     columns = []
     for number, part in enumerate(found.parts):
         group = f"{part.name} ({part.low} to {part.high})"
         columns.append(Column(f"part{number + 1}", metric, group=group))
-        columns.append(Column(f"part{number + 1}_lead", f"ahead of {control}", group=group))
+        columns.append(Column(f"part{number + 1}_lead", f"{lead} {control}", group=group))
         if number:
-            columns.append(Column(f"part{number + 1}_growth", "lead grows by", group=group))
+            columns.append(Column(f"part{number + 1}_growth", grows, group=group))
     rows = []
     for place in analysis.order:
         entries: list[Entry] = []
@@ -211,7 +227,13 @@ def length_table(analysis: Analysis, length_unit: str) -> Table | None:
         "Intervals are each mechanism's own; the findings above count growth, which is from the "
         "first part on, after Holm's correction."
     )
-    title = f"Lead over {control} by source length"
+    if not several:
+        side = "higher" if frame.higher_is_better else "lower"
+        note = (
+            f"Lengths in {length_unit}. A difference is positive where the mechanism's figure is "
+            f"{side}, on the same examples; its 95 % interval covers other examples. {ONE_SEED}"
+        )
+    title = f"{'Lead over' if several else 'Difference from'} {control} by source length"
     return _table(analysis, "length", title, columns, rows, [note])
 
 
@@ -384,8 +406,14 @@ _COSTS: tuple[tuple[str, str, Form], ...] = (
     ("train_seconds", "training", "seconds"),
     ("train_tokens_per_second", "training speed", "rate"),
     ("decode_examples_per_second", "decoding speed", "rate"),
+    ("macs_per_example", "multiply-accumulates an example", "count"),
+    ("real_time_factor", "real-time factor", "plain"),
     ("peak_memory_bytes", "peak memory", "bytes"),
 )
+
+
+#: Columns that only some tasks have, or records of this version.
+_SOMETIMES = ("macs_per_example", "real_time_factor")
 
 
 def cost_table(analysis: Analysis, train_unit: str) -> Table:
@@ -393,18 +421,30 @@ def cost_table(analysis: Analysis, train_unit: str) -> Table:
     frame = analysis.frame
     main = main_entries(analysis)
     columns = [Column(frame.main_metric, formats.metric_name(frame.main_metric))]
-    columns += [Column(key, label) for key, label, _ in _COSTS]
+    known = [
+        one
+        for one in _COSTS
+        if one[0] not in _SOMETIMES or any(getattr(each.cost, one[0]) for each in frame.done)
+    ]
+    columns += [Column(key, label) for key, label, _ in known]
     rows = []
     for place in analysis.order:
         costs = [result.cost for result in frame.contenders[place].done]
         entries = [
-            mean_entry([getattr(cost, key) for cost in costs], form=form) for key, _, form in _COSTS
+            mean_entry([getattr(cost, key) for cost in costs], form=form) for key, _, form in known
         ]
         rows.append(contender_row(analysis, place, [main[place], *entries]))
     note = (
         f"Means over seeds. Training speed in {train_unit} a second, decoding speed in "
         "examples a second. Times compare only within one machine."
     )
+    if any(key == "macs_per_example" for key, *_ in known):
+        note += (
+            " Multiply-accumulates are those of matrix products and convolutions in reading one "
+            "example and its reference."
+        )
+    if any(key == "real_time_factor" for key, *_ in known):
+        note += " The real-time factor is seconds of decoding by seconds of sound."
     return _table(analysis, "cost", "Cost beside quality", columns, rows, [note])
 
 

@@ -12,7 +12,7 @@ from reports.load import Catalogue, Collection
 from reports.statistics import Analysis
 from reports.statistics.baselines import best_baseline, select_by_validation
 from reports.tables import Column, Entry, Missing, Number, Row, Table
-from reports.tables.scores import main_entries, overlap_notes
+from reports.tables.scores import ONE_SEED, main_entries, overlap_notes
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
     notes = (
         "Each attention with the score function (and options) that did best on validation data, "
         "named beside its test figure: by the validation counterpart of the main metric where "
-        "one was measured, else by the validation loss. Another may do better on the test set; "
+        "one was measured, else by the validation loss. Another may have the best test figure; "
         "the page of the task has all.",
         "Group 1 holds the best of a column and all that cannot be told apart from it. With few "
         "seeds that may span much: the page of the task says how large a difference they can show.",
@@ -72,6 +72,8 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
         for note in overlap_notes(analysis.frame.done)
     )
     head = ("overview", "Attention by task", "attention")
+    if any(not one.main.over_seeds() for one in analyses):
+        overlaps = (f"{ONE_SEED} Groups then compare the models that were trained.", *overlaps)
     return Table(*head, tuple(columns), tuple(rows), (*notes, *overlaps), shows_notes=True)
 
 

@@ -33,6 +33,8 @@ from reports.tables import (
 )
 from tasks.data.overlap import OVERLAP
 
+#: What stands beside figures of which another seed is unknown.
+ONE_SEED = "With one seed, what varies most, another seed, has not been measured."
 #: Heading over the rows of a table of contenders.
 CONTENDER = "attention + score"
 
@@ -77,8 +79,8 @@ def _matrix_notes(analysis: Analysis, metric: str) -> tuple[str, ...]:
         notes.append("Intervals cover other seeds and other test examples.")
     elif known:
         notes.append(
-            "Intervals cover other test examples only: with a single seed nothing is known of "
-            "what another one would give."
+            "Intervals cover other test examples only: with one seed nothing is known of what "
+            "another one would give."
         )
     notes += group_notes(analysis, [one.name for one in frame.contenders])
     return (*notes, *overlap_notes(frame.done))
@@ -199,6 +201,12 @@ def detectable_note(scores: SubsetEstimates, metric: str) -> list[str]:
         return []
     pairs = int(np.isfinite(scores.adjusted[np.triu_indices(len(scores.adjusted), k=1)]).sum())
     over = f" (Holm's correction over {pairs} pairs)" if pairs > 1 else ""
+    if not scores.over_seeds():
+        return [
+            f"{ONE_SEED} Groups therefore compare the models that were trained, on these examples: "
+            f"a true difference of {_gap(scores.detectable, metric)} between two of them on "
+            f"“{scores.subset}” is found four times out of five{over}."
+        ]
     return [
         f"With {seeds_text(scores)}, a true difference of {_gap(scores.detectable, metric)} on "
         f"“{scores.subset}” is found four times out of five{over}; smaller ones are easily missed."
@@ -239,6 +247,7 @@ def seeds_text(*several: SubsetEstimates) -> str:
 
 def _width(analysis: Analysis, names: Sequence[str]) -> Iterator[str]:
     scores = analysis.main
+    seen = scores.over_seeds()
     known = {place: one for place in analysis.order if (one := scores.estimates[place]) is not None}
     members = [place for place in known if scores.groups[place] == 1]
     best, worst = members[0], members[-1]
@@ -251,7 +260,8 @@ def _width(analysis: Analysis, names: Sequence[str]) -> Iterator[str]:
         # Steadier over seeds, so told apart by a smaller difference.
         if scores.groups[place] != 1 and _reach(known[place]) < _reach(known[worst]):
             yield (
-                f"{names[worst]} is in it although {names[place]} did better and is not: "
+                f"{names[worst]} is in it although {names[place]} "
+                f"{'did better' if seen else 'has the better figure'} and is not: "
                 "its interval is wider."
             )
             return

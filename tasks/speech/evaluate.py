@@ -177,6 +177,7 @@ def evaluate(module: SpeechModule, data: SpeechData) -> Evaluation:
         notes=(*scores.notes, *weights_notes(module.decoder.weights_kind)),
         decoded=sum(map(len, data.tests.values())),
         decode_seconds=sum(one.seconds for one in decoded.values()),
+        sound_seconds=sum(one.seconds for split in data.tests.values() for one in split.utterances),
     )
 
 

@@ -68,6 +68,17 @@ def test_every_attention_gives_a_whole_result(attention: str, context: TrialOpti
             scored_by_dot = attentions.get(attention).classic_score == "dot"  # has no parameters
             assert (result.cost.attention_parameters == 0) == scored_by_dot
     assert (result.cost.parameters or 0) > 0 and (result.cost.train_tokens_per_second or 0) > 0
+    # Every weight of a product meets each source or target word of an example at least once.
+    assert (result.cost.macs_per_example or 0) > 1000
+    assert result.cost.real_time_factor is None, "words are no sounds"
+
+
+def test_speech_is_decoded_in_a_share_of_its_own_time(context: TrialOptions) -> None:
+    result = run_trial(make_cell("speech", "soft", budget="smoke"), context)
+    rows = Store.open(context.store_address or "").predictions(result.hash)
+    sound = sum(row["extra"]["seconds"] for row in rows)
+    seconds = len(rows) / (result.cost.decode_examples_per_second or 0)
+    assert result.cost.real_time_factor == pytest.approx(seconds / sound, rel=0.02)
 
 
 @pytest.mark.parametrize("task", tasks.names())

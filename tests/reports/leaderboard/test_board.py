@@ -187,7 +187,7 @@ def test_what_had_not_converged_is_marked(trials, reference, verdicts, tmp_path:
 def test_groups_of_a_setting_come_with_what_they_can_show(trials, reference, verdicts) -> None:
     (found, *_) = assemble(verdicts, trials.rules, reference).classes[0].standings
     notes = " ".join(setting_table(found, "same").notes)
-    assert "With 1 seed, a true difference of" in notes and "on “test”" in notes
+    assert "With one seed, what varies most" in notes and "on “test”" in notes
 
 
 def test_a_short_cell_stays_on_one_line(trials, reference, verdicts, tmp_path: Path) -> None:

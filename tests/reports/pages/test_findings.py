@@ -11,7 +11,7 @@ from reports.load import Catalogue, Frame
 from reports.pages.findings import findings
 from reports.statistics import Analysis, SubsetEstimates
 from reports.statistics.lengths import LeadsByLength, LengthRange
-from reports.statistics.significance import DifferenceEstimate, Estimate
+from reports.statistics.significance import Basis, DifferenceEstimate, Estimate
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,12 @@ def said(report):
     """The findings on three mechanisms with these figures on two test sets."""
 
     def said(
-        test: list[float], long: list[float], *, higher: bool, leads: LeadsByLength | None = None
+        test: list[float],
+        long: list[float],
+        *,
+        higher: bool,
+        leads: LeadsByLength | None = None,
+        basis: Basis = "seeds and examples",
     ) -> str:
         frame = report.sections[0].analysis.frame
         three = [
@@ -42,7 +47,7 @@ def said(report):
         subsets = tuple(
             SubsetEstimates(
                 name,
-                tuple(Estimate(value, value - 1, value + 1, 3, 9, "examples") for value in values),
+                tuple(Estimate(value, value - 1, value + 1, 3, 9, basis) for value in values),
                 (1,) * 3,
                 np.full((3, 3), 0.5),
                 1.0,
@@ -83,6 +88,14 @@ def test_a_tie_names_how_many_seeds_could_not_tell(said) -> None:
     assert "Not to be told apart from it with 3 seeds: m1 and m2." in found
 
 
+@pytest.mark.parametrize("higher", [True, False])
+def test_with_one_seed_what_was_seen_is_described(said, higher) -> None:
+    found = said([40, 39, 38], [20, 20, 20], higher=higher, basis="examples")
+    assert "On these test examples not told apart from it: m" in found
+    assert "what varies most, another seed, has not been measured" in found
+    assert "better" not in found and "ahead" not in found and "beyond chance" not in found
+
+
 def test_growth_on_lengths_as_in_training_is_told_from_that_on_longer_ones(said) -> None:
     parts = tuple(LengthRange(name, 1, 9, 50) for name in ("test, shorter", "test, longer", "long"))
     lead, sure = DifferenceEstimate(2.0, 1.0, 3.0, 0.01), (float("nan"), 0.02, 0.01)
@@ -95,8 +108,13 @@ def test_growth_on_lengths_as_in_training_is_told_from_that_on_longer_ones(said)
         growth=((None, lead, lead), (None, lead, lower)),
         adjusted=(sure, (float("nan"), 0.3, 0.01)),
     )
-    found = said([40, 41, 42], [20, 20, 20], higher=True, leads=leads)
+    figures = [40, 41, 42], [20, 20, 20]
+    found = said(*figures, higher=True, leads=leads)
     assert (
         "From “test, shorter” inputs, the lead over m0 grows beyond chance to “test, longer” for "
         "2 of 2 mechanisms; to “long” for 0 of 2 mechanisms (it shrinks for m2)."
     ) in found
+    assert (
+        "With one seed, the difference from m0 is larger than on “test, shorter” inputs on “test, "
+        "longer” ones for 2 of 2 mechanisms; on “long” ones for 1 of 2 mechanisms."
+    ) in said(*figures, higher=True, leads=leads, basis="examples")

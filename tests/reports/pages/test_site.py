@@ -69,7 +69,7 @@ def pages(site: Path) -> dict[str, Page]:
 
 def test_there_is_an_overview_and_a_page_per_task(pages):
     whole = {name for name in pages if not name.startswith("cell-")}
-    assert whole == {"index.html", "translation.html"}
+    assert whole == {"index.html", "translation.html", "comparisons.html"}
 
 
 def test_there_is_a_page_for_whatever_finished(pages, report):
@@ -140,7 +140,7 @@ def test_a_task_with_several_settings_has_a_page_for_each(
     check_links(pages, folder / "report")
     whole = [name for name in pages if not name.startswith("cell-")]
     own = {"translation-synthetic-laptop.html", "translation-synthetic-noise-0-2-laptop.html"}
-    assert set(whole) == {"index.html", "translation.html", *own}
+    assert set(whole) == {"index.html", "translation.html", "comparisons.html", *own}
     for name, page in pages.items():
         assert page.errors == [], name
         assert len(page.ids) == len(set(page.ids)), name

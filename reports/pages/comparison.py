@@ -19,7 +19,6 @@ from bench.store.result import Primary, Result
 from reports import formats
 from reports import load as frames
 from reports.data import DIGITS, UNKNOWN, differences, fingerprint_of, without_data
-from reports.figures.svg import clean
 from reports.load import BenchmarkSetting, Catalogue, Contender, all_converged
 from reports.pages import template_environment
 from reports.samples import Sample, read_samples
@@ -380,7 +379,7 @@ def write_comparisons(comparisons: Sequence[StoreComparison], out: Path) -> list
     parts = [(one, tables(one, place)) for place, one in enumerate(comparisons, start=1)]
     page = template_environment().get_template("compare.html.j2").render(parts=parts)
     files = [(f"tables/{one.name}.csv", csv_text(one)) for _, own in parts for one in own]
-    return write_files(out, [("index.html", clean(page)), *files], "comparison")
+    return write_files(out, [("index.html", formats.clean(page)), *files], "comparison")
 
 
 def tables(comparison: StoreComparison, number: int) -> list[Table]:

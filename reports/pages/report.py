@@ -13,14 +13,12 @@ from bench.store.result import Result
 from reports import load as catalogues
 from reports.candidates import searched_mechanisms
 from reports.data import without_data
-from reports.figures.charts import (
-    Figure,
-    Styles,
-    by_length,
-    quality_against_cost,
-    rank_figure,
-    training_curves,
-)
+from reports.figures import Figure
+from reports.figures.cost import quality_against_cost
+from reports.figures.curves import training_curves
+from reports.figures.lengths import by_length
+from reports.figures.ranks import rank_figure
+from reports.figures.series import Styles
 from reports.load import BenchmarkSetting, Catalogue, Collection, Frame, collect, read
 from reports.pages.cell import CellPage, cell_pages
 from reports.pages.findings import findings

@@ -17,6 +17,7 @@ from reports.attention_maps.drawing import (
     Drawing,
     Group,
     Lines,
+    Picture,
     Shape,
     Text,
     pictures,

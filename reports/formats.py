@@ -14,6 +14,8 @@ _FRACTIONS = {
 }
 _CAPITALS = ("bleu", "rouge", "meteor", "per", "wer", "cer", "aer", "f1", "l")
 _NAMES = {"chrf": "chrF", "cider": "CIDEr"} | {name: name.upper() for name in _CAPITALS}
+# What XML 1.0 does not allow, even escaped.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
 _DECIMAL = (("G", 1e9), ("M", 1e6), ("k", 1e3))
 
@@ -135,3 +137,8 @@ def listed(names: list[str]) -> str:
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def clean(text: str) -> str:
+    """Return the text without characters that no XML or HTML document may hold."""
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -17,8 +17,7 @@ import numpy as np
 from bench.store.result import Trace
 from reports import formats
 from reports.attention_maps.audio import sound_map
-from reports.attention_maps.image import explorer, explorer_row, gold_of, photo_map
-from reports.figures import (
+from reports.attention_maps.drawing import (
     Box,
     Drawing,
     Group,
@@ -29,6 +28,7 @@ from reports.figures import (
     shortened,
     text_width,
 )
+from reports.attention_maps.image import explorer, explorer_row, gold_of, photo_map
 
 _CELL = 18.0
 _LABEL = 16  # characters of a unit that are shown; the rest is in the tooltip

@@ -12,8 +12,7 @@ from itertools import groupby
 import numpy as np
 
 from bench.store.result import Trace
-from reports.attention_maps.image import explorer, explorer_row, gold_of, grey, ink, spectrogram
-from reports.figures import (
+from reports.attention_maps.drawing import (
     Box,
     Drawing,
     Group,
@@ -24,6 +23,7 @@ from reports.figures import (
     shortened,
     text_width,
 )
+from reports.attention_maps.image import explorer, explorer_row, gold_of, grey, ink, spectrogram
 
 _WIDTH = 310.0  # of the time axis; with its labels it fits a phone
 _SOUND, _RIBBON, _AXIS = 74.0, 16.0, 26.0

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.store.result import Trace
-from reports.figures import Box, Drawing, Group, Picture, Shape, Text, shortened
+from reports.attention_maps.drawing import Box, Drawing, Group, Picture, Shape, Text, shortened
 
 #: A photo of a trace may be so large, in bytes and along a side; others are not shown.
 LARGEST, LONGEST = 64 * 1024, 512

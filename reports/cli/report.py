@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Make the report of a store: a site, report.md, tables and figures."
+    parser.description = "Make the report of a store: a site, report.md and tables."
     parser.add_argument("store", metavar="STORE", help="folder or URL of the results")
     parser.add_argument(
         "--out",
@@ -25,6 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where to write it (default: STORE/report, or ./report for a remote store)",
     )
     parser.add_argument("--study", metavar="NAME", help="only the results of this study")
+    parser.add_argument(
+        "--figures",
+        nargs="+",
+        choices=("svg", "pdf", "png", "json"),
+        default=[],
+        metavar="FORMAT",
+        help="write figures as files too: svg, pdf, png, or json (Vega-Lite)",
+    )
     add_tracking(parser, default="off")
 
 
@@ -39,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     store = Store.open(args.store)
     out = folder(store.address, args.out)
     report = build_report(store, study=args.study)
-    write_report(report, out)
+    write_report(report, out, tuple(dict.fromkeys(args.figures)))
     failed = sum(result.status == "failed" for result in report.collection.results)
     trials = plural(len(report.collection.results), "trial")
     told = f", {failed} failed" if failed else ""

@@ -1,23 +1,34 @@
-"""Pages: self-contained HTML that opens from the file system, without any network.
+"""Pages: HTML that opens from the file system, without any network.
 
-Style and script stand in every page; a content policy lets nothing else run or load. A script in
-somebody's sentence therefore stays a text even if an escape were forgotten.
+Style and script stand in every page; a content policy lets nothing run but that script and the
+files of the site that it loads itself. A script in somebody's sentence therefore stays a text even
+if an escape were forgotten. `figures.js` draws the figures, whose data stand in the pages.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from reports import formats
-from reports.figures import css_variables, svg
+from reports.attention_maps import svg
+from reports.figures import Figure
+from reports.figures.chart_parts import CONTEXT, ROWS, columns, without_data
+from reports.figures.static import bundle
+from reports.figures.theme import CHART_ROLES, PALETTE, config, css_variables, with_variables
 from reports.load import slug
 from reports.tables import Label, Missing, Number, task_page_name
+
+#: File name of the script that draws figures, one for a whole site.
+FIGURES = "figures.js"
 
 _ASSETS = Path(__file__).parent / "assets"
 
@@ -38,6 +49,8 @@ def template_environment() -> Environment:
     style = css_variables() + (_ASSETS / "site.css").read_text(encoding="utf-8")
     made.filters |= {
         "svg": svg.inline,
+        "layout": _layout,
+        "rows": _data,
         "metric": formats.metric_name,
         "page": task_page_name,
         "plural": formats.plural,
@@ -54,12 +67,47 @@ def template_environment() -> Environment:
     made.globals |= {
         "style": Markup(style),
         "script": Markup(script),
+        # The script of pages alone runs, and what it loads: the one that draws figures.
         "policy": (
-            f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+            f"default-src 'none'; style-src 'unsafe-inline'; "
+            f"script-src 'sha256-{digest}' 'strict-dynamic'; "
             "img-src data:; base-uri 'none'; form-action 'none'"
         ),
     }
     return made
+
+
+def figures_script() -> str:
+    """The script that draws figures, one file for a whole site: the library, the look of charts,
+    and what puts them into pages."""
+    look = {**config(), "background": "transparent"}
+    light = {role: PALETTE[role].light for role in CHART_ROLES}
+    return "\n".join(
+        [
+            bundle(),
+            f"window.attnbenchFigures = {{look: {with_variables(json.dumps(look))}, "
+            f"light: {json.dumps(light)}}};",
+            (_ASSETS / "figures.js").read_text(encoding="utf-8"),
+        ]
+    )
+
+
+def _layout(figure: Figure) -> Markup:
+    """A chart for a page, which has the look and the data of its own accord."""
+    found = dict(without_data(figure.layout))
+    found.pop("config", None)
+    return _json({**found, "description": figure.description}, with_variables)
+
+
+def _data(figure: Figure) -> Markup:
+    found = {ROWS: columns(figure.frame)}
+    return _json(found if figure.context is None else {**found, CONTEXT: columns(figure.context)})
+
+
+def _json(content: Any, change: Callable[[str], str] = str) -> Markup:
+    """JSON for a script element, which nothing in it can end."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return Markup(change(text).replace("<", "\\u003c"))
 
 
 def _with_code(text: str) -> Markup:

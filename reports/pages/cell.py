@@ -11,17 +11,9 @@ from typing import TYPE_CHECKING, Any
 from bench.store.result import Result, Trace
 from reports import formats
 from reports.attention_maps import attention_map
-from reports.figures import Drawing, shortened, style
-from reports.figures.charts import (
-    NOT_FIGURES,
-    Figure,
-    Lines,
-    axis_name,
-    curve,
-    lengths,
-    metric_scale,
-)
-from reports.figures.panels import Axes, Series, line_panels
+from reports.attention_maps.drawing import Drawing
+from reports.figures import Figure
+from reports.figures.seeds import seeds_figure
 from reports.load import BenchmarkSetting, Contender, TaskEntry, slug
 from reports.pages.gallery import (
     DOING,
@@ -124,7 +116,7 @@ def _page(analysis: Analysis, place: int, entry: Entry, store: Store, task: Task
         entry=entry,
         overlaps=overlap_notes(contender.done),
         seeds=_seeds(analysis, contender),
-        curves=_curves(contender, analysis, task),
+        curves=seeds_figure(contender, frame.main_metric, task),
         best=best,
         worst=worst,
         examples=_examples(traces, rows, analysis.main.subset, contender.name),
@@ -173,42 +165,6 @@ def converged_text(converged: bool | None) -> str:
 
 def _known(value: float | None, form: Any) -> Entry:
     return Missing("not measured") if value is None else Number(value, form=form)
-
-
-def _curves(contender: Contender, analysis: Analysis, task: TaskEntry) -> Figure | None:
-    """Return a figure with a panel for every training curve and for the main metric by length, a
-    line a seed."""
-    keys = dict.fromkeys(key for one in contender.done for point in one.curve for key in point)
-    panels: list[Drawing] = []
-    for key in keys:
-        if key not in NOT_FIGURES:
-            lines = [curve(result, key, metric_scale(key)) for result in contender.done]
-            panels += _panels(contender, lines, axis_name(key), "step")
-    metric = analysis.frame.main_metric
-    by_length = [lengths(result, metric_scale(metric)) for result in contender.done]
-    panels += _panels(contender, by_length, axis_name(metric), task.length_unit)
-    if not panels:
-        return None
-    seeds = contender.seeds if len(contender.seeds) > 1 else ()
-    entries = tuple((f"seed {seed}", style(place)) for place, seed in enumerate(seeds))
-    names = list(dict.fromkeys(name for own in by_length for name in own))
-    told = ""
-    if len(names) > 1:
-        told = (
-            f"By source length, each test set ({formats.listed(names)}) has a line of its own; "
-            "lengths may overlap."
-        )
-    return Figure("", "Curves", told, tuple(panels), entries)
-
-
-def _panels(contender: Contender, lines: Sequence[Lines], y: str, x: str) -> list[Drawing]:
-    series = [
-        Series(f"seed {seed}, {name}", y, tuple(sorted(points.items())), style(place))
-        for place, (seed, own) in enumerate(zip(contender.seeds, lines, strict=True))
-        for name, points in own.items()
-        if points
-    ]
-    return line_panels(series, Axes(shortened(x, 26), y))
 
 
 def _extremes(

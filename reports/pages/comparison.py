@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reports import formats
-from reports.figures.svg import clean
+from reports.formats import clean
 from reports.load import BenchmarkSetting
 from reports.pages import template_environment
 from reports.statistics.comparison import CellDifference, StoreComparison
@@ -20,7 +20,7 @@ def write_comparisons(comparisons: Sequence[StoreComparison], out: Path) -> list
     parts = [(one, tables(one, place)) for place, one in enumerate(comparisons, start=1)]
     page = template_environment().get_template("compare.html.j2").render(parts=parts)
     files = [(f"tables/{one.name}.csv", csv_text(one)) for _, own in parts for one in own]
-    return write_files(out, [("index.html", clean(page)), *files], "comparison")
+    return write_files(out, [("index.html", formats.clean(page)), *files], "comparison")
 
 
 def tables(comparison: StoreComparison, number: int) -> list[Table]:

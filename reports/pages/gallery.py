@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.errors import UsageError
 from bench.store.result import Mode, SourceKind, Trace
 from reports.attention_maps import attention_map
-from reports.figures import Drawing, Group, Text, text_width
+from reports.attention_maps.drawing import Drawing, Group, Text, text_width
 from reports.load import Contender, Frame
 from reports.tables import cell_page_name
 

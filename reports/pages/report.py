@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 
 from reports import load as catalogues
 from reports.candidates import searched_mechanisms
-from reports.figures.charts import (
-    Figure,
-    Styles,
-    by_length,
-    quality_against_cost,
-    rank_figure,
-    training_curves,
-)
+from reports.figures import Figure
+from reports.figures.cost import quality_against_cost
+from reports.figures.curves import training_curves
+from reports.figures.lengths import by_length
+from reports.figures.ranks import rank_figure
+from reports.figures.series import Styles
 from reports.load import BenchmarkSetting, Catalogue, Collection, Frame, collect, load
 from reports.pages.cell import CellPage, cell_pages
 from reports.pages.comparisons import Comparisons, comparisons

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from reports.figures import Drawing, pdf, svg, tiled
-from reports.figures.pdf import fonts_for
-from reports.figures.svg import clean, definitions
+from reports.attention_maps import svg
+from reports.attention_maps.drawing import Drawing, tiled
+from reports.attention_maps.svg import definitions
+from reports.figures import Figure
+from reports.figures.static import Format, converted, drawing_files
+from reports.formats import clean
 from reports.load import BenchmarkSetting
-from reports.pages import template_environment
+from reports.pages import FIGURES, figures_script, template_environment
 from reports.pages.replication import command, summary_table, tables_of
 from reports.pages.report import Report, Section
 from reports.tables import Table, task_page_name
@@ -30,14 +33,14 @@ COMPARISONS = "comparisons.html"
 TUNING = "tuning.html"
 
 
-def pages(report: Report) -> dict[str, str]:
+def pages(report: Report, formats: tuple[Format, ...] = ()) -> dict[str, str]:
     """Render HTML by file name: the overview, a page per task and mechanism, one on the papers,
     and one on the search for hyperparameters where there was one. A task with several settings has
     a page for each of them, so that pages stay small."""
     environment = template_environment()
     environment.filters["place"] = lambda setting: setting_href(setting, report)
     environment.filters["command"] = lambda one: command(one, report.collection.address)
-    environment.globals["report"] = report
+    environment.globals |= {"report": report, "formats": formats}
     index = environment.get_template("index.html.j2")
     found = {"index.html": index.render(facts=facts(report.collection), here="index.html")}
     task_template = environment.get_template("task.html.j2")
@@ -89,12 +92,21 @@ def _maps(section: Section) -> Iterator[Drawing]:
     return (one.drawing for each in section.exhibits for one in (*each.free, *each.forced))
 
 
-def report_text(report: Report) -> str:
-    """Format the findings and tables of the whole report as Markdown; figures are linked."""
-    return "\n".join(_lines(report)).rstrip() + "\n"
+def report_text(report: Report, formats: tuple[Format, ...] = ()) -> str:
+    """Format the findings and tables of the whole report as Markdown; figures are shown where they
+    are written as SVG or PNG, else their values are linked."""
+    return "\n".join(_lines(report, formats)).rstrip() + "\n"
 
 
-def _lines(report: Report) -> Iterator[str]:
+def _figure(figure: Figure, formats: tuple[Format, ...]) -> str:
+    title = escape_markdown(figure.title)
+    shown = next((one for one in formats if one in ("svg", "png")), None)
+    if shown:
+        return f"![{title}](figures/{figure.name}.{shown})\n"
+    return f"[{title}: values](figures/{figure.name}.csv)\n"
+
+
+def _lines(report: Report, formats: tuple[Format, ...]) -> Iterator[str]:
     yield "# Which attention, with which score function, for which task?\n"
     for problem in report.collection.problems:
         yield f"> Could not be used: {escape_markdown(problem)}\n"
@@ -103,12 +115,12 @@ def _lines(report: Report) -> Iterator[str]:
     yield "## Attention by task\n"
     yield markdown_text(report.overview)
     if report.ranks:
-        yield f"![{escape_markdown(report.ranks.title)}](figures/{report.ranks.name}.svg)\n"
+        yield _figure(report.ranks, formats)
         yield f"{escape_markdown(report.ranks.caption)}\n"
     for table in report.comparisons.over_tasks if report.comparisons else ():
         yield f"## {escape_markdown(table.title)}\n\n{markdown_text(table)}"
     for section in report.sections:
-        yield from _markdown_section(section)
+        yield from _markdown_section(section, formats)
     if report.replications:
         yield "## Did the papers' orderings hold?\n"
         yield markdown_text(summary_table(report.replications, report.collection.address))
@@ -121,7 +133,7 @@ def _lines(report: Report) -> Iterator[str]:
         yield ""
         yield markdown_text(one.mechanisms)
         for figure in one.figures:
-            yield f"![{escape_markdown(figure.title)}](figures/{figure.name}.svg)\n"
+            yield _figure(figure, formats)
     yield "## What was run\n"
     yield from (
         f"- {escape_markdown(fact.label)}: {escape_markdown(fact.text)}"
@@ -129,7 +141,7 @@ def _lines(report: Report) -> Iterator[str]:
     )
 
 
-def _markdown_section(section: Section) -> Iterator[str]:
+def _markdown_section(section: Section, formats: tuple[Format, ...]) -> Iterator[str]:
     setting = section.setting
     yield f"## {escape_markdown(setting.task.capitalize())}: {escape_markdown(setting.label)}\n"
     yield from (f"- {escape_markdown(sentence)}" for sentence in section.findings)
@@ -137,7 +149,7 @@ def _markdown_section(section: Section) -> Iterator[str]:
     for table in section.tables:
         yield f"### {escape_markdown(table.title)}\n\n{markdown_text(table)}"
     for figure in section.figures:
-        yield f"![{escape_markdown(figure.title)}](figures/{figure.name}.svg)\n"
+        yield _figure(figure, formats)
     signatures = [f"{fact.label}: {fact.text}" for fact in section.signatures]
     for lines in (signatures, section.notes):
         if lines:
@@ -145,29 +157,36 @@ def _markdown_section(section: Section) -> Iterator[str]:
             yield ""
 
 
-def write_report(report: Report, out: Path) -> list[Path]:
-    """Write pages, report.md, tables and figures; return the files. Files of an earlier report are
-    replaced.
+def write_report(report: Report, out: Path, formats: tuple[Format, ...] = ()) -> list[Path]:
+    """Write pages, report.md, tables and the values of figures; return the files. Files of an
+    earlier report are replaced.
+
+    Args:
+        formats: those that figures are written in besides.
 
     Raises UsageError where the folder cannot be written.
     """
-    return write_files(out, _files(report), "report")
+    return write_files(out, _files(report, formats), "report")
 
 
-def _files(report: Report) -> Iterator[tuple[str, str | bytes]]:
-    yield from pages(report).items()
-    yield "report.md", report_text(report)
+def _files(report: Report, formats: tuple[Format, ...]) -> Iterator[tuple[str, str | bytes]]:
+    yield from pages(report, formats).items()
+    yield FIGURES, figures_script()
+    yield "report.md", report_text(report, formats)
     for table in _tables(report):
         yield f"tables/{table.name}.csv", csv_text(table)
         yield f"tables/{table.name}.tex", latex_text(table)
     yield "tables/results.csv", csv_text(report.results)
     yield "tables/results.parquet", report.results.to_parquet(index=False, compression="zstd")
-    drawings = dict(_drawings(report))
-    # One set of glyphs for all files: making it takes longer than writing them.
-    fonts = fonts_for(pdf.texts(drawings.values()))
-    for name, drawing in drawings.items():
-        yield f"figures/{name}.svg", svg.document(drawing)
-        yield f"figures/{name}.pdf", pdf.document(drawing, fonts)
+    figures = list(_figures(report))
+    for figure in figures:
+        yield f"figures/{figure.name}.csv", figure.frame.to_csv(index=False)
+    if formats:
+        for name, content in converted(figures, formats):
+            yield f"figures/{name}", content
+        for name, drawing in _maps_by_name(report):
+            for file, content in drawing_files(name, svg.document(drawing), formats):
+                yield f"figures/{file}", content
 
 
 def _tables(report: Report) -> Iterator[Table]:
@@ -187,15 +206,17 @@ def _tables(report: Report) -> Iterator[Table]:
         yield from (searched.mechanisms, searched.candidates)
 
 
-def _drawings(report: Report) -> Iterator[tuple[str, Drawing]]:
+def _figures(report: Report) -> Iterator[Figure]:
     if report.ranks:
-        yield report.ranks.name, report.ranks.drawing()
+        yield report.ranks
     for searched in report.tuning:
-        for figure in searched.figures:
-            yield figure.name, figure.drawing()
+        yield from searched.figures
     for section in report.sections:
-        for figure in section.figures:
-            yield figure.name, figure.drawing()
+        yield from section.figures
+
+
+def _maps_by_name(report: Report) -> Iterator[tuple[str, Drawing]]:
+    for section in report.sections:
         for place, exhibit in enumerate(section.exhibits, start=1):
             for mode, maps in (("free", exhibit.free), ("forced", exhibit.forced)):
                 if maps:

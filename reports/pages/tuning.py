@@ -11,7 +11,7 @@ import pandas as pd
 from bench.store.cell import Scalar
 from reports import formats
 from reports.candidates import SearchedMechanism, TriedCandidate, by_setting
-from reports.figures.charts import Figure
+from reports.figures import Figure
 from reports.figures.tuning import CANDIDATES, CURVES, best_of_n_figure, candidates_figure
 from reports.load import BenchmarkSetting, slug
 from reports.statistics.tuning import (

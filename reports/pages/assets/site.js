@@ -95,8 +95,18 @@
     });
   };
 
+  // The only way that a script of another file gets into a page (`strict-dynamic`).
+  const figures = () => {
+    if (!document.querySelector("figure.chart")) return;
+    const script = document.createElement("script");
+    script.src = "figures.js";
+    script.async = false;
+    document.head.append(script);
+  };
+
   document.addEventListener("DOMContentLoaded", () => {
     themeButton();
+    figures();
     document.querySelectorAll(".map").forEach(explore);
   });
 

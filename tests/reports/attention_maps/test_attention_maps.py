@@ -10,11 +10,20 @@ import pytest
 from PIL import Image
 from sample_results import document_trace, photo_trace, sound_trace
 
-from reports.attention_maps import attention_map, heat_map, row_description, segments_of
+from reports.attention_maps import attention_map, heat_map, row_description, segments_of, svg
 from reports.attention_maps.audio import sound_description, sound_map
+from reports.attention_maps.drawing import (
+    Box,
+    Drawing,
+    Group,
+    Lines,
+    Picture,
+    Shape,
+    Text,
+    pictures,
+)
 from reports.attention_maps.image import ink, photo, photo_description, photo_map, spectrogram, veil
-from reports.figures import Box, Drawing, Group, Lines, Picture, Shape, Text, pdf, pictures, svg
-from reports.figures.pdf import fonts_for
+from reports.figures.static import drawing_files
 
 
 def alpha(data: bytes) -> np.ndarray:
@@ -213,18 +222,12 @@ def test_without_several_sentences_nothing_is_marked(segments):
 
 
 @pytest.mark.parametrize("trace", [photo_trace(), sound_trace()])
-def test_bitmaps_are_in_the_pdf_too(trace):
-    drawing = attention_map(trace, "t")
-    content = pdf.document(drawing, fonts_for(pdf.texts([drawing])))
-    names = {one.key for one in pictures(drawing.shapes)}
-    shown = content.count(b"/Subtype /Image")
-    masks = content.count(b"/SMask")
-    assert shown == len(names) + masks
-    assert content == pdf.document(drawing, fonts_for(pdf.texts([drawing])))
-    import re
-
-    for number, offset in enumerate(re.findall(rb"(\d{10}) 00000 n", content), start=1):
-        assert content[int(offset) :].startswith(b"%d 0 obj" % number)
+def test_maps_are_written_in_light_colours(trace):
+    document = svg.document(attention_map(trace, "x"))
+    files = dict(drawing_files("map", document, ("svg", "pdf", "png")))
+    assert "var(--ink)" in document and "var(--ink)" not in files["map.svg"]
+    assert files["map.pdf"].startswith(b"%PDF-")
+    assert files["map.png"].startswith(b"\x89PNG")
 
 
 def test_a_bitmap_is_announced_as_what_it_is():

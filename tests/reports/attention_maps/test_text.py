@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bench.store.result import Trace
-from reports.attention_maps import heat_map, row_description
-from reports.figures import Box, Group, Strip, Text, svg
+from reports.attention_maps import heat_map, row_description, svg
+from reports.attention_maps.drawing import Box, Group, Strip, Text
 from reports.pages.gallery import choose_examples
 
 

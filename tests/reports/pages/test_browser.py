@@ -176,6 +176,70 @@ def test_paper_shows_what_is_folded(opened):
     assert page.locator("details[open]").count() == 0
 
 
+@pytest.fixture
+def charts(opened):
+    """Opens a page and waits for its figures."""
+
+    def charts(name: str, width: int = 1280, **options):
+        page = opened(name, width, **options)
+        page.wait_for_selector("html[data-drawn]", state="attached")
+        return page
+
+    return charts
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+def test_figures_are_drawn_under_the_content_policy(charts, width, scheme):
+    page = charts("translation.html", width, color_scheme=scheme)
+    drawn = page.locator("figure.chart .plot svg.marks")
+    assert drawn.count() == page.locator("figure.chart").count() >= 4
+    for one in drawn.all():
+        box = one.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["height"] > 100
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    line = page.locator("figure.chart path[stroke='var(--series-0)']").first
+    wanted = {"light": "rgb(0, 103, 184)", "dark": "rgb(92, 179, 255)"}[scheme]
+    assert line.evaluate("one => getComputedStyle(one).stroke") == wanted
+
+
+def test_a_click_in_the_legend_hides_a_series_and_another_shows_it(charts):
+    page = charts("translation.html")
+    figure = page.locator("figure.chart").first
+    button = figure.locator(".legend button", has_text="concat")
+    own = figure.locator(".plot path[stroke='var(--series-3)']")
+    before = own.count()
+    assert before > 0
+    button.click()
+    page.wait_for_function(
+        "one => !one.querySelector(\".plot path[stroke='var(--series-3)']\")",
+        arg=figure.element_handle(),
+    )
+    assert button.get_attribute("aria-pressed") == "false"
+    button.press("Enter")
+    page.wait_for_function(
+        "([one, count]) => one.querySelectorAll(\".plot path[stroke='var(--series-3)']\").length"
+        " === count",
+        arg=[figure.element_handle(), before],
+    )
+    assert button.get_attribute("aria-pressed") == "true"
+
+
+def test_figures_tell_their_values_and_are_saved_in_light_colours(charts):
+    page = charts("translation.html", color_scheme="dark")
+    figure = page.locator("figure.chart").first
+    figure.locator("summary", has_text="The values drawn").click()
+    rows = figure.locator(".values tbody tr")
+    assert rows.count() > 20
+    heads = figure.locator(".values thead th").all_text_contents()
+    assert {"panel", "series", "mechanism", "seed", "value"} <= set(heads)
+    figure.locator(".plot summary").click()
+    with page.expect_download() as saved:
+        figure.locator(".vega-actions a", has_text="SVG").press("Enter")
+    text = Path(saved.value.path()).read_text("utf-8")
+    assert saved.value.suggested_filename == "translation-synthetic-laptop-by-length.svg"
+    assert "var(--" not in text and "#0067b8" in text
+
+
 @pytest.fixture(scope="module")
 def looked_at(tmp_path_factory) -> Path:
     """A report on photos, sounds and documents, with the papers' page."""
@@ -310,8 +374,9 @@ def test_the_page_on_tuning_is_read_on_any_screen(browser, tuned, width, scheme)
     page.locator("summary").nth(1).click()
     assert page.locator("details[open] td", has_text="winner").count() == 1
     assert page.locator("details[open] td", has_text="stopped early").count() == 2
-    assert page.locator("figure .panels svg").count() == 6
-    for drawing in page.locator("figure .panels svg").all():
+    page.wait_for_selector("html[data-drawn]", state="attached")
+    assert page.locator("figure .plot svg.marks").count() == 2
+    for drawing in page.locator("figure .plot svg.marks").all():
         box = drawing.bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["height"] > 60
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -93,14 +93,13 @@ def test_heads_and_layers_are_shown_where_they_were_kept(tmp_path):
 
 def test_curves_have_a_line_a_seed(report):
     page = page_of(report, "soft + concat")
-    assert [panel.title for panel in page.curves.panels] == [
-        "loss by step: loss",
-        "validation loss by step: validation loss",
-        "BLEU by source words: BLEU",
+    panels = page.curves.frame[["quantity", "axis"]].drop_duplicates()
+    assert panels.to_records(index=False).tolist() == [
+        *(("loss", "step"), ("validation_loss", "step"), ("bleu", "source words")),
     ]
-    assert [name for name, _ in page.curves.entries] == ["seed 1", "seed 2"]
+    assert list(page.curves.series) == ["1", "2"]
     assert "(test and long) has a line of its own" in page.curves.caption
-    assert page_of(report, "global + dot").curves.entries == ()
+    assert page_of(report, "global + dot").curves.series == {}
 
 
 def test_a_source_that_is_only_a_name_is_not_shown(tmp_path):

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from defusedxml import ElementTree
 from made_up import MECHANISMS
 
 from bench.store.cell import Cell
@@ -46,7 +47,7 @@ class Page(HTMLParser):
         self.labels += [value for name, value in attrs if name == "aria-labelledby"]
         self.links += [value for name, value in attrs if name in ("href", "src")]
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
-        self.scripts += tag == "script"
+        self.scripts += tag == "script" and named.get("type") != "application/json"
         if re.fullmatch("h[1-6]", tag):
             self.headings.append(int(tag[1]))
 
@@ -194,7 +195,9 @@ def test_everything_is_there_in_other_forms(site, report):
     for table in [report.overview, report.failures, *section.tables]:
         assert {f"tables/{table.name}.csv", f"tables/{table.name}.tex"} <= names
     for figure in section.figures:
-        assert {f"figures/{figure.name}.svg", f"figures/{figure.name}.pdf"} <= names
+        assert f"figures/{figure.name}.csv" in names
+    assert "figures.js" in names
+    assert not [name for name in names if name.endswith((".svg", ".pdf"))], "nobody asked for them"
     assert "report.md" in names
     assert "tables/results.csv" in names
 
@@ -254,7 +257,8 @@ def hostile(made, catalogue, tmp_path_factory) -> Path:
     failing = Cell("../../climb", "synthetic", "soft", SCRIPT)
     made_there = type(made)(store, examples=2)
     made_there.fail(failing, SCRIPT, f"</style>{SCRIPT}")
-    write_report(build_report(store, catalogue=catalogue), folder / "out" / "report")
+    report = build_report(store, catalogue=catalogue)
+    write_report(report, folder / "out" / "report", ("svg", "pdf"))
     return folder / "out" / "report"
 
 
@@ -280,3 +284,18 @@ def test_markup_in_data_stays_text_in_other_forms(hostile):
     assert SCRIPT not in (hostile / "report.md").read_text("utf-8")
     for path in (hostile / "figures").glob("*.svg"):
         assert SCRIPT not in path.read_text("utf-8")
+    assert list((hostile / "figures").glob("*.svg"))
+
+
+def test_figures_are_written_where_they_are_asked_for(hostile):
+    names = {path.stem for path in (hostile / "figures").iterdir()}
+    for name in names:
+        root = ElementTree.fromstring((hostile / "figures" / f"{name}.svg").read_text("utf-8"))
+        assert root.tag.endswith("svg")
+        assert not [node for node in root.iter() if node.tag.endswith("script")]
+        assert (hostile / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF-")
+    text = (hostile / "report.md").read_text("utf-8")
+    assert any(f"](figures/{name}.svg)" in text for name in names)
+    pages = " ".join(path.read_text("utf-8") for path in hostile.glob("*.html"))
+    linked = re.findall(r'<a href="figures/([^"]+)\.pdf">PDF</a>', pages)
+    assert linked and set(linked) <= names

@@ -7,33 +7,28 @@ All text and all attribute values are escaped here, whatever they came from.
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from markupsafe import Markup, escape
 
-from reports.figures import (
+from reports.attention_maps.drawing import (
     Box,
     Drawing,
     Group,
     Lines,
-    Marker,
-    Path,
     Picture,
     Shape,
     Strip,
     Text,
-    css_variables,
     pictures,
 )
+from reports.figures.theme import FONT, css_variables
+from reports.formats import clean
 
-FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',sans-serif"
 _UNIT = {"width": "1", "height": "1"}
 #: Longer texts (whole pictures among them) are not remembered.
 _SHORT = 64
-# What XML 1.0 does not allow, even escaped.
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def inline(drawing: Drawing) -> Markup:
@@ -69,11 +64,6 @@ def _shared(drawings: Iterable[Drawing]) -> str:
     return f"<defs>{images}</defs>" if images else ""
 
 
-def clean(text: str) -> str:
-    """The text without characters that no XML or HTML document may hold."""
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
 def _element(drawing: Drawing, *, style: str, extra: Mapping[str, str] | None = None) -> str:
     size = {
         **(extra or {}),
@@ -92,8 +82,6 @@ def _element(drawing: Drawing, *, style: str, extra: Mapping[str, str] | None = 
 
 def _shape(shape: Shape) -> str:
     match shape:
-        case Path():
-            return _path(shape)
         case Lines():
             return _lines(shape)
         case Box():
@@ -102,20 +90,10 @@ def _shape(shape: Shape) -> str:
             return _strip(shape)
         case Picture():
             return _picture(shape)
-        case Marker():
-            return _marker(shape)
         case Text():
             return _label(shape)
         case Group():
             return _group(shape)
-
-
-def _path(path: Path) -> str:
-    steps = "L".join(f"{_n(x)} {_n(y)}" for x, y in path.points)
-    paint = _stroke(path)
-    if path.opacity < 1:
-        paint["opacity"] = _n(path.opacity)
-    return f"<path{_attributes({'d': f'M{steps}', **paint})}/>"
 
 
 def _lines(lines: Lines) -> str:
@@ -160,16 +138,6 @@ def _image(picture: Picture, place: Mapping[str, str]) -> str:
     return f'<image{_attributes(attributes)} href="data:image/{kind};base64,{data}"/>'
 
 
-def _stroke(path: Path) -> dict[str, str]:
-    stroke = {
-        "fill": "none",
-        "stroke": f"var(--{path.role})",
-        "stroke-width": _n(path.width),
-        "stroke-linejoin": "round",
-    }
-    return {**stroke, "stroke-dasharray": path.dash} if path.dash else stroke
-
-
 def _box(box: Box) -> str:
     place = {"x": _n(box.x), "y": _n(box.y), "width": _n(box.width), "height": _n(box.height)}
     if box.outline:
@@ -183,39 +151,6 @@ def _box(box: Box) -> str:
         if box.opacity < 1:
             paint["fill-opacity"] = _n(box.opacity)
     return f"<rect{_attributes({**place, **paint})}{_closed('rect', box.title)}"
-
-
-def _marker(marker: Marker) -> str:
-    colour = f"var(--{marker.role})"
-    if marker.shape == "circle":
-        place = {"cx": _n(marker.x), "cy": _n(marker.y), "r": _n(marker.size)}
-        return f"<circle{_attributes({**place, 'fill': colour})}{_closed('circle', marker.title)}"
-    outlines = marker_outline(marker)
-    data = "".join("M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in part) for part in outlines)
-    if marker.shape in ("plus", "cross"):
-        paint = {"stroke": colour, "stroke-width": "1.8", "fill": "none"}
-    else:
-        data, paint = f"{data}Z", {"fill": colour}
-    return f"<path{_attributes({'d': data, **paint})}{_closed('path', marker.title)}"
-
-
-def marker_outline(marker: Marker) -> list[list[tuple[float, float]]]:
-    """The lines of a marker that is not a circle: open ones for plus and cross."""
-    x, y, r = marker.x, marker.y, marker.size
-    wide = r * 1.25
-    match marker.shape:
-        case "square":
-            s = r * 0.9
-            return [[(x - s, y - s), (x + s, y - s), (x + s, y + s), (x - s, y + s)]]
-        case "triangle":
-            return [[(x, y - wide), (x + wide, y + r), (x - wide, y + r)]]
-        case "diamond":
-            return [[(x, y - wide), (x + wide, y), (x, y + wide), (x - wide, y)]]
-        case "plus":
-            return [[(x - wide, y), (x + wide, y)], [(x, y - wide), (x, y + wide)]]
-        case "cross":
-            return [[(x - r, y - r), (x + r, y + r)], [(x - r, y + r), (x + r, y - r)]]
-    raise AssertionError(f"no such marker: {marker.shape}")
 
 
 def _label(label: Text) -> str:

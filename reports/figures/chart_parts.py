@@ -1,0 +1,217 @@
+"""What charts have in common: scales of series, legend toggles, zoom, and how data come in.
+
+A report has a hundred charts, many of one form, and Altair takes up to half a second for each that
+it builds by chains of methods, which validate and copy at every step. So a chart without its data
+(its layout) is built once for all data of the same form, from Altair's classes for the parts of a
+specification; `filled` and `specification` put a frame in. Tests validate each kind of chart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache, wraps
+from typing import Any, ParamSpec, TypeVar
+
+import altair as alt
+import pandas as pd
+from altair.utils.schemapi import debug_mode
+
+from reports.figures.theme import Style, config
+
+#: The parameter that holds the names of the series that a reader has hidden.
+HIDDEN = "hidden"
+#: Pixels between panels.
+SPACING = 22
+#: Pixels that scales leave at their ends, so that no marker is cut.
+EDGE = 6
+#: Names of a chart's data in its specification: its rows, and the lines in the background.
+ROWS, CONTEXT = "rows", "context"
+#: Significant digits of the numbers in a specification.
+_DIGITS = 6
+
+Series = tuple[tuple[str, Style], ...]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def layout(build: Callable[P, R]) -> Callable[P, R]:
+    """Decorates a function that builds a chart without its data: it does so once for the same
+    arguments, and without validating each part."""
+
+    @lru_cache(maxsize=256)
+    @wraps(build)
+    def built(*args: P.args, **kwargs: P.kwargs) -> R:
+        with debug_mode(False):
+            return build(*args, **kwargs)
+
+    return built  # type: ignore[return-value]
+
+
+def named(name: str = ROWS) -> alt.NamedData:
+    """Data of a layout."""
+    return alt.NamedData(name=name)
+
+
+def filled(chart: Any, frame: pd.DataFrame, context: pd.DataFrame | None = None) -> Any:
+    """A layout with its data: a chart of its own."""
+    whole = chart.copy(deep=False)
+    whole.datasets = _datasets(frame, context)
+    return whole
+
+
+def specification(
+    chart: Any, frame: pd.DataFrame, context: pd.DataFrame | None = None
+) -> dict[str, Any]:
+    """A layout with its data in Vega-Lite."""
+    found = without_data(chart)
+    return {**found, "datasets": {**found.get("datasets", {}), **_datasets(frame, context)}}
+
+
+def _datasets(frame: pd.DataFrame, context: pd.DataFrame | None) -> dict[str, Any]:
+    found = {ROWS: list(_records(frame))}
+    return found if context is None else {**found, CONTEXT: list(_records(context))}
+
+
+def grey_lines(frame: pd.DataFrame, lines: Sequence[str], x: str, y: str) -> pd.DataFrame:
+    """All lines of a frame, at the mean of the rows of each x, as one that is broken between them:
+    columns `x`, `y` (none where it breaks) and `place`. Vega draws one line many times faster."""
+    means = frame.groupby([*lines, x], sort=True)[y].mean().reset_index()
+    found: list[tuple[float, float | None]] = []
+    for _, line in means.groupby(list(lines), sort=False):
+        found += [*zip(line[x], line[y], strict=True), (float(line[x].iloc[-1]), None)]
+    return pd.DataFrame(found, columns=["x", "y"]).assign(place=range(len(found)))
+
+
+def context_layer(x_title: str, y_title: str) -> alt.Chart:
+    """The layer of `grey_lines`."""
+    return layer(
+        alt.MarkDef(type="line", style="context"),
+        {
+            "x": alt.X("x", type="quantitative", title=x_title),
+            "y": alt.Y("y", type="quantitative", title=y_title),
+            "order": alt.Order("place", type="quantitative"),  # not along x
+        },
+        data=named(CONTEXT),
+    )
+
+
+def columns(frame: pd.DataFrame) -> dict[str, Any]:
+    """The data of a chart as columns, small enough for a page: numbers as they are, and of texts
+    each once (`labels`) with the place of each row's (`codes`)."""
+    packed: dict[str, Any] = {}
+    for name in frame.columns:
+        values = _values(frame[name])
+        if any(isinstance(one, str) for one in values):
+            labels = dict.fromkeys(values)
+            places = {label: place for place, label in enumerate(labels)}
+            packed[str(name)] = {"labels": list(labels), "codes": [places[one] for one in values]}
+        else:
+            packed[str(name)] = values
+    return packed
+
+
+_WRITTEN: dict[int, tuple[Any, dict[str, Any]]] = {}  # with the layout, so that ids stay its own
+
+
+def without_data(chart: Any) -> dict[str, Any]:
+    """A layout in Vega-Lite, not to be changed."""
+    if id(chart) not in _WRITTEN:
+        _WRITTEN[id(chart)] = chart, chart.to_dict(validate=False)
+    return _WRITTEN[id(chart)][1]
+
+
+def _records(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    names = [str(name) for name in frame.columns]
+    for row in zip(*(_values(frame[name]) for name in frame.columns), strict=True):
+        yield dict(zip(names, row, strict=True))
+
+
+def _values(column: pd.Series) -> list[Any]:
+    """Values that JSON has: what is not known as None, numbers without idle digits."""
+    return [_plain(value) for value in column.tolist()]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return None if value != value else float(f"{value:.{_DIGITS}g}")
+    return value
+
+
+def hidden() -> alt.VariableParameter:
+    """The parameter that pages set when a series is clicked in the legend."""
+    return alt.VariableParameter(name=HIDDEN, value=[])
+
+
+def shown(field: str) -> alt.FilterTransform:
+    """A filter for rows whose series is not hidden."""
+    return alt.FilterTransform(f"indexof({HIDDEN}, datum[{field!r}]) < 0")
+
+
+def zoom(name: str = "zoom") -> alt.SelectionParameter:
+    """Moves and stretches the axes while Shift is held, so that pages scroll as ever."""
+    return alt.SelectionParameter(
+        name=name,
+        select=alt.IntervalSelectionConfig(
+            type="interval",
+            zoom="wheel![event.shiftKey]",
+            translate="[pointerdown[event.shiftKey], window:pointerup] > window:pointermove!",
+        ),
+        bind="scales",
+    )
+
+
+def aggregate(
+    field: str, operations: Sequence[tuple[str, str]], by: Sequence[str]
+) -> alt.AggregateTransform:
+    """Aggregates of a field by groups; each of the operations has the name of its result."""
+    found = [
+        alt.AggregatedFieldDef(op=operation, field=field, **{"as": name})
+        for operation, name in operations
+    ]
+    return alt.AggregateTransform(aggregate=found, groupby=list(by))
+
+
+def colour(field: str, series: Series) -> alt.Color:
+    """Colours of series; all channels of a field have the same domain, so that Vega draws one
+    legend for them."""
+    return alt.Color(field, type="nominal", title=None, scale=_scale(series, "colour"))
+
+
+def dash(field: str, series: Series) -> alt.StrokeDash:
+    """Dash patterns of series."""
+    return alt.StrokeDash(field, type="nominal", title=None, scale=_scale(series, "dash"))
+
+
+def marker(field: str, series: Series) -> dict[str, Any]:
+    """Channels of the points of series: filled, but hollow where training had not converged."""
+    return {
+        "color": colour(field, series),
+        "fill": alt.Fill(field, type="nominal", title=None, scale=_scale(series, "colour")),
+        "shape": alt.Shape(field, type="nominal", title=None, scale=_scale(series, "marker")),
+        "fillOpacity": hollow(),
+    }
+
+
+def hollow() -> alt.FillOpacityValue:
+    """Fills what had converged, or is not known to have not."""
+    return alt.FillOpacityValue(1, condition={"test": "datum.converged === false", "value": 0})
+
+
+def layer(
+    mark: alt.MarkDef, encoding: Mapping[str, Any], data: Any = alt.Undefined, **others: Any
+) -> alt.Chart:
+    """One layer of a chart."""
+    return alt.Chart(data=data, mark=mark, encoding=alt.FacetedEncoding(**encoding), **others)
+
+
+def configuration() -> Any:
+    """The look of all charts."""
+    return config()
+
+
+def _scale(series: Series, what: str) -> alt.Scale:
+    values = [getattr(one, what) for _, one in series]
+    return alt.Scale(
+        domain=[name for name, _ in series],
+        range=[list(one) if what == "dash" else one for one in values],
+    )

@@ -1,7 +1,8 @@
 """Pages: self-contained HTML that opens from the file system, without any network.
 
 Style and script stand in every page; a content policy lets nothing else run or load. A script in
-somebody's sentence therefore stays a text even if an escape were forgotten.
+somebody's sentence therefore stays a text even if an escape were forgotten. Only the attention
+explorers load more: their script, and the data of the examples that are looked at.
 """
 
 from __future__ import annotations
@@ -20,6 +21,13 @@ from reports.load import slug
 from reports.tables import Label, Missing, Number, task_page_name
 
 _ASSETS = Path(__file__).parent / "assets"
+#: File name of the attention explorer's script, one for the whole site.
+EXPLORER = "explorer.js"
+
+
+def asset(name: str) -> str:
+    """Read one of the files in `assets`."""
+    return (_ASSETS / name).read_text(encoding="utf-8")
 
 
 def template_environment() -> Environment:
@@ -34,8 +42,8 @@ def template_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script = (_ASSETS / "site.js").read_text(encoding="utf-8")
-    style = css_variables() + (_ASSETS / "site.css").read_text(encoding="utf-8")
+    script = asset("site.js")
+    style = css_variables() + asset("site.css")
     made.filters |= {
         "svg": svg.inline,
         "metric": formats.metric_name,
@@ -51,13 +59,20 @@ def template_environment() -> Environment:
         "label": lambda entry: isinstance(entry, Label),
     }
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    # Scripts of the same site, which may be a folder (some browsers call that no site); and sounds
+    # that the explorer puts together.
+    files = f"script-src 'self' file: 'sha256-{digest}'; media-src blob:"
     made.globals |= {
         "style": Markup(style),
         "script": Markup(script),
-        "policy": (
-            f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
-            "img-src data:; base-uri 'none'; form-action 'none'"
-        ),
+        "policy": policy,
+        "explorer_policy": policy.replace(f"script-src 'sha256-{digest}'", files),
+        "explorer_style": Markup(asset("explorer.css")),
+        "EXPLORER": EXPLORER,
     }
     return made
 

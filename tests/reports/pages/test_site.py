@@ -16,6 +16,7 @@ from reports.pages.site import write_report
 
 VOID = {"meta", "link", "br", "wbr", "img", "input", "hr", "path", "rect", "circle"}
 SCRIPT = "<script>alert(1)</script>"
+EXPLORER = "attention-translation-synthetic-laptop.html"
 
 
 class Page(HTMLParser):
@@ -69,7 +70,7 @@ def pages(site: Path) -> dict[str, Page]:
 
 def test_there_is_an_overview_and_a_page_per_task(pages):
     whole = {name for name in pages if not name.startswith("cell-")}
-    assert whole == {"index.html", "translation.html"}
+    assert whole == {"index.html", "translation.html", EXPLORER}
 
 
 def test_there_is_a_page_for_whatever_finished(pages, report):
@@ -122,7 +123,7 @@ def check_links(pages: dict[str, Page], site: Path) -> None:
             assert not link.startswith("//"), (name, link)
             if target:
                 assert (site / target).exists(), (name, link)
-            if anchor:
+            if anchor and not anchor.startswith("example="):  # a view of the explorer
                 assert anchor in pages[target or name].ids, (name, link)
 
 
@@ -138,7 +139,7 @@ def test_a_task_with_several_settings_has_a_page_for_each(
     texts = {path.name: path.read_text("utf-8") for path in (folder / "report").glob("*.html")}
     pages = {name: Page(text) for name, text in texts.items()}
     check_links(pages, folder / "report")
-    whole = [name for name in pages if not name.startswith("cell-")]
+    whole = [name for name in pages if not name.startswith(("cell-", "attention-"))]
     own = {"translation-synthetic-laptop.html", "translation-synthetic-noise-0-2-laptop.html"}
     assert set(whole) == {"index.html", "translation.html", *own}
     for name, page in pages.items():
@@ -163,12 +164,23 @@ def test_nothing_is_loaded_from_a_network(site):
         assert "default-src &#39;none&#39;" in text
 
 
+def test_only_the_explorer_may_load_files_of_the_site(site):
+    for path in site.glob("*.html"):
+        text = path.read_text("utf-8")
+        explorer = path.name == EXPLORER
+        assert ("script-src &#39;self&#39;" in text) == explorer, path.name
+        assert ('<script src="explorer.js" defer></script>' in text) == explorer, path.name
+        policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
+        assert "unsafe-eval" not in policy and "connect-src" not in policy
+        assert "unsafe-inline" not in policy.split("script-src")[1].split(";")[0]
+
+
 def test_only_our_own_script_may_run(pages, site):
     import base64
     import hashlib
 
     for name, page in pages.items():
-        assert page.scripts == 1, name
+        assert page.scripts == (2 if name == EXPLORER else 1), name
         assert page.handlers == [], name
         text = (site / name).read_text("utf-8")
         script = text.split("<script>")[1].split("</script>")[0]
@@ -178,7 +190,8 @@ def test_only_our_own_script_may_run(pages, site):
 
 def test_pages_stay_small(site):
     for path in site.glob("*.html"):
-        assert path.stat().st_size < 2_000_000, path.name
+        explorer = path.name.startswith("attention-")
+        assert path.stat().st_size < (40_000 if explorer else 350_000), path.name
 
 
 def test_missing_figures_are_named_on_the_page(site):
@@ -263,7 +276,7 @@ def test_markup_in_data_stays_text(hostile):
         text = path.read_text("utf-8")
         page = Page(text)
         assert page.errors == []
-        assert page.scripts == 1
+        assert page.scripts == 1 + path.name.startswith("attention-")
         assert page.handlers == []
         assert "alert(1)" in text
         assert SCRIPT not in text

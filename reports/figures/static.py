@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 from bench.store.files import user_cache
 from reports.figures import Figure
-from reports.figures.theme import without_variables
 from tasks.data.cache import cached
 
 Format = Literal["svg", "pdf", "png", "json"]
@@ -68,22 +67,6 @@ def _convert(
             content = vl_convert.svg_to_png(svg, scale=_SCALE)
         found.append((f"{name}.{one}", content))
     return found
-
-
-def drawing_files(
-    name: str, svg: str, formats: tuple[Format, ...]
-) -> Iterator[tuple[str, str | bytes]]:
-    """Files of an SVG that pages have in their CSS variables: the same in light colours."""
-    import vl_convert
-
-    light = without_variables(svg)
-    for one in formats:
-        if one == "svg":
-            yield f"{name}.svg", light
-        elif one == "pdf":
-            yield f"{name}.pdf", vl_convert.svg_to_pdf(light)
-        elif one == "png":
-            yield f"{name}.png", vl_convert.svg_to_png(light, scale=_SCALE)
 
 
 def bundle() -> str:

@@ -71,7 +71,6 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
 
 _CODES = {PALETTE[role].light: role for role in CHART_ROLES}
 _CODE = re.compile("|".join(_CODES))
-_VARIABLE = re.compile(r"var\(--([a-z0-9-]+)\)")
 
 
 @dataclass(frozen=True)
@@ -108,11 +107,6 @@ def colour(role: str) -> str:
 def with_variables(text: str) -> str:
     """Text (a specification as JSON) with CSS variables in place of the colours of charts."""
     return _CODE.sub(lambda found: f"var(--{_CODES[found[0]]})", text)
-
-
-def without_variables(text: str) -> str:
-    """Text (an SVG) with light colours in place of CSS variables."""
-    return _VARIABLE.sub(lambda found: colour(found[1]) if found[1] in PALETTE else found[0], text)
 
 
 def config() -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Style and script stand in every page; a content policy lets nothing run but that script and the
 files of the site that it loads itself. A script in somebody's sentence therefore stays a text even
-if an escape were forgotten. `figures.js` draws the figures, whose data stand in the pages.
+if an escape were forgotten. `figures.js` draws the figures, whose data stand in the pages;
+`explorer.js` draws attention, of examples whose data it loads when they are looked at.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from reports import formats
-from reports.attention_maps import svg
 from reports.figures import Figure
 from reports.figures.chart_parts import CONTEXT, ROWS, columns, without_data
 from reports.figures.static import bundle
@@ -31,6 +31,13 @@ from reports.tables import Label, Missing, Number, task_page_name
 FIGURES = "figures.js"
 
 _ASSETS = Path(__file__).parent / "assets"
+#: File name of the attention explorer's script, one for the whole site.
+EXPLORER = "explorer.js"
+
+
+def asset(name: str) -> str:
+    """Read one of the files in `assets`."""
+    return (_ASSETS / name).read_text(encoding="utf-8")
 
 
 def template_environment() -> Environment:
@@ -45,10 +52,9 @@ def template_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script = (_ASSETS / "site.js").read_text(encoding="utf-8")
-    style = css_variables() + (_ASSETS / "site.css").read_text(encoding="utf-8")
+    script = asset("site.js")
+    style = css_variables() + asset("site.css")
     made.filters |= {
-        "svg": svg.inline,
         "layout": _layout,
         "rows": _data,
         "metric": formats.metric_name,
@@ -67,12 +73,14 @@ def template_environment() -> Environment:
     made.globals |= {
         "style": Markup(style),
         "script": Markup(script),
-        # The script of pages alone runs, and what it loads: the one that draws figures.
+        # The script of pages alone runs, and what it loads; the explorer plays sounds that it has
+        # put together.
         "policy": (
             f"default-src 'none'; style-src 'unsafe-inline'; "
             f"script-src 'sha256-{digest}' 'strict-dynamic'; "
-            "img-src data:; base-uri 'none'; form-action 'none'"
+            "img-src data:; media-src blob:; base-uri 'none'; form-action 'none'"
         ),
+        "explorer_style": Markup(asset("explorer.css")),
     }
     return made
 
@@ -87,7 +95,7 @@ def figures_script() -> str:
             bundle(),
             f"window.attnbenchFigures = {{look: {with_variables(json.dumps(look))}, "
             f"light: {json.dumps(light)}}};",
-            (_ASSETS / "figures.js").read_text(encoding="utf-8"),
+            asset("figures.js"),
         ]
     )
 

@@ -1,31 +1,19 @@
-"""The page of one mechanism in one setting: seeds, curves, best and worst outputs, and attention
-maps, head by head where those are kept.
+"""The page of one mechanism in one setting: seeds, curves, best and worst outputs, and links to its
+attention in the explorer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.store.result import Result, Trace
+from bench.store.result import Result
 from reports import formats
-from reports.attention_maps import attention_map
-from reports.attention_maps.drawing import Drawing
 from reports.figures import Figure
 from reports.figures.seeds import seeds_figure
 from reports.load import BenchmarkSetting, Contender, TaskEntry, slug
-from reports.pages.gallery import (
-    DOING,
-    AttentionMap,
-    Prediction,
-    choose_examples,
-    read_predictions,
-    read_traces,
-    reading_hint,
-    source_text,
-    whole_map,
-)
+from reports.pages.explorer import Explorer, ExplorerExample, Prediction, read_predictions
 from reports.statistics import Analysis
 from reports.tables import (
     Column,
@@ -45,28 +33,6 @@ if TYPE_CHECKING:
 
 #: Predictions shown from either end.
 _PREDICTIONS = 6
-#: Maps of single heads and layers shown of one example.
-_PARTS = 24
-_EXAMPLES_WITH_PARTS = 2
-
-
-@dataclass(frozen=True)
-class AttentionExample:
-    """The attention of one contender on one example.
-
-    Attributes:
-        source: "" where it is no text.
-        means: means over heads and layers, writing freely and reading the reference.
-        parts: single heads and layers.
-    """
-
-    title: str
-    source: str
-    references: tuple[str, ...]
-    prediction: str
-    kind: str
-    means: tuple[AttentionMap, ...]
-    parts: tuple[AttentionMap, ...]
 
 
 @dataclass(frozen=True)
@@ -82,33 +48,35 @@ class CellPage:
     curves: Figure | None
     best: tuple[Prediction, ...]
     worst: tuple[Prediction, ...]
-    examples: tuple[AttentionExample, ...]
+    examples: tuple[ExplorerExample, ...]
+    explorer: Explorer
     notes: tuple[str, ...]
 
-    @property
-    def hint(self) -> str:
-        """How to read the attention maps."""
-        return reading_hint(self.examples[0].kind) if self.examples else ""
 
-    @property
-    def drawings(self) -> list[Drawing]:
-        return [one.drawing for look in self.examples for one in (*look.means, *look.parts)]
-
-
-def cell_pages(analysis: Analysis, store: Store, task: TaskEntry) -> Iterator[CellPage]:
+def cell_pages(
+    analysis: Analysis, store: Store, task: TaskEntry, explorer: Explorer
+) -> Iterator[CellPage]:
     """Yield the pages of the leading contenders."""
     entries = main_entries(analysis)
     for place in analysis.leading:
-        yield _page(analysis, place, entries[place], store, task)
+        yield _page(analysis, place, entries[place], store, task, explorer)
 
 
-def _page(analysis: Analysis, place: int, entry: Entry, store: Store, task: TaskEntry) -> CellPage:
+def _page(
+    analysis: Analysis,
+    place: int,
+    entry: Entry,
+    store: Store,
+    task: TaskEntry,
+    explorer: Explorer,
+) -> CellPage:
     frame = analysis.frame
     contender = frame.contenders[place]
     predictions, notes = read_predictions(store, contender.done[0].hash)
     rows = [one for one in predictions if one.score is not None]
     best, worst = _extremes(rows, analysis.main.subset)
-    traces, problem = read_traces(store, contender.done[0].hash)
+    problem = explorer.problems.get(contender.name)
+    own = [one for one in explorer.examples if one.listed and contender.name in one.traced]
     return CellPage(
         href=cell_page_name(frame.setting, contender),
         setting=frame.setting,
@@ -119,8 +87,9 @@ def _page(analysis: Analysis, place: int, entry: Entry, store: Store, task: Task
         curves=seeds_figure(contender, frame.main_metric, task),
         best=best,
         worst=worst,
-        examples=_examples(traces, rows, analysis.main.subset, contender.name),
-        notes=(*notes, *problem, *run_notes(contender.done)),
+        examples=tuple(own),
+        explorer=explorer,
+        notes=(*notes, *([problem] if problem else []), *run_notes(contender.done)),
     )
 
 
@@ -178,40 +147,3 @@ def _extremes(
     )
     count = min(_PREDICTIONS, len(own) // 2)
     return tuple(own[:count]), tuple(reversed(own[len(own) - count :]))
-
-
-def _examples(
-    traces: Sequence[Trace], rows: Sequence[Prediction], subset: str, name: str
-) -> tuple[AttentionExample, ...]:
-    texts = {row.key: row for row in rows}
-    found = []
-    for number, key in enumerate(choose_examples(traces, subset)):
-        own = [one for one in traces if (one.subset, one.example) == key]
-        own = [one for one in own if one.source and one.target]
-        if not own:
-            continue
-        text = texts.get(key)
-        with_parts = next((trace for trace in own if trace.parts), None)
-        parts = _parts(with_parts, name) if with_parts and number < _EXAMPLES_WITH_PARTS else ()
-        found.append(
-            AttentionExample(
-                f"Example {key[1]} of the test set “{key[0]}”",
-                text.shown_source if text else source_text(own[0]),
-                text.references if text else (),
-                text.text if text else "",
-                own[0].kind,
-                tuple(whole_map(trace, name, f"while {DOING[trace.mode]}") for trace in own),
-                parts,
-            )
-        )
-    return tuple(found)
-
-
-def _parts(trace: Trace, name: str) -> tuple[AttentionMap, ...]:
-    """Draw single heads and layers of one trace."""
-    return tuple(
-        AttentionMap(
-            part, attention_map(replace(trace, weights=weights), f"Attention of {name}, {part}")
-        )
-        for part, weights in list(trace.parts.items())[:_PARTS]
-    )

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reports import formats
-from reports.formats import clean
 from reports.load import BenchmarkSetting
 from reports.pages import template_environment
 from reports.statistics.comparison import CellDifference, StoreComparison

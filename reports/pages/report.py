@@ -18,8 +18,8 @@ from reports.figures.series import Styles
 from reports.load import BenchmarkSetting, Catalogue, Collection, Frame, collect, load
 from reports.pages.cell import CellPage, cell_pages
 from reports.pages.comparisons import Comparisons, comparisons
+from reports.pages.explorer import Explorer, explorer
 from reports.pages.findings import findings
-from reports.pages.gallery import GalleryExample, gallery, reading_hint
 from reports.pages.tuning import TuningSection, tuning_sections
 from reports.replication import Replication, paper_studies, replicate
 from reports.results import study_name, wide
@@ -69,20 +69,10 @@ class Section:
     curves: tuple[Figure, ...]
     by_length: Figure | None
     against_cost: Figure | None
-    exhibits: tuple[GalleryExample, ...]
+    explorer: Explorer
     signatures: tuple[Fact, ...]
     notes: tuple[str, ...]
     cells: tuple[CellPage, ...] = ()
-
-    @property
-    def kind(self) -> str:
-        """The kind of source of the examples: "words", "frames" or "grid"."""
-        return self.exhibits[0].kind if self.exhibits else "words"
-
-    @property
-    def hint(self) -> str:
-        """How to read the attention maps of the examples."""
-        return reading_hint(self.kind)
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -179,7 +169,7 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:
     analysis = analyse(frame, store)
     styles = Styles(frame, [entry.name for entry in catalogue.scores])
     task = catalogue.task(frame.setting.task)
-    exhibits, notes = gallery(frame, analysis.order, analysis.main.subset, store)
+    looked = explorer(frame, analysis.order, analysis.main.subset, store)
     return Section(
         setting=frame.setting,
         analysis=analysis,
@@ -196,8 +186,8 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:
         curves=tuple(training_curves(analysis, styles)),
         by_length=by_length(analysis, styles, task),
         against_cost=quality_against_cost(analysis, styles),
-        exhibits=exhibits,
+        explorer=looked,
         signatures=signatures(frame.done),
-        notes=(*analysis.notes, *notes, *run_notes(frame.done)),
-        cells=tuple(cell_pages(analysis, store, task)),
+        notes=(*analysis.notes, *looked.notes, *run_notes(frame.done)),
+        cells=tuple(cell_pages(analysis, store, task, looked)),
     )

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from reports.attention_maps import svg
-from reports.attention_maps.drawing import Drawing, tiled
-from reports.attention_maps.svg import definitions
 from reports.figures import Figure
-from reports.figures.static import Format, converted, drawing_files
+from reports.figures.static import Format, converted
 from reports.formats import clean
 from reports.load import BenchmarkSetting
-from reports.pages import FIGURES, figures_script, template_environment
+from reports.pages import EXPLORER, FIGURES, asset, figures_script, template_environment
 from reports.pages.replication import command, summary_table, tables_of
 from reports.pages.report import Report, Section
 from reports.tables import Table, task_page_name
@@ -34,9 +31,9 @@ TUNING = "tuning.html"
 
 
 def pages(report: Report, formats: tuple[Format, ...] = ()) -> dict[str, str]:
-    """Render HTML by file name: the overview, a page per task and mechanism, one on the papers,
-    and one on the search for hyperparameters where there was one. A task with several settings has
-    a page for each of them, so that pages stay small."""
+    """Render HTML by file name: the overview, a page per task and mechanism, the attention
+    explorers, a page on the papers, and one on the search for hyperparameters where there was one.
+    A task with several settings has a page for each of them, so that pages stay small."""
     environment = template_environment()
     environment.filters["place"] = lambda setting: setting_href(setting, report)
     environment.filters["command"] = lambda one: command(one, report.collection.address)
@@ -48,23 +45,23 @@ def pages(report: Report, formats: tuple[Format, ...] = ()) -> dict[str, str]:
     for name in report.collection.tasks:
         sections, task = report.of_task(name), report.catalogue.task(name)
         here = task_page_name(name)
-        several = len(sections) > 1
-        pictures = "" if several else definitions(_maps(sections[0]))
-        found[here] = task_template.render(
-            task=task, sections=sections, here=here, pictures=pictures
-        )
-        for section in sections if several else ():
+        found[here] = task_template.render(task=task, sections=sections, here=here)
+        for section in sections if len(sections) > 1 else ():
             found[setting_href(section.setting, report)] = setting_template.render(
-                task=task, section=section, here=here, pictures=definitions(_maps(section))
+                task=task, section=section, here=here
             )
+    looked = environment.get_template("explorer.html.j2")
     cell = environment.get_template("cell.html.j2")
     for section in report.sections:
+        if section.explorer.examples:
+            found[section.explorer.href] = looked.render(
+                explorer=section.explorer, here=task_page_name(section.setting.task)
+            )
         for one in section.cells:
             found[one.href] = cell.render(
                 cell=one,
                 main_metric=section.analysis.frame.main_metric,
                 here=task_page_name(section.setting.task),
-                pictures=definitions(one.drawings),
             )
     if report.replications:
         found[REPLICATION] = environment.get_template("replication.html.j2").render(
@@ -86,10 +83,6 @@ def setting_href(setting: BenchmarkSetting, report: Report) -> str:
     if len(report.of_task(setting.task)) > 1:
         return f"{setting.slug}.html"
     return f"{task_page_name(setting.task)}#{setting.slug}"
-
-
-def _maps(section: Section) -> Iterator[Drawing]:
-    return (one.drawing for each in section.exhibits for one in (*each.free, *each.forced))
 
 
 def report_text(report: Report, formats: tuple[Format, ...] = ()) -> str:
@@ -172,6 +165,10 @@ def write_report(report: Report, out: Path, formats: tuple[Format, ...] = ()) ->
 def _files(report: Report, formats: tuple[Format, ...]) -> Iterator[tuple[str, str | bytes]]:
     yield from pages(report, formats).items()
     yield FIGURES, figures_script()
+    if any(section.explorer.examples for section in report.sections):
+        yield EXPLORER, asset(EXPLORER)
+    for section in report.sections:
+        yield from section.explorer.files.items()
     yield "report.md", report_text(report, formats)
     for table in _tables(report):
         yield f"tables/{table.name}.csv", csv_text(table)
@@ -184,9 +181,6 @@ def _files(report: Report, formats: tuple[Format, ...]) -> Iterator[tuple[str, s
     if formats:
         for name, content in converted(figures, formats):
             yield f"figures/{name}", content
-        for name, drawing in _maps_by_name(report):
-            for file, content in drawing_files(name, svg.document(drawing), formats):
-                yield f"figures/{file}", content
 
 
 def _tables(report: Report) -> Iterator[Table]:
@@ -213,13 +207,3 @@ def _figures(report: Report) -> Iterator[Figure]:
         yield from searched.figures
     for section in report.sections:
         yield from section.figures
-
-
-def _maps_by_name(report: Report) -> Iterator[tuple[str, Drawing]]:
-    for section in report.sections:
-        for place, exhibit in enumerate(section.exhibits, start=1):
-            for mode, maps in (("free", exhibit.free), ("forced", exhibit.forced)):
-                if maps:
-                    name = f"{section.setting.slug}-attention-{place}-{mode}"
-                    named = [one.named() for one in maps]
-                    yield name, tiled(named, 3, title=exhibit.title, gap=28)

@@ -8,6 +8,7 @@ Traces hold the weights with the true spans and the features as a picture.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,10 +28,13 @@ from tasks.evaluation.alignment import (
     uniform_weights,
 )
 from tasks.evaluation.decode import Read, Written
+from tasks.speech.audio import resample
 from tasks.speech.datasets import Span, Utterance
 
 #: Largest picture of an utterance's features that a trace carries: bands, columns.
 MOST_BANDS, MOST_COLUMNS = 64, 200
+#: Samples a second of the sound that a trace carries, and how many seconds of it at most.
+SOUND_RATE, MOST_SECONDS = 8_000, 12
 #: Features that many deviations from their mean are the ends of the picture's scale.
 REACH = 2.5
 
@@ -287,15 +291,22 @@ def agree(
     return alignment, metrics
 
 
-def traces(one: Listened, subset: str, grid: TimeGrid, features: np.ndarray) -> list[Trace]:
+def traces(
+    one: Listened,
+    subset: str,
+    grid: TimeGrid,
+    features: np.ndarray,
+    heard: dict[str, Any] | None = None,
+) -> list[Trace]:
     """The traces of one utterance, free and forced.
 
     Positions are labelled with the time of their centre. `extra` holds the seconds between
     positions and the first one's centre, the duration, the true spans with the units of the
-    reference, and the features as a picture (`picture`).
+    reference, and the features as a picture (`picture`); that of the first trace also the sound.
 
     Args:
         features: F,S of the utterance, bands by frames.
+        heard: the sound as JSON data (`sound`), None where it is not to be carried.
     """
     size = one.forced.shape[1]
     spans, reference = one.utterance.spans, one.utterance.units
@@ -312,9 +323,10 @@ def traces(one: Listened, subset: str, grid: TimeGrid, features: np.ndarray) -> 
         "picture": picture(features),
     }
     source = tuple(f"{centre:.2f} s" for centre in grid.centres(size))
-    rows: list[tuple[Mode, tuple[str, ...], Written | Read, Any]] = [
-        ("free", one.units, one.written, carried),
-        ("forced", reference, one.read, links),
+    with_sound = extra if heard is None else {**extra, "sound": heard}
+    rows: list[tuple[Mode, tuple[str, ...], Written | Read, Any, dict[str, Any]]] = [
+        ("free", one.units, one.written, carried, with_sound),
+        ("forced", reference, one.read, links, extra),
     ]
     return [
         Trace(
@@ -327,9 +339,9 @@ def traces(one: Listened, subset: str, grid: TimeGrid, features: np.ndarray) -> 
             weights=seen.weights,
             parts=seen.parts,
             gold=gold,
-            extra=extra,
+            extra=own,
         )
-        for mode, target, seen, gold in rows
+        for mode, target, seen, gold, own in rows
         if seen.weights is not None
     ]
 
@@ -345,3 +357,20 @@ def picture(features: np.ndarray) -> list[str]:
     means = sums / np.diff(np.append(borders, frames))
     levels = np.rint((np.clip(means / REACH, -1, 1) + 1) * 127.5).astype(np.uint8)
     return [row.tobytes().hex() for row in levels]
+
+
+def sound(samples: np.ndarray, rate: int) -> dict[str, Any]:
+    """A sound for people to listen to, as JSON data: `rate`, samples a second, and `samples`,
+    base64 of 8-bit mu-law codes (the curve of ITU-T G.711 without steps: silence lies between 127
+    and 128), as loud as they can be. It has telephone quality; a longer sound is cut.
+
+    Args:
+        samples: n samples, mono, float32; `rate` of them a second.
+    """
+    samples = samples[: MOST_SECONDS * rate]
+    if rate > SOUND_RATE:
+        samples, rate = resample(samples, rate, SOUND_RATE), SOUND_RATE
+    levels = samples / max(float(np.abs(samples).max(initial=0.0)), 1e-9)
+    companded = np.sign(levels) * np.log1p(255 * np.abs(levels)) / np.log(256)
+    codes = np.rint((companded + 1) * 127.5).astype(np.uint8)
+    return {"rate": rate, "samples": base64.b64encode(codes.tobytes()).decode("ascii")}

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from bench.errors import UsageError
 from bench.store.result import Trace
 from tasks.base import Evaluation
 from tasks.data.batching import Batch
@@ -34,10 +35,10 @@ from tasks.evaluation.scoring import (
     with_perplexity,
 )
 from tasks.evaluation.sequence_alignment import Edits, Sequences, edit
-from tasks.speech.alignment import Listened, TimeGrid, agree, equal_pairs, traces
+from tasks.speech.alignment import Listened, TimeGrid, agree, equal_pairs, sound, traces
 from tasks.speech.baselines import constant_rate, constant_transcript
 from tasks.speech.data import SpeechData, Split
-from tasks.speech.datasets import Unit, join_units
+from tasks.speech.datasets import Unit, Utterance, join_units
 from tasks.speech.model import SpeechModule
 
 #: The error rate of each kind of unit.
@@ -250,8 +251,22 @@ def _traces(
     return [
         trace
         for index, one in enumerate(listened)
-        for trace in traces(one, subset, grid, split.frames(index)[:, :bands].T)
+        for trace in traces(
+            one, subset, grid, split.frames(index)[:, :bands].T, _sound(one.utterance, data)
+        )
     ]
+
+
+def _sound(utterance: Utterance, data: SpeechData) -> dict[str, Any] | None:
+    """The sound for its trace; None where the corpus has only features, or no longer its file."""
+    reader = data.corpus.reader
+    if reader.kind != "waveforms":
+        return None
+    try:
+        [samples] = reader.read([utterance])
+    except UsageError:
+        return None
+    return sound(samples, data.corpus.rate)
 
 
 def _words(sequences: Sequences) -> list[list[str]]:

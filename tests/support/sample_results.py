@@ -15,7 +15,7 @@ from PIL import Image
 from bench.store.cell import Cell
 from bench.store.result import Alignment, AlignmentFigures, Cost, Primary, Provenance, Result, Trace
 from bench.store.store import Store
-from tasks.speech.alignment import picture
+from tasks.speech.alignment import picture, sound
 
 LABELS = ("entailment", "neutral", "contradiction")
 PROVENANCE = Provenance(package_version="0.1.0", started="2025-01-31", finished="2025-01-31")
@@ -96,6 +96,7 @@ def sound_trace(mode: str = "free", **changes: Any) -> Trace:
             "units": list(units),
             "spans": [[float(a), float(b)] for a, b in pairwise(borders)],
             "picture": picture(rng.standard_normal((20, 64))),
+            "sound": sound(np.sin(np.arange(5120) * 440 * 2 * np.pi / 8000), 8000),
         },
     }
     return Trace(**{**fields, **changes})

@@ -28,86 +28,22 @@
     });
   };
 
-  // Source units of a row with the weights that its rectangles show.
-  const weightsOf = (map, row) => {
-    const cell = Number(map.dataset.cell);
-    const weights = new Map();
-    for (const box of row.querySelectorAll(".strip rect")) {
-      const place = Math.round(Number(box.getAttribute("x")) / cell);
-      weights.set(place, Number(box.getAttribute("fill-opacity")));
+  // The only way that scripts of other files get into a page (`strict-dynamic`): what draws figures,
+  // and the attention explorer, which loads the data of its examples likewise.
+  const drawers = { "figure.chart": "figures.js", "form.explorer": "explorer.js" };
+  const load = () => {
+    for (const [drawn, file] of Object.entries(drawers)) {
+      if (!document.querySelector(drawn)) continue;
+      const script = document.createElement("script");
+      script.src = file;
+      script.async = false;
+      document.head.append(script);
     }
-    return weights;
-  };
-
-  const read = (map, row) => {
-    const weights = weightsOf(map, row);
-    const most = Math.max(0, ...weights.values());
-    map.classList.add("reading");
-    for (const other of map.querySelectorAll(".row")) {
-      other.classList.toggle("active", other === row);
-      other.setAttribute("aria-selected", String(other === row));
-    }
-    for (const label of map.querySelectorAll(".source")) {
-      const weight = weights.get(Number(label.dataset.s)) ?? 0;
-      label.classList.toggle("lit", weight > 0 && weight >= most / 3);
-    }
-    map.closest("figure").querySelector(".readout").textContent = row.querySelector("title").textContent;
-  };
-
-  const rest = (map) => {
-    map.classList.remove("reading");
-    for (const row of map.querySelectorAll(".row")) {
-      row.classList.remove("active");
-      row.setAttribute("aria-selected", "false");
-    }
-    map.closest("figure").querySelector(".readout").textContent = "";
-  };
-
-  // The same unit at the same place in all maps of one example: mechanisms side by side.
-  const together = (map, row) => {
-    for (const other of map.closest(".maps").querySelectorAll(".map")) {
-      const twin = [...other.querySelectorAll(".row")].find(
-        (one) => one.dataset.t === row.dataset.t && one.dataset.word === row.dataset.word);
-      if (twin) read(other, twin); else rest(other);
-    }
-  };
-
-  const explore = (map) => {
-    const rows = [...map.querySelectorAll(".row")];
-    const list = map.querySelector("[role=listbox]");
-    const end = () => map.closest(".maps").querySelectorAll(".map").forEach(rest);
-    for (const row of rows) {
-      row.addEventListener("pointerenter", () => together(map, row));
-      row.addEventListener("click", () => together(map, row));
-    }
-    map.addEventListener("pointerleave", () => { if (document.activeElement !== list) end(); });
-    list.addEventListener("focus", () => {
-      if (!map.querySelector(".row.active")) together(map, rows[0]);
-    });
-    list.addEventListener("blur", end);
-    list.addEventListener("keydown", (event) => {
-      const steps = { ArrowDown: 1, ArrowUp: -1, Home: -rows.length, End: rows.length };
-      if (!(event.key in steps)) return;
-      event.preventDefault();
-      const now = rows.findIndex((row) => row.classList.contains("active"));
-      const next = Math.min(rows.length - 1, Math.max(0, now + steps[event.key]));
-      together(map, rows[next]);
-    });
-  };
-
-  // The only way that a script of another file gets into a page (`strict-dynamic`).
-  const figures = () => {
-    if (!document.querySelector("figure.chart")) return;
-    const script = document.createElement("script");
-    script.src = "figures.js";
-    script.async = false;
-    document.head.append(script);
   };
 
   document.addEventListener("DOMContentLoaded", () => {
     themeButton();
-    figures();
-    document.querySelectorAll(".map").forEach(explore);
+    load();
   });
 
   // Paper cannot be clicked: what is folded is printed.

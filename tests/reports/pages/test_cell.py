@@ -13,6 +13,7 @@ from bench.store.store import Store
 from reports import load as frames
 from reports.load import Catalogue, TaskEntry
 from reports.pages.cell import cell_pages
+from reports.pages.explorer import explorer
 from reports.pages.report import build_report
 from reports.pages.site import write_report
 from reports.statistics import LEADING, analyse
@@ -44,10 +45,15 @@ def test_failed_seeds_say_why(tmp_path, made):
     put(store, cell, [0.0, 1.0], headline="accuracy")
     maker = replace(made, store=store, examples=2)
     maker.fail(cell.with_seed(2), "diverged", "the loss was nan")
-    analysis = analysed(store)
-    rows = next(cell_pages(analysis, store, TASK)).seeds.rows
+    rows = next(pages_of(store)).seeds.rows
     assert isinstance(rows[0].entries[0], Number)
     assert rows[1].spanning == Missing("failed", "diverged: the loss was nan")
+
+
+def pages_of(store: Store):
+    analysis = analysed(store)
+    looked = explorer(analysis.frame, analysis.order, analysis.main.subset, store)
+    return cell_pages(analysis, store, TASK, looked)
 
 
 def analysed(store: Store):
@@ -70,25 +76,21 @@ def test_best_and_worst_are_the_ends_of_the_headline_test_set(report, made):
 def test_few_examples_are_never_both_best_and_worst(tmp_path):
     store = Store.open(tmp_path, create=True)
     put(store, Cell("t", "d", "soft", "concat"), [0.1, 0.5, 0.9], headline="accuracy")
-    page = next(cell_pages(analysed(store), store, TASK))
+    page = next(pages_of(store))
     assert [one.score for one in page.best] == [0.9]
     assert [one.score for one in page.worst] == [0.1]
 
 
-def test_heads_and_layers_are_shown_where_they_were_kept(tmp_path):
-    store = Store.open(tmp_path, create=True)
-    weights = document_trace().weights
-    parts = {f"layer {n // 4 + 1} head {n % 4 + 1}": weights for n in range(40)}
+def test_its_attention_is_a_link_away(tmp_path):
+    store = Store.open(tmp_path / "store", create=True)
     cell = Cell("summarization", "synthetic", "self", "scaled-dot")
-    traces = [document_trace("free", parts=parts), document_trace("forced")]
+    traces = [document_trace("free"), document_trace("forced")]
     put(store, cell, [0.2, 0.4], headline="rouge_l", traces=traces)
-    (look,) = next(cell_pages(analysed(store), store, TASK)).examples
-    assert [one.contender for one in look.means] == [
-        "while decoding freely",
-        "while reading the reference",
-    ]
-    assert look.parts[0].contender == "layer 1 head 1"
-    assert len(look.parts) == 24  # a page stays small
+    write_report(build_report(store, catalogue=Catalogue()), tmp_path / "report")
+    (path,) = (tmp_path / "report").glob("cell-*")
+    explorer = "attention-summarization-synthetic-laptop.html"
+    view = "example=test%2Freport-1&amp;panel=self+%2B+scaled-dot%3B%3B"
+    assert f'href="{explorer}#{view}"' in path.read_text("utf-8")
 
 
 def test_curves_have_a_line_a_seed(report):
@@ -129,7 +131,7 @@ def test_unusable_traces_are_noted(tmp_path):
     result = put(store, cell, [0.2, 0.4], headline="per", higher=False, traces=[sound_trace()])
     rows = [{**row, "weights": [[1.0]]} for row in store.traces(result.hash)]
     store.put(result, store.predictions(result.hash), rows)
-    page = next(cell_pages(analysed(store), store, TASK))
+    page = next(pages_of(store))
     assert page.examples == ()
     assert "unusable" in page.notes[0]
 

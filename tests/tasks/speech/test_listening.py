@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import numpy as np
@@ -12,10 +13,12 @@ from tasks.evaluation.decode import Read, Written
 from tasks.speech.alignment import (
     MOST_BANDS,
     MOST_COLUMNS,
+    MOST_SECONDS,
     Listened,
     TimeGrid,
     agree,
     picture,
+    sound,
     traces,
 )
 from tasks.speech.datasets import Utterance
@@ -93,3 +96,33 @@ def test_a_picture_is_the_mean_of_the_frames_of_a_column() -> None:
     low, high = (list(bytes.fromhex(row)) for row in picture(features))
     assert set(low) == {128}
     assert high[:3] == [128, 255, 128] and high[-1] == 0
+
+
+def heard_again(found: dict) -> np.ndarray:
+    """The samples of mu-law codes, by the formula of ITU-T G.711."""
+    levels = np.frombuffer(base64.b64decode(found["samples"]), np.uint8) / 127.5 - 1
+    return np.sign(levels) * (256 ** np.abs(levels) - 1) / 255
+
+
+def test_a_sound_is_kept_at_telephone_quality() -> None:
+    tone = np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000).astype(np.float32)
+    loud = heard_again(sound(tone[::2], 8_000))
+    np.testing.assert_allclose(loud, tone[::2], atol=0.025)
+    quiet = sound(0.01 * tone, 16_000)
+    assert quiet["rate"] == 8_000
+    np.testing.assert_allclose(heard_again(quiet)[50:-50], tone[::2][50:-50], atol=0.03)
+    assert sound(tone[:4000], 4_000)["rate"] == 4_000
+    silent = heard_again(sound(np.zeros(10, np.float32), 8_000))
+    assert np.abs(silent).max() < 0.001
+
+
+def test_a_long_sound_is_cut() -> None:
+    found = sound(np.ones(8_000 * (MOST_SECONDS + 3), np.float32), 8_000)
+    assert len(heard_again(found)) == 8_000 * MOST_SECONDS
+
+
+def test_the_first_trace_carries_the_sound() -> None:
+    kept = {"rate": 8_000, "samples": "AAAA"}
+    free, forced = traces(heard(), "test", GRID, np.zeros((3, 20)), kept)
+    assert free.extra["sound"] == kept and "sound" not in forced.extra
+    assert "sound" not in traces(heard(), "test", GRID, np.zeros((3, 20)))[0].extra

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import altair as alt
 import pandas as pd
-import vl_convert
 
+from reports.figures import Figure
+from reports.figures import chart_parts as parts
+from reports.figures.theme import styles
 from reports.load import Contender
 from tasks.training.convergence import WATCHED
 
@@ -30,20 +32,35 @@ def curves_frame(contenders: Sequence[Contender]) -> pd.DataFrame:
     return frame.groupby(["mechanism", "step"], as_index=False, sort=False).mean()
 
 
-def curves_chart(frame: pd.DataFrame, order: Sequence[str], title: str) -> alt.Chart:
-    """The chart of a `curves_frame`: a line for each mechanism, in this order in the legend."""
-    return (
-        alt.Chart(frame, title=title, width=WIDTH, height=HEIGHT)
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("step:Q", title="training step"),
-            y=alt.Y("loss:Q", title="validation loss", scale=alt.Scale(zero=False)),
-            color=alt.Color("mechanism:N", sort=list(order), title=None),
-            shape=alt.Shape("mechanism:N", sort=list(order), legend=None),
-        )
+def curves_figure(name: str, title: str, contenders: Sequence[Contender]) -> Figure:
+    """The picture of a `curves_frame`: a line for each mechanism, in this order in the legend."""
+    series = styles(one.name for one in contenders)
+    layout = _layout(title, tuple(series.items()))
+    return Figure(name, title, "", "", layout, curves_frame(contenders), series)
+
+
+@parts.layout
+def _layout(title: str, series: parts.Series) -> alt.LayerChart:
+    xy = {
+        "x": alt.X("step", type="quantitative", title="training step"),
+        "y": alt.Y(
+            "loss", type="quantitative", title="validation loss", scale=alt.Scale(zero=False)
+        ),
+    }
+    lines = {
+        "color": parts.colour("mechanism", series),
+        "strokeDash": parts.dash("mechanism", series),
+    }
+    return alt.LayerChart(
+        data=parts.named(),
+        layer=[
+            parts.layer(alt.MarkDef(type="line"), {**xy, **lines}),
+            parts.layer(
+                alt.MarkDef(type="point", filled=False), {**xy, **parts.marker("mechanism", series)}
+            ),
+        ],
+        title=title,
+        width=WIDTH,
+        height=HEIGHT,
+        config=parts.configuration(),
     )
-
-
-def svg(chart: alt.Chart) -> str:
-    """A chart as a static picture that needs no script."""
-    return vl_convert.vegalite_to_svg(chart.to_json())

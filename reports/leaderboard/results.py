@@ -23,9 +23,11 @@ from bench.store.files import read_regular
 from bench.store.result import Result
 from reports import formats
 from reports.data import without_data
+from reports.figures import Figure
+from reports.figures.static import converted
 from reports.leaderboard.board import Board, build_board, entry_files
 from reports.leaderboard.bundle import BundleReader
-from reports.leaderboard.curves import SHOWN, curves_chart, curves_frame, svg
+from reports.leaderboard.curves import SHOWN, curves_figure
 from reports.leaderboard.rules import Rules, load_reference
 from reports.load import Catalogue, Contender, Frame, collect, slug
 from reports.pages.replication import sentence
@@ -434,17 +436,13 @@ def write_results(
     """Write the page and its pictures, and the section of README. Raises UsageError where there
     are no entries, and where a file cannot be read or written."""
     results = gather(rules, load_study(study), files)
+    figures = [_curves(analysis) for analysis in results.analyses]
     pictures = []
     try:
         (docs / PICTURES).mkdir(parents=True, exist_ok=True)
-        for analysis in results.analyses:
-            frame = analysis.frame
-            best = [frame.contenders[place] for place in analysis.leading][:SHOWN]
-            name = f"{frame.setting.task}, {frame.setting.dataset}"
-            title = f"{name}: the first {len(best)}"
-            chart = curves_chart(curves_frame(best), [one.name for one in best], title)
-            picture = docs / PICTURES / f"results-{slug(name)}.svg"
-            picture.write_text(svg(chart), encoding="utf-8")
+        for name, content in converted(figures, ("svg",)):
+            picture = docs / PICTURES / name
+            picture.write_text(str(content), encoding="utf-8")
             pictures.append(picture)
         by_hand = docs / NOTES
         notes = read_regular(by_hand).decode() if by_hand.is_file() else ""
@@ -467,3 +465,10 @@ def write_results(
         study,
         tuple(f"{one.name}: {one.reasons[0]}" for one in results.board.refused),
     )
+
+
+def _curves(analysis: Analysis) -> Figure:
+    frame = analysis.frame
+    best = [frame.contenders[place] for place in analysis.leading][:SHOWN]
+    name = f"{frame.setting.task}, {frame.setting.dataset}"
+    return curves_figure(f"results-{slug(name)}", f"{name}: the first {len(best)}", best)

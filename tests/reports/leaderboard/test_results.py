@@ -9,7 +9,8 @@ import pytest
 
 from ablations.study import Study
 from bench.errors import UsageError
-from reports.leaderboard.curves import curves_chart, curves_frame, svg
+from reports.figures.static import converted
+from reports.leaderboard.curves import curves_figure, curves_frame
 from reports.leaderboard.results import (
     BEGIN,
     END,
@@ -91,8 +92,11 @@ def test_curves_are_means_over_seeds(results: Results) -> None:
     point = contenders[0].done[0].curve[-1]
     own = frame[(frame["mechanism"] == contenders[0].name) & (frame["step"] == point["step"])]
     assert own["loss"].item() == pytest.approx(point["validation_loss"])
-    picture = svg(curves_chart(frame, list(frame["mechanism"]), "Title"))
+    figure = curves_figure("curves", "Title", contenders)
+    ((name, picture),) = converted([figure], ("svg",))
+    assert name == "curves.svg" and isinstance(picture, str)
     assert picture.startswith("<svg") and "validation loss" in picture and "<script" not in picture
+    assert all(f">{one}</text>" in picture for one in figure.series)
 
 
 def test_without_entries_there_is_one_line(trials, tmp_path: Path) -> None:

@@ -164,10 +164,8 @@ def aggregate(
     field: str, operations: Sequence[tuple[str, str]], by: Sequence[str]
 ) -> alt.AggregateTransform:
     """Aggregates of a field by groups; each of the operations has the name of its result."""
-    found = [
-        alt.AggregatedFieldDef(op=operation, field=field, **{"as": name})
-        for operation, name in operations
-    ]
+    made: Any = alt.AggregatedFieldDef  # of which `as` is no name in Python
+    found = [made(op=operation, field=field, **{"as": name}) for operation, name in operations]
     return alt.AggregateTransform(aggregate=found, groupby=list(by))
 
 

@@ -106,7 +106,7 @@ def _layout(
             ),
         ],
         width=_WIDTH,
-        height={"step": _ROW},
+        height=_ROW * most,
         config=parts.configuration(),
     )
 

@@ -72,11 +72,13 @@ def _convert(
 def bundle() -> str:
     """The script that defines `vegaEmbed`. It takes seconds to make, so it is kept in the user's
     cache for each version of vl-convert."""
+    from importlib.metadata import version
+
     import vl_convert
 
     path = cached(
         user_cache() / "attnbench" / "scripts",
-        f"vega-{vl_convert.__version__}",
+        f"vega-{version('vl-convert-python')}",
         lambda draft: draft.write_text(
             vl_convert.javascript_bundle(snippet="window.vegaEmbed = vegaEmbed;"), "utf-8"
         ),

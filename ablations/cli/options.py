@@ -29,7 +29,13 @@ def add_cell_options(parser: argparse.ArgumentParser) -> None:
 
 def add_settings(parser: argparse.ArgumentParser, help: str) -> None:
     parser.add_argument(
-        "--set", dest="settings", metavar="KEY=VALUE", action="append", default=[], help=help
+        "--set",
+        dest="settings",
+        metavar="KEY=VALUE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help=help,
     )
 
 
@@ -81,7 +87,7 @@ def settings_of(pairs: Iterable[str]) -> dict[str, str]:
             raise UsageError(
                 f"expected KEY=VALUE, got '{one_line(pair, 60)}'",
                 where="--set",
-                remedy="as in max_steps=100",
+                remedy="as in max_steps=100; what is no option goes before --set",
             )
         settings[key.strip()] = text
     return settings

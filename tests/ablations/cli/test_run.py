@@ -61,6 +61,14 @@ def test_json_is_the_record_and_nothing_else(
     assert (record["cell"]["seed"], record["cell"]["options"]) == (4, {"max_steps": 7})
 
 
+def test_several_settings_may_follow_one_flag(trials: list[tuple[Cell, TrialOptions]]) -> None:
+    settings = ["--set", "max_steps=7", "hidden_dim=64", "--seed", "4", "--set", "dropout=0.3"]
+    assert cli.main([*RUN, *settings]) == 0
+    (cell, _), *_ = trials
+    assert cell.options == {"dropout": 0.3, "hidden_dim": 64, "max_steps": 7}
+    assert cell.seed == 4
+
+
 def test_a_stored_result_is_shown_instead_of_run_again(
     trials: list[tuple[Cell, TrialOptions]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,6 +48,17 @@ def sweeps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SweepPlan, TrialOption
     return asked
 
 
+def test_several_settings_may_follow_one_flag(
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = ["--task", "translation", "--attention", "soft", "--seeds", "1"]
+    assert cli.main(["sweep", *chosen, "--set", "max_steps=7", "dropout=0.3"]) == 0
+    [cell] = sweeps[0][0].to_run
+    assert cell.options == {"dropout": 0.3, "max_steps": 7}
+    assert cli.main(["sweep", "--set", "max_steps=7", "overview", "--dry-run"]) == 2
+    assert "got 'overview'; as in max_steps=100; what is no option goes" in capsys.readouterr().err
+
+
 def test_a_dry_run_lists_cells_and_ends_with_their_number(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -44,7 +44,7 @@ from bench.hardware import (
 )
 from bench.store.cell import Cell
 from bench.store.result import Cost, Result, utc_now
-from bench.tracking import open_tracker
+from bench.tracking import open_trackers
 from tasks.base import Evaluation, Plan, TaskData
 from tasks.plan import resolve, with_data
 from tasks.training.convergence import DECIMALS, Curve, best_validation, converged, out_of_patience
@@ -71,8 +71,9 @@ def run_trial(cell: Cell, options: TrialOptions, hooks: TrialHooks = NO_HOOKS) -
         with contextlib.suppress(UsageError):  # the trial comes upon the same
             [cell], _ = with_data([cell], options.paths().data_root)
     store = options.store()
-    folder = Path(options.cache) if store is None else store.wandb
-    with open_tracker(options.wandb, cell, folder, options.study) as tracker:
+    folder = Path(options.cache) if store is None else store.scratch
+    track = options.track, options.wandb
+    with open_trackers(*track, cell, folder, options.study) as tracker:
         hooks = dataclasses.replace(hooks, tracker=tracker)
         try:
             with isolated_process_state(cell.seed, options):

@@ -46,6 +46,7 @@ class TrialOptions:
         gpu_share: share of the device's memory that the trial may use.
         study: name of the study the trial belongs to, for the record and as W&B group.
         wandb: what `bench.tracking.decide` chose, once for all trials of a sweep.
+        track: further trackers by name (`bench.tracking.LIGHTNING`).
         sweep: name of the sweep the trial belongs to (`Store.put_sweep`), or None.
         sweep_began: `bench.store.result.utc_now()` of its beginning.
         trial_seconds: longest time a trial of a sweep may take, or None.
@@ -65,6 +66,7 @@ class TrialOptions:
     gpu_share: float = 1.0
     study: str | None = None
     wandb: Mode = "off"
+    track: tuple[str, ...] = ()
     sweep: str | None = None
     sweep_began: str = ""
     trial_seconds: float | None = None
@@ -78,6 +80,7 @@ class TrialOptions:
     def __post_init__(self) -> None:
         # What has travelled as JSON has lists.
         object.__setattr__(self, "notes", tuple(self.notes))
+        object.__setattr__(self, "track", tuple(self.track))
         own = {hash: tuple(notes) for hash, notes in self.own_notes.items()}
         object.__setattr__(self, "own_notes", own)
 

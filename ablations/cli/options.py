@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import REMEDY_SHOWN, UsageError, one_line
 from bench.store.files import local_path
-from bench.tracking import REQUESTS
+from bench.tracking import REQUESTS, TRACKERS, require_trackers
 
 if TYPE_CHECKING:
     from bench.store.cell import Cell
@@ -50,12 +50,37 @@ def add_data_root(parser: argparse.ArgumentParser) -> None:
 
 def add_tracking(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
+        "--track",
+        metavar="TRACKER",
+        nargs="+",
+        action="extend",
+        choices=TRACKERS,
+        help=f"trackers of the trials: {', '.join(TRACKERS)} (default: "
+        f"{'wandb' if default != 'off' else 'none'})",
+    )
+    parser.add_argument(
         "--wandb",
         choices=REQUESTS,
-        default=default,
         help="Weights & Biases: auto is online where there are a key and a network, else offline "
-        f"(default: {default})",
+        f"(default: {default}; with --track, auto where that names wandb and off elsewhere)",
     )
+
+
+def trackers_of(args: argparse.Namespace, default: str) -> tuple[str, tuple[str, ...]]:
+    """What `--wandb` and `--track` ask for: the request for W&B's mode, and the other trackers.
+
+    Args:
+        default: the request where neither is given.
+
+    Raises UsageError: a tracker that is not installed; W&B named by one and off by the other.
+    """
+    named: list[str] = args.track or []
+    request = args.wandb or ("auto" if "wandb" in named else "off" if named else default)
+    if "wandb" in named and request == "off":
+        raise UsageError("names wandb, and --wandb is off", where="--track", remedy="leave one out")
+    others = tuple(dict.fromkeys(name for name in named if name != "wandb"))
+    require_trackers(others)
+    return request, others
 
 
 def add_checkpoints(parser: argparse.ArgumentParser) -> None:

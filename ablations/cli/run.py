@@ -21,6 +21,7 @@ from ablations.cli.options import (
     device_of,
     note,
     settings_of,
+    trackers_of,
     with_data,
 )
 from bench.errors import UsageError
@@ -76,8 +77,14 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.threads < 1:
         raise UsageError(f"must be ≥ 1, got {args.threads}", where="--threads")
-    if args.wandb in ("online", "offline") and args.store is None:
-        raise UsageError("W&B keeps its files in a store", where="--wandb", remedy="add --store")
+    request, _ = trackers_of(args, "off")
+    if args.store is None:
+        if args.track:
+            raise UsageError("trackers write to a store", where="--track", remedy="add --store")
+        if request in ("online", "offline"):
+            raise UsageError(
+                "W&B keeps its files in a store", where="--wandb", remedy="add --store"
+            )
     from tasks.plan import make_cell
 
     cell = make_cell(
@@ -142,10 +149,11 @@ def _run(
     from tasks.base import Paths
 
     check_data([cell], data_root)
+    wanted, track = trackers_of(args, "off")
     tracking = decide(
-        "off" if store is None else args.wandb, folder=None if store is None else store.wandb
+        "off" if store is None else wanted, folder=None if store is None else store.wandb
     )
-    if args.wandb == "online" and tracking.mode != "online":
+    if wanted == "online" and tracking.mode != "online":
         _warn(f"W&B {tracking.mode} ({tracking.reason})")
     options = TrialOptions(
         store_address=None if store is None else store.address,
@@ -154,6 +162,7 @@ def _run(
         threads=args.threads,
         device=device_of(args.device),
         wandb=tracking.mode,
+        track=track,
         checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_every),
     )
     if store is None:

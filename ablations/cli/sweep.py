@@ -21,6 +21,7 @@ from ablations.cli.options import (
     note,
     say,
     settings_of,
+    trackers_of,
     with_data,
 )
 from bench.errors import UsageError
@@ -229,6 +230,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     resources = _resources(args)
     gpus = resources.gpus_per_rank
     data_root = data_root_of(args.data_root)
+    request, track = trackers_of(args, "auto")
     store = Store.open(address, create=True)
     cells, splits = with_data(expansion.cells, data_root)
     search = _search(store.address, expansion, args)
@@ -238,7 +240,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     else:
         due = search.due(cells, store, args.limit)
     check_data(due, data_root)
-    tracking = decide(args.wandb, folder=store.wandb)
+    tracking = decide(request, folder=store.wandb)
     options = TrialOptions(
         store_address=store.address,
         data_root=None if data_root is None else str(data_root),
@@ -249,6 +251,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         ranks=resources.ranks,
         study=study.name,
         wandb=tracking.mode,
+        track=track,
         checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_every),
         trial_seconds=None if args.trial_timeout is None else 60 * args.trial_timeout,
     )
@@ -266,8 +269,9 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         options = search.with_notes(options, due)
     note("warning", describe_unusable(plan))
     note("note", describe_other_data(plan, splits))
-    wandb = f"W&B {tracking.mode} ({tracking.reason})"
-    say(f"{study.name}: {plan}; results in {store.address}; {wandb}")
+    others = "".join(f", {name} in {store.scratch / name}" for name in track)
+    trackers = f"W&B {tracking.mode} ({tracking.reason}){others}"
+    say(f"{study.name}: {plan}; results in {store.address}; {trackers}")
     begun = time.perf_counter()
     summary = run_sweep(plan, options, resources, renderer_for(sys.stderr))
     # Where the terminal was closed there is nobody to tell.

@@ -69,6 +69,43 @@ def test_several_settings_may_follow_one_flag(trials: list[tuple[Cell, TrialOpti
     assert cell.seed == 4
 
 
+@pytest.mark.parametrize(
+    ("given", "wandb", "track"),
+    [
+        ([], "off", ()),
+        (["--track", "csv", "mlflow", "csv"], "off", ("csv", "mlflow")),
+        (["--track", "wandb", "tensorboard"], "offline", ("tensorboard",)),
+        (["--track", "csv", "--wandb", "offline"], "offline", ("csv",)),
+    ],
+)
+def test_trackers_are_those_named(
+    given: list[str],
+    wandb: str,
+    track: tuple[str, ...],
+    trials: list[tuple[Cell, TrialOptions]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")  # what auto comes to
+    assert cli.main([*RUN, "--store", str(tmp_path / "s"), *given]) == 0
+    (_, options), *_ = trials
+    assert (options.wandb, options.track) == (wandb, track)
+
+
+def test_a_tracker_that_is_not_installed_is_named_before_anything_runs(
+    trials: list[tuple[Cell, TrialOptions]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert cli.main([*RUN, "--store", str(tmp_path / "s"), "--track", "mlflow"]) == 2
+    said = "--track mlflow: MLflow is not installed; pip install 'attention-bench[mlflow]'"
+    assert said in capsys.readouterr().err
+    assert not trials
+    assert not (tmp_path / "s").exists()
+
+
 def test_a_stored_result_is_shown_instead_of_run_again(
     trials: list[tuple[Cell, TrialOptions]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,6 +183,8 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--dataset", "multi30k"], "data set 'multi30k' needs its files"),
     (["--dataset", "multi30k", "--data-root", "/nowhere"], "--data-root /nowhere: no such folder"),
     (["--wandb", "online"], "W&B keeps its files in a store; add --store"),
+    (["--track", "csv"], "--track: trackers write to a store; add --store"),
+    (["--track", "wandb", "--wandb", "off"], "--track: names wandb, and --wandb is off"),
 ]
 
 

@@ -59,6 +59,27 @@ def test_several_settings_may_follow_one_flag(
     assert "got 'overview'; as in max_steps=100; what is no option goes" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("given", "wandb", "track"),
+    [
+        ([], "offline", ()),
+        (["--track", "csv"], "off", ("csv",)),
+        (["--track", "wandb", "csv"], "offline", ("csv",)),
+    ],
+)
+def test_trackers_are_those_named(
+    given: list[str],
+    wandb: str,
+    track: tuple[str, ...],
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    chosen = ["--task", "translation", "--attention", "soft", "--seeds", "1"]
+    assert cli.main(["sweep", *chosen, *given]) == 0
+    assert (sweeps[0][1].wandb, sweeps[0][1].track) == (wandb, track)
+    assert ("csv in " in capsys.readouterr().out) == ("csv" in given)
+
+
 def test_a_dry_run_lists_cells_and_ends_with_their_number(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from bench.tracking import REQUESTS, TRACKERS, require_trackers
 
 if TYPE_CHECKING:
     from bench.store.cell import Cell
+    from bench.store.models import Keep
     from tasks.plan import Splits
 
 
@@ -58,11 +59,21 @@ def add_tracking(parser: argparse.ArgumentParser, default: str) -> None:
         help=f"trackers of the trials: {', '.join(TRACKERS)} (default: "
         f"{'wandb' if default != 'off' else 'none'})",
     )
+    add_wandb(
+        parser,
+        None,
+        f"default: {default}; with --track, auto where that names wandb and off elsewhere",
+    )
+
+
+def add_wandb(parser: argparse.ArgumentParser, default: str | None, told: str) -> None:
+    """`--wandb`. Args: `told` says in its help what the default is."""
     parser.add_argument(
         "--wandb",
         choices=REQUESTS,
+        default=default,
         help="Weights & Biases: auto is online where there are a key and a network, else offline "
-        f"(default: {default}; with --track, auto where that names wandb and off elsewhere)",
+        f"({told})",
     )
 
 
@@ -81,6 +92,25 @@ def trackers_of(args: argparse.Namespace, default: str) -> tuple[str, tuple[str,
     others = tuple(dict.fromkeys(name for name in named if name != "wandb"))
     require_trackers(others)
     return request, others
+
+
+def add_keep_model(parser: argparse.ArgumentParser, default: Keep) -> None:
+    parser.add_argument(
+        "--keep-model",
+        choices=("best", "all"),
+        nargs="?",
+        const=default,
+        help="keep trained models in the store, for `attnbench try`: all, or of the seeds of a "
+        f"setting the one with the lowest validation loss (without a value: {default})",
+    )
+
+
+def require_keepable(cells: Iterable[Cell]) -> None:
+    """Raise UsageError for cells of a task that cannot keep models."""
+    from tasks.base import tasks
+
+    for name in sorted({cell.task for cell in cells}):
+        tasks.get(name).processor()
 
 
 def add_checkpoints(parser: argparse.ArgumentParser) -> None:

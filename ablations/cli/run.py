@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 from ablations.cli.options import (
     add_cell_options,
     add_checkpoints,
+    add_keep_model,
     add_tracking,
     check_data,
     checkpoint_seconds_of,
     data_root_of,
     device_of,
     note,
+    require_keepable,
     settings_of,
     trackers_of,
     with_data,
@@ -28,6 +30,7 @@ from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.store.cell import Cell
+    from bench.store.models import Keep
     from bench.store.result import Result
     from bench.store.store import Store
     from tasks.plan import Splits
@@ -66,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="CPU threads (default: 1); other values may change the last bits of results",
     )
     parser.add_argument("--json", action="store_true", help="print the result record alone")
+    add_keep_model(parser, default="all")
     add_checkpoints(parser)
     add_tracking(parser, default="off")
 
@@ -79,6 +83,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"must be ≥ 1, got {args.threads}", where="--threads")
     request, _ = trackers_of(args, "off")
     if args.store is None:
+        if args.keep_model:
+            raise UsageError(
+                "models are kept in a store", where="--keep-model", remedy="add --store"
+            )
         if args.track:
             raise UsageError("trackers write to a store", where="--track", remedy="add --store")
         if request in ("online", "offline"):
@@ -97,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         options=settings_of(args.settings),
     )
+    if args.keep_model:
+        require_keepable([cell])
     data_root = data_root_of(args.data_root)
     [cell], splits = with_data([cell], data_root)
     store = result = None
@@ -125,9 +135,22 @@ def run(args: argparse.Namespace) -> int:
             where = "" if store is None else store.address
             raise UsageError(str(error), where=where, remedy="see to it and run again") from error
     else:
+        assert store is not None
         sys.stderr.write("from the store; --force runs it again\n")
+        if args.keep_model and not store.models.has(cell):
+            note("note", [_no_model(cell, store, args.keep_model)])
     _show(result, as_json=args.json)
     return 0 if result.status == "done" else 1
+
+
+def _no_model(cell: Cell, store: Store, keep: Keep) -> str:
+    """Why a stored cell has no model, and what would do."""
+    best = next(iter(store.models.of_setting(cell)), None) if keep == "best" else None
+    if best is not None:
+        return (
+            f"kept is the best model of its setting: seed {best.cell.seed}, {best.cell.hash[:12]}"
+        )
+    return "its model was not kept; --force runs it again and keeps it"
 
 
 def _note_other_data(cell: Cell, store: Store, splits: Mapping[str, Splits]) -> None:
@@ -164,6 +187,7 @@ def _run(
         wandb=tracking.mode,
         track=track,
         checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_every),
+        keep_model=args.keep_model,
     )
     if store is None:
         from pytorch_lightning.utilities.exceptions import SIGTERMException

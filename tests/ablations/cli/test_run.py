@@ -70,6 +70,27 @@ def test_several_settings_may_follow_one_flag(trials: list[tuple[Cell, TrialOpti
 
 
 @pytest.mark.parametrize(
+    ("given", "keep"),
+    [([], None), (["--keep-model"], "all"), (["--keep-model", "best"], "best")],
+)
+def test_models_are_kept_where_asked(
+    given: list[str],
+    keep: str | None,
+    trials: list[tuple[Cell, TrialOptions]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = [*RUN, "--store", str(tmp_path / "s"), *given]
+    assert cli.main(command) == 0
+    assert trials[0][1].keep_model == keep
+    capsys.readouterr()
+    assert cli.main(command) == 0  # the trials of this test keep no model
+    said = capsys.readouterr().err
+    assert ("its model was not kept; --force runs it again and keeps it" in said) == bool(keep)
+    assert len(trials) == 1
+
+
+@pytest.mark.parametrize(
     ("given", "wandb", "track"),
     [
         ([], "off", ()),
@@ -183,6 +204,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--dataset", "multi30k"], "data set 'multi30k' needs its files"),
     (["--dataset", "multi30k", "--data-root", "/nowhere"], "--data-root /nowhere: no such folder"),
     (["--wandb", "online"], "W&B keeps its files in a store; add --store"),
+    (["--keep-model"], "--keep-model: models are kept in a store; add --store"),
     (["--track", "csv"], "--track: trackers write to a store; add --store"),
     (["--track", "wandb", "--wandb", "off"], "--track: names wandb, and --wandb is off"),
 ]

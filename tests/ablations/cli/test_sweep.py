@@ -59,6 +59,40 @@ def test_several_settings_may_follow_one_flag(
     assert "got 'overview'; as in max_steps=100; what is no option goes" in capsys.readouterr().err
 
 
+def test_cells_without_their_model_are_told_and_trained_again_where_asked(
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["sweep", "--task", "translation", "--attention", "soft", "--seeds", "2"]
+    assert cli.main(command) == 0
+    assert (sweeps[-1][1].keep_model, sweeps[-1][1].again) == (None, False)
+    assert "kept model" not in capsys.readouterr().err
+    assert cli.main([*command, "--keep-model", "all"]) == 0
+    assert sweeps[-1][0].to_run == ()
+    assert "note: 2 stored cells have no kept model: --again trains" in capsys.readouterr().err
+    assert cli.main([*command, "--keep-model", "--again", "--dry-run"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[-1] == "2 cells, 1 to run"
+    assert "note: 1 stored cell has no kept model: trained again" in captured.err
+    assert cli.main([*command, "--keep-model", "all", "--again"]) == 0
+    plan, options, _ = sweeps[-1]
+    assert [cell.seed for cell in plan.to_run] == [1, 2]
+    assert (options.keep_model, options.again) == ("all", True)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--again"], "--again: trains stored cells for their models; add --keep-model"),
+        (["--again", "--keep-model", "--tune", "2"], "for their models; leave out --tune"),
+    ],
+)
+def test_again_is_for_models(
+    given: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["sweep", *given]) == 2
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("given", "wandb", "track"),
     [

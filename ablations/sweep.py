@@ -7,6 +7,7 @@ failed cells are run again.
 from __future__ import annotations
 
 import contextlib
+import math
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -22,7 +23,8 @@ from ablations.progress import Progress, Renderer, StatusWriter, Tally
 from ablations.trial_interface import Outcome, TrialOptions
 from bench.attention.registries import NO_SCORE, attentions, scores
 from bench.store.cell import Cell
-from bench.store.result import Provenance, split_differences, utc_now
+from bench.store.models import Keep
+from bench.store.result import Provenance, Result, split_differences, utc_now
 from bench.store.store import Problem, Store
 
 if TYPE_CHECKING:
@@ -181,6 +183,27 @@ def plan_sweep(
         if cell.data and (name := without_data(cell)) in of_data
     ]
     return SweepPlan(unique, stored, tuple(to_run[:limit]), tuple(unusable), tuple(other_data))
+
+
+def cells_without_model(cells: Iterable[Cell], store: Store, keep: Keep) -> list[Cell]:
+    """The finished cells of a store whose model is not kept and should be.
+
+    Args:
+        keep: "all" of them, or of each setting (cells that differ in their seed alone) the one
+            with the lowest validation loss of the parameters that were tested.
+    """
+    wanted, kept = {cell.hash for cell in cells}, store.models.names()
+    finished = [one for one in store.results([]) if one.status == "done" and one.hash in wanted]
+    if keep == "best":
+        best: dict[str, Result] = {}
+        for one in sorted(finished, key=_validation_rank, reverse=True):
+            best[kind(one.cell)] = one
+        finished = list(best.values())
+    return [one.cell for one in finished if one.hash not in kept]
+
+
+def _validation_rank(result: Result) -> tuple[float, int]:
+    return result.tested_point.get("validation_loss", math.inf), result.cell.seed
 
 
 def run_sweep(

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from bench.errors import reason_of
 from bench.store.cell import Cell
+from bench.store.models import Keep
 from bench.store.result import Failure, Primary, Provenance, Result, provenance
 from bench.tracking import Mode, NullTracker, Tracker
 
@@ -46,11 +47,14 @@ class TrialOptions:
         gpu_share: share of the device's memory that the trial may use.
         study: name of the study the trial belongs to, for the record and as W&B group.
         wandb: what `bench.tracking.decide` chose, once for all trials of a sweep.
+        track: further trackers by name (`bench.tracking.LIGHTNING`).
         sweep: name of the sweep the trial belongs to (`Store.put_sweep`), or None.
         sweep_began: `bench.store.result.utc_now()` of its beginning.
         trial_seconds: longest time a trial of a sweep may take, or None.
         checkpoint_seconds: time of training between two checkpoints. They are kept in the store.
         tests: False for candidates of a search, which are judged by their validation loss alone.
+        keep_model: which trained models the store keeps (`bench.store.models`), or None.
+        again: results that were stored before the sweep began do not count as its own.
         notes: for the records.
         own_notes: notes of single cells, by hash, instead of `notes`.
         ranks: processes that train one trial together, each on a device of its own.
@@ -65,11 +69,14 @@ class TrialOptions:
     gpu_share: float = 1.0
     study: str | None = None
     wandb: Mode = "off"
+    track: tuple[str, ...] = ()
     sweep: str | None = None
     sweep_began: str = ""
     trial_seconds: float | None = None
     checkpoint_seconds: float = 120.0
     tests: bool = True
+    keep_model: Keep | None = None
+    again: bool = False
     notes: tuple[str, ...] = ()
     own_notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     ranks: int = 1
@@ -78,6 +85,7 @@ class TrialOptions:
     def __post_init__(self) -> None:
         # What has travelled as JSON has lists.
         object.__setattr__(self, "notes", tuple(self.notes))
+        object.__setattr__(self, "track", tuple(self.track))
         own = {hash: tuple(notes) for hash, notes in self.own_notes.items()}
         object.__setattr__(self, "own_notes", own)
 
@@ -242,12 +250,13 @@ def stored_result(cell: Cell, options: TrialOptions) -> Result | None:
         result = None if store is None else store.get(cell.hash)
     except (KeyError, ValueError, OSError):  # none, or unusable: the trial writes it anew
         return None
-    if result is None or result.status == "done":
-        return result
-    # A failure of this very sweep: the process ended a moment ago, after it had stored this
-    # (`time_limit` does so on purpose). Running once more would come to the same.
+    if result is None:
+        return None
+    # Of this very sweep: the process ended a moment ago, after it had stored this (`time_limit`
+    # does so on purpose). Running once more would come to the same, to the same failure, too.
     own = options.sweep is not None and result.provenance.started >= options.sweep_began
-    return result if own else None
+    counts = own or (result.status == "done" and not options.again)
+    return result if counts else None
 
 
 def store_result(result: Result, options: TrialOptions) -> bool:

@@ -14,19 +14,23 @@ from typing import TYPE_CHECKING
 from ablations.cli.options import (
     add_cell_options,
     add_checkpoints,
+    add_keep_model,
     add_tracking,
     check_data,
     checkpoint_seconds_of,
     data_root_of,
     device_of,
     note,
+    require_keepable,
     settings_of,
+    trackers_of,
     with_data,
 )
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.store.cell import Cell
+    from bench.store.models import Keep
     from bench.store.result import Result
     from bench.store.store import Store
     from tasks.plan import Splits
@@ -65,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="CPU threads (default: 1); other values may change the last bits of results",
     )
     parser.add_argument("--json", action="store_true", help="print the result record alone")
+    add_keep_model(parser, default="all")
     add_checkpoints(parser)
     add_tracking(parser, default="off")
 
@@ -76,8 +81,18 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.threads < 1:
         raise UsageError(f"must be ≥ 1, got {args.threads}", where="--threads")
-    if args.wandb in ("online", "offline") and args.store is None:
-        raise UsageError("W&B keeps its files in a store", where="--wandb", remedy="add --store")
+    request, _ = trackers_of(args, "off")
+    if args.store is None:
+        if args.keep_model:
+            raise UsageError(
+                "models are kept in a store", where="--keep-model", remedy="add --store"
+            )
+        if args.track:
+            raise UsageError("trackers write to a store", where="--track", remedy="add --store")
+        if request in ("online", "offline"):
+            raise UsageError(
+                "W&B keeps its files in a store", where="--wandb", remedy="add --store"
+            )
     from tasks.plan import make_cell
 
     cell = make_cell(
@@ -90,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         options=settings_of(args.settings),
     )
+    if args.keep_model:
+        require_keepable([cell])
     data_root = data_root_of(args.data_root)
     [cell], splits = with_data([cell], data_root)
     store = result = None
@@ -118,9 +135,22 @@ def run(args: argparse.Namespace) -> int:
             where = "" if store is None else store.address
             raise UsageError(str(error), where=where, remedy="see to it and run again") from error
     else:
+        assert store is not None
         sys.stderr.write("from the store; --force runs it again\n")
+        if args.keep_model and not store.models.has(cell):
+            note("note", [_no_model(cell, store, args.keep_model)])
     _show(result, as_json=args.json)
     return 0 if result.status == "done" else 1
+
+
+def _no_model(cell: Cell, store: Store, keep: Keep) -> str:
+    """Why a stored cell has no model, and what would do."""
+    best = next(iter(store.models.of_setting(cell)), None) if keep == "best" else None
+    if best is not None:
+        return (
+            f"kept is the best model of its setting: seed {best.cell.seed}, {best.cell.hash[:12]}"
+        )
+    return "its model was not kept; --force runs it again and keeps it"
 
 
 def _note_other_data(cell: Cell, store: Store, splits: Mapping[str, Splits]) -> None:
@@ -142,10 +172,11 @@ def _run(
     from tasks.base import Paths
 
     check_data([cell], data_root)
+    wanted, track = trackers_of(args, "off")
     tracking = decide(
-        "off" if store is None else args.wandb, folder=None if store is None else store.wandb
+        "off" if store is None else wanted, folder=None if store is None else store.wandb
     )
-    if args.wandb == "online" and tracking.mode != "online":
+    if wanted == "online" and tracking.mode != "online":
         _warn(f"W&B {tracking.mode} ({tracking.reason})")
     options = TrialOptions(
         store_address=None if store is None else store.address,
@@ -154,7 +185,9 @@ def _run(
         threads=args.threads,
         device=device_of(args.device),
         wandb=tracking.mode,
+        track=track,
         checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_every),
+        keep_model=args.keep_model,
     )
     if store is None:
         from pytorch_lightning.utilities.exceptions import SIGTERMException

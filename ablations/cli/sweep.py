@@ -7,20 +7,23 @@ import contextlib
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablations.cli.options import (
     add_cell_options,
     add_checkpoints,
+    add_keep_model,
     add_tracking,
     check_data,
     checkpoint_seconds_of,
     data_root_of,
     note,
+    require_keepable,
     say,
     settings_of,
+    trackers_of,
     with_data,
 )
 from bench.errors import UsageError
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from ablations.hyperparameters import Search
     from ablations.study import Study
     from ablations.sweep import SweepSummary
+    from bench.store.cell import Cell
+    from bench.store.store import Store
     from bench.tracking import Mode
 
 
@@ -105,6 +110,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="list the cells without running any")
     for (option, metavar, kind, default), help in _RESOURCES.items():
         parser.add_argument(option, metavar=metavar, type=kind, default=default, help=help)
+    add_keep_model(parser, default="best")
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="with --keep-model: train stored cells again whose model was to be kept and was not",
+    )
     add_checkpoints(parser)
     add_tracking(parser, default="auto")
 
@@ -130,6 +141,8 @@ def run(args: argparse.Namespace) -> int:
         options=settings_of(args.settings),
     )
     expansion = expand(study, changes)
+    if args.keep_model:
+        require_keepable(expansion.cells)
     address = f"runs/{study.name}" if args.store is None else args.store
     if "://" not in address:
         local_path(address, where="--store")  # also where a dry run opens no store
@@ -153,6 +166,9 @@ def _check_counts(args: argparse.Namespace) -> None:
         )
     if args.tune is not None and args.tune > _MOST_CANDIDATES:
         raise UsageError(f"at most {_MOST_CANDIDATES:,} candidates", where="--tune")
+    if args.again and (args.tune is not None or args.keep_model is None):
+        remedy = "leave out --tune" if args.keep_model else "add --keep-model"
+        raise UsageError("trains stored cells for their models", where="--again", remedy=remedy)
     if args.trial_timeout is not None and not args.trial_timeout > 0:
         raise UsageError(f"must be > 0, got {args.trial_timeout:g}", where="--trial-timeout")
     for option, value, what in (
@@ -176,8 +192,12 @@ def _dry_run(study: Study, expansion: Expansion, address: str, args: argparse.Na
     with contextlib.suppress(UsageError):
         store = Store.open(address)
     search = _search(address, expansion, args)
+    lacking = _without_model(cells, store, args)
     if search is None:
-        plan = plan_sweep(cells, store, limit=args.limit, order=ORDERS[study.order])
+        again = {cell.hash for cell in lacking} if args.again else ()
+        plan = plan_sweep(
+            cells, store, limit=args.limit, order=ORDERS[study.order], again=again
+        )
     else:
         due = search.due(cells, store, args.limit)
         sys.stdout.write(f"search: {search.plan(due, create=False)}\n")
@@ -188,6 +208,7 @@ def _dry_run(study: Study, expansion: Expansion, address: str, args: argparse.Na
         sys.stdout.write(f"{word:5}  {cell.hash[:12]}  {cell.label} [{cell.budget}]\n")
     note("warning", describe_unusable(plan))
     note("note", describe_other_data(plan, splits))
+    note("note", _describe_lacking(lacking, args))
     for pair in expansion.refused:
         place = f" in a {pair.backbone} model" if pair.backbone else ""
         name = f"{pair.task} {pair.attention}+{pair.score}{place}"
@@ -230,16 +251,21 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     resources = _resources(args)
     gpus = resources.gpus_per_rank
     data_root = data_root_of(args.data_root)
+    request, track = trackers_of(args, "auto")
     store = Store.open(address, create=True)
     cells, splits = with_data(expansion.cells, data_root)
     search = _search(store.address, expansion, args)
+    lacking = _without_model(cells, store, args)
     if search is None:
-        plan = plan_sweep(cells, store, limit=args.limit, order=ORDERS[study.order])
+        again = {cell.hash for cell in lacking} if args.again else ()
+        plan = plan_sweep(
+            cells, store, limit=args.limit, order=ORDERS[study.order], again=again
+        )
         due = plan.to_run
     else:
         due = search.due(cells, store, args.limit)
     check_data(due, data_root)
-    tracking = decide(args.wandb, folder=store.wandb)
+    tracking = decide(request, folder=store.wandb)
     options = TrialOptions(
         store_address=store.address,
         data_root=None if data_root is None else str(data_root),
@@ -250,7 +276,10 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         ranks=resources.ranks,
         study=study.name,
         wandb=tracking.mode,
+        track=track,
         checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_every),
+        keep_model=args.keep_model,
+        again=args.again,
         trial_seconds=None if args.trial_timeout is None else 60 * args.trial_timeout,
     )
     if search is not None:
@@ -267,8 +296,10 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         options = search.with_notes(options, due)
     note("warning", describe_unusable(plan))
     note("note", describe_other_data(plan, splits))
-    wandb = f"W&B {tracking.mode} ({tracking.reason})"
-    say(f"{study.name}: {plan}; results in {store.address}; {wandb}")
+    note("note", _describe_lacking(lacking, args))
+    others = "".join(f", {name} in {store.scratch / name}" for name in track)
+    trackers = f"W&B {tracking.mode} ({tracking.reason}){others}"
+    say(f"{study.name}: {plan}; results in {store.address}; {trackers}")
     begun = time.perf_counter()
     summary = run_sweep(plan, options, resources, renderer_for(sys.stderr))
     # Where the terminal was closed there is nobody to tell.
@@ -277,6 +308,26 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
             _report_loss(summary.lost)
         _conclude(summary, address, time.perf_counter() - begun, tracking.mode)
     return summary.exit_status
+
+
+def _without_model(
+    cells: Sequence[Cell], store: Store | None, args: argparse.Namespace
+) -> list[Cell]:
+    """The stored cells that `--keep-model` asks for a model of which there is none."""
+    if store is None or args.keep_model is None:
+        return []
+    from ablations.sweep import cells_without_model
+
+    return cells_without_model(cells, store, args.keep_model)
+
+
+def _describe_lacking(lacking: Sequence[Cell], args: argparse.Namespace) -> Sequence[str]:
+    """One line on stored cells without their model, if there are any."""
+    if not lacking:
+        return []
+    count = "1 stored cell has" if len(lacking) == 1 else f"{len(lacking):,} stored cells have"
+    doing = "trained again for it" if args.again else "--again trains again for it"
+    return [f"{count} no kept model: {doing} (first: {lacking[0].label})"]
 
 
 def _resources(args: argparse.Namespace) -> Resources:

@@ -39,6 +39,11 @@ class Files(ABC):
     def read(self, name: str) -> bytes:
         """Read a file. Raises FileNotFoundError (an OSError) where there is none."""
 
+    def read_start(self, name: str, count: int) -> bytes:
+        """Read the first `count` bytes of a file, or all of it where it is shorter. Raises as
+        `read` does."""
+        return self.read(name)[:count]
+
     @abstractmethod
     def names(self, folder: str) -> list[str]:
         """List the names (without the folder) of the files in a folder, unsorted."""
@@ -147,6 +152,10 @@ class LocalFiles(Files):
     def read(self, name: str) -> bytes:
         return read_regular(self.root / name)
 
+    def read_start(self, name: str, count: int) -> bytes:
+        with (self.root / name).open("rb") as file:
+            return file.read(count)
+
     def names(self, folder: str) -> list[str]:
         try:
             with os.scandir(self.root / folder) as entries:
@@ -162,7 +171,7 @@ class LocalFiles(Files):
 
     def make(self) -> None:
         (self.root / "trials").mkdir(parents=True, exist_ok=True)
-        for folder in ("trials", "sweeps", "checkpoints"):
+        for folder in ("trials", "sweeps", "checkpoints", "models"):
             remove_dead_drafts(self.root / folder)
 
 
@@ -188,6 +197,10 @@ class RemoteFiles(Files):
 
     def read(self, name: str) -> bytes:
         content: bytes = self._system.cat_file(self._path(name))
+        return content
+
+    def read_start(self, name: str, count: int) -> bytes:
+        content: bytes = self._system.cat_file(self._path(name), start=0, end=count)
         return content
 
     def read_many(self, names: Sequence[str]) -> dict[str, bytes | Exception]:

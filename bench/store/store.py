@@ -6,7 +6,9 @@
     STORE/sweeps/<name>.json                where a sweep stands
     STORE/searches/<hash>.json              which candidates a cell has (in STORE/search)
     STORE/checkpoints/<hash>.pt             of a trial that was interrupted; gone once it ends
+    STORE/models/<setting>-<hash>.safetensors  a trained model, where it is kept (`models.py`)
     STORE/cache  STORE/wandb  STORE/ray     scratch of the machine that runs trials
+    STORE/mlflow  STORE/tensorboard  STORE/csv  of the trackers that are asked for
 
 A trial exists once its record does; files without a record are leftovers of a killed worker and
 are written again. `done` is final, a `failed` trial is run again by the next sweep and never
@@ -31,6 +33,7 @@ from bench.errors import UsageError, reason_of
 from bench.store.files import Files, LocalFiles, draft_of, open_files, user_cache
 
 if TYPE_CHECKING:
+    from bench.store.models import Models
     from bench.store.result import Result
 
 Status = Literal["done", "failed", "unreadable"]
@@ -219,6 +222,13 @@ class Store:
     def traces(self, hash: str) -> list[dict[str, Any]]:
         """Attention of some examples; `Trace.from_json` makes objects of them. Raises KeyError."""
         return self._lines(hash, "traces")
+
+    @property
+    def models(self) -> Models:
+        """The trained models that are kept."""
+        from bench.store.models import Models
+
+        return Models(self._files)
 
     # Scratch on this machine
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablations.cli.options import add_tracking, note
+from ablations.cli.options import add_wandb, note
 from bench.store.files import local_path
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where to write it (default: STORE/report, or ./report for a remote store)",
     )
     parser.add_argument("--study", metavar="NAME", help="only the results of this study")
-    add_tracking(parser, default="off")
+    add_wandb(parser, "off", "default: off")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -61,6 +61,72 @@ def test_json_is_the_record_and_nothing_else(
     assert (record["cell"]["seed"], record["cell"]["options"]) == (4, {"max_steps": 7})
 
 
+def test_several_settings_may_follow_one_flag(trials: list[tuple[Cell, TrialOptions]]) -> None:
+    settings = ["--set", "max_steps=7", "hidden_dim=64", "--seed", "4", "--set", "dropout=0.3"]
+    assert cli.main([*RUN, *settings]) == 0
+    (cell, _), *_ = trials
+    assert cell.options == {"dropout": 0.3, "hidden_dim": 64, "max_steps": 7}
+    assert cell.seed == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "keep"),
+    [([], None), (["--keep-model"], "all"), (["--keep-model", "best"], "best")],
+)
+def test_models_are_kept_where_asked(
+    given: list[str],
+    keep: str | None,
+    trials: list[tuple[Cell, TrialOptions]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = [*RUN, "--store", str(tmp_path / "s"), *given]
+    assert cli.main(command) == 0
+    assert trials[0][1].keep_model == keep
+    capsys.readouterr()
+    assert cli.main(command) == 0  # the trials of this test keep no model
+    said = capsys.readouterr().err
+    assert ("its model was not kept; --force runs it again and keeps it" in said) == bool(keep)
+    assert len(trials) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "wandb", "track"),
+    [
+        ([], "off", ()),
+        (["--track", "csv", "mlflow", "csv"], "off", ("csv", "mlflow")),
+        (["--track", "wandb", "tensorboard"], "offline", ("tensorboard",)),
+        (["--track", "csv", "--wandb", "offline"], "offline", ("csv",)),
+    ],
+)
+def test_trackers_are_those_named(
+    given: list[str],
+    wandb: str,
+    track: tuple[str, ...],
+    trials: list[tuple[Cell, TrialOptions]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")  # what auto comes to
+    assert cli.main([*RUN, "--store", str(tmp_path / "s"), *given]) == 0
+    (_, options), *_ = trials
+    assert (options.wandb, options.track) == (wandb, track)
+
+
+def test_a_tracker_that_is_not_installed_is_named_before_anything_runs(
+    trials: list[tuple[Cell, TrialOptions]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert cli.main([*RUN, "--store", str(tmp_path / "s"), "--track", "mlflow"]) == 2
+    said = "--track mlflow: MLflow is not installed; pip install 'attention-bench[mlflow]'"
+    assert said in capsys.readouterr().err
+    assert not trials
+    assert not (tmp_path / "s").exists()
+
+
 def test_a_stored_result_is_shown_instead_of_run_again(
     trials: list[tuple[Cell, TrialOptions]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,6 +204,9 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--dataset", "multi30k"], "data set 'multi30k' needs its files"),
     (["--dataset", "multi30k", "--data-root", "/nowhere"], "--data-root /nowhere: no such folder"),
     (["--wandb", "online"], "W&B keeps its files in a store; add --store"),
+    (["--keep-model"], "--keep-model: models are kept in a store; add --store"),
+    (["--track", "csv"], "--track: trackers write to a store; add --store"),
+    (["--track", "wandb", "--wandb", "off"], "--track: names wandb, and --wandb is off"),
 ]
 
 

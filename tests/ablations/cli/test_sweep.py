@@ -48,6 +48,72 @@ def sweeps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SweepPlan, TrialOption
     return asked
 
 
+def test_several_settings_may_follow_one_flag(
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = ["--task", "translation", "--attention", "soft", "--seeds", "1"]
+    assert cli.main(["sweep", *chosen, "--set", "max_steps=7", "dropout=0.3"]) == 0
+    [cell] = sweeps[0][0].to_run
+    assert cell.options == {"dropout": 0.3, "max_steps": 7}
+    assert cli.main(["sweep", "--set", "max_steps=7", "overview", "--dry-run"]) == 2
+    assert "got 'overview'; as in max_steps=100; what is no option goes" in capsys.readouterr().err
+
+
+def test_cells_without_their_model_are_told_and_trained_again_where_asked(
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["sweep", "--task", "translation", "--attention", "soft", "--seeds", "2"]
+    assert cli.main(command) == 0
+    assert (sweeps[-1][1].keep_model, sweeps[-1][1].again) == (None, False)
+    assert "kept model" not in capsys.readouterr().err
+    assert cli.main([*command, "--keep-model", "all"]) == 0
+    assert sweeps[-1][0].to_run == ()
+    assert "note: 2 stored cells have no kept model: --again trains" in capsys.readouterr().err
+    assert cli.main([*command, "--keep-model", "--again", "--dry-run"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[-1] == "2 cells, 1 to run"
+    assert "note: 1 stored cell has no kept model: trained again" in captured.err
+    assert cli.main([*command, "--keep-model", "all", "--again"]) == 0
+    plan, options, _ = sweeps[-1]
+    assert [cell.seed for cell in plan.to_run] == [1, 2]
+    assert (options.keep_model, options.again) == ("all", True)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--again"], "--again: trains stored cells for their models; add --keep-model"),
+        (["--again", "--keep-model", "--tune", "2"], "for their models; leave out --tune"),
+    ],
+)
+def test_again_is_for_models(
+    given: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["sweep", *given]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "wandb", "track"),
+    [
+        ([], "offline", ()),
+        (["--track", "csv"], "off", ("csv",)),
+        (["--track", "wandb", "csv"], "offline", ("csv",)),
+    ],
+)
+def test_trackers_are_those_named(
+    given: list[str],
+    wandb: str,
+    track: tuple[str, ...],
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    chosen = ["--task", "translation", "--attention", "soft", "--seeds", "1"]
+    assert cli.main(["sweep", *chosen, *given]) == 0
+    assert (sweeps[0][1].wandb, sweeps[0][1].track) == (wandb, track)
+    assert ("csv in " in capsys.readouterr().out) == ("csv" in given)
+
+
 def test_a_dry_run_lists_cells_and_ends_with_their_number(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -64,6 +64,7 @@ class Resources:
         ranks: processes that train a trial together; 0 is one for every GPU.
         retries: how often a trial whose process or machine died is run again (it goes on from its
             checkpoint) before that is its result.
+        in_process: without Ray, one trial at a time in this process.
     """
 
     address: str | None = None
@@ -71,6 +72,7 @@ class Resources:
     gpus_per_trial: float = 0
     ranks: int = 0
     retries: int = 3
+    in_process: bool = False
 
     def __post_init__(self) -> None:
         if self.cpus_per_trial <= 0:
@@ -88,6 +90,13 @@ class Resources:
                 f"{self.ranks} processes cannot share {self.gpus_per_trial:g} GPUs",
                 where="--processes-per-trial, --gpus-per-trial",
                 remedy="a trial has a share of a GPU, or one for each process",
+            )
+
+        if self.in_process and (self.address is not None or self.ranks > 1):
+            raise UsageError(
+                "without Ray one trial at a time runs in one process of this machine",
+                where="--no-ray",
+                remedy="leave it out, or --address, --processes-per-trial and --gpus-per-trial 2",
             )
 
     @property

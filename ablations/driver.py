@@ -63,11 +63,13 @@ def drive(
     request: StopRequest,
     *,
     early_stopping: Mapping[str, str] | None = None,
+    fail_fast: bool = False,
 ) -> None:
     """Run the trials of these cells with `ablations.tune.run_trials` in a process apart.
 
     Args:
         folder: for Ray's and Tune's files.
+        fail_fast: stop at the first failure.
 
     Raises:
         UsageError: no cluster at that address, or trials that need more than the cluster has.
@@ -79,13 +81,14 @@ def drive(
         for attempt in itertools.count():
             ended = len(progress.tally.outcomes)
             known = {outcome.hash for outcome in progress.tally.outcomes}
+            known |= progress.tally.elsewhere.keys()
             left = [cell for cell in cells if cell.hash not in known]
             if not left:
                 return
             work = (left, options, resources, folder, attempt, trial_function, early_stopping)
             driver = _Driver(work, progress, options, private=resources.address is None)
             try:
-                driver.follow(request)
+                driver.follow(request, fail_fast=fail_fast)
                 return
             except ClusterLost as loss:
                 request.check()  # Slurm, say, signals every process of a job
@@ -130,7 +133,7 @@ class _Driver:
         self._process.start()
         there.close()
 
-    def follow(self, request: StopRequest) -> None:
+    def follow(self, request: StopRequest, *, fail_fast: bool = False) -> None:
         """Pass on what the driver tells until it has ended. Raises what `drive` does."""
         awaited: set[str] | None = None  # running when the signal came: others end at once
         while self._state != "ended":
@@ -140,6 +143,8 @@ class _Driver:
             request.stop_trials(self._options, running=bool(awaited))
             if self._pipe.poll(_POLL_SECONDS):
                 self._hear()
+            if fail_fast and self._progress.tally.failed:
+                request.give_up()
             self._progress.tick()
             if time.monotonic() >= self._next_look:
                 self._next_look = time.monotonic() + _LOOK_SECONDS

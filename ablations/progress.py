@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -54,6 +55,7 @@ class Tally:
         nodes: machines that running trials were placed on, by hash.
         ended: trials that have ended, by machine.
         outcomes: in the order they came in, without those of interrupted trials.
+        elsewhere: who runs cells that another process has claimed, by hash.
         seconds: that the trials took.
         last: the last outcome in a line.
     """
@@ -65,6 +67,7 @@ class Tally:
     nodes: dict[str, str] = field(default_factory=dict)
     ended: Counter[str] = field(default_factory=Counter)
     outcomes: list[Outcome] = field(default_factory=list)
+    elsewhere: dict[str, str] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     last: str = ""
 
@@ -75,6 +78,9 @@ class Tally:
         began = self.running.pop(outcome.hash, now)
         self.ended[self.nodes.pop(outcome.hash, "")] += 1
         if outcome.status == "interrupted":
+            return
+        if outcome.status == "elsewhere":
+            self.elsewhere[outcome.hash] = outcome.problem or ""
             return
         self.seconds.append(outcome.seconds or now - began)
         self.outcomes.append(outcome)
@@ -92,7 +98,8 @@ class Tally:
 
     @property
     def waiting(self) -> int:
-        return len(self.labels) - len(self.outcomes) - len(self.running)
+        ended = len(self.outcomes) + len(self.elsewhere)
+        return len(self.labels) - ended - len(self.running)
 
     def seconds_left(self, now: float) -> float | None:
         """From the mean of the finished cells; None before the first."""
@@ -108,7 +115,9 @@ class Tally:
         left = self.seconds_left(now) if self.waiting or self.running else None
         done, total = self.done + self.stored, len(self.labels) + self.stored
         tail = f"; last: {self.last}" if last and self.last else ""
-        return counts_line(done, total, len(self.running), self.failed, left) + tail
+        counts = counts_line(done, total, len(self.running), self.failed, left)
+        others = f", {len(self.elsewhere)} run elsewhere" if self.elsewhere else ""
+        return counts + others + tail
 
 
 def counts_line(done: int, total: int, running: int, failed: int, left: float | None) -> str:
@@ -127,8 +136,8 @@ def duration(seconds: float) -> str:
 
 
 class Renderer:
-    """Shows a tally. All methods are called in the driver's main thread, as those of `Progress`;
-    what a renderer does not override is not shown."""
+    """Shows a tally. No two methods are called at the same time; what a renderer does not override
+    is not shown."""
 
     def begin(self, tally: Tally, message: str, now: float) -> None:
         """The sweep is being prepared, as the message says."""
@@ -148,7 +157,8 @@ class Renderer:
 
 class Progress:
     """Hears of what happens in a sweep, in this order: begin, ready, (started | located | finished
-    | machines | tick)..., end; from begin on again where Ray has to be started again.
+    | machines | tick)..., end; from begin on again where Ray has to be started again. Threads may
+    call it.
 
     Attributes:
         nodes: the machines of the cluster, as last heard.
@@ -159,29 +169,34 @@ class Progress:
     ) -> None:
         self.tally, self.renderers, self.clock = tally, list(renderers), clock
         self.nodes: Sequence[NodeUse] = ()
+        self._lock = threading.RLock()
 
     def begin(self, message: str) -> None:
         self._show(lambda one, now: one.begin(self.tally, message, now))
 
     def ready(self, slots: int) -> None:
         """Trials begin, at most `slots` at a time."""
-        self.tally.slots = slots
-        self._show(lambda one, now: one.ready(self.tally, now))
+        with self._lock:
+            self.tally.slots = slots
+            self._show(lambda one, now: one.ready(self.tally, now))
 
     def started(self, hash: str) -> None:
-        self.tally.started(hash, self.clock())
+        with self._lock:
+            self.tally.started(hash, self.clock())
 
     def located(self, hash: str, node: str) -> None:
         """A trial that was started runs now, on that machine."""
-        self.tally.nodes[hash] = node
+        with self._lock:
+            self.tally.nodes[hash] = node
 
     def machines(self, nodes: Sequence[NodeUse]) -> None:
         self.nodes = nodes
 
     def finished(self, outcome: Outcome) -> None:
-        self.tally.finished(outcome, self.clock())
-        if outcome.failure is not None:
-            self._show(lambda one, now: one.failed(self.tally, now))
+        with self._lock:
+            self.tally.finished(outcome, self.clock())
+            if outcome.failure is not None:
+                self._show(lambda one, now: one.failed(self.tally, now))
 
     def tick(self) -> None:
         self._show(lambda one, now: one.tick(self.tally, now))
@@ -190,11 +205,12 @@ class Progress:
         self._show(lambda one, now: one.end(self.tally, now, stopped=stopped))
 
     def _show(self, event: Callable[[Renderer, float], None]) -> None:
-        for renderer in list(self.renderers):
-            try:
-                event(renderer, self.clock())
-            except OSError:  # whoever read the lines, or the terminal, has gone; trials go on
-                self.renderers.remove(renderer)
+        with self._lock:
+            for renderer in list(self.renderers):
+                try:
+                    event(renderer, self.clock())
+                except OSError:  # whoever read the lines, or the terminal, has gone; trials go on
+                    self.renderers.remove(renderer)
 
 
 def renderer_for(stream: IO[str]) -> Renderer:

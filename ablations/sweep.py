@@ -7,10 +7,11 @@ failed cells are run again.
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -18,9 +19,11 @@ from typing import TYPE_CHECKING
 from ablations.cancellation import Stopped, kill_all, stop_signals
 from ablations.cluster import ClusterLost, Resources, ray_folder
 from ablations.driver import drive
+from ablations.in_process import run_in_process
 from ablations.progress import Progress, Renderer, StatusWriter, Tally
 from ablations.trial_interface import Outcome, TrialOptions
 from bench.attention.registries import NO_SCORE, attentions, scores
+from bench.errors import UsageError, one_line
 from bench.store.cell import Cell
 from bench.store.result import Provenance, split_differences, utc_now
 from bench.store.store import Problem, Store
@@ -67,12 +70,14 @@ class SweepSummary:
 
     Attributes:
         outcomes: of this sweep, in the order they came in.
+        elsewhere: who runs cells that another process has claimed, by hash.
         stopped: exit status asked for by Ctrl-C, SIGTERM and the like, None if none came.
         lost: why it ended with cells left to run, None if it did not.
     """
 
     plan: SweepPlan
     outcomes: tuple[Outcome, ...] = ()
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
     stopped: int | None = None
     lost: str | None = None
 
@@ -135,6 +140,44 @@ def family(cell: Cell) -> str:
     return f"{cell.task} {cell.dataset} {cell.budget} {cell.attention} {cell.backbone}"
 
 
+@dataclass(frozen=True)
+class Shard:
+    """The share of one of several drivers: which cells are its own follows from their hashes alone,
+    whatever other cells there are.
+
+    Attributes:
+        index: counted from 0 or from 1, as array jobs are; `count` and 0 are the same.
+        count: number of shards.
+    """
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Raises UsageError for anything but I/N with 0 ≤ I ≤ N."""
+        found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+        if found is None or int(found[2]) < 1 or int(found[1]) > int(found[2]):
+            raise UsageError(
+                f"expected I/N with I from 1 to N (or from 0), got '{one_line(text, 40)}'",
+                where="--shard",
+                remedy="as in $SLURM_ARRAY_TASK_ID/8",
+            )
+        return cls(int(found[1]) % int(found[2]), int(found[2]))
+
+    def of(self, cells: Iterable[Cell], *, by_kind: bool = False) -> list[Cell]:
+        """The cells of this shard.
+
+        Args:
+            by_kind: keep cells together that differ in their seed alone, since they share a search.
+        """
+        return [
+            cell
+            for cell in cells
+            if int((kind(cell) if by_kind else cell.hash)[:16], 16) % self.count == self.index
+        ]
+
+
 def plan_sweep(
     cells: Iterable[Cell],
     store: Store | None,
@@ -182,8 +225,10 @@ def run_sweep(
     *,
     trial_function: str = "ablations.trial:run_trial",
     early_stopping: Mapping[str, str] | None = None,
+    fail_fast: bool = False,
 ) -> SweepSummary:
-    """Run the cells of a plan in warm workers; their results are in the store afterwards.
+    """Run the cells of a plan in warm workers of Ray, or in this process. Their results are in the
+    store afterwards.
 
     Ctrl-C, SIGTERM and a closed terminal end it within seconds, with what is finished stored,
     checkpoints of what was running, and no process left; so does losing Ray again and again.
@@ -194,6 +239,7 @@ def run_sweep(
         trial_function: dotted name "package.module:function" of the trial; workers import it.
         early_stopping: stop trials that fall behind others of the same group, whose name stands
             by the hash of the cell. None stops nobody.
+        fail_fast: stop at the first failure; trials that run have time to save a checkpoint.
 
     Raises:
         UsageError: the store cannot be written, no cluster at that address, or trials that need
@@ -213,27 +259,35 @@ def run_sweep(
     lost: str | None = None
     with stop_signals(at_second=kill_all) as request:
         try:
-            progress.begin("starting Ray and its workers")
-            with ray_folder(store.ray) as folder:
-                drive(
-                    plan.to_run,
-                    options,
-                    resources,
-                    folder,
-                    trial_function,
-                    progress,
-                    request,
-                    early_stopping=early_stopping,
+            if resources.in_process:
+                progress.begin("starting")
+                run_in_process(
+                    plan.to_run, options, trial_function, progress, request, fail_fast=fail_fast
                 )
+            else:
+                progress.begin("starting Ray and its workers")
+                with ray_folder(store.ray) as folder:
+                    drive(
+                        plan.to_run,
+                        options,
+                        resources,
+                        folder,
+                        trial_function,
+                        progress,
+                        request,
+                        early_stopping=early_stopping,
+                        fail_fast=fail_fast,
+                    )
         except Stopped as stop:
-            stopped = stop.status
+            stopped = None if request.gave_up else stop.status
         except ClusterLost as loss:
             lost = str(loss)
         finally:
-            progress.end(stopped=stopped is not None or lost is not None)
+            cut_short = stopped is not None or lost is not None or request.gave_up
+            progress.end(stopped=cut_short)
             with contextlib.suppress(OSError, ValueError):
                 store.end_sweep(name)
-    return SweepSummary(plan, tuple(tally.outcomes), stopped, lost)
+    return SweepSummary(plan, tuple(tally.outcomes), tally.elsewhere, stopped, lost)
 
 
 def describe_unusable(plan: SweepPlan) -> Sequence[str]:
@@ -270,6 +324,17 @@ def describe_other_data(plan: SweepPlan, splits: Mapping[str, Splits]) -> Sequen
         f"{cells} stored for other data, so that {'it runs' if count == 1 else 'they run'} "
         f"again: {first}{more}"
     ]
+
+
+def describe_elsewhere(summary: SweepSummary) -> Sequence[str]:
+    """One line on the cells that other processes run, if there are any."""
+    if not summary.elsewhere:
+        return []
+    hash, who = next(iter(summary.elsewhere.items()))
+    labels = {cell.hash: cell.label for cell in summary.plan.to_run}
+    count = len(summary.elsewhere)
+    first = f"{labels[hash]}: {who}"
+    return [f"1 cell, {first}" if count == 1 else f"{count:,} cells; first: {first}"]
 
 
 def describe_problems(summary: SweepSummary) -> Sequence[str]:

@@ -6,8 +6,8 @@ Nothing in here changes a figure: whatever does is an option of the cell.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -137,16 +137,18 @@ class Outcome:
 
     Attributes:
         hash: of the cell.
-        status: of the result; "interrupted" where a stop was asked for and there is none.
+        status: of the result; without one "interrupted" where a stop was asked for, "elsewhere"
+            where another process runs the cell.
         figure: headline figure by name, as in ("BLEU", 31.2); None for a failure.
         failure: kind and message; None for a finished trial.
         seconds: of the whole trial; 0 for one that another sweep had stored meanwhile.
         stored: whether the store holds the result.
-        problem: what went wrong beside the trial (with its tracking), in a line, or None.
+        problem: what went wrong beside the trial (with its tracking), or who runs it elsewhere,
+            in a line, or None.
     """
 
     hash: str
-    status: Literal["done", "failed", "interrupted"]
+    status: Literal["done", "failed", "interrupted", "elsewhere"]
     figure: tuple[str, float] | None = None
     failure: tuple[str, str] | None = None
     seconds: float = 0.0
@@ -160,6 +162,10 @@ class Outcome:
         figure = None if primary is None else (primary.name, primary.value)
         reason = None if failure is None else (failure.kind, failure.message)
         return cls(result.hash, result.status, figure, reason, seconds, stored)
+
+    def with_problem(self, problems: Sequence[str]) -> Outcome:
+        """The outcome with the first of these problems, if it has none of its own."""
+        return replace(self, problem=self.problem or next(iter(problems), None))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ablations.hyperparameters import Search
     from ablations.study import Study
     from ablations.sweep import SweepSummary
+    from bench.store.cell import Cell
     from bench.tracking import Mode
 
 
@@ -102,9 +103,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="asha stops candidates of --tune early that fall behind (default: none)",
     )
     parser.add_argument("--limit", metavar="N", type=int, help="run at most N cells")
+    parser.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="only the cells of the I-th of N shares, as in $SLURM_ARRAY_TASK_ID/8",
+    )
+    parser.add_argument(
+        "--fail-fast", action="store_true", help="stop at the first cell that fails"
+    )
     parser.add_argument("--dry-run", action="store_true", help="list the cells without running any")
     for (option, metavar, kind, default), help in _RESOURCES.items():
         parser.add_argument(option, metavar=metavar, type=kind, default=default, help=help)
+    parser.add_argument(
+        "--no-ray",
+        action="store_true",
+        help="run one cell after another in this process, as tasks of array jobs do",
+    )
     add_checkpoints(parser)
     add_tracking(parser, default="auto")
 
@@ -140,7 +154,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_counts(args: argparse.Namespace) -> None:
     from ablations.study import MOST_SEEDS
+    from ablations.sweep import Shard
 
+    if args.shard is not None:
+        Shard.parse(args.shard)
     for option in ("seeds", "limit", "tune"):
         value = getattr(args, option)
         if value is not None and value < 1:
@@ -155,6 +172,14 @@ def _check_counts(args: argparse.Namespace) -> None:
         raise UsageError(f"at most {_MOST_CANDIDATES:,} candidates", where="--tune")
     if args.trial_timeout is not None and not args.trial_timeout > 0:
         raise UsageError(f"must be > 0, got {args.trial_timeout:g}", where="--trial-timeout")
+    if args.no_ray:
+        needs_ray = {
+            "--trial-timeout": args.trial_timeout is not None,
+            "--scheduler asha": args.scheduler == "asha",
+        }
+        for option, asked in needs_ray.items():
+            if asked:
+                raise UsageError("needs Ray", where=option, remedy="leave --no-ray out")
     for option, value, what in (
         ("--scheduler", args.scheduler == "asha", "ASHA"),
         ("--searcher", args.searcher == "optuna", "Optuna"),
@@ -172,6 +197,7 @@ def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> in
     from bench.store.store import Store
 
     cells, splits = with_data(expansion.cells, data_root_of(args.data_root))
+    cells = _own(cells, args)
     store = None  # a dry run makes none
     with contextlib.suppress(UsageError):
         store = Store.open(address)
@@ -196,6 +222,15 @@ def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> in
     return 0
 
 
+def _own(cells: list[Cell], args: argparse.Namespace) -> list[Cell]:
+    """The cells of this shard."""
+    from ablations.sweep import Shard
+
+    if args.shard is None:
+        return cells
+    return Shard.parse(args.shard).of(cells, by_kind=args.tune is not None)
+
+
 def _search(address: str, expansion: Expansion, args: argparse.Namespace) -> Search | None:
     if args.tune is None:
         return None
@@ -216,6 +251,7 @@ def _search(address: str, expansion: Expansion, args: argparse.Namespace) -> Sea
 def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Namespace) -> int:
     from ablations.progress import renderer_for
     from ablations.sweep import (
+        describe_elsewhere,
         describe_failures,
         describe_other_data,
         describe_unusable,
@@ -231,6 +267,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     data_root = data_root_of(args.data_root)
     store = Store.open(address, create=True)
     cells, splits = with_data(expansion.cells, data_root)
+    cells = _own(cells, args)
     search = _search(store.address, expansion, args)
     if search is None:
         plan = plan_sweep(cells, store, limit=args.limit)
@@ -257,10 +294,16 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
             say(f"{study.name}: search: {candidates}; results in {search.address}")
             tried = search.run(due, candidates, options, resources, renderer_for(sys.stderr))
             note("candidate failed", describe_failures(tried))
+            note("run elsewhere", describe_elsewhere(tried))
             if tried.stopped is not None:
                 return tried.stopped
             if tried.lost is not None:
                 _report_loss(tried.lost)
+                return tried.exit_status
+            if tried.elsewhere:
+                _report_loss("the search is not over, since others try some of its candidates")
+                return 1
+            if args.fail_fast and tried.failed:
                 return tried.exit_status
         plan = search.plan_cells(cells, due, store, begun=True)
         options = search.with_notes(options, due)
@@ -269,7 +312,9 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     wandb = f"W&B {tracking.mode} ({tracking.reason})"
     say(f"{study.name}: {plan}; results in {store.address}; {wandb}")
     begun = time.perf_counter()
-    summary = run_sweep(plan, options, resources, renderer_for(sys.stderr))
+    summary = run_sweep(
+        plan, options, resources, renderer_for(sys.stderr), fail_fast=args.fail_fast
+    )
     # Where the terminal was closed there is nobody to tell.
     with contextlib.suppress(*([OSError] if summary.stopped else [])):
         if summary.lost is not None:
@@ -288,7 +333,14 @@ def _resources(args: argparse.Namespace) -> Resources:
         import torch
 
         gpus = float(processes or 1) if torch.cuda.is_available() else 0.0
-    return Resources(args.address, args.cpus_per_trial, gpus, processes or 0, args.retries)
+    return Resources(
+        args.address,
+        args.cpus_per_trial,
+        gpus,
+        processes or 0,
+        args.retries,
+        in_process=args.no_ray,
+    )
 
 
 def _report_loss(reason: str) -> None:
@@ -297,16 +349,23 @@ def _report_loss(reason: str) -> None:
 
 def _conclude(summary: SweepSummary, address: str, seconds: float, tracking: Mode) -> None:
     from ablations.progress import duration
-    from ablations.sweep import describe_failures, describe_problems
+    from ablations.sweep import describe_elsewhere, describe_failures, describe_problems
 
     note("failed", describe_failures(summary))
+    note("run elsewhere", describe_elsewhere(summary))
     note("warning", describe_problems(summary))
     done = sum(outcome.status == "done" for outcome in summary.outcomes)
     before, failed = len(summary.plan.stored), len(summary.failed)
+    elsewhere = len(summary.elsewhere)
     others = {
         "were done before": before,
         "failed": failed,
-        "left, run the same command again": len(summary.plan.cells) - before - done - failed,
+        "run elsewhere": elsewhere,
+        "left, run the same command again": len(summary.plan.cells)
+        - before
+        - done
+        - failed
+        - elsewhere,
     }
     counts = [f"{done} done", *(f"{count} {what}" for what, count in others.items() if count)]
     sys.stdout.write(f"{', '.join(counts)}; {duration(seconds)}\n")

@@ -364,6 +364,9 @@ class BundleFiles(Files):
     def write(self, name: str, chunks: object = ()) -> None:
         raise PermissionError(f"{name}: bundles are only read")
 
+    def create(self, name: str, content: bytes) -> bool:
+        raise PermissionError(f"{name}: bundles are only read")
+
     remove = write
 
     def make(self) -> None:

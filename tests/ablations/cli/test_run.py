@@ -13,6 +13,7 @@ from ablations.trial import UNUSABLE
 from ablations.trial_interface import TrialHooks, TrialOptions, failed_result
 from bench.cli import main as cli
 from bench.store.cell import Cell
+from bench.store.claims import claim
 from bench.store.result import Result
 from bench.store.store import Store
 from tasks.plan import make_cell
@@ -202,7 +203,7 @@ def test_a_real_cell_from_end_to_end(
     assert stored.get(result.hash) == result
     assert stored.predictions(result.hash)
     assert stored.traces(result.hash)
-    assert {path.name for path in store.iterdir()} <= {"trials", "cache"}
+    assert {path.name for path in store.iterdir()} <= {"trials", "cache", "claims"}
 
 
 def test_a_run_without_a_store_says_that_it_was_stopped(
@@ -215,3 +216,17 @@ def test_a_run_without_a_store_says_that_it_was_stopped(
     command = ["run", "--task", "translation", "--attention", "soft", "--budget", "smoke"]
     assert cli.main(command) == 143
     assert capsys.readouterr().err == "SIGTERM: nothing is kept without --store\n"
+
+
+def test_a_cell_that_another_process_runs_is_refused(
+    trials: list[tuple[Cell, TrialOptions]], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    store = Store.open(tmp_path / "s", create=True)
+    hash = make_cell("translation", "soft", budget="smoke", seed=1).hash
+    with claim(store, hash, "sweep 7"):
+        assert cli.main([*RUN, "--store", str(tmp_path / "s")]) == 2
+    said = capsys.readouterr().err
+    assert "the cell is being run by sweep 7 on " in said and said.count("\n") == 1
+    assert trials == []
+    assert cli.main([*RUN, "--store", str(tmp_path / "s")]) == 0
+    assert store.claim_numbers(hash) == []

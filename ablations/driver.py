@@ -31,6 +31,7 @@ from ablations.cancellation import SIGNALS, StopRequest, descendants, end_proces
 from ablations.cluster import ClusterLost, RayFolder, Resources, cluster
 from ablations.progress import Progress
 from ablations.trial_interface import Outcome, TrialOptions
+from ablations.trial_progress import TrialProgress
 from bench.errors import UsageError
 from bench.store.cell import Cell
 
@@ -337,6 +338,9 @@ class _Messenger:
 
     def located(self, hash: str, node: str) -> None:
         self._pipe.send(("located", hash, node))
+
+    def advanced(self, hash: str, progress: TrialProgress) -> None:
+        self._pipe.send(("advanced", hash, progress))
 
     def finished(self, outcome: Outcome) -> None:
         self._pipe.send(("finished", outcome))

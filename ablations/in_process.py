@@ -10,6 +10,7 @@ import contextlib
 import platform
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from ablations.cancellation import StopRequest
 from ablations.cell_runner import run_cell
@@ -45,7 +46,11 @@ def run_in_process(
             progress.started(cell.hash)
             progress.located(cell.hash, platform.node())
             problems: list[str] = []
-            hooks = TrialHooks(message=problems.append, asked_to_stop=request.asked)
+            hooks = TrialHooks(
+                message=problems.append,
+                asked_to_stop=request.asked,
+                progress=partial(progress.advanced, cell.hash),
+            )
             outcome = run_cell(cell, options, trial_function, hooks)
             request.arm()  # Lightning has set handlers of its own
             progress.finished(outcome.with_problem(problems))

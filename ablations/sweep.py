@@ -9,37 +9,28 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 from ablations.cancellation import Stopped, kill_all, stop_signals
+from ablations.cell_times import expected_seconds, kind, longest_first, mean_seconds
 from ablations.cluster import ClusterLost, Resources, ray_folder
 from ablations.driver import drive
 from ablations.in_process import run_in_process
 from ablations.progress import Progress, Renderer, StatusWriter, Tally
 from ablations.trial_interface import Outcome, TrialOptions
-from bench.attention.registries import NO_SCORE, attentions, scores
 from bench.errors import UsageError, one_line
 from bench.store.cell import Cell
 from bench.store.result import Provenance, split_differences, utc_now
 from bench.store.store import Problem, Store
 
 if TYPE_CHECKING:
-    from bench.attention.base import Placement
     from tasks.plan import Splits
 
 Order = Callable[[Sequence[Cell], Mapping[str, float]], Sequence[Cell]]
-
-#: Seconds of the families with the laptop budget, translation, relative to one another.
-_GUESSES: Mapping[str, int] = {"transformer": 37, "convolutional": 30}
-#: The same for recurrent models, by where they attend.
-_RECURRENT: Mapping[Placement, int] = {"previous-state": 21, "current-state": 14, "fixed": 13}
-#: The same for recurrent models whose decoder must go step by step.
-_STEPWISE = 21
 
 
 @dataclass(frozen=True)
@@ -52,6 +43,7 @@ class SweepPlan:
         to_run: those to run, in this order.
         unusable: records of the store that cannot be used, whose cells are run again.
         other_data: cells to run that are stored for other data, each with where its result is from.
+        expected: seconds of cells to run that cells like them took, by hash (`expected_seconds`).
     """
 
     cells: tuple[Cell, ...]
@@ -59,6 +51,7 @@ class SweepPlan:
     to_run: tuple[Cell, ...]
     unusable: tuple[Problem, ...] = ()
     other_data: tuple[tuple[Cell, Provenance], ...] = ()
+    expected: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{len(self.cells)} cells, {len(self.to_run)} to run"
@@ -70,16 +63,16 @@ class SweepSummary:
 
     Attributes:
         outcomes: of this sweep, in the order they came in.
-        elsewhere: who runs cells that another process has claimed, by hash.
         stopped: exit status asked for by Ctrl-C, SIGTERM and the like, None if none came.
         lost: why it ended with cells left to run, None if it did not.
+        elsewhere: who runs cells that another process has claimed, by hash.
     """
 
     plan: SweepPlan
     outcomes: tuple[Outcome, ...] = ()
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
     stopped: int | None = None
     lost: str | None = None
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -92,52 +85,9 @@ class SweepSummary:
         return self.stopped if self.stopped is not None else int(wrong)
 
 
-def longest_first(cells: Sequence[Cell], seconds: Mapping[str, float]) -> list[Cell]:
-    """The cells by falling expectation of their time.
-
-    Cells are expected to take what those of their kind took, else those of their family. Cells of
-    neither come first, by a guess from how their decoder works. Equals keep their order.
-
-    Args:
-        seconds: what cells took, by `kind` and by `family`.
-    """
-
-    def expectation(cell: Cell) -> tuple[float, int]:
-        attention = attentions.get(cell.attention)
-        stepwise = (
-            attention.stepwise
-            or (cell.score != NO_SCORE and scores.get(cell.score).reads)
-            or cell.options.get("input_feeding")
-        )
-        guess = _GUESSES.get(cell.backbone or attention.backbone, _RECURRENT[attention.placement])
-        guess = max(guess, _STEPWISE if stepwise else 0)
-        return seconds.get(kind(cell), seconds.get(family(cell), float("inf"))), guess
-
-    return sorted(cells, key=expectation, reverse=True)
-
-
-def mean_seconds(taken: Iterable[tuple[Cell, float]]) -> dict[str, float]:
-    """Mean seconds by kind and by family, from those of finished cells."""
-    found: defaultdict[str, list[float]] = defaultdict(list)
-    for cell, seconds in taken:
-        found[kind(cell)].append(seconds)
-        found[family(cell)].append(seconds)
-    return {name: fmean(several) for name, several in found.items()}
-
-
-def kind(cell: Cell) -> str:
-    """A name that cells share if they differ in nothing but their seed."""
-    return cell.with_seed(0).hash
-
-
 def without_data(cell: Cell) -> str:
     """A name that cells share if they differ in nothing but their data."""
     return replace(cell, data="").hash
-
-
-def family(cell: Cell) -> str:
-    """A name that cells share if they have the same attention on the same data and budget."""
-    return f"{cell.task} {cell.dataset} {cell.budget} {cell.attention} {cell.backbone}"
 
 
 @dataclass(frozen=True)
@@ -208,13 +158,21 @@ def plan_sweep(
             if result.cost.total_seconds is not None:
                 taken.append((result.cell, result.cost.total_seconds))
     stored = tuple(cell for cell in unique if cell.hash in done)
-    to_run = order([cell for cell in unique if cell.hash not in done], mean_seconds(taken))
+    means = mean_seconds(taken)
+    to_run = order([cell for cell in unique if cell.hash not in done], means)
     other_data = [
         (cell, of_data[name])
         for cell in to_run[:limit]
         if cell.data and (name := without_data(cell)) in of_data
     ]
-    return SweepPlan(unique, stored, tuple(to_run[:limit]), tuple(unusable), tuple(other_data))
+    return SweepPlan(
+        unique,
+        stored,
+        tuple(to_run[:limit]),
+        tuple(unusable),
+        tuple(other_data),
+        expected_seconds(to_run[:limit], means),
+    )
 
 
 def run_sweep(
@@ -252,7 +210,8 @@ def run_sweep(
     # Names of sweeps sort by start time.
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{options.study or 'sweep'}-{secrets.token_hex(3)}"
     options = replace(options, sweep=name, sweep_began=utc_now())
-    tally = Tally({cell.hash: cell.label for cell in plan.to_run}, len(plan.stored))
+    labels = {cell.hash: cell.label for cell in plan.to_run}
+    tally = Tally(labels, len(plan.stored), plan.expected)
     status = StatusWriter(store, name, options.study or "", lambda: progress.nodes)
     progress = Progress(tally, [renderer, status])
     stopped: int | None = None
@@ -287,7 +246,7 @@ def run_sweep(
             progress.end(stopped=cut_short)
             with contextlib.suppress(OSError, ValueError):
                 store.end_sweep(name)
-    return SweepSummary(plan, tuple(tally.outcomes), tally.elsewhere, stopped, lost)
+    return SweepSummary(plan, tuple(tally.outcomes), stopped, lost, tally.elsewhere)
 
 
 def describe_unusable(plan: SweepPlan) -> Sequence[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter
 
+from ablations.trial_progress import TrialProgress
 from bench.errors import reason_of
 from bench.store.cell import Cell
 from bench.store.result import Failure, Primary, Provenance, Result, provenance
@@ -118,6 +119,8 @@ class TrialHooks:
         asked_to_stop: whether to end with a checkpoint; called before every step.
         peer_failure: waits for what went wrong in another rank; None if nothing did.
         tracker: receives the curve; `run_trial` opens it.
+        progress: receives where the trial stands, at most every `progress_seconds`, and when a
+            phase begins.
     """
 
     report: Callable[[Mapping[str, float]], None] = lambda figures: None
@@ -125,6 +128,8 @@ class TrialHooks:
     asked_to_stop: Callable[[], bool] = lambda: False
     peer_failure: Callable[[], Exception | None] = lambda: None
     tracker: Tracker = field(default_factory=NullTracker)
+    progress: Callable[[TrialProgress], None] = lambda progress: None
+    progress_seconds: float = 1.0
 
 
 #: For a trial that nobody follows.

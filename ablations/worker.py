@@ -18,7 +18,7 @@ import pkgutil
 import platform
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -43,6 +43,9 @@ _PATIENCE = 5.0
 #: Seconds that rank 0 waits for the others' account of what went wrong.
 EXPLANATION_SECONDS = 30.0
 
+#: Seconds between two reports of progress, each of which costs some 10 ms.
+_PROGRESS_SECONDS = 5.0
+
 _RANK_LOST_STATUS = 18
 
 _log = logging.getLogger(__name__)
@@ -50,7 +53,8 @@ _log = logging.getLogger(__name__)
 
 def trainable(options: TrialOptions, trial_function: str) -> Callable[[Mapping[str, Any]], None]:
     """The function that Ray Tune calls with a configuration of `GivenCells`, once per trial. It
-    reports that it began, what each validation gave, and what became of the cell.
+    reports that it began, how far it has come, what each validation gave, and what became of the
+    cell.
 
     Args:
         trial_function: dotted name "package.module:function" of the trial; workers import it.
@@ -60,7 +64,12 @@ def trainable(options: TrialOptions, trial_function: str) -> Callable[[Mapping[s
         tune.report({"node": node_name(platform.node(), ray.get_runtime_context().get_node_id())})
         # No handler around reports: Tune ends stopped trials by raising SystemExit there.
         problems: list[str] = []
-        hooks = TrialHooks(lambda figures: tune.report(dict(figures)), problems.append)
+        hooks = TrialHooks(
+            lambda figures: tune.report(dict(figures)),
+            problems.append,
+            progress=lambda progress: tune.report({"progress": asdict(progress)}),
+            progress_seconds=_PROGRESS_SECONDS,
+        )
         outcome = run_cell(
             Cell.from_json(config["cell"]), options, trial_function, hooks, together=_train_together
         )

@@ -8,6 +8,7 @@ import json
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from ablations.cli.options import (
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from ablations.trial_interface import TrialOptions
+    from ablations.trial_interface import TrialHooks, TrialOptions
     from bench.store.cell import Cell
     from bench.store.result import Result
     from bench.store.store import Store
@@ -66,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="CPU threads (default: 1); other values may change the last bits of results",
     )
     parser.add_argument("--json", action="store_true", help="print the result record alone")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
     add_checkpoints(parser)
     add_tracking(parser, default="off")
 
@@ -139,6 +141,7 @@ def _run(
     from ablations.cancellation import Stopped
     from ablations.trial import UNUSABLE, run_trial
     from ablations.trial_interface import TrialHooks, TrialOptions
+    from ablations.trial_progress import shown_on
     from bench.tracking import decide
     from tasks.base import Paths
 
@@ -157,26 +160,33 @@ def _run(
         wandb=tracking.mode,
         checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_every),
     )
-    if store is None:
-        from pytorch_lightning.utilities.exceptions import SIGTERMException
+    shown = contextlib.nullcontext() if args.json or args.quiet else shown_on(sys.stderr)
+    with shown as show:
+        hooks = TrialHooks(message=_warn)
+        if show is not None:
+            hooks = replace(hooks, progress=show)
+        if store is None:
+            from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-        try:
-            result = run_trial(cell, options, TrialHooks(message=_warn))
-        except SIGTERMException:  # a SystemExit with status 0
-            raise Stopped(signal.SIGTERM) from None
-    else:
-        result = _run_claimed(cell, options, store, force=args.force)
+            try:
+                result = run_trial(cell, options, hooks)
+            except SIGTERMException:  # a SystemExit with status 0
+                raise Stopped(signal.SIGTERM) from None
+        else:
+            result = _run_claimed(cell, options, store, hooks, force=args.force)
     if result.failure is not None and result.failure.kind == UNUSABLE:
         raise UsageError.repeated(result.failure.message)
     return result
 
 
-def _run_claimed(cell: Cell, options: TrialOptions, store: Store, *, force: bool) -> Result:
+def _run_claimed(
+    cell: Cell, options: TrialOptions, store: Store, hooks: TrialHooks, *, force: bool
+) -> Result:
     """Run a cell that no other process runs. Raises UsageError where one does, and Stopped."""
     from ablations.cancellation import Interrupted, Stopped, stop_signals
     from ablations.cell_runner import claimed
     from ablations.trial import run_trial
-    from ablations.trial_interface import TrialHooks, stored_result
+    from ablations.trial_interface import stored_result
     from bench.store.claims import ClaimedError
 
     taken = "another process has taken the cell over, since this one was not heard of for minutes"
@@ -190,8 +200,7 @@ def _run_claimed(cell: Cell, options: TrialOptions, store: Store, *, force: bool
                 return request.asked() or (held is not None and held.lost)
 
             try:
-                hooks = TrialHooks(message=_warn, asked_to_stop=asked_to_stop)
-                return run_trial(cell, options, hooks)
+                return run_trial(cell, options, replace(hooks, asked_to_stop=asked_to_stop))
             except Interrupted:
                 if request.number is None:
                     raise UsageError(taken, where=store.address) from None

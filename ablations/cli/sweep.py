@@ -112,6 +112,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fail-fast", action="store_true", help="stop at the first cell that fails"
     )
     parser.add_argument("--dry-run", action="store_true", help="list the cells without running any")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
     for (option, metavar, kind, default), help in _RESOURCES.items():
         parser.add_argument(option, metavar=metavar, type=kind, default=default, help=help)
     parser.add_argument(
@@ -193,6 +194,7 @@ def _check_counts(args: argparse.Namespace) -> None:
 
 
 def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> int:
+    from ablations.cell_times import ExpectedCost
     from ablations.sweep import describe_other_data, describe_unusable, plan_sweep
     from bench.store.store import Store
 
@@ -218,6 +220,9 @@ def _dry_run(expansion: Expansion, address: str, args: argparse.Namespace) -> in
         place = f" in a {pair.backbone} model" if pair.backbone else ""
         name = f"{pair.task} {pair.attention}+{pair.score}{place}"
         sys.stdout.write(f"not applicable: {name}: {pair.reason}\n")
+    if plan.to_run:
+        cores = args.cpus_per_trial * _resources(args).ranks
+        sys.stdout.write(f"{ExpectedCost.of(plan.to_run, plan.expected, cores)}\n")
     sys.stdout.write(f"{plan}\n")
     return 0
 
@@ -249,7 +254,7 @@ def _search(address: str, expansion: Expansion, args: argparse.Namespace) -> Sea
 
 
 def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Namespace) -> int:
-    from ablations.progress import renderer_for
+    from ablations.progress import Renderer, renderer_for
     from ablations.sweep import (
         describe_elsewhere,
         describe_failures,
@@ -262,6 +267,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     from bench.store.store import Store
     from bench.tracking import decide
 
+    renderer = Renderer() if args.quiet else renderer_for(sys.stderr)
     resources = _resources(args)
     gpus = resources.gpus_per_rank
     data_root = data_root_of(args.data_root)
@@ -292,7 +298,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     if search is not None:
         for candidates in search.rounds(due):
             say(f"{study.name}: search: {candidates}; results in {search.address}")
-            tried = search.run(due, candidates, options, resources, renderer_for(sys.stderr))
+            tried = search.run(due, candidates, options, resources, renderer)
             note("candidate failed", describe_failures(tried))
             note("run elsewhere", describe_elsewhere(tried))
             if tried.stopped is not None:
@@ -312,9 +318,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     wandb = f"W&B {tracking.mode} ({tracking.reason})"
     say(f"{study.name}: {plan}; results in {store.address}; {wandb}")
     begun = time.perf_counter()
-    summary = run_sweep(
-        plan, options, resources, renderer_for(sys.stderr), fail_fast=args.fail_fast
-    )
+    summary = run_sweep(plan, options, resources, renderer, fail_fast=args.fail_fast)
     # Where the terminal was closed there is nobody to tell.
     with contextlib.suppress(*([OSError] if summary.stopped else [])):
         if summary.lost is not None:
@@ -348,8 +352,8 @@ def _report_loss(reason: str) -> None:
 
 
 def _conclude(summary: SweepSummary, address: str, seconds: float, tracking: Mode) -> None:
-    from ablations.progress import duration
     from ablations.sweep import describe_elsewhere, describe_failures, describe_problems
+    from ablations.trial_progress import duration
 
     note("failed", describe_failures(summary))
     note("run elsewhere", describe_elsewhere(summary))

@@ -164,6 +164,15 @@ def release(store: Store, hash: str, number: int) -> None:
                 store.drop_claim(hash, one)
 
 
+def release_of(store: Store, hash: str, owner: str) -> None:
+    """Remove what dead processes of an owner have left of its claims to a cell."""
+    with contextlib.suppress(Exception):
+        for number in store.claim_numbers(hash):
+            found = _read(store, hash, number)
+            if found is not None and found.owner == owner:
+                store.drop_claim(hash, number)
+
+
 def _read(store: Store, hash: str, number: int) -> Claim | None:
     """A claim; None where it is gone or unreadable, which also counts as stale."""
     for attempt in range(2):  # some file systems show a file before its content

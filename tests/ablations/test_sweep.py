@@ -136,7 +136,7 @@ def test_nothing_is_left_behind(swept: Swept) -> None:
         "trials", "sweeps", "cache", "claims", "ray", "wandb",
     }  # fmt: skip
     assert list((swept.path / "ray").iterdir()) == []
-    assert list((swept.path / "claims").iterdir()) == [], "a killed worker's was taken over"
+    assert list((swept.path / "claims").iterdir()) == [], "also of workers that were killed"
     for name in ("home", "tmp"):
         assert list((swept.run.folder / name).rglob("*")) == []
 

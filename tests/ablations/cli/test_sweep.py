@@ -54,7 +54,8 @@ def test_a_dry_run_lists_cells_and_ends_with_their_number(
     assert cli.main(["sweep", "--task", "translation", "--dry-run"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "14 cells, 14 to run"
-    assert len(lines) == 15
+    assert lines[-2] == "expected: 0.082 core-hours (14 as noted for their budget)"
+    assert len(lines) == 16
     assert sum("translation/synthetic global+" in line for line in lines) == 5
     assert list(tmp_path.iterdir()) == [], "a dry run makes no store"
 

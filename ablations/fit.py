@@ -98,7 +98,7 @@ def _make_trainer(
     """Lightning's trainer, told to write nothing but below `scratch`."""
     kind, _, index = options.device.partition(":")
     return pl.Trainer(
-        accelerator="gpu" if kind == "cuda" else "cpu",
+        accelerator={"cuda": "gpu", "mps": "mps"}.get(kind, "cpu"),
         devices=[int(index or 0)] if kind == "cuda" else 1,
         num_nodes=options.ranks,
         strategy=ddp_strategy(options) if options.ranks > 1 else "auto",

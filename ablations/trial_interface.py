@@ -43,7 +43,7 @@ class TrialOptions:
         cache: folder for prepared data, shared by all trials of a machine; a leading `~` is the
             home of whoever runs the worker.
         threads: threads that torch may use.
-        device: "cpu", "cuda" or "cuda:<index>".
+        device: "cpu", "cuda", "cuda:<index>" or "mps".
         gpu_share: share of the device's memory that the trial may use.
         study: name of the study the trial belongs to, for the record and as W&B group.
         wandb: what `bench.tracking.decide` chose, once for all trials of a sweep.

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--force", action="store_true", help="run the cell even if its result is stored"
     )
     parser.add_argument(
-        "--device", metavar="DEVICE", default="auto", help="auto, cpu, cuda or cuda:N"
+        "--device", metavar="DEVICE", default="auto", help="auto, cpu, cuda, cuda:N or mps"
     )
     parser.add_argument(
         "--threads",

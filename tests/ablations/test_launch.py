@@ -199,6 +199,15 @@ def test_the_image_has_all_packages() -> None:
     assert all((ROOT / name).is_file() for name in files)
 
 
+def test_the_apptainer_recipe_has_what_the_image_has() -> None:
+    lines = (LAUNCH / "apptainer.def").read_text().partition("%files\n")[2].partition("\n\n")[0]
+    copied = [line.split() for line in lines.splitlines()]
+    assert all(target == f"/opt/attnbench/{source}" for source, target in copied)
+    image = (LAUNCH / "Dockerfile").read_text().splitlines()
+    wanted = {word for line in image if line.startswith("COPY") for word in line.split()[1:-1]}
+    assert {source for source, _ in copied} == wanted
+
+
 def test_a_rayjob_names_images_and_resources() -> None:
     job = yaml.safe_load((LAUNCH / "rayjob.yaml").read_text())
     assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")

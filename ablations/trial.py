@@ -34,6 +34,7 @@ from ablations.trial_interface import (
     failed_result,
     validation_figures,
 )
+from ablations.trial_progress import TrialProgress
 from bench.errors import OtherData, UsageError, reason_of
 from bench.hardware import (
     PeakMemory,
@@ -181,10 +182,12 @@ def _train_and_test(
 ) -> tuple[Evaluation, Result, Packed | None]:
     plan = resolve(cell)
     with PeakMemory(options.device) as peak:
+        hooks.progress(TrialProgress("preparing"))
         data = plan.task.prepare(plan, options.paths())
         seed_all(cell.seed)  # whether data came from a cache must not show
         module = plan.task.module(plan, data)
         train_seconds = fit(plan, module, data, options, hooks)
+        hooks.progress(TrialProgress("testing", *2 * [plan.settings.max_steps]))
         evaluation = _evaluate(plan, module, data, options)
     cost = Cost(
         parameters=count_parameters(module),

@@ -6,13 +6,14 @@ Nothing in here changes a figure: whatever does is an option of the cell.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter
 
+from ablations.trial_progress import TrialProgress
 from bench.errors import reason_of
 from bench.store.cell import Cell
 from bench.store.models import Keep
@@ -43,7 +44,7 @@ class TrialOptions:
         cache: folder for prepared data, shared by all trials of a machine; a leading `~` is the
             home of whoever runs the worker.
         threads: threads that torch may use.
-        device: "cpu", "cuda" or "cuda:<index>".
+        device: "cpu", "cuda", "cuda:<index>" or "mps".
         gpu_share: share of the device's memory that the trial may use.
         study: name of the study the trial belongs to, for the record and as W&B group.
         wandb: what `bench.tracking.decide` chose, once for all trials of a sweep.
@@ -126,6 +127,8 @@ class TrialHooks:
         asked_to_stop: whether to end with a checkpoint; called before every step.
         peer_failure: waits for what went wrong in another rank; None if nothing did.
         tracker: receives the curve; `run_trial` opens it.
+        progress: receives where the trial stands, at most every `progress_seconds`, and when a
+            phase begins.
     """
 
     report: Callable[[Mapping[str, float]], None] = lambda figures: None
@@ -133,6 +136,8 @@ class TrialHooks:
     asked_to_stop: Callable[[], bool] = lambda: False
     peer_failure: Callable[[], Exception | None] = lambda: None
     tracker: Tracker = field(default_factory=NullTracker)
+    progress: Callable[[TrialProgress], None] = lambda progress: None
+    progress_seconds: float = 1.0
 
 
 #: For a trial that nobody follows.
@@ -145,16 +150,18 @@ class Outcome:
 
     Attributes:
         hash: of the cell.
-        status: of the result; "interrupted" where a stop was asked for and there is none.
+        status: of the result; without one "interrupted" where a stop was asked for, "elsewhere"
+            where another process runs the cell.
         figure: headline figure by name, as in ("BLEU", 31.2); None for a failure.
         failure: kind and message; None for a finished trial.
         seconds: of the whole trial; 0 for one that another sweep had stored meanwhile.
         stored: whether the store holds the result.
-        problem: what went wrong beside the trial (with its tracking), in a line, or None.
+        problem: what went wrong beside the trial (with its tracking), or who runs it elsewhere,
+            in a line, or None.
     """
 
     hash: str
-    status: Literal["done", "failed", "interrupted"]
+    status: Literal["done", "failed", "interrupted", "elsewhere"]
     figure: tuple[str, float] | None = None
     failure: tuple[str, str] | None = None
     seconds: float = 0.0
@@ -168,6 +175,10 @@ class Outcome:
         figure = None if primary is None else (primary.name, primary.value)
         reason = None if failure is None else (failure.kind, failure.message)
         return cls(result.hash, result.status, figure, reason, seconds, stored)
+
+    def with_problem(self, problems: Sequence[str]) -> Outcome:
+        """The outcome with the first of these problems, if it has none of its own."""
+        return replace(self, problem=self.problem or next(iter(problems), None))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

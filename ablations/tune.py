@@ -29,9 +29,11 @@ from ablations.trial_interface import (
     store_result,
     stored_result,
 )
+from ablations.trial_progress import TrialProgress
 from ablations.worker import node_name, trainable
 from bench.errors import UsageError
 from bench.store.cell import Cell
+from bench.store.claims import release_of
 from bench.store.result import utc_now
 
 #: Of the candidates that reach the first, third, ninth... validation, the best third goes on.
@@ -48,6 +50,7 @@ class Listener(Protocol):
     def ready(self, slots: int) -> None: ...
     def started(self, hash: str) -> None: ...
     def located(self, hash: str, node: str) -> None: ...
+    def advanced(self, hash: str, progress: TrialProgress) -> None: ...
     def finished(self, outcome: Outcome) -> None: ...
     def tick(self) -> None: ...
 
@@ -261,6 +264,8 @@ class _Watch(tune.Callback):
     ) -> None:
         if "node" in result:  # its first report
             self._progress.located(_cell(trial).hash, result["node"])
+        elif "progress" in result:
+            self._progress.advanced(_cell(trial).hash, TrialProgress(**result["progress"]))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         cell = _cell(trial)
@@ -293,6 +298,9 @@ class _Watch(tune.Callback):
             return
         cause, started = _cause(trial, self._deaths[cell.hash]), started or utc_now()
         result = failed_result(cell, *cause, started=started, options=self._options)
+        store = self._options.store()
+        if store is not None and self._options.sweep is not None:
+            release_of(store, cell.hash, self._options.sweep)
         self._progress.finished(Outcome.of(result, stored=store_result(result, self._options)))
 
 

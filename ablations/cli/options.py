@@ -159,17 +159,22 @@ def data_root_of(given: str | None) -> Path | None:
 
 
 def device_of(request: str) -> str:
-    """The device "cpu", "cuda" or "cuda:<index>" that a user asked for; "auto" takes a GPU if there
-    is one. Raises UsageError for a device that does not exist."""
+    """The device "cpu", "cuda", "cuda:<index>" or "mps" (Apple) that a user asked for; "auto"
+    takes an NVIDIA GPU if there is one. Raises UsageError for a device that does not exist."""
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if request == "auto":
         return "cuda" if count else "cpu"
+    if request == "mps":
+        if torch.backends.mps.is_available():
+            return request
+        what = "this machine has no GPU of Apple's that torch can use"
+        raise UsageError("no device 'mps'", where="--device", remedy=f"{what}; try auto")
     found = re.fullmatch(r"cpu|cuda(?::([0-9]+))?", request)
     if found and (request == "cpu" or int(found[1] or 0) < count):
         return request
-    remedy = f"this machine has {count} GPUs" if found else "auto, cpu, cuda or cuda:<index>"
+    remedy = f"this machine has {count} GPUs" if found else "auto, cpu, cuda, cuda:<index> or mps"
     raise UsageError(f"no device '{request}'", where="--device", remedy=remedy)
 
 

@@ -8,6 +8,7 @@ import json
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ from ablations.cli.options import (
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from ablations.trial_interface import TrialHooks, TrialOptions
     from bench.store.cell import Cell
     from bench.store.models import Keep
     from bench.store.result import Result
@@ -59,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--force", action="store_true", help="run the cell even if its result is stored"
     )
     parser.add_argument(
-        "--device", metavar="DEVICE", default="auto", help="auto, cpu, cuda or cuda:N"
+        "--device", metavar="DEVICE", default="auto", help="auto, cpu, cuda, cuda:N or mps"
     )
     parser.add_argument(
         "--threads",
@@ -69,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="CPU threads (default: 1); other values may change the last bits of results",
     )
     parser.add_argument("--json", action="store_true", help="print the result record alone")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
     add_keep_model(parser, default="all")
     add_checkpoints(parser)
     add_tracking(parser, default="off")
@@ -165,9 +168,10 @@ def _note_other_data(cell: Cell, store: Store, splits: Mapping[str, Splits]) -> 
 def _run(
     cell: Cell, data_root: Path | None, store: Store | None, args: argparse.Namespace
 ) -> Result:
-    from ablations.cancellation import Interrupted, Stopped, stop_signals
+    from ablations.cancellation import Stopped
     from ablations.trial import UNUSABLE, run_trial
     from ablations.trial_interface import TrialHooks, TrialOptions
+    from ablations.trial_progress import shown_on
     from bench.tracking import decide
     from tasks.base import Paths
 
@@ -189,24 +193,55 @@ def _run(
         checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_every),
         keep_model=args.keep_model,
     )
-    if store is None:
-        from pytorch_lightning.utilities.exceptions import SIGTERMException
+    shown = contextlib.nullcontext() if args.json or args.quiet else shown_on(sys.stderr)
+    with shown as show:
+        hooks = TrialHooks(message=_warn)
+        if show is not None:
+            hooks = replace(hooks, progress=show)
+        if store is None:
+            from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-        try:
-            result = run_trial(cell, options, TrialHooks(message=_warn))
-        except SIGTERMException:  # a SystemExit with status 0
-            raise Stopped(signal.SIGTERM) from None
-    else:
-        with stop_signals(at_second=lambda: None) as request:
-            hooks = TrialHooks(message=_warn, asked_to_stop=request.asked)
             try:
                 result = run_trial(cell, options, hooks)
-            except Interrupted:
-                assert request.number is not None
-                raise Stopped(request.number) from None
+            except SIGTERMException:  # a SystemExit with status 0
+                raise Stopped(signal.SIGTERM) from None
+        else:
+            result = _run_claimed(cell, options, store, hooks, force=args.force)
     if result.failure is not None and result.failure.kind == UNUSABLE:
         raise UsageError.repeated(result.failure.message)
     return result
+
+
+def _run_claimed(
+    cell: Cell, options: TrialOptions, store: Store, hooks: TrialHooks, *, force: bool
+) -> Result:
+    """Run a cell that no other process runs. Raises UsageError where one does, and Stopped."""
+    from ablations.cancellation import Interrupted, Stopped, stop_signals
+    from ablations.cell_runner import claimed
+    from ablations.trial import run_trial
+    from ablations.trial_interface import stored_result
+    from bench.store.claims import ClaimedError
+
+    taken = "another process has taken the cell over, since this one was not heard of for minutes"
+    try:
+        with stop_signals(at_second=lambda: None) as request, claimed(cell, options) as held:
+            result = None if force else stored_result(cell, options)
+            if result is not None:  # by whom held the claim a moment ago
+                return result
+
+            def asked_to_stop() -> bool:
+                return request.asked() or (held is not None and held.lost)
+
+            try:
+                return run_trial(cell, options, replace(hooks, asked_to_stop=asked_to_stop))
+            except Interrupted:
+                if request.number is None:
+                    raise UsageError(taken, where=store.address) from None
+                raise Stopped(request.number) from None
+    except ClaimedError as error:
+        raise UsageError(
+            f"the cell is {error}", where=store.address, remedy="wait for its result"
+        ) from None
 
 
 def _warn(problem: str) -> None:

@@ -7,6 +7,7 @@
     STORE/searches/<hash>.json              which candidates a cell has (in STORE/search)
     STORE/checkpoints/<hash>.pt             of a trial that was interrupted; gone once it ends
     STORE/models/<setting>-<hash>.safetensors  a trained model, where it is kept (`models.py`)
+    STORE/claims/<hash>.<number>.json       who runs a cell now (`bench.store.claims`)
     STORE/cache  STORE/wandb  STORE/ray     scratch of the machine that runs trials
     STORE/mlflow  STORE/tensorboard  STORE/csv  of the trackers that are asked for
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 Status = Literal["done", "failed", "unreadable"]
 
 _RECORD = re.compile(r"([0-9a-f]{64})\.json")
+_CLAIM = re.compile(r"([0-9a-f]{64})\.([0-9]{1,9})\.json")
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,31 @@ class Store:
     def end_sweep(self, sweep: str) -> None:
         """Withdraw the request to stop a sweep."""
         self._files.remove(f"sweeps/{sweep}.stop")
+
+    def create_claim(self, hash: str, number: int, record: Mapping[str, Any]) -> bool:
+        """File a claim to that cell, unless there is one of that number. Raises OSError."""
+        return self._files.create(_claim(hash, number), _pretty(record))
+
+    def put_claim(self, hash: str, number: int, record: Mapping[str, Any]) -> None:
+        """Renew a claim. Raises OSError."""
+        self._files.write(_claim(hash, number), [_pretty(record)])
+
+    def claim_numbers(self, hash: str) -> list[int]:
+        """Return the numbers of the claims to that cell; the highest counts."""
+        found = map(_CLAIM.fullmatch, self._files.names("claims"))
+        return [int(match[2]) for match in found if match and match[1] == hash]
+
+    def claim_record(self, hash: str, number: int) -> Any:
+        """Return a claim as JSON data. Raises KeyError where there is none, ValueError where it
+        is not JSON."""
+        try:
+            return json.loads(self._files.read(_claim(hash, number)))
+        except FileNotFoundError:
+            raise KeyError(hash) from None
+
+    def drop_claim(self, hash: str, number: int) -> None:
+        """Remove a claim, if it is there."""
+        self._files.remove(_claim(hash, number))
 
     @property
     def is_local(self) -> bool:
@@ -342,6 +369,10 @@ def _record(hash: str) -> str:
 
 def _checkpoint(hash: str) -> str:
     return f"checkpoints/{hash}.pt"
+
+
+def _claim(hash: str, number: int) -> str:
+    return f"claims/{hash}.{number}.json"
 
 
 def _beside(hash: str, kind: str) -> str:

@@ -13,6 +13,7 @@ from ablations.trial import UNUSABLE
 from ablations.trial_interface import TrialHooks, TrialOptions, failed_result
 from bench.cli import main as cli
 from bench.store.cell import Cell
+from bench.store.claims import claim
 from bench.store.result import Result
 from bench.store.store import Store
 from tasks.plan import make_cell
@@ -199,7 +200,8 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--set", "steps"], "expected KEY=VALUE, got 'steps'"),
     (["--seed", "-1"], "a seed is a whole number from 0"),
     (["--threads", "0"], "--threads"),
-    (["--device", "gpu"], "no device 'gpu'; auto, cpu, cuda or cuda:<index>"),
+    (["--device", "gpu"], "no device 'gpu'; auto, cpu, cuda, cuda:<index> or mps"),
+    (["--device", "mps"], "no device 'mps'; this machine has no GPU of Apple's"),
     (["--device", "cuda:99"], "no device 'cuda:99'"),
     (["--dataset", "multi30k"], "data set 'multi30k' needs its files"),
     (["--dataset", "multi30k", "--data-root", "/nowhere"], "--data-root /nowhere: no such folder"),
@@ -271,7 +273,7 @@ def test_a_real_cell_from_end_to_end(
     assert stored.get(result.hash) == result
     assert stored.predictions(result.hash)
     assert stored.traces(result.hash)
-    assert {path.name for path in store.iterdir()} <= {"trials", "cache"}
+    assert {path.name for path in store.iterdir()} <= {"trials", "cache", "claims"}
 
 
 def test_a_run_without_a_store_says_that_it_was_stopped(
@@ -284,3 +286,17 @@ def test_a_run_without_a_store_says_that_it_was_stopped(
     command = ["run", "--task", "translation", "--attention", "soft", "--budget", "smoke"]
     assert cli.main(command) == 143
     assert capsys.readouterr().err == "SIGTERM: nothing is kept without --store\n"
+
+
+def test_a_cell_that_another_process_runs_is_refused(
+    trials: list[tuple[Cell, TrialOptions]], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    store = Store.open(tmp_path / "s", create=True)
+    hash = make_cell("translation", "soft", budget="smoke", seed=1).hash
+    with claim(store, hash, "sweep 7"):
+        assert cli.main([*RUN, "--store", str(tmp_path / "s")]) == 2
+    said = capsys.readouterr().err
+    assert "the cell is being run by sweep 7 on " in said and said.count("\n") == 1
+    assert trials == []
+    assert cli.main([*RUN, "--store", str(tmp_path / "s")]) == 0
+    assert store.claim_numbers(hash) == []

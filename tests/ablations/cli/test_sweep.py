@@ -31,7 +31,7 @@ def sweeps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SweepPlan, TrialOption
     asked = []
 
     def run_sweep(
-        plan: SweepPlan, context: TrialOptions, resources: Resources, renderer: Any
+        plan: SweepPlan, context: TrialOptions, resources: Resources, renderer: Any, **more: Any
     ) -> SweepSummary:
         asked.append((plan, context, resources))
         assert context.store_address is not None
@@ -120,7 +120,8 @@ def test_a_dry_run_lists_cells_and_ends_with_their_number(
     assert cli.main(["sweep", "--task", "translation", "--dry-run"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "14 cells, 14 to run"
-    assert len(lines) == 15
+    assert lines[-2] == "expected: 0.082 core-hours (14 as noted for their budget)"
+    assert len(lines) == 16
     assert sum("translation/synthetic global+" in line for line in lines) == 5
     assert list(tmp_path.iterdir()) == [], "a dry run makes no store"
 
@@ -307,6 +308,30 @@ def test_a_search_comes_first(
     assert lines[-1] == "2 cells, 0 to run"
 
 
+def test_shards_share_the_cells_out(
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]],
+) -> None:
+    command = ["sweep", "--task", "translation", "--seeds", "2", "--no-ray", "--store", "s"]
+    for index in (1, 2, 3):
+        assert cli.main([*command, "--shard", f"{index}/3"]) in (0, 1)
+    hashes = [cell.hash for plan, _, _ in sweeps for cell in plan.cells]
+    assert len(hashes) == len(set(hashes)) == 28
+    assert all(resources.in_process for _, _, resources in sweeps)
+
+
+def test_cells_that_others_run_are_told_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_sweep(plan: SweepPlan, *rest: Any, **more: Any) -> SweepSummary:
+        return SweepSummary(plan, elsewhere={cell.hash: "by node7" for cell in plan.to_run})
+
+    monkeypatch.setattr("ablations.sweep.run_sweep", run_sweep)
+    assert cli.main(["sweep", "--task", "translation", "--attention", "soft", "none"]) == 0
+    captured = capsys.readouterr()
+    assert "0 done, 2 run elsewhere; " in captured.out
+    assert "run elsewhere: 2 cells; first: translation/synthetic " in captured.err
+
+
 MISTAKES: list[tuple[list[str], str]] = [
     (["overveiw"], "unknown study 'overveiw'; did you mean 'overview'?"),
     (["nowhere.yaml"], "nowhere.yaml: no such file"),
@@ -335,6 +360,13 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--task", "translation", "--dataset", "multi30k"], "data set 'multi30k' needs its files"),
     (["--store", "file/x"], "the store cannot be written (not a directory)"),
     (["--store", "file"], "the store cannot be written"),
+    (["--shard", "3"], "--shard: expected I/N with I from 1 to N (or from 0), got '3'"),
+    (["--shard", "3/2"], "--shard: expected I/N"),
+    (["--shard", "0/0"], "--shard: expected I/N"),
+    (["--no-ray", "--address", "auto"], "--no-ray: without Ray one trial at a time"),
+    (["--no-ray", "--processes-per-trial", "2"], "--no-ray: without Ray one trial at a time"),
+    (["--no-ray", "--trial-timeout", "5"], "--trial-timeout: needs Ray"),
+    (["--no-ray", "--tune", "2", "--scheduler", "asha"], "--scheduler asha: needs Ray"),
     (["study.yaml"], "study.yaml:2: unknown key 'attention'; did you mean 'attentions'?"),
 ]
 

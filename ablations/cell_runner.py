@@ -26,7 +26,7 @@ from ablations.trial_interface import (
     stored_result,
 )
 from bench.store.cell import Cell
-from bench.store.claims import ClaimedError, HeldClaim, claim
+from bench.store.claims import ClaimedError, HeldClaim, claim, release_of
 from bench.store.result import Result, utc_now
 
 #: Runs a trial, named as "package.module:function", by several processes.
@@ -57,6 +57,7 @@ def run_cell(
     """
     result = stored_result(cell, options)
     if result is not None:
+        release_left(cell, options)
         return Outcome.of(result)
     flag = StopFlag.of(options)
     if flag is not None and flag():
@@ -92,6 +93,14 @@ def run_cell(
         stored = store_result(result, options)
         return Outcome.of(result, time.perf_counter() - clock, stored=stored)
     return Outcome.of(result, time.perf_counter() - clock)
+
+
+def release_left(cell: Cell, options: TrialOptions) -> None:
+    """Remove claims that processes of this sweep left when they were killed, or ended themselves
+    as `time_limit` does."""
+    store = options.store()
+    if store is not None and options.sweep is not None:
+        release_of(store, cell.hash, options.sweep)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from ablations.cell_runner import release_left
 from ablations.cluster import Resources, environment
 from ablations.progress import NodeUse
 from ablations.trial_interface import (
@@ -33,7 +34,6 @@ from ablations.trial_progress import TrialProgress
 from ablations.worker import node_name, trainable
 from bench.errors import UsageError
 from bench.store.cell import Cell
-from bench.store.claims import release_of
 from bench.store.result import utc_now
 
 #: Of the candidates that reach the first, third, ninth... validation, the best third goes on.
@@ -289,6 +289,7 @@ class _Watch(tune.Callback):
         started = self._started.pop(cell.hash, None)
         result = stored_result(cell, self._options)
         if result is not None:  # its process had stored its result before it ended
+            release_left(cell, self._options)
             self._progress.finished(Outcome.of(result))
             return
         self._deaths[cell.hash] += max(1, trial.run_metadata.num_failures)
@@ -298,9 +299,7 @@ class _Watch(tune.Callback):
             return
         cause, started = _cause(trial, self._deaths[cell.hash]), started or utc_now()
         result = failed_result(cell, *cause, started=started, options=self._options)
-        store = self._options.store()
-        if store is not None and self._options.sweep is not None:
-            release_of(store, cell.hash, self._options.sweep)
+        release_left(cell, self._options)
         self._progress.finished(Outcome.of(result, stored=store_result(result, self._options)))
 
 

@@ -214,12 +214,12 @@ def _dry_run(study: Study, expansion: Expansion, address: str, args: argparse.Na
     from bench.store.store import Store
 
     cells, splits = with_data(expansion.cells, data_root_of(args.data_root))
-    cells = _own(cells, args)
     store = None  # a dry run makes none
     with contextlib.suppress(UsageError):
         store = Store.open(address)
     search = _search(address, expansion, args)
-    lacking = _without_model(cells, store, args)
+    lacking = _own(_without_model(cells, store, args), args)
+    cells = _own(cells, args)
     if search is None:
         again = {cell.hash for cell in lacking} if args.again else ()
         plan = plan_sweep(cells, store, limit=args.limit, order=ORDERS[study.order], again=again)
@@ -293,9 +293,10 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     request, track = trackers_of(args, "auto")
     store = Store.open(address, create=True)
     cells, splits = with_data(expansion.cells, data_root)
+    # Of several seeds the best is kept, whatever shares they are in.
+    lacking = _own(_without_model(cells, store, args), args)
     cells = _own(cells, args)
     search = _search(store.address, expansion, args)
-    lacking = _without_model(cells, store, args)
     if search is None:
         again = {cell.hash for cell in lacking} if args.again else ()
         plan = plan_sweep(cells, store, limit=args.limit, order=ORDERS[study.order], again=again)

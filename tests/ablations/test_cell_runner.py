@@ -64,6 +64,19 @@ def test_a_result_that_came_in_while_the_cell_was_claimed_is_taken(
     assert not (store.cache / "visits").exists()
 
 
+def test_claims_of_processes_that_ended_after_storing_are_removed(
+    store: Store, options: TrialOptions
+) -> None:
+    """As a trial's process does that has taken too long; the sweep then asks for it once more."""
+    left = asdict(Claim.of_this_process("mine"))
+    store.create_claim(CELL.hash, 0, left)
+    store.create_claim(fake_cell(2).hash, 0, left)
+    store.put(fake_result(CELL))
+    assert run_cell(CELL, options, RUN).status == "done"
+    assert store.claim_numbers(CELL.hash) == []
+    assert store.claim_numbers(fake_cell(2).hash) == [0]
+
+
 def test_a_trial_whose_claim_is_lost_stops(
     store: Store, options: TrialOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

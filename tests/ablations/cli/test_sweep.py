@@ -319,6 +319,17 @@ def test_shards_share_the_cells_out(
     assert all(resources.in_process for _, _, resources in sweeps)
 
 
+def test_shards_agree_on_which_seed_is_the_best(
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]],
+) -> None:
+    command = ["sweep", "--task", "translation", "--attention", "soft", "--seeds", "4"]
+    assert cli.main(command) == 0
+    for index in (1, 2, 3):
+        shard = ["--keep-model", "best", "--again", "--shard", f"{index}/3"]
+        assert cli.main([*command, *shard]) == 0
+    assert [cell.seed for plan, _, _ in sweeps[1:] for cell in plan.to_run] == [1]
+
+
 def test_cells_that_others_run_are_told_of(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -104,10 +104,12 @@ class StopRequest:
 
     Attributes:
         number: of the signal, or None.
+        gave_up: whether it is no signal, but `give_up` that asks to stop.
     """
 
     def __init__(self, at_second: Callable[[], None]) -> None:
         self.number: int | None = None
+        self.gave_up = False
         self._at_second = at_second
         self._at = 0.0
         self._deadline: float | None = None
@@ -132,6 +134,11 @@ class StopRequest:
         ):
             self._at_second()
             os._exit(128 + number)
+
+    def give_up(self) -> None:
+        """Stop as Ctrl-C does, unless a signal has come."""
+        if self.number is None:
+            self.number, self.gave_up = signal.SIGINT, True
 
     def asked(self) -> bool:
         """Whether a signal came, for a trial in this process. Listens anew, since Lightning's own

@@ -43,6 +43,9 @@ _LINK_PREFIX = "attnbench-"
 #: Seconds that each part of Ray has to start and to find the others.
 _START_SECONDS = "300"
 
+#: Seconds between two looks whether Ray's node is known.
+_NODE_SECONDS = 0.5
+
 #: How often, and every how many seconds, is looked for what a killed process has left.
 _GUARD_LOOKS, _GUARD_SECONDS = 4, 0.5
 
@@ -64,6 +67,7 @@ class Resources:
         ranks: processes that train a trial together; 0 is one for every GPU.
         retries: how often a trial whose process or machine died is run again (it goes on from its
             checkpoint) before that is its result.
+        in_process: without Ray, one trial at a time in this process.
     """
 
     address: str | None = None
@@ -71,6 +75,7 @@ class Resources:
     gpus_per_trial: float = 0
     ranks: int = 0
     retries: int = 3
+    in_process: bool = False
 
     def __post_init__(self) -> None:
         if self.cpus_per_trial <= 0:
@@ -88,6 +93,13 @@ class Resources:
                 f"{self.ranks} processes cannot share {self.gpus_per_trial:g} GPUs",
                 where="--processes-per-trial, --gpus-per-trial",
                 remedy="a trial has a share of a GPU, or one for each process",
+            )
+
+        if self.in_process and (self.address is not None or self.ranks > 1):
+            raise UsageError(
+                "without Ray one trial at a time runs in one process of this machine",
+                where="--no-ray",
+                remedy="leave it out, or --address, --processes-per-trial and --gpus-per-trial 2",
             )
 
     @property
@@ -158,15 +170,38 @@ def _start(address: str | None, folder: Path, cpus_per_trial: float) -> None:
     logging.getLogger("ray").setLevel(logging.CRITICAL)  # what matters arrives as exceptions
     own: dict[str, Any] = {"runtime_env": {"env_vars": _worker_variables(cpus_per_trial)}}
     if address is None:
+        _wait_for_node()
         own = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
         own["_temp_dir"] = str(folder)
     try:
         ray.init(address=address or "local", log_to_driver=False, configure_logging=False, **own)
     except Exception as error:  # also bare ones, where it took too long
         what = f"({' '.join(str(error).split())[:_LONGEST_REASON]})"
+        if address is None and "timed out" in str(error).lower():
+            raise ClusterLost("Ray did not start in time, as on a machine that is busy") from error
         if address is None:
             raise ClusterLost(f"Ray did not start {what}") from error
         raise UsageError(f"Ray cannot be used {what}", where=f"--address {address}") from error
+
+
+def _wait_for_node() -> None:
+    """Let Ray wait as long for its node to be known as for its other parts: 30 s stand in its code,
+    and no variable changes them. Holds for this process, a driver."""
+    from ray._private import services
+
+    get_node = services.get_node
+
+    def patient(*arguments: Any) -> Any:
+        end = time.monotonic() + float(_START_SECONDS)
+        while True:
+            try:
+                return get_node(*arguments)
+            except RuntimeError:  # not known yet
+                if time.monotonic() > end:
+                    raise
+                time.sleep(_NODE_SECONDS)
+
+    services.get_node = patient
 
 
 def _variables(cpus_per_trial: float) -> dict[str, str]:

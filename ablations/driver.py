@@ -31,6 +31,7 @@ from ablations.cancellation import SIGNALS, StopRequest, descendants, end_proces
 from ablations.cluster import ClusterLost, RayFolder, Resources, cluster
 from ablations.progress import Progress
 from ablations.trial_interface import Outcome, TrialOptions
+from ablations.trial_progress import TrialProgress
 from bench.errors import UsageError
 from bench.store.cell import Cell
 
@@ -63,11 +64,13 @@ def drive(
     request: StopRequest,
     *,
     early_stopping: Mapping[str, str] | None = None,
+    fail_fast: bool = False,
 ) -> None:
     """Run the trials of these cells with `ablations.tune.run_trials` in a process apart.
 
     Args:
         folder: for Ray's and Tune's files.
+        fail_fast: stop at the first failure.
 
     Raises:
         UsageError: no cluster at that address, or trials that need more than the cluster has.
@@ -79,13 +82,14 @@ def drive(
         for attempt in itertools.count():
             ended = len(progress.tally.outcomes)
             known = {outcome.hash for outcome in progress.tally.outcomes}
+            known |= progress.tally.elsewhere.keys()
             left = [cell for cell in cells if cell.hash not in known]
             if not left:
                 return
             work = (left, options, resources, folder, attempt, trial_function, early_stopping)
             driver = _Driver(work, progress, options, private=resources.address is None)
             try:
-                driver.follow(request)
+                driver.follow(request, fail_fast=fail_fast)
                 return
             except ClusterLost as loss:
                 request.check()  # Slurm, say, signals every process of a job
@@ -130,7 +134,7 @@ class _Driver:
         self._process.start()
         there.close()
 
-    def follow(self, request: StopRequest) -> None:
+    def follow(self, request: StopRequest, *, fail_fast: bool = False) -> None:
         """Pass on what the driver tells until it has ended. Raises what `drive` does."""
         awaited: set[str] | None = None  # running when the signal came: others end at once
         while self._state != "ended":
@@ -140,6 +144,8 @@ class _Driver:
             request.stop_trials(self._options, running=bool(awaited))
             if self._pipe.poll(_POLL_SECONDS):
                 self._hear()
+            if fail_fast and self._progress.tally.failed:
+                request.give_up()
             self._progress.tick()
             if time.monotonic() >= self._next_look:
                 self._next_look = time.monotonic() + _LOOK_SECONDS
@@ -332,6 +338,9 @@ class _Messenger:
 
     def located(self, hash: str, node: str) -> None:
         self._pipe.send(("located", hash, node))
+
+    def advanced(self, hash: str, progress: TrialProgress) -> None:
+        self._pipe.send(("advanced", hash, progress))
 
     def finished(self, outcome: Outcome) -> None:
         self._pipe.send(("finished", outcome))

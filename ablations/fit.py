@@ -7,9 +7,10 @@ import json
 import math
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -19,6 +20,7 @@ import bench
 from ablations.checkpoint import Checkpoints, Interruptible
 from ablations.distributed import TrialEnvironment, ddp_strategy, with_context
 from ablations.trial_interface import TrialHooks, TrialOptions
+from ablations.trial_progress import TrialProgress
 from bench.errors import UsageError
 from tasks.base import Plan, TaskData
 from tasks.data.batching import StreamModule
@@ -52,7 +54,7 @@ def fit(
         raise UsageError(
             f"{plan.cell.task} trains for all of its steps", where="--set patience", remedy="set 0"
         )
-    callbacks: list[pl.Callback] = [_ReportCurve(hooks)]
+    callbacks: list[pl.Callback] = [_ReportCurve(hooks), _ReportSteps(hooks)]
     earlier = 0.0
     guard = with_context(hooks) if options.ranks > 1 else nullcontext()
     with TemporaryDirectory(prefix="attnbench-") as scratch, guard:
@@ -96,7 +98,7 @@ def _make_trainer(
     """Lightning's trainer, told to write nothing but below `scratch`."""
     kind, _, index = options.device.partition(":")
     return pl.Trainer(
-        accelerator="gpu" if kind == "cuda" else "cpu",
+        accelerator={"cuda": "gpu", "mps": "mps"}.get(kind, "cpu"),
         devices=[int(index or 0)] if kind == "cuda" else 1,
         num_nodes=options.ranks,
         strategy=ddp_strategy(options) if options.ranks > 1 else "auto",
@@ -146,3 +148,36 @@ class _ReportCurve(pl.Callback):
             self._best = min(self._best, figures.get("validation_loss", math.inf))
             self._hooks.report({**figures, "best_validation_loss": self._best})
         self._sent = len(curve)
+
+
+class _ReportSteps(pl.Callback):
+    """Tells the hooks now and then how far the training has come.
+
+    Reading a loss waits for the device, so losses are read for reports alone.
+    """
+
+    def __init__(self, hooks: TrialHooks, clock: Callable[[], float] = time.monotonic) -> None:
+        self._hooks, self._clock = hooks, clock
+        self._told = self._begun = clock()
+        self._first: int | None = None  # step, later than 0 where training goes on
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        now, step = self._clock(), trainer.global_step
+        if self._first is None:  # which also loads kernels
+            self._first, self._begun = step, now
+        if now - self._told < self._hooks.progress_seconds:
+            return
+        self._told = now
+        loss = float(outputs["loss"])
+        rate = (step - self._first) / (now - self._begun) if now > self._begun else 0.0
+        progress = TrialProgress(
+            "training", step, trainer.max_steps, loss if math.isfinite(loss) else None, rate or None
+        )
+        self._hooks.progress(progress)

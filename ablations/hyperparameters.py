@@ -19,11 +19,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from ablations.cell_times import kind
 from ablations.cluster import Resources
 from ablations.progress import Renderer
 from ablations.search_space import DEFAULT_SPACE, TUNING_SEED, Space, in_words
 from ablations.searchers import Candidates, SearcherName, optuna_candidates, random_candidates
-from ablations.sweep import SweepPlan, SweepSummary, kind, plan_sweep, run_sweep
+from ablations.sweep import SweepPlan, SweepSummary, plan_sweep, run_sweep
 from ablations.trial_interface import TrialOptions, was_stopped
 from bench.errors import UsageError
 from bench.store.cell import Cell, Scalar

@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from statistics import fmean
 from typing import IO, Any, Literal
 
 from pydantic import FiniteFloat, TypeAdapter
@@ -25,6 +27,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ablations.trial_interface import Outcome
+from ablations.trial_progress import TrialProgress, duration
 from bench.store.result import utc_now
 from bench.store.store import Store
 
@@ -38,6 +41,12 @@ _REDRAW_SECONDS, _SHOWN_RUNNING = 0.5, 8
 _LOCAL_SECONDS, _REMOTE_SECONDS = 2.0, 20.0
 _SHOWN_FAILURES = 20
 
+#: Share of a trial's time until its tests begin, until the first trial has ended.
+_TRAINING_SHARE = 0.85
+
+#: A trial that has taken longer than expected is expected to take this share longer.
+_OVERRUN = 0.05
+
 #: A sweep whose status says that it runs and is older than this has died.
 SILENCE_SECONDS = 90.0
 
@@ -48,33 +57,56 @@ class Tally:
 
     Attributes:
         labels: of the cells to be run, by hash.
+        expected: seconds that cells like these took before, by hash, where that is known.
         stored: number of cells that were finished before.
         slots: trials that run at once; 0 until they can begin.
         running: start times by hash.
         nodes: machines that running trials were placed on, by hash.
         ended: trials that have ended, by machine.
         outcomes: in the order they came in, without those of interrupted trials.
+        elsewhere: who runs cells that another process has claimed, by hash.
         seconds: that the trials took.
+        progress: where running trials stand, and when that was heard, by hash.
+        trained: seconds until the tests of running trials began, by hash.
+        training_shares: of the time of each trial, that until its tests.
         last: the last outcome in a line.
     """
 
     labels: Mapping[str, str]
     stored: int = 0
+    expected: Mapping[str, float] = field(default_factory=dict)
     slots: int = 0
     running: dict[str, float] = field(default_factory=dict)
     nodes: dict[str, str] = field(default_factory=dict)
     ended: Counter[str] = field(default_factory=Counter)
     outcomes: list[Outcome] = field(default_factory=list)
+    elsewhere: dict[str, str] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
+    progress: dict[str, tuple[TrialProgress, float]] = field(default_factory=dict)
+    trained: dict[str, float] = field(default_factory=dict)
+    training_shares: list[float] = field(default_factory=list)
     last: str = ""
 
     def started(self, hash: str, now: float) -> None:
         self.running[hash] = now
 
+    def advanced(self, hash: str, progress: TrialProgress, now: float) -> None:
+        if hash in self.running:
+            self.progress[hash] = progress, now
+            if progress.phase == "testing":
+                self.trained[hash] = now - self.running[hash]
+
     def finished(self, outcome: Outcome, now: float) -> None:
         began = self.running.pop(outcome.hash, now)
+        self.progress.pop(outcome.hash, None)
+        trained = self.trained.pop(outcome.hash, None)
+        if trained is not None and outcome.status == "done" and now > began:
+            self.training_shares.append(trained / (now - began))
         self.ended[self.nodes.pop(outcome.hash, "")] += 1
         if outcome.status == "interrupted":
+            return
+        if outcome.status == "elsewhere":
+            self.elsewhere[outcome.hash] = outcome.problem or ""
             return
         self.seconds.append(outcome.seconds or now - began)
         self.outcomes.append(outcome)
@@ -92,23 +124,56 @@ class Tally:
 
     @property
     def waiting(self) -> int:
-        return len(self.labels) - len(self.outcomes) - len(self.running)
+        ended = len(self.outcomes) + len(self.elsewhere)
+        return len(self.labels) - ended - len(self.running)
 
     def seconds_left(self, now: float) -> float | None:
-        """From the mean of the finished cells; None before the first."""
-        if not self.seconds:
+        """Expected seconds until the end; None while nothing is known of one of the cells.
+
+        A running cell takes what its steps so far tell, one that waits what cells like it took
+        before (`expected`), or else the mean of those that have ended, or else of those that run.
+        """
+        mean = fmean(self.seconds) if self.seconds else None
+        totals = {hash: self._total(hash, mean, now) for hash in self.running}
+        known = [total for total in totals.values() if total is not None]
+        if mean is None and known:
+            mean = fmean(known)
+        ended = {outcome.hash for outcome in self.outcomes} | self.elsewhere.keys()
+        waiting = [
+            self.expected.get(hash, mean)
+            for hash in self.labels
+            if hash not in ended and hash not in self.running
+        ]
+        if len(known) < len(totals) or None in waiting:
             return None
-        mean = sum(self.seconds) / len(self.seconds)
-        under_way = sum(max(mean - (now - began), 0.0) for began in self.running.values())
-        unfinished = self.waiting + len(self.running)
-        return (self.waiting * mean + under_way) / max(1, min(self.slots, unfinished))
+        left = [
+            # One that takes longer than expected goes on for a while.
+            max(total - (now - self.running[hash]), _OVERRUN * (now - self.running[hash]))
+            for hash, total in totals.items()
+            if total is not None
+        ]
+        work = sum(left) + sum(seconds for seconds in waiting if seconds is not None)
+        slots = max(1, min(self.slots, len(waiting) + len(left)))
+        return max([work / slots, *left])
+
+    def _total(self, hash: str, mean: float | None, now: float) -> float | None:
+        """Expected seconds of a running trial, those that have passed included."""
+        share = fmean(self.training_shares) if self.training_shares else _TRAINING_SHARE
+        if hash in self.trained:
+            return self.trained[hash] / share
+        progress, heard = self.progress.get(hash, (None, now))
+        if progress is not None and progress.seconds_left is not None:
+            return (heard - self.running[hash] + progress.seconds_left) / share
+        return self.expected.get(hash, mean)
 
     def line(self, now: float, *, last: bool = True) -> str:
         """`5 of 18 done, 2 running, 1 failed, about 2 min left; last: ... BLEU 31.20`."""
         left = self.seconds_left(now) if self.waiting or self.running else None
         done, total = self.done + self.stored, len(self.labels) + self.stored
         tail = f"; last: {self.last}" if last and self.last else ""
-        return counts_line(done, total, len(self.running), self.failed, left) + tail
+        counts = counts_line(done, total, len(self.running), self.failed, left)
+        others = f", {len(self.elsewhere)} run elsewhere" if self.elsewhere else ""
+        return counts + others + tail
 
 
 def counts_line(done: int, total: int, running: int, failed: int, left: float | None) -> str:
@@ -118,17 +183,9 @@ def counts_line(done: int, total: int, running: int, failed: int, left: float | 
     return f"{done} of {total} done, {running} running{failures}{time_left}"
 
 
-def duration(seconds: float) -> str:
-    """`40 s`, `3 min`, `2 h 05 min`."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
 class Renderer:
-    """Shows a tally. All methods are called in the driver's main thread, as those of `Progress`;
-    what a renderer does not override is not shown."""
+    """Shows a tally. No two methods are called at the same time; what a renderer does not override
+    is not shown."""
 
     def begin(self, tally: Tally, message: str, now: float) -> None:
         """The sweep is being prepared, as the message says."""
@@ -147,8 +204,9 @@ class Renderer:
 
 
 class Progress:
-    """Hears of what happens in a sweep, in this order: begin, ready, (started | located | finished
-    | machines | tick)..., end; from begin on again where Ray has to be started again.
+    """Hears of what happens in a sweep, in this order: begin, ready, (started | located | advanced
+    | finished | machines | tick)..., end; from begin on again where Ray has to be started again.
+    Threads may call it.
 
     Attributes:
         nodes: the machines of the cluster, as last heard.
@@ -159,29 +217,39 @@ class Progress:
     ) -> None:
         self.tally, self.renderers, self.clock = tally, list(renderers), clock
         self.nodes: Sequence[NodeUse] = ()
+        self._lock = threading.RLock()
 
     def begin(self, message: str) -> None:
         self._show(lambda one, now: one.begin(self.tally, message, now))
 
     def ready(self, slots: int) -> None:
         """Trials begin, at most `slots` at a time."""
-        self.tally.slots = slots
-        self._show(lambda one, now: one.ready(self.tally, now))
+        with self._lock:
+            self.tally.slots = slots
+            self._show(lambda one, now: one.ready(self.tally, now))
 
     def started(self, hash: str) -> None:
-        self.tally.started(hash, self.clock())
+        with self._lock:
+            self.tally.started(hash, self.clock())
 
     def located(self, hash: str, node: str) -> None:
         """A trial that was started runs now, on that machine."""
-        self.tally.nodes[hash] = node
+        with self._lock:
+            self.tally.nodes[hash] = node
+
+    def advanced(self, hash: str, progress: TrialProgress) -> None:
+        """A running trial stands there now."""
+        with self._lock:
+            self.tally.advanced(hash, progress, self.clock())
 
     def machines(self, nodes: Sequence[NodeUse]) -> None:
         self.nodes = nodes
 
     def finished(self, outcome: Outcome) -> None:
-        self.tally.finished(outcome, self.clock())
-        if outcome.failure is not None:
-            self._show(lambda one, now: one.failed(self.tally, now))
+        with self._lock:
+            self.tally.finished(outcome, self.clock())
+            if outcome.failure is not None:
+                self._show(lambda one, now: one.failed(self.tally, now))
 
     def tick(self) -> None:
         self._show(lambda one, now: one.tick(self.tally, now))
@@ -190,11 +258,12 @@ class Progress:
         self._show(lambda one, now: one.end(self.tally, now, stopped=stopped))
 
     def _show(self, event: Callable[[Renderer, float], None]) -> None:
-        for renderer in list(self.renderers):
-            try:
-                event(renderer, self.clock())
-            except OSError:  # whoever read the lines, or the terminal, has gone; trials go on
-                self.renderers.remove(renderer)
+        with self._lock:
+            for renderer in list(self.renderers):
+                try:
+                    event(renderer, self.clock())
+                except OSError:  # whoever read the lines, or the terminal, has gone; trials go on
+                    self.renderers.remove(renderer)
 
 
 def renderer_for(stream: IO[str]) -> Renderer:
@@ -279,7 +348,8 @@ class TableRenderer(Renderer):
             running = Table.grid(padding=(0, 2))
             for hash, began in list(tally.running.items())[:_SHOWN_RUNNING]:
                 passed = duration(now - began)
-                running.add_row(Text("running", style="cyan"), passed, tally.labels[hash])
+                stands = str(tally.progress[hash][0]) if hash in tally.progress else ""
+                running.add_row(Text("running", style="cyan"), passed, tally.labels[hash], stands)
             if len(tally.running) > _SHOWN_RUNNING:
                 running.add_row("", "", f"and {len(tally.running) - _SHOWN_RUNNING} more")
             parts.append(running)
@@ -290,11 +360,13 @@ class TableRenderer(Renderer):
 
 @dataclass(frozen=True)
 class RunningTrial:
-    """A trial that runs: its cell, the machine ("" while it is being started), its seconds."""
+    """A trial that runs: its cell, the machine ("" while it is being started), its seconds, and
+    where it stands in words."""
 
     label: str
     node: str
     seconds: FiniteFloat
+    stands: str = ""
 
 
 @dataclass(frozen=True)
@@ -318,7 +390,7 @@ class SweepStatus:
         host, pid: of the process that drives it.
         began, updated: UTC, as in results.
         cells: all of them; `stored` were finished before, `done` and `failed` by this sweep.
-        seconds_left: expected, or None before the first trial has ended.
+        seconds_left: expected, or None while nothing is known.
         failures: label, kind and message of the last ones.
     """
 
@@ -385,7 +457,12 @@ class StatusWriter(Renderer):
     def status(self, tally: Tally, now: float, state: _State) -> SweepStatus:
         """The status of the sweep now."""
         trials = [
-            RunningTrial(tally.labels[hash], tally.nodes.get(hash, ""), round(now - began, 1))
+            RunningTrial(
+                tally.labels[hash],
+                tally.nodes.get(hash, ""),
+                round(now - began, 1),
+                str(tally.progress[hash][0]) if hash in tally.progress else "",
+            )
             for hash, began in tally.running.items()
         ]
         busy = Counter(trial.node for trial in trials)

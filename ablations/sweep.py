@@ -7,36 +7,32 @@ failed cells are run again.
 from __future__ import annotations
 
 import contextlib
+import math
+import re
 import secrets
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 from ablations.cancellation import Stopped, kill_all, stop_signals
+from ablations.cell_times import expected_seconds, kind, longest_first, mean_seconds
 from ablations.cluster import ClusterLost, Resources, ray_folder
 from ablations.driver import drive
+from ablations.in_process import run_in_process
 from ablations.progress import Progress, Renderer, StatusWriter, Tally
 from ablations.trial_interface import Outcome, TrialOptions
-from bench.attention.registries import NO_SCORE, attentions, scores
+from bench.errors import UsageError, one_line
 from bench.store.cell import Cell
-from bench.store.result import Provenance, split_differences, utc_now
+from bench.store.models import Keep
+from bench.store.result import Provenance, Result, split_differences, utc_now
 from bench.store.store import Problem, Store
 
 if TYPE_CHECKING:
-    from bench.attention.base import Placement
     from tasks.plan import Splits
 
 Order = Callable[[Sequence[Cell], Mapping[str, float]], Sequence[Cell]]
-
-#: Seconds of the families with the laptop budget, translation, relative to one another.
-_GUESSES: Mapping[str, int] = {"transformer": 37, "convolutional": 30}
-#: The same for recurrent models, by where they attend.
-_RECURRENT: Mapping[Placement, int] = {"previous-state": 21, "current-state": 14, "fixed": 13}
-#: The same for recurrent models whose decoder must go step by step.
-_STEPWISE = 21
 
 
 @dataclass(frozen=True)
@@ -49,6 +45,7 @@ class SweepPlan:
         to_run: those to run, in this order.
         unusable: records of the store that cannot be used, whose cells are run again.
         other_data: cells to run that are stored for other data, each with where its result is from.
+        expected: seconds of cells to run that cells like them took, by hash (`expected_seconds`).
     """
 
     cells: tuple[Cell, ...]
@@ -56,6 +53,7 @@ class SweepPlan:
     to_run: tuple[Cell, ...]
     unusable: tuple[Problem, ...] = ()
     other_data: tuple[tuple[Cell, Provenance], ...] = ()
+    expected: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{len(self.cells)} cells, {len(self.to_run)} to run"
@@ -69,12 +67,14 @@ class SweepSummary:
         outcomes: of this sweep, in the order they came in.
         stopped: exit status asked for by Ctrl-C, SIGTERM and the like, None if none came.
         lost: why it ended with cells left to run, None if it did not.
+        elsewhere: who runs cells that another process has claimed, by hash.
     """
 
     plan: SweepPlan
     outcomes: tuple[Outcome, ...] = ()
     stopped: int | None = None
     lost: str | None = None
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -87,30 +87,6 @@ class SweepSummary:
         return self.stopped if self.stopped is not None else int(wrong)
 
 
-def longest_first(cells: Sequence[Cell], seconds: Mapping[str, float]) -> list[Cell]:
-    """The cells by falling expectation of their time.
-
-    Cells are expected to take what those of their kind took, else those of their family. Cells of
-    neither come first, by a guess from how their decoder works. Equals keep their order.
-
-    Args:
-        seconds: what cells took, by `kind` and by `family`.
-    """
-
-    def expectation(cell: Cell) -> tuple[float, int]:
-        attention = attentions.get(cell.attention)
-        stepwise = (
-            attention.stepwise
-            or (cell.score != NO_SCORE and scores.get(cell.score).reads)
-            or cell.options.get("input_feeding")
-        )
-        guess = _GUESSES.get(cell.backbone or attention.backbone, _RECURRENT[attention.placement])
-        guess = max(guess, _STEPWISE if stepwise else 0)
-        return seconds.get(kind(cell), seconds.get(family(cell), float("inf"))), guess
-
-    return sorted(cells, key=expectation, reverse=True)
-
-
 def as_listed(cells: Sequence[Cell], seconds: Mapping[str, float]) -> list[Cell]:
     """The cells in the order of their study."""
     return list(cells)
@@ -120,28 +96,47 @@ def as_listed(cells: Sequence[Cell], seconds: Mapping[str, float]) -> list[Cell]
 ORDERS: Mapping[str, Order] = {"longest": longest_first, "listed": as_listed}
 
 
-def mean_seconds(taken: Iterable[tuple[Cell, float]]) -> dict[str, float]:
-    """Mean seconds by kind and by family, from those of finished cells."""
-    found: defaultdict[str, list[float]] = defaultdict(list)
-    for cell, seconds in taken:
-        found[kind(cell)].append(seconds)
-        found[family(cell)].append(seconds)
-    return {name: fmean(several) for name, several in found.items()}
-
-
-def kind(cell: Cell) -> str:
-    """A name that cells share if they differ in nothing but their seed."""
-    return cell.with_seed(0).hash
-
-
 def without_data(cell: Cell) -> str:
     """A name that cells share if they differ in nothing but their data."""
     return replace(cell, data="").hash
 
 
-def family(cell: Cell) -> str:
-    """A name that cells share if they have the same attention on the same data and budget."""
-    return f"{cell.task} {cell.dataset} {cell.budget} {cell.attention} {cell.backbone}"
+@dataclass(frozen=True)
+class Shard:
+    """The share of one of several drivers: which cells are its own follows from their hashes alone,
+    whatever other cells there are.
+
+    Attributes:
+        index: counted from 0 or from 1, as array jobs are; `count` and 0 are the same.
+        count: number of shards.
+    """
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Raises UsageError for anything but I/N with 0 ≤ I ≤ N."""
+        found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+        if found is None or int(found[2]) < 1 or int(found[1]) > int(found[2]):
+            raise UsageError(
+                f"expected I/N with I from 1 to N (or from 0), got '{one_line(text, 40)}'",
+                where="--shard",
+                remedy="as in $SLURM_ARRAY_TASK_ID/8",
+            )
+        return cls(int(found[1]) % int(found[2]), int(found[2]))
+
+    def of(self, cells: Iterable[Cell], *, by_kind: bool = False) -> list[Cell]:
+        """The cells of this shard.
+
+        Args:
+            by_kind: keep cells together that differ in their seed alone, since they share a search.
+        """
+        return [
+            cell
+            for cell in cells
+            if int((kind(cell) if by_kind else cell.hash)[:16], 16) % self.count == self.index
+        ]
 
 
 def plan_sweep(
@@ -174,13 +169,42 @@ def plan_sweep(
             if result.cost.total_seconds is not None:
                 taken.append((result.cell, result.cost.total_seconds))
     stored = tuple(cell for cell in unique if cell.hash in done)
-    to_run = order([cell for cell in unique if cell.hash not in done], mean_seconds(taken))
+    means = mean_seconds(taken)
+    to_run = order([cell for cell in unique if cell.hash not in done], means)
     other_data = [
         (cell, of_data[name])
         for cell in to_run[:limit]
         if cell.data and (name := without_data(cell)) in of_data
     ]
-    return SweepPlan(unique, stored, tuple(to_run[:limit]), tuple(unusable), tuple(other_data))
+    return SweepPlan(
+        unique,
+        stored,
+        tuple(to_run[:limit]),
+        tuple(unusable),
+        tuple(other_data),
+        expected_seconds(to_run[:limit], means),
+    )
+
+
+def cells_without_model(cells: Iterable[Cell], store: Store, keep: Keep) -> list[Cell]:
+    """The finished cells of a store whose model is not kept and should be.
+
+    Args:
+        keep: "all" of them, or of each setting (cells that differ in their seed alone) the one
+            with the lowest validation loss of the parameters that were tested.
+    """
+    wanted, kept = {cell.hash for cell in cells}, store.models.names()
+    finished = [one for one in store.results([]) if one.status == "done" and one.hash in wanted]
+    if keep == "best":
+        best: dict[str, Result] = {}
+        for one in sorted(finished, key=_validation_rank, reverse=True):
+            best[kind(one.cell)] = one
+        finished = list(best.values())
+    return [one.cell for one in finished if one.hash not in kept]
+
+
+def _validation_rank(result: Result) -> tuple[float, int]:
+    return result.tested_point.get("validation_loss", math.inf), result.cell.seed
 
 
 def run_sweep(
@@ -191,8 +215,10 @@ def run_sweep(
     *,
     trial_function: str = "ablations.trial:run_trial",
     early_stopping: Mapping[str, str] | None = None,
+    fail_fast: bool = False,
 ) -> SweepSummary:
-    """Run the cells of a plan in warm workers; their results are in the store afterwards.
+    """Run the cells of a plan in warm workers of Ray, or in this process. Their results are in the
+    store afterwards.
 
     Ctrl-C, SIGTERM and a closed terminal end it within seconds, with what is finished stored,
     checkpoints of what was running, and no process left; so does losing Ray again and again.
@@ -203,6 +229,7 @@ def run_sweep(
         trial_function: dotted name "package.module:function" of the trial; workers import it.
         early_stopping: stop trials that fall behind others of the same group, whose name stands
             by the hash of the cell. None stops nobody.
+        fail_fast: stop at the first failure; trials that run have time to save a checkpoint.
 
     Raises:
         UsageError: the store cannot be written, no cluster at that address, or trials that need
@@ -215,34 +242,43 @@ def run_sweep(
     # Names of sweeps sort by start time.
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{options.study or 'sweep'}-{secrets.token_hex(3)}"
     options = replace(options, sweep=name, sweep_began=utc_now())
-    tally = Tally({cell.hash: cell.label for cell in plan.to_run}, len(plan.stored))
+    labels = {cell.hash: cell.label for cell in plan.to_run}
+    tally = Tally(labels, len(plan.stored), plan.expected)
     status = StatusWriter(store, name, options.study or "", lambda: progress.nodes)
     progress = Progress(tally, [renderer, status])
     stopped: int | None = None
     lost: str | None = None
     with stop_signals(at_second=kill_all) as request:
         try:
-            progress.begin("starting Ray and its workers")
-            with ray_folder(store.ray) as folder:
-                drive(
-                    plan.to_run,
-                    options,
-                    resources,
-                    folder,
-                    trial_function,
-                    progress,
-                    request,
-                    early_stopping=early_stopping,
+            if resources.in_process:
+                progress.begin("starting")
+                run_in_process(
+                    plan.to_run, options, trial_function, progress, request, fail_fast=fail_fast
                 )
+            else:
+                progress.begin("starting Ray and its workers")
+                with ray_folder(store.ray) as folder:
+                    drive(
+                        plan.to_run,
+                        options,
+                        resources,
+                        folder,
+                        trial_function,
+                        progress,
+                        request,
+                        early_stopping=early_stopping,
+                        fail_fast=fail_fast,
+                    )
         except Stopped as stop:
-            stopped = stop.status
+            stopped = None if request.gave_up else stop.status
         except ClusterLost as loss:
             lost = str(loss)
         finally:
-            progress.end(stopped=stopped is not None or lost is not None)
+            cut_short = stopped is not None or lost is not None or request.gave_up
+            progress.end(stopped=cut_short)
             with contextlib.suppress(OSError, ValueError):
                 store.end_sweep(name)
-    return SweepSummary(plan, tuple(tally.outcomes), stopped, lost)
+    return SweepSummary(plan, tuple(tally.outcomes), stopped, lost, tally.elsewhere)
 
 
 def describe_unusable(plan: SweepPlan) -> Sequence[str]:
@@ -279,6 +315,17 @@ def describe_other_data(plan: SweepPlan, splits: Mapping[str, Splits]) -> Sequen
         f"{cells} stored for other data, so that {'it runs' if count == 1 else 'they run'} "
         f"again: {first}{more}"
     ]
+
+
+def describe_elsewhere(summary: SweepSummary) -> Sequence[str]:
+    """One line on the cells that other processes run, if there are any."""
+    if not summary.elsewhere:
+        return []
+    hash, who = next(iter(summary.elsewhere.items()))
+    labels = {cell.hash: cell.label for cell in summary.plan.to_run}
+    count = len(summary.elsewhere)
+    first = f"{labels[hash]}: {who}"
+    return [f"1 cell, {first}" if count == 1 else f"{count:,} cells; first: {first}"]
 
 
 def describe_problems(summary: SweepSummary) -> Sequence[str]:

@@ -34,7 +34,8 @@ from ablations.trial_interface import (
     failed_result,
     validation_figures,
 )
-from bench.errors import OtherData, UsageError
+from ablations.trial_progress import TrialProgress
+from bench.errors import OtherData, UsageError, reason_of
 from bench.hardware import (
     PeakMemory,
     count_attention_parameters,
@@ -44,9 +45,12 @@ from bench.hardware import (
 )
 from bench.macs import count_macs
 from bench.store.cell import Cell
+from bench.store.models import ModelHeader
 from bench.store.result import Cost, Result, utc_now
-from bench.tracking import open_tracker
+from bench.store.store import Store
+from bench.tracking import open_trackers
 from tasks.base import Evaluation, Plan, TaskData
+from tasks.kept_model import packed
 from tasks.plan import resolve, with_data
 from tasks.training.convergence import DECIMALS, Curve, best_validation, converged, out_of_patience
 from tasks.training.module import DivergedError
@@ -72,12 +76,13 @@ def run_trial(cell: Cell, options: TrialOptions, hooks: TrialHooks = NO_HOOKS) -
         with contextlib.suppress(UsageError):  # the trial comes upon the same
             [cell], _ = with_data([cell], options.paths().data_root)
     store = options.store()
-    folder = Path(options.cache) if store is None else store.wandb
-    with open_tracker(options.wandb, cell, folder, options.study) as tracker:
+    folder = Path(options.cache) if store is None else store.scratch
+    track = options.track, options.wandb
+    with open_trackers(*track, cell, folder, options.study) as tracker:
         hooks = dataclasses.replace(hooks, tracker=tracker)
         try:
             with isolated_process_state(cell.seed, options):
-                evaluation, result = _train_and_test(cell, options, hooks, started, clock)
+                evaluation, result, model = _train_and_test(cell, options, hooks, started, clock)
             rows, traces = _finite_rows(evaluation), list(evaluation.traces)
         except (Interrupted, RankLost):
             release_memory()
@@ -85,8 +90,10 @@ def run_trial(cell: Cell, options: TrialOptions, hooks: TrialHooks = NO_HOOKS) -
         except Exception as error:
             kind, message = failure_kind(error), str(error) or type(error).__name__
             result = failed_result(cell, kind, message, started=started, options=options)
-            rows, traces = [], []
+            rows, traces, model = [], [], None
         if store is not None:
+            if result.status == "done":
+                _keep_model(cell, model, store, hooks)
             try:
                 store.put(result, rows, [trace.to_json() for trace in traces])
             except OSError as error:
@@ -98,6 +105,22 @@ def run_trial(cell: Cell, options: TrialOptions, hooks: TrialHooks = NO_HOOKS) -
     release_memory()
     freeze_garbage_collection()
     return result
+
+
+#: A trained model as a store keeps it.
+Packed = tuple[ModelHeader, dict[str, torch.Tensor]]
+
+
+def _keep_model(cell: Cell, model: Packed | None, store: Store, hooks: TrialHooks) -> None:
+    """Keep the model of a trial in its store; without one, remove that of an earlier trial of the
+    cell, which is not its result's any more. What goes wrong is said, the result is worth more."""
+    try:
+        if model is None:
+            store.models.drop(cell)
+        else:
+            store.models.put(*model)
+    except OSError as error:
+        hooks.message(f"the model of {cell.hash[:12]} cannot be kept ({reason_of(error)})")
 
 
 def run_rank(cell: Cell, options: TrialOptions, hooks: TrialHooks = NO_HOOKS) -> None:
@@ -157,13 +180,15 @@ def _finite_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 def _train_and_test(
     cell: Cell, options: TrialOptions, hooks: TrialHooks, started: str, clock: float
-) -> tuple[Evaluation, Result]:
+) -> tuple[Evaluation, Result, Packed | None]:
     plan = resolve(cell)
     with PeakMemory(options.device) as peak:
+        hooks.progress(TrialProgress("preparing"))
         data = plan.task.prepare(plan, options.paths())
         seed_all(cell.seed)  # whether data came from a cache must not show
         module = plan.task.module(plan, data)
         train_seconds = fit(plan, module, data, options, hooks)
+        hooks.progress(TrialProgress("testing", *2 * [plan.settings.max_steps]))
         evaluation = _evaluate(plan, module, data, options)
     cost = Cost(
         parameters=count_parameters(module),
@@ -205,7 +230,11 @@ def _train_and_test(
             ],
         ),
     )
-    return evaluation, result
+    model = None
+    if options.keep_model is not None and options.tests:
+        loss = result.tested_point.get("validation_loss")
+        model = packed(plan, module, data, options.keep_model, loss)
+    return evaluation, result, model
 
 
 def _evaluate(

@@ -6,15 +6,17 @@ Nothing in here changes a figure: whatever does is an option of the cell.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter
 
+from ablations.trial_progress import TrialProgress
 from bench.errors import reason_of
 from bench.store.cell import Cell
+from bench.store.models import Keep
 from bench.store.result import Failure, Primary, Provenance, Result, provenance
 from bench.tracking import Mode, NullTracker, Tracker
 
@@ -42,15 +44,18 @@ class TrialOptions:
         cache: folder for prepared data, shared by all trials of a machine; a leading `~` is the
             home of whoever runs the worker.
         threads: threads that torch may use.
-        device: "cpu", "cuda" or "cuda:<index>".
+        device: "cpu", "cuda", "cuda:<index>" or "mps".
         gpu_share: share of the device's memory that the trial may use.
         study: name of the study the trial belongs to, for the record and as W&B group.
         wandb: what `bench.tracking.decide` chose, once for all trials of a sweep.
+        track: further trackers by name (`bench.tracking.LIGHTNING`).
         sweep: name of the sweep the trial belongs to (`Store.put_sweep`), or None.
         sweep_began: `bench.store.result.utc_now()` of its beginning.
         trial_seconds: longest time a trial of a sweep may take, or None.
         checkpoint_seconds: time of training between two checkpoints. They are kept in the store.
         tests: False for candidates of a search, which are judged by their validation loss alone.
+        keep_model: which trained models the store keeps (`bench.store.models`), or None.
+        again: results that were stored before the sweep began do not count as its own.
         notes: for the records.
         own_notes: notes of single cells, by hash, instead of `notes`.
         ranks: processes that train one trial together, each on a device of its own.
@@ -65,11 +70,14 @@ class TrialOptions:
     gpu_share: float = 1.0
     study: str | None = None
     wandb: Mode = "off"
+    track: tuple[str, ...] = ()
     sweep: str | None = None
     sweep_began: str = ""
     trial_seconds: float | None = None
     checkpoint_seconds: float = 120.0
     tests: bool = True
+    keep_model: Keep | None = None
+    again: bool = False
     notes: tuple[str, ...] = ()
     own_notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     ranks: int = 1
@@ -78,6 +86,7 @@ class TrialOptions:
     def __post_init__(self) -> None:
         # What has travelled as JSON has lists.
         object.__setattr__(self, "notes", tuple(self.notes))
+        object.__setattr__(self, "track", tuple(self.track))
         own = {hash: tuple(notes) for hash, notes in self.own_notes.items()}
         object.__setattr__(self, "own_notes", own)
 
@@ -118,6 +127,8 @@ class TrialHooks:
         asked_to_stop: whether to end with a checkpoint; called before every step.
         peer_failure: waits for what went wrong in another rank; None if nothing did.
         tracker: receives the curve; `run_trial` opens it.
+        progress: receives where the trial stands, at most every `progress_seconds`, and when a
+            phase begins.
     """
 
     report: Callable[[Mapping[str, float]], None] = lambda figures: None
@@ -125,6 +136,8 @@ class TrialHooks:
     asked_to_stop: Callable[[], bool] = lambda: False
     peer_failure: Callable[[], Exception | None] = lambda: None
     tracker: Tracker = field(default_factory=NullTracker)
+    progress: Callable[[TrialProgress], None] = lambda progress: None
+    progress_seconds: float = 1.0
 
 
 #: For a trial that nobody follows.
@@ -137,16 +150,18 @@ class Outcome:
 
     Attributes:
         hash: of the cell.
-        status: of the result; "interrupted" where a stop was asked for and there is none.
+        status: of the result; without one "interrupted" where a stop was asked for, "elsewhere"
+            where another process runs the cell.
         figure: headline figure by name, as in ("BLEU", 31.2); None for a failure.
         failure: kind and message; None for a finished trial.
         seconds: of the whole trial; 0 for one that another sweep had stored meanwhile.
         stored: whether the store holds the result.
-        problem: what went wrong beside the trial (with its tracking), in a line, or None.
+        problem: what went wrong beside the trial (with its tracking), or who runs it elsewhere,
+            in a line, or None.
     """
 
     hash: str
-    status: Literal["done", "failed", "interrupted"]
+    status: Literal["done", "failed", "interrupted", "elsewhere"]
     figure: tuple[str, float] | None = None
     failure: tuple[str, str] | None = None
     seconds: float = 0.0
@@ -160,6 +175,10 @@ class Outcome:
         figure = None if primary is None else (primary.name, primary.value)
         reason = None if failure is None else (failure.kind, failure.message)
         return cls(result.hash, result.status, figure, reason, seconds, stored)
+
+    def with_problem(self, problems: Sequence[str]) -> Outcome:
+        """The outcome with the first of these problems, if it has none of its own."""
+        return replace(self, problem=self.problem or next(iter(problems), None))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -242,12 +261,13 @@ def stored_result(cell: Cell, options: TrialOptions) -> Result | None:
         result = None if store is None else store.get(cell.hash)
     except (KeyError, ValueError, OSError):  # none, or unusable: the trial writes it anew
         return None
-    if result is None or result.status == "done":
-        return result
-    # A failure of this very sweep: the process ended a moment ago, after it had stored this
-    # (`time_limit` does so on purpose). Running once more would come to the same.
+    if result is None:
+        return None
+    # Of this very sweep: the process ended a moment ago, after it had stored this (`time_limit`
+    # does so on purpose). Running once more would come to the same, to the same failure, too.
     own = options.sweep is not None and result.provenance.started >= options.sweep_began
-    return result if own else None
+    counts = own or (result.status == "done" and not options.again)
+    return result if counts else None
 
 
 def store_result(result: Result, options: TrialOptions) -> bool:

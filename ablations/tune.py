@@ -17,6 +17,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from ablations.cell_runner import release_left
 from ablations.cluster import Resources, environment
 from ablations.progress import NodeUse
 from ablations.trial_interface import (
@@ -29,6 +30,7 @@ from ablations.trial_interface import (
     store_result,
     stored_result,
 )
+from ablations.trial_progress import TrialProgress
 from ablations.worker import node_name, trainable
 from bench.errors import UsageError
 from bench.store.cell import Cell
@@ -48,6 +50,7 @@ class Listener(Protocol):
     def ready(self, slots: int) -> None: ...
     def started(self, hash: str) -> None: ...
     def located(self, hash: str, node: str) -> None: ...
+    def advanced(self, hash: str, progress: TrialProgress) -> None: ...
     def finished(self, outcome: Outcome) -> None: ...
     def tick(self) -> None: ...
 
@@ -261,6 +264,8 @@ class _Watch(tune.Callback):
     ) -> None:
         if "node" in result:  # its first report
             self._progress.located(_cell(trial).hash, result["node"])
+        elif "progress" in result:
+            self._progress.advanced(_cell(trial).hash, TrialProgress(**result["progress"]))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         cell = _cell(trial)
@@ -284,6 +289,7 @@ class _Watch(tune.Callback):
         started = self._started.pop(cell.hash, None)
         result = stored_result(cell, self._options)
         if result is not None:  # its process had stored its result before it ended
+            release_left(cell, self._options)
             self._progress.finished(Outcome.of(result))
             return
         self._deaths[cell.hash] += max(1, trial.run_metadata.num_failures)
@@ -293,6 +299,7 @@ class _Watch(tune.Callback):
             return
         cause, started = _cause(trial, self._deaths[cell.hash]), started or utc_now()
         result = failed_result(cell, *cause, started=started, options=self._options)
+        release_left(cell, self._options)
         self._progress.finished(Outcome.of(result, stored=store_result(result, self._options)))
 
 

@@ -1,7 +1,7 @@
 """A worker of a sweep: trial after trial in one warm process, or in one of several. Imports Ray.
 
-An exception would cost the worker its life, and the next trial eight seconds of imports; all that a
-trial raises short of the process dying therefore becomes a result.
+`ablations.cell_runner` makes results of all that a trial raises: an exception would cost the worker
+its life, and the next trial eight seconds of imports.
 
 A trial may be trained by several processes. The worker that Tune starts is then rank 0. The other
 ranks are actors of its own in the placement group that Tune holds for its trials. They stay warm
@@ -17,9 +17,8 @@ import os
 import pkgutil
 import platform
 import threading
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -27,17 +26,13 @@ import ray
 from ray import tune
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from ablations.cancellation import Interrupted, RankFailed, RankLost, StopFlag, time_limit
+from ablations.cancellation import Interrupted, RankFailed, RankLost
+from ablations.cell_runner import run_cell
 from ablations.trial_interface import (
-    NO_HOOKS,
-    NOT_STORED,
-    OUT_OF_MEMORY,
-    Outcome,
     TrialHooks,
     TrialOptions,
     failed_result,
     store_result,
-    stored_result,
 )
 from bench.store.cell import Cell
 from bench.store.result import Result, utc_now
@@ -48,6 +43,9 @@ _PATIENCE = 5.0
 #: Seconds that rank 0 waits for the others' account of what went wrong.
 EXPLANATION_SECONDS = 30.0
 
+#: Seconds between two reports of progress, each of which costs some 10 ms.
+_PROGRESS_SECONDS = 5.0
+
 _RANK_LOST_STATUS = 18
 
 _log = logging.getLogger(__name__)
@@ -55,7 +53,8 @@ _log = logging.getLogger(__name__)
 
 def trainable(options: TrialOptions, trial_function: str) -> Callable[[Mapping[str, Any]], None]:
     """The function that Ray Tune calls with a configuration of `GivenCells`, once per trial. It
-    reports that it began, what each validation gave, and what became of the cell.
+    reports that it began, how far it has come, what each validation gave, and what became of the
+    cell.
 
     Args:
         trial_function: dotted name "package.module:function" of the trial; workers import it.
@@ -65,9 +64,16 @@ def trainable(options: TrialOptions, trial_function: str) -> Callable[[Mapping[s
         tune.report({"node": node_name(platform.node(), ray.get_runtime_context().get_node_id())})
         # No handler around reports: Tune ends stopped trials by raising SystemExit there.
         problems: list[str] = []
-        hooks = TrialHooks(lambda figures: tune.report(dict(figures)), problems.append)
-        outcome = run_cell(Cell.from_json(config["cell"]), options, trial_function, hooks)
-        tune.report(replace(outcome, problem=next(iter(problems), None)).to_json())
+        hooks = TrialHooks(
+            lambda figures: tune.report(dict(figures)),
+            problems.append,
+            progress=lambda progress: tune.report({"progress": asdict(progress)}),
+            progress_seconds=_PROGRESS_SECONDS,
+        )
+        outcome = run_cell(
+            Cell.from_json(config["cell"]), options, trial_function, hooks, together=_train_together
+        )
+        tune.report(outcome.with_problem(problems).to_json())
 
     return work
 
@@ -75,48 +81,6 @@ def trainable(options: TrialOptions, trial_function: str) -> Callable[[Mapping[s
 def node_name(host: str, id: str) -> str:
     """The name of a machine of the cluster; several of Ray's nodes may share a host."""
     return f"{host} {id[:6]}"
-
-
-def run_cell(
-    cell: Cell, options: TrialOptions, trial_function: str, hooks: TrialHooks = NO_HOOKS
-) -> Outcome:
-    """Run the trial of a cell unless the store holds its result by now.
-
-    The store may hold it because a worker died after storing, or another sweep was faster.
-
-    Raises:
-        RankLost: the process of another rank died, which counts as the death of this one. No other
-            Exception is raised.
-    """
-    result = stored_result(cell, options)
-    if result is not None:
-        return Outcome.of(result)
-    flag = StopFlag.of(options)
-    if flag is not None:
-        hooks = replace(hooks, asked_to_stop=flag)
-    if hooks.asked_to_stop():
-        return Outcome(cell.hash, "interrupted")
-    clock, started = time.perf_counter(), utc_now()
-    try:
-        with time_limit(cell, options, started):
-            if options.ranks > 1:
-                result = _worker_group(options).run(trial_function, cell, options, hooks)
-            else:
-                result = pkgutil.resolve_name(trial_function)(cell, options, hooks)
-    except Interrupted:
-        return Outcome(cell.hash, "interrupted", seconds=time.perf_counter() - clock)
-    except RankLost:
-        raise
-    except Exception as error:
-        # A trial makes results of its own failures; what it raises is mostly the store's.
-        _log.exception("the trial of %s raised", cell.label)
-        kind = NOT_STORED if isinstance(error, OSError) else type(error).__name__
-        kind = OUT_OF_MEMORY if isinstance(error, MemoryError) else kind
-        message = str(error) or type(error).__name__
-        result = failed_result(cell, kind, message, started=started, options=options)
-        stored = store_result(result, options)
-        return Outcome.of(result, time.perf_counter() - clock, stored=stored)
-    return Outcome.of(result, time.perf_counter() - clock)
 
 
 class Rank:
@@ -304,6 +268,13 @@ def _failure_of(reference: Any) -> Exception | None:
 
 
 _group: WorkerGroup | None = None
+
+
+def _train_together(
+    trial_function: str, cell: Cell, options: TrialOptions, hooks: TrialHooks
+) -> Result:
+    """Run the trial of a cell with all ranks."""
+    return _worker_group(options).run(trial_function, cell, options, hooks)
 
 
 def _worker_group(options: TrialOptions) -> WorkerGroup:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import pytorch_lightning as pl
 
     from bench.attention.base import Attention, AttentionOptions
+    from tasks.processor import InputKind, Processor
 
 ExampleT = TypeVar("ExampleT", bound="Example")
 CorpusT = TypeVar("CorpusT", bound="Corpus[Any]")
@@ -370,6 +371,14 @@ class Task(ABC, Generic[SettingsT, CorpusT, DataT, ModuleT]):
     train_unit: ClassVar[str] = "target tokens"
     Settings: ClassVar[type[Settings]] = Settings
     default_dataset: ClassVar[str] = "synthetic"
+    #: The input of a user's own that a trained model takes; a task without cannot keep models.
+    inputs: ClassVar[tuple[InputKind, ...]] = ()
+
+    @classmethod
+    def processor(cls) -> type[Processor]:
+        """The class of what is kept beside a trained model (`tasks/<name>/processor.py`). Raises
+        UsageError for a task that cannot keep models."""
+        raise UsageError(f"{cls.name} cannot keep models", where="--keep-model")
 
     @classmethod
     def refusal(cls, attention: type[Attention], score: str) -> str | None:
@@ -389,7 +398,8 @@ class Task(ABC, Generic[SettingsT, CorpusT, DataT, ModuleT]):
     @classmethod
     @abstractmethod
     def module(cls, plan: Plan[SettingsT, CorpusT], data: DataT) -> ModuleT:
-        """The model with its loss and optimiser. Torch is seeded by the caller.
+        """The model with its loss and optimiser. Torch is seeded by the caller. A task that keeps
+        models builds one of their processors, too, in place of the data.
 
         The module counts the units it has trained on in its attribute `trained_units` (int) and
         appends validation figures to its attribute `curve` (list of dicts with step, loss, ...).

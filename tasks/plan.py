@@ -133,15 +133,15 @@ def _plan(cell: Cell) -> Plan:
         cell.options, attention.Options, task.Settings, source.Options
     )
     base = source.settings(cell.budget, backbone, _recipe(task, of_task))
-    attention_options = _validated(attention.Options, of_attention)
+    attention_options = validated(attention.Options, of_attention)
     return Plan(
         cell=cell,
         task=task,
         dataset=source,
         attention=attention,
         attention_options=attention_options,
-        dataset_options=_validated(source.Options, of_data),
-        settings=_validated(task.Settings, {**base, **attention_options.model_defaults, **of_task}),
+        dataset_options=validated(source.Options, of_data),
+        settings=validated(task.Settings, {**base, **attention_options.model_defaults, **of_task}),
     )
 
 
@@ -206,7 +206,7 @@ def with_data(
 def dataset_options(dataset: type[Dataset], values: Mapping[str, Any]) -> Any:
     """The options of a data set, without a cell. Raises UsageError: unknown names, values that do
     not fit."""
-    return _validated(dataset.Options, _split_options(values, dataset.Options)[0])
+    return validated(dataset.Options, _split_options(values, dataset.Options)[0])
 
 
 def option_schemas(cell: Cell) -> dict[str, type[BaseModel]]:
@@ -238,8 +238,8 @@ def _split_options(options: Mapping[str, Any], *schemas: type[BaseModel]) -> lis
     return parts
 
 
-def _validated(schema: type[BaseModel], values: Mapping[str, Any]) -> Any:
-    """The options as their types have them. Values may be texts, as on the command line and in
+def validated(schema: type[BaseModel], values: Mapping[str, Any]) -> Any:
+    """Options as their types have them. Values may be texts, as on the command line and in
     studies: `no` is a text for one option and false for another."""
     read = {name: _none_or(schema.model_fields[name], value) for name, value in values.items()}
     try:

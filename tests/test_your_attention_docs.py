@@ -80,7 +80,7 @@ def test_the_page_from_its_first_line_to_its_last(tmp_path: Path) -> None:
     package.mkdir()
     site.mkdir()
     names = [path.name for path in write_files(TEXT, package)]
-    modules = ["sharp_attention.py", "nearby_attention.py"]
+    modules = ["sharp_attention.py", "covering_attention.py", "nearby_attention.py"]
     assert names == [*modules, "pyproject.toml", "sharp.yaml"]
     shown = [block for block in blocks(TEXT) if block.language == "sh"]
     lines = [shlex.split(line) for block in shown for line in command_lines(block.body)]
@@ -96,7 +96,7 @@ def test_the_page_from_its_first_line_to_its_last(tmp_path: Path) -> None:
         assert one["status"] == expected, (one["arguments"], one["said"][-2000:])
     assert "every query chooses how sharply it looks" in said["list attentions"]
     checks = [one for one in said if one.startswith("check ")]
-    assert len(checks) == 3 and not any("FAILED" in said[one] for one in checks)
+    assert len(checks) == 4 and not any("FAILED" in said[one] for one in checks)
     first = next(one["said"] for one in report if one["arguments"][1:] == ["verify", "sharp.zip"])
     problems = first.splitlines()[:-1]
     assert problems and all("the budget smoke is none of laptop, gpu" in one for one in problems)

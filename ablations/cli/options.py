@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from bench.errors import REMEDY_SHOWN, UsageError, one_line
 from bench.store.files import local_path
-from bench.tracking import REQUESTS
+from bench.tracking import REQUESTS, TRACKERS, require_trackers
 
 if TYPE_CHECKING:
     from bench.store.cell import Cell
+    from bench.store.models import Keep
     from tasks.plan import Splits
 
 
@@ -29,7 +30,13 @@ def add_cell_options(parser: argparse.ArgumentParser) -> None:
 
 def add_settings(parser: argparse.ArgumentParser, help: str) -> None:
     parser.add_argument(
-        "--set", dest="settings", metavar="KEY=VALUE", action="append", default=[], help=help
+        "--set",
+        dest="settings",
+        metavar="KEY=VALUE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help=help,
     )
 
 
@@ -44,12 +51,66 @@ def add_data_root(parser: argparse.ArgumentParser) -> None:
 
 def add_tracking(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
+        "--track",
+        metavar="TRACKER",
+        nargs="+",
+        action="extend",
+        choices=TRACKERS,
+        help=f"trackers of the trials: {', '.join(TRACKERS)} (default: "
+        f"{'wandb' if default != 'off' else 'none'})",
+    )
+    add_wandb(
+        parser,
+        None,
+        f"default: {default}; with --track, auto where that names wandb and off elsewhere",
+    )
+
+
+def add_wandb(parser: argparse.ArgumentParser, default: str | None, told: str) -> None:
+    """`--wandb`. Args: `told` says in its help what the default is."""
+    parser.add_argument(
         "--wandb",
         choices=REQUESTS,
         default=default,
         help="Weights & Biases: auto is online where there are a key and a network, else offline "
-        f"(default: {default})",
+        f"({told})",
     )
+
+
+def trackers_of(args: argparse.Namespace, default: str) -> tuple[str, tuple[str, ...]]:
+    """What `--wandb` and `--track` ask for: the request for W&B's mode, and the other trackers.
+
+    Args:
+        default: the request where neither is given.
+
+    Raises UsageError: a tracker that is not installed; W&B named by one and off by the other.
+    """
+    named: list[str] = args.track or []
+    request = args.wandb or ("auto" if "wandb" in named else "off" if named else default)
+    if "wandb" in named and request == "off":
+        raise UsageError("names wandb, and --wandb is off", where="--track", remedy="leave one out")
+    others = tuple(dict.fromkeys(name for name in named if name != "wandb"))
+    require_trackers(others)
+    return request, others
+
+
+def add_keep_model(parser: argparse.ArgumentParser, default: Keep) -> None:
+    parser.add_argument(
+        "--keep-model",
+        choices=("best", "all"),
+        nargs="?",
+        const=default,
+        help="keep trained models in the store, for `attnbench try`: all, or of the seeds of a "
+        f"setting the one with the lowest validation loss (without a value: {default})",
+    )
+
+
+def require_keepable(cells: Iterable[Cell]) -> None:
+    """Raise UsageError for cells of a task that cannot keep models."""
+    from tasks.base import tasks
+
+    for name in sorted({cell.task for cell in cells}):
+        tasks.get(name).processor()
 
 
 def add_checkpoints(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +142,7 @@ def settings_of(pairs: Iterable[str]) -> dict[str, str]:
             raise UsageError(
                 f"expected KEY=VALUE, got '{one_line(pair, 60)}'",
                 where="--set",
-                remedy="as in max_steps=100",
+                remedy="as in max_steps=100; what is no option goes before --set",
             )
         settings[key.strip()] = text
     return settings
@@ -98,17 +159,22 @@ def data_root_of(given: str | None) -> Path | None:
 
 
 def device_of(request: str) -> str:
-    """The device "cpu", "cuda" or "cuda:<index>" that a user asked for; "auto" takes a GPU if there
-    is one. Raises UsageError for a device that does not exist."""
+    """The device "cpu", "cuda", "cuda:<index>" or "mps" (Apple) that a user asked for; "auto"
+    takes an NVIDIA GPU if there is one. Raises UsageError for a device that does not exist."""
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if request == "auto":
         return "cuda" if count else "cpu"
+    if request == "mps":
+        if torch.backends.mps.is_available():
+            return request
+        what = "this machine has no GPU of Apple's that torch can use"
+        raise UsageError("no device 'mps'", where="--device", remedy=f"{what}; try auto")
     found = re.fullmatch(r"cpu|cuda(?::([0-9]+))?", request)
     if found and (request == "cpu" or int(found[1] or 0) < count):
         return request
-    remedy = f"this machine has {count} GPUs" if found else "auto, cpu, cuda or cuda:<index>"
+    remedy = f"this machine has {count} GPUs" if found else "auto, cpu, cuda, cuda:<index> or mps"
     raise UsageError(f"no device '{request}'", where="--device", remedy=remedy)
 
 

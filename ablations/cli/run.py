@@ -8,25 +8,31 @@ import json
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablations.cli.options import (
     add_cell_options,
     add_checkpoints,
+    add_keep_model,
     add_tracking,
     check_data,
     checkpoint_seconds_of,
     data_root_of,
     device_of,
     note,
+    require_keepable,
     settings_of,
+    trackers_of,
     with_data,
 )
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from ablations.trial_interface import TrialHooks, TrialOptions
     from bench.store.cell import Cell
+    from bench.store.models import Keep
     from bench.store.result import Result
     from bench.store.store import Store
     from tasks.plan import Splits
@@ -55,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--force", action="store_true", help="run the cell even if its result is stored"
     )
     parser.add_argument(
-        "--device", metavar="DEVICE", default="auto", help="auto, cpu, cuda or cuda:N"
+        "--device", metavar="DEVICE", default="auto", help="auto, cpu, cuda, cuda:N or mps"
     )
     parser.add_argument(
         "--threads",
@@ -65,6 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="CPU threads (default: 1); other values may change the last bits of results",
     )
     parser.add_argument("--json", action="store_true", help="print the result record alone")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    add_keep_model(parser, default="all")
     add_checkpoints(parser)
     add_tracking(parser, default="off")
 
@@ -76,8 +84,18 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.threads < 1:
         raise UsageError(f"must be ≥ 1, got {args.threads}", where="--threads")
-    if args.wandb in ("online", "offline") and args.store is None:
-        raise UsageError("W&B keeps its files in a store", where="--wandb", remedy="add --store")
+    request, _ = trackers_of(args, "off")
+    if args.store is None:
+        if args.keep_model:
+            raise UsageError(
+                "models are kept in a store", where="--keep-model", remedy="add --store"
+            )
+        if args.track:
+            raise UsageError("trackers write to a store", where="--track", remedy="add --store")
+        if request in ("online", "offline"):
+            raise UsageError(
+                "W&B keeps its files in a store", where="--wandb", remedy="add --store"
+            )
     from tasks.plan import make_cell
 
     cell = make_cell(
@@ -90,6 +108,8 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         options=settings_of(args.settings),
     )
+    if args.keep_model:
+        require_keepable([cell])
     data_root = data_root_of(args.data_root)
     [cell], splits = with_data([cell], data_root)
     store = result = None
@@ -118,9 +138,22 @@ def run(args: argparse.Namespace) -> int:
             where = "" if store is None else store.address
             raise UsageError(str(error), where=where, remedy="see to it and run again") from error
     else:
+        assert store is not None
         sys.stderr.write("from the store; --force runs it again\n")
+        if args.keep_model and not store.models.has(cell):
+            note("note", [_no_model(cell, store, args.keep_model)])
     _show(result, as_json=args.json)
     return 0 if result.status == "done" else 1
+
+
+def _no_model(cell: Cell, store: Store, keep: Keep) -> str:
+    """Why a stored cell has no model, and what would do."""
+    best = next(iter(store.models.of_setting(cell)), None) if keep == "best" else None
+    if best is not None:
+        return (
+            f"kept is the best model of its setting: seed {best.cell.seed}, {best.cell.hash[:12]}"
+        )
+    return "its model was not kept; --force runs it again and keeps it"
 
 
 def _note_other_data(cell: Cell, store: Store, splits: Mapping[str, Splits]) -> None:
@@ -135,17 +168,19 @@ def _note_other_data(cell: Cell, store: Store, splits: Mapping[str, Splits]) -> 
 def _run(
     cell: Cell, data_root: Path | None, store: Store | None, args: argparse.Namespace
 ) -> Result:
-    from ablations.cancellation import Interrupted, Stopped, stop_signals
+    from ablations.cancellation import Stopped
     from ablations.trial import UNUSABLE, run_trial
     from ablations.trial_interface import TrialHooks, TrialOptions
+    from ablations.trial_progress import shown_on
     from bench.tracking import decide
     from tasks.base import Paths
 
     check_data([cell], data_root)
+    wanted, track = trackers_of(args, "off")
     tracking = decide(
-        "off" if store is None else args.wandb, folder=None if store is None else store.wandb
+        "off" if store is None else wanted, folder=None if store is None else store.wandb
     )
-    if args.wandb == "online" and tracking.mode != "online":
+    if wanted == "online" and tracking.mode != "online":
         _warn(f"W&B {tracking.mode} ({tracking.reason})")
     options = TrialOptions(
         store_address=None if store is None else store.address,
@@ -154,26 +189,59 @@ def _run(
         threads=args.threads,
         device=device_of(args.device),
         wandb=tracking.mode,
+        track=track,
         checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_every),
+        keep_model=args.keep_model,
     )
-    if store is None:
-        from pytorch_lightning.utilities.exceptions import SIGTERMException
+    shown = contextlib.nullcontext() if args.json or args.quiet else shown_on(sys.stderr)
+    with shown as show:
+        hooks = TrialHooks(message=_warn)
+        if show is not None:
+            hooks = replace(hooks, progress=show)
+        if store is None:
+            from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-        try:
-            result = run_trial(cell, options, TrialHooks(message=_warn))
-        except SIGTERMException:  # a SystemExit with status 0
-            raise Stopped(signal.SIGTERM) from None
-    else:
-        with stop_signals(at_second=lambda: None) as request:
-            hooks = TrialHooks(message=_warn, asked_to_stop=request.asked)
             try:
                 result = run_trial(cell, options, hooks)
-            except Interrupted:
-                assert request.number is not None
-                raise Stopped(request.number) from None
+            except SIGTERMException:  # a SystemExit with status 0
+                raise Stopped(signal.SIGTERM) from None
+        else:
+            result = _run_claimed(cell, options, store, hooks, force=args.force)
     if result.failure is not None and result.failure.kind == UNUSABLE:
         raise UsageError.repeated(result.failure.message)
     return result
+
+
+def _run_claimed(
+    cell: Cell, options: TrialOptions, store: Store, hooks: TrialHooks, *, force: bool
+) -> Result:
+    """Run a cell that no other process runs. Raises UsageError where one does, and Stopped."""
+    from ablations.cancellation import Interrupted, Stopped, stop_signals
+    from ablations.cell_runner import claimed
+    from ablations.trial import run_trial
+    from ablations.trial_interface import stored_result
+    from bench.store.claims import ClaimedError
+
+    taken = "another process has taken the cell over, since this one was not heard of for minutes"
+    try:
+        with stop_signals(at_second=lambda: None) as request, claimed(cell, options) as held:
+            result = None if force else stored_result(cell, options)
+            if result is not None:  # by whom held the claim a moment ago
+                return result
+
+            def asked_to_stop() -> bool:
+                return request.asked() or (held is not None and held.lost)
+
+            try:
+                return run_trial(cell, options, replace(hooks, asked_to_stop=asked_to_stop))
+            except Interrupted:
+                if request.number is None:
+                    raise UsageError(taken, where=store.address) from None
+                raise Stopped(request.number) from None
+    except ClaimedError as error:
+        raise UsageError(
+            f"the cell is {error}", where=store.address, remedy="wait for its result"
+        ) from None
 
 
 def _warn(problem: str) -> None:

@@ -74,7 +74,8 @@ def describe(
 
 
 def _sweep_lines(record: SweepStatus, now: datetime) -> Iterable[str]:
-    from ablations.progress import counts_line, duration
+    from ablations.progress import counts_line
+    from ablations.trial_progress import duration
 
     how = state(record, now)
     since = duration(max(0.0, record.silent_seconds(now)))
@@ -95,6 +96,7 @@ def _sweep_lines(record: SweepStatus, now: datetime) -> Iterable[str]:
         yield f"  {one_line(node.name)}: {node.cpus:g} CPUs{gpus}{gone}; {trials}"
     for trial in record.running:
         where = f" on {trial.node}" if trial.node else ""
-        yield f"  running {duration(trial.seconds):>8}  {one_line(f'{trial.label}{where}')}"
+        stands = f"; {trial.stands}" if trial.stands else ""
+        yield f"  running {duration(trial.seconds):>8}  {one_line(f'{trial.label}{where}{stands}')}"
     for label, kind, message in record.failures[-_SHOWN_FAILURES:]:
         yield f"  failed  {one_line(f'{label}: {kind}: {message}', REMEDY_SHOWN)}"

@@ -7,20 +7,23 @@ import contextlib
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablations.cli.options import (
     add_cell_options,
     add_checkpoints,
+    add_keep_model,
     add_tracking,
     check_data,
     checkpoint_seconds_of,
     data_root_of,
     note,
+    require_keepable,
     say,
     settings_of,
+    trackers_of,
     with_data,
 )
 from bench.errors import UsageError
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from ablations.hyperparameters import Search
     from ablations.study import Study
     from ablations.sweep import SweepSummary
+    from bench.store.cell import Cell
+    from bench.store.store import Store
     from bench.tracking import Mode
 
 
@@ -102,9 +107,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="asha stops candidates of --tune early that fall behind (default: none)",
     )
     parser.add_argument("--limit", metavar="N", type=int, help="run at most N cells")
+    parser.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="only the cells of the I-th of N shares, as in $SLURM_ARRAY_TASK_ID/8",
+    )
+    parser.add_argument(
+        "--fail-fast", action="store_true", help="stop at the first cell that fails"
+    )
     parser.add_argument("--dry-run", action="store_true", help="list the cells without running any")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
     for (option, metavar, kind, default), help in _RESOURCES.items():
         parser.add_argument(option, metavar=metavar, type=kind, default=default, help=help)
+    add_keep_model(parser, default="best")
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="with --keep-model: train stored cells again whose model was to be kept and was not",
+    )
+    parser.add_argument(
+        "--no-ray",
+        action="store_true",
+        help="run one cell after another in this process, as tasks of array jobs do",
+    )
     add_checkpoints(parser)
     add_tracking(parser, default="auto")
 
@@ -130,6 +155,8 @@ def run(args: argparse.Namespace) -> int:
         options=settings_of(args.settings),
     )
     expansion = expand(study, changes)
+    if args.keep_model:
+        require_keepable(expansion.cells)
     address = f"runs/{study.name}" if args.store is None else args.store
     if "://" not in address:
         local_path(address, where="--store")  # also where a dry run opens no store
@@ -140,7 +167,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_counts(args: argparse.Namespace) -> None:
     from ablations.study import MOST_SEEDS
+    from ablations.sweep import Shard
 
+    if args.shard is not None:
+        Shard.parse(args.shard)
     for option in ("seeds", "limit", "tune"):
         value = getattr(args, option)
         if value is not None and value < 1:
@@ -153,8 +183,19 @@ def _check_counts(args: argparse.Namespace) -> None:
         )
     if args.tune is not None and args.tune > _MOST_CANDIDATES:
         raise UsageError(f"at most {_MOST_CANDIDATES:,} candidates", where="--tune")
+    if args.again and (args.tune is not None or args.keep_model is None):
+        remedy = "leave out --tune" if args.keep_model else "add --keep-model"
+        raise UsageError("trains stored cells for their models", where="--again", remedy=remedy)
     if args.trial_timeout is not None and not args.trial_timeout > 0:
         raise UsageError(f"must be > 0, got {args.trial_timeout:g}", where="--trial-timeout")
+    if args.no_ray:
+        needs_ray = {
+            "--trial-timeout": args.trial_timeout is not None,
+            "--scheduler asha": args.scheduler == "asha",
+        }
+        for option, asked in needs_ray.items():
+            if asked:
+                raise UsageError("needs Ray", where=option, remedy="leave --no-ray out")
     for option, value, what in (
         ("--scheduler", args.scheduler == "asha", "ASHA"),
         ("--searcher", args.searcher == "optuna", "Optuna"),
@@ -168,6 +209,7 @@ def _check_counts(args: argparse.Namespace) -> None:
 
 
 def _dry_run(study: Study, expansion: Expansion, address: str, args: argparse.Namespace) -> int:
+    from ablations.cell_times import ExpectedCost
     from ablations.sweep import ORDERS, describe_other_data, describe_unusable, plan_sweep
     from bench.store.store import Store
 
@@ -176,8 +218,11 @@ def _dry_run(study: Study, expansion: Expansion, address: str, args: argparse.Na
     with contextlib.suppress(UsageError):
         store = Store.open(address)
     search = _search(address, expansion, args)
+    lacking = _own(_without_model(cells, store, args), args)
+    cells = _own(cells, args)
     if search is None:
-        plan = plan_sweep(cells, store, limit=args.limit, order=ORDERS[study.order])
+        again = {cell.hash for cell in lacking} if args.again else ()
+        plan = plan_sweep(cells, store, limit=args.limit, order=ORDERS[study.order], again=again)
     else:
         due = search.due(cells, store, args.limit)
         sys.stdout.write(f"search: {search.plan(due, create=False)}\n")
@@ -188,12 +233,25 @@ def _dry_run(study: Study, expansion: Expansion, address: str, args: argparse.Na
         sys.stdout.write(f"{word:5}  {cell.hash[:12]}  {cell.label} [{cell.budget}]\n")
     note("warning", describe_unusable(plan))
     note("note", describe_other_data(plan, splits))
+    note("note", _describe_lacking(lacking, args))
     for pair in expansion.refused:
         place = f" in a {pair.backbone} model" if pair.backbone else ""
         name = f"{pair.task} {pair.attention}+{pair.score}{place}"
         sys.stdout.write(f"not applicable: {name}: {pair.reason}\n")
+    if plan.to_run:
+        cores = args.cpus_per_trial * _resources(args).ranks
+        sys.stdout.write(f"{ExpectedCost.of(plan.to_run, plan.expected, cores)}\n")
     sys.stdout.write(f"{plan}\n")
     return 0
+
+
+def _own(cells: list[Cell], args: argparse.Namespace) -> list[Cell]:
+    """The cells of this shard."""
+    from ablations.sweep import Shard
+
+    if args.shard is None:
+        return cells
+    return Shard.parse(args.shard).of(cells, by_kind=args.tune is not None)
 
 
 def _search(address: str, expansion: Expansion, args: argparse.Namespace) -> Search | None:
@@ -214,9 +272,10 @@ def _search(address: str, expansion: Expansion, args: argparse.Namespace) -> Sea
 
 
 def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Namespace) -> int:
-    from ablations.progress import renderer_for
+    from ablations.progress import Renderer, renderer_for
     from ablations.sweep import (
         ORDERS,
+        describe_elsewhere,
         describe_failures,
         describe_other_data,
         describe_unusable,
@@ -227,19 +286,25 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
     from bench.store.store import Store
     from bench.tracking import decide
 
+    renderer = Renderer() if args.quiet else renderer_for(sys.stderr)
     resources = _resources(args)
     gpus = resources.gpus_per_rank
     data_root = data_root_of(args.data_root)
+    request, track = trackers_of(args, "auto")
     store = Store.open(address, create=True)
     cells, splits = with_data(expansion.cells, data_root)
+    # Of several seeds the best is kept, whatever shares they are in.
+    lacking = _own(_without_model(cells, store, args), args)
+    cells = _own(cells, args)
     search = _search(store.address, expansion, args)
     if search is None:
-        plan = plan_sweep(cells, store, limit=args.limit, order=ORDERS[study.order])
+        again = {cell.hash for cell in lacking} if args.again else ()
+        plan = plan_sweep(cells, store, limit=args.limit, order=ORDERS[study.order], again=again)
         due = plan.to_run
     else:
         due = search.due(cells, store, args.limit)
     check_data(due, data_root)
-    tracking = decide(args.wandb, folder=store.wandb)
+    tracking = decide(request, folder=store.wandb)
     options = TrialOptions(
         store_address=store.address,
         data_root=None if data_root is None else str(data_root),
@@ -250,33 +315,64 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         ranks=resources.ranks,
         study=study.name,
         wandb=tracking.mode,
+        track=track,
         checkpoint_seconds=checkpoint_seconds_of(args.checkpoint_every),
+        keep_model=args.keep_model,
+        again=args.again,
         trial_seconds=None if args.trial_timeout is None else 60 * args.trial_timeout,
     )
     if search is not None:
         for candidates in search.rounds(due):
             say(f"{study.name}: search: {candidates}; results in {search.address}")
-            tried = search.run(due, candidates, options, resources, renderer_for(sys.stderr))
+            tried = search.run(due, candidates, options, resources, renderer)
             note("candidate failed", describe_failures(tried))
+            note("run elsewhere", describe_elsewhere(tried))
             if tried.stopped is not None:
                 return tried.stopped
             if tried.lost is not None:
                 _report_loss(tried.lost)
                 return tried.exit_status
+            if tried.elsewhere:
+                _report_loss("the search is not over, since others try some of its candidates")
+                return 1
+            if args.fail_fast and tried.failed:
+                return tried.exit_status
         plan = search.plan_cells(cells, due, store, begun=True)
         options = search.with_notes(options, due)
     note("warning", describe_unusable(plan))
     note("note", describe_other_data(plan, splits))
-    wandb = f"W&B {tracking.mode} ({tracking.reason})"
-    say(f"{study.name}: {plan}; results in {store.address}; {wandb}")
+    note("note", _describe_lacking(lacking, args))
+    others = "".join(f", {name} in {store.scratch / name}" for name in track)
+    trackers = f"W&B {tracking.mode} ({tracking.reason}){others}"
+    say(f"{study.name}: {plan}; results in {store.address}; {trackers}")
     begun = time.perf_counter()
-    summary = run_sweep(plan, options, resources, renderer_for(sys.stderr))
+    summary = run_sweep(plan, options, resources, renderer, fail_fast=args.fail_fast)
     # Where the terminal was closed there is nobody to tell.
     with contextlib.suppress(*([OSError] if summary.stopped else [])):
         if summary.lost is not None:
             _report_loss(summary.lost)
         _conclude(summary, address, time.perf_counter() - begun, tracking.mode)
     return summary.exit_status
+
+
+def _without_model(
+    cells: Sequence[Cell], store: Store | None, args: argparse.Namespace
+) -> list[Cell]:
+    """The stored cells that `--keep-model` asks for a model of which there is none."""
+    if store is None or args.keep_model is None:
+        return []
+    from ablations.sweep import cells_without_model
+
+    return cells_without_model(cells, store, args.keep_model)
+
+
+def _describe_lacking(lacking: Sequence[Cell], args: argparse.Namespace) -> Sequence[str]:
+    """One line on stored cells without their model, if there are any."""
+    if not lacking:
+        return []
+    count = "1 stored cell has" if len(lacking) == 1 else f"{len(lacking):,} stored cells have"
+    doing = "trained again for it" if args.again else "--again trains again for it"
+    return [f"{count} no kept model: {doing} (first: {lacking[0].label})"]
 
 
 def _resources(args: argparse.Namespace) -> Resources:
@@ -289,7 +385,14 @@ def _resources(args: argparse.Namespace) -> Resources:
         import torch
 
         gpus = float(processes or 1) if torch.cuda.is_available() else 0.0
-    return Resources(args.address, args.cpus_per_trial, gpus, processes or 0, args.retries)
+    return Resources(
+        args.address,
+        args.cpus_per_trial,
+        gpus,
+        processes or 0,
+        args.retries,
+        in_process=args.no_ray,
+    )
 
 
 def _report_loss(reason: str) -> None:
@@ -297,17 +400,24 @@ def _report_loss(reason: str) -> None:
 
 
 def _conclude(summary: SweepSummary, address: str, seconds: float, tracking: Mode) -> None:
-    from ablations.progress import duration
-    from ablations.sweep import describe_failures, describe_problems
+    from ablations.sweep import describe_elsewhere, describe_failures, describe_problems
+    from ablations.trial_progress import duration
 
     note("failed", describe_failures(summary))
+    note("run elsewhere", describe_elsewhere(summary))
     note("warning", describe_problems(summary))
     done = sum(outcome.status == "done" for outcome in summary.outcomes)
     before, failed = len(summary.plan.stored), len(summary.failed)
+    elsewhere = len(summary.elsewhere)
     others = {
         "were done before": before,
         "failed": failed,
-        "left, run the same command again": len(summary.plan.cells) - before - done - failed,
+        "run elsewhere": elsewhere,
+        "left, run the same command again": len(summary.plan.cells)
+        - before
+        - done
+        - failed
+        - elsewhere,
     }
     counts = [f"{done} done", *(f"{count} {what}" for what, count in others.items() if count)]
     sys.stdout.write(f"{', '.join(counts)}; {duration(seconds)}\n")

@@ -53,6 +53,7 @@ COMMANDS: dict[str, Command] = {
     "report": Command("reports.cli.report", "make a site, report.md and tables of a store"),
     "compare": Command("reports.cli.compare", "show what got better or worse between stores"),
     "leaderboard": Command("reports.cli.leaderboard", "pack results, verify bundles, rank them"),
+    "try": Command("reports.cli.try", "give a kept model input of your own, see where it looks"),
     "check": Command("bench.cli.check", "check that a mechanism of your own conforms"),
     "data": Command("ablations.cli.data", "list, download and check data sets"),
     "doctor": Command(

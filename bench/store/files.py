@@ -36,8 +36,18 @@ class Files(ABC):
         """Write a file; readers see the old content or the new, never a part. Raises OSError."""
 
     @abstractmethod
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a file that is not there yet; returns False where it is. Of several writers one
+        succeeds (`RemoteFiles.create` says where that is not certain). Raises OSError."""
+
+    @abstractmethod
     def read(self, name: str) -> bytes:
         """Read a file. Raises FileNotFoundError (an OSError) where there is none."""
+
+    def read_start(self, name: str, count: int) -> bytes:
+        """Read the first `count` bytes of a file, or all of it where it is shorter. Raises as
+        `read` does."""
+        return self.read(name)[:count]
 
     @abstractmethod
     def names(self, folder: str) -> list[str]:
@@ -97,7 +107,7 @@ def remove_dead_drafts(folder: Path) -> None:
             with contextlib.suppress(OSError):
                 ours = found[1] == machine()
                 aged = time.time() - entry.stat().st_mtime > DEAD_SECONDS
-                if (ours and not _lives(int(found[2]))) or aged:
+                if (ours and not process_lives(int(found[2]))) or aged:
                     Path(entry.path).unlink()
 
 
@@ -111,7 +121,8 @@ def machine() -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
 
 
-def _lives(pid: int) -> bool:
+def process_lives(pid: int) -> bool:
+    """Whether this machine has a process of that number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -144,8 +155,33 @@ class LocalFiles(Files):
             raise
         _sync_folder(target.parent)
 
+    def create(self, name: str, content: bytes) -> bool:
+        """A link to a draft appears whole, and only where there is none, on NFS as well. File
+        systems without links get an exclusive file, which a reader may see before its content."""
+        target = self.root / name
+        target.parent.mkdir(exist_ok=True)
+        draft = draft_of(target)
+        try:
+            draft.write_bytes(content)
+            try:
+                os.link(draft, target)
+            except FileExistsError:
+                return False
+            except OSError:
+                with target.open("xb") as file:
+                    file.write(content)
+        except FileExistsError:
+            return False
+        finally:
+            draft.unlink(missing_ok=True)
+        return True
+
     def read(self, name: str) -> bytes:
         return read_regular(self.root / name)
+
+    def read_start(self, name: str, count: int) -> bytes:
+        with (self.root / name).open("rb") as file:
+            return file.read(count)
 
     def names(self, folder: str) -> list[str]:
         try:
@@ -162,7 +198,7 @@ class LocalFiles(Files):
 
     def make(self) -> None:
         (self.root / "trials").mkdir(parents=True, exist_ok=True)
-        for folder in ("trials", "sweeps", "checkpoints"):
+        for folder in ("trials", "sweeps", "checkpoints", "models", "claims"):
             remove_dead_drafts(self.root / folder)
 
 
@@ -186,8 +222,24 @@ class RemoteFiles(Files):
     def write(self, name: str, chunks: Iterable[bytes]) -> None:
         self._system.pipe_file(self._path(name), b"".join(chunks))
 
+    def create(self, name: str, content: bytes) -> bool:
+        """S3 and Google's storage are asked to refuse the second writer, which other makes of S3
+        may ignore; fsspec's other systems look first and then write, so that two writers within
+        the same moment may both succeed."""
+        try:
+            self._system.pipe_file(self._path(name), content, mode="create")
+        except Exception as error:
+            if isinstance(error, FileExistsError) or _is_precondition(error):
+                return False
+            raise
+        return True
+
     def read(self, name: str) -> bytes:
         content: bytes = self._system.cat_file(self._path(name))
+        return content
+
+    def read_start(self, name: str, count: int) -> bytes:
+        content: bytes = self._system.cat_file(self._path(name), start=0, end=count)
         return content
 
     def read_many(self, names: Sequence[str]) -> dict[str, bytes | Exception]:
@@ -221,6 +273,18 @@ class RemoteFiles(Files):
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
+
+
+def _is_precondition(error: BaseException | None) -> bool:
+    """Whether an object store refused a write because the object is there already."""
+    while error is not None:
+        response = getattr(error, "response", None)  # botocore's
+        code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+        status = getattr(error, "code", None)  # of gcsfs and others
+        if code in ("PreconditionFailed", "ConditionalRequestConflict") or status in (412, "412"):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _file_system(address: str) -> tuple[Any, str]:

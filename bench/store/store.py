@@ -6,7 +6,10 @@
     STORE/sweeps/<name>.json                where a sweep stands
     STORE/searches/<hash>.json              which candidates a cell has (in STORE/search)
     STORE/checkpoints/<hash>.pt             of a trial that was interrupted; gone once it ends
+    STORE/models/<setting>-<hash>.safetensors  a trained model, where it is kept (`models.py`)
+    STORE/claims/<hash>.<number>.json       who runs a cell now (`bench.store.claims`)
     STORE/cache  STORE/wandb  STORE/ray     scratch of the machine that runs trials
+    STORE/mlflow  STORE/tensorboard  STORE/csv  of the trackers that are asked for
 
 A trial exists once its record does; files without a record are leftovers of a killed worker and
 are written again. `done` is final, a `failed` trial is run again by the next sweep and never
@@ -31,11 +34,13 @@ from bench.errors import UsageError, reason_of
 from bench.store.files import Files, LocalFiles, draft_of, open_files, user_cache
 
 if TYPE_CHECKING:
+    from bench.store.models import Models
     from bench.store.result import Result
 
 Status = Literal["done", "failed", "unreadable"]
 
 _RECORD = re.compile(r"([0-9a-f]{64})\.json")
+_CLAIM = re.compile(r"([0-9a-f]{64})\.([0-9]{1,9})\.json")
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,31 @@ class Store:
         """Withdraw the request to stop a sweep."""
         self._files.remove(f"sweeps/{sweep}.stop")
 
+    def create_claim(self, hash: str, number: int, record: Mapping[str, Any]) -> bool:
+        """File a claim to that cell, unless there is one of that number. Raises OSError."""
+        return self._files.create(_claim(hash, number), _pretty(record))
+
+    def put_claim(self, hash: str, number: int, record: Mapping[str, Any]) -> None:
+        """Renew a claim. Raises OSError."""
+        self._files.write(_claim(hash, number), [_pretty(record)])
+
+    def claim_numbers(self, hash: str) -> list[int]:
+        """Return the numbers of the claims to that cell; the highest counts."""
+        found = map(_CLAIM.fullmatch, self._files.names("claims"))
+        return [int(match[2]) for match in found if match and match[1] == hash]
+
+    def claim_record(self, hash: str, number: int) -> Any:
+        """Return a claim as JSON data. Raises KeyError where there is none, ValueError where it
+        is not JSON."""
+        try:
+            return json.loads(self._files.read(_claim(hash, number)))
+        except FileNotFoundError:
+            raise KeyError(hash) from None
+
+    def drop_claim(self, hash: str, number: int) -> None:
+        """Remove a claim, if it is there."""
+        self._files.remove(_claim(hash, number))
+
     @property
     def is_local(self) -> bool:
         """Whether the store is a local folder, which is read at next to no cost."""
@@ -219,6 +249,13 @@ class Store:
     def traces(self, hash: str) -> list[dict[str, Any]]:
         """Attention of some examples; `Trace.from_json` makes objects of them. Raises KeyError."""
         return self._lines(hash, "traces")
+
+    @property
+    def models(self) -> Models:
+        """The trained models that are kept."""
+        from bench.store.models import Models
+
+        return Models(self._files)
 
     # Scratch on this machine
 
@@ -332,6 +369,10 @@ def _record(hash: str) -> str:
 
 def _checkpoint(hash: str) -> str:
     return f"checkpoints/{hash}.pt"
+
+
+def _claim(hash: str, number: int) -> str:
+    return f"claims/{hash}.{number}.json"
 
 
 def _beside(hash: str, kind: str) -> str:

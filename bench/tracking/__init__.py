@@ -1,99 +1,79 @@
-"""Tracking of trials while they run: the interface of a tracker, and whether W&B can be used.
-
-Tracking is a convenience. The store holds the results; whatever goes wrong here is said in
-`Tracker.problem` and never fails, stops or slows a trial.
-"""
+"""Tracking of trials while they run: by W&B, MLflow, TensorBoard, in CSV files, or by several."""
 
 from __future__ import annotations
 
-import base64
-import json
-import netrc
-import os
-import shlex
-import threading
-import urllib.error
-import urllib.request
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from http.client import HTTPException
+import importlib.util
+import pkgutil
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
-from urllib.parse import urlparse
+from typing import TYPE_CHECKING
+
+from bench.errors import UsageError
+from bench.tracking.base import NullTracker, SeveralTrackers, Tracker
+from bench.tracking.wandb_mode import REQUESTS, Decision, Mode, decide, sync_command
 
 if TYPE_CHECKING:
     from bench.store.cell import Cell
-    from bench.store.result import Result, Trace
 
-#: What a user may ask for; "auto" is online with a key and a network, offline otherwise.
-REQUESTS = ("auto", "online", "offline", "off")
+__all__ = [
+    "REQUESTS",
+    "TRACKERS",
+    "Decision",
+    "Mode",
+    "NullTracker",
+    "Tracker",
+    "decide",
+    "open_tracker",
+    "open_trackers",
+    "require_trackers",
+    "sync_command",
+]
 
-_SERVER = "https://api.wandb.ai"
-_PATIENCE_SECONDS = 6.0
+#: Trackers besides W&B, as "module:class" by name.
+LIGHTNING: Mapping[str, str] = {
+    "mlflow": "bench.tracking.mlflow:MlflowTracker",
+    "tensorboard": "bench.tracking.tensorboard:TensorBoardTracker",
+    "csv": "bench.tracking.csv:CsvTracker",
+}
+#: What `--track` may name.
+TRACKERS = ("wandb", *LIGHTNING)
+
+#: Packages that are not installed with this one, each in an extra of its name.
+_EXTRAS = {"mlflow": "MLflow", "tensorboard": "TensorBoard"}
 
 
-Mode = Literal["online", "offline", "off"]
+def require_trackers(names: Collection[str]) -> None:
+    """Raise UsageError for a tracker whose package is not installed."""
+    for name in names:
+        if name in _EXTRAS and importlib.util.find_spec(name) is None:
+            raise UsageError(
+                f"{_EXTRAS[name]} is not installed",
+                where=f"--track {name}",
+                remedy=f"pip install 'attention-bench[{name}]'",
+            )
 
 
-@dataclass(frozen=True)
-class Decision:
-    """The mode in which trials are tracked, and the reason in words for the user."""
+def open_trackers(
+    names: Collection[str], mode: Mode, cell: Cell, folder: Path, study: str | None = None
+) -> Tracker:
+    """Open the trackers of one trial as one; never raises an Exception.
 
-    mode: Mode
-    reason: str
-
-
-class Tracker(Protocol):
-    """A tracker of one trial: `with open_tracker(...) as tracker:`, around all of it.
-
-    Leaving the block without `finish` (an exception, a kill) marks the run as failed.
+    Args:
+        names: keys of `LIGHTNING`.
+        mode: of W&B, that `decide` chose.
+        folder: each tracker writes below it, in a folder of its own name (`Store.scratch`).
+        study: becomes the group of a run in W&B, the experiment in MLflow.
     """
-
-    #: Why tracking stopped or was not possible, in one line; None while all is well.
-    problem: str | None
-
-    def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Log a point of the learning curve; a trial has a few dozen."""
-
-    def finish(
-        self,
-        result: Result,
-        predictions: Sequence[Mapping[str, Any]] = (),
-        traces: Sequence[Trace] = (),
-    ) -> None:
-        """Log the result, done or failed, with predictions and traces. Called once, last."""
-
-    def __enter__(self) -> Tracker: ...
-
-    def __exit__(self, *error: object) -> None: ...
-
-
-class NullTracker:
-    """A tracker that ignores everything."""
-
-    def __init__(self, problem: str | None = None) -> None:
-        self.problem = problem
-
-    def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Do nothing."""
-
-    def finish(
-        self,
-        result: Result,
-        predictions: Sequence[Mapping[str, Any]] = (),
-        traces: Sequence[Trace] = (),
-    ) -> None:
-        """Do nothing."""
-
-    def __enter__(self) -> NullTracker:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Do nothing."""
+    opened = [open_tracker(mode, cell, folder / "wandb", study)]
+    opened += [
+        _opened(name, partial(_lightning_tracker, name, cell, folder, study)) for name in names
+    ]
+    return opened[0] if len(opened) == 1 else SeveralTrackers(opened)
 
 
 def open_tracker(mode: Mode, cell: Cell, folder: Path, study: str | None = None) -> Tracker:
-    """Open the tracker of one trial; never raises an Exception.
+    """Open the W&B run of one trial; never raises an Exception.
 
     Args:
         mode: the mode that `decide` chose.
@@ -102,82 +82,24 @@ def open_tracker(mode: Mode, cell: Cell, folder: Path, study: str | None = None)
     """
     if mode == "off":
         return NullTracker()
-    try:
+
+    def opened() -> Tracker:
         from bench.tracking.wandb import WandbTracker
 
         return WandbTracker(mode, cell, folder, study)
+
+    return _opened("", opened)
+
+
+def _lightning_tracker(name: str, cell: Cell, folder: Path, study: str | None) -> Tracker:
+    tracker: Tracker = pkgutil.resolve_name(LIGHTNING[name])(cell, folder, study)
+    return tracker
+
+
+def _opened(name: str, make: Callable[[], Tracker]) -> Tracker:
+    try:
+        return make()
     except Exception as error:
         message = " ".join(str(error).split())
-        return NullTracker(f"not tracked ({type(error).__name__}: {message})")
-
-
-def sync_command(folder: Path) -> str:
-    """The command that uploads what a store's runs have left on disk, below `Store.wandb`."""
-    return f"wandb sync {shlex.quote(str(folder / 'wandb'))}"
-
-
-def decide(
-    request: str, environment: Mapping[str, str] | None = None, *, folder: Path | None = None
-) -> Decision:
-    """Choose how to track, once for all trials; takes a few seconds at most and never raises.
-
-    Online needs a key (WANDB_API_KEY or netrc) that the server answers to. W&B itself would wait
-    for minutes where there is no network, in every trial.
-
-    Args:
-        request: one of REQUESTS. "online" without an answering server is offline with a reason.
-        environment: os.environ unless given. WANDB_MODE and WANDB_BASE_URL are heeded.
-        folder: of the runs to come (`Store.wandb`), for the command that uploads them later.
-    """
-    environment = os.environ if environment is None else environment
-    assert request in REQUESTS, request
-    if request in ("offline", "off"):
-        return Decision(cast(Mode, request), "as asked")
-    preset = environment.get("WANDB_MODE", "online")
-    if request == "auto" and preset != "online":
-        mode: Mode = "off" if preset == "disabled" else "offline"
-        return Decision(mode, f"WANDB_MODE is {preset}")
-    server = environment.get("WANDB_BASE_URL", _SERVER).rstrip("/")
-    key = environment.get("WANDB_API_KEY") or _netrc_key(server, environment)
-    if not key:
-        return Decision("offline", "no W&B key is set")
-    refusal = _refusal(server, key)
-    if refusal:
-        command = "wandb sync" if folder is None else sync_command(folder)
-        return Decision("offline", f"{refusal}; `{command}` uploads later")
-    return Decision("online", f"a key is set and {server} answers")
-
-
-def _netrc_key(server: str, environment: Mapping[str, str]) -> str | None:
-    path = Path(environment.get("NETRC") or Path(environment.get("HOME") or "~") / ".netrc")
-    try:
-        found = netrc.netrc(path.expanduser()).authenticators(urlparse(server).hostname or "")
-    except (OSError, ValueError, RuntimeError, netrc.NetrcParseError):  # among others, no home
-        return None
-    return found[2] if found else None
-
-
-def _refusal(server: str, key: str) -> str | None:
-    """Return why this server cannot be used with this key, or None if it can."""
-    answer: list[str | None] = []
-    # In a thread of its own, because looking up a name can take longer than any timeout we set.
-    ask = threading.Thread(target=lambda: answer.append(_ask(server, key)), daemon=True)
-    ask.start()
-    ask.join(_PATIENCE_SECONDS)
-    return answer[0] if answer else f"{server} does not answer"
-
-
-def _ask(server: str, key: str) -> str | None:
-    token = base64.b64encode(f"api:{key}".encode()).decode()
-    query = json.dumps({"query": "query { viewer { id } }"}).encode()
-    headers = {"Content-Type": "application/json", "Authorization": f"Basic {token}"}
-    try:
-        question = urllib.request.Request(f"{server}/graphql", data=query, headers=headers)
-        with urllib.request.urlopen(question, timeout=_PATIENCE_SECONDS - 1) as response:
-            viewer = json.load(response)["data"]["viewer"]
-    except urllib.error.HTTPError as error:
-        answer = "refuses the key" if error.code in (401, 403) else "does not work"
-        return f"{server} {answer} ({error.code})"
-    except (OSError, HTTPException, ValueError, KeyError, TypeError):
-        return f"{server} cannot be reached"
-    return None if viewer else f"{server} does not know the key"
+        by = f" by {name}" if name else ""
+        return NullTracker(f"not tracked{by} ({type(error).__name__}: {message})")

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import wandb
 
+from bench.tracking.base import figures_of
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -215,7 +217,6 @@ def _labels(units: tuple[str, ...]) -> list[Image]:
 
 _PICTURES = 2
 _TABLE_ROWS = 20
-_INTERVAL = ("name", "low", "high")
 _COLUMNS = ("subset", "example", "source", "references", "prediction", "score")
 
 
@@ -288,17 +289,11 @@ def _last_step(run: Any) -> float:
 
 
 def _summary(result: Result) -> dict[str, Any]:
-    summary: dict[str, Any] = {"status": result.status, **result.metrics}
+    summary: dict[str, Any] = {"status": result.status, **figures_of(result)}
     told = {"converged": result.converged, "best_step": result.best_step}
     summary |= {name: value for name, value in told.items() if value is not None}
     if result.primary:
-        summary["primary"] = result.primary.value
-        summary |= {f"primary_{field}": getattr(result.primary, field) for field in _INTERVAL}
-    if result.alignment:
-        figures = result.alignment.model_dump(exclude={"forced", "baselines"}, exclude_none=True)
-        summary.update({f"alignment/{name}": value for name, value in figures.items()})
-    cost = result.cost.model_dump(exclude_none=True)
-    summary.update({f"cost/{name}": value for name, value in cost.items()})
+        summary["primary_name"] = result.primary.name
     if result.failure:
         summary["failure"] = result.failure.kind
         summary["failure_message"] = result.failure.message

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablations.cli.options import add_tracking, note
+from ablations.cli.options import add_wandb, note
 from bench.store.files import local_path
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FORMAT",
         help="write figures as files too: svg, pdf, png, or json (Vega-Lite)",
     )
-    add_tracking(parser, default="off")
+    add_wandb(parser, "off", "default: off")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -286,7 +286,6 @@ def traces(
     """
     (words, written), (reference, read) = free, forced
     width, height = picture.original or (pixels.shape[1], pixels.shape[0])
-    source = tuple(f"{r + 1}.{c + 1}" for r in range(grid[0]) for c in range(grid[1]))
     aspect = round(width / height, 4)
     shown = {"grid": list(grid), "picture": thumbnail(pixels), "aspect": aspect}
     known = any(caption.phrases for caption in picture.captions)
@@ -300,7 +299,7 @@ def traces(
             subset=subset,
             mode=mode,
             kind="grid",
-            source=source,
+            source=grid_labels(grid),
             target=tuple(target),
             weights=seen.weights,
             parts=seen.parts,
@@ -313,6 +312,11 @@ def traces(
         trace("free", words, written, found),
         trace("forced", reference.words, read, reference.phrases),
     ]
+
+
+def grid_labels(grid: Grid) -> tuple[str, ...]:
+    """Names of the cells in raster order: row and column, from 1."""
+    return tuple(f"{r + 1}.{c + 1}" for r in range(grid[0]) for c in range(grid[1]))
 
 
 def _described(phrase: Phrase) -> dict[str, object]:

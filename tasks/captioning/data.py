@@ -18,7 +18,7 @@ from tasks.captioning.alignment import gold_weights
 from tasks.captioning.baselines import CaptionBaselines, baselines
 from tasks.captioning.datasets import CaptionCorpus, Picture
 from tasks.captioning.encoders import FROM_SCRATCH
-from tasks.captioning.features import Features, PictureFeatures
+from tasks.captioning.features import Features, PictureFeatures, Projection
 from tasks.captioning.pictures import Ranges
 from tasks.captioning.pixels import Pixels, pixels, ranges_of, read_pixels
 from tasks.captioning.settings import CaptioningSettings
@@ -177,6 +177,7 @@ class CaptioningData(TaskData):
         grid: rows and columns of annotation vectors.
         ranges: the grey levels that are black and white in pictures that are not 8-bit.
         seen_by: names the pretrained network that has seen the pictures; empty without.
+        projection: the components of its features; None without.
     """
 
     corpus: CaptionCorpus
@@ -189,6 +190,17 @@ class CaptioningData(TaskData):
     settings: CaptioningSettings
     ranges: Ranges
     seen_by: str = ""
+    projection: Projection | None = None
+
+    @property
+    def channels(self) -> int:
+        """Components of each cell where a pretrained network has seen the pictures; else 0."""
+        return self.train.inputs.array.shape[-1] if self.seen_by else 0
+
+    @property
+    def picture_size(self) -> int:
+        """Pixels along a side of the pictures that a network trained from scratch reads."""
+        return self.corpus.size
 
     @property
     def notes(self) -> Sequence[str]:
@@ -280,4 +292,5 @@ def prepare(corpus: CaptionCorpus, settings: CaptioningSettings, paths: Paths) -
         settings=settings,
         ranges=ranges,
         seen_by=network.description if network else "",
+        projection=network.projection if network else None,
     )

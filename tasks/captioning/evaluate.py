@@ -21,7 +21,7 @@ from tasks.data.batching import Batch
 from tasks.data.unicode import composed
 from tasks.evaluation.alignment import weights_notes
 from tasks.evaluation.bootstrap import ratio
-from tasks.evaluation.decode import Decoding, Read, decode, read_references
+from tasks.evaluation.decode import Decoding, LengthLimit, Read, decode, read_references
 from tasks.evaluation.scoring import (
     Outputs,
     Prediction,
@@ -147,16 +147,22 @@ def evaluate(module: CaptioningModule, data: CaptioningData) -> Evaluation:
     )
 
 
-def _test(module: CaptioningModule, split: Split) -> _Tested:
-    settings = module.settings
+def length_limit(longest: int) -> LengthLimit:
+    """Captions of at most so many words."""
 
     def limit(batch: Batch) -> Tensor:
-        return torch.full_like(batch.index, settings.max_length)
+        return torch.full_like(batch.index, longest)
+
+    return limit
+
+
+def _test(module: CaptioningModule, split: Split) -> _Tested:
+    settings = module.settings
 
     decoding = decode(
         module,
         split.by_picture(settings.eval_pictures),
-        limit,
+        length_limit(settings.max_length),
         keep_parts=settings.num_traces,
         device=module.device.type,
     )

@@ -99,6 +99,7 @@ class PictureFeatures:
     Attributes:
         grid: rows and columns of cells.
         description: names encoder, weights and grid, for a reader of the results.
+        projection: the components.
 
     Raises:
         UsageError: an encoder that is not known or not installed, a stride it has not, pictures
@@ -138,12 +139,12 @@ class PictureFeatures:
 
         path = cached(self._folder, self._key, fit, suffix=".npz")
         with np.load(path) as held:
-            self._projection = Projection(held["centre"], held["components"])
+            self.projection = Projection(held["centre"], held["components"])
 
     @property
     def channels(self) -> int:
         """K, components of each cell."""
-        return self._projection.components.shape[1]
+        return self.projection.components.shape[1]
 
     def of(self, pictures: Sequence[Picture]) -> Features:
         """The features of some pictures of the corpus. Raises UsageError as the class does."""
@@ -162,7 +163,7 @@ class PictureFeatures:
         place = 0
         for block in self._seen(pictures, "features"):
             cells = block.reshape(len(block), -1, block.shape[-1])  # P,L,C
-            stack[place : place + len(block)] = self._projection(cells)
+            stack[place : place + len(block)] = self.projection(cells)
             place += len(block)
         stack.flush()
 

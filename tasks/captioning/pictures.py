@@ -78,6 +78,12 @@ def read_picture(path: Path, size: int, ranges: Ranges | None = None) -> np.ndar
         return _squashed(_upright_rgb(image, ranges), size, Image.Resampling.BICUBIC)
 
 
+def picture_shape(path: Path) -> tuple[int, int]:
+    """Width and height of a picture as it is looked at. Raises as `read_picture` does."""
+    with _opened(path) as image:
+        return _upright_rgb(image, None).size
+
+
 def look_at(path: Path, ranges: tuple[tuple[Depth, tuple[float, float]], ...]) -> Look:
     """Look closely at a picture file. Raises as `read_picture` does."""
     return _look(path, ranges, file_digest(path) if path.is_file() else "")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tasks.captioning.data import CaptioningData
     from tasks.captioning.evaluate import CaptionScorer
     from tasks.captioning.model import CaptioningModule
+    from tasks.captioning.processor import CaptioningProcessor
+    from tasks.processor import InputKind
 
 
 CaptioningPlan = Plan[CaptioningSettings, CaptionCorpus]
@@ -30,6 +32,7 @@ class Captioning(Task[CaptioningSettings, CaptionCorpus, "CaptioningData", "Capt
     headline: ClassVar[str] = "cider"
     length_unit: ClassVar[str] = "objects (synthetic set) or reference words"
     train_unit: ClassVar[str] = "target tokens"
+    inputs: ClassVar[tuple[InputKind, ...]] = ("picture",)
     Settings: ClassVar[type[Settings]] = CaptioningSettings
 
     @classmethod
@@ -43,19 +46,28 @@ class Captioning(Task[CaptioningSettings, CaptionCorpus, "CaptioningData", "Capt
         return None
 
     @classmethod
+    def processor(cls) -> type[CaptioningProcessor]:
+        from tasks.captioning.processor import CaptioningProcessor
+
+        return CaptioningProcessor
+
+    @classmethod
     def prepare(cls, plan: CaptioningPlan, paths: Paths) -> CaptioningData:
         from tasks.captioning.data import prepare
 
         return prepare(plan.load(paths.data_root), plan.settings, paths)
 
     @classmethod
-    def module(cls, plan: CaptioningPlan, data: CaptioningData) -> CaptioningModule:
+    def module(
+        cls, plan: CaptioningPlan, data: CaptioningData | CaptioningProcessor
+    ) -> CaptioningModule:
         from bench.models import AttentionChoice, build_decoder
         from bench.models.base import Encoder
         from bench.models.image_encoder import FeatureFront, GridEncoder, PictureFront
         from bench.models.layers import VocabularyHead
         from bench.models.transformer import SelfAttentiveEncoder
         from tasks.captioning.model import CaptioningModule, Frequencies
+        from tasks.processor import Processor
         from tasks.training.module import model_sizes
 
         settings = plan.settings
@@ -70,11 +82,10 @@ class Captioning(Task[CaptioningSettings, CaptionCorpus, "CaptioningData", "Capt
         )
         front: FeatureFront | PictureFront
         if data.seen_by:
-            channels = data.train.inputs.array.shape[-1]
-            front = FeatureFront(channels, settings.hidden_dim, dropout=settings.dropout)
+            front = FeatureFront(data.channels, settings.hidden_dim, dropout=settings.dropout)
         else:
             front = PictureFront(
-                data.corpus.size,
+                data.picture_size,
                 settings.hidden_dim,
                 stem=settings.stem,
                 width=settings.width,
@@ -90,7 +101,8 @@ class Captioning(Task[CaptioningSettings, CaptionCorpus, "CaptioningData", "Capt
         decoder = build_decoder(choice, encoder.output_size, data.tokenizer.size, sizes)
         head = VocabularyHead(decoder.output_size, decoder.embedding, tied=settings.tie_embeddings)
         module = CaptioningModule(front, encoder, decoder, head, settings, plan.attention_options)
-        module.start_from(Frequencies.of(data.train.captions, data.tokenizer.size))
+        if not isinstance(data, Processor):
+            module.start_from(Frequencies.of(data.train.captions, data.tokenizer.size))
         return module
 
     @classmethod

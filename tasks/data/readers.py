@@ -150,6 +150,8 @@ def read_json_lines(
     Args and Raises as for `read_rows`."""
     # Columns that some line has.
     known: set[str] = set()
+    # Those that lines lack: what is wrong with the first of them, and how many there are.
+    lacking: dict[tuple[str, ...], tuple[UsageError, int]] = {}
     first = True
     for number, line in TextLines(path).filled(on_error):
         if first and (line.lstrip().startswith("[") or line.strip() == "{"):
@@ -170,10 +172,15 @@ def read_json_lines(
             if not all(column in known or _occurs(column, path) for column in missing):
                 raise lacks  # one problem of the file, not one of each line
             known.update(missing)
-            on_error(lacks)
+            named, count = lacking.get(tuple(missing), (lacks, 0))
+            lacking[tuple(missing)] = named, count + 1
         else:
             known.update(columns)
             yield row
+    for named, count in lacking.values():
+        more = "1 further line" if count == 2 else f"{count - 1:,} further lines"
+        what = named.what if count == 1 else f"{named.what}, nor in {more}"
+        on_error(UsageError(what, where=named.where, remedy=named.remedy))
 
 
 def _occurs(column: str, path: Path) -> bool:

@@ -193,6 +193,15 @@ def encode(
     return EncodedTexts(columns["tokens"], columns["words"], columns.get("segments"), key)
 
 
+def encode_few(
+    texts: Sequence[str], encoder: TextEncoder, *, segments: Iterable[Sequence[int]] | None = None
+) -> EncodedTexts:
+    """Encode a few texts as `encode` does, in memory."""
+    [block] = _encoded_blocks(texts, encoder, segments or ())
+    columns = {name: RaggedArray.of(rows) for name, rows in block.items() if rows}
+    return EncodedTexts(columns["tokens"], columns["words"], columns.get("segments"))
+
+
 def _encoded_blocks(
     texts: Iterable[str], encoder: TextEncoder, segments: Iterable[Sequence[int]]
 ) -> Iterator[dict[str, list[Any]]]:
@@ -272,6 +281,17 @@ class Split(Generic[ExampleT]):
     def in_order_of_length(self, units: int) -> Stream:
         """All examples once, shortest sources first, `units` padded source tokens a batch."""
         return Stream(self.batch, sorted_batches(self.source.lengths + 1, units))
+
+
+class ModelTexts(Protocol):
+    """What a model is built by: the tokenizers of both sides, and how their lengths compare."""
+
+    @property
+    def source_tokenizer(self) -> Tokenizer: ...
+    @property
+    def target_tokenizer(self) -> Tokenizer: ...
+    @property
+    def length_ratio(self) -> float: ...
 
 
 @dataclass(frozen=True)

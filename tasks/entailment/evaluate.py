@@ -162,7 +162,7 @@ CONFUSION_EXTREMES = Extremes(_right, _all_wrong_and_all_right)
 
 
 @dataclass(frozen=True)
-class _Read:
+class PairReading:
     """One pair as it was read.
 
     Attributes:
@@ -185,15 +185,16 @@ def evaluate(module: ClassificationModule, data: EntailmentData) -> Evaluation:
     """
     watch = Stopwatch(module.device.type)
     splits = {**data.tests, **data.aligned}
-    read: dict[str, list[_Read]] = {name: [] for name in splits}
+    read: dict[str, list[PairReading]] = {name: [] for name in splits}
     for name, split in splits.items():
         for batch in split.in_order_of_length(data.settings.eval_batch_tokens):
             with watch:
-                read[name] += _read(module, batch.to(module.device))
+                traced = module.settings.num_traces
+                read[name] += read_pairs(module, batch.to(module.device), traced)
         read[name].sort(key=lambda one: one.index)
     outputs = {name: _outputs(read[name]) for name in data.tests}
     scores = score_outputs(EntailmentScorer(), data, outputs)
-    looked = {name: _attended(split.pairs, read[name]) for name, split in splits.items()}
+    looked = {name: attended(split.pairs, read[name]) for name, split in splits.items()}
     judged = (_alignment(looked[name]) for name in (next(iter(data.tests)), *data.aligned))
     found = next((one for one in judged if one is not None), None)
     return Evaluation(
@@ -215,7 +216,14 @@ def evaluate(module: ClassificationModule, data: EntailmentData) -> Evaluation:
     )
 
 
-def _read(module: ClassificationModule, batch: LabelledBatch) -> Iterator[_Read]:
+def read_pairs(
+    module: ClassificationModule, batch: LabelledBatch, keep_parts: int
+) -> Iterator[PairReading]:
+    """Read the pairs of a batch.
+
+    Args:
+        keep_parts: heads and layers are kept for pairs with a smaller index than this.
+    """
     reading = module.read(batch, need_weights=True)
     probabilities = torch.softmax(module.logits(reading, batch).float(), dim=1).cpu().numpy()  # B,K
     matrices = Matrices.of(reading.weights, reading.parts, module.weights_kind)
@@ -223,12 +231,12 @@ def _read(module: ClassificationModule, batch: LabelledBatch) -> Iterator[_Read]
     sources = batch.source_mask.sum(dim=1).tolist()
     for row, index in enumerate(batch.index.tolist()):
         weights, parts = matrices.example(
-            row, words[row], sources[row], with_parts=index < module.settings.num_traces
+            row, words[row], sources[row], with_parts=index < keep_parts
         )
-        yield _Read(index, probabilities[row], weights, parts)
+        yield PairReading(index, probabilities[row], weights, parts)
 
 
-def _outputs(read: Sequence[_Read]) -> Outputs:
+def _outputs(read: Sequence[PairReading]) -> Outputs:
     return Outputs(
         texts=[LABELS[one.probabilities.argmax()] for one in read],
         extra=[
@@ -243,7 +251,7 @@ def _outputs(read: Sequence[_Read]) -> Outputs:
     )
 
 
-def _attended(pairs: Sequence[PairExample], read: Sequence[_Read]) -> list[Attended]:
+def attended(pairs: Sequence[PairExample], read: Sequence[PairReading]) -> list[Attended]:
     """The weights of pairs; none where nothing attends. The one reading stands for both."""
     return [
         Attended(

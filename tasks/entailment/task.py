@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tasks.entailment.data import EntailmentData
     from tasks.entailment.evaluate import EntailmentScorer
     from tasks.entailment.model import WordEmbedding
+    from tasks.entailment.processor import EntailmentProcessor
+    from tasks.processor import InputKind
     from tasks.training.classifier import ClassificationModule
 
 
@@ -35,6 +37,7 @@ class Entailment(
     headline: ClassVar[str] = "accuracy"
     length_unit: ClassVar[str] = "premise words"
     train_unit: ClassVar[str] = "hypothesis words"
+    inputs: ClassVar[tuple[InputKind, ...]] = ("text", "hypothesis")
     Settings: ClassVar[type[Settings]] = EntailmentSettings
 
     @classmethod
@@ -57,13 +60,21 @@ class Entailment(
         return None
 
     @classmethod
+    def processor(cls) -> type[EntailmentProcessor]:
+        from tasks.entailment.processor import EntailmentProcessor
+
+        return EntailmentProcessor
+
+    @classmethod
     def prepare(cls, plan: EntailmentPlan, paths: Paths) -> EntailmentData:
         from tasks.entailment.data import prepare
 
         return prepare(plan.load(paths.data_root), plan.settings, paths)
 
     @classmethod
-    def module(cls, plan: EntailmentPlan, data: EntailmentData) -> ClassificationModule:
+    def module(
+        cls, plan: EntailmentPlan, data: EntailmentData | EntailmentProcessor
+    ) -> ClassificationModule:
         from bench.models import AttentionChoice, build_decoder, build_encoder
         from tasks.training.classifier import ClassificationModule
         from tasks.training.module import model_sizes
@@ -113,7 +124,9 @@ class Entailment(
         return EntailmentScorer()
 
 
-def _spelled_embedding(settings: EntailmentSettings, data: EntailmentData) -> WordEmbedding:
+def _spelled_embedding(
+    settings: EntailmentSettings, data: EntailmentData | EntailmentProcessor
+) -> WordEmbedding:
     """Fixed vectors by the words' spelling, with a slowly learned part."""
     from tasks.entailment.model import WordEmbedding, spelling_vectors
 
@@ -121,7 +134,9 @@ def _spelled_embedding(settings: EntailmentSettings, data: EntailmentData) -> Wo
     return WordEmbedding(vectors * settings.word_scale, settings.word_rate)
 
 
-def _matching_module(plan: EntailmentPlan, data: EntailmentData) -> ClassificationModule:
+def _matching_module(
+    plan: EntailmentPlan, data: EntailmentData | EntailmentProcessor
+) -> ClassificationModule:
     """The model of a reader that aligns both texts at once."""
     from torch import nn
 

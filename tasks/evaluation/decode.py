@@ -110,6 +110,18 @@ def decode(
     return Decoding(written, read, watch.seconds)
 
 
+def write(module: GenerationModule, batch: Batch, limit: LengthLimit) -> list[Written]:
+    """Write the outputs of a batch, with heads and layers, where there is nothing to be read.
+
+    Raises DivergedError as `decode` does.
+    """
+    batch = batch.to(module.device)
+    memory = module.encode(batch)
+    found = _search(module, memory, batch, limit(batch))
+    _check_finite("its outputs", found.log_probs.tolist())
+    return _unpack(module, found, memory, batch, keep_parts=len(batch.index))
+
+
 def read_references(module: GenerationModule, batches: Iterable[Batch]) -> list[Read]:
     """Read references, teacher-forced, where an example has several: `decode` reads one of each.
     In the order of their indices."""

@@ -29,7 +29,7 @@ from tasks.evaluation.alignment import (
     uniform_weights,
     weights_notes,
 )
-from tasks.evaluation.decode import Decoding, Read, Written, decode
+from tasks.evaluation.decode import Decoding, LengthLimit, Read, Written, decode
 from tasks.evaluation.scoring import (
     Outputs,
     Reference,
@@ -174,16 +174,46 @@ def _over_words(
     index = written.index
     columns = np.append(split.source.words(index), len(pair.source))  # the end is the last word
     words, written_rows = spelt
-
-    def merged(seen: Written | Read, rows: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        assert seen.weights is not None
-        parts = {name: merge_pieces(part, rows, columns) for name, part in seen.parts.items()}
-        return merge_pieces(seen.weights, rows, columns), parts
-
-    free, free_parts = merged(written, written_rows)
-    forced, forced_parts = merged(read, split.target.words(index))
+    free, free_parts = _merged(written, written_rows, columns)
+    forced, forced_parts = _merged(read, split.target.words(index), columns)
     source = (*pair.source, END)
     return Attended(pair, source, words, produced, free, forced, free_parts, forced_parts)
+
+
+def _merged(
+    seen: Written | Read, rows: np.ndarray, columns: np.ndarray
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Weights and parts over words.
+
+    Args:
+        rows, columns: the word of each token of the target and of the source.
+    """
+    assert seen.weights is not None
+    parts = {name: merge_pieces(part, rows, columns) for name, part in seen.parts.items()}
+    return merge_pieces(seen.weights, rows, columns), parts
+
+
+def written_trace(
+    pair: WordPair, written: Written, split: Split[Any], tokenizer: Tokenizer, subset: str
+) -> Trace | None:
+    """The trace of an output to which there is no reference; None where nothing attends.
+
+    Args:
+        tokenizer: that of the targets.
+    """
+    if written.weights is None:
+        return None
+    columns = np.append(split.source.words(written.index), len(pair.source))
+    words, rows = tokenizer.words(written.tokens, written.further)
+    weights, parts = _merged(written, rows, columns)
+    source = (*pair.source, END)
+    return Trace(
+        pair.id, subset, "free", "words", source, words, weights, parts, extra=_segments(pair)
+    )
+
+
+def _segments(pair: WordPair) -> dict[str, Any]:
+    return {"segments": list(pair.segments)} if pair.segments else {}
 
 
 def alignment(examples: Sequence[Attended], *, sure: bool) -> Alignment | None:
@@ -209,7 +239,7 @@ def traces(one: Attended, subset: str) -> Iterator[Trace]:
     """The traces of one example: free and forced. `extra` has the segments of the source words,
     where there are several."""
     links = one.pair.links
-    extra = {"segments": list(one.pair.segments)} if one.pair.segments else {}
+    extra = _segments(one.pair)
     carried = None
     if links is not None:
         carried = tuple((int(one.produced[t]), s) for t, s in links if one.produced[t] >= 0)
@@ -258,16 +288,20 @@ def evaluate_texts(
     )
 
 
-def _decode(module: GenerationModule, data: TextData[Example], subset: str) -> Decoding:
-    longest = module.settings.max_length
+def length_limit(longest: int) -> LengthLimit:
+    """Outputs of at most `longest` units and of so many more than the source has."""
 
     def limit(batch: Batch) -> Tensor:
         return (batch.source_mask.sum(dim=1) * 2 + 10).clamp(max=longest)
 
+    return limit
+
+
+def _decode(module: GenerationModule, data: TextData[Example], subset: str) -> Decoding:
     return decode(
         module,
         data.tests[subset].in_order_of_length(data.settings.eval_batch_tokens),
-        limit,
+        length_limit(module.settings.max_length),
         keep_parts=module.settings.num_traces,
         device=module.device.type,
     )

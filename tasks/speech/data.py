@@ -113,6 +113,11 @@ class SpeechData(TaskData):
     def preparation(self) -> str:  # type: ignore[override]
         return self.store.fingerprint
 
+    @property
+    def feature_size(self) -> int:
+        """F, features of a frame."""
+        return self.store.size
+
     def length_ratio(self, stride: int) -> float:
         """Mean number of encoded positions over mean target length, end tokens counted."""
         positions = -(-self.train.lengths // stride)

@@ -24,7 +24,7 @@ from tasks.data.batching import Batch
 from tasks.data.unicode import composed, is_unspaced
 from tasks.evaluation.alignment import weights_notes
 from tasks.evaluation.bootstrap import bootstrap, ratio
-from tasks.evaluation.decode import Decoding, Written, decode
+from tasks.evaluation.decode import Decoding, LengthLimit, Written, decode
 from tasks.evaluation.scoring import (
     Outputs,
     Reference,
@@ -152,7 +152,7 @@ def score(hypotheses: Sequences, references: Sequences, unit: Unit) -> SpeechSco
 
 def evaluate(module: SpeechModule, data: SpeechData) -> Evaluation:
     """Test on every test set; the first one gives the headline figure."""
-    grid = time_grid(module, data)
+    grid = time_grid(module, data.store.frame_seconds)
     decoded = {name: _decode(module, data, split) for name, split in data.tests.items()}
     outputs = {name: _outputs(one, data, data.tests[name]) for name, one in decoded.items()}
     scores = score_outputs(SpeechScorer(), data, outputs)
@@ -182,23 +182,34 @@ def evaluate(module: SpeechModule, data: SpeechData) -> Evaluation:
     )
 
 
-def time_grid(module: SpeechModule, data: SpeechData) -> TimeGrid:
-    """When the positions are that the decoder attends to."""
-    frame = data.store.frame_seconds
+def time_grid(module: SpeechModule, frame: float) -> TimeGrid:
+    """When the positions are that the decoder attends to.
+
+    Args:
+        frame: seconds from one frame to the next.
+    """
     return TimeGrid(frame * module.front.stride, frame * module.front.offset)
 
 
-def _decode(module: SpeechModule, data: SpeechData, split: Split) -> Decoding:
-    longest, densest = module.settings.max_length, DENSER * data.fastest
+def length_limit(longest: int, fastest: float) -> LengthLimit:
+    """Outputs of at most `longest` units, and little denser than the densest of training.
+
+    Args:
+        fastest: most target units a frame in training.
+    """
 
     def limit(batch: Batch) -> Tensor:
         frames = batch.source_mask.sum(dim=1)
-        return (torch.ceil(frames * densest).long() + LONGER).clamp(max=longest)
+        return (torch.ceil(frames * DENSER * fastest).long() + LONGER).clamp(max=longest)
 
+    return limit
+
+
+def _decode(module: SpeechModule, data: SpeechData, split: Split) -> Decoding:
     return decode(
         module,
         split.in_order_of_length(data.settings.eval_batch_tokens),
-        limit,
+        length_limit(module.settings.max_length, data.fastest),
         keep_parts=module.settings.num_traces,
         device=module.device.type,
     )

@@ -13,9 +13,11 @@ from tasks.speech.datasets import SpeechCorpus
 from tasks.speech.settings import SpeechSettings
 
 if TYPE_CHECKING:
+    from tasks.processor import InputKind
     from tasks.speech.data import SpeechData
     from tasks.speech.evaluate import SpeechScorer
     from tasks.speech.model import SpeechModule
+    from tasks.speech.processor import SpeechProcessor
 
 
 SpeechPlan = Plan[SpeechSettings, SpeechCorpus]
@@ -33,7 +35,14 @@ class Speech(Task[SpeechSettings, SpeechCorpus, "SpeechData", "SpeechModule"]):
     higher_is_better: ClassVar[bool] = False
     length_unit: ClassVar[str] = "seconds x 10"
     train_unit: ClassVar[str] = "target units"
+    inputs: ClassVar[tuple[InputKind, ...]] = ("sound",)
     Settings: ClassVar[type[Settings]] = SpeechSettings
+
+    @classmethod
+    def processor(cls) -> type[SpeechProcessor]:
+        from tasks.speech.processor import SpeechProcessor
+
+        return SpeechProcessor
 
     @classmethod
     def prepare(cls, plan: SpeechPlan, paths: Paths) -> SpeechData:
@@ -42,7 +51,7 @@ class Speech(Task[SpeechSettings, SpeechCorpus, "SpeechData", "SpeechModule"]):
         return prepare(plan.load(paths.data_root), plan.settings, paths)
 
     @classmethod
-    def module(cls, plan: SpeechPlan, data: SpeechData) -> SpeechModule:
+    def module(cls, plan: SpeechPlan, data: SpeechData | SpeechProcessor) -> SpeechModule:
         from bench.models import AttentionChoice, build_decoder, build_encoder
         from bench.models.layers import CtcHead, VocabularyHead
         from tasks.speech.model import SpeechModule, build_augment, build_front
@@ -50,7 +59,7 @@ class Speech(Task[SpeechSettings, SpeechCorpus, "SpeechData", "SpeechModule"]):
 
         settings = plan.settings
         sizes = model_sizes(settings)
-        front = build_front(data.store.size, settings)
+        front = build_front(data.feature_size, settings)
         choice = AttentionChoice(
             plan.attention,
             plan.cell.score,
@@ -70,7 +79,7 @@ class Speech(Task[SpeechSettings, SpeechCorpus, "SpeechData", "SpeechModule"]):
             settings,
             plan.attention_options,
             ctc=ctc,
-            augment=build_augment(data.store.size, settings),
+            augment=build_augment(data.feature_size, settings),
         )
 
     @classmethod

@@ -5,7 +5,6 @@ Names and settings stand here; what takes seconds to import is imported where it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -13,11 +12,13 @@ from pydantic import Field
 
 from tasks.base import Evaluation, Paths, Plan, Task, tasks
 from tasks.settings import Settings, TextSettings
-from tasks.summarization.datasets import Document, Segments, SummaryCorpus
+from tasks.summarization.datasets import Document, SummaryCorpus
 
 if TYPE_CHECKING:
-    from tasks.data.texts import SplitTexts, TextData
+    from tasks.data.texts import ModelTexts, TextData
+    from tasks.processor import InputKind
     from tasks.summarization.evaluate import SummaryScorer
+    from tasks.summarization.processor import SummarizationProcessor
     from tasks.training.sequence import GenerationModule
 
 
@@ -44,19 +45,27 @@ class Summarization(Task[SummarySettings, SummaryCorpus, "TextData[Document]", "
     headline: ClassVar[str] = "rouge_l"
     length_unit: ClassVar[str] = "document words"
     train_unit: ClassVar[str] = "target tokens"
+    inputs: ClassVar[tuple[InputKind, ...]] = ("text",)
     Settings: ClassVar[type[Settings]] = SummarySettings
+
+    @classmethod
+    def processor(cls) -> type[SummarizationProcessor]:
+        from tasks.summarization.processor import SummarizationProcessor
+
+        return SummarizationProcessor
 
     @classmethod
     def prepare(cls, plan: SummarizationPlan, paths: Paths) -> TextData[Document]:
         from tasks.data.texts import prepare_texts
         from tasks.summarization.baselines import figures
+        from tasks.summarization.processor import texts_of
 
         corpus = plan.load(paths.data_root)
         baselines = partial(figures, corpus, paths.cache)
-        return prepare_texts(corpus, _texts, plan.settings, paths.cache, baselines=baselines)
+        return prepare_texts(corpus, texts_of, plan.settings, paths.cache, baselines=baselines)
 
     @classmethod
-    def module(cls, plan: SummarizationPlan, data: TextData[Document]) -> GenerationModule:
+    def module(cls, plan: SummarizationPlan, data: ModelTexts) -> GenerationModule:
         from bench.models import build_encoder
         from tasks.summarization.model import rush_encoder
         from tasks.training.sequence import text_module
@@ -78,15 +87,3 @@ class Summarization(Task[SummarySettings, SummaryCorpus, "TextData[Document]", "
         from tasks.summarization.evaluate import SummaryScorer
 
         return SummaryScorer()
-
-
-def _texts(documents: Sequence[Document]) -> SplitTexts[Document]:
-    """The texts of documents, whose segments are sentences."""
-    from tasks.data.texts import SplitTexts, Texts
-
-    return SplitTexts(
-        documents,
-        source=Texts(documents, "source_text"),
-        target=Texts(documents, "summary_text"),
-        segments=Segments(documents),
-    )

@@ -26,7 +26,7 @@ from bench.models.losses import WordLoss, gold_attention_loss
 from bench.models.search import Head
 from tasks.base import Plan
 from tasks.data.batching import Batch
-from tasks.data.texts import TextData
+from tasks.data.texts import ModelTexts
 from tasks.data.vocabulary import PAD, UNK
 from tasks.settings import Settings, TextSettings
 from tasks.training.module import TrainingModule, model_sizes
@@ -195,7 +195,7 @@ class GenerationModule(TrainingModule):
 
 def text_module(
     plan: Plan[TextSettingsT, Any],
-    data: TextData[Any],
+    data: ModelTexts,
     encoder_builder: EncoderBuilder = build_encoder,
 ) -> GenerationModule:
     """The model from text to text: token embeddings, encoder, decoder with attention, and a head

@@ -5,7 +5,6 @@ Names and settings stand here; what takes seconds to import is imported where it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from tasks.base import Evaluation, Paths, Plan, Task, tasks
@@ -14,9 +13,11 @@ from tasks.translation.datasets import Pair, TranslationCorpus
 from tasks.translation.settings import TranslationSettings
 
 if TYPE_CHECKING:
-    from tasks.data.texts import SplitTexts, TextData
+    from tasks.data.texts import ModelTexts, TextData
+    from tasks.processor import InputKind
     from tasks.training.sequence import GenerationModule
     from tasks.translation.evaluate import TranslationScorer
+    from tasks.translation.processor import TranslationProcessor
 
 
 TranslationPlan = Plan[TranslationSettings, TranslationCorpus]
@@ -33,11 +34,19 @@ class Translation(
     headline: ClassVar[str] = "bleu"
     length_unit: ClassVar[str] = "source words"
     train_unit: ClassVar[str] = "target tokens"
+    inputs: ClassVar[tuple[InputKind, ...]] = ("text",)
     Settings: ClassVar[type[Settings]] = TranslationSettings
+
+    @classmethod
+    def processor(cls) -> type[TranslationProcessor]:
+        from tasks.translation.processor import TranslationProcessor
+
+        return TranslationProcessor
 
     @classmethod
     def prepare(cls, plan: TranslationPlan, paths: Paths) -> TextData[Pair]:
         from tasks.data.texts import prepare_texts
+        from tasks.translation.processor import texts_of
 
         settings = plan.settings
         if settings.bleu_tokenize != "auto":
@@ -45,10 +54,10 @@ class Translation(
 
             require_tokenizer(settings.bleu_tokenize)
         corpus = plan.load(paths.data_root)
-        return prepare_texts(corpus, _texts, settings, paths.cache, sure=corpus.sure)
+        return prepare_texts(corpus, texts_of, settings, paths.cache, sure=corpus.sure)
 
     @classmethod
-    def module(cls, plan: TranslationPlan, data: TextData[Pair]) -> GenerationModule:
+    def module(cls, plan: TranslationPlan, data: ModelTexts) -> GenerationModule:
         from tasks.training.sequence import text_module
 
         return text_module(plan, data)
@@ -66,9 +75,3 @@ class Translation(
         from tasks.translation.evaluate import TranslationScorer
 
         return TranslationScorer()
-
-
-def _texts(pairs: Sequence[Pair]) -> SplitTexts[Pair]:
-    from tasks.data.texts import SplitTexts, Texts
-
-    return SplitTexts(pairs, Texts(pairs, "source_text"), Texts(pairs, "target_text"))

@@ -23,8 +23,8 @@ from ablations.cancellation import (
     stop_signals,
     time_limit,
 )
+from ablations.cell_runner import run_cell
 from ablations.trial_interface import TrialOptions
-from ablations.worker import run_cell
 from bench.store.result import utc_now
 from bench.store.store import Store
 

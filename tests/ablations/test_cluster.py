@@ -13,6 +13,7 @@ import psutil
 import pytest
 from marked_processes import wait_until
 
+from ablations import cluster as clusters
 from ablations.cluster import (
     _LONGEST_FOLDER,
     RayFolder,
@@ -136,3 +137,47 @@ def test_what_users_say_about_authentication_is_heeded(
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     assert "RAY_AUTH_TOKEN" not in _private_variables(RayFolder(tmp_path, tmp_path))
+
+
+def test_a_node_that_is_slow_to_start_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray._private import services
+
+    asked: list[tuple[str, str]] = []
+
+    def get_node(address: str, id: str) -> dict[str, str]:
+        asked.append((address, id))
+        if len(asked) < 3:
+            raise RuntimeError("No node with the id")
+        return {"node": id}
+
+    monkeypatch.setattr(services, "get_node", get_node)
+    monkeypatch.setattr(clusters, "_NODE_SECONDS", 0.0)
+    clusters._wait_for_node()
+    assert services.get_node("here", "n") == {"node": "n"}
+    assert asked == [("here", "n")] * 3
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (
+            Exception("The current node timed out during startup. This could happen because\nx"),
+            "Ray did not start in time, as on a machine that is busy",
+        ),
+        (RuntimeError("no\nport"), "Ray did not start (no port)"),
+    ],
+)
+def test_why_ray_did_not_start_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: Exception, told: str
+) -> None:
+    import ray
+    from ray._private import services
+
+    def init(**options: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(services, "get_node", services.get_node)  # undone afterwards
+    with pytest.raises(clusters.ClusterLost) as found:
+        clusters._start(None, tmp_path, 1)
+    assert str(found.value) == told

@@ -45,7 +45,11 @@ def job(tmp_path: Path) -> Path:
 
 
 def submit(
-    job: Path, ends: str, *arguments: str, named: str = "fe80::1 10.0.0.1"
+    job: Path,
+    ends: str,
+    *arguments: str,
+    named: str = "fe80::1 10.0.0.1",
+    script: str = "slurm.sh",
 ) -> subprocess.Popen[str]:
     """Args: named: the addresses of the first node's name."""
     environment = {
@@ -56,13 +60,15 @@ def submit(
         "ATTNBENCH": "attnbench",
         "RAY": "ray",
         "SLURM_JOB_ID": "123456",
+        "SLURM_ARRAY_JOB_ID": "123450",
+        "SLURM_ARRAY_TASK_ID": "6",
         "SLURM_JOB_NODELIST": "n[1-3]",
         "SLURM_JOB_NUM_NODES": "3",
         "SLURM_CPUS_PER_TASK": "16",
         "SLURM_GPUS_ON_NODE": "4",
     }
     return subprocess.Popen(
-        ["bash", str(LAUNCH / "slurm.sh"), *arguments],
+        ["bash", str(LAUNCH / script), *arguments],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -110,20 +116,39 @@ def test_slurm_queues_a_preempted_sweep_again(job: Path) -> None:
     assert any(call.startswith("scontrol requeue 123456") for call in called(job))
 
 
-def test_slurm_says_what_is_missing(job: Path) -> None:
+@pytest.mark.parametrize("status", [0, 1, 2])
+def test_a_task_of_an_array_ends_as_its_sweep_does(job: Path, status: int) -> None:
+    process = submit(job, str(status), "full", "--store", "/shared/a b", script="slurm-array.sh")
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == status, said
+    (call,) = called(job)
+    assert call.startswith("attnbench sweep --no-ray --cpus-per-trial 16 full --store /shared/a b")
+
+
+def test_a_preempted_task_is_queued_again_alone(job: Path) -> None:
+    process = submit(job, "waits", "full", script="slurm-array.sh")
+    assert wait_until(lambda: any(call.startswith("attnbench") for call in called(job)), timeout=60)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert any(call.startswith("scontrol requeue 123450_6") for call in called(job))
+
+
+@pytest.mark.parametrize("script", ["slurm.sh", "slurm-array.sh"])
+def test_slurm_says_what_is_missing(job: Path, script: str) -> None:
     (job / "attnbench").unlink()
-    process = submit(job, "0")
+    process = submit(job, "0", script=script)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert said.strip() == (
-        "slurm.sh: no attnbench here; run 'make environment', or set ATTNBENCH and RAY"
-    )
+    assert said.startswith(f"{script}: no attnbench here; run 'make environment', or set ATTNBENCH")
+    assert said.count("\n") == 1
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
-def test_shellcheck_finds_nothing() -> None:
+@pytest.mark.parametrize("script", ["slurm.sh", "slurm-array.sh"])
+def test_shellcheck_finds_nothing(script: str) -> None:
     found = subprocess.run(
-        ["shellcheck", str(LAUNCH / "slurm.sh")], check=False, capture_output=True, text=True
+        ["shellcheck", str(LAUNCH / script)], check=False, capture_output=True, text=True
     )
     assert found.returncode == 0, found.stdout
 
@@ -143,6 +168,9 @@ def commands() -> dict[str, str]:
     """`attnbench` command lines in the launch files and their page."""
     job = yaml.safe_load((LAUNCH / "rayjob.yaml").read_text())
     found = {"rayjob": job["spec"]["entrypoint"]}
+    indexed = yaml.safe_load((LAUNCH / "indexed-job.yaml").read_text())
+    (container,) = indexed["spec"]["template"]["spec"]["containers"]
+    found["indexed job"] = " ".join(container["command"])
     page = (ROOT / "docs" / "clusters.md").read_text().replace("\\\n", " ")
     lines = [line.split("#")[0].strip(" '") for line in page.splitlines()]
     wanted = [line for line in lines if line.startswith("attnbench sweep")]
@@ -169,6 +197,15 @@ def test_the_image_has_all_packages() -> None:
     files = [word for line in lines if line.startswith("COPY") and "./" in line
              for word in line.split()[1:-1]]  # fmt: skip
     assert all((ROOT / name).is_file() for name in files)
+
+
+def test_the_apptainer_recipe_has_what_the_image_has() -> None:
+    lines = (LAUNCH / "apptainer.def").read_text().partition("%files\n")[2].partition("\n\n")[0]
+    copied = [line.split() for line in lines.splitlines()]
+    assert all(target == f"/opt/attnbench/{source}" for source, target in copied)
+    image = (LAUNCH / "Dockerfile").read_text().splitlines()
+    wanted = {word for line in image if line.startswith("COPY") for word in line.split()[1:-1]}
+    assert {source for source, _ in copied} == wanted
 
 
 def test_a_rayjob_names_images_and_resources() -> None:

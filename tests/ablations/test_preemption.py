@@ -13,10 +13,10 @@ import pytest
 import torch
 from marked_processes import SUPPORT, Marked, wait_until
 
+from ablations.cell_runner import run_cell
 from ablations.sweep import plan_sweep
 from ablations.trial import run_trial
 from ablations.trial_interface import TrialOptions
-from ablations.worker import run_cell
 from bench.store.store import Store
 from tasks.plan import make_cell
 

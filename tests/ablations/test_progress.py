@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -8,12 +9,14 @@ from rich.console import Console
 from ablations.progress import (
     LineRenderer,
     Progress,
+    StatusWriter,
     TableRenderer,
     Tally,
-    duration,
     renderer_for,
 )
 from ablations.trial_interface import Outcome
+from ablations.trial_progress import TrialProgress
+from bench.store.store import Store
 
 LABELS = {"a": "cell a", "b": "cell b", "c": "cell c", "d": "cell d"}
 DONE = Outcome("a", "done", figure=("BLEU", 31.2345), seconds=10)
@@ -55,7 +58,7 @@ def test_the_time_left_is_shared_by_the_slots_there_are() -> None:
     counts.started("b", 10)
     counts.started("c", 10)
     assert counts.seconds_left(14) == (6 + 6 + 10) / 2
-    assert counts.seconds_left(100) == 10 / 2, "a slow cell is not expected to end in the past"
+    assert counts.seconds_left(110) == (5 + 5 + 10) / 2, "slow cells go on for a while"
 
 
 def test_the_last_cells_do_not_wait_for_slots_they_do_not_need() -> None:
@@ -72,12 +75,59 @@ def test_a_trial_that_was_stored_meanwhile_takes_the_time_it_took() -> None:
     assert counts.seconds == [1]
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.2, "1 s"), (42, "42 s"), (100, "2 min"), (3600, "60 min"), (7500, "2 h 05 min")],
-)
-def test_durations(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
+def test_the_time_left_is_known_once_steps_are() -> None:
+    counts = tally(slots=2)
+    counts.started("a", 0)
+    counts.advanced("a", TrialProgress("preparing"), 1)
+    assert counts.seconds_left(2) is None
+    counts.advanced("a", TrialProgress("training", 50, 100, rate=10.0), 12)
+    # Training ends at 17 s, which is 85 % of the trial; three wait and take as long.
+    assert counts.seconds_left(12) == pytest.approx((8 + 3 * 20) / 2)
+    assert counts.seconds_left(15) == pytest.approx((5 + 3 * 20) / 2), "time passes"
+
+
+def test_a_trial_that_tests_takes_what_tests_took_before() -> None:
+    counts = Tally({"a": "cell a", "b": "cell b"}, slots=1)
+    counts.started("a", 0)
+    counts.advanced("a", TrialProgress("testing", 100, 100), 6)
+    counts.finished(DONE, 10)
+    counts.started("b", 10)
+    counts.advanced("b", TrialProgress("training", 50, 100, rate=2.0), 40)
+    assert counts.seconds_left(40) == pytest.approx((30 + 25) / 0.6 - 30)
+    counts.advanced("b", TrialProgress("testing", 100, 100), 70)
+    assert counts.seconds_left(75) == pytest.approx(60 / 0.6 - 65)
+    assert counts.seconds_left(310) == 15, "not about to end for minutes"
+
+
+def test_a_sweep_takes_as_long_as_its_longest_trial() -> None:
+    counts = Tally({"a": "cell a", "b": "cell b"}, slots=2)
+    counts.finished(DONE, 10)
+    counts.started("b", 10)
+    counts.advanced("b", TrialProgress("training", 1, 101, rate=1.0), 11)
+    assert (counts.seconds_left(11) or 0) > 100
+
+
+def test_what_cells_like_these_took_is_expected() -> None:
+    counts = tally(slots=1, expected={"a": 5.0, "b": 20.0, "c": 30.0})
+    assert counts.seconds_left(0) is None, "nothing is known of d"
+    counts.started("d", 0)
+    counts.advanced("d", TrialProgress("training", 50, 100, rate=10.0), 12)
+    assert counts.seconds_left(12) == pytest.approx(8 + 55)
+
+
+def test_a_table_and_a_status_say_where_trials_stand(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, create=True)
+    writer = StatusWriter(store, "one", "study", list)
+    progress = Progress(tally(), [writer], Clock())
+    progress.ready(1)
+    progress.started("a")
+    progress.advanced("a", TrialProgress("training", 120, 600, 3.2149, 14.26))
+    stands = "step 120 of 600, 14.3 steps/s, loss 3.21"
+    status = writer.status(progress.tally, 1.0, "running")
+    assert [trial.stands for trial in status.running] == [stands]
+    console = Console(file=io.StringIO(), width=120)
+    console.print(TableRenderer(io.StringIO()).picture(progress.tally, 1.0))
+    assert stands in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_lines_are_few() -> None:

@@ -13,9 +13,9 @@ import pytest
 from ablations import distributed as ranks
 from ablations import fit as fitting
 from ablations.cancellation import RankFailed, RankLost
+from ablations.cell_runner import run_cell
 from ablations.fit import fit
 from ablations.trial_interface import NO_HOOKS, TrialHooks, TrialOptions
-from ablations.worker import run_cell
 from bench.store.store import Store
 from tasks.plan import make_cell, resolve
 from tasks.training.module import ProcessGroup

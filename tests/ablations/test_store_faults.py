@@ -13,8 +13,8 @@ import pytest
 from fake_trials import PREDICTIONS, fake_cell
 from marked_processes import SUPPORT, Marked
 
+from ablations.cell_runner import run_cell
 from ablations.trial_interface import TrialOptions
-from ablations.worker import run_cell
 from bench.store.store import Store
 
 

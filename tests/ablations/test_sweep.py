@@ -133,9 +133,10 @@ def test_every_finished_trial_is_a_wandb_run(swept: Swept) -> None:
 def test_nothing_is_left_behind(swept: Swept) -> None:
     assert swept.left == [], "processes"
     assert {path.name for path in swept.path.iterdir()} == {
-        "trials", "sweeps", "cache", "ray", "wandb",
+        "trials", "sweeps", "cache", "claims", "ray", "wandb",
     }  # fmt: skip
     assert list((swept.path / "ray").iterdir()) == []
+    assert list((swept.path / "claims").iterdir()) == [], "also of workers that were killed"
     for name in ("home", "tmp"):
         assert list((swept.run.folder / name).rglob("*")) == []
 

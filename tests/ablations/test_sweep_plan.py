@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from fake_trials import fake_cell, fake_result
 
+from ablations.cell_times import family, kind, longest_first, mean_seconds, neighbourhood
 from ablations.cluster import Resources
 from ablations.sweep import (
     SweepPlan,
@@ -13,10 +14,6 @@ from ablations.sweep import (
     describe_failures,
     describe_other_data,
     describe_unusable,
-    family,
-    kind,
-    longest_first,
-    mean_seconds,
     plan_sweep,
 )
 from ablations.trial_interface import Outcome, failed_result
@@ -112,7 +109,7 @@ def test_the_order_knows_what_cells_took(store: Store) -> None:
 
     plan = plan_sweep(CELLS, store, order=order)  # type: ignore[arg-type]
     cell = fake_cell(1, sleep=0.5)
-    assert seen == {kind(cell): 0.5, family(cell): 0.5}
+    assert seen == dict.fromkeys((kind(cell), family(cell), neighbourhood(cell)), 0.5)
     assert plan.to_run == tuple(reversed(CELLS))
 
 

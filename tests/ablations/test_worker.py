@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from fake_trials import PREDICTIONS, fake_cell, fake_result
 
+from ablations.cell_runner import run_cell
 from ablations.trial_interface import Outcome, TrialOptions, failed_result
-from ablations.worker import run_cell
 from bench.store.result import Result
 from bench.store.store import Store
 

@@ -15,7 +15,7 @@ from typing import Any
 from ablations.trial_interface import NO_HOOKS, TrialHooks, TrialOptions, failed_result
 from bench.store.cell import Cell
 from bench.store.result import Cost, Primary, Result, provenance, utc_now
-from bench.tracking import open_tracker
+from bench.tracking import open_trackers
 
 PREDICTIONS = [{"example": "0", "subset": "test", "prediction": "x"}]
 
@@ -66,7 +66,7 @@ def run(cell: Cell, options: TrialOptions, hooks: TrialHooks = NO_HOOKS) -> Resu
         result = failed_result(cell, "diverged", "the loss is nan", started=utc_now())
         store.put(result)
         return result
-    with open_tracker(options.wandb, cell, store.wandb, options.study) as tracker:
+    with open_trackers(options.track, options.wandb, cell, store.scratch, options.study) as tracker:
         tracker.log(1, {"loss": 1.0})
         result = fake_result(cell, study=options.study, notes=(str(os.getpid()),))
         store.put(result, PREDICTIONS, [])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -19,6 +20,7 @@ from tasks.captioning.datasets import (
     described,
     read_entries,
 )
+from tasks.captioning.pictures import grey_ranges, look_at
 from tasks.data.files import file_named, found_instead, is_file, require_file, required_root
 from tasks.data.problems import Problem, Scan
 from tasks.data.readers import split_name
@@ -81,7 +83,7 @@ class CaptionFolder(ScannedDataset[CaptionCorpus]):
             for name, group in groups.items()
             if name not in usable
         ]
-        homes, bad = _homes(usable)
+        homes, bad = _homes(usable, pictures)
         problems += bad
         splits: dict[str, list[Picture]] = {"train": [], "validation": [], "test": []}
         for name, home in homes.items():
@@ -122,14 +124,17 @@ def _caption_file(root: Path, given: str) -> Path:
     )
 
 
-def _homes(groups: Mapping[str, Sequence[Entry]]) -> tuple[dict[str, str], list[Problem]]:
+def _homes(
+    groups: Mapping[str, Sequence[Entry]], pictures: Path
+) -> tuple[dict[str, str], list[Problem]]:
     """The split of every picture, and what is wrong with the splits the file names.
 
-    A file names a split for every picture or for none; for none, a hash of the name decides.
+    A file names a split for every picture or for none; for none, a hash of the name decides, and
+    equal pictures stay together.
     """
     named = {name: {entry.split for entry in group} for name, group in groups.items()}
     if not any(splits - {""} for splits in named.values()):
-        return _dealt(list(groups)), []
+        return _dealt(_looks(groups, pictures)), []
     homes: dict[str, str] = {}
     problems: list[Problem] = []
     for name, splits in named.items():
@@ -149,14 +154,32 @@ def _homes(groups: Mapping[str, Sequence[Entry]]) -> tuple[dict[str, str], list[
     return homes, problems
 
 
-def _dealt(names: Sequence[str]) -> dict[str, str]:
-    """Splits for pictures that have none: four fifths, a tenth, a tenth."""
-    order = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
+def _looks(names: Iterable[str], folder: Path) -> dict[str, bytes]:
+    """What pictures show, the same for equal ones; for one that cannot be read its name."""
+    paths = {name: file_named(folder, name) for name in names}
+    ranges = tuple(grey_ranges(paths.values()).items())
+    looks = {}
+    for name, path in paths.items():
+        looks[name] = name.encode()
+        with contextlib.suppress(UsageError):  # told of with the other problems
+            looks[name] = look_at(path, ranges).digest
+    return looks
+
+
+def _dealt(looks: Mapping[str, bytes]) -> dict[str, str]:
+    """Splits for pictures that have none: four fifths, a tenth, a tenth, in the order of a hash of
+    their names. Equal pictures go where the first of them goes."""
+    hashes = {name: hashlib.sha256(name.encode()).digest() for name in looks}
+    first: dict[bytes, bytes] = {}
+    for name in sorted(looks, key=hashes.__getitem__):
+        first.setdefault(looks[name], hashes[name])
+    order = sorted(looks, key=lambda name: (first[looks[name]], hashes[name]))
     tenth = max(1, len(order) // TENTH)
-    return {
-        name: "test" if place < tenth else "validation" if place < 2 * tenth else "train"
-        for place, name in enumerate(order)
-    }
+    homes: dict[bytes, str] = {}
+    for place, name in enumerate(order):
+        home = "test" if place < tenth else "validation" if place < 2 * tenth else "train"
+        homes.setdefault(looks[name], home)
+    return {name: homes[looks[name]] for name in order}
 
 
 def _notes(folder: Path, groups: Mapping[str, Sequence[Entry]]) -> tuple[str, ...]:

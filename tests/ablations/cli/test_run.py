@@ -13,6 +13,7 @@ from ablations.trial import UNUSABLE
 from ablations.trial_interface import TrialHooks, TrialOptions, failed_result
 from bench.cli import main as cli
 from bench.store.cell import Cell
+from bench.store.claims import claim
 from bench.store.result import Result
 from bench.store.store import Store
 from tasks.plan import make_cell
@@ -59,6 +60,72 @@ def test_json_is_the_record_and_nothing_else(
     record = json.loads(capsys.readouterr().out)
     assert Result.from_json(record).cell == trials[0][0]
     assert (record["cell"]["seed"], record["cell"]["options"]) == (4, {"max_steps": 7})
+
+
+def test_several_settings_may_follow_one_flag(trials: list[tuple[Cell, TrialOptions]]) -> None:
+    settings = ["--set", "max_steps=7", "hidden_dim=64", "--seed", "4", "--set", "dropout=0.3"]
+    assert cli.main([*RUN, *settings]) == 0
+    (cell, _), *_ = trials
+    assert cell.options == {"dropout": 0.3, "hidden_dim": 64, "max_steps": 7}
+    assert cell.seed == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "keep"),
+    [([], None), (["--keep-model"], "all"), (["--keep-model", "best"], "best")],
+)
+def test_models_are_kept_where_asked(
+    given: list[str],
+    keep: str | None,
+    trials: list[tuple[Cell, TrialOptions]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = [*RUN, "--store", str(tmp_path / "s"), *given]
+    assert cli.main(command) == 0
+    assert trials[0][1].keep_model == keep
+    capsys.readouterr()
+    assert cli.main(command) == 0  # the trials of this test keep no model
+    said = capsys.readouterr().err
+    assert ("its model was not kept; --force runs it again and keeps it" in said) == bool(keep)
+    assert len(trials) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "wandb", "track"),
+    [
+        ([], "off", ()),
+        (["--track", "csv", "mlflow", "csv"], "off", ("csv", "mlflow")),
+        (["--track", "wandb", "tensorboard"], "offline", ("tensorboard",)),
+        (["--track", "csv", "--wandb", "offline"], "offline", ("csv",)),
+    ],
+)
+def test_trackers_are_those_named(
+    given: list[str],
+    wandb: str,
+    track: tuple[str, ...],
+    trials: list[tuple[Cell, TrialOptions]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")  # what auto comes to
+    assert cli.main([*RUN, "--store", str(tmp_path / "s"), *given]) == 0
+    (_, options), *_ = trials
+    assert (options.wandb, options.track) == (wandb, track)
+
+
+def test_a_tracker_that_is_not_installed_is_named_before_anything_runs(
+    trials: list[tuple[Cell, TrialOptions]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert cli.main([*RUN, "--store", str(tmp_path / "s"), "--track", "mlflow"]) == 2
+    said = "--track mlflow: MLflow is not installed; pip install 'attention-bench[mlflow]'"
+    assert said in capsys.readouterr().err
+    assert not trials
+    assert not (tmp_path / "s").exists()
 
 
 def test_a_stored_result_is_shown_instead_of_run_again(
@@ -133,11 +200,15 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--set", "steps"], "expected KEY=VALUE, got 'steps'"),
     (["--seed", "-1"], "a seed is a whole number from 0"),
     (["--threads", "0"], "--threads"),
-    (["--device", "gpu"], "no device 'gpu'; auto, cpu, cuda or cuda:<index>"),
+    (["--device", "gpu"], "no device 'gpu'; auto, cpu, cuda, cuda:<index> or mps"),
+    (["--device", "mps"], "no device 'mps'; this machine has no GPU of Apple's"),
     (["--device", "cuda:99"], "no device 'cuda:99'"),
     (["--dataset", "multi30k"], "data set 'multi30k' needs its files"),
     (["--dataset", "multi30k", "--data-root", "/nowhere"], "--data-root /nowhere: no such folder"),
     (["--wandb", "online"], "W&B keeps its files in a store; add --store"),
+    (["--keep-model"], "--keep-model: models are kept in a store; add --store"),
+    (["--track", "csv"], "--track: trackers write to a store; add --store"),
+    (["--track", "wandb", "--wandb", "off"], "--track: names wandb, and --wandb is off"),
 ]
 
 
@@ -202,7 +273,7 @@ def test_a_real_cell_from_end_to_end(
     assert stored.get(result.hash) == result
     assert stored.predictions(result.hash)
     assert stored.traces(result.hash)
-    assert {path.name for path in store.iterdir()} <= {"trials", "cache"}
+    assert {path.name for path in store.iterdir()} <= {"trials", "cache", "claims"}
 
 
 def test_a_run_without_a_store_says_that_it_was_stopped(
@@ -215,3 +286,17 @@ def test_a_run_without_a_store_says_that_it_was_stopped(
     command = ["run", "--task", "translation", "--attention", "soft", "--budget", "smoke"]
     assert cli.main(command) == 143
     assert capsys.readouterr().err == "SIGTERM: nothing is kept without --store\n"
+
+
+def test_a_cell_that_another_process_runs_is_refused(
+    trials: list[tuple[Cell, TrialOptions]], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    store = Store.open(tmp_path / "s", create=True)
+    hash = make_cell("translation", "soft", budget="smoke", seed=1).hash
+    with claim(store, hash, "sweep 7"):
+        assert cli.main([*RUN, "--store", str(tmp_path / "s")]) == 2
+    said = capsys.readouterr().err
+    assert "the cell is being run by sweep 7 on " in said and said.count("\n") == 1
+    assert trials == []
+    assert cli.main([*RUN, "--store", str(tmp_path / "s")]) == 0
+    assert store.claim_numbers(hash) == []

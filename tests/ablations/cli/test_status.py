@@ -66,7 +66,7 @@ def test_a_record_says_where_the_sweep_stands(live: Progress, clock: Clock, stor
     half_way(live, clock)
     (record,) = sweeps(store)
     assert (record.state, record.cells, record.stored) == ("running", 7, 3)
-    assert (record.done, record.failed, record.seconds_left) == (1, 1, 5.0)
+    assert (record.done, record.failed, record.seconds_left) == (1, 1, 5.2)
     assert record.running == (RunningTrial(CELLS[2].label, "a 000000", 10.0),)
     assert record.nodes == (
         NodeUse("a 000000", 2, 0, True, 1, 1),

@@ -31,7 +31,7 @@ def sweeps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SweepPlan, TrialOption
     asked = []
 
     def run_sweep(
-        plan: SweepPlan, context: TrialOptions, resources: Resources, renderer: Any
+        plan: SweepPlan, context: TrialOptions, resources: Resources, renderer: Any, **more: Any
     ) -> SweepSummary:
         asked.append((plan, context, resources))
         assert context.store_address is not None
@@ -48,13 +48,80 @@ def sweeps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SweepPlan, TrialOption
     return asked
 
 
+def test_several_settings_may_follow_one_flag(
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = ["--task", "translation", "--attention", "soft", "--seeds", "1"]
+    assert cli.main(["sweep", *chosen, "--set", "max_steps=7", "dropout=0.3"]) == 0
+    [cell] = sweeps[0][0].to_run
+    assert cell.options == {"dropout": 0.3, "max_steps": 7}
+    assert cli.main(["sweep", "--set", "max_steps=7", "overview", "--dry-run"]) == 2
+    assert "got 'overview'; as in max_steps=100; what is no option goes" in capsys.readouterr().err
+
+
+def test_cells_without_their_model_are_told_and_trained_again_where_asked(
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["sweep", "--task", "translation", "--attention", "soft", "--seeds", "2"]
+    assert cli.main(command) == 0
+    assert (sweeps[-1][1].keep_model, sweeps[-1][1].again) == (None, False)
+    assert "kept model" not in capsys.readouterr().err
+    assert cli.main([*command, "--keep-model", "all"]) == 0
+    assert sweeps[-1][0].to_run == ()
+    assert "note: 2 stored cells have no kept model: --again trains" in capsys.readouterr().err
+    assert cli.main([*command, "--keep-model", "--again", "--dry-run"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[-1] == "2 cells, 1 to run"
+    assert "note: 1 stored cell has no kept model: trained again" in captured.err
+    assert cli.main([*command, "--keep-model", "all", "--again"]) == 0
+    plan, options, _ = sweeps[-1]
+    assert [cell.seed for cell in plan.to_run] == [1, 2]
+    assert (options.keep_model, options.again) == ("all", True)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--again"], "--again: trains stored cells for their models; add --keep-model"),
+        (["--again", "--keep-model", "--tune", "2"], "for their models; leave out --tune"),
+    ],
+)
+def test_again_is_for_models(
+    given: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["sweep", *given]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "wandb", "track"),
+    [
+        ([], "offline", ()),
+        (["--track", "csv"], "off", ("csv",)),
+        (["--track", "wandb", "csv"], "offline", ("csv",)),
+    ],
+)
+def test_trackers_are_those_named(
+    given: list[str],
+    wandb: str,
+    track: tuple[str, ...],
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    chosen = ["--task", "translation", "--attention", "soft", "--seeds", "1"]
+    assert cli.main(["sweep", *chosen, *given]) == 0
+    assert (sweeps[0][1].wandb, sweeps[0][1].track) == (wandb, track)
+    assert ("csv in " in capsys.readouterr().out) == ("csv" in given)
+
+
 def test_a_dry_run_lists_cells_and_ends_with_their_number(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert cli.main(["sweep", "--task", "translation", "--dry-run"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "14 cells, 14 to run"
-    assert len(lines) == 15
+    assert lines[-2] == "expected: 0.082 core-hours (14 as noted for their budget)"
+    assert len(lines) == 16
     assert sum("translation/synthetic global+" in line for line in lines) == 5
     assert list(tmp_path.iterdir()) == [], "a dry run makes no store"
 
@@ -241,6 +308,41 @@ def test_a_search_comes_first(
     assert lines[-1] == "2 cells, 0 to run"
 
 
+def test_shards_share_the_cells_out(
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]],
+) -> None:
+    command = ["sweep", "--task", "translation", "--seeds", "2", "--no-ray", "--store", "s"]
+    for index in (1, 2, 3):
+        assert cli.main([*command, "--shard", f"{index}/3"]) in (0, 1)
+    hashes = [cell.hash for plan, _, _ in sweeps for cell in plan.cells]
+    assert len(hashes) == len(set(hashes)) == 28
+    assert all(resources.in_process for _, _, resources in sweeps)
+
+
+def test_shards_agree_on_which_seed_is_the_best(
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]],
+) -> None:
+    command = ["sweep", "--task", "translation", "--attention", "soft", "--seeds", "4"]
+    assert cli.main(command) == 0
+    for index in (1, 2, 3):
+        shard = ["--keep-model", "best", "--again", "--shard", f"{index}/3"]
+        assert cli.main([*command, *shard]) == 0
+    assert [cell.seed for plan, _, _ in sweeps[1:] for cell in plan.to_run] == [1]
+
+
+def test_cells_that_others_run_are_told_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_sweep(plan: SweepPlan, *rest: Any, **more: Any) -> SweepSummary:
+        return SweepSummary(plan, elsewhere={cell.hash: "by node7" for cell in plan.to_run})
+
+    monkeypatch.setattr("ablations.sweep.run_sweep", run_sweep)
+    assert cli.main(["sweep", "--task", "translation", "--attention", "soft", "none"]) == 0
+    captured = capsys.readouterr()
+    assert "0 done, 2 run elsewhere; " in captured.out
+    assert "run elsewhere: 2 cells; first: translation/synthetic " in captured.err
+
+
 MISTAKES: list[tuple[list[str], str]] = [
     (["overveiw"], "unknown study 'overveiw'; did you mean 'overview'?"),
     (["nowhere.yaml"], "nowhere.yaml: no such file"),
@@ -269,6 +371,13 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--task", "translation", "--dataset", "multi30k"], "data set 'multi30k' needs its files"),
     (["--store", "file/x"], "the store cannot be written (not a directory)"),
     (["--store", "file"], "the store cannot be written"),
+    (["--shard", "3"], "--shard: expected I/N with I from 1 to N (or from 0), got '3'"),
+    (["--shard", "3/2"], "--shard: expected I/N"),
+    (["--shard", "0/0"], "--shard: expected I/N"),
+    (["--no-ray", "--address", "auto"], "--no-ray: without Ray one trial at a time"),
+    (["--no-ray", "--processes-per-trial", "2"], "--no-ray: without Ray one trial at a time"),
+    (["--no-ray", "--trial-timeout", "5"], "--trial-timeout: needs Ray"),
+    (["--no-ray", "--tune", "2", "--scheduler", "asha"], "--scheduler asha: needs Ray"),
     (["study.yaml"], "study.yaml:2: unknown key 'attention'; did you mean 'attentions'?"),
 ]
 

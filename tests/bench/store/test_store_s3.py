@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import pytest
 from fake_trials import fake_cell, fake_result
 
 from bench.errors import UsageError
+from bench.store.claims import Claim, ClaimedError, claim
 from bench.store.store import Store
 
 moto_server = pytest.importorskip("moto.server", reason="needs moto[server,s3]")
@@ -65,3 +67,13 @@ def test_a_store_in_a_bucket(bucket: str) -> None:
     with pytest.raises(UsageError, match="cannot be written") as caught:
         Store.open("s3://nosuchbucket/x", create=True)
     assert "s3://nosuchbucket/x" in str(caught.value)
+
+
+def test_a_bucket_lets_one_writer_claim_a_cell(bucket: str) -> None:
+    store = Store.open(f"{bucket}/runs/claims", create=True)
+    hash = fake_cell(1).hash
+    record = asdict(Claim.of_this_process("mine"))
+    assert store.create_claim(hash, 0, record)
+    assert not Store.open(f"{bucket}/runs/claims", create=True).create_claim(hash, 0, record)
+    with pytest.raises(ClaimedError):
+        claim(store, hash, "another")

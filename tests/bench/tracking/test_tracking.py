@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from fake_trials import fake_cell, fake_result
 
-from bench import tracking
-from bench.tracking import NullTracker, decide, open_tracker
+from bench.tracking import NullTracker, decide, open_tracker, wandb_mode
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 
@@ -119,7 +118,7 @@ def test_no_network_is_offline() -> None:
 def test_a_server_that_never_answers_is_not_waited_for(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking, "_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(wandb_mode, "_PATIENCE_SECONDS", 0.2)
     server.answer = None
     decision = decide("auto", {"WANDB_API_KEY": KEY, "WANDB_BASE_URL": server.address})
     assert decision.mode == "offline"

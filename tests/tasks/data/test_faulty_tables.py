@@ -254,6 +254,28 @@ def test_read_as_meant(task: str, form: str, change: str, tmp_path: Path) -> Non
     assert given.fingerprint() == before
 
 
+@pytest.mark.parametrize(("task", "form"), [form for form in FORMS if form[1] != "lines"])
+@pytest.mark.parametrize("lines", [300, 299])
+def test_a_wrong_column_name_is_one_problem(
+    task: str, form: str, lines: int, tmp_path: Path
+) -> None:
+    """In every line, or (JSON lines have no header) in all but the first."""
+    if lines == 299 and form != "jsonl":
+        return
+    given = table(task, form, tmp_path)
+    header, *rows = given.path.read_text("utf-8").splitlines(keepends=True)
+    if form == "jsonl":
+        rows = [header, *rows]
+    many = [rows[number % len(rows)] for number in range(300)]
+    kept = many[: 300 - lines]
+    changed = [line.replace(f'"{given.text}"', '"other"') for line in many[300 - lines :]]
+    top = [header.replace(given.text, "other")] if form != "jsonl" else []
+    given.path.write_text("".join([*top, *kept, *changed]), "utf-8")
+    [found] = [problem for problem in given.problems() if "no column" in problem]
+    assert f"no column '{given.text}'" in found
+    assert ("nor in 298 further lines" in found) == (lines == 299)
+
+
 @pytest.mark.parametrize(("task", "form"), FORMS)
 @pytest.mark.parametrize("change", REFUSED)
 def test_refused_in_one_line(task: str, form: str, change: str, tmp_path: Path) -> None:

@@ -107,4 +107,4 @@ def test_a_column_that_no_object_has_is_one_problem(tmp_path: Path) -> None:
         list(read_json_lines(path, columns=["a"]))
     problems: list[Problem] = []
     rows = read_json_lines(path, collect(problems), columns=["A"])
-    assert (len(list(rows)), len(problems)) == (1000, 1000)
+    assert (len(list(rows)), len(problems)) == (1000, 1)

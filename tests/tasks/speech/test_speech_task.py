@@ -118,7 +118,7 @@ def test_predictions_make_the_headline_again(data: SpeechData) -> None:
 def test_fronts_and_strides(front: str, layers: int, data: SpeechData) -> None:
     plan = plan_of("soft", "location-aware", front=front, front_layers=layers)
     module = one_step.trained(TASK, plan, data, PARTS)
-    grid = time_grid(module, data)
+    grid = time_grid(module, data.store.frame_seconds)
     assert grid.step == pytest.approx(0.01 * 2**layers)
     with torch.inference_mode():
         found = TASK.evaluate(plan, module, data)

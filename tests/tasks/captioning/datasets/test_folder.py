@@ -113,6 +113,25 @@ def test_token_format_and_dealt_splits(tmp_path: Path) -> None:
     }
 
 
+def test_equal_pictures_are_dealt_to_the_same_split(tmp_path: Path) -> None:
+    """Copies, also in another format, as photo collections hold them."""
+    names = [f"{number}.png" for number in range(30)]
+    pictures(tmp_path, names)
+    lines = [f"{name}#0\tdog {name}" for name in names]
+    for number in range(30):
+        with Image.open(tmp_path / f"{number}.png") as picture:
+            picture.save(tmp_path / f"copy {number}.bmp")
+        lines.append(f"copy {number}.bmp#0\tdog again")
+    (tmp_path / "captions.txt").write_text("\n".join(lines))
+    corpus = load(tmp_path)
+    assert check("folder", tmp_path, FolderOptions()) == []
+    homes = {name: split for split, part in ids(corpus).items() for name in part}
+    assert len(homes) == 60
+    assert all(homes[f"{number}.png"] == homes[f"copy {number}.bmp"] for number in range(30))
+    sizes = {split: len(part) for split, part in corpus.splits.items()}
+    assert sizes == {"train": 48, "validation": 6, "test": 6}
+
+
 def problems(root: Path, rows: list[str], name: str = "captions.tsv") -> list[str]:
     (root / name).write_text("\n".join(rows) + "\n")
     with pytest.raises(UsageError) as caught:

@@ -113,7 +113,7 @@ def _layout(
 
 def ranks_frame(found: MeanRanks) -> pd.DataFrame:
     """The mean rank of each mechanism."""
-    return pd.DataFrame(zip(found.names, found.means, strict=True), columns=list(COLUMNS))
+    return pd.DataFrame({"mechanism": found.names, "rank": found.means}, columns=list(COLUMNS))
 
 
 def rank_figure(found: MeanRanks) -> Figure:

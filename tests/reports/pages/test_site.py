@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -171,7 +172,7 @@ def test_all_pages_have_one_policy_and_load_scripts_by_their_own(site):
         text = path.read_text("utf-8")
         assert "<script src" not in text, path.name
         policies.add(re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1])
-    (policy,) = policies
+    (policy,) = map(unescape, policies)
     scripts = policy.split("script-src")[1].split(";")[0]
     assert "strict-dynamic" in scripts and "unsafe" not in scripts
     assert "unsafe-eval" not in policy and "connect-src" not in policy

@@ -364,13 +364,13 @@ def _unlike(trial: Tested, wanted: Mapping[str, Sequence[Reference]]) -> Iterato
         yield f"it was tested on {have}; the data have {want}"
         return
     for subset, examples in wanted.items():
-        have = trial.test_sets[subset]
+        tested = trial.test_sets[subset]
         ordered = sorted(examples, key=lambda one: one.example)
         digest = digest_of((one.example, one.references) for one in ordered)
-        lengths = dict(zip(have.examples, have.lengths, strict=True))
+        lengths = dict(zip(tested.examples, tested.lengths, strict=True))
         lacking = [one.example for one in examples if one.example not in lengths]
         known = {one.example for one in examples}
-        others = [name for name in have.examples if name not in known]
+        others = [name for name in tested.examples if name not in known]
         if lacking:
             count = f"{len(lacking)} of {len(examples)} examples of {subset}"
             yield f"no prediction for {count} ({_some(lacking)})"

@@ -25,8 +25,8 @@ def test_every_data_set_of_ours_has_a_section_with_every_budget(task: str) -> No
 
 def test_a_family_overrides_what_all_models_have_and_that_what_is_extended() -> None:
     wmt14, speech = datasets("translation").get("wmt14"), datasets("speech").get("manifest")
-    assert budget_settings(wmt14, "laptop", "recurrent")["learning_rate"] == 3e-3
-    assert budget_settings(wmt14, "laptop", "transformer")["learning_rate"] == 2e-3
+    assert budget_settings(wmt14, "laptop", "recurrent")["max_steps"] == 3600
+    assert budget_settings(wmt14, "laptop", "transformer")["max_steps"] == 3000
     assert budget_settings(speech, "gpu", "recurrent")["n_mels"] == 80
     assert budget_settings(speech, "laptop", "recurrent")["n_mels"] == 40
 

@@ -119,10 +119,12 @@ def latex_text(table: Table) -> str:
 
     Group 1 is bold, intervals are small, notes stand below.
     """
-    width = len(table.columns)
+    spare = [] if table.columns else [("", "")]  # for rows of a table without columns
+    width = len(table.columns) + len(spare)
     grid = []
     for row in table.rows:
         cells = [_latex_entry(one, shows_notes=table.shows_notes) for one in row.entries]
+        cells += [""] * (width - len(cells))
         if row.spanning:
             told = _latex_entry(row.spanning, shows_notes=table.shows_notes)
             cells = [rf"\multicolumn{{{width}}}{{c}}{{{told}}}", *[_SPANNED] * (width - 1)]
@@ -130,6 +132,7 @@ def latex_text(table: Table) -> str:
     heads = [
         ("", _latex(table.corner)),
         *((_latex(c.group), _latex(c.label)) for c in table.columns),
+        *spare,
     ]
     columns = pd.MultiIndex.from_tuples(heads)
     frame = pd.DataFrame(grid, columns=columns if table.grouped else columns.droplevel(0))

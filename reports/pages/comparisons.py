@@ -66,8 +66,9 @@ def comparisons(analyses: Sequence[Analysis]) -> Comparisons | None:
     """Compare everything with everything; None where nothing can be compared."""
     figures, draws = figures_of(analyses), draws_of(analyses)
     found = [axes_table(axis_shares(figures, draws))]
-    scores = interquartile_means(figures, draws)
-    if figures["setting"].nunique() > 1 and len(scores) > 1:
+    several = figures["setting"].nunique() > 1
+    scores = interquartile_means(figures, draws) if several else figures.head(0)
+    if len(scores) > 1:
         leading = figures[figures["contender"].isin(scores["contender"].head(LEADING))]
         profiles = performance_profiles(leading, trials_of(analyses), draws, LEVELS)
         left_out = sorted(set(figures["setting"]) - set(normalised(figures)["setting"]))

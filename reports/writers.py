@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from bench.errors import UsageError
 from bench.store.result import AlignmentFigures, Cost, Result
 from reports.data import fingerprint_of
+from reports.latex_width import WIDEST_TEXT, column_width, fitting, heading_lines, text_width
 from reports.tables import UNCONVERGED, Entry, Label, Missing, Number, Row, Table
 from reports.tables.overview import PRIMARY, failure_text, metric_keys
 
@@ -118,55 +119,95 @@ _LATEX = str.maketrans(
 )
 
 
-def latex_text(table: Table) -> str:
-    """Format a table as a LaTeX `table` environment with booktabs rules; it needs only
-    `\\usepackage{booktabs}`.
+def latex_text(table: Table, condition: str = "") -> str:
+    """Format a table as LaTeX `table` environments with booktabs rules; they need only
+    `\\usepackage{booktabs}`. Where it is wider than a page, its columns are split over several.
 
     Group 1 is bold, intervals are small, notes stand below.
+
+    Args:
+        condition: what holds for all rows, for the caption.
     """
-    width = len(table.columns)
+    parts = fitting(table)
+    blocks = [
+        _latex_part(part, table, condition, number if len(parts) > 1 else 0, len(parts))
+        for number, part in enumerate(parts, start=1)
+    ]
+    return "\n".join(["% \\usepackage{booktabs}", *blocks])
+
+
+def _latex_part(part: Table, table: Table, condition: str, number: int, count: int) -> str:
+    """Format some columns of a table; the last part has the notes of the whole."""
+    width = len(part.columns)
+    caption = f"{table.title} ({number} of {count})" if number else table.title
+    label = f"tab:{table.name}" + (f"-{number}" if number > 1 else "")
+    breaks = any(text_width(row.label) > WIDEST_TEXT for row in part.rows)
+    first = f"p{{{WIDEST_TEXT:.0f}pt}}" if breaks else "l"
     lines = [
-        r"% \usepackage{booktabs}",
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{_latex(table.title)}}}",
-        rf"\label{{tab:{table.name}}}",
-        rf"\begin{{tabular}}{{l{'r' * width}}}",
+        rf"\caption{{{_latex(f'{caption}. {condition}' if condition else caption)}}}",
+        rf"\label{{{label}}}",
+        rf"\begin{{tabular}}{{{first}{_latex_columns(part)}}}",
         r"\toprule",
-        *_latex_heads(table),
+        *_latex_heads(part),
         r"\midrule",
     ]
-    for row in table.rows:
+    for row in part.rows:
         entries = [row.spanning] if row.spanning else row.entries
-        cells = [_latex_entry(entry, shows_notes=table.shows_notes) for entry in entries]
+        cells = [_latex_entry(entry, shows_notes=part.shows_notes) for entry in entries]
         if row.spanning:
             cells = [rf"\multicolumn{{{width}}}{{c}}{{{cells[0]}}}"]
-        label = _latex(row.label) + _latex_mark(row.converged)
-        lines.append(" & ".join([label, *cells]) + r" \\")
+        named = _latex(row.label) + _latex_mark(row.converged)
+        lines.append(" & ".join([named, *cells]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
+    if number == count or not number:
+        lines += _latex_notes(table)
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def _latex_columns(part: Table) -> str:
+    """The columns of a `tabular`; long texts break."""
+    kinds = []
+    for place in range(len(part.columns)):
+        texts = [row.entries[place] for row in part.rows if not row.spanning]
+        longest = max((text_width(one.text) for one in texts if isinstance(one, Label)), default=0)
+        kinds.append(f"p{{{WIDEST_TEXT:.0f}pt}}" if longest > WIDEST_TEXT else "r")
+    return "".join(kinds)
+
+
+def _latex_notes(table: Table) -> list[str]:
     every = [entry for row in table.rows for entry in (*row.entries, row.spanning)]
     reasons = [one.text for one in every if isinstance(one, Missing) and one.reason]
     sentences = [f"{reason[:1].upper()}{reason[1:]}." for reason in dict.fromkeys(reasons)]
     notes = [*table.all_notes, *sentences]
     if any(isinstance(one, Number) and one.group == 1 for one in every):
         notes.append("Bold: the best and what cannot be told apart from it.")
-    if notes:
-        lines.append(rf"\par\smallskip{{\footnotesize {' '.join(map(_latex, notes))}\par}}")
-    lines.append(r"\end{table}")
-    return "\n".join(lines) + "\n"
+    return [rf"\par\smallskip{{\footnotesize {' '.join(map(_latex, notes))}\par}}"] if notes else []
 
 
 def _latex_heads(table: Table) -> list[str]:
-    heads = [" & ".join([_latex(table.corner), *(_latex(c.label) for c in table.columns)]) + r" \\"]
+    widths = [column_width(table, place) for place in range(len(table.columns))]
+    labels = [
+        _latex_heading(one.label, width) for one, width in zip(table.columns, widths, strict=True)
+    ]
+    heads = [" & ".join([_latex(table.corner), *labels]) + r" \\"]
     if not table.grouped:
         return heads
     cells, rules, start = [""], [], 2
     for name, span in table.groups:
-        cells.append(rf"\multicolumn{{{span}}}{{c}}{{{_latex(name)}}}")
+        room = sum(widths[start - 2 : start - 2 + span])
+        cells.append(rf"\multicolumn{{{span}}}{{c}}{{{_latex_heading(name, room)}}}")
         if name:
             rules.append(rf"\cmidrule(lr){{{start}-{start + span - 1}}}")
         start += span
     return [" & ".join(cells) + r" \\", "".join(rules), *heads]
+
+
+def _latex_heading(text: str, room: float) -> str:
+    lines = [_latex(line) for line in heading_lines(text, room)]
+    joined = r" \\ ".join(lines)
+    return rf"\shortstack{{{joined}}}" if len(lines) > 1 else _latex(text)
 
 
 def _latex_entry(entry: Entry, *, shows_notes: bool) -> str:

@@ -15,6 +15,7 @@ from reports.attention_maps.drawing import Drawing
 from reports.figures import Figure
 from reports.figures.seeds import seeds_figure
 from reports.load import BenchmarkSetting, Contender, TaskEntry, slug
+from reports.pages.cell_facts import figures_table, provenance_facts, settings_facts
 from reports.pages.gallery import (
     DOING,
     AttentionMap,
@@ -38,7 +39,7 @@ from reports.tables import (
     cell_page_name,
     metric_number,
 )
-from reports.tables.overview import converged_text
+from reports.tables.overview import Fact, converged_text
 from reports.tables.scores import main_entries, overlap_notes, run_notes
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ class CellPage:
     entry: Entry
     overlaps: tuple[str, ...]
     seeds: Table
+    figures: Table
+    settings: tuple[Fact, ...]
+    provenance: tuple[Fact, ...]
     curves: Figure | None
     best: tuple[Prediction, ...]
     worst: tuple[Prediction, ...]
@@ -117,6 +121,9 @@ def _page(analysis: Analysis, place: int, entry: Entry, store: Store, task: Task
         entry=entry,
         overlaps=overlap_notes(contender.done),
         seeds=_seeds(analysis, contender),
+        figures=figures_table(analysis, contender),
+        settings=settings_facts(frame.setting, contender),
+        provenance=provenance_facts(contender.done),
         curves=seeds_figure(contender, frame.main_metric, task),
         best=best,
         worst=worst,

@@ -21,6 +21,7 @@ from reports import load as frames
 from reports.data import DIGITS, UNKNOWN, differences, fingerprint_of, without_data
 from reports.load import BenchmarkSetting, Catalogue, Contender, all_converged
 from reports.pages import template_environment
+from reports.pages.table_data import TABLES, tables_script
 from reports.samples import Sample, read_samples
 from reports.statistics.bootstrap import (
     Drawn,
@@ -59,6 +60,7 @@ class CellDifference:
         reason: why the two are not comparable, else "".
         converged: whether training had in both; False where any seed had not, None where that is
             not known.
+        shared: the options that all contenders of the setting have, in a sentence.
     """
 
     setting: BenchmarkSetting
@@ -76,6 +78,7 @@ class CellDifference:
     verdict: Change = "not comparable"
     basis: str = "none"
     converged: bool | None = None
+    shared: str = ""
 
     @property
     def told(self) -> str:
@@ -290,6 +293,7 @@ def _measure(
                 after=float(np.mean([other.value for _, other in figures])),
                 reason=measured.reason,
                 converged=_both_converged(contender, new),
+                shared=frame.shared,
             )
             found.append((difference, measured))
     return found
@@ -379,7 +383,8 @@ def write_comparisons(comparisons: Sequence[StoreComparison], out: Path) -> list
     parts = [(one, tables(one, place)) for place, one in enumerate(comparisons, start=1)]
     page = template_environment().get_template("compare.html.j2").render(parts=parts)
     files = [(f"tables/{one.name}.csv", csv_text(one)) for _, own in parts for one in own]
-    return write_files(out, [("index.html", formats.clean(page)), *files], "comparison")
+    files += [("index.html", formats.clean(page)), (TABLES, tables_script())]
+    return write_files(out, files, "comparison")
 
 
 def tables(comparison: StoreComparison, number: int) -> list[Table]:
@@ -407,7 +412,10 @@ def _table(setting: BenchmarkSetting, differences: Sequence[CellDifference], num
             Column("seeds", "seeds"),
         ),
         tuple(Row(one.contender, _entries(one), converged=one.converged) for one in differences),
-        (f"{formats.title(first.metric)}, {better} is better; means over the seeds of both.",),
+        (
+            f"{formats.title(first.metric)}, {better} is better; means over the seeds of both.",
+            *([first.shared] if first.shared else []),
+        ),
     )
 
 

@@ -96,17 +96,18 @@
   };
 
   // The only way that a script of another file gets into a page (`strict-dynamic`).
-  const figures = () => {
-    if (!document.querySelector("figure.chart")) return;
+  const load = (file, needed) => {
+    if (!document.querySelector(needed)) return;
     const script = document.createElement("script");
-    script.src = "figures.js";
+    script.src = file;
     script.async = false;
     document.head.append(script);
   };
 
   document.addEventListener("DOMContentLoaded", () => {
     themeButton();
-    figures();
+    load("tables.js", "table[data-name], :is(h2, h3)[id]");
+    load("figures.js", "figure.chart");
     document.querySelectorAll(".map").forEach(explore);
   });
 

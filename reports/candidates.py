@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Literal
 from bench.errors import UsageError
 from bench.store.cell import Scalar
 from bench.store.result import Result
-from reports.load import BenchmarkSetting, Catalogue, Contender, benchmark_settings, contender_of
+from reports.load import (
+    BenchmarkSetting,
+    Catalogue,
+    Contender,
+    benchmark_settings,
+    contender_of,
+    say_once,
+)
 
 if TYPE_CHECKING:
     from ablations.hyperparameters import SearchRecord
@@ -89,6 +96,11 @@ def searched_mechanisms(
     settings = benchmark_settings(list(results.values()), catalogue)
     made = [_mechanism(one, results, settings, catalogue) for one in records]
     mechanisms = [one for one in made if one is not None]
+    mechanisms = [
+        replace(one, contender=contender)
+        for own in by_setting(mechanisms).values()
+        for one, contender in zip(own, say_once([one.contender for one in own]), strict=True)
+    ]
     return sorted(mechanisms, key=lambda one: catalogue.place(one.contender))
 
 

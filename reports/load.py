@@ -227,19 +227,35 @@ def all_converged(known: Iterable[bool | None]) -> bool | None:
 @dataclass(frozen=True)
 class Contender:
     """One attention with one score function and its options; its finished and failed results by
-    seed."""
+    seed.
+
+    Attributes:
+        shared: names of the options that it has in common with all it is compared with; they are
+            said once and not in its name.
+    """
 
     attention: str
     score: str
     options: Options
     done: tuple[Result, ...]
     failed: tuple[Result, ...]
+    shared: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def name(self) -> str:
         """A name for people: `soft + concat`, `none`, `global + dot (input_feeding=true)`."""
         pair = self.attention if self.score == NO_SCORE else f"{self.attention} + {self.score}"
-        return pair + options_text(self.options)
+        return pair + options_text(self.own(self.options))
+
+    def own(self, options: Options) -> Options:
+        """Those of some options that are not shared."""
+        return tuple(one for one in options if one[0] not in self.shared)
+
+    @property
+    def axes(self) -> tuple[tuple[str, str], ...]:
+        """Its place on the axes, as texts: attention, score and every option."""
+        options = ((name, value_text(value)) for name, value in self.options)
+        return (("attention", self.attention), ("score", self.score), *options)
 
     @property
     def row(self) -> tuple[str, Options]:
@@ -276,6 +292,13 @@ class Frame:
 
     setting: BenchmarkSetting
     contenders: tuple[Contender, ...]
+
+    @cached_property
+    def shared(self) -> str:
+        """The options that all contenders have, said once: `All with hidden=64, steps=500.`; ""
+        without any."""
+        one = next(iter(self.contenders), None)
+        return "" if one is None else shared_text(one)
 
     @cached_property
     def main_metric(self) -> str:
@@ -471,15 +494,30 @@ def _contenders(results: Sequence[Result], catalogue: Catalogue) -> tuple[Conten
         )
         for contender, members in grouped.items()
     ]
-    return tuple(sorted(contenders, key=catalogue.place))
+    return tuple(sorted(say_once(contenders), key=catalogue.place))
+
+
+def say_once(contenders: Sequence[Contender]) -> list[Contender]:
+    """Take what several contenders have in common out of their names."""
+    options = [{(name, value_text(value)) for name, value in one.options} for one in contenders]
+    shared = frozenset(name for name, _ in set.intersection(*options)) if options else frozenset()
+    return [replace(one, shared=shared) for one in contenders]
+
+
+def shared_text(contender: Contender) -> str:
+    """Say what a contender has in common with all it is compared with, "" for nothing."""
+    names = contender.shared
+    shared = tuple(one for one in contender.options if one[0] in names)
+    return f"All with {options_text(shared)[2:-1]}." if shared else ""
 
 
 def options_text(options: Options) -> str:
     """Format options as ` (name=value, ...)` with a leading space, or "" without options."""
     if not options:
         return ""
-    texts = [
-        f"{name}={str(value).lower() if isinstance(value, bool) else value}"
-        for name, value in options
-    ]
-    return f" ({', '.join(texts)})"
+    return f" ({', '.join(f'{name}={value_text(value)}' for name, value in options)})"
+
+
+def value_text(value: Scalar) -> str:
+    """Format the value of an option as studies write it: `true`, `0.1`, `lstm`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

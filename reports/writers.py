@@ -20,6 +20,7 @@ from typing import Any
 import pandas as pd
 
 from bench.errors import UsageError
+from reports.latex_width import WIDEST_TEXT, column_width, fitting, heading_lines, text_width
 from reports.tables import UNCONVERGED, Entry, Label, Missing, Number, Row, Table
 
 # A spreadsheet takes texts that begin so for formulas.
@@ -113,54 +114,93 @@ _LATEX = str.maketrans(
 )
 
 
-def latex_text(table: Table) -> str:
-    """Format a table as a LaTeX `table` environment with booktabs rules; it needs only
-    `\\usepackage{booktabs}`.
+def latex_text(table: Table, condition: str = "") -> str:
+    """Format a table as LaTeX `table` environments with booktabs rules; they need only
+    `\\usepackage{booktabs}`. Where it is wider than a page, its columns are split over several.
 
     Group 1 is bold, intervals are small, notes stand below.
+
+    Args:
+        condition: what holds for all rows, for the caption.
     """
-    spare = [] if table.columns else [("", "")]  # for rows of a table without columns
-    width = len(table.columns) + len(spare)
+    parts = fitting(table)
+    blocks = [
+        _latex_part(part, table, condition, number if len(parts) > 1 else 0, len(parts))
+        for number, part in enumerate(parts, start=1)
+    ]
+    return "\n".join(["% \\usepackage{booktabs}", *blocks])
+
+
+def _latex_part(part: Table, table: Table, condition: str, number: int, count: int) -> str:
+    """Format some columns of a table; the last part has the notes of the whole.
+
+    Args:
+        number: of the part, from 1, or 0 where it is the whole table.
+        count: of the parts.
+    """
+    spare = [] if part.columns else [("", "")]  # for rows of a table without columns
+    width = len(part.columns) + len(spare)
     grid = []
-    for row in table.rows:
-        cells = [_latex_entry(one, shows_notes=table.shows_notes) for one in row.entries]
+    for row in part.rows:
+        cells = [_latex_entry(one, shows_notes=part.shows_notes) for one in row.entries]
         cells += [""] * (width - len(cells))
         if row.spanning:
-            told = _latex_entry(row.spanning, shows_notes=table.shows_notes)
+            told = _latex_entry(row.spanning, shows_notes=part.shows_notes)
             cells = [rf"\multicolumn{{{width}}}{{c}}{{{told}}}", *[_SPANNED] * (width - 1)]
         grid.append([_latex(row.label) + _latex_mark(row.converged), *cells])
-    heads = [
-        ("", _latex(table.corner)),
-        *((_latex(c.group), _latex(c.label)) for c in table.columns),
-        *spare,
-    ]
-    columns = pd.MultiIndex.from_tuples(heads)
-    frame = pd.DataFrame(grid, columns=columns if table.grouped else columns.droplevel(0))
+    columns = pd.MultiIndex.from_tuples([("", _latex(part.corner)), *_latex_heads(part), *spare])
+    frame = pd.DataFrame(grid, columns=columns if part.grouped else columns.droplevel(0))
+    title = f"{table.title} ({number} of {count})" if number else table.title
     text = frame.style.hide(axis="index").to_latex(
         hrules=True,
         position_float="centering",
-        caption=_latex(table.title),
-        label=f"tab:{table.name}",
-        column_format=f"l{'r' * width}",
+        caption=_latex(f"{title}. {condition}" if condition else title),
+        label=f"tab:{table.name}" + (f"-{number}" if number > 1 else ""),
+        column_format=_latex_columns(part),
         multicol_align="c",
     )
     text = text.replace(f" & {_SPANNED}", "")
-    if table.grouped:
+    if part.grouped:
         text = re.sub(
-            r"(\\toprule\n.*\n)", lambda head: f"{head[0]}{_rules(table)}\n", text, count=1
+            r"(\\toprule\n.*\n)", lambda head: f"{head[0]}{_rules(part)}\n", text, count=1
         )
-    notes = _latex_notes(table)
+    notes = _latex_notes(table) if number in (0, count) else []
     below = rf"\par\smallskip{{\footnotesize {' '.join(map(_latex, notes))}\par}}" if notes else ""
     end = r"\end{table}"
-    return "% \\usepackage{booktabs}\n" + text.replace(end, f"{below}\n{end}" if below else end)
+    return text.replace(end, f"{below}\n{end}" if below else end)
 
 
-def _rules(table: Table) -> str:
+def _latex_columns(part: Table) -> str:
+    """The columns of a `tabular`, that of the headings of rows first; long texts break."""
+    broken = f"p{{{WIDEST_TEXT:.0f}pt}}"
+    first = any(text_width(row.label) > WIDEST_TEXT for row in part.rows)
+    kinds = [broken if first else "l"]
+    for place in range(len(part.columns)):
+        texts = [row.entries[place] for row in part.rows if not row.spanning]
+        longest = max((text_width(one.text) for one in texts if isinstance(one, Label)), default=0)
+        kinds.append(broken if longest > WIDEST_TEXT else "r")
+    return "".join(kinds if part.columns else [*kinds, "r"])
+
+
+def _latex_heads(part: Table) -> list[tuple[str, str]]:
+    """The heading over each column's group, and its own, broken to the width below them."""
+    widths = [column_width(part, place) for place in range(len(part.columns))]
+    heads: list[tuple[str, str]] = []
+    for name, span in part.groups:
+        places = range(len(heads), len(heads) + span)
+        over = _latex_heading(name, sum(widths[place] for place in places))
+        heads += [
+            (over, _latex_heading(part.columns[place].label, widths[place])) for place in places
+        ]
+    return heads
+
+
+def _rules(part: Table) -> str:
     """Lines under the headings that span columns."""
-    ends = itertools.accumulate((span for _, span in table.groups), initial=1)
+    ends = itertools.accumulate((span for _, span in part.groups), initial=1)
     return "".join(
         rf"\cmidrule(lr){{{end + 1}-{end + span}}}"
-        for (name, span), end in zip(table.groups, ends, strict=False)
+        for (name, span), end in zip(part.groups, ends, strict=False)
         if name
     )
 
@@ -173,6 +213,12 @@ def _latex_notes(table: Table) -> list[str]:
     if any(isinstance(one, Number) and one.group == 1 for one in every):
         notes.append("Bold: the best and what cannot be told apart from it.")
     return notes
+
+
+def _latex_heading(text: str, room: float) -> str:
+    lines = [_latex(line) for line in heading_lines(text, room)]
+    joined = r" \\ ".join(lines)
+    return rf"\shortstack{{{joined}}}" if len(lines) > 1 else _latex(text)
 
 
 def _latex_entry(entry: Entry, *, shows_notes: bool) -> str:

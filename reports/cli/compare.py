@@ -62,6 +62,8 @@ def _lines(comparison: StoreComparison) -> Iterator[str]:
     for setting in dict.fromkeys(one.setting for one in comparison.differences):
         own = [one for one in comparison.differences if one.setting == setting]
         yield f"\n{setting.task}: {setting.label}, {metric_name(own[0].metric)}"
+        if own[0].shared:
+            yield own[0].shared
         yield from _aligned([_HEAD, *(_cells(one) for one in own)])
     yield ""
     for what, names in comparison.apart.items():

@@ -25,6 +25,7 @@ from reports.figures.chart_parts import CONTEXT, ROWS, columns, without_data
 from reports.figures.static import bundle
 from reports.figures.theme import CHART_ROLES, PALETTE, config, css_variables, with_variables
 from reports.load import slug
+from reports.pages.table_data import cell_data, column_data, row_data, table_data
 from reports.tables import Label, Missing, Number, task_page_name
 
 #: File name of the script that draws figures, one for a whole site.
@@ -59,6 +60,10 @@ def template_environment() -> Environment:
         "rows": _data,
         "metric": formats.metric_name,
         "page": task_page_name,
+        "cell_data": cell_data,
+        "row_data": row_data,
+        "column_data": column_data,
+        "table_data": table_data,
         "plural": formats.plural,
         "slug": slug,
         "code": _with_code,

@@ -13,6 +13,7 @@ from reports import formats
 from reports.figures import Figure
 from reports.figures.seeds import seeds_figure
 from reports.load import BenchmarkSetting, Contender, TaskEntry, slug
+from reports.pages.cell_facts import figures_table, provenance_facts, settings_facts
 from reports.pages.explorer import Explorer, ExplorerExample, Prediction, read_predictions
 from reports.statistics import Analysis
 from reports.tables import (
@@ -26,6 +27,7 @@ from reports.tables import (
     cell_page_name,
     metric_number,
 )
+from reports.tables.overview import Fact
 from reports.tables.scores import main_entries, overlap_notes, run_notes
 
 if TYPE_CHECKING:
@@ -45,6 +47,9 @@ class CellPage:
     entry: Entry
     overlaps: tuple[str, ...]
     seeds: Table
+    figures: Table
+    settings: tuple[Fact, ...]
+    provenance: tuple[Fact, ...]
     curves: Figure | None
     best: tuple[Prediction, ...]
     worst: tuple[Prediction, ...]
@@ -84,6 +89,9 @@ def _page(
         entry=entry,
         overlaps=overlap_notes(contender.done),
         seeds=_seeds(analysis, contender),
+        figures=figures_table(analysis, contender),
+        settings=settings_facts(frame.setting, contender),
+        provenance=provenance_facts(contender.done),
         curves=seeds_figure(contender, frame.main_metric, task),
         best=best,
         worst=worst,

@@ -8,6 +8,7 @@ from pathlib import Path
 from reports import formats
 from reports.load import BenchmarkSetting
 from reports.pages import template_environment
+from reports.pages.table_data import TABLES, tables_script
 from reports.statistics.comparison import CellDifference, StoreComparison
 from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, metric_number
 from reports.writers import csv_text, write_files
@@ -19,7 +20,8 @@ def write_comparisons(comparisons: Sequence[StoreComparison], out: Path) -> list
     parts = [(one, tables(one, place)) for place, one in enumerate(comparisons, start=1)]
     page = template_environment().get_template("compare.html.j2").render(parts=parts)
     files = [(f"tables/{one.name}.csv", csv_text(one)) for _, own in parts for one in own]
-    return write_files(out, [("index.html", formats.clean(page)), *files], "comparison")
+    files += [("index.html", formats.clean(page)), (TABLES, tables_script())]
+    return write_files(out, files, "comparison")
 
 
 def tables(comparison: StoreComparison, number: int) -> list[Table]:
@@ -47,7 +49,10 @@ def _table(setting: BenchmarkSetting, differences: Sequence[CellDifference], num
             Column("seeds", "seeds"),
         ),
         tuple(Row(one.contender, _entries(one), converged=one.converged) for one in differences),
-        (f"{formats.title(first.metric)}, {better} is better; means over the seeds of both.",),
+        (
+            f"{formats.title(first.metric)}, {better} is better; means over the seeds of both.",
+            *([first.shared] if first.shared else []),
+        ),
     )
 
 

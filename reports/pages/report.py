@@ -20,6 +20,7 @@ from reports.pages.cell import CellPage, cell_pages
 from reports.pages.comparisons import Comparisons, comparisons
 from reports.pages.explorer import Explorer, explorer
 from reports.pages.findings import findings
+from reports.pages.headlines import answer, headlines
 from reports.pages.tuning import TuningSection, tuning_sections
 from reports.replication import Replication, paper_studies, replicate
 from reports.results import study_name, wide
@@ -56,6 +57,7 @@ class Section:
 
     setting: BenchmarkSetting
     analysis: Analysis
+    headlines: tuple[str, ...]
     findings: tuple[str, ...]
     matrix: Table
     metrics: Table
@@ -99,6 +101,11 @@ class Report:
     sections: tuple[Section, ...]
     replications: tuple[Replication, ...] = ()
     tuning: tuple[TuningSection, ...] = ()
+
+    @cached_property
+    def answer(self) -> str:
+        """All settings in one sentence."""
+        return answer([section.analysis for section in self.sections], self.catalogue)
 
     @cached_property
     def overview(self) -> Table:
@@ -173,6 +180,7 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:
     return Section(
         setting=frame.setting,
         analysis=analysis,
+        headlines=headlines(analysis, catalogue),
         findings=findings(analysis, catalogue),
         matrix=score_matrix(analysis, catalogue),
         metrics=metrics_table(analysis),

@@ -12,6 +12,7 @@ from reports.load import BenchmarkSetting
 from reports.pages import EXPLORER, FIGURES, asset, figures_script, template_environment
 from reports.pages.replication import command, summary_table, tables_of
 from reports.pages.report import Report, Section
+from reports.pages.table_data import TABLES, tables_script
 from reports.tables import Table, task_page_name
 from reports.tables.overview import facts
 from reports.writers import (
@@ -105,6 +106,7 @@ def _lines(report: Report, formats: tuple[Format, ...]) -> Iterator[str]:
         yield f"> Could not be used: {escape_markdown(problem)}\n"
     if report.collection.data_note:
         yield f"> {escape_markdown(report.collection.data_note)}\n"
+    yield f"{escape_markdown(report.answer)}\n"
     yield "## Attention by task\n"
     yield markdown_text(report.overview)
     if report.ranks:
@@ -137,6 +139,8 @@ def _lines(report: Report, formats: tuple[Format, ...]) -> Iterator[str]:
 def _markdown_section(section: Section, formats: tuple[Format, ...]) -> Iterator[str]:
     setting = section.setting
     yield f"## {escape_markdown(setting.task.capitalize())}: {escape_markdown(setting.label)}\n"
+    if section.analysis.frame.shared:
+        yield f"{escape_markdown(section.analysis.frame.shared)}\n"
     yield from (f"- {escape_markdown(sentence)}" for sentence in section.findings)
     yield ""
     for table in section.tables:
@@ -165,14 +169,18 @@ def write_report(report: Report, out: Path, formats: tuple[Format, ...] = ()) ->
 def _files(report: Report, formats: tuple[Format, ...]) -> Iterator[tuple[str, str | bytes]]:
     yield from pages(report, formats).items()
     yield FIGURES, figures_script()
+    yield TABLES, tables_script()
     if any(section.explorer.examples for section in report.sections):
         yield EXPLORER, asset(EXPLORER)
     for section in report.sections:
         yield from section.explorer.files.items()
     yield "report.md", report_text(report, formats)
+    shared = {
+        table.name: one.analysis.frame.shared for one in report.sections for table in one.tables
+    }
     for table in _tables(report):
         yield f"tables/{table.name}.csv", csv_text(table)
-        yield f"tables/{table.name}.tex", latex_text(table)
+        yield f"tables/{table.name}.tex", latex_text(table, shared.get(table.name, ""))
     yield "tables/results.csv", csv_text(report.results)
     yield "tables/results.parquet", report.results.to_parquet(index=False, compression="zstd")
     figures = list(_figures(report))

@@ -13,7 +13,7 @@ from reports import formats
 from reports.candidates import SearchedMechanism, TriedCandidate, by_setting
 from reports.figures import Figure
 from reports.figures.tuning import CANDIDATES, CURVES, best_of_n_figure, candidates_figure
-from reports.load import BenchmarkSetting, slug
+from reports.load import BenchmarkSetting, shared_text, slug
 from reports.statistics.tuning import (
     NEAR,
     best_so_far,
@@ -142,6 +142,8 @@ def _facts(found: Sequence[SearchedMechanism]) -> tuple[str, ...]:
         )
     if any(tried.outcome == "failed" for one in found for tried in one.tried):
         facts.append("A candidate that failed counts as no better than the worst that finished.")
+    if shared := shared_text(found[0].contender):
+        facts.append(shared)
     return tuple(facts)
 
 

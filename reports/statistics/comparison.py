@@ -56,6 +56,7 @@ class CellDifference:
         reason: why the two are not comparable, else "".
         converged: whether training had in both; False where any seed had not, None where that is
             not known.
+        shared: the options that all contenders of the setting have, in a sentence.
     """
 
     setting: BenchmarkSetting
@@ -73,6 +74,7 @@ class CellDifference:
     verdict: Change = "not comparable"
     basis: str = "none"
     converged: bool | None = None
+    shared: str = ""
 
     @property
     def told(self) -> str:
@@ -315,6 +317,7 @@ def _measure(
                 after=float(np.mean([other.value for _, other in figures])),
                 reason=measured.reason,
                 converged=_both_converged(contender, new),
+                shared=frame.shared,
             )
             found.append((difference, measured))
     return found

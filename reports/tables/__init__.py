@@ -15,7 +15,7 @@ from statistics import quantiles
 from typing import Literal
 
 from reports import formats
-from reports.load import BenchmarkSetting, Contender, slug
+from reports.load import BenchmarkSetting, Contender, Frame, slug
 from reports.statistics import Analysis
 from reports.statistics.significance import Estimate
 
@@ -121,13 +121,20 @@ Entry = Number | Missing | Label
 @dataclass(frozen=True)
 class Column:
     """A column: its key in CSV files, heading, explanation, heading over several columns, and
-    whether it holds texts."""
+    whether it holds texts.
+
+    Attributes:
+        better: "higher" or "lower" where one of them is the better figure, else "".
+        is_cost: whether its figures are costs, to be weighed against quality.
+    """
 
     key: str
     label: str
     help: str = ""
     group: str = ""
     text: bool = False
+    better: Literal["", "higher", "lower"] = ""
+    is_cost: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,6 +149,7 @@ class Row:
         href: a page of the site that says more.
         converged: whether the training of its contender had; None where each number says so,
             where it is not known, and where nothing was trained.
+        axes: what it is a row of, by axis: attention, score, backbone, options.
     """
 
     label: str
@@ -151,6 +159,7 @@ class Row:
     apart: bool = False
     href: str = ""
     converged: bool | None = None
+    axes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -228,6 +237,11 @@ def metric_number(
 ) -> Number:
     """A value of a metric, with the decimals and the unit of that metric."""
     return Number(value, low, high, formats.decimals(metric), form_of(metric), signed=signed)
+
+
+def better_of(frame: Frame) -> Literal["higher", "lower"]:
+    """The direction of a frame's main metric."""
+    return "higher" if frame.higher_is_better else "lower"
 
 
 def form_of(metric: str) -> Form:

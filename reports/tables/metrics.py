@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from reports.tables import (
     Number,
     Row,
     Table,
+    better_of,
     estimate_entry,
     form_of,
     mean_known,
@@ -96,6 +98,7 @@ def metrics_table(analysis: Analysis) -> Table:
             one.key,
             formats.metric_name(one.figure),
             group=f"test set “{one.subset or analysis.main.subset}”" if several else "",
+            better=better_of(frame) if one.key == frame.main_metric else "",
         )
         for one in names
     ]
@@ -159,7 +162,8 @@ def subsets_table(analysis: Analysis) -> Table:
     ones."""
     frame = analysis.frame
     main, others = analysis.main, analysis.subsets[1:]
-    columns = [Column(scores.subset, scores.subset) for scores in analysis.subsets]
+    better = better_of(frame)
+    columns = [Column(one.subset, one.subset, better=better) for one in analysis.subsets]
     for one in others:
         columns.append(Column(f"{one.subset}_minus_{main.subset}", f"{one.subset} − {main.subset}"))
         columns.append(Column(f"{one.subset}_over_{main.subset}", f"{one.subset} / {main.subset}"))
@@ -271,6 +275,7 @@ def mcnemar_table(analysis: Analysis) -> Table | None:
             frame.contenders[place].name,
             tuple(entry for rival in rivals for entry in _against(analysis, place, rival)),
             converged=frame.contenders[place].converged,
+            axes=frame.contenders[place].axes,
         )
         for place in order
     ]
@@ -363,7 +368,8 @@ def alignment_table(analysis: Analysis) -> Table | None:
         if held:
             free = _alignment_entries(held)
             forced = _alignment_entries([one.forced for one in held])
-            rows.append(Row(contender.name, (*free, *forced), converged=contender.converged))
+            row = Row(contender.name, (*free, *forced))
+            rows.append(replace(row, converged=contender.converged, axes=contender.axes))
     if not rows:
         return None
     rows += _baseline_rows(frame.done)
@@ -420,13 +426,17 @@ def cost_table(analysis: Analysis, train_unit: str) -> Table:
     """Build the table of each contender's cost beside its main metric."""
     frame = analysis.frame
     main = main_entries(analysis)
-    columns = [Column(frame.main_metric, formats.metric_name(frame.main_metric))]
+    metric = formats.metric_name(frame.main_metric)
+    columns = [Column(frame.main_metric, metric, better=better_of(frame))]
     known = [
         one
         for one in _COSTS
         if one[0] not in _SOMETIMES or any(getattr(each.cost, one[0]) for each in frame.done)
     ]
-    columns += [Column(key, label) for key, label, _ in known]
+    columns += [
+        Column(key, label, better="higher" if form == "rate" else "lower", is_cost=True)
+        for key, label, form in known
+    ]
     rows = []
     for place in analysis.order:
         costs = [result.cost for result in frame.contenders[place].done]
@@ -455,7 +465,7 @@ def failures_table(contenders: Sequence[Contender], name: str) -> Table | None:
         failure, cell = result.failure, result.cell
         assert failure is not None, "a failed result says why"
         texts = (cell.task, cell.dataset, str(cell.seed), failure.kind, failure.message)
-        rows.append(Row(contender.name, tuple(map(Label, texts))))
+        rows.append(Row(contender.name, tuple(map(Label, texts)), axes=contender.axes))
     if not rows:
         return None
     keys = ("task", "data set", "seed", "kind", "message")

@@ -11,7 +11,7 @@ from reports import formats
 from reports.load import Catalogue, Collection
 from reports.statistics import Analysis
 from reports.statistics.baselines import best_baseline, select_by_validation
-from reports.tables import Column, Entry, Missing, Number, Row, Table
+from reports.tables import Column, Entry, Missing, Number, Row, Table, better_of
 from reports.tables.scores import ONE_SEED, main_entries, overlap_notes
 
 
@@ -37,6 +37,7 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
             f"{'' if analysis.frame.higher_is_better else ', lower is better'}",
             analysis.frame.setting.label,
             group=analysis.frame.setting.label,
+            better=better_of(analysis.frame),
         )
         for analysis in analyses
     ]
@@ -66,6 +67,12 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
         "Group 1 holds the best of a column and all that cannot be told apart from it. With few "
         "seeds that may span much: the page of the task says how large a difference they can show.",
     )
+    shared = tuple(
+        f"{analysis.frame.setting.task.capitalize()}, {analysis.frame.setting.label}: "
+        f"{analysis.frame.shared[:1].lower()}{analysis.frame.shared[1:]}"
+        for analysis in analyses
+        if analysis.frame.shared
+    )
     overlaps = tuple(
         f"{analysis.frame.setting.task.capitalize()}, {analysis.frame.setting.label}: {note}"
         for analysis in analyses
@@ -74,7 +81,7 @@ def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
     head = ("overview", "Attention by task", "attention")
     if any(not one.main.over_seeds() for one in analyses):
         overlaps = (f"{ONE_SEED} Groups then compare the models that were trained.", *overlaps)
-    return Table(*head, tuple(columns), tuple(rows), (*notes, *overlaps), shows_notes=True)
+    return Table(*head, tuple(columns), tuple(rows), (*notes, *shared, *overlaps), shows_notes=True)
 
 
 def _chosen(analysis: Analysis, attention: str, entries: Sequence[Entry]) -> Entry:

@@ -14,7 +14,7 @@ import numpy as np
 from bench.attention.registries import NO_SCORE
 from bench.store.result import Result
 from reports import formats
-from reports.load import Catalogue, Contender, Options, options_text
+from reports.load import Catalogue, Contender, Options, options_text, value_text
 from reports.statistics import Analysis, SubsetEstimates
 from reports.statistics.baselines import baselines
 from reports.statistics.significance import Estimate
@@ -26,6 +26,7 @@ from reports.tables import (
     Number,
     Row,
     Table,
+    better_of,
     contender_href,
     estimate_entry,
     mean_known,
@@ -61,7 +62,9 @@ def score_matrix(analysis: Analysis, catalogue: Catalogue) -> Table:
         f"{frame.setting.slug}-scores",
         f"{metric} by attention and score",
         "attention",
-        tuple(Column(name, name, summaries.get(name, "")) for name in columns),
+        tuple(
+            Column(name, name, summaries.get(name, ""), better=better_of(frame)) for name in columns
+        ),
         tuple(rows),
         _matrix_notes(analysis, metric),
         spanning_key="no score",
@@ -110,11 +113,13 @@ def _matrix_row(
         for place, one in enumerate(analysis.frame.contenders)
         if one.row == (attention, options)
     }
-    label = attention + options_text(options)
+    one = analysis.frame.contenders[0]
+    label = attention + options_text(one.own(options))
     known = catalogue.attention(attention)
+    axes = (("attention", attention), *((name, value_text(value)) for name, value in options))
     if NO_SCORE in places or known.classic_score == NO_SCORE:
         entry = entries[places[NO_SCORE]] if NO_SCORE in places else Missing("not run")
-        return Row(label, (), "no score function", entry)
+        return Row(label, (), "no score function", entry, axes=axes)
     task = analysis.frame.setting.task
     reasons = [catalogue.refusals.get((task, attention, score)) for score in scores]
     row = tuple(
@@ -125,7 +130,7 @@ def _matrix_row(
         else Missing("not run")
         for score, reason in zip(scores, reasons, strict=True)
     )
-    return Row(label, row, known.source)
+    return Row(label, row, known.source, axes=axes)
 
 
 def main_entries(analysis: Analysis) -> list[Entry]:
@@ -182,8 +187,10 @@ def contender_row(analysis: Analysis, place: int, entries: Sequence[Entry]) -> R
             tuple(unmarked),
             href=contender_href(analysis, place),
             converged=contender.converged,
+            axes=contender.axes,
         )
-    return Row(contender.name, (), spanning=failure_entry(contender))
+    spanning = failure_entry(contender)
+    return Row(contender.name, (), spanning=spanning, axes=contender.axes)
 
 
 def mean_entry(values: Sequence[float | None], *, digits: int = 3, form: Form = "plain") -> Entry:

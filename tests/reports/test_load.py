@@ -76,6 +76,28 @@ def test_names_and_labels_of_options():
     assert frames.Contender("none", "none", (), (), ()).name == "none"
 
 
+def test_what_all_contenders_share_is_said_once(made, catalogue):
+    sizes = {"hidden": 64, "steps": 500}
+    cells = [
+        Cell("translation", "synthetic", "soft", "dot", options={**sizes, "gate": True}),
+        Cell("translation", "synthetic", "soft", "concat", options={**sizes, "gate": False}),
+        Cell("translation", "synthetic", "none", "none", options=sizes),
+    ]
+    frame = frames.collect("here", [failed(made, cell) for cell in cells], catalogue).frames[0]
+    assert frame.shared == "All with hidden=64, steps=500."
+    names = ["none", "soft + concat (gate=false)", "soft + dot (gate=true)"]
+    assert sorted(one.name for one in frame.contenders) == names
+    assert all(dict(one.axes)["hidden"] == "64" for one in frame.contenders)
+    alone = frames.collect("here", [failed(made, Cell("t", "d", "soft", "dot"))], catalogue)
+    assert alone.frames[0].shared == ""
+
+
+def test_values_that_are_written_differently_are_not_shared(made, catalogue):
+    cells = [Cell("t", "d", name, "dot", options={"x": x}) for name, x in (("a", True), ("b", 1))]
+    frame = frames.collect("here", [failed(made, cell) for cell in cells], catalogue).frames[0]
+    assert [one.name for one in frame.contenders] == ["a + dot (x=true)", "b + dot (x=1)"]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("../../etc/passwd", "etc-passwd"), ("A b_C", "a-b-c"), ("", "unnamed"), ("日本", "unnamed")],

@@ -56,6 +56,7 @@ addEventListener("load", () => {
     one.plot.replaceChildren(box);
     one.made = await vegaEmbed(box, one.spec, {
       ...options, actions, downloadFileName: one.name, config: { ...look, legend: { ...look.legend, disable: true } } });
+    box.querySelector("summary").setAttribute("aria-label", "Save this figure");
     if (one.hidden.size) await one.made.view.signal("hidden", [...one.hidden]).runAsync();
   };
 

@@ -28,12 +28,16 @@
     });
   };
 
-  // The only way that scripts of other files get into a page (`strict-dynamic`): what draws figures,
-  // and the attention explorer, which loads the data of its examples likewise.
-  const drawers = { "figure.chart": "figures.js", "form.explorer": "explorer.js" };
+  // The only way that scripts of other files get into a page (`strict-dynamic`): what lets tables
+  // answer, what draws figures, and the attention explorer, which loads its examples likewise.
+  const scripts = {
+    "table[data-name], :is(h2, h3)[id]": "tables.js",
+    "figure.chart": "figures.js",
+    "form.explorer": "explorer.js",
+  };
   const load = () => {
-    for (const [drawn, file] of Object.entries(drawers)) {
-      if (!document.querySelector(drawn)) continue;
+    for (const [needed, file] of Object.entries(scripts)) {
+      if (!document.querySelector(needed)) continue;
       const script = document.createElement("script");
       script.src = file;
       script.async = false;

@@ -133,9 +133,9 @@ def test_paper_shows_what_is_folded(opened):
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.locator("details:not([open])").count() == 0
+    assert page.locator("main details:not([open], .vega-embed details)").count() == 0
     page.evaluate("dispatchEvent(new Event('afterprint'))")
-    assert page.locator("details[open]").count() == 0
+    assert page.locator("main details[open]:not(.vega-embed details)").count() == 0
 
 
 @pytest.fixture
@@ -288,9 +288,9 @@ def test_the_page_on_tuning_is_read_on_any_screen(browser, tuned, width, scheme)
     page.goto((tuned / "index.html").as_uri())
     page.locator("header a", has_text="Tuning").click()
     assert page.locator("header a[aria-current=page]").text_content() == "Tuning"
-    page.locator("summary").nth(1).click()
-    assert page.locator("details[open] td", has_text="winner").count() == 1
-    assert page.locator("details[open] td", has_text="stopped early").count() == 2
+    page.locator("section > details > summary").nth(1).click()
+    assert page.locator("section > details[open] td", has_text="winner").count() == 1
+    assert page.locator("section > details[open] td", has_text="stopped early").count() == 2
     page.wait_for_selector("html[data-drawn]", state="attached")
     assert page.locator("figure .plot svg.marks").count() == 2
     for drawing in page.locator("figure .plot svg.marks").all():

@@ -165,3 +165,22 @@ def test_names_never_leave_the_folder(name):
     page = cell_page_name(setting, frames.Contender(name, name, (), (), ()))
     assert set(page) <= set("abcdefghijklmnopqrstuvwxyz0123456789-.")
     assert ".." not in page
+
+
+def test_a_page_tells_all_figures_settings_and_provenance(tmp_path):
+    store = Store.open(tmp_path, create=True)
+    for seed in (0, 1):
+        cell = Cell("t", "d", "soft", "concat", seed=seed, options={"gate": True})
+        put(store, cell, [0.2, 0.4], headline="accuracy")
+    analysis = analysed(store)
+    page = next(cell_pages(analysis, store, TASK))
+    results = analysis.frame.contenders[0].done
+    assert [column.label for column in page.figures.columns] == ["mean", "seed 0", "seed 1"]
+    keys = {key for one in results for key in one.metrics}
+    ends = {key for key in keys if key.endswith(("_low", "_high"))}
+    assert len(page.figures.rows) == len(keys - ends) > 0
+    settings = {fact.label: fact.text for fact in page.settings}
+    assert settings["attention"] == "soft" and settings["gate"] == "true"
+    told = {fact.label: fact.text for fact in page.provenance}
+    assert told["version"] == results[0].provenance.package_version
+    assert all(result.hash in told["results"] for result in results)

@@ -1,0 +1,68 @@
+"""What the script of tables reads: figures behind the texts of a table, as data attributes.
+
+A page shows rounded texts; `tables.js` sorts, filters, marks and copies by the figures themselves.
+Attributes are written only where there is something to say, so that pages stay small.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from markupsafe import Markup
+
+from reports.tables import Entry, Number, Row, Table
+
+#: File name of the script that answers in tables, one for a whole site.
+TABLES = "tables.js"
+
+_SCRIPT = Path(__file__).parent / "assets" / TABLES
+
+
+def tables_script() -> str:
+    """The script that lets tables be sorted, filtered, searched, narrowed and copied."""
+    return _SCRIPT.read_text(encoding="utf-8")
+
+
+def cell_data(entry: Entry) -> Markup:
+    """The attributes of a cell: value, ends of the interval and tie group of a number."""
+    if not isinstance(entry, Number):
+        return Markup()
+    return _attributes(value=entry.value, low=entry.low, high=entry.high, group=entry.group)
+
+
+def row_data(row: Row) -> Markup:
+    """The attributes of a row: its place on the axes (attention, score, backbone, options)."""
+    return _attributes(axes=json.dumps(dict(row.axes), ensure_ascii=False) if row.axes else None)
+
+
+def column_data(table: Table, place: int) -> Markup:
+    """The attributes of the heading of a column.
+
+    `better` is the direction of the column's metric, `cost` that of a cost, `percent` stands where
+    its figures are fractions shown as percentages, `digits` is the number of decimals shown.
+    """
+    column = table.columns[place]
+    entries = [one.spanning or one.entries[place] for one in table.rows]
+    first = next((one for one in entries if isinstance(one, Number)), None)
+    better = column.better or None
+    return _attributes(
+        key=column.key,
+        better=None if column.is_cost else better,
+        cost=better if column.is_cost else None,
+        percent="" if first and first.form == "percent" else None,
+        digits=first.digits if first and first.form == "plain" else None,
+    )
+
+
+def table_data(table: Table) -> Markup:
+    """The attributes of a table: its name, and whether its columns share one scale (a matrix)."""
+    return _attributes(name=table.name, matrix="" if table.spanning_key else None)
+
+
+def _attributes(**values: object) -> Markup:
+    return Markup("").join(
+        Markup(' data-{}="{}"').format(name, value if isinstance(value, str) else repr(value))
+        for name, value in values.items()
+        if value is not None
+    )

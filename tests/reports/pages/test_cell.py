@@ -173,7 +173,7 @@ def test_a_page_tells_all_figures_settings_and_provenance(tmp_path):
         cell = Cell("t", "d", "soft", "concat", seed=seed, options={"gate": True})
         put(store, cell, [0.2, 0.4], headline="accuracy")
     analysis = analysed(store)
-    page = next(cell_pages(analysis, store, TASK))
+    page = next(pages_of(store))
     results = analysis.frame.contenders[0].done
     assert [column.label for column in page.figures.columns] == ["mean", "seed 0", "seed 1"]
     keys = {key for one in results for key in one.metrics}

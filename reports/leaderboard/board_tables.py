@@ -18,7 +18,7 @@ from reports.formats import metric_name
 from reports.leaderboard.board import NO_REFERENCE, Board, BoardEntry, ClassBoard, SettingBoard
 from reports.leaderboard.rules import ReferenceSetting, Track
 from reports.load import all_converged, slug
-from reports.pages import template_environment
+from reports.pages import STYLE, style_sheet, template_environment
 from reports.pages.table_data import TABLES, tables_script
 from reports.statistics.significance import (
     Estimate,
@@ -361,7 +361,7 @@ def write_board(board: Board, out: Path) -> list[Path]:
     }
     for table in (*(table for part in found for table in part.tables), bundles):
         files[f"tables/{table.name}.csv"] = csv_text(table)
-    files[TABLES] = tables_script()
+    files |= {STYLE: style_sheet(), TABLES: tables_script()}
     return write_files(out, files.items(), "board")
 
 

@@ -1,9 +1,10 @@
 """Pages: HTML that opens from the file system, without any network.
 
-Style and script stand in every page; a content policy lets nothing run but that script and the
-files of the site that it loads itself. A script in somebody's sentence therefore stays a text even
-if an escape were forgotten. `figures.js` draws the figures, whose data stand in the pages;
-`explorer.js` draws attention, of examples whose data it loads when they are looked at.
+`site.css` is the style of all pages. A short script stands in every page; a content policy lets
+nothing run but that script and the files of the site that it loads itself. A script in somebody's
+sentence therefore stays a text even if an escape were forgotten. `figures.js` draws the figures,
+whose data stand in the pages; `explorer.js` draws attention, of examples whose data it loads when
+they are looked at.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from reports.load import slug
 from reports.pages.table_data import cell_data, column_data, row_data, table_data
 from reports.tables import Label, Missing, Number, task_page_name
 
+#: File name of the style, one for a whole site.
+STYLE = "site.css"
 #: File name of the script that draws figures, one for a whole site.
 FIGURES = "figures.js"
 
@@ -42,7 +45,7 @@ def asset(name: str) -> str:
 
 
 def template_environment() -> Environment:
-    """The Jinja environment of all pages: templates, filters, style, script and content policy.
+    """The Jinja environment of all pages: templates, filters, script and content policy.
 
     Every value is escaped unless it is Markup.
     """
@@ -54,7 +57,6 @@ def template_environment() -> Environment:
         lstrip_blocks=True,
     )
     script = asset("site.js")
-    style = css_variables() + asset("site.css")
     made.filters |= {
         "layout": _layout,
         "rows": _data,
@@ -76,18 +78,23 @@ def template_environment() -> Environment:
     }
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     made.globals |= {
-        "style": Markup(style),
+        "stylesheet": STYLE,
         "script": Markup(script),
         # The script of pages alone runs, and what it loads; the explorer plays sounds that it has
         # put together.
         "policy": (
-            f"default-src 'none'; style-src 'unsafe-inline'; "
+            f"default-src 'none'; style-src 'self' file: 'unsafe-inline'; "
             f"script-src 'sha256-{digest}' 'strict-dynamic'; "
             "img-src data:; media-src blob:; base-uri 'none'; form-action 'none'"
         ),
         "explorer_style": Markup(asset("explorer.css")),
     }
     return made
+
+
+def style_sheet() -> str:
+    """The style of all pages, one file for a whole site: colours of both themes, and rules."""
+    return css_variables() + asset(STYLE)
 
 
 def figures_script() -> str:

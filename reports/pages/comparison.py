@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reports import formats
 from reports.load import BenchmarkSetting
-from reports.pages import template_environment
+from reports.pages import STYLE, style_sheet, template_environment
 from reports.pages.table_data import TABLES, tables_script
 from reports.statistics.comparison import CellDifference, StoreComparison
 from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, metric_number
@@ -20,7 +20,8 @@ def write_comparisons(comparisons: Sequence[StoreComparison], out: Path) -> list
     parts = [(one, tables(one, place)) for place, one in enumerate(comparisons, start=1)]
     page = template_environment().get_template("compare.html.j2").render(parts=parts)
     files = [(f"tables/{one.name}.csv", csv_text(one)) for _, own in parts for one in own]
-    files += [("index.html", formats.clean(page)), (TABLES, tables_script())]
+    files += [("index.html", formats.clean(page)), (STYLE, style_sheet())]
+    files.append((TABLES, tables_script()))
     return write_files(out, files, "comparison")
 
 

@@ -9,7 +9,15 @@ from reports.figures import Figure
 from reports.figures.static import Format, converted
 from reports.formats import clean
 from reports.load import BenchmarkSetting
-from reports.pages import EXPLORER, FIGURES, asset, figures_script, template_environment
+from reports.pages import (
+    EXPLORER,
+    FIGURES,
+    STYLE,
+    asset,
+    figures_script,
+    style_sheet,
+    template_environment,
+)
 from reports.pages.replication import command, summary_table, tables_of
 from reports.pages.report import Report, Section
 from reports.pages.table_data import TABLES, tables_script
@@ -168,6 +176,7 @@ def write_report(report: Report, out: Path, formats: tuple[Format, ...] = ()) ->
 
 def _files(report: Report, formats: tuple[Format, ...]) -> Iterator[tuple[str, str | bytes]]:
     yield from pages(report, formats).items()
+    yield STYLE, style_sheet()
     yield FIGURES, figures_script()
     yield TABLES, tables_script()
     if any(section.explorer.examples for section in report.sections):

@@ -270,4 +270,4 @@ def test_overlaps_stand_beside_the_figures(tmp_path) -> None:
     for cell in section.cells:
         assert cell.overlaps == (told,) and "words are lower-cased" in cell.notes
         page = made[cell.href]
-        assert page.index(told) < page.index("<h2>Seeds</h2>") < page.index("words are lower-cased")
+        assert page.index(told) < page.index(">Seeds</h2>") < page.index("words are lower-cased")

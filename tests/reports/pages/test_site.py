@@ -194,6 +194,15 @@ def test_only_our_own_script_may_run(pages, site):
         assert f"sha256-{digest}" in text
 
 
+def test_all_pages_link_the_one_style(site):
+    for path in site.glob("*.html"):
+        text = path.read_text("utf-8")
+        assert text.count('<link rel="stylesheet" href="site.css">') == 1, path.name
+        assert "style-src &#39;self&#39; file:" in text, path.name
+    style = (site / "site.css").read_text("utf-8")
+    assert "--ink:" in style and "@media print" in style
+
+
 def test_pages_stay_small(site):
     for path in site.glob("*.html"):
         explorer = path.name.startswith("attention-")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import altair as alt
 import pandas as pd
@@ -147,12 +147,17 @@ def shown(field: str) -> alt.FilterTransform:
     return alt.FilterTransform(f"indexof({HIDDEN}, datum[{field!r}]) < 0")
 
 
-def zoom(name: str = "zoom") -> alt.SelectionParameter:
-    """Moves and stretches the axes while Shift is held, so that pages scroll as ever."""
+def zoom(name: str = "zoom", *axes: Literal["x", "y"]) -> alt.SelectionParameter:
+    """Moves and stretches the axes while Shift is held, so that pages scroll as ever.
+
+    Args:
+        axes: those with a continuous scale, where not both have one.
+    """
     return alt.SelectionParameter(
         name=name,
         select=alt.IntervalSelectionConfig(
             type="interval",
+            encodings=list(axes) or alt.Undefined,
             zoom="wheel![event.shiftKey]",
             translate="[pointerdown[event.shiftKey], window:pointerup] > window:pointermove!",
         ),

@@ -79,9 +79,9 @@ def _candidates(mechanisms: tuple[str, ...]) -> alt.Chart:
         },
         data=parts.named(),
         transform=[parts.shown("kind")],
-        params=[parts.hidden(), parts.zoom()],
+        params=[parts.hidden(), parts.zoom("zoom", "x")],
         width=_WIDTH,
-        height={"step": _ROW},
+        height=_ROW * len(mechanisms),
         config=parts.configuration(),
     )
 

@@ -189,13 +189,13 @@ def test_bad_lines_of_json_are_all_found(tmp_path: Path) -> None:
     write_lines(tmp_path / "train.jsonl", rows(20))
     path = tmp_path / "test.jsonl"
     path.write_text('{"document": "a"}\n{"document"\n{"document": "a", "summary": null}\n')
-    with pytest.raises(UsageError, match=r"test\.jsonl:1: 3 problems, the first: no column 'summ"):
+    with pytest.raises(UsageError, match=r"test\.jsonl:2: 3 problems, the first: not JSON"):
         load("jsonl", tmp_path)
     found = problems("jsonl", tmp_path)
     assert [line.removeprefix(str(path)).split(";")[0] for line in found] == [
-        ":1: no column 'summary'",
         ":2: not JSON (Expecting ':' delimiter at column 12)",
         ":3: column 'summary': expected text, got NoneType",
+        ":1: no column 'summary'",  # last, since lines that lack it are counted
     ]
 
 

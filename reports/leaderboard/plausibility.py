@@ -241,10 +241,12 @@ def copies(trials: Iterable[tuple[Cell, Sequence[Prediction]]]) -> Iterator[Copy
 
     Another model can write the same texts (always the same one, or all right); it does not give all
     of them the same probabilities. Where probabilities are not kept, the same outputs are copies
-    too.
+    too. Trials of which neither is known (bundles of statistics alone) are not compared.
     """
     seen: dict[tuple[str, ...], Cell] = {}
     for cell, rows in trials:
+        if not any(one.prediction or one.extra.keys() & set(OWN) for one in rows):
+            continue
         told = sorted(
             json.dumps([one.subset, one.example, one.prediction, *map(one.extra.get, OWN)])
             for one in rows
@@ -252,5 +254,5 @@ def copies(trials: Iterable[tuple[Cell, Sequence[Prediction]]]) -> Iterator[Copy
         digest = hashlib.sha256("\n".join(told).encode()).hexdigest()
         first = seen.setdefault((cell.task, cell.dataset, cell.budget, digest), cell)
         names = [(one.seed, one.attention, one.score) for one in (cell, first)]
-        if rows and names[0] != names[1]:
+        if names[0] != names[1]:
             yield Copy(cell, first)

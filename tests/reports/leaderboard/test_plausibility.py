@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 from bundles import changed, in_record, in_rows, members
+from fake_trials import fake_cell
 
 from bench.errors import UsageError
 from bench.store.cell import Cell
 from bench.store.store import Store
 from reports.leaderboard.bundle import examples_of, record_of, title_problem
+from reports.leaderboard.plausibility import copies
 from reports.leaderboard.submission import submit
+from tasks.evaluation.scoring import Prediction
 
 Record = dict[str, Any]
 
@@ -237,3 +240,23 @@ def forged(trials, tmp_path: Path, task: str, record=None, rows=None) -> list[st
     if rows is not None:
         changes[examples_of(hash)] = in_rows(rows)
     return trials.said(changed(trials.of(task), tmp_path / "b.zip", changes))
+
+
+@pytest.mark.parametrize(
+    ("prediction", "extra", "copied"),
+    [
+        ("neutral", {}, True),
+        ("", {"probabilities": [0.2, 0.5, 0.3]}, True),
+        (
+            "",
+            {},
+            False,
+        ),  # statistics alone: two seeds can be right on the same
+    ],
+)
+def test_seeds_are_copies_where_outputs_or_likelihoods_are_known_to_be_the_same(
+    prediction: str, extra: dict[str, Any], copied: bool
+) -> None:
+    row = Prediction("1", "test", "", (), prediction, 3, 1.0, (1.0,), extra)
+    found = list(copies([(fake_cell(1), [row]), (fake_cell(2), [row])]))
+    assert [copy.is_refused for copy in found] == ([True] if copied else [])

@@ -224,7 +224,8 @@ def test_the_site_is_built_and_its_links_lead_somewhere(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     built = sorted(path.stem for path in (tmp_path / "site").glob("*.html"))
-    assert {page.stem for page in PAGES if page.parent.name == "docs"} <= set(built)
+    pages = {page.stem for page in PAGES if page.parent.name == "docs"}
+    assert pages - {"results_notes"} <= set(built)  # a part of results.md
     for page in (tmp_path / "site").glob("*.html"):
         content = page.read_text("utf-8")
         for target in re.findall(r'(?:href|src)="([^"]+)"', content):

@@ -59,7 +59,7 @@ def changed(
     return write(target, {**content, "bundle.json": json.dumps(record).encode()})
 
 
-def tested_on(bundle: Path, hash: str) -> str:
+def member_of(bundle: Path, hash: str) -> str:
     """The member with the main test set of a trial."""
     manifest = json.loads(members(bundle)["bundle.json"])
     return f"testsets/{manifest['trials'][hash]['test_sets'][0][1]}.json"

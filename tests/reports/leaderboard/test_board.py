@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundles import changed, in_record, tested_on
+from bundles import changed, in_record, member_of
 
 from bench.errors import UsageError
 from bench.store.result import Result
@@ -194,7 +194,8 @@ def test_a_short_cell_stays_on_one_line(trials, reference, verdicts, tmp_path: P
     write_board(assemble(verdicts, trials.rules, reference), tmp_path)
     page = (tmp_path / "index.html").read_text("utf-8")
     assert '<td class="text short">2 of 2</td>' in page
-    assert re.search(r"\.short\{[^}]*white-space:nowrap", page)
+    style = (tmp_path / "site.css").read_text("utf-8")
+    assert re.search(r"\.short\{[^}]*white-space:nowrap", style)
     assert "alignment, " in page and '<td class="text short">alignment, ' not in page
 
 
@@ -269,7 +270,7 @@ def test_scripts_stay_text(trials, tmp_path: Path, text: str) -> None:
     def says(tested) -> None:
         tested["examples"][0] = text
 
-    name = tested_on(trials.of("entailment"), trials.trial("entailment"))
+    name = member_of(trials.of("entailment"), trials.trial("entailment"))
     honest = changed(
         trials.of("entailment"), tmp_path / "honest.zip", {}, manifest=lambda m: m.update(name=text)
     )

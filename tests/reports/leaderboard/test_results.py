@@ -76,10 +76,10 @@ def test_one_seed_describes_and_claims_nothing(results: Results) -> None:
 
 
 def test_readme_has_its_table_between_the_marks(results: Results) -> None:
-    old = f"# Title\n{BEGIN}\nold\n{END}\nrest\n"
+    old = f"# Title\n{BEGIN}\nbefore\n{END}\nrest\n"
     new = readme_text(old, results, "README.md")
     assert new.startswith(f"# Title\n{BEGIN}\n| mechanism |") and new.endswith(f"{END}\nrest\n")
-    assert "old" not in new and "soft + concat" in new
+    assert "before" not in new and "soft + concat" in new
     assert readme_text(new, results, "README.md") == new
     with pytest.raises(UsageError, match="has no section for results"):
         readme_text("# Title\n", results, "README.md")

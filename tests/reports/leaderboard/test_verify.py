@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bundles import Change, changed, in_record, in_rows, members, tested_on, write
+from bundles import Change, changed, in_record, in_rows, member_of, members, write
 
 from reports.leaderboard.bundle import examples_of, open_bundle, record_of
 from reports.leaderboard.submission import submit
@@ -213,7 +213,7 @@ def test_altered_rows_are_found(said: Said, edit, wanted: str) -> None:
 )
 def test_an_altered_test_set_is_found(trials, tmp_path: Path, edit, wanted: list[str]) -> None:
     path = trials.of("translation")
-    member = tested_on(path, trials.trial("translation"))
+    member = member_of(path, trials.trial("translation"))
     check(trials.said(changed(path, tmp_path / "b.zip", {member: in_record(edit)})), *wanted)
 
 
@@ -221,7 +221,7 @@ def test_a_test_set_with_other_right_answers_is_found(trials, tmp_path: Path) ->
     """Its digest is of names and right answers; only who has the data can tell."""
     path, hash = trials.of("translation"), trials.trial("translation")
     content = members(path)
-    old = tested_on(path, hash)
+    old = member_of(path, hash)
     content[f"testsets/{'e' * 64}.json"] = content.pop(old)
     manifest = json.loads(content.pop("bundle.json"))
     manifest["trials"][hash]["test_sets"][0][1] = "e" * 64
@@ -333,7 +333,7 @@ def test_outputs_are_kept_to_where_the_licence_allows(trials, tmp_path: Path, mo
 
 def test_what_strangers_wrote_is_printed_plainly(trials, tmp_path: Path) -> None:
     path = trials.of("translation")
-    member = tested_on(path, trials.trial("translation"))
+    member = member_of(path, trials.trial("translation"))
     rename = in_record(lambda one: one["examples"].__setitem__(0, "\x1b[2J\nfine: verified"))
     found = trials.said(changed(path, tmp_path / "b.zip", {member: rename}))
     assert any("fine: verified" in one for one in found)

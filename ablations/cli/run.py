@@ -17,20 +17,16 @@ from ablations.cli.options import (
     add_checkpoints,
     add_keep_model,
     add_tracking,
-    check_data,
     checkpoint_seconds_of,
-    data_root_of,
-    device_of,
     note,
     require_keepable,
     settings_of,
     trackers_of,
-    with_data,
 )
+from ablations.inputs import check_data, data_root_of, device_of, with_data
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from ablations.trial_interface import TrialHooks, TrialOptions
     from bench.store.cell import Cell
     from bench.store.models import Keep
     from bench.store.result import Result
@@ -168,7 +164,8 @@ def _note_other_data(cell: Cell, store: Store, splits: Mapping[str, Splits]) -> 
 def _run(
     cell: Cell, data_root: Path | None, store: Store | None, args: argparse.Namespace
 ) -> Result:
-    from ablations.cancellation import Stopped
+    from ablations.cancellation import Interrupted, Stopped, stop_signals
+    from ablations.cell_runner import run_claimed
     from ablations.trial import UNUSABLE, run_trial
     from ablations.trial_interface import TrialHooks, TrialOptions
     from ablations.trial_progress import shown_on
@@ -206,42 +203,16 @@ def _run(
             except SIGTERMException:  # a SystemExit with status 0
                 raise Stopped(signal.SIGTERM) from None
         else:
-            result = _run_claimed(cell, options, store, hooks, force=args.force)
+            with stop_signals(at_second=lambda: None) as request:
+                try:
+                    hooks = replace(hooks, asked_to_stop=request.asked)
+                    result = run_claimed(cell, options, hooks, again=args.force)
+                except Interrupted:
+                    assert request.number is not None
+                    raise Stopped(request.number) from None
     if result.failure is not None and result.failure.kind == UNUSABLE:
         raise UsageError.repeated(result.failure.message)
     return result
-
-
-def _run_claimed(
-    cell: Cell, options: TrialOptions, store: Store, hooks: TrialHooks, *, force: bool
-) -> Result:
-    """Run a cell that no other process runs. Raises UsageError where one does, and Stopped."""
-    from ablations.cancellation import Interrupted, Stopped, stop_signals
-    from ablations.cell_runner import claimed
-    from ablations.trial import run_trial
-    from ablations.trial_interface import stored_result
-    from bench.store.claims import ClaimedError
-
-    taken = "another process has taken the cell over, since this one was not heard of for minutes"
-    try:
-        with stop_signals(at_second=lambda: None) as request, claimed(cell, options) as held:
-            result = None if force else stored_result(cell, options)
-            if result is not None:  # by whom held the claim a moment ago
-                return result
-
-            def asked_to_stop() -> bool:
-                return request.asked() or (held is not None and held.lost)
-
-            try:
-                return run_trial(cell, options, replace(hooks, asked_to_stop=asked_to_stop))
-            except Interrupted:
-                if request.number is None:
-                    raise UsageError(taken, where=store.address) from None
-                raise Stopped(request.number) from None
-    except ClaimedError as error:
-        raise UsageError(
-            f"the cell is {error}", where=store.address, remedy="wait for its result"
-        ) from None
 
 
 def _warn(problem: str) -> None:

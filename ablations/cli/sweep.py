@@ -16,16 +16,14 @@ from ablations.cli.options import (
     add_checkpoints,
     add_keep_model,
     add_tracking,
-    check_data,
     checkpoint_seconds_of,
-    data_root_of,
     note,
     require_keepable,
     say,
     settings_of,
     trackers_of,
-    with_data,
 )
+from ablations.inputs import check_data, data_root_of, with_data
 from bench.errors import UsageError
 from bench.store.files import local_path
 

@@ -7,7 +7,8 @@ import os
 import sys
 from collections.abc import Callable
 
-from ablations.cli.options import data_root_of, note
+from ablations.cli.options import note
+from ablations.inputs import data_root_of
 from bench.store.files import local_path
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from bench.attention.registries import NO_SCORE, attentions, scores
 from bench.errors import UsageError
 from bench.store.cell import Cell
+from tasks.base import datasets
+from tasks.settings import budget_core_seconds
 
 if TYPE_CHECKING:
     from bench.attention.base import Placement
@@ -22,25 +24,6 @@ _GUESSES: Mapping[str, int] = {"transformer": 37, "convolutional": 30}
 _RECURRENT: Mapping[Placement, int] = {"previous-state": 21, "current-state": 14, "fixed": 13}
 #: The same for recurrent models whose decoder must go step by step.
 _STEPWISE = 21
-
-#: Core-seconds of a cell under `laptop` by task and data set, as noted beside the budgets
-#: (`tasks/*/budgets.yaml`; the middle of a range). They hold for the budget's own options.
-_NOTED: Mapping[tuple[str, str], float] = {
-    ("translation", "synthetic"): 21,
-    ("translation", "multi30k"): 600,
-    ("captioning", "synthetic"): 14,
-    ("captioning", "flickr8k"): 900,
-    ("entailment", "synthetic"): 23,
-    ("entailment", "sick"): 150,
-    ("speech", "synthetic"): 14,
-    ("speech", "fsdd"): 420,
-    ("speech", "an4"): 180,
-    ("summarization", "synthetic"): 13,
-    ("summarization", "reuters21578"): 600,
-}
-
-#: The same under `smoke`, for every task: mostly the preparation of data.
-_NOTED_SMOKE = 5.0
 
 
 def longest_first(cells: Sequence[Cell], seconds: Mapping[str, float]) -> list[Cell]:
@@ -136,9 +119,9 @@ class ExpectedCost:
         """
         total, stored, noted, unknown = 0.0, 0, 0, 0
         for cell in cells:
-            note = _NOTED_SMOKE if cell.budget == "smoke" else None
-            if cell.budget == "laptop":
-                note = _NOTED.get((cell.task, cell.dataset))
+            note = None
+            with contextlib.suppress(UsageError):  # a data set that is not installed here
+                note = budget_core_seconds(datasets(cell.task).get(cell.dataset), cell.budget)
             if cell.hash in expected:
                 total += expected[cell.hash] * cores
                 stored += 1

@@ -33,7 +33,7 @@ def longest_first(cells: Sequence[Cell], seconds: Mapping[str, float]) -> list[C
     neither come first, by a guess from how their decoder works. Equals keep their order.
 
     Args:
-        seconds: what cells took, by `kind` and by `family`.
+        seconds: what cells took, by `Cell.kind` and by `family`.
     """
 
     def expectation(cell: Cell) -> tuple[float, int]:
@@ -45,7 +45,7 @@ def longest_first(cells: Sequence[Cell], seconds: Mapping[str, float]) -> list[C
         )
         guess = _GUESSES.get(cell.backbone or attention.backbone, _RECURRENT[attention.placement])
         guess = max(guess, _STEPWISE if stepwise else 0)
-        return seconds.get(kind(cell), seconds.get(family(cell), float("inf"))), guess
+        return seconds.get(cell.kind, seconds.get(family(cell), float("inf"))), guess
 
     return sorted(cells, key=expectation, reverse=True)
 
@@ -57,11 +57,6 @@ def mean_seconds(taken: Iterable[tuple[Cell, float]]) -> dict[str, float]:
         for name in _alike(cell):
             found[name].append(seconds)
     return {name: fmean(several) for name, several in found.items()}
-
-
-def kind(cell: Cell) -> str:
-    """A name that cells share if they differ in nothing but their seed."""
-    return cell.with_seed(0).hash
 
 
 def family(cell: Cell) -> str:
@@ -83,14 +78,14 @@ def expected_seconds(cells: Iterable[Cell], means: Mapping[str, float]) -> dict[
     with the same data set, budget and backbone. Cells without any such are left out.
 
     Args:
-        means: by `kind`, `family` and `neighbourhood`, as `mean_seconds` has them.
+        means: by `Cell.kind`, `family` and `neighbourhood`, as `mean_seconds` has them.
     """
     found = {cell.hash: [means[name] for name in _alike(cell) if name in means] for cell in cells}
     return {hash: likely[0] for hash, likely in found.items() if likely}
 
 
 def _alike(cell: Cell) -> tuple[str, str, str]:
-    return kind(cell), family(cell), neighbourhood(cell)
+    return cell.kind, family(cell), neighbourhood(cell)
 
 
 @dataclass(frozen=True)

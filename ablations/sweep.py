@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ablations.cancellation import Stopped, kill_all, stop_signals
-from ablations.cell_times import expected_seconds, kind, longest_first, mean_seconds
+from ablations.cell_times import expected_seconds, longest_first, mean_seconds
 from ablations.cluster import ClusterLost, Resources, ray_folder
 from ablations.driver import drive
 from ablations.in_process import run_in_process
@@ -135,7 +135,7 @@ class Shard:
         return [
             cell
             for cell in cells
-            if int((kind(cell) if by_kind else cell.hash)[:16], 16) % self.count == self.index
+            if int((cell.kind if by_kind else cell.hash)[:16], 16) % self.count == self.index
         ]
 
 
@@ -198,7 +198,7 @@ def cells_without_model(cells: Iterable[Cell], store: Store, keep: Keep) -> list
     if keep == "best":
         best: dict[str, Result] = {}
         for one in sorted(finished, key=_validation_rank, reverse=True):
-            best[kind(one.cell)] = one
+            best[one.cell.kind] = one
         finished = list(best.values())
     return [one.cell for one in finished if one.hash not in kept]
 

@@ -1,11 +1,11 @@
 """Kept models: parameters, and what a model needs besides to read input of a user's own.
 
-    STORE/models/<setting>-<hash>.safetensors
+    STORE/models/<kind>-<hash>.safetensors
 
 Each is one file, so that it is written, replaced and removed whole. The tensors of the model and of
 its task's processor lie in it under their names, and its header, which is plain text, says what
-they are. `setting` is the beginning of a hash that cells share if they differ in nothing but their
-seed. Nothing in a file is code, and nothing is pickled.
+they are. `kind` is the beginning of the hash that cells share if they differ in nothing but their
+seed (`Cell.kind`). Nothing in a file is code, and nothing is pickled.
 """
 
 from __future__ import annotations
@@ -139,19 +139,15 @@ class Models:
     def _headers(self, cell: Cell) -> Iterator[ModelHeader]:
         """Headers of the models of a setting; those that cannot be read are passed over."""
         for name in self.names().values():
-            if name.startswith(_setting(cell)):
+            if name.startswith(cell.kind[:16]):
                 path = f"models/{name}"
                 with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
                     size = int.from_bytes(self._files.read_start(path, _LENGTH), "little")
                     yield _header(self._files.read_start(path, _LENGTH + min(size, _LONGEST)))
 
 
-def _setting(cell: Cell) -> str:
-    return cell.with_seed(0).hash[:16]
-
-
 def _path(cell: Cell) -> str:
-    return f"models/{_setting(cell)}-{cell.hash}.safetensors"
+    return f"models/{cell.kind[:16]}-{cell.hash}.safetensors"
 
 
 def _packed(header: ModelHeader, tensors: Mapping[str, Tensor]) -> bytes:

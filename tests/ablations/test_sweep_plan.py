@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fake_trials import fake_cell, fake_result
 
-from ablations.cell_times import family, kind, longest_first, mean_seconds, neighbourhood
+from ablations.cell_times import family, longest_first, mean_seconds, neighbourhood
 from ablations.cluster import Resources
 from ablations.sweep import (
     SweepPlan,
@@ -109,7 +109,7 @@ def test_the_order_knows_what_cells_took(store: Store) -> None:
 
     plan = plan_sweep(CELLS, store, order=order)  # type: ignore[arg-type]
     cell = fake_cell(1, sleep=0.5)
-    assert seen == dict.fromkeys((kind(cell), family(cell), neighbourhood(cell)), 0.5)
+    assert seen == dict.fromkeys((cell.kind, family(cell), neighbourhood(cell)), 0.5)
     assert plan.to_run == tuple(reversed(CELLS))
 
 
@@ -168,11 +168,11 @@ def test_relatives_stand_in_for_cells_without_times() -> None:
 
 def test_measured_times_count_more_than_guesses() -> None:
     cells = [cell("soft", "dot", seed=2), cell("none", "none", seed=2), cell("global", "dot")]
-    seconds = {kind(cell("soft", "dot")): 3.0, kind(cell("none", "none")): 9.0}
+    seconds = {cell("soft", "dot").kind: 3.0, cell("none", "none").kind: 9.0}
     ordered = longest_first(cells, seconds)
     assert [c.attention for c in ordered] == ["global", "none", "soft"]
 
 
 def test_seeds_share_a_kind_and_nothing_else_does() -> None:
-    assert kind(cell("soft", "dot", seed=1)) == kind(cell("soft", "dot", seed=2))
-    assert kind(cell("soft", "dot")) != kind(cell("soft", "concat"))
+    assert cell("soft", "dot", seed=1).kind == cell("soft", "dot", seed=2).kind
+    assert cell("soft", "dot").kind != cell("soft", "concat").kind

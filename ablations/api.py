@@ -26,7 +26,6 @@ from bench.errors import UsageError
 from bench.store.cell import Scalar
 from bench.store.result import Result
 from bench.store.store import Store
-from tasks.base import Paths
 from tasks.plan import make_cell
 
 __all__ = ["Axes", "Resources", "Study", "run", "sweep"]
@@ -85,13 +84,7 @@ def run(
     if held is not None and not again and held.statuses([cell.hash]).get(cell.hash) == "done":
         return held.get(cell.hash)
     check_data([cell], root)
-    trial = TrialOptions(
-        store_address=None if held is None else held.address,
-        data_root=None if root is None else str(root),
-        cache=str(Paths.of_user(None).cache if held is None else held.cache),
-        threads=threads,
-        device=device_of(device),
-    )
+    trial = TrialOptions.of(held, root, threads=threads, device=device_of(device))
     made = run_claimed(cell, trial, again=again)
     if made.failure is not None and made.failure.kind == UNUSABLE:
         raise UsageError.repeated(made.failure.message)
@@ -146,10 +139,9 @@ def sweep(
     check_data(plan.to_run, root)
     resources = resources or Resources()
     gpus = resources.gpus_per_rank
-    trial = TrialOptions(
-        store_address=held.address,
-        data_root=None if root is None else str(root),
-        cache=str(held.cache),
+    trial = TrialOptions.of(
+        held,
+        root,
         threads=resources.threads,
         device="cuda" if gpus else "cpu",
         gpu_share=gpus or 1.0,

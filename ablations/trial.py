@@ -188,7 +188,8 @@ def _train_and_test(
         seed_all(cell.seed)  # whether data came from a cache must not show
         module = plan.task.module(plan, data)
         train_seconds = fit(plan, module, data, options, hooks)
-        hooks.progress(TrialProgress("testing", *2 * [plan.settings.max_steps]))
+        steps = plan.settings.max_steps
+        hooks.progress(TrialProgress("testing", steps, steps))
         evaluation = _evaluate(plan, module, data, options)
     cost = Cost(
         parameters=count_parameters(module),

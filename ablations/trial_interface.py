@@ -90,6 +90,23 @@ class TrialOptions:
         own = {hash: tuple(notes) for hash, notes in self.own_notes.items()}
         object.__setattr__(self, "own_notes", own)
 
+    @classmethod
+    def of(cls, store: Store | None, data_root: Path | None, **others: Any) -> TrialOptions:
+        """Options of trials of this process's user.
+
+        Args:
+            store: keeps results, and what is prepared; without one that lies in the user's cache.
+            others: attributes by name.
+        """
+        from tasks.base import Paths
+
+        return cls(
+            store_address=None if store is None else store.address,
+            data_root=None if data_root is None else str(data_root),
+            cache=str(Paths.of_user(None).cache if store is None else store.cache),
+            **others,
+        )
+
     def store(self) -> Store | None:
         """The store, which whoever made these options has found usable."""
         if self.store_address is None:

@@ -170,7 +170,6 @@ def _run(
     from ablations.trial_interface import TrialHooks, TrialOptions
     from ablations.trial_progress import shown_on
     from bench.tracking import decide
-    from tasks.base import Paths
 
     check_data([cell], data_root)
     wanted, track = trackers_of(args, "off")
@@ -179,10 +178,9 @@ def _run(
     )
     if wanted == "online" and tracking.mode != "online":
         _warn(f"W&B {tracking.mode} ({tracking.reason})")
-    options = TrialOptions(
-        store_address=None if store is None else store.address,
-        data_root=None if data_root is None else str(data_root),
-        cache=str(Paths.of_user(None).cache if store is None else store.cache),
+    options = TrialOptions.of(
+        store,
+        data_root,
         threads=args.threads,
         device=device_of(args.device),
         wandb=tracking.mode,

@@ -303,10 +303,9 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         due = search.due(cells, store, args.limit)
     check_data(due, data_root)
     tracking = decide(request, folder=store.wandb)
-    options = TrialOptions(
-        store_address=store.address,
-        data_root=None if data_root is None else str(data_root),
-        cache=str(store.cache),
+    options = TrialOptions.of(
+        store,
+        data_root,
         threads=resources.threads,
         device="cuda" if gpus else "cpu",
         gpu_share=gpus or 1.0,

@@ -93,14 +93,16 @@ class KeptModel:
         """
         import torch
 
-        check_inputs(self.cell.task, self.inputs, given)
+        inputs = _checked_inputs(self.cell.task, self.inputs, given)
         self._module.settings = _decoded_with(self._settings, decoding or {})
         with torch.inference_mode():
-            return self._processor.answer(self._module, given)  # type: ignore[arg-type]
+            return self._processor.answer(self._module, inputs)
 
 
-def check_inputs(task: str, inputs: tuple[InputKind, ...], given: Mapping[str, Any]) -> None:
-    """Raise UsageError unless this is the input that a task's models take."""
+def _checked_inputs(
+    task: str, inputs: tuple[InputKind, ...], given: Mapping[str, Any]
+) -> dict[InputKind, Any]:
+    """The input by its kind. Raises UsageError unless it is what a task's models take."""
     options = " and ".join(f"--{kind}" for kind in inputs)
     for kind in given:
         if kind not in inputs:
@@ -108,6 +110,7 @@ def check_inputs(task: str, inputs: tuple[InputKind, ...], given: Mapping[str, A
     missing = [f"--{kind}" for kind in inputs if kind not in given]
     if missing:
         raise UsageError(f"{' and '.join(missing)} missing: a model of {task} takes {options}")
+    return {kind: given[kind] for kind in inputs}
 
 
 def _decoded_with(settings: Any, changes: Mapping[str, Any]) -> Any:

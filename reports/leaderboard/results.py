@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -114,10 +114,8 @@ def gather(rules: Rules, study: Study, files: Sequence[Path] | None = None) -> R
     board = build_board(entry_files() if files is None else files, rules, load_reference(), None)
     results: dict[str, Result] = {}
     for verdict in board.verdicts:
-        for one in verdict.results:
-            if one.cell.seed in rules.seeds:
-                named = one.model_copy(update={"hash": f"{verdict.bundle.id}-{one.hash}"})
-                results.setdefault(one.hash, named)
+        for hash, one in verdict.counted(rules).items():
+            results.setdefault(hash, one)
     return Results(
         board,
         study,
@@ -177,8 +175,7 @@ def results_table(analysis: Analysis) -> Table:
 def _entries(analysis: Analysis, place: int) -> Iterator[Entry]:
     contender, metric = analysis.frame.contenders[place], analysis.frame.main_metric
     for one in analysis.subsets:
-        entry = estimate_entry(one.estimates[place], metric, group=one.groups[place])
-        yield entry
+        yield estimate_entry(one.estimates[place], metric, group=one.groups[place])
     group = analysis.main.groups[place]
     yield Label("" if group is None else str(group))
     minutes = [core_minutes(result) for result in contender.done]
@@ -258,12 +255,11 @@ def _several_seeds(results: Results) -> bool:
 
 
 def _best(analysis: Analysis) -> Entry:
-    place = analysis.order[0]
-    entry = _figure(analysis, analysis.frame.contenders[place].name)
-    name = analysis.frame.contenders[place].name
-    mark = "" if analysis.frame.contenders[place].converged is not False else " \N{DAGGER}"
+    best = analysis.frame.contenders[analysis.order[0]]
+    entry = _figure(analysis, best.name)
+    mark = " \N{DAGGER}" if best.converged is False else ""
     if isinstance(entry, Number):
-        return Label(f"{name}{mark}: {entry.text} {entry.interval}".strip())
+        return Label(f"{best.name}{mark}: {entry.text} {entry.interval}".strip())
     return entry
 
 
@@ -276,7 +272,7 @@ def _figure(analysis: Analysis, name: str) -> Entry:
                 group=analysis.main.groups[place],
             )
             if isinstance(entry, Number):
-                return Number(**{**vars(entry), "converged": contender.converged})
+                return replace(entry, converged=contender.converged)
     return Missing("not run")
 
 

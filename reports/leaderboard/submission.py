@@ -114,8 +114,8 @@ def submit(
     unreadable: list[Unreadable] = []
     found = [one for one in store.results(unreadable) if selected.takes(one)]
     done = [one for one in found if one.status == "done"]
-    packed = [one for one in done if one.cell_json["seed"] in rules.seeds]
-    if not packed:
+    chosen = [one for one in done if one.cell_json["seed"] in rules.seeds]
+    if not chosen:
         seeds = ", ".join(map(str, rules.seeds))
         why = f"{plural(len(done), 'finished result')} of other seeds" if done else "none finished"
         if unreadable:
@@ -126,17 +126,17 @@ def submit(
             where=store.address,
             remedy="`attnbench sweep --seeds` makes some",
         )
-    manifest = _pack(store, packed, target, name, kind, rules.version)
+    manifest = _pack(store, chosen, target, name, kind, rules.version)
     left_out = {
         "that failed": len(found) - len(done),
-        "of seeds that do not count": len(done) - len(packed),
+        "of seeds that do not count": len(done) - len(chosen),
     }
-    open_cells = missing_seeds([one.cell for one in packed], rules)
+    open_cells = missing_seeds([one.cell for one in chosen], rules)
     notes = [
         *(f"left out: {one}" for one in unreadable),
         *(f"left out: {plural(n, 'result')} {why}" for why, n in left_out.items() if n),
         *([open_summary(open_cells)] if open_cells else []),
-        *(f"the rules will say: {one}" for one in _foreseen(store, packed, manifest, rules)),
+        *(f"the rules will say: {one}" for one in _foreseen(store, chosen, manifest, rules)),
     ]
     return Submission(target, manifest, tuple(notes))
 

@@ -20,6 +20,7 @@ from typing import Any
 import pandas as pd
 
 from bench.errors import UsageError
+from reports.formats import yes_or_no
 from reports.latex_width import WIDEST_TEXT, column_width, fitting, heading_lines, text_width
 from reports.tables import UNCONVERGED, Entry, Label, Missing, Number, Row, Table
 
@@ -52,15 +53,15 @@ def csv_frame(table: Table) -> pd.DataFrame:
     grid = [_entries(row, table, f"{row.label} needs a score function") for row in table.rows]
     found: list[tuple[str, list[Any]]] = [(table.corner, [row.label for row in table.rows])]
     if any(row.converged is not None for row in table.rows):
-        found.append(("converged", [_yes_or_no(row.converged) for row in table.rows]))
+        found.append(("converged", [yes_or_no(row.converged) for row in table.rows]))
     for place, key in enumerate(keys):
         entries = [line[place] for line in grid]
         values = [one.value if isinstance(one, Number) else one.text for one in entries]
         found.append((key, values))
         for part in _parts(entries, table):
-            found.append((f"{key}_{part}", [getattr(one, part, None) for one in entries]))
-            if part == "converged":
-                found[-1] = found[-1][0], [_yes_or_no(value) for value in found[-1][1]]
+            beside = [getattr(one, part, None) for one in entries]
+            told = [yes_or_no(one) for one in beside] if part == "converged" else beside
+            found.append((f"{key}_{part}", told))
     return _objects([name for name, _ in found], [values for _, values in found])
 
 
@@ -72,10 +73,6 @@ def _parts(entries: Sequence[Entry], table: Table) -> Iterator[str]:
             yield from (part, *others)
     if table.shows_notes:
         yield "note"
-
-
-def _yes_or_no(converged: bool | None) -> str:
-    return "" if converged is None else "yes" if converged else "no"
 
 
 def csv_text(table: Table | pd.DataFrame) -> str:
@@ -231,8 +228,7 @@ def _latex_entry(entry: Entry, *, shows_notes: bool) -> str:
             small = " ".join(_latex(part) for part in told if part)
             return rf"{text} {{\scriptsize {small}}}" if small else text
         case Missing():
-            short = "n/a" if entry.kind == "not applicable" else entry.kind
-            return rf"\textit{{{short}}}"
+            return rf"\textit{{{entry.short}}}"
         case Label():
             return _latex(entry.text)
 
@@ -283,11 +279,10 @@ def _markdown_entry(entry: Entry, reasons: dict[str, int], *, shows_notes: bool)
             note = f"({escape_markdown(entry.note)})" if shows_notes and entry.note else ""
             return " ".join(part for part in (text, entry.interval, note) if part)
         case Missing():
-            short = "n/a" if entry.kind == "not applicable" else entry.kind
             if not entry.reason:
-                return short
+                return entry.short
             place = reasons.setdefault(entry.text, len(reasons) + 1)
-            return f"{short} ({place})"
+            return f"{entry.short} ({place})"
         case Label():
             return escape_markdown(entry.text)
 

@@ -18,8 +18,7 @@ from reports.formats import metric_name
 from reports.leaderboard.board import NO_REFERENCE, Board, BoardEntry, ClassBoard, SettingBoard
 from reports.leaderboard.rules import ReferenceSetting, Track
 from reports.load import all_converged, slug
-from reports.pages import STYLE, style_sheet, template_environment
-from reports.pages.table_data import TABLES, tables_script
+from reports.pages import STYLE, TABLES, asset, style_sheet, template_environment
 from reports.statistics.significance import (
     Estimate,
     SeedVariance,
@@ -361,7 +360,7 @@ def write_board(board: Board, out: Path) -> list[Path]:
     }
     for table in (*(table for part in found for table in part.tables), bundles):
         files[f"tables/{table.name}.csv"] = csv_text(table)
-    files |= {STYLE: style_sheet(), TABLES: tables_script()}
+    files |= {STYLE: style_sheet(), TABLES: asset(TABLES)}
     return write_files(out, files.items(), "board")
 
 

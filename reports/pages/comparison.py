@@ -7,10 +7,11 @@ from pathlib import Path
 
 from reports import formats
 from reports.load import BenchmarkSetting
+from reports.output_folder import write_files
 from reports.pages import STYLE, TABLES, asset, style_sheet, template_environment
 from reports.statistics.comparison import CellDifference, StoreComparison
 from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, metric_number
-from reports.writers import csv_text, write_files
+from reports.writers import csv_text
 
 
 def write_comparisons(comparisons: Sequence[StoreComparison], out: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from reports.figures import Figure
 from reports.figures.static import Format, converted
 from reports.formats import clean
 from reports.load import BenchmarkSetting
+from reports.output_folder import write_files
 from reports.pages import (
     EXPLORER,
     FIGURES,
@@ -28,7 +29,6 @@ from reports.writers import (
     escape_markdown,
     latex_text,
     markdown_text,
-    write_files,
 )
 
 #: File name of the page on papers.

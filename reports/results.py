@@ -72,7 +72,7 @@ def _at(place: int, dtype: str, help: str) -> Field:
 
 _HASH = Field("str", "names the trial in all frames and in the store", lambda one: one.hash)
 _ITS_HASH = _at(0, "str", "of the trial")
-_UNITS = {
+_COSTS = {
     "parameters": "trainable parameters",
     "attention_parameters": "of them those of the attention",
     "train_seconds": "training, seconds",
@@ -89,7 +89,7 @@ _FIGURES = {
     "pointing_accuracy": "share of units whose largest weight is on gold",
     "coverage": "share of units with gold that could be judged",
 }
-assert _UNITS.keys() == Cost.model_fields.keys()
+assert _COSTS.keys() == Cost.model_fields.keys()
 assert _FIGURES.keys() == AlignmentFigures.model_fields.keys()
 
 _TRIALS = {
@@ -132,7 +132,7 @@ _TRIALS = {
         name: _part("alignment", name, f"{help}, decoding freely")
         for name, help in _FIGURES.items()
     },
-    **{name: _part("cost", name, help) for name, help in _UNITS.items()},
+    **{name: _part("cost", name, help) for name, help in _COSTS.items()},
     "study": _part("provenance", "study", "study that ran it", "category"),
     "device": _part("provenance", "device", "machine that ran it", "category"),
     "version": _part("provenance", "package_version", "version of attention-bench", "category"),

@@ -21,7 +21,7 @@ from ablations.progress import renderer_for
 from ablations.study import Axes, Study, load_study
 from ablations.sweep import ORDERS, SweepSummary, plan_sweep, run_sweep
 from ablations.trial import UNUSABLE
-from ablations.trial_interface import TrialOptions
+from ablations.trial_interface import TrialOptions, finished_result
 from bench.errors import UsageError
 from bench.store.cell import Scalar
 from bench.store.result import Result
@@ -81,8 +81,8 @@ def run(
     root = _data_root(data_root)
     [cell], _ = with_data([cell], root)
     held = None if store is None else _opened(store)
-    if held is not None and not again and held.statuses([cell.hash]).get(cell.hash) == "done":
-        return held.get(cell.hash)
+    if held is not None and not again and (found := finished_result(cell, held)) is not None:
+        return found
     check_data([cell], root)
     trial = TrialOptions.of(held, root, threads=threads, device=device_of(device))
     made = run_claimed(cell, trial, again=again)

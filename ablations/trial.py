@@ -209,6 +209,7 @@ def _train_and_test(
         hash=cell.hash,
         cell_json=cell.to_json(),
         status="done",
+        settings=plan.stated_settings,
         metrics=dict(evaluation.metrics),
         primary=evaluation.primary,
         by_length=tuple(evaluation.by_length),

@@ -21,6 +21,7 @@ import pandas as pd
 from bench.errors import UsageError, unknown_name
 from bench.store.result import AlignmentFigures, Cost, Result
 from reports.data import fingerprint_of, without_data
+from tasks.plan import other_settings
 
 if TYPE_CHECKING:
     from bench.store.store import Store
@@ -289,18 +290,14 @@ class Results:
 
     @cached_property
     def _read(self) -> tuple[tuple[Result, ...], tuple[str, ...]]:
-        from bench.store.store import Problem
-
-        problems: list[Problem] = []
-        found = list(self.store.results(problems))
-        told = tuple(map(str, problems))
+        found, told = read(self.store)
         if not found:
             raise UsageError(
                 f"the store holds no results{f' ({told[0]})' if told else ''}",
                 where=self.store.address,
                 remedy="`attnbench sweep --store` makes some",
             )
-        return tuple(found if self.study is None else of_study(found, self.study)), told
+        return tuple(found if self.study is None else of_study(found, self.study)), tuple(told)
 
     @property
     def records(self) -> tuple[Result, ...]:
@@ -384,6 +381,26 @@ def wide(records: Sequence[Result]) -> pd.DataFrame:
     columns = metrics.pivot(index="hash", columns="metric", values="value").add_prefix("metric_")
     order = [f"metric_{name}" for name in metrics["metric"].unique()]
     return tabulate("trials", records).join(columns[order], on="hash")
+
+
+def read(store: Store) -> tuple[list[Result], list[str]]:
+    """Read the results of a store; return them with a line for each record that cannot be used.
+
+    A result with other settings than its cell has here is none of them: its budget has changed
+    since, and others of its table were trained with the new ones, or will be.
+    """
+    from bench.store.store import Problem
+
+    problems: list[Problem] = []
+    found = []
+    for result in store.results(problems):
+        if differences := other_settings(result):
+            first = f"{differences[0]}{' and more' if len(differences) > 1 else ''}"
+            what = f"trained with settings that its budget had before ({first})"
+            problems.append(Problem(f"{store.address}/trials/{result.hash}.json", what))
+        else:
+            found.append(result)
+    return found, list(map(str, problems))
 
 
 def of_study(results: Sequence[Result], study: str) -> list[Result]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import bench
@@ -17,7 +18,7 @@ from bench.store.cell import Cell
 from bench.store.models import Keep, ModelHeader
 from bench.store.store import Store
 from tasks.base import Plan, TaskData
-from tasks.plan import resolve
+from tasks.plan import resolve, validated
 from tasks.processor import InputKind, ModelOutput, Processor
 
 #: Settings that say how a model decodes.
@@ -36,6 +37,7 @@ def packed(
     processor: Processor = plan.task.processor().of(plan, data)
     header = ModelHeader(
         cell_json=plan.cell.to_json(),
+        settings=plan.stated_settings,
         validation_loss=validation_loss,
         keep=keep,
         processor=processor.state(),
@@ -115,8 +117,6 @@ def _checked_inputs(
 
 def _decoded_with(settings: Any, changes: Mapping[str, Any]) -> Any:
     """Settings with other values of decoding. Raises UsageError: names of others, bad values."""
-    from tasks.plan import validated
-
     for name in changes:
         if name not in DECODING:
             raise unknown_name("option of decoding", name, DECODING, where="--set")
@@ -141,6 +141,7 @@ def load_model(store: Store | str | os.PathLike[str], cell: Cell | str) -> KeptM
     except KeyError:
         raise _not_kept(store, hash) from None
     plan = resolve(header.cell)
+    plan = replace(plan, settings=validated(type(plan.settings), header.settings))
     if plan.settings.gold_attention == "given":
         raise UsageError(
             "its attention is the gold alignment, which input of your own has not",

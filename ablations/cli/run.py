@@ -113,14 +113,16 @@ def run(args: argparse.Namespace) -> int:
         from bench.store.store import Store
 
         store = Store.open(args.store, create=True)
-        if not args.force and store.statuses([cell.hash]).get(cell.hash) == "done":
-            result = store.get(cell.hash)
+        if not args.force:
+            from ablations.trial_interface import finished_result
+
+            result = finished_result(cell, store)
     if result is None:
         from ablations.cancellation import Stopped
         from ablations.trial_interface import NotStoredError
 
         if store is not None and not args.force:
-            _note_other_data(cell, store, splits)
+            _note_stored_otherwise(cell, store, splits)
         try:
             result = _run(cell, data_root, store, args)
         except Stopped as stop:
@@ -152,13 +154,14 @@ def _no_model(cell: Cell, store: Store, keep: Keep) -> str:
     return "its model was not kept; --force runs it again and keeps it"
 
 
-def _note_other_data(cell: Cell, store: Store, splits: Mapping[str, Splits]) -> None:
-    """Say where the store has the cell for other data, if that is looked up at next to no cost."""
-    from ablations.sweep import describe_other_data, plan_sweep
+def _note_stored_otherwise(cell: Cell, store: Store, splits: Mapping[str, Splits]) -> None:
+    """Say where the store has the cell for other data or with other settings, if that is looked up
+    at next to no cost."""
+    from ablations.sweep import describe_other_data, describe_other_settings, plan_sweep
 
-    if cell.data and store.is_local:
-        lines = describe_other_data(plan_sweep([cell], store), splits)
-        note("note", lines)
+    if store.is_local and (cell.data or store.has(cell.hash)):
+        plan = plan_sweep([cell], store)
+        note("note", [*describe_other_data(plan, splits), *describe_other_settings(plan)])
 
 
 def _run(

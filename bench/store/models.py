@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from bench.errors import UsageError, reason_of
-from bench.store.cell import Cell
+from bench.store.cell import Cell, Scalar
 from bench.store.files import Files
 from bench.store.result import Record, fault_of_age
 
@@ -40,6 +40,7 @@ class ModelHeader(Record):
 
     Attributes:
         cell_json: the cell, as in its result.
+        settings: all settings that it was trained with.
         validation_loss: of the parameters that are kept; None where there was no validation.
         keep: what was asked for when the model was kept.
         processor: state of the task's processor (vocabularies, sizes), JSON data.
@@ -47,6 +48,7 @@ class ModelHeader(Record):
     """
 
     cell_json: dict[str, Any] = Field(validation_alias="cell", serialization_alias="cell")
+    settings: dict[str, Scalar]
     validation_loss: float | None = None
     keep: Keep
     processor: dict[str, Any]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 import bench
-from bench.store.cell import CELL_VERSION, Cell
+from bench.store.cell import CELL_VERSION, Cell, Scalar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -169,6 +169,8 @@ class Provenance(Record):
 class Result(Record):
     """One trial (`STORE/trials/<hash>.json`).
 
+    settings: all settings that it was trained with, defaults of the budget included; empty for a
+        failed trial, and where whoever trained it did not say.
     converged: whether the validation loss had stopped improving when training ended; null where
         there are too few validations to say.
     best_step: step of the validation whose parameters were tested, where the best ones were
@@ -180,6 +182,7 @@ class Result(Record):
     cell_json: dict[str, Any] = Field(validation_alias="cell", serialization_alias="cell")
     status: Literal["done", "failed"]
     failure: Failure | None = None
+    settings: dict[str, Scalar] = Field(default_factory=dict)
     metrics: dict[str, Finite] = Field(default_factory=dict)
     primary: Primary | None = None
     by_length: tuple[LengthBin, ...] = ()

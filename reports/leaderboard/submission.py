@@ -60,7 +60,6 @@ from reports.leaderboard.plausibility import copies, impossible, impossible_shar
 from reports.leaderboard.rules import Class, Rules, field_errors
 from tasks.base import datasets
 from tasks.evaluation.scoring import Prediction
-from tasks.plan import resolve
 
 # Zip files date their members; this is the earliest date they know.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -160,7 +159,7 @@ def _foreseen(
         except UsageError as error:  # run by a version with other names or defaults
             yield Problem(named(cell), plain(error, 300))
             continue
-        for what in check_settings(known, manifest.trials[one.hash], manifest, rules):
+        for what in check_settings(known, one.settings, manifest, rules):
             yield Problem(named(cell), what)
         for what in impossible(one, known.plan):
             yield Problem(named(cell), what)
@@ -272,19 +271,7 @@ def _unusable(result: Result, error: Exception) -> UsageError:
 
 
 def _trial(result: Result, test_sets: Mapping[str, str]) -> Trial:
-    try:
-        settings = resolve(result.cell).settings.model_dump(mode="json")
-    except UsageError as error:  # run by a version with other names
-        raise UsageError(
-            f"nothing here could run it ({error})",
-            where=result.cell.label,
-            remedy="choose others with --task, --attention or --score",
-        ) from None
-    return Trial(
-        data=result.provenance.data_fingerprint,
-        settings=settings,
-        test_sets=tuple(test_sets.items()),
-    )
+    return Trial(data=result.provenance.data_fingerprint, test_sets=tuple(test_sets.items()))
 
 
 def _mechanism(name: str) -> Mechanism:

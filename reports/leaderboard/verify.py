@@ -164,14 +164,13 @@ def _record(bundle: Bundle, hash: str, found: _Findings) -> Iterator[Result]:
 
 def _planned(bundle: Bundle, result: Result, rules: Rules, found: _Findings) -> Iterator[Planned]:
     cell, manifest = result.cell, bundle.manifest
-    trial = manifest.trials[result.hash]
     try:
         one = planned(cell, manifest.mechanisms.get(cell.attention))
     except UsageError as error:
         found.add(named(cell), [plain(error, 300)])
         return
-    found.add(named(cell), check_settings(one, trial, manifest, rules))
-    if trial.data != result.provenance.data_fingerprint:
+    found.add(named(cell), check_settings(one, result.settings, manifest, rules))
+    if manifest.trials[result.hash].data != result.provenance.data_fingerprint:
         found.add(named(cell), ["record and manifest name different data"])
     yield one
 

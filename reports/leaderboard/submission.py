@@ -60,6 +60,7 @@ from reports.leaderboard.plausibility import copies, impossible, impossible_shar
 from reports.leaderboard.rules import Class, Rules, field_errors
 from tasks.base import datasets
 from tasks.evaluation.scoring import Prediction
+from tasks.plan import resolve
 
 # Zip files date their members; this is the earliest date they know.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -271,6 +272,14 @@ def _unusable(result: Result, error: Exception) -> UsageError:
 
 
 def _trial(result: Result, test_sets: Mapping[str, str]) -> Trial:
+    try:
+        resolve(result.cell)
+    except UsageError as error:  # run by a version with other names
+        raise UsageError(
+            f"nothing here could run it ({error})",
+            where=result.cell.label,
+            remedy="choose others with --task, --attention or --score",
+        ) from None
     return Trial(data=result.provenance.data_fingerprint, test_sets=tuple(test_sets.items()))
 
 

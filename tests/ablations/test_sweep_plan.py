@@ -13,14 +13,22 @@ from ablations.sweep import (
     SweepSummary,
     describe_failures,
     describe_other_data,
+    describe_other_settings,
     describe_unusable,
     plan_sweep,
 )
-from ablations.trial_interface import Outcome, failed_result
+from ablations.trial_interface import (
+    Outcome,
+    TrialOptions,
+    failed_result,
+    finished_result,
+    stored_result,
+)
 from bench.errors import UsageError
 from bench.store.cell import Cell
 from bench.store.result import SplitIdentity
 from bench.store.store import Store
+from tasks.plan import make_cell, resolve
 
 CELLS = [fake_cell(number) for number in range(6)]
 
@@ -69,6 +77,29 @@ def test_results_of_other_data_do_not_count_and_are_told(store: Store) -> None:
     assert describe_other_data(plan_sweep(CELLS, store), {}) == []  # generated
     [line] = describe_other_data(plan_sweep(cells[:2], store, limit=1), {})
     assert line.startswith("1 cell is stored for other data, so that it runs again")
+
+
+def test_results_with_settings_of_another_budget_do_not_count_and_are_told(store: Store) -> None:
+    cell = make_cell("translation", "soft", budget="smoke")
+    settings = resolve(cell).stated_settings
+    steps = settings["max_steps"]
+    store.put(fake_result(cell).model_copy(update={"settings": settings}))
+    assert plan_sweep([cell], store).stored == (cell,)
+    assert describe_other_settings(plan_sweep([cell], store)) == []
+    assert finished_result(cell, store) == stored_result(cell, options_of(store))
+    old = fake_result(cell).model_copy(update={"settings": {**settings, "max_steps": 9999}})
+    store.put(old)
+    plan = plan_sweep([cell], store)
+    assert plan.to_run == (cell,)
+    assert describe_other_settings(plan) == [
+        "1 cell is stored with settings that the budget had before, so that it runs again: "
+        f"{cell.label} with max_steps=9999, not {steps}"
+    ]
+    assert finished_result(cell, store) is None is stored_result(cell, options_of(store))
+
+
+def options_of(store: Store) -> TrialOptions:
+    return TrialOptions(store.address, None, "")
 
 
 def test_figures_of_other_data_than_the_cells_are_no_result() -> None:

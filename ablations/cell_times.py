@@ -84,6 +84,14 @@ def expected_seconds(cells: Iterable[Cell], means: Mapping[str, float]) -> dict[
     return {hash: likely[0] for hash, likely in found.items() if likely}
 
 
+def noted_seconds(cell: Cell) -> float | None:
+    """Seconds that its budget notes for a cell, on one core; None where it notes none."""
+    with contextlib.suppress(UsageError):  # a data set that is not installed here
+        dataset = datasets(cell.task).get(cell.dataset)
+        return budget_core_seconds(dataset, cell.budget, cell.options.keys())
+    return None
+
+
 def _alike(cell: Cell) -> tuple[str, str, str]:
     return cell.kind, family(cell), neighbourhood(cell)
 
@@ -114,9 +122,7 @@ class ExpectedCost:
         """
         total, stored, noted, unknown = 0.0, 0, 0, 0
         for cell in cells:
-            note = None
-            with contextlib.suppress(UsageError):  # a data set that is not installed here
-                note = budget_core_seconds(datasets(cell.task).get(cell.dataset), cell.budget)
+            note = noted_seconds(cell)
             if cell.hash in expected:
                 total += expected[cell.hash] * cores
                 stored += 1

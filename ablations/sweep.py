@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from ablations.cancellation import Stopped, kill_all, stop_signals
-from ablations.cell_times import expected_seconds, longest_first, mean_seconds
+from ablations.cell_times import expected_seconds, longest_first, mean_seconds, noted_seconds
 from ablations.cluster import ClusterLost, Resources, ray_folder
 from ablations.driver import drive
 from ablations.in_process import run_in_process
@@ -248,7 +248,9 @@ def run_sweep(
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{options.study or 'sweep'}-{secrets.token_hex(3)}"
     options = replace(options, sweep=name, sweep_began=utc_now())
     labels = {cell.hash: cell.label for cell in plan.to_run}
-    tally = Tally(labels, len(plan.stored), plan.expected)
+    notes = {cell.hash: noted_seconds(cell) for cell in plan.to_run}
+    noted = {hash: seconds for hash, seconds in notes.items() if seconds is not None}
+    tally = Tally(labels, len(plan.stored), plan.expected, noted)
     status = StatusWriter(store, name, options.study or "", lambda: progress.nodes)
     progress = Progress(tally, [renderer, status])
     stopped: int | None = None

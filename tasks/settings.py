@@ -198,9 +198,12 @@ class _Budgets(BaseModel):
         names = [block.extends] if isinstance(block.extends, str) else block.extends
         return [self.shared[name] for name in names]
 
-    def core_seconds(self, block: _Block) -> float | None:
-        """The block's own, else those of the first block it takes over that has any."""
-        own = (block.core_seconds, *map(self.core_seconds, self.extended(block)))
+    def core_seconds(self, block: _Block, chosen: Collection[str]) -> float | None:
+        """Those of the chosen recipe, else the block's own, else those of the first block it takes
+        over that has any."""
+        recipes = [block.where[name] for name in block.where if name in chosen]
+        others = [self.core_seconds(one, chosen) for one in (*recipes, *self.extended(block))]
+        own = (*others[: len(recipes)], block.core_seconds, *others[len(recipes) :])
         return next((seconds for seconds in own if seconds is not None), None)
 
     def resolved(
@@ -230,11 +233,11 @@ def budget_settings(
     return {} if found is None else found[0].resolved(found[1], backbone, chosen)
 
 
-def budget_core_seconds(dataset: type, budget: str) -> float | None:
-    """What a cell on a data set takes on one core under a budget, about; None where that is not
-    noted."""
+def budget_core_seconds(dataset: type, budget: str, chosen: Collection[str] = ()) -> float | None:
+    """What a cell on a data set takes on one core under a budget, about, where the `chosen` of
+    `Settings.chooses_recipe` have been set; None where that is not noted."""
     found = _section(dataset, budget)
-    return None if found is None else found[0].core_seconds(found[1])
+    return None if found is None else found[0].core_seconds(found[1], chosen)
 
 
 def _section(dataset: type, budget: str) -> tuple[_Budgets, _Block] | None:

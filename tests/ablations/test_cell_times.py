@@ -69,3 +69,10 @@ def test_notes_are_those_beside_the_budgets(task: str, dataset: str) -> None:
     assert noted is not None and any(low <= noted <= high for low, high in spans)
     assert budget_core_seconds(datasets(task).get(dataset), "smoke") == 5
     assert budget_core_seconds(datasets(task).get(dataset), "gpu") is None
+
+
+def test_a_recipe_that_an_option_chooses_has_a_note_of_its_own() -> None:
+    photos = datasets("captioning").get("flickr8k")
+    assert budget_core_seconds(photos, "laptop", ["features"]) == 360
+    assert budget_core_seconds(photos, "laptop", ["hidden_dim"]) == 900
+    assert budget_core_seconds(photos, "smoke", ["features"]) == 5

@@ -82,6 +82,7 @@ _COSTS = {
     "peak_memory_bytes": "peak memory, bytes",
     "macs_per_example": "multiply-accumulates of reading an example and its reference",
     "real_time_factor": "seconds of decoding by seconds of sound",
+    "core_seconds": "training and testing, processor seconds",
     "total_seconds": "the whole trial, seconds",
 }
 _FIGURES = {

@@ -103,6 +103,9 @@ class Cost(Record):
     macs_per_example: multiply-accumulates of reading one example and its reference, mean over a
         batch of validation, its padding included (`bench.macs`).
     real_time_factor: seconds of decoding by seconds of sound, where sources are sounds.
+    core_seconds: processor time of training and testing on a CPU, all threads together; what else
+        the machine did hardly shows in it. Data that trials share are prepared before.
+    total_seconds: of the whole trial on the clock.
     """
 
     parameters: int | None = None
@@ -113,6 +116,7 @@ class Cost(Record):
     peak_memory_bytes: int | None = None
     macs_per_example: Finite | None = None
     real_time_factor: Finite | None = None
+    core_seconds: Finite | None = None
     total_seconds: Finite | None = None
 
 

@@ -8,7 +8,6 @@ open; studies named after papers add their verdicts. What was learnt is written 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -43,6 +42,7 @@ from reports.tables import (
     Row,
     Table,
     estimate_entry,
+    mean_known,
     metric_number,
 )
 from reports.tables.scores import detectable_note, group_notes, overlap_notes, seeds_text
@@ -105,7 +105,7 @@ class Results:
 
     @property
     def core_hours(self) -> float:
-        return sum(map(core_minutes, self.results)) / 60
+        return sum(one.cost.core_seconds or 0.0 for one in self.results) / 3600
 
 
 def gather(rules: Rules, study: Study, files: Sequence[Path] | None = None) -> Results:
@@ -125,12 +125,6 @@ def gather(rules: Rules, study: Study, files: Sequence[Path] | None = None) -> R
         BundleReader({one.bundle.id: one.bundle for one in board.verdicts}),
         rules.seeds,
     )
-
-
-def core_minutes(result: Result) -> float:
-    """The time of a trial times the threads that it had (`bench.store.result.device_name`)."""
-    threads = re.search(r"\((\d+) threads?\)$", result.provenance.device)
-    return (result.cost.total_seconds or 0.0) * int(threads[1] if threads else 1) / 60
 
 
 def results_table(analysis: Analysis) -> Table:
@@ -178,8 +172,8 @@ def _entries(analysis: Analysis, place: int) -> Iterator[Entry]:
         yield estimate_entry(one.estimates[place], metric, group=one.groups[place])
     group = analysis.main.groups[place]
     yield Label("" if group is None else str(group))
-    minutes = [core_minutes(result) for result in contender.done]
-    yield Number(sum(minutes) / len(minutes), digits=1)
+    seconds, _ = mean_known([result.cost.core_seconds for result in contender.done])
+    yield Missing("not measured") if seconds is None else Number(seconds / 60, digits=1)
     size = contender.done[0].cost.parameters
     yield Missing("not measured") if size is None else Number(size, form="count")
     yield Label(_converged(contender))

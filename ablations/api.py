@@ -13,19 +13,19 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ablations.cli.options import check_data, data_root_of, device_of, with_data
+from ablations.cell_runner import run_claimed
 from ablations.cluster import Resources
 from ablations.expansion import Changes, expand
+from ablations.inputs import check_data, data_root_of, device_of, with_data
 from ablations.progress import renderer_for
 from ablations.study import Axes, Study, load_study
-from ablations.sweep import SweepSummary, plan_sweep, run_sweep
-from ablations.trial import UNUSABLE, run_trial
-from ablations.trial_interface import TrialOptions
+from ablations.sweep import ORDERS, SweepSummary, plan_sweep, run_sweep
+from ablations.trial import UNUSABLE
+from ablations.trial_interface import TrialOptions, finished_result
 from bench.errors import UsageError
 from bench.store.cell import Scalar
 from bench.store.result import Result
 from bench.store.store import Store
-from tasks.base import Paths
 from tasks.plan import make_cell
 
 __all__ = ["Axes", "Resources", "Study", "run", "sweep"]
@@ -62,7 +62,8 @@ def run(
         device: auto, cpu, cuda or cuda:N.
         threads: of the CPU; other numbers than 1 may change the last bits of results.
 
-    Raises UsageError for names, options, data or a store that cannot be used, and
+    Raises UsageError for names, options, data or a store that cannot be used and for a cell that
+    another process runs, and
     `ablations.trial_interface.NotStoredError` where the store cannot hold the result.
     """
     if threads < 1:
@@ -80,19 +81,11 @@ def run(
     root = _data_root(data_root)
     [cell], _ = with_data([cell], root)
     held = None if store is None else _opened(store)
-    if held is not None and not again and held.statuses([cell.hash]).get(cell.hash) == "done":
-        return held.get(cell.hash)
+    if held is not None and not again and (found := finished_result(cell, held)) is not None:
+        return found
     check_data([cell], root)
-    made = run_trial(
-        cell,
-        TrialOptions(
-            store_address=None if held is None else held.address,
-            data_root=None if root is None else str(root),
-            cache=str(Paths.of_user(None).cache if held is None else held.cache),
-            threads=threads,
-            device=device_of(device),
-        ),
-    )
+    trial = TrialOptions.of(held, root, threads=threads, device=device_of(device))
+    made = run_claimed(cell, trial, again=again)
     if made.failure is not None and made.failure.kind == UNUSABLE:
         raise UsageError.repeated(made.failure.message)
     return made
@@ -142,14 +135,13 @@ def sweep(
     root = _data_root(data_root)
     cells, _ = with_data(expand(found, changes).cells, root)
     held = _opened(f"runs/{found.name}" if store is None else store)
-    plan = plan_sweep(cells, held, limit=limit)
+    plan = plan_sweep(cells, held, limit=limit, order=ORDERS[found.order])
     check_data(plan.to_run, root)
     resources = resources or Resources()
     gpus = resources.gpus_per_rank
-    trial = TrialOptions(
-        store_address=held.address,
-        data_root=None if root is None else str(root),
-        cache=str(held.cache),
+    trial = TrialOptions.of(
+        held,
+        root,
         threads=resources.threads,
         device="cuda" if gpus else "cpu",
         gpu_share=gpus or 1.0,

@@ -1,6 +1,7 @@
 """One cell of a sweep: claimed, run unless the store holds its result, and told of as an outcome.
 
-Called by the workers of Ray (`ablations.worker`) and by sweeps without it (`ablations.in_process`).
+`run_cell` is called by the workers of Ray (`ablations.worker`) and by sweeps without it
+(`ablations.in_process`), `run_claimed` for a single cell (`attnbench run`, `ablations.api`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ablations.trial_interface import (
     store_result,
     stored_result,
 )
+from bench.errors import UsageError
 from bench.store.cell import Cell
 from bench.store.claims import ClaimedError, HeldClaim, claim, release_of
 from bench.store.result import Result, utc_now
@@ -101,6 +103,40 @@ def release_left(cell: Cell, options: TrialOptions) -> None:
     store = options.store()
     if store is not None and options.sweep is not None:
         release_of(store, cell.hash, options.sweep)
+
+
+def run_claimed(
+    cell: Cell, options: TrialOptions, hooks: TrialHooks = NO_HOOKS, *, again: bool = False
+) -> Result:
+    """Run the trial of one cell in this process, unless the store holds its result by now.
+
+    Args:
+        again: run it even if the store holds a result.
+
+    Raises:
+        UsageError: another process runs the cell, or has taken it over.
+        Interrupted: the hooks asked to stop.
+        NotStoredError: the store cannot hold the result.
+    """
+    from ablations.trial import run_trial
+
+    address = options.store_address or ""
+    taken = "another process has taken the cell over, since this one was not heard of for minutes"
+    try:
+        with claimed(cell, options) as held:
+            result = None if again else stored_result(cell, options)
+            if result is not None:  # by whom held the claim a moment ago
+                return result
+            try:
+                asked = _any(hooks.asked_to_stop, None, held)
+                return run_trial(cell, options, replace(hooks, asked_to_stop=asked))
+            except Interrupted:
+                if held is not None and held.lost:
+                    raise UsageError(taken, where=address) from None
+                raise
+    except ClaimedError as error:
+        remedy = "wait for its result"
+        raise UsageError(f"the cell is {error}", where=address, remedy=remedy) from None
 
 
 @contextlib.contextmanager

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from bench.attention.registries import NO_SCORE, attentions, scores
 from bench.errors import UsageError
 from bench.store.cell import Cell
+from tasks.base import datasets
+from tasks.settings import budget_core_seconds
 
 if TYPE_CHECKING:
     from bench.attention.base import Placement
@@ -23,25 +25,6 @@ _RECURRENT: Mapping[Placement, int] = {"previous-state": 21, "current-state": 14
 #: The same for recurrent models whose decoder must go step by step.
 _STEPWISE = 21
 
-#: Core-seconds of a cell under `laptop` by task and data set, as noted beside the budgets
-#: (`tasks/*/budgets.yaml`; the middle of a range). They hold for the budget's own options.
-_NOTED: Mapping[tuple[str, str], float] = {
-    ("translation", "synthetic"): 21,
-    ("translation", "multi30k"): 600,
-    ("captioning", "synthetic"): 14,
-    ("captioning", "flickr8k"): 900,
-    ("entailment", "synthetic"): 23,
-    ("entailment", "sick"): 150,
-    ("speech", "synthetic"): 14,
-    ("speech", "fsdd"): 420,
-    ("speech", "an4"): 180,
-    ("summarization", "synthetic"): 13,
-    ("summarization", "reuters21578"): 600,
-}
-
-#: The same under `smoke`, for every task: mostly the preparation of data.
-_NOTED_SMOKE = 5.0
-
 
 def longest_first(cells: Sequence[Cell], seconds: Mapping[str, float]) -> list[Cell]:
     """The cells by falling expectation of their time.
@@ -50,7 +33,7 @@ def longest_first(cells: Sequence[Cell], seconds: Mapping[str, float]) -> list[C
     neither come first, by a guess from how their decoder works. Equals keep their order.
 
     Args:
-        seconds: what cells took, by `kind` and by `family`.
+        seconds: what cells took, by `Cell.kind` and by `family`.
     """
 
     def expectation(cell: Cell) -> tuple[float, int]:
@@ -62,7 +45,7 @@ def longest_first(cells: Sequence[Cell], seconds: Mapping[str, float]) -> list[C
         )
         guess = _GUESSES.get(cell.backbone or attention.backbone, _RECURRENT[attention.placement])
         guess = max(guess, _STEPWISE if stepwise else 0)
-        return seconds.get(kind(cell), seconds.get(family(cell), float("inf"))), guess
+        return seconds.get(cell.kind, seconds.get(family(cell), float("inf"))), guess
 
     return sorted(cells, key=expectation, reverse=True)
 
@@ -74,11 +57,6 @@ def mean_seconds(taken: Iterable[tuple[Cell, float]]) -> dict[str, float]:
         for name in _alike(cell):
             found[name].append(seconds)
     return {name: fmean(several) for name, several in found.items()}
-
-
-def kind(cell: Cell) -> str:
-    """A name that cells share if they differ in nothing but their seed."""
-    return cell.with_seed(0).hash
 
 
 def family(cell: Cell) -> str:
@@ -100,14 +78,22 @@ def expected_seconds(cells: Iterable[Cell], means: Mapping[str, float]) -> dict[
     with the same data set, budget and backbone. Cells without any such are left out.
 
     Args:
-        means: by `kind`, `family` and `neighbourhood`, as `mean_seconds` has them.
+        means: by `Cell.kind`, `family` and `neighbourhood`, as `mean_seconds` has them.
     """
     found = {cell.hash: [means[name] for name in _alike(cell) if name in means] for cell in cells}
     return {hash: likely[0] for hash, likely in found.items() if likely}
 
 
+def noted_seconds(cell: Cell) -> float | None:
+    """Seconds that its budget notes for a cell, on one core; None where it notes none."""
+    with contextlib.suppress(UsageError):  # a data set that is not installed here
+        dataset = datasets(cell.task).get(cell.dataset)
+        return budget_core_seconds(dataset, cell.budget, cell.options.keys())
+    return None
+
+
 def _alike(cell: Cell) -> tuple[str, str, str]:
-    return kind(cell), family(cell), neighbourhood(cell)
+    return cell.kind, family(cell), neighbourhood(cell)
 
 
 @dataclass(frozen=True)
@@ -136,9 +122,7 @@ class ExpectedCost:
         """
         total, stored, noted, unknown = 0.0, 0, 0, 0
         for cell in cells:
-            note = _NOTED_SMOKE if cell.budget == "smoke" else None
-            if cell.budget == "laptop":
-                note = _NOTED.get((cell.task, cell.dataset))
+            note = noted_seconds(cell)
             if cell.hash in expected:
                 total += expected[cell.hash] * cores
                 stored += 1

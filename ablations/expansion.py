@@ -85,7 +85,7 @@ def expand(study: Study, changes: Changes = Changes()) -> Expansion:
                     refused[found] = None
                     continue
                 cells.setdefault(found.hash, found)
-                kind = found.with_seed(0).hash
+                kind = found.kind
                 if kind not in spaces:
                     check_space(axes.search, found)
                     spaces[kind] = _space(axes, found.dataset)

@@ -19,7 +19,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from ablations.cell_times import kind
 from ablations.cluster import Resources
 from ablations.progress import Renderer
 from ablations.search_space import DEFAULT_SPACE, TUNING_SEED, Space, in_words
@@ -116,7 +115,7 @@ class Search:
 
     def space_of(self, cell: Cell) -> Space:
         """What is varied for a cell."""
-        return self.spaces.get(kind(replace(cell, data="")), DEFAULT_SPACE)
+        return self.spaces.get(replace(cell, data="").kind, DEFAULT_SPACE)
 
     def rounds(self, cells: Sequence[Cell]) -> Iterator[SweepPlan]:
         """Plans of the search, each to be run (`run`) before the next is asked for: one, or with
@@ -247,7 +246,7 @@ class Search:
         self, cells: Iterable[Cell], known: Mapping[str, Result]
     ) -> dict[Cell, Candidates]:
         """The candidates of each of these cells, whatever their seeds."""
-        asked = {kind(cell): cell for cell in cells}.values()
+        asked = {cell.kind: cell for cell in cells}.values()
         return {cell.with_seed(TUNING_SEED): self._candidates_of(cell, known) for cell in asked}
 
     def _candidates_of(self, cell: Cell, known: Mapping[str, Result]) -> Candidates:
@@ -268,7 +267,7 @@ class Search:
             is_over = wanted.complete and len(tried) == len(wanted.known)
             return _Found(cell, settled, len(wanted.known), is_over, best is not None)
 
-        return [found(kind(cell), cell.with_seed(1)).with_seed(cell.seed) for cell in cells]
+        return [found(cell.kind, cell.with_seed(1)).with_seed(cell.seed) for cell in cells]
 
 
 @dataclass(frozen=True)

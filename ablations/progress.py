@@ -59,6 +59,7 @@ class Tally:
         labels: of the cells to be run, by hash.
         expected: seconds that cells like these took before, by hash, where that is known.
         stored: number of cells that were finished before.
+        noted: seconds that their budgets note for cells, by hash, where they note any.
         slots: trials that run at once; 0 until they can begin.
         running: start times by hash.
         nodes: machines that running trials were placed on, by hash.
@@ -75,6 +76,7 @@ class Tally:
     labels: Mapping[str, str]
     stored: int = 0
     expected: Mapping[str, float] = field(default_factory=dict)
+    noted: Mapping[str, float] = field(default_factory=dict)
     slots: int = 0
     running: dict[str, float] = field(default_factory=dict)
     nodes: dict[str, str] = field(default_factory=dict)
@@ -131,16 +133,20 @@ class Tally:
         """Expected seconds until the end; None while nothing is known of one of the cells.
 
         A running cell takes what its steps so far tell, one that waits what cells like it took
-        before (`expected`), or else the mean of those that have ended, or else of those that run.
+        before (`expected`), or else what its budget notes (`noted`), at the pace of those that
+        have ended, or else the mean of those, or else of those that run.
         """
         mean = fmean(self.seconds) if self.seconds else None
         totals = {hash: self._total(hash, mean, now) for hash in self.running}
         known = [total for total in totals.values() if total is not None]
         if mean is None and known:
             mean = fmean(known)
+        pace = self._pace()
+        noted = {hash: pace * seconds for hash, seconds in self.noted.items()}
+        likely = {**noted, **self.expected}
         ended = {outcome.hash for outcome in self.outcomes} | self.elsewhere.keys()
         waiting = [
-            self.expected.get(hash, mean)
+            likely.get(hash, mean)
             for hash in self.labels
             if hash not in ended and hash not in self.running
         ]
@@ -155,6 +161,15 @@ class Tally:
         work = sum(left) + sum(seconds for seconds in waiting if seconds is not None)
         slots = max(1, min(self.slots, len(waiting) + len(left)))
         return max([work / slots, *left])
+
+    def _pace(self) -> float:
+        """Seconds that the cells which have ended took, for each second that is noted for them."""
+        pairs = [
+            (seconds, self.noted[one.hash])
+            for one, seconds in zip(self.outcomes, self.seconds, strict=True)
+            if one.hash in self.noted
+        ]
+        return sum(one for one, _ in pairs) / sum(noted for _, noted in pairs) if pairs else 1.0
 
     def _total(self, hash: str, mean: float | None, now: float) -> float | None:
         """Expected seconds of a running trial, those that have passed included."""

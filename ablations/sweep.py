@@ -14,10 +14,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from ablations.cancellation import Stopped, kill_all, stop_signals
-from ablations.cell_times import expected_seconds, kind, longest_first, mean_seconds
+from ablations.cell_times import expected_seconds, longest_first, mean_seconds, noted_seconds
 from ablations.cluster import ClusterLost, Resources, ray_folder
 from ablations.driver import drive
 from ablations.in_process import run_in_process
@@ -28,9 +27,7 @@ from bench.store.cell import Cell
 from bench.store.models import Keep
 from bench.store.result import Provenance, Result, split_differences, utc_now
 from bench.store.store import Problem, Store
-
-if TYPE_CHECKING:
-    from tasks.plan import Splits
+from tasks.plan import Splits, other_settings
 
 Order = Callable[[Sequence[Cell], Mapping[str, float]], Sequence[Cell]]
 
@@ -45,6 +42,8 @@ class SweepPlan:
         to_run: those to run, in this order.
         unusable: records of the store that cannot be used, whose cells are run again.
         other_data: cells to run that are stored for other data, each with where its result is from.
+        other_settings: cells to run that are stored with settings that their budget had before,
+            each with the first difference.
         expected: seconds of cells to run that cells like them took, by hash (`expected_seconds`).
     """
 
@@ -53,6 +52,7 @@ class SweepPlan:
     to_run: tuple[Cell, ...]
     unusable: tuple[Problem, ...] = ()
     other_data: tuple[tuple[Cell, Provenance], ...] = ()
+    other_settings: tuple[tuple[Cell, str], ...] = ()
     expected: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -135,7 +135,7 @@ class Shard:
         return [
             cell
             for cell in cells
-            if int((kind(cell) if by_kind else cell.hash)[:16], 16) % self.count == self.index
+            if int((cell.kind if by_kind else cell.hash)[:16], 16) % self.count == self.index
         ]
 
 
@@ -160,9 +160,13 @@ def plan_sweep(
     taken: list[tuple[Cell, float]] = []
     unusable: list[Problem] = []
     of_data: dict[str, Provenance] = {}
+    wanted, outdated = {cell.hash for cell in unique}, dict[str, str]()
     for result in store.results(unusable) if store else ():
         if result.status == "done":
-            if result.hash not in again:
+            differences = other_settings(result) if result.hash in wanted else []
+            if differences:
+                outdated[result.hash] = differences[0]
+            elif result.hash not in again:
                 done.add(result.hash)
             if result.cell.data:
                 of_data[without_data(result.cell)] = result.provenance
@@ -182,6 +186,7 @@ def plan_sweep(
         tuple(to_run[:limit]),
         tuple(unusable),
         tuple(other_data),
+        tuple((cell, outdated[cell.hash]) for cell in to_run[:limit] if cell.hash in outdated),
         expected_seconds(to_run[:limit], means),
     )
 
@@ -198,7 +203,7 @@ def cells_without_model(cells: Iterable[Cell], store: Store, keep: Keep) -> list
     if keep == "best":
         best: dict[str, Result] = {}
         for one in sorted(finished, key=_validation_rank, reverse=True):
-            best[kind(one.cell)] = one
+            best[one.cell.kind] = one
         finished = list(best.values())
     return [one.cell for one in finished if one.hash not in kept]
 
@@ -243,7 +248,9 @@ def run_sweep(
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{options.study or 'sweep'}-{secrets.token_hex(3)}"
     options = replace(options, sweep=name, sweep_began=utc_now())
     labels = {cell.hash: cell.label for cell in plan.to_run}
-    tally = Tally(labels, len(plan.stored), plan.expected)
+    notes = {cell.hash: noted_seconds(cell) for cell in plan.to_run}
+    noted = {hash: seconds for hash, seconds in notes.items() if seconds is not None}
+    tally = Tally(labels, len(plan.stored), plan.expected, noted)
     status = StatusWriter(store, name, options.study or "", lambda: progress.nodes)
     progress = Progress(tally, [renderer, status])
     stopped: int | None = None
@@ -289,6 +296,18 @@ def describe_unusable(plan: SweepPlan) -> Sequence[str]:
     if count == 1:
         return [f"a record cannot be used, so that its cell runs again: {first}"]
     return [f"{count} records cannot be used, so that their cells run again; first: {first}"]
+
+
+def describe_other_settings(plan: SweepPlan) -> Sequence[str]:
+    """One line on the cells that are stored with other settings, if there are any."""
+    if not plan.other_settings:
+        return []
+    count, (cell, difference) = len(plan.other_settings), plan.other_settings[0]
+    cells = "1 cell is" if count == 1 else f"{count:,} cells are"
+    return [
+        f"{cells} stored with settings that the budget had before, so that "
+        f"{'it runs' if count == 1 else 'they run'} again: {cell.label} with {difference}"
+    ]
 
 
 def describe_other_data(plan: SweepPlan, splits: Mapping[str, Splits]) -> Sequence[str]:

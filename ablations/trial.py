@@ -185,10 +185,12 @@ def _train_and_test(
     with PeakMemory(options.device) as peak:
         hooks.progress(TrialProgress("preparing"))
         data = plan.task.prepare(plan, options.paths())
+        core_clock = time.process_time()
         seed_all(cell.seed)  # whether data came from a cache must not show
         module = plan.task.module(plan, data)
         train_seconds = fit(plan, module, data, options, hooks)
-        hooks.progress(TrialProgress("testing", *2 * [plan.settings.max_steps]))
+        steps = plan.settings.max_steps
+        hooks.progress(TrialProgress("testing", steps, steps))
         evaluation = _evaluate(plan, module, data, options)
     cost = Cost(
         parameters=count_parameters(module),
@@ -199,6 +201,7 @@ def _train_and_test(
         peak_memory_bytes=peak.bytes,
         macs_per_example=_macs_per_example(module, data, cell.seed) if options.tests else None,
         real_time_factor=_ratio(evaluation.decode_seconds, evaluation.sound_seconds, 5),
+        core_seconds=_core_seconds(module, core_clock, options),
         total_seconds=round(time.perf_counter() - clock, 3),
     )
     together = [f"trained by {options.ranks} processes together"] if options.ranks > 1 else []
@@ -208,6 +211,7 @@ def _train_and_test(
         hash=cell.hash,
         cell_json=cell.to_json(),
         status="done",
+        settings=plan.stated_settings,
         metrics=dict(evaluation.metrics),
         primary=evaluation.primary,
         by_length=tuple(evaluation.by_length),
@@ -295,6 +299,14 @@ def _patience_notes(plan: Plan, curve: Curve) -> list[str]:
 
 def _ratio(amount: float, seconds: float, digits: int = 2) -> float | None:
     return round(amount / seconds, digits) if seconds > 0 else None
+
+
+def _core_seconds(module: pl.LightningModule, begun: float, options: TrialOptions) -> float | None:
+    """Processor time since `begun`, and that of the training before it was interrupted; None where
+    other processors do the work, or other processes take part in it."""
+    if options.device != "cpu" or options.ranks > 1:
+        return None
+    return round(time.process_time() - begun + getattr(module, "earlier_core_seconds", 0.0), 3)
 
 
 def _macs_per_example(module: pl.LightningModule, data: TaskData, seed: int) -> float | None:

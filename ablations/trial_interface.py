@@ -15,10 +15,11 @@ from pydantic import TypeAdapter
 
 from ablations.trial_progress import TrialProgress
 from bench.errors import reason_of
-from bench.store.cell import Cell
+from bench.store.cell import Cell, Scalar
 from bench.store.models import Keep
 from bench.store.result import Failure, Primary, Provenance, Result, provenance
 from bench.tracking import Mode, NullTracker, Tracker
+from tasks.plan import other_settings, resolve
 
 if TYPE_CHECKING:
     from bench.store.store import Store
@@ -89,6 +90,23 @@ class TrialOptions:
         object.__setattr__(self, "track", tuple(self.track))
         own = {hash: tuple(notes) for hash, notes in self.own_notes.items()}
         object.__setattr__(self, "own_notes", own)
+
+    @classmethod
+    def of(cls, store: Store | None, data_root: Path | None, **others: Any) -> TrialOptions:
+        """Options of trials of this process's user.
+
+        Args:
+            store: keeps results, and what is prepared; without one that lies in the user's cache.
+            others: attributes by name.
+        """
+        from tasks.base import Paths
+
+        return cls(
+            store_address=None if store is None else store.address,
+            data_root=None if data_root is None else str(data_root),
+            cache=str(Paths.of_user(None).cache if store is None else store.cache),
+            **others,
+        )
 
     def store(self) -> Store | None:
         """The store, which whoever made these options has found usable."""
@@ -204,6 +222,10 @@ def was_stopped(result: Result) -> bool:
     return any(note.startswith(_STOPPED) for note in result.provenance.notes)
 
 
+def _settings_of(cell: Cell) -> Mapping[str, Scalar]:
+    return resolve(cell).stated_settings
+
+
 def stopped_result(
     cell: Cell, options: TrialOptions, figures: Mapping[str, float], *, started: str
 ) -> Result:
@@ -217,6 +239,7 @@ def stopped_result(
         hash=cell.hash,
         cell_json=cell.to_json(),
         status="done",
+        settings=_settings_of(cell),
         **validation_figures(figures["validation_loss"], figures["step"]),
         provenance=options.provenance(started, notes=[note]),
     )
@@ -254,20 +277,33 @@ class NotStoredError(OSError):
         self.result = result
 
 
+def finished_result(cell: Cell, store: Store) -> Result | None:
+    """The finished result of a cell, trained with the settings that the cell has here; or None."""
+    result = _held(cell, store)
+    return result if result is not None and _counts(result) else None
+
+
+def _held(cell: Cell, store: Store) -> Result | None:
+    try:
+        return store.get(cell.hash)
+    except (KeyError, ValueError, OSError):  # none, or unusable: the trial writes it anew
+        return None
+
+
+def _counts(result: Result) -> bool:
+    return result.status == "done" and not other_settings(result)
+
+
 def stored_result(cell: Cell, options: TrialOptions) -> Result | None:
     """The result in the store that makes the trial of a cell needless, or None."""
     store = options.store()
-    try:
-        result = None if store is None else store.get(cell.hash)
-    except (KeyError, ValueError, OSError):  # none, or unusable: the trial writes it anew
-        return None
+    result = None if store is None else _held(cell, store)
     if result is None:
         return None
     # Of this very sweep: the process ended a moment ago, after it had stored this (`time_limit`
     # does so on purpose). Running once more would come to the same, to the same failure, too.
     own = options.sweep is not None and result.provenance.started >= options.sweep_began
-    counts = own or (result.status == "done" and not options.again)
-    return result if counts else None
+    return result if own or (_counts(result) and not options.again) else None
 
 
 def store_result(result: Result, options: TrialOptions) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 # BLEU, chrF and TER run to 100 as in sacrebleu; perplexities begin at 1.
 _DECIMALS = {"bleu": 1, "chrf": 1, "ter": 1, "perplexity": 2, "ppl": 2, "ms": 1, "distinct": 0}
@@ -132,11 +133,22 @@ def plural(number: int, noun: str, nouns: str = "") -> str:
     return f"{number} {noun if number == 1 else nouns or noun + 's'}"
 
 
-def listed(names: list[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """Join names as a sentence does: `a`, `a and b`, `a, b and c`."""
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """Join the first of some names, and count the rest: `a, b and 3 more`."""
+    more = [f"{len(names) - most} more"] if len(names) > most else []
+    return listed([*names[:most], *more])
+
+
+def yes_or_no(known: bool | None, unknown: str = "") -> str:
+    """Format a truth value, or the text for one that is not known."""
+    return unknown if known is None else "yes" if known else "no"
 
 
 def clean(text: str) -> str:

@@ -40,7 +40,7 @@ def entry_width(entry: Entry, *, shows_notes: bool) -> float:
         mark = 5.0 if entry.converged is False else 0.0
         return text_width(entry.text, bold=entry.group == 1) + small + mark
     if isinstance(entry, Missing):
-        return text_width("n/a" if entry.kind == "not applicable" else entry.kind)
+        return text_width(entry.short)
     return text_width(entry.text)
 
 
@@ -86,10 +86,10 @@ def fitting(table: Table, room: float = TEXT_WIDTH) -> list[Table]:
     """Split a table by columns so that each part is no wider than this, where one column is not
     wider alone; columns under one heading stay together where they can. Rows, title and notes are
     those of the whole in every part."""
+    if table_width(table) <= room:
+        return [table]
     widths = [column_width(table, place) + _BETWEEN for place in range(len(table.columns))]
     free = room - label_width(table) - _BETWEEN
-    if sum(widths) <= free:
-        return [table]
     parts: list[list[int]] = []
     for places in _units(table, widths, free):
         taken = sum(widths[place] for place in (*parts[-1], *places)) if parts else 0.0

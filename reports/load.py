@@ -409,15 +409,6 @@ def load(store: Store | str | os.PathLike[str], *, study: str | None = None) -> 
     return Results(store if isinstance(store, Store) else Store.open(store), study)
 
 
-def read(store: Store) -> tuple[list[Result], list[str]]:
-    """Read the results of a store; return them with a line for each unusable record."""
-    from bench.store.store import Problem
-
-    problems: list[Problem] = []
-    results = list(store.results(problems))
-    return results, [str(problem) for problem in problems]
-
-
 def collect(
     address: str,
     results: Sequence[Result],

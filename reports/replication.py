@@ -221,8 +221,8 @@ def settings_of(
             cells = expand(study, changes).cells
         except UsageError:  # the study is not of these tasks, or not for this data set
             continue
-        wanted = {cell.with_seed(0).hash for cell in cells}
-        own = tuple(one for one in members if without_data(one.cell).with_seed(0).hash in wanted)
+        wanted = {cell.kind for cell in cells}
+        own = tuple(one for one in members if without_data(one.cell).kind in wanted)
         if own:
             label = BenchmarkSetting("", dataset, budget, data_label=data).label
             found[label] = own

@@ -21,6 +21,7 @@ import pandas as pd
 from bench.errors import UsageError, unknown_name
 from bench.store.result import AlignmentFigures, Cost, Result
 from reports.data import fingerprint_of, without_data
+from tasks.plan import other_settings
 
 if TYPE_CHECKING:
     from bench.store.store import Store
@@ -72,7 +73,7 @@ def _at(place: int, dtype: str, help: str) -> Field:
 
 _HASH = Field("str", "names the trial in all frames and in the store", lambda one: one.hash)
 _ITS_HASH = _at(0, "str", "of the trial")
-_UNITS = {
+_COSTS = {
     "parameters": "trainable parameters",
     "attention_parameters": "of them those of the attention",
     "train_seconds": "training, seconds",
@@ -81,6 +82,7 @@ _UNITS = {
     "peak_memory_bytes": "peak memory, bytes",
     "macs_per_example": "multiply-accumulates of reading an example and its reference",
     "real_time_factor": "seconds of decoding by seconds of sound",
+    "core_seconds": "training and testing, processor seconds",
     "total_seconds": "the whole trial, seconds",
 }
 _FIGURES = {
@@ -89,7 +91,7 @@ _FIGURES = {
     "pointing_accuracy": "share of units whose largest weight is on gold",
     "coverage": "share of units with gold that could be judged",
 }
-assert _UNITS.keys() == Cost.model_fields.keys()
+assert _COSTS.keys() == Cost.model_fields.keys()
 assert _FIGURES.keys() == AlignmentFigures.model_fields.keys()
 
 _TRIALS = {
@@ -132,7 +134,7 @@ _TRIALS = {
         name: _part("alignment", name, f"{help}, decoding freely")
         for name, help in _FIGURES.items()
     },
-    **{name: _part("cost", name, help) for name, help in _UNITS.items()},
+    **{name: _part("cost", name, help) for name, help in _COSTS.items()},
     "study": _part("provenance", "study", "study that ran it", "category"),
     "device": _part("provenance", "device", "machine that ran it", "category"),
     "version": _part("provenance", "package_version", "version of attention-bench", "category"),
@@ -289,18 +291,14 @@ class Results:
 
     @cached_property
     def _read(self) -> tuple[tuple[Result, ...], tuple[str, ...]]:
-        from bench.store.store import Problem
-
-        problems: list[Problem] = []
-        found = list(self.store.results(problems))
-        told = tuple(map(str, problems))
+        found, told = read(self.store)
         if not found:
             raise UsageError(
                 f"the store holds no results{f' ({told[0]})' if told else ''}",
                 where=self.store.address,
                 remedy="`attnbench sweep --store` makes some",
             )
-        return tuple(found if self.study is None else of_study(found, self.study)), told
+        return tuple(found if self.study is None else of_study(found, self.study)), tuple(told)
 
     @property
     def records(self) -> tuple[Result, ...]:
@@ -384,6 +382,26 @@ def wide(records: Sequence[Result]) -> pd.DataFrame:
     columns = metrics.pivot(index="hash", columns="metric", values="value").add_prefix("metric_")
     order = [f"metric_{name}" for name in metrics["metric"].unique()]
     return tabulate("trials", records).join(columns[order], on="hash")
+
+
+def read(store: Store) -> tuple[list[Result], list[str]]:
+    """Read the results of a store; return them with a line for each record that cannot be used.
+
+    A result with other settings than its cell has here is none of them: its budget has changed
+    since, and others of its table were trained with the new ones, or will be.
+    """
+    from bench.store.store import Problem
+
+    problems: list[Problem] = []
+    found = []
+    for result in store.results(problems):
+        if differences := other_settings(result):
+            first = f"{differences[0]}{' and more' if len(differences) > 1 else ''}"
+            what = f"trained with settings that its budget had before ({first})"
+            problems.append(Problem(f"{store.address}/trials/{result.hash}.json", what))
+        else:
+            found.append(result)
+    return found, list(map(str, problems))
 
 
 def of_study(results: Sequence[Result], study: str) -> list[Result]:

@@ -1,25 +1,15 @@
-"""Files of a report: tables as CSV, LaTeX and Markdown, and the folder of the user's choice that a
-command writes into.
-
-The folder's manifest (`.attnbench-report.json`: SHA-256 by name) lists what was written, so that
-the next report removes the pages that it no longer has. Whatever is not listed, or was changed
-since, is the user's and stays.
-"""
+"""Tables as CSV, LaTeX and Markdown."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import itertools
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
-from bench.errors import UsageError
+from reports.formats import yes_or_no
 from reports.latex_width import WIDEST_TEXT, column_width, fitting, heading_lines, text_width
 from reports.tables import UNCONVERGED, Entry, Label, Missing, Number, Row, Table
 
@@ -52,15 +42,15 @@ def csv_frame(table: Table) -> pd.DataFrame:
     grid = [_entries(row, table, f"{row.label} needs a score function") for row in table.rows]
     found: list[tuple[str, list[Any]]] = [(table.corner, [row.label for row in table.rows])]
     if any(row.converged is not None for row in table.rows):
-        found.append(("converged", [_yes_or_no(row.converged) for row in table.rows]))
+        found.append(("converged", [yes_or_no(row.converged) for row in table.rows]))
     for place, key in enumerate(keys):
         entries = [line[place] for line in grid]
         values = [one.value if isinstance(one, Number) else one.text for one in entries]
         found.append((key, values))
         for part in _parts(entries, table):
-            found.append((f"{key}_{part}", [getattr(one, part, None) for one in entries]))
-            if part == "converged":
-                found[-1] = found[-1][0], [_yes_or_no(value) for value in found[-1][1]]
+            beside = [getattr(one, part, None) for one in entries]
+            told = [yes_or_no(one) for one in beside] if part == "converged" else beside
+            found.append((f"{key}_{part}", told))
     return _objects([name for name, _ in found], [values for _, values in found])
 
 
@@ -72,10 +62,6 @@ def _parts(entries: Sequence[Entry], table: Table) -> Iterator[str]:
             yield from (part, *others)
     if table.shows_notes:
         yield "note"
-
-
-def _yes_or_no(converged: bool | None) -> str:
-    return "" if converged is None else "yes" if converged else "no"
 
 
 def csv_text(table: Table | pd.DataFrame) -> str:
@@ -231,8 +217,7 @@ def _latex_entry(entry: Entry, *, shows_notes: bool) -> str:
             small = " ".join(_latex(part) for part in told if part)
             return rf"{text} {{\scriptsize {small}}}" if small else text
         case Missing():
-            short = "n/a" if entry.kind == "not applicable" else entry.kind
-            return rf"\textit{{{short}}}"
+            return rf"\textit{{{entry.short}}}"
         case Label():
             return _latex(entry.text)
 
@@ -283,11 +268,10 @@ def _markdown_entry(entry: Entry, reasons: dict[str, int], *, shows_notes: bool)
             note = f"({escape_markdown(entry.note)})" if shows_notes and entry.note else ""
             return " ".join(part for part in (text, entry.interval, note) if part)
         case Missing():
-            short = "n/a" if entry.kind == "not applicable" else entry.kind
             if not entry.reason:
-                return short
+                return entry.short
             place = reasons.setdefault(entry.text, len(reasons) + 1)
-            return f"{short} ({place})"
+            return f"{entry.short} ({place})"
         case Label():
             return escape_markdown(entry.text)
 
@@ -301,94 +285,3 @@ def escape_markdown(text: str) -> str:
     flat = " ".join(text.split())
     escaped = re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", flat)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-#: Digests by name. Several of one name while a report is being written: either may be there.
-Written = Mapping[str, frozenset[str]]
-
-
-def write_files(out: Path, files: Iterable[tuple[str, str | bytes]], what: str) -> list[Path]:
-    """Write files below a folder, which is made if needed. Files of the same names are replaced;
-    files that an earlier call for the same `what` wrote and this one does not are removed.
-
-    Nothing is touched before all contents are made. Each file is replaced whole, the first page
-    last, and only then are old files removed: where writing ends half way, every page that is
-    linked is there, and the next call removes what is left over.
-
-    Args:
-        files: path below the folder, with forward slashes, and content; text becomes UTF-8.
-        what: "report", for the message and for the name of the list.
-
-    Raises UsageError where the folder cannot be written.
-    """
-    contents = {
-        name: content.encode("utf-8") if isinstance(content, str) else content
-        for name, content in files
-    }
-    new = {name: frozenset([_digest(content)]) for name, content in contents.items()}
-    manifest = out / f".attnbench-{what}.json"
-    old = _listed(manifest)
-    try:
-        either = {
-            name: old.get(name, frozenset()) | new.get(name, frozenset()) for name in (*old, *new)
-        }
-        _replace(manifest, _listing(either))
-        for name in sorted(contents, key=lambda one: (one == "index.html", one)):
-            _replace(out / name, contents[name])
-        for name in old.keys() - new.keys():
-            _remove(out, name, old[name])
-        _replace(manifest, _listing(new))
-    except OSError as error:
-        raise UsageError(
-            f"the {what} cannot be written ({(error.strerror or str(error)).lower()})",
-            where=str(out),
-            remedy="choose another folder with --out",
-        ) from None
-    return [out / name for name in contents]
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(".attnbench-draft")  # one name, so that nothing killed leaves many
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-
-
-def _remove(out: Path, name: str, digests: frozenset[str]) -> None:
-    """Remove a file if its content is unchanged since it was written, and the folders below
-    `out` that are then empty."""
-    path = out / name
-    if path.is_symlink() or not path.is_file() or _digest(path.read_bytes()) not in digests:
-        return
-    path.unlink()
-    for folder in path.relative_to(out).parents[:-1]:
-        with contextlib.suppress(OSError):  # not empty
-            (out / folder).rmdir()
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _listing(written: Written) -> bytes:
-    return json.dumps({name: sorted(written[name]) for name in sorted(written)}, indent=0).encode()
-
-
-def _listed(manifest: Path) -> Written:
-    """Read a manifest; an unreadable one counts as empty."""
-    try:
-        found = json.loads(manifest.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    # It may come from elsewhere: only entries that name a file below the folder count.
-    return {
-        name: frozenset(map(str, digests))
-        for name, digests in (found.items() if isinstance(found, dict) else ())
-        if isinstance(digests, list)
-        and not (path := PurePosixPath(name)).is_absolute()
-        and ".." not in path.parts
-    }

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from bench.attention import Backbone
 from bench.errors import OtherData, UsageError
 from bench.registry import Registry
-from bench.store.cell import Cell
+from bench.store.cell import Cell, Scalar
 from bench.store.files import user_cache
 from bench.store.result import Alignment, LengthBin, Primary, SplitIdentity, Trace
 from tasks.data.cache import digest, digest_texts
@@ -293,6 +293,11 @@ class Plan(Generic[SettingsT, CorpusT]):
     def attends(self) -> bool:
         """False for the control, which reads the summary of its source only."""
         return self.attention.placement != "fixed"
+
+    @property
+    def stated_settings(self) -> dict[str, Scalar]:
+        """All settings by name, as JSON data: for the record of a trial."""
+        return self.settings.model_dump(mode="json")
 
     def load(self, data_root: Path | None) -> CorpusT:
         """The examples of the data set that count under the settings' limits.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import bench
@@ -17,7 +18,7 @@ from bench.store.cell import Cell
 from bench.store.models import Keep, ModelHeader
 from bench.store.store import Store
 from tasks.base import Plan, TaskData
-from tasks.plan import resolve
+from tasks.plan import resolve, validated
 from tasks.processor import InputKind, ModelOutput, Processor
 
 #: Settings that say how a model decodes.
@@ -36,6 +37,7 @@ def packed(
     processor: Processor = plan.task.processor().of(plan, data)
     header = ModelHeader(
         cell_json=plan.cell.to_json(),
+        settings=plan.stated_settings,
         validation_loss=validation_loss,
         keep=keep,
         processor=processor.state(),
@@ -93,14 +95,16 @@ class KeptModel:
         """
         import torch
 
-        check_inputs(self.cell.task, self.inputs, given)
+        inputs = _checked_inputs(self.cell.task, self.inputs, given)
         self._module.settings = _decoded_with(self._settings, decoding or {})
         with torch.inference_mode():
-            return self._processor.answer(self._module, given)  # type: ignore[arg-type]
+            return self._processor.answer(self._module, inputs)
 
 
-def check_inputs(task: str, inputs: tuple[InputKind, ...], given: Mapping[str, Any]) -> None:
-    """Raise UsageError unless this is the input that a task's models take."""
+def _checked_inputs(
+    task: str, inputs: tuple[InputKind, ...], given: Mapping[str, Any]
+) -> dict[InputKind, Any]:
+    """The input by its kind. Raises UsageError unless it is what a task's models take."""
     options = " and ".join(f"--{kind}" for kind in inputs)
     for kind in given:
         if kind not in inputs:
@@ -108,12 +112,11 @@ def check_inputs(task: str, inputs: tuple[InputKind, ...], given: Mapping[str, A
     missing = [f"--{kind}" for kind in inputs if kind not in given]
     if missing:
         raise UsageError(f"{' and '.join(missing)} missing: a model of {task} takes {options}")
+    return {kind: given[kind] for kind in inputs}
 
 
 def _decoded_with(settings: Any, changes: Mapping[str, Any]) -> Any:
     """Settings with other values of decoding. Raises UsageError: names of others, bad values."""
-    from tasks.plan import validated
-
     for name in changes:
         if name not in DECODING:
             raise unknown_name("option of decoding", name, DECODING, where="--set")
@@ -138,6 +141,7 @@ def load_model(store: Store | str | os.PathLike[str], cell: Cell | str) -> KeptM
     except KeyError:
         raise _not_kept(store, hash) from None
     plan = resolve(header.cell)
+    plan = replace(plan, settings=validated(type(plan.settings), header.settings))
     if plan.settings.gold_attention == "given":
         raise UsageError(
             "its attention is the gold alignment, which input of your own has not",

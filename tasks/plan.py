@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
@@ -22,7 +22,7 @@ from bench.attention import BACKBONES, Backbone
 from bench.attention.registries import NO_SCORE, attentions, normalisers, score_of, scores
 from bench.errors import NotApplicable, UsageError, one_line, unknown_name
 from bench.store.cell import LARGEST_SEED, Cell, Scalar
-from bench.store.result import SplitIdentity
+from bench.store.result import Result, SplitIdentity
 from tasks.base import Dataset, Plan, Task, datasets, tasks
 from tasks.settings import BUDGETS
 
@@ -123,6 +123,27 @@ def resolve(cell: Cell) -> Plan:
     if reason:
         raise NotApplicable(reason, where=f"{cell.attention} with {cell.score}")
     return plan
+
+
+def other_settings(result: Result) -> list[str]:
+    """The settings of a result that its cell would not be trained with here, a phrase each, as in
+    "max_steps=300, not 400": its budget has changed since. None where the result does not say what
+    it was trained with, and where the cell's names are not known here."""
+    stated = result.settings
+    try:
+        here = _settings_here(result.cell.with_seed(0)) if stated else {}
+    except UsageError:
+        return []
+    return [
+        f"{name}={stated.get(name, 'unknown')}, not {here.get(name, 'known')}"
+        for name in (dict.fromkeys((*here, *stated)) if here else ())
+        if name not in stated or name not in here or stated[name] != here[name]
+    ]
+
+
+@lru_cache(maxsize=4096)
+def _settings_here(cell: Cell) -> Mapping[str, Scalar]:
+    return resolve(cell).stated_settings
 
 
 def _plan(cell: Cell) -> Plan:

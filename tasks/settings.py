@@ -169,10 +169,15 @@ Budget = Literal["smoke", "laptop", "gpu"]
 
 class _Block(BaseModel):
     """Settings by name, with those of single backbones. The names are checked by the task's
-    `Settings`, which the settings of every plan are validated against."""
+    `Settings`, which the settings of every plan are validated against.
+
+    Attributes:
+        core_seconds: what a cell takes on one core, about, whatever its mechanism.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
+    core_seconds: float | None = None
     extends: str | list[str] = []
     recurrent: dict[str, Any] = {}
     transformer: dict[str, Any] = {}
@@ -188,14 +193,27 @@ class _Budgets(BaseModel):
     datasets: dict[str, dict[Budget, _Block]]
     shared: dict[str, _Block]
 
+    def extended(self, block: _Block) -> list[_Block]:
+        """The blocks that one takes over."""
+        names = [block.extends] if isinstance(block.extends, str) else block.extends
+        return [self.shared[name] for name in names]
+
+    def core_seconds(self, block: _Block, chosen: Collection[str]) -> float | None:
+        """Those of the chosen recipe, else the block's own, else those of the first block it takes
+        over that has any."""
+        recipes = [block.where[name] for name in block.where if name in chosen]
+        others = [self.core_seconds(one, chosen) for one in (*recipes, *self.extended(block))]
+        own = (*others[: len(recipes)], block.core_seconds, *others[len(recipes) :])
+        return next((seconds for seconds in own if seconds is not None), None)
+
     def resolved(
         self, block: _Block, backbone: Backbone, chosen: Collection[str]
     ) -> dict[str, Any]:
         """Later ones win: what is extended, what holds for all backbones, what for this one, what
         where a setting is chosen."""
         settings: dict[str, Any] = {}
-        for name in [block.extends] if isinstance(block.extends, str) else block.extends:
-            settings |= self.resolved(self.shared[name], backbone, chosen)
+        for shared in self.extended(block):
+            settings |= self.resolved(shared, backbone, chosen)
         settings |= (block.model_extra or {}) | getattr(block, backbone)
         for name in block.where.keys() & set(chosen):
             settings |= self.resolved(block.where[name], backbone, chosen)
@@ -211,14 +229,25 @@ def budget_settings(
     A data set of `tasks.TASK.datasets` has its section in tasks/TASK/budgets.yaml under its name,
     classes derived from it share it; data sets from elsewhere have none, and no settings here.
     """
+    found = _section(dataset, budget)
+    return {} if found is None else found[0].resolved(found[1], backbone, chosen)
+
+
+def budget_core_seconds(dataset: type, budget: str, chosen: Collection[str] = ()) -> float | None:
+    """What a cell on a data set takes on one core under a budget, about, where the `chosen` of
+    `Settings.chooses_recipe` have been set; None where that is not noted."""
+    found = _section(dataset, budget)
+    return None if found is None else found[0].core_seconds(found[1], chosen)
+
+
+def _section(dataset: type, budget: str) -> tuple[_Budgets, _Block] | None:
     for kind in dataset.__mro__:
         package, ours, _ = kind.__module__.partition(".datasets")
         if ours and package.startswith("tasks.") and "name" in vars(kind):
             budgets = _read(package)
             if (section := budgets.datasets.get(vars(kind)["name"])) is not None:
-                block = section.get(budget, _Block())  # type: ignore[call-overload]
-                return budgets.resolved(block, backbone, chosen)
-    return {}
+                return budgets, section.get(budget, _Block())  # type: ignore[call-overload]
+    return None
 
 
 @cache

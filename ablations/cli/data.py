@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablations.cli.options import add_data_root, add_settings, data_root_of, say, settings_of
+from ablations.cli.options import add_data_root, add_settings, say, settings_of
+from ablations.inputs import data_root_of
 from bench.errors import UsageError, unknown_name
 from bench.store.files import local_path
 

@@ -17,20 +17,16 @@ from ablations.cli.options import (
     add_checkpoints,
     add_keep_model,
     add_tracking,
-    check_data,
     checkpoint_seconds_of,
-    data_root_of,
-    device_of,
     note,
     require_keepable,
     settings_of,
     trackers_of,
-    with_data,
 )
+from ablations.inputs import check_data, data_root_of, device_of, with_data
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from ablations.trial_interface import TrialHooks, TrialOptions
     from bench.store.cell import Cell
     from bench.store.models import Keep
     from bench.store.result import Result
@@ -117,14 +113,16 @@ def run(args: argparse.Namespace) -> int:
         from bench.store.store import Store
 
         store = Store.open(args.store, create=True)
-        if not args.force and store.statuses([cell.hash]).get(cell.hash) == "done":
-            result = store.get(cell.hash)
+        if not args.force:
+            from ablations.trial_interface import finished_result
+
+            result = finished_result(cell, store)
     if result is None:
         from ablations.cancellation import Stopped
         from ablations.trial_interface import NotStoredError
 
         if store is not None and not args.force:
-            _note_other_data(cell, store, splits)
+            _note_stored_otherwise(cell, store, splits)
         try:
             result = _run(cell, data_root, store, args)
         except Stopped as stop:
@@ -156,24 +154,25 @@ def _no_model(cell: Cell, store: Store, keep: Keep) -> str:
     return "its model was not kept; --force runs it again and keeps it"
 
 
-def _note_other_data(cell: Cell, store: Store, splits: Mapping[str, Splits]) -> None:
-    """Say where the store has the cell for other data, if that is looked up at next to no cost."""
-    from ablations.sweep import describe_other_data, plan_sweep
+def _note_stored_otherwise(cell: Cell, store: Store, splits: Mapping[str, Splits]) -> None:
+    """Say where the store has the cell for other data or with other settings, if that is looked up
+    at next to no cost."""
+    from ablations.sweep import describe_other_data, describe_other_settings, plan_sweep
 
-    if cell.data and store.is_local:
-        lines = describe_other_data(plan_sweep([cell], store), splits)
-        note("note", lines)
+    if store.is_local and (cell.data or store.has(cell.hash)):
+        plan = plan_sweep([cell], store)
+        note("note", [*describe_other_data(plan, splits), *describe_other_settings(plan)])
 
 
 def _run(
     cell: Cell, data_root: Path | None, store: Store | None, args: argparse.Namespace
 ) -> Result:
-    from ablations.cancellation import Stopped
+    from ablations.cancellation import Interrupted, Stopped, stop_signals
+    from ablations.cell_runner import run_claimed
     from ablations.trial import UNUSABLE, run_trial
     from ablations.trial_interface import TrialHooks, TrialOptions
     from ablations.trial_progress import shown_on
     from bench.tracking import decide
-    from tasks.base import Paths
 
     check_data([cell], data_root)
     wanted, track = trackers_of(args, "off")
@@ -182,10 +181,9 @@ def _run(
     )
     if wanted == "online" and tracking.mode != "online":
         _warn(f"W&B {tracking.mode} ({tracking.reason})")
-    options = TrialOptions(
-        store_address=None if store is None else store.address,
-        data_root=None if data_root is None else str(data_root),
-        cache=str(Paths.of_user(None).cache if store is None else store.cache),
+    options = TrialOptions.of(
+        store,
+        data_root,
         threads=args.threads,
         device=device_of(args.device),
         wandb=tracking.mode,
@@ -206,42 +204,16 @@ def _run(
             except SIGTERMException:  # a SystemExit with status 0
                 raise Stopped(signal.SIGTERM) from None
         else:
-            result = _run_claimed(cell, options, store, hooks, force=args.force)
+            with stop_signals(at_second=lambda: None) as request:
+                try:
+                    hooks = replace(hooks, asked_to_stop=request.asked)
+                    result = run_claimed(cell, options, hooks, again=args.force)
+                except Interrupted:
+                    assert request.number is not None
+                    raise Stopped(request.number) from None
     if result.failure is not None and result.failure.kind == UNUSABLE:
         raise UsageError.repeated(result.failure.message)
     return result
-
-
-def _run_claimed(
-    cell: Cell, options: TrialOptions, store: Store, hooks: TrialHooks, *, force: bool
-) -> Result:
-    """Run a cell that no other process runs. Raises UsageError where one does, and Stopped."""
-    from ablations.cancellation import Interrupted, Stopped, stop_signals
-    from ablations.cell_runner import claimed
-    from ablations.trial import run_trial
-    from ablations.trial_interface import stored_result
-    from bench.store.claims import ClaimedError
-
-    taken = "another process has taken the cell over, since this one was not heard of for minutes"
-    try:
-        with stop_signals(at_second=lambda: None) as request, claimed(cell, options) as held:
-            result = None if force else stored_result(cell, options)
-            if result is not None:  # by whom held the claim a moment ago
-                return result
-
-            def asked_to_stop() -> bool:
-                return request.asked() or (held is not None and held.lost)
-
-            try:
-                return run_trial(cell, options, replace(hooks, asked_to_stop=asked_to_stop))
-            except Interrupted:
-                if request.number is None:
-                    raise UsageError(taken, where=store.address) from None
-                raise Stopped(request.number) from None
-    except ClaimedError as error:
-        raise UsageError(
-            f"the cell is {error}", where=store.address, remedy="wait for its result"
-        ) from None
 
 
 def _warn(problem: str) -> None:

@@ -16,16 +16,14 @@ from ablations.cli.options import (
     add_checkpoints,
     add_keep_model,
     add_tracking,
-    check_data,
     checkpoint_seconds_of,
-    data_root_of,
     note,
     require_keepable,
     say,
     settings_of,
     trackers_of,
-    with_data,
 )
+from ablations.inputs import check_data, data_root_of, with_data
 from bench.errors import UsageError
 from bench.store.files import local_path
 
@@ -210,7 +208,13 @@ def _check_counts(args: argparse.Namespace) -> None:
 
 def _dry_run(study: Study, expansion: Expansion, address: str, args: argparse.Namespace) -> int:
     from ablations.cell_times import ExpectedCost
-    from ablations.sweep import ORDERS, describe_other_data, describe_unusable, plan_sweep
+    from ablations.sweep import (
+        ORDERS,
+        describe_other_data,
+        describe_other_settings,
+        describe_unusable,
+        plan_sweep,
+    )
     from bench.store.store import Store
 
     cells, splits = with_data(expansion.cells, data_root_of(args.data_root))
@@ -233,6 +237,7 @@ def _dry_run(study: Study, expansion: Expansion, address: str, args: argparse.Na
         sys.stdout.write(f"{word:5}  {cell.hash[:12]}  {cell.label} [{cell.budget}]\n")
     note("warning", describe_unusable(plan))
     note("note", describe_other_data(plan, splits))
+    note("note", describe_other_settings(plan))
     note("note", _describe_lacking(lacking, args))
     for pair in expansion.refused:
         place = f" in a {pair.backbone} model" if pair.backbone else ""
@@ -278,6 +283,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         describe_elsewhere,
         describe_failures,
         describe_other_data,
+        describe_other_settings,
         describe_unusable,
         plan_sweep,
         run_sweep,
@@ -305,10 +311,9 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         due = search.due(cells, store, args.limit)
     check_data(due, data_root)
     tracking = decide(request, folder=store.wandb)
-    options = TrialOptions(
-        store_address=store.address,
-        data_root=None if data_root is None else str(data_root),
-        cache=str(store.cache),
+    options = TrialOptions.of(
+        store,
+        data_root,
         threads=resources.threads,
         device="cuda" if gpus else "cpu",
         gpu_share=gpus or 1.0,
@@ -341,6 +346,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         options = search.with_notes(options, due)
     note("warning", describe_unusable(plan))
     note("note", describe_other_data(plan, splits))
+    note("note", describe_other_settings(plan))
     note("note", _describe_lacking(lacking, args))
     others = "".join(f", {name} in {store.scratch / name}" for name in track)
     trackers = f"W&B {tracking.mode} ({tracking.reason}){others}"

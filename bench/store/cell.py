@@ -16,9 +16,10 @@ from typing import Any
 
 Scalar = bool | int | float | str | None
 
-# Raised when cells change their options' names or their meaning (another default, another
-# algorithm): results of the old cells are then not taken for results of the new ones.
-CELL_VERSION = 5
+# Raised when cells change their options' names or their meaning (another algorithm, another default
+# of an attention or a data set): results of the old cells are then not taken for results of the new
+# ones. Settings may get other values freely: a result says with which it was trained.
+CELL_VERSION = 6
 
 #: Generators and tables hold seeds in 64 bits.
 LARGEST_SEED = 2**63 - 1
@@ -99,6 +100,11 @@ class Cell:
 
     def with_seed(self, seed: int) -> Cell:
         return replace(self, seed=seed)
+
+    @property
+    def kind(self) -> str:
+        """A hash that cells share if they differ in nothing but their seed."""
+        return self.with_seed(0).hash
 
 
 def _fits(name: str, value: Any) -> bool:

@@ -1,11 +1,11 @@
 """Kept models: parameters, and what a model needs besides to read input of a user's own.
 
-    STORE/models/<setting>-<hash>.safetensors
+    STORE/models/<kind>-<hash>.safetensors
 
 Each is one file, so that it is written, replaced and removed whole. The tensors of the model and of
 its task's processor lie in it under their names, and its header, which is plain text, says what
-they are. `setting` is the beginning of a hash that cells share if they differ in nothing but their
-seed. Nothing in a file is code, and nothing is pickled.
+they are. `kind` is the beginning of the hash that cells share if they differ in nothing but their
+seed (`Cell.kind`). Nothing in a file is code, and nothing is pickled.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from bench.errors import UsageError, reason_of
-from bench.store.cell import Cell
+from bench.store.cell import Cell, Scalar
 from bench.store.files import Files
 from bench.store.result import Record, fault_of_age
 
@@ -40,6 +40,7 @@ class ModelHeader(Record):
 
     Attributes:
         cell_json: the cell, as in its result.
+        settings: all settings that it was trained with.
         validation_loss: of the parameters that are kept; None where there was no validation.
         keep: what was asked for when the model was kept.
         processor: state of the task's processor (vocabularies, sizes), JSON data.
@@ -47,6 +48,7 @@ class ModelHeader(Record):
     """
 
     cell_json: dict[str, Any] = Field(validation_alias="cell", serialization_alias="cell")
+    settings: dict[str, Scalar]
     validation_loss: float | None = None
     keep: Keep
     processor: dict[str, Any]
@@ -139,19 +141,15 @@ class Models:
     def _headers(self, cell: Cell) -> Iterator[ModelHeader]:
         """Headers of the models of a setting; those that cannot be read are passed over."""
         for name in self.names().values():
-            if name.startswith(_setting(cell)):
+            if name.startswith(cell.kind[:16]):
                 path = f"models/{name}"
                 with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
                     size = int.from_bytes(self._files.read_start(path, _LENGTH), "little")
                     yield _header(self._files.read_start(path, _LENGTH + min(size, _LONGEST)))
 
 
-def _setting(cell: Cell) -> str:
-    return cell.with_seed(0).hash[:16]
-
-
 def _path(cell: Cell) -> str:
-    return f"models/{_setting(cell)}-{cell.hash}.safetensors"
+    return f"models/{cell.kind[:16]}-{cell.hash}.safetensors"
 
 
 def _packed(header: ModelHeader, tensors: Mapping[str, Tensor]) -> bytes:

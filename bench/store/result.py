@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 import bench
-from bench.store.cell import CELL_VERSION, Cell
+from bench.store.cell import CELL_VERSION, Cell, Scalar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,6 +103,9 @@ class Cost(Record):
     macs_per_example: multiply-accumulates of reading one example and its reference, mean over a
         batch of validation, its padding included (`bench.macs`).
     real_time_factor: seconds of decoding by seconds of sound, where sources are sounds.
+    core_seconds: processor time of training and testing on a CPU, all threads together; what else
+        the machine did hardly shows in it. Data that trials share are prepared before.
+    total_seconds: of the whole trial on the clock.
     """
 
     parameters: int | None = None
@@ -113,6 +116,7 @@ class Cost(Record):
     peak_memory_bytes: int | None = None
     macs_per_example: Finite | None = None
     real_time_factor: Finite | None = None
+    core_seconds: Finite | None = None
     total_seconds: Finite | None = None
 
 
@@ -169,6 +173,8 @@ class Provenance(Record):
 class Result(Record):
     """One trial (`STORE/trials/<hash>.json`).
 
+    settings: all settings that it was trained with, defaults of the budget included; empty for a
+        failed trial, and where whoever trained it did not say.
     converged: whether the validation loss had stopped improving when training ended; null where
         there are too few validations to say.
     best_step: step of the validation whose parameters were tested, where the best ones were
@@ -180,6 +186,7 @@ class Result(Record):
     cell_json: dict[str, Any] = Field(validation_alias="cell", serialization_alias="cell")
     status: Literal["done", "failed"]
     failure: Failure | None = None
+    settings: dict[str, Scalar] = Field(default_factory=dict)
     metrics: dict[str, Finite] = Field(default_factory=dict)
     primary: Primary | None = None
     by_length: tuple[LengthBin, ...] = ()

@@ -6,7 +6,7 @@
     STORE/sweeps/<name>.json                where a sweep stands
     STORE/searches/<hash>.json              which candidates a cell has (in STORE/search)
     STORE/checkpoints/<hash>.pt             of a trial that was interrupted; gone once it ends
-    STORE/models/<setting>-<hash>.safetensors  a trained model, where it is kept (`models.py`)
+    STORE/models/<kind>-<hash>.safetensors  a trained model, where it is kept (`models.py`)
     STORE/claims/<hash>.<number>.json       who runs a cell now (`bench.store.claims`)
     STORE/cache  STORE/wandb  STORE/ray     scratch of the machine that runs trials
     STORE/mlflow  STORE/tensorboard  STORE/csv  of the trackers that are asked for

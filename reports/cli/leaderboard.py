@@ -7,7 +7,8 @@ import os
 import sys
 from collections.abc import Callable
 
-from ablations.cli.options import data_root_of, note
+from ablations.cli.options import note
+from ablations.inputs import data_root_of
 from bench.store.files import local_path
 
 
@@ -143,11 +144,12 @@ def _verify(args: argparse.Namespace) -> int:
     from reports.leaderboard.bundle import open_bundle, plain
     from reports.leaderboard.checks import open_summary
     from reports.leaderboard.rules import load_rules
-    from reports.leaderboard.verify import paths_of, verify
+    from reports.leaderboard.verify import verify
+    from tasks.base import Paths
 
     rules = load_rules(args.rules)
     bundle = open_bundle(local_path(args.bundle, where="BUNDLE"), rules.limits)
-    verdict = verify(bundle, rules, paths_of(data_root_of(args.data_root)))
+    verdict = verify(bundle, rules, Paths.of_user(data_root_of(args.data_root)))
     note("note", [open_summary(verdict.open)] if verdict.open else [])
     name, id = plain(verdict.bundle.manifest.name), verdict.bundle.id[:12]
     note("note", verdict.notes)
@@ -168,14 +170,14 @@ def _rank(args: argparse.Namespace) -> int:
     from reports.leaderboard.board import build_board, entry_files
     from reports.leaderboard.board_tables import write_board
     from reports.leaderboard.rules import load_reference, load_rules
-    from reports.leaderboard.verify import paths_of
+    from tasks.base import Paths
 
     data_root = data_root_of(args.data_root)
     board = build_board(
         [local_path(path, where="BUNDLE") for path in args.bundles] or entry_files(),
         load_rules(args.rules),
         load_reference(args.reference),
-        paths_of(data_root) if args.bundles or data_root else None,
+        Paths.of_user(data_root) if args.bundles or data_root else None,
     )
     out = local_path(args.out, where="--out")
     write_board(board, out)

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from ablations.cli.options import add_settings, settings_of
 from bench.errors import UsageError
@@ -42,21 +42,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0; raises UsageError where there is no such model, or it cannot read the input."""
-    given = {
-        kind: value
-        for kind in ("text", "hypothesis", "picture", "sound")
-        if (value := getattr(args, kind)) is not None
-    }
+    from tasks.kept_model import load_model
+    from tasks.processor import InputKind
+
+    kinds: tuple[InputKind, ...] = get_args(InputKind)
+    given = {kind: value for kind in kinds if (value := getattr(args, kind)) is not None}
     decoding = settings_of(args.settings)
     page = None if args.page is None else local_path(args.page, where="--page")
     if page is not None and (page.is_dir() or not page.parent.is_dir()):
         what = "is a folder" if page.is_dir() else "its folder does not exist"
         raise UsageError(what, where=f"--page {args.page}", remedy="name a file to write")
-    from tasks.kept_model import check_inputs, load_model
-
     model = load_model(args.store, args.cell)
-    if given:
-        check_inputs(model.cell.task, model.inputs, given)
     with _complete(given, model.inputs) as inputs:
         output = model.predict(decoding=decoding, **inputs)
         if page is not None:
@@ -76,7 +72,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _complete(given: Mapping[str, Any], inputs: tuple[InputKind, ...]) -> Iterator[dict[str, Any]]:
+def _complete(
+    given: Mapping[InputKind, Any], inputs: tuple[InputKind, ...]
+) -> Iterator[dict[str, Any]]:
     """The input by kind: what was given, or what stands on standard input, of which a picture or
     sound lies in a file while it is needed. Raises UsageError where that is of no use."""
     if given:

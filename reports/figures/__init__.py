@@ -1,4 +1,4 @@
-"""Figures: pure functions from a data frame to a Vega-Altair chart, one kind of figure a file.
+"""Figures: pure functions from a data frame to the layout of a Vega-Altair chart, one kind a file.
 
 Beside each stands the function that makes the frame from an analysis. A chart is shown in pages
 (`reports.pages`), in notebooks, and written as SVG, PDF or PNG (`reports.figures.static`).

@@ -37,9 +37,9 @@ _ROOM = 20  # pixels between the outermost points and the edges
 _LINE, _LETTER = 12, 5.4  # pixels that a name takes, high and a letter wide
 
 
-def cost(frame: pd.DataFrame, metric: str, series: dict[str, Style]) -> alt.ConcatChart:
-    """Chart of a frame with the columns `COLUMNS`: a panel for each cost."""
-    return parts.filled(_layout(_panels(frame), metric, tuple(series.items())), frame)
+def layout(frame: pd.DataFrame, metric: str, series: dict[str, Style]) -> alt.ConcatChart:
+    """The layout of a frame with the columns `COLUMNS`: a panel for each cost."""
+    return _layout(_panels(frame), metric, tuple(series.items()))
 
 
 def _panels(frame: pd.DataFrame) -> tuple[tuple[str, bool], ...]:
@@ -182,7 +182,7 @@ def quality_against_cost(analysis: Analysis, styles: Styles) -> Figure | None:
         f"training had not converged. Of more than {LEADING} mechanisms the best and those on the "
         "front are drawn.",
         f"On the Pareto front of {axis_name(metric)}, from the cheapest, by {named}.",
-        _layout(_panels(frame), metric, tuple(series.items())),
+        layout(frame, metric, series),
         frame,
         series,
         _LEAST,

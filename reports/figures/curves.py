@@ -7,7 +7,6 @@ import pandas as pd
 
 from reports import formats
 from reports.figures import Figure
-from reports.figures.chart_parts import filled
 from reports.figures.panels import COLUMNS, LEAST, context, described, line_panels, shared_points
 from reports.figures.series import (
     Styles,
@@ -25,12 +24,8 @@ from reports.statistics import Analysis
 NOT_FIGURES = ("step", "seconds", "epoch", "learning_rate", "units")
 
 
-def curves(frame: pd.DataFrame, quantity: str, series: dict[str, Style]) -> alt.FacetChart:
-    """Chart of a frame of curves (`curves_frame`)."""
-    return filled(_layout(frame, quantity, series), frame, context(frame, "step"))
-
-
-def _layout(frame: pd.DataFrame, quantity: str, series: dict[str, Style]) -> alt.FacetChart:
+def layout(frame: pd.DataFrame, quantity: str, series: dict[str, Style]) -> alt.FacetChart:
+    """The layout of a frame of curves (`curves_frame`)."""
     titles = ("step", axis_name(quantity))
     return line_panels(tuple(frame["panel"].unique()), "step", titles, tuple(series.items()))
 
@@ -75,7 +70,7 @@ def training_curves(analysis: Analysis, styles: Styles) -> list[Figure]:
                 f"{formats.title(quantity)} while training",
                 panels_caption(analysis),
                 described(frame, "step", name),
-                _layout(frame, quantity, series),
+                layout(frame, quantity, series),
                 frame,
                 series,
                 LEAST,

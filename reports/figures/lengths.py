@@ -7,7 +7,6 @@ import pandas as pd
 
 from reports import formats
 from reports.figures import Figure
-from reports.figures.chart_parts import filled
 from reports.figures.panels import COLUMNS, LEAST, context, described, line_panels, shared_points
 from reports.figures.series import (
     Styles,
@@ -24,26 +23,15 @@ from reports.statistics import Analysis
 _LONGEST_UNIT = 24  # characters that fit under a panel
 
 
-def lengths(
-    frame: pd.DataFrame,
-    metric: str,
-    unit: str,
-    series: dict[str, Style],
-    longest: float | None = None,
+def layout(
+    frame: pd.DataFrame, metric: str, unit: str, series: dict[str, Style], longest: float | None
 ) -> alt.FacetChart:
-    """Chart of a frame of figures by length (`lengths_frame`).
+    """The layout of a frame of figures by length (`lengths_frame`).
 
     Args:
         longest: the longest source of the main test set, where there are longer ones; the ground
             beyond it is shaded.
     """
-    layout = _layout(frame, metric, unit, series, longest)
-    return filled(layout, frame, context(frame, "length"))
-
-
-def _layout(
-    frame: pd.DataFrame, metric: str, unit: str, series: dict[str, Style], longest: float | None
-) -> alt.FacetChart:
     titles = (unit, axis_name(metric))
     shaded = None if longest is None else (longest, float(frame["length"].max()))
     return line_panels(
@@ -95,7 +83,7 @@ def by_length(analysis: Analysis, styles: Styles, task: TaskEntry) -> Figure | N
         f"{formats.title(metric)}{' (%)' if formats.is_fraction(metric) else ''} by source length",
         f"{told}{panels_caption(analysis)}",
         described(frame, "length", axis_name(metric)),
-        _layout(frame, metric, unit, series, longest if beyond else None),
+        layout(frame, metric, unit, series, longest if beyond else None),
         frame,
         series,
         LEAST,

@@ -19,20 +19,17 @@ COLUMNS = ("mechanism", "rank")
 _WIDTH, _ROW = 360, 18
 
 
-def ranks(frame: pd.DataFrame, cliques: list[tuple[int, int]], critical: float) -> alt.LayerChart:
-    """Chart of a frame with the columns `COLUMNS`.
+@parts.layout
+def layout(
+    names: tuple[str, ...], cliques: tuple[tuple[int, int], ...], critical: float
+) -> alt.LayerChart:
+    """The layout of a frame with the columns `COLUMNS`.
 
     Args:
+        names: of the mechanisms, best first.
         cliques: first and last place of those that a bar joins.
         critical: ranks that differ by less cannot be told apart.
     """
-    return parts.filled(_layout(tuple(frame["mechanism"]), tuple(cliques), critical), frame)
-
-
-@parts.layout
-def _layout(
-    names: tuple[str, ...], cliques: tuple[tuple[int, int], ...], critical: float
-) -> alt.LayerChart:
     most = len(names)
     gap = max(most - 1, 1) / 40  # between bars, in ranks
     end = most + gap * (len(cliques) + 1)
@@ -145,6 +142,6 @@ def rank_figure(found: MeanRanks) -> Figure:
         "Mean ranks over tasks",
         told,
         f"Mean ranks: {order}. {groups}",
-        _layout(found.names, tuple(found.cliques), found.critical),
+        layout(found.names, tuple(found.cliques), found.critical),
         frame,
     )

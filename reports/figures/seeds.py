@@ -22,10 +22,10 @@ COLUMNS = ("quantity", "axis", "test set", "seed", "converged", "x", "value")
 _COLUMNS = 4
 
 
-def seed_curves(frame: pd.DataFrame, series: dict[str, Style]) -> alt.ConcatChart:
-    """Chart of a frame with the columns `COLUMNS`: a panel for each quantity and what it is over,
-    each with its own scales."""
-    return parts.filled(_layout(_panels(frame), tuple(series.items())), frame)
+def layout(frame: pd.DataFrame, series: dict[str, Style]) -> alt.ConcatChart:
+    """The layout of a frame with the columns `COLUMNS`: a panel for each quantity and what it is
+    over, each with its own scales."""
+    return _layout(_panels(frame), tuple(series.items()))
 
 
 def _panels(frame: pd.DataFrame) -> tuple[tuple[str, str], ...]:
@@ -136,7 +136,7 @@ def seeds_figure(contender: Contender, metric: str, task: TaskEntry) -> Figure |
         "Curves",
         told,
         f"{described}.",
-        _layout(_panels(frame), tuple(series.items())),
+        layout(frame, series),
         frame,
         series if len(series) > 1 else {},
         LEAST,

@@ -34,10 +34,10 @@ KINDS = {
 }
 
 
-def candidates(frame: pd.DataFrame) -> alt.Chart:
-    """Chart of a frame with the columns `CANDIDATES` and `kind` (one of `KINDS`): one row of marks
-    for each mechanism, the best first."""
-    return parts.filled(_candidates(_order(frame)), frame)
+def candidates_layout(frame: pd.DataFrame) -> alt.Chart:
+    """The layout of a frame with the columns `CANDIDATES` and `kind` (one of `KINDS`): one row of
+    marks for each mechanism, the best first."""
+    return _candidates(_order(frame))
 
 
 def _order(frame: pd.DataFrame) -> tuple[str, ...]:
@@ -113,7 +113,7 @@ def candidates_figure(frame: pd.DataFrame, name: str) -> Figure | None:
         "Losses of the candidates",
         caption,
         f"Lowest: {lowest}.",
-        _candidates(_order(shown)),
+        candidates_layout(shown),
         shown,
         {kind: one for kind, one in KINDS.items() if kind in set(shown["kind"])},
     )
@@ -127,14 +127,14 @@ def _kind(row: Any) -> str:
     return "budget's own settings" if row.number == 1 else "candidate"
 
 
-def best_of_n(frame: pd.DataFrame, series: dict[str, Style]) -> alt.FacetChart:
-    """Chart of a frame with the columns `CURVES`: a panel for each attention, the lowest loss that
-    n candidates give, with its band; all others in grey."""
-    layout = _best_of_n(_panels(frame), tuple(series.items()))
-    return parts.filled(layout, frame, _context(frame))
+def best_of_n_layout(frame: pd.DataFrame, series: dict[str, Style]) -> alt.FacetChart:
+    """The layout of a frame with the columns `CURVES`: a panel for each attention, the lowest loss
+    that n candidates give, with its band; all others in grey."""
+    return _best_of_n(_panels(frame), tuple(series.items()))
 
 
-def _context(frame: pd.DataFrame) -> pd.DataFrame:
+def context(frame: pd.DataFrame) -> pd.DataFrame:
+    """The curves of all mechanisms, for the background of each panel."""
     return parts.grey_lines(frame, ["mechanism"], "n", "loss")
 
 
@@ -226,11 +226,11 @@ def best_of_n_figure(frame: pd.DataFrame, name: str, *, learns: bool) -> Figure 
         "Best of n candidates",
         f"{what}One panel per attention, all others in grey.{left_out}",
         f"Lowest {_LOSS} by number of candidates: {described}.",
-        _best_of_n(_panels(shown), tuple(series.items())),
+        best_of_n_layout(shown, series),
         shown,
         series,
         LEAST,
-        _context(shown),
+        context(shown),
     )
 
 

@@ -175,7 +175,7 @@ def assemble(
     refused: Sequence[RefusedBundle] = (),
 ) -> Board:
     """Build the board from verified bundles."""
-    counted = {one.bundle.id: _counted(one, rules) for one in verdicts}
+    counted = {one.bundle.id: tuple(one.counted(rules).values()) for one in verdicts}
     every = [result for results in counted.values() for result in results]
     catalogue = rules.catalogue(result.cell for result in every)
     settings = benchmark_settings(every, catalogue)
@@ -185,16 +185,6 @@ def assemble(
         found.append(_class_board(kind, own, counted, settings, reference, catalogue))
     classes = tuple(one for one in found if one.standings)
     return Board(rules, reference, classes, tuple(verdicts), tuple(refused))
-
-
-def _counted(verdict: Verdict, rules: Rules) -> list[Result]:
-    """Return the results of the seeds that count, under hashes that are unique to the bundle
-    (`BundleFiles`); the cells stay."""
-    return [
-        one.model_copy(update={"hash": f"{verdict.bundle.id}-{one.hash}"})
-        for one in verdict.results
-        if one.cell.seed in rules.seeds
-    ]
 
 
 def _class_board(

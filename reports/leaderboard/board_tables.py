@@ -18,8 +18,8 @@ from reports.formats import metric_name
 from reports.leaderboard.board import NO_REFERENCE, Board, BoardEntry, ClassBoard, SettingBoard
 from reports.leaderboard.rules import ReferenceSetting, Track
 from reports.load import all_converged, slug
-from reports.pages import STYLE, style_sheet, template_environment
-from reports.pages.table_data import TABLES, tables_script
+from reports.output_folder import write_files
+from reports.pages import STYLE, TABLES, asset, style_sheet, template_environment
 from reports.statistics.significance import (
     Estimate,
     SeedVariance,
@@ -31,7 +31,7 @@ from reports.statistics.significance import (
 )
 from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, estimate_entry, shades
 from reports.tables.scores import group_notes, overlap_notes, seeds_text
-from reports.writers import csv_text, escape_markdown, markdown_text, write_files
+from reports.writers import csv_text, escape_markdown, markdown_text
 
 #: Reasons against a bundle, and entries that lack a seed, that the page shows.
 REASONS, OPEN = 20, 500
@@ -361,7 +361,7 @@ def write_board(board: Board, out: Path) -> list[Path]:
     }
     for table in (*(table for part in found for table in part.tables), bundles):
         files[f"tables/{table.name}.csv"] = csv_text(table)
-    files |= {STYLE: style_sheet(), TABLES: tables_script()}
+    files |= {STYLE: style_sheet(), TABLES: asset(TABLES)}
     return write_files(out, files.items(), "board")
 
 

@@ -136,12 +136,10 @@ class Mechanism(FrozenModel):
 
 
 class Trial(FrozenModel):
-    """The data fingerprint and all settings, defaults included, that a trial was trained with, and
-    the names and digests of the test sets that it was tested on, that of the headline figure first.
-    """
+    """The fingerprint of the data that a trial was trained with, and the names and digests of the
+    test sets that it was tested on, that of the headline figure first."""
 
     data: Digest | None
-    settings: dict[Line, Any]
     test_sets: tuple[tuple[Line, Digest], ...] = Field(min_length=1)
 
     @property

@@ -16,7 +16,7 @@ from bench.attention.registries import attentions
 from bench.errors import UsageError
 from bench.hardware import count_parameters
 from bench.store.cell import Cell, Scalar
-from reports.leaderboard.bundle import Manifest, Mechanism, Problem, Trial, climbs, plain
+from reports.leaderboard.bundle import Manifest, Mechanism, Problem, climbs, plain
 from reports.leaderboard.rules import Limits, Rules
 from tasks.base import Plan, TaskData
 from tasks.plan import make_again, make_cell, refusal, resolve
@@ -89,8 +89,14 @@ def _check_names(cell: Cell, mechanism: Mechanism) -> None:
         raise UsageError(f"the manifest calls {', '.join(taken)} an option of the attention")
 
 
-def check_settings(one: Planned, trial: Trial, manifest: Manifest, rules: Rules) -> Iterator[str]:
-    """Where a cell breaks the rules of the class it claims."""
+def check_settings(
+    one: Planned, settings: Mapping[str, Scalar], manifest: Manifest, rules: Rules
+) -> Iterator[str]:
+    """Where a cell breaks the rules of the class it claims.
+
+    Args:
+        settings: all that it was trained with.
+    """
     if one.cell.budget not in rules.budgets:
         yield f"the budget {one.cell.budget} is none of {', '.join(rules.budgets)}"
     if one.known:
@@ -102,7 +108,7 @@ def check_settings(one: Planned, trial: Trial, manifest: Manifest, rules: Rules)
                 stated, here = getattr(claimed, name), getattr(kind, name)
                 if stated != here:
                     yield f"its {name} is {here} here, and {stated} in the manifest"
-    yield from _other_settings(trial, one.plan)
+    yield from _other_settings(settings, one.plan)
     free = rules.classes[manifest.kind].settings
     for name, value in one.cell.options.items():
         if name not in type(one.plan.settings).model_fields:
@@ -113,15 +119,18 @@ def check_settings(one: Planned, trial: Trial, manifest: Manifest, rules: Rules)
             yield f"{name}={plain(value)} is not what its class '{manifest.kind}' gives to all"
 
 
-def _other_settings(trial: Trial, plan: Plan) -> Iterator[str]:
-    here = plan.settings.model_dump(mode="json")
-    for name in sorted({*here, *trial.settings}):
-        if name not in trial.settings or name not in here:
-            where = "the manifest" if name in trial.settings else "the suite"
+def _other_settings(stated: Mapping[str, Scalar], plan: Plan) -> Iterator[str]:
+    here = plan.stated_settings
+    if not stated:
+        yield "its record does not say with which settings it was trained"
+        return
+    for name in sorted({*here, *stated}):
+        if name not in stated or name not in here:
+            where = "its record" if name in stated else "the suite"
             yield f"only {where} has a setting {plain(name)}"
-        elif trial.settings[name] != here[name]:
-            stated = plain(trial.settings[name])
-            yield f"{name} is {here[name]} under this budget here, and {stated} in the manifest"
+        elif stated[name] != here[name]:
+            was = plain(stated[name])
+            yield f"{name} is {here[name]} under this budget here, and {was} in its record"
 
 
 def missing_seeds(cells: Sequence[Cell], rules: Rules) -> tuple[Problem, ...]:

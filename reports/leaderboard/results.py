@@ -8,10 +8,9 @@ open; studies named after papers add their verdicts. What was learnt is written 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -43,6 +42,7 @@ from reports.tables import (
     Row,
     Table,
     estimate_entry,
+    mean_known,
     metric_number,
 )
 from reports.tables.scores import detectable_note, group_notes, overlap_notes, seeds_text
@@ -105,7 +105,7 @@ class Results:
 
     @property
     def core_hours(self) -> float:
-        return sum(map(core_minutes, self.results)) / 60
+        return sum(one.cost.core_seconds or 0.0 for one in self.results) / 3600
 
 
 def gather(rules: Rules, study: Study, files: Sequence[Path] | None = None) -> Results:
@@ -114,10 +114,8 @@ def gather(rules: Rules, study: Study, files: Sequence[Path] | None = None) -> R
     board = build_board(entry_files() if files is None else files, rules, load_reference(), None)
     results: dict[str, Result] = {}
     for verdict in board.verdicts:
-        for one in verdict.results:
-            if one.cell.seed in rules.seeds:
-                named = one.model_copy(update={"hash": f"{verdict.bundle.id}-{one.hash}"})
-                results.setdefault(one.hash, named)
+        for hash, one in verdict.counted(rules).items():
+            results.setdefault(hash, one)
     return Results(
         board,
         study,
@@ -127,12 +125,6 @@ def gather(rules: Rules, study: Study, files: Sequence[Path] | None = None) -> R
         BundleReader({one.bundle.id: one.bundle for one in board.verdicts}),
         rules.seeds,
     )
-
-
-def core_minutes(result: Result) -> float:
-    """The time of a trial times the threads that it had (`bench.store.result.device_name`)."""
-    threads = re.search(r"\((\d+) threads?\)$", result.provenance.device)
-    return (result.cost.total_seconds or 0.0) * int(threads[1] if threads else 1) / 60
 
 
 def results_table(analysis: Analysis) -> Table:
@@ -177,12 +169,11 @@ def results_table(analysis: Analysis) -> Table:
 def _entries(analysis: Analysis, place: int) -> Iterator[Entry]:
     contender, metric = analysis.frame.contenders[place], analysis.frame.main_metric
     for one in analysis.subsets:
-        entry = estimate_entry(one.estimates[place], metric, group=one.groups[place])
-        yield entry
+        yield estimate_entry(one.estimates[place], metric, group=one.groups[place])
     group = analysis.main.groups[place]
     yield Label("" if group is None else str(group))
-    minutes = [core_minutes(result) for result in contender.done]
-    yield Number(sum(minutes) / len(minutes), digits=1)
+    seconds, _ = mean_known([result.cost.core_seconds for result in contender.done])
+    yield Missing("not measured") if seconds is None else Number(seconds / 60, digits=1)
     size = contender.done[0].cost.parameters
     yield Missing("not measured") if size is None else Number(size, form="count")
     yield Label(_converged(contender))
@@ -258,12 +249,11 @@ def _several_seeds(results: Results) -> bool:
 
 
 def _best(analysis: Analysis) -> Entry:
-    place = analysis.order[0]
-    entry = _figure(analysis, analysis.frame.contenders[place].name)
-    name = analysis.frame.contenders[place].name
-    mark = "" if analysis.frame.contenders[place].converged is not False else " \N{DAGGER}"
+    best = analysis.frame.contenders[analysis.order[0]]
+    entry = _figure(analysis, best.name)
+    mark = " \N{DAGGER}" if best.converged is False else ""
     if isinstance(entry, Number):
-        return Label(f"{name}{mark}: {entry.text} {entry.interval}".strip())
+        return Label(f"{best.name}{mark}: {entry.text} {entry.interval}".strip())
     return entry
 
 
@@ -276,7 +266,7 @@ def _figure(analysis: Analysis, name: str) -> Entry:
                 group=analysis.main.groups[place],
             )
             if isinstance(entry, Number):
-                return Number(**{**vars(entry), "converged": contender.converged})
+                return replace(entry, converged=contender.converged)
     return Missing("not run")
 
 

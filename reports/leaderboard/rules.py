@@ -27,7 +27,8 @@ from bench.store.files import local_path, read_regular
 from bench.store.store import Store
 from reports import load as catalogues
 from reports.formats import plural
-from reports.load import BenchmarkSetting, Catalogue, Frame, collect, read
+from reports.load import BenchmarkSetting, Catalogue, Frame, collect
+from reports.results import read
 from reports.samples import read_samples
 
 #: same: the suite's own budget and settings, and a model no larger than its own of that family.

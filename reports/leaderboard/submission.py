@@ -114,8 +114,8 @@ def submit(
     unreadable: list[Unreadable] = []
     found = [one for one in store.results(unreadable) if selected.takes(one)]
     done = [one for one in found if one.status == "done"]
-    packed = [one for one in done if one.cell_json["seed"] in rules.seeds]
-    if not packed:
+    chosen = [one for one in done if one.cell_json["seed"] in rules.seeds]
+    if not chosen:
         seeds = ", ".join(map(str, rules.seeds))
         why = f"{plural(len(done), 'finished result')} of other seeds" if done else "none finished"
         if unreadable:
@@ -126,17 +126,17 @@ def submit(
             where=store.address,
             remedy="`attnbench sweep --seeds` makes some",
         )
-    manifest = _pack(store, packed, target, name, kind, rules.version)
+    manifest = _pack(store, chosen, target, name, kind, rules.version)
     left_out = {
         "that failed": len(found) - len(done),
-        "of seeds that do not count": len(done) - len(packed),
+        "of seeds that do not count": len(done) - len(chosen),
     }
-    open_cells = missing_seeds([one.cell for one in packed], rules)
+    open_cells = missing_seeds([one.cell for one in chosen], rules)
     notes = [
         *(f"left out: {one}" for one in unreadable),
         *(f"left out: {plural(n, 'result')} {why}" for why, n in left_out.items() if n),
         *([open_summary(open_cells)] if open_cells else []),
-        *(f"the rules will say: {one}" for one in _foreseen(store, packed, manifest, rules)),
+        *(f"the rules will say: {one}" for one in _foreseen(store, chosen, manifest, rules)),
     ]
     return Submission(target, manifest, tuple(notes))
 
@@ -160,7 +160,7 @@ def _foreseen(
         except UsageError as error:  # run by a version with other names or defaults
             yield Problem(named(cell), plain(error, 300))
             continue
-        for what in check_settings(known, manifest.trials[one.hash], manifest, rules):
+        for what in check_settings(known, one.settings, manifest, rules):
             yield Problem(named(cell), what)
         for what in impossible(one, known.plan):
             yield Problem(named(cell), what)
@@ -273,18 +273,14 @@ def _unusable(result: Result, error: Exception) -> UsageError:
 
 def _trial(result: Result, test_sets: Mapping[str, str]) -> Trial:
     try:
-        settings = resolve(result.cell).settings.model_dump(mode="json")
+        resolve(result.cell)
     except UsageError as error:  # run by a version with other names
         raise UsageError(
             f"nothing here could run it ({error})",
             where=result.cell.label,
             remedy="choose others with --task, --attention or --score",
         ) from None
-    return Trial(
-        data=result.provenance.data_fingerprint,
-        settings=settings,
-        test_sets=tuple(test_sets.items()),
-    )
+    return Trial(data=result.provenance.data_fingerprint, test_sets=tuple(test_sets.items()))
 
 
 def _mechanism(name: str) -> Mechanism:

@@ -17,7 +17,6 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -86,6 +85,15 @@ class Verdict:
     @property
     def is_verified(self) -> bool:
         return not self.problems
+
+    def counted(self, rules: Rules) -> dict[str, Result]:
+        """The results of the seeds that count, by hash, each under the name that a `BundleReader`
+        of several bundles knows; the cells stay."""
+        return {
+            one.hash: one.model_copy(update={"hash": f"{self.bundle.id}-{one.hash}"})
+            for one in self.results
+            if one.cell.seed in rules.seeds
+        }
 
 
 @dataclass
@@ -156,14 +164,13 @@ def _record(bundle: Bundle, hash: str, found: _Findings) -> Iterator[Result]:
 
 def _planned(bundle: Bundle, result: Result, rules: Rules, found: _Findings) -> Iterator[Planned]:
     cell, manifest = result.cell, bundle.manifest
-    trial = manifest.trials[result.hash]
     try:
         one = planned(cell, manifest.mechanisms.get(cell.attention))
     except UsageError as error:
         found.add(named(cell), [plain(error, 300)])
         return
-    found.add(named(cell), check_settings(one, trial, manifest, rules))
-    if trial.data != result.provenance.data_fingerprint:
+    found.add(named(cell), check_settings(one, result.settings, manifest, rules))
+    if manifest.trials[result.hash].data != result.provenance.data_fingerprint:
         found.add(named(cell), ["record and manifest name different data"])
     yield one
 
@@ -398,8 +405,3 @@ def _outputs(rows: Sequence[Prediction]) -> Outputs:
         return Outputs(texts, [float(row.extra["nll"]) for row in rows])
     except (KeyError, TypeError, ValueError):
         return Outputs(texts)
-
-
-def paths_of(data_root: Path | None) -> Paths:
-    """Return where data sets are, and where prepared data are kept."""
-    return Paths.of_user(data_root)

@@ -33,10 +33,12 @@ from reports.tables import Label, Missing, Number, task_page_name
 STYLE = "site.css"
 #: File name of the script that draws figures, one for a whole site.
 FIGURES = "figures.js"
+#: File name of the script that lets tables be sorted, filtered, searched, narrowed and copied.
+TABLES = "tables.js"
+#: File name of the attention explorer's script.
+EXPLORER = "explorer.js"
 
 _ASSETS = Path(__file__).parent / "assets"
-#: File name of the attention explorer's script, one for the whole site.
-EXPLORER = "explorer.js"
 
 
 def asset(name: str) -> str:
@@ -107,7 +109,7 @@ def figures_script() -> str:
             bundle(),
             f"window.attnbenchFigures = {{look: {with_variables(json.dumps(look))}, "
             f"light: {json.dumps(light)}}};",
-            asset("figures.js"),
+            asset(FIGURES),
         ]
     )
 

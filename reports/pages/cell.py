@@ -6,29 +6,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.store.result import Result
 from reports import formats
 from reports.figures import Figure
 from reports.figures.seeds import seeds_figure
-from reports.load import BenchmarkSetting, Contender, TaskEntry, slug
+from reports.load import BenchmarkSetting, Contender, TaskEntry
 from reports.pages.cell_facts import figures_table, provenance_facts, settings_facts
 from reports.pages.explorer import Explorer, ExplorerExample, Prediction, read_predictions
+from reports.results import failure_text
 from reports.statistics import Analysis
 from reports.tables import (
     Column,
     Entry,
     Label,
     Missing,
-    Number,
     Row,
     Table,
     cell_page_name,
     metric_number,
 )
 from reports.tables.overview import Fact
-from reports.tables.scores import main_entries, overlap_notes, run_notes
+from reports.tables.scores import main_entries, mean_entry, overlap_notes, run_notes
 
 if TYPE_CHECKING:
     from bench.store.store import Store
@@ -113,35 +113,25 @@ def _seeds(analysis: Analysis, contender: Contender) -> Table:
         Column("result", "result", text=True),
     )
     rows = [_seed_row(result, metric) for result in (*contender.done, *contender.failed)]
-    name = f"{slug(analysis.frame.setting.slug)}-{contender.slug}-seeds"
+    name = f"{analysis.frame.setting.slug}-{contender.slug}-seeds"
     return Table(name, "Seeds", "seed", columns, tuple(rows))
 
 
 def _seed_row(result: Result, metric: str) -> Row:
     label = str(result.cell_json["seed"])
-    if result.failure is not None or result.primary is None:
-        told = f"{result.failure.kind}: {result.failure.message}" if result.failure else ""
-        return Row(label, (), spanning=Missing("failed", told))
+    if result.primary is None:
+        return Row(label, (), spanning=Missing("failed", failure_text(result) or ""))
     primary, cost = result.primary, result.cost
     aer = result.alignment.aer if result.alignment else None
     entries: tuple[Entry, ...] = (
         metric_number(primary.value, metric, primary.low, primary.high),
-        _known(aer, "percent"),
-        _known(cost.parameters, "count"),
-        _known(cost.train_seconds, "seconds"),
-        Label(converged_text(result.converged)),
+        mean_entry([aer], form="percent"),
+        mean_entry([cost.parameters], form="count"),
+        mean_entry([cost.train_seconds], form="seconds"),
+        Label(formats.yes_or_no(result.converged, "unknown")),
         Label(result.hash[:12]),
     )
     return Row(label, entries)
-
-
-def converged_text(converged: bool | None) -> str:
-    """Return whether training had converged, in a word."""
-    return "unknown" if converged is None else "yes" if converged else "no"
-
-
-def _known(value: float | None, form: Any) -> Entry:
-    return Missing("not measured") if value is None else Number(value, form=form)
 
 
 def _extremes(

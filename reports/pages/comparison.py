@@ -7,11 +7,11 @@ from pathlib import Path
 
 from reports import formats
 from reports.load import BenchmarkSetting
-from reports.pages import STYLE, style_sheet, template_environment
-from reports.pages.table_data import TABLES, tables_script
+from reports.output_folder import write_files
+from reports.pages import STYLE, TABLES, asset, style_sheet, template_environment
 from reports.statistics.comparison import CellDifference, StoreComparison
 from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, metric_number
-from reports.writers import csv_text, write_files
+from reports.writers import csv_text
 
 
 def write_comparisons(comparisons: Sequence[StoreComparison], out: Path) -> list[Path]:
@@ -21,7 +21,7 @@ def write_comparisons(comparisons: Sequence[StoreComparison], out: Path) -> list
     page = template_environment().get_template("compare.html.j2").render(parts=parts)
     files = [(f"tables/{one.name}.csv", csv_text(one)) for _, own in parts for one in own]
     files += [("index.html", formats.clean(page)), (STYLE, style_sheet())]
-    files.append((TABLES, tables_script()))
+    files.append((TABLES, asset(TABLES)))
     return write_files(out, files, "comparison")
 
 

@@ -65,19 +65,27 @@ class Comparisons:
 def comparisons(analyses: Sequence[Analysis]) -> Comparisons | None:
     """Compare everything with everything; None where nothing can be compared."""
     figures, draws = figures_of(analyses), draws_of(analyses)
-    found = [axes_table(axis_shares(figures, draws))]
-    several = figures["setting"].nunique() > 1
-    scores = interquartile_means(figures, draws) if several else figures.head(0)
-    if len(scores) > 1:
-        leading = figures[figures["contender"].isin(scores["contender"].head(LEADING))]
-        profiles = performance_profiles(leading, trials_of(analyses), draws, LEVELS)
-        left_out = sorted(set(figures["setting"]) - set(normalised(figures)["setting"]))
-        found.append(scores_table(scores, profiles, left_out))
-        found.append(improvement_table(probabilities_of_improvement(leading, draws)))
+    found = [axes_table(axis_shares(figures, draws)), *_over_tasks(analyses, figures, draws)]
     settings = [_of_setting(analysis) for analysis in analyses]
     compared = tuple(one for one in settings if one.tables)
     tables = tuple(table for table in found if table is not None)
     return Comparisons(tables, compared) if tables or compared else None
+
+
+def _over_tasks(
+    analyses: Sequence[Analysis], figures: pd.DataFrame, draws: pd.DataFrame
+) -> Iterator[Table | None]:
+    """Compare mechanisms over several settings."""
+    if figures["setting"].nunique() < 2:
+        return
+    scores = interquartile_means(figures, draws)
+    if len(scores) < 2:
+        return
+    leading = figures[figures["contender"].isin(scores["contender"].head(LEADING))]
+    profiles = performance_profiles(leading, trials_of(analyses), draws, LEVELS)
+    left_out = sorted(set(figures["setting"]) - set(normalised(figures)["setting"]))
+    yield scores_table(scores, profiles, left_out)
+    yield improvement_table(probabilities_of_improvement(leading, draws))
 
 
 def _rows(frame: pd.DataFrame) -> Iterator[Any]:
@@ -91,16 +99,16 @@ def axes_table(shares: pd.DataFrame) -> Table | None:
         return None
     rows = []
     for one in _rows(shares):
-        noise = one.term == NOISE
-        entries: tuple[Entry, ...] = (
-            Number(one.share, one.low, one.high, form="percent"),
-            Missing("not applicable") if pd.isna(one.levels) else Number(one.alone, form="percent"),
-            Missing("not applicable")
-            if pd.isna(one.levels)
-            else Number(one.unique, form="percent"),
-            Missing("not applicable") if pd.isna(one.levels) else Number(one.levels, form="count"),
+        of_axis: tuple[Entry, ...] = (
+            Number(one.alone, form="percent"),
+            Number(one.unique, form="percent"),
+            Number(one.levels, form="count"),
         )
-        rows.append(Row(one.term.replace(" x ", " × "), entries, apart=noise))
+        if pd.isna(one.levels):
+            of_axis = (Missing("not applicable"),) * 3
+        share = Number(one.share, one.low, one.high, form="percent")
+        label = one.term.replace(" x ", " × ")
+        rows.append(Row(label, (share, *of_axis), apart=one.term == NOISE))
     notes = [
         "Share of the variance of the main metrics of the mechanisms that were run, standardised "
         "within each setting; all shares add up to 100 %. “× setting”: what an axis does differs "

@@ -15,7 +15,6 @@ from bench.store.result import SourceKind, Trace
 from reports.attention_maps.compact import example_data, script
 from reports.attention_maps.sources import gold_of
 from reports.load import BenchmarkSetting, Contender, Frame
-from reports.tables import cell_page_name
 
 if TYPE_CHECKING:
     from bench.store.store import Store
@@ -151,7 +150,7 @@ class Explorer:
     """The explorer of one setting.
 
     Attributes:
-        mechanisms: names and pages of those that can be chosen, best first.
+        mechanisms: names of those that can be chosen, best first.
         examples: those of the main test set first.
         files: contents of the examples' files.
         problems: by mechanism, why its attention cannot be shown.
@@ -160,7 +159,7 @@ class Explorer:
 
     href: str
     setting: BenchmarkSetting
-    mechanisms: tuple[tuple[str, str], ...]
+    mechanisms: tuple[str, ...]
     examples: tuple[ExplorerExample, ...]
     files: Mapping[str, str]
     problems: Mapping[str, str]
@@ -210,9 +209,10 @@ def explorer(frame: Frame, order: Sequence[int], main_test_set: str, store: Stor
         main_test_set: name of the test set that comes first.
     """
     contenders = [frame.contenders[place] for place in order if frame.contenders[place].done]
+    chosen = contenders[:CONTENDERS]
     shown: list[_Traced] = []
     problems: dict[str, str] = {}
-    for contender in contenders[:CONTENDERS]:
+    for contender in chosen:
         traces, problem = read_traces(store, contender.done[0].hash)
         if problem:
             problems[contender.name] = problem
@@ -220,14 +220,13 @@ def explorer(frame: Frame, order: Sequence[int], main_test_set: str, store: Stor
     keys = choose_examples(
         (trace for one in shown for own in one.traces.values() for trace in own), main_test_set
     )
-    texts = _texts(contenders[:CONTENDERS], keys, store)
+    texts = _texts(chosen, keys, store)
     slug = frame.setting.slug
     examples, files = [], {}
     for place, key in enumerate(keys):
         own = [(one.name, trace) for one in shown for trace in one.traces.get(key, ())]
-        listed = sum(other[0] == key[0] for other in keys[:place]) < (
-            _FROM_MAIN if key[0] == main_test_set else _FROM_OTHERS
-        )
+        before = sum(subset == key[0] for subset, _ in keys[:place])
+        listed = before < (_FROM_MAIN if key[0] == main_test_set else _FROM_OTHERS)
         example = _example(key, f"attention/{slug}/{place}.js", own, texts.get(key, {}), listed)
         examples.append(example)
         facts = {
@@ -240,15 +239,11 @@ def explorer(frame: Frame, order: Sequence[int], main_test_set: str, store: Stor
     return Explorer(
         f"attention-{slug}.html",
         frame.setting,
-        tuple(
-            (one.name, cell_page_name(frame.setting, one))
-            for one in contenders[:CONTENDERS]
-            if one.name in traced
-        ),
+        tuple(one.name for one in shown if one.name in traced),
         tuple(examples),
         files,
         problems,
-        max(0, len(contenders) - CONTENDERS),
+        len(contenders) - len(chosen),
     )
 
 

@@ -40,7 +40,7 @@ def findings(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
 
 def _best(analysis: Analysis) -> str:
     frame = analysis.frame
-    first, *others = _group_one(analysis)
+    first, *others = analysis.group_one
     name = formats.metric_name(frame.main_metric)
     word = "Highest" if frame.higher_is_better else "Lowest"
     sentence = f"{word} {name}: {frame.contenders[first].name}, {_figure(analysis, first)}."
@@ -63,7 +63,7 @@ def _cheapest(analysis: Analysis) -> str:
     contenders = analysis.frame.contenders
     means = {
         place: mean_known([result.cost.train_seconds for result in contenders[place].done])[0]
-        for place in _group_one(analysis)
+        for place in analysis.group_one
     }
     known = {place: seconds for place, seconds in means.items() if seconds is not None}
     if len(known) < 2:
@@ -299,11 +299,6 @@ def _ended(analysis: Analysis, places: Iterable[int]) -> str:
     return "when training ended (not all had converged)" if _open(analysis, places) else ""
 
 
-def _group_one(analysis: Analysis) -> list[int]:
-    """Return the places of the contenders in group 1, best first."""
-    return [place for place in analysis.order if analysis.main.groups[place] == 1]
-
-
 def _ahead(analysis: Analysis, place: int, other: int) -> bool:
     """Whether the first contender is significantly better than the second."""
     first, second = analysis.main.estimates[place], analysis.main.estimates[other]
@@ -333,6 +328,4 @@ def _figure(analysis: Analysis, place: int) -> str:
 
 
 def _names(analysis: Analysis, places: Sequence[int]) -> str:
-    names = [analysis.frame.contenders[place].name for place in places]
-    more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
-    return formats.listed([*names[:_NAMED], *more])
+    return formats.some([analysis.frame.contenders[place].name for place in places], _NAMED)

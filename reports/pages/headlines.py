@@ -27,7 +27,7 @@ def answer(analyses: Sequence[Analysis], catalogue: Catalogue) -> str:
     controls = sum(n for name, n in leading.items() if name in catalogue.controls)
     most = max(rivals.values(), default=0)
     names = [name for name, n in rivals.items() if n == most]
-    shown = formats.listed([*names[:5], *([f"{len(names) - 5} more"] if len(names) > 5 else [])])
+    shown = formats.some(names, 5)
     share = "all" if most == len(known) else f"{most} of"
     where = f"In {share} {len(known)} settings" if len(known) > 1 else "In this setting"
     parts = [
@@ -67,7 +67,7 @@ def headlines(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
 
 def _best(analysis: Analysis) -> str:
     frame = analysis.frame
-    first, *others = _group_one(analysis)
+    first, *others = analysis.group_one
     word = "Highest" if frame.higher_is_better else "Lowest"
     told = f"{word} {formats.metric_name(frame.main_metric)}: {_figure(analysis, first)}"
     sentence = f"{told}, {frame.contenders[first].name}."
@@ -117,7 +117,7 @@ def _cheapest(analysis: Analysis) -> str:
     contenders = analysis.frame.contenders
     times = {
         place: seconds
-        for place in _group_one(analysis)
+        for place in analysis.group_one
         if (seconds := mean_known([one.cost.train_seconds for one in contenders[place].done])[0])
     }
     if len(times) < 2:
@@ -130,11 +130,7 @@ def _cheapest(analysis: Analysis) -> str:
 
 
 def _leading(analysis: Analysis) -> set[str]:
-    return {analysis.frame.contenders[place].attention for place in _group_one(analysis)}
-
-
-def _group_one(analysis: Analysis) -> list[int]:
-    return [place for place in analysis.order if analysis.main.groups[place] == 1]
+    return {analysis.frame.contenders[place].attention for place in analysis.group_one}
 
 
 def _figure(analysis: Analysis, place: int) -> str:
@@ -144,6 +140,4 @@ def _figure(analysis: Analysis, place: int) -> str:
 
 
 def _names(analysis: Analysis, places: Sequence[int]) -> str:
-    names = [analysis.frame.contenders[place].name for place in places]
-    more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
-    return formats.listed([*names[:_NAMED], *more])
+    return formats.some([analysis.frame.contenders[place].name for place in places], _NAMED)

@@ -9,10 +9,12 @@ from reports.figures import Figure
 from reports.figures.static import Format, converted
 from reports.formats import clean
 from reports.load import BenchmarkSetting
+from reports.output_folder import write_files
 from reports.pages import (
     EXPLORER,
     FIGURES,
     STYLE,
+    TABLES,
     asset,
     figures_script,
     style_sheet,
@@ -20,7 +22,6 @@ from reports.pages import (
 )
 from reports.pages.replication import command, summary_table, tables_of
 from reports.pages.report import Report, Section
-from reports.pages.table_data import TABLES, tables_script
 from reports.tables import Table, task_page_name
 from reports.tables.overview import facts
 from reports.writers import (
@@ -28,7 +29,6 @@ from reports.writers import (
     escape_markdown,
     latex_text,
     markdown_text,
-    write_files,
 )
 
 #: File name of the page on papers.
@@ -178,7 +178,7 @@ def _files(report: Report, formats: tuple[Format, ...]) -> Iterator[tuple[str, s
     yield from pages(report, formats).items()
     yield STYLE, style_sheet()
     yield FIGURES, figures_script()
-    yield TABLES, tables_script()
+    yield TABLES, asset(TABLES)
     if any(section.explorer.examples for section in report.sections):
         yield EXPLORER, asset(EXPLORER)
     for section in report.sections:

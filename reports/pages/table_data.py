@@ -7,21 +7,10 @@ Attributes are written only where there is something to say, so that pages stay 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from markupsafe import Markup
 
 from reports.tables import Entry, Number, Row, Table
-
-#: File name of the script that answers in tables, one for a whole site.
-TABLES = "tables.js"
-
-_SCRIPT = Path(__file__).parent / "assets" / TABLES
-
-
-def tables_script() -> str:
-    """The script that lets tables be sorted, filtered, searched, narrowed and copied."""
-    return _SCRIPT.read_text(encoding="utf-8")
 
 
 def cell_data(entry: Entry) -> Markup:

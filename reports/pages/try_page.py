@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bench.store.files import draft_of
+from reports.pages import template_environment
 
 if TYPE_CHECKING:
     from bench.store.cell import Cell
@@ -39,27 +39,24 @@ def write_page(path: Path, cell: Cell, given: Mapping[str, Any], output: ModelOu
 
 def page(cell: Cell, given: Mapping[str, Any], output: ModelOutput) -> str:
     """The HTML of the page. Files of `given` are read."""
-    environment = Environment(
-        loader=PackageLoader("reports.pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     trace = output.trace
     matrices = (
         {}
         if trace is None or not trace.target
         else {"all heads and layers": trace.weights, **trace.parts}
     )
-    return environment.get_template("try.html.j2").render(
-        cell=cell,
-        texts={kind: value for kind, value in given.items() if kind in ("text", "hypothesis")},
-        picture=_picture(Path(given["picture"])) if "picture" in given else None,
-        sound=_sound(Path(given["sound"])) if "sound" in given else None,
-        output=output,
-        trace=trace,
-        maps={name: _rows(trace, weights) for name, weights in matrices.items() if trace},
+    return (
+        template_environment()
+        .get_template("try.html.j2")
+        .render(
+            cell=cell,
+            texts={kind: value for kind, value in given.items() if kind in ("text", "hypothesis")},
+            picture=_picture(Path(given["picture"])) if "picture" in given else None,
+            sound=_sound(Path(given["sound"])) if "sound" in given else None,
+            output=output,
+            trace=trace,
+            maps={name: _rows(trace, weights) for name, weights in matrices.items() if trace},
+        )
     )
 
 

@@ -155,6 +155,11 @@ class Analysis:
         keys = [(1, 0.0) if one is None else (0, sign * one.value) for one in self.main.estimates]
         return tuple(sorted(range(len(keys)), key=lambda place: keys[place]))
 
+    @property
+    def group_one(self) -> list[int]:
+        """Places of the contenders in group 1, best first."""
+        return [place for place in self.order if self.main.groups[place] == 1]
+
     @cached_property
     def leading(self) -> dict[int, None]:
         """Places of the best contenders that finished, in order; those have pages of their own."""

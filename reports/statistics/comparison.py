@@ -20,6 +20,7 @@ from bench.store.result import Primary, Result
 from reports import load as frames
 from reports.data import DIGITS, UNKNOWN, differences, fingerprint_of, without_data
 from reports.load import BenchmarkSetting, Catalogue, Contender, all_converged
+from reports.results import read
 from reports.samples import Sample, read_samples
 from reports.statistics.bootstrap import (
     Drawn,
@@ -210,7 +211,7 @@ def compare(
     Raises UsageError where there is no store, or they share no cell on the same data.
     """
     before, after = frames.load(before).store, frames.load(after).store
-    (first, unusable), (second, more_unusable) = frames.read(before), frames.read(after)
+    (first, unusable), (second, more_unusable) = read(before), read(after)
     old = {result.hash: result for result in first}
     new = {result.hash: result for result in second}
     shared = [hash for hash in old if hash in new and _same_data(old[hash], new[hash])]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reports.statistics.significance import LEVEL, holm
+from reports.statistics.significance import LEVEL, holm, two_sided_p
 
 
 def pairs(differences: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
@@ -34,12 +34,8 @@ def pairs(differences: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
     found = differences.reset_index(drop=True)
     error, freedom = found["standard_error"].to_numpy(float), found["freedom"].to_numpy(float)
     value = found["difference"].to_numpy(float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * stats.t.sf(np.abs(value) / error, freedom)
-    # Without any variance equal figures are equal, and others surely differ.
-    p = np.where(error <= 0, np.where(np.abs(value) < 1e-12, 1.0, 0.0), p)
-    p = np.where(np.isnan(error), np.nan, np.maximum(p, found["least_p"].to_numpy(float)))
-    found["p"] = p
+    p = two_sided_p(value, error, freedom)
+    found["p"] = np.maximum(p, found["least_p"].to_numpy(float))
     found["p_holm"] = found.groupby("setting")["p"].transform(lambda one: holm(one.to_numpy()))
     count = found.groupby("setting")["p"].transform("count").to_numpy(float)
     for suffix, alpha in (("", 1 - level), ("_all", (1 - level) / np.maximum(count, 1))):

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from reports.statistics.significance import LEVEL
+
 
 def ranks(pairs: pd.DataFrame) -> pd.DataFrame:
     """Return the intervals of ranks, best rank first.
@@ -26,7 +28,7 @@ def ranks(pairs: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for setting, own in pairs.groupby("setting", sort=False):
-        sure = own["p_holm"] < 0.05
+        sure = own["p_holm"] < 1 - LEVEL
         names = list(dict.fromkeys([*own["first"], *own["second"]]))
         equal = own["difference"] == 0
         for name in names:

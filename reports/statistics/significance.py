@@ -224,13 +224,21 @@ def pairwise_p(
         seeds: V, how many seeds each mean has.
     """
     variance, freedom = difference_variances(difference_variance, spread, seeds)
+    return two_sided_p(values[:, None] - values[None, :], np.sqrt(variance), freedom)
+
+
+def two_sided_p(difference: np.ndarray, error: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+    """Return the two-sided p of differences by Student's t. Without any variance equal figures are
+    equal, and others surely differ.
+
+    Args:
+        error: standard errors; where one is NaN, p is.
+        freedom: degrees of freedom.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.abs(values[:, None] - values[None, :]) / np.sqrt(variance)
-        p = 2 * stats.t.sf(ratio, freedom)
-    # No variance at all: equal figures are equal, different ones are surely different.
-    same = np.isclose(values[:, None], values[None, :], rtol=0, atol=1e-12)
-    p = np.where(variance <= 0, np.where(same, 1.0, 0.0), p)
-    return np.where(np.isnan(difference_variance), np.nan, p)
+        p = 2 * stats.t.sf(np.abs(difference) / error, freedom)
+    equal = np.isclose(difference, 0.0, rtol=0, atol=1e-12)
+    return np.where(error <= 0, np.where(equal, 1.0, 0.0), p)
 
 
 def difference_variances(

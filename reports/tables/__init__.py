@@ -100,6 +100,11 @@ class Missing:
     def text(self) -> str:
         return f"{self.kind}: {self.reason}" if self.reason else self.kind
 
+    @property
+    def short(self) -> str:
+        """The kind alone, for narrow cells."""
+        return "n/a" if self.kind == "not applicable" else self.kind
+
 
 @dataclass(frozen=True)
 class Label:
@@ -170,7 +175,7 @@ class Table:
         name: file name without suffix.
         corner: heading over the row headings.
         spanning_key: CSV column for entries that span all columns.
-        tells: the notes of its numbers belong to what it says, and are shown beside them.
+        shows_notes: the notes of its numbers belong to what it says, and are shown beside them.
     """
 
     name: str

@@ -15,6 +15,7 @@ from bench.attention.registries import NO_SCORE
 from bench.store.result import Result
 from reports import formats
 from reports.load import Catalogue, Contender, Options, options_text, value_text
+from reports.results import failure_text
 from reports.statistics import Analysis, SubsetEstimates
 from reports.statistics.baselines import baselines
 from reports.statistics.significance import Estimate
@@ -168,9 +169,9 @@ def _seed_note(contender: Contender, note: str, tried: int) -> str:
 
 def failure_entry(contender: Contender) -> Missing:
     """Return the failure of a contender's first failed seed as an entry."""
-    failure = contender.failed[0].failure
-    assert failure is not None, "a failed result says why"
-    return Missing("failed", f"{failure.kind}: {failure.message}")
+    reason = failure_text(contender.failed[0])
+    assert reason is not None, "a failed result says why"
+    return Missing("failed", reason)
 
 
 def contender_row(analysis: Analysis, place: int, entries: Sequence[Entry]) -> Row:
@@ -256,7 +257,7 @@ def _width(analysis: Analysis, names: Sequence[str]) -> Iterator[str]:
     scores = analysis.main
     seen = scores.over_seeds()
     known = {place: one for place in analysis.order if (one := scores.estimates[place]) is not None}
-    members = [place for place in known if scores.groups[place] == 1]
+    members = analysis.group_one
     best, worst = members[0], members[-1]
     span = abs(known[best].value - known[worst].value)
     gap = _gap(span, analysis.frame.main_metric)

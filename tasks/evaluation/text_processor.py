@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from tasks.data.copying import CopyWords
 from tasks.data.texts import ModelTexts, Split, SplitTexts, encode_few
 from tasks.data.tokenizer import MARK, Tokenizer
 from tasks.evaluation.decode import write
-from tasks.evaluation.text import length_limit, written_trace
+from tasks.evaluation.text import TextScorer, length_limit, written_trace
 from tasks.processor import OWN, InputKind, ModelOutput, Processor, text_of, unknown_words
 from tasks.settings import TextSettings
 
@@ -24,12 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TextProcessor(Processor):
-    """A task says how a text becomes an example (`example`) and its words (`texts`).
+    """A task says how a text becomes an example (`example`), and what the texts of examples are
+    (`texts`).
 
     Attributes:
+        scorer: says how the task counts the words of an example.
         length_ratio: mean source length over mean target length of the training data.
     """
 
+    scorer: ClassVar[TextScorer[Any]]
     plan: Plan[TextSettings, Any]
     source_tokenizer: Tokenizer
     target_tokenizer: Tokenizer
@@ -68,7 +71,7 @@ class TextProcessor(Processor):
         split = self._split(example)
         limit = length_limit(module.settings.max_length)
         [written] = write(module, split.batch(np.array([0])), limit)
-        pair = self.plan.task.scorer().word_pair(example)  # type: ignore[union-attr]
+        pair = self.scorer.word_pair(example)
         unknown = self.source_tokenizer.unknown(pair.source_text)
         return ModelOutput(
             text=self.target_tokenizer.decode(written.tokens, written.further),

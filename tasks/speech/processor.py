@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -89,7 +89,6 @@ class SpeechProcessor(Processor):
                 where="--sound",
                 remedy="try one that was trained on recordings",
             )
-        assert self.unit in get_args(Unit)
         sound = read_sound(file_of(given, "sound"), self.rate)
         settings = self.settings
         options = FeatureOptions(

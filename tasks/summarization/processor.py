@@ -8,10 +8,13 @@ from tasks.data.texts import SplitTexts, Texts
 from tasks.evaluation.text_processor import TextProcessor
 from tasks.processor import OWN
 from tasks.summarization.datasets import Document, Preprocessing, Segments
+from tasks.summarization.evaluate import SummaryScorer
 
 
 class SummarizationProcessor(TextProcessor):
     """Tokenizers of documents and summaries, and the data set's preprocessing."""
+
+    scorer = SummaryScorer()
 
     def example(self, text: str) -> Document:
         options, dataset = self.plan.dataset_options, self.plan.dataset

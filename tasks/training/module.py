@@ -120,6 +120,7 @@ class TrainingModule(pl.LightningModule):
 
     Attributes:
         trained_units: target units trained on so far.
+        earlier_core_seconds: processor time of the training before it was interrupted.
         curve: one point per validation: step, seconds, loss (the mean since the last point),
             validation_loss, validation_accuracy.
         group: the ranks that train this model together. Figures cover all of them, except that
@@ -138,7 +139,8 @@ class TrainingModule(pl.LightningModule):
         self.group = ProcessGroup()
         self.trained_units = 0
         self.curve: list[dict[str, float]] = []
-        self._started = 0.0
+        self.earlier_core_seconds = 0.0
+        self._started, self._core_started = 0.0, 0.0
         # Losses stay tensors until they are asked for: reading one waits for the device.
         self._losses: list[Tensor] = []
         self._validation: list[Tensor] = []
@@ -173,7 +175,7 @@ class TrainingModule(pl.LightningModule):
         return batch.to(device)
 
     def on_fit_start(self) -> None:
-        self._started = time.perf_counter()
+        self._started, self._core_started = time.perf_counter(), time.process_time()
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         share, baseline = Share.of(batch), self._baseline
@@ -260,6 +262,7 @@ class TrainingModule(pl.LightningModule):
             "trained_units": self.trained_units,
             "curve": [dict(point) for point in self.curve],
             "seconds": time.perf_counter() - self._started,
+            "core_seconds": time.process_time() - self._core_started + self.earlier_core_seconds,
             "losses": [loss.cpu() for loss in self._losses],
             "baseline": self._baseline.values,
             "best": self._best,
@@ -270,6 +273,7 @@ class TrainingModule(pl.LightningModule):
         self.trained_units = state["trained_units"]
         self.curve = [dict(point) for point in state["curve"]]
         self._started = time.perf_counter() - state["seconds"]
+        self.earlier_core_seconds = state["core_seconds"]
         self._losses = [loss.to(self.device) for loss in state["losses"]]
         self._baseline = replace(self._baseline, values=state["baseline"])
         self._best = state["best"]

@@ -8,10 +8,13 @@ from tasks.data.texts import SplitTexts, Texts
 from tasks.evaluation.text_processor import TextProcessor
 from tasks.processor import OWN
 from tasks.translation.datasets import Pair
+from tasks.translation.evaluate import TranslationScorer
 
 
 class TranslationProcessor(TextProcessor):
     """Tokenizers of source and target language."""
+
+    scorer = TranslationScorer()
 
     def example(self, text: str) -> Pair:
         return Pair(OWN, " ".join(text.split()), "")

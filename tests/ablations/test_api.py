@@ -8,7 +8,9 @@ from ablations import api
 from ablations.api import Resources, Study, run, sweep
 from ablations.sweep import SweepPlan, SweepSummary
 from bench.errors import UsageError
+from bench.store.claims import claim
 from bench.store.store import Store
+from tasks.plan import make_cell
 
 PAIR = ("translation", "soft", "dot")
 
@@ -20,12 +22,23 @@ def test_a_cell_runs_once_and_is_kept(tmp_path, monkeypatch):
     first = run(*PAIR, budget="smoke", options=options, store=store)
     assert first.status == "done" and first.cell.options == options
     assert Store.open(store).get(first.hash) == first
-    monkeypatch.setattr(api, "run_trial", lambda *args: pytest.fail("it is stored"))
+    monkeypatch.setattr(api, "run_claimed", lambda *args, **more: pytest.fail("it is stored"))
     assert run(*PAIR, budget="smoke", options=options, store=Store.open(store)) == first
     ran = []
-    monkeypatch.setattr(api, "run_trial", lambda cell, trial: ran.append(cell) or first)
+    monkeypatch.setattr(
+        api, "run_claimed", lambda cell, trial, *, again: ran.append((cell.hash, again)) or first
+    )
     run(*PAIR, budget="smoke", options=options, store=store, again=True)
-    assert [cell.hash for cell in ran] == [first.hash]
+    assert ran == [(first.hash, True)]
+
+
+def test_a_cell_that_another_process_runs_is_left_to_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    store = Store.open(tmp_path / "store", create=True)
+    cell = make_cell(*PAIR, budget="smoke")
+    with claim(store, cell.hash, "another"), pytest.raises(ValueError, match="the cell is being"):
+        run(*PAIR, budget="smoke", store=store)
+    assert not store.statuses([cell.hash])
 
 
 @pytest.mark.parametrize(
@@ -71,6 +84,13 @@ def test_a_study_made_here_is_swept(tmp_path, swept, monkeypatch):
     assert resources == Resources()
     assert [cell.attention for cell in second.cells] == ["none", "soft"]
     assert given.cpus_per_trial == 2
+
+
+def test_a_study_that_is_listed_runs_in_its_order(tmp_path, swept):
+    sweep("real", tmp_path / "store", tasks=["entailment"], datasets=["synthetic"], seeds=2)
+    seeds = [cell.seed for cell in swept[0][0].to_run]
+    assert seeds == sorted(seeds) and {1, 2} == set(seeds)
+    assert swept[0][0].to_run[0].attention == "none", "first in the study"
 
 
 def test_a_study_by_name(tmp_path, swept):

@@ -8,8 +8,10 @@ import pytest
 from fake_trials import fake_cell
 
 import tasks
-from ablations.cell_times import _NOTED, ExpectedCost, expected_seconds, mean_seconds
+from ablations.cell_times import ExpectedCost, expected_seconds, mean_seconds
 from bench.store.cell import Cell
+from tasks.base import datasets
+from tasks.settings import budget_core_seconds
 
 
 def laptop(attention: str, seed: int = 1, task: str = "translation", **more: str) -> Cell:
@@ -46,7 +48,14 @@ def test_expected_core_hours_say_what_they_rest_on() -> None:
     assert str(ExpectedCost.of(cells[2:3], {}, 1)) == "expected core-hours: not known"
 
 
-@pytest.mark.parametrize(("task", "dataset"), _NOTED)
+NOTED = [
+    *((task, "synthetic") for task in tasks.base.tasks.names()),
+    *(("translation", "multi30k"), ("captioning", "flickr8k"), ("entailment", "sick")),
+    *(("speech", "fsdd"), ("speech", "an4"), ("summarization", "reuters21578")),
+]
+
+
+@pytest.mark.parametrize(("task", "dataset"), NOTED)
 def test_notes_are_those_beside_the_budgets(task: str, dataset: str) -> None:
     """Each figure is inside what a comment of `budgets.yaml` says in core-seconds or -minutes."""
     text = (Path(tasks.__file__).parent / task / "budgets.yaml").read_text()
@@ -56,4 +65,14 @@ def test_notes_are_those_beside_the_budgets(task: str, dataset: str) -> None:
     for low, high, unit in re.findall(rf"{number}(?: to {number})? core-(second|minute)s", text):
         ends = [words.get(end) or float(end) for end in (low, high or low)]
         spans.append([end * (60 if unit == "minute" else 1) for end in ends])
-    assert any(low <= _NOTED[task, dataset] <= high for low, high in spans)
+    noted = budget_core_seconds(datasets(task).get(dataset), "laptop")
+    assert noted is not None and any(low <= noted <= high for low, high in spans)
+    assert budget_core_seconds(datasets(task).get(dataset), "smoke") == 5
+    assert budget_core_seconds(datasets(task).get(dataset), "gpu") is None
+
+
+def test_a_recipe_that_an_option_chooses_has_a_note_of_its_own() -> None:
+    photos = datasets("captioning").get("flickr8k")
+    assert budget_core_seconds(photos, "laptop", ["features"]) == 360
+    assert budget_core_seconds(photos, "laptop", ["hidden_dim"]) == 900
+    assert budget_core_seconds(photos, "smoke", ["features"]) == 5

@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import random
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -86,6 +87,26 @@ def _figures(result: Result) -> str:
     curve = [{k: v for k, v in point.items() if k != "seconds"} for point in record["curve"]]
     metrics = {k: v for k, v in record["metrics"].items() if "second" not in k}
     return json.dumps([metrics, record["by_length"], record["alignment"], curve])
+
+
+def test_the_processor_time_before_an_interruption_counts(
+    context: Callable[[str], TrialOptions],
+) -> None:
+    cell = make_cell("translation", "soft", budget="smoke", options={"max_steps": 4})
+    stop = AfterSteps(2)
+
+    def busy_until_stopped() -> bool:
+        ends = time.process_time() + 1.0
+        while time.process_time() < ends:
+            pass
+        return stop()
+
+    options = context("parts")
+    whole = run_trial(cell, context("whole")).cost.core_seconds
+    with pytest.raises(Interrupted):
+        run_trial(cell, options, TrialHooks(asked_to_stop=busy_until_stopped))
+    resumed = run_trial(cell, options).cost.core_seconds
+    assert whole is not None and resumed is not None and resumed > 2.0
 
 
 def test_all_generators_go_on_where_they_were() -> None:

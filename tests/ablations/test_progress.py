@@ -115,6 +115,16 @@ def test_what_cells_like_these_took_is_expected() -> None:
     assert counts.seconds_left(12) == pytest.approx(8 + 55)
 
 
+def test_what_budgets_note_counts_at_the_pace_of_this_machine() -> None:
+    counts = tally(slots=1, expected={"d": 7.0}, noted={"a": 5.0, "b": 20.0, "c": 30.0, "d": 1.0})
+    counts.started("a", 0)
+    counts.advanced("a", TrialProgress("training", 1, 100, rate=1.0), 1)
+    left = pytest.approx(100 / 0.85 - 1 + 20 + 30 + 7)
+    assert counts.seconds_left(1) == left, "a cell that is slow says nothing of other data"
+    counts.finished(DONE, 10)
+    assert counts.seconds_left(10) == 2 * (20 + 30) + 7, "ten seconds where five are noted"
+
+
 def test_a_table_and_a_status_say_where_trials_stand(tmp_path: Path) -> None:
     store = Store.open(tmp_path, create=True)
     writer = StatusWriter(store, "one", "study", list)

@@ -6,21 +6,29 @@ from pathlib import Path
 import pytest
 from fake_trials import fake_cell, fake_result
 
-from ablations.cell_times import family, kind, longest_first, mean_seconds, neighbourhood
+from ablations.cell_times import family, longest_first, mean_seconds, neighbourhood
 from ablations.cluster import Resources
 from ablations.sweep import (
     SweepPlan,
     SweepSummary,
     describe_failures,
     describe_other_data,
+    describe_other_settings,
     describe_unusable,
     plan_sweep,
 )
-from ablations.trial_interface import Outcome, failed_result
+from ablations.trial_interface import (
+    Outcome,
+    TrialOptions,
+    failed_result,
+    finished_result,
+    stored_result,
+)
 from bench.errors import UsageError
 from bench.store.cell import Cell
 from bench.store.result import SplitIdentity
 from bench.store.store import Store
+from tasks.plan import make_cell, resolve
 
 CELLS = [fake_cell(number) for number in range(6)]
 
@@ -71,6 +79,29 @@ def test_results_of_other_data_do_not_count_and_are_told(store: Store) -> None:
     assert line.startswith("1 cell is stored for other data, so that it runs again")
 
 
+def test_results_with_settings_of_another_budget_do_not_count_and_are_told(store: Store) -> None:
+    cell = make_cell("translation", "soft", budget="smoke")
+    settings = resolve(cell).stated_settings
+    steps = settings["max_steps"]
+    store.put(fake_result(cell).model_copy(update={"settings": settings}))
+    assert plan_sweep([cell], store).stored == (cell,)
+    assert describe_other_settings(plan_sweep([cell], store)) == []
+    assert finished_result(cell, store) == stored_result(cell, options_of(store))
+    old = fake_result(cell).model_copy(update={"settings": {**settings, "max_steps": 9999}})
+    store.put(old)
+    plan = plan_sweep([cell], store)
+    assert plan.to_run == (cell,)
+    assert describe_other_settings(plan) == [
+        "1 cell is stored with settings that the budget had before, so that it runs again: "
+        f"{cell.label} with max_steps=9999, not {steps}"
+    ]
+    assert finished_result(cell, store) is None is stored_result(cell, options_of(store))
+
+
+def options_of(store: Store) -> TrialOptions:
+    return TrialOptions(store.address, None, "")
+
+
 def test_figures_of_other_data_than_the_cells_are_no_result() -> None:
     with pytest.raises(ValueError, match="figures of data bbbb"):
         fake_result(replace(CELLS[0], data="a" * 64), data_fingerprint="b" * 64)
@@ -109,7 +140,7 @@ def test_the_order_knows_what_cells_took(store: Store) -> None:
 
     plan = plan_sweep(CELLS, store, order=order)  # type: ignore[arg-type]
     cell = fake_cell(1, sleep=0.5)
-    assert seen == dict.fromkeys((kind(cell), family(cell), neighbourhood(cell)), 0.5)
+    assert seen == dict.fromkeys((cell.kind, family(cell), neighbourhood(cell)), 0.5)
     assert plan.to_run == tuple(reversed(CELLS))
 
 
@@ -168,11 +199,11 @@ def test_relatives_stand_in_for_cells_without_times() -> None:
 
 def test_measured_times_count_more_than_guesses() -> None:
     cells = [cell("soft", "dot", seed=2), cell("none", "none", seed=2), cell("global", "dot")]
-    seconds = {kind(cell("soft", "dot")): 3.0, kind(cell("none", "none")): 9.0}
+    seconds = {cell("soft", "dot").kind: 3.0, cell("none", "none").kind: 9.0}
     ordered = longest_first(cells, seconds)
     assert [c.attention for c in ordered] == ["global", "none", "soft"]
 
 
 def test_seeds_share_a_kind_and_nothing_else_does() -> None:
-    assert kind(cell("soft", "dot", seed=1)) == kind(cell("soft", "dot", seed=2))
-    assert kind(cell("soft", "dot")) != kind(cell("soft", "concat"))
+    assert cell("soft", "dot", seed=1).kind == cell("soft", "dot", seed=2).kind
+    assert cell("soft", "dot").kind != cell("soft", "concat").kind

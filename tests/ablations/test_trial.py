@@ -71,6 +71,7 @@ def test_every_attention_gives_a_whole_result(attention: str, context: TrialOpti
     # Every weight of a product meets each source or target word of an example at least once.
     assert (result.cost.macs_per_example or 0) > 1000
     assert result.cost.real_time_factor is None, "words are no sounds"
+    assert (result.cost.core_seconds or 0) > 0
 
 
 def test_speech_is_decoded_in_a_share_of_its_own_time(context: TrialOptions) -> None:

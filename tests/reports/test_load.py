@@ -9,10 +9,11 @@ from bench.store.result import Failure, Result
 from bench.store.store import Store
 from reports import load as frames
 from reports.load import Catalogue, slug
+from reports.results import read
 
 
 def collected(store: Store, catalogue: Catalogue) -> frames.Collection:
-    results, problems = frames.read(store)
+    results, problems = read(store)
     return frames.collect(store.address, results, catalogue, problems)
 
 
@@ -109,7 +110,7 @@ def test_slugs_are_safe_file_names(text, expected):
 def test_unreadable_records_are_problems_not_gaps(tmp_path, catalogue):
     store = Store.open(tmp_path, create=True)
     (tmp_path / "trials" / ("0" * 64 + ".json")).write_text("{}")
-    results, problems = frames.read(store)
+    results, problems = read(store)
     assert results == []
     assert len(problems) == 1
     assert "0" * 64 in problems[0]

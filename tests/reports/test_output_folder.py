@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UsageError
-from reports.writers import write_files
+from reports.output_folder import write_files
 
 Files = Mapping[str, str | bytes]
 OLD: Files = {

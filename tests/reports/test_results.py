@@ -8,11 +8,13 @@ from typing import get_args
 
 import pandas as pd
 import pytest
+from fake_trials import fake_result
 
 from bench.errors import UsageError
 from bench.store.store import Store
 from reports.load import load
-from reports.results import KINDS, KindName, wide
+from reports.results import KINDS, KindName, read, wide
+from tasks.plan import make_cell, resolve
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/notebook.md"
 
@@ -153,3 +155,18 @@ def test_unreadable_records_and_examples_are_told_and_left_out(made, tmp_path):
     with pytest.warns(UserWarning, match="not valid JSON lines"):
         examples = found.read("examples", ["hash"], done.iloc[:2])
     assert set(examples["hash"]) == {done.iloc[1]}
+
+
+def test_results_with_settings_of_another_budget_are_told_and_left_out(tmp_path):
+    store = Store.open(tmp_path, create=True)
+    cell = make_cell("translation", "soft", budget="smoke")
+    settings = resolve(cell).stated_settings
+    kept = fake_result(cell).model_copy(update={"settings": settings})
+    store.put(kept)
+    assert read(store) == ([kept], [])
+    store.put(kept.model_copy(update={"settings": {**settings, "max_steps": 9999}}))
+    results, [problem] = read(store)
+    assert results == [] and problem.endswith(
+        f"{cell.hash}.json: trained with settings that its budget had before "
+        f"(max_steps=9999, not {settings['max_steps']})"
+    )

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ablations.cli.options import data_root_of, settings_of
+from ablations.cli.options import settings_of
+from ablations.inputs import data_root_of
 from bench.errors import UsageError
 
 

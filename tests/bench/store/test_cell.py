@@ -50,7 +50,7 @@ def test_the_name_is_that_of_the_canonical_json() -> None:
     """Written out, for stores hold results under it: another text would be all new cells."""
     text = (
         '{"attention":"soft","budget":"laptop","dataset":"synthetic","options":{"a":true,"b":1.5},'
-        '"score":"concat","seed":1,"task":"translation","version":5}'
+        '"score":"concat","seed":1,"task":"translation","version":6}'
     )
     one = cell(options={"b": 1.5, "a": True})
     assert one.hash == hashlib.sha256(text.encode()).hexdigest()

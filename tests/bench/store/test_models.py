@@ -28,6 +28,7 @@ def header(cell: Cell, loss: float | None = 1.0, keep: Keep = "best") -> ModelHe
     state = {"symbols": ["é", "b"]}
     return ModelHeader(
         cell_json=cell.to_json(),
+        settings={"max_steps": 7},
         validation_loss=loss,
         keep=keep,
         processor=state,

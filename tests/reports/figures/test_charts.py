@@ -91,24 +91,53 @@ def best() -> pd.DataFrame:
 
 
 RANKS = pd.DataFrame([("a", 1.0), (MARKUP, 2.2), ("c", 2.8)], columns=list(ranks.COLUMNS))
-CASES: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame], alt.TopLevelMixin]]] = {
-    "curves": (lines("step"), lambda frame: curves.curves(frame, "validation_loss", SERIES)),
+
+
+def draw(name: str, frame: pd.DataFrame) -> alt.TopLevelMixin:
+    layout, context = CASES[name][1](frame)
+    return parts.filled(layout, frame, context)
+
+
+Layout = tuple[alt.TopLevelMixin, pd.DataFrame | None]
+CASES: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame], Layout]]] = {
+    "curves": (
+        lines("step"),
+        lambda frame: (
+            curves.layout(frame, "validation_loss", SERIES),
+            panels.context(frame, "step"),
+        ),
+    ),
     "lengths": (
         lines("length"),
-        lambda frame: lengths.lengths(frame, "bleu", "source words", SERIES, 20.0),
+        lambda frame: (
+            lengths.layout(frame, "bleu", "source words", SERIES, 20.0),
+            panels.context(frame, "length"),
+        ),
     ),
-    "cost": (costs(), lambda frame: cost.cost(frame, "accuracy", SERIES)),
-    "seeds": (seed_rows(), lambda frame: seeds.seed_curves(frame, styles(["1", "2"]))),
-    "ranks": (RANKS, lambda frame: ranks.ranks(frame, [(0, 1), (1, 2)], 1.3)),
-    "candidates": (tried(), tuning.candidates),
-    "best_of_n": (best(), lambda frame: tuning.best_of_n(frame, styles(["dot", "concat"]))),
+    "cost": (costs(), lambda frame: (cost.layout(frame, "accuracy", SERIES), None)),
+    "seeds": (seed_rows(), lambda frame: (seeds.layout(frame, styles(["1", "2"])), None)),
+    "ranks": (
+        RANKS,
+        lambda frame: (
+            ranks.layout(tuple(frame["mechanism"]), ((0, 1), (1, 2)), 1.3),
+            None,
+        ),
+    ),
+    "candidates": (tried(), lambda frame: (tuning.candidates_layout(frame), None)),
+    "best_of_n": (
+        best(),
+        lambda frame: (
+            tuning.best_of_n_layout(frame, styles(["dot", "concat"])),
+            tuning.context(frame),
+        ),
+    ),
 }
 
 
 @pytest.fixture(params=CASES, scope="module")
 def case(request) -> tuple[str, pd.DataFrame, alt.TopLevelMixin]:
-    frame, draw = CASES[request.param]
-    return request.param, frame, draw(frame)
+    frame, _ = CASES[request.param]
+    return request.param, frame, draw(request.param, frame)
 
 
 def test_charts_are_valid_and_have_the_data_of_their_frame(case):
@@ -149,21 +178,21 @@ def context_of(chart: alt.TopLevelMixin) -> pd.DataFrame | None:
 
 def test_a_layout_serves_all_frames_of_its_form():
     first, second = lines("step"), lines("step").assign(value=7.0)
-    assert curves._layout(first, "loss", SERIES) is curves._layout(second, "loss", SERIES)
-    one, other = (curves.curves(frame, "loss", SERIES) for frame in (first, second))
+    assert curves.layout(first, "loss", SERIES) is curves.layout(second, "loss", SERIES)
+    one, other = (draw("curves", frame) for frame in (first, second))
     assert {row["value"] for row in other.to_dict()["datasets"][parts.ROWS]} == {7.0}
     assert {row["value"] for row in one.to_dict()["datasets"][parts.ROWS]} != {7.0}
 
 
 def test_what_had_not_converged_is_hollow():
-    for draw, frame in ((curves.curves, lines("step")), (cost.cost, costs())):
-        text = json.dumps(draw(frame, "bleu", SERIES).to_dict())
+    for name, frame in (("curves", lines("step")), ("cost", costs())):
+        text = json.dumps(draw(name, frame).to_dict())
         assert '"test": "datum.converged === false", "value": 0' in text
     assert {row["converged"] for row in parts._records(costs())} == {True, False, None}
 
 
 def test_series_have_the_same_look_wherever_they_are_drawn():
-    found = curves.curves(lines("step"), "loss", SERIES).to_dict()
+    found = draw("curves", lines("step")).to_dict()
     domains = re.findall(r'"domain": (\[[^]]*\])', json.dumps(found["spec"]))
     assert {tuple(json.loads(one)) for one in domains} == {tuple(SERIES)}
     assert '"range": ["#0067b8", "#c0430a", "#00765a"]' in json.dumps(found["spec"])
@@ -171,8 +200,7 @@ def test_series_have_the_same_look_wherever_they_are_drawn():
 
 def test_hidden_series_are_filtered_out_by_the_parameter_that_pages_set():
     for name in ("curves", "lengths", "cost", "seeds", "candidates", "best_of_n"):
-        frame, draw = CASES[name]
-        text = json.dumps(draw(frame).to_dict())
+        text = json.dumps(draw(name, CASES[name][0]).to_dict())
         assert '"params": [{"name": "hidden", "value": []}' in text
         assert "indexof(hidden, datum[" in text
 
@@ -207,7 +235,7 @@ def test_pages_get_columns_with_each_text_once():
 
 
 def test_the_front_is_joined_and_named_first():
-    layers = cost.cost(costs(), "bleu", SERIES).to_dict()["concat"][0]["layer"]
+    layers = draw("cost", costs()).to_dict()["concat"][0]["layer"]
     (front,) = [one for one in layers if one["mark"].get("interpolate") == "step-after"]
     assert front["transform"] == [{"filter": "isValid(datum.front)"}]
     assert front["encoding"]["order"] == {"field": "front", "type": "quantitative"}
@@ -216,7 +244,7 @@ def test_the_front_is_joined_and_named_first():
 def test_pages_draw_in_the_palette_that_follows_the_reader():
     codes = [PALETTE[role].light for role in CHART_ROLES]
     assert len(set(codes)) == len(codes), "each colour can be turned back into its role"
-    text = with_variables(json.dumps([config(), CASES["cost"][1](costs()).to_dict()]))
+    text = with_variables(json.dumps([config(), draw("cost", costs()).to_dict()]))
     assert set(re.findall(r"#[0-9a-f]{6}", text)) == {"#ffffff"}  # the ground, which pages have
 
 

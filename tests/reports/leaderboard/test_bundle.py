@@ -30,7 +30,7 @@ def manifest(**fields: object) -> bytes:
         "rules": "2",
         "versions": {"attention-bench": "0.1.0"},
         "mechanisms": {},
-        "trials": {HASH: {"data": "b" * 64, "settings": {}, "test_sets": [["test", HASH]]}},
+        "trials": {HASH: {"data": "b" * 64, "test_sets": [["test", HASH]]}},
         "files": {name: {"bytes": 2, "sha256": "c" * 64} for name in (RECORD, ROWS, TESTED)},
     }
     return json.dumps({**whole, **fields}).encode()
@@ -199,7 +199,7 @@ def test_encrypted_and_oddly_compressed_members(tmp_path: Path) -> None:
         ({"name": ""}, "name"),
         ({"class": "champion"}, "class"),
         ({"trials": {}}, "trials"),
-        ({"trials": {"../x": {"data": None, "settings": {}}}}, "trials"),
+        ({"trials": {"../x": {"data": None}}}, "trials"),
         ({"code": "import os"}, "code"),
         ({"files": {}}, "is not in the manifest"),
     ],

@@ -71,18 +71,22 @@ def test_rules_may_refuse_a_budget_or_a_class(trials) -> None:
     assert [str(one) for one in verdict.problems] == ["these rules have no class 'same'"]
 
 
-def test_other_settings_in_the_manifest_are_found(trials, tmp_path: Path) -> None:
-    hash = trials.trial("entailment")
-
-    def stronger(manifest: dict[str, Any]) -> None:
-        manifest["trials"][hash]["settings"]["max_steps"] = 9999
-        manifest["trials"][hash]["settings"]["secret"] = True
+def test_other_settings_in_a_record_are_found(trials, tmp_path: Path) -> None:
+    def displaced(manifest: dict[str, Any]) -> None:
         manifest["mechanisms"]["soft"]["placement"] = "current-state"
 
-    path = changed(trials.of("entailment"), tmp_path / "b.zip", {}, manifest=stronger)
-    said = " ".join(trials.said(path))
-    assert "and 9999 in the manifest" in said and "setting secret" in said
-    assert "its placement is previous-state here" in said
+    def stronger(record: dict[str, Any]) -> None:
+        record["settings"] |= {"max_steps": 9999, "secret": True}
+
+    def silent(record: dict[str, Any]) -> None:
+        record["settings"] = {}
+
+    for edit, expected in ((stronger, "and 9999 in its record"), (silent, "does not say")):
+        changes = {record_of(trials.trial("entailment")): in_record(edit)}
+        path = changed(trials.of("entailment"), tmp_path / "b.zip", changes, manifest=displaced)
+        said = " ".join(trials.said(path))
+        assert expected in said and ("setting secret" in said) == (edit is stronger)
+        assert "its placement is previous-state here" in said
 
 
 def test_a_test_limit_is_never_allowed(trials, more, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_every_example_has_all_mechanisms_in_both_modes(report):
     found = section.explorer
     assert [len(own) for own in found.by_test_set.values()] == [4, 4]
     assert list(found.by_test_set) == ["test", "long"]
-    names = [name for name, _ in found.mechanisms]
+    names = list(found.mechanisms)
     assert len(names) == 12 and "none" not in names
     best = section.analysis.frame.contenders[section.analysis.order[0]].name
     assert names[0] == best

@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 import pytest
 
 from reports.load import Contender
+from reports.pages import TABLES, asset
 from reports.pages.report import Report
-from reports.pages.table_data import cell_data, column_data, row_data, table_data, tables_script
+from reports.pages.table_data import cell_data, column_data, row_data, table_data
 from reports.tables import Column, Label, Missing, Number, Row, Table
 
 
@@ -84,5 +85,5 @@ def test_tables_of_a_report_can_be_judged_and_filtered(report: Report):
 
 
 def test_the_script_is_one_strict_file():
-    assert tables_script().startswith('"use strict";')
-    assert "innerHTML" not in tables_script() and "eval(" not in tables_script()
+    assert asset(TABLES).startswith('"use strict";')
+    assert "innerHTML" not in asset(TABLES) and "eval(" not in asset(TABLES)

@@ -15,6 +15,7 @@ from reports.figures.seeds import seeds_figure
 from reports.load import BenchmarkSetting, Contender, TaskEntry
 from reports.pages.cell_facts import figures_table, provenance_facts, settings_facts
 from reports.pages.explorer import Explorer, ExplorerExample, Prediction, read_predictions
+from reports.pages.sharing import Sharing
 from reports.results import failure_text
 from reports.statistics import Analysis
 from reports.tables import (
@@ -59,12 +60,12 @@ class CellPage:
 
 
 def cell_pages(
-    analysis: Analysis, store: Store, task: TaskEntry, explorer: Explorer
+    analysis: Analysis, store: Store, task: TaskEntry, explorer: Explorer, sharing: Sharing
 ) -> Iterator[CellPage]:
     """Yield the pages of the leading contenders."""
     entries = main_entries(analysis)
     for place in analysis.leading:
-        yield _page(analysis, place, entries[place], store, task, explorer)
+        yield _page(analysis, place, entries[place], store, task, explorer, sharing)
 
 
 def _page(
@@ -74,10 +75,12 @@ def _page(
     store: Store,
     task: TaskEntry,
     explorer: Explorer,
+    sharing: Sharing,
 ) -> CellPage:
     frame = analysis.frame
     contender = frame.contenders[place]
-    predictions, notes = read_predictions(store, contender.done[0].hash)
+    hash = contender.done[0].hash
+    predictions, notes = read_predictions(store, hash) if sharing.shown else ([], ())
     rows = [one for one in predictions if one.score is not None]
     best, worst = _extremes(rows, analysis.main.subset)
     problem = explorer.problems.get(contender.name)
@@ -97,7 +100,12 @@ def _page(
         worst=worst,
         examples=tuple(own),
         explorer=explorer,
-        notes=(*notes, *([problem] if problem else []), *run_notes(contender.done)),
+        notes=(
+            *sharing.notes,
+            *notes,
+            *([problem] if problem else []),
+            *run_notes(contender.done),
+        ),
     )
 
 

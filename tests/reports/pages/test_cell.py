@@ -15,7 +15,9 @@ from reports.load import Catalogue, TaskEntry
 from reports.pages.cell import cell_pages
 from reports.pages.explorer import explorer
 from reports.pages.report import build_report
+from reports.pages.sharing import EVERYTHING
 from reports.pages.site import write_report
+from reports.results import read
 from reports.statistics import LEADING, analyse
 from reports.tables import Missing, Number, cell_page_name, contender_href
 
@@ -53,11 +55,11 @@ def test_failed_seeds_say_why(tmp_path, made):
 def pages_of(store: Store):
     analysis = analysed(store)
     looked = explorer(analysis.frame, analysis.order, analysis.main.subset, store)
-    return cell_pages(analysis, store, TASK, looked)
+    return cell_pages(analysis, store, TASK, looked, EVERYTHING)
 
 
 def analysed(store: Store):
-    results, _ = frames.read(store)
+    results, _ = read(store)
     collection = frames.collect(store.address, results, Catalogue())
     return analyse(collection.frames[0], store)
 

@@ -15,7 +15,6 @@ from reports.figures.seeds import seeds_figure
 from reports.load import BenchmarkSetting, Contender, TaskEntry
 from reports.pages.cell_facts import figures_table, provenance_facts, settings_facts
 from reports.pages.explorer import Explorer, ExplorerExample, Prediction, read_predictions
-from reports.pages.sharing import Sharing
 from reports.results import failure_text
 from reports.statistics import Analysis
 from reports.tables import (
@@ -60,12 +59,12 @@ class CellPage:
 
 
 def cell_pages(
-    analysis: Analysis, store: Store, task: TaskEntry, explorer: Explorer, sharing: Sharing
+    analysis: Analysis, store: Store, task: TaskEntry, explorer: Explorer
 ) -> Iterator[CellPage]:
     """Yield the pages of the leading contenders."""
     entries = main_entries(analysis)
     for place in analysis.leading:
-        yield _page(analysis, place, entries[place], store, task, explorer, sharing)
+        yield _page(analysis, place, entries[place], store, task, explorer)
 
 
 def _page(
@@ -75,12 +74,10 @@ def _page(
     store: Store,
     task: TaskEntry,
     explorer: Explorer,
-    sharing: Sharing,
 ) -> CellPage:
     frame = analysis.frame
     contender = frame.contenders[place]
-    hash = contender.done[0].hash
-    predictions, notes = read_predictions(store, hash) if sharing.shown else ([], ())
+    predictions, notes = read_predictions(store, contender.done[0].hash)
     rows = [one for one in predictions if one.score is not None]
     best, worst = _extremes(rows, analysis.main.subset)
     problem = explorer.problems.get(contender.name)
@@ -100,12 +97,7 @@ def _page(
         worst=worst,
         examples=tuple(own),
         explorer=explorer,
-        notes=(
-            *sharing.notes,
-            *notes,
-            *([problem] if problem else []),
-            *run_notes(contender.done),
-        ),
+        notes=(*notes, *([problem] if problem else []), *run_notes(contender.done)),
     )
 
 

@@ -22,7 +22,7 @@ from reports.pages.comparisons import Comparisons, comparisons
 from reports.pages.explorer import Explorer, explorer
 from reports.pages.findings import findings
 from reports.pages.headlines import answer, headlines
-from reports.pages.sharing import EVERYTHING, Sharing, publishable, sharing_of
+from reports.pages.sharing import EVERYTHING, Sharing, WithoutExamples, publishable, sharing_of
 from reports.pages.tuning import TuningSection, tuning_sections
 from reports.replication import Replication, paper_studies, replicate
 from reports.results import study_name, wide
@@ -188,7 +188,8 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue, publish: bool) ->
     sharing = sharing_of(setting.task, setting.dataset) if publish else EVERYTHING
     styles = Styles(frame, [entry.name for entry in catalogue.scores])
     task = catalogue.task(frame.setting.task)
-    looked = explorer(frame, analysis.order if sharing.shown else (), analysis.main.subset, store)
+    examples = store if sharing.shown else WithoutExamples(store, sharing)
+    looked = explorer(frame, analysis.order, analysis.main.subset, examples)
     return Section(
         setting=frame.setting,
         analysis=analysis,
@@ -210,5 +211,5 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue, publish: bool) ->
         signatures=signatures(frame.done),
         notes=(*sharing.notes, *analysis.notes, *looked.notes, *run_notes(frame.done)),
         sharing=sharing,
-        cells=tuple(cell_pages(analysis, store, task, looked, sharing)),
+        cells=tuple(cell_pages(analysis, examples, task, looked)),
     )

@@ -9,8 +9,12 @@ of failures, which may quote a line of the data.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from bench.errors import UsageError
+from bench.store.files import open_files
 from bench.store.result import Result
+from bench.store.store import Store
 from tasks.base import datasets, tasks
 
 
@@ -42,6 +46,20 @@ def sharing_of(task: str, dataset: str) -> Sharing:
     citation = " ".join(kind.citation.split())
     note = f"Examples of {dataset} are shown under its licence, {kind.licence}. {citation}"
     return Sharing(True, (note.rstrip(),))
+
+
+class WithoutExamples(Store):
+    """The store of a report, for what shows examples: it has none, and says why."""
+
+    def __init__(self, store: Store, sharing: Sharing) -> None:
+        super().__init__(open_files(store.address))
+        self._why = " ".join(sharing.notes)
+
+    def predictions(self, hash: str) -> list[dict[str, Any]]:
+        raise UsageError(self._why)
+
+    def traces(self, hash: str) -> list[dict[str, Any]]:
+        raise KeyError(hash)
 
 
 def publishable(result: Result) -> Result:

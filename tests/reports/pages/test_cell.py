@@ -15,7 +15,6 @@ from reports.load import Catalogue, TaskEntry
 from reports.pages.cell import cell_pages
 from reports.pages.explorer import explorer
 from reports.pages.report import build_report
-from reports.pages.sharing import EVERYTHING
 from reports.pages.site import write_report
 from reports.results import read
 from reports.statistics import LEADING, analyse
@@ -55,7 +54,7 @@ def test_failed_seeds_say_why(tmp_path, made):
 def pages_of(store: Store):
     analysis = analysed(store)
     looked = explorer(analysis.frame, analysis.order, analysis.main.subset, store)
-    return cell_pages(analysis, store, TASK, looked, EVERYTHING)
+    return cell_pages(analysis, store, TASK, looked)
 
 
 def analysed(store: Store):

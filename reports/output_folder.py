@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -54,9 +55,32 @@ def write_files(out: Path, files: Iterable[tuple[str, str | bytes]], what: str) 
         raise UsageError(
             f"the {what} cannot be written ({(error.strerror or str(error)).lower()})",
             where=str(out),
-            remedy="choose another folder with --out",
+            remedy="choose another folder",
         ) from None
     return [out / name for name in contents]
+
+
+def refuse_others(out: Path, names: Iterable[str], what: str) -> None:
+    """Raise UsageError where a file stands under one of some names that no earlier call for the
+    same `what` wrote."""
+    own = _listed(out / f".attnbench-{what}.json")
+    for name in names:
+        if name not in own and os.path.lexists(out / name):
+            raise UsageError(
+                f"{name} is there already and is not of an earlier {what}",
+                where=str(out),
+                remedy="move it away, or choose another folder",
+            )
+
+
+def changed_since(out: Path, name: str, what: str) -> bool:
+    """Whether a file stands under a name that no earlier call for the same `what` wrote, or that
+    was changed since. Raises OSError where it cannot be read."""
+    path = out / name
+    if not os.path.lexists(path):
+        return False
+    own = _listed(out / f".attnbench-{what}.json").get(name, frozenset())
+    return not path.is_file() or _digest(path.read_bytes()) not in own
 
 
 def _replace(path: Path, content: bytes) -> None:

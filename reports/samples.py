@@ -90,7 +90,10 @@ def samples_of(rows: Rows) -> dict[str, Sample]:
     by_subset: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         by_subset[str(row["subset"])].append(row)
-    return {subset: _sample(subset, members) for subset, members in by_subset.items()}
+    try:
+        return {subset: _sample(subset, members) for subset, members in by_subset.items()}
+    except OverflowError as error:
+        raise ValueError(f"a number is out of range ({error})") from None
 
 
 def _sample(subset: str, rows: list[Mapping[str, Any]]) -> Sample:

@@ -186,8 +186,9 @@ class Dataset(ABC, Generic[CorpusT]):
     name: ClassVar[str]
     summary: ClassVar[str]
     licence: ClassVar[str] = "Apache-2.0"
-    #: Whether its licence lets anybody publish text of it with results, for any purpose: what a
-    #: model wrote quotes it. Of others a bundle of the leaderboard has statistics alone.
+    #: Whether its licence lets anybody publish its texts, sounds and pictures with results, for any
+    #: purpose: what a model wrote quotes them. Of others a bundle of the leaderboard has statistics
+    #: alone, and a published report no examples.
     redistributable: ClassVar[bool] = False
     citation: ClassVar[str] = ""
     #: True if `--data-root` is needed.

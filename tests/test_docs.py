@@ -20,6 +20,7 @@ from bench.cli.main import COMMANDS, Parser, main
 from reports.load import slug
 from tasks.base import datasets, tasks
 from tasks.captioning.encoders import picture_encoders
+from tasks.data.hub import Card
 from tasks.settings import BUDGETS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -236,3 +237,14 @@ def test_the_site_is_built_and_its_links_lead_somewhere(tmp_path: Path) -> None:
             assert found.exists(), f"{page.name} links to {target}"
             if anchor and found.suffix == ".html":
                 assert f'id="{anchor}"' in found.read_text("utf-8"), f"{page.name}: {target}"
+
+
+def test_data_sets_that_exchange_tells_apart_are_named() -> None:
+    page = " ".join(text("docs/exchange.md").split())
+    ours = [kind for task in tasks.names() for _, kind in datasets(task).items() if is_ours(kind)]
+    named = {
+        what: set(re.findall(r"`(\w+)`", re.search(rf"{what} \((`[^)]*)\)", page)[1]))
+        for what in ("lets anybody pass them on", "is one of the hub")
+    }
+    assert named["lets anybody pass them on"] == {one.name for one in ours if one.redistributable}
+    assert named["is one of the hub"] == {one.name for one in ours if isinstance(one.card, Card)}

@@ -51,6 +51,7 @@ COMMANDS: dict[str, Command] = {
     "sweep": Command("ablations.cli.sweep", "run a study, here or on a cluster; resumes by itself"),
     "status": Command("ablations.cli.status", "state of the sweeps of a store, from any shell"),
     "report": Command("reports.cli.report", "make a site, report.md and tables of a store"),
+    "export": Command("reports.cli.export", "write results in formats of other projects"),
     "compare": Command("reports.cli.compare", "show what got better or worse between stores"),
     "leaderboard": Command("reports.cli.leaderboard", "pack results, verify bundles, rank them"),
     "try": Command("reports.cli.try", "give a kept model input of your own, see where it looks"),

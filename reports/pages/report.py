@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from reports import load as catalogues
@@ -21,6 +22,7 @@ from reports.pages.comparisons import Comparisons, comparisons
 from reports.pages.explorer import Explorer, explorer
 from reports.pages.findings import findings
 from reports.pages.headlines import answer, headlines
+from reports.pages.sharing import EVERYTHING, Sharing, WithoutExamples, publishable, sharing_of
 from reports.pages.tuning import TuningSection, tuning_sections
 from reports.replication import Replication, paper_studies, replicate
 from reports.results import study_name, wide
@@ -74,6 +76,7 @@ class Section:
     explorer: Explorer
     signatures: tuple[Fact, ...]
     notes: tuple[str, ...]
+    sharing: Sharing = EVERYTHING
     cells: tuple[CellPage, ...] = ()
 
     @property
@@ -142,6 +145,7 @@ def build_report(
     study: str | None = None,
     catalogue: Catalogue | None = None,
     studies: Sequence[Study] | None = None,
+    publish: bool = False,
 ) -> Report:
     """Analyze everything that a store holds.
 
@@ -150,14 +154,20 @@ def build_report(
         catalogue: what is registered; by default that of this installation.
         studies: those to be put beside their papers; by default, and without a catalogue of
             one's own, all that are installed.
+        publish: leave out what only the user may see: examples of data sets whose licence keeps
+            them (`reports.pages.sharing`), and where the store lies.
 
     Raises UsageError for a store without results, and for a study that none of them is from.
     """
     loaded = load(store, study=study)
-    results = loaded.records
+    results, problems, address = loaded.records, loaded.problems, store.address
+    if publish:
+        results = tuple(map(publishable, results))
+        address = PurePosixPath(address).name
+        problems = tuple(problem.replace(store.address, address) for problem in problems)
     known = catalogue or catalogues.catalogue_of(result.cell for result in results)
-    collection = collect(store.address, results, known, loaded.problems)
-    sections = tuple(_section(frame, store, known) for frame in collection.frames)
+    collection = collect(address, results, known, problems)
+    sections = tuple(_section(frame, store, known, publish) for frame in collection.frames)
     if studies is None:
         studies = paper_studies() if catalogue is None else ()
     if study is not None:
@@ -172,11 +182,14 @@ def build_report(
     )
 
 
-def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:
+def _section(frame: Frame, store: Store, catalogue: Catalogue, publish: bool) -> Section:
     analysis = analyse(frame, store)
+    setting = frame.setting
+    sharing = sharing_of(setting.task, setting.dataset) if publish else EVERYTHING
     styles = Styles(frame, [entry.name for entry in catalogue.scores])
     task = catalogue.task(frame.setting.task)
-    looked = explorer(frame, analysis.order, analysis.main.subset, store)
+    examples = store if sharing.shown else WithoutExamples(store, sharing)
+    looked = explorer(frame, analysis.order, analysis.main.subset, examples)
     return Section(
         setting=frame.setting,
         analysis=analysis,
@@ -196,6 +209,7 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:
         against_cost=quality_against_cost(analysis, styles),
         explorer=looked,
         signatures=signatures(frame.done),
-        notes=(*analysis.notes, *looked.notes, *run_notes(frame.done)),
-        cells=tuple(cell_pages(analysis, store, task, looked)),
+        notes=(*sharing.notes, *analysis.notes, *looked.notes, *run_notes(frame.done)),
+        sharing=sharing,
+        cells=tuple(cell_pages(analysis, examples, task, looked)),
     )

@@ -31,6 +31,8 @@ from reports.writers import (
     markdown_text,
 )
 
+#: File name of the page that links tables and figures as files.
+FILES = "files.html"
 #: File name of the page on papers.
 REPLICATION = "replication.html"
 #: File name of the page on comparisons.
@@ -41,7 +43,8 @@ TUNING = "tuning.html"
 
 def pages(report: Report, formats: tuple[Format, ...] = ()) -> dict[str, str]:
     """Render HTML by file name: the overview, a page per task and mechanism, the attention
-    explorers, a page on the papers, and one on the search for hyperparameters where there was one.
+    explorers, a page on the papers, one on the search for hyperparameters where there was one, and
+    one that lists the files.
     A task with several settings has a page for each of them, so that pages stay small."""
     environment = template_environment()
     environment.filters["place"] = lambda setting: setting_href(setting, report)
@@ -83,6 +86,10 @@ def pages(report: Report, formats: tuple[Format, ...] = ()) -> dict[str, str]:
         found[COMPARISONS] = template.render(here=COMPARISONS)
     if report.tuning:
         found[TUNING] = environment.get_template("tuning.html.j2").render(here=TUNING)
+    # A page, since static hosts do not list folders.
+    found[FILES] = environment.get_template("files.html.j2").render(
+        tables=list(_tables(report)), figures=list(_figures(report)), here=FILES
+    )
     return {name: clean(page) for name, page in found.items()}
 
 
@@ -171,10 +178,11 @@ def write_report(report: Report, out: Path, formats: tuple[Format, ...] = ()) ->
 
     Raises UsageError where the folder cannot be written.
     """
-    return write_files(out, _files(report, formats), "report")
+    return write_files(out, report_files(report, formats), "report")
 
 
-def _files(report: Report, formats: tuple[Format, ...]) -> Iterator[tuple[str, str | bytes]]:
+def report_files(report: Report, formats: tuple[Format, ...]) -> Iterator[tuple[str, str | bytes]]:
+    """Yield the files of a report: path below its folder, and content."""
     yield from pages(report, formats).items()
     yield STYLE, style_sheet()
     yield FIGURES, figures_script()

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from bench.store.cell import Cell
 from bench.store.store import Store
+from reports.exchange import FORMATS
 
 SWEEP = {
     "name": "overview-1", "study": "overview", "host": "here", "pid": 7, "state": "running",
@@ -65,6 +66,8 @@ def test_stores(good: Path, data: st.DataObject) -> None:
     ask("leaderboard", "submit", str(store), "--out", f"{out}/b.zip", "--rules", "practice")
     ask("leaderboard", "save-reference", str(store), "--out", f"{out}/r.json")
     ask("compare", str(good), str(store))
+    for format in FORMATS:
+        ask("export", str(store), "--to", format, "--out", f"{out}/{format}")
 
 
 @examples(4)
@@ -73,7 +76,8 @@ def test_reports(good: Path, data: st.DataObject) -> None:
     store = renewed(good, good.with_name("spoilt"))
     for _ in range(data.draw(st.integers(1, 2))):
         data.draw(spoilt(store))
-    ask("report", str(store), "--out", str(store.with_name("report")))
+    place = data.draw(st.sampled_from(["--out", "--publish"]))
+    ask("report", str(store), place, str(store.with_name(f"report{place}")))
     ask("compare", str(good), str(store), "--out", str(store.with_name("page")))
 
 

@@ -8,6 +8,7 @@ same is removed by a guard, or else by the next sweep.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import logging
 import os
@@ -52,6 +53,9 @@ _GUARD_LOOKS, _GUARD_SECONDS = 4, 0.5
 #: Characters of what Ray says about its failure.
 _LONGEST_REASON = 300
 
+#: Packages of Ray's dashboard that nothing else here brings along.
+_DASHBOARD_PACKAGES = ("aiohttp_cors", "opencensus", "prometheus_client")
+
 _OBJECT_STORE_BYTES = 100 * 1024**2  # results do not go through it
 
 
@@ -68,6 +72,8 @@ class Resources:
         retries: how often a trial whose process or machine died is run again (it goes on from its
             checkpoint) before that is its result.
         in_process: without Ray, one trial at a time in this process.
+        dashboard: with Ray's dashboard, where the cluster is of this machine alone; its address,
+            or that of the cluster that is joined, is told.
     """
 
     address: str | None = None
@@ -76,6 +82,7 @@ class Resources:
     ranks: int = 0
     retries: int = 3
     in_process: bool = False
+    dashboard: bool = False
 
     def __post_init__(self) -> None:
         if self.cpus_per_trial <= 0:
@@ -95,12 +102,16 @@ class Resources:
                 remedy="a trial has a share of a GPU, or one for each process",
             )
 
-        if self.in_process and (self.address is not None or self.ranks > 1):
+        needs_ray = self.address is not None or self.ranks > 1 or self.dashboard
+        if self.in_process and needs_ray:
             raise UsageError(
                 "without Ray one trial at a time runs in one process of this machine",
                 where="--no-ray",
-                remedy="leave it out, or --address, --processes-per-trial and --gpus-per-trial 2",
+                remedy="leave it out, or --address, --dashboard, --processes-per-trial and "
+                "--gpus-per-trial 2",
             )
+        if self.dashboard and self.address is None:
+            _require_dashboard()
 
     @property
     def gpus_per_rank(self) -> float:
@@ -129,13 +140,14 @@ class ClusterLost(Exception):
 
 
 @contextlib.contextmanager
-def cluster(address: str | None, folder: RayFolder, cpus_per_trial: float) -> Iterator[None]:
-    """Ray, started or joined, for as long as the block lasts.
+def cluster(resources: Resources, folder: RayFolder) -> Iterator[str]:
+    """Ray, started or joined, for as long as the block lasts. Gives a line on where its dashboard
+    is, or "".
 
     Args:
-        address: None starts a private cluster; "auto" or host:port joins one that runs.
+        resources: the address, whether there is to be a dashboard, and threads of the numerical
+            libraries in workers.
         folder: for the files of a private cluster.
-        cpus_per_trial: sets the threads of the numerical libraries in workers.
 
     Raises:
         UsageError: no cluster answers at that address.
@@ -145,11 +157,11 @@ def cluster(address: str | None, folder: RayFolder, cpus_per_trial: float) -> It
     # Ray tells standard output about every process that dies; the sweep makes results of that.
     silence = contextlib.redirect_stdout(io.StringIO())
     with silence, contextlib.ExitStack() as stack:
-        private = _private_variables(folder) if address is None else {}
-        stack.enter_context(environment({**_variables(cpus_per_trial), **private}))
+        private = _private_variables(folder) if resources.address is None else {}
+        stack.enter_context(environment({**_variables(resources.cpus_per_trial), **private}))
         try:
-            _start(address, folder.short, cpus_per_trial)
-            yield
+            url = _start(resources, folder.short)
+            yield _dashboard_line(url, resources) if resources.dashboard else ""
         finally:
             # Also where starting Ray did not get to the end.
             import ray
@@ -161,20 +173,24 @@ def cluster(address: str | None, folder: RayFolder, cpus_per_trial: float) -> It
                 end_processes(ours)
 
 
-def _start(address: str | None, folder: Path, cpus_per_trial: float) -> None:
+def _start(resources: Resources, folder: Path) -> str:
+    """Start or join Ray. Returns the address of its dashboard, or "" where there is none."""
     # In the main thread, since Ray's processes are told to die with the thread that started them,
     # and with no other thread at work: Ray runs Python between fork and exec, which waits forever
     # for a lock (of an import, say) that another thread held.
     import ray
 
     logging.getLogger("ray").setLevel(logging.CRITICAL)  # what matters arrives as exceptions
-    own: dict[str, Any] = {"runtime_env": {"env_vars": _worker_variables(cpus_per_trial)}}
+    address, variables = resources.address, _worker_variables(resources.cpus_per_trial)
+    own: dict[str, Any] = {"runtime_env": {"env_vars": variables}}
     if address is None:
         _wait_for_node()
-        own = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
-        own["_temp_dir"] = str(folder)
+        own = {"include_dashboard": resources.dashboard, "_temp_dir": str(folder)}
+        own["object_store_memory"] = _OBJECT_STORE_BYTES
     try:
-        ray.init(address=address or "local", log_to_driver=False, configure_logging=False, **own)
+        joined = ray.init(
+            address=address or "local", log_to_driver=False, configure_logging=False, **own
+        )
     except Exception as error:  # also bare ones, where it took too long
         what = f"({' '.join(str(error).split())[:_LONGEST_REASON]})"
         if address is None and "timed out" in str(error).lower():
@@ -182,6 +198,26 @@ def _start(address: str | None, folder: Path, cpus_per_trial: float) -> None:
         if address is None:
             raise ClusterLost(f"Ray did not start {what}") from error
         raise UsageError(f"Ray cannot be used {what}", where=f"--address {address}") from error
+    return joined.dashboard_url or ""
+
+
+def _require_dashboard() -> None:
+    """Raise UsageError where Ray was installed without the packages of its dashboard, since it
+    leaves the dashboard out then without a word."""
+    if not all(importlib.util.find_spec(name) for name in _DASHBOARD_PACKAGES):
+        raise UsageError(
+            "the packages of Ray's dashboard are not installed",
+            where="--dashboard",
+            remedy="pip install 'attention-bench[dashboard]'",
+        )
+
+
+def _dashboard_line(url: str, resources: Resources) -> str:
+    """Where the dashboard of the cluster is, with the token that a browser is asked for."""
+    if not url:
+        return "Ray's dashboard: this cluster has none"
+    asks = resources.address is None and os.environ.get("RAY_AUTH_TOKEN") == _SECRET
+    return f"Ray's dashboard: http://{url}" + (f" (asks for the token {_SECRET})" if asks else "")
 
 
 def _wait_for_node() -> None:

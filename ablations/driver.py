@@ -330,6 +330,9 @@ class _Messenger:
         """What the driver is about: running, ending or ended."""
         self._pipe.send(("state", state))
 
+    def note(self, line: str) -> None:
+        self._pipe.send(("note", line))
+
     def ready(self, slots: int) -> None:
         self._pipe.send(("ready", slots))
 
@@ -398,9 +401,11 @@ def _work(
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     tempfile.tempdir = str(folder.short)  # what libraries leave there goes with the folder
-    with cluster(resources.address, folder, resources.cpus_per_trial):
+    with cluster(resources, folder) as dashboard:
         from ablations.tune import run_trials
 
+        if dashboard:
+            messenger.note(dashboard)
         messenger.state("running")
         place = folder.path / f"tune-{attempt}"
         run_trials(

@@ -205,6 +205,9 @@ class Renderer:
     def begin(self, tally: Tally, message: str, now: float) -> None:
         """The sweep is being prepared, as the message says."""
 
+    def note(self, line: str) -> None:
+        """Something to be told once."""
+
     def ready(self, tally: Tally, now: float) -> None:
         """Trials begin."""
 
@@ -219,9 +222,9 @@ class Renderer:
 
 
 class Progress:
-    """Hears of what happens in a sweep, in this order: begin, ready, (started | located | advanced
-    | finished | machines | tick)..., end; from begin on again where Ray has to be started again.
-    Threads may call it.
+    """Hears of what happens in a sweep, in this order: begin, note, ready, (started | located |
+    advanced | finished | machines | tick)..., end; from begin on again where Ray has to be started
+    again. Threads may call it.
 
     Attributes:
         nodes: the machines of the cluster, as last heard.
@@ -236,6 +239,10 @@ class Progress:
 
     def begin(self, message: str) -> None:
         self._show(lambda one, now: one.begin(self.tally, message, now))
+
+    def note(self, line: str) -> None:
+        """Something to be told once, such as the address of Ray's dashboard."""
+        self._show(lambda one, now: one.note(line))
 
     def ready(self, slots: int) -> None:
         """Trials begin, at most `slots` at a time."""
@@ -299,6 +306,10 @@ class LineRenderer(Renderer):
     def begin(self, tally: Tally, message: str, now: float) -> None:
         self._write(message, now)
 
+    def note(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
     def failed(self, tally: Tally, now: float) -> None:
         self._write(tally.last, now)
 
@@ -315,8 +326,7 @@ class LineRenderer(Renderer):
 
     def _write(self, line: str, now: float) -> None:
         self._at, self._line = now, line
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        self.note(line)
 
 
 class TableRenderer(Renderer):
@@ -333,6 +343,9 @@ class TableRenderer(Renderer):
         self._message = message
         self._live.start()
         self._draw(tally, now)
+
+    def note(self, line: str) -> None:
+        self._live.console.print(Text(line), soft_wrap=True)  # in one piece, to be copied
 
     def ready(self, tally: Tally, now: float) -> None:
         self._message = ""

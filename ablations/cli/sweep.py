@@ -117,6 +117,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     for (option, metavar, kind, default), help in _RESOURCES.items():
         parser.add_argument(option, metavar=metavar, type=kind, default=default, help=help)
+    parser.add_argument(
+        "--dashboard",
+        action="store_true",
+        help="tell where Ray's dashboard is, which a cluster of this machine has only then",
+    )
     add_keep_model(parser, default="best")
     parser.add_argument(
         "--again",
@@ -398,6 +403,7 @@ def _resources(args: argparse.Namespace) -> Resources:
         processes or 0,
         args.retries,
         in_process=args.no_ray,
+        dashboard=args.dashboard,
     )
 
 

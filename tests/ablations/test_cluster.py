@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
@@ -17,6 +19,7 @@ from ablations import cluster as clusters
 from ablations.cluster import (
     _LONGEST_FOLDER,
     RayFolder,
+    Resources,
     _private_variables,
     _variables,
     environment,
@@ -179,5 +182,48 @@ def test_why_ray_did_not_start_is_told_in_one_line(
     monkeypatch.setattr(ray, "init", init)
     monkeypatch.setattr(services, "get_node", services.get_node)  # undone afterwards
     with pytest.raises(clusters.ClusterLost) as found:
-        clusters._start(None, tmp_path, 1)
+        clusters._start(Resources(), tmp_path)
     assert str(found.value) == told
+
+
+@pytest.mark.parametrize(
+    ("address", "wanted", "url", "told"),
+    [
+        (None, False, "", ""),
+        (None, True, "127.0.0.1:8265", "http://127.0.0.1:8265 (asks for the token {secret})"),
+        ("auto", False, "10.0.0.1:8265", ""),
+        ("auto", True, "10.0.0.1:8265", "http://10.0.0.1:8265"),
+        ("auto", True, None, "this cluster has none"),
+    ],
+)
+def test_a_dashboard_is_started_and_told_where_asked(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str | None,
+    wanted: bool,
+    url: str | None,
+    told: str,
+) -> None:
+    import ray
+    from ray._private import services
+
+    asked: list[dict[str, Any]] = []
+
+    def init(**options: Any) -> SimpleNamespace:
+        asked.append(options)
+        return SimpleNamespace(dashboard_url=url)
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(services, "get_node", services.get_node)  # undone afterwards
+    monkeypatch.setattr(clusters, "_DASHBOARD_PACKAGES", ())
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    resources = Resources(address, dashboard=wanted)
+    with clusters.cluster(resources, RayFolder(tmp_path, tmp_path)) as line:
+        assert line == (told and f"Ray's dashboard: {told.format(secret=clusters._SECRET)}")
+    (options,) = asked
+    if address is None:
+        assert options["include_dashboard"] is wanted
+    else:  # its own business
+        assert "include_dashboard" not in options

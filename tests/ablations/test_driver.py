@@ -66,6 +66,7 @@ def test_what_a_driver_hears_reaches_the_progress(drive: Drive) -> None:
     node = NodeUse("here", 2, 0, alive=True)
 
     def work(messenger: Any, cells: Any, attempt: int) -> None:
+        messenger.note("Ray's dashboard: http://127.0.0.1:8265")
         messenger.state("running")
         messenger.ready(2)
         messenger.started(cells[0].hash)
@@ -78,6 +79,7 @@ def test_what_a_driver_hears_reaches_the_progress(drive: Drive) -> None:
     assert (tally.slots, tally.running, tally.outcomes) == (2, {}, [outcome(0)])
     assert tally.ended == {"here": 1}
     assert drive.progress.nodes == [node]
+    assert drive.told.getvalue().splitlines()[0] == "Ray's dashboard: http://127.0.0.1:8265"
 
 
 @pytest.mark.parametrize("how", ["exits", "is killed", "raises"])

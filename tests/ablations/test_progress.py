@@ -188,6 +188,15 @@ def rendered(progress: Progress) -> str:
     return printed
 
 
+def test_a_note_stands_in_one_line_however_narrow_the_terminal_is() -> None:
+    for renderer in (LineRenderer, TableRenderer):
+        stream = io.StringIO()
+        progress = Progress(tally(), [renderer(stream)])
+        note = "Ray's dashboard: http://127.0.0.1:8265 (asks for the token " + "0" * 64 + ")"
+        progress.note(note)
+        assert stream.getvalue() == note + "\n"
+
+
 def test_the_table_shows_running_failed_and_last() -> None:
     clock, stream = Clock(), io.StringIO()
     progress = Progress(tally(stored=1, slots=2), [TableRenderer(stream)], clock)

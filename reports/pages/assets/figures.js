@@ -57,6 +57,7 @@ addEventListener("load", () => {
     one.made = await vegaEmbed(box, one.spec, {
       ...options, actions, downloadFileName: one.name, config: { ...look, legend: { ...look.legend, disable: true } } });
     box.querySelector("summary").setAttribute("aria-label", "Save this figure");
+    box.querySelector("svg.marks").setAttribute("aria-hidden", "true");  // described as a whole, by `box`
     if (one.hidden.size) await one.made.view.signal("hidden", [...one.hidden]).runAsync();
   };
 

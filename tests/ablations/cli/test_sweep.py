@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fake_trials import fake_result
 
+from ablations import cluster as clusters
 from ablations.cluster import Resources
 from ablations.sweep import SweepPlan, SweepSummary
 from ablations.trial_interface import Outcome, TrialOptions, failed_result
@@ -194,6 +195,27 @@ def test_options_reach_the_trials(
     assert context.study == "mine"
 
 
+@pytest.mark.parametrize("address", [None, "auto"])
+def test_a_dashboard_needs_its_packages_where_ray_is_started(
+    sweeps: list[tuple[SweepPlan, TrialOptions, Resources]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    address: str | None,
+) -> None:
+    command = ["sweep", "--task", "translation", "--attention", "soft", "--dashboard"]
+    command += ["--address", address] if address else []
+    monkeypatch.setattr(clusters, "_DASHBOARD_PACKAGES", ("json", "no_such_package"))
+    assert cli.main(command) == (0 if address else 2)
+    told = capsys.readouterr().err.splitlines()
+    assert address or told == [
+        "attnbench: error: --dashboard: the packages of Ray's dashboard are not installed; "
+        "pip install 'attention-bench[dashboard]'"
+    ]
+    monkeypatch.setattr(clusters, "_DASHBOARD_PACKAGES", ("json",))
+    assert cli.main([*command, "--store", "other"]) == 0
+    assert {resources.dashboard for _, _, resources in sweeps} == {True}
+
+
 def test_a_limit_leaves_the_rest_for_later(
     sweeps: list[tuple[SweepPlan, TrialOptions, Resources]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -375,6 +397,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["--shard", "3/2"], "--shard: expected I/N"),
     (["--shard", "0/0"], "--shard: expected I/N"),
     (["--no-ray", "--address", "auto"], "--no-ray: without Ray one trial at a time"),
+    (["--no-ray", "--dashboard"], "--no-ray: without Ray one trial at a time"),
     (["--no-ray", "--processes-per-trial", "2"], "--no-ray: without Ray one trial at a time"),
     (["--no-ray", "--trial-timeout", "5"], "--trial-timeout: needs Ray"),
     (["--no-ray", "--tune", "2", "--scheduler", "asha"], "--scheduler asha: needs Ray"),

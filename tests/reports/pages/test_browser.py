@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def opened(browser, site: Path) -> Iterator:
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda r: r.url.startswith("file:") or complaints.append(r.url))
-        page.goto((site / name).as_uri())
+        page.goto(f"{site.as_uri()}/{name}")
         return page
 
     yield opened
@@ -180,6 +181,49 @@ def test_figures_tell_their_values_and_are_saved_in_light_colours(charts):
     text = Path(saved.value.path()).read_text("utf-8")
     assert saved.value.suggested_filename == "translation-synthetic-laptop-by-length.svg"
     assert "var(--" not in text and "#0067b8" in text
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_reader_sorts_filters_copies_sends_toggles_and_looks(charts, width, scheme):
+    page = charts("translation.html", width, color_scheme=scheme)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.wait_for_selector("html[data-answering]", state="attached")
+    name = "translation-synthetic-laptop-cost"
+    rows = f"table[data-name='{name}'] tbody tr:visible th"
+    sorted_head = f"table[data-name='{name}'] th[data-key='parameters']"
+    tools = page.locator(".tools", has=page.locator(f"[id='tools-{name}']"))
+
+    page.locator(f"{sorted_head} button").click()
+    assert page.locator(sorted_head).get_attribute("aria-sort") == "ascending"
+    tools.locator(".opener").click()
+    tools.locator("label", has_text="score").locator("select").first.select_option("concat")
+    shown = page.locator(rows).all_text_contents()
+    assert shown[0].startswith("soft + concat") and 3 < len(shown) < 7
+    assert all("concat" in one for one in shown)
+
+    def copied(kind: str) -> str:
+        tools.locator("button", has_text=f"Copy {kind}").click()
+        tools.locator(".told", has_text=re.compile(f"^{kind}.* copied")).wait_for()
+        return page.evaluate("navigator.clipboard.readText()")
+
+    lines = copied("CSV").splitlines()
+    assert [line.split(",")[0] in one for line, one in zip(lines[1:], shown, strict=True)]
+    sent = charts("translation.html#" + copied("link").split("#")[1], width, color_scheme=scheme)
+    sent.wait_for_selector("html[data-answering]", state="attached")
+    assert sent.locator(rows).all_text_contents() == shown
+    assert sent.locator(sorted_head).get_attribute("aria-sort") == "ascending"
+
+    figure = page.locator("figure.chart").first
+    line = figure.locator(".plot path[stroke='var(--series-3)']")
+    assert line.count() > 0
+    figure.locator(".legend button", has_text="concat").click()
+    line.first.wait_for(state="detached")
+    page.get_by_role("link", name="Open the attention explorer").first.click()
+    page.locator(".output label").nth(1).click()
+    assert page.locator(".weights tbody tr").count() >= 2
+    for one in (page, sent):
+        assert one.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.fixture(scope="module")

@@ -153,12 +153,12 @@ class Replication:
 def paper_studies() -> list[Study]:
     """Load all installed studies that replicate a paper. Unusable files are left out; the
     command that runs them says why."""
-    from ablations.study import load_study, study_files
+    from ablations.study import read_study, study_files
 
     found = []
-    for name in study_files():
+    for path in study_files().values():
         with suppress(UsageError):
-            found.append(load_study(name))
+            found.append(read_study(path))
     return [study for study in found if study.paper is not None]
 
 

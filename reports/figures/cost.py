@@ -37,7 +37,7 @@ _ROOM = 20  # pixels between the outermost points and the edges
 _LINE, _LETTER = 12, 5.4  # pixels that a name takes, high and a letter wide
 
 
-def layout(frame: pd.DataFrame, metric: str, series: dict[str, Style]) -> alt.ConcatChart:
+def layout(frame: pd.DataFrame, metric: str, series: dict[str, Style]) -> parts.Layout:
     """The layout of a frame with the columns `COLUMNS`: a panel for each cost."""
     return _layout(_panels(frame), metric, tuple(series.items()))
 
@@ -51,19 +51,11 @@ def _panels(frame: pd.DataFrame) -> tuple[tuple[str, bool], ...]:
 @parts.layout
 def _layout(
     panels: tuple[tuple[str, bool], ...], metric: str, series: parts.Series
-) -> alt.ConcatChart:
-    charts = [_panel(title, wide, metric, series) for title, wide in panels]
-    return alt.ConcatChart(
-        data=parts.named(),
-        concat=charts,
-        columns=min(2, len(charts)),
-        params=[parts.hidden()],
-        spacing=parts.SPACING,
-        config=parts.configuration(),
-    )
+) -> alt.TopLevelConcatSpec:
+    return parts.panels([_panel(title, wide, metric, series) for title, wide in panels], 2)
 
 
-def _panel(title: str, wide: bool, metric: str, series: parts.Series) -> alt.LayerChart:
+def _panel(title: str, wide: bool, metric: str, series: parts.Series) -> alt.LayerSpec:
     lower = _lower(title)
     note = "less is better" if lower else "more is better"
     y_title = axis_name(metric)
@@ -99,7 +91,7 @@ def _panel(title: str, wide: bool, metric: str, series: parts.Series) -> alt.Lay
         ({"dx": 5, "dy": -7, "fontWeight": 600}, "isValid(datum.front)"),
         ({"dx": 7, "style": "note"}, "!isValid(datum.front)"),
     ]
-    return alt.LayerChart(
+    return alt.LayerSpec(
         layer=[
             parts.layer(
                 alt.MarkDef(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import altair as alt
 import pandas as pd
 
 from reports import formats
 from reports.figures import Figure
+from reports.figures.chart_parts import Layout
 from reports.figures.panels import COLUMNS, LEAST, context, described, line_panels, shared_points
 from reports.figures.series import (
     Styles,
@@ -25,7 +25,7 @@ _LONGEST_UNIT = 24  # characters that fit under a panel
 
 def layout(
     frame: pd.DataFrame, metric: str, unit: str, series: dict[str, Style], longest: float | None
-) -> alt.FacetChart:
+) -> Layout:
     """The layout of a frame of figures by length (`lengths_frame`).
 
     Args:

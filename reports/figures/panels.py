@@ -33,7 +33,7 @@ def line_panels(
     *,
     shaded: tuple[float, float] | None = None,
     from_zero: bool = False,
-) -> alt.FacetChart:
+) -> alt.TopLevelFacetSpec:
     """The layout for frames with the columns `COLUMNS` and one for x.
 
     Args:
@@ -84,7 +84,6 @@ def line_panels(
             {**lines, "color": colour, "strokeDash": parts.dash("series", series)},
             transform=means,
             params=[parts.zoom()],
-            name="lines",
         ),
         parts.layer(
             alt.MarkDef(type="point", filled=False),
@@ -99,17 +98,7 @@ def line_panels(
     ]
     if shaded is not None:
         layers.insert(0, _shade(*shaded, titles[0]))
-    return alt.FacetChart(
-        data=parts.named(),
-        spec=alt.LayerChart(layer=layers, width=PANEL[0], height=PANEL[1]),
-        facet=alt.Facet("panel", type="nominal", sort=list(panels), title=None),
-        columns=min(_COLUMNS, len(panels)),
-        params=[parts.hidden()],
-        spacing=parts.SPACING,
-        # Each panel its own, as the last row may be short.
-        resolve=alt.Resolve(axis={"x": "independent"}),
-        config=parts.configuration(),
-    )
+    return parts.facets(panels, layers, PANEL, _COLUMNS)
 
 
 def described(frame: pd.DataFrame, x: str, y: str, most: int = 12) -> str:
@@ -142,7 +131,7 @@ def _means(x: str) -> alt.AggregateTransform:
     return parts.aggregate("value", _MEAN, ["panel", "series", "mechanism", "part", x])
 
 
-def _shade(start: float, end: float, title: str) -> alt.Chart:
+def _shade(start: float, end: float, title: str) -> alt.UnitSpec:
     return parts.layer(
         alt.MarkDef(type="rect", style="shade"),
         {"x": alt.X("from", type="quantitative", title=title), "x2": alt.X2("to")},

@@ -11,7 +11,7 @@ import pandas as pd
 from reports import formats
 from reports.figures import Figure
 from reports.figures import chart_parts as parts
-from reports.figures.theme import colour
+from reports.figures.theme import colour, config
 from reports.statistics.significance import MeanRanks
 
 #: Columns of the frame: one row for each mechanism, the best first.
@@ -22,7 +22,7 @@ _WIDTH, _ROW = 360, 18
 @parts.layout
 def layout(
     names: tuple[str, ...], cliques: tuple[tuple[int, int], ...], critical: float
-) -> alt.LayerChart:
+) -> alt.TopLevelLayerSpec:
     """The layout of a frame with the columns `COLUMNS`.
 
     Args:
@@ -59,7 +59,7 @@ def layout(
         [(1.0, min(1 + critical, most), f"critical difference {critical:.2f}")],
         columns=["rank", "to", "label"],
     )
-    return alt.LayerChart(
+    return alt.TopLevelLayerSpec(
         data=parts.named(),
         layer=[
             parts.layer(
@@ -70,17 +70,17 @@ def layout(
                     "y": alt.YValue(-4),
                     "tooltip": alt.Tooltip("label", type="nominal"),
                 },
-                data=difference,
+                data=parts.inline(difference),
             ),
             parts.layer(
                 alt.MarkDef(type="text", style="note", align="left", baseline="bottom", dy=-1),
                 {"x": x, "y": alt.YValue(-6), "text": alt.Text("label", type="nominal")},
-                data=difference,
+                data=parts.inline(difference),
             ),
             parts.layer(
                 alt.MarkDef(type="rule", style="strong"),
                 {"x": x, "y": y, "y2": alt.Y2("last")},
-                data=bars,
+                data=parts.inline(bars),
             ),
             parts.layer(
                 alt.MarkDef(type="point", filled=True, size=60, color=colour("series-0")),
@@ -104,7 +104,7 @@ def layout(
         ],
         width=_WIDTH,
         height=_ROW * most,
-        config=parts.configuration(),
+        config=config(),
     )
 
 

@@ -22,7 +22,7 @@ COLUMNS = ("quantity", "axis", "test set", "seed", "converged", "x", "value")
 _COLUMNS = 4
 
 
-def layout(frame: pd.DataFrame, series: dict[str, Style]) -> alt.ConcatChart:
+def layout(frame: pd.DataFrame, series: dict[str, Style]) -> parts.Layout:
     """The layout of a frame with the columns `COLUMNS`: a panel for each quantity and what it is
     over, each with its own scales."""
     return _layout(_panels(frame), tuple(series.items()))
@@ -34,19 +34,11 @@ def _panels(frame: pd.DataFrame) -> tuple[tuple[str, str], ...]:
 
 
 @parts.layout
-def _layout(panels: tuple[tuple[str, str], ...], series: parts.Series) -> alt.ConcatChart:
-    charts = [_panel(quantity, axis, series) for quantity, axis in panels]
-    return alt.ConcatChart(
-        data=parts.named(),
-        concat=charts,
-        columns=min(_COLUMNS, len(charts)),
-        params=[parts.hidden()],
-        spacing=parts.SPACING,
-        config=parts.configuration(),
-    )
+def _layout(panels: tuple[tuple[str, str], ...], series: parts.Series) -> alt.TopLevelConcatSpec:
+    return parts.panels([_panel(*panel, series) for panel in panels], _COLUMNS)
 
 
-def _panel(quantity: str, axis: str, series: parts.Series) -> alt.LayerChart:
+def _panel(quantity: str, axis: str, series: parts.Series) -> alt.LayerSpec:
     own = f"datum.quantity === {json.dumps(quantity)} && datum.axis === {json.dumps(axis)}"
     name = axis_name(quantity)
     xy: dict[str, Any] = {
@@ -64,7 +56,7 @@ def _panel(quantity: str, axis: str, series: parts.Series) -> alt.LayerChart:
         alt.Tooltip("x", type="quantitative", title=axis),
         alt.Tooltip("value", type="quantitative", title=name, format=",.4~g"),
     ]
-    return alt.LayerChart(
+    return alt.LayerSpec(
         layer=[
             parts.layer(
                 alt.MarkDef(type="line"),

@@ -11,7 +11,7 @@ from reports import formats
 from reports.figures import Figure
 from reports.figures import chart_parts as parts
 from reports.figures.panels import LEAST, PANEL
-from reports.figures.theme import DASHES, MARKERS, Style, colour, styles
+from reports.figures.theme import DASHES, MARKERS, Style, colour, config, styles
 
 #: Columns of the frame of candidates: one row for each that has a loss.
 CANDIDATES = ("mechanism", "number", "loss", "outcome", "best")
@@ -34,7 +34,7 @@ KINDS = {
 }
 
 
-def candidates_layout(frame: pd.DataFrame) -> alt.Chart:
+def candidates_layout(frame: pd.DataFrame) -> parts.Layout:
     """The layout of a frame with the columns `CANDIDATES` and `kind` (one of `KINDS`): one row of
     marks for each mechanism, the best first."""
     return _candidates(_order(frame))
@@ -46,7 +46,7 @@ def _order(frame: pd.DataFrame) -> tuple[str, ...]:
 
 
 @parts.layout
-def _candidates(mechanisms: tuple[str, ...]) -> alt.Chart:
+def _candidates(mechanisms: tuple[str, ...]) -> alt.TopLevelUnitSpec:
     y = alt.Y(
         "mechanism",
         type="nominal",
@@ -68,21 +68,21 @@ def _candidates(mechanisms: tuple[str, ...]) -> alt.Chart:
         alt.Tooltip("kind", type="nominal", title="is"),
     ]
     channels = {**parts.marker("kind", tuple(KINDS.items())), "fillOpacity": alt.Undefined}
-    return parts.layer(
-        alt.MarkDef(type="point", filled=False),
-        {
+    return alt.TopLevelUnitSpec(
+        mark=alt.MarkDef(type="point", filled=False),
+        encoding=alt.FacetedEncoding(
             **channels,
-            "x": x,
-            "y": y,
-            "size": alt.SizeValue(22, condition={"test": "datum.best", "value": 56}),
-            "tooltip": told,
-        },
+            x=x,
+            y=y,
+            size=alt.SizeValue(22, condition={"test": "datum.best", "value": 56}),
+            tooltip=told,
+        ),
         data=parts.named(),
         transform=[parts.shown("kind")],
         params=[parts.hidden(), parts.zoom("zoom", "x")],
         width=_WIDTH,
         height=_ROW * len(mechanisms),
-        config=parts.configuration(),
+        config=config(),
     )
 
 
@@ -127,7 +127,7 @@ def _kind(row: Any) -> str:
     return "budget's own settings" if row.number == 1 else "candidate"
 
 
-def best_of_n_layout(frame: pd.DataFrame, series: dict[str, Style]) -> alt.FacetChart:
+def best_of_n_layout(frame: pd.DataFrame, series: dict[str, Style]) -> parts.Layout:
     """The layout of a frame with the columns `CURVES`: a panel for each attention, the lowest loss
     that n candidates give, with its band; all others in grey."""
     return _best_of_n(_panels(frame), tuple(series.items()))
@@ -143,7 +143,7 @@ def _panels(frame: pd.DataFrame) -> tuple[str, ...]:
 
 
 @parts.layout
-def _best_of_n(panels: tuple[str, ...], series: parts.Series) -> alt.FacetChart:
+def _best_of_n(panels: tuple[str, ...], series: parts.Series) -> alt.TopLevelFacetSpec:
     x = alt.X(
         "n",
         type="quantitative",
@@ -179,7 +179,6 @@ def _best_of_n(panels: tuple[str, ...], series: parts.Series) -> alt.FacetChart:
             {**coloured, "strokeDash": parts.dash("mechanism", series)},
             transform=shown,
             params=[parts.zoom()],
-            name="lines",
         ),
         parts.layer(
             alt.MarkDef(type="point", filled=False),
@@ -187,16 +186,7 @@ def _best_of_n(panels: tuple[str, ...], series: parts.Series) -> alt.FacetChart:
             transform=shown,
         ),
     ]
-    return alt.FacetChart(
-        data=parts.named(),
-        spec=alt.LayerChart(layer=layers, width=PANEL[0], height=PANEL[1]),
-        facet=alt.Facet("panel", type="nominal", sort=list(panels), title=None),
-        columns=min(4, len(panels)),
-        params=[parts.hidden()],
-        spacing=parts.SPACING,
-        resolve=alt.Resolve(axis={"x": "independent"}),
-        config=parts.configuration(),
-    )
+    return parts.facets(panels, layers, PANEL, 4)
 
 
 def best_of_n_figure(frame: pd.DataFrame, name: str, *, learns: bool) -> Figure | None:

@@ -22,7 +22,7 @@ from markupsafe import Markup, escape
 
 from reports import formats
 from reports.figures import Figure
-from reports.figures.chart_parts import CONTEXT, ROWS, columns, without_data
+from reports.figures.chart_parts import CONTEXT, ROWS, columns
 from reports.figures.static import bundle
 from reports.figures.theme import CHART_ROLES, PALETTE, config, css_variables, with_variables
 from reports.load import slug
@@ -116,7 +116,7 @@ def figures_script() -> str:
 
 def _layout(figure: Figure) -> Markup:
     """A chart for a page, which has the look and the data of its own accord."""
-    found = dict(without_data(figure.layout))
+    found = dict(figure.layout)
     found.pop("config", None)
     return _json({**found, "description": figure.description}, with_variables)
 

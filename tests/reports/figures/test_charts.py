@@ -95,7 +95,7 @@ RANKS = pd.DataFrame([("a", 1.0), (MARKUP, 2.2), ("c", 2.8)], columns=list(ranks
 
 def draw(name: str, frame: pd.DataFrame) -> alt.TopLevelMixin:
     layout, context = CASES[name][1](frame)
-    return parts.filled(layout, frame, context)
+    return alt.Chart.from_dict(parts.specification(layout, frame, context))
 
 
 Layout = tuple[alt.TopLevelMixin, pd.DataFrame | None]

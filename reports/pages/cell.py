@@ -4,9 +4,8 @@ attention in the explorer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bench.store.result import Result
 from reports import formats
@@ -14,7 +13,8 @@ from reports.figures import Figure
 from reports.figures.seeds import seeds_figure
 from reports.load import BenchmarkSetting, Contender, TaskEntry
 from reports.pages.cell_facts import figures_table, provenance_facts, settings_facts
-from reports.pages.explorer import Explorer, ExplorerExample, Prediction, read_predictions
+from reports.pages.explorer import Explorer, ExplorerExample
+from reports.pages.predictions import Outputs, Prediction
 from reports.results import failure_text
 from reports.statistics import Analysis
 from reports.tables import (
@@ -29,12 +29,6 @@ from reports.tables import (
 )
 from reports.tables.overview import Fact
 from reports.tables.scores import main_entries, mean_entry, overlap_notes, run_notes
-
-if TYPE_CHECKING:
-    from bench.store.store import Store
-
-#: Predictions shown from either end.
-_PREDICTIONS = 6
 
 
 @dataclass(frozen=True)
@@ -59,27 +53,28 @@ class CellPage:
 
 
 def cell_pages(
-    analysis: Analysis, store: Store, task: TaskEntry, explorer: Explorer
+    analysis: Analysis, task: TaskEntry, explorer: Explorer, outputs: Mapping[int, Outputs]
 ) -> Iterator[CellPage]:
-    """Yield the pages of the leading contenders."""
+    """Yield the pages of the leading contenders.
+
+    Args:
+        outputs: what they wrote, by place.
+    """
     entries = main_entries(analysis)
     for place in analysis.leading:
-        yield _page(analysis, place, entries[place], store, task, explorer)
+        yield _page(analysis, place, entries[place], task, explorer, outputs[place])
 
 
 def _page(
     analysis: Analysis,
     place: int,
     entry: Entry,
-    store: Store,
     task: TaskEntry,
     explorer: Explorer,
+    outputs: Outputs,
 ) -> CellPage:
     frame = analysis.frame
     contender = frame.contenders[place]
-    predictions, notes = read_predictions(store, contender.done[0].hash)
-    rows = [one for one in predictions if one.score is not None]
-    best, worst = _extremes(rows, analysis.main.subset)
     problem = explorer.problems.get(contender.name)
     own = [one for one in explorer.examples if one.listed and contender.name in one.traced]
     return CellPage(
@@ -93,11 +88,11 @@ def _page(
         settings=settings_facts(frame.setting, contender),
         provenance=provenance_facts(contender.done),
         curves=seeds_figure(contender, frame.main_metric, task),
-        best=best,
-        worst=worst,
+        best=outputs.best,
+        worst=outputs.worst,
         examples=tuple(own),
         explorer=explorer,
-        notes=(*notes, *([problem] if problem else []), *run_notes(contender.done)),
+        notes=(*outputs.notes, *([problem] if problem else []), *run_notes(contender.done)),
     )
 
 
@@ -132,16 +127,3 @@ def _seed_row(result: Result, metric: str) -> Row:
         Label(result.hash[:12]),
     )
     return Row(label, entries)
-
-
-def _extremes(
-    rows: Sequence[Prediction], subset: str
-) -> tuple[tuple[Prediction, ...], tuple[Prediction, ...]]:
-    """Return the best and the worst predictions of a test set by score, none of them in both.
-    Among equal scores the longest sources count as best and the shortest as worst."""
-    own = sorted(
-        (row for row in rows if row.subset == subset),
-        key=lambda row: (-(row.score or 0.0), -len(row.source), row.example),
-    )
-    count = min(_PREDICTIONS, len(own) // 2)
-    return tuple(own[:count]), tuple(reversed(own[len(own) - count :]))

@@ -176,7 +176,7 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:
     analysis = analyse(frame, store)
     styles = Styles(frame, [entry.name for entry in catalogue.scores])
     task = catalogue.task(frame.setting.task)
-    looked = explorer(frame, analysis.order, analysis.main.subset, store)
+    looked, outputs = explorer(analysis, store)
     return Section(
         setting=frame.setting,
         analysis=analysis,
@@ -197,5 +197,5 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue) -> Section:
         explorer=looked,
         signatures=signatures(frame.done),
         notes=(*analysis.notes, *looked.notes, *run_notes(frame.done)),
-        cells=tuple(cell_pages(analysis, store, task, looked)),
+        cells=tuple(cell_pages(analysis, task, looked, outputs)),
     )

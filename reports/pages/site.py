@@ -177,7 +177,9 @@ def write_report(report: Report, out: Path, formats: tuple[Format, ...] = ()) ->
 def _files(report: Report, formats: tuple[Format, ...]) -> Iterator[tuple[str, str | bytes]]:
     yield from pages(report, formats).items()
     yield STYLE, style_sheet()
-    yield FIGURES, figures_script()
+    figures = list(_figures(report))
+    curves = (cell.curves for section in report.sections for cell in section.cells)
+    yield FIGURES, figures_script([*figures, *(one for one in curves if one)])
     yield TABLES, asset(TABLES)
     if any(section.explorer.examples for section in report.sections):
         yield EXPLORER, asset(EXPLORER)
@@ -192,7 +194,6 @@ def _files(report: Report, formats: tuple[Format, ...]) -> Iterator[tuple[str, s
         yield f"tables/{table.name}.tex", latex_text(table, shared.get(table.name, ""))
     yield "tables/results.csv", csv_text(report.results)
     yield "tables/results.parquet", report.results.to_parquet(index=False, compression="zstd")
-    figures = list(_figures(report))
     for figure in figures:
         yield f"figures/{figure.name}.csv", figure.frame.to_csv(index=False)
     if formats:

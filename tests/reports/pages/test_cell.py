@@ -52,8 +52,7 @@ def test_failed_seeds_say_why(tmp_path, made):
 
 def pages_of(store: Store):
     analysis = analysed(store)
-    looked = explorer(analysis.frame, analysis.order, analysis.main.subset, store)
-    return cell_pages(analysis, store, TASK, looked)
+    return cell_pages(analysis, TASK, *explorer(analysis, store))
 
 
 def analysed(store: Store):

@@ -16,6 +16,7 @@ from reports.pages.cell import cell_pages
 from reports.pages.explorer import explorer
 from reports.pages.report import build_report
 from reports.pages.site import write_report
+from reports.results import read
 from reports.statistics import LEADING, analyse
 from reports.tables import Missing, Number, cell_page_name, contender_href
 
@@ -56,7 +57,7 @@ def pages_of(store: Store):
 
 
 def analysed(store: Store):
-    results, _ = frames.read(store)
+    results, _ = read(store)
     collection = frames.collect(store.address, results, Catalogue())
     return analyse(collection.frames[0], store)
 

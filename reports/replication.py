@@ -19,15 +19,9 @@ import numpy as np
 
 from bench.errors import UsageError
 from bench.store.result import Primary, Result
+from reports.catalogue import Catalogue, catalogue_of
 from reports.data import without_data
-from reports.load import (
-    BenchmarkSetting,
-    Catalogue,
-    Contender,
-    Frame,
-    benchmark_settings,
-    catalogue_of,
-)
+from reports.load import BenchmarkSetting, Contender, Frame, benchmark_settings
 from reports.samples import SampleReader, of_likelihoods, read_samples
 from reports.statistics import OVER_SEEDS, analyse
 from reports.statistics.significance import (

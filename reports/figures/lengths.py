@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from reports import formats
+from reports.catalogue import TaskEntry
 from reports.figures import Figure
 from reports.figures.chart_parts import Layout
 from reports.figures.panels import COLUMNS, LEAST, context, described, line_panels, shared_points
@@ -17,7 +18,6 @@ from reports.figures.series import (
     score_name,
 )
 from reports.figures.theme import Style
-from reports.load import TaskEntry
 from reports.statistics import Analysis
 
 _LONGEST_UNIT = 24  # characters that fit under a panel

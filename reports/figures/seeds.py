@@ -9,13 +9,14 @@ import altair as alt
 import pandas as pd
 
 from reports import formats
+from reports.catalogue import TaskEntry
 from reports.figures import Figure
 from reports.figures import chart_parts as parts
 from reports.figures.curves import NOT_FIGURES
 from reports.figures.panels import LEAST, PANEL
 from reports.figures.series import axis_name, metric_scale
 from reports.figures.theme import Style, styles
-from reports.load import Contender, TaskEntry
+from reports.load import Contender
 
 #: Columns of the frame: one row for each point; `axis` is what x counts.
 COLUMNS = ("quantity", "axis", "test set", "seed", "converged", "x", "value")

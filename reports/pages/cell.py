@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from bench.store.result import Result
 from reports import formats
+from reports.catalogue import TaskEntry
 from reports.figures import Figure
 from reports.figures.seeds import seeds_figure
-from reports.load import BenchmarkSetting, Contender, TaskEntry
+from reports.load import BenchmarkSetting, Contender
 from reports.pages.cell_facts import figures_table, provenance_facts, settings_facts
 from reports.pages.explorer import Explorer, ExplorerExample
 from reports.pages.predictions import Outputs, Prediction

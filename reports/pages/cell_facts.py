@@ -10,7 +10,14 @@ from reports import formats
 from reports.load import BenchmarkSetting, Contender, options_text, value_text
 from reports.statistics import Analysis
 from reports.statistics.baselines import metric_names
-from reports.tables import Column, Entry, Missing, Row, Table, form_of, metric_number
+from reports.tables import (
+    Column,
+    Entry,
+    Row,
+    Table,
+    form_of,
+    measured_metric,
+)
 from reports.tables.overview import Fact
 from reports.tables.scores import mean_entry
 
@@ -31,10 +38,9 @@ def figures_table(analysis: Analysis, contender: Contender) -> Table:
         figure = one.figure if one and one.kind == "figure" else key
         values = [result.metrics.get(key) for result in contender.done]
         entries: list[Entry] = [
-            Missing("not measured")
-            if (value := result.metrics.get(key)) is None
-            else metric_number(
-                value, figure, result.metrics.get(f"{key}_low"), result.metrics.get(f"{key}_high")
+            measured_metric(
+                *(result.metrics.get(key), figure),
+                *(result.metrics.get(f"{key}{end}") for end in ("_low", "_high")),
             )
             for result in contender.done
         ]

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from reports import load as catalogues
 from reports.candidates import searched_mechanisms
+from reports.catalogue import Catalogue, catalogue_of
 from reports.figures import Figure
 from reports.figures.cost import quality_against_cost
 from reports.figures.curves import training_curves
 from reports.figures.lengths import by_length
 from reports.figures.ranks import rank_figure
 from reports.figures.series import Styles
-from reports.load import BenchmarkSetting, Catalogue, Collection, Frame, collect, load
+from reports.load import BenchmarkSetting, Collection, Frame, collect, load
 from reports.pages.cell import CellPage, cell_pages
 from reports.pages.comparisons import Comparisons, comparisons
 from reports.pages.explorer import Explorer, explorer
@@ -155,7 +155,7 @@ def build_report(
     """
     loaded = load(store, study=study)
     results = loaded.records
-    known = catalogue or catalogues.catalogue_of(result.cell for result in results)
+    known = catalogue or catalogue_of(result.cell for result in results)
     collection = collect(store.address, results, known, loaded.problems)
     sections = tuple(_section(frame, store, known) for frame in collection.frames)
     if studies is None:

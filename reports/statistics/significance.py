@@ -28,6 +28,7 @@ from reports.load import BenchmarkSetting
 from reports.samples import Sample
 
 Basis = Literal["seeds and examples", "examples", "seeds", "none"]
+Figures = np.ndarray | float
 LEVEL = 0.95
 
 
@@ -183,10 +184,8 @@ def difference_p(
     variance over seeds is left out, and examples alone decide."""
     over_seeds = 0.0 if np.isnan(seed_variance) else seed_variance / seeds
     total = over_seeds + example_variance
-    if total <= 0:
-        return 1.0 if abs(difference) < 1e-12 else 0.0
-    ratio = abs(difference) / np.sqrt(total)
-    return float(2 * stats.t.sf(ratio, _freedom(over_seeds, freedom, total)))
+    freedom = _freedom(over_seeds, freedom, total)
+    return float(two_sided_p(difference, np.sqrt(total), freedom))
 
 
 def difference_estimate(
@@ -227,7 +226,7 @@ def pairwise_p(
     return two_sided_p(values[:, None] - values[None, :], np.sqrt(variance), freedom)
 
 
-def two_sided_p(difference: np.ndarray, error: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+def two_sided_p(difference: Figures, error: Figures, freedom: Figures) -> np.ndarray:
     """Return the two-sided p of differences by Student's t. Without any variance equal figures are
     equal, and others surely differ.
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from bench.store.result import Result
 from reports import formats
-from reports.load import Catalogue, Collection
+from reports.catalogue import Catalogue
+from reports.load import Collection
 from reports.statistics import Analysis
 from reports.statistics.baselines import best_baseline, select_by_validation
 from reports.tables import Column, Entry, Missing, Number, Row, Table, better_of

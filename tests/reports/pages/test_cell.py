@@ -11,7 +11,7 @@ from sample_results import document_trace, put, sound_trace
 from bench.store.cell import Cell
 from bench.store.store import Store
 from reports import load as frames
-from reports.load import Catalogue, TaskEntry
+from reports.catalogue import Catalogue, TaskEntry
 from reports.pages.cell import cell_pages
 from reports.pages.explorer import explorer
 from reports.pages.report import build_report

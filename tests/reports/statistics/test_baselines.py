@@ -8,7 +8,7 @@ from sample_results import put_entailment, put_traced_tasks
 from bench.store.cell import Cell
 from bench.store.store import Store
 from reports import load as frames
-from reports.load import Catalogue
+from reports.catalogue import Catalogue
 from reports.pages.findings import findings
 from reports.results import read
 from reports.statistics import analyse

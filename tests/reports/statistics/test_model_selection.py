@@ -11,7 +11,8 @@ from made_up import Mechanism
 from bench.store.result import Result
 from bench.store.store import Store
 from reports import load as frames
-from reports.load import Catalogue, Frame
+from reports.catalogue import Catalogue
+from reports.load import Frame
 from reports.pages.report import Report, build_report
 from reports.pages.site import pages, report_text
 from reports.results import read

@@ -8,7 +8,8 @@ import pytest
 from simulated_figures import simulated
 
 from bench.store.store import Store
-from reports.load import Catalogue, collect
+from reports.catalogue import Catalogue
+from reports.load import collect
 from reports.results import read
 from reports.statistics import analyse
 from reports.statistics.equivalence import EQUAL, LARGER, ONE_SEED, OPEN, equivalence

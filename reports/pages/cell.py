@@ -13,11 +13,11 @@ from reports.catalogue import TaskEntry
 from reports.figures import Figure
 from reports.figures.seeds import seeds_figure
 from reports.load import BenchmarkSetting, Contender
-from reports.pages.cell_facts import figures_table, provenance_facts, settings_facts
 from reports.pages.explorer import Explorer, ExplorerExample
 from reports.pages.predictions import Outputs, Prediction
 from reports.results import failure_text
 from reports.statistics import Analysis
+from reports.statistics.baselines import metric_names
 from reports.tables import (
     Column,
     Entry,
@@ -26,9 +26,11 @@ from reports.tables import (
     Row,
     Table,
     cell_page_name,
+    form_of,
+    measured_metric,
     metric_number,
 )
-from reports.tables.overview import Fact
+from reports.tables.facts import Fact, provenance_facts, settings_facts
 from reports.tables.scores import main_entries, mean_entry, overlap_notes, run_notes
 
 
@@ -85,7 +87,7 @@ def _page(
         entry=entry,
         overlaps=overlap_notes(contender.done),
         seeds=_seeds(analysis, contender),
-        figures=figures_table(analysis, contender),
+        figures=_figures(analysis, contender),
         settings=settings_facts(frame.setting, contender),
         provenance=provenance_facts(contender.done),
         curves=seeds_figure(contender, frame.main_metric, task),
@@ -128,3 +130,37 @@ def _seed_row(result: Result, metric: str) -> Row:
         Label(result.hash[:12]),
     )
     return Row(label, entries)
+
+
+def _figures(analysis: Analysis, contender: Contender) -> Table:
+    """Build the table of all figures of a contender: one metric a row, one seed a column, and
+    their mean where there are several."""
+    several = len(contender.done) > 1
+    columns = [Column(f"seed_{seed}", f"seed {seed}") for seed in contender.seeds]
+    if several:
+        columns.insert(0, Column("mean", "mean"))
+    known = {one.key: one for one in metric_names(analysis)}
+    rows = []
+    keys = dict.fromkeys(key for result in contender.done for key in result.metrics)
+    ends = {f"{key}{end}" for key in keys for end in ("_low", "_high")}  # of intervals
+    for key in (key for key in keys if key not in ends):
+        one = known.get(key)
+        figure = one.figure if one and one.kind == "figure" else key
+        values = [result.metrics.get(key) for result in contender.done]
+        entries: list[Entry] = [
+            measured_metric(
+                *(result.metrics.get(key), figure),
+                *(result.metrics.get(f"{key}{end}") for end in ("_low", "_high")),
+            )
+            for result in contender.done
+        ]
+        if several:
+            digits, form = formats.decimals(figure), form_of(figure)
+            entries.insert(0, mean_entry(values, digits=digits, form=form))
+        label = key.replace("_", " ")
+        if one and one.kind == "figure":
+            label = formats.metric_name(figure)
+        detail = f"test set “{one.subset}”" if one and one.subset else ""
+        rows.append(Row(label, tuple(entries), detail))
+    name = f"{analysis.frame.setting.slug}-{contender.slug}-figures"
+    return Table(name, "All figures", "figure", tuple(columns), tuple(rows))

@@ -27,6 +27,7 @@ from reports.results import study_name, wide
 from reports.statistics import Analysis, analyse
 from reports.statistics.significance import mean_ranks
 from reports.tables import Table
+from reports.tables.facts import Fact, signatures
 from reports.tables.metrics import (
     alignment_table,
     confusion_table,
@@ -37,11 +38,7 @@ from reports.tables.metrics import (
     metrics_table,
     subsets_table,
 )
-from reports.tables.overview import (
-    Fact,
-    overview_table,
-    signatures,
-)
+from reports.tables.overview import overview_table
 from reports.tables.scores import run_notes, score_matrix
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from reports.pages import (
 from reports.pages.replication import command, summary_table, tables_of
 from reports.pages.report import Report, Section
 from reports.tables import Table, task_page_name
-from reports.tables.overview import facts
+from reports.tables.facts import facts
 from reports.writers import (
     csv_text,
     escape_markdown,

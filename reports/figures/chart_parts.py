@@ -77,9 +77,9 @@ def context_layer(x_title: str, y_title: str) -> alt.UnitSpec:
     return layer(
         alt.MarkDef(type="line", style="context"),
         {
-            "x": alt.X("x", type="quantitative", title=x_title),
-            "y": alt.Y("y", type="quantitative", title=y_title),
-            "order": alt.Order("place", type="quantitative"),  # not along x
+            "x": alt.X("x:Q", title=x_title),
+            "y": alt.Y("y:Q", title=y_title),
+            "order": alt.Order("place:Q"),  # not along x
         },
         data=named(CONTEXT),
     )
@@ -211,7 +211,7 @@ def facets(
     return alt.TopLevelFacetSpec(
         data=named(),
         spec=alt.LayerSpec(layer=list(layers), width=size[0], height=size[1]),
-        facet=alt.Facet("panel", type="nominal", sort=list(names), title=None),
+        facet=alt.Facet("panel:N", sort=list(names), title=None),
         columns=min(most, len(names)),
         params=[hidden()],
         spacing=SPACING,

@@ -50,33 +50,25 @@ def line_panels(
         scale=alt.Scale(zero=False, nice=False, padding=parts.EDGE),
     )
     y_axis = alt.Y(
-        "mean",
-        type="quantitative",
-        title=titles[1],
-        scale=alt.Scale(zero=from_zero, nice=False, padding=parts.EDGE),
+        "mean:Q", title=titles[1], scale=alt.Scale(zero=from_zero, nice=False, padding=parts.EDGE)
     )
     detail = [alt.Detail(name, type="nominal") for name in ("mechanism", "part")]
     lines: dict[str, Any] = {"x": x_axis, "y": y_axis, "detail": detail}
     colour = parts.colour("series", series)
     means = [parts.shown("series"), _means(x)]
     told = [
-        alt.Tooltip("mechanism", type="nominal"),
-        alt.Tooltip("part", type="nominal", title="of"),
-        alt.Tooltip("seed", type="nominal"),
+        alt.Tooltip("mechanism:N"),
+        alt.Tooltip("part:N", title="of"),
+        alt.Tooltip("seed:N"),
         alt.Tooltip(x, type="quantitative", title=titles[0]),
-        alt.Tooltip("value", type="quantitative", title=titles[1], format=",.4~g"),
-        alt.Tooltip("converged", type="nominal"),
+        alt.Tooltip("value:Q", title=titles[1], format=",.4~g"),
+        alt.Tooltip("converged:N"),
     ]
     layers = [
         parts.context_layer(*titles),
         parts.layer(
             alt.MarkDef(type="area", style="band"),
-            {
-                **lines,
-                "y": alt.Y("low", type="quantitative", title=titles[1]),
-                "y2": alt.Y2("high"),
-                "color": colour,
-            },
+            {**lines, "y": alt.Y("low:Q", title=titles[1]), "y2": alt.Y2("high"), "color": colour},
             transform=means,
         ),
         parts.layer(
@@ -89,7 +81,7 @@ def line_panels(
             alt.MarkDef(type="point", filled=False),
             {
                 "x": x_axis,
-                "y": alt.Y("value", type="quantitative", title=titles[1]),
+                "y": alt.Y("value:Q", title=titles[1]),
                 **parts.marker("series", series),
                 "tooltip": told,
             },
@@ -134,6 +126,6 @@ def _means(x: str) -> alt.AggregateTransform:
 def _shade(start: float, end: float, title: str) -> alt.UnitSpec:
     return parts.layer(
         alt.MarkDef(type="rect", style="shade"),
-        {"x": alt.X("from", type="quantitative", title=title), "x2": alt.X2("to")},
+        {"x": alt.X("from:Q", title=title), "x2": alt.X2("to")},
         data=alt.InlineData(values=[{"from": start, "to": max(start, end)}]),
     )

@@ -34,16 +34,14 @@ def layout(
     gap = max(most - 1, 1) / 40  # between bars, in ranks
     end = most + gap * (len(cliques) + 1)
     y = alt.Y(
-        "mechanism",
-        type="nominal",
+        "mechanism:N",
         title=None,
         scale=alt.Scale(domain=list(names)),
         axis=alt.Axis(labelColor=colour("ink"), labelFontSize=11, labelLimit=260, domain=False),
     )
     step = 1 if most <= 14 else 2 if most <= 28 else 5
     x = alt.X(
-        "rank",
-        type="quantitative",
+        "rank:Q",
         title="mean rank, 1 is the best",
         scale=alt.Scale(domain=[1, end], nice=False, padding=parts.EDGE),
         axis=alt.Axis(values=list(range(1, most + 1, step)), format="d", grid=True),
@@ -68,13 +66,13 @@ def layout(
                     "x": x,
                     "x2": alt.X2("to"),
                     "y": alt.YValue(-4),
-                    "tooltip": alt.Tooltip("label", type="nominal"),
+                    "tooltip": alt.Tooltip("label:N"),
                 },
                 data=parts.inline(difference),
             ),
             parts.layer(
                 alt.MarkDef(type="text", style="note", align="left", baseline="bottom", dy=-1),
-                {"x": x, "y": alt.YValue(-6), "text": alt.Text("label", type="nominal")},
+                {"x": x, "y": alt.YValue(-6), "text": alt.Text("label:N")},
                 data=parts.inline(difference),
             ),
             parts.layer(
@@ -88,18 +86,14 @@ def layout(
                     "x": x,
                     "y": y,
                     "tooltip": [
-                        alt.Tooltip("mechanism", type="nominal"),
-                        alt.Tooltip("rank", type="quantitative", title="mean rank", format=".2f"),
+                        alt.Tooltip("mechanism:N"),
+                        alt.Tooltip("rank:Q", title="mean rank", format=".2f"),
                     ],
                 },
             ),
             parts.layer(
                 alt.MarkDef(type="text", style="note", align="left", dx=8),
-                {
-                    "x": x,
-                    "y": y,
-                    "text": alt.Text("rank", type="quantitative", format=".2f"),
-                },
+                {"x": x, "y": y, "text": alt.Text("rank:Q", format=".2f")},
             ),
         ],
         width=_WIDTH,

@@ -43,19 +43,14 @@ def _panel(quantity: str, axis: str, series: parts.Series) -> alt.LayerSpec:
     own = f"datum.quantity === {json.dumps(quantity)} && datum.axis === {json.dumps(axis)}"
     name = axis_name(quantity)
     xy: dict[str, Any] = {
-        "x": alt.X(
-            "x",
-            type="quantitative",
-            title=axis,
-            scale=alt.Scale(zero=False, nice=False, padding=parts.EDGE),
-        ),
-        "y": alt.Y("value", type="quantitative", title=None, scale=alt.Scale(zero=False)),
+        "x": alt.X("x:Q", title=axis, scale=alt.Scale(zero=False, nice=False, padding=parts.EDGE)),
+        "y": alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
     }
     told = [
-        alt.Tooltip("seed", type="nominal"),
-        alt.Tooltip("test set", type="nominal"),
-        alt.Tooltip("x", type="quantitative", title=axis),
-        alt.Tooltip("value", type="quantitative", title=name, format=",.4~g"),
+        alt.Tooltip("seed:N"),
+        alt.Tooltip("test set:N"),
+        alt.Tooltip("x:Q", title=axis),
+        alt.Tooltip("value:Q", title=name, format=",.4~g"),
     ]
     return alt.LayerSpec(
         layer=[
@@ -63,7 +58,7 @@ def _panel(quantity: str, axis: str, series: parts.Series) -> alt.LayerSpec:
                 alt.MarkDef(type="line"),
                 {
                     **xy,
-                    "detail": alt.Detail("test set", type="nominal"),
+                    "detail": alt.Detail("test set:N"),
                     "color": parts.colour("seed", series),
                     "strokeDash": parts.dash("seed", series),
                 },

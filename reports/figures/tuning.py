@@ -48,24 +48,22 @@ def _order(frame: pd.DataFrame) -> tuple[str, ...]:
 @parts.layout
 def _candidates(mechanisms: tuple[str, ...]) -> alt.TopLevelUnitSpec:
     y = alt.Y(
-        "mechanism",
-        type="nominal",
+        "mechanism:N",
         title=None,
         scale=alt.Scale(domain=list(mechanisms)),
         axis=alt.Axis(labelColor=colour("ink"), labelFontSize=11, labelLimit=220),
     )
     x = alt.X(
-        "loss",
-        type="quantitative",
+        "loss:Q",
         title=f"{_LOSS}, less is better",
         scale=alt.Scale(zero=False, nice=False, padding=parts.EDGE),
         axis=alt.Axis(grid=True),
     )
     told = [
-        alt.Tooltip("mechanism", type="nominal"),
-        alt.Tooltip("number", type="nominal", title="candidate"),
-        alt.Tooltip("loss", type="quantitative", title=_LOSS, format=".4~g"),
-        alt.Tooltip("kind", type="nominal", title="is"),
+        alt.Tooltip("mechanism:N"),
+        alt.Tooltip("number:N", title="candidate"),
+        alt.Tooltip("loss:Q", title=_LOSS, format=".4~g"),
+        alt.Tooltip("kind:N", title="is"),
     ]
     channels = {**parts.marker("kind", tuple(KINDS.items())), "fillOpacity": alt.Undefined}
     return alt.TopLevelUnitSpec(
@@ -145,28 +143,23 @@ def _panels(frame: pd.DataFrame) -> tuple[str, ...]:
 @parts.layout
 def _best_of_n(panels: tuple[str, ...], series: parts.Series) -> alt.TopLevelFacetSpec:
     x = alt.X(
-        "n",
-        type="quantitative",
+        "n:Q",
         title="candidates",
         scale=alt.Scale(zero=False, nice=False, padding=parts.EDGE),
         axis=alt.Axis(format="d", tickMinStep=1),
     )
-    y = alt.Y("loss", type="quantitative", title=_LOSS, scale=alt.Scale(zero=False))
-    lines: dict[str, Any] = {"x": x, "y": y, "detail": alt.Detail("mechanism", type="nominal")}
+    y = alt.Y("loss:Q", title=_LOSS, scale=alt.Scale(zero=False))
+    lines: dict[str, Any] = {"x": x, "y": y, "detail": alt.Detail("mechanism:N")}
     coloured = {**lines, "color": parts.colour("mechanism", series)}
     told = [
-        alt.Tooltip("mechanism", type="nominal"),
-        alt.Tooltip("n", type="quantitative", title="candidates"),
-        alt.Tooltip("loss", type="quantitative", title=_LOSS, format=".4~g"),
-        alt.Tooltip("low", type="quantitative", title="95 % from", format=".4~g"),
-        alt.Tooltip("high", type="quantitative", title="to", format=".4~g"),
+        alt.Tooltip("mechanism:N"),
+        alt.Tooltip("n:Q", title="candidates"),
+        alt.Tooltip("loss:Q", title=_LOSS, format=".4~g"),
+        alt.Tooltip("low:Q", title="95 % from", format=".4~g"),
+        alt.Tooltip("high:Q", title="to", format=".4~g"),
     ]
     shown = [parts.shown("mechanism")]
-    band = {
-        **coloured,
-        "y": alt.Y("low", type="quantitative", title=_LOSS),
-        "y2": alt.Y2("high"),
-    }
+    band = {**coloured, "y": alt.Y("low:Q", title=_LOSS), "y2": alt.Y2("high")}
     layers = [
         parts.context_layer("candidates", _LOSS),
         parts.layer(

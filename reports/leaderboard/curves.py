@@ -42,10 +42,8 @@ def curves_figure(name: str, title: str, contenders: Sequence[Contender]) -> Fig
 @parts.layout
 def _layout(title: str, series: parts.Series) -> alt.TopLevelLayerSpec:
     xy = {
-        "x": alt.X("step", type="quantitative", title="training step"),
-        "y": alt.Y(
-            "loss", type="quantitative", title="validation loss", scale=alt.Scale(zero=False)
-        ),
+        "x": alt.X("step:Q", title="training step"),
+        "y": alt.Y("loss:Q", title="validation loss", scale=alt.Scale(zero=False)),
     }
     lines = {
         "color": parts.colour("mechanism", series),

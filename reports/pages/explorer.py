@@ -144,41 +144,33 @@ class Explorer:
         return f"{self.href}#{urlencode(state)}"
 
 
-@dataclass(frozen=True)
-class _Traced:
-    """A contender with the traces of its first seed, by example."""
-
-    name: str
-    traces: Mapping[Key, Sequence[Trace]]
-
-
 def explorer(analysis: Analysis, store: Store) -> tuple[Explorer, dict[int, Outputs]]:
     """Read what the explorer of an analysis shows, and what its leading contenders wrote, by their
     places."""
     frame, main_test_set = analysis.frame, analysis.main.subset
     finished = sum(bool(one.done) for one in frame.contenders)
-    shown: list[_Traced] = []
+    shown: dict[str, Mapping[Key, Sequence[Trace]]] = {}  # traces of the first seed, by mechanism
     problems: dict[str, str] = {}
     for contender in (frame.contenders[place] for place in [*analysis.leading][:CONTENDERS]):
         traces, problem = read_traces(store, contender.done[0].hash)
         if problem:
             problems[contender.name] = problem
-        shown.append(_Traced(contender.name, _by_example(traces)))
+        shown[contender.name] = _by_example(traces)
     keys = choose_examples(
-        (trace for one in shown for own in one.traces.values() for trace in own), main_test_set
+        (trace for one in shown.values() for own in one.values() for trace in own), main_test_set
     )
     outputs = {
         place: read_outputs(store, frame.contenders[place].done[0].hash, main_test_set, {*keys})
         for place in analysis.leading
     }
     texts = {
-        one.name: outputs[place].of_examples
-        for one, place in zip(shown, analysis.leading, strict=False)
+        name: outputs[place].of_examples
+        for name, place in zip(shown, analysis.leading, strict=False)
     }
     slug = frame.setting.slug
     examples, files = [], {}
     for place, key in enumerate(keys):
-        own = [(one.name, trace) for one in shown for trace in one.traces.get(key, ())]
+        own = [(name, trace) for name, one in shown.items() for trace in one.get(key, ())]
         before = sum(subset == key[0] for subset, _ in keys[:place])
         listed = before < (_FROM_MAIN if key[0] == main_test_set else _FROM_OTHERS)
         written = {name: one[key] for name, one in texts.items() if key in one}
@@ -194,7 +186,7 @@ def explorer(analysis: Analysis, store: Store) -> tuple[Explorer, dict[int, Outp
     found = Explorer(
         f"attention-{slug}.html",
         frame.setting,
-        tuple(one.name for one in shown if one.name in traced),
+        tuple(name for name in shown if name in traced),
         tuple(examples),
         files,
         problems,

@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING, Literal
 from bench.errors import UsageError
 from bench.store.cell import Scalar
 from bench.store.result import Result
-from reports.load import (
-    BenchmarkSetting,
-    Catalogue,
-    Contender,
-    benchmark_settings,
-    contender_of,
-    say_once,
-)
+from reports.catalogue import Catalogue
+from reports.load import BenchmarkSetting, Contender, benchmark_settings, contender_of, say_once
 
 if TYPE_CHECKING:
     from ablations.hyperparameters import SearchRecord
@@ -101,7 +95,7 @@ def searched_mechanisms(
         for own in by_setting(mechanisms).values()
         for one, contender in zip(own, say_once([one.contender for one in own]), strict=True)
     ]
-    return sorted(mechanisms, key=lambda one: catalogue.place(one.contender))
+    return sorted(mechanisms, key=lambda one: one.contender.place(catalogue))
 
 
 def _mechanism(

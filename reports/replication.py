@@ -19,15 +19,9 @@ import numpy as np
 
 from bench.errors import UsageError
 from bench.store.result import Primary, Result
+from reports.catalogue import Catalogue, catalogue_of
 from reports.data import without_data
-from reports.load import (
-    BenchmarkSetting,
-    Catalogue,
-    Contender,
-    Frame,
-    benchmark_settings,
-    catalogue_of,
-)
+from reports.load import BenchmarkSetting, Contender, Frame, benchmark_settings
 from reports.samples import SampleReader, of_likelihoods, read_samples
 from reports.statistics import OVER_SEEDS, analyse
 from reports.statistics.significance import (
@@ -153,12 +147,12 @@ class Replication:
 def paper_studies() -> list[Study]:
     """Load all installed studies that replicate a paper. Unusable files are left out; the
     command that runs them says why."""
-    from ablations.study import load_study, study_files
+    from ablations.study import read_study, study_files
 
     found = []
-    for name in study_files():
+    for path in study_files().values():
         with suppress(UsageError):
-            found.append(load_study(name))
+            found.append(read_study(path))
     return [study for study in found if study.paper is not None]
 
 

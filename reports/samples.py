@@ -118,7 +118,5 @@ def _sample(subset: str, rows: list[Mapping[str, Any]]) -> Sample:
 
 def digest_of(examples: Iterable[tuple[str, Iterable[str]]]) -> str:
     """The digest of a test set's names and right answers, in the order of the names."""
-    digest = hashlib.sha256()
-    for name, references in examples:
-        digest.update("\0".join([name, *map(str, references), ""]).encode())
-    return digest.hexdigest()
+    told = ("\0".join([name, *map(str, references), ""]) for name, references in examples)
+    return hashlib.sha256("".join(told).encode()).hexdigest()

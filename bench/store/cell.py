@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +23,8 @@ CELL_VERSION = 6
 
 #: Generators and tables hold seeds in 64 bits.
 LARGEST_SEED = 2**63 - 1
+# Left out of the record, and of the hash, where they are empty.
+_UNSAID = ("backbone", "data")
 
 
 @dataclass(frozen=True)
@@ -57,20 +59,18 @@ class Cell:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data, of which `from_json` makes an equal cell."""
-        fields = asdict(self)
-        for name in ("backbone", "data"):
-            if not fields[name]:
-                del fields[name]
-        return {"version": CELL_VERSION, **fields}
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        told = {name: value for name, value in values.items() if value or name not in _UNSAID}
+        return {"version": CELL_VERSION, **told, "options": dict(self.options)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Cell:
         """Make a cell. Raises ValueError for wrong types, TypeError for unknown fields."""
-        fields = {key: value for key, value in data.items() if key != "version"}
-        for name, value in fields.items():
+        given = {key: value for key, value in data.items() if key != "version"}
+        for name, value in given.items():
             if not _fits(name, value):
                 raise ValueError(f"{name} of a cell cannot be {value!r:.60}")
-        return cls(**fields)
+        return cls(**given)
 
     @cached_property
     def canonical(self) -> str:

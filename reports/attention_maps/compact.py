@@ -84,37 +84,45 @@ def example_data(
 
     Returns:
         `block`, the bytes that the rest points into; `sources`, what positions may be (mechanisms
-        may see a photo on different grids); `picture`, `spectrogram`, `spans` and `sound` where
-        they are known; and `maps`, each with its mechanism, mode, source, target units, weights
-        (mean over heads and layers), single heads and layers by name (`parts`), and, only where
-        they are known, gold links and boxes by target unit.
+        may see a photo on different grids); `outputs`, what was written (when the reference is
+        read it is the same for all): target units and, only where they are known, gold links and
+        boxes by target unit; `picture`, `spectrogram`, `spans` and `sound` where they are known;
+        and `maps`, each with its mechanism, mode, source, output, weights (mean over heads and
+        layers), and single heads and layers by name (`parts`).
     """
     block = _Block()
     sources: list[dict[str, Any]] = []
+    outputs: list[dict[str, Any]] = []
     shared: dict[str, Any] = {}
     maps = []
     for mechanism, trace in traces:
-        source = _source(trace)
-        if source not in sources:
-            sources.append(source)
+        source, output = _source(trace), _output(trace)
+        for one, known in ((source, sources), (output, outputs)):
+            if one not in known:
+                known.append(one)
         for name, found in _shared(trace).items():
             shared.setdefault(name, found)
-        known = {"gold": gold_of(trace), "boxes": boxes_of(trace)}
         maps.append(
             {
                 "mechanism": mechanism,
                 "mode": trace.mode,
                 "source": sources.index(source),
-                "target": list(map(str, trace.target)),
+                "output": outputs.index(output),
                 "weights": block.weights(trace.weights),
                 "parts": {name: block.weights(part) for name, part in trace.parts.items()},
-                **{name: found for name, found in known.items() if found is not None},
             }
         )
     if (levels := shared.get("spectrogram")) is not None:
         shape = dict(zip(("bands", "columns"), levels.shape, strict=True))
         shared["spectrogram"] = {**shape, "at": block.add(levels)}
-    return {**facts, **shared, "sources": sources, "maps": maps, "block": block.text()}
+    return {
+        **facts,
+        **shared,
+        "sources": sources,
+        "outputs": outputs,
+        "maps": maps,
+        "block": block.text(),
+    }
 
 
 def _source(trace: Trace) -> dict[str, Any]:
@@ -128,6 +136,13 @@ def _source(trace: Trace) -> dict[str, Any]:
     if trace.kind == "frames" and (times := times_of(trace)):
         found |= {"kind": "frames", **vars(times)}
     return found
+
+
+def _output(trace: Trace) -> dict[str, Any]:
+    """What was written, and what is known of where it should have looked."""
+    known = {"gold": gold_of(trace), "boxes": boxes_of(trace)}
+    found = {name: one for name, one in known.items() if one is not None}
+    return {"target": list(map(str, trace.target)), **found}
 
 
 def _shared(trace: Trace) -> dict[str, Any]:

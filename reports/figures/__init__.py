@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import altair as alt
 import pandas as pd
 
 from reports.figures import chart_parts as parts
@@ -35,7 +36,7 @@ class Figure:
     title: str
     caption: str
     description: str
-    layout: Any
+    layout: parts.Layout
     frame: pd.DataFrame
     series: Mapping[str, Style] = field(default_factory=dict)
     width: int = 0
@@ -44,13 +45,14 @@ class Figure:
     @property
     def zooms(self) -> bool:
         """Whether its axes can be moved and stretched."""
-        written = json.dumps(parts.without_data(self.layout))
-        return '"bind": "scales"' in written
+        return '"bind": "scales"' in json.dumps(self.layout)
 
     @property
-    def chart(self) -> Any:
+    def chart(self) -> alt.TopLevelMixin:
         """The Vega-Altair chart."""
-        return parts.filled(self.layout, self.frame, self.context)
+        made = alt.Chart.from_dict(dict(self.layout))  # takes minutes to look through data
+        made.datasets = self.specification["datasets"]
+        return made
 
     @property
     def specification(self) -> dict[str, Any]:

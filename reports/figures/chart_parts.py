@@ -2,15 +2,15 @@
 
 A report has a hundred charts, many of one form, and Altair takes up to half a second for each that
 it builds by chains of methods, which validate and copy at every step. So a chart without its data
-(its layout) is built once for all data of the same form, from Altair's classes for the parts of a
-specification; `filled` and `specification` put a frame in. Tests validate each kind of chart.
+(its layout) is written once for all data of the same form, from Altair's classes for the parts of a
+specification; `specification` puts a frame in. Tests validate each kind of chart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, wraps
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec
 
 import altair as alt
 import pandas as pd
@@ -30,19 +30,21 @@ ROWS, CONTEXT = "rows", "context"
 _DIGITS = 6
 
 Series = tuple[tuple[str, Style], ...]
+#: A chart in Vega-Lite without its data, not to be changed.
+Layout = Mapping[str, Any]
 P = ParamSpec("P")
-R = TypeVar("R")
 
 
-def layout(build: Callable[P, R]) -> Callable[P, R]:
-    """Decorates a function that builds a chart without its data: it does so once for the same
-    arguments, and without validating each part."""
+def layout(build: Callable[P, alt.SchemaBase]) -> Callable[P, Layout]:
+    """Decorates a function that builds a chart without its data: it is written in Vega-Lite, once
+    for the same arguments, and without validating each part."""
 
     @lru_cache(maxsize=256)
     @wraps(build)
-    def built(*args: P.args, **kwargs: P.kwargs) -> R:
+    def built(*args: P.args, **kwargs: P.kwargs) -> Layout:
         with debug_mode(False):
-            return build(*args, **kwargs)
+            written = build(*args, **kwargs).to_dict(validate=False)
+        return {"$schema": alt.SCHEMA_URL, **written}
 
     return built  # type: ignore[return-value]
 
@@ -52,24 +54,12 @@ def named(name: str = ROWS) -> alt.NamedData:
     return alt.NamedData(name=name)
 
 
-def filled(chart: Any, frame: pd.DataFrame, context: pd.DataFrame | None = None) -> Any:
-    """A layout with its data: a chart of its own."""
-    whole = chart.copy(deep=False)
-    whole.datasets = _datasets(frame, context)
-    return whole
-
-
 def specification(
-    chart: Any, frame: pd.DataFrame, context: pd.DataFrame | None = None
+    layout: Layout, frame: pd.DataFrame, context: pd.DataFrame | None = None
 ) -> dict[str, Any]:
     """A layout with its data in Vega-Lite."""
-    found = without_data(chart)
-    return {**found, "datasets": {**found.get("datasets", {}), **_datasets(frame, context)}}
-
-
-def _datasets(frame: pd.DataFrame, context: pd.DataFrame | None) -> dict[str, Any]:
-    found = {ROWS: list(_records(frame))}
-    return found if context is None else {**found, CONTEXT: list(_records(context))}
+    frames = {ROWS: frame} if context is None else {ROWS: frame, CONTEXT: context}
+    return {**layout, "datasets": {name: _records(one) for name, one in frames.items()}}
 
 
 def grey_lines(frame: pd.DataFrame, lines: Sequence[str], x: str, y: str) -> pd.DataFrame:
@@ -82,14 +72,14 @@ def grey_lines(frame: pd.DataFrame, lines: Sequence[str], x: str, y: str) -> pd.
     return pd.DataFrame(found, columns=["x", "y"]).assign(place=range(len(found)))
 
 
-def context_layer(x_title: str, y_title: str) -> alt.Chart:
+def context_layer(x_title: str, y_title: str) -> alt.UnitSpec:
     """The layer of `grey_lines`."""
     return layer(
         alt.MarkDef(type="line", style="context"),
         {
-            "x": alt.X("x", type="quantitative", title=x_title),
-            "y": alt.Y("y", type="quantitative", title=y_title),
-            "order": alt.Order("place", type="quantitative"),  # not along x
+            "x": alt.X("x:Q", title=x_title),
+            "y": alt.Y("y:Q", title=y_title),
+            "order": alt.Order("place:Q"),  # not along x
         },
         data=named(CONTEXT),
     )
@@ -110,20 +100,15 @@ def columns(frame: pd.DataFrame) -> dict[str, Any]:
     return packed
 
 
-_WRITTEN: dict[int, tuple[Any, dict[str, Any]]] = {}  # with the layout, so that ids stay its own
-
-
-def without_data(chart: Any) -> dict[str, Any]:
-    """A layout in Vega-Lite, not to be changed."""
-    if id(chart) not in _WRITTEN:
-        _WRITTEN[id(chart)] = chart, chart.to_dict(validate=False)
-    return _WRITTEN[id(chart)][1]
-
-
-def _records(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     names = [str(name) for name in frame.columns]
-    for row in zip(*(_values(frame[name]) for name in frame.columns), strict=True):
-        yield dict(zip(names, row, strict=True))
+    rows = zip(*(_values(frame[name]) for name in frame.columns), strict=True)
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def inline(frame: pd.DataFrame) -> alt.InlineData:
+    """Data that belong to a layout."""
+    return alt.InlineData(values=_records(frame))
 
 
 def _values(column: pd.Series) -> list[Any]:
@@ -202,14 +187,38 @@ def hollow() -> alt.FillOpacityValue:
 
 def layer(
     mark: alt.MarkDef, encoding: Mapping[str, Any], data: Any = alt.Undefined, **others: Any
-) -> alt.Chart:
+) -> alt.UnitSpec:
     """One layer of a chart."""
-    return alt.Chart(data=data, mark=mark, encoding=alt.FacetedEncoding(**encoding), **others)
+    return alt.UnitSpec(data=data, mark=mark, encoding=alt.FacetedEncoding(**encoding), **others)
 
 
-def configuration() -> Any:
-    """The look of all charts."""
-    return config()
+def panels(charts: Sequence[alt.LayerSpec], most: int) -> alt.TopLevelConcatSpec:
+    """Charts beside each other, each with its own scales, at most so many in a row."""
+    return alt.TopLevelConcatSpec(
+        data=named(),
+        concat=list(charts),
+        columns=min(most, len(charts)),
+        params=[hidden()],
+        spacing=SPACING,
+        config=config(),
+    )
+
+
+def facets(
+    names: Sequence[str], layers: Sequence[alt.UnitSpec], size: tuple[int, int], most: int
+) -> alt.TopLevelFacetSpec:
+    """The same layers for each value of `panel`, at most so many beside each other."""
+    return alt.TopLevelFacetSpec(
+        data=named(),
+        spec=alt.LayerSpec(layer=list(layers), width=size[0], height=size[1]),
+        facet=alt.Facet("panel:N", sort=list(names), title=None),
+        columns=min(most, len(names)),
+        params=[hidden()],
+        spacing=SPACING,
+        # Each panel its own, as the last row may be short.
+        resolve=alt.Resolve(axis={"x": "independent"}),
+        config=config(),
+    )
 
 
 def _scale(series: Series, what: str) -> alt.Scale:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import altair as alt
 import pandas as pd
@@ -24,20 +24,29 @@ COLUMNS = (
     *("cost", "mechanism", "attention", "score", "converged", "seeds"),
     *("amount", "value", "low", "high", "front", "label"),
 )
-#: Kinds of cost: title, field of a result's cost, whether less of it is better, and its unit.
-COSTS: tuple[tuple[str, str, bool, float], ...] = (
-    ("training seconds", "train_seconds", True, 1.0),
-    ("parameters", "parameters", True, 1.0),
-    ("decoded examples per second", "decode_examples_per_second", False, 1.0),
-    ("peak memory (MiB)", "peak_memory_bytes", True, 2.0**20),
-)
+
+
+class Kind(NamedTuple):
+    """A kind of cost: the field of a result's cost, whether less of it is better, and its unit."""
+
+    field: str
+    lower: bool = True
+    unit: float = 1.0
+
+
+COSTS = {
+    "training seconds": Kind("train_seconds"),
+    "parameters": Kind("parameters"),
+    "decoded examples per second": Kind("decode_examples_per_second", lower=False),
+    "peak memory (MiB)": Kind("peak_memory_bytes", unit=2.0**20),
+}
 _WIDTH, _HEIGHT = 330, 230
 _LEAST = 270  # on a phone
 _ROOM = 20  # pixels between the outermost points and the edges
 _LINE, _LETTER = 12, 5.4  # pixels that a name takes, high and a letter wide
 
 
-def layout(frame: pd.DataFrame, metric: str, series: dict[str, Style]) -> alt.ConcatChart:
+def layout(frame: pd.DataFrame, metric: str, series: dict[str, Style]) -> parts.Layout:
     """The layout of a frame with the columns `COLUMNS`: a panel for each cost."""
     return _layout(_panels(frame), metric, tuple(series.items()))
 
@@ -51,25 +60,15 @@ def _panels(frame: pd.DataFrame) -> tuple[tuple[str, bool], ...]:
 @parts.layout
 def _layout(
     panels: tuple[tuple[str, bool], ...], metric: str, series: parts.Series
-) -> alt.ConcatChart:
-    charts = [_panel(title, wide, metric, series) for title, wide in panels]
-    return alt.ConcatChart(
-        data=parts.named(),
-        concat=charts,
-        columns=min(2, len(charts)),
-        params=[parts.hidden()],
-        spacing=parts.SPACING,
-        config=parts.configuration(),
-    )
+) -> alt.TopLevelConcatSpec:
+    return parts.panels([_panel(title, wide, metric, series) for title, wide in panels], 2)
 
 
-def _panel(title: str, wide: bool, metric: str, series: parts.Series) -> alt.LayerChart:
-    lower = _lower(title)
-    note = "less is better" if lower else "more is better"
+def _panel(title: str, wide: bool, metric: str, series: parts.Series) -> alt.LayerSpec:
+    note = "less is better" if COSTS[title].lower else "more is better"
     y_title = axis_name(metric)
     x = alt.X(
-        "amount",
-        type="quantitative",
+        "amount:Q",
         title=f"{title}, {note}{', logarithmic' if wide else ''}",
         scale=alt.Scale(
             type="log" if wide else "linear",
@@ -85,13 +84,13 @@ def _panel(title: str, wide: bool, metric: str, series: parts.Series) -> alt.Lay
         return alt.Y(field, type="quantitative", title=y_title, scale=y_scale)
 
     told = [
-        alt.Tooltip("mechanism", type="nominal"),
-        alt.Tooltip("value", type="quantitative", title=y_title, format=",.4~g"),
-        alt.Tooltip("low", type="quantitative", title="95 % from", format=",.4~g"),
-        alt.Tooltip("high", type="quantitative", title="to", format=",.4~g"),
-        alt.Tooltip("amount", type="quantitative", title=title, format=",.4~g"),
-        alt.Tooltip("seeds", type="quantitative"),
-        alt.Tooltip("converged", type="nominal"),
+        alt.Tooltip("mechanism:N"),
+        alt.Tooltip("value:Q", title=y_title, format=",.4~g"),
+        alt.Tooltip("low:Q", title="95 % from", format=",.4~g"),
+        alt.Tooltip("high:Q", title="to", format=",.4~g"),
+        alt.Tooltip("amount:Q", title=title, format=",.4~g"),
+        alt.Tooltip("seeds:Q"),
+        alt.Tooltip("converged:N"),
     ]
     own, visible = alt.FilterTransform(f"datum.cost === {json.dumps(title)}"), parts.shown("score")
     texts: list[tuple[dict[str, Any], str]] = [
@@ -99,13 +98,13 @@ def _panel(title: str, wide: bool, metric: str, series: parts.Series) -> alt.Lay
         ({"dx": 5, "dy": -7, "fontWeight": 600}, "isValid(datum.front)"),
         ({"dx": 7, "style": "note"}, "!isValid(datum.front)"),
     ]
-    return alt.LayerChart(
+    return alt.LayerSpec(
         layer=[
             parts.layer(
                 alt.MarkDef(
                     type="line", style="quiet", strokeDash=[4, 3], interpolate="step-after"
                 ),
-                {"x": x, "y": y("value"), "order": alt.Order("front", type="quantitative")},
+                {"x": x, "y": y("value"), "order": alt.Order("front:Q")},
                 transform=[alt.FilterTransform("isValid(datum.front)")],
             ),
             parts.layer(
@@ -127,7 +126,7 @@ def _panel(title: str, wide: bool, metric: str, series: parts.Series) -> alt.Lay
             *(
                 parts.layer(
                     alt.MarkDef(type="text", align="left", clip=False, **mark),
-                    {"x": x, "y": y("value"), "text": alt.Text("label", type="nominal")},
+                    {"x": x, "y": y("value"), "text": alt.Text("label:N")},
                     transform=[visible, alt.FilterTransform(which)],
                 )
                 for mark, which in texts
@@ -140,25 +139,40 @@ def _panel(title: str, wide: bool, metric: str, series: parts.Series) -> alt.Lay
     )
 
 
+class _Point(NamedTuple):
+    """The first of `COLUMNS`: what does not depend on the others that are drawn."""
+
+    cost: str
+    mechanism: str
+    attention: str
+    score: str
+    converged: bool | None
+    seeds: int
+    amount: float
+    value: float
+    low: float | None
+    high: float | None
+
+
 def cost_frame(analysis: Analysis) -> pd.DataFrame:
     """The main metric with its interval, and the costs, of the mechanisms that are drawn: those
     on the front and the best of the others, so that pages stay small. Means over seeds,
     percentages for fractions."""
     better, scale = analysis.frame.higher_is_better, metric_scale(analysis.frame.main_metric)
     rows: list[tuple[Any, ...]] = []
-    for title, key, lower, unit in COSTS:
-        found: list[tuple[Any, ...]] = []
+    for title, kind in COSTS.items():
+        found: list[_Point] = []
         for one, estimate in zip(analysis.frame.contenders, analysis.main.estimates, strict=True):
-            amount, _ = mean_known([getattr(result.cost, key) for result in one.done])
+            amount, _ = mean_known([getattr(result.cost, kind.field) for result in one.done])
             if estimate is not None and amount is not None:
                 low, high = (
                     None if end is None else end * scale for end in (estimate.low, estimate.high)
                 )
                 score = score_name(one.score)
                 name = (title, one.name, one.attention, score, one.converged, estimate.seeds)
-                found.append((*name, amount / unit, estimate.value * scale, low, high))
+                found.append(_Point(*name, amount / kind.unit, estimate.value * scale, low, high))
         if len(found) > 1:
-            rows += _drawn(found, lower, better)
+            rows += _drawn(found, kind.lower, better)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -209,23 +223,21 @@ def pareto_front(
     return sorted(front, key=lambda i: (cost[i], merit[i]))
 
 
-def _drawn(rows: Sequence[tuple[Any, ...]], lower: bool, higher: bool) -> list[tuple[Any, ...]]:
+def _drawn(rows: Sequence[_Point], lower: bool, higher: bool) -> list[tuple[Any, ...]]:
     """Rows of one cost with their places on the front and their labels: those on the front and the
     best of the others."""
-    points = [(row[6], row[7]) for row in rows]
+    points = [(row.amount, row.value) for row in rows]
     front = pareto_front(points, lower_x=lower, higher_y=higher)
     by_figure = sorted(range(len(rows)), key=lambda at: -points[at][1] if higher else points[at][1])
     kept = {*front, *by_figure[:LEADING]}
     order = [*front, *(at for at in by_figure if at in kept and at not in front)]
-    names = [f"{row[2]}{f' {UNCONVERGED}' if row[4] is False else ''}" for row in rows]
-    ends = [end for row in rows for end in row[7:10] if end is not None]
+    names = [
+        f"{row.attention}{f' {UNCONVERGED}' if row.converged is False else ''}" for row in rows
+    ]
+    ends = [end for one in rows for end in (one.value, one.low, one.high) if end is not None]
     labelled = _with_room(points, names, order, set(front), ends)
     return [
-        (
-            *rows[at],
-            front.index(at) if at in front else None,
-            names[at] if at in labelled else "",
-        )
+        (*rows[at], front.index(at) if at in front else None, names[at] if at in labelled else "")
         for at in sorted(kept)
     ]
 
@@ -267,7 +279,3 @@ def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 def _is_wide(amounts: Sequence[float]) -> bool:
     """Whether costs differ so much that a logarithmic axis shows them better."""
     return min(amounts) > 0 and max(amounts) / min(amounts) > 3
-
-
-def _lower(title: str) -> bool:
-    return next(lower for name, _, lower, _ in COSTS if name == title)

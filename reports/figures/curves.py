@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import altair as alt
 import pandas as pd
 
 from reports import formats
 from reports.figures import Figure
+from reports.figures.chart_parts import Layout
 from reports.figures.panels import COLUMNS, LEAST, context, described, line_panels, shared_points
 from reports.figures.series import (
     Styles,
@@ -24,7 +24,7 @@ from reports.statistics import Analysis
 NOT_FIGURES = ("step", "seconds", "epoch", "learning_rate", "units")
 
 
-def layout(frame: pd.DataFrame, quantity: str, series: dict[str, Style]) -> alt.FacetChart:
+def layout(frame: pd.DataFrame, quantity: str, series: dict[str, Style]) -> Layout:
     """The layout of a frame of curves (`curves_frame`)."""
     titles = ("step", axis_name(quantity))
     return line_panels(tuple(frame["panel"].unique()), "step", titles, tuple(series.items()))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import altair as alt
 import pandas as pd
 
 from reports import formats
+from reports.catalogue import TaskEntry
 from reports.figures import Figure
+from reports.figures.chart_parts import Layout
 from reports.figures.panels import COLUMNS, LEAST, context, described, line_panels, shared_points
 from reports.figures.series import (
     Styles,
@@ -17,7 +18,6 @@ from reports.figures.series import (
     score_name,
 )
 from reports.figures.theme import Style
-from reports.load import TaskEntry
 from reports.statistics import Analysis
 
 _LONGEST_UNIT = 24  # characters that fit under a panel
@@ -25,7 +25,7 @@ _LONGEST_UNIT = 24  # characters that fit under a panel
 
 def layout(
     frame: pd.DataFrame, metric: str, unit: str, series: dict[str, Style], longest: float | None
-) -> alt.FacetChart:
+) -> Layout:
     """The layout of a frame of figures by length (`lengths_frame`).
 
     Args:

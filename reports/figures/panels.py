@@ -33,7 +33,7 @@ def line_panels(
     *,
     shaded: tuple[float, float] | None = None,
     from_zero: bool = False,
-) -> alt.FacetChart:
+) -> alt.TopLevelFacetSpec:
     """The layout for frames with the columns `COLUMNS` and one for x.
 
     Args:
@@ -50,33 +50,25 @@ def line_panels(
         scale=alt.Scale(zero=False, nice=False, padding=parts.EDGE),
     )
     y_axis = alt.Y(
-        "mean",
-        type="quantitative",
-        title=titles[1],
-        scale=alt.Scale(zero=from_zero, nice=False, padding=parts.EDGE),
+        "mean:Q", title=titles[1], scale=alt.Scale(zero=from_zero, nice=False, padding=parts.EDGE)
     )
     detail = [alt.Detail(name, type="nominal") for name in ("mechanism", "part")]
     lines: dict[str, Any] = {"x": x_axis, "y": y_axis, "detail": detail}
     colour = parts.colour("series", series)
     means = [parts.shown("series"), _means(x)]
     told = [
-        alt.Tooltip("mechanism", type="nominal"),
-        alt.Tooltip("part", type="nominal", title="of"),
-        alt.Tooltip("seed", type="nominal"),
+        alt.Tooltip("mechanism:N"),
+        alt.Tooltip("part:N", title="of"),
+        alt.Tooltip("seed:N"),
         alt.Tooltip(x, type="quantitative", title=titles[0]),
-        alt.Tooltip("value", type="quantitative", title=titles[1], format=",.4~g"),
-        alt.Tooltip("converged", type="nominal"),
+        alt.Tooltip("value:Q", title=titles[1], format=",.4~g"),
+        alt.Tooltip("converged:N"),
     ]
     layers = [
         parts.context_layer(*titles),
         parts.layer(
             alt.MarkDef(type="area", style="band"),
-            {
-                **lines,
-                "y": alt.Y("low", type="quantitative", title=titles[1]),
-                "y2": alt.Y2("high"),
-                "color": colour,
-            },
+            {**lines, "y": alt.Y("low:Q", title=titles[1]), "y2": alt.Y2("high"), "color": colour},
             transform=means,
         ),
         parts.layer(
@@ -84,13 +76,12 @@ def line_panels(
             {**lines, "color": colour, "strokeDash": parts.dash("series", series)},
             transform=means,
             params=[parts.zoom()],
-            name="lines",
         ),
         parts.layer(
             alt.MarkDef(type="point", filled=False),
             {
                 "x": x_axis,
-                "y": alt.Y("value", type="quantitative", title=titles[1]),
+                "y": alt.Y("value:Q", title=titles[1]),
                 **parts.marker("series", series),
                 "tooltip": told,
             },
@@ -99,17 +90,7 @@ def line_panels(
     ]
     if shaded is not None:
         layers.insert(0, _shade(*shaded, titles[0]))
-    return alt.FacetChart(
-        data=parts.named(),
-        spec=alt.LayerChart(layer=layers, width=PANEL[0], height=PANEL[1]),
-        facet=alt.Facet("panel", type="nominal", sort=list(panels), title=None),
-        columns=min(_COLUMNS, len(panels)),
-        params=[parts.hidden()],
-        spacing=parts.SPACING,
-        # Each panel its own, as the last row may be short.
-        resolve=alt.Resolve(axis={"x": "independent"}),
-        config=parts.configuration(),
-    )
+    return parts.facets(panels, layers, PANEL, _COLUMNS)
 
 
 def described(frame: pd.DataFrame, x: str, y: str, most: int = 12) -> str:
@@ -142,9 +123,9 @@ def _means(x: str) -> alt.AggregateTransform:
     return parts.aggregate("value", _MEAN, ["panel", "series", "mechanism", "part", x])
 
 
-def _shade(start: float, end: float, title: str) -> alt.Chart:
+def _shade(start: float, end: float, title: str) -> alt.UnitSpec:
     return parts.layer(
         alt.MarkDef(type="rect", style="shade"),
-        {"x": alt.X("from", type="quantitative", title=title), "x2": alt.X2("to")},
+        {"x": alt.X("from:Q", title=title), "x2": alt.X2("to")},
         data=alt.InlineData(values=[{"from": start, "to": max(start, end)}]),
     )

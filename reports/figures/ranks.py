@@ -11,7 +11,7 @@ import pandas as pd
 from reports import formats
 from reports.figures import Figure
 from reports.figures import chart_parts as parts
-from reports.figures.theme import colour
+from reports.figures.theme import colour, config
 from reports.statistics.significance import MeanRanks
 
 #: Columns of the frame: one row for each mechanism, the best first.
@@ -22,7 +22,7 @@ _WIDTH, _ROW = 360, 18
 @parts.layout
 def layout(
     names: tuple[str, ...], cliques: tuple[tuple[int, int], ...], critical: float
-) -> alt.LayerChart:
+) -> alt.TopLevelLayerSpec:
     """The layout of a frame with the columns `COLUMNS`.
 
     Args:
@@ -34,16 +34,14 @@ def layout(
     gap = max(most - 1, 1) / 40  # between bars, in ranks
     end = most + gap * (len(cliques) + 1)
     y = alt.Y(
-        "mechanism",
-        type="nominal",
+        "mechanism:N",
         title=None,
         scale=alt.Scale(domain=list(names)),
         axis=alt.Axis(labelColor=colour("ink"), labelFontSize=11, labelLimit=260, domain=False),
     )
     step = 1 if most <= 14 else 2 if most <= 28 else 5
     x = alt.X(
-        "rank",
-        type="quantitative",
+        "rank:Q",
         title="mean rank, 1 is the best",
         scale=alt.Scale(domain=[1, end], nice=False, padding=parts.EDGE),
         axis=alt.Axis(values=list(range(1, most + 1, step)), format="d", grid=True),
@@ -59,7 +57,7 @@ def layout(
         [(1.0, min(1 + critical, most), f"critical difference {critical:.2f}")],
         columns=["rank", "to", "label"],
     )
-    return alt.LayerChart(
+    return alt.TopLevelLayerSpec(
         data=parts.named(),
         layer=[
             parts.layer(
@@ -68,19 +66,19 @@ def layout(
                     "x": x,
                     "x2": alt.X2("to"),
                     "y": alt.YValue(-4),
-                    "tooltip": alt.Tooltip("label", type="nominal"),
+                    "tooltip": alt.Tooltip("label:N"),
                 },
-                data=difference,
+                data=parts.inline(difference),
             ),
             parts.layer(
                 alt.MarkDef(type="text", style="note", align="left", baseline="bottom", dy=-1),
-                {"x": x, "y": alt.YValue(-6), "text": alt.Text("label", type="nominal")},
-                data=difference,
+                {"x": x, "y": alt.YValue(-6), "text": alt.Text("label:N")},
+                data=parts.inline(difference),
             ),
             parts.layer(
                 alt.MarkDef(type="rule", style="strong"),
                 {"x": x, "y": y, "y2": alt.Y2("last")},
-                data=bars,
+                data=parts.inline(bars),
             ),
             parts.layer(
                 alt.MarkDef(type="point", filled=True, size=60, color=colour("series-0")),
@@ -88,23 +86,19 @@ def layout(
                     "x": x,
                     "y": y,
                     "tooltip": [
-                        alt.Tooltip("mechanism", type="nominal"),
-                        alt.Tooltip("rank", type="quantitative", title="mean rank", format=".2f"),
+                        alt.Tooltip("mechanism:N"),
+                        alt.Tooltip("rank:Q", title="mean rank", format=".2f"),
                     ],
                 },
             ),
             parts.layer(
                 alt.MarkDef(type="text", style="note", align="left", dx=8),
-                {
-                    "x": x,
-                    "y": y,
-                    "text": alt.Text("rank", type="quantitative", format=".2f"),
-                },
+                {"x": x, "y": y, "text": alt.Text("rank:Q", format=".2f")},
             ),
         ],
         width=_WIDTH,
         height=_ROW * most,
-        config=parts.configuration(),
+        config=config(),
     )
 
 

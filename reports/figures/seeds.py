@@ -9,20 +9,21 @@ import altair as alt
 import pandas as pd
 
 from reports import formats
+from reports.catalogue import TaskEntry
 from reports.figures import Figure
 from reports.figures import chart_parts as parts
 from reports.figures.curves import NOT_FIGURES
 from reports.figures.panels import LEAST, PANEL
 from reports.figures.series import axis_name, metric_scale
 from reports.figures.theme import Style, styles
-from reports.load import Contender, TaskEntry
+from reports.load import Contender
 
 #: Columns of the frame: one row for each point; `axis` is what x counts.
 COLUMNS = ("quantity", "axis", "test set", "seed", "converged", "x", "value")
 _COLUMNS = 4
 
 
-def layout(frame: pd.DataFrame, series: dict[str, Style]) -> alt.ConcatChart:
+def layout(frame: pd.DataFrame, series: dict[str, Style]) -> parts.Layout:
     """The layout of a frame with the columns `COLUMNS`: a panel for each quantity and what it is
     over, each with its own scales."""
     return _layout(_panels(frame), tuple(series.items()))
@@ -34,43 +35,30 @@ def _panels(frame: pd.DataFrame) -> tuple[tuple[str, str], ...]:
 
 
 @parts.layout
-def _layout(panels: tuple[tuple[str, str], ...], series: parts.Series) -> alt.ConcatChart:
-    charts = [_panel(quantity, axis, series) for quantity, axis in panels]
-    return alt.ConcatChart(
-        data=parts.named(),
-        concat=charts,
-        columns=min(_COLUMNS, len(charts)),
-        params=[parts.hidden()],
-        spacing=parts.SPACING,
-        config=parts.configuration(),
-    )
+def _layout(panels: tuple[tuple[str, str], ...], series: parts.Series) -> alt.TopLevelConcatSpec:
+    return parts.panels([_panel(*panel, series) for panel in panels], _COLUMNS)
 
 
-def _panel(quantity: str, axis: str, series: parts.Series) -> alt.LayerChart:
+def _panel(quantity: str, axis: str, series: parts.Series) -> alt.LayerSpec:
     own = f"datum.quantity === {json.dumps(quantity)} && datum.axis === {json.dumps(axis)}"
     name = axis_name(quantity)
     xy: dict[str, Any] = {
-        "x": alt.X(
-            "x",
-            type="quantitative",
-            title=axis,
-            scale=alt.Scale(zero=False, nice=False, padding=parts.EDGE),
-        ),
-        "y": alt.Y("value", type="quantitative", title=None, scale=alt.Scale(zero=False)),
+        "x": alt.X("x:Q", title=axis, scale=alt.Scale(zero=False, nice=False, padding=parts.EDGE)),
+        "y": alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
     }
     told = [
-        alt.Tooltip("seed", type="nominal"),
-        alt.Tooltip("test set", type="nominal"),
-        alt.Tooltip("x", type="quantitative", title=axis),
-        alt.Tooltip("value", type="quantitative", title=name, format=",.4~g"),
+        alt.Tooltip("seed:N"),
+        alt.Tooltip("test set:N"),
+        alt.Tooltip("x:Q", title=axis),
+        alt.Tooltip("value:Q", title=name, format=",.4~g"),
     ]
-    return alt.LayerChart(
+    return alt.LayerSpec(
         layer=[
             parts.layer(
                 alt.MarkDef(type="line"),
                 {
                     **xy,
-                    "detail": alt.Detail("test set", type="nominal"),
+                    "detail": alt.Detail("test set:N"),
                     "color": parts.colour("seed", series),
                     "strokeDash": parts.dash("seed", series),
                 },

@@ -47,9 +47,7 @@ def converted(
             yield from found
 
 
-def _convert(
-    job: tuple[str, dict[str, Any], tuple[Format, ...]],
-) -> list[tuple[str, str | bytes]]:
+def _convert(job: tuple[str, dict[str, Any], tuple[Format, ...]]) -> list[tuple[str, str | bytes]]:
     import vl_convert
 
     name, specification, formats = job

@@ -11,7 +11,7 @@ from reports import formats
 from reports.figures import Figure
 from reports.figures import chart_parts as parts
 from reports.figures.panels import LEAST, PANEL
-from reports.figures.theme import DASHES, MARKERS, Style, colour, styles
+from reports.figures.theme import DASHES, MARKERS, Style, colour, config, styles
 
 #: Columns of the frame of candidates: one row for each that has a loss.
 CANDIDATES = ("mechanism", "number", "loss", "outcome", "best")
@@ -34,7 +34,7 @@ KINDS = {
 }
 
 
-def candidates_layout(frame: pd.DataFrame) -> alt.Chart:
+def candidates_layout(frame: pd.DataFrame) -> parts.Layout:
     """The layout of a frame with the columns `CANDIDATES` and `kind` (one of `KINDS`): one row of
     marks for each mechanism, the best first."""
     return _candidates(_order(frame))
@@ -46,43 +46,41 @@ def _order(frame: pd.DataFrame) -> tuple[str, ...]:
 
 
 @parts.layout
-def _candidates(mechanisms: tuple[str, ...]) -> alt.Chart:
+def _candidates(mechanisms: tuple[str, ...]) -> alt.TopLevelUnitSpec:
     y = alt.Y(
-        "mechanism",
-        type="nominal",
+        "mechanism:N",
         title=None,
         scale=alt.Scale(domain=list(mechanisms)),
         axis=alt.Axis(labelColor=colour("ink"), labelFontSize=11, labelLimit=220),
     )
     x = alt.X(
-        "loss",
-        type="quantitative",
+        "loss:Q",
         title=f"{_LOSS}, less is better",
         scale=alt.Scale(zero=False, nice=False, padding=parts.EDGE),
         axis=alt.Axis(grid=True),
     )
     told = [
-        alt.Tooltip("mechanism", type="nominal"),
-        alt.Tooltip("number", type="nominal", title="candidate"),
-        alt.Tooltip("loss", type="quantitative", title=_LOSS, format=".4~g"),
-        alt.Tooltip("kind", type="nominal", title="is"),
+        alt.Tooltip("mechanism:N"),
+        alt.Tooltip("number:N", title="candidate"),
+        alt.Tooltip("loss:Q", title=_LOSS, format=".4~g"),
+        alt.Tooltip("kind:N", title="is"),
     ]
     channels = {**parts.marker("kind", tuple(KINDS.items())), "fillOpacity": alt.Undefined}
-    return parts.layer(
-        alt.MarkDef(type="point", filled=False),
-        {
+    return alt.TopLevelUnitSpec(
+        mark=alt.MarkDef(type="point", filled=False),
+        encoding=alt.FacetedEncoding(
             **channels,
-            "x": x,
-            "y": y,
-            "size": alt.SizeValue(22, condition={"test": "datum.best", "value": 56}),
-            "tooltip": told,
-        },
+            x=x,
+            y=y,
+            size=alt.SizeValue(22, condition={"test": "datum.best", "value": 56}),
+            tooltip=told,
+        ),
         data=parts.named(),
         transform=[parts.shown("kind")],
         params=[parts.hidden(), parts.zoom("zoom", "x")],
         width=_WIDTH,
         height=_ROW * len(mechanisms),
-        config=parts.configuration(),
+        config=config(),
     )
 
 
@@ -127,7 +125,7 @@ def _kind(row: Any) -> str:
     return "budget's own settings" if row.number == 1 else "candidate"
 
 
-def best_of_n_layout(frame: pd.DataFrame, series: dict[str, Style]) -> alt.FacetChart:
+def best_of_n_layout(frame: pd.DataFrame, series: dict[str, Style]) -> parts.Layout:
     """The layout of a frame with the columns `CURVES`: a panel for each attention, the lowest loss
     that n candidates give, with its band; all others in grey."""
     return _best_of_n(_panels(frame), tuple(series.items()))
@@ -143,30 +141,25 @@ def _panels(frame: pd.DataFrame) -> tuple[str, ...]:
 
 
 @parts.layout
-def _best_of_n(panels: tuple[str, ...], series: parts.Series) -> alt.FacetChart:
+def _best_of_n(panels: tuple[str, ...], series: parts.Series) -> alt.TopLevelFacetSpec:
     x = alt.X(
-        "n",
-        type="quantitative",
+        "n:Q",
         title="candidates",
         scale=alt.Scale(zero=False, nice=False, padding=parts.EDGE),
         axis=alt.Axis(format="d", tickMinStep=1),
     )
-    y = alt.Y("loss", type="quantitative", title=_LOSS, scale=alt.Scale(zero=False))
-    lines: dict[str, Any] = {"x": x, "y": y, "detail": alt.Detail("mechanism", type="nominal")}
+    y = alt.Y("loss:Q", title=_LOSS, scale=alt.Scale(zero=False))
+    lines: dict[str, Any] = {"x": x, "y": y, "detail": alt.Detail("mechanism:N")}
     coloured = {**lines, "color": parts.colour("mechanism", series)}
     told = [
-        alt.Tooltip("mechanism", type="nominal"),
-        alt.Tooltip("n", type="quantitative", title="candidates"),
-        alt.Tooltip("loss", type="quantitative", title=_LOSS, format=".4~g"),
-        alt.Tooltip("low", type="quantitative", title="95 % from", format=".4~g"),
-        alt.Tooltip("high", type="quantitative", title="to", format=".4~g"),
+        alt.Tooltip("mechanism:N"),
+        alt.Tooltip("n:Q", title="candidates"),
+        alt.Tooltip("loss:Q", title=_LOSS, format=".4~g"),
+        alt.Tooltip("low:Q", title="95 % from", format=".4~g"),
+        alt.Tooltip("high:Q", title="to", format=".4~g"),
     ]
     shown = [parts.shown("mechanism")]
-    band = {
-        **coloured,
-        "y": alt.Y("low", type="quantitative", title=_LOSS),
-        "y2": alt.Y2("high"),
-    }
+    band = {**coloured, "y": alt.Y("low:Q", title=_LOSS), "y2": alt.Y2("high")}
     layers = [
         parts.context_layer("candidates", _LOSS),
         parts.layer(
@@ -179,7 +172,6 @@ def _best_of_n(panels: tuple[str, ...], series: parts.Series) -> alt.FacetChart:
             {**coloured, "strokeDash": parts.dash("mechanism", series)},
             transform=shown,
             params=[parts.zoom()],
-            name="lines",
         ),
         parts.layer(
             alt.MarkDef(type="point", filled=False),
@@ -187,16 +179,7 @@ def _best_of_n(panels: tuple[str, ...], series: parts.Series) -> alt.FacetChart:
             transform=shown,
         ),
     ]
-    return alt.FacetChart(
-        data=parts.named(),
-        spec=alt.LayerChart(layer=layers, width=PANEL[0], height=PANEL[1]),
-        facet=alt.Facet("panel", type="nominal", sort=list(panels), title=None),
-        columns=min(4, len(panels)),
-        params=[parts.hidden()],
-        spacing=parts.SPACING,
-        resolve=alt.Resolve(axis={"x": "independent"}),
-        config=parts.configuration(),
-    )
+    return parts.facets(panels, layers, PANEL, 4)
 
 
 def best_of_n_figure(frame: pd.DataFrame, name: str, *, learns: bool) -> Figure | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.errors import UsageError
 from bench.store.result import Result
+from reports.catalogue import Catalogue
 from reports.formats import plural
 from reports.leaderboard.bundle import BundleReader, Problem, open_bundle, plain
 from reports.leaderboard.rules import (
@@ -21,15 +22,7 @@ from reports.leaderboard.rules import (
     TrackSetting,
 )
 from reports.leaderboard.verify import Verdict, verify
-from reports.load import (
-    BenchmarkSetting,
-    Catalogue,
-    Contender,
-    Frame,
-    Options,
-    benchmark_settings,
-    collect,
-)
+from reports.load import BenchmarkSetting, Contender, Frame, Options, benchmark_settings, collect
 from reports.statistics import Analysis, analyse
 from tasks.base import Paths
 

@@ -29,7 +29,18 @@ from reports.statistics.significance import (
     pairwise_p,
     tie_groups,
 )
-from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, estimate_entry, shades
+from reports.tables import (
+    Column,
+    Entry,
+    Label,
+    Missing,
+    Number,
+    Row,
+    Table,
+    estimate_entry,
+    measured,
+    shades,
+)
 from reports.tables.scores import group_notes, overlap_notes, seeds_text
 from reports.writers import csv_text, escape_markdown, markdown_text
 
@@ -85,9 +96,7 @@ def setting_table(standing: SettingBoard, kind: str) -> Table:
                 for one in subsets
             ),
             score_entry(score, standing.reference),
-            Missing("not measured")
-            if size is None
-            else Number(size, form="count", note=f"{size:,}"),
+            measured(size, form="count", note=f"{size or 0:,}"),
         )
         rows.append(Row(entry.name, entries, converged=contender.converged))
     return Table(

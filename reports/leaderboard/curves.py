@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports.figures import Figure
 from reports.figures import chart_parts as parts
-from reports.figures.theme import styles
+from reports.figures.theme import config, styles
 from reports.load import Contender
 from tasks.training.convergence import WATCHED
 
@@ -40,18 +40,16 @@ def curves_figure(name: str, title: str, contenders: Sequence[Contender]) -> Fig
 
 
 @parts.layout
-def _layout(title: str, series: parts.Series) -> alt.LayerChart:
+def _layout(title: str, series: parts.Series) -> alt.TopLevelLayerSpec:
     xy = {
-        "x": alt.X("step", type="quantitative", title="training step"),
-        "y": alt.Y(
-            "loss", type="quantitative", title="validation loss", scale=alt.Scale(zero=False)
-        ),
+        "x": alt.X("step:Q", title="training step"),
+        "y": alt.Y("loss:Q", title="validation loss", scale=alt.Scale(zero=False)),
     }
     lines = {
         "color": parts.colour("mechanism", series),
         "strokeDash": parts.dash("mechanism", series),
     }
-    return alt.LayerChart(
+    return alt.TopLevelLayerSpec(
         data=parts.named(),
         layer=[
             parts.layer(alt.MarkDef(type="line"), {**xy, **lines}),
@@ -62,5 +60,5 @@ def _layout(title: str, series: parts.Series) -> alt.LayerChart:
         title=title,
         width=WIDTH,
         height=HEIGHT,
-        config=parts.configuration(),
+        config=config(),
     )

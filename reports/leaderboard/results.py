@@ -21,6 +21,7 @@ from bench.store.cell import Cell
 from bench.store.files import read_regular
 from bench.store.result import Result
 from reports import formats
+from reports.catalogue import Catalogue
 from reports.data import without_data
 from reports.figures import Figure
 from reports.figures.static import converted
@@ -28,7 +29,7 @@ from reports.leaderboard.board import Board, build_board, entry_files
 from reports.leaderboard.bundle import BundleReader
 from reports.leaderboard.curves import SHOWN, curves_figure
 from reports.leaderboard.rules import Rules, load_reference
-from reports.load import Catalogue, Contender, Frame, collect, slug
+from reports.load import Contender, Frame, collect, slug
 from reports.pages.replication import sentence
 from reports.replication import PaperColumn, Replication, paper_studies, replicate
 from reports.statistics import Analysis, analyse
@@ -43,6 +44,7 @@ from reports.tables import (
     Table,
     estimate_entry,
     mean_known,
+    measured,
     metric_number,
 )
 from reports.tables.scores import detectable_note, group_notes, overlap_notes, seeds_text
@@ -173,9 +175,8 @@ def _entries(analysis: Analysis, place: int) -> Iterator[Entry]:
     group = analysis.main.groups[place]
     yield Label("" if group is None else str(group))
     seconds, _ = mean_known([result.cost.core_seconds for result in contender.done])
-    yield Missing("not measured") if seconds is None else Number(seconds / 60, digits=1)
-    size = contender.done[0].cost.parameters
-    yield Missing("not measured") if size is None else Number(size, form="count")
+    yield measured(None if seconds is None else seconds / 60, digits=1)
+    yield measured(contender.done[0].cost.parameters, form="count")
     yield Label(_converged(contender))
     yield Label(str(len(contender.done)))
 

@@ -25,9 +25,9 @@ from bench.errors import UsageError, shortened, unknown_name
 from bench.store.cell import Cell, Scalar
 from bench.store.files import local_path, read_regular
 from bench.store.store import Store
-from reports import load as catalogues
+from reports.catalogue import Catalogue, catalogue_of
 from reports.formats import plural
-from reports.load import BenchmarkSetting, Catalogue, Frame, collect
+from reports.load import BenchmarkSetting, Frame, collect
 from reports.results import read
 from reports.samples import read_samples
 
@@ -134,7 +134,7 @@ class Rules(FrozenModel):
     def catalogue(self, cells: Iterable[Cell]) -> Catalogue:
         """The catalogue of these cells, in which the options that a track gives to all belong to
         the setting and not to a mechanism."""
-        known = catalogues.catalogue_of(cells)
+        known = catalogue_of(cells)
         given = dict(known.data_options)
         for track in self.tracks:
             for one in track.settings:

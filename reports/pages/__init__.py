@@ -13,7 +13,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,11 @@ from markupsafe import Markup, escape
 
 from reports import formats
 from reports.figures import Figure
-from reports.figures.chart_parts import CONTEXT, ROWS, columns, without_data
+from reports.figures.chart_parts import CONTEXT, ROWS, Layout, columns
 from reports.figures.static import bundle
 from reports.figures.theme import CHART_ROLES, PALETTE, config, css_variables, with_variables
 from reports.load import slug
-from reports.pages.table_data import cell_data, column_data, row_data, table_data
+from reports.pages.table_data import cell_data, column_data, figure, row_data, table_data
 from reports.tables import Label, Missing, Number, task_page_name
 
 #: File name of the style, one for a whole site.
@@ -60,7 +60,8 @@ def template_environment() -> Environment:
     )
     script = asset("site.js")
     made.filters |= {
-        "layout": _layout,
+        "layout_name": layout_name,
+        "figure": figure,
         "rows": _data,
         "metric": formats.metric_name,
         "page": task_page_name,
@@ -99,37 +100,37 @@ def style_sheet() -> str:
     return css_variables() + asset(STYLE)
 
 
-def figures_script() -> str:
+def figures_script(figures: Iterable[Figure]) -> str:
     """The script that draws figures, one file for a whole site: the library, the look of charts,
-    and what puts them into pages."""
-    look = {**config(), "background": "transparent"}
+    the charts without their data, and what puts them into pages."""
+    layouts = {layout_name(one.layout): one.layout for one in figures}
+    drawn = {
+        "look": {**config(), "background": "transparent"},
+        "layouts": {
+            name: {part: told for part, told in one.items() if part not in ("config", "$schema")}
+            for name, one in layouts.items()
+        },
+    }
     light = {role: PALETTE[role].light for role in CHART_ROLES}
-    return "\n".join(
-        [
-            bundle(),
-            f"window.attnbenchFigures = {{look: {with_variables(json.dumps(look))}, "
-            f"light: {json.dumps(light)}}};",
-            asset(FIGURES),
-        ]
-    )
+    told = f"{{...{with_variables(_json(drawn))}, light: {json.dumps(light)}}}"
+    return "\n".join([bundle(), f"window.attnbenchFigures = {told};", asset(FIGURES)])
 
 
-def _layout(figure: Figure) -> Markup:
-    """A chart for a page, which has the look and the data of its own accord."""
-    found = dict(without_data(figure.layout))
-    found.pop("config", None)
-    return _json({**found, "description": figure.description}, with_variables)
+def layout_name(layout: Layout) -> str:
+    """What pages call a layout; those that are alike have one name."""
+    return hashlib.sha256(_json(layout).encode()).hexdigest()[:12]
 
 
-def _data(figure: Figure) -> Markup:
-    found = {ROWS: columns(figure.frame)}
-    return _json(found if figure.context is None else {**found, CONTEXT: columns(figure.context)})
+def _data(one: Figure) -> Markup:
+    """The data of a figure, for a script element, which nothing in it can end."""
+    found = {ROWS: columns(one.frame)}
+    if one.context is not None:
+        found[CONTEXT] = columns(one.context)
+    return Markup(_json(found).replace("<", "\\u003c"))
 
 
-def _json(content: Any, change: Callable[[str], str] = str) -> Markup:
-    """JSON for a script element, which nothing in it can end."""
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    return Markup(change(text).replace("<", "\\u003c"))
+def _json(content: Any) -> str:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
 def _with_code(text: str) -> Markup:

@@ -4,19 +4,20 @@ attention in the explorer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bench.store.result import Result
 from reports import formats
+from reports.catalogue import TaskEntry
 from reports.figures import Figure
 from reports.figures.seeds import seeds_figure
-from reports.load import BenchmarkSetting, Contender, TaskEntry
-from reports.pages.cell_facts import figures_table, provenance_facts, settings_facts
-from reports.pages.explorer import Explorer, ExplorerExample, Prediction, read_predictions
+from reports.load import BenchmarkSetting, Contender
+from reports.pages.explorer import Explorer, ExplorerExample
+from reports.pages.predictions import Outputs, Prediction
 from reports.results import failure_text
 from reports.statistics import Analysis
+from reports.statistics.baselines import metric_names
 from reports.tables import (
     Column,
     Entry,
@@ -25,16 +26,12 @@ from reports.tables import (
     Row,
     Table,
     cell_page_name,
+    form_of,
+    measured_metric,
     metric_number,
 )
-from reports.tables.overview import Fact
+from reports.tables.facts import Fact, provenance_facts, settings_facts
 from reports.tables.scores import main_entries, mean_entry, overlap_notes, run_notes
-
-if TYPE_CHECKING:
-    from bench.store.store import Store
-
-#: Predictions shown from either end.
-_PREDICTIONS = 6
 
 
 @dataclass(frozen=True)
@@ -59,27 +56,28 @@ class CellPage:
 
 
 def cell_pages(
-    analysis: Analysis, store: Store, task: TaskEntry, explorer: Explorer
+    analysis: Analysis, task: TaskEntry, explorer: Explorer, outputs: Mapping[int, Outputs]
 ) -> Iterator[CellPage]:
-    """Yield the pages of the leading contenders."""
+    """Yield the pages of the leading contenders.
+
+    Args:
+        outputs: what they wrote, by place.
+    """
     entries = main_entries(analysis)
     for place in analysis.leading:
-        yield _page(analysis, place, entries[place], store, task, explorer)
+        yield _page(analysis, place, entries[place], task, explorer, outputs[place])
 
 
 def _page(
     analysis: Analysis,
     place: int,
     entry: Entry,
-    store: Store,
     task: TaskEntry,
     explorer: Explorer,
+    outputs: Outputs,
 ) -> CellPage:
     frame = analysis.frame
     contender = frame.contenders[place]
-    predictions, notes = read_predictions(store, contender.done[0].hash)
-    rows = [one for one in predictions if one.score is not None]
-    best, worst = _extremes(rows, analysis.main.subset)
     problem = explorer.problems.get(contender.name)
     own = [one for one in explorer.examples if one.listed and contender.name in one.traced]
     return CellPage(
@@ -89,15 +87,15 @@ def _page(
         entry=entry,
         overlaps=overlap_notes(contender.done),
         seeds=_seeds(analysis, contender),
-        figures=figures_table(analysis, contender),
+        figures=_figures(analysis, contender),
         settings=settings_facts(frame.setting, contender),
         provenance=provenance_facts(contender.done),
         curves=seeds_figure(contender, frame.main_metric, task),
-        best=best,
-        worst=worst,
+        best=outputs.best,
+        worst=outputs.worst,
         examples=tuple(own),
         explorer=explorer,
-        notes=(*notes, *([problem] if problem else []), *run_notes(contender.done)),
+        notes=(*outputs.notes, *([problem] if problem else []), *run_notes(contender.done)),
     )
 
 
@@ -134,14 +132,35 @@ def _seed_row(result: Result, metric: str) -> Row:
     return Row(label, entries)
 
 
-def _extremes(
-    rows: Sequence[Prediction], subset: str
-) -> tuple[tuple[Prediction, ...], tuple[Prediction, ...]]:
-    """Return the best and the worst predictions of a test set by score, none of them in both.
-    Among equal scores the longest sources count as best and the shortest as worst."""
-    own = sorted(
-        (row for row in rows if row.subset == subset),
-        key=lambda row: (-(row.score or 0.0), -len(row.source), row.example),
-    )
-    count = min(_PREDICTIONS, len(own) // 2)
-    return tuple(own[:count]), tuple(reversed(own[len(own) - count :]))
+def _figures(analysis: Analysis, contender: Contender) -> Table:
+    """Build the table of all figures of a contender: one metric a row, one seed a column, and
+    their mean where there are several."""
+    several = len(contender.done) > 1
+    columns = [Column(f"seed_{seed}", f"seed {seed}") for seed in contender.seeds]
+    if several:
+        columns.insert(0, Column("mean", "mean"))
+    known = {one.key: one for one in metric_names(analysis)}
+    rows = []
+    keys = dict.fromkeys(key for result in contender.done for key in result.metrics)
+    ends = {f"{key}{end}" for key in keys for end in ("_low", "_high")}  # of intervals
+    for key in (key for key in keys if key not in ends):
+        one = known.get(key)
+        figure = one.figure if one and one.kind == "figure" else key
+        values = [result.metrics.get(key) for result in contender.done]
+        entries: list[Entry] = [
+            measured_metric(
+                *(result.metrics.get(key), figure),
+                *(result.metrics.get(f"{key}{end}") for end in ("_low", "_high")),
+            )
+            for result in contender.done
+        ]
+        if several:
+            digits, form = formats.decimals(figure), form_of(figure)
+            entries.insert(0, mean_entry(values, digits=digits, form=form))
+        label = key.replace("_", " ")
+        if one and one.kind == "figure":
+            label = formats.metric_name(figure)
+        detail = f"test set “{one.subset}”" if one and one.subset else ""
+        rows.append(Row(label, tuple(entries), detail))
+    name = f"{analysis.frame.setting.slug}-{contender.slug}-figures"
+    return Table(name, "All figures", "figure", tuple(columns), tuple(rows))

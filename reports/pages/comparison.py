@@ -10,7 +10,16 @@ from reports.load import BenchmarkSetting
 from reports.output_folder import write_files
 from reports.pages import STYLE, TABLES, asset, style_sheet, template_environment
 from reports.statistics.comparison import CellDifference, StoreComparison
-from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, metric_number
+from reports.tables import (
+    Column,
+    Entry,
+    Label,
+    Number,
+    Row,
+    Table,
+    measured,
+    metric_number,
+)
 from reports.writers import csv_text
 
 
@@ -63,7 +72,7 @@ def _entries(one: CellDifference) -> tuple[Entry, ...]:
         metric_number(one.before, one.metric),
         metric_number(one.after, one.metric),
         metric_number(one.after - one.before, one.metric, one.low, one.high, signed=True),
-        Missing("not measured") if one.p is None else Number(one.p, form="p"),
+        measured(one.p, form="p"),
         Label(verdict),
         Number(len(one.seeds), form="count"),
     )

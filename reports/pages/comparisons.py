@@ -184,13 +184,12 @@ def improvement_table(found: pd.DataFrame) -> Table | None:
 
 def _of_setting(analysis: Analysis) -> SettingComparison:
     converged = {one.name: one.converged for one in analysis.frame.contenders}
-    differences = differences_of([analysis])
-    target = over_seeds(time_to_target(curves_of([analysis])))
+    differences, curves = pairs(differences_of([analysis])), curves_of([analysis])
     return SettingComparison(
         analysis.frame.setting,
-        ranks_table(analysis, ranks(pairs(differences)), converged),
+        ranks_table(analysis, ranks(differences), converged),
         pairs_table(analysis, differences, converged),
-        target_table(analysis, target, converged),
+        target_table(analysis, curves, converged),
     )
 
 
@@ -222,13 +221,17 @@ def ranks_table(
 def pairs_table(
     analysis: Analysis, differences: pd.DataFrame, converged: Mapping[str, bool | None]
 ) -> Table | None:
-    """Build the table of all pairs of the leading mechanisms."""
+    """Build the table of all pairs of the leading mechanisms.
+
+    Args:
+        differences: of all (`reports.statistics.pairs.pairs`).
+    """
     frame = analysis.frame
     metric = frame.main_metric
     leading = [frame.contenders[place].name for place in analysis.order[:LEADING]]
-    found = pairs(differences).assign(equal_from=equal_from(differences))
-    count = len(found)
-    found = found[found["first"].isin(leading) & found["second"].isin(leading)]
+    count = len(differences)
+    found = differences[differences["first"].isin(leading) & differences["second"].isin(leading)]
+    found = found.assign(equal_from=equal_from(found))
     if found.empty:
         return None
     rows = []
@@ -268,11 +271,12 @@ def pairs_table(
 
 
 def target_table(
-    analysis: Analysis, found: pd.DataFrame, converged: Mapping[str, bool | None]
+    analysis: Analysis, curves: pd.DataFrame, converged: Mapping[str, bool | None]
 ) -> Table | None:
     """Build the table of training times to a target quality; None without curves."""
-    if found.empty:
+    if curves.empty:
         return None
+    found = over_seeds(time_to_target(curves))
     rows = []
     for one in _rows(found):
         entry: Entry = Number(one.at_least_seconds, form="seconds")
@@ -280,7 +284,7 @@ def target_table(
             entry = Label(f"more than {formats.seconds(one.at_least_seconds)}")
         reached = Label(f"{one.reached} of {one.seeds}")
         rows.append(Row(one.contender, (entry, reached), converged=converged[one.contender]))
-    (figure,) = curves_of([analysis])["figure"].unique()
+    figure = curves["figure"].iloc[0]
     target = float(found["target"].iloc[0])
     note = (
         f"Seconds of training until the first validation with a {formats.metric_name(figure)} of "

@@ -14,12 +14,12 @@ from bench.errors import UsageError
 from bench.store.result import SourceKind, Trace
 from reports.attention_maps.compact import example_data, script
 from reports.attention_maps.sources import gold_of
-from reports.load import BenchmarkSetting, Contender, Frame
+from reports.load import BenchmarkSetting
+from reports.pages.predictions import Key, Outputs, Prediction, read_outputs
+from reports.statistics import Analysis
 
 if TYPE_CHECKING:
     from bench.store.store import Store
-
-Key = tuple[str, str]  # test set, example
 
 #: At most so many mechanisms, best first, and examples of a test set, so that sites stay small.
 CONTENDERS, EXAMPLES = 16, 12
@@ -42,55 +42,6 @@ _LOOKS = {
         "has its largest weight."
     ),
 }
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A stored prediction: the texts of its example and, where it has one, its score."""
-
-    subset: str
-    example: str
-    source: str
-    references: tuple[str, ...]
-    text: str
-    score: float | None
-
-    @property
-    def key(self) -> Key:
-        return self.subset, self.example
-
-    @property
-    def tells_source(self) -> bool:
-        """Whether the source is a text, and not just the name of a recording or a picture."""
-        return self.source != self.example
-
-    @property
-    def shown_source(self) -> str:
-        """The source text, "" where there is only a name."""
-        return self.source if self.tells_source else ""
-
-
-def read_predictions(store: Store, hash: str) -> tuple[list[Prediction], tuple[str, ...]]:
-    """Return the predictions that a store keeps of a result, and a note where there are none or
-    they are unusable."""
-    try:
-        rows = store.predictions(hash)
-    except KeyError:
-        return [], ("No predictions are kept.",)
-    except UsageError as error:
-        return [], (str(error),)
-    found = [
-        Prediction(
-            str(row.get("subset", "")),
-            str(row.get("example", "")),
-            str(row.get("source", "")),
-            tuple(str(text) for text in row.get("references") or ()),
-            str(row.get("prediction", "")),
-            float(score) if isinstance(score := row.get("score"), int | float) else None,
-        )
-        for row in rows
-    ]
-    return found, ()
 
 
 def read_traces(store: Store, hash: str) -> tuple[list[Trace], str]:
@@ -193,41 +144,37 @@ class Explorer:
         return f"{self.href}#{urlencode(state)}"
 
 
-@dataclass(frozen=True)
-class _Traced:
-    """A contender with the traces of its first seed, by example."""
-
-    name: str
-    traces: Mapping[Key, Sequence[Trace]]
-
-
-def explorer(frame: Frame, order: Sequence[int], main_test_set: str, store: Store) -> Explorer:
-    """Read what a frame's explorer shows.
-
-    Args:
-        order: places of the contenders, best first.
-        main_test_set: name of the test set that comes first.
-    """
-    contenders = [frame.contenders[place] for place in order if frame.contenders[place].done]
-    chosen = contenders[:CONTENDERS]
-    shown: list[_Traced] = []
+def explorer(analysis: Analysis, store: Store) -> tuple[Explorer, dict[int, Outputs]]:
+    """Read what the explorer of an analysis shows, and what its leading contenders wrote, by their
+    places."""
+    frame, main_test_set = analysis.frame, analysis.main.subset
+    finished = sum(bool(one.done) for one in frame.contenders)
+    shown: dict[str, Mapping[Key, Sequence[Trace]]] = {}  # traces of the first seed, by mechanism
     problems: dict[str, str] = {}
-    for contender in chosen:
+    for contender in (frame.contenders[place] for place in [*analysis.leading][:CONTENDERS]):
         traces, problem = read_traces(store, contender.done[0].hash)
         if problem:
             problems[contender.name] = problem
-        shown.append(_Traced(contender.name, _by_example(traces)))
+        shown[contender.name] = _by_example(traces)
     keys = choose_examples(
-        (trace for one in shown for own in one.traces.values() for trace in own), main_test_set
+        (trace for one in shown.values() for own in one.values() for trace in own), main_test_set
     )
-    texts = _texts(chosen, keys, store)
+    outputs = {
+        place: read_outputs(store, frame.contenders[place].done[0].hash, main_test_set, {*keys})
+        for place in analysis.leading
+    }
+    texts = {
+        name: outputs[place].of_examples
+        for name, place in zip(shown, analysis.leading, strict=False)
+    }
     slug = frame.setting.slug
     examples, files = [], {}
     for place, key in enumerate(keys):
-        own = [(one.name, trace) for one in shown for trace in one.traces.get(key, ())]
+        own = [(name, trace) for name, one in shown.items() for trace in one.get(key, ())]
         before = sum(subset == key[0] for subset, _ in keys[:place])
         listed = before < (_FROM_MAIN if key[0] == main_test_set else _FROM_OTHERS)
-        example = _example(key, f"attention/{slug}/{place}.js", own, texts.get(key, {}), listed)
+        written = {name: one[key] for name, one in texts.items() if key in one}
+        example = _example(key, f"attention/{slug}/{place}.js", own, written, listed)
         examples.append(example)
         facts = {
             "texts": [["source", example.source]] * bool(example.source)
@@ -236,15 +183,16 @@ def explorer(frame: Frame, order: Sequence[int], main_test_set: str, store: Stor
         }
         files[example.file] = script(example.name, example_data(own, facts))
     traced = {name for one in examples for name in one.traced}
-    return Explorer(
+    found = Explorer(
         f"attention-{slug}.html",
         frame.setting,
-        tuple(one.name for one in shown if one.name in traced),
+        tuple(name for name in shown if name in traced),
         tuple(examples),
         files,
         problems,
-        len(contenders) - len(chosen),
+        finished - len(shown),
     )
+    return found, outputs
 
 
 def choose_examples(traces: Iterable[Trace], main_test_set: str) -> list[Key]:
@@ -272,19 +220,6 @@ def _by_example(traces: Iterable[Trace]) -> dict[Key, list[Trace]]:
     for trace in traces:
         if trace.source and trace.target:
             found.setdefault((trace.subset, trace.example), []).append(trace)
-    return found
-
-
-def _texts(
-    contenders: Iterable[Contender], keys: Sequence[Key], store: Store
-) -> dict[Key, dict[str, Prediction]]:
-    """Read what contenders wrote of some examples, by example and name."""
-    wanted = frozenset(keys)
-    found: dict[Key, dict[str, Prediction]] = {}
-    for contender in contenders if wanted else ():
-        for text in read_predictions(store, contender.done[0].hash)[0]:
-            if text.key in wanted:
-                found.setdefault(text.key, {})[contender.name] = text
     return found
 
 

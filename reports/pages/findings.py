@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from reports import formats
-from reports.load import Catalogue
+from reports.catalogue import Catalogue
 from reports.statistics import Analysis
 from reports.statistics.baselines import against_best_baseline, best_baseline
 from reports.statistics.significance import DifferenceEstimate
 from reports.tables import mean_known
 from reports.tables.scores import seeds_text
 
+#: Said of a setting without any result.
+NOTHING = ("Nothing has finished in this setting yet.",)
 _NAMED = 6
 
 
@@ -23,7 +25,7 @@ def findings(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
     """Summarize a frame in a few sentences, none of which claims a difference that is not
     significant, or calls anything better where training had not converged or there is one seed."""
     if not any(analysis.main.estimates):
-        return ("Nothing has finished in this setting yet.",)
+        return NOTHING
     sentences = (
         _best(analysis),
         _cheapest(analysis),
@@ -41,9 +43,8 @@ def findings(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
 def _best(analysis: Analysis) -> str:
     frame = analysis.frame
     first, *others = analysis.group_one
-    name = formats.metric_name(frame.main_metric)
-    word = "Highest" if frame.higher_is_better else "Lowest"
-    sentence = f"{word} {name}: {frame.contenders[first].name}, {_figure(analysis, first)}."
+    told = figure_text(analysis, first, interval=True)
+    sentence = f"{best_of(analysis)}: {frame.contenders[first].name}, {told}."
     if others and not analysis.main.over_seeds([first, *others]):
         return (
             f"{sentence} On these test examples not told apart from it: {_names(analysis, others)}."
@@ -60,6 +61,24 @@ def _best(analysis: Analysis) -> str:
 
 
 def _cheapest(analysis: Analysis) -> str:
+    if (found := fastest(analysis)) is None:
+        return ""
+    place, seconds, most = found
+    return (
+        f"Of these, {analysis.frame.contenders[place].name} trains fastest: "
+        f"{formats.seconds(seconds)} against up to {formats.seconds(most)}."
+    )
+
+
+def best_of(analysis: Analysis) -> str:
+    """What the best figure is called: `Highest BLEU`, `Lowest PER`."""
+    name = formats.metric_name(analysis.frame.main_metric)
+    return f"{_side(analysis, 'Highest', 'Lowest')} {name}"
+
+
+def fastest(analysis: Analysis) -> tuple[int, float, float] | None:
+    """The place of what trains fastest in group 1, its seconds and those of the slowest; None where
+    fewer than two were measured."""
     contenders = analysis.frame.contenders
     means = {
         place: mean_known([result.cost.train_seconds for result in contenders[place].done])[0]
@@ -67,12 +86,9 @@ def _cheapest(analysis: Analysis) -> str:
     }
     known = {place: seconds for place, seconds in means.items() if seconds is not None}
     if len(known) < 2:
-        return ""
+        return None
     place = min(known, key=known.__getitem__)
-    return (
-        f"Of these, {contenders[place].name} trains fastest: "
-        f"{formats.seconds(known[place])} against up to {formats.seconds(max(known.values()))}."
-    )
+    return place, known[place], max(known.values())
 
 
 def _controls(analysis: Analysis, catalogue: Catalogue) -> list[str]:
@@ -105,7 +121,7 @@ def _controls(analysis: Analysis, catalogue: Catalogue) -> list[str]:
         level = f" Not so: {_names(analysis, rest)}." if rest else ""
         sentences.append(
             f"The control {contenders[place].name} (one fixed vector instead of attention) reaches "
-            f"{_figure(analysis, place)}; {'; '.join(told)}.{level}"
+            f"{figure_text(analysis, place, interval=True)}; {'; '.join(told)}.{level}"
         )
     return sentences
 
@@ -318,11 +334,12 @@ def _side(analysis: Analysis, higher: str, lower: str) -> str:
     return higher if analysis.frame.higher_is_better else lower
 
 
-def _figure(analysis: Analysis, place: int) -> str:
+def figure_text(analysis: Analysis, place: int, *, interval: bool = False) -> str:
+    """The main metric of a contender that has finished."""
     estimate, metric = analysis.main.estimates[place], analysis.frame.main_metric
-    assert estimate is not None
+    assert estimate is not None, "it has finished"
     text = formats.metric_text(estimate.value, metric)
-    if estimate.low is None or estimate.high is None:
+    if not interval or estimate.low is None or estimate.high is None:
         return text
     return f"{text} {formats.metric_interval(estimate.low, estimate.high, metric)}"
 

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from reports import formats
-from reports.load import Catalogue
+from reports.catalogue import Catalogue
+from reports.pages.findings import NOTHING, best_of, fastest, figure_text
 from reports.statistics import Analysis
-from reports.tables import mean_known
 
 _NAMED = 3
 
@@ -56,7 +56,7 @@ def headlines(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
     """At most three sentences on a setting: what is highest, what attention adds, and what a
     reader must know before choosing."""
     if not any(analysis.main.estimates):
-        return ("Nothing has finished in this setting yet.",)
+        return NOTHING
     found = (
         _best(analysis),
         _without(analysis, catalogue),
@@ -68,8 +68,7 @@ def headlines(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
 def _best(analysis: Analysis) -> str:
     frame = analysis.frame
     first, *others = analysis.group_one
-    word = "Highest" if frame.higher_is_better else "Lowest"
-    told = f"{word} {formats.metric_name(frame.main_metric)}: {_figure(analysis, first)}"
+    told = f"{best_of(analysis)}: {figure_text(analysis, first)}"
     sentence = f"{told}, {frame.contenders[first].name}."
     if not others:
         return sentence
@@ -98,7 +97,7 @@ def _without(analysis: Analysis, catalogue: Catalogue) -> str:
     else:
         told = f"{'has' if len(ahead) == 1 else 'have'} a {higher} figure with one seed"
     return (
-        f"Without attention: {_figure(analysis, control)}; {len(ahead)} of "
+        f"Without attention: {figure_text(analysis, control)}; {len(ahead)} of "
         f"{formats.plural(len(rivals), 'mechanism')} {told}."
     )
 
@@ -114,29 +113,17 @@ def _unfinished(analysis: Analysis) -> str:
 
 
 def _cheapest(analysis: Analysis) -> str:
-    contenders = analysis.frame.contenders
-    times = {
-        place: seconds
-        for place in analysis.group_one
-        if (seconds := mean_known([one.cost.train_seconds for one in contenders[place].done])[0])
-    }
-    if len(times) < 2:
+    if (found := fastest(analysis)) is None:
         return ""
-    place = min(times, key=times.__getitem__)
+    place, seconds, most = found
     return (
-        f"Fastest to train of these: {contenders[place].name}, {formats.seconds(times[place])}; "
-        f"the slowest takes {formats.seconds(max(times.values()))}."
+        f"Fastest to train of these: {analysis.frame.contenders[place].name}, "
+        f"{formats.seconds(seconds)}; the slowest takes {formats.seconds(most)}."
     )
 
 
 def _leading(analysis: Analysis) -> set[str]:
     return {analysis.frame.contenders[place].attention for place in analysis.group_one}
-
-
-def _figure(analysis: Analysis, place: int) -> str:
-    estimate = analysis.main.estimates[place]
-    assert estimate is not None, "it has finished"
-    return formats.metric_text(estimate.value, analysis.frame.main_metric)
 
 
 def _names(analysis: Analysis, places: Sequence[int]) -> str:

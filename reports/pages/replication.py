@@ -18,6 +18,7 @@ from reports.tables import (
     Row,
     Table,
     estimate_entry,
+    measured,
     metric_number,
 )
 
@@ -122,9 +123,8 @@ def _pair(pair: PairVerdict, metric: str, ours: OurResults | None) -> Row:
         if pair.lead is None
         else metric_number(pair.lead, metric, signed=True)
     )
-    p: Entry = Missing("not measured") if pair.p is None else Number(pair.p, form="p")
     both = [ours.converged.get(row) for row in (pair.better, pair.worse)] if ours else []
-    entries = (Label(pair.worse), lead, p, Label(pair.verdict))
+    entries = (Label(pair.worse), lead, measured(pair.p, form="p"), Label(pair.verdict))
     return Row(pair.better, entries, converged=all_converged(both))
 
 

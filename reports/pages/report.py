@@ -8,15 +8,15 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from reports import load as catalogues
 from reports.candidates import searched_mechanisms
+from reports.catalogue import Catalogue, catalogue_of
 from reports.figures import Figure
 from reports.figures.cost import quality_against_cost
 from reports.figures.curves import training_curves
 from reports.figures.lengths import by_length
 from reports.figures.ranks import rank_figure
 from reports.figures.series import Styles
-from reports.load import BenchmarkSetting, Catalogue, Collection, Frame, collect, load
+from reports.load import BenchmarkSetting, Collection, Frame, collect, load
 from reports.pages.cell import CellPage, cell_pages
 from reports.pages.comparisons import Comparisons, comparisons
 from reports.pages.explorer import Explorer, explorer
@@ -29,6 +29,7 @@ from reports.results import study_name, wide
 from reports.statistics import Analysis, analyse
 from reports.statistics.significance import mean_ranks
 from reports.tables import Table
+from reports.tables.facts import Fact, signatures
 from reports.tables.metrics import (
     alignment_table,
     confusion_table,
@@ -39,11 +40,7 @@ from reports.tables.metrics import (
     metrics_table,
     subsets_table,
 )
-from reports.tables.overview import (
-    Fact,
-    overview_table,
-    signatures,
-)
+from reports.tables.overview import overview_table
 from reports.tables.scores import run_notes, score_matrix
 
 if TYPE_CHECKING:
@@ -165,7 +162,7 @@ def build_report(
         results = tuple(map(publishable, results))
         address = PurePosixPath(address).name
         problems = tuple(problem.replace(store.address, address) for problem in problems)
-    known = catalogue or catalogues.catalogue_of(result.cell for result in results)
+    known = catalogue or catalogue_of(result.cell for result in results)
     collection = collect(address, results, known, problems)
     sections = tuple(_section(frame, store, known, publish) for frame in collection.frames)
     if studies is None:
@@ -189,7 +186,7 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue, publish: bool) ->
     styles = Styles(frame, [entry.name for entry in catalogue.scores])
     task = catalogue.task(frame.setting.task)
     examples = store if sharing.shown else WithoutExamples(store, sharing)
-    looked = explorer(frame, analysis.order, analysis.main.subset, examples)
+    looked, outputs = explorer(analysis, examples)
     return Section(
         setting=frame.setting,
         analysis=analysis,
@@ -211,5 +208,5 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue, publish: bool) ->
         signatures=signatures(frame.done),
         notes=(*sharing.notes, *analysis.notes, *looked.notes, *run_notes(frame.done)),
         sharing=sharing,
-        cells=tuple(cell_pages(analysis, examples, task, looked)),
+        cells=tuple(cell_pages(analysis, task, looked, outputs)),
     )

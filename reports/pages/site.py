@@ -23,7 +23,7 @@ from reports.pages import (
 from reports.pages.replication import command, summary_table, tables_of
 from reports.pages.report import Report, Section
 from reports.tables import Table, task_page_name
-from reports.tables.overview import facts
+from reports.tables.facts import facts
 from reports.writers import (
     csv_text,
     escape_markdown,
@@ -185,7 +185,9 @@ def report_files(report: Report, formats: tuple[Format, ...]) -> Iterator[tuple[
     """Yield the files of a report: path below its folder, and content."""
     yield from pages(report, formats).items()
     yield STYLE, style_sheet()
-    yield FIGURES, figures_script()
+    figures = list(_figures(report))
+    curves = (cell.curves for section in report.sections for cell in section.cells)
+    yield FIGURES, figures_script([*figures, *(one for one in curves if one)])
     yield TABLES, asset(TABLES)
     if any(section.explorer.examples for section in report.sections):
         yield EXPLORER, asset(EXPLORER)
@@ -200,7 +202,6 @@ def report_files(report: Report, formats: tuple[Format, ...]) -> Iterator[tuple[
         yield f"tables/{table.name}.tex", latex_text(table, shared.get(table.name, ""))
     yield "tables/results.csv", csv_text(report.results)
     yield "tables/results.parquet", report.results.to_parquet(index=False, compression="zstd")
-    figures = list(_figures(report))
     for figure in figures:
         yield f"figures/{figure.name}.csv", figure.frame.to_csv(index=False)
     if formats:

@@ -1,6 +1,7 @@
 """What the script of tables reads: figures behind the texts of a table, as data attributes.
 
-A page shows rounded texts; `tables.js` sorts, filters, marks and copies by the figures themselves.
+A page shows rounded texts; `tables.js` sorts, filters, marks and copies by the figures themselves
+(those of cells stand in `data` elements).
 Attributes are written only where there is something to say, so that pages stay small.
 """
 
@@ -8,16 +9,23 @@ from __future__ import annotations
 
 import json
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from reports.tables import Entry, Number, Row, Table
 
 
 def cell_data(entry: Entry) -> Markup:
-    """The attributes of a cell: value, ends of the interval and tie group of a number."""
+    """The attributes of a cell: ends of the interval and tie group of a number."""
     if not isinstance(entry, Number):
         return Markup()
-    return _attributes(value=entry.value, low=entry.low, high=entry.high, group=entry.group)
+    ends = {name: getattr(entry, name) for name in ("low", "high")}
+    told = {name: figure(one) for name, one in ends.items() if one is not None}
+    return _attributes(**told, group=entry.group)
+
+
+def figure(value: float) -> str:
+    """A figure as scripts read it: whole numbers as they are, others to seven digits."""
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.7g}"
 
 
 def row_data(row: Row) -> Markup:
@@ -50,8 +58,5 @@ def table_data(table: Table) -> Markup:
 
 
 def _attributes(**values: object) -> Markup:
-    return Markup("").join(
-        Markup(' data-{}="{}"').format(name, value if isinstance(value, str) else repr(value))
-        for name, value in values.items()
-        if value is not None
-    )
+    known = ((name, value) for name, value in values.items() if value is not None)
+    return Markup("".join(f' data-{name}="{escape(value)}"' for name, value in known))

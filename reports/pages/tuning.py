@@ -22,7 +22,7 @@ from reports.statistics.tuning import (
     filled,
     sensitivity,
 )
-from reports.tables import Column, Entry, Label, Missing, Number, Row, Table
+from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, measured
 
 _OWN = "the budget's own"
 
@@ -262,5 +262,5 @@ def _outcome(one: SearchedMechanism, place: int) -> tuple[Entry, ...]:
     if tried.loss is None:
         return Missing("failed", tried.failure), Missing("failed"), time, Label("failed")
     told = "winner" if place == one.best else "stopped early" if tried.outcome == "stopped" else ""
-    steps = Missing("not measured") if tried.steps is None else Number(tried.steps, form="count")
+    steps = measured(tried.steps, form="count")
     return Number(tried.loss, digits=4), steps, time, Label(told or "finished")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -367,26 +367,16 @@ def _estimate(
     value, seeds = float(np.mean(one.values)), len(one.values)
     if np.isnan(spread.variance[index]):
         return Estimate(value, one.low, one.high, seeds, one.examples, "examples")
-    variance, freedom = float(spread.variance[index]), float(spread.freedom[index])
+    known: Any = {
+        "seed_variance": float(spread.variance[index]),
+        "seeds": seeds,
+        "freedom": float(spread.freedom[index]),
+        "bounds": limits,
+    }
     if one.drawn is not None and one.drawn.at_edge:
-        low, high = edge_interval(
-            value,
-            one.low,
-            one.high,
-            seed_variance=variance,
-            seeds=seeds,
-            freedom=freedom,
-            bounds=limits,
-        )
+        low, high = edge_interval(value, one.low, one.high, **known)
     else:
-        low, high = interval(
-            value,
-            example_variance=one.variance,
-            seed_variance=variance,
-            seeds=seeds,
-            freedom=freedom,
-            bounds=limits,
-        )
+        low, high = interval(value, example_variance=one.variance, **known)
     return Estimate(value, low, high, seeds, one.examples, "seeds and examples")
 
 

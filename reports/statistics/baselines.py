@@ -19,7 +19,7 @@ from bench.store.result import Result
 from reports.load import Frame
 from reports.statistics import Analysis
 from reports.statistics.significance import Estimate
-from reports.tables import Entry, Missing, mean_known, metric_number
+from reports.tables import Entry, mean_known, measured_metric
 
 Kind = Literal["figure", "bound", "baseline", "confusion"]
 
@@ -58,10 +58,7 @@ class Baseline:
 
     def entry(self, metric: str, subset: str = "") -> Entry:
         """Return a figure as a table entry."""
-        value = self.figures.get((subset, metric))
-        if value is None:
-            return Missing("not measured")
-        return metric_number(value, metric)
+        return measured_metric(self.figures.get((subset, metric)), metric)
 
 
 def metric_names(analysis: Analysis) -> list[MetricName]:

@@ -21,6 +21,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -79,12 +80,6 @@ class Aggregator:
         if self.extremes is None:
             return None
         return edge_interval(table, self.combine, self.extremes)
-
-    def span(self, table: np.ndarray) -> float:
-        """How far the figure of these examples can lie from its other end; 0 without ends."""
-        if self.extremes is None:
-            return 0.0
-        return float(np.ptp(self.combine(len(table) * self.extremes.ends(table.mean(axis=0)))))
 
 
 BLEU = Aggregator(2 + 2 * ORDER, bleu, BLEU_EXTREMES)
@@ -177,24 +172,34 @@ class Resampler:
     draws: int = RESAMPLES
     _counts: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
 
-    def measure(self, test_set: str, table: np.ndarray, aggregator: Aggregator) -> Drawn:
-        """A figure with its draws and its interval; arguments as for `figures`."""
-        draws, value = self.figures(test_set, table, aggregator), aggregator.figure(table)
-        ends = aggregator.edge_interval(table)
-        low, high = ends or percentiles(draws)
-        weights = np.random.default_rng(0).random(table.shape[1])  # equal rows, equal sums
-        codes = (table * weights).sum(axis=1)
-        span = aggregator.span(table)
-        at_edge = ends is not None
-        return Drawn(value, draws, min(low, value), max(high, value), at_edge, codes, span)
-
-    def figures(self, test_set: str, table: np.ndarray, aggregator: Aggregator) -> np.ndarray:
-        """The aggregated figure of every draw.
+    def measure(
+        self, test_set: str, table: np.ndarray, aggregator: Aggregator, *, intervals: bool = True
+    ) -> Drawn:
+        """A figure with its draws and its interval.
 
         Args:
             test_set: hexadecimal digest that names the examples.
             table: N,K summands (`Aggregator.table`).
+            intervals: without, the ends of the interval are NaN.
         """
+        size, extremes = len(table), aggregator.extremes
+        others = size * extremes.ends(table.mean(axis=0)) if extremes else table[:0]
+        sums = np.concatenate([self._sums(test_set, table), [table.sum(axis=0)], others])
+        draws, (value, *reached) = np.split(aggregator.combine(sums), [self.draws])
+        ends = aggregator.edge_interval(table) if intervals else None
+        low, high = ends or (percentiles(draws) if intervals else (np.nan, np.nan))
+        return Drawn(
+            float(value),
+            draws,
+            min(low, float(value)),
+            max(high, float(value)),
+            at_edge=ends is not None,
+            codes=(table * _weights(table.shape[1])).sum(axis=1),
+            span=float(np.ptp(reached)) if reached else 0.0,
+        )
+
+    def _sums(self, test_set: str, table: np.ndarray) -> np.ndarray:
+        """The sums of every draw: N,K -> draws,K."""
         key = test_set, len(table)
         if key not in self._counts:
             blocks = draw_counts(len(table), self.draws, seed=int(test_set[:16], 16))
@@ -202,8 +207,13 @@ class Resampler:
         # Counts of words and errors are small whole numbers: single precision sums them exactly.
         # Threads wait for one another twenty times longer than such a small product takes.
         with _threads().limit(limits=1, user_api="blas"):
-            sums = self._counts[key] @ table.astype(np.float32)  # draws,K
-        return aggregator.combine(sums.astype(np.float64))
+            return (self._counts[key] @ table.astype(np.float32)).astype(np.float64)
+
+
+@cache
+def _weights(columns: int) -> np.ndarray:
+    """K weights by which equal rows have equal sums, and others hardly ever."""
+    return np.random.default_rng(0).random(columns)
 
 
 @cache
@@ -248,13 +258,26 @@ def paired_variances(
     apart, and the `least_p` of every pair, V,V; 0 where nothing is paired."""
     raw = [None if one is None else one.draws for one in drawn]
     result = difference_variances(raw, variances, list(test_sets))
-    least = np.zeros(result.shape)
-    for at, first in enumerate(drawn):
-        for other, second in enumerate(drawn[:at]):
-            if first and second and test_sets[at] == test_sets[other]:
-                result[at, other] = few_unlike(float(result[at, other]), first, second)
-                least[at, other] = least_p(first, second)
-                result[other, at], least[other, at] = result[at, other], least[at, other]
+    least, alone = np.zeros(result.shape), result.diagonal().copy()
+    for name in dict.fromkeys(test_sets):
+        held = {at: one for at, one in enumerate(drawn) if one and test_sets[at] == name}
+        if not held:
+            continue
+        codes = np.stack([one.codes for one in held.values()])  # V,N
+        values = np.array([one.value for one in held.values()])
+        spans = np.array([one.span for one in held.values()])
+        apart = np.stack([(codes != one).sum(axis=1) for one in codes])  # V,V
+        own = np.ix_([*held], [*held])
+        result[own] = _enlarged(
+            result[own],
+            apart,
+            codes.shape[1],
+            values[:, None] - values[None, :],
+            np.maximum(spans[:, None], spans[None, :]),
+        )
+        least[own] = _least_p(apart)
+    np.fill_diagonal(result, alone)  # nothing tells one from itself
+    np.fill_diagonal(least, 0.0)
     return result, least
 
 
@@ -271,12 +294,17 @@ def few_unlike(variance: float, first: Drawn, second: Drawn) -> float:
         variance: of the difference, as drawn.
     """
     apart, size = examples_apart(first, second), len(first.codes)
-    if apart >= FEWEST_APART:
-        return variance
-    total = size * (first.value - second.value)
+    span = max(first.span, second.span)
+    return float(_enlarged(variance, apart, size, first.value - second.value, span))
+
+
+def _enlarged(variance: Any, apart: Any, size: int, difference: Any, span: Any) -> np.ndarray:
+    """The formula of `few_unlike`, of one pair or of many."""
+    total = size * difference
     squares = size**2 * variance + total**2 / size  # of single examples' differences
-    added = squares / apart if apart else max(first.span, second.span) ** 2
-    return max(variance, (squares + 2 * added - total**2 / (size + 2)) / size**2)
+    added = np.where(np.asarray(apart) > 0, squares / np.maximum(apart, 1), span**2)
+    larger = (squares + 2 * added - total**2 / (size + 2)) / size**2
+    return np.where(np.asarray(apart) < FEWEST_APART, np.maximum(variance, larger), variance)
 
 
 def examples_apart(first: Drawn, second: Drawn) -> int:
@@ -287,4 +315,8 @@ def examples_apart(first: Drawn, second: Drawn) -> int:
 def least_p(first: Drawn, second: Drawn) -> float:
     """The least two-sided p that the examples which tell two contenders apart can give: that of the
     sign test where all of them favour the same one."""
-    return float(min(1.0, 2.0 ** (1 - examples_apart(first, second))))
+    return float(_least_p(examples_apart(first, second)))
+
+
+def _least_p(apart: Any) -> np.ndarray:
+    return np.minimum(1.0, 2.0 ** (1 - np.asarray(apart, dtype=float)))

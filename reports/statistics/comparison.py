@@ -18,8 +18,9 @@ import pandas as pd
 from bench.errors import UsageError
 from bench.store.result import Primary, Result
 from reports import load as frames
+from reports.catalogue import Catalogue
 from reports.data import DIGITS, UNKNOWN, differences, fingerprint_of, without_data
-from reports.load import BenchmarkSetting, Catalogue, Contender, all_converged
+from reports.load import BenchmarkSetting, Contender, all_converged
 from reports.results import read
 from reports.samples import Sample, read_samples
 from reports.statistics.bootstrap import (

@@ -124,28 +124,25 @@ def curves_of(analyses: Sequence[Analysis]) -> pd.DataFrame:
 
 def differences_of(analyses: Sequence[Analysis]) -> pd.DataFrame:
     """The differences of all pairs of contenders in a setting, with the columns DIFFERENCES."""
-    rows = []
+    parts = [pd.DataFrame(columns=list(DIFFERENCES))]
     for analysis in analyses:
         found, frame = analysis.main.uncertainty, analysis.frame
-        if found is None:
+        if found is None or len(found.places) < 2:
             continue
-        means = [float(np.mean(values)) for values in found.values]
-        order = sorted(range(len(means)), key=lambda index: -frame.sign * means[index])
-        for at, first in enumerate(order):
-            for second in order[at + 1 :]:
-                pair = found.places[first], found.places[second]
-                rows.append(
-                    (
-                        *(setting_name(analysis), frame.main_metric, frame.higher_is_better),
-                        *(frame.contenders[place].name for place in pair),
-                        means[first] - means[second],
-                        float(np.sqrt(found.difference_variance[first, second])),
-                        float(found.difference_freedom[first, second]),
-                        float(found.least_p[first, second]),
-                        analysis.main.over_seeds(pair),
-                    )
-                )
-    return pd.DataFrame(rows, columns=list(DIFFERENCES))
+        means = np.array([np.mean(values) for values in found.values])
+        names = np.array([frame.contenders[place].name for place in found.places], dtype=object)
+        known = np.array([analysis.main.over_seeds([place]) for place in found.places])
+        order = np.argsort(-frame.sign * means, kind="stable")
+        first, second = (order[side] for side in np.triu_indices(len(order), k=1))
+        columns = (
+            *(setting_name(analysis), frame.main_metric, frame.higher_is_better),
+            *(names[first], names[second], means[first] - means[second]),
+            np.sqrt(found.difference_variance[first, second]),
+            *(found.difference_freedom[first, second], found.least_p[first, second]),
+            known[first] & known[second],
+        )
+        parts.append(pd.DataFrame(dict(zip(DIFFERENCES, columns, strict=True))))
+    return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
 def draws_of(analyses: Sequence[Analysis]) -> pd.DataFrame:

@@ -91,7 +91,9 @@ def figures_by_length(
         if table is None:
             continue
         part = LengthRange(name, int(sample.lengths.min()), int(sample.lengths.max()), len(sample))
-        drawn = (known or {}).get(name) or resampler.measure(sample.test_set, table, aggregator)
+        drawn = (known or {}).get(name) or resampler.measure(
+            sample.test_set, table, aggregator, intervals=False
+        )
         # Kept for all results of a frame at once, so in single precision.
         drawn = replace(drawn, draws=drawn.draws.astype(np.float32))
         measured[name] = LengthFigure(part, sample.test_set, drawn)

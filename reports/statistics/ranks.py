@@ -8,6 +8,9 @@ Mechanisms that are truly equal share the places that they take up."""
 
 from __future__ import annotations
 
+from functools import partial
+
+import numpy as np
 import pandas as pd
 
 from reports.statistics.significance import LEVEL
@@ -26,25 +29,26 @@ def ranks(pairs: pd.DataFrame) -> pd.DataFrame:
         low, high   interval of its true rank, simultaneous over the setting
         over_seeds  whether it holds for other seeds; without, only for other examples
     """
-    rows = []
+    parts = []
     for setting, own in pairs.groupby("setting", sort=False):
-        sure = own["p_holm"] < 1 - LEVEL
-        names = list(dict.fromkeys([*own["first"], *own["second"]]))
-        equal = own["difference"] == 0
-        for name in names:
-            before = own["second"] == name
-            after = own["first"] == name
-            tied = (equal & (before | after)).sum()
-            rows.append(
-                (
-                    setting,
-                    name,
-                    1 + (before & ~equal).sum() + tied / 2,
-                    1 + (before & sure).sum(),
-                    len(names) - (after & sure).sum(),
-                    bool(own.loc[before | after, "over_seeds"].all()),
-                )
-            )
-    columns = ["setting", "contender", "rank", "low", "high", "over_seeds"]
-    found = pd.DataFrame(rows, columns=columns)
+        codes, names = pd.factorize(np.concatenate([own["first"], own["second"]]))
+        sure, equal = (own["p_holm"] < 1 - LEVEL).to_numpy(), (own["difference"] == 0).to_numpy()
+        lone = ~own["over_seeds"].to_numpy(bool)
+        # How often each is the better or the worse one of some pairs.
+        better, worse = (partial(_counts, side, len(names)) for side in codes.reshape(2, -1))
+
+        columns = {
+            "contender": names,
+            "rank": 1 + worse(~equal) + (better(equal) + worse(equal)) / 2,
+            "low": 1 + worse(sure),
+            "high": len(names) - better(sure),
+            "over_seeds": better(lone) + worse(lone) == 0,
+        }
+        parts.append(pd.DataFrame({"setting": setting, **columns}))
+    empty = pd.DataFrame(columns=["setting", "contender", "rank", "low", "high", "over_seeds"])
+    found = pd.concat(parts) if parts else empty
     return found.sort_values(["setting", "rank"], kind="stable", ignore_index=True)
+
+
+def _counts(codes: np.ndarray, size: int, chosen: np.ndarray) -> np.ndarray:
+    return np.bincount(codes[chosen], minlength=size)

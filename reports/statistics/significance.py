@@ -28,6 +28,7 @@ from reports.load import BenchmarkSetting
 from reports.samples import Sample
 
 Basis = Literal["seeds and examples", "examples", "seeds", "none"]
+Figures = np.ndarray | float
 LEVEL = 0.95
 
 
@@ -176,39 +177,22 @@ def interval_variance(low: float, high: float) -> float:
     return ((high - low) / 3.92) ** 2
 
 
-def difference_p(
-    difference: float, *, example_variance: float, seed_variance: float, seeds: int, freedom: float
-) -> float:
-    """Return the two-sided p of one paired difference, a mean over seeds. An unknown (NaN)
-    variance over seeds is left out, and examples alone decide."""
-    over_seeds = 0.0 if np.isnan(seed_variance) else seed_variance / seeds
-    total = over_seeds + example_variance
-    if total <= 0:
-        return 1.0 if abs(difference) < 1e-12 else 0.0
-    ratio = abs(difference) / np.sqrt(total)
-    return float(2 * stats.t.sf(ratio, _freedom(over_seeds, freedom, total)))
-
-
 def difference_estimate(
     value: float, *, example_variance: float, seed_variance: float, seeds: int, freedom: float
 ) -> DifferenceEstimate:
     """Return one paired difference, a mean over seeds, with interval and p. An unknown (NaN)
     variance over seeds is left out of both."""
+    known = 0.0 if np.isnan(seed_variance) else seed_variance
     low, high = interval(
         value,
         example_variance=example_variance,
-        seed_variance=0.0 if np.isnan(seed_variance) else seed_variance,
+        seed_variance=known,
         seeds=seeds,
         freedom=freedom,
     )
-    p = difference_p(
-        value,
-        example_variance=example_variance,
-        seed_variance=seed_variance,
-        seeds=seeds,
-        freedom=freedom,
-    )
-    return DifferenceEstimate(value, low, high, p)
+    total = known / seeds + example_variance
+    p = two_sided_p(value, np.sqrt(total), _freedom(known / seeds, freedom, total))
+    return DifferenceEstimate(value, low, high, float(p))
 
 
 def pairwise_p(
@@ -227,7 +211,7 @@ def pairwise_p(
     return two_sided_p(values[:, None] - values[None, :], np.sqrt(variance), freedom)
 
 
-def two_sided_p(difference: np.ndarray, error: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+def two_sided_p(difference: Figures, error: Figures, freedom: Figures) -> np.ndarray:
     """Return the two-sided p of differences by Student's t. Without any variance equal figures are
     equal, and others surely differ.
 

@@ -9,7 +9,6 @@ then a lower bound, and no mean is made of it."""
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 SHARE = 0.95
@@ -36,19 +35,20 @@ def time_to_target(curves: pd.DataFrame, share: float = SHARE) -> pd.DataFrame:
         raise ValueError(
             f"the share of the best figure must be above 0 and at most 1, got {share:g}"
         )
-    rows = []
-    for setting, own in curves.groupby("setting", sort=False):
+    run = ["contender", "seed"]
+    columns = ["setting", *run, "target", "reached", "step", "seconds"]
+    parts = [pd.DataFrame(columns=columns)]
+    for _, own in curves.groupby("setting", sort=False):
+        own = own.sort_values("step", kind="stable")
         higher = bool(own["higher_is_better"].iloc[0])
         best = own["value"].max() if higher else own["value"].min()
-        first = own.sort_values("step").groupby(["contender", "seed"])["value"].first().max()
+        first = own.groupby(run)["value"].first().max()
         target = best * share if higher else best + (1 - share) * (first - best)
-        for (name, seed), run in own.sort_values("step").groupby(["contender", "seed"], sort=False):
-            there = run["value"] >= target if higher else run["value"] <= target
-            point = run[there].iloc[0] if there.any() else run.iloc[-1]
-            known = (float(target), bool(there.any()), float(point["step"]), point["seconds"])
-            rows.append((setting, name, seed, *known))
-    columns = ["setting", "contender", "seed", "target", "reached", "step", "seconds"]
-    return pd.DataFrame(rows, columns=columns)
+        there = own["value"] >= target if higher else own["value"] <= target
+        last = ~own.duplicated(run, keep="last")
+        marked = own.assign(target=float(target), reached=there, step=own["step"].astype(float))
+        parts.append(marked[there | last].drop_duplicates(run)[columns])
+    return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
 def over_seeds(times: pd.DataFrame) -> pd.DataFrame:
@@ -61,13 +61,15 @@ def over_seeds(times: pd.DataFrame) -> pd.DataFrame:
         seconds            mean over seeds; NaN where one was censored
         at_least_seconds   mean with censored trials at their end: a lower bound
     """
-    rows = []
-    for (setting, name), own in times.groupby(["setting", "contender"], sort=False):
-        mean = float(own["seconds"].mean())
-        known = mean if own["reached"].all() else np.nan
-        target, reached = float(own["target"].iloc[0]), int(own["reached"].sum())
-        rows.append((setting, name, target, len(own), reached, known, mean))
-    columns = ["setting", "contender", "target", "seeds", "reached", "seconds", "at_least_seconds"]
-    found = pd.DataFrame(rows, columns=columns)
+    found = times.groupby(["setting", "contender"], sort=False, as_index=False).agg(
+        target=("target", "first"),
+        seeds=("seconds", "size"),
+        reached=("reached", "sum"),
+        all_reached=("reached", "all"),
+        at_least_seconds=("seconds", "mean"),
+    )
+    found.insert(
+        5, "seconds", found["at_least_seconds"].where(found.pop("all_reached").astype(bool))
+    )
     order = ["setting", "seconds", "at_least_seconds"]
     return found.sort_values(order, kind="stable", na_position="last", ignore_index=True)

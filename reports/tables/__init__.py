@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from statistics import quantiles
-from typing import Literal
+from typing import Any, Literal
 
 from reports import formats
 from reports.load import BenchmarkSetting, Contender, Frame, slug
@@ -242,6 +242,29 @@ def metric_number(
 ) -> Number:
     """A value of a metric, with the decimals and the unit of that metric."""
     return Number(value, low, high, formats.decimals(metric), form_of(metric), signed=signed)
+
+
+def measured(value: float | None, **told: Any) -> Entry:
+    """A number, or that it was not measured where there is none.
+
+    Args:
+        told: what a `Number` has besides its value.
+    """
+    return Missing("not measured") if value is None else Number(value, **told)
+
+
+def measured_metric(
+    value: float | None,
+    metric: str,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    signed: bool = False,
+) -> Entry:
+    """The same of a metric (`metric_number`)."""
+    if value is None:
+        return Missing("not measured")
+    return metric_number(value, metric, low, high, signed=signed)
 
 
 def better_of(frame: Frame) -> Literal["higher", "lower"]:

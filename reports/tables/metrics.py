@@ -35,6 +35,8 @@ from reports.tables import (
     estimate_entry,
     form_of,
     mean_known,
+    measured,
+    measured_metric,
     metric_number,
 )
 from reports.tables.scores import (
@@ -215,12 +217,7 @@ def length_table(analysis: Analysis, length_unit: str) -> Table | None:
         entries: list[Entry] = []
         own = place == found.control
         for number, (figures, leads) in enumerate(zip(found.figures, found.leads, strict=True)):
-            value = figures[place]
-            entries.append(
-                Missing("not measured")
-                if value is None
-                else metric_number(value, frame.main_metric)
-            )
+            entries.append(measured_metric(figures[place], frame.main_metric))
             entries.append(_difference(leads[place], frame.main_metric, own))
             if number:
                 entries.append(_difference(found.growth[number - 1][place], frame.main_metric, own))
@@ -340,9 +337,7 @@ def _share(analysis: Analysis, place: int, gold: str, given: str, classes: list[
         one, whole = counts[given], sum(count for count in counts.values() if count is not None)
         shares.append(one / whole if one is not None and whole else None)
     mean, _ = mean_known(shares)
-    if mean is None:
-        return Missing("not measured")
-    return Number(mean, form="percent", shade=mean)
+    return measured(mean, form="percent", shade=mean)
 
 
 _ALIGNMENT = (

@@ -1,26 +1,16 @@
-"""The overview over all settings, and the facts of a run."""
+"""The overview over all settings."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
-from bench.store.result import Result
 from reports import formats
-from reports.load import Catalogue, Collection
+from reports.catalogue import Catalogue
 from reports.statistics import Analysis
 from reports.statistics.baselines import best_baseline, select_by_validation
 from reports.tables import Column, Entry, Missing, Number, Row, Table, better_of
 from reports.tables.scores import ONE_SEED, main_entries, overlap_notes
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One line of "what was run"."""
-
-    label: str
-    text: str
 
 
 def overview_table(analyses: Sequence[Analysis], catalogue: Catalogue) -> Table:
@@ -96,74 +86,3 @@ def _chosen(analysis: Analysis, attention: str, entries: Sequence[Entry]) -> Ent
     if selection.figure is None and len(numbers) > 1:
         told = f"{told}, the best on the test set: no validation figures are kept".lstrip(", ")
     return replace(numbers[selection.place], note=told)
-
-
-def facts(collection: Collection) -> tuple[Fact, ...]:
-    """Summarize what was run, where and when."""
-    results = collection.results
-    done = [result for result in results if result.status == "done"]
-    failed = len(results) - len(done)
-    trials = f"{len(done)} finished" + (f", {failed} failed" if failed else "")
-    origins = [result.provenance for result in results]
-    versions = [
-        f"{name} {version}"
-        for name in ("python", "torch", "pytorch-lightning", "sacrebleu")
-        for version in _values(origin.libraries.get(name) for origin in origins)
-    ]
-    settings = [f"{one.setting.task}: {one.setting.label}" for one in collection.frames]
-    seeds = sorted({int(result.cell_json["seed"]) for result in results})
-    found = [
-        Fact("Trials", trials),
-        Fact("Studies", _joined(origin.study for origin in origins)),
-        Fact("Settings", "; ".join(settings)),
-        Fact("Seeds", ", ".join(map(str, seeds))),
-        Fact("Machines", _joined(origin.device for origin in origins)),
-        Fact("Code", _joined(_code(result) for result in results)),
-        Fact("Libraries", ", ".join(versions)),
-        Fact("Dates", _dates(results)),
-        Fact("Training time", _training_time(done)),
-        Fact("Store", collection.address),
-    ]
-    return tuple(fact for fact in found if fact.text)
-
-
-def signatures(results: Sequence[Result]) -> tuple[Fact, ...]:
-    """Return the signatures of the metrics, as their packages write them."""
-    pairs = Counter(
-        pair for result in results for pair in sorted(result.provenance.signatures.items())
-    )
-    return tuple(Fact(formats.metric_name(name), text) for name, text in pairs)
-
-
-def _training_time(done: Sequence[Result]) -> str:
-    times = [result.cost.train_seconds for result in done if result.cost.train_seconds is not None]
-    if not times:
-        return ""
-    known = "" if len(times) == len(done) else f" ({len(times)} of {len(done)} trials)"
-    return f"{formats.seconds(sum(times))} in all{known}"
-
-
-def _code(result: Result) -> str:
-    commit, version = result.provenance.commit, result.provenance.package_version
-    if not commit:
-        return version
-    short = commit[:12] + ("-dirty" if commit.endswith("-dirty") else "")
-    return f"{version} ({short})"
-
-
-def _dates(results: Sequence[Result]) -> str:
-    if not results:
-        return ""
-    first = min(result.provenance.started for result in results)[:16].replace("T", " ")
-    last = max(result.provenance.finished for result in results)[:16].replace("T", " ")
-    return f"{first} to {last} UTC"
-
-
-def _values(texts: Iterable[str | None]) -> list[str]:
-    return [text for text in dict.fromkeys(texts) if text]
-
-
-def _joined(texts: Iterable[str | None]) -> str:
-    found = _values(texts)
-    more = f" and {len(found) - 6} more" if len(found) > 6 else ""
-    return ", ".join(found[:6]) + more

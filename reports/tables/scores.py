@@ -14,7 +14,8 @@ import numpy as np
 from bench.attention.registries import NO_SCORE
 from bench.store.result import Result
 from reports import formats
-from reports.load import Catalogue, Contender, Options, options_text, value_text
+from reports.catalogue import Catalogue
+from reports.load import Contender, Options, options_text, value_text
 from reports.results import failure_text
 from reports.statistics import Analysis, SubsetEstimates
 from reports.statistics.baselines import baselines
@@ -31,6 +32,7 @@ from reports.tables import (
     contender_href,
     estimate_entry,
     mean_known,
+    measured,
     shades,
 )
 from tasks.data.overlap import OVERLAP
@@ -197,10 +199,8 @@ def contender_row(analysis: Analysis, place: int, entries: Sequence[Entry]) -> R
 def mean_entry(values: Sequence[float | None], *, digits: int = 3, form: Form = "plain") -> Entry:
     """Return the mean of the known values as an entry, noting where some seeds have none."""
     mean, known = mean_known(values)
-    if mean is None:
-        return Missing("not measured")
     note = "" if known == len(values) else f"{known} of {formats.plural(len(values), 'seed')}"
-    return Number(mean, digits=digits, form=form, note=note)
+    return measured(mean, digits=digits, form=form, note=note)
 
 
 def detectable_note(scores: SubsetEstimates, metric: str) -> list[str]:

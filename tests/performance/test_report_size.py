@@ -13,7 +13,7 @@ import pytest
 from many_results import SETTINGS, fill
 
 from bench.store.store import Store
-from reports.load import Catalogue
+from reports.catalogue import Catalogue
 from reports.pages.report import build_report
 from reports.pages.site import write_report
 

@@ -16,7 +16,7 @@ from bench.attention.registries import NO_SCORE
 from bench.store.cell import Cell
 from bench.store.result import Alignment, Cost, Failure, Primary, Provenance, Result, Trace
 from bench.store.store import Store
-from reports.load import AxisEntry, Catalogue, TaskEntry
+from reports.catalogue import AxisEntry, Catalogue, TaskEntry
 from reports.pages.report import Report, build_report
 from reports.pages.site import write_report
 from tasks.base import Prediction

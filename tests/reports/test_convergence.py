@@ -15,8 +15,9 @@ from sample_results import put
 
 from bench.store.cell import Cell
 from bench.store.store import Store
+from reports.catalogue import catalogue_of
 from reports.cli.compare import text
-from reports.load import all_converged, catalogue_of
+from reports.load import all_converged
 from reports.pages.comparison import tables, write_comparisons
 from reports.pages.report import Report, Section, build_report
 from reports.pages.site import write_report

@@ -15,8 +15,9 @@ from bench.errors import UsageError
 from bench.store.cell import Cell
 from bench.store.result import Failure, Provenance, Result, SplitIdentity
 from bench.store.store import Store
+from reports.catalogue import catalogue_of
 from reports.data import group_by_data
-from reports.load import benchmark_settings, catalogue_of
+from reports.load import benchmark_settings
 from reports.pages.report import build_report
 from reports.pages.site import pages, report_text
 from reports.replication import settings_of

@@ -8,7 +8,8 @@ from bench.store.cell import Cell
 from bench.store.result import Failure, Result
 from bench.store.store import Store
 from reports import load as frames
-from reports.load import Catalogue, slug
+from reports.catalogue import Catalogue
+from reports.load import slug
 from reports.results import read
 
 

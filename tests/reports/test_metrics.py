@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.store.cell import Cell
-from reports.load import Catalogue, catalogue_of
+from reports.catalogue import Catalogue, catalogue_of
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ from ablations.expansion import Changes, expand
 from ablations.study import Axes, Comparison, Paper, Published, Selector, Study, load_study
 from bench.errors import UsageError
 from bench.store.store import Store
-from reports.load import benchmark_settings, catalogue_of
+from reports.catalogue import catalogue_of
+from reports.load import benchmark_settings
 from reports.pages.replication import (
     command,
     pairs_table,

@@ -11,7 +11,7 @@ from sample_results import put
 
 from bench.store.cell import Cell
 from bench.store.store import Store
-from reports.load import catalogue_of
+from reports.catalogue import catalogue_of
 from reports.pages.report import Report, build_report
 from reports.pages.site import pages, report_text
 

@@ -53,7 +53,7 @@ def file_of(store: Store, path: str) -> Path:
 def test_one_run_gathers_a_sweep(
     swept: Store, catalogue: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(report.catalogues, "catalogue_of", lambda cells: catalogue)
+    monkeypatch.setattr(report, "catalogue_of", lambda cells: catalogue)
     parser = argparse.ArgumentParser()
     cli.add_arguments(parser)
     assert cli.run(parser.parse_args([swept.address, "--wandb", "offline"])) == 0

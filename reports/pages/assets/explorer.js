@@ -37,10 +37,10 @@ window.attentionData = {};
     const found = data.maps.find(
       (one) => one.mechanism === panel.mechanism && one.mode === panel.mode);
     if (!found) return undefined;
-    const source = data.sources[found.source];
+    const source = data.sources[found.source], output = data.outputs[found.output];
     const packed = found.parts[panel.part] ?? found.weights;
-    const weights = unpack(data.bytes, packed, found.target.length, source.units.length);
-    return { ...found, ...source, from: found.source, rows: weights, data };
+    const weights = unpack(data.bytes, packed, output.target.length, source.units.length);
+    return { ...found, ...output, ...source, from: found.source, rows: weights, data };
   };
 
   /** The row of another map that stands for a word: at the same place, or the nearest equal one. */

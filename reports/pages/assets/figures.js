@@ -1,9 +1,9 @@
 "use strict";
-// Draws the figures of a page by Vega-Embed. `look` and `light` are set where this file is written:
-// the configuration of all charts, and the light form of every colour of theirs.
+// Draws the figures of a page by Vega-Embed. `look`, `light` and `layouts` are set where this file is written:
+// the configuration of all charts, the light form of every colour of theirs, and the charts without their data.
 addEventListener("load", () => {
   const GAP = 22, AXIS = 48, MOST = 5, WIDEST = 460;
-  const { look, light } = window.attnbenchFigures;
+  const { look, light, layouts } = window.attnbenchFigures;
   const shown = new Map();
 
   // Columns, texts by their codes, to the rows that Vega takes.
@@ -109,11 +109,11 @@ addEventListener("load", () => {
 
   const start = async () => {
     for (const figure of document.querySelectorAll("figure.chart")) {
-      const read = (kind) => JSON.parse(figure.querySelector(`script.${kind}`).textContent);
+      const { name, layout, least } = figure.dataset, plot = figure.querySelector(".plot");
+      const description = plot.querySelector("p").textContent, rows = JSON.parse(figure.querySelector("script.rows").textContent);
       const one = {
-        figure, plot: figure.querySelector(".plot"), name: figure.dataset.name, least: Number(figure.dataset.least),
-        given: read("layout"), data: {}, hidden: new Set(), room: 0 };
-      for (const [name, columns] of Object.entries(read("rows"))) one.data[name] = rowsOf(columns);
+        figure, plot, name, least: Number(least), given: { ...layouts[layout], description }, data: {}, hidden: new Set(), room: 0 };
+      for (const [name, columns] of Object.entries(rows)) one.data[name] = rowsOf(columns);
       shown.set(figure, one);
       legend(one);
       menu(one);

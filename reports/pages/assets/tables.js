@@ -18,7 +18,7 @@
   // The words of a cell without the marks beside them.
   const words = (cell) => {
     const bare = cell.cloneNode(true);
-    for (const one of bare.querySelectorAll(".detail, .tie, .mark, .interval, .note, .near")) one.remove();
+    for (const one of bare.querySelectorAll(".detail, .tie, .mark, small, .note, .near")) one.remove();
     return bare.textContent.trim().replace(/\s+/g, " ");
   };
   const number = (text) => (text === undefined ? null : Number(text));
@@ -27,11 +27,11 @@
     cell,
     text: words(cell),
     missing: cell.classList.contains("missing"),
-    value: number(cell.dataset.value),
+    value: number(cell.querySelector("data")?.value),
     low: number(cell.dataset.low),
     high: number(cell.dataset.high),
     group: number(cell.dataset.group),
-    interval: cell.querySelector(".interval")?.textContent ?? "",
+    interval: cell.querySelector("small")?.textContent ?? "",
     note: cell.querySelector(".note")?.textContent ?? "",
   });
 
@@ -451,7 +451,7 @@
       const equal = [...new Set(entries)].filter((one) => isEqual(one, best, state.within));
       for (const { cell } of equal) {
         cell.classList.add("equal");
-        cell.querySelector(".value").append(element("span", { className: "near", title: "practically equal to the best", textContent: " ≈" }));
+        cell.querySelector("data").append(element("span", { className: "near", title: "practically equal to the best", textContent: " ≈" }));
       }
       return equal.length;
     }

@@ -69,7 +69,7 @@ def test_every_map_and_head_comes_back():
     assert [one["mechanism"] for one in data["maps"]] == [name for name, _ in traces]
     assert [one["mode"] for one in data["maps"]] == ["free", "forced", "free"]
     for (_, trace), found in zip(traces, data["maps"], strict=True):
-        assert found["target"] == list(trace.target)
+        assert data["outputs"][found["output"]]["target"] == list(trace.target)
         for packed, weights in [
             (found["weights"], trace.weights),
             *zip(found["parts"].values(), trace.parts.values(), strict=True),
@@ -100,9 +100,9 @@ def test_gold_is_there_only_where_it_is_known():
     known = document_trace()
     for gold in (None, (), ((0, 99), (-1, 0), (7, 0))):
         data = example_data([("known", known), ("unknown", document_trace(gold=gold))])
-        assert data["maps"][0]["gold"] == [[7], [9]]
-        assert "gold" not in data["maps"][1]
-    assert "boxes" not in data["maps"][0]
+        assert data["outputs"][0]["gold"] == [[7], [9]]
+        assert "gold" not in data["outputs"][1]
+    assert "boxes" not in data["outputs"][0]
 
 
 def test_a_photo_is_there_once_with_boxes_by_word():
@@ -111,7 +111,8 @@ def test_a_photo_is_there_once_with_boxes_by_word():
     assert data["picture"].startswith("data:image/jpeg;base64,/9j/")
     assert [one["grid"] for one in data["sources"]] == [[6, 6], [12, 12]]
     assert [one["source"] for one in data["maps"]] == [0, 1, 0]
-    boxes = data["maps"][0]["boxes"]
+    assert [one["output"] for one in data["maps"]] == [0, 1, 0]
+    boxes = data["outputs"][0]["boxes"]
     assert boxes[1] == [(0.08, 0.25, 0.42, 0.6)] and boxes[3] == [] and len(boxes) == 8
 
 
@@ -136,5 +137,5 @@ def test_a_script_is_an_assignment_of_plain_json():
     text = script("test/<1>", example_data([("a", nasty)]))
     name, _, rest = text.partition("]=")
     assert name == 'attentionData["test/<1>"'
-    assert json.loads(rest.removesuffix(";\n"))["maps"][0]["target"] == list(nasty.target)
+    assert json.loads(rest.removesuffix(";\n"))["outputs"][0]["target"] == list(nasty.target)
     text.encode("utf-8")

@@ -28,7 +28,7 @@ def parsed(module, *words: str) -> argparse.Namespace:
 @pytest.fixture(autouse=True)
 def known(monkeypatch, catalogue):
     """The registries would import torch; what is registered is given instead."""
-    monkeypatch.setattr(report.catalogues, "catalogue_of", lambda cells: catalogue)
+    monkeypatch.setattr(report, "catalogue_of", lambda cells: catalogue)
 
 
 def test_report_lies_in_the_store_and_says_so(made, tmp_path, capsys):

@@ -93,12 +93,16 @@ def best() -> pd.DataFrame:
 RANKS = pd.DataFrame([("a", 1.0), (MARKUP, 2.2), ("c", 2.8)], columns=list(ranks.COLUMNS))
 
 
-def draw(name: str, frame: pd.DataFrame) -> alt.TopLevelMixin:
+def figure_of(name: str, frame: pd.DataFrame) -> Figure:
     layout, context = CASES[name][1](frame)
-    return parts.filled(layout, frame, context)
+    return Figure(name, "", "", "what it shows", layout, frame, context=context)
 
 
-Layout = tuple[alt.TopLevelMixin, pd.DataFrame | None]
+def draw(name: str, frame: pd.DataFrame) -> alt.TopLevelMixin:
+    return figure_of(name, frame).chart
+
+
+Layout = tuple[parts.Layout, pd.DataFrame | None]
 CASES: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame], Layout]]] = {
     "curves": (
         lines("step"),
@@ -158,9 +162,8 @@ def test_fields_that_are_drawn_are_columns(case):
 
 
 def test_svg_and_pdf_are_made_without_a_browser(case):
-    name, frame, chart = case
-    figure = Figure(name, "", "", "what it shows", chart, frame, context=context_of(chart))
-    files = dict(converted([figure], ("svg", "pdf", "json")))
+    name, frame, _ = case
+    files = dict(converted([figure_of(name, frame)], ("svg", "pdf", "json")))
     assert set(files) == {f"{name}.svg", f"{name}.pdf", f"{name}.json"}
     root = ElementTree.fromstring(files[f"{name}.svg"])
     text = " ".join(node.text or "" for node in root.iter())
@@ -169,11 +172,6 @@ def test_svg_and_pdf_are_made_without_a_browser(case):
     assert not [node for node in root.iter() if node.tag.endswith("script")]
     assert files[f"{name}.pdf"].startswith(b"%PDF-")
     assert json.loads(files[f"{name}.json"])["description"] == "what it shows"
-
-
-def context_of(chart: alt.TopLevelMixin) -> pd.DataFrame | None:
-    found = chart.to_dict(validate=False)["datasets"].get(parts.CONTEXT)
-    return None if found is None else pd.DataFrame(found)
 
 
 def test_a_layout_serves_all_frames_of_its_form():

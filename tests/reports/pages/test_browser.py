@@ -88,7 +88,7 @@ def test_figures_in_coloured_cells_can_be_read(opened, scheme):
             .map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
             .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
           return [...document.querySelectorAll('td.heat')].flatMap((cell) =>
-            [...cell.querySelectorAll('.value, .interval')].map((text) => {
+            [...cell.querySelectorAll('data, td small')].map((text) => {
               const a = luminance(getComputedStyle(cell).backgroundColor);
               const b = luminance(getComputedStyle(text).color);
               return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);

@@ -11,7 +11,7 @@ from sample_results import document_trace, put, sound_trace
 from bench.store.cell import Cell
 from bench.store.store import Store
 from reports import load as frames
-from reports.load import Catalogue, TaskEntry
+from reports.catalogue import Catalogue, TaskEntry
 from reports.pages.cell import cell_pages
 from reports.pages.explorer import explorer
 from reports.pages.report import build_report
@@ -53,8 +53,7 @@ def test_failed_seeds_say_why(tmp_path, made):
 
 def pages_of(store: Store):
     analysis = analysed(store)
-    looked = explorer(analysis.frame, analysis.order, analysis.main.subset, store)
-    return cell_pages(analysis, store, TASK, looked)
+    return cell_pages(analysis, TASK, *explorer(analysis, store))
 
 
 def analysed(store: Store):

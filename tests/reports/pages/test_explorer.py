@@ -12,7 +12,7 @@ from sample_results import document_trace, photo_trace, put, sound_trace
 from bench.store.cell import Cell
 from bench.store.result import Trace
 from bench.store.store import Store
-from reports.load import Catalogue
+from reports.catalogue import Catalogue
 from reports.pages import explorer as explorers
 from reports.pages.explorer import choose_examples
 from reports.pages.report import build_report

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reports.load import Catalogue, Frame
+from reports.catalogue import Catalogue
+from reports.load import Frame
 from reports.pages.findings import findings
 from reports.statistics import Analysis, SubsetEstimates
 from reports.statistics.lengths import LeadsByLength, LengthRange

@@ -9,7 +9,7 @@ import pytest
 from reports.load import Contender
 from reports.pages import TABLES, asset
 from reports.pages.report import Report
-from reports.pages.table_data import cell_data, column_data, row_data, table_data
+from reports.pages.table_data import cell_data, column_data, figure, row_data, table_data
 from reports.tables import Column, Label, Missing, Number, Row, Table
 
 
@@ -24,15 +24,18 @@ def attributes(text: str) -> dict[str, str | None]:
     return found
 
 
-def test_a_number_keeps_its_figures_unrounded():
+def test_a_number_keeps_its_figures_to_seven_digits():
     cell = Number(0.123456789, 0.1, 0.2, form="percent", group=2)
-    assert attributes(cell_data(cell)) == {
-        "data-value": "0.123456789",
-        "data-low": "0.1",
-        "data-high": "0.2",
-        "data-group": "2",
-    }
-    assert attributes(cell_data(Number(3.0))) == {"data-value": "3.0"}
+    told = {"data-low": "0.1", "data-high": "0.2", "data-group": "2"}
+    assert attributes(cell_data(cell)) == told
+    assert figure(cell.value) == "0.1234568"
+    assert cell_data(Number(3.0)) == ""
+
+
+def test_whole_numbers_keep_all_digits():
+    assert [figure(one) for one in (3.0, -12, 123_456_789.0, 5e-12)] == [
+        *("3", "-12", "123456789", "5e-12"),
+    ]
 
 
 @pytest.mark.parametrize("entry", [Missing("not run"), Label("better")])

@@ -69,7 +69,7 @@ class Shown:
               const place = heads.findIndex((one) => one.dataset.key === key);
               return [...table.tBodies[0].rows]
                 .filter((row) => !row.hidden && !row.className.includes('apart'))
-                .map((row) => (row.cells[place] ?? row.cells[1]).dataset.value)
+                .map((row) => (row.cells[place] ?? row.cells[1]).querySelector("data")?.value)
                 .map((value) => value === undefined ? null : Number(value));
             }""",
             key,
@@ -186,7 +186,8 @@ def test_the_cheapest_of_group_one_is_named(opened):
           const place = heads.findIndex((one) => one.dataset.key === 'train_seconds');
           return [...table.tBodies[0].rows].filter((row) => row.cells[1].dataset.group === '1')
             .map((row) =>
-              [Number(row.cells[place].dataset.value), row.cells[0].firstChild.textContent]);
+              [Number(row.cells[place].querySelector("data").value),
+               row.cells[0].firstChild.textContent]);
         }"""
     )
     assert len(found) > 1

@@ -13,9 +13,9 @@ from ablations.search_space import Range
 from bench.cli import main as cli
 from bench.store.store import Store
 from reports.candidates import searched_mechanisms
+from reports.catalogue import Catalogue
 from reports.figures.tuning import MECHANISMS as MOST
 from reports.figures.tuning import best_of_n_figure, candidates_figure
-from reports.load import Catalogue
 from reports.pages.report import Report, build_report
 from reports.pages.site import write_report
 from reports.pages.tuning import candidates_frame, curves_frame, tuning_sections

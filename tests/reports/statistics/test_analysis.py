@@ -10,11 +10,12 @@ import pytest
 from bench.store.store import Store
 from reports import load as frames
 from reports.load import Frame
+from reports.results import read
 from reports.statistics import analyse
 
 
 def frame_of(store: Store, catalogue) -> Frame:
-    results, problems = frames.read(store)
+    results, problems = read(store)
     return frames.collect(store.address, results, catalogue, problems).frames[0]
 
 

@@ -8,8 +8,9 @@ from sample_results import put_entailment, put_traced_tasks
 from bench.store.cell import Cell
 from bench.store.store import Store
 from reports import load as frames
-from reports.load import Catalogue
+from reports.catalogue import Catalogue
 from reports.pages.findings import findings
+from reports.results import read
 from reports.statistics import analyse
 from reports.statistics.baselines import (
     against_baseline,
@@ -28,7 +29,7 @@ CATALOGUE = Catalogue(controls=frozenset({"none"}))
 
 
 def analysed(store: Store) -> dict[str, object]:
-    results, _ = frames.read(store)
+    results, _ = read(store)
     collection = frames.collect(store.address, results, CATALOGUE)
     return {frame.setting.task: analyse(frame, store) for frame in collection.frames}
 

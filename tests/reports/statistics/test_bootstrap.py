@@ -70,21 +70,21 @@ def test_ranges():
 
 def test_draws_are_the_same_in_every_report_and_differ_between_test_sets():
     table = np.column_stack([np.arange(50.0), np.ones(50)])
-    first = Resampler(200).figures(KEY, table, MEAN)
-    assert np.array_equal(first, Resampler(200).figures(KEY, table, MEAN))
-    assert not np.array_equal(first, Resampler(200).figures(OTHER, table, MEAN))
+    first = Resampler(200).measure(KEY, table, MEAN).draws
+    assert np.array_equal(first, Resampler(200).measure(KEY, table, MEAN).draws)
+    assert not np.array_equal(first, Resampler(200).measure(OTHER, table, MEAN).draws)
 
 
 def test_spread_of_the_draws_is_the_standard_error_of_a_mean():
     scores = np.random.default_rng(0).normal(5, 2, 400)
-    draws = Resampler(4000).figures(KEY, np.column_stack([scores, np.ones(400)]), MEAN)
+    draws = Resampler(4000).measure(KEY, np.column_stack([scores, np.ones(400)]), MEAN).draws
     assert draws.mean() == pytest.approx(scores.mean(), abs=0.02)
     assert draws.std() == pytest.approx(scores.std() / 20, rel=0.06)
 
 
 def test_every_draw_holds_as_many_examples_as_there_are():
     table = np.column_stack([np.ones(30), np.full(30, 3.0)])
-    assert np.allclose(Resampler(100).figures(KEY, table, RATIO), 1 / 3)
+    assert np.allclose(Resampler(100).measure(KEY, table, RATIO).draws, 1 / 3)
 
 
 def test_interval_covers_the_truth_as_often_as_it_says():
@@ -93,7 +93,7 @@ def test_interval_covers_the_truth_as_often_as_it_says():
     covered = 0
     for _ in range(400):
         table = np.column_stack([rng.normal(0, 1, 100), np.ones(100)])
-        low, high = percentiles(resampler.figures(KEY, table, MEAN))
+        low, high = percentiles(resampler.measure(KEY, table, MEAN).draws)
         covered += low <= 0 <= high
     assert 0.91 <= covered / 400 <= 0.98
 
@@ -103,7 +103,9 @@ def test_pairs_cancel_what_both_share():
     hard = rng.normal(0, 1, 300)  # how hard each example is, for everybody
     scores = [hard + 0.05 * rng.normal(0, 1, 300) for _ in range(2)]
     resampler = Resampler(2000)
-    draws = [resampler.figures(KEY, np.column_stack([one, np.ones(300)]), MEAN) for one in scores]
+    draws = [
+        resampler.measure(KEY, np.column_stack([one, np.ones(300)]), MEAN).draws for one in scores
+    ]
     variances = np.array([one.var(ddof=1) for one in draws])
     paired = difference_variances(draws, variances, [KEY, KEY])[0, 1]
     unpaired = difference_variances([None, None], variances, [None, None])[0, 1]

@@ -11,9 +11,11 @@ from made_up import Mechanism
 from bench.store.result import Result
 from bench.store.store import Store
 from reports import load as frames
-from reports.load import Catalogue, Frame
+from reports.catalogue import Catalogue
+from reports.load import Frame
 from reports.pages.report import Report, build_report
 from reports.pages.site import pages, report_text
+from reports.results import read
 from reports.statistics.baselines import Selection, select_by_validation
 from reports.tables import Number
 
@@ -74,7 +76,7 @@ def test_page_and_text_say_so(told: Report) -> None:
 
 def frame_of(maker: Any, ends: dict[str, list[dict[str, float] | None]]) -> Frame:
     """The maker's frame with other ends of the curves of some scores, by seed."""
-    results, _ = frames.read(maker.store)
+    results, _ = read(maker.store)
     (frame,) = frames.collect("store", results, Catalogue()).frames
     changed: list[Any] = []
     for one in frame.contenders:

@@ -8,7 +8,9 @@ import pytest
 from simulated_figures import simulated
 
 from bench.store.store import Store
-from reports.load import Catalogue, collect, read
+from reports.catalogue import Catalogue
+from reports.load import collect
+from reports.results import read
 from reports.statistics import analyse
 from reports.statistics.equivalence import EQUAL, LARGER, ONE_SEED, OPEN, equivalence
 from reports.statistics.frames import differences_of

@@ -18,7 +18,7 @@ from reports.statistics.significance import (
     SeedVariance,
     correct_examples,
     detectable_difference,
-    difference_p,
+    difference_estimate,
     difference_variances,
     holm,
     holm_pairs,
@@ -186,14 +186,14 @@ def test_a_comparison_has_no_more_freedom_than_all_seeds_together():
 
 def test_paired_p_is_the_one_sample_t_test_where_only_seeds_vary():
     values = [0.5, 1.5, 1.0]
-    p = difference_p(
+    found = difference_estimate(
         1.0,
         example_variance=0.0,
         seed_variance=float(np.var(values, ddof=1)),
         seeds=3,
         freedom=2,
     )
-    assert p == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+    assert found.p == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
 
 
 def test_unknown_seeds_leave_the_decision_to_the_examples():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -161,7 +161,7 @@ def build_report(
     if publish:
         results = tuple(map(publishable, results))
         address = PurePosixPath(address).name
-        problems = tuple(problem.replace(store.address, address) for problem in problems)
+        problems = _without_place(problems, store)
     known = catalogue or catalogue_of(result.cell for result in results)
     collection = collect(address, results, known, problems)
     sections = tuple(_section(frame, store, known, publish) for frame in collection.frames)
@@ -179,6 +179,11 @@ def build_report(
     )
 
 
+def _without_place(lines: Sequence[str], store: Store) -> tuple[str, ...]:
+    """The lines with the store's name in place of its address."""
+    return tuple(line.replace(store.address, PurePosixPath(store.address).name) for line in lines)
+
+
 def _section(frame: Frame, store: Store, catalogue: Catalogue, publish: bool) -> Section:
     analysis = analyse(frame, store)
     setting = frame.setting
@@ -187,6 +192,11 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue, publish: bool) ->
     task = catalogue.task(frame.setting.task)
     examples = store if sharing.shown else WithoutExamples(store, sharing)
     looked, outputs = explorer(analysis, examples)
+    cells = list(cell_pages(analysis, task, looked, outputs))
+    notes = (*analysis.notes, *looked.notes)
+    if publish:
+        notes = _without_place(notes, store)
+        cells = [replace(one, notes=_without_place(one.notes, store)) for one in cells]
     return Section(
         setting=frame.setting,
         analysis=analysis,
@@ -206,7 +216,7 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue, publish: bool) ->
         against_cost=quality_against_cost(analysis, styles),
         explorer=looked,
         signatures=signatures(frame.done),
-        notes=(*sharing.notes, *analysis.notes, *looked.notes, *run_notes(frame.done)),
+        notes=(*sharing.notes, *notes, *run_notes(frame.done)),
         sharing=sharing,
-        cells=tuple(cell_pages(analysis, task, looked, outputs)),
+        cells=tuple(cells),
     )

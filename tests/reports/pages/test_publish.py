@@ -78,6 +78,16 @@ def test_everything_is_shown_to_the_user_alone(store, tmp_path):
     assert b"left out of this published report" not in texts
 
 
+def test_notes_on_unreadable_examples_do_not_tell_where_the_store_lies(tmp_path):
+    store = fill(tmp_path / "private" / "runs", ("generated",))
+    for path in (tmp_path / "private" / "runs" / "trials").glob("*.predictions.jsonl"):
+        path.write_text("{")
+    assert str(tmp_path) in str(build_report(store, studies=()).sections[0].notes)
+    write_published(build_report(store, studies=(), publish=True), tmp_path / "out")
+    texts = b"\n".join(files(tmp_path / "out").values())
+    assert str(tmp_path).encode() not in texts and b"predictions.jsonl" in texts
+
+
 def test_messages_of_failures_and_the_place_of_the_store_stay(published, store):
     texts = b"\n".join(files(published).values())
     assert b"line 3" not in texts and b"the store has the message" in texts

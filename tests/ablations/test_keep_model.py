@@ -70,7 +70,7 @@ def put(store: Store, cell: Cell, loss: float, *, model: Keep | None = None) -> 
     curve = ({"step": 1.0, "validation_loss": loss},)
     store.put(fake_result(cell).model_copy(update={"curve": curve}))
     if model is not None:
-        told = {"processor": {}, "package_version": "1", "validation_loss": loss}
+        told = {"settings": {}, "processor": {}, "package_version": "1", "validation_loss": loss}
         store.models.put(ModelHeader(cell_json=cell.to_json(), keep=model, **told), {})
 
 

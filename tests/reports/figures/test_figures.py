@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.figures import series as drawn_series
-from reports.figures.cost import COLUMNS, _drawn, cost_frame, pareto_front, quality_against_cost
+from reports.figures.cost import (
+    COLUMNS,
+    _drawn,
+    _Point,
+    cost_frame,
+    pareto_front,
+    quality_against_cost,
+)
 from reports.figures.curves import curves_frame, training_curves
 from reports.figures.lengths import by_length
 from reports.figures.seeds import seeds_figure
@@ -113,9 +120,9 @@ def test_costs_are_means_with_the_intervals_of_the_tables(analysis):
             assert row["amount"] == pytest.approx(sum(spent) / len(spent))
 
 
-def spots(count: int) -> list[tuple]:
+def spots(count: int) -> list[_Point]:
     return [
-        ("parameters", str(n), f"a{n}", "dot", n != 3, 1, n + 1.0, float(n), None, None)
+        _Point("parameters", str(n), f"a{n}", "dot", n != 3, 1, n + 1.0, float(n), None, None)
         for n in range(count)
     ]
 
@@ -133,7 +140,7 @@ def test_of_many_spots_the_best_and_the_front_are_drawn():
 def test_names_find_room_or_are_left_to_the_tooltip():
     few = _drawn(spots(5), True, True)
     assert [row[-1] for row in few] == [f"a{n}{' †' if n == 3 else ''}" for n in range(5)]
-    same = [(*row[:6], 1.0, 5.0, None, None) for row in spots(8)]
+    same = [row._replace(amount=1.0, value=5.0) for row in spots(8)]
     assert sum(bool(row[-1]) for row in _drawn(same, True, True)) <= 1
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from made_up import MECHANISMS
 
@@ -134,7 +136,8 @@ def test_findings_claim_no_order_within_a_group(report):
     group = section.analysis.main.best()
     assert len(group) > 1
     assert "Not to be told apart" in first
-    assert any("none" in sentence and "12 of 12" in sentence for sentence in section.findings)
+    ahead = "1[012] of 12 mechanisms are better beyond chance"  # the figures are drawn at random
+    assert any(re.match(f"The control none .*{ahead}", one) for one in section.findings)
     assert any("“long”, none loses most" in sentence for sentence in section.findings)
 
 

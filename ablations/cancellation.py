@@ -259,13 +259,17 @@ def descendants() -> list[psutil.Process]:
     return psutil.Process().children(recursive=True)
 
 
+#: What a killed process may take to be gone, on a busy machine.
+_DEATH_SECONDS = 10.0
+
+
 def end_processes(processes: Iterable[psutil.Process], patience: float = 5.0) -> None:
     """Wait some seconds for processes to end by themselves, then kill the others."""
     _, alive = psutil.wait_procs(list(processes), timeout=patience)
     for process in alive:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(alive, timeout=patience)
+    psutil.wait_procs(alive, timeout=_DEATH_SECONDS)  # and no zombie stays of those of ours
 
 
 def kill_all() -> None:

@@ -205,9 +205,11 @@ def _impossible_alignment(figures: AlignmentFigures) -> Iterator[str]:
         return
     if not figures.coverage:
         yield "it has figures, and nothing was judged"
-    # Every unit judged has a link or more: AER = 1 - (hits + hits) / (units + links).
-    if aer < 1 - right - ROUNDED:
-        yield f"aer {aer:.4g} is less than 1 - pointing_accuracy, {1 - right:.4g}"
+    # AER = 1 - (sure hits + hits) / (units + sure links), and no more sure hits than hits or than
+    # sure links: it is lowest where all hits are sure and nothing else is.
+    least = (1 - right) / (1 + max(right, 0.0))
+    if aer < least - ROUNDED:
+        yield f"aer {aer:.4g} is less than pointing_accuracy {right:.4g} allows, {least:.4g}"
     if right > ROUNDED and mass <= 0:
         yield f"pointing_accuracy {right:.4g} without any mass_on_gold"
     if mass > 1 - 1e-9 and right < 1 - ROUNDED:

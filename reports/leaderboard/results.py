@@ -107,6 +107,7 @@ class Results:
 
     @property
     def core_hours(self) -> float:
+        """Those of the models whose processor time was measured."""
         return sum(one.cost.core_seconds or 0.0 for one in self.results) / 3600
 
 
@@ -340,6 +341,8 @@ def page_text(results: Results, notes: str, pictures: Sequence[str]) -> str:
     """
     failed = sum(one.converged is False for one in results.results)
     done = len(results.cells) - len(results.open)
+    measured_models = sum(one.cost.core_seconds is not None for one in results.results)
+    of = f" for {measured_models} of them" if measured_models < len(results.results) else ""
     blocks = [
         f"# {TITLE if results.study.name == STUDY else results.study.title}",
         "<!-- Written by `make results` from reports/leaderboard/entries; change results_notes.md "
@@ -348,7 +351,7 @@ def page_text(results: Results, notes: str, pictures: Sequence[str]) -> str:
         f"`{results.study.name}` (data sets x mechanisms x "
         f"{formats.plural(len(results.seeds), 'seed')}), and what studies named after papers add: "
         f"{len(results.results)} trained models, {results.core_hours:.1f} "
-        f"core-hours. {failed} had not converged and are marked \N{DAGGER} "
+        f"core-hours{of}. {failed} had not converged and are marked \N{DAGGER} "
         "([statistics](statistics.md#converged-or-not)). Every figure is worked out again from the "
         "bundles in `reports/leaderboard/entries`.",
         f"```\nattnbench sweep {results.study.name} --data-root DIR --seeds {len(results.seeds)}\n"

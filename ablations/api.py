@@ -62,9 +62,9 @@ def run(
         device: auto, cpu, cuda or cuda:N.
         threads: of the CPU; other numbers than 1 may change the last bits of results.
 
-    Raises UsageError for names, options, data or a store that cannot be used and for a cell that
-    another process runs, and
-    `ablations.trial_interface.NotStoredError` where the store cannot hold the result.
+    Raises UsageError for names, options, data or a store that cannot be used, and for a cell that
+    another process runs; `ablations.trial_interface.NotStoredError` where the store cannot hold
+    the result.
     """
     if threads < 1:
         raise UsageError(f"must be ≥ 1, got {threads}", where="threads")

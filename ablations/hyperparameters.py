@@ -29,6 +29,7 @@ from bench.errors import UsageError
 from bench.store.cell import Cell, Scalar
 from bench.store.result import Result
 from bench.store.store import Store
+from tasks.plan import current_results
 
 
 class SearchRecord(BaseModel):
@@ -292,7 +293,7 @@ class _Found:
 
 
 def _results(store: Store | None) -> dict[str, Result]:
-    return {one.hash: one for one in store.results(problems=[])} if store else {}
+    return {one.hash: one for one in current_results(store, [])} if store else {}
 
 
 def _planned(found: Sequence[_Found], store: Store | None) -> SweepPlan:

@@ -27,7 +27,7 @@ from bench.store.cell import Cell
 from bench.store.models import Keep
 from bench.store.result import Provenance, Result, split_differences, utc_now
 from bench.store.store import Problem, Store
-from tasks.plan import Splits, other_settings
+from tasks.plan import Splits, outdated_settings
 
 Order = Callable[[Sequence[Cell], Mapping[str, float]], Sequence[Cell]]
 
@@ -42,7 +42,7 @@ class SweepPlan:
         to_run: those to run, in this order.
         unusable: records of the store that cannot be used, whose cells are run again.
         other_data: cells to run that are stored for other data, each with where its result is from.
-        other_settings: cells to run that are stored with settings that their budget had before,
+        outdated_settings: cells to run that are stored with settings that their budget had before,
             each with the first difference.
         expected: seconds of cells to run that cells like them took, by hash (`expected_seconds`).
     """
@@ -52,7 +52,7 @@ class SweepPlan:
     to_run: tuple[Cell, ...]
     unusable: tuple[Problem, ...] = ()
     other_data: tuple[tuple[Cell, Provenance], ...] = ()
-    other_settings: tuple[tuple[Cell, str], ...] = ()
+    outdated_settings: tuple[tuple[Cell, str], ...] = ()
     expected: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -163,7 +163,7 @@ def plan_sweep(
     wanted, outdated = {cell.hash for cell in unique}, dict[str, str]()
     for result in store.results(unusable) if store else ():
         if result.status == "done":
-            differences = other_settings(result) if result.hash in wanted else []
+            differences = outdated_settings(result) if result.hash in wanted else []
             if differences:
                 outdated[result.hash] = differences[0]
             elif result.hash not in again:
@@ -248,8 +248,9 @@ def run_sweep(
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{options.study or 'sweep'}-{secrets.token_hex(3)}"
     options = replace(options, sweep=name, sweep_began=utc_now())
     labels = {cell.hash: cell.label for cell in plan.to_run}
-    notes = {cell.hash: noted_seconds(cell) for cell in plan.to_run}
-    noted = {hash: seconds for hash, seconds in notes.items() if seconds is not None}
+    noted = {
+        cell.hash: seconds for cell in plan.to_run if (seconds := noted_seconds(cell)) is not None
+    }
     tally = Tally(labels, len(plan.stored), plan.expected, noted)
     status = StatusWriter(store, name, options.study or "", lambda: progress.nodes)
     progress = Progress(tally, [renderer, status])
@@ -298,11 +299,11 @@ def describe_unusable(plan: SweepPlan) -> Sequence[str]:
     return [f"{count} records cannot be used, so that their cells run again; first: {first}"]
 
 
-def describe_other_settings(plan: SweepPlan) -> Sequence[str]:
+def describe_outdated_settings(plan: SweepPlan) -> Sequence[str]:
     """One line on the cells that are stored with other settings, if there are any."""
-    if not plan.other_settings:
+    if not plan.outdated_settings:
         return []
-    count, (cell, difference) = len(plan.other_settings), plan.other_settings[0]
+    count, (cell, difference) = len(plan.outdated_settings), plan.outdated_settings[0]
     cells = "1 cell is" if count == 1 else f"{count:,} cells are"
     return [
         f"{cells} stored with settings that the budget had before, so that "

@@ -302,8 +302,8 @@ def _ratio(amount: float, seconds: float, digits: int = 2) -> float | None:
 
 
 def _core_seconds(module: pl.LightningModule, begun: float, options: TrialOptions) -> float | None:
-    """Processor time since `begun`, and that of the training before it was interrupted; None where
-    other processors do the work, or other processes take part in it."""
+    """Processor time since `begun`, and that of the training before it was interrupted; None on a
+    GPU, and where several processes train together."""
     if options.device != "cpu" or options.ranks > 1:
         return None
     return round(time.process_time() - begun + getattr(module, "earlier_core_seconds", 0.0), 3)

@@ -15,15 +15,15 @@ from pydantic import TypeAdapter
 
 from ablations.trial_progress import TrialProgress
 from bench.errors import reason_of
-from bench.store.cell import Cell, Scalar
+from bench.store.cell import Cell
 from bench.store.models import Keep
 from bench.store.result import Failure, Primary, Provenance, Result, provenance
 from bench.tracking import Mode, NullTracker, Tracker
-from tasks.plan import other_settings, resolve
+from tasks.base import Paths
+from tasks.plan import outdated_settings, resolve
 
 if TYPE_CHECKING:
     from bench.store.store import Store
-    from tasks.base import Paths
 
 _log = logging.getLogger(__name__)
 
@@ -99,8 +99,6 @@ class TrialOptions:
             store: keeps results, and what is prepared; without one that lies in the user's cache.
             others: attributes by name.
         """
-        from tasks.base import Paths
-
         return cls(
             store_address=None if store is None else store.address,
             data_root=None if data_root is None else str(data_root),
@@ -118,8 +116,6 @@ class TrialOptions:
 
     def paths(self) -> Paths:
         """Folders that the task may read and write; the cache folder is made."""
-        from tasks.base import Paths
-
         cache = Path(self.cache).expanduser()
         cache.mkdir(parents=True, exist_ok=True)
         return Paths(None if self.data_root is None else Path(self.data_root), cache)
@@ -222,10 +218,6 @@ def was_stopped(result: Result) -> bool:
     return any(note.startswith(_STOPPED) for note in result.provenance.notes)
 
 
-def _settings_of(cell: Cell) -> Mapping[str, Scalar]:
-    return resolve(cell).stated_settings
-
-
 def stopped_result(
     cell: Cell, options: TrialOptions, figures: Mapping[str, float], *, started: str
 ) -> Result:
@@ -239,7 +231,7 @@ def stopped_result(
         hash=cell.hash,
         cell_json=cell.to_json(),
         status="done",
-        settings=_settings_of(cell),
+        settings=resolve(cell).stated_settings,
         **validation_figures(figures["validation_loss"], figures["step"]),
         provenance=options.provenance(started, notes=[note]),
     )
@@ -291,7 +283,7 @@ def _held(cell: Cell, store: Store) -> Result | None:
 
 
 def _counts(result: Result) -> bool:
-    return result.status == "done" and not other_settings(result)
+    return result.status == "done" and not outdated_settings(result)
 
 
 def stored_result(cell: Cell, options: TrialOptions) -> Result | None:

@@ -13,6 +13,7 @@ from bench.store.cell import Scalar
 from bench.store.result import Result
 from reports.catalogue import Catalogue
 from reports.load import BenchmarkSetting, Contender, benchmark_settings, contender_of, say_once
+from tasks.plan import current_results
 
 if TYPE_CHECKING:
     from ablations.hyperparameters import SearchRecord
@@ -86,7 +87,7 @@ def searched_mechanisms(
     except UsageError:
         return []
     records = [one for one in read_searches(found) if study in (None, one.study)]
-    results = {one.hash: one for one in found.results(problems=[])} if records else {}
+    results = {one.hash: one for one in current_results(found, [])} if records else {}
     settings = benchmark_settings(list(results.values()), catalogue)
     made = [_mechanism(one, results, settings, catalogue) for one in records]
     mechanisms = [one for one in made if one is not None]

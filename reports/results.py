@@ -20,8 +20,9 @@ import pandas as pd
 
 from bench.errors import UsageError, unknown_name
 from bench.store.result import AlignmentFigures, Cost, Result
+from bench.store.store import Problem
 from reports.data import fingerprint_of, without_data
-from tasks.plan import other_settings
+from tasks.plan import current_results
 
 if TYPE_CHECKING:
     from bench.store.store import Store
@@ -385,23 +386,10 @@ def wide(records: Sequence[Result]) -> pd.DataFrame:
 
 
 def read(store: Store) -> tuple[list[Result], list[str]]:
-    """Read the results of a store; return them with a line for each record that cannot be used.
-
-    A result with other settings than its cell has here is none of them: its budget has changed
-    since, and others of its table were trained with the new ones, or will be.
-    """
-    from bench.store.store import Problem
-
+    """Read the results of a store; return them with a line for each record that cannot be used or
+    has outdated settings (`tasks.plan.current_results`)."""
     problems: list[Problem] = []
-    found = []
-    for result in store.results(problems):
-        if differences := other_settings(result):
-            first = f"{differences[0]}{' and more' if len(differences) > 1 else ''}"
-            what = f"trained with settings that its budget had before ({first})"
-            problems.append(Problem(f"{store.address}/trials/{result.hash}.json", what))
-        else:
-            found.append(result)
-    return found, list(map(str, problems))
+    return list(current_results(store, problems)), list(map(str, problems))
 
 
 def of_study(results: Sequence[Result], study: str) -> list[Result]:

@@ -8,7 +8,7 @@ options checked against the schema of whoever owns them, and dropped where they 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -22,7 +22,8 @@ from bench.attention import BACKBONES, Backbone
 from bench.attention.registries import NO_SCORE, attentions, normalisers, score_of, scores
 from bench.errors import NotApplicable, UsageError, one_line, unknown_name
 from bench.store.cell import LARGEST_SEED, Cell, Scalar
-from bench.store.result import Result, SplitIdentity
+from bench.store.result import Result, SplitIdentity, setting_differences
+from bench.store.store import Problem, Store
 from tasks.base import Dataset, Plan, Task, datasets, tasks
 from tasks.settings import BUDGETS
 
@@ -125,20 +126,33 @@ def resolve(cell: Cell) -> Plan:
     return plan
 
 
-def other_settings(result: Result) -> list[str]:
-    """The settings of a result that its cell would not be trained with here, a phrase each, as in
-    "max_steps=300, not 400": its budget has changed since. None where the result does not say what
-    it was trained with, and where the cell's names are not known here."""
-    stated = result.settings
+def outdated_settings(result: Result) -> list[str]:
+    """What differs between the settings of a result and those that its cell would be trained with
+    here: its budget has changed since. Empty where the result does not say what it was trained
+    with, and where the cell's names are not known here."""
+    if not result.settings:
+        return []
     try:
-        here = _settings_here(result.cell.with_seed(0)) if stated else {}
+        here = _settings_here(result.cell.with_seed(0))
     except UsageError:
         return []
-    return [
-        f"{name}={stated.get(name, 'unknown')}, not {here.get(name, 'known')}"
-        for name in (dict.fromkeys((*here, *stated)) if here else ())
-        if name not in stated or name not in here or stated[name] != here[name]
-    ]
+    return setting_differences(result.settings, here)
+
+
+def current_results(store: Store, problems: list[Problem]) -> Iterator[Result]:
+    """The results of a store, without those of outdated settings: others of their table were
+    trained with the new ones, or will be.
+
+    Args:
+        problems: gets one entry per record that is left out or cannot be used.
+    """
+    for result in store.results(problems):
+        if differences := outdated_settings(result):
+            first = f"{differences[0]}{' and more' if len(differences) > 1 else ''}"
+            what = f"trained with settings that its budget had before ({first})"
+            problems.append(Problem(f"{store.address}/trials/{result.hash}.json", what))
+        else:
+            yield result
 
 
 @lru_cache(maxsize=4096)

@@ -157,11 +157,11 @@ def _no_model(cell: Cell, store: Store, keep: Keep) -> str:
 def _note_stored_otherwise(cell: Cell, store: Store, splits: Mapping[str, Splits]) -> None:
     """Say where the store has the cell for other data or with other settings, if that is looked up
     at next to no cost."""
-    from ablations.sweep import describe_other_data, describe_other_settings, plan_sweep
+    from ablations.sweep import describe_other_data, describe_outdated_settings, plan_sweep
 
     if store.is_local and (cell.data or store.has(cell.hash)):
         plan = plan_sweep([cell], store)
-        note("note", [*describe_other_data(plan, splits), *describe_other_settings(plan)])
+        note("note", [*describe_other_data(plan, splits), *describe_outdated_settings(plan)])
 
 
 def _run(

@@ -216,7 +216,7 @@ def _dry_run(study: Study, expansion: Expansion, address: str, args: argparse.Na
     from ablations.sweep import (
         ORDERS,
         describe_other_data,
-        describe_other_settings,
+        describe_outdated_settings,
         describe_unusable,
         plan_sweep,
     )
@@ -242,7 +242,7 @@ def _dry_run(study: Study, expansion: Expansion, address: str, args: argparse.Na
         sys.stdout.write(f"{word:5}  {cell.hash[:12]}  {cell.label} [{cell.budget}]\n")
     note("warning", describe_unusable(plan))
     note("note", describe_other_data(plan, splits))
-    note("note", describe_other_settings(plan))
+    note("note", describe_outdated_settings(plan))
     note("note", _describe_lacking(lacking, args))
     for pair in expansion.refused:
         place = f" in a {pair.backbone} model" if pair.backbone else ""
@@ -288,7 +288,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         describe_elsewhere,
         describe_failures,
         describe_other_data,
-        describe_other_settings,
+        describe_outdated_settings,
         describe_unusable,
         plan_sweep,
         run_sweep,
@@ -351,7 +351,7 @@ def _sweep(study: Study, expansion: Expansion, address: str, args: argparse.Name
         options = search.with_notes(options, due)
     note("warning", describe_unusable(plan))
     note("note", describe_other_data(plan, splits))
-    note("note", describe_other_settings(plan))
+    note("note", describe_outdated_settings(plan))
     note("note", _describe_lacking(lacking, args))
     others = "".join(f", {name} in {store.scratch / name}" for name in track)
     trackers = f"W&B {tracking.mode} ({tracking.reason}){others}"

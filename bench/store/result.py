@@ -150,6 +150,16 @@ def split_differences(
     return found
 
 
+def setting_differences(stated: Mapping[str, Scalar], here: Mapping[str, Scalar]) -> list[str]:
+    """What differs between the settings that a trial was trained with and those that its cell has
+    here, a phrase for each: `max_steps=300, not 400`."""
+    return [
+        f"{name}={stated.get(name, 'unknown')}, not {here.get(name, 'known')}"
+        for name in dict.fromkeys((*here, *stated))
+        if name not in stated or name not in here or stated[name] != here[name]
+    ]
+
+
 class Provenance(Record):
     """Provenance of a result. Times are ISO 8601 in UTC.
 

@@ -16,6 +16,7 @@ from bench.attention.registries import attentions
 from bench.errors import UsageError
 from bench.hardware import count_parameters
 from bench.store.cell import Cell, Scalar
+from bench.store.result import setting_differences
 from reports.leaderboard.bundle import Manifest, Mechanism, Problem, climbs, plain
 from reports.leaderboard.rules import Limits, Rules
 from tasks.base import Plan, TaskData
@@ -120,17 +121,11 @@ def check_settings(
 
 
 def _other_settings(stated: Mapping[str, Scalar], plan: Plan) -> Iterator[str]:
-    here = plan.stated_settings
     if not stated:
         yield "its record does not say with which settings it was trained"
         return
-    for name in sorted({*here, *stated}):
-        if name not in stated or name not in here:
-            where = "its record" if name in stated else "the suite"
-            yield f"only {where} has a setting {plain(name)}"
-        elif stated[name] != here[name]:
-            was = plain(stated[name])
-            yield f"{name} is {here[name]} under this budget here, and {was} in its record"
+    for difference in setting_differences(stated, plan.stated_settings):
+        yield f"trained with {plain(difference)}"
 
 
 def missing_seeds(cells: Sequence[Cell], rules: Rules) -> tuple[Problem, ...]:

@@ -113,6 +113,19 @@ def test_cells_run_with_the_settings_of_their_winner(tmp_path: Path) -> None:
     assert tuned(search, cells) == (won.with_seed(3), won.with_seed(4), other)
 
 
+def test_candidates_tried_with_settings_of_another_budget_do_not_win(tmp_path: Path) -> None:
+    store, search = Store.open(tmp_path, create=True), Search(str(tmp_path), 2)
+    first, second = candidates(CELL, 2)
+    for cell, loss, steps in ((first, 2.0, None), (second, 1.0, 9999)):
+        stated = resolve(cell).stated_settings
+        settings = stated if steps is None else {**stated, "max_steps": steps}
+        store.put(tried(cell, loss).model_copy(update={"settings": settings}))
+    assert tuned(search, [CELL]) == (CELL,), "the first one has the budget's own settings"
+    store.put(tried(second, 1.0).model_copy(update={"settings": resolve(second).stated_settings}))
+    [settled] = tuned(search, [CELL])
+    assert settled.options == second.options
+
+
 def test_the_seed_of_candidates_is_nobody_elses(tmp_path: Path) -> None:
     search, cells = Search(str(tmp_path), 3), [CELL, CELL.with_seed(0)]
     with pytest.raises(ValueError, match="seed 0 is that of the candidates"):

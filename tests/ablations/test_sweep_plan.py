@@ -13,7 +13,7 @@ from ablations.sweep import (
     SweepSummary,
     describe_failures,
     describe_other_data,
-    describe_other_settings,
+    describe_outdated_settings,
     describe_unusable,
     plan_sweep,
 )
@@ -85,13 +85,13 @@ def test_results_with_settings_of_another_budget_do_not_count_and_are_told(store
     steps = settings["max_steps"]
     store.put(fake_result(cell).model_copy(update={"settings": settings}))
     assert plan_sweep([cell], store).stored == (cell,)
-    assert describe_other_settings(plan_sweep([cell], store)) == []
+    assert describe_outdated_settings(plan_sweep([cell], store)) == []
     assert finished_result(cell, store) == stored_result(cell, options_of(store))
     old = fake_result(cell).model_copy(update={"settings": {**settings, "max_steps": 9999}})
     store.put(old)
     plan = plan_sweep([cell], store)
     assert plan.to_run == (cell,)
-    assert describe_other_settings(plan) == [
+    assert describe_outdated_settings(plan) == [
         "1 cell is stored with settings that the budget had before, so that it runs again: "
         f"{cell.label} with max_steps=9999, not {steps}"
     ]

@@ -81,11 +81,14 @@ def test_other_settings_in_a_record_are_found(trials, tmp_path: Path) -> None:
     def silent(record: dict[str, Any]) -> None:
         record["settings"] = {}
 
-    for edit, expected in ((stronger, "and 9999 in its record"), (silent, "does not say")):
+    for edit, expected in (
+        (stronger, "trained with max_steps=9999, not 12"),
+        (silent, "does not say"),
+    ):
         changes = {record_of(trials.trial("entailment")): in_record(edit)}
         path = changed(trials.of("entailment"), tmp_path / "b.zip", changes, manifest=displaced)
         said = " ".join(trials.said(path))
-        assert expected in said and ("setting secret" in said) == (edit is stronger)
+        assert expected in said and ("secret=True, not known" in said) == (edit is stronger)
         assert "its placement is previous-state here" in said
 
 

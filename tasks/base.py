@@ -375,6 +375,8 @@ class Task(ABC, Generic[SettingsT, CorpusT, DataT, ModuleT]):
     length_unit: ClassVar[str] = "source words"
     #: What training throughput counts ("target tokens", ...).
     train_unit: ClassVar[str] = "target tokens"
+    #: Whether the pointing accuracy of weights counts the links of their alignment error rate.
+    pointing_counts_links: ClassVar[bool] = True
     Settings: ClassVar[type[Settings]] = Settings
     default_dataset: ClassVar[str] = "synthetic"
     #: The input of a user's own that a trained model takes; a task without cannot keep models.

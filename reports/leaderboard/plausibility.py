@@ -22,7 +22,7 @@ from bench.store.cell import Cell
 from bench.store.result import AlignmentFigures, Cost, Result
 from reports.leaderboard.bundle import Problem, plain
 from reports.leaderboard.checks import named
-from tasks.base import Plan
+from tasks.base import Plan, Task
 from tasks.evaluation.scoring import Prediction
 from tasks.training.convergence import (
     WATCHED,
@@ -76,7 +76,7 @@ def impossible(result: Result, plan: Plan) -> Iterator[str]:
     yield from _impossible_times(result)
     yield from _impossible_curve(result, plan)
     for place, figures in _alignments(result):
-        yield from (f"{place}: {what}" for what in _impossible_alignment(figures))
+        yield from (f"{place}: {what}" for what in _impossible_alignment(figures, plan.task))
 
 
 def impossible_share(cost: Cost, parameters: int) -> Iterator[str]:
@@ -197,7 +197,7 @@ def _alignments(result: Result) -> Iterator[tuple[str, AlignmentFigures]]:
         yield f"alignment.baselines.{plain(name)}", figures
 
 
-def _impossible_alignment(figures: AlignmentFigures) -> Iterator[str]:
+def _impossible_alignment(figures: AlignmentFigures, task: type[Task]) -> Iterator[str]:
     aer, mass, right = figures.aer, figures.mass_on_gold, figures.pointing_accuracy
     if aer is None or mass is None or right is None:
         if not (aer is mass is right is None) or figures.coverage:
@@ -205,11 +205,9 @@ def _impossible_alignment(figures: AlignmentFigures) -> Iterator[str]:
         return
     if not figures.coverage:
         yield "it has figures, and nothing was judged"
-    # AER = 1 - (sure hits + hits) / (units + sure links), and no more sure hits than hits or than
-    # sure links: it is lowest where all hits are sure and nothing else is.
-    least = (1 - right) / (1 + max(right, 0.0))
-    if aer < least - ROUNDED:
-        yield f"aer {aer:.4g} is less than pointing_accuracy {right:.4g} allows, {least:.4g}"
+    # Every unit judged has a link or more: AER = 1 - (hits + hits) / (units + links).
+    if task.pointing_counts_links and aer < 1 - right - ROUNDED:
+        yield f"aer {aer:.4g} is less than 1 - pointing_accuracy, {1 - right:.4g}"
     if right > ROUNDED and mass <= 0:
         yield f"pointing_accuracy {right:.4g} without any mass_on_gold"
     if mass > 1 - 1e-9 and right < 1 - ROUNDED:

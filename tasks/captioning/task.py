@@ -32,6 +32,8 @@ class Captioning(Task[CaptioningSettings, CaptionCorpus, "CaptioningData", "Capt
     headline: ClassVar[str] = "cider"
     length_unit: ClassVar[str] = "objects (synthetic set) or reference words"
     train_unit: ClassVar[str] = "target tokens"
+    # It looks at the centre of a cell, and links at how much of the cell is covered.
+    pointing_counts_links: ClassVar[bool] = False
     inputs: ClassVar[tuple[InputKind, ...]] = ("picture",)
     Settings: ClassVar[type[Settings]] = CaptioningSettings
 

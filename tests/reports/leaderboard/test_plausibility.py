@@ -18,6 +18,7 @@ from bench.store.store import Store
 from reports.leaderboard.bundle import examples_of, record_of, title_problem
 from reports.leaderboard.plausibility import _impossible_alignment, copies
 from reports.leaderboard.submission import submit
+from tasks.base import tasks
 from tasks.evaluation.scoring import Prediction
 
 Record = dict[str, Any]
@@ -59,7 +60,7 @@ FORGED: list[tuple[Callable[[Record], object], str]] = [
     (lambda r: r["alignment"].update(coverage=1.5), "alignment.coverage is 1.5"),
     (lambda r: r["alignment"].update(aer=-0.1), "alignment.aer is -0.1"),
     (lambda r: r["alignment"]["forced"].update(mass_on_gold=2.0), "alignment.forced.mass_on_gold"),
-    (lambda r: r["alignment"]["forced"].update(aer=0.0), "is less than pointing_accuracy"),
+    (lambda r: r["alignment"]["forced"].update(aer=0.0), "is less than 1 - pointing_accuracy"),
     (lambda r: r["alignment"]["forced"].update(aer=None), "some of its figures are missing"),
     (
         lambda r: r["alignment"]["baselines"]["uniform"].update(pointing_accuracy=-1.0),
@@ -263,14 +264,8 @@ def test_seeds_are_copies_where_outputs_or_likelihoods_are_known_to_be_the_same(
     assert [copy.is_refused for copy in found] == ([True] if copied else [])
 
 
-def test_units_with_possible_links_alone_lower_the_error_rate() -> None:
-    """204 units, 145 of them right, 98 of these by the 136 sure links."""
-    figures = AlignmentFigures(
-        aer=1 - (98 + 145) / (204 + 136),
-        mass_on_gold=0.64,
-        pointing_accuracy=145 / 204,
-        coverage=0.39,
-    )
-    assert figures.aer < 1 - figures.pointing_accuracy
-    assert list(_impossible_alignment(figures)) == []
-    assert list(_impossible_alignment(figures.model_copy(update={"aer": 0.16})))
+@pytest.mark.parametrize("task", tasks.names())
+def test_an_error_rate_below_that_of_pointing_is_of_boxes_alone(task: str) -> None:
+    """The centre of a cell may lie outside a box that covers more than half of it."""
+    figures = AlignmentFigures(aer=0.285, mass_on_gold=0.64, pointing_accuracy=0.71, coverage=0.39)
+    assert bool(list(_impossible_alignment(figures, tasks.get(task)))) == (task != "captioning")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from reports.candidates import searched_mechanisms
@@ -22,7 +21,7 @@ from reports.pages.comparisons import Comparisons, comparisons
 from reports.pages.explorer import Explorer, explorer
 from reports.pages.findings import findings
 from reports.pages.headlines import answer, headlines
-from reports.pages.sharing import EVERYTHING, Sharing, WithoutExamples, publishable, sharing_of
+from reports.pages.sharing import EVERYTHING, PublishedStore, Sharing, publishable, sharing_of
 from reports.pages.tuning import TuningSection, tuning_sections
 from reports.replication import Replication, paper_studies, replicate
 from reports.results import study_name, wide
@@ -156,15 +155,12 @@ def build_report(
 
     Raises UsageError for a store without results, and for a study that none of them is from.
     """
-    loaded = load(store, study=study)
-    results, problems, address = loaded.records, loaded.problems, store.address
-    if publish:
-        results = tuple(map(publishable, results))
-        address = PurePosixPath(address).name
-        problems = _without_place(problems, store)
+    shown = PublishedStore(store) if publish else store
+    loaded = load(shown, study=study)
+    results = tuple(map(publishable, loaded.records)) if publish else loaded.records
     known = catalogue or catalogue_of(result.cell for result in results)
-    collection = collect(address, results, known, problems)
-    sections = tuple(_section(frame, store, known, publish) for frame in collection.frames)
+    collection = collect(shown.address, results, known, loaded.problems)
+    sections = tuple(_section(frame, shown, known, publish) for frame in collection.frames)
     if studies is None:
         studies = paper_studies() if catalogue is None else ()
     if study is not None:
@@ -174,14 +170,9 @@ def build_report(
         collection,
         known,
         sections,
-        tuple(replicate(studies, results, store, known)),
+        tuple(replicate(studies, results, shown, known)),
         tuning_sections(searched),
     )
-
-
-def _without_place(lines: Sequence[str], store: Store) -> tuple[str, ...]:
-    """The lines with the store's name in place of its address."""
-    return tuple(line.replace(store.address, PurePosixPath(store.address).name) for line in lines)
 
 
 def _section(frame: Frame, store: Store, catalogue: Catalogue, publish: bool) -> Section:
@@ -190,13 +181,8 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue, publish: bool) ->
     sharing = sharing_of(setting.task, setting.dataset) if publish else EVERYTHING
     styles = Styles(frame, [entry.name for entry in catalogue.scores])
     task = catalogue.task(frame.setting.task)
-    examples = store if sharing.shown else WithoutExamples(store, sharing)
+    examples = PublishedStore(store, sharing) if publish else store
     looked, outputs = explorer(analysis, examples)
-    cells = list(cell_pages(analysis, task, looked, outputs))
-    notes = (*analysis.notes, *looked.notes)
-    if publish:
-        notes = _without_place(notes, store)
-        cells = [replace(one, notes=_without_place(one.notes, store)) for one in cells]
     return Section(
         setting=frame.setting,
         analysis=analysis,
@@ -216,7 +202,7 @@ def _section(frame: Frame, store: Store, catalogue: Catalogue, publish: bool) ->
         against_cost=quality_against_cost(analysis, styles),
         explorer=looked,
         signatures=signatures(frame.done),
-        notes=(*sharing.notes, *notes, *run_notes(frame.done)),
+        notes=(*sharing.notes, *analysis.notes, *looked.notes, *run_notes(frame.done)),
         sharing=sharing,
-        cells=tuple(cells),
+        cells=tuple(cell_pages(analysis, task, looked, outputs)),
     )

@@ -9,10 +9,10 @@ of failures, which may quote a line of the data.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from bench.errors import UsageError
-from bench.store.files import open_files
 from bench.store.result import Result
 from bench.store.store import Store
 from tasks.base import datasets, tasks
@@ -48,18 +48,24 @@ def sharing_of(task: str, dataset: str) -> Sharing:
     return Sharing(True, (note.rstrip(),))
 
 
-class WithoutExamples(Store):
-    """The store of a report, for what shows examples: it has none, and says why."""
+class PublishedStore(Store):
+    """A store as a published report shows it: told of by its name, not by its address, and where
+    examples are not shown it has none, and says why."""
 
-    def __init__(self, store: Store, sharing: Sharing) -> None:
-        super().__init__(open_files(store.address))
-        self._why = " ".join(sharing.notes)
+    def __init__(self, store: Store, sharing: Sharing = EVERYTHING) -> None:
+        super().__init__(store._files)
+        self.address = PurePosixPath(store.address).name
+        self._sharing = sharing
 
     def predictions(self, hash: str) -> list[dict[str, Any]]:
-        raise UsageError(self._why)
+        if not self._sharing.shown:
+            raise UsageError(" ".join(self._sharing.notes))
+        return super().predictions(hash)
 
     def traces(self, hash: str) -> list[dict[str, Any]]:
-        raise KeyError(hash)
+        if not self._sharing.shown:
+            raise KeyError(hash)
+        return super().traces(hash)
 
 
 def publishable(result: Result) -> Result:

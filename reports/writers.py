@@ -13,6 +13,8 @@ from reports.formats import yes_or_no
 from reports.latex_width import WIDEST_TEXT, column_width, fitting, heading_lines, text_width
 from reports.tables import UNCONVERGED, Entry, Label, Missing, Number, Row, Table
 
+# In place of cells that another one spans.
+_SPANNED = "\N{NULL}"
 # A spreadsheet takes texts that begin so for formulas.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -122,44 +124,36 @@ def _latex_part(part: Table, table: Table, condition: str, number: int, count: i
         number: of the part, from 1, or 0 where it is the whole table.
         count: of the parts.
     """
+    spare = [] if part.columns else [("", "")]  # for rows of a table without columns
+    width = len(part.columns) + len(spare)
+    grid = []
+    for row in part.rows:
+        cells = [_latex_entry(one, shows_notes=part.shows_notes) for one in row.entries]
+        cells += [""] * (width - len(cells))
+        if row.spanning:
+            told = _latex_entry(row.spanning, shows_notes=part.shows_notes)
+            cells = [rf"\multicolumn{{{width}}}{{c}}{{{told}}}", *[_SPANNED] * (width - 1)]
+        grid.append([_latex(row.label) + _latex_mark(row.converged), *cells])
+    columns = pd.MultiIndex.from_tuples([("", _latex(part.corner)), *_latex_heads(part), *spare])
+    frame = pd.DataFrame(grid, columns=columns if part.grouped else columns.droplevel(0))
     title = f"{table.title} ({number} of {count})" if number else table.title
-    label = f"tab:{table.name}" + (f"-{number}" if number > 1 else "")
-    over, heads = _latex_heads(part)
+    text = frame.style.hide(axis="index").to_latex(
+        hrules=True,
+        position_float="centering",
+        caption=_latex(f"{title}. {condition}" if condition else title),
+        label=f"tab:{table.name}" + (f"-{number}" if number > 1 else ""),
+        column_format=_latex_columns(part),
+        multicol_align="c",
+    )
+    text = text.replace(f" & {_SPANNED}", "")
+    if part.grouped:
+        text = re.sub(
+            r"(\\toprule\n.*\n)", lambda head: f"{head[0]}{_rules(part)}\n", text, count=1
+        )
     notes = _latex_notes(table) if number in (0, count) else []
-    lines = [
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{_latex(f'{title}. {condition}' if condition else title)}}}",
-        rf"\label{{{label}}}",
-        rf"\begin{{tabular}}{{{_latex_columns(part)}}}",
-        r"\toprule",
-        *([_latex_line(["", *over]), _rules(part)] if part.grouped else []),
-        _latex_line([_latex(part.corner), *heads]),
-        r"\midrule",
-        *(_latex_line(_latex_cells(row, part)) for row in part.rows),
-        r"\bottomrule",
-        r"\end{tabular}",
-        *(
-            [rf"\par\smallskip{{\footnotesize {' '.join(map(_latex, notes))}\par}}"]
-            if notes
-            else []
-        ),
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _latex_line(cells: Sequence[str]) -> str:
-    return rf"{' & '.join(cells)} \\"
-
-
-def _latex_cells(row: Row, part: Table) -> list[str]:
-    """The heading of a row, and what stands below the headings of columns."""
-    entries = [row.spanning] if row.spanning else row.entries
-    cells = [_latex_entry(one, shows_notes=part.shows_notes) for one in entries]
-    if row.spanning:
-        cells = [rf"\multicolumn{{{len(part.columns) or 1}}}{{c}}{{{cells[0]}}}"]
-    return [_latex(row.label) + _latex_mark(row.converged), *(cells or [""])]
+    below = rf"\par\smallskip{{\footnotesize {' '.join(map(_latex, notes))}\par}}" if notes else ""
+    end = r"\end{table}"
+    return text.replace(end, f"{below}\n{end}" if below else end)
 
 
 def _latex_columns(part: Table) -> str:
@@ -174,20 +168,17 @@ def _latex_columns(part: Table) -> str:
     return "".join(kinds if part.columns else [*kinds, "r"])
 
 
-def _latex_heads(part: Table) -> tuple[list[str], list[str]]:
-    """The headings over groups of columns, and those of the columns, broken to the width below
-    them."""
+def _latex_heads(part: Table) -> list[tuple[str, str]]:
+    """The heading over each column's group, and its own, broken to the width below them."""
     widths = [column_width(part, place) for place in range(len(part.columns))]
-    heads = [
-        _latex_heading(*one)
-        for one in zip([one.label for one in part.columns], widths, strict=True)
-    ]
-    over, start = [], 0
+    heads: list[tuple[str, str]] = []
     for name, span in part.groups:
-        head = _latex_heading(name, sum(widths[start : start + span]))
-        over.append(rf"\multicolumn{{{span}}}{{c}}{{{head}}}" if span > 1 else head)
-        start += span
-    return over, heads or [""]  # rows of a table without columns have a cell, too
+        places = range(len(heads), len(heads) + span)
+        over = _latex_heading(name, sum(widths[place] for place in places))
+        heads += [
+            (over, _latex_heading(part.columns[place].label, widths[place])) for place in places
+        ]
+    return heads
 
 
 def _rules(part: Table) -> str:

@@ -18,14 +18,14 @@ from reports.load import slug, value_text
 from tasks.base import datasets, tasks
 from tasks.data.archives import Distribution
 from tasks.data.hub import Card
-from tasks.evaluation.bootstrap import RESAMPLES
+from tasks.evaluation.bootstrap import FEWEST_UNLIKE, RESAMPLES
 from tasks.kept_model import DECODING
 
 #: How intervals of single trials are made (`tasks.evaluation.bootstrap`).
-LEVEL = 0.95
 INTERVAL_METHOD = (
-    f"percentile bootstrap over test examples, {RESAMPLES} resamples; where fewer than 10 examples "
-    "are unlike the others, from the exact interval of their share (Clopper and Pearson 1934)"
+    f"percentile bootstrap over test examples, {RESAMPLES} resamples; where fewer than "
+    f"{FEWEST_UNLIKE} examples are unlike the others, from the exact interval of their share "
+    "(Clopper and Pearson 1934)"
 )
 
 

@@ -16,9 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from reports.exchange.evaluation import INTERVAL_METHOD, LEVEL, About, Evaluation, Measured, Source
+from reports.exchange.evaluation import INTERVAL_METHOD, About, Evaluation, Measured, Source
 from reports.formats import metric_name
 from reports.load import value_text
+from reports.statistics.significance import LEVEL
 from tasks.evaluation.bootstrap import RESAMPLES
 
 NAME = "Every Eval Ever 0.3.0"

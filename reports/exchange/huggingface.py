@@ -23,9 +23,10 @@ from huggingface_hub import (
     eval_result_entries_to_yaml,
 )
 
-from reports.exchange.evaluation import INTERVAL_METHOD, LEVEL, About, Evaluation, Measured
+from reports.exchange.evaluation import INTERVAL_METHOD, About, Evaluation, Measured
 from reports.formats import metric_interval, metric_name, metric_text
 from reports.load import value_text
+from reports.statistics.significance import LEVEL
 from reports.writers import escape_markdown
 
 NAME = "the Hugging Face Hub's evaluation results"
@@ -166,8 +167,9 @@ def _description(one: Evaluation) -> str:
 
 
 def _row(one: Measured) -> str:
-    known = one.low is not None and one.high is not None
-    shown = metric_interval(one.low, one.high, one.metric) if known else ""  # type: ignore[arg-type]
+    shown = ""
+    if one.low is not None and one.high is not None:
+        shown = metric_interval(one.low, one.high, one.metric)
     cells = (metric_name(one.metric), one.test_set, metric_text(one.value, one.metric), shown)
     return f"| {' | '.join(cells)} | {'' if one.examples is None else one.examples} |"
 

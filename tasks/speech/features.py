@@ -1,6 +1,6 @@
 """From sound to features: log-mel filter banks or given features, normalised, with deltas.
 
-Computed once per corpus and kept on disk; only SpecAugment is left to training.
+Computed once per corpus and kept on disk; what varies in training (masks, speed) comes after it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchaudio.transforms import ComputeDeltas, FrequencyMasking, MelSpectrogram, TimeMasking
 
@@ -243,3 +244,27 @@ class SpecAugment(nn.Module):
                 keep = self._frames(self._bands(keep))
         kept = keep.squeeze(1).transpose(1, 2).to(features)  # B,S,M
         return features * kept.repeat(1, 1, D // self._n_mels)
+
+
+class SpeedPerturbation(nn.Module):
+    """Makes training utterances slower or faster (Ko 2015, on frames in place of the waveform: the
+    pitch stays). A model that counts frames cannot rely on it.
+
+    Args:
+        largest: largest change of the speed; lengths change by factors from 1 - largest to
+            1 + largest, the same one for a whole batch.
+    """
+
+    def __init__(self, largest: float) -> None:
+        super().__init__()
+        self._largest = largest
+
+    def forward(self, features: Tensor, mask: Tensor, seed: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Resample features B,S,D with mask B,S, True where real, to B,S',D and B,S'. The same
+        seed gives the same speed."""
+        rng = np.random.default_rng(tuple(seed))
+        factor = 1.0 + self._largest * rng.uniform(-1.0, 1.0)
+        size = max(1, round(features.shape[1] * factor))
+        resampled = F.interpolate(features.transpose(1, 2), size=size, mode="linear")  # B,D,S'
+        lengths = (mask.sum(1) * factor).round().clamp(1, size)
+        return resampled.transpose(1, 2), lengths_to_mask(lengths.long(), size)

@@ -1,7 +1,7 @@
 """The Lightning module of speech recognition.
 
-Frames are masked in training (SpecAugment), shortened by a front end, then encoded and transcribed
-as in the other tasks that generate text.
+In training, utterances change their speed and frames are masked (SpecAugment). A front end
+shortens them; then they are encoded and transcribed as in the other tasks that generate text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bench.models.audio_encoder import ConvolutionalFront, FrameFront, Pyramidal
 from bench.models.base import Decoder, Encoder
 from bench.models.layers import CtcHead, VocabularyHead
 from tasks.data.batching import Batch
-from tasks.speech.features import SpecAugment
+from tasks.speech.features import SpecAugment, SpeedPerturbation
 from tasks.speech.settings import SpeechSettings
 from tasks.training.sequence import GenerationModule
 
@@ -28,6 +28,7 @@ class SpeechModule(GenerationModule):
         front: shortens the sequence of frames; the memory has one state per position of its output.
         ctc: head of a CTC loss on the memory, added to the decoder's loss, or None.
         augment: masks bands and frames of training utterances, or None.
+        speed: changes the speed of training utterances, or None.
     """
 
     front: FrameFront
@@ -43,16 +44,22 @@ class SpeechModule(GenerationModule):
         *,
         ctc: CtcHead | None = None,
         augment: SpecAugment | None = None,
+        speed: SpeedPerturbation | None = None,
     ) -> None:
         super().__init__(front, encoder, decoder, head, settings, attention_options)
-        self.ctc, self.augment = ctc, augment
+        self.ctc, self.augment, self.speed = ctc, augment, speed
         self.ctc_weight = settings.ctc_weight
 
     def augmented(self, batch: Batch) -> Batch:
-        if self.augment is None or not self.training:
+        if not self.training:
             return batch
-        seed = torch.randint(2**31, (1,)).tolist()
-        return replace(batch, source=self.augment(batch.source, seed))  # B,S,F
+        source, mask = batch.source, batch.source_mask  # B,S,F and B,S
+        # Gold alignments name positions, which another speed would move.
+        if self.speed is not None and batch.gold is None:
+            source, mask = self.speed(source, mask, torch.randint(2**31, (1,)).tolist())
+        if self.augment is not None:
+            source = self.augment(source, torch.randint(2**31, (1,)).tolist())
+        return replace(batch, source=source, source_mask=mask)
 
     def encode_source(self, batch: Batch) -> Memory:
         # shorten B,S,F frames to B,L,E features, then encode
@@ -93,3 +100,8 @@ def build_augment(size: int, settings: SpeechSettings) -> SpecAugment | None:
         return None
     bands = size // (1 + settings.deltas)
     return SpecAugment(bands, settings.mask_bands, settings.mask_frames, settings.masks)
+
+
+def build_speed(settings: SpeechSettings) -> SpeedPerturbation | None:
+    """Build the perturbation of speed, or None if the settings ask for none."""
+    return SpeedPerturbation(settings.speed) if settings.speed else None

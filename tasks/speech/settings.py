@@ -53,3 +53,10 @@ class SpeechSettings(Settings):
     mask_bands: int = Field(0, ge=0, description="SpecAugment: widest mask in bands; 0 for none")
     mask_frames: int = Field(0, ge=0, description="SpecAugment: widest mask in frames; 0 for none")
     masks: int = Field(2, ge=1, description="SpecAugment: masks of each kind")
+    speed: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="speed perturbation: largest change of a training batch's speed, as in 0.2; "
+        "batches with gold alignments keep theirs",
+    )

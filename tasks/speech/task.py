@@ -54,7 +54,7 @@ class Speech(Task[SpeechSettings, SpeechCorpus, "SpeechData", "SpeechModule"]):
     def module(cls, plan: SpeechPlan, data: SpeechData | SpeechProcessor) -> SpeechModule:
         from bench.models import AttentionChoice, build_decoder, build_encoder
         from bench.models.layers import CtcHead, VocabularyHead
-        from tasks.speech.model import SpeechModule, build_augment, build_front
+        from tasks.speech.model import SpeechModule, build_augment, build_front, build_speed
         from tasks.training.module import model_sizes
 
         settings = plan.settings
@@ -80,6 +80,7 @@ class Speech(Task[SpeechSettings, SpeechCorpus, "SpeechData", "SpeechModule"]):
             plan.attention_options,
             ctc=ctc,
             augment=build_augment(data.feature_size, settings),
+            speed=build_speed(settings),
         )
 
     @classmethod

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchaudio.functional import melscale_fbanks
 
+from bench.attention.base import lengths_to_mask
 from bench.errors import UsageError
 from tasks.speech import features as module
 from tasks.speech.datasets import SoundReader, SpeechCorpus, Utterance
@@ -21,6 +22,7 @@ from tasks.speech.features import (
     FeatureOptions,
     FeatureStore,
     SpecAugment,
+    SpeedPerturbation,
     normalised,
     prepare_features,
 )
@@ -180,6 +182,25 @@ def test_masks_cover_bands_and_stretches_within_their_widths() -> None:
 def test_masks_of_no_width_change_nothing() -> None:
     features = torch.randn(3, 30, 20)
     assert torch.equal(SpecAugment(20, bands=0, frames=0)(features, (5,)), features)
+
+
+@given(st.integers(1, 40), st.floats(0.01, 0.5), st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_speed_changes_by_at_most_what_it_may_and_padding_stays(
+    size: int, largest: float, seed: int
+) -> None:
+    lengths = torch.tensor([size, max(1, size // 2)])
+    ramp = torch.arange(size, dtype=torch.float32)[None, :, None].repeat(2, 1, 3)
+    slower = SpeedPerturbation(largest)
+    features, mask = slower(ramp, lengths_to_mask(lengths, size), (seed,))
+    assert features.shape == (2, mask.shape[1], 3)
+    assert abs(mask.shape[1] / size - 1) <= largest + 0.5 / size
+    assert bool(mask[0].all()) and bool(mask.any(dim=1).all())
+    assert torch.all(mask.sum(dim=1)[1:] <= mask.sum(dim=1)[:-1])
+    # Frames keep their order and their range.
+    assert bool((features.diff(dim=1) >= 0).all()) and features.max() <= size - 1
+    again, _ = slower(ramp, lengths_to_mask(lengths, size), (seed,))
+    assert torch.equal(again, features)
 
 
 def test_the_store_gives_the_features_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

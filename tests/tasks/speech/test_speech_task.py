@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +143,20 @@ def test_masks_only_in_training(data: SpeechData) -> None:
     assert (states() != states()).any()
     module.eval()
     assert torch.equal(states(), states())
+
+
+def test_speed_changes_in_training_alone_and_not_where_gold_names_positions(
+    data: SpeechData,
+) -> None:
+    module = TASK.module(plan_of("soft", speed=0.4), data)
+    assert isinstance(module, SpeechModule)
+    batch = data.train.batch(np.arange(6))
+    frames = {module.train().augmented(batch).source.shape[1] for _ in range(8)}
+    assert len(frames) > 3
+    assert math.isfinite(module.training_loss(batch).item())
+    assert module.eval().augmented(batch) is batch
+    gold = replace(batch, gold=torch.zeros(1))
+    assert torch.equal(module.train().augmented(gold).source_mask, batch.source_mask)
 
 
 def test_the_helper_loss_is_trained_and_changes_nothing_else(data: SpeechData) -> None:

@@ -56,8 +56,11 @@ _NAME = re.compile(r"(\d)_([^_]+)_(\d+)\.wav")
 class FsddOptions(DatasetOptions):
     """Options of joining clips to utterances."""
 
-    min_digits: int = Field(3, ge=1, description="digits of the shortest training utterances")
-    max_digits: int = Field(7, ge=1, description="digits of the longest training utterances")
+    min_digits: int = Field(1, ge=1, description="digits of the shortest training utterances")
+    min_test: int = Field(
+        3, ge=1, description="digits of the shortest in validation and in the test set 'test'"
+    )
+    max_digits: int = Field(7, ge=1, description="digits of the longest outside 'long'")
     min_long: int = Field(10, ge=1, description="digits of the shortest in the test set 'long'")
     max_long: int = Field(15, ge=1, description="digits of the longest in the test set 'long'")
     max_pause: float = Field(0.3, ge=0, le=10, description="longest pause, in seconds")
@@ -72,7 +75,7 @@ class FsddOptions(DatasetOptions):
 
     @model_validator(mode="after")
     def _ordered(self) -> FsddOptions:
-        if self.min_digits > self.max_digits or self.min_long > self.max_long:
+        if max(self.min_digits, self.min_test) > self.max_digits or self.min_long > self.max_long:
             raise ValueError("the smallest number of digits is at most the largest")
         return self
 
@@ -149,7 +152,8 @@ class Fsdd(ScannedDataset[SpeechCorpus]):
                 where=str(folder),
                 remedy="expected {digit}_{speaker}_{n}.wav with n from 0 to 49",
             )
-        ranges = dict.fromkeys(pools, (options.min_digits, options.max_digits))
+        ranges = dict.fromkeys(pools, (options.min_test, options.max_digits))
+        ranges["train"] = (options.min_digits, options.max_digits)
         ranges["long"] = (options.min_long, options.max_long)
         sizes = {"train": options.train_size, "validation": options.validation_size}
         parts = {

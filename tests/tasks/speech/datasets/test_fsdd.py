@@ -77,7 +77,8 @@ def test_no_clip_is_in_two_parts(corpus: SpeechCorpus) -> None:
 
 def test_numbers_of_digits(corpus: SpeechCorpus) -> None:
     counts = {name: Counter(len(one.units) for one in part) for name, part in corpus.splits.items()}
-    assert set(counts["train"]) == {3, 4, 5, 6, 7}
+    assert set(counts["train"]) == {1, 2, 3, 4, 5, 6, 7}
+    assert {*counts["validation"], *counts["test"]} <= {3, 4, 5, 6, 7}
     assert min(counts["long"]) >= 10 and max(counts["long"]) <= 15
     assert counts["test"].total() == counts["long"].total() == 12
     assert corpus.symbols == tuple(sorted(WORDS))
@@ -139,6 +140,8 @@ def test_a_folder_without_clips(tmp_path: Path) -> None:
 def test_the_smallest_number_is_at_most_the_largest() -> None:
     with pytest.raises(ValidationError, match="at most the largest"):
         FsddOptions(min_digits=8)
+    with pytest.raises(ValidationError, match="at most the largest"):
+        FsddOptions(min_test=8)
 
 
 @real

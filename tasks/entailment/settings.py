@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,8 @@ from tasks.settings import Settings
 
 class EntailmentSettings(Settings):
     """Adds the classifier and the vocabulary."""
+
+    chooses_recipe: ClassVar[tuple[str, ...]] = ("reader",)
 
     reader: Literal["decoder", "decomposable", "esim"] = Field(
         "decoder",

@@ -8,8 +8,10 @@ from typing import ClassVar
 import pytest
 import yaml
 
+from bench.store.cell import Scalar
 from tasks.base import datasets, tasks
-from tasks.settings import BUDGETS, budget_settings
+from tasks.plan import make_cell, resolve
+from tasks.settings import BUDGETS, Settings, budget_settings
 
 TABULAR = datasets("entailment").get("tabular")
 
@@ -29,6 +31,17 @@ def test_a_family_overrides_what_all_models_have_and_that_what_is_extended() -> 
     assert budget_settings(wmt14, "laptop", "transformer")["max_steps"] == 3000
     assert budget_settings(speech, "gpu", "recurrent")["n_mels"] == 80
     assert budget_settings(speech, "laptop", "recurrent")["n_mels"] == 40
+
+
+@pytest.mark.parametrize("reader", ["decomposable", "esim"])
+def test_a_setting_that_chooses_a_recipe_changes_what_others_are_by_default(reader: str) -> None:
+    def settings(**options: Scalar) -> Settings:
+        draft = make_cell("entailment", "global", "dot", dataset="sick", options=options)
+        return resolve(draft).settings
+
+    own, plain = settings(reader=reader), settings()
+    assert own.dropout < plain.dropout
+    assert settings(reader=reader, dropout=0.3).dropout == 0.3
 
 
 def test_a_data_set_derived_from_one_of_ours_shares_its_section() -> None:

@@ -27,10 +27,9 @@ from reports.statistics import OVER_SEEDS, analyse
 from reports.statistics.significance import (
     LEVEL,
     Estimate,
-    holm_pairs,
     interval,
     moderated_variance,
-    pairwise_p,
+    pairwise_differences,
 )
 
 if TYPE_CHECKING:
@@ -317,14 +316,13 @@ def _by_seeds(contenders: dict[str, Contender], name: str, higher_is_better: boo
     count, and a single seed decides nothing."""
     values = {row: own for row, one in contenders.items() if (own := _values(one.done, name))}
     spread = moderated_variance(list(values.values()))
-    p = np.full((len(values), len(values)), np.nan)
-    if values:
-        means = np.array([np.mean(own) for own in values.values()])
-        seeds = np.array([len(own) for own in values.values()])
-        p = pairwise_p(means, np.zeros_like(p), spread, seeds)
-        unknown = np.isnan(spread.variance)
-        p[unknown, :] = p[:, unknown] = np.nan
-        np.fill_diagonal(p, np.nan)
+    known = ~np.isnan(spread.variance)
+    pairs = pairwise_differences(
+        np.array([np.mean(own) for own in values.values()]),
+        np.where(known[:, None] & known[None, :], 0.0, np.nan),
+        spread,
+        np.array([len(own) for own in values.values()]),
+    )
     estimates: dict[str, Estimate | None] = dict.fromkeys(contenders)
     for (row, own), variance, freedom in zip(
         values.items(), spread.variance.tolist(), spread.freedom.tolist(), strict=True
@@ -336,7 +334,7 @@ def _by_seeds(contenders: dict[str, Contender], name: str, higher_is_better: boo
                 value, example_variance=0.0, seed_variance=variance, seeds=n, freedom=freedom
             )
             estimates[row] = Estimate(value, low, high, n, 0, "seeds")
-    adjusted = _by_pair(list(values), holm_pairs(p))
+    adjusted = _by_pair(list(values), pairs.adjusted)
     return OurResults(
         name.removeprefix(ALIGNMENT),
         higher_is_better,

@@ -19,10 +19,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 from reports.load import BenchmarkSetting
 from reports.samples import Sample
@@ -114,17 +115,9 @@ def _prior(own: np.ndarray, freedom: np.ndarray) -> tuple[float, float]:
 
 
 def _inverse_trigamma(value: float) -> float:
-    """Solve trigamma(x) = value by Newton's method on 1 / trigamma (Smyth 2004, appendix)."""
-    if value > 1e7:
-        return float(1 / np.sqrt(value))
-    x = 0.5 + 1 / value
-    for _ in range(50):
-        trigamma = special.polygamma(1, x)
-        step = trigamma * (1 - trigamma / value) / special.polygamma(2, x)
-        x += step
-        if -step / x < 1e-8:
-            break
-    return float(x)
+    """Solve trigamma(x) = value, from 1 / x < trigamma(x) < 1 / x + 1 / x^2."""
+    ends = 1 / value, (1 + np.sqrt(1 + 4 * value)) / (2 * value)
+    return float(optimize.brentq(lambda x: special.polygamma(1, x) - value, *ends, xtol=1e-12))
 
 
 def interval(
@@ -195,20 +188,72 @@ def difference_estimate(
     return DifferenceEstimate(value, low, high, float(p))
 
 
-def pairwise_p(
-    values: np.ndarray, difference_variance: np.ndarray, spread: SeedVariance, seeds: np.ndarray
-) -> np.ndarray:
-    """Return the two-sided p of every difference, V,V; NaN where two must not be compared.
+@dataclass(frozen=True)
+class PairwiseDifferences:
+    """The differences of all pairs of V figures, and what they vary by.
+
+    Attributes:
+        values: V.
+        variance: V,V, of every difference; NaN where two must not be compared.
+        freedom: V,V, its degrees of freedom.
+        least_p: V,V, the least p that there can be.
+    """
+
+    values: np.ndarray
+    variance: np.ndarray
+    freedom: np.ndarray
+    least_p: np.ndarray
+
+    @cached_property
+    def p(self) -> np.ndarray:
+        """V,V two-sided p of every difference; NaN where two must not be compared."""
+        apart = self.values[:, None] - self.values[None, :]
+        return np.maximum(two_sided_p(apart, np.sqrt(self.variance), self.freedom), self.least_p)
+
+    @cached_property
+    def adjusted(self) -> np.ndarray:
+        """V,V p after Holm over all pairs."""
+        return holm_pairs(self.p)
+
+    @property
+    def detectable(self) -> float | None:
+        """The smallest true difference of two that is found with 80 % power; None where no two can
+        be compared."""
+        upper = np.triu_indices(len(self.values), k=1)
+        known = ~np.isnan(self.variance[upper])
+        if not known.any():
+            return None
+        return detectable_difference(
+            float(np.sqrt(np.median(self.variance[upper][known]))),
+            float(np.median(self.freedom[upper][known])),
+            comparisons=int(known.sum()),
+        )
+
+
+def pairwise_differences(
+    values: np.ndarray,
+    over_examples: np.ndarray,
+    spread: SeedVariance,
+    seeds: np.ndarray,
+    least_p: np.ndarray | None = None,
+) -> PairwiseDifferences:
+    """The differences of V means over seeds.
 
     Args:
-        values: V means over seeds.
-        difference_variance: V,V variance of each difference over examples, NaN for different
-            test sets.
+        over_examples: V,V variance of each difference over examples, NaN for different test sets.
         spread: variance over seeds; where it is unknown, examples alone decide.
         seeds: V, how many seeds each mean has.
     """
-    variance, freedom = difference_variances(difference_variance, spread, seeds)
-    return two_sided_p(values[:, None] - values[None, :], np.sqrt(variance), freedom)
+    mean = np.nan_to_num(spread.variance, nan=0.0) / np.maximum(seeds, 1)  # V
+    both = mean[:, None] + mean[None, :]
+    parts = mean**2 / np.maximum(spread.freedom, 1e-9)
+    variance = over_examples + both
+    with np.errstate(divide="ignore", invalid="ignore"):
+        welch = variance**2 / (parts[:, None] + parts[None, :])
+        most = spread.total * (variance / both) ** 2
+    freedom = np.nan_to_num(np.minimum(welch, most), nan=1e9, posinf=1e9)
+    least = np.zeros(variance.shape) if least_p is None else least_p
+    return PairwiseDifferences(values, variance, np.clip(freedom, 1e-9, 1e9), least)
 
 
 def two_sided_p(difference: Figures, error: Figures, freedom: Figures) -> np.ndarray:
@@ -223,22 +268,6 @@ def two_sided_p(difference: Figures, error: Figures, freedom: Figures) -> np.nda
         p = 2 * stats.t.sf(np.abs(difference) / error, freedom)
     equal = np.isclose(difference, 0.0, rtol=0, atol=1e-12)
     return np.where(error <= 0, np.where(equal, 1.0, 0.0), p)
-
-
-def difference_variances(
-    over_examples: np.ndarray, spread: SeedVariance, seeds: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the variance of every difference over examples and seeds, V,V, and its degrees of
-    freedom."""
-    mean = np.nan_to_num(spread.variance, nan=0.0) / np.maximum(seeds, 1)  # V
-    both = mean[:, None] + mean[None, :]
-    parts = mean**2 / np.maximum(spread.freedom, 1e-9)
-    variance = over_examples + both
-    with np.errstate(divide="ignore", invalid="ignore"):
-        welch = variance**2 / (parts[:, None] + parts[None, :])
-        most = spread.total * (variance / both) ** 2
-    freedom = np.nan_to_num(np.minimum(welch, most), nan=1e9, posinf=1e9)
-    return variance, np.clip(freedom, 1e-9, 1e9)
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -264,7 +293,7 @@ def holm_pairs(p: np.ndarray) -> np.ndarray:
 
 
 def tie_groups(
-    values: np.ndarray, adjusted: np.ndarray, *, higher_is_better: bool, alpha: float = 1 - LEVEL
+    values: np.ndarray, adjusted: np.ndarray, *, higher_is_better: bool
 ) -> list[int | None]:
     """Group contenders: group 1 holds the best and those not significantly worse, group 2 the best
     of the rest and those not significantly worse than it, and so on.
@@ -282,7 +311,7 @@ def tie_groups(
         for index in left[1:]:
             if np.isnan(adjusted[best, index]):
                 continue
-            if adjusted[best, index] >= alpha:
+            if adjusted[best, index] >= 1 - LEVEL:
                 groups[index] = group
             else:
                 rest.append(index)
@@ -290,10 +319,8 @@ def tie_groups(
     return groups
 
 
-def detectable_difference(
-    standard_error: float, freedom: float, *, comparisons: int = 1, power: float = 0.8
-) -> float:
-    """Return the smallest true difference found with this power at the 5 % level.
+def detectable_difference(standard_error: float, freedom: float, *, comparisons: int = 1) -> float:
+    """Return the smallest true difference found with 80 % power at the 5 % level.
 
     Args:
         standard_error: of the difference of two means over seeds.
@@ -302,7 +329,7 @@ def detectable_difference(
     """
     alpha = (1 - LEVEL) / comparisons
     bounded = min(freedom, 1e9)
-    return float(standard_error * (stats.t.isf(alpha / 2, bounded) + stats.t.ppf(power, bounded)))
+    return float(standard_error * (stats.t.isf(alpha / 2, bounded) + stats.t.ppf(0.8, bounded)))
 
 
 def _freedom(over_seeds: float, freedom: float, total: float) -> float:
@@ -457,8 +484,8 @@ def friedman_p(ranks: np.ndarray) -> float:
     return float(stats.f.sf(ratio, names - 1, (names - 1) * (settings - 1)))
 
 
-def critical_difference(names: int, settings: int, alpha: float = 0.05) -> float:
+def critical_difference(names: int, settings: int) -> float:
     """Return the smallest significant difference of two mean ranks (Nemenyi 1963; Demšar 2006,
     section 3.2.2)."""
-    q = stats.studentized_range.ppf(1 - alpha, names, np.inf) / np.sqrt(2)
+    q = stats.studentized_range.ppf(LEVEL, names, np.inf) / np.sqrt(2)
     return float(q * np.sqrt(names * (names + 1) / (6 * settings)))

@@ -11,13 +11,13 @@ from reports.statistics.bootstrap import (
     CIDER,
     MEAN,
     RATIO,
+    Drawn,
     Resampler,
     bounds,
     candidates,
-    difference_variances,
-    examples_apart,
     fitting,
     mean_drawn,
+    paired_variances,
 )
 from tasks.evaluation.bootstrap import percentiles
 from tasks.translation.metrics import bleu_statistics
@@ -103,27 +103,32 @@ def test_pairs_cancel_what_both_share():
     hard = rng.normal(0, 1, 300)  # how hard each example is, for everybody
     scores = [hard + 0.05 * rng.normal(0, 1, 300) for _ in range(2)]
     resampler = Resampler(2000)
-    draws = [
-        resampler.measure(KEY, np.column_stack([one, np.ones(300)]), MEAN).draws for one in scores
-    ]
-    variances = np.array([one.var(ddof=1) for one in draws])
-    paired = difference_variances(draws, variances, [KEY, KEY])[0, 1]
-    unpaired = difference_variances([None, None], variances, [None, None])[0, 1]
+    drawn = [resampler.measure(KEY, np.column_stack([one, np.ones(300)]), MEAN) for one in scores]
+    paired = paired_variances(drawn)[0][0, 1]
+    lone = [Drawn(one.value, one.low, one.high, one.variance) for one in drawn]
+    unpaired = paired_variances(lone)[0][0, 1]
     assert paired == pytest.approx(np.var(scores[0] - scores[1]) / 300, rel=0.15)
     assert paired < unpaired / 50
 
 
 def test_different_test_sets_are_not_compared():
-    draws = [np.random.default_rng(i).normal(size=100) for i in range(2)]
-    found = difference_variances(draws, np.ones(2), [KEY, OTHER])
-    assert np.isnan(found[0, 1])
-    assert found[0, 0] == 0
+    scores = np.random.default_rng(0).normal(size=100)
+    table = np.column_stack([scores, np.ones(100)])
+    variances, least = paired_variances(
+        [Resampler(100).measure(key, table, MEAN) for key in (KEY, OTHER)]
+    )
+    assert np.isnan(variances[0, 1]) and variances[0, 0] == 0
+    assert (least == 0).all()
 
 
 def test_equal_draws_have_no_difference_at_all():
     draws = np.random.default_rng(0).normal(size=500)
-    found = difference_variances([draws, draws + 1e-12], np.ones(2), [KEY, KEY])
-    assert found[0, 1] == 0
+    codes = np.arange(100.0)
+    drawn = [
+        Drawn(0.0, -1.0, 1.0, 1.0, KEY, own, of)
+        for own, of in ((draws, codes), (draws + 1e-12, -codes))
+    ]
+    assert paired_variances(drawn)[0][0, 1] == 0
 
 
 @pytest.mark.parametrize("fewer", [99, 100])
@@ -138,5 +143,6 @@ def test_seeds_with_other_examples_have_a_mean(fewer: int):
     ]
     found = mean_drawn(drawn)
     assert found.value == pytest.approx(np.mean([one.value for one in drawn]))
-    assert examples_apart(found, found) == 0
+    assert found.test_set == f"{KEY}+{OTHER}"
+    assert paired_variances([found, found])[1][0, 1] == 1  # no example tells it from itself
     assert len(found.codes) == (100 if fewer == 100 else 199)

@@ -13,8 +13,6 @@ from reports.statistics.bootstrap import (
     RATIO,
     Drawn,
     Resampler,
-    difference_variances,
-    few_unlike,
     mean_drawn,
     paired_variances,
 )
@@ -24,7 +22,7 @@ from reports.statistics.significance import (
     edge_interval,
     holm_pairs,
     moderated_variance,
-    pairwise_p,
+    pairwise_differences,
     tie_groups,
 )
 
@@ -38,11 +36,16 @@ def drawn(right: np.ndarray, resampler: Resampler) -> Drawn:
     return resampler.measure(KEY, table, RATIO)
 
 
+def variance_of(first: Drawn, second: Drawn) -> float:
+    """The variance of a paired difference."""
+    return float(paired_variances([first, second])[0][0, 1])
+
+
 def p_of(first: Drawn, second: Drawn) -> float:
     """p of one pair with a single seed each."""
-    variances, least = paired_variances([first, second], np.ones(2), [KEY, KEY])
+    variances, least = paired_variances([first, second])
     values = np.array([first.value, second.value])
-    return float(np.maximum(pairwise_p(values, variances, UNKNOWN, np.ones(2)), least)[0, 1])
+    return float(pairwise_differences(values, variances, UNKNOWN, np.ones(2), least).p[0, 1])
 
 
 @pytest.mark.parametrize("size", [6, 20, 50, 100])
@@ -65,7 +68,7 @@ def test_without_variance_nothing_is_significant():
     """Figures that differ by the same on few examples have no variance at all."""
     tables = [np.array([[size, 1.0]] * 3) for size in (1.0, 0.98)]
     first, second = (Resampler().measure(KEY, table, RATIO) for table in tables)
-    assert difference_variances([first.draws, second.draws], np.ones(2), [KEY, KEY])[0, 1] < 1e-12
+    assert np.var(first.draws - second.draws, ddof=1) < 1e-12
     p = holm_pairs(np.array([[np.nan, p_of(first, second)], [p_of(first, second), np.nan]]))
     assert p[0, 1] > 0.05
     assert tie_groups(np.array([1.0, 0.98]), p, higher_is_better=True) == [1, 1]
@@ -75,19 +78,19 @@ def test_the_variance_is_that_of_bonett_and_price():
     first, second = np.ones(50), np.arange(50) >= 4
     resampler = Resampler(20_000)
     one, other = drawn(first, resampler), drawn(second, resampler)
-    raw = float(np.var(one.draws - other.draws, ddof=1))
     theirs = (4 + 2 - 4**2 / 52) / 50**2
-    assert few_unlike(raw, one, other) == pytest.approx(theirs, rel=0.1)
+    assert variance_of(one, other) == pytest.approx(theirs, rel=0.1)
 
 
 def test_many_examples_apart_are_left_alone_and_none_leave_room():
     resampler, size = Resampler(), 100
     one, other = drawn(np.ones(size), resampler), drawn(np.arange(size) >= FEWEST_APART, resampler)
-    assert few_unlike(0.123, one, other) == 0.123
-    assert few_unlike(0.0, one, one) == pytest.approx(2 / size**2)
+    drawn_alone = np.var(one.draws - other.draws, ddof=1)
+    assert variance_of(one, other) == pytest.approx(drawn_alone)
+    assert variance_of(one, one) == pytest.approx(2 / size**2)
     likelihoods = np.stack([np.arange(1.0, 6.0), np.ones(5)], axis=1)
     unbounded = resampler.measure(KEY, likelihoods, PERPLEXITY)
-    assert few_unlike(0.0, unbounded, unbounded) == 0.0 and not unbounded.at_edge
+    assert variance_of(unbounded, unbounded) == 0.0 and not unbounded.at_edge
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
@@ -137,7 +140,7 @@ def test_bleu_of_perfect_translations_has_room_below():
 def test_the_interval_of_a_difference_has_a_width():
     """As for leads over the control: two that get everything right are equal, but not surely."""
     one = drawn(np.ones(30), Resampler())
-    variance = few_unlike(0.0, one, one)
+    variance = variance_of(one, one)
     found = difference_estimate(
         0.0, example_variance=variance, seed_variance=np.nan, seeds=1, freedom=0
     )

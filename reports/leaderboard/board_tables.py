@@ -84,7 +84,7 @@ def setting_table(standing: SettingBoard, kind: str) -> Table:
             score_entry(score, standing.reference),
             measured(size, form="count", note=f"{size or 0:,}"),
         )
-        rows.append(Row(entry.name, entries, converged=contender.converged))
+        rows.append(Row(entry.contender.name, entries, converged=contender.converged))
     return Table(
         name=slug(f"{kind} {standing.setting.slug}"),
         title=f"{standing.setting.task.capitalize()}: {standing.setting.label}",
@@ -120,7 +120,7 @@ def score_entry(
 def _setting_notes(standing: SettingBoard) -> list[str]:
     reference = standing.reference
     notes = list(standing.analysis.notes)
-    notes += group_notes(standing.analysis, [entry.name for entry in standing.entries])
+    notes += group_notes(standing.analysis, [entry.contender.name for entry in standing.entries])
     notes += overlap_notes(standing.analysis.frame.done)
     if isinstance(reference, str):
         notes.append(f"Scores: {reference}.")
@@ -227,7 +227,7 @@ def track_table(board: ClassBoard, track: Track, seeds: Collection[int]) -> Tabl
         ),
         rows=tuple(
             Row(
-                line.entry.name,
+                line.entry.contender.name,
                 (
                     Label(line.entry.title),
                     line.overall_entry(group, shade),
@@ -269,7 +269,12 @@ def _detectable_notes(
 def _rank(line: _TrackEntry) -> tuple[bool, float, int, str]:
     """Sort key: the best overall score first, then entries without one, the most complete first."""
     overall = line.overall
-    return overall is None, -overall.value if overall else 0.0, -len(line.done), line.entry.name
+    return (
+        overall is None,
+        -overall.value if overall else 0.0,
+        -len(line.done),
+        line.entry.contender.name,
+    )
 
 
 def tie_groups_of(overall: Sequence[Interval | None]) -> list[int | None]:

@@ -55,23 +55,6 @@ _UNIX_SYSTEM = 3
 
 
 @dataclass(frozen=True)
-class ResultFilter:
-    """A selection of a store's results; an empty tuple selects all values of its axis."""
-
-    tasks: tuple[str, ...] = ()
-    attentions: tuple[str, ...] = ()
-    scores: tuple[str, ...] = ()
-    budgets: tuple[str, ...] = ()
-
-    def takes(self, result: Result) -> bool:
-        """Whether a result is selected."""
-        cell = result.cell
-        chosen = self.tasks, self.attentions, self.scores, self.budgets
-        axes = cell.task, cell.attention, cell.score, cell.budget
-        return all(not names or name in names for name, names in zip(axes, chosen, strict=True))
-
-
-@dataclass(frozen=True)
 class Submission:
     """A written bundle, its manifest and notes for its author."""
 
@@ -87,18 +70,26 @@ def submit(
     *,
     name: str,
     kind: Class = "same",
-    selected: ResultFilter | None = None,
+    selected: Mapping[str, Sequence[str]] | None = None,
 ) -> Submission:
     """Pack the finished results of the seeds that the rules ask for.
+
+    Args:
+        selected: values of axes of the cell (`task`, `attention`, ...), of which results are taken;
+            all where an axis has none.
 
     Raises UsageError for a name that cannot stand on a board, where there are no results, where one
     has no predictions or its cell is not known here, and where the bundle cannot be written.
     """
     if problem := title_problem(name):
         raise UsageError(f"the name {problem}", where="--name", remedy="choose another with --name")
-    selected = selected or ResultFilter()
+    wanted = {axis: values for axis, values in (selected or {}).items() if values}
     unreadable: list[Unreadable] = []
-    found = [one for one in store.results(unreadable) if selected.takes(one)]
+    found = [
+        one
+        for one in store.results(unreadable)
+        if all(getattr(one.cell, axis) in values for axis, values in wanted.items())
+    ]
     done = [one for one in found if one.status == "done"]
     chosen = [one for one in done if one.cell_json["seed"] in rules.seeds]
     if not chosen:

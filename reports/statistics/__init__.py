@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.store.result import Result
 from reports.load import Frame
-from reports.samples import Sample, SampleReader, read_samples
+from reports.samples import Sample, SampleReader, reader_of
 from reports.statistics.bootstrap import (
     Aggregator,
     Drawn,
@@ -164,10 +164,8 @@ class Analysis:
 class _Analyst:
     """Reads the examples of a frame once and keeps only their bootstrap draws."""
 
-    def __init__(
-        self, frame: Frame, store: Store | None, read: SampleReader = read_samples
-    ) -> None:
-        self.frame, self.store, self.read = frame, store, read
+    def __init__(self, frame: Frame, read: SampleReader) -> None:
+        self.frame, self.read = frame, read
         self.resampler = Resampler()
         self.aggregator: Aggregator | None = None
         self.first: str | None = None  # the test set of the main metric comes first
@@ -211,7 +209,7 @@ class _Analyst:
     def _result(self, result: Result) -> dict[str | None, Drawn]:
         primary = result.primary
         assert primary is not None
-        found, problem = self.read(self.store, result.hash)
+        found, problem = self.read(result.hash)
         if problem:
             self.notes.append(problem)
         if found and self.first is None:
@@ -225,9 +223,9 @@ class _Analyst:
                 )
             return {None: stored_figure(primary)}
         drawn = {
-            name: self.resampler.measure(sample.test_set, summands, aggregator)
+            name: one
             for name, sample in found.items()
-            if (summands := aggregator.table(sample.statistics, sample.scores)) is not None
+            if (one := self.resampler.measure(sample, aggregator)) is not None
         }
         self.by_length[result.hash] = figures_by_length(found, aggregator, self.resampler, drawn)
         if self.frame.main_metric in BINARY_METRICS:
@@ -282,14 +280,14 @@ class _Analyst:
         )
 
 
-def analyse(frame: Frame, store: Store | None, read: SampleReader = read_samples) -> Analysis:
-    """Analyze a frame from the examples that its store keeps.
+def analyse(frame: Frame, source: Store | SampleReader | None) -> Analysis:
+    """Analyze a frame from the examples of its results, which give the statistics that its main
+    metric is made of.
 
     Args:
-        store: None where `read` knows its own.
-        read: what gives the statistics that the frame's main metric is made of.
+        source: the store that keeps them, or what reads them; None where there are none.
     """
-    return _Analyst(frame, store, read).analyse()
+    return _Analyst(frame, reader_of(source)).analyse()
 
 
 def _uncertainty(

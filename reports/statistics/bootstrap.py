@@ -26,6 +26,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from bench.store.result import Primary
+from reports.samples import Sample
 from reports.statistics.significance import interval_variance
 from tasks.captioning.metrics import EXTREMES as CIDER_EXTREMES
 from tasks.evaluation.bootstrap import (
@@ -74,13 +75,6 @@ class Aggregator:
     def figure(self, table: np.ndarray) -> float:
         """The figure of the examples as they are; `table` is N,K."""
         return float(self.combine(table.sum(axis=0)))
-
-    def edge_interval(self, table: np.ndarray) -> tuple[float, float] | None:
-        """The interval where all examples but a few are alike, else None
-        (`tasks.evaluation.bootstrap`)."""
-        if self.extremes is None:
-            return None
-        return edge_interval(table, self.combine, self.extremes)
 
 
 BLEU = Aggregator(2 + 2 * ORDER, bleu, BLEU_EXTREMES)
@@ -189,27 +183,30 @@ class Resampler:
     _counts: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
 
     def measure(
-        self, test_set: str, table: np.ndarray, aggregator: Aggregator, *, intervals: bool = True
-    ) -> Drawn:
-        """A figure with its draws and its interval.
+        self, sample: Sample, aggregator: Aggregator, *, intervals: bool = True
+    ) -> Drawn | None:
+        """A figure with its draws and its interval; None where the examples do not carry it.
 
         Args:
-            test_set: hexadecimal digest that names the examples.
-            table: N,K summands (`Aggregator.table`).
             intervals: without, the ends of the interval are NaN.
         """
+        table = aggregator.table(sample.statistics, sample.scores)
+        if table is None:
+            return None
         size, extremes = len(table), aggregator.extremes
         others = size * extremes.ends(table.mean(axis=0)) if extremes else table[:0]
-        sums = np.concatenate([self._sums(test_set, table), [table.sum(axis=0)], others])
+        sums = np.concatenate([self._sums(sample.test_set, table), [table.sum(axis=0)], others])
         draws, (value, *reached) = np.split(aggregator.combine(sums), [self.draws])
-        ends = aggregator.edge_interval(table) if intervals else None
+        ends = None
+        if intervals and extremes:
+            ends = edge_interval(table, aggregator.combine, extremes)
         low, high = ends or (percentiles(draws) if intervals else (np.nan, np.nan))
         return Drawn(
             float(value),
             min(low, float(value)),
             max(high, float(value)),
             float(np.var(draws, ddof=1)),
-            test_set,
+            sample.test_set,
             draws,
             codes=(table * _weights(table.shape[1])).sum(axis=1),
             at_edge=ends is not None,

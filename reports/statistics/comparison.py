@@ -22,7 +22,7 @@ from reports.catalogue import Catalogue
 from reports.data import DIGITS, UNKNOWN, differences, fingerprint_of, without_data
 from reports.load import BenchmarkSetting, Contender, all_converged
 from reports.results import read
-from reports.samples import Sample, read_samples
+from reports.samples import Sample, main_sample
 from reports.statistics.bootstrap import (
     Drawn,
     Resampler,
@@ -274,7 +274,7 @@ def _measure(
                 figures.append((one, other))
                 pair = _pair(
                     (one, other),
-                    [_main_sample(store, result.hash) for store in (before, after)],
+                    [main_sample(store, result.hash) for store in (before, after)],
                     resampler,
                 )
                 if isinstance(pair, str):
@@ -325,20 +325,11 @@ def _both_converged(before: Contender, new: Mapping[str, Result]) -> bool | None
     return all_converged([before.converged, after.converged])
 
 
-def _main_sample(store: Store, hash: str) -> Sample | None:
-    found, _ = read_samples(store, hash)
-    return next(iter(found.values()), None)
-
-
 def _drawn(sample: Sample, figure: Primary, resampler: Resampler) -> Drawn | None:
     """Return a figure with its draws; None where the examples do not give the stored one."""
     tried = candidates(figure.name)
     aggregator = fitting(tried, sample.statistics, sample.scores, figure.value)
-    if aggregator is None:
-        return None
-    table = aggregator.table(sample.statistics, sample.scores)
-    assert table is not None, "it has just made a figure of them"
-    return resampler.measure(sample.test_set, table, aggregator)
+    return None if aggregator is None else resampler.measure(sample, aggregator)
 
 
 def _judge(measured: Sequence[tuple[CellDifference, _Measured | None]]) -> list[CellDifference]:

@@ -81,13 +81,10 @@ def figures_by_length(
     """
     measured = {}
     for name, sample in length_ranges(found).items():
-        table = aggregator.table(sample.statistics, sample.scores)
-        if table is None:
+        drawn = known.get(name) or resampler.measure(sample, aggregator, intervals=False)
+        if drawn is None:
             continue
         part = LengthRange(name, int(sample.lengths.min()), int(sample.lengths.max()), len(sample))
-        drawn = known.get(name) or resampler.measure(
-            sample.test_set, table, aggregator, intervals=False
-        )
         # Kept for all results of a frame at once, so in single precision.
         drawn = replace(drawn, draws=drawn.draws.astype(np.float32))
         measured[name] = LengthFigure(part, drawn)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from reports.samples import Sample
 from reports.statistics.bootstrap import (
     BLEU,
     FEWEST_APART,
@@ -30,10 +31,15 @@ KEY = "1234567890abcdef" * 4
 UNKNOWN = SeedVariance(np.full(2, np.nan), np.zeros(2), 0.0)
 
 
+def sample(table: np.ndarray) -> Sample:
+    """Examples whose statistics are the rows of a table."""
+    return Sample(KEY, table[:, 0], table, np.ones(len(table), dtype=int))
+
+
 def drawn(right: np.ndarray, resampler: Resampler) -> Drawn:
     """Accuracy of N answers, right or not."""
     table = np.stack([right, np.ones(len(right))], axis=1).astype(float)
-    return resampler.measure(KEY, table, RATIO)
+    return resampler.measure(sample(table), RATIO)
 
 
 def variance_of(first: Drawn, second: Drawn) -> float:
@@ -67,7 +73,7 @@ def test_four_answers_of_fifty_are_no_difference_and_ten_are():
 def test_without_variance_nothing_is_significant():
     """Figures that differ by the same on few examples have no variance at all."""
     tables = [np.array([[size, 1.0]] * 3) for size in (1.0, 0.98)]
-    first, second = (Resampler().measure(KEY, table, RATIO) for table in tables)
+    first, second = (Resampler().measure(sample(table), RATIO) for table in tables)
     assert np.var(first.draws - second.draws, ddof=1) < 1e-12
     p = holm_pairs(np.array([[np.nan, p_of(first, second)], [p_of(first, second), np.nan]]))
     assert p[0, 1] > 0.05
@@ -89,7 +95,7 @@ def test_many_examples_apart_are_left_alone_and_none_leave_room():
     assert variance_of(one, other) == pytest.approx(drawn_alone)
     assert variance_of(one, one) == pytest.approx(2 / size**2)
     likelihoods = np.stack([np.arange(1.0, 6.0), np.ones(5)], axis=1)
-    unbounded = resampler.measure(KEY, likelihoods, PERPLEXITY)
+    unbounded = resampler.measure(sample(likelihoods), PERPLEXITY)
     assert variance_of(unbounded, unbounded) == 0.0 and not unbounded.at_edge
 
 
@@ -132,7 +138,7 @@ def test_bleu_of_perfect_translations_has_room_below():
     lengths = np.array([6.0, 8.0, 5.0, 12.0])
     totals = np.stack([lengths - order for order in range(4)], axis=1)
     table = np.column_stack([lengths, lengths, totals, totals])
-    found = Resampler().measure(KEY, table, BLEU)
+    found = Resampler().measure(sample(table), BLEU)
     assert found.at_edge and found.low < 90 and found.high == pytest.approx(100)
     assert found.span == pytest.approx(100)
 

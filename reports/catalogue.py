@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from bench.attention.registries import NO_SCORE
 from bench.errors import UsageError
-from bench.store.cell import Cell, Scalar
+from bench.store.cell import Cell
 
 # From the simple to the involved, as papers order them; other names follow alphabetically.
 _ATTENTIONS = (
@@ -75,18 +74,6 @@ class Catalogue:
 
     def data_options_of(self, cell: Cell) -> frozenset[str]:
         return self.data_options.get((cell.task, cell.dataset), frozenset())
-
-    def place(
-        self, attention: str, score: str, options: tuple[tuple[str, Scalar], ...]
-    ) -> tuple[object, ...]:
-        """Sort key for the contenders of a setting."""
-        names = [NO_SCORE, *(entry.name for entry in self.scores)]
-        return (
-            sort_key([entry.name for entry in self.attentions], attention),
-            len(options),
-            str(options),
-            sort_key(names, score),
-        )
 
 
 def catalogue_of(cells: Iterable[Cell]) -> Catalogue:

@@ -101,7 +101,12 @@ class Contender:
 
     def place(self, catalogue: Catalogue) -> tuple[object, ...]:
         """Sort key among the contenders of a setting."""
-        return catalogue.place(self.attention, self.score, self.options)
+        return (
+            sort_key([entry.name for entry in catalogue.attentions], self.attention),
+            len(self.options),
+            str(self.options),
+            sort_key([NO_SCORE, *(entry.name for entry in catalogue.scores)], self.score),
+        )
 
     def own(self, options: Options) -> Options:
         """Those of some options that are not shared."""

@@ -22,15 +22,14 @@ from bench.store.result import Primary, Result
 from reports.catalogue import Catalogue, catalogue_of
 from reports.data import without_data
 from reports.load import BenchmarkSetting, Contender, Frame, benchmark_settings
-from reports.samples import SampleReader, of_likelihoods, read_samples
+from reports.samples import SampleReader, of_likelihoods, reader_of
 from reports.statistics import OVER_SEEDS, analyse
 from reports.statistics.significance import (
     LEVEL,
     Estimate,
-    holm_pairs,
     interval,
     moderated_variance,
-    pairwise_p,
+    pairwise_differences,
 )
 
 if TYPE_CHECKING:
@@ -159,20 +158,20 @@ def paper_studies() -> list[Study]:
 def replicate(
     studies: Iterable[Study],
     results: Sequence[Result],
-    store: Store | None,
+    source: Store | SampleReader | None,
     catalogue: Catalogue | None = None,
-    read: SampleReader = read_samples,
 ) -> list[Replication]:
     """Compare every study's columns with our results. A column run in several settings (data
     sets, budgets, other data) appears once for each; one that was not run appears without our
     results.
 
     Args:
+        source: the store that keeps the examples of the results, or what reads them.
         catalogue: says which options choose data; by default that of this installation.
-        read: what gives the examples of a result.
     """
     known = catalogue or catalogue_of(result.cell for result in results)
     settings = benchmark_settings(results, known)
+    read = reader_of(source)
     found = []
     for study in studies:
         if study.paper is None:
@@ -181,11 +180,11 @@ def replicate(
         columns: list[PaperColumn] = []
         for comparison in study.paper.comparisons:
             own = [
-                _column(study.paper, comparison, members, label, store, read)
+                _column(study.paper, comparison, members, label, read)
                 for label, members in measured.items()
             ]
             run = [column for column in own if column.outcome != "not run"]
-            columns += run or own[:1] or [_column(study.paper, comparison, (), "", store, read)]
+            columns += run or own[:1] or [_column(study.paper, comparison, (), "", read)]
         head = (study.name, study.title, study.paper.name, study.description)
         found.append(Replication(*head, tuple(columns)))
     return found
@@ -228,7 +227,6 @@ def _column(
     comparison: Comparison,
     results: Sequence[Result],
     setting: str,
-    store: Store | None,
     read: SampleReader,
 ) -> PaperColumn:
     from ablations.study import published_rows
@@ -237,7 +235,7 @@ def _column(
     rows = [figures[name] for name in comparison.rows]
     higher = rows[0].higher_is_better if rows else True
     rows.sort(key=lambda row: -row.value if higher else row.value)
-    ours = _ours(comparison, rows, results, store, read)
+    ours = _ours(comparison, rows, results, read)
     return PaperColumn(
         comparison.dataset,
         comparison.metric,
@@ -253,7 +251,6 @@ def _ours(
     comparison: Comparison,
     rows: Sequence[Published],
     results: Sequence[Result],
-    store: Store | None,
     read: SampleReader,
 ) -> OurResults | None:
     """Return our results for the rows of a comparison; None where there are none."""
@@ -269,10 +266,10 @@ def _ours(
     if not contenders:
         return None
     if comparison.ours == PRIMARY:
-        return _by_examples(contenders, store, read)
+        return _by_examples(contenders, read)
     if comparison.ours == PERPLEXITY:
         shown = {row: _by_perplexity(one) for row, one in contenders.items()}
-        found = _by_examples(shown, store, of_likelihoods(read))
+        found = _by_examples(shown, of_likelihoods(read))
         if all(one.examples for one in found.estimates.values() if one is not None):
             return found
     return _by_seeds(contenders, comparison.ours, rows[0].higher_is_better)
@@ -290,16 +287,14 @@ def _by_perplexity(contender: Contender) -> Contender:
     return replace(contender, done=tuple(results))
 
 
-def _by_examples(
-    contenders: dict[str, Contender], store: Store | None, read: SampleReader
-) -> OurResults:
+def _by_examples(contenders: dict[str, Contender], read: SampleReader) -> OurResults:
     """Compare rows by their examples, as an analysis does, with Holm's correction over these
     rows alone."""
     rows = list(contenders)
     first = contenders[rows[0]].done[0].cell
     setting = BenchmarkSetting(first.task, first.dataset, first.budget)
     frame = Frame(setting, tuple(contenders.values()))
-    scores = analyse(frame, store, read=read).main
+    scores = analyse(frame, read).main
     p = _by_pair(rows, scores.adjusted)
     return OurResults(
         frame.main_metric,
@@ -317,14 +312,13 @@ def _by_seeds(contenders: dict[str, Contender], name: str, higher_is_better: boo
     count, and a single seed decides nothing."""
     values = {row: own for row, one in contenders.items() if (own := _values(one.done, name))}
     spread = moderated_variance(list(values.values()))
-    p = np.full((len(values), len(values)), np.nan)
-    if values:
-        means = np.array([np.mean(own) for own in values.values()])
-        seeds = np.array([len(own) for own in values.values()])
-        p = pairwise_p(means, np.zeros_like(p), spread, seeds)
-        unknown = np.isnan(spread.variance)
-        p[unknown, :] = p[:, unknown] = np.nan
-        np.fill_diagonal(p, np.nan)
+    known = ~np.isnan(spread.variance)
+    pairs = pairwise_differences(
+        np.array([np.mean(own) for own in values.values()]),
+        np.where(known[:, None] & known[None, :], 0.0, np.nan),
+        spread,
+        np.array([len(own) for own in values.values()]),
+    )
     estimates: dict[str, Estimate | None] = dict.fromkeys(contenders)
     for (row, own), variance, freedom in zip(
         values.items(), spread.variance.tolist(), spread.freedom.tolist(), strict=True
@@ -336,7 +330,7 @@ def _by_seeds(contenders: dict[str, Contender], name: str, higher_is_better: boo
                 value, example_variance=0.0, seed_variance=variance, seeds=n, freedom=freedom
             )
             estimates[row] = Estimate(value, low, high, n, 0, "seeds")
-    adjusted = _by_pair(list(values), holm_pairs(p))
+    adjusted = _by_pair(list(values), pairs.adjusted)
     return OurResults(
         name.removeprefix(ALIGNMENT),
         higher_is_better,

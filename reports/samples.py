@@ -9,6 +9,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,8 +45,19 @@ class Sample:
         return len(self.scores)
 
 
-#: What reads the examples of a stored result: samples by test set name, or why there are none.
-SampleReader = Callable[["Store | None", str], tuple[dict[str, Sample], str | None]]
+#: What reads the examples of a result by its hash: samples by test set name, or why there are none.
+SampleReader = Callable[[str], tuple[dict[str, Sample], str | None]]
+
+
+def reader_of(source: Store | SampleReader | None) -> SampleReader:
+    """What reads the examples of results that lie in a store, or in none."""
+    return source if callable(source) else partial(read_samples, source)
+
+
+def main_sample(store: Store, hash: str) -> Sample | None:
+    """The sample of a result's main test set; None without usable predictions."""
+    found, _ = read_samples(store, hash)
+    return next(iter(found.values()), None)
 
 
 def read_samples(store: Store | None, hash: str) -> tuple[dict[str, Sample], str | None]:
@@ -71,8 +83,8 @@ def read_samples(store: Store | None, hash: str) -> tuple[dict[str, Sample], str
 def of_likelihoods(read: SampleReader) -> SampleReader:
     """A reader of the same samples with their likelihoods for statistics."""
 
-    def read_likelihoods(store: Store | None, hash: str) -> tuple[dict[str, Sample], str | None]:
-        found, problem = read(store, hash)
+    def read_likelihoods(hash: str) -> tuple[dict[str, Sample], str | None]:
+        found, problem = read(hash)
         return {
             name: replace(one, statistics=one.likelihoods.reshape(len(one), -1))
             for name, one in found.items()

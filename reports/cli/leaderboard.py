@@ -11,6 +11,9 @@ from ablations.cli.options import note
 from ablations.inputs import data_root_of
 from bench.store.files import local_path
 
+#: By which results are selected.
+AXES = ("task", "attention", "score", "budget")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
@@ -75,7 +78,7 @@ def _submit_arguments(parser: argparse.ArgumentParser) -> None:
         help="same: the suite's budget and settings, a model of its size (default); "
         "open: anything goes",
     )
-    for axis in ("task", "attention", "score", "budget"):
+    for axis in AXES:
         parser.add_argument(
             f"--{axis}",
             metavar=axis.upper(),
@@ -117,7 +120,7 @@ def _submit(args: argparse.Namespace) -> int:
     from bench.store.store import Store
     from reports.formats import plural
     from reports.leaderboard.rules import load_rules
-    from reports.leaderboard.submission import ResultFilter, submit
+    from reports.leaderboard.submission import submit
     from reports.load import slug
 
     store = Store.open(args.store)
@@ -128,9 +131,7 @@ def _submit(args: argparse.Namespace) -> int:
         load_rules(args.rules),
         name=name,
         kind=args.kind,
-        selected=ResultFilter(
-            tuple(args.task), tuple(args.attention), tuple(args.score), tuple(args.budget)
-        ),
+        selected={axis: getattr(args, axis) for axis in AXES},
     )
     size = done.path.stat().st_size
     trials = plural(len(done.manifest.trials), "trial")
@@ -216,10 +217,11 @@ def _results(args: argparse.Namespace) -> int:
     docs = local_path(args.docs, where="--docs")
     bundles = [local_path(path, where="BUNDLE") for path in args.bundles]
     written = write_results(docs, readme, load_rules(args.rules), args.study, bundles or None)
-    note("not among the results", written.refused)
+    shown, refused = written.results, written.results.board.refused
+    note("not among the results", (f"{one.name}: {one.reasons[0]}" for one in refused))
     sys.stdout.write(
-        f"{written.page}: {plural(written.cells, 'cell')}, {written.core_hours:.1f} core-hours, "
-        f"{plural(len(written.pictures), 'picture')}; {written.open} cells of "
-        f"'{written.study}' are open\n"
+        f"{written.page}: {plural(len(shown.results), 'cell')}, {shown.core_hours:.1f} core-hours, "
+        f"{plural(len(written.pictures), 'picture')}; {len(shown.open)} cells of "
+        f"'{args.study}' are open\n"
     )
-    return 1 if written.refused else 0
+    return 1 if refused else 0

@@ -12,7 +12,7 @@ from reports import formats
 from reports.figures import Figure
 from reports.figures import chart_parts as parts
 from reports.figures.theme import colour, config
-from reports.statistics.significance import MeanRanks
+from reports.statistics.ranks import MeanRanks
 
 #: Columns of the frame: one row for each mechanism, the best first.
 COLUMNS = ("mechanism", "rank")

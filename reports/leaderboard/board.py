@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.errors import UsageError
@@ -22,7 +22,7 @@ from reports.leaderboard.rules import (
     TrackSetting,
 )
 from reports.leaderboard.verify import Verdict, verify
-from reports.load import BenchmarkSetting, Contender, Frame, Options, benchmark_settings, collect
+from reports.load import BenchmarkSetting, Contender, Frame, benchmark_settings, collect
 from reports.statistics import Analysis, analyse
 from tasks.base import Paths
 
@@ -33,17 +33,16 @@ NO_REFERENCE = "no reference yet for this task"
 
 @dataclass(frozen=True)
 class BoardEntry:
-    """A mechanism as somebody configured it, with all its results in one bundle."""
+    """A mechanism as somebody configured it, with all its results in one bundle.
+
+    Attributes:
+        title: of the bundle.
+        contender: the mechanism, without its results.
+    """
 
     bundle: str
     title: str
-    attention: str
-    score: str
-    options: Options
-
-    @property
-    def name(self) -> str:
-        return Contender(self.attention, self.score, self.options, (), ()).name
+    contender: Contender
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class ClassBoard:
 
 
 def _merit(standing: SettingBoard) -> tuple[bool, int, int]:
-    plain = sum(not entry.options for entry in standing.entries)
+    plain = sum(not entry.contender.options for entry in standing.entries)
     return not isinstance(standing.reference, str), plain, len(standing.entries)
 
 
@@ -200,9 +199,8 @@ def _class_board(
         bundle = verdict.bundle
         for frame in collect("", results[bundle.id], catalogue, settings=settings).frames:
             for one in frame.contenders:
-                entry = BoardEntry(
-                    bundle.id, bundle.manifest.name, one.attention, one.score, one.options
-                )
+                alone = replace(one, done=(), failed=(), shared=frozenset())
+                entry = BoardEntry(bundle.id, bundle.manifest.name, alone)
                 found[frame.setting].append((entry, one))
     order = list(catalogue.tasks)
     standings = []
@@ -210,7 +208,7 @@ def _class_board(
     for setting in sorted(ordered, key=lambda one: (order.index(one.task), one.on_any_data.slug)):
         entries, contenders = zip(*found[setting], strict=True)
         frame = Frame(setting, contenders)
-        analysis = analyse(frame, None, read=read)
+        analysis = analyse(frame, read)
         standings.append(
             SettingBoard(setting, entries, analysis, _reference(frame, read, reference))
         )

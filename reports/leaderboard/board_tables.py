@@ -17,16 +17,13 @@ import numpy as np
 from reports.formats import metric_name
 from reports.leaderboard.board import NO_REFERENCE, Board, BoardEntry, ClassBoard, SettingBoard
 from reports.leaderboard.rules import ReferenceSetting, Track
-from reports.load import all_converged, slug
+from reports.load import Contender, all_converged, slug
 from reports.output_folder import write_files
 from reports.pages import STYLE, TABLES, asset, style_sheet, template_environment
 from reports.statistics.significance import (
     Estimate,
-    SeedVariance,
-    detectable_difference,
-    holm_pairs,
+    PairwiseDifferences,
     interval_variance,
-    pairwise_p,
     tie_groups,
 )
 from reports.tables import (
@@ -43,31 +40,20 @@ from reports.tables import (
 )
 from reports.tables.scores import group_notes, overlap_notes, seeds_text
 from reports.writers import csv_text, escape_markdown, markdown_text
+from tasks.evaluation.bootstrap import Interval
 
 #: Reasons against a bundle, and entries that lack a seed, that the page shows.
 REASONS, OPEN = 20, 500
 
 
-@dataclass(frozen=True)
-class BoardScore:
-    """A score with its interval; higher is better."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def variance(self) -> float:
-        return interval_variance(self.low, self.high)
-
-
-def score_of(estimate: Estimate | None, reference: ReferenceSetting | str) -> BoardScore | None:
-    """Convert an estimate and its interval to a score; None without a reference."""
+def score_of(estimate: Estimate | None, reference: ReferenceSetting | str) -> Interval | None:
+    """Convert an estimate and its interval to a score, of which higher is better; None without a
+    reference."""
     if estimate is None or isinstance(reference, str):
         return None
     ends = [reference.score(end) for end in (estimate.low, estimate.high) if end is not None]
     value = reference.score(estimate.value)
-    return BoardScore(value, min(ends, default=value), max(ends, default=value))
+    return Interval(value, min(ends, default=value), max(ends, default=value))
 
 
 def setting_table(standing: SettingBoard, kind: str) -> Table:
@@ -98,7 +84,7 @@ def setting_table(standing: SettingBoard, kind: str) -> Table:
             score_entry(score, standing.reference),
             measured(size, form="count", note=f"{size or 0:,}"),
         )
-        rows.append(Row(entry.name, entries, converged=contender.converged))
+        rows.append(Row(entry.contender.name, entries, converged=contender.converged))
     return Table(
         name=slug(f"{kind} {standing.setting.slug}"),
         title=f"{standing.setting.task.capitalize()}: {standing.setting.label}",
@@ -110,7 +96,7 @@ def setting_table(standing: SettingBoard, kind: str) -> Table:
 
 
 def score_entry(
-    score: BoardScore | None,
+    score: Interval | None,
     reference: ReferenceSetting | str,
     group: int | None = None,
     shade: float | None = None,
@@ -134,7 +120,7 @@ def score_entry(
 def _setting_notes(standing: SettingBoard) -> list[str]:
     reference = standing.reference
     notes = list(standing.analysis.notes)
-    notes += group_notes(standing.analysis, [entry.name for entry in standing.entries])
+    notes += group_notes(standing.analysis, [entry.contender.name for entry in standing.entries])
     notes += overlap_notes(standing.analysis.frame.done)
     if isinstance(reference, str):
         notes.append(f"Scores: {reference}.")
@@ -149,66 +135,62 @@ def _setting_notes(standing: SettingBoard) -> list[str]:
 
 @dataclass(frozen=True)
 class _TrackEntry:
-    """One entry over all settings of a track; `standings` has None where it was not run."""
+    """One entry over all settings of a track, with its place in each; None where it was not run."""
 
     entry: BoardEntry
-    standings: tuple[SettingBoard | None, ...]
-
-    @property
-    def done(self) -> int:
-        return sum(one is not None for one in self.standings)
+    places: tuple[tuple[SettingBoard, int] | None, ...]
 
     @cached_property
-    def overall(self) -> BoardScore | None:
+    def done(self) -> list[tuple[SettingBoard, int]]:
+        return [one for one in self.places if one is not None]
+
+    @cached_property
+    def contenders(self) -> list[Contender]:
+        return [board.analysis.frame.contenders[place] for board, place in self.done]
+
+    @cached_property
+    def overall(self) -> Interval | None:
         """The mean score where every setting has one, else None; settings vary independently."""
-        scores = [self._score(one) for one in self.standings if one is not None]
+        scores = [
+            score_of(board.analysis.main.estimates[place], board.reference)
+            for board, place in self.done
+        ]
         known = [one for one in scores if one is not None]
-        if len(known) < len(self.standings):
+        if len(known) < len(self.places):
             return None
         value = float(np.mean([one.value for one in known]))
         reach = float(np.sqrt(sum((one.high - one.low) ** 2 for one in known))) / (2 * len(known))
-        return BoardScore(value, value - reach, value + reach)
+        return Interval(value, value - reach, value + reach)
 
     def run(self, seeds: Collection[int]) -> str:
         """How many settings were run, and how many seeds are open in them."""
-        have = [
-            set(one.analysis.frame.contenders[one.entries.index(self.entry)].seeds)
-            for one in self.standings
-            if one is not None
-        ]
-        lacking = sum(len(set(seeds) - one) for one in have)
-        text = f"{self.done} of {len(self.standings)}"
-        return f"{text}, {lacking} of {len(seeds) * len(have)} seeds open" if lacking else text
+        lacking = sum(len(set(seeds).difference(one.seeds)) for one in self.contenders)
+        text = f"{len(self.done)} of {len(self.places)}"
+        every = len(seeds) * len(self.done)
+        return f"{text}, {lacking} of {every} seeds open" if lacking else text
 
     def overall_entry(self, group: int | None, shade: float | None) -> Number | Missing:
         if self.overall is not None:
-            converged = all_converged(self._converged(one) for one in self.standings if one)
+            converged = all_converged(one.converged for one in self.contenders)
             return score_entry(self.overall, "", group, shade, converged)
-        if self.done < len(self.standings):
-            return Missing("not run", f"{self.done} of {len(self.standings)} settings")
-        reasons = (one.reference for one in self.standings if one is not None)
+        if len(self.done) < len(self.places):
+            return Missing("not run", f"{len(self.done)} of {len(self.places)} settings")
+        reasons = (board.reference for board, _ in self.done)
         unscored = (reason for reason in reasons if isinstance(reason, str))
         return Missing("not measured", next(unscored, NO_REFERENCE))
 
-    def score_entry(self, standing: SettingBoard | None) -> Number | Missing:
-        """Return the score in one setting, or the reason why there is none."""
-        if standing is None:
-            return Missing("not run")
-        group = standing.analysis.main.groups[standing.entries.index(self.entry)]
-        return score_entry(
-            self._score(standing),
-            standing.reference,
-            group,
-            converged=self._converged(standing),
-        )
 
-    def _converged(self, standing: SettingBoard) -> bool | None:
-        place = standing.entries.index(self.entry)
-        return standing.analysis.frame.contenders[place].converged
-
-    def _score(self, standing: SettingBoard) -> BoardScore | None:
-        place = standing.entries.index(self.entry)
-        return score_of(standing.analysis.main.estimates[place], standing.reference)
+def _track_score(found: tuple[SettingBoard, int] | None) -> Number | Missing:
+    """Return the score of a place in one setting, or the reason why there is none."""
+    if found is None:
+        return Missing("not run")
+    board, place = found
+    return score_entry(
+        score_of(board.analysis.main.estimates[place], board.reference),
+        board.reference,
+        board.analysis.main.groups[place],
+        converged=board.analysis.frame.contenders[place].converged,
+    )
 
 
 def track_table(board: ClassBoard, track: Track, seeds: Collection[int]) -> Table | None:
@@ -221,12 +203,11 @@ def track_table(board: ClassBoard, track: Track, seeds: Collection[int]) -> Tabl
     entries = dict.fromkeys(entry for one in standings if one is not None for entry in one.entries)
     if not entries:
         return None
-    lines = [
-        _TrackEntry(
-            entry, tuple(one if one and entry in one.entries else None for one in standings)
-        )
-        for entry in entries
+    places = [
+        {entry: (one, place) for place, entry in enumerate(one.entries)} if one else {}
+        for one in standings
     ]
+    lines = [_TrackEntry(entry, tuple(own.get(entry) for own in places)) for entry in entries]
     lines.sort(key=_rank)
     overall = [one.overall for one in lines]
     groups = tie_groups_of(overall)
@@ -246,12 +227,12 @@ def track_table(board: ClassBoard, track: Track, seeds: Collection[int]) -> Tabl
         ),
         rows=tuple(
             Row(
-                line.entry.name,
+                line.entry.contender.name,
                 (
                     Label(line.entry.title),
                     line.overall_entry(group, shade),
                     Label(line.run(seeds)),
-                    *map(line.score_entry, line.standings),
+                    *map(_track_score, line.places),
                 ),
             )
             for line, group, shade in zip(lines, groups, heat, strict=True)
@@ -265,7 +246,7 @@ def track_table(board: ClassBoard, track: Track, seeds: Collection[int]) -> Tabl
 
 
 def _detectable_notes(
-    board: ClassBoard, track: Track, overall: Sequence[BoardScore | None]
+    board: ClassBoard, track: Track, overall: Sequence[Interval | None]
 ) -> Iterator[str]:
     """Note the smallest detectable difference of scores, overall and in every setting."""
     found = [("overall", detectable_of(overall))]
@@ -288,36 +269,35 @@ def _detectable_notes(
 def _rank(line: _TrackEntry) -> tuple[bool, float, int, str]:
     """Sort key: the best overall score first, then entries without one, the most complete first."""
     overall = line.overall
-    return overall is None, -overall.value if overall else 0.0, -line.done, line.entry.name
+    return (
+        overall is None,
+        -overall.value if overall else 0.0,
+        -len(line.done),
+        line.entry.contender.name,
+    )
 
 
-def tie_groups_of(overall: Sequence[BoardScore | None]) -> list[int | None]:
+def tie_groups_of(overall: Sequence[Interval | None]) -> list[int | None]:
     """Return tie groups of overall scores. Entries share their test sets, yet their scores are
     treated as independent, which is conservative."""
-    known = [one for one in overall if one is not None]
-    if not known:
-        return [None] * len(overall)
-    values, nothing = np.array([one.value for one in known]), np.full(len(known), np.nan)
-    seeds = SeedVariance(nothing, np.zeros(len(known)), 0.0)  # part of the intervals already
-    p = pairwise_p(values, _errors(known) ** 2, seeds, np.ones(len(known)))
-    ties = iter(tie_groups(values, holm_pairs(p), higher_is_better=True))
+    differences = _differences(overall)
+    ties = iter(tie_groups(differences.values, differences.adjusted, higher_is_better=True))
     return [None if one is None else next(ties) for one in overall]
 
 
-def detectable_of(overall: Sequence[BoardScore | None]) -> float | None:
+def detectable_of(overall: Sequence[Interval | None]) -> float | None:
     """Return the smallest true difference of overall scores found with 80 % power; None with
     fewer than two scores."""
+    return _differences(overall).detectable
+
+
+def _differences(overall: Sequence[Interval | None]) -> PairwiseDifferences:
+    """The differences of those that have a score, whose intervals cover seeds, too."""
     known = [one for one in overall if one is not None]
-    if len(known) < 2:
-        return None
-    errors = _errors(known)[np.triu_indices(len(known), k=1)]
-    return detectable_difference(float(np.median(errors)), np.inf, comparisons=len(errors))
-
-
-def _errors(known: Sequence[BoardScore]) -> np.ndarray:
-    """Return the standard error of every pairwise difference, V,V."""
-    variances = np.array([one.variance for one in known])
-    return np.sqrt(variances[:, None] + variances[None, :])
+    values = np.array([one.value for one in known])
+    variances = np.array([interval_variance(one.low, one.high) for one in known])
+    both = variances[:, None] + variances[None, :]
+    return PairwiseDifferences(values, both, np.full(both.shape, 1e9), np.zeros(both.shape))
 
 
 @dataclass(frozen=True)

@@ -403,13 +403,9 @@ class BundleReader:
         id, _, own = hash.partition("-")
         return self.bundles[id], own
 
-    def __call__(self, store: object, hash: str) -> tuple[dict[str, Sample], str | None]:
+    def __call__(self, hash: str) -> tuple[dict[str, Sample], str | None]:
         """Return the samples of a result by test set. Raises UsageError where a member is not what
-        was verified.
-
-        Args:
-            store: not asked.
-        """
+        was verified."""
         bundle, own = self._find(hash)
         columns, test_sets = bundle.examples(own)
         digests = bundle.manifest.trials[own].digests

@@ -13,11 +13,12 @@ right answers are never there.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from reports.leaderboard.rules import FrozenModel, Model, field_errors, parse_json
 from reports.samples import Sample, samples_of
@@ -31,7 +32,7 @@ CONFIDENCE = "confidence"
 #: Digits of a figure: sums of thousands agree to more than verification asks for.
 DIGITS = 9
 
-Number = Annotated[float, Field(strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
 class Columns(FrozenModel):
@@ -68,12 +69,42 @@ class TestSet(FrozenModel):
     __test__ = False  # no class of tests, whatever pytest thinks of its name
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    examples: list[str]
-    lengths: list[int]
+    examples: list[str] = Field(min_length=1)
+    lengths: list[Annotated[int, Field(ge=0)]]
+
+    @model_validator(mode="after")
+    def _once(self) -> TestSet:
+        if len(self.examples) != len(self.lengths):
+            raise ValueError("it does not have a length for every example")
+        if len(set(self.examples)) < len(self.examples):
+            raise ValueError("two of its examples have the same name")
+        return self
 
 
-def columns_of(rows: Sequence[Mapping[str, Any]], *, with_outputs: bool) -> Columns:
-    """The rows of a store's predictions of one test set as columns."""
+def tested(
+    rows: Sequence[Mapping[str, Any]], *, with_outputs: bool
+) -> dict[str, tuple[str, TestSet, Columns]]:
+    """The test sets of a store's predictions by name: digest, examples, and their columns.
+
+    Raises KeyError, TypeError, ValueError or OverflowError for rows that are not predictions.
+    """
+    members: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        members[str(row["subset"])].append(row)
+    return {
+        name: (
+            sample.test_set,
+            TestSet(
+                examples=[str(row["example"]) for row in members[name]],
+                lengths=[int(row.get("length", 0)) for row in members[name]],
+            ),
+            _columns(members[name], with_outputs=with_outputs),
+        )
+        for name, sample in samples_of(rows).items()
+    }
+
+
+def _columns(rows: Sequence[Mapping[str, Any]], *, with_outputs: bool) -> Columns:
     kept = [dict(row.get("extra") or {}) for row in rows]
     if not with_outputs:
         kept = [_own(extra) for extra in kept]
@@ -103,27 +134,6 @@ def _number(value: float) -> float:
     return int(value) if float(value).is_integer() else float(f"{value:.{DIGITS}g}")
 
 
-def find_test_sets(rows: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, TestSet]]:
-    """The test sets of a store's predictions with their digests, by name.
-
-    Raises KeyError, TypeError or ValueError for rows that are not predictions.
-    """
-    found = list(rows)
-    members: dict[str, list[Mapping[str, Any]]] = {}
-    for row in found:
-        members.setdefault(str(row["subset"]), []).append(row)
-    return {
-        name: (
-            sample.test_set,
-            TestSet(
-                examples=[str(row["example"]) for row in members[name]],
-                lengths=[int(row.get("length", 0)) for row in members[name]],
-            ),
-        )
-        for name, sample in samples_of(found).items()
-    }
-
-
 def packed(columns: Mapping[str, Columns]) -> bytes:
     """The examples of a trial as a member of a bundle, by test set."""
     return _compact({name: one.model_dump(exclude_none=True) for name, one in columns.items()})
@@ -141,16 +151,7 @@ def _compact(content: Any) -> bytes:
 
 def read_test_set(content: bytes) -> TestSet:
     """Raises ValueError for what is none, saying why."""
-    found = _validated(parse_json(content), TestSet, "")
-    if len(found.examples) != len(found.lengths):
-        raise ValueError("it does not have a length for every example")
-    if not found.examples:
-        raise ValueError("it has no examples")
-    if len(set(found.examples)) < len(found.examples):
-        raise ValueError("two of its examples have the same name")
-    if min(found.lengths) < 0:
-        raise ValueError("an example has a negative length")
-    return found
+    return _validated(parse_json(content), TestSet, "")
 
 
 def read_columns(content: bytes, sizes: Mapping[str, int]) -> dict[str, Columns]:
@@ -172,8 +173,6 @@ def read_columns(content: bytes, sizes: Mapping[str, int]) -> dict[str, Columns]
             parts.append(columns.outputs)
         if any(len(part) != size for part in parts):
             raise ValueError(f"{name}: a column has not {size:,} examples")
-        if not all(np.isfinite(part).all() for part in (columns.scores, *columns.statistics)):
-            raise ValueError(f"{name}: a figure is not finite")
         found[name] = columns
     return found
 

@@ -13,7 +13,6 @@ import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
@@ -214,30 +213,13 @@ def _impossible_alignment(figures: AlignmentFigures, task: type[Task]) -> Iterat
         yield f"all mass is on gold, and pointing_accuracy is {right:.4g}"
 
 
-@dataclass(frozen=True)
-class Copy:
-    """Two trials with the same outputs, of which predictions state the same likelihoods."""
-
-    cell: Cell
-    first: Cell
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether the two have different seeds, which never give the same likelihoods. With the
-        same seed two mechanisms can be one (a window wider than every input): that is noted."""
-        return self.cell.seed != self.first.seed
-
-    @property
-    def problem(self) -> Problem:
-        return Problem(
-            named(self.cell),
-            f"outputs and likelihoods of all examples are those of {named(self.first)}",
-        )
-
-
-def copies(trials: Iterable[tuple[Cell, Sequence[Prediction]]]) -> Iterator[Copy]:
+def copies(
+    trials: Iterable[tuple[Cell, Sequence[Prediction]]],
+) -> Iterator[tuple[Problem, bool]]:
     """Find trials whose outputs, and what predictions state of the model besides, are those of
-    another trial to the last digit.
+    another trial to the last digit. Beside each stands whether it is refused: two seeds never give
+    the same likelihoods. With the same seed two mechanisms can be one (a window wider than every
+    input): that is noted.
 
     Another model can write the same texts (always the same one, or all right); it does not give all
     of them the same probabilities. Where probabilities are not kept, the same outputs are copies
@@ -255,4 +237,5 @@ def copies(trials: Iterable[tuple[Cell, Sequence[Prediction]]]) -> Iterator[Copy
         first = seen.setdefault((cell.task, cell.dataset, cell.budget, digest), cell)
         names = [(one.seed, one.attention, one.score) for one in (cell, first)]
         if names[0] != names[1]:
-            yield Copy(cell, first)
+            what = f"outputs and likelihoods of all examples are those of {named(first)}"
+            yield Problem(named(cell), what), cell.seed != first.seed

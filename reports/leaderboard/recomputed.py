@@ -6,13 +6,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from bench.store.result import LengthBin, Primary, Result
 from reports.leaderboard.bundle import plain
-from reports.leaderboard.examples import Columns, TestSet, sample
+from reports.leaderboard.examples import Columns, TestSet, predictions, sample
 from reports.statistics.bootstrap import Aggregator, candidates, fitting
 from tasks.base import Plan
 from tasks.evaluation.bootstrap import bootstrap, by_length
@@ -34,6 +35,12 @@ class Tested:
     columns: Mapping[str, Columns]
     test_sets: Mapping[str, TestSet]
     digests: Mapping[str, str]
+
+    @cached_property
+    def rows(self) -> dict[str, list[Prediction]]:
+        """Its examples as predictions, by test set."""
+        sets = self.test_sets
+        return {name: predictions(name, sets[name], one) for name, one in self.columns.items()}
 
     @property
     def has_outputs(self) -> bool:

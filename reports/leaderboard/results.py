@@ -80,7 +80,6 @@ class Results:
     results: tuple[Result, ...]
     catalogue: Catalogue
     read: BundleReader
-    seeds: tuple[int, ...]
 
     @cached_property
     def analyses(self) -> tuple[Analysis, ...]:
@@ -92,7 +91,7 @@ class Results:
             key = frame.setting.task, frame.setting.dataset
             if key not in largest or len(frame.done) > len(largest[key].done):
                 largest[key] = frame
-        return tuple(analyse(frame, None, read=self.read) for frame in largest.values())
+        return tuple(analyse(frame, self.read) for frame in largest.values())
 
     @cached_property
     def open(self) -> tuple[Cell, ...]:
@@ -102,7 +101,7 @@ class Results:
     @cached_property
     def replications(self) -> list[Replication]:
         """The paper studies of which two rows were run on the same examples."""
-        found = replicate(paper_studies(), self.results, None, self.catalogue, self.read)
+        found = replicate(paper_studies(), self.results, self.read, self.catalogue)
         return [one for one in found if one.run]
 
     @property
@@ -126,7 +125,6 @@ def gather(rules: Rules, study: Study, files: Sequence[Path] | None = None) -> R
         tuple(results.values()),
         rules.catalogue(one.cell for one in results.values()),
         BundleReader({one.bundle.id: one.bundle for one in board.verdicts}),
-        rules.seeds,
     )
 
 
@@ -326,7 +324,7 @@ def open_lines(results: Results) -> Iterator[str]:
             continue
         of_seeds = ", ".join(
             f"{seeds[task, dataset, seed]} of seed {seed}"
-            for seed in results.seeds
+            for seed in results.board.rules.seeds
             if seeds[task, dataset, seed]
         )
         yield f"{task}, {dataset}: {len(lacking)} of {count} cells are open ({of_seeds})."
@@ -341,6 +339,7 @@ def page_text(results: Results, notes: str, pictures: Sequence[str]) -> str:
     """
     failed = sum(one.converged is False for one in results.results)
     done = len(results.cells) - len(results.open)
+    seeds = len(results.board.rules.seeds)
     measured_models = sum(one.cost.core_seconds is not None for one in results.results)
     of = f" for {measured_models} of them" if measured_models < len(results.results) else ""
     blocks = [
@@ -349,12 +348,12 @@ def page_text(results: Results, notes: str, pictures: Sequence[str]) -> str:
         "or the entries, not this page. -->",
         f"{formats.plural(done, 'cell')} of {len(results.cells)} of the study "
         f"`{results.study.name}` (data sets x mechanisms x "
-        f"{formats.plural(len(results.seeds), 'seed')}), and what studies named after papers add: "
+        f"{formats.plural(seeds, 'seed')}), and what studies named after papers add: "
         f"{len(results.results)} trained models, {results.core_hours:.1f} "
         f"core-hours{of}. {failed} had not converged and are marked \N{DAGGER} "
         "([statistics](statistics.md#converged-or-not)). Every figure is worked out again from the "
         "bundles in `reports/leaderboard/entries`.",
-        f"```\nattnbench sweep {results.study.name} --data-root DIR --seeds {len(results.seeds)}\n"
+        f"```\nattnbench sweep {results.study.name} --data-root DIR --seeds {seeds}\n"
         "attnbench leaderboard rank      # the same entries as a board\n```",
     ]
     if notes.strip():
@@ -408,16 +407,11 @@ def readme_text(text: str, results: Results, where: str) -> str:
 
 @dataclass(frozen=True)
 class Written:
-    """What was written: the page and its pictures, how many cells it shows, at what cost, how many
-    are open, and the bundles that are not among them, each with the reason."""
+    """What was written: the page and its pictures, and what they show."""
 
     page: Path
     pictures: tuple[Path, ...]
-    cells: int
-    core_hours: float
-    open: int
-    study: str
-    refused: tuple[str, ...]
+    results: Results
 
 
 def write_results(
@@ -450,15 +444,7 @@ def write_results(
         raise UsageError(what, where=str(error.filename or docs)) from None
     except UnicodeDecodeError:
         raise UsageError("a page that is not UTF-8 text", where=f"{docs}, {readme}") from None
-    return Written(
-        page,
-        tuple(pictures),
-        len(results.results),
-        results.core_hours,
-        len(results.open),
-        study,
-        tuple(f"{one.name}: {one.reasons[0]}" for one in results.board.refused),
-    )
+    return Written(page, tuple(pictures), results)
 
 
 def _curves(analysis: Analysis) -> Figure:

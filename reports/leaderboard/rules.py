@@ -29,7 +29,7 @@ from reports.catalogue import Catalogue, catalogue_of
 from reports.formats import plural
 from reports.load import BenchmarkSetting, Frame, collect
 from reports.results import read
-from reports.samples import read_samples
+from reports.samples import main_sample
 
 #: same: the suite's own budget and settings, and a model no larger than its own of that family.
 #: open: anything goes.
@@ -334,11 +334,12 @@ def _reference_setting(frame: Frame, store: Store) -> ReferenceSetting | str:
     plain = [one for one in frame.contenders if not one.options and one.done]
     if len(plain) < FEWEST:
         return f"{plural(len(plain), 'mechanism')} without options, {FEWEST} are needed"
-    test_sets = {test_set_of(store, one.done[0].hash) for one in plain}
+    samples = (main_sample(store, one.done[0].hash) for one in plain)
+    test_sets = {sample.test_set if sample else "" for sample in samples}
     if len(test_sets) > 1:
         return "its results were tested on different examples"
     (test_set,) = test_sets
-    if test_set is None:
+    if not test_set:
         return "its results have no predictions"
     means = np.array([np.mean(one.values) for one in plain])
     spread = float(np.std(means, ddof=1))
@@ -358,9 +359,3 @@ def _reference_setting(frame: Frame, store: Store) -> ReferenceSetting | str:
         test_set=test_set,
         data=frame.data,
     )
-
-
-def test_set_of(store: Store, hash: str) -> str | None:
-    """Return the digest of a result's main test set, None without predictions."""
-    found, _ = read_samples(store, hash)
-    return next(iter(found.values())).test_set if found else None

@@ -12,7 +12,7 @@ import importlib.metadata
 import json
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from pydantic import ValidationError
 import bench
 from bench.attention.registries import attentions
 from bench.errors import UsageError
-from bench.store.cell import Cell
 from bench.store.result import Result, library_versions
 from bench.store.store import Problem as Unreadable
 from bench.store.store import Store
@@ -37,52 +36,22 @@ from reports.leaderboard.bundle import (
     Trial,
     examples_of,
     member_of,
+    open_bundle,
     plain,
     record_of,
     title_problem,
 )
-from reports.leaderboard.checks import (
-    check_settings,
-    missing_seeds,
-    named,
-    open_summary,
-    planned,
-    without_seed,
-)
-from reports.leaderboard.examples import (
-    TestSet,
-    columns_of,
-    find_test_sets,
-    packed,
-    packed_test_set,
-)
-from reports.leaderboard.plausibility import copies, impossible, impossible_share
+from reports.leaderboard.checks import open_summary, without_seed
+from reports.leaderboard.examples import Columns, TestSet, packed, packed_test_set, tested
 from reports.leaderboard.rules import Class, Rules, field_errors
+from reports.leaderboard.verify import verify
 from tasks.base import datasets
-from tasks.evaluation.scoring import Prediction
 from tasks.plan import resolve
 
 # Zip files date their members; this is the earliest date they know.
 _DATE = (1980, 1, 1, 0, 0, 0)
 _REGULAR_FILE = 0o100644 << 16
 _UNIX_SYSTEM = 3
-
-
-@dataclass(frozen=True)
-class ResultFilter:
-    """A selection of a store's results; an empty tuple selects all values of its axis."""
-
-    tasks: tuple[str, ...] = ()
-    attentions: tuple[str, ...] = ()
-    scores: tuple[str, ...] = ()
-    budgets: tuple[str, ...] = ()
-
-    def takes(self, result: Result) -> bool:
-        """Whether a result is selected."""
-        cell = result.cell
-        chosen = self.tasks, self.attentions, self.scores, self.budgets
-        axes = cell.task, cell.attention, cell.score, cell.budget
-        return all(not names or name in names for name, names in zip(axes, chosen, strict=True))
 
 
 @dataclass(frozen=True)
@@ -101,18 +70,26 @@ def submit(
     *,
     name: str,
     kind: Class = "same",
-    selected: ResultFilter | None = None,
+    selected: Mapping[str, Sequence[str]] | None = None,
 ) -> Submission:
     """Pack the finished results of the seeds that the rules ask for.
+
+    Args:
+        selected: values of axes of the cell (`task`, `attention`, ...), of which results are taken;
+            all where an axis has none.
 
     Raises UsageError for a name that cannot stand on a board, where there are no results, where one
     has no predictions or its cell is not known here, and where the bundle cannot be written.
     """
     if problem := title_problem(name):
         raise UsageError(f"the name {problem}", where="--name", remedy="choose another with --name")
-    selected = selected or ResultFilter()
+    wanted = {axis: values for axis, values in (selected or {}).items() if values}
     unreadable: list[Unreadable] = []
-    found = [one for one in store.results(unreadable) if selected.takes(one)]
+    found = [
+        one
+        for one in store.results(unreadable)
+        if all(getattr(one.cell, axis) in values for axis, values in wanted.items())
+    ]
     done = [one for one in found if one.status == "done"]
     chosen = [one for one in done if one.cell_json["seed"] in rules.seeds]
     if not chosen:
@@ -131,43 +108,32 @@ def submit(
         "that failed": len(found) - len(done),
         "of seeds that do not count": len(done) - len(chosen),
     }
-    open_cells = missing_seeds([one.cell for one in chosen], rules)
     notes = [
         *(f"left out: {one}" for one in unreadable),
         *(f"left out: {plural(n, 'result')} {why}" for why, n in left_out.items() if n),
-        *([open_summary(open_cells)] if open_cells else []),
-        *(f"the rules will say: {one}" for one in _foreseen(store, chosen, manifest, rules)),
+        *_foreseen(target, rules),
     ]
     return Submission(target, manifest, tuple(notes))
 
 
-def _foreseen(
-    store: Store, results: Sequence[Result], manifest: Manifest, rules: Rules
-) -> Iterator[Problem]:
-    """Yield the problems that verification will find and that can be told without the data."""
+def _foreseen(path: Path, rules: Rules) -> Iterator[str]:
+    """Yield what verification will find in a bundle and can be told without the data."""
+    try:
+        verdict = verify(open_bundle(path, rules.limits), rules, None)
+    except UsageError as error:
+        yield f"the rules will say: {error.what}"
+        return
+    if verdict.open:
+        yield open_summary(verdict.open)
     versions: dict[str, set[str]] = defaultdict(set)
-    for one in results:
+    for one in verdict.results:
         versions[without_seed(one.cell)].add(one.cell.data)
     for name, data in versions.items():
         if len(data) > 1:
             shown = ", ".join(sorted(one[:8] for one in data))
-            yield Problem(name, f"results of {len(data)} different data ({shown}), not of one")
-    outputs: list[tuple[Cell, list[Prediction]]] = []
-    for one in results:
-        cell = one.cell
-        try:
-            known = planned(cell, manifest.mechanisms.get(cell.attention))
-        except UsageError as error:  # run by a version with other names or defaults
-            yield Problem(named(cell), plain(error, 300))
-            continue
-        for what in check_settings(known, one.settings, manifest, rules):
-            yield Problem(named(cell), what)
-        for what in impossible(one, known.plan):
-            yield Problem(named(cell), what)
-        for what in impossible_share(one.cost, one.cost.parameters or 0):
-            yield Problem(named(cell), what)
-        outputs.append((cell, [Prediction(**row) for row in _predictions(store, one)]))
-    yield from (one.problem for one in copies(outputs) if one.is_refused)
+            what = f"results of {len(data)} different data ({shown}), not of one"
+            yield f"the rules will say: {Problem(name, what)}"
+    yield from (f"the rules will say: {one}" for one in verdict.problems)
 
 
 def _pack(
@@ -183,16 +149,19 @@ def _pack(
             files: dict[str, File] = {}
             trials: dict[str, Trial] = {}
             for one in ordered:
-                rows = _predictions(store, one)
-                test_sets = _test_sets(one, rows)
-                for digest, test_set in test_sets.values():
+                _check_known(one)
+                contents = _tested(store, one)
+                for digest, test_set, _ in contents.values():
                     if (member := member_of(digest)) not in files:
                         files[member] = _add(archive, member, packed_test_set(test_set))
                 record, member = record_of(one.hash), examples_of(one.hash)
                 files[record] = _add(archive, record, _pretty(one.to_json()))
-                files[member] = _add(archive, member, _examples(one, rows, test_sets))
-                digests = {subset: digest for subset, (digest, _) in test_sets.items()}
-                trials[one.hash] = _trial(one, digests)
+                columns = {subset: own for subset, (_, _, own) in contents.items()}
+                files[member] = _add(archive, member, packed(columns))
+                trials[one.hash] = Trial(
+                    data=one.provenance.data_fingerprint,
+                    test_sets=tuple((subset, digest) for subset, (digest, *_) in contents.items()),
+                )
             manifest = Manifest(
                 schema_version=SCHEMA,
                 name=name,
@@ -225,7 +194,9 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> File:
     return File(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
-def _predictions(store: Store, result: Result) -> list[dict[str, Any]]:
+def _tested(store: Store, result: Result) -> dict[str, tuple[str, TestSet, Columns]]:
+    """A trial's examples by test set; outputs are among them where they may be shared."""
+    with_outputs = datasets(result.cell.task).get(result.cell.dataset).shares_outputs()
     try:
         rows = store.predictions(result.hash)
     except KeyError:
@@ -236,42 +207,17 @@ def _predictions(store: Store, result: Result) -> list[dict[str, Any]]:
             where=result.cell.label,
             remedy="run it again",
         )
-    return rows
-
-
-def _test_sets(result: Result, rows: list[dict[str, Any]]) -> dict[str, tuple[str, TestSet]]:
     try:
-        return find_test_sets(rows)
-    except (KeyError, TypeError, ValueError) as error:
-        raise _unusable(result, error) from None
-
-
-def _examples(result: Result, rows: list[dict[str, Any]], test_sets: Iterable[str]) -> bytes:
-    """The member with a trial's examples; outputs are in it where they may be shared."""
-    dataset = datasets(result.cell.task).get(result.cell.dataset)
-    try:
-        return packed(
-            {
-                subset: columns_of(
-                    [row for row in rows if row["subset"] == subset],
-                    with_outputs=dataset.shares_outputs(),
-                )
-                for subset in test_sets
-            }
-        )
+        return tested(rows, with_outputs=with_outputs)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise _unusable(result, error) from None
+        raise UsageError(
+            f"its predictions are unusable ({type(error).__name__}: {plain(error)})",
+            where=result.cell.label,
+            remedy="run it again",
+        ) from None
 
 
-def _unusable(result: Result, error: Exception) -> UsageError:
-    return UsageError(
-        f"its predictions are unusable ({type(error).__name__}: {plain(error)})",
-        where=result.cell.label,
-        remedy="run it again",
-    )
-
-
-def _trial(result: Result, test_sets: Mapping[str, str]) -> Trial:
+def _check_known(result: Result) -> None:
     try:
         resolve(result.cell)
     except UsageError as error:  # run by a version with other names
@@ -280,7 +226,6 @@ def _trial(result: Result, test_sets: Mapping[str, str]) -> Trial:
             where=result.cell.label,
             remedy="choose others with --task, --attention or --score",
         ) from None
-    return Trial(data=result.provenance.data_fingerprint, test_sets=tuple(test_sets.items()))
 
 
 def _mechanism(name: str) -> Mechanism:

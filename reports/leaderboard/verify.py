@@ -35,7 +35,6 @@ from reports.leaderboard.checks import (
     well_formed,
     without_seed,
 )
-from reports.leaderboard.examples import predictions
 from reports.leaderboard.plausibility import (
     OWN,
     copies,
@@ -63,28 +62,33 @@ from tasks.evaluation.scoring import (
 from tasks.plan import resolve
 
 
-@dataclass(frozen=True)
+@dataclass
 class Verdict:
     """What verifying a bundle found.
 
     Attributes:
-        problems: everything that is wrong; none means that the bundle is verified.
-        notes: what a reader should know all the same.
-        stated: names of figures that could not be worked out again.
         results: the records that could be read.
+        problems: everything that is wrong; none means that the bundle is verified.
+        notes: what a reader should know all the same, each once.
+        claims: names of figures that could not be worked out again.
         open: entries that lack a seed.
     """
 
     bundle: Bundle
-    problems: tuple[Problem, ...]
-    notes: tuple[str, ...]
-    stated: tuple[str, ...]
-    results: tuple[Result, ...]
+    results: tuple[Result, ...] = ()
+    problems: list[Problem] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
+    claims: set[str] = field(default_factory=set)
     open: tuple[Problem, ...] = ()
 
     @property
     def is_verified(self) -> bool:
         return not self.problems
+
+    @property
+    def stated(self) -> list[str]:
+        """The names of the figures that are taken as stated, sorted."""
+        return sorted(self.claims)
 
     def counted(self, rules: Rules) -> dict[str, Result]:
         """The results of the seeds that count, by hash, each under the name that a `BundleReader`
@@ -95,20 +99,8 @@ class Verdict:
             if one.cell.seed in rules.seeds
         }
 
-
-@dataclass
-class _Findings:
-    problems: list[Problem] = field(default_factory=list)
-    notes: dict[str, None] = field(default_factory=dict)
-    stated: set[str] = field(default_factory=set)
-    open: tuple[Problem, ...] = ()
-
     def add(self, where: str, whats: Iterable[str]) -> None:
         self.problems += shortened(Problem(where, what) for what in whats)
-
-    def verdict(self, bundle: Bundle, results: Sequence[Result]) -> Verdict:
-        notes, stated = tuple(self.notes), tuple(sorted(self.stated))
-        return Verdict(bundle, tuple(self.problems), notes, stated, tuple(results), self.open)
 
 
 def verify(bundle: Bundle, rules: Rules, paths: Paths | None) -> Verdict:
@@ -120,26 +112,27 @@ def verify(bundle: Bundle, rules: Rules, paths: Paths | None) -> Verdict:
 
     Raises UsageError where a member of the bundle cannot be read.
     """
-    found, manifest = _Findings(), bundle.manifest
+    found, manifest = Verdict(bundle), bundle.manifest
     if manifest.rules != rules.version:
         found.notes[f"made for the rules {plain(manifest.rules)}, judged by {rules.version}"] = None
     if manifest.kind not in rules.classes:
         found.problems.append(Problem("", f"these rules have no class '{manifest.kind}'"))
-        return found.verdict(bundle, ())
-    results = [one for hash in sorted(manifest.trials) for one in _record(bundle, hash, found)]
-    found.open = missing_seeds([one.cell for one in results], rules)
+        return found
+    hashes = sorted(manifest.trials)
+    found.results = tuple(one for hash in hashes for one in _record(bundle, hash, found))
+    found.open = missing_seeds([one.cell for one in found.results], rules)
     by_data: dict[tuple[str, ...], list[tuple[Result, Planned]]] = defaultdict(list)
-    for result in results:
+    for result in found.results:
         for one in _planned(bundle, result, rules, found):
             cell, models = one.plan.cell, (one.plan.dataset_options, one.plan.settings)
             key = (cell.task, cell.dataset, *(model.model_dump_json() for model in models))
             by_data[key].append((result, one))
     for members in by_data.values():  # one data set in memory at a time
         _check_on_data(bundle, members, rules, paths, found)
-    return found.verdict(bundle, results)
+    return found
 
 
-def _record(bundle: Bundle, hash: str, found: _Findings) -> Iterator[Result]:
+def _record(bundle: Bundle, hash: str, found: Verdict) -> Iterator[Result]:
     where = f"trial {hash[:12]}"
     content = bundle.read(record_of(hash))
     if not bundle.is_whole(record_of(hash), content):
@@ -162,7 +155,7 @@ def _record(bundle: Bundle, hash: str, found: _Findings) -> Iterator[Result]:
         yield result
 
 
-def _planned(bundle: Bundle, result: Result, rules: Rules, found: _Findings) -> Iterator[Planned]:
+def _planned(bundle: Bundle, result: Result, rules: Rules, found: Verdict) -> Iterator[Planned]:
     cell, manifest = result.cell, bundle.manifest
     try:
         one = planned(cell, manifest.mechanisms.get(cell.attention))
@@ -180,7 +173,7 @@ def _check_on_data(
     members: list[tuple[Result, Planned]],
     rules: Rules,
     paths: Paths | None,
-    found: _Findings,
+    found: Verdict,
 ) -> None:
     plan = members[0][1].plan
     data = _data(plan, paths, found)
@@ -189,7 +182,7 @@ def _check_on_data(
     for result, one in members:
         where = named(one.cell)
         if data is None:
-            found.stated.add("parameters")
+            found.claims.add("parameters")
             found.add(where, impossible_share(result.cost, result.cost.parameters or 0))
         else:
             found.add(where, _parameters(bundle, result, one, data, sizes, rules, found))
@@ -198,26 +191,23 @@ def _check_on_data(
         except UsageError as error:
             found.add(where, [f"its examples cannot be used ({plain(error.what, 300)})"])
             continue
-        rows = [
-            row for name in columns for row in predictions(name, test_sets[name], columns[name])
-        ]
-        outputs.append((one.cell, rows))
         digests = bundle.manifest.trials[result.hash].digests
         trial = Tested(result, plan, columns, test_sets, digests)
+        outputs.append((one.cell, [row for rows in trial.rows.values() for row in rows]))
         for whats in _check_trial(trial, data, rules, found):
             found.add(where, whats)
-    for copy in copies(outputs):
-        if copy.is_refused:
-            found.problems.append(copy.problem)
+    for problem, refused in copies(outputs):
+        if refused:
+            found.problems.append(problem)
         else:
-            found.notes[str(copy.problem)] = None
+            found.notes[str(problem)] = None
     if data is not None and plan.dataset.external:
         found.notes.update(
             (f"{plan.cell.dataset}: {plain(note, 300)}", None) for note in data.notes
         )
 
 
-def _data(plan: Plan, paths: Paths | None, found: _Findings) -> TaskData | None:
+def _data(plan: Plan, paths: Paths | None, found: Verdict) -> TaskData | None:
     """The data of a plan; None, with a note, where they are not here."""
     name = f"{plan.cell.task}/{plan.cell.dataset}"
     if paths is None:
@@ -239,7 +229,7 @@ def _parameters(
     data: TaskData,
     sizes: dict[str, int],
     rules: Rules,
-    found: _Findings,
+    found: Verdict,
 ) -> Iterator[str]:
     """Whether the model is as large as stated, and as its class allows."""
     stated = result.cost.parameters
@@ -283,7 +273,7 @@ def _parameters(
 
 
 def _check_trial(
-    trial: Tested, data: TaskData | None, rules: Rules, found: _Findings
+    trial: Tested, data: TaskData | None, rules: Rules, found: Verdict
 ) -> Iterator[Iterable[str]]:
     """What is wrong with a finished trial: its examples and figures, by kind of problem.
 
@@ -299,9 +289,7 @@ def _check_trial(
     yield impossible(result, plan)
     if trial.has_outputs and not plan.dataset.shares_outputs():
         yield [f"it has outputs, which the licence of {plan.cell.dataset} does not let go round"]
-    rows = {
-        name: predictions(name, trial.test_sets[name], one) for name, one in trial.columns.items()
-    }
+    rows = trial.rows
     yield (one for members in rows.values() for one in _impossible_rows(members, rules.limits))
     if data is not None:
         yield _general(result, plan, data)
@@ -317,16 +305,14 @@ def _check_trial(
             yield prediction_problems(rows, scores, scorer)
             yield figure_problems(result, scores, scorer)
             yield bin_problems(result.by_length, scores.by_length, "the outputs")
-            found.stated |= result.metrics.keys() - scores.metrics.keys()
-            found.stated |= _stated(result)
-            if any(
-                name in row.extra for members in rows.values() for row in members for name in OWN
-            ):
-                found.stated.add("likelihoods")
+            found.claims |= result.metrics.keys() - scores.metrics.keys()
+            found.claims |= _stated(result)
+            if any(row.extra.keys() & {*OWN} for members in rows.values() for row in members):
+                found.claims.add("likelihoods")
             return
     yield from statistics_problems(trial, scorer)
-    found.stated |= {"statistics of examples", *result.metrics} - {primary_of(result).name}
-    found.stated |= _stated(result)
+    found.claims |= {"statistics of examples", *result.metrics} - {primary_of(result).name}
+    found.claims |= _stated(result)
 
 
 def in_order(rows: Sequence[Prediction], references: Sequence[Reference]) -> list[Prediction]:

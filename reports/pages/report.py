@@ -26,7 +26,7 @@ from reports.pages.tuning import TuningSection, tuning_sections
 from reports.replication import Replication, paper_studies, replicate
 from reports.results import study_name, wide
 from reports.statistics import Analysis, analyse
-from reports.statistics.significance import mean_ranks
+from reports.statistics.ranks import mean_ranks
 from reports.tables import Table
 from reports.tables.facts import Fact, signatures
 from reports.tables.metrics import (

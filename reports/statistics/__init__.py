@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.store.result import Result
 from reports.load import Frame
-from reports.samples import Sample, SampleReader, read_samples
+from reports.samples import Sample, SampleReader, reader_of
 from reports.statistics.bootstrap import (
     Aggregator,
     Drawn,
@@ -21,6 +21,7 @@ from reports.statistics.bootstrap import (
     fitting,
     mean_drawn,
     paired_variances,
+    stored_figure,
 )
 from reports.statistics.lengths import (
     LeadsByLength,
@@ -32,19 +33,15 @@ from reports.statistics.significance import (
     CorrectExamples,
     Estimate,
     McNemarTests,
-    SeedVariance,
+    PairwiseDifferences,
     correct_examples,
-    detectable_difference,
     edge_interval,
-    holm_pairs,
     interval,
-    interval_variance,
     mcnemar_tests,
     moderated_variance,
-    pairwise_p,
+    pairwise_differences,
     tie_groups,
 )
-from reports.statistics.significance import difference_variances as with_seeds
 from tasks.evaluation.bootstrap import RESAMPLES
 
 if TYPE_CHECKING:
@@ -73,9 +70,8 @@ class Uncertainty:
         freedom: V, degrees of freedom of that variance.
         draws: V,R figures of every bootstrap draw of the examples, paired; normal ones of the
             stored interval's variance where no examples are kept.
-        difference_variance, difference_freedom: V,V, over examples and seeds; NaN where two were
-            tested on different examples.
-        least_p: V,V, the least p that the examples which tell two apart can give.
+        differences: of all pairs, over examples and seeds; unknown where two were tested on
+            different examples.
     """
 
     places: tuple[int, ...]
@@ -83,9 +79,7 @@ class Uncertainty:
     seed_variance: np.ndarray
     freedom: np.ndarray
     draws: np.ndarray
-    difference_variance: np.ndarray
-    difference_freedom: np.ndarray
-    least_p: np.ndarray
+    differences: PairwiseDifferences
 
 
 @dataclass(frozen=True)
@@ -167,36 +161,12 @@ class Analysis:
         return dict.fromkeys(finished[:LEADING])
 
 
-@dataclass(frozen=True)
-class _Figure:
-    """The figure on one test set of one trained model, or of a contender over its seeds.
-
-    Attributes:
-        values: by seed.
-        drawn: None without kept examples.
-    """
-
-    values: tuple[float, ...]
-    variance: float
-    low: float
-    high: float
-    examples: int
-    drawn: Drawn | None = None
-    test_set: str | None = None
-
-
 class _Analyst:
     """Reads the examples of a frame once and keeps only their bootstrap draws."""
 
-    def __init__(
-        self,
-        frame: Frame,
-        store: Store | None,
-        draws: int = RESAMPLES,
-        read: SampleReader = read_samples,
-    ) -> None:
-        self.frame, self.store, self.read = frame, store, read
-        self.resampler = Resampler(draws)
+    def __init__(self, frame: Frame, read: SampleReader) -> None:
+        self.frame, self.read = frame, read
+        self.resampler = Resampler()
         self.aggregator: Aggregator | None = None
         self.first: str | None = None  # the test set of the main metric comes first
         self.notes: list[str] = []
@@ -236,10 +206,10 @@ class _Analyst:
         found = [self.right.get(hash) for hash in first]
         return mcnemar_tests(found) if sum(one is not None for one in found) > 1 else None
 
-    def _result(self, result: Result) -> dict[str | None, _Figure]:
+    def _result(self, result: Result) -> dict[str | None, Drawn]:
         primary = result.primary
         assert primary is not None
-        found, problem = self.read(self.store, result.hash)
+        found, problem = self.read(result.hash)
         if problem:
             self.notes.append(problem)
         if found and self.first is None:
@@ -251,22 +221,16 @@ class _Analyst:
                     f"{result.cell.label}: its kept examples do not give its stored "
                     f"{primary.name}, so its own interval is shown and nothing is paired"
                 )
-            variance = interval_variance(primary.low, primary.high)
-            return {None: _Figure((primary.value,), variance, primary.low, primary.high, 0)}
-        measured = {
-            name: self._measure(sample, summands, aggregator)
+            return {None: stored_figure(primary)}
+        drawn = {
+            name: one
             for name, sample in found.items()
-            if (summands := aggregator.table(sample.statistics, sample.scores)) is not None
+            if (one := self.resampler.measure(sample, aggregator)) is not None
         }
-        drawn = {name: one.drawn for name, one in measured.items() if one.drawn is not None}
         self.by_length[result.hash] = figures_by_length(found, aggregator, self.resampler, drawn)
         if self.frame.main_metric in BINARY_METRICS:
             self.right[result.hash] = correct_examples(found[self.first or ""])
-        return {None if name == self.first else name: one for name, one in measured.items()}
-
-    def _measure(self, sample: Sample, summands: np.ndarray, aggregator: Aggregator) -> _Figure:
-        drawn = self.resampler.measure(sample.test_set, summands, aggregator)
-        return _of_drawn((drawn.value,), drawn, len(sample), sample.test_set)
+        return {None if name == self.first else name: one for name, one in drawn.items()}
 
     def _aggregator(self, sample: Sample | None, stored: float) -> Aggregator | None:
         """Return the aggregator that reproduces the stored figure from the examples; one for all
@@ -279,122 +243,100 @@ class _Analyst:
         return found
 
     def _scores(
-        self, key: str | None, measured: list[list[dict[str | None, _Figure]]]
+        self, key: str | None, measured: list[list[dict[str | None, Drawn]]]
     ) -> SubsetEstimates:
-        subset = key or self.first or MAIN_TEST_SET
-        summed = [_over_seeds([one[key] for one in each if key in one]) for each in measured]
-        present = [place for place, one in enumerate(summed) if one is not None]
-        kept = [one for one in summed if one is not None]
-        spread = moderated_variance([one.values for one in kept])
+        held = [[one[key] for one in each if key in one] for each in measured]
+        present = [place for place, each in enumerate(held) if each]
+        means = [mean_drawn(held[place]) for place in present]
         limits = bounds(self.frame.main_metric)
-        estimates: list[Estimate | None] = [None] * len(summed)
-        groups: list[int | None] = [None] * len(summed)
-        adjusted = np.full((len(summed), len(summed)), np.nan)
-        if not kept:
-            return SubsetEstimates(subset, tuple(estimates), tuple(groups), adjusted, None)
-        values = np.array([np.mean(one.values) for one in kept])
-        p, detectable, (variance, freedom, least) = _compare(kept, values, spread)
-        ties = tie_groups(values, p, higher_is_better=self.frame.higher_is_better)
-        adjusted[np.ix_(present, present)] = p
-        for index, place in enumerate(present):
-            estimates[place] = _estimate(kept[index], spread, index, limits)
-            groups[place] = ties[index]
-        uncertainty = Uncertainty(
-            tuple(present),
-            tuple(one.values for one in kept),
-            spread.variance,
-            spread.freedom,
-            np.stack([_draws(one, self.resampler.draws, place) for place, one in enumerate(kept)]),
-            variance,
-            freedom,
-            least,
-        )
-        groups_found = tuple(groups)
+        size = len(held)
+        estimates: list[Estimate | None] = [None] * size
+        groups: list[int | None] = [None] * size
+        adjusted = np.full((size, size), np.nan)
+        uncertainty = None
+        if present:
+            values = [tuple(one.value for one in held[place]) for place in present]
+            uncertainty = _uncertainty(present, values, means)
+            pairs = uncertainty.differences
+            adjusted[np.ix_(present, present)] = pairs.adjusted
+            higher = self.frame.higher_is_better
+            ties = tie_groups(pairs.values, pairs.adjusted, higher_is_better=higher)
+            for index, place in enumerate(present):
+                estimates[place] = _estimate(
+                    means[index],
+                    held[place],
+                    float(uncertainty.seed_variance[index]),
+                    float(uncertainty.freedom[index]),
+                    limits,
+                )
+                groups[place] = ties[index]
         return SubsetEstimates(
-            subset, tuple(estimates), groups_found, adjusted, detectable, uncertainty
+            key or self.first or MAIN_TEST_SET,
+            tuple(estimates),
+            tuple(groups),
+            adjusted,
+            uncertainty.differences.detectable if uncertainty else None,
+            uncertainty,
         )
 
 
-def analyse(
-    frame: Frame, store: Store | None, draws: int = RESAMPLES, read: SampleReader = read_samples
-) -> Analysis:
-    """Analyze a frame from the examples that its store keeps.
+def analyse(frame: Frame, source: Store | SampleReader | None) -> Analysis:
+    """Analyze a frame from the examples of its results, which give the statistics that its main
+    metric is made of.
 
     Args:
-        store: None where `read` knows its own.
-        read: what gives the statistics that the frame's main metric is made of.
+        source: the store that keeps them, or what reads them; None where there are none.
     """
-    return _Analyst(frame, store, draws, read).analyse()
+    return _Analyst(frame, reader_of(source)).analyse()
 
 
-def _compare(
-    kept: Sequence[_Figure], values: np.ndarray, spread: SeedVariance
-) -> tuple[np.ndarray, float | None, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Return Holm's p of all pairs, the smallest difference that is found, and what both rest on:
-    the variance of every difference, its degrees of freedom, and the least p."""
-    over_examples, least = paired_variances(
-        [one.drawn for one in kept],
-        np.array([one.variance for one in kept]),
-        [one.test_set for one in kept],
+def _uncertainty(
+    places: Sequence[int],
+    values: Sequence[tuple[float, ...]],
+    means: Sequence[Drawn],
+) -> Uncertainty:
+    """What the figures of V contenders vary by, from those by seed and their means over seeds."""
+    spread = moderated_variance(values)
+    over_examples, least = paired_variances(means)
+    figures, seeds = np.array([one.value for one in means]), np.array([len(own) for own in values])
+    return Uncertainty(
+        tuple(places),
+        tuple(values),
+        spread.variance,
+        spread.freedom,
+        np.stack([_draws(one, place) for place, one in enumerate(means)]),
+        pairwise_differences(figures, over_examples, spread, seeds, least),
     )
-    seeds = np.array([len(one.values) for one in kept])
-    p = np.maximum(pairwise_p(values, over_examples, spread, seeds), least)
-    adjusted = holm_pairs(p)
-    upper = np.triu_indices(len(kept), k=1)
-    variance, freedom = with_seeds(over_examples, spread, seeds)
-    known = ~np.isnan(variance[upper])
-    if not known.any():
-        return adjusted, None, (variance, freedom, least)
-    detectable = detectable_difference(
-        float(np.sqrt(np.median(variance[upper][known]))),
-        float(np.median(freedom[upper][known])),
-        comparisons=int(known.sum()),
-    )
-    return adjusted, detectable, (variance, freedom, least)
 
 
-def _draws(one: _Figure, draws: int, place: int) -> np.ndarray:
+def _draws(mean: Drawn, place: int) -> np.ndarray:
     """R figures of a contender under other examples, around its mean over seeds."""
-    if one.drawn is not None:
-        return one.drawn.draws.astype(np.float64)
-    noise = np.random.default_rng(place).standard_normal(draws)
-    return np.asarray(np.mean(one.values) + np.sqrt(one.variance) * noise)
+    if mean.test_set:
+        return mean.draws.astype(np.float64)
+    noise = np.random.default_rng(place).standard_normal(RESAMPLES)
+    return np.asarray(mean.value + np.sqrt(mean.variance) * noise)
 
 
 def _estimate(
-    one: _Figure, spread: SeedVariance, index: int, limits: tuple[float, float]
+    mean: Drawn,
+    measured: Sequence[Drawn],
+    seed_variance: float,
+    freedom: float,
+    limits: tuple[float, float],
 ) -> Estimate:
-    value, seeds = float(np.mean(one.values)), len(one.values)
-    if np.isnan(spread.variance[index]):
-        return Estimate(value, one.low, one.high, seeds, one.examples, "examples")
+    """A mean over the seeds that were measured, with its interval: over examples alone where the
+    variance over seeds is not known (NaN)."""
+    seeds, examples = len(measured), max(len(one.codes) for one in measured)
+    if np.isnan(seed_variance):
+        return Estimate(mean.value, mean.low, mean.high, seeds, examples, "examples")
     known: Any = {
-        "seed_variance": float(spread.variance[index]),
+        "seed_variance": seed_variance,
         "seeds": seeds,
-        "freedom": float(spread.freedom[index]),
+        "freedom": freedom,
         "bounds": limits,
     }
-    if one.drawn is not None and one.drawn.at_edge:
-        low, high = edge_interval(value, one.low, one.high, **known)
+    if mean.at_edge:
+        low, high = edge_interval(mean.value, mean.low, mean.high, **known)
     else:
-        low, high = interval(value, example_variance=one.variance, **known)
-    return Estimate(value, low, high, seeds, one.examples, "seeds and examples")
-
-
-def _over_seeds(found: Sequence[_Figure]) -> _Figure | None:
-    if not found:
-        return None
-    values = tuple(value for one in found for value in one.values)
-    examples = max(one.examples for one in found)
-    drawn = [one.drawn for one in found if one.drawn is not None]
-    if len(drawn) < len(found):
-        ends = [(one.variance, one.low, one.high) for one in found]
-        variance, low, high = (float(np.mean(each)) for each in zip(*ends, strict=True))
-        return _Figure(values, variance, low, high, examples)
-    # Seeds that were tested on different examples pair only with seeds tested likewise.
-    names = [one.test_set or "" for one in found]
-    test_set = names[0] if len(set(names)) == 1 else "+".join(names)
-    return _of_drawn(values, mean_drawn(drawn), examples, test_set)
-
-
-def _of_drawn(values: tuple[float, ...], drawn: Drawn, examples: int, test_set: str) -> _Figure:
-    return _Figure(values, drawn.variance, drawn.low, drawn.high, examples, drawn, test_set)
+        low, high = interval(mean.value, example_variance=mean.variance, **known)
+    return Estimate(mean.value, low, high, seeds, examples, "seeds and examples")

@@ -28,42 +28,33 @@ from tasks.evaluation.bootstrap import percentiles
 CUT = 0.25
 
 
-def anchors(figures: pd.DataFrame, control: str = CONTROL) -> pd.DataFrame:
-    """Return the figures that stand for 0 and 1, by setting: columns `zero` and `one`. Settings
-    without such a scale are absent.
+def normalised(figures: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of settings that have a scale, with the columns `zero` and `one` (the figures
+    that stand for both) and `score`: 0 as the control, 1 as the best mechanism; the control may be
+    passed downwards.
 
     Args:
         figures: the columns `reports.statistics.frames.FIGURES`.
-        control: the attention that stands for 0.
     """
-    rows = {}
-    for setting, own in figures.groupby("setting", sort=False):
-        zero = own.loc[own["attention"] == control, "value"].mean()
-        one = own["value"].max() if own["higher_is_better"].iloc[0] else own["value"].min()
-        rows[setting] = (zero, one)
-    found = pd.DataFrame.from_dict(rows, orient="index", columns=["zero", "one"])
-    return found[(found["one"] - found["zero"]).abs() > 0].dropna()
+    by_setting = figures.groupby("setting")["value"]
+    best = by_setting.transform("max").where(
+        figures["higher_is_better"].astype(bool), by_setting.transform("min")
+    )
+    control = figures["value"].where(figures["attention"] == CONTROL)
+    zero = control.groupby(figures["setting"]).transform("mean")
+    found = figures.assign(zero=zero, one=best, score=(figures["value"] - zero) / (best - zero))
+    return found[(best - zero).abs() > 0].reset_index(drop=True)
 
 
-def normalised(figures: pd.DataFrame, control: str = CONTROL) -> pd.DataFrame:
-    """Return the rows of settings that have a scale, with the columns `zero`, `one` and `score`:
-    0 as the control, 1 as the best mechanism; the control may be passed downwards."""
-    found = figures.join(anchors(figures, control), on="setting", how="inner")
-    found["score"] = (found["value"] - found["zero"]) / (found["one"] - found["zero"])
-    return found.reset_index(drop=True)
-
-
-def score_draws(scores: pd.DataFrame, draws: pd.DataFrame, seed: int = 0) -> np.ndarray:
+def score_draws(scores: pd.DataFrame, draws: pd.DataFrame) -> np.ndarray:
     """Return normalised scores under other examples and seeds, R,V, for the V rows of
     `normalised`."""
-    drawn, _ = seed_draws(scores, draws, seed)
+    drawn, _ = seed_draws(scores, draws)
     zero, one = scores["zero"].to_numpy(float), scores["one"].to_numpy(float)
     return np.asarray((drawn - zero) / (one - zero))
 
 
-def interquartile_means(
-    figures: pd.DataFrame, draws: pd.DataFrame, control: str = CONTROL
-) -> pd.DataFrame:
+def interquartile_means(figures: pd.DataFrame, draws: pd.DataFrame) -> pd.DataFrame:
     """Return the interquartile mean of every mechanism that finished in all settings, best first.
 
     Args:
@@ -78,7 +69,7 @@ def interquartile_means(
         mean        of all its scores
         over_seeds  whether the interval covers other seeds
     """
-    scores = in_all_settings(normalised(figures, control))
+    scores = in_all_settings(normalised(figures))
     columns = ["contender", "settings", "iqm", "low", "high", "mean", "over_seeds"]
     if scores.empty:
         return pd.DataFrame(columns=columns)

@@ -25,7 +25,6 @@ Intervals draw examples and seeds anew.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from math import factorial
 
@@ -44,22 +43,6 @@ FEWEST = 3
 #: More interactions than this would need too many orders; those with the fewest values are kept. In
 #: a table of many figures each order takes longer.
 MOST_INTERACTIONS, MOST_OF_MANY, MANY = 7, 3, 400
-
-
-@dataclass(frozen=True)
-class _Projection:
-    """An orthonormal basis n,k of what some terms explain."""
-
-    basis: np.ndarray
-
-    def explained(self, figures: np.ndarray) -> np.ndarray:
-        """Sum of squares of n,R figures that lies in it: R."""
-        return np.asarray(((self.basis.T @ figures) ** 2).sum(axis=0))
-
-    def expected(self, deviations: np.ndarray, variance: np.ndarray) -> float:
-        """What noise adds to it: n,R deviations over examples, n variances over seeds."""
-        over_seeds = float((self.basis**2).sum(axis=1) @ variance)
-        return float(self.explained(deviations).mean()) + over_seeds
 
 
 def axis_shares(figures: pd.DataFrame, draws: pd.DataFrame) -> pd.DataFrame:
@@ -124,39 +107,43 @@ def _interactions(own: pd.DataFrame, mains: Sequence[str]) -> list[str]:
 
 
 class _Model:
-    """Sums of squares of standardised figures by the terms that explain them."""
+    """Sums of squares of standardised figures by the terms that explain them: of the figures as
+    they are (the first of 1 + R columns), and of each of R draws."""
 
     def __init__(self, own: pd.DataFrame, draws: pd.DataFrame) -> None:
         self.own = own
         self.places = pd.factorize(own[SETTING])[0]
-        sign = np.where(own["higher_is_better"], 1.0, -1.0)
         scale = own.groupby(SETTING)["value"].transform("std", ddof=0).to_numpy(float)
-        self.figures = self._centred(own["value"].to_numpy(float)[:, None] * sign[:, None])
-        self.figures /= scale[:, None]  # n,1
+        to_scale = (np.where(own["higher_is_better"], 1.0, -1.0) / scale)[:, None]
         drawn, _ = seed_draws(own, draws)
-        self.drawn = self._centred(drawn.T * sign[:, None]) / scale[:, None]  # n,R
+        both = np.column_stack([own["value"].to_numpy(float), drawn.T])
+        self.figures = self._centred(both * to_scale)  # n,1+R
         keys = list(zip(own[SETTING], own["contender"], strict=True))
         examples = draws[keys].to_numpy(float).T
-        apart = (examples - examples.mean(axis=1, keepdims=True)) * sign[:, None]
-        self.deviations = self._centred(apart) / scale[:, None]  # n,R
+        apart = (examples - examples.mean(axis=1, keepdims=True)) * to_scale
+        self.deviations = self._centred(apart)  # n,R
         seeds = own["seed_variance"].fillna(0.0).to_numpy(float) / own["seeds"].to_numpy(float)
         self.variance = seeds / scale**2
-        # The draws vary around figures that hold noise themselves: theirs counts twice.
         dummies = np.eye(self.places.max() + 1)[self.places]
         inside = 1 - 1 / dummies.sum(axis=0)[self.places]
         self.noise = float((self.deviations**2).sum(axis=0).mean() + self.variance @ inside)
-        self.total = float((self.figures**2).sum())
-        self.totals = (self.drawn**2).sum(axis=0) - self.noise  # R
+        # The draws vary around figures that hold noise themselves: theirs counts twice.
+        self.again = np.minimum(np.arange(self.figures.shape[1]), 1)  # 0, 1, 1, ...
+        self.totals = (self.figures**2).sum(axis=0) - self.again * self.noise
 
     def _centred(self, columns: np.ndarray) -> np.ndarray:
         """n,k columns without their means over each setting."""
         means = pd.DataFrame(columns).groupby(self.places).transform("mean").to_numpy()
         return np.asarray(columns - means)
 
+    def _told(self, squares: np.ndarray | float) -> tuple[float, float, float]:
+        """The share of 1 + R sums of squares with its interval."""
+        shares = squares / self.totals
+        return float(shares[0]), *percentiles(shares[1:])
+
     @property
     def noise_share(self) -> tuple[float, ...]:
-        low, high = percentiles(self.noise / self.totals)
-        share = self.noise / self.total
+        share, low, high = self._told(self.noise)
         return share, low, high, share, share
 
     def columns(self, term: str) -> np.ndarray:
@@ -165,52 +152,42 @@ class _Model:
         codes = pd.factorize(keys)[0]
         return self._centred(np.eye(codes.max() + 1)[codes])
 
+    def explained(self, blocks: Sequence[np.ndarray]) -> np.ndarray:
+        """What some terms explain less what noise adds to it: 1+R sums of squares."""
+        if not blocks:
+            return np.zeros(len(self.totals))
+        left, values, _ = np.linalg.svd(np.concatenate(blocks, axis=1), full_matrices=False)
+        basis = left[:, values > 1e-9 * max(1.0, values[0])]  # n,k
+        over_examples = ((basis.T @ self.deviations) ** 2).sum(axis=0).mean()
+        noise = over_examples + (basis**2).sum(axis=1) @ self.variance
+        squares = ((basis.T @ self.figures) ** 2).sum(axis=0)
+        return np.asarray(squares - (1 + self.again) * noise)
+
     def shares(
         self, terms: Sequence[str], given: Sequence[str]
     ) -> tuple[list[tuple[object, ...]], tuple[float, ...]]:
         """Divide what terms explain beyond the given ones; return a row each, and the share that
         is left after them."""
         blocks = {term: self.columns(term) for term in (*given, *terms)}
-        subsets = [
-            frozenset(chosen)
+        found = {
+            frozenset(chosen): self.explained([blocks[name] for name in (*given, *chosen)])
             for count in range(len(terms) + 1)
             for chosen in combinations(terms, count)
-        ]
-        bases = {
-            subset: self._projection(
-                [blocks[name] for name in (*given, *terms) if name in subset or name in given]
-            )
-            for subset in subsets
         }
-        noise = {
-            one: basis.expected(self.deviations, self.variance) for one, basis in bases.items()
-        }
-        seen = {one: basis.explained(self.figures)[0] - noise[one] for one, basis in bases.items()}
-        drawn = {one: basis.explained(self.drawn) - 2 * noise[one] for one, basis in bases.items()}
         rows: list[tuple[object, ...]] = []
         every, none = frozenset(terms), frozenset[str]()
         for term in terms:
-            share, shares = 0.0, np.zeros(self.drawn.shape[1])
-            for before in subsets:
-                if term not in before:
-                    weight = _weight(len(before), len(terms))
-                    share += weight * (seen[before | {term}] - seen[before])
-                    shares += weight * (drawn[before | {term}] - drawn[before])
-            low, high = percentiles(shares / self.totals)
-            alone = (seen[frozenset({term})] - seen[none]) / self.total
-            unique = (seen[every] - seen[every - {term}]) / self.total
+            share = sum(
+                _weight(len(before), len(terms)) * (found[before | {term}] - squares)
+                for before, squares in found.items()
+                if term not in before
+            )
+            alone, *_ = self._told(found[frozenset({term})] - found[none])
+            unique, *_ = self._told(found[every] - found[every - {term}])
             levels = len(self.own[term.split(" x ")].drop_duplicates())
-            rows.append((term, levels, share / self.total, low, high, alone, unique))
-        left = (self.total - self.noise - seen[every]) / self.total
-        lefts = (self.totals - self.noise - drawn[every]) / self.totals
-        low, high = percentiles(lefts)
+            rows.append((term, levels, *self._told(share), alone, unique))
+        left, low, high = self._told(self.totals - self.noise - found[every])
         return rows, (left, low, high, left, left)
-
-    def _projection(self, blocks: Sequence[np.ndarray]) -> _Projection:
-        if not blocks:
-            return _Projection(np.zeros((len(self.own), 0)))
-        left, values, _ = np.linalg.svd(np.concatenate(blocks, axis=1), full_matrices=False)
-        return _Projection(left[:, values > 1e-9 * max(1.0, values[0])])
 
 
 def _weight(before: int, count: int) -> float:

@@ -21,11 +21,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from bench.store.result import Primary
+from reports.samples import Sample
+from reports.statistics.significance import interval_variance
 from tasks.captioning.metrics import EXTREMES as CIDER_EXTREMES
 from tasks.evaluation.bootstrap import (
     FRACTIONS,
@@ -74,13 +76,6 @@ class Aggregator:
         """The figure of the examples as they are; `table` is N,K."""
         return float(self.combine(table.sum(axis=0)))
 
-    def edge_interval(self, table: np.ndarray) -> tuple[float, float] | None:
-        """The interval where all examples but a few are alike, else None
-        (`tasks.evaluation.bootstrap`)."""
-        if self.extremes is None:
-            return None
-        return edge_interval(table, self.combine, self.extremes)
-
 
 BLEU = Aggregator(2 + 2 * ORDER, bleu, BLEU_EXTREMES)
 RATIO = Aggregator(2, ratio)
@@ -120,45 +115,60 @@ def bounds(metric: str) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure on one test set, of one trained model or the mean of several.
+    """A figure on one test set, of one trained model or the mean of several, with what is known of
+    it under other examples. Without examples that is the stored interval alone.
 
     Attributes:
         value: on the examples as they are.
-        draws: R, the figure of every draw.
         low, high: its interval over examples.
-        at_edge: whether the interval was counted, not drawn (`edge_interval`).
+        variance: over examples.
+        test_set: names the examples; "" where none are kept. Figures are paired where it is equal.
+        draws: R, the figure of every draw.
         codes: N, one number an example; two models' differ where their statistics do.
+        at_edge: whether the interval was counted, not drawn (`edge_interval`).
         span: the range of the figure on these examples.
     """
 
     value: float
-    draws: np.ndarray
     low: float
     high: float
-    at_edge: bool
-    codes: np.ndarray
-    span: float
+    variance: float
+    test_set: str = ""
+    draws: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    codes: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    at_edge: bool = False
+    span: float = 0.0
 
-    @property
-    def variance(self) -> float:
-        return float(np.var(self.draws, ddof=1))
+
+def stored_figure(primary: Primary) -> Drawn:
+    """A figure of which no examples are kept, by its stored interval."""
+    low, high = primary.low, primary.high
+    return Drawn(primary.value, low, high, interval_variance(low, high))
 
 
 def mean_drawn(drawn: Sequence[Drawn]) -> Drawn:
     """The mean over several models. Its interval is that of the mean's draws, or where one model's
-    was counted, the mean interval: the models share their examples."""
+    was counted or has no draws, the mean interval: the models share their examples."""
     if len(drawn) == 1:
         return drawn[0]
+    known = [(one.value, one.low, one.high, one.variance) for one in drawn]
+    value, low, high, variance = np.mean(known, axis=0).tolist()
+    names = [one.test_set for one in drawn]
+    if not all(names):
+        return Drawn(value, low, high, variance)
     draws = np.asarray(np.mean([one.draws for one in drawn], axis=0, dtype=np.float64))
     at_edge = any(one.at_edge for one in drawn)
-    ends = np.mean([(one.low, one.high) for one in drawn], axis=0).tolist()
-    low, high = ends if at_edge else percentiles(draws)
+    if not at_edge:
+        low, high = percentiles(draws)
     every = [one.codes for one in drawn]
-    # Models that were tested on different examples share none; each example then counts by itself.
+    # Models that were tested on different examples share none; each example then counts by itself,
+    # and they are paired only with models that were tested likewise.
     shared = len({len(codes) for codes in every}) == 1
     codes = np.asarray(np.mean(every, axis=0)) if shared else np.concatenate(every)
-    value, span = float(np.mean([one.value for one in drawn])), max(one.span for one in drawn)
-    return Drawn(value, draws, low, high, at_edge, codes, span)
+    test_set = names[0] if len(set(names)) == 1 else "+".join(names)
+    span = max(one.span for one in drawn)
+    variance = float(np.var(draws, ddof=1))
+    return Drawn(value, low, high, variance, test_set, draws, codes, at_edge, span)
 
 
 @dataclass
@@ -173,28 +183,33 @@ class Resampler:
     _counts: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
 
     def measure(
-        self, test_set: str, table: np.ndarray, aggregator: Aggregator, *, intervals: bool = True
-    ) -> Drawn:
-        """A figure with its draws and its interval.
+        self, sample: Sample, aggregator: Aggregator, *, intervals: bool = True
+    ) -> Drawn | None:
+        """A figure with its draws and its interval; None where the examples do not carry it.
 
         Args:
-            test_set: hexadecimal digest that names the examples.
-            table: N,K summands (`Aggregator.table`).
             intervals: without, the ends of the interval are NaN.
         """
+        table = aggregator.table(sample.statistics, sample.scores)
+        if table is None:
+            return None
         size, extremes = len(table), aggregator.extremes
         others = size * extremes.ends(table.mean(axis=0)) if extremes else table[:0]
-        sums = np.concatenate([self._sums(test_set, table), [table.sum(axis=0)], others])
+        sums = np.concatenate([self._sums(sample.test_set, table), [table.sum(axis=0)], others])
         draws, (value, *reached) = np.split(aggregator.combine(sums), [self.draws])
-        ends = aggregator.edge_interval(table) if intervals else None
+        ends = None
+        if intervals and extremes:
+            ends = edge_interval(table, aggregator.combine, extremes)
         low, high = ends or (percentiles(draws) if intervals else (np.nan, np.nan))
         return Drawn(
             float(value),
-            draws,
             min(low, float(value)),
             max(high, float(value)),
-            at_edge=ends is not None,
+            float(np.var(draws, ddof=1)),
+            sample.test_set,
+            draws,
             codes=(table * _weights(table.shape[1])).sum(axis=1),
+            at_edge=ends is not None,
             span=float(np.ptp(reached)) if reached else 0.0,
         )
 
@@ -222,67 +237,51 @@ def _threads() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def difference_variances(
-    draws: list[np.ndarray | None], variances: np.ndarray, test_sets: list[str | None]
-) -> np.ndarray:
-    """Variance over examples of every pair's difference, V,V.
-
-    Args:
-        draws: per contender its figure in every draw, or None where no examples are kept.
-        variances: V, the variance of each figure by itself.
-        test_sets: per contender what its draws were made of, or None.
+def paired_variances(drawn: Sequence[Drawn]) -> tuple[np.ndarray, np.ndarray]:
+    """The variance over examples of every pair's difference, V,V, and the least two-sided p that
+    the examples which tell the two apart can give, V,V: that of the sign test where all of them
+    favour the same one; 0 where nothing is paired.
 
     Pairs on one test set are paired. Where examples are missing the two variances are added,
     which is right for independent figures and cautious for others. Two different test sets must
     not be compared: NaN.
     """
-    total = variances[:, None] + variances[None, :]
-    names = np.array([name or "" for name in test_sets])
+    variances = np.array([one.variance for one in drawn])
+    names = np.array([one.test_set for one in drawn])
     both = (names[:, None] != "") & (names[None, :] != "")
-    result = np.where(both & (names[:, None] != names[None, :]), np.nan, total)
+    other = both & (names[:, None] != names[None, :])
+    result = np.where(other, np.nan, variances[:, None] + variances[None, :])
+    least = np.zeros(result.shape)
     for name in sorted(set(names) - {""}):
-        members = np.flatnonzero(names == name)
-        stacked = np.stack([figures for i in members if (figures := draws[i]) is not None])
-        covariance = np.atleast_2d(np.cov(stacked))
+        places = np.flatnonzero(names == name).tolist()
+        held = [drawn[place] for place in places]
+        codes = np.stack([one.codes for one in held])  # V,N
+        apart = np.stack([(codes != one).sum(axis=1) for one in codes])  # V,V
+        covariance = np.atleast_2d(np.cov(np.stack([one.draws for one in held])))
         own = np.diag(covariance)
         paired = own[:, None] + own[None, :] - 2 * covariance
         floor = 1e-10 * (own[:, None] + own[None, :])  # rounding, not variance
-        result[np.ix_(members, members)] = np.where(paired <= floor, 0.0, paired)
-    return result
-
-
-def paired_variances(
-    drawn: Sequence[Drawn | None], variances: np.ndarray, test_sets: Sequence[str | None]
-) -> tuple[np.ndarray, np.ndarray]:
-    """The variances of `difference_variances`, enlarged where few examples tell two contenders
-    apart, and the `least_p` of every pair, V,V; 0 where nothing is paired."""
-    raw = [None if one is None else one.draws for one in drawn]
-    result = difference_variances(raw, variances, list(test_sets))
-    least, alone = np.zeros(result.shape), result.diagonal().copy()
-    for name in dict.fromkeys(test_sets):
-        held = {at: one for at, one in enumerate(drawn) if one and test_sets[at] == name}
-        if not held:
-            continue
-        codes = np.stack([one.codes for one in held.values()])  # V,N
-        values = np.array([one.value for one in held.values()])
-        spans = np.array([one.span for one in held.values()])
-        apart = np.stack([(codes != one).sum(axis=1) for one in codes])  # V,V
-        own = np.ix_([*held], [*held])
-        result[own] = _enlarged(
-            result[own],
+        values, spans = (
+            np.array([getattr(one, part) for one in held]) for part in ("value", "span")
+        )
+        enlarged = few_unlike(
+            np.where(paired <= floor, 0.0, paired),
             apart,
             codes.shape[1],
             values[:, None] - values[None, :],
             np.maximum(spans[:, None], spans[None, :]),
         )
-        least[own] = _least_p(apart)
-    np.fill_diagonal(result, alone)  # nothing tells one from itself
+        np.fill_diagonal(enlarged, 0.0)  # nothing tells one from itself
+        result[np.ix_(places, places)] = enlarged
+        least[np.ix_(places, places)] = np.minimum(1.0, 2.0 ** (1 - apart.astype(float)))
     np.fill_diagonal(least, 0.0)
     return result, least
 
 
-def few_unlike(variance: float, first: Drawn, second: Drawn) -> float:
-    """The variance over examples of a paired difference, enlarged where fewer than `FEWEST_APART`
+def few_unlike(
+    variance: np.ndarray, apart: np.ndarray, size: int, difference: np.ndarray, span: np.ndarray
+) -> np.ndarray:
+    """The variances over examples of paired differences, enlarged where fewer than `FEWEST_APART`
     examples tell the two apart.
 
     Two more examples are counted that differ as much as those do (their root mean square), one
@@ -291,32 +290,14 @@ def few_unlike(variance: float, first: Drawn, second: Drawn) -> float:
     the added ones differ by all there can be.
 
     Args:
-        variance: of the difference, as drawn.
+        variance: of the differences, as drawn.
+        apart: how many examples tell the two apart.
+        size: N.
+        difference: of the two figures.
+        span: the range of the figure.
     """
-    apart, size = examples_apart(first, second), len(first.codes)
-    span = max(first.span, second.span)
-    return float(_enlarged(variance, apart, size, first.value - second.value, span))
-
-
-def _enlarged(variance: Any, apart: Any, size: int, difference: Any, span: Any) -> np.ndarray:
-    """The formula of `few_unlike`, of one pair or of many."""
     total = size * difference
     squares = size**2 * variance + total**2 / size  # of single examples' differences
-    added = np.where(np.asarray(apart) > 0, squares / np.maximum(apart, 1), span**2)
+    added = np.where(apart > 0, squares / np.maximum(apart, 1), span**2)
     larger = (squares + 2 * added - total**2 / (size + 2)) / size**2
-    return np.where(np.asarray(apart) < FEWEST_APART, np.maximum(variance, larger), variance)
-
-
-def examples_apart(first: Drawn, second: Drawn) -> int:
-    """How many examples tell two contenders apart."""
-    return int((first.codes != second.codes).sum())
-
-
-def least_p(first: Drawn, second: Drawn) -> float:
-    """The least two-sided p that the examples which tell two contenders apart can give: that of the
-    sign test where all of them favour the same one."""
-    return float(_least_p(examples_apart(first, second)))
-
-
-def _least_p(apart: Any) -> np.ndarray:
-    return np.minimum(1.0, 2.0 ** (1 - np.asarray(apart, dtype=float)))
+    return np.where(apart < FEWEST_APART, np.maximum(variance, larger), variance)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -22,21 +22,20 @@ from reports.catalogue import Catalogue
 from reports.data import DIGITS, UNKNOWN, differences, fingerprint_of, without_data
 from reports.load import BenchmarkSetting, Contender, all_converged
 from reports.results import read
-from reports.samples import Sample, read_samples
+from reports.samples import Sample, main_sample
 from reports.statistics.bootstrap import (
     Drawn,
     Resampler,
     candidates,
-    few_unlike,
     fitting,
-    least_p,
     mean_drawn,
+    paired_variances,
+    stored_figure,
 )
 from reports.statistics.significance import (
     LEVEL,
     difference_estimate,
     holm,
-    interval_variance,
     moderated_variance,
 )
 
@@ -145,63 +144,29 @@ class StoreComparison:
         return told or "no shared cell has finished in both"
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Measured:
     """The difference of one contender before it is tested, and what it varies by.
 
     Attributes:
         per_seed: after - before.
-        drawn: before and after, for seeds that could be compared example by example.
-        variances: of the difference over examples, by seed.
+        before, after: the means over seeds.
     """
 
-    per_seed: list[float] = field(default_factory=list)
-    drawn: list[tuple[Drawn, Drawn]] = field(default_factory=list)
-    variances: list[float] = field(default_factory=list)
-    examples: int = 0
-    reason: str = ""
-
-    def add(
-        self, figures: Sequence[Primary], samples: Sequence[Sample | None], resampler: Resampler
-    ) -> None:
-        """Add one seed: its figures and kept examples in both stores."""
-        first, second = figures
-        if first.name != second.name:
-            self.reason = f"{first.name} in the one, {second.name} in the other"
-            return
-        self.per_seed.append(second.value - first.value)
-        old, new = samples
-        if old is None or new is None:
-            self.variances.append(sum(interval_variance(one.low, one.high) for one in figures))
-            return
-        if old.test_set != new.test_set:
-            self.reason = "tested on different examples"
-            return
-        before, after = _drawn(old, first, resampler), _drawn(new, second, resampler)
-        if before is None or after is None:
-            self.reason = f"the kept examples do not give the stored {first.name}"
-            return
-        self.drawn.append((before, after))
-        self.variances.append(_variance(self.drawn[-1:]))
-        self.examples = max(self.examples, len(old))
-
-    @property
-    def paired(self) -> bool:
-        """Whether every seed could be compared example by example."""
-        return len(self.drawn) == len(self.per_seed)
+    per_seed: tuple[float, ...]
+    before: Drawn
+    after: Drawn
 
     @property
     def example_variance(self) -> float:
-        if self.paired:
-            return _variance(self.drawn)
-        return float(np.mean(self.variances))
+        if self.before.test_set and np.array_equal(self.before.codes, self.after.codes):
+            return 0.0
+        return float(paired_variances([self.before, self.after])[0][0, 1])
 
     @property
     def least_p(self) -> float:
         """The least p that paired examples can give."""
-        if not self.drawn:
-            return 0.0
-        return least_p(*_means(self.drawn))
+        return float(paired_variances([self.before, self.after])[1][0, 1])
 
 
 def compare(
@@ -293,36 +258,66 @@ def _by_cell(results: Iterable[Result]) -> dict[str, list[Result]]:
 
 def _measure(
     results: Sequence[Result], new: dict[str, Result], before: Store, after: Store
-) -> list[tuple[CellDifference, _Measured]]:
+) -> list[tuple[CellDifference, _Measured | None]]:
+    """The differences of all contenders; None where the two are not comparable."""
     found = []
     # No registry is asked: what tells cells apart, besides their seeds, is in the cells.
     for frame in frames.collect("", results, Catalogue()).frames:
         resampler = Resampler()
         for contender in frame.contenders:
-            measured = _Measured()
             figures: list[tuple[Primary, Primary]] = []
+            seeds: list[tuple[Drawn, Drawn]] = []
+            reason = ""
             for result in contender.done:
                 one, other = result.primary, new[result.hash].primary
                 assert one is not None and other is not None, "finished results have a figure"
                 figures.append((one, other))
-                samples = [_main_sample(store, result.hash) for store in (before, after)]
-                measured.add((one, other), samples, resampler)
-            first = figures[0][0]
+                pair = _pair(
+                    (one, other),
+                    [main_sample(store, result.hash) for store in (before, after)],
+                    resampler,
+                )
+                if isinstance(pair, str):
+                    reason = pair
+                else:
+                    seeds.append(pair)
+            own = None
+            if not reason:
+                per_seed = tuple(other.value - one.value for one, other in figures)
+                own = _Measured(per_seed, *map(mean_drawn, zip(*seeds, strict=True)))
+            metric = figures[0][0]
             difference = CellDifference(
                 setting=frame.setting,
                 contender=contender.name,
-                metric=first.name,
-                higher_is_better=first.higher_is_better,
+                metric=metric.name,
+                higher_is_better=metric.higher_is_better,
                 seeds=contender.seeds,
-                examples=measured.examples,
+                examples=max((len(one.codes) for one, _ in seeds), default=0),
                 before=float(np.mean([one.value for one, _ in figures])),
                 after=float(np.mean([other.value for _, other in figures])),
-                reason=measured.reason,
+                reason=reason,
                 converged=_both_converged(contender, new),
                 shared=frame.shared,
             )
-            found.append((difference, measured))
+            found.append((difference, own))
     return found
+
+
+def _pair(
+    figures: tuple[Primary, Primary], samples: Sequence[Sample | None], resampler: Resampler
+) -> tuple[Drawn, Drawn] | str:
+    """One seed's figures in both stores, or why they are not comparable."""
+    (first, second), (old, new) = figures, samples
+    if first.name != second.name:
+        return f"{first.name} in the one, {second.name} in the other"
+    if old is None or new is None:
+        return stored_figure(first), stored_figure(second)
+    if old.test_set != new.test_set:
+        return "tested on different examples"
+    before, after = _drawn(old, first, resampler), _drawn(new, second, resampler)
+    if before is None or after is None:
+        return f"the kept examples do not give the stored {first.name}"
+    return before, after
 
 
 def _both_converged(before: Contender, new: Mapping[str, Result]) -> bool | None:
@@ -330,39 +325,15 @@ def _both_converged(before: Contender, new: Mapping[str, Result]) -> bool | None
     return all_converged([before.converged, after.converged])
 
 
-def _variance(drawn: Sequence[tuple[Drawn, Drawn]]) -> float:
-    """The variance over examples of a mean difference over seeds; 0 where nothing differs."""
-    apart = np.mean([after.draws - before.draws for before, after in drawn], axis=0)
-    variance = float(np.var(apart, ddof=1))
-    if all(np.array_equal(before.codes, after.codes) for before, after in drawn):
-        return variance
-    return few_unlike(variance, *_means(drawn))
-
-
-def _means(drawn: Sequence[tuple[Drawn, Drawn]]) -> tuple[Drawn, Drawn]:
-    """The means over seeds before and after."""
-    before, after = zip(*drawn, strict=True)
-    return mean_drawn(before), mean_drawn(after)
-
-
-def _main_sample(store: Store, hash: str) -> Sample | None:
-    found, _ = read_samples(store, hash)
-    return next(iter(found.values()), None)
-
-
 def _drawn(sample: Sample, figure: Primary, resampler: Resampler) -> Drawn | None:
     """Return a figure with its draws; None where the examples do not give the stored one."""
     tried = candidates(figure.name)
     aggregator = fitting(tried, sample.statistics, sample.scores, figure.value)
-    if aggregator is None:
-        return None
-    table = aggregator.table(sample.statistics, sample.scores)
-    assert table is not None, "it has just made a figure of them"
-    return resampler.measure(sample.test_set, table, aggregator)
+    return None if aggregator is None else resampler.measure(sample, aggregator)
 
 
-def _judge(measured: Sequence[tuple[CellDifference, _Measured]]) -> list[CellDifference]:
-    comparable = [(one, own) for one, own in measured if not one.reason]
+def _judge(measured: Sequence[tuple[CellDifference, _Measured | None]]) -> list[CellDifference]:
+    comparable = [(one, own) for one, own in measured if own is not None]
     spread = moderated_variance([own.per_seed for _, own in comparable])
     found: list[CellDifference] = []
     for place, (one, own) in enumerate(comparable):
@@ -374,7 +345,7 @@ def _judge(measured: Sequence[tuple[CellDifference, _Measured]]) -> list[CellDif
             seeds=len(own.per_seed),
             freedom=float(spread.freedom[place]),
         )
-        paired = "paired examples" if own.paired else "examples, unpaired"
+        paired = "paired examples" if own.before.test_set else "examples, unpaired"
         basis = paired if np.isnan(variance) else f"seeds and {paired}"
         p = max(estimate.p, own.least_p)
         found.append(replace(one, low=estimate.low, high=estimate.high, p=p, basis=basis))
@@ -383,7 +354,7 @@ def _judge(measured: Sequence[tuple[CellDifference, _Measured]]) -> list[CellDif
         replace(one, p=float(p), verdict=_verdict(one, float(p)))
         for one, p in zip(found, adjusted, strict=True)
     ]
-    return [*judged, *(one for one, _ in measured if one.reason)]
+    return [*judged, *(one for one, own in measured if own is None)]
 
 
 def _verdict(one: CellDifference, p: float) -> Change:

@@ -16,7 +16,7 @@ from reports.statistics.significance import LEVEL, holm
 EQUAL, LARGER, OPEN, ONE_SEED = "practically equal", "differ by more", "open", "one seed"
 
 
-def equivalence(differences: pd.DataFrame, smallest: float, level: float = LEVEL) -> pd.DataFrame:
+def equivalence(differences: pd.DataFrame, smallest: float) -> pd.DataFrame:
     """Judge all pairs against the smallest difference that matters.
 
     Args:
@@ -44,12 +44,12 @@ def equivalence(differences: pd.DataFrame, smallest: float, level: float = LEVEL
     found["p_equal"], found["p_larger"] = equal, np.minimum(larger, 1.0)
     for name in ("p_equal", "p_larger"):
         found[name] = found.groupby("setting")[name].transform(lambda one: holm(one.to_numpy()))
-    found["equal_from"] = equal_from(found, level)
+    found["equal_from"] = equal_from(found)
     found["verdict"] = np.select(
         [
             ~found["over_seeds"].astype(bool),
-            found["p_equal"] < 1 - level,
-            found["p_larger"] < 1 - level,
+            found["p_equal"] < 1 - LEVEL,
+            found["p_larger"] < 1 - LEVEL,
         ],
         [ONE_SEED, EQUAL, LARGER],
         OPEN,
@@ -57,12 +57,12 @@ def equivalence(differences: pd.DataFrame, smallest: float, level: float = LEVEL
     return found
 
 
-def equal_from(differences: pd.DataFrame, level: float = LEVEL) -> np.ndarray:
+def equal_from(differences: pd.DataFrame) -> np.ndarray:
     """Return the smallest differences that matter from which on each pair alone is practically
     equal; arguments as for `equivalence`."""
     error, freedom = (differences[name].to_numpy(float) for name in ("standard_error", "freedom"))
     size = np.abs(differences["difference"].to_numpy(float))
-    return np.asarray(size + stats.t.isf(1 - level, freedom) * error)
+    return np.asarray(size + stats.t.isf(1 - LEVEL, freedom) * error)
 
 
 def _tail(distance: np.ndarray, error: np.ndarray, freedom: np.ndarray) -> np.ndarray:

@@ -129,7 +129,7 @@ def differences_of(analyses: Sequence[Analysis]) -> pd.DataFrame:
         found, frame = analysis.main.uncertainty, analysis.frame
         if found is None or len(found.places) < 2:
             continue
-        means = np.array([np.mean(values) for values in found.values])
+        pairs, means = found.differences, found.differences.values
         names = np.array([frame.contenders[place].name for place in found.places], dtype=object)
         known = np.array([analysis.main.over_seeds([place]) for place in found.places])
         order = np.argsort(-frame.sign * means, kind="stable")
@@ -137,8 +137,8 @@ def differences_of(analyses: Sequence[Analysis]) -> pd.DataFrame:
         columns = (
             *(setting_name(analysis), frame.main_metric, frame.higher_is_better),
             *(names[first], names[second], means[first] - means[second]),
-            np.sqrt(found.difference_variance[first, second]),
-            *(found.difference_freedom[first, second], found.least_p[first, second]),
+            np.sqrt(pairs.variance[first, second]),
+            *(pairs.freedom[first, second], pairs.least_p[first, second]),
             known[first] & known[second],
         )
         parts.append(pd.DataFrame(dict(zip(DIFFERENCES, columns, strict=True))))
@@ -157,9 +157,7 @@ def draws_of(analyses: Sequence[Analysis]) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def seed_draws(
-    figures: pd.DataFrame, draws: pd.DataFrame, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
+def seed_draws(figures: pd.DataFrame, draws: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return figures under other examples and other seeds, R,V, and the standard deviations over
     seeds that they were drawn with, R,V (NaN where that is unknown).
 
@@ -171,7 +169,7 @@ def seed_draws(
         figures: V rows.
         draws: has a column for each of them.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     keys = list(zip(figures["setting"], figures["contender"], strict=True))
     drawn = draws[keys].to_numpy(dtype=float)  # R,V
     freedom = np.clip(figures["freedom"].to_numpy(dtype=float), 1e-9, 1e9)

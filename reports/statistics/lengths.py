@@ -8,14 +8,13 @@ examples.
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from reports.samples import Sample
-from reports.statistics.bootstrap import Aggregator, Drawn, Resampler, few_unlike, mean_drawn
+from reports.statistics.bootstrap import Aggregator, Drawn, Resampler, mean_drawn, paired_variances
 from reports.statistics.significance import (
     DifferenceEstimate,
     difference_estimate,
@@ -65,19 +64,14 @@ class LengthFigure:
     """A model's figure on one length range, with that of every bootstrap draw."""
 
     part: LengthRange
-    test_set: str
     drawn: Drawn
-
-    @property
-    def value(self) -> float:
-        return self.drawn.value
 
 
 def figures_by_length(
     found: Mapping[str, Sample],
     aggregator: Aggregator,
     resampler: Resampler,
-    known: Mapping[str, Drawn] | None = None,
+    known: Mapping[str, Drawn],
 ) -> dict[str, LengthFigure]:
     """Compute a model's figures on all length ranges, by the name of the range.
 
@@ -87,16 +81,13 @@ def figures_by_length(
     """
     measured = {}
     for name, sample in length_ranges(found).items():
-        table = aggregator.table(sample.statistics, sample.scores)
-        if table is None:
+        drawn = known.get(name) or resampler.measure(sample, aggregator, intervals=False)
+        if drawn is None:
             continue
         part = LengthRange(name, int(sample.lengths.min()), int(sample.lengths.max()), len(sample))
-        drawn = (known or {}).get(name) or resampler.measure(
-            sample.test_set, table, aggregator, intervals=False
-        )
         # Kept for all results of a frame at once, so in single precision.
         drawn = replace(drawn, draws=drawn.draws.astype(np.float32))
-        measured[name] = LengthFigure(part, sample.test_set, drawn)
+        measured[name] = LengthFigure(part, drawn)
     return measured
 
 
@@ -132,7 +123,7 @@ def leads_by_length(
     """Compute the leads of all contenders over a control on every length range.
 
     Args:
-        measured: per contender and seed, what `measure` gave.
+        measured: per contender and seed, what `figures_by_length` gave.
         sign: 1 where higher is better, else -1.
 
     None where the control was measured on fewer than two parts.
@@ -144,16 +135,22 @@ def leads_by_length(
     ]
     if len(names) < 2:
         return None
-    every = [_part_leads(measured, control, sign, name) for name in names]
-    (_, first), *later = every
-    growth = tuple(
-        tuple(itertools.starmap(_growth, zip(first, part, strict=True))) for _, part in later
-    )
+    parts, figures, leads = [], [], []
+    for name in names:
+        held = [[own[name] for own in each if name in own] for each in measured]
+        parts.append(held[control][0].part)
+        figures.append(
+            tuple(
+                float(np.mean([one.drawn.value for one in each])) if each else None for each in held
+            )
+        )
+        leads.append(_leads(held, control, sign))
+    growth = tuple(tuple(map(_growth, leads[0], later)) for later in leads[1:])
     return LeadsByLength(
         control,
-        tuple(measured[control][0][name].part for name in names),
-        tuple(figures for figures, _ in every),
-        tuple(tuple(lead.estimate if lead else None for lead in own) for _, own in every),
+        tuple(parts),
+        tuple(figures),
+        tuple(tuple(lead.estimate if lead else None for lead in own) for own in leads),
         growth,
         tuple(
             tuple(holm(np.array([np.nan if one is None else one.p for one in part])).tolist())
@@ -183,35 +180,29 @@ class _Lead:
         )
 
 
-def _part_leads(
-    measured: Sequence[Sequence[Mapping[str, LengthFigure]]], control: int, sign: int, name: str
-) -> tuple[tuple[float | None, ...], tuple[_Lead | None, ...]]:
-    """Return the figures of all contenders on a part, and their leads."""
-    held = [[own[name] for own in each if name in own] for each in measured]
-    values = [[one.value for one in each] for each in held]
-    known = [place for place, each in enumerate(held) if each]
-    spread = moderated_variance([values[place] for place in known])
-    over_seeds = dict(zip(known, np.nan_to_num(spread.variance).tolist(), strict=True))
-    freedom = dict(zip(known, np.maximum(spread.freedom, 1.0).tolist(), strict=True))
-    found: list[_Lead | None] = []
-    for place, each in enumerate(held):
-        # Where predictions or their lengths differ, the parts have other examples.
-        same = len({(one.test_set, one.part) for one in (*each, *held[control])}) == 1
-        if place == control or not each or not same:
-            found.append(None)
-            continue
-        own, other = (mean_drawn([one.drawn for one in held[at]]) for at in (place, control))
-        apart = np.var(own.draws.astype(np.float64) - other.draws.astype(np.float64), ddof=1)
-        found.append(
-            _Lead(
-                sign * float(np.mean(values[place]) - np.mean(values[control])),
-                few_unlike(float(apart), own, other),
-                over_seeds[place] / len(each) + over_seeds[control] / len(held[control]),
-                min(freedom[place], freedom[control]),
+def _leads(
+    held: Sequence[Sequence[LengthFigure]], control: int, sign: int
+) -> tuple[_Lead | None, ...]:
+    """The leads of all contenders on one part, of which they have a figure a seed."""
+    values = {at: [one.drawn.value for one in each] for at, each in enumerate(held) if each}
+    spread = moderated_variance(list(values.values()))
+    over_seeds = dict(zip(values, np.nan_to_num(spread.variance).tolist(), strict=True))
+    freedom = dict(zip(values, np.maximum(spread.freedom, 1.0).tolist(), strict=True))
+    # Where predictions or their lengths differ, the parts have other examples.
+    examples = [{(one.drawn.test_set, one.part) for one in each} for each in held]
+    same = [at for at in values if len(examples[at] | examples[control]) == 1]
+    means = [mean_drawn([one.drawn for one in held[at]]) for at in same]
+    variances, _ = paired_variances(means)
+    found: list[_Lead | None] = [None] * len(held)
+    for mean, variance, at in zip(means, variances, same, strict=True):
+        if at != control:
+            found[at] = _Lead(
+                sign * (mean.value - means[same.index(control)].value),
+                float(variance[same.index(control)]),
+                over_seeds[at] / len(held[at]) + over_seeds[control] / len(held[control]),
+                min(freedom[at], freedom[control]),
             )
-        )
-    figures = tuple(float(np.mean(each)) if each else None for each in values)
-    return figures, tuple(found)
+    return tuple(found)
 
 
 def _growth(first: _Lead | None, later: _Lead | None) -> DifferenceEstimate | None:

@@ -15,7 +15,7 @@ from scipy import stats
 from reports.statistics.significance import LEVEL, holm, two_sided_p
 
 
-def pairs(differences: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
+def pairs(differences: pd.DataFrame) -> pd.DataFrame:
     """Test all pairs.
 
     Args:
@@ -27,7 +27,7 @@ def pairs(differences: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
         low_all, high_all  intervals that hold for all pairs of the setting at once
         p                  two-sided
         p_holm             after Holm's correction (1979) over the pairs of the setting
-        distinct           whether p_holm is below 1 - level, and seeds were measured
+        distinct           whether p_holm is below 5 %, and seeds were measured
 
     All are NaN for two that were tested on other examples.
     """
@@ -38,8 +38,8 @@ def pairs(differences: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
     found["p"] = np.maximum(p, found["least_p"].to_numpy(float))
     found["p_holm"] = found.groupby("setting")["p"].transform(lambda one: holm(one.to_numpy()))
     count = found.groupby("setting")["p"].transform("count").to_numpy(float)
-    for suffix, alpha in (("", 1 - level), ("_all", (1 - level) / np.maximum(count, 1))):
+    for suffix, alpha in (("", 1 - LEVEL), ("_all", (1 - LEVEL) / np.maximum(count, 1))):
         reach = stats.t.isf(np.asarray(alpha) / 2, freedom) * error
         found[f"low{suffix}"], found[f"high{suffix}"] = value - reach, value + reach
-    found["distinct"] = (found["p_holm"] < 1 - level) & found["over_seeds"].astype(bool)
+    found["distinct"] = (found["p_holm"] < 1 - LEVEL) & found["over_seeds"].astype(bool)
     return found

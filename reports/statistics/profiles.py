@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from reports.statistics import CONTROL
 from reports.statistics.aggregate import normalised, score_draws
 from reports.statistics.frames import in_all_settings
 from tasks.evaluation.bootstrap import percentiles
@@ -26,7 +25,6 @@ def performance_profiles(
     trials: pd.DataFrame,
     draws: pd.DataFrame,
     thresholds: Sequence[float] = THRESHOLDS,
-    control: str = CONTROL,
 ) -> pd.DataFrame:
     """Return the performance profiles of all mechanisms that finished in every setting.
 
@@ -41,7 +39,7 @@ def performance_profiles(
                     other examples and seeds would change their mean
         over_seeds  whether the band covers other seeds
     """
-    scores = in_all_settings(normalised(figures, control))
+    scores = in_all_settings(normalised(figures))
     columns = ["contender", "threshold", "share", "low", "high", "over_seeds"]
     if scores.empty:
         return pd.DataFrame(columns=columns)

@@ -1,4 +1,4 @@
-"""Intervals, tests of differences, tie groups, and mean ranks over settings.
+"""Intervals, tests of differences, and tie groups.
 
 A figure varies for two reasons: other test examples, and another seed. The first is measured by
 the bootstrap over examples (`bootstrap`), the second by the spread over seeds. Two or three
@@ -8,23 +8,18 @@ in a quarter of all comparisons. The spread is therefore estimated for all conte
 together, as Smyth does for many small groups (2004, "Linear models and empirical Bayes
 methods"), and differences are judged against the t distribution with the degrees of freedom that
 remain (Welch 1947, Satterthwaite 1946).
-
-Figures of different tasks cannot be averaged; ranks can (Demšar 2006, sections 3.2.2 to 3.2.4).
-Only mechanisms that finished in every setting are ranked, so that nobody gains from a task that
-was left out.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from scipy import special, stats
+from scipy import optimize, special, stats
 
-from reports.load import BenchmarkSetting
 from reports.samples import Sample
 
 Basis = Literal["seeds and examples", "examples", "seeds", "none"]
@@ -114,17 +109,9 @@ def _prior(own: np.ndarray, freedom: np.ndarray) -> tuple[float, float]:
 
 
 def _inverse_trigamma(value: float) -> float:
-    """Solve trigamma(x) = value by Newton's method on 1 / trigamma (Smyth 2004, appendix)."""
-    if value > 1e7:
-        return float(1 / np.sqrt(value))
-    x = 0.5 + 1 / value
-    for _ in range(50):
-        trigamma = special.polygamma(1, x)
-        step = trigamma * (1 - trigamma / value) / special.polygamma(2, x)
-        x += step
-        if -step / x < 1e-8:
-            break
-    return float(x)
+    """Solve trigamma(x) = value, from 1 / x < trigamma(x) < 1 / x + 1 / x^2."""
+    ends = 1 / value, (1 + np.sqrt(1 + 4 * value)) / (2 * value)
+    return float(optimize.brentq(lambda x: special.polygamma(1, x) - value, *ends, xtol=1e-12))
 
 
 def interval(
@@ -195,20 +182,72 @@ def difference_estimate(
     return DifferenceEstimate(value, low, high, float(p))
 
 
-def pairwise_p(
-    values: np.ndarray, difference_variance: np.ndarray, spread: SeedVariance, seeds: np.ndarray
-) -> np.ndarray:
-    """Return the two-sided p of every difference, V,V; NaN where two must not be compared.
+@dataclass(frozen=True)
+class PairwiseDifferences:
+    """The differences of all pairs of V figures, and what they vary by.
+
+    Attributes:
+        values: V.
+        variance: V,V, of every difference; NaN where two must not be compared.
+        freedom: V,V, its degrees of freedom.
+        least_p: V,V, the least p that there can be.
+    """
+
+    values: np.ndarray
+    variance: np.ndarray
+    freedom: np.ndarray
+    least_p: np.ndarray
+
+    @cached_property
+    def p(self) -> np.ndarray:
+        """V,V two-sided p of every difference; NaN where two must not be compared."""
+        apart = self.values[:, None] - self.values[None, :]
+        return np.maximum(two_sided_p(apart, np.sqrt(self.variance), self.freedom), self.least_p)
+
+    @cached_property
+    def adjusted(self) -> np.ndarray:
+        """V,V p after Holm over all pairs."""
+        return holm_pairs(self.p)
+
+    @property
+    def detectable(self) -> float | None:
+        """The smallest true difference of two that is found with 80 % power; None where no two can
+        be compared."""
+        upper = np.triu_indices(len(self.values), k=1)
+        known = ~np.isnan(self.variance[upper])
+        if not known.any():
+            return None
+        return detectable_difference(
+            float(np.sqrt(np.median(self.variance[upper][known]))),
+            float(np.median(self.freedom[upper][known])),
+            comparisons=int(known.sum()),
+        )
+
+
+def pairwise_differences(
+    values: np.ndarray,
+    over_examples: np.ndarray,
+    spread: SeedVariance,
+    seeds: np.ndarray,
+    least_p: np.ndarray | None = None,
+) -> PairwiseDifferences:
+    """The differences of V means over seeds.
 
     Args:
-        values: V means over seeds.
-        difference_variance: V,V variance of each difference over examples, NaN for different
-            test sets.
+        over_examples: V,V variance of each difference over examples, NaN for different test sets.
         spread: variance over seeds; where it is unknown, examples alone decide.
         seeds: V, how many seeds each mean has.
     """
-    variance, freedom = difference_variances(difference_variance, spread, seeds)
-    return two_sided_p(values[:, None] - values[None, :], np.sqrt(variance), freedom)
+    mean = np.nan_to_num(spread.variance, nan=0.0) / np.maximum(seeds, 1)  # V
+    both = mean[:, None] + mean[None, :]
+    parts = mean**2 / np.maximum(spread.freedom, 1e-9)
+    variance = over_examples + both
+    with np.errstate(divide="ignore", invalid="ignore"):
+        welch = variance**2 / (parts[:, None] + parts[None, :])
+        most = spread.total * (variance / both) ** 2
+    freedom = np.nan_to_num(np.minimum(welch, most), nan=1e9, posinf=1e9)
+    least = np.zeros(variance.shape) if least_p is None else least_p
+    return PairwiseDifferences(values, variance, np.clip(freedom, 1e-9, 1e9), least)
 
 
 def two_sided_p(difference: Figures, error: Figures, freedom: Figures) -> np.ndarray:
@@ -223,22 +262,6 @@ def two_sided_p(difference: Figures, error: Figures, freedom: Figures) -> np.nda
         p = 2 * stats.t.sf(np.abs(difference) / error, freedom)
     equal = np.isclose(difference, 0.0, rtol=0, atol=1e-12)
     return np.where(error <= 0, np.where(equal, 1.0, 0.0), p)
-
-
-def difference_variances(
-    over_examples: np.ndarray, spread: SeedVariance, seeds: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the variance of every difference over examples and seeds, V,V, and its degrees of
-    freedom."""
-    mean = np.nan_to_num(spread.variance, nan=0.0) / np.maximum(seeds, 1)  # V
-    both = mean[:, None] + mean[None, :]
-    parts = mean**2 / np.maximum(spread.freedom, 1e-9)
-    variance = over_examples + both
-    with np.errstate(divide="ignore", invalid="ignore"):
-        welch = variance**2 / (parts[:, None] + parts[None, :])
-        most = spread.total * (variance / both) ** 2
-    freedom = np.nan_to_num(np.minimum(welch, most), nan=1e9, posinf=1e9)
-    return variance, np.clip(freedom, 1e-9, 1e9)
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -264,7 +287,7 @@ def holm_pairs(p: np.ndarray) -> np.ndarray:
 
 
 def tie_groups(
-    values: np.ndarray, adjusted: np.ndarray, *, higher_is_better: bool, alpha: float = 1 - LEVEL
+    values: np.ndarray, adjusted: np.ndarray, *, higher_is_better: bool
 ) -> list[int | None]:
     """Group contenders: group 1 holds the best and those not significantly worse, group 2 the best
     of the rest and those not significantly worse than it, and so on.
@@ -282,7 +305,7 @@ def tie_groups(
         for index in left[1:]:
             if np.isnan(adjusted[best, index]):
                 continue
-            if adjusted[best, index] >= alpha:
+            if adjusted[best, index] >= 1 - LEVEL:
                 groups[index] = group
             else:
                 rest.append(index)
@@ -290,10 +313,8 @@ def tie_groups(
     return groups
 
 
-def detectable_difference(
-    standard_error: float, freedom: float, *, comparisons: int = 1, power: float = 0.8
-) -> float:
-    """Return the smallest true difference found with this power at the 5 % level.
+def detectable_difference(standard_error: float, freedom: float, *, comparisons: int = 1) -> float:
+    """Return the smallest true difference found with 80 % power at the 5 % level.
 
     Args:
         standard_error: of the difference of two means over seeds.
@@ -302,7 +323,7 @@ def detectable_difference(
     """
     alpha = (1 - LEVEL) / comparisons
     bounded = min(freedom, 1e9)
-    return float(standard_error * (stats.t.isf(alpha / 2, bounded) + stats.t.ppf(power, bounded)))
+    return float(standard_error * (stats.t.isf(alpha / 2, bounded) + stats.t.ppf(0.8, bounded)))
 
 
 def _freedom(over_seeds: float, freedom: float, total: float) -> float:
@@ -365,100 +386,3 @@ def mcnemar_p(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     fewer, every = np.fmin(first, second), first + second
     p = np.minimum(1.0, 2 * stats.binom.cdf(fewer, every, 0.5))
     return np.where(every == 0, 1.0, p)
-
-
-#: Fewer settings or mechanisms than this are not worth a diagram.
-FEWEST_SETTINGS, FEWEST_NAMES = 3, 3
-
-
-@dataclass(frozen=True)
-class MeanRanks:
-    """Mean ranks of K mechanisms over N settings, the best first.
-
-    Attributes:
-        names: K.
-        means: K, 1 is the best.
-        settings: N.
-        left_out: how many mechanisms did not finish everywhere.
-        p: of Friedman's test that all are alike, in the form of Iman and Davenport (1980).
-        critical: ranks that differ by less cannot be told apart (Nemenyi's test, 5 %).
-    """
-
-    names: tuple[str, ...]
-    means: tuple[float, ...]
-    settings: tuple[BenchmarkSetting, ...]
-    left_out: int
-    p: float
-    critical: float
-
-    @property
-    def cliques(self) -> list[tuple[int, int]]:
-        """First and last place of every maximal run of mechanisms within one critical
-        difference; runs of a single mechanism are left out."""
-        found: list[tuple[int, int]] = []
-        for first in range(len(self.means)):
-            last = max(
-                place
-                for place in range(first, len(self.means))
-                if self.means[place] - self.means[first] <= self.critical
-            )
-            if last > first and (not found or last > found[-1][1]):
-                found.append((first, last))
-        return found
-
-
-def mean_ranks(measured: Mapping[BenchmarkSetting, Mapping[str, float]]) -> MeanRanks | None:
-    """Rank mechanisms over the settings of the budget with the most settings; None where too
-    little was run. A setting that was run on several data counts once, with those on which most
-    mechanisms have finished.
-
-    Args:
-        measured: by setting, the main metric by mechanism, negated where higher is better.
-    """
-    by_budget: dict[str, list[BenchmarkSetting]] = defaultdict(list)
-    fullest: dict[BenchmarkSetting, BenchmarkSetting] = {}
-    for setting in sorted(measured, key=lambda one: -len(measured[one])):
-        fullest.setdefault(setting.on_any_data, setting)
-    for setting, figures in measured.items():
-        if figures and fullest[setting.on_any_data] == setting:
-            by_budget[setting.budget].append(setting)
-    chosen = max(by_budget.values(), key=len, default=[])
-    if len(chosen) < FEWEST_SETTINGS:
-        return None
-    every = [measured[setting] for setting in chosen]
-    everyone = dict.fromkeys(name for own in every for name in own)
-    names = [name for name in everyone if all(name in own for own in every)]
-    if len(names) < FEWEST_NAMES:
-        return None
-    table = np.array([[own[name] for name in names] for own in every])  # N,K, less is better
-    ranks = stats.rankdata(table, axis=1)
-    means = ranks.mean(axis=0)
-    order = np.argsort(means, kind="stable")
-    return MeanRanks(
-        tuple(names[place] for place in order),
-        tuple(float(means[place]) for place in order),
-        tuple(chosen),
-        len(everyone) - len(names),
-        friedman_p(ranks),
-        critical_difference(len(names), len(chosen)),
-    )
-
-
-def friedman_p(ranks: np.ndarray) -> float:
-    """Return p of the hypothesis that K mechanisms are alike, from their ranks N,K: Friedman's
-    statistic in the less conservative form of Iman and Davenport (Demšar 2006, section 3.2.2)."""
-    settings, names = ranks.shape
-    means = ranks.mean(axis=0)
-    squared = 12 * settings / (names * (names + 1)) * ((means - (names + 1) / 2) ** 2).sum()
-    most = settings * (names - 1)
-    if squared >= most - 1e-9:  # all settings agree wholly
-        return 0.0
-    ratio = (settings - 1) * squared / (most - squared)
-    return float(stats.f.sf(ratio, names - 1, (names - 1) * (settings - 1)))
-
-
-def critical_difference(names: int, settings: int, alpha: float = 0.05) -> float:
-    """Return the smallest significant difference of two mean ranks (Nemenyi 1963; Demšar 2006,
-    section 3.2.2)."""
-    q = stats.studentized_range.ppf(1 - alpha, names, np.inf) / np.sqrt(2)
-    return float(q * np.sqrt(names * (names + 1) / (6 * settings)))

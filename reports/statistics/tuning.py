@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import stats
 
 from bench.store.cell import Scalar
 
@@ -47,16 +47,10 @@ def expected_best_band(losses: Sequence[float]) -> tuple[np.ndarray, np.ndarray]
 
 
 def _weights(count: int) -> np.ndarray:
-    """N,N: probability that the i-th lowest of N (columns) is the lowest of n (rows)."""
+    """N,N: probability that the i-th lowest of N (columns) is the lowest of n (rows): none of the
+    i - 1 lower ones is drawn, and then it is the one of the others that is."""
     n, i = np.arange(1, count + 1)[:, None], np.arange(1, count + 1)[None, :]
-    possible = i <= count - n + 1
-    with np.errstate(invalid="ignore"):
-        logs = _log_choose(np.where(possible, count - i, n - 1), n - 1) - _log_choose(count, n)
-    return np.where(possible, np.exp(logs), 0.0)
-
-
-def _log_choose(n: np.ndarray | int, k: np.ndarray) -> np.ndarray:
-    found: np.ndarray = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
+    found: np.ndarray = stats.hypergeom.pmf(0, count, i - 1, n) * n / (count - i + 1)
     return found
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from reports.statistics.frames import DIFFERENCES, FIGURES, TRIALS
-from reports.statistics.significance import difference_variances, moderated_variance
+from reports.statistics.significance import moderated_variance, pairwise_differences
 
 #: Bootstrap draws: fewer than in a report, to be quick.
 DRAWS = 300
@@ -65,13 +65,13 @@ def simulated(
             noise = rng.normal(0, over_examples, DRAWS)
             draws[setting, name] = means[place] + noise + shared
         examples = np.full((size, size), 2 * over_examples**2)
-        variance, freedom = difference_variances(examples, spread, np.full(size, seeds))
+        found = pairwise_differences(means, examples, spread, np.full(size, seeds))
         order = np.argsort(-means)
         for row, first in enumerate(order):
             for second in order[row + 1 :]:
                 apart = means[first] - means[second]
-                error = float(np.sqrt(variance[first, second]))
-                pair = (names[first], names[second], apart, error, freedom[first, second])
+                error = float(np.sqrt(found.variance[first, second]))
+                pair = (names[first], names[second], apart, error, found.freedom[first, second])
                 differences.append((setting, "bleu", True, *pair, 0.0, known))
     return Simulated(
         pd.DataFrame(figures, columns=list(FIGURES)),

@@ -14,7 +14,7 @@ from bench.store.result import Result
 from bench.store.store import Store
 from reports.leaderboard.bundle import open_bundle
 from reports.leaderboard.rules import Rules, load_rules
-from reports.leaderboard.submission import ResultFilter, submit
+from reports.leaderboard.submission import submit
 from reports.leaderboard.verify import Verdict, verify
 from tasks.base import Paths
 from tasks.plan import make_cell
@@ -59,7 +59,7 @@ class Bench:
         self, *tasks: str, attentions: tuple[str, ...] = ("soft",), name: str = "bundle"
     ) -> Path:
         """A bundle of some of the results."""
-        chosen = ResultFilter(tasks, attentions)
+        chosen = {"task": tasks, "attention": attentions}
         target = self.folder / f"{name}-{'-'.join((*tasks, *attentions))}.zip"
         submit(self.store, target, self.rules, name=name, selected=chosen)
         return target

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.leaderboard.board_tables import BoardScore, detectable_of, tie_groups_of
+from reports.leaderboard.board_tables import detectable_of, tie_groups_of
+from tasks.evaluation.bootstrap import Interval
 
 RUNS = 1000
 #: 5 % and what chance adds to it in so many runs (one in a hundred simulations goes beyond).
@@ -14,11 +15,9 @@ FIVE_PERCENT = 0.05 + 2.33 * (0.05 * 0.95 / RUNS) ** 0.5
 ERROR = 0.4
 
 
-def scores(values: np.ndarray) -> list[BoardScore | None]:
+def scores(values: np.ndarray) -> list[Interval | None]:
     reach = ERROR * float(stats.norm.isf(0.025))
-    return [
-        BoardScore(float(value), float(value) - reach, float(value) + reach) for value in values
-    ]
+    return [Interval(float(value), float(value) - reach, float(value) + reach) for value in values]
 
 
 def test_without_a_difference_groups_are_rarely_told_apart() -> None:
@@ -68,5 +67,5 @@ def test_who_has_no_score_has_no_group() -> None:
 
 
 def test_figures_without_any_spread_are_told_apart_unless_they_are_equal() -> None:
-    exact = [BoardScore(value, value, value) for value in (1.0, 1.0, 2.0)]
+    exact = [Interval(value, value, value) for value in (1.0, 1.0, 2.0)]
     assert tie_groups_of(list(exact)) == [2, 2, 1]

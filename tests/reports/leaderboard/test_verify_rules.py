@@ -111,10 +111,10 @@ def test_a_mechanism_that_is_not_installed_here(trials, more, tmp_path: Path, mo
     store = Store.open(tmp_path / "store", create=True)
     result = more(store, "translation", "mine", normaliser="sparsemax")
     submit(store, tmp_path / "b.zip", trials.rules, name="mine")
-    assert trials.verify(tmp_path / "b.zip").notes == ()
+    assert not trials.verify(tmp_path / "b.zip").notes
     monkeypatch.delitem(attentions._things, "mine")
     verdict = trials.verify(tmp_path / "b.zip")
-    assert verdict.problems == ()
+    assert not verdict.problems
     assert ["mine (somebody) is not installed here" in note for note in verdict.notes] == [True]
     huge = in_record(lambda record: record["cost"].update(parameters=10**8))
     path = changed(tmp_path / "b.zip", tmp_path / "huge.zip", {record_of(result.hash): huge})

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from reports.samples import Sample
 from reports.statistics.bootstrap import (
     BLEU,
     FEWEST_APART,
@@ -13,8 +14,6 @@ from reports.statistics.bootstrap import (
     RATIO,
     Drawn,
     Resampler,
-    difference_variances,
-    few_unlike,
     mean_drawn,
     paired_variances,
 )
@@ -24,7 +23,7 @@ from reports.statistics.significance import (
     edge_interval,
     holm_pairs,
     moderated_variance,
-    pairwise_p,
+    pairwise_differences,
     tie_groups,
 )
 
@@ -32,17 +31,27 @@ KEY = "1234567890abcdef" * 4
 UNKNOWN = SeedVariance(np.full(2, np.nan), np.zeros(2), 0.0)
 
 
+def sample(table: np.ndarray) -> Sample:
+    """Examples whose statistics are the rows of a table."""
+    return Sample(KEY, table[:, 0], table, np.ones(len(table), dtype=int))
+
+
 def drawn(right: np.ndarray, resampler: Resampler) -> Drawn:
     """Accuracy of N answers, right or not."""
     table = np.stack([right, np.ones(len(right))], axis=1).astype(float)
-    return resampler.measure(KEY, table, RATIO)
+    return resampler.measure(sample(table), RATIO)
+
+
+def variance_of(first: Drawn, second: Drawn) -> float:
+    """The variance of a paired difference."""
+    return float(paired_variances([first, second])[0][0, 1])
 
 
 def p_of(first: Drawn, second: Drawn) -> float:
     """p of one pair with a single seed each."""
-    variances, least = paired_variances([first, second], np.ones(2), [KEY, KEY])
+    variances, least = paired_variances([first, second])
     values = np.array([first.value, second.value])
-    return float(np.maximum(pairwise_p(values, variances, UNKNOWN, np.ones(2)), least)[0, 1])
+    return float(pairwise_differences(values, variances, UNKNOWN, np.ones(2), least).p[0, 1])
 
 
 @pytest.mark.parametrize("size", [6, 20, 50, 100])
@@ -64,8 +73,8 @@ def test_four_answers_of_fifty_are_no_difference_and_ten_are():
 def test_without_variance_nothing_is_significant():
     """Figures that differ by the same on few examples have no variance at all."""
     tables = [np.array([[size, 1.0]] * 3) for size in (1.0, 0.98)]
-    first, second = (Resampler().measure(KEY, table, RATIO) for table in tables)
-    assert difference_variances([first.draws, second.draws], np.ones(2), [KEY, KEY])[0, 1] < 1e-12
+    first, second = (Resampler().measure(sample(table), RATIO) for table in tables)
+    assert np.var(first.draws - second.draws, ddof=1) < 1e-12
     p = holm_pairs(np.array([[np.nan, p_of(first, second)], [p_of(first, second), np.nan]]))
     assert p[0, 1] > 0.05
     assert tie_groups(np.array([1.0, 0.98]), p, higher_is_better=True) == [1, 1]
@@ -75,19 +84,19 @@ def test_the_variance_is_that_of_bonett_and_price():
     first, second = np.ones(50), np.arange(50) >= 4
     resampler = Resampler(20_000)
     one, other = drawn(first, resampler), drawn(second, resampler)
-    raw = float(np.var(one.draws - other.draws, ddof=1))
     theirs = (4 + 2 - 4**2 / 52) / 50**2
-    assert few_unlike(raw, one, other) == pytest.approx(theirs, rel=0.1)
+    assert variance_of(one, other) == pytest.approx(theirs, rel=0.1)
 
 
 def test_many_examples_apart_are_left_alone_and_none_leave_room():
     resampler, size = Resampler(), 100
     one, other = drawn(np.ones(size), resampler), drawn(np.arange(size) >= FEWEST_APART, resampler)
-    assert few_unlike(0.123, one, other) == 0.123
-    assert few_unlike(0.0, one, one) == pytest.approx(2 / size**2)
+    drawn_alone = np.var(one.draws - other.draws, ddof=1)
+    assert variance_of(one, other) == pytest.approx(drawn_alone)
+    assert variance_of(one, one) == pytest.approx(2 / size**2)
     likelihoods = np.stack([np.arange(1.0, 6.0), np.ones(5)], axis=1)
-    unbounded = resampler.measure(KEY, likelihoods, PERPLEXITY)
-    assert few_unlike(0.0, unbounded, unbounded) == 0.0 and not unbounded.at_edge
+    unbounded = resampler.measure(sample(likelihoods), PERPLEXITY)
+    assert variance_of(unbounded, unbounded) == 0.0 and not unbounded.at_edge
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
@@ -129,7 +138,7 @@ def test_bleu_of_perfect_translations_has_room_below():
     lengths = np.array([6.0, 8.0, 5.0, 12.0])
     totals = np.stack([lengths - order for order in range(4)], axis=1)
     table = np.column_stack([lengths, lengths, totals, totals])
-    found = Resampler().measure(KEY, table, BLEU)
+    found = Resampler().measure(sample(table), BLEU)
     assert found.at_edge and found.low < 90 and found.high == pytest.approx(100)
     assert found.span == pytest.approx(100)
 
@@ -137,7 +146,7 @@ def test_bleu_of_perfect_translations_has_room_below():
 def test_the_interval_of_a_difference_has_a_width():
     """As for leads over the control: two that get everything right are equal, but not surely."""
     one = drawn(np.ones(30), Resampler())
-    variance = few_unlike(0.0, one, one)
+    variance = variance_of(one, one)
     found = difference_estimate(
         0.0, example_variance=variance, seed_variance=np.nan, seeds=1, freedom=0
     )

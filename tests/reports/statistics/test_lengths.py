@@ -18,7 +18,7 @@ def sample(scores, lengths, name: str = "ab") -> Sample:
 
 def measured(scores_by_set):
     found = {name: sample(*one, key) for name, (one, key) in scores_by_set.items()}
-    return figures_by_length(found, MEAN, Resampler(400))
+    return figures_by_length(found, MEAN, Resampler(400), {})
 
 
 def test_the_first_test_set_is_cut_at_its_median():

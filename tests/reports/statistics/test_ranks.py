@@ -12,7 +12,7 @@ from scipy import stats
 from reports.figures.ranks import rank_figure
 from reports.load import BenchmarkSetting
 from reports.statistics import Analysis
-from reports.statistics.significance import MeanRanks, critical_difference, friedman_p, mean_ranks
+from reports.statistics.ranks import MeanRanks, critical_difference, friedman_p, mean_ranks
 
 
 def analysis(task: str, figures: dict[str, float], *, higher: bool = True, budget: str = "laptop"):

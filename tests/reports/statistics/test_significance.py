@@ -14,19 +14,19 @@ from scipy import stats
 
 from reports.samples import Sample
 from reports.statistics.significance import (
+    LEVEL,
     CorrectExamples,
     SeedVariance,
     correct_examples,
     detectable_difference,
     difference_estimate,
-    difference_variances,
     holm,
     holm_pairs,
     interval,
     mcnemar_p,
     mcnemar_tests,
     moderated_variance,
-    pairwise_p,
+    pairwise_differences,
     tie_groups,
 )
 
@@ -41,10 +41,10 @@ def simulated_table(
     luck = rng.normal(0, over_examples, contenders)
     values = rng.normal(0, over_seeds, (contenders, seeds)) + luck[:, None]
     variance = np.full((contenders, contenders), 2 * over_examples**2)
-    p = pairwise_p(
+    found = pairwise_differences(
         values.mean(axis=1), variance, moderated_variance(list(values)), np.full(contenders, seeds)
     )
-    return values.mean(axis=1), p
+    return found.values, found.p
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,8 @@ def test_a_difference_is_found_as_often_as_theory_says():
         values += rng.normal(0, over_examples, contenders)[:, None]
         values[0] += difference
         spread = moderated_variance(list(values))
-        p = pairwise_p(values.mean(axis=1), variance, spread, np.full(contenders, seeds))
+        seeds_each = np.full(contenders, seeds)
+        p = pairwise_differences(values.mean(axis=1), variance, spread, seeds_each).p
         found += p[0, 1] < 0.05
     # Never counting as steadier than one's own seeds costs some of the 80 %.
     assert 0.70 <= found / 1000 <= 0.85
@@ -166,22 +167,22 @@ def test_interval_ends_where_the_figure_does():
     assert 0.02 < high < 0.3
 
 
-def test_pairwise_p_is_welchs_where_only_seeds_vary():
+def test_p_of_a_pair_is_welchs_where_only_seeds_vary():
     first, second = [1.0, 2.0, 4.0], [3.0, 5.0, 5.5, 7.0]
     spread = moderated_variance([first, second])
-    p = pairwise_p(
-        np.array([np.mean(first), np.mean(second)]), np.zeros((2, 2)), spread, np.array([3, 4])
-    )
+    means = np.array([np.mean(first), np.mean(second)])
+    p = pairwise_differences(means, np.zeros((2, 2)), spread, np.array([3, 4])).p
     assert p[0, 1] == pytest.approx(stats.ttest_ind(first, second, equal_var=False).pvalue)
 
 
 def test_a_comparison_has_no_more_freedom_than_all_seeds_together():
     spread = SeedVariance(np.array([1.0, 1.0]), np.array([6.0, 6.0]), total=6.0)
-    variance, freedom = difference_variances(np.zeros((2, 2)), spread, np.array([2, 2]))
-    assert variance[0, 1] == 1.0
-    assert freedom[0, 1] == 6.0  # Welch's would be 12
+    values, seeds = np.zeros(2), np.array([2, 2])
+    found = pairwise_differences(values, np.zeros((2, 2)), spread, seeds)
+    assert found.variance[0, 1] == 1.0
+    assert found.freedom[0, 1] == 6.0  # Welch's would be 12
     # What varies over examples is known as if from plenty.
-    assert difference_variances(np.ones((2, 2)), spread, np.array([2, 2]))[1][0, 1] == 24.0
+    assert pairwise_differences(values, np.ones((2, 2)), spread, seeds).freedom[0, 1] == 24.0
 
 
 def test_paired_p_is_the_one_sample_t_test_where_only_seeds_vary():
@@ -198,13 +199,13 @@ def test_paired_p_is_the_one_sample_t_test_where_only_seeds_vary():
 
 def test_unknown_seeds_leave_the_decision_to_the_examples():
     spread = SeedVariance(np.array([np.nan, np.nan]), np.zeros(2), 0.0)
-    p = pairwise_p(np.array([0.0, 1.96]), np.full((2, 2), 1.0), spread, np.ones(2))
+    p = pairwise_differences(np.array([0.0, 1.96]), np.ones((2, 2)), spread, np.ones(2)).p
     assert p[0, 1] == pytest.approx(0.05, abs=0.001)
 
 
 def test_no_variance_decides_by_equality():
     spread = SeedVariance(np.array([np.nan] * 3), np.zeros(3), 0.0)
-    p = pairwise_p(np.array([1.0, 1.0, 2.0]), np.zeros((3, 3)), spread, np.ones(3))
+    p = pairwise_differences(np.array([1.0, 1.0, 2.0]), np.zeros((3, 3)), spread, np.ones(3)).p
     assert p[0, 1] == 1.0
     assert p[0, 2] == 0.0
 
@@ -247,8 +248,8 @@ def test_what_cannot_be_compared_is_in_no_group():
 
 
 def test_a_p_of_the_level_is_no_difference():
-    adjusted = np.array([[1.0, 0.05], [0.05, 1.0]])
-    assert tie_groups(np.array([2.0, 1.0]), adjusted, higher_is_better=True, alpha=0.05) == [1, 1]
+    adjusted = np.array([[1.0, 1 - LEVEL], [1 - LEVEL, 1.0]])
+    assert tie_groups(np.array([2.0, 1.0]), adjusted, higher_is_better=True) == [1, 1]
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 0), (3, 3), (1, 9), (12, 2), (0, 6)])

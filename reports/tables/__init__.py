@@ -8,11 +8,12 @@ are written from the same table.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from statistics import quantiles
 from typing import Any, Literal
+
+import numpy as np
 
 from reports import formats
 from reports.load import BenchmarkSetting, Contender, Frame, slug
@@ -32,6 +33,7 @@ LEGEND = (
 )
 
 Absence = Literal["not applicable", "not run", "failed", "not measured"]
+Better = Literal["", "higher", "lower"]
 Form = Literal["plain", "percent", "p", "count", "seconds", "bytes", "rate"]
 _WRITTEN: Mapping[Form, Callable[[float], str]] = {
     "percent": formats.percent,
@@ -138,8 +140,12 @@ class Column:
     help: str = ""
     group: str = ""
     text: bool = False
-    better: Literal["", "higher", "lower"] = ""
+    better: Better = ""
     is_cost: bool = False
+
+
+#: The columns of a table with what makes an item's entry in each.
+Columns = dict[Column, Callable[[Any], Entry]]
 
 
 @dataclass(frozen=True)
@@ -158,7 +164,7 @@ class Row:
     """
 
     label: str
-    entries: tuple[Entry, ...]
+    entries: tuple[Entry, ...] = ()
     detail: str = ""
     spanning: Entry | None = None
     apart: bool = False
@@ -190,6 +196,30 @@ class Table:
     def __post_init__(self) -> None:
         for row in self.rows:
             assert row.spanning or len(row.entries) == len(self.columns), row.label
+
+    @classmethod
+    def of(
+        cls,
+        head: tuple[str, str, str],
+        columns: Columns,
+        items: Iterable[tuple[Row, Any]],
+        notes: Iterable[str] = (),
+        after: Iterable[Row] = (),
+    ) -> Table:
+        """A table of items.
+
+        Args:
+            head: name, title and corner.
+            items: with their rows, which have no entries yet.
+            after: complete rows that follow.
+        """
+        rows = [
+            row
+            if row.spanning
+            else replace(row, entries=tuple(_marked_once(row, of(one)) for of in columns.values()))
+            for row, one in items
+        ]
+        return cls(*head, tuple(columns), (*rows, *after), tuple(notes))
 
     @property
     def all_notes(self) -> tuple[str, ...]:
@@ -224,50 +254,43 @@ class Table:
         return [(name, len(list(members))) for name, members in runs]
 
 
-def estimate_entry(estimate: Estimate | None, metric: str, *, group: int | None = None) -> Entry:
-    """Return an estimate as an entry."""
+def _marked_once(row: Row, entry: Entry) -> Entry:
+    """The entry without the mark that its row has."""
+    if isinstance(entry, Number) and row.converged is not None:
+        return replace(entry, converged=None)
+    return entry
+
+
+def estimate_entry(estimate: Estimate | None, metric: str, **told: Any) -> Entry:
+    """An estimate as an entry, with what it rests on as its note.
+
+    Args:
+        told: what a `Number` has besides (`group`, `shade`, another `note`).
+    """
     if estimate is None:
         return Missing("not measured")
-    number = metric_number(estimate.value, metric, estimate.low, estimate.high)
-    return replace(number, group=group, note=basis_note(estimate))
+    told = {"note": basis_note(estimate), **told}
+    return metric_number(estimate.value, metric, estimate.low, estimate.high, **told)
 
 
 def metric_number(
-    value: float,
-    metric: str,
-    low: float | None = None,
-    high: float | None = None,
-    *,
-    signed: bool = False,
+    value: float, metric: str, low: float | None = None, high: float | None = None, **told: Any
 ) -> Number:
     """A value of a metric, with the decimals and the unit of that metric."""
-    return Number(value, low, high, formats.decimals(metric), form_of(metric), signed=signed)
+    return Number(value, low, high, formats.decimals(metric), form_of(metric), **told)
 
 
 def measured(value: float | None, **told: Any) -> Entry:
-    """A number, or that it was not measured where there is none.
-
-    Args:
-        told: what a `Number` has besides its value.
-    """
+    """A number, or that it was not measured where there is none."""
     return Missing("not measured") if value is None else Number(value, **told)
 
 
-def measured_metric(
-    value: float | None,
-    metric: str,
-    low: float | None = None,
-    high: float | None = None,
-    *,
-    signed: bool = False,
-) -> Entry:
-    """The same of a metric (`metric_number`)."""
-    if value is None:
-        return Missing("not measured")
-    return metric_number(value, metric, low, high, signed=signed)
+def measured_metric(value: float | None, metric: str, *ends: float | None) -> Entry:
+    """The same of a metric, and of the ends of its interval."""
+    return Missing("not measured") if value is None else metric_number(value, metric, *ends)
 
 
-def better_of(frame: Frame) -> Literal["higher", "lower"]:
+def better_of(frame: Frame) -> Better:
     """The direction of a frame's main metric."""
     return "higher" if frame.higher_is_better else "lower"
 
@@ -286,19 +309,16 @@ def basis_note(estimate: Estimate) -> str:
 def shades(values: Sequence[float | None], *, higher_is_better: bool) -> list[float | None]:
     """Scale values from 0 (worst) to 1 (best). Outliers beyond Tukey's fences take the end of
     the scale and leave the rest its contrast."""
-    known = [value for value in values if value is not None]
-    low, high = (min(known), max(known)) if known else (0.0, 0.0)
+    known = inner = np.array([value for value in values if value is not None])
     if len(known) >= _ENOUGH_FOR_FENCES:
-        first, _, third = quantiles(known, n=4, method="inclusive")
+        first, third = np.quantile(known, [0.25, 0.75])
         reach = 1.5 * (third - first)
-        if reach > 0:
-            low = min(value for value in known if value >= first - reach)
-            high = max(value for value in known if value <= third + reach)
-    span = high - low
+        inner = known[(known >= first - reach) & (known <= third + reach)] if reach else known
+    low, high = (inner.min(), inner.max()) if len(known) else (0.0, 0.0)
+    best, worst = (high, low) if higher_is_better else (low, high)
 
     def shade(value: float) -> float:
-        place = min(max((value - low) / span, 0.0), 1.0) if span else 1.0
-        return place if higher_is_better or not span else 1 - place
+        return float(np.clip((value - worst) / (best - worst), 0, 1)) if high > low else 1.0
 
     return [None if value is None else shade(value) for value in values]
 

@@ -21,7 +21,8 @@ from reports.statistics.baselines import (
 )
 from reports.statistics.significance import Estimate
 from reports.tables import Label, Missing, Number
-from reports.tables.metrics import confusion_table, mcnemar_table, metrics_table
+from reports.tables.classes import confusion_table, mcnemar_table
+from reports.tables.metrics import metrics_table
 from reports.tables.overview import overview_table
 from reports.writers import csv_text, latex_text, markdown_text
 

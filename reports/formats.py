@@ -100,15 +100,6 @@ def count(value: float) -> str:
     return f"{value:.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.3g}"
 
 
-def short(value: float) -> str:
-    """Format a tick label of an axis: 12, 4.5k, 3k."""
-    for suffix, size in _DECIMAL:
-        if abs(value) >= size:
-            return f"{value / size:.4g}{suffix}"
-    shown = f"{value:.0e}".replace("e-0", "e-") if 0 < abs(value) < 1e-3 else f"{value:.4g}"
-    return shown.replace("-", "\N{MINUS SIGN}")
-
-
 def seconds(value: float) -> str:
     """Format a duration: 12.3 s, 4 min 05 s, 2 h 10 min."""
     if value < 90:

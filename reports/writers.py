@@ -1,10 +1,12 @@
-"""Tables as CSV, LaTeX and Markdown."""
+"""Tables as CSV, LaTeX and Markdown, and for terminals."""
 
 from __future__ import annotations
 
+import io
 import itertools
 import re
 from collections.abc import Iterator, Sequence
+from textwrap import fill
 from typing import Any
 
 import pandas as pd
@@ -254,6 +256,29 @@ def markdown_text(table: Table) -> str:
     lines += [f"- {escape_markdown(note)}" for note in table.all_notes]
     lines += [f"- ({place}) {escape_markdown(reason)}" for reason, place in reasons.items()]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def terminal_text(table: Table) -> str:
+    """Format a table for a terminal, with the notes below it."""
+    from rich.console import Console
+    from rich.table import Table as Grid
+
+    grid = Grid(table.corner, title=table.title, title_justify="left", box=None, pad_edge=False)
+    for column in table.columns:
+        grid.add_column(column.label, justify="left" if column.text else "right", no_wrap=True)
+    for row in table.rows:
+        cells = [_terminal_entry(entry) for entry in row.entries]
+        grid.add_row(row.label + _mark(row.converged), *cells)
+    console = Console(file=io.StringIO(), width=1000, markup=False, emoji=False, highlight=False)
+    with console.capture() as written:
+        console.print(grid)
+    return "\n".join(
+        [*map(str.rstrip, written.get().splitlines()), *map(fill, table.all_notes), ""]
+    )
+
+
+def _terminal_entry(entry: Entry) -> str:
+    return f"{entry.text} {entry.interval}" if isinstance(entry, Number) else entry.text
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from reports import formats
 from reports.load import BenchmarkSetting, Contender, Frame, slug
@@ -133,6 +134,9 @@ class Column:
     Attributes:
         better: "higher" or "lower" where one of them is the better figure, else "".
         is_cost: whether its figures are costs, to be weighed against quality.
+        form, digits, signed: how the numbers of a frame are written (`Number`).
+        ends: the columns of a frame that have the ends of their intervals.
+        absent: what stands where a frame has no value.
     """
 
     key: str
@@ -142,6 +146,28 @@ class Column:
     text: bool = False
     better: Better = ""
     is_cost: bool = False
+    form: Form = "plain"
+    digits: int = 3
+    signed: bool = False
+    ends: tuple[str, str] | None = None
+    absent: Missing = Missing("not measured")
+
+    def entry(self, row: Mapping[str, Any]) -> Entry:
+        """The entry of a row of a frame, which has a figure, a text, an entry or nothing."""
+        value = row[self.key]
+        if isinstance(value, str):
+            return Label(value)
+        if isinstance(value, Entry):
+            return value
+        if pd.isna(value):
+            return self.absent
+        low, high = (row[end] for end in self.ends) if self.ends else (None, None)
+        return Number(value, low, high, self.digits, self.form, signed=self.signed)
+
+
+def metric_column(key: str, label: str, metric: str, **told: Any) -> Column:
+    """A column of values of a metric, with its decimals and its unit."""
+    return Column(key, label, form=form_of(metric), digits=formats.decimals(metric), **told)
 
 
 #: The columns of a table with what makes an item's entry in each.
@@ -221,6 +247,28 @@ class Table:
         ]
         return cls(*head, tuple(columns), (*rows, *after), tuple(notes))
 
+    @classmethod
+    def of_frame(
+        cls,
+        head: tuple[str, str, str],
+        columns: Sequence[Column],
+        frame: pd.DataFrame,
+        notes: Iterable[str] = (),
+    ) -> Table:
+        """A table of a frame, whose index has the headings of rows. Its columns `converged` and
+        `apart`, where it has them, are those of `Row`."""
+        records: Any = frame.to_dict("records")
+        rows = tuple(
+            Row(
+                str(label),
+                tuple(column.entry(one) for column in columns),
+                apart=one.get("apart", False),
+                converged=None if pd.isna(one.get("converged")) else one["converged"],
+            )
+            for label, one in zip(frame.index, records, strict=True)
+        )
+        return cls(*head, tuple(columns), rows, tuple(notes))
+
     @property
     def all_notes(self) -> tuple[str, ...]:
         """The notes, and the legend of the mark of what had not converged."""
@@ -241,6 +289,11 @@ class Table:
     def grouped(self) -> bool:
         """Whether there is a line of headings over the headings."""
         return any(column.group for column in self.columns)
+
+    def first_number(self, place: int) -> Number | None:
+        """The first number of a column."""
+        entries = (one.spanning or one.entries[place] for one in self.rows)
+        return next((one for one in entries if isinstance(one, Number)), None)
 
     @property
     def has_spanning_column(self) -> bool:

@@ -18,11 +18,12 @@ from bench.store.store import Store
 from reports.catalogue import catalogue_of
 from reports.cli.compare import text
 from reports.load import all_converged
-from reports.pages.comparison import tables, write_comparisons
+from reports.pages.comparison import write_comparisons
 from reports.pages.report import Report, Section, build_report
 from reports.pages.site import write_report
 from reports.statistics.comparison import compare
 from reports.tables import LEGEND, UNCONVERGED, Table
+from reports.tables.comparison import comparison_tables
 from reports.writers import csv_text, latex_text, markdown_text
 
 HEADLINES = {
@@ -197,7 +198,7 @@ def test_a_comparison_shows_it(made: Made, tmp_path: Path) -> None:
         if line.endswith(", not converged")
     }
     assert line == OPEN
-    for table in tables(comparison, 1):
+    for table in comparison_tables(comparison, 1):
         assert [row.label for row in table.rows if row.converged is False] == [OPEN]
         assert {line["converged"] for line in lines_of(table)} == {"yes", "no"}
     write_comparisons([comparison], tmp_path / "out")

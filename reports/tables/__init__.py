@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
 
@@ -170,10 +170,6 @@ def metric_column(key: str, label: str, metric: str, **told: Any) -> Column:
     return Column(key, label, form=form_of(metric), digits=formats.decimals(metric), **told)
 
 
-#: The columns of a table with what makes an item's entry in each.
-Columns = dict[Column, Callable[[Any], Entry]]
-
-
 @dataclass(frozen=True)
 class Row:
     """A row: its heading and one entry per column.
@@ -222,30 +218,6 @@ class Table:
     def __post_init__(self) -> None:
         for row in self.rows:
             assert row.spanning or len(row.entries) == len(self.columns), row.label
-
-    @classmethod
-    def of(
-        cls,
-        head: tuple[str, str, str],
-        columns: Columns,
-        items: Iterable[tuple[Row, Any]],
-        notes: Iterable[str] = (),
-        after: Iterable[Row] = (),
-    ) -> Table:
-        """A table of items.
-
-        Args:
-            head: name, title and corner.
-            items: with their rows, which have no entries yet.
-            after: complete rows that follow.
-        """
-        rows = [
-            row
-            if row.spanning
-            else replace(row, entries=tuple(_marked_once(row, of(one)) for of in columns.values()))
-            for row, one in items
-        ]
-        return cls(*head, tuple(columns), (*rows, *after), tuple(notes))
 
     @classmethod
     def of_frame(
@@ -305,13 +277,6 @@ class Table:
         """The headings over the headings, each with the number of columns it spans."""
         runs = groupby(self.columns, key=lambda column: column.group)
         return [(name, len(list(members))) for name, members in runs]
-
-
-def _marked_once(row: Row, entry: Entry) -> Entry:
-    """The entry without the mark that its row has."""
-    if isinstance(entry, Number) and row.converged is not None:
-        return replace(entry, converged=None)
-    return entry
 
 
 def estimate_entry(estimate: Estimate | None, metric: str, **told: Any) -> Entry:

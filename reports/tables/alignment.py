@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from bench.store.result import AlignmentFigures
 from reports.statistics import Analysis
-from reports.tables import Column, Columns, Entry, Missing, Row, Table
+from reports.tables import Column, Entry, Missing, Row, Table
 from reports.tables.metrics import BASELINE
 from reports.tables.scores import contender_table, mean_entry
 
@@ -27,24 +26,17 @@ def alignment_table(analysis: Analysis) -> Table | None:
     """Build the table of agreement with gold links: decoding freely, reading the reference, and
     baselines."""
     frame = analysis.frame
-    held = {
-        place: [one.alignment for one in frame.contenders[place].done if one.alignment]
-        for place in analysis.order
-    }
-    measured = [place for place, own in held.items() if own]
+    held = [[one.alignment for one in each.done if one.alignment] for each in frame.contenders]
+    measured = [place for place in analysis.order if held[place]]
     if not measured:
         return None
-
-    def free(key: str, place: int) -> Entry:
-        return _mean(held[place], key)
-
-    def forced(key: str, place: int) -> Entry:
-        return _mean([one.forced for one in held[place]], key)
-
-    modes = (("free", "decoding freely", free), ("forced", "reading the reference", forced))
-    columns: Columns = {
-        Column(f"{mode}_{key}", label, help, group=group): partial(figure, key)
-        for mode, group, figure in modes
+    forced = [[one.forced for one in own] for own in held]
+    columns = {
+        Column(f"{mode}_{key}", label, help, group=group): [_mean(own, key) for own in every]
+        for mode, group, every in (
+            ("free", "decoding freely", held),
+            ("forced", "reading the reference", forced),
+        )
         for key, label, help in _ALIGNMENT
     }
     baselines: dict[str, list[AlignmentFigures]] = {}

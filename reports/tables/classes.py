@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from itertools import product
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from reports.statistics import CONTROL, Analysis
 from reports.statistics.baselines import metric_names
 from reports.tables import (
     Column,
-    Columns,
     Entry,
     Form,
     Missing,
@@ -34,25 +33,23 @@ def mcnemar_table(analysis: Analysis) -> Table | None:
     if len(order) < 2:
         return None
 
-    def against(rival: int, values: np.ndarray, form: Form, place: int) -> Entry:
-        if place == rival:
-            return Missing("not applicable", "the same")
-        if np.isnan(found.only[place, rival]):
-            return Missing("not applicable", "other test examples")
-        return Number(float(values[place, rival]), form=form)
-
-    columns: Columns = {}
+    columns: dict[Column, list[Entry]] = {}
     controls = [place for place in order if contenders[place].attention == CONTROL]
     for rival in dict.fromkeys([order[0], *controls]):
         name = contenders[rival].name
         told: tuple[tuple[str, str, np.ndarray, Form], ...] = (
-            ("only_this", "only this is right", found.only, "count"),
-            ("only_other", "only the other", found.only.T, "count"),
-            ("p", "p (Holm)", found.adjusted, "p"),
+            ("only_this", "only this is right", found.only[:, rival], "count"),
+            ("only_other", "only the other", found.only[rival], "count"),
+            ("p", "p (Holm)", found.adjusted[:, rival], "p"),
         )
         for key, label, values, form in told:
-            column = Column(f"{key}_{name}", label, group=f"against {name}")
-            columns[column] = partial(against, rival, values, form)
+            entries = columns[Column(f"{key}_{name}", label, group=f"against {name}")] = [
+                Missing("not applicable", "other test examples")
+                if np.isnan(found.only[place, rival])
+                else Number(value, form=form)
+                for place, value in enumerate(values.tolist())
+            ]
+            entries[rival] = Missing("not applicable", "the same")
     pairs = len(order) * (len(order) - 1) // 2
     note = (
         "McNemar's exact test on the main test set, first seed of each; p after Holm's "
@@ -71,18 +68,12 @@ def confusion_table(analysis: Analysis) -> Table | None:
     if not classes:
         return None
 
-    def mean(true: str, given: str, place: int) -> Entry:
-        done = analysis.frame.contenders[place].done
-        share, _ = mean_known([_share(one, true, given, classes) for one in done])
-        return measured(share, form="percent", shade=share)
-
-    columns: Columns = {
-        Column(f"{true}_as_{given}", f"as {given}", group=f"true {true}"): partial(
-            mean, true, given
-        )
-        for true in classes
-        for given in classes
-    }
+    columns: dict[Column, list[Entry]] = {}
+    for true, given in product(classes, classes):
+        entries = columns[Column(f"{true}_as_{given}", f"as {given}", group=f"true {true}")] = []
+        for one in analysis.frame.contenders:
+            share, _ = mean_known([_share(each, true, given, classes) for each in one.done])
+            entries.append(measured(share, form="percent", shade=share))
     note = (
         f"Shares of the examples of each true class, on the test set “{analysis.main.subset}”, "
         "means over seeds. The darker, the more."

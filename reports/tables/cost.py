@@ -6,7 +6,7 @@ from operator import attrgetter
 
 from reports import formats
 from reports.statistics import Analysis
-from reports.tables import Better, Column, Columns, Form, Table, better_of
+from reports.tables import Better, Column, Form, Table, better_of
 from reports.tables.scores import contender_table, main_entries, seed_means
 
 _COSTS: tuple[tuple[str, str, Form], ...] = (
@@ -28,7 +28,7 @@ def cost_table(analysis: Analysis, train_unit: str) -> Table:
     frame = analysis.frame
     metric = frame.main_metric
     main = Column(metric, formats.metric_name(metric), better=better_of(frame))
-    columns: Columns = {main: main_entries(analysis).__getitem__}
+    columns = {main: main_entries(analysis)}
     known = set()
     for key, label, form in _COSTS:
         value = attrgetter(f"cost.{key}")

@@ -10,13 +10,12 @@ from reports import formats
 from reports.statistics import Analysis
 from reports.statistics.baselines import (
     Baseline,
-    ControlVerdict,
     against_best_baseline,
     baselines,
     best_baseline,
     metric_names,
 )
-from reports.tables import Column, Columns, Entry, Label, Missing, Row, Table, better_of, form_of
+from reports.tables import Column, Entry, Label, Missing, Row, Table, better_of, form_of
 from reports.tables.scores import (
     contender_table,
     detectable_note,
@@ -42,7 +41,7 @@ def metrics_table(analysis: Analysis) -> Table:
     names.sort(key=lambda one: bool(one.subset))
     several = any(one.subset for one in names)
     best, known = best_baseline(analysis), baselines(analysis)
-    columns: Columns = {}
+    columns: dict[Column, list[Entry]] = {}
     controls: list[list[Entry]] = [[] for _ in known]
     for one in names:
         group = f"test set “{one.subset or analysis.main.subset}”" if several else ""
@@ -51,15 +50,14 @@ def metrics_table(analysis: Analysis) -> Table:
         column = Column(one.key, formats.metric_name(one.figure), group=group, better=better)
         told = {"digits": formats.decimals(one.figure), "form": form_of(one.figure)}
         columns[column] = (
-            main_entries(analysis).__getitem__
+            main_entries(analysis)
             if main
             else seed_means(analysis, partial(_value, one.key), **told)
         )
         for baseline, entries in zip(known, controls, strict=True):
             entries.append(baseline.entry(one.figure, one.subset))
         if best and len(columns) == 1:
-            stand = partial(_stand, analysis, against_best_baseline(analysis))
-            columns[_standing_column(analysis, best, group)] = stand
+            columns[_standing_column(analysis, best, group)] = _standings(analysis)
             for entries in controls:
                 entries.append(Missing("not applicable"))
     after = [
@@ -74,15 +72,17 @@ def _value(key: str, one: Result) -> float | None:
     return one.metrics.get(key)
 
 
-def _stand(analysis: Analysis, verdicts: Sequence[ControlVerdict | None], place: int) -> Entry:
-    """How the contender at a place stands against the best baseline."""
-    frame = analysis.frame
-    told: str | None = verdicts[place]
-    if told in SIDES and not analysis.main.over_seeds([place]):
-        told = SIDES[told][frame.higher_is_better]
-    elif told == "better" and frame.contenders[place].converged is False:
-        told = "better so far"
-    return Label(told) if told else Missing("not measured")
+def _standings(analysis: Analysis) -> list[Entry]:
+    """How each contender stands against the best baseline."""
+    entries: list[Entry] = []
+    for place, verdict in enumerate(against_best_baseline(analysis)):
+        told: str | None = verdict
+        if told in SIDES and not analysis.main.over_seeds([place]):
+            told = SIDES[told][analysis.frame.higher_is_better]
+        elif told == "better" and analysis.frame.contenders[place].converged is False:
+            told = "better so far"
+        entries.append(Label(told) if told else Missing("not measured"))
+    return entries
 
 
 def _standing_column(analysis: Analysis, best: Baseline, group: str) -> Column:

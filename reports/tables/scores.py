@@ -6,7 +6,8 @@ is for want of evidence, and no claim that its members are equal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,10 @@ from reports.statistics.baselines import baselines
 from reports.statistics.significance import Estimate
 from reports.tables import (
     Column,
-    Columns,
     Entry,
     Label,
     Missing,
+    Number,
     Row,
     Table,
     basis_note,
@@ -193,7 +194,7 @@ def contender_table(
     analysis: Analysis,
     name: str,
     title: str,
-    columns: Columns,
+    columns: Mapping[Column, Sequence[Entry]],
     notes: Iterable[str],
     places: Sequence[int] | None = None,
     after: Iterable[Row] = (),
@@ -201,26 +202,30 @@ def contender_table(
     """Build a table of the contenders of a frame.
 
     Args:
-        columns: with what gives the entry of the contender at a place of the frame.
+        columns: with an entry for each contender of the frame.
         places: of the contenders that have a row, in this order; by default all, best first.
         after: rows that follow (baselines).
     """
-    head = (f"{analysis.frame.setting.slug}-{name}", title, CONTENDER)
-    chosen = analysis.order if places is None else places
-    rows = ((contender_row(analysis, place), place) for place in chosen)
-    return Table.of(head, columns, rows, notes, after)
+    rows = []
+    for place in analysis.order if places is None else places:
+        row = contender_row(analysis, place)
+        own = () if row.spanning else (_unmarked(entries[place]) for entries in columns.values())
+        rows.append(replace(row, entries=tuple(own)))
+    name = f"{analysis.frame.setting.slug}-{name}"
+    return Table(name, title, CONTENDER, tuple(columns), (*rows, *after), tuple(notes))
+
+
+def _unmarked(entry: Entry) -> Entry:
+    """The entry without the mark that its row has."""
+    return replace(entry, converged=None) if isinstance(entry, Number) else entry
 
 
 def seed_means(
     analysis: Analysis, value: Callable[[Result], float | None], **told: Any
-) -> Callable[[int], Entry]:
-    """What gives the mean over its seeds of a value of the contender at a place.
-
-    Args:
-        told: digits and form of the means.
-    """
+) -> list[Entry]:
+    """Return the mean over its seeds of a value of each contender (`mean_entry`)."""
     contenders = analysis.frame.contenders
-    return lambda place: mean_entry(list(map(value, contenders[place].done)), **told)
+    return [mean_entry([value(result) for result in one.done], **told) for one in contenders]
 
 
 def mean_entry(values: Sequence[float | None], **told: Any) -> Entry:
@@ -314,15 +319,12 @@ def _gap(difference: float, metric: str) -> str:
 
 def failures_table(contenders: Sequence[Contender], name: str) -> Table | None:
     """Build the table of failed trials with kind and message; None without failures."""
-    found = [(one, result) for one in contenders for result in one.failed]
-    if not found:
-        return None
-    columns: Columns = {
-        Column("task", "task", text=True): lambda one: Label(one.cell.task),
-        Column("data set", "data set", text=True): lambda one: Label(one.cell.dataset),
-        Column("seed", "seed", text=True): lambda one: Label(str(one.cell.seed)),
-        Column("kind", "kind", text=True): lambda one: Label(one.failure.kind),
-        Column("message", "message", text=True): lambda one: Label(one.failure.message),
-    }
-    rows = ((Row(one.name, axes=one.axes), result) for one, result in found)
-    return Table.of((name, "Failed trials", CONTENDER), columns, rows)
+    rows = []
+    for contender, result in ((one, each) for one in contenders for each in one.failed):
+        failure, cell = result.failure, result.cell
+        assert failure is not None, "a failed result says why"
+        texts = (cell.task, cell.dataset, str(cell.seed), failure.kind, failure.message)
+        rows.append(Row(contender.name, tuple(map(Label, texts)), axes=contender.axes))
+    keys = ("task", "data set", "seed", "kind", "message")
+    columns = tuple(Column(key, key, text=True) for key in keys)
+    return Table(name, "Failed trials", CONTENDER, columns, tuple(rows)) if rows else None

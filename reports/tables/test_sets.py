@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from reports import formats
-from reports.statistics import Analysis, SubsetEstimates
+from reports.statistics import Analysis
 from reports.statistics.significance import DifferenceEstimate
 from reports.tables import (
     Column,
-    Columns,
     Entry,
     Missing,
     Number,
@@ -27,36 +25,40 @@ def subsets_table(analysis: Analysis) -> Table:
     """Build the table of the main metric on every test set, and of the changes on the longer
     ones."""
     frame, main = analysis.frame, analysis.main
-    metric, better = frame.main_metric, better_of(frame)
+    metric = frame.main_metric
 
-    def figure(scores: SubsetEstimates, place: int) -> Entry:
-        return estimate_entry(scores.estimates[place], metric, group=scores.groups[place])
-
-    def change(scores: SubsetEstimates, ratio: bool, place: int) -> Entry:
-        first, other = main.estimates[place], scores.estimates[place]
-        if first is None or other is None:
-            return Missing("not measured")
-        if not ratio:
-            return metric_number(other.value - first.value, metric, signed=True)
-        if not first.value:
-            return Missing("not applicable", "the figure is 0")
-        return Number(other.value / first.value, digits=2)
-
-    columns: Columns = {
-        Column(one.subset, one.subset, better=better): partial(figure, one)
+    columns = {
+        Column(one.subset, one.subset, better=better_of(frame)): [
+            estimate_entry(estimate, metric, group=group)
+            for estimate, group in zip(one.estimates, one.groups, strict=True)
+        ]
         for one in analysis.subsets
     }
     for one in analysis.subsets[1:]:
-        for word, sign, ratio in (("minus", "−", False), ("over", "/", True)):
-            column = Column(
-                f"{one.subset}_{word}_{main.subset}", f"{one.subset} {sign} {main.subset}"
-            )
-            columns[column] = partial(change, one, ratio)
+        pairs = list(zip(main.estimates, one.estimates, strict=True))
+        for key, sign, change in (("minus", "−", _difference), ("over", "/", _ratio)):
+            label = f"{one.subset} {sign} {main.subset}"
+            columns[Column(f"{one.subset}_{key}_{main.subset}", label)] = [
+                change(first.value, other.value, metric)
+                if first and other
+                else Missing("not measured")
+                for first, other in pairs
+            ]
     notes = ["Group numbers are those of each test set by itself."]
     notes += (note for one in analysis.subsets for note in detectable_note(one, metric))
     notes += overlap_notes(frame.done)
     title = f"{formats.title(metric)} by test set"
     return contender_table(analysis, "test-sets", title, columns, notes)
+
+
+def _difference(first: float, other: float, metric: str) -> Entry:
+    return metric_number(other - first, metric, signed=True)
+
+
+def _ratio(first: float, other: float, _: str) -> Entry:
+    return (
+        Number(other / first, digits=2) if first else Missing("not applicable", "the figure is 0")
+    )
 
 
 def length_table(analysis: Analysis, length_unit: str) -> Table | None:
@@ -69,24 +71,26 @@ def length_table(analysis: Analysis, length_unit: str) -> Table | None:
     several = analysis.main.over_seeds()
     ahead, grows = ("ahead of", "lead grows by") if several else ("difference from", "grows by")
 
-    def figure(values: Sequence[float | None], place: int) -> Entry:
-        return measured_metric(values[place], metric)
+    def lead(leads: Sequence[DifferenceEstimate | None]) -> list[Entry]:
+        entries: list[Entry] = [
+            metric_number(one.value, metric, one.low, one.high, signed=True)
+            if one
+            else Missing("not measured")
+            for one in leads
+        ]
+        entries[found.control] = Missing("not applicable", "the control itself")
+        return entries
 
-    def lead(leads: Sequence[DifferenceEstimate | None], place: int) -> Entry:
-        if place == found.control:
-            return Missing("not applicable", "the control itself")
-        if (one := leads[place]) is None:
-            return Missing("not measured")
-        return metric_number(one.value, metric, one.low, one.high, signed=True)
-
-    columns: Columns = {}
+    columns: dict[Column, list[Entry]] = {}
     parts = zip(found.parts, found.figures, found.leads, (None, *found.growth), strict=True)
     for number, (part, figures, leads, growth) in enumerate(parts, start=1):
         key, group = f"part{number}", f"{part.name} ({part.low} to {part.high})"
-        columns[Column(key, formats.metric_name(metric), group=group)] = partial(figure, figures)
-        columns[Column(f"{key}_lead", f"{ahead} {control}", group=group)] = partial(lead, leads)
+        columns[Column(key, formats.metric_name(metric), group=group)] = [
+            measured_metric(value, metric) for value in figures
+        ]
+        columns[Column(f"{key}_lead", f"{ahead} {control}", group=group)] = lead(leads)
         if growth is not None:
-            columns[Column(f"{key}_growth", grows, group=group)] = partial(lead, growth)
+            columns[Column(f"{key}_growth", grows, group=group)] = lead(growth)
     note = (
         f"Lengths in {length_unit}. A lead is positive where the mechanism is the better one, on "
         "the same examples, with its 95 % interval; one whose interval holds 0 may be chance. "

@@ -37,13 +37,6 @@ def metric_text(value: float, metric: str) -> str:
     return percent(value) if is_fraction(metric) else number(value, decimals(metric))
 
 
-def metric_interval(low: float, high: float, metric: str) -> str:
-    """Format the interval of a metric without a unit: `[75.9, 78.8]`."""
-    if is_fraction(metric):
-        return interval(100 * low, 100 * high, 1)
-    return interval(low, high, decimals(metric))
-
-
 def percent(value: float) -> str:
     """Format a fraction as a percentage with a no-break space: `77.3 %`."""
     return f"{number(100 * value, 1)}\N{NO-BREAK SPACE}%"

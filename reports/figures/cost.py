@@ -49,19 +49,16 @@ _LINE, _LETTER = 12, 5.4  # pixels that a name takes, high and a letter wide
 
 def layout(frame: pd.DataFrame, metric: str, series: dict[str, Style]) -> parts.Layout:
     """The layout of a frame with the columns `COLUMNS`: a panel for each cost."""
-    return _layout(_panels(frame), metric, tuple(series.items()))
-
-
-def _panels(frame: pd.DataFrame) -> tuple[tuple[str, bool], ...]:
-    """The costs, and whether the axis of each is logarithmic."""
     amounts = frame.groupby("cost", sort=False)["amount"]
-    return tuple((str(title), _is_wide(own.tolist())) for title, own in amounts)
+    panels = tuple((str(title), _is_wide(own.tolist())) for title, own in amounts)
+    return _layout(panels, metric, tuple(series.items()))
 
 
 @parts.layout
 def _layout(
     panels: tuple[tuple[str, bool], ...], metric: str, series: parts.Series
 ) -> alt.TopLevelConcatSpec:
+    """Costs, with whether the axis of each is logarithmic."""
     return parts.panels([_panel(title, wide, metric, series) for title, wide in panels], 2)
 
 

@@ -37,12 +37,8 @@ KINDS = {
 def candidates_layout(frame: pd.DataFrame) -> parts.Layout:
     """The layout of a frame with the columns `CANDIDATES` and `kind` (one of `KINDS`): one row of
     marks for each mechanism, the best first."""
-    return _candidates(_order(frame))
-
-
-def _order(frame: pd.DataFrame) -> tuple[str, ...]:
-    """Mechanisms, the lowest loss first."""
-    return tuple(map(str, frame.groupby("mechanism")["loss"].min().sort_values().index))
+    best = frame.groupby("mechanism")["loss"].min().sort_values()
+    return _candidates(tuple(map(str, best.index)))
 
 
 @parts.layout

@@ -138,7 +138,7 @@ def _best(analysis: Analysis, *, in_front: bool = False) -> str:
             level = f"Not to be told apart from it with {seeds_text(main)}"
         named = _names(analysis, others, _NAMED_IN_FRONT if in_front else _NAMED)
         return f"{sentence} {level}: {named}."
-    if in_front or sum(map(bool, main.estimates)) < 2 or not main.over_seeds():
+    if in_front or len(analysis.losses) < 2 or not main.over_seeds():
         return sentence
     if ended := _ended(analysis, range(len(contenders))):
         return f"{sentence} It was ahead of everything else beyond chance {ended}."
@@ -347,11 +347,10 @@ def _unconverged(analysis: Analysis) -> str:
     found = _open(analysis, analysis.order)
     if not found:
         return ""
-    run = sum(one is not None for one in analysis.main.estimates)
     return (
-        f"Not converged: {len(found)} of {run} ({_names(analysis, found)}). Their validation loss "
-        "was still improving when training ended, so what is said of them is what was seen until "
-        "then, and no ranking."
+        f"Not converged: {len(found)} of {len(analysis.losses)} ({_names(analysis, found)}). "
+        "Their validation loss was still improving when training ended, so what is said of them "
+        "is what was seen until then, and no ranking."
     )
 
 
@@ -364,8 +363,7 @@ def _single_seeds(analysis: Analysis) -> str:
     ]
     if not places:
         return ""
-    run = sum(one is not None for one in analysis.main.estimates)
-    named = "" if len(places) == run else f" ({_names(analysis, places)})"
+    named = "" if len(places) == len(analysis.losses) else f" ({_names(analysis, places)})"
     return (
         f"One seed{named}: what varies most, another seed, has not been measured. What is said "
         "here describes the models that were trained, and not what training again would give."
@@ -388,19 +386,15 @@ def _ended(analysis: Analysis, places: Iterable[int]) -> str:
     return "when training ended (not all had converged)" if _open(analysis, places) else ""
 
 
-def _ahead(analysis: Analysis, place: int, other: int) -> bool:
-    """Whether the first contender is significantly better than the second."""
-    first, second = analysis.main.estimates[place], analysis.main.estimates[other]
-    if first is None or second is None or not analysis.main.adjusted[place, other] < 0.05:
-        return False
-    return (first.value > second.value) == analysis.frame.higher_is_better
-
-
 def _beyond(analysis: Analysis, place: int, other: int) -> bool:
     """Whether the first contender's figure lies on the better side of the second's."""
-    first, second = analysis.main.estimates[place], analysis.main.estimates[other]
-    assert first is not None and second is not None
-    return analysis.frame.sign * (first.value - second.value) > 0
+    first, second = (analysis.frame.contenders[one].name for one in (place, other))
+    return analysis.losses[first] < analysis.losses[second]
+
+
+def _ahead(analysis: Analysis, place: int, other: int) -> bool:
+    """Whether the first contender is significantly better than the second."""
+    return analysis.main.adjusted[place, other] < 0.05 and _beyond(analysis, place, other)
 
 
 def _side(analysis: Analysis, higher: str, lower: str) -> str:

@@ -245,25 +245,21 @@ def _lead(analysis: Analysis) -> str:
     if found is None:
         return ""
     control = frame.contenders[found.control].name
+    several, first = analysis.main.over_seeds(), found.parts[0].name
+    later = zip(found.parts[1:], found.growth, found.adjusted, strict=True)
     told = [
         f"to “{part.name}” for {_grown(analysis, growth, adjusted)}"
-        for part, growth, adjusted in zip(
-            found.parts[1:], found.growth, found.adjusted, strict=True
-        )
+        if several
+        else f"on “{part.name}” ones for {_larger(growth)}"
+        for part, growth, adjusted in later
         if any(growth)
     ]
     if not told:
         return ""
-    first = found.parts[0].name
-    if not analysis.main.over_seeds():
-        parts = [
-            f"on “{part.name}” ones for {_larger(growth)}"
-            for part, growth in zip(found.parts[1:], found.growth, strict=True)
-            if any(growth)
-        ]
+    if not several:
         return (
             f"With one seed, the difference from {control} is larger than on “{first}” inputs "
-            f"{'; '.join(parts)}."
+            f"{'; '.join(told)}."
         )
     ended = _ended(analysis, range(len(frame.contenders)))
     grows = f"{ended[:1].upper()}{ended[1:]}: from" if ended else "From"

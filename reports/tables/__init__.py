@@ -333,12 +333,12 @@ def shades(values: Sequence[float | None], *, higher_is_better: bool) -> list[fl
         reach = 1.5 * (third - first)
         inner = known[(known >= first - reach) & (known <= third + reach)] if reach else known
     low, high = (inner.min(), inner.max()) if len(known) else (0.0, 0.0)
-    best, worst = (high, low) if higher_is_better else (low, high)
-
-    def shade(value: float) -> float:
-        return float(np.clip((value - worst) / (best - worst), 0, 1)) if high > low else 1.0
-
-    return [None if value is None else shade(value) for value in values]
+    if low == high:
+        return [None if value is None else 1.0 for value in values]
+    scale = (0.0, 1.0) if higher_is_better else (1.0, 0.0)
+    return [
+        None if value is None else float(np.interp(value, (low, high), scale)) for value in values
+    ]
 
 
 def mean_known(values: Sequence[float | None]) -> tuple[float | None, int]:

@@ -156,6 +156,11 @@ def test_the_answer_names_who_leads_and_what_is_not_known(report: Report, catalo
     told = answer([analysis], catalogue)
     assert told.startswith("In this setting, ")
     assert all(name in told for name in leading - {"none"})
+    best_first = dict.fromkeys(
+        analysis.frame.contenders[place].attention for place in analysis.group_one
+    )
+    named = [name for name in best_first if name != "none"]
+    assert named == sorted(named, key=told.index)
     assert answer([analysis, analysis], catalogue).startswith("In all 2 settings, ")
     assert answer([], catalogue) == "Nothing has finished yet."
     alone = replace(

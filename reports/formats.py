@@ -37,13 +37,6 @@ def metric_text(value: float, metric: str) -> str:
     return percent(value) if is_fraction(metric) else number(value, decimals(metric))
 
 
-def metric_interval(low: float, high: float, metric: str) -> str:
-    """Format the interval of a metric without a unit: `[75.9, 78.8]`."""
-    if is_fraction(metric):
-        return interval(100 * low, 100 * high, 1)
-    return interval(low, high, decimals(metric))
-
-
 def percent(value: float) -> str:
     """Format a fraction as a percentage with a no-break space: `77.3 %`."""
     return f"{number(100 * value, 1)}\N{NO-BREAK SPACE}%"
@@ -98,15 +91,6 @@ def count(value: float) -> str:
             scaled = value / size
             return f"{scaled:.{2 if scaled < 10 else 1 if scaled < 100 else 0}f}{suffix}"
     return f"{value:.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.3g}"
-
-
-def short(value: float) -> str:
-    """Format a tick label of an axis: 12, 4.5k, 3k."""
-    for suffix, size in _DECIMAL:
-        if abs(value) >= size:
-            return f"{value / size:.4g}{suffix}"
-    shown = f"{value:.0e}".replace("e-0", "e-") if 0 < abs(value) < 1e-3 else f"{value:.4g}"
-    return shown.replace("-", "\N{MINUS SIGN}")
 
 
 def seconds(value: float) -> str:

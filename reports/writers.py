@@ -1,20 +1,18 @@
-"""Tables as CSV, LaTeX and Markdown."""
+"""Tables as CSV and Markdown, and for terminals (as LaTeX: `reports.latex`)."""
 
 from __future__ import annotations
 
-import itertools
+import io
 import re
 from collections.abc import Iterator, Sequence
+from textwrap import fill
 from typing import Any
 
 import pandas as pd
 
 from reports.formats import yes_or_no
-from reports.latex_width import WIDEST_TEXT, column_width, fitting, heading_lines, text_width
 from reports.tables import UNCONVERGED, Entry, Label, Missing, Number, Row, Table
 
-# In place of cells that another one spans.
-_SPANNED = "\N{NULL}"
 # A spreadsheet takes texts that begin so for formulas.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -82,154 +80,6 @@ def _safe(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
-_LATEX = str.maketrans(
-    {character: rf"\{character}" for character in "&%$#_{}"}
-    | {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "|": r"\textbar{}",
-        "\N{MINUS SIGN}": "$-$",
-        "“": "``",
-        "”": "''",
-        "…": r"\ldots{}",
-        UNCONVERGED: r"\dag{}",
-    }
-)
-
-
-def latex_text(table: Table, condition: str = "") -> str:
-    """Format a table as LaTeX `table` environments with booktabs rules; they need only
-    `\\usepackage{booktabs}`. Where it is wider than a page, its columns are split over several.
-
-    Group 1 is bold, intervals are small, notes stand below.
-
-    Args:
-        condition: what holds for all rows, for the caption.
-    """
-    parts = fitting(table)
-    blocks = [
-        _latex_part(part, table, condition, number if len(parts) > 1 else 0, len(parts))
-        for number, part in enumerate(parts, start=1)
-    ]
-    return "\n".join(["% \\usepackage{booktabs}", *blocks])
-
-
-def _latex_part(part: Table, table: Table, condition: str, number: int, count: int) -> str:
-    """Format some columns of a table; the last part has the notes of the whole.
-
-    Args:
-        number: of the part, from 1, or 0 where it is the whole table.
-        count: of the parts.
-    """
-    spare = [] if part.columns else [("", "")]  # for rows of a table without columns
-    width = len(part.columns) + len(spare)
-    grid = []
-    for row in part.rows:
-        cells = [_latex_entry(one, shows_notes=part.shows_notes) for one in row.entries]
-        cells += [""] * (width - len(cells))
-        if row.spanning:
-            told = _latex_entry(row.spanning, shows_notes=part.shows_notes)
-            cells = [rf"\multicolumn{{{width}}}{{c}}{{{told}}}", *[_SPANNED] * (width - 1)]
-        grid.append([_latex(row.label) + _latex_mark(row.converged), *cells])
-    columns = pd.MultiIndex.from_tuples([("", _latex(part.corner)), *_latex_heads(part), *spare])
-    frame = pd.DataFrame(grid, columns=columns if part.grouped else columns.droplevel(0))
-    title = f"{table.title} ({number} of {count})" if number else table.title
-    text = frame.style.hide(axis="index").to_latex(
-        hrules=True,
-        position_float="centering",
-        caption=_latex(f"{title}. {condition}" if condition else title),
-        label=f"tab:{table.name}" + (f"-{number}" if number > 1 else ""),
-        column_format=_latex_columns(part),
-        multicol_align="c",
-    )
-    text = text.replace(f" & {_SPANNED}", "")
-    if part.grouped:
-        text = re.sub(
-            r"(\\toprule\n.*\n)", lambda head: f"{head[0]}{_rules(part)}\n", text, count=1
-        )
-    notes = _latex_notes(table) if number in (0, count) else []
-    below = rf"\par\smallskip{{\footnotesize {' '.join(map(_latex, notes))}\par}}" if notes else ""
-    end = r"\end{table}"
-    return text.replace(end, f"{below}\n{end}" if below else end)
-
-
-def _latex_columns(part: Table) -> str:
-    """The columns of a `tabular`, that of the headings of rows first; long texts break."""
-    broken = f"p{{{WIDEST_TEXT:.0f}pt}}"
-    first = any(text_width(row.label) > WIDEST_TEXT for row in part.rows)
-    kinds = [broken if first else "l"]
-    for place in range(len(part.columns)):
-        texts = [row.entries[place] for row in part.rows if not row.spanning]
-        longest = max((text_width(one.text) for one in texts if isinstance(one, Label)), default=0)
-        kinds.append(broken if longest > WIDEST_TEXT else "r")
-    return "".join(kinds if part.columns else [*kinds, "r"])
-
-
-def _latex_heads(part: Table) -> list[tuple[str, str]]:
-    """The heading over each column's group, and its own, broken to the width below them."""
-    widths = [column_width(part, place) for place in range(len(part.columns))]
-    heads: list[tuple[str, str]] = []
-    for name, span in part.groups:
-        places = range(len(heads), len(heads) + span)
-        over = _latex_heading(name, sum(widths[place] for place in places))
-        heads += [
-            (over, _latex_heading(part.columns[place].label, widths[place])) for place in places
-        ]
-    return heads
-
-
-def _rules(part: Table) -> str:
-    """Lines under the headings that span columns."""
-    ends = itertools.accumulate((span for _, span in part.groups), initial=1)
-    return "".join(
-        rf"\cmidrule(lr){{{end + 1}-{end + span}}}"
-        for (name, span), end in zip(part.groups, ends, strict=False)
-        if name
-    )
-
-
-def _latex_notes(table: Table) -> list[str]:
-    every = [entry for row in table.rows for entry in (*row.entries, row.spanning)]
-    reasons = [one.text for one in every if isinstance(one, Missing) and one.reason]
-    notes = [*table.all_notes]
-    notes += [f"{reason[:1].upper()}{reason[1:]}." for reason in dict.fromkeys(reasons)]
-    if any(isinstance(one, Number) and one.group == 1 for one in every):
-        notes.append("Bold: the best and what cannot be told apart from it.")
-    return notes
-
-
-def _latex_heading(text: str, room: float) -> str:
-    lines = [_latex(line) for line in heading_lines(text, room)]
-    joined = r" \\ ".join(lines)
-    return rf"\shortstack{{{joined}}}" if len(lines) > 1 else _latex(text)
-
-
-def _latex_entry(entry: Entry, *, shows_notes: bool) -> str:
-    match entry:
-        case Number():
-            text = _latex(entry.text)
-            text = rf"\textbf{{{text}}}" if entry.group == 1 else text
-            text += _latex_mark(entry.converged)
-            told = [entry.interval, entry.note if shows_notes else ""]
-            small = " ".join(_latex(part) for part in told if part)
-            return rf"{text} {{\scriptsize {small}}}" if small else text
-        case Missing():
-            return rf"\textit{{{entry.short}}}"
-        case Label():
-            return _latex(entry.text)
-
-
-def _latex_mark(converged: bool | None) -> str:
-    return rf"\textsuperscript{{{_latex(UNCONVERGED)}}}" if converged is False else ""
-
-
-def _latex(text: str) -> str:
-    return " ".join(text.split()).translate(_LATEX)
-
-
 def markdown_text(table: Table) -> str:
     """Format a table as GitHub Markdown with its notes; reasons of missing figures are numbered
     below it."""
@@ -254,6 +104,29 @@ def markdown_text(table: Table) -> str:
     lines += [f"- {escape_markdown(note)}" for note in table.all_notes]
     lines += [f"- ({place}) {escape_markdown(reason)}" for reason, place in reasons.items()]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def terminal_text(table: Table) -> str:
+    """Format a table for a terminal, with the notes below it."""
+    from rich.console import Console
+    from rich.table import Table as Grid
+
+    grid = Grid(table.corner, title=table.title, title_justify="left", box=None, pad_edge=False)
+    for column in table.columns:
+        grid.add_column(column.label, justify="left" if column.text else "right", no_wrap=True)
+    for row in table.rows:
+        cells = [_terminal_entry(entry) for entry in row.entries]
+        grid.add_row(row.label + _mark(row.converged), *cells)
+    console = Console(file=io.StringIO(), width=1000, markup=False, emoji=False, highlight=False)
+    with console.capture() as written:
+        console.print(grid)
+    return "\n".join(
+        [*map(str.rstrip, written.get().splitlines()), *map(fill, table.all_notes), ""]
+    )
+
+
+def _terminal_entry(entry: Entry) -> str:
+    return f"{entry.text} {entry.interval}" if isinstance(entry, Number) else entry.text
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -6,11 +6,10 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reports.statistics.comparison import CellDifference, StoreComparison
+    from reports.statistics.comparison import StoreComparison
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,55 +50,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def text(comparison: StoreComparison) -> str:
-    """Format a comparison as a table for a terminal, followed by its counts."""
-    return "\n".join(_lines(comparison)) + "\n"
+    """Format a comparison as tables for a terminal, followed by its counts."""
+    from reports.tables.comparison import comparison_tables
+    from reports.writers import terminal_text
 
-
-def _lines(comparison: StoreComparison) -> Iterator[str]:
-    from reports.formats import metric_name
-
-    yield f"{comparison.before}  ->  {comparison.after}"
-    for setting in dict.fromkeys(one.setting for one in comparison.differences):
-        own = [one for one in comparison.differences if one.setting == setting]
-        yield f"\n{setting.task}: {setting.label}, {metric_name(own[0].metric)}"
-        if own[0].shared:
-            yield own[0].shared
-        yield from _aligned([_HEAD, *(_cells(one) for one in own)])
-    yield ""
+    lines = [f"{comparison.before}  ->  {comparison.after}", ""]
+    lines += map(terminal_text, comparison_tables(comparison))
     for what, names in comparison.apart.items():
-        yield f"{what}: {len(names)}"
-        yield from (f"  {name}" for name in names)
-    yield comparison.counts
-
-
-_HEAD = ("attention + score", "before", "after", "difference", "95 % interval", "p", "verdict")
-
-
-def _cells(one: CellDifference) -> tuple[str, ...]:
-    from reports import formats
-
-    digits = formats.decimals(one.metric)
-    seeds = f", {formats.plural(len(one.seeds), 'seed')}"
-    covered = f" ({one.basis}{seeds})" if not one.reason else f" ({one.reason})"
-    return (
-        one.contender,
-        formats.number(one.before, digits),
-        formats.number(one.after, digits),
-        formats.signed(one.after - one.before, digits),
-        "" if one.low is None or one.high is None else formats.interval(one.low, one.high, digits),
-        "" if one.p is None else formats.probability(one.p),
-        f"{one.told}{covered}{', not converged' if one.converged is False else ''}",
-    )
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """Yield rows with columns as wide as their widest cell; texts are left-aligned, figures
-    right-aligned."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    last = len(widths) - 1
-    for row in rows:
-        cells = [
-            cell.ljust(width) if place in (0, last) else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()
+        lines += [f"{what}: {len(names)}", *(f"  {name}" for name in names)]
+    return "\n".join([*lines, comparison.counts, ""])

@@ -24,9 +24,10 @@ from huggingface_hub import (
 )
 
 from reports.exchange.evaluation import INTERVAL_METHOD, About, Evaluation, Measured
-from reports.formats import metric_interval, metric_name, metric_text
+from reports.formats import metric_name
 from reports.load import value_text
 from reports.statistics.significance import LEVEL
+from reports.tables import metric_number
 from reports.writers import escape_markdown
 
 NAME = "the Hugging Face Hub's evaluation results"
@@ -167,10 +168,8 @@ def _description(one: Evaluation) -> str:
 
 
 def _row(one: Measured) -> str:
-    shown = ""
-    if one.low is not None and one.high is not None:
-        shown = metric_interval(one.low, one.high, one.metric)
-    cells = (metric_name(one.metric), one.test_set, metric_text(one.value, one.metric), shown)
+    number = metric_number(one.value, one.metric, one.low, one.high)
+    cells = (metric_name(one.metric), one.test_set, number.text, number.interval)
     return f"| {' | '.join(cells)} | {'' if one.examples is None else one.examples} |"
 
 

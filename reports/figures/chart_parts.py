@@ -176,13 +176,10 @@ def marker(field: str, series: Series) -> dict[str, Any]:
         "color": colour(field, series),
         "fill": alt.Fill(field, type="nominal", title=None, scale=_scale(series, "colour")),
         "shape": alt.Shape(field, type="nominal", title=None, scale=_scale(series, "marker")),
-        "fillOpacity": hollow(),
+        "fillOpacity": alt.FillOpacityValue(
+            1, condition={"test": "datum.converged === false", "value": 0}
+        ),
     }
-
-
-def hollow() -> alt.FillOpacityValue:
-    """Fills what had converged, or is not known to have not."""
-    return alt.FillOpacityValue(1, condition={"test": "datum.converged === false", "value": 0})
 
 
 def layer(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from reports import formats
@@ -48,19 +49,16 @@ _LINE, _LETTER = 12, 5.4  # pixels that a name takes, high and a letter wide
 
 def layout(frame: pd.DataFrame, metric: str, series: dict[str, Style]) -> parts.Layout:
     """The layout of a frame with the columns `COLUMNS`: a panel for each cost."""
-    return _layout(_panels(frame), metric, tuple(series.items()))
-
-
-def _panels(frame: pd.DataFrame) -> tuple[tuple[str, bool], ...]:
-    """The costs, and whether the axis of each is logarithmic."""
     amounts = frame.groupby("cost", sort=False)["amount"]
-    return tuple((str(title), _is_wide(own.tolist())) for title, own in amounts)
+    panels = tuple((str(title), _is_wide(own.tolist())) for title, own in amounts)
+    return _layout(panels, metric, tuple(series.items()))
 
 
 @parts.layout
 def _layout(
     panels: tuple[tuple[str, bool], ...], metric: str, series: parts.Series
 ) -> alt.TopLevelConcatSpec:
+    """Costs, with whether the axis of each is logarithmic."""
     return parts.panels([_panel(title, wide, metric, series) for title, wide in panels], 2)
 
 
@@ -208,19 +206,12 @@ def pareto_front(
 ) -> list[int]:
     """Places of the points that no other beats in one respect without losing in the other,
     cheapest first. Of points equal in both, all are on the front."""
-    cost = [x if lower_x else -x for x, _ in points]
-    merit = [y if higher_y else -y for _, y in points]
-    front = [
-        i
-        for i in range(len(points))
-        if not any(
-            cost[j] <= cost[i]
-            and merit[j] >= merit[i]
-            and (cost[j] < cost[i] or merit[j] > merit[i])
-            for j in range(len(points))
-        )
-    ]
-    return sorted(front, key=lambda i: (cost[i], merit[i]))
+    # Of both, less is better.
+    signed = np.array(points, float) * (1 if lower_x else -1, -1 if higher_y else 1)  # n,2
+    one, other = signed[:, None], signed[None]
+    beaten = np.any((other <= one).all(axis=2) & (other < one).any(axis=2), axis=1).tolist()
+    cost, merit = signed[:, 0], -signed[:, 1]
+    return [at for at in np.lexsort((merit, cost)).tolist() if not beaten[at]]
 
 
 def _drawn(rows: Sequence[_Point], lower: bool, higher: bool) -> list[tuple[Any, ...]]:

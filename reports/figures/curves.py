@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pandas as pd
 
+from bench.store.result import Result
 from reports import formats
 from reports.figures import Figure
-from reports.figures.chart_parts import Layout
-from reports.figures.panels import COLUMNS, LEAST, context, described, line_panels, shared_points
-from reports.figures.series import (
-    Styles,
-    axis_name,
-    drawn,
-    metric_scale,
-    panels_caption,
-    score_name,
-)
-from reports.figures.theme import Style
+from reports.figures.panels import lines_figure, lines_frame, panels_caption
+from reports.figures.series import Styles, axis_name, metric_scale
 from reports.load import slug
 from reports.statistics import Analysis
 
@@ -24,27 +18,16 @@ from reports.statistics import Analysis
 NOT_FIGURES = ("step", "seconds", "epoch", "learning_rate", "units")
 
 
-def layout(frame: pd.DataFrame, quantity: str, series: dict[str, Style]) -> Layout:
-    """The layout of a frame of curves (`curves_frame`)."""
-    titles = ("step", axis_name(quantity))
-    return line_panels(tuple(frame["panel"].unique()), "step", titles, tuple(series.items()))
-
-
 def curves_frame(analysis: Analysis, quantity: str) -> pd.DataFrame:
     """One row for each seed and step at which a quantity was recorded; percentages for
     fractions."""
-    scale = metric_scale(quantity)
-    rows = [
-        (
-            *(one.attention, score_name(one.score), one.name, "", seed, result.converged),
-            *(point[quantity] * scale, point["step"]),
-        )
-        for one in drawn(analysis)
-        for seed, result in zip(one.seeds, one.done, strict=True)
-        for point in result.curve
-        if {"step", quantity} <= {*point}
-    ]
-    return shared_points(pd.DataFrame(rows, columns=[*COLUMNS, "step"]), "step")
+
+    def points(result: Result) -> Iterator[tuple[str, float, float]]:
+        for point in result.curve:
+            if {"step", quantity} <= {*point}:
+                yield "", point["step"], point[quantity] * metric_scale(quantity)
+
+    return lines_frame(analysis, "step", points)
 
 
 def quantities(analysis: Analysis) -> list[str]:
@@ -57,24 +40,16 @@ def quantities(analysis: Analysis) -> list[str]:
 
 def training_curves(analysis: Analysis, styles: Styles) -> list[Figure]:
     """One figure for each quantity recorded during training (loss, validation loss, ...)."""
-    figures = []
-    for quantity in quantities(analysis):
-        frame = curves_frame(analysis, quantity)
-        if frame.empty:
-            continue
-        series = styles.of(frame["series"])
-        name = axis_name(quantity)
-        figures.append(
-            Figure(
-                f"{analysis.frame.setting.slug}-curve-{slug(quantity)}",
-                f"{formats.title(quantity)} while training",
-                panels_caption(analysis),
-                described(frame, "step", name),
-                layout(frame, quantity, series),
-                frame,
-                series,
-                LEAST,
-                context(frame, "step"),
-            )
+    frames = {quantity: curves_frame(analysis, quantity) for quantity in quantities(analysis)}
+    return [
+        lines_figure(
+            f"{analysis.frame.setting.slug}-curve-{slug(quantity)}",
+            f"{formats.title(quantity)} while training",
+            panels_caption(analysis),
+            frame,
+            ("step", axis_name(quantity)),
+            styles.of(frame["series"]),
         )
-    return figures
+        for quantity, frame in frames.items()
+        if not frame.empty
+    ]

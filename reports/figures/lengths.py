@@ -7,57 +7,24 @@ import pandas as pd
 from reports import formats
 from reports.catalogue import TaskEntry
 from reports.figures import Figure
-from reports.figures.chart_parts import Layout
-from reports.figures.panels import COLUMNS, LEAST, context, described, line_panels, shared_points
-from reports.figures.series import (
-    Styles,
-    axis_name,
-    drawn,
-    metric_scale,
-    panels_caption,
-    score_name,
-)
-from reports.figures.theme import Style
+from reports.figures.panels import lines_figure, lines_frame, panels_caption
+from reports.figures.series import Styles, axis_name, metric_scale
 from reports.statistics import Analysis
 
 _LONGEST_UNIT = 24  # characters that fit under a panel
-
-
-def layout(
-    frame: pd.DataFrame, metric: str, unit: str, series: dict[str, Style], longest: float | None
-) -> Layout:
-    """The layout of a frame of figures by length (`lengths_frame`).
-
-    Args:
-        longest: the longest source of the main test set, where there are longer ones; the ground
-            beyond it is shaded.
-    """
-    titles = (unit, axis_name(metric))
-    shaded = None if longest is None else (longest, float(frame["length"].max()))
-    return line_panels(
-        tuple(frame["panel"].unique()),
-        "length",
-        titles,
-        tuple(series.items()),
-        shaded=shaded,
-        from_zero=True,
-    )
 
 
 def lengths_frame(analysis: Analysis) -> pd.DataFrame:
     """One row for each seed and bin of lengths; `part` is the test set, `length` the middle of the
     bin. Percentages for fractions."""
     scale = metric_scale(analysis.frame.main_metric)
-    rows = [
-        (
-            *(one.attention, score_name(one.score), one.name, entry.subset, seed, result.converged),
-            *(entry.value * scale, (entry.low + entry.high) / 2),
-        )
-        for one in drawn(analysis)
-        for seed, result in zip(one.seeds, one.done, strict=True)
-        for entry in result.by_length
-    ]
-    return shared_points(pd.DataFrame(rows, columns=[*COLUMNS, "length"]), "length")
+    return lines_frame(
+        analysis,
+        "length",
+        lambda result: (
+            (bin.subset, (bin.low + bin.high) / 2, bin.value * scale) for bin in result.by_length
+        ),
+    )
 
 
 def by_length(analysis: Analysis, styles: Styles, task: TaskEntry) -> Figure | None:
@@ -77,15 +44,15 @@ def by_length(analysis: Analysis, styles: Styles, task: TaskEntry) -> Figure | N
         told += f"Each test set ({formats.listed(names)}) has a line of its own. "
     if unit != task.length_unit:
         told = f"Length in {task.length_unit}. {told}"
-    series = styles.of(frame["series"])
-    return Figure(
+    # The ground is shaded beyond the longest source of the main test set.
+    shaded = (longest, float(frame["length"].max())) if longest is not None and beyond else None
+    return lines_figure(
         f"{analysis.frame.setting.slug}-by-length",
         f"{formats.title(metric)}{' (%)' if formats.is_fraction(metric) else ''} by source length",
         f"{told}{panels_caption(analysis)}",
-        described(frame, "length", axis_name(metric)),
-        layout(frame, metric, unit, series, longest if beyond else None),
         frame,
-        series,
-        LEAST,
-        context(frame, "length"),
+        (unit, axis_name(metric)),
+        styles.of(frame["series"]),
+        shaded=shaded,
+        from_zero=True,
     )

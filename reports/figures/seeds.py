@@ -26,12 +26,8 @@ _COLUMNS = 4
 def layout(frame: pd.DataFrame, series: dict[str, Style]) -> parts.Layout:
     """The layout of a frame with the columns `COLUMNS`: a panel for each quantity and what it is
     over, each with its own scales."""
-    return _layout(_panels(frame), tuple(series.items()))
-
-
-def _panels(frame: pd.DataFrame) -> tuple[tuple[str, str], ...]:
-    found = frame[["quantity", "axis"]].drop_duplicates().itertuples(index=False)
-    return tuple((str(quantity), str(axis)) for quantity, axis in found)
+    panels = frame[["quantity", "axis"]].drop_duplicates().itertuples(index=False, name=None)
+    return _layout(tuple(panels), tuple(series.items()))
 
 
 @parts.layout

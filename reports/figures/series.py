@@ -1,4 +1,4 @@
-"""Which mechanisms of a frame are drawn, and how each looks in all its figures."""
+"""How the mechanisms and metrics of a frame look and are called in all its figures."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from collections.abc import Iterable, Sequence
 from bench.attention.registries import NO_SCORE
 from reports import formats
 from reports.figures.theme import Style, styles
-from reports.load import Contender, Frame
-from reports.statistics import Analysis
-
-#: At most so many contenders have lines, best first, so that pages stay small.
-CONTENDERS = 40
+from reports.load import Frame
 
 
 class Styles:
@@ -31,24 +27,6 @@ class Styles:
 def score_name(score: str) -> str:
     """What a score function is called in a legend."""
     return "no score function" if score == NO_SCORE else score
-
-
-def drawn(analysis: Analysis) -> list[Contender]:
-    """The contenders that have lines: the best ones, in the order of the frame."""
-    places = sorted(analysis.order[:CONTENDERS])
-    return [one for place in places if (one := analysis.frame.contenders[place]).done]
-
-
-def panels_caption(analysis: Analysis) -> str:
-    """How to read panels of lines."""
-    done = sum(1 for one in analysis.frame.contenders if one.done)
-    left_out = f" The {CONTENDERS} best of {done} are drawn." if done > CONTENDERS else ""
-    seeds = "Lines are means over seeds, bands reach from the lowest seed to the highest. "
-    several = any(len(one.done) > 1 for one in analysis.frame.contenders)
-    return (
-        f"One panel per attention, all other attentions in grey. {seeds if several else ''}"
-        f"Hollow: training had not converged.{left_out}"
-    )
 
 
 def metric_scale(metric: str) -> float:

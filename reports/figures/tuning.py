@@ -10,13 +10,13 @@ import pandas as pd
 from reports import formats
 from reports.figures import Figure
 from reports.figures import chart_parts as parts
-from reports.figures.panels import LEAST, PANEL
+from reports.figures.panels import lines_figure
 from reports.figures.theme import DASHES, MARKERS, Style, colour, config, styles
 
 #: Columns of the frame of candidates: one row for each that has a loss.
 CANDIDATES = ("mechanism", "number", "loss", "outcome", "best")
 #: Columns of the frame of curves: one row for each n of each mechanism.
-CURVES = ("panel", "mechanism", "n", "loss", "low", "high")
+CURVES = ("panel", "series", "mechanism", "part", "n", "value", "low", "high")
 
 #: Losses of more than so many times the worst winner's are not drawn: they would hide the others.
 _LARGEST = 2.0
@@ -37,12 +37,8 @@ KINDS = {
 def candidates_layout(frame: pd.DataFrame) -> parts.Layout:
     """The layout of a frame with the columns `CANDIDATES` and `kind` (one of `KINDS`): one row of
     marks for each mechanism, the best first."""
-    return _candidates(_order(frame))
-
-
-def _order(frame: pd.DataFrame) -> tuple[str, ...]:
-    """Mechanisms, the lowest loss first."""
-    return tuple(map(str, frame.groupby("mechanism")["loss"].min().sort_values().index))
+    best = frame.groupby("mechanism")["loss"].min().sort_values()
+    return _candidates(tuple(map(str, best.index)))
 
 
 @parts.layout
@@ -90,7 +86,7 @@ def candidates_figure(frame: pd.DataFrame, name: str) -> Figure | None:
     Args:
         frame: has the columns `CANDIDATES`.
     """
-    shown, left_out = _chosen(frame)
+    shown, left_out = _chosen(frame, "loss")
     if shown.empty:
         return None
     best = shown.groupby("mechanism")["loss"].min().sort_values()
@@ -125,63 +121,6 @@ def _kind(row: Any) -> str:
     return "budget's own settings" if row.number == 1 else "candidate"
 
 
-def best_of_n_layout(frame: pd.DataFrame, series: dict[str, Style]) -> parts.Layout:
-    """The layout of a frame with the columns `CURVES`: a panel for each attention, the lowest loss
-    that n candidates give, with its band; all others in grey."""
-    return _best_of_n(_panels(frame), tuple(series.items()))
-
-
-def context(frame: pd.DataFrame) -> pd.DataFrame:
-    """The curves of all mechanisms, for the background of each panel."""
-    return parts.grey_lines(frame, ["mechanism"], "n", "loss")
-
-
-def _panels(frame: pd.DataFrame) -> tuple[str, ...]:
-    return tuple(str(panel) for panel in dict.fromkeys(frame["panel"]))
-
-
-@parts.layout
-def _best_of_n(panels: tuple[str, ...], series: parts.Series) -> alt.TopLevelFacetSpec:
-    x = alt.X(
-        "n:Q",
-        title="candidates",
-        scale=alt.Scale(zero=False, nice=False, padding=parts.EDGE),
-        axis=alt.Axis(format="d", tickMinStep=1),
-    )
-    y = alt.Y("loss:Q", title=_LOSS, scale=alt.Scale(zero=False))
-    lines: dict[str, Any] = {"x": x, "y": y, "detail": alt.Detail("mechanism:N")}
-    coloured = {**lines, "color": parts.colour("mechanism", series)}
-    told = [
-        alt.Tooltip("mechanism:N"),
-        alt.Tooltip("n:Q", title="candidates"),
-        alt.Tooltip("loss:Q", title=_LOSS, format=".4~g"),
-        alt.Tooltip("low:Q", title="95 % from", format=".4~g"),
-        alt.Tooltip("high:Q", title="to", format=".4~g"),
-    ]
-    shown = [parts.shown("mechanism")]
-    band = {**coloured, "y": alt.Y("low:Q", title=_LOSS), "y2": alt.Y2("high")}
-    layers = [
-        parts.context_layer("candidates", _LOSS),
-        parts.layer(
-            alt.MarkDef(type="area", style="band", interpolate="step"),
-            band,
-            transform=[*shown, alt.FilterTransform("isValid(datum.low)")],
-        ),
-        parts.layer(
-            alt.MarkDef(type="line"),
-            {**coloured, "strokeDash": parts.dash("mechanism", series)},
-            transform=shown,
-            params=[parts.zoom()],
-        ),
-        parts.layer(
-            alt.MarkDef(type="point", filled=False),
-            {"x": x, "y": y, **parts.marker("mechanism", series), "tooltip": told},
-            transform=shown,
-        ),
-    ]
-    return parts.facets(panels, layers, PANEL, 4)
-
-
 def best_of_n_figure(frame: pd.DataFrame, name: str, *, learns: bool) -> Figure | None:
     """The curves of a setting; None where no mechanism has two candidates.
 
@@ -189,12 +128,11 @@ def best_of_n_figure(frame: pd.DataFrame, name: str, *, learns: bool) -> Figure 
         frame: has the columns `CURVES`.
         learns: the searcher learnt from its candidates, so that lines are of the best so far.
     """
-    shown, left_out = _chosen(frame)
+    shown, left_out = _chosen(frame, "value")
     if shown.empty or int(shown["n"].max()) < 2:
         return None
-    limit = _LARGEST * float(shown.groupby("mechanism")["loss"].min().max())
-    shown = shown[shown["loss"] <= limit]
-    series = styles(shown["mechanism"])
+    limit = _LARGEST * float(shown.groupby("mechanism")["value"].min().max())
+    shown = shown[shown["value"] <= limit]
     what = (
         "The lowest loss among the first n candidates: this searcher learns from them, so their "
         "order counts. "
@@ -202,24 +140,20 @@ def best_of_n_figure(frame: pd.DataFrame, name: str, *, learns: bool) -> Figure 
         else "The lowest loss that is expected of n random candidates of those seen (Dodge 2019, "
         "without replacement), with a bootstrap band (95 %). "
     )
-    last = shown.groupby("mechanism", sort=False).last()
-    described = "; ".join(f"{one} {row.loss:.4g} with {row.n}" for one, row in last.iterrows())
-    return Figure(
+    return lines_figure(
         name,
         "Best of n candidates",
         f"{what}One panel per attention, all others in grey.{left_out}",
-        f"Lowest {_LOSS} by number of candidates: {described}.",
-        best_of_n_layout(shown, series),
         shown,
-        series,
-        LEAST,
-        context(shown),
+        ("candidates", _LOSS),
+        styles(shown["series"]),
+        banded=True,
     )
 
 
-def _chosen(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+def _chosen(frame: pd.DataFrame, loss: str) -> tuple[pd.DataFrame, str]:
     """The rows of the mechanisms that are drawn, and a sentence on those that are not."""
-    best = frame.groupby("mechanism")["loss"].min().sort_values()
+    best = frame.groupby("mechanism")[loss].min().sort_values()
     if len(best) <= MECHANISMS:
         return frame, ""
     chosen = frame[frame["mechanism"].isin(best.index[:MECHANISMS])]

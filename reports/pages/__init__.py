@@ -14,6 +14,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ from reports.figures.chart_parts import CONTEXT, ROWS, Layout, columns
 from reports.figures.static import bundle
 from reports.figures.theme import CHART_ROLES, PALETTE, config, css_variables, with_variables
 from reports.load import slug
-from reports.pages.table_data import cell_data, column_data, figure, row_data, table_data
 from reports.tables import Label, Missing, Number, task_page_name
 
 #: File name of the style, one for a whole site.
@@ -61,14 +61,11 @@ def template_environment() -> Environment:
     script = asset("site.js")
     made.filters |= {
         "layout_name": layout_name,
-        "figure": figure,
+        "figure": _figure,
         "rows": _data,
         "metric": formats.metric_name,
         "page": task_page_name,
-        "cell_data": cell_data,
-        "row_data": row_data,
-        "column_data": column_data,
-        "table_data": table_data,
+        "json": partial(json.dumps, ensure_ascii=False),
         "plural": formats.plural,
         "slug": slug,
         "code": _with_code,
@@ -119,6 +116,13 @@ def figures_script(figures: Iterable[Figure]) -> str:
 def layout_name(layout: Layout) -> str:
     """What pages call a layout; those that are alike have one name."""
     return hashlib.sha256(_json(layout).encode()).hexdigest()[:12]
+
+
+def _figure(value: float | None) -> str | None:
+    """A figure as scripts read it: whole numbers as they are, others to seven digits."""
+    if value is None:
+        return None
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.7g}"
 
 
 def _data(one: Figure) -> Markup:

@@ -63,40 +63,30 @@ def cell_pages(
     Args:
         outputs: what they wrote, by place.
     """
-    entries = main_entries(analysis)
+    frame, entries = analysis.frame, main_entries(analysis)
     for place in analysis.leading:
-        yield _page(analysis, place, entries[place], task, explorer, outputs[place])
-
-
-def _page(
-    analysis: Analysis,
-    place: int,
-    entry: Entry,
-    task: TaskEntry,
-    explorer: Explorer,
-    outputs: Outputs,
-) -> CellPage:
-    frame = analysis.frame
-    contender = frame.contenders[place]
-    problem = explorer.problems.get(contender.name)
-    own = [one for one in explorer.examples if one.listed and contender.name in one.traced]
-    return CellPage(
-        href=cell_page_name(frame.setting, contender),
-        setting=frame.setting,
-        name=contender.name,
-        entry=entry,
-        overlaps=overlap_notes(contender.done),
-        seeds=_seeds(analysis, contender),
-        figures=_figures(analysis, contender),
-        settings=settings_facts(frame.setting, contender),
-        provenance=provenance_facts(contender.done),
-        curves=seeds_figure(contender, frame.main_metric, task),
-        best=outputs.best,
-        worst=outputs.worst,
-        examples=tuple(own),
-        explorer=explorer,
-        notes=(*outputs.notes, *([problem] if problem else []), *run_notes(contender.done)),
-    )
+        contender, own = frame.contenders[place], outputs[place]
+        problem = explorer.problems.get(contender.name, "")
+        notes = (*own.notes, problem, *run_notes(contender.done))
+        yield CellPage(
+            href=cell_page_name(frame.setting, contender),
+            setting=frame.setting,
+            name=contender.name,
+            entry=entries[place],
+            overlaps=overlap_notes(contender.done),
+            seeds=_seeds(analysis, contender),
+            figures=_figures(analysis, contender),
+            settings=settings_facts(frame.setting, contender),
+            provenance=provenance_facts(contender.done),
+            curves=seeds_figure(contender, frame.main_metric, task),
+            best=own.best,
+            worst=own.worst,
+            examples=tuple(
+                one for one in explorer.examples if one.listed and contender.name in one.traced
+            ),
+            explorer=explorer,
+            notes=tuple(filter(None, notes)),
+        )
 
 
 def _seeds(analysis: Analysis, contender: Contender) -> Table:

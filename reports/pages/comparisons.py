@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import pandas as pd
 
@@ -26,7 +26,7 @@ from reports.statistics.pairs import pairs
 from reports.statistics.profiles import performance_profiles
 from reports.statistics.ranks import ranks
 from reports.statistics.target import SHARE, over_seeds, time_to_target
-from reports.tables import Column, Entry, Label, Missing, Number, Row, Table, metric_number
+from reports.tables import Column, Missing, Table, metric_column
 from reports.tables.scores import CONTENDER, ONE_SEED
 
 #: So many of the leading mechanisms are compared pair by pair.
@@ -88,27 +88,21 @@ def _over_tasks(
     yield improvement_table(probabilities_of_improvement(leading, draws))
 
 
-def _rows(frame: pd.DataFrame) -> Iterator[Any]:
-    """The rows of a frame, their columns as attributes."""
-    yield from frame.itertuples()
-
-
 def axes_table(shares: pd.DataFrame) -> Table | None:
     """Build the table of shares of variance by axis; None where no axis has two values."""
     if shares.empty:
         return None
-    rows = []
-    for one in _rows(shares):
-        of_axis: tuple[Entry, ...] = (
-            Number(one.alone, form="percent"),
-            Number(one.unique, form="percent"),
-            Number(one.levels, form="count"),
-        )
-        if pd.isna(one.levels):
-            of_axis = (Missing("not applicable"),) * 3
-        share = Number(one.share, one.low, one.high, form="percent")
-        label = one.term.replace(" x ", " × ")
-        rows.append(Row(label, (share, *of_axis), apart=one.term == NOISE))
+    none, share = Missing("not applicable"), partial(Column, form="percent")
+    count = "how many values or pairs of values were run"
+    columns = (
+        share("share", "share", "mean over all orders of entering the model", ends=("low", "high")),
+        share("alone", "alone", "share where it enters first", absent=none),
+        share("unique", "only it", "share where it enters last", absent=none),
+        Column("levels", "values", count, form="count", absent=none),
+    )
+    of_axis = shares[["alone", "unique"]].where(shares["levels"].notna(), axis="index")
+    frame = shares.assign(**of_axis, apart=shares["term"] == NOISE)
+    frame.index = shares["term"].str.replace(" x ", " × ")
     notes = [
         "Share of the variance of the main metrics of the mechanisms that were run, standardised "
         "within each setting; all shares add up to 100 %. “× setting”: what an axis does differs "
@@ -118,32 +112,22 @@ def axes_table(shares: pd.DataFrame) -> Table | None:
     ]
     if not shares["over_seeds"].all():
         notes.append(f"{ONE_SEED} Its noise stands in the shares.")
-    columns = (
-        Column("share", "share", "mean over all orders of entering the model"),
-        Column("alone", "alone", "share where it enters first"),
-        Column("unique", "only it", "share where it enters last"),
-        Column("levels", "values", "how many values or pairs of values were run"),
-    )
-    return Table("axes", "Which axis matters?", "axis", columns, tuple(rows), tuple(notes))
+    return Table.of_frame(("axes", "Which axis matters?", "axis"), columns, frame, notes)
 
 
 def scores_table(scores: pd.DataFrame, profiles: pd.DataFrame, left_out: Sequence[str]) -> Table:
     """Build the table of scores over tasks: interquartile means and performance profiles."""
-    shares: Any = profiles.set_index(["contender", "threshold"])
-    rows = []
-    for one in _rows(scores):
-        entries: list[Entry] = [
-            Number(one.iqm, one.low, one.high, digits=2),
-            Number(one.mean, digits=2),
-        ]
-        for level in LEVELS:
-            if (one.contender, level) in shares.index:
-                told = shares.loc[(one.contender, level)]
-                ends = float(told["low"]), float(told["high"])
-                entries.append(Number(float(told["share"]), *ends, form="percent"))
-            else:
-                entries.append(Missing("not measured"))
-        rows.append(Row(one.contender, tuple(entries)))
+    columns = [
+        Column("iqm", "interquartile mean", digits=2, ends=("low", "high")),
+        Column("mean", "mean", digits=2),
+    ]
+    frame = scores.set_index("contender")
+    for level in LEVELS:
+        key, ends = f"above_{level:g}", (f"low_{level:g}", f"high_{level:g}")
+        label = f"above {level:g}"
+        columns.append(Column(key, label, group="runs", form="percent", ends=ends))
+        own = profiles[profiles["threshold"] == level].set_index("contender")
+        frame = frame.join(own[["share", "low", "high"]].set_axis([key, *ends], axis="columns"))
     notes = [
         f"Scores are normalised in each setting: 0 is the control {CONTROL}, 1 the highest mean of "
         "that setting. The interquartile mean is that of the middle half of a mechanism's "
@@ -155,98 +139,92 @@ def scores_table(scores: pd.DataFrame, profiles: pd.DataFrame, left_out: Sequenc
         notes.append(f"Without a scale, since the control is missing: {'; '.join(left_out)}.")
     if not scores["over_seeds"].all():
         notes.append(f"{ONE_SEED} Intervals cover other test examples only.")
-    columns = [Column("iqm", "interquartile mean"), Column("mean", "mean")]
-    columns += [Column(f"above_{level:g}", f"above {level:g}", group="runs") for level in LEVELS]
-    title = "Scores over tasks"
-    return Table("scores-over-tasks", title, CONTENDER, tuple(columns), tuple(rows), tuple(notes))
+    head = ("scores-over-tasks", "Scores over tasks", CONTENDER)
+    return Table.of_frame(head, columns, frame, notes)
 
 
 def improvement_table(found: pd.DataFrame) -> Table | None:
     """Build the table of probabilities of improvement; None where there is one seed."""
     if found.empty:
         return None
-    rows = tuple(
-        Row(one.first, (Label(one.second), Number(one.probability, one.low, one.high, digits=2)))
-        for one in _rows(found.sort_values("probability", ascending=False))
-    )
+    meant = "that a seed does better than one of the other"
     columns = (
         Column("second", "against", text=True),
-        Column("probability", "probability", "that a seed does better than one of the other"),
+        Column("probability", "probability", meant, digits=2, ends=("low", "high")),
     )
     settings = formats.plural(int(found["settings"].max()), "setting")
     note = (
         f"How often a seed of the first does better than one of the other, mean over {settings}; "
         "0.50 is no difference. Seeds are taken for normal."
     )
-    title = "Probability of improvement"
-    return Table("improvement", title, CONTENDER, columns, rows, (note,))
+    frame = found.sort_values("probability", ascending=False).set_index("first")
+    head = ("improvement", "Probability of improvement", CONTENDER)
+    return Table.of_frame(head, columns, frame, [note])
 
 
 def _of_setting(analysis: Analysis) -> SettingComparison:
-    converged = {one.name: one.converged for one in analysis.frame.contenders}
     differences, curves = pairs(differences_of([analysis])), curves_of([analysis])
     return SettingComparison(
         analysis.frame.setting,
-        ranks_table(analysis, ranks(differences), converged),
-        pairs_table(analysis, differences, converged),
-        target_table(analysis, curves, converged),
+        ranks_table(analysis, ranks(differences)),
+        pairs_table(analysis, differences),
+        target_table(analysis, curves),
     )
 
 
-def ranks_table(
-    analysis: Analysis, found: pd.DataFrame, converged: Mapping[str, bool | None]
-) -> Table | None:
+def _marked(analysis: Analysis, frame: pd.DataFrame, *names: str) -> pd.DataFrame:
+    """The frame headed by the first of these columns, and whether the training of the mechanisms
+    that they name had converged."""
+    known = {one.name: one.converged for one in analysis.frame.contenders}
+    converged = [all_converged(map(known.get, row)) for row in frame[[*names]].to_numpy()]
+    return frame.assign(converged=pd.Series(converged, frame.index, dtype=object)).set_index(
+        names[0]
+    )
+
+
+def ranks_table(analysis: Analysis, found: pd.DataFrame) -> Table | None:
     """Build the table of ranks with their intervals; None with fewer than two mechanisms."""
     if found.empty:
         return None
-    rows = tuple(
-        Row(
-            one.contender,
-            (Number(one.rank, one.low, one.high, digits=0 if one.rank % 1 == 0 else 1),),
-            converged=converged[one.contender],
-        )
-        for one in _rows(found)
-    )
     notes = [
         "Rank by the main metric, 1 is the best, and the ranks that the tests of all pairs leave "
         "open: all intervals of this table hold together in 95 of 100 reports (Mogstad 2023)."
     ]
     if not found["over_seeds"].all():
         notes.append(f"{ONE_SEED} Intervals tell of the models that were trained.")
-    name = f"{analysis.frame.setting.slug}-ranks"
-    columns = (Column("rank", "rank"),)
-    return Table(name, "Intervals of ranks", CONTENDER, columns, rows, tuple(notes))
+    columns = [Column("rank", "rank", form="count", digits=0, ends=("low", "high"))]
+    head = (f"{analysis.frame.setting.slug}-ranks", "Intervals of ranks", CONTENDER)
+    return Table.of_frame(head, columns, _marked(analysis, found, "contender"), notes)
 
 
-def pairs_table(
-    analysis: Analysis, differences: pd.DataFrame, converged: Mapping[str, bool | None]
-) -> Table | None:
+def pairs_table(analysis: Analysis, differences: pd.DataFrame) -> Table | None:
     """Build the table of all pairs of the leading mechanisms.
 
     Args:
         differences: of all (`reports.statistics.pairs.pairs`).
     """
-    frame = analysis.frame
-    metric = frame.main_metric
+    frame, metric = analysis.frame, analysis.frame.main_metric
     leading = [frame.contenders[place].name for place in analysis.order[:LEADING]]
     count = len(differences)
     found = differences[differences["first"].isin(leading) & differences["second"].isin(leading)]
-    found = found.assign(equal_from=equal_from(found))
     if found.empty:
         return None
-    rows = []
-    for one in _rows(found):
-        both = all_converged([converged[one.first], converged[one.second]])
-        if pd.isna(one.p):
-            told: tuple[Entry, ...] = (Missing("not applicable", "other test examples"),) * 4
-        else:
-            told = (
-                metric_number(one.difference, metric, one.low, one.high, signed=True),
-                metric_number(one.difference, metric, one.low_all, one.high_all, signed=True),
-                Number(one.p_holm, form="p"),
-                metric_number(one.equal_from, metric),
-            )
-        rows.append(Row(one.first, (Label(one.second), *told), converged=both))
+    none = Missing("not applicable", "other test examples")
+    difference = partial(metric_column, metric=metric, signed=True, absent=none)
+    columns = (
+        Column("second", "against", text=True),
+        difference("difference", "difference", ends=("low", "high")),
+        difference("all_pairs", "for all pairs", ends=("low_all", "high_all")),
+        Column("p", "p (Holm)", form="p", absent=none),
+        metric_column("equal_from", "equal from", metric, absent=none),
+    )
+    known = found["difference"].where(found["p"].notna())
+    found = found.assign(
+        difference=known,
+        p=found["p_holm"],
+        all_pairs=known,
+        equal_from=equal_from(found),
+    )
     side = "higher" if frame.higher_is_better else "lower"
     notes = [
         f"The first has the {side} {formats.metric_name(metric)}. Intervals (95 %) of each pair "
@@ -259,33 +237,16 @@ def pairs_table(
         notes.append(f"Of the {LEADING} first by their figure.")
     if not found["over_seeds"].all():
         notes.append(f"{ONE_SEED} All of this tells of the models that were trained.")
-    columns = (
-        Column("second", "against", text=True),
-        Column("difference", "difference"),
-        Column("all_pairs", "for all pairs"),
-        Column("p", "p (Holm)"),
-        Column("equal_from", "equal from"),
-    )
-    name = f"{frame.setting.slug}-pairs"
-    return Table(name, "All pairs", CONTENDER, columns, tuple(rows), tuple(notes))
+    head = (f"{frame.setting.slug}-pairs", "All pairs", CONTENDER)
+    return Table.of_frame(head, columns, _marked(analysis, found, "first", "second"), notes)
 
 
-def target_table(
-    analysis: Analysis, curves: pd.DataFrame, converged: Mapping[str, bool | None]
-) -> Table | None:
+def target_table(analysis: Analysis, curves: pd.DataFrame) -> Table | None:
     """Build the table of training times to a target quality; None without curves."""
     if curves.empty:
         return None
     found = over_seeds(time_to_target(curves))
-    rows = []
-    for one in _rows(found):
-        entry: Entry = Number(one.at_least_seconds, form="seconds")
-        if pd.isna(one.seconds):
-            entry = Label(f"more than {formats.seconds(one.at_least_seconds)}")
-        reached = Label(f"{one.reached} of {one.seeds}")
-        rows.append(Row(one.contender, (entry, reached), converged=converged[one.contender]))
-    figure = curves["figure"].iloc[0]
-    target = float(found["target"].iloc[0])
+    figure, target = curves["figure"].iloc[0], float(found["target"].iloc[0])
     note = (
         f"Seconds of training until the first validation with a {formats.metric_name(figure)} of "
         f"{formats.metric_text(target, figure)}: {formats.percent(SHARE)} of the best that any "
@@ -293,6 +254,14 @@ def target_table(
         "Where a seed never reached it, the time is more than the mean of what was trained. Times "
         "compare only within one machine."
     )
-    columns = (Column("seconds", "training"), Column("reached", "seeds that reached it", text=True))
-    name = f"{analysis.frame.setting.slug}-target"
-    return Table(name, "Time to a target quality", CONTENDER, columns, tuple(rows), (note,))
+    more = "more than " + found["at_least_seconds"].map(formats.seconds)
+    frame = found.assign(
+        seconds=found["at_least_seconds"].astype(object).where(found["seconds"].notna(), more),
+        reached=found["reached"].astype(str) + " of " + found["seeds"].astype(str),
+    )
+    columns = (
+        Column("seconds", "training", form="seconds"),
+        Column("reached", "seeds that reached it", text=True),
+    )
+    head = (f"{analysis.frame.setting.slug}-target", "Time to a target quality", CONTENDER)
+    return Table.of_frame(head, columns, _marked(analysis, frame, "contender"), [note])

@@ -169,17 +169,30 @@ def explorer(analysis: Analysis, store: Store) -> tuple[Explorer, dict[int, Outp
     }
     slug = frame.setting.slug
     examples, files = [], {}
+    named: Counter[str] = Counter()
     for place, key in enumerate(keys):
         own = [(name, trace) for name, one in shown.items() for trace in one.get(key, ())]
-        before = sum(subset == key[0] for subset, _ in keys[:place])
-        listed = before < (_FROM_MAIN if key[0] == main_test_set else _FROM_OTHERS)
+        named[key[0]] += 1
         written = {name: one[key] for name, one in texts.items() if key in one}
-        example = _example(key, f"attention/{slug}/{place}.js", own, written, listed)
+        kind, text = own[0][1].kind, next(iter(written.values()), None)
+        # Sounds and pictures have only names.
+        words = " ".join(map(str, own[0][1].source)) if kind == "words" else ""
+        example = ExplorerExample(
+            name="/".join(key),
+            file=f"attention/{slug}/{place}.js",
+            kind=kind,
+            source=text.shown_source if text else words,
+            references=text.references[:3] if text else (),
+            outputs=written,
+            traced=tuple(dict.fromkeys(name for name, _ in own)),
+            gold=any(gold_of(one) for _, one in own),
+            listed=named[key[0]] <= (_FROM_MAIN if key[0] == main_test_set else _FROM_OTHERS),
+        )
         examples.append(example)
         facts = {
             "texts": [["source", example.source]] * bool(example.source)
             + [["reference", text] for text in example.references],
-            "scores": {name: one.score for name, one in example.outputs.items()},
+            "scores": {name: one.score for name, one in written.items()},
         }
         files[example.file] = script(example.name, example_data(own, facts))
     traced = {name for one in examples for name in one.traced}
@@ -221,27 +234,3 @@ def _by_example(traces: Iterable[Trace]) -> dict[Key, list[Trace]]:
         if trace.source and trace.target:
             found.setdefault((trace.subset, trace.example), []).append(trace)
     return found
-
-
-def _example(
-    key: Key,
-    file: str,
-    traces: Sequence[tuple[str, Trace]],
-    texts: Mapping[str, Prediction],
-    listed: bool,
-) -> ExplorerExample:
-    trace = traces[0][1]
-    text = next(iter(texts.values()), None)
-    # Sounds and pictures have only names.
-    words = " ".join(map(str, trace.source)) if trace.kind == "words" else ""
-    return ExplorerExample(
-        name="/".join(key),
-        file=file,
-        kind=trace.kind,
-        source=text.shown_source if text else words,
-        references=text.references[:3] if text else (),
-        outputs=texts,
-        traced=tuple(dict.fromkeys(name for name, _ in traces)),
-        gold=any(gold_of(one) for _, one in traces),
-        listed=listed,
-    )

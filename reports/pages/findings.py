@@ -1,4 +1,5 @@
-"""The findings of a frame in sentences: the answer before the tables.
+"""What was found in words, the answer before the tables: one sentence over all settings and at most
+three a setting on the front page (they count and name), all findings on the page of a task.
 
 With a single seed the sentences describe: what varies most, another seed, has not been measured, so
 none of them calls a mechanism better than another or speaks of chance.
@@ -6,6 +7,7 @@ none of them calls a mechanism better than another or speaks of chance.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from reports import formats
@@ -13,19 +15,100 @@ from reports.catalogue import Catalogue
 from reports.statistics import Analysis
 from reports.statistics.baselines import against_best_baseline, best_baseline
 from reports.statistics.significance import DifferenceEstimate
-from reports.tables import mean_known
+from reports.tables import mean_known, metric_number
 from reports.tables.scores import seeds_text
 
-#: Said of a setting without any result.
-NOTHING = ("Nothing has finished in this setting yet.",)
-_NAMED = 6
+_NOTHING = ("Nothing has finished in this setting yet.",)
+#: So many mechanisms are named, on the page of a task and on the front page.
+_NAMED, _NAMED_IN_FRONT = 6, 3
+
+
+def answer(analyses: Sequence[Analysis], catalogue: Catalogue) -> str:
+    """Say which attentions lead, or cannot be told apart from what leads, in most settings."""
+    known = [one for one in analyses if any(one.main.estimates)]
+    if not known:
+        return "Nothing has finished yet."
+    leading = Counter(
+        name
+        for one in known
+        for name in dict.fromkeys(one.frame.contenders[at].attention for at in one.group_one)
+    )
+    rivals = {name: n for name, n in leading.items() if name not in catalogue.controls}
+    controls = sum(n for name, n in leading.items() if name in catalogue.controls)
+    most = max(rivals.values(), default=0)
+    names = [name for name, n in rivals.items() if n == most]
+    shown = formats.some(names, 5)
+    share = "all" if most == len(known) else f"{most} of"
+    where = f"In {share} {len(known)} settings" if len(known) > 1 else "In this setting"
+    parts = [
+        f"{where}, {shown} {_leads(known, len(names))}"
+        if rivals
+        else "No attention reaches the control without attention"
+    ]
+    if controls and rivals:
+        parts.append(f"in {controls} the control without attention is level with the best")
+    lone = sum(not one.main.over_seeds() for one in known)
+    if lone:
+        where = "" if lone == len(known) else f"in {lone} of them "
+        parts.append(f"{where}other seeds have not been measured")
+    return "; ".join(parts) + "."
+
+
+def _leads(analyses: Sequence[Analysis], count: int) -> str:
+    """The verb of that sentence; with one seed it tells what was measured."""
+    if all(one.main.over_seeds() for one in analyses):
+        return f"{'leads' if count == 1 else 'lead'} or cannot be told apart from what does"
+    verb = "has" if count == 1 else "have"
+    return f"{verb} the best figure, or one not told apart from it on these test examples"
+
+
+def headlines(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
+    """At most three sentences on a setting: what is highest, what attention adds, and what a
+    reader must know before choosing."""
+    if not any(analysis.main.estimates):
+        return _NOTHING
+    last = _unfinished(analysis) or _cheapest(analysis)
+    found = (_best(analysis, in_front=True), _without(analysis, catalogue), last)
+    return tuple(filter(None, found))
+
+
+def _without(analysis: Analysis, catalogue: Catalogue) -> str:
+    """Count what passes the best control, as far as can be told."""
+    contenders, main = analysis.frame.contenders, analysis.main
+    run = [place for place in analysis.order if main.estimates[place] is not None]
+    control = next((p for p in run if contenders[p].attention in catalogue.controls), None)
+    rivals = [p for p in run if contenders[p].attention not in catalogue.controls]
+    if control is None or not rivals:
+        return ""
+    before = run[: run.index(control)]
+    ahead = [p for p in rivals if p in before]
+    higher = _side(analysis, "higher", "lower")
+    if main.over_seeds(run):
+        ahead = [p for p in ahead if main.adjusted[p, control] < 0.05]
+        told = f"{'is' if len(ahead) == 1 else 'are'} clearly {higher}"
+    else:
+        told = f"{'has' if len(ahead) == 1 else 'have'} a {higher} figure with one seed"
+    return (
+        f"Without attention: {_figure(analysis, control)}; {len(ahead)} of "
+        f"{formats.plural(len(rivals), 'mechanism')} {told}."
+    )
+
+
+def _unfinished(analysis: Analysis) -> str:
+    places = [p for p in analysis.order if analysis.frame.contenders[p].converged is False]
+    if not places:
+        return ""
+    return (
+        f"{len(places)} of {formats.plural(len(analysis.order), 'mechanism')} would have gained "
+        "from longer training, so their places are not final."
+    )
 
 
 def findings(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
     """Summarize a frame in a few sentences, none of which claims a difference that is not
     significant, or calls anything better where training had not converged or there is one seed."""
     if not any(analysis.main.estimates):
-        return NOTHING
+        return _NOTHING
     sentences = (
         _best(analysis),
         _cheapest(analysis),
@@ -40,55 +123,45 @@ def findings(analysis: Analysis, catalogue: Catalogue) -> tuple[str, ...]:
     return tuple(filter(None, sentences))
 
 
-def _best(analysis: Analysis) -> str:
-    frame = analysis.frame
+def _best(analysis: Analysis, *, in_front: bool = False) -> str:
+    """Name what has the best figure, and what cannot be told apart from it."""
+    contenders, main = analysis.frame.contenders, analysis.main
     first, *others = analysis.group_one
-    told = figure_text(analysis, first, interval=True)
-    sentence = f"{best_of(analysis)}: {frame.contenders[first].name}, {told}."
-    if others and not analysis.main.over_seeds([first, *others]):
-        return (
-            f"{sentence} On these test examples not told apart from it: {_names(analysis, others)}."
-        )
+    metric = formats.metric_name(analysis.frame.main_metric)
+    sentence = (
+        f"{_side(analysis, 'Highest', 'Lowest')} {metric}: {contenders[first].name}, "
+        f"{_figure(analysis, first, interval=not in_front)}."
+    )
     if others:
-        seeds = seeds_text(analysis.main)
-        return f"{sentence} Not to be told apart from it with {seeds}: {_names(analysis, others)}."
-    if sum(one is not None for one in analysis.main.estimates) > 1 and analysis.main.over_seeds():
-        ended = _ended(analysis, range(len(frame.contenders)))
-        if ended:
-            return f"{sentence} It was ahead of everything else beyond chance {ended}."
-        return f"{sentence} It is ahead of everything else beyond chance."
-    return sentence
+        level = "On these test examples not told apart from it"
+        if main.over_seeds([first, *others]):
+            level = f"Not to be told apart from it with {seeds_text(main)}"
+        named = _names(analysis, others, _NAMED_IN_FRONT if in_front else _NAMED)
+        return f"{sentence} {level}: {named}."
+    if in_front or len(analysis.losses) < 2 or not main.over_seeds():
+        return sentence
+    if ended := _ended(analysis, range(len(contenders))):
+        return f"{sentence} It was ahead of everything else beyond chance {ended}."
+    return f"{sentence} It is ahead of everything else beyond chance."
 
 
 def _cheapest(analysis: Analysis) -> str:
-    if (found := fastest(analysis)) is None:
-        return ""
-    place, seconds, most = found
-    return (
-        f"Of these, {analysis.frame.contenders[place].name} trains fastest: "
-        f"{formats.seconds(seconds)} against up to {formats.seconds(most)}."
-    )
-
-
-def best_of(analysis: Analysis) -> str:
-    """What the best figure is called: `Highest BLEU`, `Lowest PER`."""
-    name = formats.metric_name(analysis.frame.main_metric)
-    return f"{_side(analysis, 'Highest', 'Lowest')} {name}"
-
-
-def fastest(analysis: Analysis) -> tuple[int, float, float] | None:
-    """The place of what trains fastest in group 1, its seconds and those of the slowest; None where
-    fewer than two were measured."""
+    """Name what trains fastest in group 1; "" where fewer than two were measured."""
     contenders = analysis.frame.contenders
     means = {
-        place: mean_known([result.cost.train_seconds for result in contenders[place].done])[0]
+        contenders[place].name: mean_known(
+            [one.cost.train_seconds for one in contenders[place].done]
+        )[0]
         for place in analysis.group_one
     }
-    known = {place: seconds for place, seconds in means.items() if seconds is not None}
+    known = {name: seconds for name, seconds in means.items() if seconds is not None}
     if len(known) < 2:
-        return None
-    place = min(known, key=known.__getitem__)
-    return place, known[place], max(known.values())
+        return ""
+    name = min(known, key=known.__getitem__)
+    return (
+        f"Of these, {name} trains fastest: {formats.seconds(known[name])} against up to "
+        f"{formats.seconds(max(known.values()))}."
+    )
 
 
 def _controls(analysis: Analysis, catalogue: Catalogue) -> list[str]:
@@ -121,7 +194,7 @@ def _controls(analysis: Analysis, catalogue: Catalogue) -> list[str]:
         level = f" Not so: {_names(analysis, rest)}." if rest else ""
         sentences.append(
             f"The control {contenders[place].name} (one fixed vector instead of attention) reaches "
-            f"{figure_text(analysis, place, interval=True)}; {'; '.join(told)}.{level}"
+            f"{_figure(analysis, place, interval=True)}; {'; '.join(told)}.{level}"
         )
     return sentences
 
@@ -172,25 +245,21 @@ def _lead(analysis: Analysis) -> str:
     if found is None:
         return ""
     control = frame.contenders[found.control].name
+    several, first = analysis.main.over_seeds(), found.parts[0].name
+    later = zip(found.parts[1:], found.growth, found.adjusted, strict=True)
     told = [
         f"to “{part.name}” for {_grown(analysis, growth, adjusted)}"
-        for part, growth, adjusted in zip(
-            found.parts[1:], found.growth, found.adjusted, strict=True
-        )
+        if several
+        else f"on “{part.name}” ones for {_larger(growth)}"
+        for part, growth, adjusted in later
         if any(growth)
     ]
     if not told:
         return ""
-    first = found.parts[0].name
-    if not analysis.main.over_seeds():
-        parts = [
-            f"on “{part.name}” ones for {_larger(growth)}"
-            for part, growth in zip(found.parts[1:], found.growth, strict=True)
-            if any(growth)
-        ]
+    if not several:
         return (
             f"With one seed, the difference from {control} is larger than on “{first}” inputs "
-            f"{'; '.join(parts)}."
+            f"{'; '.join(told)}."
         )
     ended = _ended(analysis, range(len(frame.contenders)))
     grows = f"{ended[:1].upper()}{ended[1:]}: from" if ended else "From"
@@ -274,11 +343,10 @@ def _unconverged(analysis: Analysis) -> str:
     found = _open(analysis, analysis.order)
     if not found:
         return ""
-    run = sum(one is not None for one in analysis.main.estimates)
     return (
-        f"Not converged: {len(found)} of {run} ({_names(analysis, found)}). Their validation loss "
-        "was still improving when training ended, so what is said of them is what was seen until "
-        "then, and no ranking."
+        f"Not converged: {len(found)} of {len(analysis.losses)} ({_names(analysis, found)}). "
+        "Their validation loss was still improving when training ended, so what is said of them "
+        "is what was seen until then, and no ranking."
     )
 
 
@@ -291,8 +359,7 @@ def _single_seeds(analysis: Analysis) -> str:
     ]
     if not places:
         return ""
-    run = sum(one is not None for one in analysis.main.estimates)
-    named = "" if len(places) == run else f" ({_names(analysis, places)})"
+    named = "" if len(places) == len(analysis.losses) else f" ({_names(analysis, places)})"
     return (
         f"One seed{named}: what varies most, another seed, has not been measured. What is said "
         "here describes the models that were trained, and not what training again would give."
@@ -315,34 +382,28 @@ def _ended(analysis: Analysis, places: Iterable[int]) -> str:
     return "when training ended (not all had converged)" if _open(analysis, places) else ""
 
 
-def _ahead(analysis: Analysis, place: int, other: int) -> bool:
-    """Whether the first contender is significantly better than the second."""
-    first, second = analysis.main.estimates[place], analysis.main.estimates[other]
-    if first is None or second is None or not analysis.main.adjusted[place, other] < 0.05:
-        return False
-    return (first.value > second.value) == analysis.frame.higher_is_better
-
-
 def _beyond(analysis: Analysis, place: int, other: int) -> bool:
     """Whether the first contender's figure lies on the better side of the second's."""
-    first, second = analysis.main.estimates[place], analysis.main.estimates[other]
-    assert first is not None and second is not None
-    return analysis.frame.sign * (first.value - second.value) > 0
+    first, second = (analysis.frame.contenders[one].name for one in (place, other))
+    return analysis.losses[first] < analysis.losses[second]
+
+
+def _ahead(analysis: Analysis, place: int, other: int) -> bool:
+    """Whether the first contender is significantly better than the second."""
+    return analysis.main.adjusted[place, other] < 0.05 and _beyond(analysis, place, other)
 
 
 def _side(analysis: Analysis, higher: str, lower: str) -> str:
     return higher if analysis.frame.higher_is_better else lower
 
 
-def figure_text(analysis: Analysis, place: int, *, interval: bool = False) -> str:
+def _figure(analysis: Analysis, place: int, *, interval: bool = False) -> str:
     """The main metric of a contender that has finished."""
-    estimate, metric = analysis.main.estimates[place], analysis.frame.main_metric
+    estimate = analysis.main.estimates[place]
     assert estimate is not None, "it has finished"
-    text = formats.metric_text(estimate.value, metric)
-    if not interval or estimate.low is None or estimate.high is None:
-        return text
-    return f"{text} {formats.metric_interval(estimate.low, estimate.high, metric)}"
+    number = metric_number(estimate.value, analysis.frame.main_metric, estimate.low, estimate.high)
+    return f"{number.text} {number.interval}".rstrip() if interval else number.text
 
 
-def _names(analysis: Analysis, places: Sequence[int]) -> str:
-    return formats.some([analysis.frame.contenders[place].name for place in places], _NAMED)
+def _names(analysis: Analysis, places: Sequence[int], most: int = _NAMED) -> str:
+    return formats.some([analysis.frame.contenders[place].name for place in places], most)

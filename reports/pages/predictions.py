@@ -28,6 +28,21 @@ class Prediction:
     text: str
     score: float | None
 
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Prediction:
+        """A stored row, of which anything may be missing or malformed."""
+        subset, example, source, text = (
+            str(row.get(name, "")) for name in ("subset", "example", "source", "prediction")
+        )
+        score = row.get("score")
+        references = tuple(map(str, row.get("references") or ()))
+        known = float(score) if isinstance(score, int | float) else None
+        return cls(subset, example, source, references, text, known)
+
+    @property
+    def key(self) -> Key:
+        return self.subset, self.example
+
     @property
     def tells_source(self) -> bool:
         """Whether the source is a text, and not just the name of a recording or a picture."""
@@ -67,33 +82,12 @@ def read_outputs(
         return Outputs(notes=("No predictions are kept.",))
     except UsageError as error:
         return Outputs(notes=(str(error),))
-    keys = [(_text(row, "subset"), _text(row, "example")) for row in rows]
-    scored = [
-        (-score, -len(_text(row, "source")), example, place)
-        for place, (row, (subset, example)) in enumerate(zip(rows, keys, strict=True))
-        if subset == main_test_set and (score := _score(row)) is not None
-    ]
-    order = [place for *_, place in sorted(scored)]
-    count = min(ENDS, len(order) // 2)
+    every = [Prediction.of(row) for row in rows]
+    scored = [one for one in every if one.subset == main_test_set and one.score is not None]
+    scored.sort(key=lambda one: (-(one.score or 0.0), -len(one.source), one.example))
+    count = min(ENDS, len(scored) // 2)
     return Outputs(
-        tuple(_prediction(rows[place]) for place in order[:count]),
-        tuple(_prediction(rows[place]) for place in reversed(order[len(order) - count :])),
-        {key: _prediction(row) for row, key in zip(rows, keys, strict=True) if key in wanted},
+        tuple(scored[:count]),
+        tuple(scored[: -count - 1 : -1]) if count else (),
+        {one.key: one for one in every if one.key in wanted},
     )
-
-
-def _prediction(row: Mapping[str, Any]) -> Prediction:
-    subset, example, source, text = (
-        _text(row, name) for name in ("subset", "example", "source", "prediction")
-    )
-    references = tuple(str(one) for one in row.get("references") or ())
-    return Prediction(subset, example, source, references, text, _score(row))
-
-
-def _text(row: Mapping[str, Any], name: str) -> str:
-    return str(row.get(name, ""))
-
-
-def _score(row: Mapping[str, Any]) -> float | None:
-    score = row.get("score")
-    return float(score) if isinstance(score, int | float) else None

@@ -19,8 +19,7 @@ from reports.load import BenchmarkSetting, Collection, Frame, collect, load
 from reports.pages.cell import CellPage, cell_pages
 from reports.pages.comparisons import Comparisons, comparisons
 from reports.pages.explorer import Explorer, explorer
-from reports.pages.findings import findings
-from reports.pages.headlines import answer, headlines
+from reports.pages.findings import answer, findings, headlines
 from reports.pages.sharing import EVERYTHING, PublishedStore, Sharing, publishable, sharing_of
 from reports.pages.tuning import TuningSection, tuning_sections
 from reports.replication import Replication, paper_studies, replicate
@@ -28,19 +27,14 @@ from reports.results import study_name, wide
 from reports.statistics import Analysis, analyse
 from reports.statistics.ranks import mean_ranks
 from reports.tables import Table
+from reports.tables.alignment import alignment_table
+from reports.tables.classes import confusion_table, mcnemar_table
+from reports.tables.cost import cost_table
 from reports.tables.facts import Fact, signatures
-from reports.tables.metrics import (
-    alignment_table,
-    confusion_table,
-    cost_table,
-    failures_table,
-    length_table,
-    mcnemar_table,
-    metrics_table,
-    subsets_table,
-)
+from reports.tables.metrics import metrics_table
 from reports.tables.overview import overview_table
-from reports.tables.scores import run_notes, score_matrix
+from reports.tables.scores import failures_table, run_notes, score_matrix
+from reports.tables.test_sets import length_table, subsets_table
 
 if TYPE_CHECKING:
     import pandas as pd

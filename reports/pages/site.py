@@ -8,6 +8,7 @@ from pathlib import Path
 from reports.figures import Figure
 from reports.figures.static import Format, converted
 from reports.formats import clean
+from reports.latex import latex_text
 from reports.load import BenchmarkSetting
 from reports.output_folder import write_files
 from reports.pages import (
@@ -24,12 +25,7 @@ from reports.pages.replication import command, summary_table, tables_of
 from reports.pages.report import Report, Section
 from reports.tables import Table, task_page_name
 from reports.tables.facts import facts
-from reports.writers import (
-    csv_text,
-    escape_markdown,
-    latex_text,
-    markdown_text,
-)
+from reports.writers import csv_text, escape_markdown, markdown_text
 
 #: File name of the page that links tables and figures as files.
 FILES = "files.html"

@@ -102,7 +102,7 @@ def curves_frame(found: Sequence[SearchedMechanism]) -> pd.DataFrame:
             curve = best_so_far(losses)
             low = high = np.full(len(curve), np.nan)
         rows += [
-            (one.contender.attention, one.name, n, *values)
+            (one.contender.attention, one.name, one.name, "", n, *values)
             for n, values in enumerate(zip(curve, low, high, strict=True), start=1)
         ]
     return pd.DataFrame(rows, columns=list(CURVES))

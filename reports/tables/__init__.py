@@ -8,11 +8,13 @@ are written from the same table.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from statistics import quantiles
 from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
 
 from reports import formats
 from reports.load import BenchmarkSetting, Contender, Frame, slug
@@ -32,6 +34,7 @@ LEGEND = (
 )
 
 Absence = Literal["not applicable", "not run", "failed", "not measured"]
+Better = Literal["", "higher", "lower"]
 Form = Literal["plain", "percent", "p", "count", "seconds", "bytes", "rate"]
 _WRITTEN: Mapping[Form, Callable[[float], str]] = {
     "percent": formats.percent,
@@ -131,6 +134,9 @@ class Column:
     Attributes:
         better: "higher" or "lower" where one of them is the better figure, else "".
         is_cost: whether its figures are costs, to be weighed against quality.
+        form, digits, signed: how the numbers of a frame are written (`Number`).
+        ends: the columns of a frame that have the ends of their intervals.
+        absent: what stands where a frame has no value.
     """
 
     key: str
@@ -138,8 +144,30 @@ class Column:
     help: str = ""
     group: str = ""
     text: bool = False
-    better: Literal["", "higher", "lower"] = ""
+    better: Better = ""
     is_cost: bool = False
+    form: Form = "plain"
+    digits: int = 3
+    signed: bool = False
+    ends: tuple[str, str] | None = None
+    absent: Missing = Missing("not measured")
+
+    def entry(self, row: Mapping[str, Any]) -> Entry:
+        """The entry of a row of a frame, which has a figure, a text, an entry or nothing."""
+        value = row[self.key]
+        if isinstance(value, str):
+            return Label(value)
+        if isinstance(value, Entry):
+            return value
+        if pd.isna(value):
+            return self.absent
+        low, high = (row[end] for end in self.ends) if self.ends else (None, None)
+        return Number(value, low, high, self.digits, self.form, signed=self.signed)
+
+
+def metric_column(key: str, label: str, metric: str, **told: Any) -> Column:
+    """A column of values of a metric, with its decimals and its unit."""
+    return Column(key, label, form=form_of(metric), digits=formats.decimals(metric), **told)
 
 
 @dataclass(frozen=True)
@@ -158,7 +186,7 @@ class Row:
     """
 
     label: str
-    entries: tuple[Entry, ...]
+    entries: tuple[Entry, ...] = ()
     detail: str = ""
     spanning: Entry | None = None
     apart: bool = False
@@ -191,6 +219,28 @@ class Table:
         for row in self.rows:
             assert row.spanning or len(row.entries) == len(self.columns), row.label
 
+    @classmethod
+    def of_frame(
+        cls,
+        head: tuple[str, str, str],
+        columns: Sequence[Column],
+        frame: pd.DataFrame,
+        notes: Iterable[str] = (),
+    ) -> Table:
+        """A table of a frame, whose index has the headings of rows. Its columns `converged` and
+        `apart`, where it has them, are those of `Row`."""
+        records: Any = frame.to_dict("records")
+        rows = tuple(
+            Row(
+                str(label),
+                tuple(column.entry(one) for column in columns),
+                apart=one.get("apart", False),
+                converged=None if pd.isna(one.get("converged")) else one["converged"],
+            )
+            for label, one in zip(frame.index, records, strict=True)
+        )
+        return cls(*head, tuple(columns), rows, tuple(notes))
+
     @property
     def all_notes(self) -> tuple[str, ...]:
         """The notes, and the legend of the mark of what had not converged."""
@@ -212,6 +262,11 @@ class Table:
         """Whether there is a line of headings over the headings."""
         return any(column.group for column in self.columns)
 
+    def first_number(self, place: int) -> Number | None:
+        """The first number of a column."""
+        entries = (one.spanning or one.entries[place] for one in self.rows)
+        return next((one for one in entries if isinstance(one, Number)), None)
+
     @property
     def has_spanning_column(self) -> bool:
         """Whether formats that cannot span columns need a column for spanning entries."""
@@ -224,50 +279,36 @@ class Table:
         return [(name, len(list(members))) for name, members in runs]
 
 
-def estimate_entry(estimate: Estimate | None, metric: str, *, group: int | None = None) -> Entry:
-    """Return an estimate as an entry."""
+def estimate_entry(estimate: Estimate | None, metric: str, **told: Any) -> Entry:
+    """An estimate as an entry, with what it rests on as its note.
+
+    Args:
+        told: what a `Number` has besides (`group`, `shade`, another `note`).
+    """
     if estimate is None:
         return Missing("not measured")
-    number = metric_number(estimate.value, metric, estimate.low, estimate.high)
-    return replace(number, group=group, note=basis_note(estimate))
+    told = {"note": basis_note(estimate), **told}
+    return metric_number(estimate.value, metric, estimate.low, estimate.high, **told)
 
 
 def metric_number(
-    value: float,
-    metric: str,
-    low: float | None = None,
-    high: float | None = None,
-    *,
-    signed: bool = False,
+    value: float, metric: str, low: float | None = None, high: float | None = None, **told: Any
 ) -> Number:
     """A value of a metric, with the decimals and the unit of that metric."""
-    return Number(value, low, high, formats.decimals(metric), form_of(metric), signed=signed)
+    return Number(value, low, high, formats.decimals(metric), form_of(metric), **told)
 
 
 def measured(value: float | None, **told: Any) -> Entry:
-    """A number, or that it was not measured where there is none.
-
-    Args:
-        told: what a `Number` has besides its value.
-    """
+    """A number, or that it was not measured where there is none."""
     return Missing("not measured") if value is None else Number(value, **told)
 
 
-def measured_metric(
-    value: float | None,
-    metric: str,
-    low: float | None = None,
-    high: float | None = None,
-    *,
-    signed: bool = False,
-) -> Entry:
-    """The same of a metric (`metric_number`)."""
-    if value is None:
-        return Missing("not measured")
-    return metric_number(value, metric, low, high, signed=signed)
+def measured_metric(value: float | None, metric: str, *ends: float | None) -> Entry:
+    """The same of a metric, and of the ends of its interval."""
+    return Missing("not measured") if value is None else metric_number(value, metric, *ends)
 
 
-def better_of(frame: Frame) -> Literal["higher", "lower"]:
+def better_of(frame: Frame) -> Better:
     """The direction of a frame's main metric."""
     return "higher" if frame.higher_is_better else "lower"
 
@@ -286,21 +327,18 @@ def basis_note(estimate: Estimate) -> str:
 def shades(values: Sequence[float | None], *, higher_is_better: bool) -> list[float | None]:
     """Scale values from 0 (worst) to 1 (best). Outliers beyond Tukey's fences take the end of
     the scale and leave the rest its contrast."""
-    known = [value for value in values if value is not None]
-    low, high = (min(known), max(known)) if known else (0.0, 0.0)
+    known = inner = np.array([value for value in values if value is not None])
     if len(known) >= _ENOUGH_FOR_FENCES:
-        first, _, third = quantiles(known, n=4, method="inclusive")
+        first, third = np.quantile(known, [0.25, 0.75])
         reach = 1.5 * (third - first)
-        if reach > 0:
-            low = min(value for value in known if value >= first - reach)
-            high = max(value for value in known if value <= third + reach)
-    span = high - low
-
-    def shade(value: float) -> float:
-        place = min(max((value - low) / span, 0.0), 1.0) if span else 1.0
-        return place if higher_is_better or not span else 1 - place
-
-    return [None if value is None else shade(value) for value in values]
+        inner = known[(known >= first - reach) & (known <= third + reach)] if reach else known
+    low, high = (inner.min(), inner.max()) if len(known) else (0.0, 0.0)
+    if low == high:
+        return [None if value is None else 1.0 for value in values]
+    scale = (0.0, 1.0) if higher_is_better else (1.0, 0.0)
+    return [
+        None if value is None else float(np.interp(value, (low, high), scale)) for value in values
+    ]
 
 
 def mean_known(values: Sequence[float | None]) -> tuple[float | None, int]:

@@ -6,8 +6,9 @@ is for want of evidence, and no claim that its members are equal.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -23,11 +24,12 @@ from reports.statistics.significance import Estimate
 from reports.tables import (
     Column,
     Entry,
-    Form,
+    Label,
     Missing,
     Number,
     Row,
     Table,
+    basis_note,
     better_of,
     contender_href,
     estimate_entry,
@@ -141,24 +143,26 @@ def main_entries(analysis: Analysis) -> list[Entry]:
     frame, scores = analysis.frame, analysis.main
     values = [None if one is None else one.value for one in scores.estimates]
     shaded = shades(values, higher_is_better=frame.higher_is_better)
-    entries: list[Entry] = []
-    for place, contender in enumerate(frame.contenders):
-        entry = estimate_entry(
-            scores.estimates[place], frame.main_metric, group=scores.groups[place]
+    return [
+        failure_entry(contender)
+        if estimate is None and contender.failed
+        else estimate_entry(
+            estimate,
+            frame.main_metric,
+            group=scores.groups[place],
+            shade=shaded[place],
+            note=_seed_note(contender, estimate, len(frame.seeds)),
+            href=contender_href(analysis, place),
+            converged=contender.converged,
         )
-        if isinstance(entry, Number):
-            note = _seed_note(contender, entry.note, len(frame.seeds))
-            href = contender_href(analysis, place)
-            entry = replace(
-                entry, shade=shaded[place], note=note, href=href, converged=contender.converged
-            )
-        elif contender.failed:
-            entry = failure_entry(contender)
-        entries.append(entry)
-    return entries
+        for place, (contender, estimate) in enumerate(
+            zip(frame.contenders, scores.estimates, strict=True)
+        )
+    ]
 
 
-def _seed_note(contender: Contender, note: str, tried: int) -> str:
+def _seed_note(contender: Contender, estimate: Estimate | None, tried: int) -> str:
+    note = basis_note(estimate) if estimate else ""
     done, failed = len(contender.done), len(contender.failed)
     if failed:
         note = f"{note}; {failed} of {formats.plural(done + failed, 'seed')} failed"
@@ -176,31 +180,59 @@ def failure_entry(contender: Contender) -> Missing:
     return Missing("failed", reason)
 
 
-def contender_row(analysis: Analysis, place: int, entries: Sequence[Entry]) -> Row:
-    """Return a contender's row, linked to its page; one spanning entry where all its trials
-    failed."""
-    contender = analysis.frame.contenders[place]
-    if contender.done or not contender.failed:
-        # Marked once.
-        unmarked = (
-            replace(one, converged=None) if isinstance(one, Number) else one for one in entries
-        )
-        return Row(
-            contender.name,
-            tuple(unmarked),
-            href=contender_href(analysis, place),
-            converged=contender.converged,
-            axes=contender.axes,
-        )
-    spanning = failure_entry(contender)
-    return Row(contender.name, (), spanning=spanning, axes=contender.axes)
+def contender_row(analysis: Analysis, place: int) -> Row:
+    """Return a contender's row, linked to its page, without entries yet; one spanning entry where
+    all its trials failed."""
+    one = analysis.frame.contenders[place]
+    if one.failed and not one.done:
+        return Row(one.name, spanning=failure_entry(one), axes=one.axes)
+    href = contender_href(analysis, place)
+    return Row(one.name, href=href, converged=one.converged, axes=one.axes)
 
 
-def mean_entry(values: Sequence[float | None], *, digits: int = 3, form: Form = "plain") -> Entry:
+def contender_table(
+    analysis: Analysis,
+    name: str,
+    title: str,
+    columns: Mapping[Column, Sequence[Entry]],
+    notes: Iterable[str],
+    places: Sequence[int] | None = None,
+    after: Iterable[Row] = (),
+) -> Table:
+    """Build a table of the contenders of a frame.
+
+    Args:
+        columns: with an entry for each contender of the frame.
+        places: of the contenders that have a row, in this order; by default all, best first.
+        after: rows that follow (baselines).
+    """
+    rows = []
+    for place in analysis.order if places is None else places:
+        row = contender_row(analysis, place)
+        own = () if row.spanning else (_unmarked(entries[place]) for entries in columns.values())
+        rows.append(replace(row, entries=tuple(own)))
+    name = f"{analysis.frame.setting.slug}-{name}"
+    return Table(name, title, CONTENDER, tuple(columns), (*rows, *after), tuple(notes))
+
+
+def _unmarked(entry: Entry) -> Entry:
+    """The entry without the mark that its row has."""
+    return replace(entry, converged=None) if isinstance(entry, Number) else entry
+
+
+def seed_means(
+    analysis: Analysis, value: Callable[[Result], float | None], **told: Any
+) -> list[Entry]:
+    """Return the mean over its seeds of a value of each contender (`mean_entry`)."""
+    contenders = analysis.frame.contenders
+    return [mean_entry([value(result) for result in one.done], **told) for one in contenders]
+
+
+def mean_entry(values: Sequence[float | None], **told: Any) -> Entry:
     """Return the mean of the known values as an entry, noting where some seeds have none."""
     mean, known = mean_known(values)
     note = "" if known == len(values) else f"{known} of {formats.plural(len(values), 'seed')}"
-    return measured(mean, digits=digits, form=form, note=note)
+    return measured(mean, note=note, **told)
 
 
 def detectable_note(scores: SubsetEstimates, metric: str) -> list[str]:
@@ -283,3 +315,16 @@ def _gap(difference: float, metric: str) -> str:
     if formats.is_fraction(metric):
         return f"{formats.number(100 * difference, 1)} percentage points"
     return formats.metric_text(difference, metric)
+
+
+def failures_table(contenders: Sequence[Contender], name: str) -> Table | None:
+    """Build the table of failed trials with kind and message; None without failures."""
+    rows = []
+    for contender, result in ((one, each) for one in contenders for each in one.failed):
+        failure, cell = result.failure, result.cell
+        assert failure is not None, "a failed result says why"
+        texts = (cell.task, cell.dataset, str(cell.seed), failure.kind, failure.message)
+        rows.append(Row(contender.name, tuple(map(Label, texts)), axes=contender.axes))
+    keys = ("task", "data set", "seed", "kind", "message")
+    columns = tuple(Column(key, key, text=True) for key in keys)
+    return Table(name, "Failed trials", CONTENDER, columns, tuple(rows)) if rows else None

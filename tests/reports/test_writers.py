@@ -9,8 +9,9 @@ import re
 import pandas
 import pytest
 
+from reports.latex import latex_text
 from reports.tables import Column, Label, Missing, Number, Row, Table
-from reports.writers import csv_text, escape_markdown, latex_text, markdown_text
+from reports.writers import csv_text, escape_markdown, markdown_text
 
 TABLE = Table(
     "scores",

@@ -1,7 +1,7 @@
 "use strict";
 // Tables that answer: sort, filter, search, choose columns, practical equality, the cheapest of the best, copy.
 // What a reader chose stands in the address (`#view=TABLE&sort=-bleu&attention=soft`), so that it can be sent.
-// Without this script tables are as written; figures are read from data attributes (reports/pages/table_data.py).
+// Without this script tables are as written; figures are read from data attributes (macros.html.j2).
 (() => {
   const MOST_CHOICES = 24, STEPS = 60;
   const plural = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;

@@ -134,7 +134,7 @@ def test_compare_prints_a_table_with_counts_last(store, changed, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "1 better, 1 worse, 9 identical"
     (row,) = [line for line in lines if line.startswith("over + dot")]
-    assert "better (" in row
+    assert " better " in row and " seeds and paired examples " in row
     assert all(len(line) < 160 for line in lines)
 
 

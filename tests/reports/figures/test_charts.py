@@ -6,13 +6,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from typing import Any
 
 import altair as alt
 import pandas as pd
 import pytest
 from defusedxml import ElementTree
 
-from reports.figures import Figure, cost, curves, lengths, panels, ranks, seeds, tuning
+from reports.figures import Figure, cost, panels, ranks, seeds, tuning
 from reports.figures import chart_parts as parts
 from reports.figures.static import bundle, converted
 from reports.figures.theme import CHART_ROLES, PALETTE, config, styles, with_variables
@@ -83,7 +84,7 @@ def tried() -> pd.DataFrame:
 
 def best() -> pd.DataFrame:
     rows = [
-        (panel, mechanism, n, 2.0 / n, 1.8 / n, 2.2 / n if n < 3 else None)
+        (panel, mechanism, mechanism, "", n, 2.0 / n, 1.8 / n, 2.2 / n if n < 3 else None)
         for panel, mechanism in (("soft", "dot"), ("global", "concat"))
         for n in (1, 2, 3)
     ]
@@ -91,6 +92,11 @@ def best() -> pd.DataFrame:
 
 
 RANKS = pd.DataFrame([("a", 1.0), (MARKUP, 2.2), ("c", 2.8)], columns=list(ranks.COLUMNS))
+
+
+def line_layout(frame: pd.DataFrame, x: str, **told: Any) -> parts.Layout:
+    names = tuple(frame["panel"].unique())
+    return panels.line_panels(names, x, (x, "loss"), tuple(SERIES.items()), **told)
 
 
 def figure_of(name: str, frame: pd.DataFrame) -> Figure:
@@ -107,14 +113,14 @@ CASES: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame], Layout]]] = {
     "curves": (
         lines("step"),
         lambda frame: (
-            curves.layout(frame, "validation_loss", SERIES),
+            line_layout(frame, "step"),
             panels.context(frame, "step"),
         ),
     ),
     "lengths": (
         lines("length"),
         lambda frame: (
-            lengths.layout(frame, "bleu", "source words", SERIES, 20.0),
+            line_layout(frame, "length", shaded=(20.0, 25.0), from_zero=True),
             panels.context(frame, "length"),
         ),
     ),
@@ -131,8 +137,8 @@ CASES: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame], Layout]]] = {
     "best_of_n": (
         best(),
         lambda frame: (
-            tuning.best_of_n_layout(frame, styles(["dot", "concat"])),
-            tuning.context(frame),
+            line_layout(frame, "n", banded=True),
+            panels.context(frame, "n"),
         ),
     ),
 }
@@ -176,7 +182,7 @@ def test_svg_and_pdf_are_made_without_a_browser(case):
 
 def test_a_layout_serves_all_frames_of_its_form():
     first, second = lines("step"), lines("step").assign(value=7.0)
-    assert curves.layout(first, "loss", SERIES) is curves.layout(second, "loss", SERIES)
+    assert line_layout(first, "step") is line_layout(second, "step")
     one, other = (draw("curves", frame) for frame in (first, second))
     assert {row["value"] for row in other.to_dict()["datasets"][parts.ROWS]} == {7.0}
     assert {row["value"] for row in one.to_dict()["datasets"][parts.ROWS]} != {7.0}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.figures import series as drawn_series
+from reports.figures import panels
 from reports.figures.cost import (
     COLUMNS,
     _drawn,
@@ -85,7 +85,7 @@ def test_every_figure_is_told_in_words(analysis, styles, report):
 
 
 def test_of_many_contenders_the_best_are_drawn_and_it_is_said(analysis, styles, monkeypatch):
-    monkeypatch.setattr(drawn_series, "CONTENDERS", 3)
+    monkeypatch.setattr(panels, "CONTENDERS", 3)
     loss = training_curves(analysis, styles)[0]
     assert "The 3 best of 13 are drawn." in loss.caption
     assert loss.frame["mechanism"].nunique() == 3

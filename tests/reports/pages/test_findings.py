@@ -9,7 +9,8 @@ import pytest
 
 from reports.catalogue import Catalogue
 from reports.load import Frame
-from reports.pages.findings import findings
+from reports.pages.findings import answer, findings, headlines
+from reports.pages.report import Report
 from reports.statistics import Analysis, SubsetEstimates
 from reports.statistics.lengths import LeadsByLength, LengthRange
 from reports.statistics.significance import Basis, DifferenceEstimate, Estimate
@@ -119,3 +120,69 @@ def test_growth_on_lengths_as_in_training_is_told_from_that_on_longer_ones(said)
         "With one seed, the difference from m0 is larger than on “test, shorter” inputs on “test, "
         "longer” ones for 2 of 2 mechanisms; on “long” ones for 1 of 2 mechanisms."
     ) in said(*figures, higher=True, leads=leads, basis="examples")
+
+
+def test_at_most_three_short_sentences_a_setting(report: Report):
+    for section in report.sections:
+        assert 2 <= len(section.headlines) <= 3
+        assert all(len(one) < 200 and one.endswith(".") for one in section.headlines)
+        first = section.analysis.frame.contenders[section.analysis.order[0]]
+        assert section.headlines[0].startswith("Highest BLEU: ")
+        assert first.name in section.headlines[0]
+
+
+def test_the_control_is_counted_against(report: Report, catalogue):
+    analysis = report.sections[0].analysis
+    frame, main = analysis.frame, analysis.main
+    control = next(p for p, one in enumerate(frame.contenders) if one.attention == "none")
+    own = main.estimates[control]
+    assert own is not None
+    clearly = [
+        place
+        for place, one in enumerate(main.estimates)
+        if one and one.value > own.value and main.adjusted[place, control] < 0.05
+    ]
+    told = next(one for one in headlines(analysis, catalogue) if one.startswith("Without"))
+    assert f"; {len(clearly)} of " in told
+
+
+def test_the_answer_names_who_leads_and_what_is_not_known(report: Report, catalogue):
+    analysis = report.sections[0].analysis
+    leading = {
+        one.attention
+        for one, group in zip(analysis.frame.contenders, analysis.main.groups, strict=True)
+        if group == 1
+    }
+    told = answer([analysis], catalogue)
+    assert told.startswith("In this setting, ")
+    assert all(name in told for name in leading - {"none"})
+    best_first = dict.fromkeys(
+        analysis.frame.contenders[place].attention for place in analysis.group_one
+    )
+    named = [name for name in best_first if name != "none"]
+    assert named == sorted(named, key=told.index)
+    assert answer([analysis, analysis], catalogue).startswith("In all 2 settings, ")
+    assert answer([], catalogue) == "Nothing has finished yet."
+    alone = replace(
+        analysis.main,
+        estimates=tuple(one and replace(one, basis="examples") for one in analysis.main.estimates),
+    )
+    told = answer([replace(analysis, subsets=(alone,))], catalogue)
+    assert "other seeds have not been measured" in told
+    assert " lead" not in told
+
+
+def test_with_one_seed_figures_are_higher_and_none_is_clearly_so(report: Report, catalogue):
+    analysis = report.sections[0].analysis
+    alone = replace(
+        analysis.main,
+        estimates=tuple(one and replace(one, basis="examples") for one in analysis.main.estimates),
+    )
+    names = [one.attention for one in analysis.frame.contenders]
+    own = alone.estimates[names.index("none")]
+    assert own is not None
+    higher = sum(one is not None and one.value > own.value for one in alone.estimates)
+    told = " ".join(headlines(replace(analysis, subsets=(alone,)), catalogue))
+    assert f"; {higher} of " in told
+    assert "a higher figure with one seed" in told
+    assert "clearly" not in told

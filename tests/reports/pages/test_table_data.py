@@ -2,54 +2,70 @@
 
 from __future__ import annotations
 
+import json
 from html.parser import HTMLParser
 
 import pytest
 
 from reports.load import Contender
-from reports.pages import TABLES, asset
+from reports.pages import TABLES, asset, template_environment
 from reports.pages.report import Report
-from reports.pages.table_data import cell_data, column_data, figure, row_data, table_data
 from reports.tables import Column, Label, Missing, Number, Row, Table
 
 
-def attributes(text: str) -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
+def rendered(*rows: Row, columns: tuple[Column, ...] = (Column("one", "one"),)) -> list[dict]:
+    """The attributes of every element of a table, by its tag (`""`)."""
+    found: list[dict] = []
 
     class Reader(HTMLParser):
         def handle_starttag(self, tag, attrs):
-            found.update(attrs)
+            found.append({"": tag, **dict(attrs)})
 
-    Reader().feed(f"<td{text}>")
+    macros = template_environment().get_template("macros.html.j2").module
+    Reader().feed(macros.table(Table("t", "A table", "name", columns, rows)))
     return found
+
+
+def data_of(tag: str, elements: list[dict]) -> list[dict]:
+    return [
+        {name: value for name, value in one.items() if name.startswith("data-")}
+        for one in elements
+        if one[""] == tag
+    ]
 
 
 def test_a_number_keeps_its_figures_to_seven_digits():
     cell = Number(0.123456789, 0.1, 0.2, form="percent", group=2)
-    told = {"data-low": "0.1", "data-high": "0.2", "data-group": "2"}
-    assert attributes(cell_data(cell)) == told
-    assert figure(cell.value) == "0.1234568"
-    assert cell_data(Number(3.0)) == ""
+    elements = rendered(Row("one", (cell,)), Row("two", (Number(3.0),)))
+    assert data_of("td", elements) == [
+        {"data-low": "0.1", "data-high": "0.2", "data-group": "2"},
+        {},
+    ]
+    assert [one["value"] for one in elements if one[""] == "data"] == ["0.1234568", "3"]
 
 
 def test_whole_numbers_keep_all_digits():
-    assert [figure(one) for one in (3.0, -12, 123_456_789.0, 5e-12)] == [
-        *("3", "-12", "123456789", "5e-12"),
-    ]
+    numbers = (3.0, -12, 123_456_789.0, 5e-12)
+    elements = rendered(*(Row("one", (Number(one),)) for one in numbers))
+    values = [one["value"] for one in elements if one[""] == "data"]
+    assert values == ["3", "-12", "123456789", "5e-12"]
 
 
 @pytest.mark.parametrize("entry", [Missing("not run"), Label("better")])
 def test_what_is_no_number_has_none(entry):
-    assert cell_data(entry) == ""
+    assert data_of("td", rendered(Row("one", (entry,)))) == [{}]
 
 
 def test_axes_of_a_row_survive_any_text():
     odd = '"><script>alert(1)</script>'
     contender = Contender("soft", odd, (("gate", True), ("backbone", "lstm")), (), ())
-    told = attributes(row_data(Row("one", (), axes=contender.axes)))["data-axes"]
-    assert told is not None and '"gate": "true"' in told and '"backbone": "lstm"' in told
-    assert "<script>" not in row_data(Row("one", (), axes=contender.axes))
-    assert row_data(Row("one", ())) == ""
+    entries = (Missing("not run"),)
+    elements = rendered(Row("one", entries, axes=contender.axes), Row("two", entries))
+    *_, first, second = data_of("tr", elements)
+    told = json.loads(first["data-axes"])
+    assert told == {"attention": "soft", "score": odd, "gate": "true", "backbone": "lstm"}
+    assert second == {}
+    assert not [one for one in elements if one[""] == "script"]
 
 
 def test_headings_tell_direction_unit_and_cost():
@@ -59,19 +75,13 @@ def test_headings_tell_direction_unit_and_cost():
         Column("verdict", "verdict", text=True),
     )
     row = Row("one", (Number(0.5, form="percent"), Number(3.0, digits=1), Label("so")))
-    table = Table("t", "A table", "name", columns, (row,))
-    assert attributes(column_data(table, 0)) == {
-        "data-key": "accuracy",
-        "data-better": "higher",
-        "data-percent": "",
-    }
-    assert attributes(column_data(table, 1)) == {
-        "data-key": "train_seconds",
-        "data-cost": "lower",
-        "data-digits": "1",
-    }
-    assert attributes(column_data(table, 2)) == {"data-key": "verdict"}
-    assert attributes(table_data(table)) == {"data-name": "t"}
+    elements = rendered(row, columns=columns)
+    assert data_of("th", elements)[1:4] == [
+        {"data-key": "accuracy", "data-better": "higher", "data-percent": ""},
+        {"data-key": "train_seconds", "data-cost": "lower", "data-digits": "1"},
+        {"data-key": "verdict"},
+    ]
+    assert data_of("table", elements) == [{"data-name": "t"}]
 
 
 def test_tables_of_a_report_can_be_judged_and_filtered(report: Report):

@@ -9,6 +9,7 @@ from bench.store.cell import Cell
 from bench.store.store import Store
 from reports import load as frames
 from reports.catalogue import Catalogue
+from reports.latex import latex_text
 from reports.pages.findings import findings
 from reports.results import read
 from reports.statistics import analyse
@@ -21,9 +22,10 @@ from reports.statistics.baselines import (
 )
 from reports.statistics.significance import Estimate
 from reports.tables import Label, Missing, Number
-from reports.tables.metrics import confusion_table, mcnemar_table, metrics_table
+from reports.tables.classes import confusion_table, mcnemar_table
+from reports.tables.metrics import metrics_table
 from reports.tables.overview import overview_table
-from reports.writers import csv_text, latex_text, markdown_text
+from reports.writers import csv_text, markdown_text
 
 CATALOGUE = Catalogue(controls=frozenset({"none"}))
 

@@ -8,17 +8,17 @@ from dataclasses import replace
 
 import pytest
 
-from reports.latex_width import (
+from reports.latex import (
     TEXT_WIDTH,
     fitting,
     heading_lines,
     label_width,
+    latex_text,
     table_width,
     text_width,
 )
 from reports.pages.report import Report
 from reports.tables import Column, Label, Missing, Number, Row, Table
-from reports.writers import latex_text
 
 
 def wide(columns: int = 5, rows: int = 4) -> Table:

@@ -258,7 +258,7 @@ def _ours(
     contenders = {}
     for row in rows:
         wanted = {cell.hash for cell in comparison.cells(row.row, cells)}
-        own = tuple(result for result in results if result.hash in wanted)
+        own = tuple(result for result in results if result.cell.hash in wanted)
         if own:
             cell = own[0].cell
             options = tuple(cell.options.items())

@@ -46,7 +46,7 @@ from reports.leaderboard.examples import Columns, TestSet, packed, packed_test_s
 from reports.leaderboard.rules import Class, Rules, field_errors
 from reports.leaderboard.verify import verify
 from tasks.base import datasets
-from tasks.plan import resolve
+from tasks.plan import current_results, resolve
 
 # Zip files date their members; this is the earliest date they know.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -72,7 +72,8 @@ def submit(
     kind: Class = "same",
     selected: Mapping[str, Sequence[str]] | None = None,
 ) -> Submission:
-    """Pack the finished results of the seeds that the rules ask for.
+    """Pack the finished results of the seeds that the rules ask for, without those of outdated
+    settings.
 
     Args:
         selected: values of axes of the cell (`task`, `attention`, ...), of which results are taken;
@@ -87,7 +88,7 @@ def submit(
     unreadable: list[Unreadable] = []
     found = [
         one
-        for one in store.results(unreadable)
+        for one in current_results(store, unreadable)
         if all(getattr(one.cell, axis) in values for axis, values in wanted.items())
     ]
     done = [one for one in found if one.status == "done"]

@@ -21,6 +21,7 @@ from reports.leaderboard.results import (
     readme_text,
     results_table,
 )
+from reports.replication import replicate
 from reports.tables import LEGEND, Number
 
 
@@ -64,6 +65,36 @@ def test_what_is_open_is_counted(results: Results) -> None:
         f"{task}, synthetic: 1 of 4 cells are open (1 of seed 1)."
         for task in ("translation", "entailment")
     ]
+
+
+def test_entries_answer_for_the_rows_of_a_paper(trials, results: Results) -> None:
+    rows = {
+        "word-by-word attention": {"attention": "soft", "score": "concat"},
+        "conditional encoding (k=116)": {"attention": "none"},
+    }
+    study = Study.model_validate(
+        {
+            "name": "paper",
+            "title": "Paper",
+            "tasks": ["entailment"],
+            "budget": "smoke",
+            "attentions": ["none", "soft"],
+            "paper": {
+                "name": "Rocktaschel 2016",
+                "comparisons": [{"dataset": "SNLI test", "metric": "accuracy", "rows": rows}],
+            },
+        }
+    )
+    (found,) = replicate([study], results.results, results.read, results.catalogue)
+    assert found.run
+    ours = found.columns[0].ours
+    assert ours is not None
+    for row, attention in zip(rows, ("soft", "none"), strict=True):
+        estimate = ours.estimates[row]
+        assert estimate is not None
+        assert estimate.value == pytest.approx(
+            trials.results["entailment", attention].primary.value, rel=1e-5
+        )
 
 
 def test_one_seed_describes_and_claims_nothing(results: Results) -> None:

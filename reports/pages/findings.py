@@ -95,11 +95,11 @@ def _without(analysis: Analysis, catalogue: Catalogue) -> str:
 
 
 def _unfinished(analysis: Analysis) -> str:
-    places = [p for p in analysis.order if analysis.frame.contenders[p].converged is False]
+    places = _open(analysis, analysis.order)
     if not places:
         return ""
     return (
-        f"{len(places)} of {formats.plural(len(analysis.order), 'mechanism')} would have gained "
+        f"{len(places)} of {formats.plural(len(analysis.losses), 'mechanism')} would have gained "
         "from longer training, so their places are not final."
     )
 

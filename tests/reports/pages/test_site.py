@@ -249,6 +249,22 @@ def test_the_same_results_make_the_same_report(site, store, catalogue, tmp_path)
             assert path.read_bytes() == (tmp_path / path.relative_to(site)).read_bytes(), path
 
 
+@pytest.mark.parametrize(("unusable", "opened"), [(3, True), (4, False)])
+def test_many_unusable_records_are_folded_and_all_are_there(
+    made, catalogue, tmp_path, unusable, opened
+):
+    store = Store.open(tmp_path / "store", create=True)
+    result = next(one for one in made.store.results() if one.cell_json["attention"] == "soft")
+    store.put(result, made.store.predictions(result.hash))
+    for number in range(unusable):
+        (tmp_path / "store" / "trials" / f"{number:064}.json").write_text("{}")
+    write_report(build_report(store, catalogue=catalogue), tmp_path / "out")
+    text = (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert f"{unusable} records of this store could not be used" in text
+    assert all(f"{number:064}" in text for number in range(unusable))
+    assert ("<details open>" in text) == opened and not Page(text).errors
+
+
 def test_a_report_of_less_leaves_no_page_of_the_one_before(report, made, catalogue, tmp_path):
     store = Store.open(tmp_path / "store", create=True)
     result = next(one for one in made.store.results() if one.cell_json["attention"] == "soft")

@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -161,12 +162,16 @@ class _Measured:
     def example_variance(self) -> float:
         if self.before.test_set and np.array_equal(self.before.codes, self.after.codes):
             return 0.0
-        return float(paired_variances([self.before, self.after])[0][0, 1])
+        return float(self._paired[0][0, 1])
 
     @property
     def least_p(self) -> float:
         """The least p that paired examples can give."""
-        return float(paired_variances([self.before, self.after])[1][0, 1])
+        return float(self._paired[1][0, 1])
+
+    @cached_property
+    def _paired(self) -> tuple[np.ndarray, np.ndarray]:
+        return paired_variances([self.before, self.after])
 
 
 def compare(

@@ -18,8 +18,9 @@ def comparison_tables(comparison: StoreComparison, number: int = 1) -> list[Tabl
     tables = []
     order = list(dict.fromkeys(one.setting for one in comparison.differences))
     every = sorted(comparison.differences, key=lambda one: order.index(one.setting))
-    for setting, own in groupby(every, key=lambda one: one.setting):
-        first, *others = own
+    for setting, members in groupby(every, key=lambda one: one.setting):
+        own = list(members)
+        first = own[0]
         metric = first.metric
         columns = (
             metric_column("before", "before", metric),
@@ -39,7 +40,7 @@ def comparison_tables(comparison: StoreComparison, number: int = 1) -> list[Tabl
                 "verdict": f"{one.told} ({one.reason})" if one.reason else one.told,
                 "seeds": len(one.seeds),
             }
-            for one in (first, *others)
+            for one in own
         ]
         frame = pd.DataFrame(rows, dtype=object).set_index("contender")
         better = "higher" if first.higher_is_better else "lower"

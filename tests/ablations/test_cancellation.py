@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -27,6 +28,14 @@ from ablations.cell_runner import run_cell
 from ablations.trial_interface import TrialOptions
 from bench.store.result import utc_now
 from bench.store.store import Store
+
+
+@pytest.fixture(autouse=True)
+def _not_under_nohup() -> Iterator[None]:
+    """SIGHUP as a terminal leaves it: under nohup it is ignored, and `stop_signals` lets it be."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize(
